@@ -1,0 +1,43 @@
+/** Artifacts: a named output of a run. Naming rules and states. */
+import { storeError } from './errors.ts'
+import { limits } from './limits.ts'
+
+declare const nameBrand: unique symbol
+/** An artifact name that every client can list, download and write as a directory. Made by `parseArtifactName`. */
+export type ArtifactName = string & { readonly [nameBrand]: true }
+
+/** `damaged`: some stored bytes are bad; the rest stays readable. `expired` and `deleted` are tombstones. */
+export type ArtifactState = 'available' | 'damaged' | 'expired' | 'deleted'
+
+/** How the bytes came, which decides the representations:
+ *  `exact`: a zip taken apart, comes back byte for byte. `opaque`: a zip kept whole because it cannot be taken apart.
+ *  `raw`: one file. `tree`: entries from a tar or the native client; its zip is generated. */
+export type ArtifactKind = 'exact' | 'opaque' | 'raw' | 'tree'
+
+/** Why a name is refused, or undefined. The stock clients forbid the first group themselves (GITHUB-PROTOCOL §7) and
+ *  let the others through; download-artifact joins the name to a path, so `..` would escape its directory. */
+export function artifactNameFault(name: string): string | undefined {
+  if (name === '') return 'it is empty'
+  if (/["<>|*?\r\n\\/:]/.test(name)) return 'it has one of " : < > | * ? \\ / or a line break'
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
+  if (/[\u0000-\u001f\u007f]/.test(name)) return 'it has a control character'
+  if (name === '.' || name === '..') return 'it names a directory'
+  if (name.trim() !== name) return 'it begins or ends with a blank'
+  if (!name.isWellFormed()) return 'it is not valid Unicode'
+  if (Buffer.byteLength(name) > limits.artifactNameBytesMax) {
+    return `it is longer than ${limits.artifactNameBytesMax} bytes`
+  }
+  return undefined
+}
+
+/** Errors: invalid_name. */
+export function parseArtifactName(name: string): ArtifactName {
+  const fault = artifactNameFault(name)
+  if (fault !== undefined) {
+    throw storeError('invalid_name', `artifact name ${JSON.stringify(name)} is refused: ${fault}`, {
+      name,
+      reason: fault,
+    })
+  }
+  return name as ArtifactName
+}

@@ -1,0 +1,77 @@
+/** Entries: one path of an artifact. This is the only place that judges whether a path is safe to have on a disk. */
+import type { Digest } from './digest.ts'
+import { storeError } from './errors.ts'
+import { limits } from './limits.ts'
+
+declare const pathBrand: unique symbol
+/** A relative path with forward slashes that stays below its root. Made only by `parseEntryPath`. */
+export type EntryPath = string & { readonly [pathBrand]: true }
+
+export type EntryKind = 'file' | 'directory' | 'symlink'
+
+/** One path of an artifact. Modes are the nine permission bits; set-uid, set-gid and sticky bits are not kept. */
+export type Entry =
+  | { kind: 'file'; path: EntryPath; mode: number; digest: Digest; sizeBytes: number }
+  | { kind: 'directory'; path: EntryPath; mode: number }
+  | { kind: 'symlink'; path: EntryPath; mode: number; target: string }
+
+/** Why a path may not be stored, or undefined when it may. Paths arrive without a trailing slash. */
+export function pathFault(path: string): string | undefined {
+  if (path === '') return 'it is empty'
+  if (Buffer.byteLength(path) > limits.pathBytesMax) {
+    return `it is longer than ${limits.pathBytesMax} bytes`
+  }
+  if (path.startsWith('/')) return 'it is absolute'
+  if (/^[A-Za-z]:/.test(path)) return 'it begins with a drive letter'
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
+  if (/[\u0000-\u001f\u007f]/.test(path)) return 'it has a control character'
+  if (!path.isWellFormed()) return 'it is not valid Unicode'
+  for (const segment of path.split('/')) {
+    if (segment === '') return 'it has an empty segment'
+    if (segment === '.' || segment === '..') return `it has a "${segment}" segment`
+    if (Buffer.byteLength(segment) > limits.segmentBytesMax) {
+      return `a segment is longer than ${limits.segmentBytesMax} bytes`
+    }
+  }
+  // A backslash separates segments on Windows, so `..\` would climb there.
+  if (path.includes('\\') && path.split(/[\\/]/).includes('..')) return 'it has a ".." segment'
+  return undefined
+}
+
+/** Errors: unsafe_path, naming the path and the reason. */
+export function parseEntryPath(path: string): EntryPath {
+  const fault = pathFault(path)
+  if (fault !== undefined) {
+    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${fault}`, {
+      path,
+      reason: fault,
+    })
+  }
+  return path as EntryPath
+}
+
+/** Archives write `./a`, `a//b` and `dir/`; these mean `a`, `a/b` and `dir`. Nothing else is repaired: `..`, a leading
+ *  slash and the rest reach `pathFault`. Answers '' for the root itself (`./`). */
+export function normalizeArchivePath(path: string): string {
+  if (path.startsWith('/')) return path
+  return path
+    .split('/')
+    .filter((segment) => segment !== '' && segment !== '.')
+    .join('/')
+}
+
+/** Order of entries everywhere: by the bytes of their UTF-8 path. */
+export function comparePaths(a: string, b: string): number {
+  if (a === b) return 0
+  // UTF-16 order equals UTF-8 order except where surrogates meet the range U+E000–U+FFFF.
+  return needsByteOrder(a) || needsByteOrder(b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : 1
+}
+
+function needsByteOrder(text: string): boolean {
+  return /[\ud800-\uffff]/.test(text)
+}
+
+/** Default modes for uploads that carry none. */
+export const defaultFileMode = 0o644
+export const defaultDirectoryMode = 0o755
+export const symlinkMode = 0o777

@@ -1,0 +1,66 @@
+/** Every bound in the system, with its reason. Settings may lower or raise those that `config.ts` names. */
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
+export const limits = {
+  /** POSIX PATH_MAX and NAME_MAX: longer paths cannot be extracted by anybody. */
+  pathBytesMax: 4096,
+  segmentBytesMax: 255,
+  symlinkTargetBytesMax: 4096,
+  artifactNameBytesMax: 255,
+  /** Entries of one artifact; the entry table costs about 150 bytes each while an upload is under way. */
+  entriesMax: 1_000_000,
+  /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */
+  artifactBytesMax: 64 * GiB,
+  /** Inflating stops past this ratio, beyond the first `inflateFreeBytes` of output. */
+  inflateRatioMax: 200,
+  inflateFreeBytes: 64 * MiB,
+
+  /** Files below this are one blob; larger ones are cut by content. */
+  chunkThresholdBytes: 256 * KiB,
+  chunkMinBytes: 16 * KiB,
+  chunkAverageBytes: 64 * KiB,
+  chunkMaxBytes: 256 * KiB,
+
+  /** A pack is sealed once it holds this much; a single larger member gets a pack of its own. */
+  packTargetBytes: 64 * MiB,
+  /** Stored bytes are checked by a CRC-32 for each page of this size, so any slice can be verified while it is read. */
+  checkPageBytes: 1 * MiB,
+
+  /** Rows of one write transaction: about 5 ms, so that nobody waits longer for the database. */
+  transactionRowsMax: 1000,
+  /** Entries of one manifest page: the unit in which manifests are stored and read. */
+  manifestPageEntries: 512,
+  /** Members of one skeleton page. */
+  skeletonPageMembers: 512,
+  /** New blobs are looked up and deflated in batches of at most this many bytes and blobs. */
+  ingestBatchBytes: 8 * MiB,
+  ingestBatchBlobs: 1000,
+
+  /** One read-ahead window of a download; each download holds at most two. */
+  readWindowBytes: 1 * MiB,
+  /** Gap between two copies in a pack that is cheaper to read over than to seek past. */
+  readGapBytes: 64 * KiB,
+
+  /** Twirp and JSON request bodies. */
+  jsonBodyBytesMax: 1 * MiB,
+  /** 50,000 blocks (Azure's maximum) of 64-character ids are 4.1 MB of XML. */
+  blockListBytesMax: 8 * MiB,
+  blocksMax: 50_000,
+  /** Azure's bound on one Put Block / Put Blob of the versions that the clients send is 4,000 MiB and 5,000 MiB. */
+  blockBytesMax: 4000 * MiB,
+
+  listPageDefault: 50,
+  listPageMax: 200,
+  /** GitHub's clients stop at 1,000 artifacts a run by default; more than this is a runaway job. */
+  artifactsPerRunMax: 10_000,
+
+  /** Bytes of staging and leases of a stock upload that never finished. */
+  uploadLifeMs: 24 * 60 * 60 * 1000,
+  /** How long a session's claim on blobs lasts without contact. */
+  leaseMs: 24 * 60 * 60 * 1000,
+  /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
+  idleBodyMs: 120_000,
+} as const

@@ -1,0 +1,36 @@
+/** What an upload is, once its outside form is known: the same for every protocol, and structured-cloneable, because
+ *  the work runs in worker threads. */
+import type { ArtifactName } from '../core/artifact.ts'
+import type { Digest } from '../core/digest.ts'
+
+/** Bytes that are already on disk, to be read as one sequence. */
+export interface StagedBytes {
+  /** Absolute paths with their sizes, in order. */
+  files: { path: string; sizeBytes: number }[]
+}
+
+/** `zip`: taken apart exactly, kept whole when that is not possible. `auto`: a stock upload, a zip when its type or
+ *  its first bytes say so, else one raw file. `tar`, `tar.gz`: entries. `file`: one raw file. */
+export type UploadForm = 'zip' | 'auto' | 'tar' | 'tar.gz' | 'file'
+
+export interface IngestJob {
+  form: UploadForm
+  projectId: number
+  runId: number
+  job: string
+  name: ArtifactName
+  /** As declared by the sender; null when it declared none. */
+  mimeType: string | null
+  /** Name of the single file of a `file` upload (and of an `auto` upload that is one). */
+  fileName: string
+  createdAt: number
+  expiresAt: number
+  onConflict: 'reject' | 'replace' | 'same'
+  /** The stock upload that this job finishes. */
+  uploadId: string | null
+  /** What the sender said it sent; checked before anything becomes visible.
+   *  Errors: length_mismatch, digest_mismatch. */
+  expected: { sizeBytes: number; digest: Digest | null } | null
+  /** Bytes on disk; null when the body is streamed to the job (tar, tar.gz and file only). */
+  staged: StagedBytes | null
+}

@@ -1,0 +1,342 @@
+/** Port: what the stored bytes mean. Each method is one whole transaction in domain words, or a few short ones whose
+ *  early rows stay invisible until the last. No method holds the database for more than about 5 ms at a time, and
+ *  batches given by callers are bounded by `limits.transactionRowsMax` rows unless said otherwise.
+ *
+ *  Arguments and answers are structured-cloneable, because the SQLite implementation can run in a worker thread.
+ *  Instants are epoch milliseconds. Clock: the caller passes `now`.
+ *
+ *  How an upload becomes visible (invariants 1–3):
+ *    1. `openSession`; 2. `claimStreams`/`claimBlobs` lease what is known; 3. packs are sealed, then `addPack` registers
+ *    them with their blobs; `addComposite` registers composites; 4. `stageManifest*`, `stageTimes`, `stageSkeleton*`
+ *    put rows that nobody reads; 5. `commitArtifact` publishes all of it in one short transaction.
+ *  A session that dies leaves rows that `abortSession` or recovery takes away. */
+import type { ArtifactKind, ArtifactName, ArtifactState } from '../core/artifact.ts'
+import type { BlobPlacement, Copy, CopyCodec, Part } from '../core/copy.ts'
+import type { Digest } from '../core/digest.ts'
+import type { Entry } from '../core/entry.ts'
+import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
+
+// ---- projects and runs -------------------------------------------------------------------------------------------
+
+export type ConflictPolicy = 'reject' | 'replace'
+
+export interface Project {
+  id: number
+  name: ProjectName
+  /** What CreateArtifact does when the name is taken; null follows the server's setting. */
+  onConflict: ConflictPolicy | null
+  createdAt: number
+}
+
+export interface Run extends RunIdentity, RunFacts {
+  id: number
+  projectId: number
+  createdAt: number
+}
+
+// ---- stock uploads (Azure block protocol) ------------------------------------------------------------------------
+
+/** `open`: blocks may arrive. `assembled`: the block list fixed the bytes. `done`: an artifact came of it. */
+export type UploadState = 'open' | 'assembled' | 'done'
+
+export interface Upload {
+  /** 32 lower-case hex characters; also the name of the staging directory. */
+  id: string
+  projectId: number
+  runId: number
+  job: string
+  name: ArtifactName
+  mimeType: string | null
+  /** As asked for by the client; policy is applied at commit. */
+  requestedExpiresAt: number | null
+  state: UploadState
+  /** Identifies the accepted block list, so that a repeated one is recognized. */
+  blockListDigest: Digest | null
+  contentType: string | null
+  sizeBytes: number | null
+  artifactId: number | null
+  createdAt: number
+}
+
+// ---- ingest ------------------------------------------------------------------------------------------------------
+
+/** A copy about to be registered. Its bytes are already durable in the pack. */
+export interface NewCopy {
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+  /** SHA-256 of the stored bytes (without a joining stream's final `03 00`). */
+  streamDigest: Digest
+  codec: CopyCodec
+  offset: number
+  lengthBytes: number
+  checks: Uint8Array
+}
+
+export interface KnownStream {
+  streamDigest: Digest
+  streamId: number
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+  lengthBytes: number
+  codec: CopyCodec
+}
+
+export interface KnownBlob {
+  digest: Digest
+  sizeBytes: number
+  crc32: number
+  /** True when the blob has an undamaged joining copy, so that it can be a part of a composite. */
+  joins: boolean
+}
+
+/** One page of a skeleton, opaque to the store. `localOffset` and `centralOffset` are where, in the zip, the page's
+ *  first local header (with the gap before it) and first central header begin. */
+export interface SkeletonPage {
+  page: number
+  localOffset: number
+  centralOffset: number
+  bytes: Uint8Array
+}
+
+export interface NewArtifact {
+  runId: number
+  job: string
+  name: ArtifactName
+  kind: ArtifactKind
+  mimeType: string
+  /** File name offered on download of `raw` and `opaque` artifacts. */
+  fileName: string | null
+  /** Why a zip was kept whole; `opaque` only. */
+  opaqueReason: string | null
+  manifestId: number
+  zipDigest: Digest | null
+  /** Length of the artifact's zip and tar.gz representations. */
+  zipBytes: number
+  tarGzBytes: number
+  /** Pack bytes that this upload added. */
+  newBytes: number
+  createdAt: number
+  expiresAt: number
+  /** `reject`: name_taken when the name is held. `replace`: the holder is deleted (reason `replaced`) in the same
+   *  transaction. `same`: when the holder has the same job, manifest and kind, it is the answer and nothing is
+   *  committed; otherwise as `reject`. */
+  onConflict: 'reject' | 'replace' | 'same'
+  /** The stock upload that this commit finishes, if any; it becomes `done`. */
+  uploadId: string | null
+}
+
+// ---- reading -----------------------------------------------------------------------------------------------------
+
+export interface Artifact {
+  id: number
+  projectId: number
+  project: ProjectName
+  runId: number
+  runNumber: number
+  attempt: number
+  branch: string | null
+  sha: string | null
+  workflow: string | null
+  event: string | null
+  job: string
+  name: ArtifactName
+  /** As stored; whether an `available` artifact's time has passed is for `core/retention.ts`. */
+  state: ArtifactState
+  kind: ArtifactKind
+  mimeType: string
+  fileName: string | null
+  opaqueReason: string | null
+  manifestId: number
+  treeDigest: Digest
+  zipDigest: Digest | null
+  zipBytes: number
+  tarGzBytes: number
+  newBytes: number
+  entryCount: number
+  fileCount: number
+  logicalBytes: number
+  createdAt: number
+  expiresAt: number
+  pinned: boolean
+  removedAt: number | null
+  removedReason: string | null
+  /** Grows when a representation's bytes change (heal with another stream); part of every archive's ETag. */
+  version: number
+}
+
+export interface ArtifactFilter {
+  projectId?: number
+  /** Run number, as users know it. */
+  run?: number
+  attempt?: number
+  name?: string
+  branch?: string
+  /** Default: available and damaged, unexpired at `now`. */
+  state?: ArtifactState | 'any'
+  ids?: number[]
+}
+export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring'
+
+/** An entry as stored: what it is and, for files, how its bytes can be read. */
+export type StoredEntry =
+  | (Extract<Entry, { kind: 'file' }> & { blob: BlobPlacement })
+  | Exclude<Entry, { kind: 'file' }>
+
+export interface EntryPage {
+  /** Position of the first entry in the manifest. */
+  firstOrdinal: number
+  entries: StoredEntry[]
+  /** Modification times in whole seconds since the epoch, aligned with `entries`; null where the upload carried none. */
+  modifiedAt: (number | null)[]
+}
+
+export interface PlacedStream {
+  streamId: number
+  copy: Copy
+  sizeBytes: number
+  crc32: number
+  blobDigest: Digest
+}
+
+// ---- figures -----------------------------------------------------------------------------------------------------
+
+export interface StoreFigures {
+  artifacts: number
+  files: number
+  /** Sum over live artifacts of what their files hold. */
+  logicalBytes: number
+  /** Each distinct file once. */
+  uniqueBytes: number
+  /** Each distinct chunk or unchunked file once, before compression. */
+  chunkBytes: number
+  /** Sum of pack file sizes. */
+  storedBytes: number
+  packs: number
+  /** Bytes of packs that hold copies of live blobs; the rest of `storedBytes` is dead. */
+  liveBytes: number
+}
+
+export interface Metadata {
+  /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
+  ensureProject(name: ProjectName, now: number): Promise<Project>
+  findProject(name: ProjectName): Promise<Project | undefined>
+  listProjects(): Promise<Project[]>
+  setProjectPolicy(projectId: number, policy: { onConflict: ConflictPolicy | null }): Promise<void>
+  /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never other values. */
+  ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
+  findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
+  /** Runs of a project, newest first. */
+  listRuns(projectId: number, page: { limit: number; before?: number }): Promise<Run[]>
+
+  // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
+  // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken, unless
+  // `onConflict` is `replace`.
+  createUpload(upload: {
+    id: string
+    runId: number
+    job: string
+    name: ArtifactName
+    mimeType: string | null
+    requestedExpiresAt: number | null
+    now: number
+    takeoverMs: number
+    onConflict: ConflictPolicy
+  }): Promise<{ upload: Upload; replacedUploadIds: string[] }>
+  findUpload(id: string): Promise<Upload | undefined>
+  /** The newest upload of that name in that run and job, finished ones included (Finalize names it only so). */
+  findUploadByName(runId: number, job: string, name: string): Promise<Upload | undefined>
+  /** open → assembled. The same digest again is success; another is block_list_conflict. Errors: not_found. */
+  assembleUpload(
+    id: string,
+    list: { digest: Digest; contentType: string | null; sizeBytes: number },
+  ): Promise<void>
+  /** Ids of uploads created before `olderThan` that are not done; used to drop staging. */
+  listStaleUploads(olderThan: number, limit: number): Promise<string[]>
+  /** Ids of uploads that may still need their staging directory (open or assembled). */
+  listLiveUploads(): Promise<string[]>
+  removeUpload(id: string): Promise<void>
+
+  /** Begins an ingest. Everything the session claims is kept from deletion until `expiresAt`. */
+  openSession(session: { projectId: number; now: number; leaseMs: number }): Promise<string>
+  renewSession(sessionId: string, now: number, leaseMs: number): Promise<void>
+  /** Which of these stored streams exist undamaged; those answered are leased in the same statement.
+   *  At most 1,000 digests; no order. Only for callers that hold the bytes themselves (proof of possession). */
+  claimStreams(sessionId: string, digests: Digest[]): Promise<KnownStream[]>
+  /** Which of these blobs exist and can be read, leased in the same statement. At most 1,000; no order. Only for callers
+   *  that hold the bytes themselves. */
+  claimBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
+  /** Registers a sealed pack and its copies; blobs that exist already gain the copy when it is a stream they lack.
+   *  A copy whose stream is known by now (two equal uploads at once) is left out and its bytes are dead weight in the
+   *  pack. Any number of copies; batched inside. Repeating the call is harmless. */
+  addPack(sessionId: string, pack: { name: string; sizeBytes: number }, copies: NewCopy[]): Promise<void>
+  /** Registers a composite over blobs that join, all of them claimed or added by this session. Repeating is harmless.
+   *  A blob of that digest that exists already stays as it is. Any number of parts; batched inside. */
+  addComposite(
+    sessionId: string,
+    composite: { digest: Digest; sizeBytes: number; crc32: number; parts: Digest[] },
+  ): Promise<void>
+
+  /** Begins a manifest, invisible until an artifact commits with it. When the project already has a committed manifest
+   *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages. */
+  stageManifest(
+    sessionId: string,
+    manifest: { treeDigest: Digest; entryCount: number; fileCount: number; logicalBytes: number },
+  ): Promise<{ manifestId: number; exists: boolean }>
+  /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages. Every
+   *  file's blob must be known. */
+  stageManifestPage(sessionId: string, manifestId: number, page: number, entries: Entry[]): Promise<void>
+  /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
+   *  manifest page, opaque to the store. */
+  stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
+  stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
+  /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.
+   *  Errors: name_taken, session_ended. */
+  commitArtifact(sessionId: string, artifact: NewArtifact): Promise<{ artifact: Artifact; created: boolean }>
+  /** Takes back everything the session staged. Harmless when it is unknown. */
+  abortSession(sessionId: string): Promise<void>
+  /** Sessions past their lease at `now`; with `now` = Infinity all of them (recovery of a single-process store). */
+  listSessions(expiredAt: number, limit: number): Promise<string[]>
+
+  findArtifact(id: number): Promise<Artifact | undefined>
+  /** Filters really filter. `after` is the sort position of the last item of the page before. */
+  listArtifacts(
+    filter: ArtifactFilter,
+    page: { limit: number; offset: number; sort: ArtifactSort; now: number },
+  ): Promise<{ artifacts: Artifact[]; total: number }>
+  /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
+   *  Undefined past the end. */
+  readEntryPage(artifactId: number, page: number): Promise<EntryPage | undefined>
+  /** The same for a manifest that is not committed yet, times absent; used to measure representations. */
+  readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
+  /** The entry at `path`, or undefined. */
+  findEntry(artifactId: number, path: string): Promise<{ entry: StoredEntry; modifiedAt: number | null } | undefined>
+  /** The page that holds the first entry at or after `path`; undefined when the manifest ends before. */
+  findEntryPage(artifactId: number, path: string): Promise<number | undefined>
+  /** Parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
+  readParts(blobId: number, first: number, limit: number): Promise<Part[]>
+  readSkeletonPage(artifactId: number, page: number): Promise<SkeletonPage | undefined>
+  /** The last page whose `localOffset` (or `centralOffset`) is at or before `offset`. */
+  findSkeletonPage(artifactId: number, side: 'local' | 'central', offset: number): Promise<number | undefined>
+  /** At most 1,000 ids. Every id must exist; answers in the order asked. */
+  readStreams(streamIds: number[]): Promise<PlacedStream[]>
+  findBlob(digest: Digest): Promise<BlobPlacement | undefined>
+
+  setRetention(artifactId: number, change: { expiresAt?: number; pinned?: boolean }): Promise<void>
+  /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
+  removeArtifact(artifactId: number, removal: { state: 'deleted' | 'expired'; reason: string; now: number }): Promise<boolean>
+  /** Artifacts whose time has passed, unpinned, still marked available; oldest first. */
+  listExpired(now: number, limit: number): Promise<number[]>
+  /** A reader met bad bytes: the copy counts as missing from now on; answers the live artifacts it touches. */
+  markDamaged(streamId: number): Promise<number[]>
+
+  /** Blobs that lost a reference or a lease and have neither now: claims at most `limit` of them for deletion. */
+  claimDeadBlobs(now: number, limit: number): Promise<number[]>
+  /** Deletes claimed blobs and their stream rows. */
+  removeDeadBlobs(blobIds: number[]): Promise<void>
+  /** Packs in which nothing is alive any more, marked so that nothing new refers to them. */
+  claimDeadPacks(limit: number): Promise<{ name: string; sizeBytes: number }[]>
+  removePackRow(name: string): Promise<void>
+  hasPack(name: string): Promise<boolean>
+
+  figures(): Promise<StoreFigures>
+  projectFigures(projectId: number): Promise<Omit<StoreFigures, 'storedBytes' | 'packs' | 'liveBytes'>>
+  close(): Promise<void>
+}

@@ -1,0 +1,37 @@
+/** Port: where packs live. Two implementations are foreseen (local directory, S3); one contract test judges both.
+ *  A pack is immutable once sealed and its name is never reused. What the bytes of a pack mean is `pack-format.ts`. */
+
+/** 32 lower-case hex characters, random. */
+export type PackName = string
+
+export interface SealedPack {
+  name: PackName
+  sizeBytes: number
+}
+
+export interface PackSink {
+  readonly name: PackName
+  /** Appends `bytes` in order; resolves when more may be written. The caller may reuse `bytes` afterwards.
+   *  Errors: storage_full. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Makes everything written durable under the pack's final name: when this resolves, the pack survives a power
+   *  loss. Errors: storage_full. */
+  seal(): Promise<SealedPack>
+  /** Drops what was written. Never throws; harmless after `seal` or a failure. */
+  abort(): Promise<void>
+}
+
+export interface PackStore {
+  /** Opens a new pack, invisible to `read` and `list` until it is sealed. */
+  create(): Promise<PackSink>
+  /** The `lengthBytes` bytes at `offset`, exactly.
+   *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to read). */
+  read(name: PackName, offset: number, lengthBytes: number): Promise<Buffer>
+  /** Removes a sealed pack, durably. Absence is success: the second of two removals finds nothing. */
+  remove(name: PackName): Promise<void>
+  /** Every sealed pack, in no order. */
+  list(): AsyncIterable<{ name: PackName; sizeBytes: number; modifiedAt: number }>
+  /** Removes unsealed packs last written before `olderThan` (epoch ms); answers how many. */
+  removeUnsealed(olderThan: number): Promise<number>
+  close(): Promise<void>
+}
