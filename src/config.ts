@@ -1,0 +1,310 @@
+/** Settings: the only reader of the environment. Flags come first, then the environment, then defaults. Every problem
+ *  is reported at once, with the variable's name and what it accepts; a returned value is frozen and needs no checks. */
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism, homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { limits } from './core/limits.ts'
+import { parseProjectName, type ProjectName } from './core/run.ts'
+import { dayMs, parseDurationMs, parseSizeBytes } from './core/units.ts'
+
+export type Environment = Record<string, string | undefined>
+
+/** What the server runs with. */
+export interface Config {
+  /** Absolute. Holds `trove.db`, `secret.key`, `server.lock` and `cas/`. */
+  readonly dataDir: string
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** Origin put into links and signed URLs, without a trailing slash; null: the one the request was sent to. */
+  readonly publicUrl: string | null
+  /** Logical bytes of one artifact, and bytes of one upload. */
+  readonly artifactBytesMax: number
+  readonly entriesMax: number
+  readonly retention: RetentionConfig
+  /** What CreateArtifact does when the name is taken and the project has no policy of its own. */
+  readonly onConflict: 'reject' | 'replace'
+  /** `exact`: a stock client's zip comes back byte for byte. `rebuild`: it is served as a zip of ours. */
+  readonly stockZips: 'exact' | 'rebuild'
+  /** Of streams that we deflate ourselves, 0 to 9. */
+  readonly compressionLevel: number
+  readonly uploadUrlMs: number
+  readonly downloadUrlMs: number
+  /** A request or response body without progress for this long ends. */
+  readonly idleMs: number
+  /** Threads that take uploads apart. */
+  readonly workers: number
+  readonly logLevel: LogLevel
+}
+
+export interface RetentionConfig {
+  readonly defaultMs: number
+  readonly minMs: number
+  readonly maxMs: number
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Flags of `trove serve` (and of commands that work on a data directory); absent ones follow the environment. */
+export interface ServerFlags {
+  data?: string | undefined
+  host?: string | undefined
+  port?: string | undefined
+}
+
+/** What commands that talk to a server run with. Nulls are things that neither flags nor environment name. */
+export interface ClientConfig {
+  /** Origin of the server, without a trailing slash. */
+  readonly url: string
+  readonly token: string | null
+  readonly project: ProjectName | null
+  readonly run: number | null
+  readonly attempt: number | null
+  readonly job: string | null
+  readonly branch: string | null
+  readonly sha: string | null
+  readonly workflow: string | null
+  readonly event: string | null
+  readonly cacheDir: string
+  /** True when NO_COLOR is set to anything. */
+  readonly noColor: boolean
+  /** True inside a CI job: no bars, few lines. */
+  readonly ci: boolean
+}
+
+export interface ClientFlags {
+  url?: string | undefined
+  token?: string | undefined
+  project?: string | undefined
+  run?: string | undefined
+  attempt?: string | undefined
+  job?: string | undefined
+  branch?: string | undefined
+  sha?: string | undefined
+  workflow?: string | undefined
+  event?: string | undefined
+}
+
+/** Settings that cannot be used; `problems` names each variable or flag and what it accepts. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/** Errors: ConfigError with all problems. */
+export function readServerConfig(env: Environment, flags: ServerFlags = {}): Config {
+  const source = new Settings(env)
+  const config: Config = {
+    dataDir: resolve(flags.data ?? source.text('TROVE_DATA') ?? defaultDataDir(env)),
+    host: flags.host ?? source.text('TROVE_HOST') ?? '127.0.0.1',
+    port: source.integer('TROVE_PORT', 7878, 0, 65_535, { flag: '--port', text: flags.port }),
+    publicUrl: source.origin('TROVE_PUBLIC_URL') ?? null,
+    artifactBytesMax: source.size('TROVE_MAX_ARTIFACT', limits.artifactBytesMax),
+    entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
+    retention: readRetention(source),
+    onConflict: source.choice('TROVE_ON_CONFLICT', ['reject', 'replace'], 'reject'),
+    stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),
+    compressionLevel: source.integer('TROVE_COMPRESSION_LEVEL', 6, 0, 9),
+    uploadUrlMs: source.duration(
+      'TROVE_UPLOAD_URL_TTL',
+      limits.uploadLifeMs,
+      60_000,
+      limits.uploadLifeMs,
+    ),
+    downloadUrlMs: source.duration('TROVE_DOWNLOAD_URL_TTL', 6 * 60 * 60 * 1000, 60_000, 7 * dayMs),
+    idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleBodyMs, 1000, 60 * 60 * 1000),
+    workers: source.integer('TROVE_WORKERS', Math.min(4, availableParallelism()), 1, 64),
+    logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
+  }
+  source.finish()
+  return Object.freeze(config)
+}
+
+function readRetention(source: Settings): RetentionConfig {
+  const retention = {
+    defaultMs: source.integer('TROVE_RETENTION_DAYS', 90, 1, 36_500) * dayMs,
+    minMs: source.duration('TROVE_RETENTION_MIN', 60 * 60 * 1000, 0, 365 * dayMs),
+    maxMs: source.integer('TROVE_RETENTION_MAX_DAYS', 400, 1, 36_500) * dayMs,
+  }
+  if (retention.minMs > retention.maxMs) {
+    source.refuse('TROVE_RETENTION_MIN', 'must not be above TROVE_RETENTION_MAX_DAYS')
+  } else if (retention.defaultMs < retention.minMs || retention.defaultMs > retention.maxMs) {
+    source.refuse(
+      'TROVE_RETENTION_DAYS',
+      'must lie between TROVE_RETENTION_MIN and TROVE_RETENTION_MAX_DAYS',
+    )
+  }
+  return Object.freeze(retention)
+}
+
+/** Errors: ConfigError with all problems. */
+export function readClientConfig(env: Environment, flags: ClientFlags = {}): ClientConfig {
+  const source = new Settings(env)
+  const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
+    source.positiveInteger(flag, text, names)
+  const config: ClientConfig = {
+    url:
+      source.originOf('--url', flags.url) ??
+      source.origin('TROVE_URL') ??
+      source.origin('ACTIONS_RESULTS_URL') ??
+      'http://127.0.0.1:7878',
+    token: flags.token ?? readToken(source),
+    project: readProject(source, flags.project),
+    run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID'),
+    attempt: number('--attempt', flags.attempt, 'GITHUB_RUN_ATTEMPT'),
+    job: flags.job ?? source.text('TROVE_JOB') ?? source.text('GITHUB_JOB') ?? null,
+    // A pull request's GITHUB_REF_NAME is `17/merge`; its branch is the head.
+    branch:
+      flags.branch ?? source.text('GITHUB_HEAD_REF') ?? source.text('GITHUB_REF_NAME') ?? null,
+    sha: flags.sha ?? source.text('GITHUB_SHA') ?? null,
+    workflow: flags.workflow ?? source.text('GITHUB_WORKFLOW') ?? null,
+    event: flags.event ?? source.text('GITHUB_EVENT_NAME') ?? null,
+    cacheDir: resolve(
+      source.text('TROVE_CACHE_DIR') ?? join(xdg(env, 'XDG_CACHE_HOME', '.cache'), 'trove'),
+    ),
+    noColor: source.text('NO_COLOR') !== undefined,
+    ci: source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined,
+  }
+  source.finish()
+  return Object.freeze(config)
+}
+
+function readToken(source: Settings): string | null {
+  const token = source.text('TROVE_TOKEN')
+  if (token !== undefined) return token
+  const file = source.text('TROVE_TOKEN_FILE')
+  if (file === undefined) return source.text('ACTIONS_RUNTIME_TOKEN') ?? null
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    source.refuse('TROVE_TOKEN_FILE', `must name a readable file (${(error as Error).message})`)
+    return null
+  }
+}
+
+function readProject(source: Settings, flag: string | undefined): ProjectName | null {
+  const found = [
+    ['--project', flag],
+    ['TROVE_PROJECT', source.text('TROVE_PROJECT')],
+    ['GITHUB_REPOSITORY', source.text('GITHUB_REPOSITORY')],
+  ].find(([, text]) => text !== undefined)
+  const [name, text] = found ?? []
+  if (name === undefined || text === undefined) return null
+  try {
+    return parseProjectName(text)
+  } catch (error) {
+    source.refuse(name, (error as Error).message)
+    return null
+  }
+}
+
+/** `./data` of a checkout; an installed package ships no `src` and keeps its data with the user. */
+function defaultDataDir(env: Environment): string {
+  const here = import.meta.url
+  const root = fileURLToPath(new URL(here.endsWith('.js') ? '../..' : '..', here))
+  if (existsSync(join(root, 'src')) && !root.includes('node_modules')) return join(root, 'data')
+  return join(xdg(env, 'XDG_DATA_HOME', '.local/share'), 'trove')
+}
+
+function xdg(env: Environment, name: string, fallback: string): string {
+  const value = env[name]
+  // XDG base directory specification: relative paths are to be ignored.
+  return value?.startsWith('/') === true ? value : join(homedir(), fallback)
+}
+
+/** Reads single variables and collects what is wrong with them. An empty variable counts as absent. */
+class Settings {
+  readonly #env: Environment
+  readonly #problems: string[] = []
+
+  constructor(env: Environment) {
+    this.#env = env
+  }
+
+  refuse(name: string, accepted: string): void {
+    this.#problems.push(`${name} ${accepted}`)
+  }
+
+  finish(): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems)
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#env[name]
+    return value === undefined || value === '' ? undefined : value
+  }
+
+  integer(
+    name: string,
+    fallback: number,
+    min: number,
+    max: number,
+    flag?: { flag: string; text: string | undefined },
+  ): number {
+    const text = flag?.text ?? this.text(name)
+    if (text === undefined) return fallback
+    const value = Number(text)
+    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
+    const source = flag?.text === undefined ? name : flag.flag
+    this.refuse(source, `must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`)
+    return fallback
+  }
+
+  positiveInteger(flag: string, flagText: string | undefined, names: string[]): number | null {
+    const name = flagText === undefined ? names.find((each) => this.text(each) !== undefined) : flag
+    if (name === undefined) return null
+    const text = flagText ?? this.text(name) ?? ''
+    const value = Number(text)
+    if (/^\d{1,16}$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value
+    this.refuse(name, `must be a positive whole number, got ${JSON.stringify(text)}`)
+    return null
+  }
+
+  size(name: string, fallback: number): number {
+    const text = this.text(name)
+    if (text === undefined) return fallback
+    const bytes = parseSizeBytes(text)
+    if (bytes !== undefined && bytes > 0) return bytes
+    this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
+    return fallback
+  }
+
+  duration(name: string, fallback: number, minMs: number, maxMs: number): number {
+    const text = this.text(name)
+    if (text === undefined) return fallback
+    const ms = parseDurationMs(text)
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
+    this.refuse(
+      name,
+      `must be a duration such as 90s, 24h or 7d, from ${minMs / 1000}s to ${maxMs / 1000}s, got ${JSON.stringify(text)}`,
+    )
+    return fallback
+  }
+
+  choice<const T extends string>(name: string, accepted: readonly T[], fallback: T): T {
+    const text = this.text(name)
+    if (text === undefined) return fallback
+    const found = accepted.find((each) => each === text)
+    if (found === undefined)
+      this.refuse(name, `must be ${accepted.join(' or ')}, got ${JSON.stringify(text)}`)
+    return found ?? fallback
+  }
+
+  origin(name: string): string | undefined {
+    return this.originOf(name, this.text(name))
+  }
+
+  /** Only the origin counts, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */
+  originOf(name: string, text: string | undefined): string | undefined {
+    if (text === undefined) return undefined
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.origin
+    this.refuse(name, `must be an http or https URL, got ${JSON.stringify(text)}`)
+    return undefined
+  }
+}
