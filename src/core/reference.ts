@@ -1,0 +1,86 @@
+/** References: the one way to name an artifact in commands, queries and pages.
+ *
+ *    RUN/NAME · O/R@RUN/NAME · latest:BRANCH/NAME · id:123        each optionally followed by :PATH
+ *
+ *  The grammar needs no escapes: artifact names hold neither `/` nor `:`, branches no `:` (git check-ref-format), and
+ *  projects neither `@` nor `:`. So a branch ends at the last `/` before the path, and a path may hold anything. */
+import { type ArtifactName, parseArtifactName } from './artifact.ts'
+import { storeError } from './errors.ts'
+import { type ProjectName, parsePositiveInteger, parseProjectName } from './run.ts'
+
+export type Reference =
+  /** `project` null: the project that the context gives. */
+  | { kind: 'run'; project: ProjectName | null; run: number; name: ArtifactName }
+  /** The newest live artifact of that name made on that branch, in the project that the context gives. */
+  | { kind: 'latest'; branch: string; name: ArtifactName }
+  | { kind: 'id'; id: number }
+
+/** A reference and a path inside it; '' is the root. The path is as written and not judged here. */
+export interface EntryReference {
+  reference: Reference
+  path: string
+}
+
+/** Errors: invalid_request, invalid_name. */
+export function parseReference(text: string): Reference {
+  const { reference, path } = splitReference(text)
+  if (path !== null) throw faulty(text, 'a path is not expected here')
+  return reference
+}
+
+/** Reads `REF[:PATH]`. Slashes that end the path are dropped. Errors: invalid_request, invalid_name. */
+export function parseEntryReference(text: string): EntryReference {
+  const { reference, path } = splitReference(text)
+  return { reference, path: (path ?? '').replace(/\/+$/, '') }
+}
+
+export function formatReference(reference: Reference): string {
+  switch (reference.kind) {
+    case 'id':
+      return `id:${reference.id}`
+    case 'latest':
+      return `latest:${reference.branch}/${reference.name}`
+    case 'run': {
+      const project = reference.project === null ? '' : `${reference.project}@`
+      return `${project}${reference.run}/${reference.name}`
+    }
+  }
+}
+
+export function formatEntryReference({ reference, path }: EntryReference): string {
+  return path === '' ? formatReference(reference) : `${formatReference(reference)}:${path}`
+}
+
+function splitReference(text: string): { reference: Reference; path: string | null } {
+  const keyword = /^(id|latest):/.exec(text)?.[0] ?? ''
+  const colon = text.indexOf(':', keyword.length)
+  const body = colon === -1 ? text.slice(keyword.length) : text.slice(keyword.length, colon)
+  const path = colon === -1 ? null : text.slice(colon + 1)
+  if (keyword === 'id:') return { reference: { kind: 'id', id: parsePositiveInteger(body, 'ref') }, path }
+  if (keyword === 'latest:') return { reference: parseLatest(text, body), path }
+  return { reference: parseRunReference(text, body), path }
+}
+
+function parseLatest(text: string, body: string): Reference {
+  const slash = body.lastIndexOf('/')
+  if (slash < 1) throw faulty(text, 'write latest:BRANCH/NAME')
+  const branch = body.slice(0, slash)
+  return { kind: 'latest', branch, name: parseArtifactName(body.slice(slash + 1)) }
+}
+
+function parseRunReference(text: string, body: string): Reference {
+  // Names may hold an `@` but no slash, so an `@` that is followed by `RUN/` can only end a project.
+  const match = /^(?:([^@]*)@)?([0-9]+)\/([^/]*)$/.exec(body)
+  if (match === null) throw faulty(text, 'write RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123')
+  const [, project, run, name] = match as unknown as [string, string | undefined, string, string]
+  return {
+    kind: 'run',
+    project: project === undefined ? null : parseProjectName(project),
+    run: parsePositiveInteger(run, 'ref'),
+    name: parseArtifactName(name),
+  }
+}
+
+function faulty(text: string, remedy: string): Error {
+  return storeError('invalid_request', `${JSON.stringify(text)} is not a reference: ${remedy}`, { field: 'ref' })
+}

@@ -1,0 +1,53 @@
+/** Retention: when an artifact's time passes, and what that means for its state. The clock is always an argument. */
+import type { ArtifactState } from './artifact.ts'
+import { storeError } from './errors.ts'
+
+export const dayMs = 24 * 60 * 60 * 1000
+
+/** Bounds that the server sets. `minMs <= defaultMs <= maxMs`. */
+export interface RetentionPolicy {
+  defaultMs: number
+  minMs: number
+  maxMs: number
+}
+
+/** What an uploader asked for: a number of days (0: the default), an instant, or nothing. */
+export type RetentionRequest = { days: number } | { expiresAt: number } | null
+
+/** The instant at which an artifact made at `createdAt` expires. Requests outside the bounds are moved to the nearer
+ *  bound and never refused: a job whose clock is wrong still gets its artifact.
+ *  Errors: invalid_request for days that are negative or no whole number. */
+export function expiresAtOf(request: RetentionRequest, policy: RetentionPolicy, createdAt: number): number {
+  return createdAt + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, createdAt)))
+}
+
+/** The same for a later change of mind: the bounds count from `now`, so time can be added to an old artifact, and an
+ *  instant that has passed expires it at the earliest that the policy allows. */
+export function changedExpiresAt(expiresAt: number, policy: RetentionPolicy, now: number): number {
+  return expiresAtOf({ expiresAt }, policy, now)
+}
+
+function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt: number): number {
+  if (request === null) return policy.defaultMs
+  if ('expiresAt' in request) return request.expiresAt - createdAt
+  if (!Number.isInteger(request.days) || request.days < 0) {
+    throw storeError('invalid_request', `retention must be a whole number of days, got ${request.days}`, {
+      field: 'retentionDays',
+    })
+  }
+  return request.days === 0 ? policy.defaultMs : request.days * dayMs
+}
+
+/** True from the very millisecond of `expiresAt`; never for a pinned artifact (invariant 9). */
+export function isExpired(artifact: { expiresAt: number; pinned: boolean }, now: number): boolean {
+  return !artifact.pinned && artifact.expiresAt <= now
+}
+
+/** The state that readers see: time passes whether or not the sweep has run. */
+export function effectiveState(
+  artifact: { state: ArtifactState; expiresAt: number; pinned: boolean },
+  now: number,
+): ArtifactState {
+  const isLive = artifact.state === 'available' || artifact.state === 'damaged'
+  return isLive && isExpired(artifact, now) ? 'expired' : artifact.state
+}
