@@ -1,8 +1,7 @@
 /** Retention: when an artifact's time passes, and what that means for its state. The clock is always an argument. */
 import type { ArtifactState } from './artifact.ts'
 import { storeError } from './errors.ts'
-
-export const dayMs = 24 * 60 * 60 * 1000
+import { dayMs } from './units.ts'
 
 /** Bounds that the server sets. `minMs <= defaultMs <= maxMs`. */
 export interface RetentionPolicy {
@@ -21,10 +20,10 @@ export function expiresAtOf(request: RetentionRequest, policy: RetentionPolicy, 
   return createdAt + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, createdAt)))
 }
 
-/** The same for a later change of mind: the bounds count from `now`, so time can be added to an old artifact, and an
- *  instant that has passed expires it at the earliest that the policy allows. */
+/** A later change of mind. The upper bound counts from `now`, so that time can be added to an old artifact; there is no
+ *  lower one, since whoever may set it may delete too: an instant that has passed means now. */
 export function changedExpiresAt(expiresAt: number, policy: RetentionPolicy, now: number): number {
-  return expiresAtOf({ expiresAt }, policy, now)
+  return Math.min(now + policy.maxMs, Math.max(now, expiresAt))
 }
 
 function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt: number): number {

@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { artifactNameFault, parseArtifactName } from '../../src/core/artifact.ts'
+import {
+  type Reference,
+  formatEntryReference,
+  formatReference,
+  parseEntryReference,
+  parseReference,
+} from '../../src/core/reference.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+
+const part = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$/)
+const project = fc.tuple(part, part).map(([owner, repo]) => parseProjectName(`${owner}/${repo}`))
+const name = fc
+  .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
+  .filter((text) => artifactNameFault(text) === undefined)
+  .map(parseArtifactName)
+const number = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })
+const branch = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'))
+const reference: fc.Arbitrary<Reference> = fc.oneof(
+  fc.record({ kind: fc.constant('run' as const), project: fc.option(project), run: number, name }),
+  fc.record({ kind: fc.constant('latest' as const), branch, name }),
+  fc.record({ kind: fc.constant('id' as const), id: number }),
+)
+const path = fc.string({ unit: 'grapheme', maxLength: 30 }).map((text) => text.replace(/\/+$/, ''))
+
+describe('references', () => {
+  test('every reference reads back from its text', () => {
+    fc.assert(
+      fc.property(reference, (wanted) => {
+        expect(parseReference(formatReference(wanted))).toEqual(wanted)
+      }),
+    )
+  })
+
+  test('every reference with a path reads back from its text, whatever the path holds', () => {
+    fc.assert(
+      fc.property(reference, path, (wanted, inside) => {
+        const both = { reference: wanted, path: inside }
+        expect(parseEntryReference(formatEntryReference(both))).toEqual(both)
+      }),
+    )
+  })
+
+  test('any text is either read or refused with a code that says so', () => {
+    const nearly = fc.stringMatching(/^(id:|latest:)?[a@:/0-9.]{0,12}$/)
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), nearly), (text) => {
+        try {
+          expect(parseReference(text)).toHaveProperty('kind')
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^invalid_(request|name)$/) })
+        }
+      }),
+    )
+  })
+
+  test.each([
+    ['42/build', { kind: 'run', project: null, run: 42, name: 'build' }],
+    ['octo/app@42/build', { kind: 'run', project: 'octo/app', run: 42, name: 'build' }],
+    ['1/a@2', { kind: 'run', project: null, run: 1, name: 'a@2' }],
+    ['1/a@2/b', { kind: 'run', project: '1/a', run: 2, name: 'b' }],
+    ['latest:main/build', { kind: 'latest', branch: 'main', name: 'build' }],
+    ['latest:feature/x@2/build', { kind: 'latest', branch: 'feature/x@2', name: 'build' }],
+    ['id:7', { kind: 'id', id: 7 }],
+  ])('%s means what the grammar says', (text, wanted) => {
+    expect(parseReference(text)).toEqual(wanted)
+  })
+
+  test.each(['', 'build', '0/build', '-1/build', '1/', 'x/build', 'latest:main', 'latest:/build', 'latest:main/', 'id:', 'id:x'])(
+    '%j is refused',
+    (text) => {
+      expect(() => parseReference(text)).toThrow(expect.objectContaining({ name: 'StoreError' }))
+    },
+  )
+
+  test('a path is refused where only an artifact is meant', () => {
+    expect(() => parseReference('42/build:dist/app.js')).toThrow(/path is not expected/)
+  })
+
+  test('the first colon after the name begins the path', () => {
+    expect(parseEntryReference('42/build:a:b/c')).toMatchObject({ path: 'a:b/c' })
+    expect(parseEntryReference('latest:f/x/build:d/')).toMatchObject({ reference: { branch: 'f/x' }, path: 'd' })
+    expect(parseEntryReference('id:9:d')).toEqual({ reference: { kind: 'id', id: 9 }, path: 'd' })
+    expect(parseEntryReference('id:9')).toEqual({ reference: { kind: 'id', id: 9 }, path: '' })
+  })
+})

@@ -1,0 +1,71 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { changedExpiresAt, effectiveState, expiresAtOf, isExpired } from '../../src/core/retention.ts'
+import { dayMs } from '../../src/core/units.ts'
+
+const hourMs = 60 * 60 * 1000
+const policy = { defaultMs: 90 * dayMs, minMs: hourMs, maxMs: 400 * dayMs }
+const instant = fc.integer({ min: 0, max: 4e12 })
+
+describe('expiry of a new artifact', () => {
+  test('is within the bounds of the policy, whatever is asked for', () => {
+    const request = fc.oneof(
+      fc.constant(null),
+      fc.record({ days: fc.nat(1_000_000) }),
+      fc.record({ expiresAt: fc.integer() }),
+    )
+    fc.assert(
+      fc.property(request, instant, (asked, createdAt) => {
+        const kept = expiresAtOf(asked, policy, createdAt) - createdAt
+        expect(kept).toBeGreaterThanOrEqual(policy.minMs)
+        expect(kept).toBeLessThanOrEqual(policy.maxMs)
+      }),
+    )
+  })
+
+  test.each([
+    ['nothing is asked', null, 90 * dayMs],
+    ['0 days mean the default', { days: 0 }, 90 * dayMs],
+    ['days within the bounds are taken as they are', { days: 7 }, 7 * dayMs],
+    ['too many days become the maximum', { days: 5000 }, 400 * dayMs],
+    ['an instant within the bounds is taken as it is', { expiresAt: 1000 + 3 * dayMs }, 3 * dayMs],
+    ['an instant in the past becomes the minimum', { expiresAt: 0 }, hourMs],
+  ])('%s', (_, asked, keptMs) => {
+    expect(expiresAtOf(asked, policy, 1000)).toBe(1000 + keptMs)
+  })
+
+  test.each([-1, 1.5, Number.NaN])('%d days are refused', (days) => {
+    expect(() => expiresAtOf({ days }, policy, 0)).toThrow(expect.objectContaining({ code: 'invalid_request' }))
+  })
+})
+
+describe('a changed expiry', () => {
+  test('may be any instant from now to the maximum, counted from now', () => {
+    expect(changedExpiresAt(5 * dayMs, policy, 4 * dayMs)).toBe(5 * dayMs)
+    expect(changedExpiresAt(0, policy, 4 * dayMs)).toBe(4 * dayMs)
+    expect(changedExpiresAt(1e15, policy, 4 * dayMs)).toBe(404 * dayMs)
+  })
+})
+
+describe('state', () => {
+  test('an artifact is expired from the millisecond of its expiry on', () => {
+    const artifact = { expiresAt: 1000, pinned: false }
+    expect(isExpired(artifact, 999)).toBe(false)
+    expect(isExpired(artifact, 1000)).toBe(true)
+  })
+
+  test('a pinned artifact never expires', () => {
+    expect(isExpired({ expiresAt: 1000, pinned: true }, 1e15)).toBe(false)
+  })
+
+  test.each([
+    ['available', 999, 'available'],
+    ['available', 1000, 'expired'],
+    ['damaged', 999, 'damaged'],
+    ['damaged', 1000, 'expired'],
+    ['deleted', 1000, 'deleted'],
+    ['expired', 0, 'expired'],
+  ] as const)('%s at %d is seen as %s', (state, now, seen) => {
+    expect(effectiveState({ state, expiresAt: 1000, pinned: false }, now)).toBe(seen)
+  })
+})
