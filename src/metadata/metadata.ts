@@ -284,7 +284,7 @@ export interface Metadata {
    *  file's blob must be known. */
   stageManifestPage(sessionId: string, manifestId: number, page: number, entries: Entry[]): Promise<void>
   /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
-   *  manifest page, opaque to the store. */
+   *  manifest page, as `encodeTimes` of core/modification-times.ts gives them. */
   stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.

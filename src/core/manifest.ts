@@ -1,0 +1,74 @@
+/** Manifests: the canonical, immutable list of an artifact's entries. The digest of its canonical text is the tree
+ *  digest: the same files under the same names with the same modes have the same one, whatever carried them.
+ *
+ *  Canonical text: the line `trove manifest 1`, then one line per entry in `comparePaths` order:
+ *    f MODE SIZE SHA256 PATH        a file; MODE is three octal digits
+ *    d MODE PATH                    a directory that is empty or whose mode is not 755; others are implied by paths
+ *    l TARGET-BYTES TARGET PATH     a symbolic link
+ *  Paths and targets hold no control characters, so lines never break inside. */
+import { createDigestHasher, type Digest } from './digest.ts'
+import { type Entry, comparePaths } from './entry.ts'
+import { storeError } from './errors.ts'
+import { limits } from './limits.ts'
+
+export const manifestHeader = 'trove manifest 1\n'
+
+/** One entry as its canonical line. */
+export function formatEntry(entry: Entry): string {
+  const mode = entry.mode.toString(8).padStart(3, '0')
+  if (entry.kind === 'file') return `f ${mode} ${entry.sizeBytes} ${entry.digest} ${entry.path}\n`
+  if (entry.kind === 'directory') return `d ${mode} ${entry.path}\n`
+  return `l ${Buffer.byteLength(entry.target)} ${entry.target} ${entry.path}\n`
+}
+
+/** Totals and tree digest of entries given in order. */
+export interface ManifestSummary {
+  treeDigest: Digest
+  entryCount: number
+  fileCount: number
+  logicalBytes: number
+}
+
+/** Collects a manifest's summary entry by entry. `add` asserts the order: a break in it is a bug in the caller. */
+export function createManifestHasher(): { add(entry: Entry): void; summary(): ManifestSummary } {
+  const hasher = createDigestHasher()
+  hasher.update(Buffer.from(manifestHeader))
+  let pending = ''
+  let previous: string | undefined
+  let entryCount = 0
+  let fileCount = 0
+  let logicalBytes = 0
+  return {
+    add: (entry) => {
+      if (previous !== undefined && comparePaths(previous, entry.path) >= 0) {
+        throw new RangeError(`entries out of order: ${previous} before ${entry.path}`)
+      }
+      previous = entry.path
+      entryCount += 1
+      if (entry.kind === 'file') {
+        fileCount += 1
+        logicalBytes += entry.sizeBytes
+      }
+      pending += formatEntry(entry)
+      if (pending.length > 65_536) {
+        hasher.update(Buffer.from(pending))
+        pending = ''
+      }
+    },
+    summary: () => {
+      hasher.update(Buffer.from(pending))
+      return { treeDigest: hasher.digest(), entryCount, fileCount, logicalBytes }
+    },
+  }
+}
+
+/** Errors: unsafe_path. A link may point anywhere (dangling and absolute ones are kept as they are); only text that
+ *  would break a listing is refused. Readers that extract must not follow it out of their directory. */
+export function checkSymlinkTarget(path: string, target: string): void {
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
+  const bad = target === '' || /[\u0000-\u001f\u007f]/.test(target) || !target.isWellFormed()
+  if (bad || Buffer.byteLength(target) > limits.symlinkTargetBytesMax) {
+    const reason = 'its link target is empty, too long or has control characters'
+    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, { path, reason })
+  }
+}

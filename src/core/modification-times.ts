@@ -1,0 +1,37 @@
+/** Modification times of one manifest page: whole seconds since the epoch, delta-coded and deflated. They belong to the
+ *  artifact, not to its manifest, so that an unchanged rebuild has an unchanged manifest. */
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { createByteReader, createByteWriter } from './varint.ts'
+
+/** Null stands for an entry whose upload carried no time. Times before 1970 are kept. */
+export function encodeTimes(times: readonly (number | null)[]): Buffer {
+  const out = createByteWriter(times.length * 3 + 16)
+  let previous = 0
+  for (const time of times) {
+    // Zero says "none"; a delta is stored one further from zero than it is.
+    if (time === null) {
+      out.zigzag(0)
+      continue
+    }
+    const delta = time - previous
+    out.zigzag(delta >= 0 ? delta + 1 : delta)
+    previous = time
+  }
+  return deflateRawSync(out.bytes(), { level: 9 })
+}
+
+export function decodeTimes(bytes: Uint8Array, count: number): (number | null)[] {
+  const reader = createByteReader(inflateRawSync(bytes))
+  const times: (number | null)[] = []
+  let previous = 0
+  for (let index = 0; index < count; index++) {
+    const stored = reader.zigzag()
+    if (stored === 0) {
+      times.push(null)
+      continue
+    }
+    previous += stored > 0 ? stored - 1 : stored
+    times.push(previous)
+  }
+  return times
+}
