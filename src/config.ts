@@ -97,7 +97,7 @@ export class ConfigError extends Error {
 }
 
 /** Errors: ConfigError with all problems. */
-export function readServerConfig(env: Environment, flags: ServerFlags = {}): Config {
+export function readServerConfig(flags: ServerFlags = {}, env: Environment = process.env): Config {
   const source = new Settings(env)
   const config: Config = {
     dataDir: resolve(flags.data ?? source.text('TROVE_DATA') ?? defaultDataDir(env)),
@@ -143,7 +143,10 @@ function readRetention(source: Settings): RetentionConfig {
 }
 
 /** Errors: ConfigError with all problems. */
-export function readClientConfig(env: Environment, flags: ClientFlags = {}): ClientConfig {
+export function readClientConfig(
+  flags: ClientFlags = {},
+  env: Environment = process.env,
+): ClientConfig {
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)

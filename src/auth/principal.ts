@@ -1,0 +1,77 @@
+/** Who is asking, and what they may do. Pure: every decision about permission is one of the predicates below. */
+import type { ProjectName, RunFacts } from '../core/run.ts'
+
+/** `job`: writes its own run under its own job, reads its project. `run`: the same, but reads only its own run.
+ *  `read` and `write`: a person's access to one project. `admin`: everything in every project. */
+export type Scope = 'job' | 'run' | 'read' | 'write' | 'admin'
+
+export const scopes: readonly Scope[] = ['job', 'run', 'read', 'write', 'admin']
+
+/** The bearer of a verified token. */
+export interface Principal {
+  scope: Scope
+  /** Null only for `admin` tokens that are not bound to a project. */
+  project: ProjectName | null
+  /** Run number and attempt; null when the token is not of a run. */
+  run: { number: number; attempt: number } | null
+  job: string | null
+  facts: RunFacts
+  /** Epoch ms. */
+  expiresAt: number
+}
+
+/** Where something belongs. */
+export interface RunPlace {
+  project: ProjectName
+  runNumber: number
+}
+
+export function isSameProject(a: ProjectName, b: ProjectName): boolean {
+  return a === b || a.toLowerCase() === b.toLowerCase()
+}
+
+/** May see that the project exists, list its runs and artifacts, and read them. */
+export function mayReadProject(principal: Principal, project: ProjectName): boolean {
+  return principal.scope !== 'run' && holdsProject(principal, project)
+}
+
+export function mayReadRun(principal: Principal, place: RunPlace): boolean {
+  return mayReadProject(principal, place.project) || isOwnRun(principal, place)
+}
+
+/** May create artifacts in this attempt of the run. A job writes only to the attempt it belongs to. */
+export function mayWriteRun(principal: Principal, place: RunPlace & { attempt: number }): boolean {
+  if (isJob(principal)) {
+    return isOwnRun(principal, place) && principal.run?.attempt === place.attempt
+  }
+  return mayWriteProject(principal, place.project)
+}
+
+/** May delete or replace an artifact of the run. Merging and overwriting need the whole run, earlier attempts too. */
+export function mayDeleteFromRun(principal: Principal, place: RunPlace): boolean {
+  return isJob(principal) ? isOwnRun(principal, place) : mayWriteProject(principal, place.project)
+}
+
+/** May keep, expire and undo: what people do to a project's artifacts. */
+export function mayWriteProject(principal: Principal, project: ProjectName): boolean {
+  const { scope } = principal
+  return (scope === 'write' || scope === 'admin') && holdsProject(principal, project)
+}
+
+/** May run maintenance and mint tokens. */
+export function mayAdminister(principal: Principal): boolean {
+  return principal.scope === 'admin'
+}
+
+function isJob(principal: Principal): boolean {
+  return principal.scope === 'job' || principal.scope === 'run'
+}
+
+function holdsProject(principal: Principal, project: ProjectName): boolean {
+  if (principal.scope === 'admin') return true
+  return principal.project !== null && isSameProject(principal.project, project)
+}
+
+function isOwnRun(principal: Principal, place: RunPlace): boolean {
+  return holdsProject(principal, place.project) && principal.run?.number === place.runNumber
+}

@@ -1,0 +1,58 @@
+/** Signed URLs: the credential of blob uploads and downloads, which carry no Authorization header. The MAC covers a
+ *  length-delimited tuple, so no two targets share one, and is compared in constant time over decoded values. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { storeError } from '../core/errors.ts'
+
+/** What a signed URL lets its bearer do, and to what. */
+export interface SignedTarget {
+  access: 'read' | 'write'
+  /** Which route the id belongs to. */
+  route: 'upload' | 'artifact'
+  id: string
+}
+
+/** The two query parameters. Stock clients mask a parameter called `sig` in job logs (GITHUB-PROTOCOL §1.13). */
+export interface UrlSignature {
+  /** Unix seconds after which the URL is refused. */
+  se: string
+  /** base64url without padding: newer SDKs lose a trailing `=` (GITHUB-PROTOCOL §8.1). */
+  sig: string
+}
+
+/** `expiresAt` in epoch ms; kept to the second, rounded down. */
+export function signTarget(key: Uint8Array, target: SignedTarget, expiresAt: number): UrlSignature {
+  const se = String(Math.floor(expiresAt / 1000))
+  return { se, sig: macOf(key, target, se) }
+}
+
+/** Takes decoded parameters. Errors: signed_url_invalid. */
+export function verifyTarget(
+  key: Uint8Array,
+  target: SignedTarget,
+  signature: { se: string | undefined; sig: string | undefined },
+  now: number,
+): void {
+  const { se, sig } = signature
+  if (se === undefined || sig === undefined) throw invalid('the URL is not signed')
+  // Compared as text: decoding would ignore the last character's spare bits and anything that is no base64url.
+  const given = Buffer.from(sig)
+  const expected = Buffer.from(macOf(key, target, se))
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    throw invalid('the signature of the URL is wrong')
+  }
+  if (Number(se) * 1000 <= now) {
+    throw invalid(`the signed URL expired at ${new Date(Number(se) * 1000).toISOString()}`)
+  }
+}
+
+function macOf(key: Uint8Array, target: SignedTarget, se: string): string {
+  const mac = createHmac('sha256', key)
+  for (const field of [target.access, target.route, target.id, se]) {
+    mac.update(`${Buffer.byteLength(field)}:${field},`)
+  }
+  return mac.digest('base64url')
+}
+
+function invalid(reason: string): Error {
+  return storeError('signed_url_invalid', reason, { reason })
+}

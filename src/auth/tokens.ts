@@ -1,0 +1,144 @@
+/** Tokens: HS256 JWTs that carry a principal. One that has a run and a job is also a valid ACTIONS_RUNTIME_TOKEN: the
+ *  stock client reads its ids from the `scp` claim (GITHUB-PROTOCOL §4) and verifies nothing; we trust only what is
+ *  verified here. */
+import { sign, verify } from 'hono/jwt'
+import { z } from 'zod'
+import { storeError } from '../core/errors.ts'
+import { parseProjectName, type ProjectName, type RunFacts } from '../core/run.ts'
+import { scopes, type Principal, type Scope } from './principal.ts'
+
+/** What a token is for; one kind is never accepted as another. `api`: the Authorization header. `sign-in`: the link
+ *  that the server prints, good for one thing, a `session`: the cookie of a browser. */
+export type TokenUse = 'api' | 'sign-in' | 'session'
+
+export interface TokenGrant {
+  scope: Scope
+  project: ProjectName | null
+  run: { number: number; attempt: number } | null
+  job: string | null
+  facts: RunFacts
+  /** Epoch ms. */
+  expiresAt: number
+}
+
+const noFacts: RunFacts = { branch: null, sha: null, workflow: null, event: null }
+
+/** An administrator's grant, which needs no project. */
+export function adminGrant(expiresAt: number): TokenGrant {
+  return { scope: 'admin', project: null, run: null, job: null, facts: noFacts, expiresAt }
+}
+
+/** What is wrong with a grant, or undefined. */
+export function grantFault(grant: TokenGrant): string | undefined {
+  if (grant.project === null && grant.scope !== 'admin') return 'a token needs a project'
+  if (
+    (grant.scope === 'job' || grant.scope === 'run') &&
+    (grant.run === null || grant.job === null)
+  ) {
+    return `a token of scope ${grant.scope} needs a run and a job`
+  }
+  if (grant.job === '') return 'a job id must not be empty'
+  return undefined
+}
+
+/** Errors: invalid_request. */
+export async function mintToken(
+  key: Uint8Array,
+  grant: TokenGrant,
+  use: TokenUse = 'api',
+): Promise<string> {
+  const fault = grantFault(grant)
+  if (fault !== undefined) throw storeError('invalid_request', fault, { field: 'scope' })
+  const { facts, run, job } = grant
+  const claims = {
+    iss: 'trove',
+    use,
+    scope: grant.scope,
+    exp: Math.floor(grant.expiresAt / 1000),
+    ...(grant.project !== null && { project: grant.project }),
+    ...(run !== null && { run: run.number, attempt: run.attempt }),
+    ...(job !== null && { job }),
+    ...(facts.branch !== null && { branch: facts.branch }),
+    ...(facts.sha !== null && { sha: facts.sha }),
+    ...(facts.workflow !== null && { workflow: facts.workflow }),
+    ...(facts.event !== null && { event: facts.event }),
+    ...(run !== null &&
+      job !== null && { scp: `Actions.Results:${run.number}:${backendJobId(job)}` }),
+  }
+  return await sign(claims, webKey(key), 'HS256')
+}
+
+/** A job id as the stock client sends it back: the claim it stands in is split at blanks and colons. */
+export function backendJobId(job: string): string {
+  return encodeURIComponent(job)
+}
+
+const claimsSchema = z.object({
+  iss: z.literal('trove'),
+  use: z.enum(['api', 'sign-in', 'session']),
+  scope: z.enum(scopes as [Scope, ...Scope[]]),
+  exp: z.number(),
+  project: z.string().optional(),
+  run: z.number().int().positive().optional(),
+  attempt: z.number().int().positive().optional(),
+  job: z.string().optional(),
+  branch: z.string().optional(),
+  sha: z.string().optional(),
+  workflow: z.string().optional(),
+  event: z.string().optional(),
+})
+
+/** Errors: unauthenticated (malformed, wrong signature, another use, past its time). */
+export async function verifyToken(
+  key: Uint8Array,
+  token: string,
+  options: { now: number; use: TokenUse },
+): Promise<Principal> {
+  const claims = claimsSchema.safeParse(await verifiedClaims(key, token))
+  if (!claims.success) throw unauthenticated('the token lacks claims of this server')
+  const { data } = claims
+  if (data.use !== options.use) throw unauthenticated(`a ${data.use} token is not accepted here`)
+  if (data.exp * 1000 <= options.now) {
+    throw unauthenticated(`the token expired at ${new Date(data.exp * 1000).toISOString()}`)
+  }
+  const principal: Principal = {
+    scope: data.scope,
+    project: data.project === undefined ? null : parseProjectName(data.project),
+    run: data.run === undefined ? null : { number: data.run, attempt: data.attempt ?? 1 },
+    job: data.job ?? null,
+    facts: {
+      branch: data.branch ?? null,
+      sha: data.sha ?? null,
+      workflow: data.workflow ?? null,
+      event: data.event ?? null,
+    },
+    expiresAt: data.exp * 1000,
+  }
+  const fault = grantFault(principal)
+  if (fault !== undefined) throw unauthenticated(fault)
+  return principal
+}
+
+async function verifiedClaims(key: Uint8Array, token: string): Promise<unknown> {
+  const signature = token.slice(token.lastIndexOf('.') + 1)
+  // Decoders ignore the spare bits of the last character; here a token has one spelling.
+  if (Buffer.from(signature, 'base64url').toString('base64url') !== signature) {
+    throw unauthenticated('the token was not issued by this server')
+  }
+  try {
+    // Time is judged by the caller's clock.
+    return await verify(token, webKey(key), { alg: 'HS256', exp: false, nbf: false, iat: false })
+  } catch {
+    // The library's messages repeat the token, so the cause is not kept.
+    throw unauthenticated('the token was not issued by this server')
+  }
+}
+
+/** hono's `SignatureKey` is a string, a JWK or a CryptoKey; hex keeps all 256 bits of the key. */
+function webKey(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex')
+}
+
+function unauthenticated(reason: string): Error {
+  return storeError('unauthenticated', reason, { reason })
+}

@@ -1,0 +1,59 @@
+/** Log lines: one JSON object a line on stderr, with time, level, message and fields. Paths, SQL and stacks may appear
+ *  here; secrets may not, so callers pass routes, never raw URLs (a signed URL is a credential). */
+import type { LogLevel } from './config.ts'
+
+export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
+
+export interface Log {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+  /** A log whose lines all carry `fields`, such as a request id. */
+  with(fields: LogFields): Log
+}
+
+const severity: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 }
+
+/** Lines below `level` are dropped. `write` gets whole lines, newline included. */
+export function createLog(
+  level: LogLevel,
+  write: (line: string) => void = (line) => {
+    process.stderr.write(line)
+  },
+): Log {
+  return logWith({}, (lineLevel, message, fields) => {
+    if (severity[lineLevel] < severity[level]) return
+    write(`${formatLine(lineLevel, message, fields)}\n`)
+  })
+}
+
+type Emit = (level: LogLevel, message: string, fields: LogFields) => void
+
+function logWith(bound: LogFields, emit: Emit): Log {
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}): void => {
+      emit(level, message, { ...bound, ...fields })
+    }
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    with: (fields) => logWith({ ...bound, ...fields }, emit),
+  }
+}
+
+function formatLine(level: LogLevel, message: string, fields: LogFields): string {
+  const line: Record<string, unknown> = { time: new Date().toISOString(), level, message }
+  for (const [name, value] of Object.entries(fields)) {
+    line[name] = value instanceof Error ? describeError(value) : value
+  }
+  return JSON.stringify(line)
+}
+
+function describeError(error: Error): string {
+  const own = error.stack ?? `${error.name}: ${error.message}`
+  return error.cause instanceof Error ? `${own}\ncaused by ${describeError(error.cause)}` : own
+}
