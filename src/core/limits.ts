@@ -23,6 +23,13 @@ export const limits = {
   chunkMinBytes: 16 * KiB,
   chunkAverageBytes: 64 * KiB,
   chunkMaxBytes: 256 * KiB,
+  /** Data that is compressed already seldom shares a chunk with another version, so it is cut into fewer pieces. Still
+   *  small enough that a joining copy is encoded and decoded in memory, and has one check page. */
+  coarseChunkMinBytes: 128 * KiB,
+  coarseChunkAverageBytes: 512 * KiB,
+  coarseChunkMaxBytes: 1 * MiB - 1 * KiB,
+  /** How much of a file is deflated to see whether it is compressed already: about 1 ms of work. */
+  compressedSampleBytes: 64 * KiB,
 
   /** A pack is sealed once it holds this much; a single larger member gets a pack of its own. */
   packTargetBytes: 64 * MiB,
@@ -54,6 +61,10 @@ export const limits = {
 
   listPageDefault: 50,
   listPageMax: 200,
+  /** Differences that one comparison lists and searches for moves: about 40 MB. */
+  compareDifferencesMax: 100_000,
+  /** Damaged paths that the detail of one artifact names. */
+  damagedPathsMax: 1000,
   /** GitHub's clients stop at 1,000 artifacts a run by default; more than this is a runaway job. */
   artifactsPerRunMax: 10_000,
 

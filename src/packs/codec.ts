@@ -1,0 +1,215 @@
+/** The stored form of blobs: how content becomes a stream that joins, how streams become content again, and the CRCs by
+ *  which any slice of a stream is checked. A stream is known by its codec (`core/copy.ts`); nothing here knows packs.
+ *  Decoding trusts nothing: a stream must end where it is said to end, after exactly the announced content. */
+import assert from 'node:assert'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { constants, createInflateRaw, deflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { type CopyCodec, joiningEnd } from '../core/copy.ts'
+import { crc32 } from '../core/crc32.ts'
+import { type StoreError, storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+
+const deflateOnPool = promisify(deflateRaw)
+
+/** RFC 1951 §3.2.4: a stored block has at most 65,535 bytes, and begins at a byte with 5 bytes of header. */
+const storedBlockBytesMax = 65_535
+const storedHeaderBytes = 5
+/** Up to here, handing the work to a thread costs more than the work: 25 against 44 µs for 1 KiB. */
+const handOverBytes = 4096
+/** Pieces that inflating answers. */
+const inflatedPieceBytes = 128 * 1024
+
+/** A joining stream of `bytes` at a deflate level of 0 to 9; empty for no bytes. Deflated on the thread pool, but for
+ *  the smallest. Never longer than stored blocks are (5 bytes for each 65,535, which is what level 0 makes). `bytes` must
+ *  stay as they are until it resolves. Holds the content twice, so it is for copies that fit in memory. */
+export async function encodeJoining(bytes: Uint8Array, level: number): Promise<Buffer> {
+  assert(Number.isInteger(level) && level >= 0 && level <= 9, `a deflate level is 0 to 9, got ${level}`)
+  if (bytes.length === 0) return Buffer.alloc(0)
+  if (level === 0) return encodeStoredBlocks(bytes)
+  const storedBytes = bytes.length + storedHeaderBytes * Math.ceil(bytes.length / storedBlockBytesMax)
+  // zlib.h, deflate: an output buffer that fills up while flushing would repeat the flush marker.
+  const options = { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: storedBytes + 64 }
+  const deflated =
+    bytes.length <= handOverBytes ? deflateRawSync(bytes, options) : await deflateOnPool(bytes, options)
+  return deflated.length < storedBytes ? deflated : encodeStoredBlocks(bytes)
+}
+
+/** RFC 1951 §3.2.4. None of the blocks is final, and each ends at a byte, so no flush is needed. */
+function encodeStoredBlocks(bytes: Uint8Array): Buffer {
+  const blockCount = Math.ceil(bytes.length / storedBlockBytesMax)
+  const stream = Buffer.allocUnsafe(bytes.length + storedHeaderBytes * blockCount)
+  let at = 0
+  for (let start = 0; start < bytes.length; start += storedBlockBytesMax) {
+    const block = bytes.subarray(start, start + storedBlockBytesMax)
+    stream.writeUInt8(0, at)
+    stream.writeUInt16LE(block.length, at + 1)
+    stream.writeUInt16LE(block.length ^ 0xffff, at + 3)
+    stream.set(block, at + storedHeaderBytes)
+    at += storedHeaderBytes + block.length
+  }
+  return stream
+}
+
+/** The content of a copy in memory, on the caller's thread: for copies of about 1 MiB, larger ones are for
+ *  `inflateStream`. Allocates no more than `sizeBytes` and a little. The answer may share memory with `stored`.
+ *  Errors: blob_damaged, when the stream is not one of exactly `sizeBytes`. */
+export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: number): Buffer {
+  const content = codec === 'stored' ? viewOf(stored) : inflateAll(endedStream(codec, stored), sizeBytes)
+  if (content.length !== sizeBytes) throw wrongSize(sizeBytes, content.length)
+  return content
+}
+
+function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
+  const options = {
+    // One more than the content, so that content which is too long is told from content that fits.
+    maxOutputLength: sizeBytes + 1,
+    // Room beyond the content spares zlib a second buffer, because it only stops at one that is not full.
+    chunkSize: sizeBytes + 64,
+    info: true,
+  }
+  try {
+    // With `info` the answer is not the Buffer that @types/node promises, but it and the engine.
+    const answer = inflateRawSync(stream, options) as unknown as {
+      buffer: Buffer
+      engine: { bytesWritten: number }
+    }
+    if (answer.engine.bytesWritten !== stream.length) throw damaged('has bytes after its end')
+    return answer.buffer
+  } catch (error) {
+    throw asDamage(error)
+  }
+}
+
+/** The content of a copy of any size, in pieces, inflated on the thread pool. Holds a few pieces of either side. Errors
+ *  of `source` pass through. `source` is closed when the reader stops early.
+ *  Errors: blob_damaged, at the latest in place of the end, when the stream is not one of exactly `sizeBytes`. */
+export async function* inflateStream(
+  codec: CopyCodec,
+  source: AsyncIterable<Uint8Array>,
+  sizeBytes: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let seenBytes = 0
+  for await (const piece of codec === 'stored' ? source : inflatePieces(codec, source)) {
+    seenBytes += piece.length
+    if (seenBytes > sizeBytes) throw wrongSize(sizeBytes, seenBytes)
+    if (piece.length > 0) yield viewOf(piece)
+  }
+  if (seenBytes !== sizeBytes) throw wrongSize(sizeBytes, seenBytes)
+}
+
+async function* inflatePieces(
+  codec: CopyCodec,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const inflate = createInflateRaw({ chunkSize: inflatedPieceBytes })
+  let fedBytes = 0
+  let fedAll = false
+  async function* feed(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const piece of source) {
+      fedBytes += piece.length
+      if (piece.length > 0) yield piece
+    }
+    if (codec === 'joining') {
+      fedBytes += joiningEnd.length
+      yield joiningEnd
+    }
+    fedAll = true
+  }
+  const feeding = pipeline(Readable.from(feed()), inflate)
+  // Whatever fails on the way is met by the loop below; without this it would also count as unhandled.
+  feeding.catch(() => {})
+  try {
+    for await (const piece of inflate) yield piece as Buffer
+  } catch (error) {
+    throw asDamage(error)
+  }
+  // zlib stops at the final block, whatever follows.
+  if (!fedAll || inflate.bytesWritten !== fedBytes) throw damaged('has bytes after its end')
+}
+
+/** The stream with the final block that a joining one lacks. A stream that is cut short does not end well with it. */
+function endedStream(codec: CopyCodec, stored: Uint8Array): Uint8Array {
+  return codec === 'joining' ? Buffer.concat([stored, joiningEnd]) : stored
+}
+
+/** Takes the CRC-32 of each page of a stream that passes by in pieces. */
+export interface CheckWriter {
+  write(bytes: Uint8Array): void
+  /** The checks so far, as `Copy.checks` holds them: 4 bytes for each page that has begun. */
+  finish(): Buffer
+}
+
+export function createCheckWriter(): CheckWriter {
+  const pages: number[] = []
+  let page = 0
+  let pageBytes = 0
+  return {
+    write: (bytes) => {
+      for (let at = 0; at < bytes.length;) {
+        const slice = bytes.subarray(at, at + limits.checkPageBytes - pageBytes)
+        page = crc32(slice, page)
+        pageBytes += slice.length
+        at += slice.length
+        if (pageBytes < limits.checkPageBytes) continue
+        pages.push(page)
+        page = 0
+        pageBytes = 0
+      }
+    },
+    finish: () => {
+      const all = pageBytes > 0 ? [...pages, page] : pages
+      const checks = Buffer.alloc(4 * all.length)
+      for (const [index, check] of all.entries()) checks.writeUInt32LE(check, 4 * index)
+      return checks
+    },
+  }
+}
+
+/** `Copy.checks` of a stream in memory. No bytes have no checks. */
+export function checksOf(stream: Uint8Array): Buffer {
+  const writer = createCheckWriter()
+  writer.write(stream)
+  return writer.finish()
+}
+
+/** Checks a slice of a stream that begins at `offset`, a multiple of `limits.checkPageBytes`, and holds whole pages (the
+ *  stream's last page is whole at its own length). Errors: blob_damaged, with no digest, because only the caller knows
+ *  whose stream it is. */
+export function verifyPages(checks: Uint8Array, offset: number, bytes: Uint8Array): void {
+  assert(offset % limits.checkPageBytes === 0, `a slice begins at a page, got offset ${offset}`)
+  const view = viewOf(checks)
+  let page = offset / limits.checkPageBytes
+  for (let at = 0; at < bytes.length; at += limits.checkPageBytes, page++) {
+    assert(4 * page < view.length, `page ${page} is past the stream's ${view.length / 4} pages`)
+    const expected = view.readUInt32LE(4 * page)
+    const actual = crc32(bytes.subarray(at, at + limits.checkPageBytes))
+    if (actual === expected) continue
+    throw damaged(`fails its check in page ${page}: expected ${hex(expected)}, got ${hex(actual)}`)
+  }
+}
+
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function hex(check: number): string {
+  return check.toString(16).padStart(8, '0')
+}
+
+function damaged(what: string, options?: ErrorOptions): StoreError {
+  return storeError('blob_damaged', `a stored stream ${what}`, { digest: null, paths: [] }, options)
+}
+
+function wrongSize(expectedBytes: number, actualBytes: number): StoreError {
+  return damaged(`holds another amount of content: expected ${expectedBytes} bytes, got ${actualBytes} or more`)
+}
+
+/** What zlib says of bytes that are no deflate stream, or one that is too long or too short. */
+const zlibDamageCodes: ReadonlySet<unknown> = new Set(['Z_DATA_ERROR', 'Z_BUF_ERROR', 'ERR_BUFFER_TOO_LARGE'])
+
+function asDamage(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || !zlibDamageCodes.has(error.code)) return error
+  return damaged(`does not inflate: ${error.message}`, { cause: error })
+}

@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
+import { inflateSync as fflateInflate } from 'fflate'
+import { expect, test } from 'vitest'
+import { type CopyCodec, joiningEnd } from '../../src/core/copy.ts'
+import { crc32 } from '../../src/core/crc32.ts'
+import { limits } from '../../src/core/limits.ts'
+import {
+  checksOf,
+  createCheckWriter,
+  decodeCopy,
+  encodeJoining,
+  inflateStream,
+  verifyPages,
+} from '../../src/packs/codec.ts'
+
+const level = fc.integer({ min: 0, max: 9 })
+/** Content that deflates, content that does not, and content beyond one stored block and beyond the hand-over. */
+const content = fc.oneof(
+  fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  fc.tuple(fc.string({ maxLength: 40 }), fc.nat(6000)).map(([text, times]) => Buffer.from(text.repeat(times))),
+  fc.nat(200_000).map((size) => randomBytes(size)),
+)
+const damaged = expect.objectContaining({ code: 'blob_damaged' })
+
+async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Buffer, void, undefined> {
+  for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size))
+}
+
+async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = []
+  for await (const piece of source) all.push(piece)
+  return Buffer.concat(all)
+}
+
+test('joining streams in a row, ended once, are one deflate stream of the contents in a row', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(content, level), { maxLength: 6 }), async (parts) => {
+      const streams = await Promise.all(parts.map(([bytes, at]) => encodeJoining(bytes, at)))
+      const joined = Buffer.concat([...streams, joiningEnd])
+      const whole = Buffer.concat(parts.map(([bytes]) => bytes))
+      expect(inflateRawSync(joined).equals(whole)).toBe(true)
+      expect(Buffer.from(fflateInflate(joined)).equals(whole)).toBe(true)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a joining stream is never longer than stored blocks, and no bytes have an empty one', async () => {
+  await fc.assert(
+    fc.asyncProperty(content, level, async (bytes, at) => {
+      const stream = await encodeJoining(bytes, at)
+      expect(stream.length).toBeLessThanOrEqual(bytes.length + 5 * Math.ceil(bytes.length / 65_535))
+    }),
+  )
+  expect(await encodeJoining(new Uint8Array(), 6)).toEqual(Buffer.alloc(0))
+})
+
+test('random bytes become stored blocks, byte for byte as RFC 1951 has them', async () => {
+  const bytes = randomBytes(65_536)
+  const stream = await encodeJoining(bytes, 9)
+  expect(stream.subarray(0, 5)).toEqual(Buffer.from([0, 0xff, 0xff, 0, 0]))
+  expect(stream.subarray(5, 65_540).equals(bytes.subarray(0, 65_535))).toBe(true)
+  expect(stream.subarray(65_540)).toEqual(Buffer.from([0, 1, 0, 0xfe, 0xff, bytes.readUInt8(65_535)]))
+  expect(await encodeJoining(bytes, 0)).toEqual(stream)
+})
+
+test('a higher level does not make a longer stream of text', async () => {
+  const bytes = Buffer.from(Array.from({ length: 5000 }, (_, index) => `line ${index * index}\n`).join(''))
+  const sizes = await Promise.all([0, 1, 6, 9].map(async (at) => (await encodeJoining(bytes, at)).length))
+  expect(sizes).toEqual(sizes.toSorted((a, b) => b - a))
+  expect(sizes[3]).toBeLessThan(bytes.length / 2)
+})
+
+async function encode(codec: CopyCodec, bytes: Buffer): Promise<Buffer> {
+  if (codec === 'joining') return encodeJoining(bytes, 6)
+  return codec === 'deflate' ? deflateRawSync(bytes) : bytes
+}
+const codec = fc.constantFrom<CopyCodec>('joining', 'deflate', 'stored')
+
+test('a copy decodes to its content, in memory and in pieces of any size', async () => {
+  await fc.assert(
+    fc.asyncProperty(codec, content, fc.integer({ min: 1, max: 70_000 }), async (name, bytes, size) => {
+      const stream = await encode(name, bytes)
+      expect(decodeCopy(name, stream, bytes.length).equals(bytes)).toBe(true)
+      const step = Math.max(size, Math.ceil(stream.length / 50))
+      expect((await collect(inflateStream(name, pieces(stream, step), bytes.length))).equals(bytes)).toBe(true)
+    }),
+  )
+})
+
+test('a copy of another size than announced is damaged, in memory and in pieces', async () => {
+  await fc.assert(
+    fc.asyncProperty(codec, content, fc.integer({ min: -3, max: 3 }), async (name, bytes, change) => {
+      const announced = bytes.length + change
+      fc.pre(change !== 0 && announced >= 0)
+      const stream = await encode(name, bytes)
+      expect(() => decodeCopy(name, stream, announced)).toThrow(damaged)
+      await expect(collect(inflateStream(name, pieces(stream, 50_000), announced))).rejects.toEqual(damaged)
+    }),
+  )
+})
+
+test('bytes after the end, and a missing end, are damage', async () => {
+  const bytes = Buffer.from('content '.repeat(1000))
+  for (const name of ['joining', 'deflate'] as const) {
+    const stream = await encode(name, bytes)
+    const longer = Buffer.concat([stream, Buffer.from('x')])
+    const final = Buffer.concat([deflateRawSync(bytes), Buffer.from([1, 2, 3])])
+    const cut = stream.subarray(0, stream.length >> 1)
+    for (const bad of [longer, final, cut, Buffer.alloc(0), randomBytes(100)]) {
+      expect(() => decodeCopy(name, bad, bytes.length), name).toThrow(damaged)
+      for (const size of [1, 7, 100_000]) {
+        await expect(collect(inflateStream(name, pieces(bad, size), bytes.length))).rejects.toEqual(damaged)
+      }
+    }
+  }
+})
+
+test('a bomb stops at the announced size', async () => {
+  const bomb = await encodeJoining(Buffer.alloc(32 * 1024 * 1024), 1)
+  expect(() => decodeCopy('joining', bomb, 1000)).toThrow(damaged)
+  let seenBytes = 0
+  const reading = (async () => {
+    for await (const piece of inflateStream('joining', pieces(bomb, 1000), 1000)) seenBytes += piece.length
+  })()
+  await expect(reading).rejects.toEqual(damaged)
+  expect(seenBytes).toBeLessThanOrEqual(1000)
+})
+
+test('errors of the source pass through an inflating stream', async () => {
+  const cause = new Error('the source broke')
+  async function* broken(): AsyncGenerator<Buffer, void, undefined> {
+    yield Buffer.from([0, 1, 0, 0xfe, 0xff, 65])
+    throw cause
+  }
+  for (const name of ['joining', 'deflate', 'stored'] as const) {
+    await expect(collect(inflateStream(name, broken(), 100))).rejects.toBe(cause)
+  }
+})
+
+test('a reader that stops early closes the source', async () => {
+  const stream = await encodeJoining(randomBytes(3_000_000), 0)
+  for (const name of ['joining', 'stored'] as const) {
+    let closed = (): void => {}
+    const closing = new Promise<void>((resolve) => {
+      closed = resolve
+    })
+    async function* watched(): AsyncGenerator<Buffer, void, undefined> {
+      try {
+        yield* pieces(stream, 10_000)
+      } finally {
+        closed()
+      }
+    }
+    for await (const piece of inflateStream(name, watched(), 3_000_000)) {
+      expect(piece.length).toBeGreaterThan(0)
+      break
+    }
+    await closing
+  }
+})
+
+test('checks are the little-endian CRC-32 of each page, however the stream came', () => {
+  const page = limits.checkPageBytes
+  for (const size of [0, 1, page - 1, page, page + 1, 2 * page + 5]) {
+    const bytes = randomBytes(size)
+    const checks = checksOf(bytes)
+    expect(checks.length).toBe(4 * Math.ceil(size / page))
+    for (let index = 0; index * page < size; index++) {
+      expect(checks.readUInt32LE(4 * index)).toBe(crc32(bytes.subarray(index * page, (index + 1) * page)))
+    }
+    const writer = createCheckWriter()
+    for (let at = 0; at < size; at += 300_001) writer.write(bytes.subarray(at, at + 300_001))
+    expect(writer.finish()).toEqual(checks)
+  }
+})
+
+test('any whole pages of a stream pass, and one flipped bit does not', () => {
+  const page = limits.checkPageBytes
+  const bytes = randomBytes(3 * page + 77)
+  const checks = checksOf(bytes)
+  for (let first = 0; first < 4; first++) {
+    for (let end = first; end <= 4; end++) {
+      verifyPages(checks, first * page, bytes.subarray(first * page, end * page))
+    }
+  }
+  bytes[2 * page + 5]! ^= 4
+  verifyPages(checks, 0, bytes.subarray(0, 2 * page))
+  verifyPages(checks, 3 * page, bytes.subarray(3 * page))
+  expect(() => verifyPages(checks, page, bytes.subarray(page))).toThrow(/page 2/)
+  expect(() => verifyPages(checks, 2 * page, bytes.subarray(2 * page))).toThrow(damaged)
+  expect(() => verifyPages(checks, 10, bytes)).toThrow(/begins at a page/)
+})
