@@ -1,0 +1,83 @@
+/** Who sent a request: a token in the Authorization header, or the session cookie of a browser. Answers a principal;
+ *  what it may do is `auth/principal.ts`. */
+import { getCookie } from 'hono/cookie'
+import type { Principal } from '../auth/principal.ts'
+import { verifyToken } from '../auth/tokens.ts'
+import { storeError } from '../core/errors.ts'
+import { publicOrigin, type AppContext, type AppRequest } from './context.ts'
+
+export const sessionCookie = 'trove_session'
+
+/** The principal, by header or cookie. Errors: unauthenticated (none, or not valid), forbidden (a form of another
+ *  site). */
+export async function requirePrincipal(context: AppContext, c: AppRequest): Promise<Principal> {
+  const principal = await findPrincipal(context, c)
+  if (principal === undefined) {
+    throw storeError('unauthenticated', 'a token is needed: Authorization: Bearer TOKEN', {
+      reason: 'no token',
+    })
+  }
+  return principal
+}
+
+/** The principal, or undefined when the request carries no credential. Errors: unauthenticated (a credential that is
+ *  not valid), forbidden (a form of another site). */
+export async function findPrincipal(
+  context: AppContext,
+  c: AppRequest,
+): Promise<Principal | undefined> {
+  return (await findBearer(context, c)) ?? (await findSession(context, c))
+}
+
+/** As `requirePrincipal`, but only by header: for routes that browsers have no business with. */
+export async function requireBearer(context: AppContext, c: AppRequest): Promise<Principal> {
+  const principal = await findBearer(context, c)
+  if (principal === undefined) {
+    throw storeError('unauthenticated', 'a token is needed: Authorization: Bearer TOKEN', {
+      reason: 'no token',
+    })
+  }
+  return principal
+}
+
+async function findBearer(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
+  const header = c.req.header('authorization')
+  if (header === undefined) return undefined
+  // GITHUB-PROTOCOL §16: Octokit sends the scheme `token`.
+  const token = /^(?:Bearer|token) +(\S+) *$/i.exec(header)?.[1]
+  if (token === undefined) {
+    throw storeError('unauthenticated', 'the Authorization header must be: Bearer TOKEN', {
+      reason: 'unknown scheme',
+    })
+  }
+  return remember(
+    c,
+    await verifyToken(context.keys.tokens, token, { now: context.now(), use: 'api' }),
+  )
+}
+
+async function findSession(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
+  const token = getCookie(c, sessionCookie)
+  if (token === undefined) return undefined
+  const principal = await verifyToken(context.keys.tokens, token, {
+    now: context.now(),
+    use: 'session',
+  })
+  if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireOwnOrigin(context, c)
+  return remember(c, principal)
+}
+
+/** Browsers send the cookie with any site's top-level form only for GET (SameSite=Lax); this is the second lock.
+ *  Errors: forbidden. */
+export function requireOwnOrigin(context: AppContext, c: AppRequest): void {
+  const origin = c.req.header('origin')
+  if (origin !== undefined && origin === publicOrigin(context, c)) return
+  throw storeError('forbidden', 'a form must be sent from a page of this server', {
+    reason: 'the Origin header is not this server',
+  })
+}
+
+function remember(c: AppRequest, principal: Principal): Principal {
+  c.set('principal', principal)
+  return principal
+}

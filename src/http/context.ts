@@ -1,0 +1,45 @@
+/** What every route is given: the parts that `server.ts` has put together, and the variables of one request. */
+import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
+import type { Keys } from '../auth/key.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Config } from '../config.ts'
+import type { IngestPool } from '../ingest/pool.ts'
+import type { Staging } from '../ingest/staging.ts'
+import type { Log } from '../log.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { PackStore } from '../packs/pack-store.ts'
+import type { RequestMetrics } from './metrics.ts'
+
+export interface AppContext {
+  config: Config
+  metadata: Metadata
+  packs: PackStore
+  ingest: IngestPool
+  staging: Staging
+  keys: Keys
+  /** Epoch ms. */
+  now(): number
+  log: Log
+  metrics: RequestMetrics
+  /** Aborted once the server has begun to stop: new work is refused, running work goes on. */
+  stopping: AbortSignal
+}
+
+export interface AppEnv {
+  Bindings: HttpBindings
+  Variables: {
+    /** Also in the `x-request-id` header of the answer and in every log line of the request. */
+    requestId: string
+    log: Log
+    /** Set by `authenticate.ts` once a token was verified. */
+    principal?: Principal
+  }
+}
+
+export type AppRequest = Context<AppEnv>
+
+/** Origin for links: the configured one, else the one the request was sent to. */
+export function publicOrigin(context: Pick<AppContext, 'config'>, c: AppRequest): string {
+  return context.config.publicUrl ?? new URL(c.req.url).origin
+}

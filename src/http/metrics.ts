@@ -1,0 +1,108 @@
+/** Request counters of this process, and `/metrics` as Prometheus text (exposition format 0.0.4). */
+import type { StoreFigures } from '../metadata/metadata.ts'
+
+/** Groups of routes that are counted apart; a closed set, so the number of series is bounded. */
+export type RouteGroup = 'actions' | 'blob' | 'api' | 'page' | 'operation'
+
+export interface RequestMetrics {
+  begin(): void
+  end(group: RouteGroup, status: number, durationMs: number): void
+  received(bytes: number): void
+  sent(bytes: number): void
+  render(figures: StoreFigures): string
+}
+
+interface Series {
+  count: number
+  durationMs: number
+}
+
+export function createRequestMetrics(): RequestMetrics {
+  const requests = new Map<string, Series>()
+  let inFlight = 0
+  let receivedBytes = 0
+  let sentBytes = 0
+  return {
+    begin: () => {
+      inFlight += 1
+    },
+    end: (group, status, durationMs) => {
+      inFlight -= 1
+      const labels = `group="${group}",status="${Math.floor(status / 100)}xx"`
+      const series = requests.get(labels) ?? { count: 0, durationMs: 0 }
+      series.count += 1
+      series.durationMs += durationMs
+      requests.set(labels, series)
+    },
+    received: (bytes) => {
+      receivedBytes += bytes
+    },
+    sent: (bytes) => {
+      sentBytes += bytes
+    },
+    render: (figures) =>
+      [
+        ...metric(
+          'trove_requests_total',
+          'counter',
+          'Requests answered.',
+          requests,
+          (each) => each.count,
+        ),
+        ...metric(
+          'trove_request_seconds_total',
+          'counter',
+          'Time until the headers of the answer.',
+          requests,
+          (each) => each.durationMs / 1000,
+        ),
+        ...single('trove_requests_in_flight', 'gauge', 'Requests being answered.', inFlight),
+        ...single(
+          'trove_received_bytes_total',
+          'counter',
+          'Bytes of request bodies.',
+          receivedBytes,
+        ),
+        ...single('trove_sent_bytes_total', 'counter', 'Bytes of artifact bodies sent.', sentBytes),
+        ...Object.entries(figures).flatMap(([name, value]: [string, number]) =>
+          single(
+            `trove_store_${snakeCase(name)}`,
+            'gauge',
+            figureHelp[name as keyof StoreFigures],
+            value,
+          ),
+        ),
+        '',
+      ].join('\n'),
+  }
+}
+
+const figureHelp: Record<keyof StoreFigures, string> = {
+  artifacts: 'Live artifacts.',
+  files: 'Files of live artifacts.',
+  logicalBytes: 'Bytes of all files of live artifacts.',
+  uniqueBytes: 'Bytes of distinct files.',
+  chunkBytes: 'Bytes of distinct chunks and unchunked files.',
+  storedBytes: 'Bytes of pack files.',
+  packs: 'Pack files.',
+  liveBytes: 'Pack bytes that hold live blobs.',
+}
+
+function metric(
+  name: string,
+  type: string,
+  help: string,
+  series: Map<string, Series>,
+  valueOf: (each: Series) => number,
+): string[] {
+  const lines = [...series].map(([labels, each]) => `${name}{${labels}} ${valueOf(each)}`)
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
+}
+
+function single(name: string, type: string, help: string, value: number): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${value}`]
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}

@@ -1,0 +1,106 @@
+/** Failures as `application/problem+json` (RFC 9457), rendered from one table that is total over the error codes. */
+import { retryableCodes, type ErrorCode, type StoreError } from '../core/errors.ts'
+
+const statusOf = {
+  invalid_request: 400,
+  invalid_name: 422,
+  unsafe_path: 422,
+  duplicate_path: 422,
+  unsupported_entry: 422,
+  bad_archive: 400,
+  digest_mismatch: 400,
+  length_mismatch: 400,
+  incomplete_body: 400,
+  idle_timeout: 408,
+  too_large: 413,
+  unknown_block: 400,
+  block_list_conflict: 409,
+  unauthenticated: 401,
+  signed_url_invalid: 403,
+  forbidden: 403,
+  not_found: 404,
+  artifact_not_found: 404,
+  artifact_expired: 410,
+  artifact_deleted: 410,
+  name_taken: 409,
+  blob_damaged: 500,
+  range_not_satisfiable: 416,
+  storage_full: 507,
+  session_ended: 409,
+  busy: 503,
+  shutting_down: 503,
+} as const satisfies Record<ErrorCode, number>
+
+const titles: Record<(typeof statusOf)[ErrorCode] | 500, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'Content Too Large',
+  416: 'Range Not Satisfiable',
+  422: 'Unprocessable Content',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+  507: 'Insufficient Storage',
+}
+
+/** Status that stands for a code on the native API and on pages. */
+export function problemStatus(code: ErrorCode): number {
+  return statusOf[code]
+}
+
+/** The failure with the facts it carries; instants among them become ISO 8601, digests their wire form. */
+export function problemResponse(error: StoreError, requestId: string): Response {
+  const status = statusOf[error.code]
+  const body = {
+    type: 'about:blank',
+    title: titles[status],
+    status,
+    detail: error.message,
+    code: error.code,
+    retryable: retryableCodes.has(error.code),
+    requestId,
+    ...wireDetails(error.details),
+  }
+  const headers = new Headers(problemHeaders)
+  if (status === 401) headers.set('www-authenticate', 'Bearer realm="trove"')
+  if (status === 503) headers.set('retry-after', '2')
+  if ('totalBytes' in error.details) {
+    headers.set('content-range', `bytes */${error.details.totalBytes}`)
+  }
+  return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** A bug's answer: nothing but the request id, under which the log has the rest. */
+export function internalProblem(requestId: string): Response {
+  const body = {
+    type: 'about:blank',
+    title: titles[500],
+    status: 500,
+    detail: `an internal error happened; the log has it under request ${requestId}`,
+    code: 'internal',
+    retryable: false,
+    requestId,
+  }
+  return new Response(JSON.stringify(body), { status: 500, headers: problemHeaders })
+}
+
+const problemHeaders = { 'content-type': 'application/problem+json', 'cache-control': 'no-store' }
+
+function wireDetails(details: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(details).map(([name, value]: [string, unknown]) => {
+      if (name.endsWith('At') && typeof value === 'number')
+        return [name, new Date(value).toISOString()]
+      if (isDigestField(name) && typeof value === 'string') return [name, `sha256:${value}`]
+      return [name, value]
+    }),
+  )
+}
+
+function isDigestField(name: string): boolean {
+  return name === 'digest' || name === 'expected' || name === 'actual'
+}
