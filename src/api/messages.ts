@@ -1,0 +1,218 @@
+/** The native wire contract: schemas that the server validates with, that clients infer their types from, and that
+ *  `/openapi.json` is generated from. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
+import { z } from 'zod'
+import { limits } from '../core/limits.ts'
+
+const bytes = z.int().min(0)
+const count = z.int().min(0)
+const id = z.int().min(1)
+const instant = z.iso.datetime()
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+const cursor = z.string().nullable().meta({ description: 'Give it as `cursor` to go on; null at the end.' })
+
+export const artifactStateSchema = z.enum(['available', 'damaged', 'expired', 'deleted'])
+
+const artifactKindSchema = z.enum(['exact', 'opaque', 'raw', 'tree']).meta({
+  description:
+    'How the bytes came: `exact`, a zip that comes back byte for byte; `opaque`, a zip kept whole because it cannot be ' +
+    'taken apart; `raw`, one file; `tree`, entries of a tar or of the native client, whose zip is generated.',
+})
+
+const linksSchema = z.object({
+  self: z.string(),
+  html: z.string(),
+  download: z.string(),
+  tarGz: z.string(),
+  manifest: z.string(),
+})
+
+export const artifactSchema = z
+  .object({
+    id,
+    name: z.string(),
+    project: z.string(),
+    run: id,
+    attempt: id,
+    job: z.string(),
+    branch: z.string().nullable(),
+    sha: z.string().nullable(),
+    workflow: z.string().nullable(),
+    event: z.string().nullable(),
+    state: artifactStateSchema,
+    kind: artifactKindSchema,
+    mimeType: z.string(),
+    files: count,
+    logicalBytes: bytes,
+    newBytes: bytes.meta({ description: 'Pack bytes that this upload added.' }),
+    treeDigest: digest.meta({ description: 'Of the manifest: what the entries are, whatever their times and archive.' }),
+    zipDigest: digest.nullable().meta({ description: 'Of `archive.zip`, where known without building it.' }),
+    zipBytes: bytes,
+    tarGzBytes: bytes,
+    createdAt: instant,
+    expiresAt: instant,
+    pinned: z.boolean(),
+    opaqueReason: z.string().nullable(),
+    removedAt: instant.nullable(),
+    removedReason: z.string().nullable(),
+    links: linksSchema,
+  })
+  .meta({ id: 'Artifact' })
+
+export const artifactDetailSchema = artifactSchema
+  .extend({
+    damagedFiles: z.array(z.string()).meta({
+      description: 'Paths whose stored bytes are bad, at most 1,000; the other files stay readable.',
+    }),
+  })
+  .meta({ id: 'ArtifactDetail' })
+
+export const artifactListSchema = z
+  .object({ items: z.array(artifactSchema), nextCursor: cursor, total: count })
+  .meta({ id: 'ArtifactList' })
+
+const mode = z.string().regex(/^0[0-7]{3}$/).meta({ description: 'Nine permission bits, octal.' })
+const entryBase = {
+  path: z.string(),
+  mode,
+  modifiedAt: instant.nullable().meta({ description: 'Null where the upload carried none.' }),
+}
+
+export const entrySchema = z
+  .discriminatedUnion('kind', [
+    z.object({ kind: z.literal('file'), ...entryBase, sizeBytes: bytes, digest }),
+    z.object({ kind: z.literal('directory'), ...entryBase }),
+    z.object({ kind: z.literal('symlink'), ...entryBase, target: z.string() }),
+  ])
+  .meta({ id: 'Entry' })
+
+export const manifestPageSchema = z
+  .object({ items: z.array(entrySchema), nextCursor: cursor })
+  .meta({ id: 'ManifestPage' })
+
+export const directoryPageSchema = z
+  .object({ path: z.string(), items: z.array(entrySchema), nextCursor: cursor })
+  .meta({ id: 'DirectoryPage' })
+
+export const differenceSchema = z
+  .object({
+    kind: z.enum(['added', 'removed', 'changed', 'moved', 'mode']).meta({
+      description: '`moved`: the same digest under another path. `mode`: only the permission bits differ.',
+    }),
+    path: z.string(),
+    from: z.string().nullable().meta({ description: 'The path in base of what was moved.' }),
+    before: entrySchema.nullable(),
+    after: entrySchema.nullable(),
+  })
+  .meta({ id: 'Difference' })
+
+export const comparisonSchema = z
+  .object({
+    base: artifactSchema,
+    head: artifactSchema,
+    totals: z.object({
+      added: count,
+      removed: count,
+      changed: count,
+      moved: count,
+      mode: count,
+      unchanged: count,
+      baseBytes: bytes,
+      headBytes: bytes,
+    }),
+    complete: z.boolean().meta({
+      description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, the items are the first.`,
+    }),
+    items: z.array(differenceSchema),
+    nextCursor: cursor,
+  })
+  .meta({ id: 'Comparison' })
+
+export const statsSchema = z
+  .object({
+    artifacts: count,
+    files: count,
+    logicalBytes: bytes.meta({ description: 'Sum over live artifacts of what their files hold.' }),
+    uniqueBytes: bytes.meta({ description: 'Each distinct file once.' }),
+    storedBytes: bytes.nullable().meta({
+      description: 'Sum of pack file sizes; null for one project, since packs are shared.',
+    }),
+    dedupRatio: z.number().meta({
+      description: 'Logical bytes over the bytes that remain once each file and each chunk is kept once.',
+    }),
+    savedBy: z.object({
+      wholeFile: z.int().meta({ description: 'Bytes of files that were there already.' }),
+      chunk: z.int().meta({ description: 'Bytes of chunks that other files hold too.' }),
+      compression: z.int().nullable().meta({ description: 'Remaining bytes less live pack bytes; null for one project.' }),
+    }),
+    packs: count.nullable(),
+    liveBytes: bytes.nullable(),
+    deadBytes: bytes.nullable(),
+  })
+  .meta({ id: 'Stats' })
+
+export const retentionChangeSchema = z
+  .strictObject({ expiresAt: instant.optional(), pinned: z.boolean().optional() })
+  .refine((change) => change.expiresAt !== undefined || change.pinned !== undefined, {
+    message: 'give expiresAt, pinned or both',
+  })
+  .meta({ id: 'RetentionChange' })
+
+export const deletionSchema = z
+  .object({
+    id,
+    state: z.literal('deleted'),
+    deletedAt: instant,
+  })
+  .meta({ id: 'Deletion' })
+
+export const projectPolicySchema = z
+  .strictObject({
+    onConflict: z.enum(['reject', 'replace']).nullable().meta({
+      description: 'What CreateArtifact does when the name is taken; null follows the server.',
+    }),
+  })
+  .meta({ id: 'ProjectPolicy' })
+
+export const projectSchema = z
+  .object({ name: z.string(), onConflict: z.enum(['reject', 'replace']).nullable(), createdAt: instant })
+  .meta({ id: 'Project' })
+
+export const tokenRequestSchema = z
+  .strictObject({
+    project: z.string().optional(),
+    run: id.optional(),
+    attempt: id.optional(),
+    job: z.string().min(1).optional(),
+    branch: z.string().optional(),
+    sha: z.string().optional(),
+    workflow: z.string().optional(),
+    event: z.string().optional(),
+    scope: z.enum(['job', 'run', 'read', 'write', 'admin']).optional(),
+    expiresInSeconds: z.int().min(1).optional(),
+  })
+  .meta({ id: 'TokenRequest' })
+
+export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).meta({ id: 'Token' })
+
+/** RFC 9457, with the code that programs act on and whether asking again can help. */
+export const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    retryable: z.boolean(),
+  })
+  .meta({ id: 'Problem' })
+
+export type WireArtifact = z.infer<typeof artifactSchema>
+export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
+export type WireArtifactList = z.infer<typeof artifactListSchema>
+export type WireEntry = z.infer<typeof entrySchema>
+export type WireManifestPage = z.infer<typeof manifestPageSchema>
+export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
+export type WireDifference = z.infer<typeof differenceSchema>
+export type WireComparison = z.infer<typeof comparisonSchema>
+export type WireStats = z.infer<typeof statsSchema>
+export type WireProblem = z.infer<typeof problemSchema>

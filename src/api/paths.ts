@@ -1,0 +1,53 @@
+/** Where things are: every URL path that the server, its pages, its client and its commands share. */
+
+export const apiRoot = '/api/v1'
+
+export function artifactPath(id: number): string {
+  return `${apiRoot}/artifacts/${id}`
+}
+
+export function manifestPath(id: number): string {
+  return `${artifactPath(id)}/manifest`
+}
+
+export function directoryPath(id: number, directory: string): string {
+  return `${artifactPath(id)}/directory${directory === '' ? '' : `?path=${encodeURIComponent(directory)}`}`
+}
+
+export function filePath(id: number, path: string): string {
+  return `${artifactPath(id)}/files/${encodePath(path)}`
+}
+
+export function archivePath(id: number, format: 'zip' | 'tar.gz'): string {
+  return `${artifactPath(id)}/archive.${format}`
+}
+
+export function runArchivePath(run: number, project: string): string {
+  return `${apiRoot}/runs/${run}/archive.zip?project=${encodeURIComponent(project)}`
+}
+
+export function uploadPath(project: string, run: number, name: string): string {
+  return `${projectApiPath(project)}/runs/${run}/artifacts/${encodeURIComponent(name)}`
+}
+
+export function projectApiPath(project: string): string {
+  return `${apiRoot}/projects/${encodePath(project)}`
+}
+
+/** Pages. The run and artifact pages own the path that stock actions print (GITHUB-PROTOCOL §17). */
+export function projectPagePath(project: string): string {
+  return `/${encodePath(project)}`
+}
+
+export function runPagePath(project: string, run: number): string {
+  return `${projectPagePath(project)}/actions/runs/${run}`
+}
+
+export function artifactPagePath(project: string, run: number, id: number): string {
+  return `${runPagePath(project, run)}/artifacts/${id}`
+}
+
+/** Escapes each segment and keeps the slashes. */
+export function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
+}

@@ -1,0 +1,89 @@
+/** Query parameters of the native API. They arrive as text; each schema reads and bounds them. Unknown parameters are
+ *  refused, because a filter that is silently ignored shows, or deletes, too much. */
+import { z } from 'zod'
+import { limits } from '../core/limits.ts'
+import { artifactStateSchema } from './messages.ts'
+
+function integer(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^[0-9]{1,16}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+}
+
+const identifier = integer(1, Number.MAX_SAFE_INTEGER)
+
+/** Absent is false; a bare `?flag` is true. */
+const flag = z
+  .enum(['', '1', 'true', '0', 'false'])
+  .transform((text) => text !== '0' && text !== 'false')
+  .pipe(z.boolean())
+
+const paging = {
+  limit: integer(1, limits.listPageMax).default(limits.listPageDefault),
+  cursor: z.string().max(8192).optional(),
+}
+
+const facts = {
+  branch: z.string().min(1).optional(),
+  sha: z.string().min(1).optional(),
+  workflow: z.string().min(1).optional(),
+  event: z.string().min(1).optional(),
+}
+
+export const artifactListQuery = z.strictObject({
+  project: z.string().optional().meta({ description: 'OWNER/REPO; that of the token when absent.' }),
+  run: identifier.optional(),
+  name: z.string().optional(),
+  branch: z.string().optional(),
+  state: artifactStateSchema
+    .or(z.literal('any'))
+    .optional()
+    .meta({ description: 'Available and damaged when absent.' }),
+  sort: z.enum(['newest', 'oldest', 'largest', 'expiring']).default('newest'),
+  ...paging,
+})
+
+export const manifestQuery = z.strictObject({
+  under: z.string().optional().meta({ description: 'Only this path and what lies below it.' }),
+  limit: paging.limit.optional().meta({ description: 'Asks for one page of JSON in place of NDJSON.' }),
+  cursor: paging.cursor,
+})
+
+export const directoryQuery = z.strictObject({
+  path: z.string().default('').meta({ description: 'The directory; absent for the root.' }),
+  ...paging,
+})
+
+export const fileQuery = z.strictObject({
+  download: flag.default(false).meta({ description: 'Offers the file for saving under its own name.' }),
+})
+
+export const archiveQuery = z.strictObject({
+  path: z.string().min(1).optional().meta({
+    description: 'Only paths that this glob matches: `*` stays within a segment, `**` crosses them.',
+  }),
+})
+
+export const runArchiveQuery = z.strictObject({
+  project: z.string().optional().meta({ description: 'OWNER/REPO; that of the token when absent.' }),
+})
+
+export const uploadQuery = z.strictObject({
+  filename: z.string().min(1).optional().meta({ description: 'Name of the single file; the artifact name when absent.' }),
+  retentionDays: integer(0, 36_500).optional().meta({ description: '0 is the default.' }),
+  overwrite: flag.default(false),
+  attempt: identifier.optional(),
+  job: z.string().min(1).max(255).optional(),
+  ...facts,
+})
+
+export const statsQuery = z.strictObject({ project: z.string().optional() })
+
+export const compareQuery = z.strictObject({
+  base: z.string(),
+  head: z.string(),
+  project: z.string().optional().meta({ description: 'Completes references that name no project.' }),
+  ...paging,
+})

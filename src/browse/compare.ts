@@ -1,0 +1,115 @@
+/** What differs between two manifests: one merge of two sorted walks, then moves are matched among what was added and
+ *  removed. No file is read; memory is bounded by `limits.compareDifferencesMax`. */
+import { comparePaths } from '../core/entry.ts'
+import { limits } from '../core/limits.ts'
+import type { StoredEntry } from '../metadata/metadata.ts'
+import { type EntryReader, type ListedEntry, walkEntries } from './entries.ts'
+
+type Side = Pick<ListedEntry, 'entry' | 'modifiedAt'>
+
+export type Difference =
+  | { kind: 'added'; before: null; after: Side }
+  | { kind: 'removed'; before: Side; after: null }
+  /** `changed`: other content, kind or link target. `mode`: only permission bits. `moved`: another path. */
+  | { kind: 'changed' | 'mode' | 'moved'; before: Side; after: Side }
+
+export interface Comparison {
+  /** In order of the path in head, or in base where head has none. */
+  differences: Difference[]
+  /** Counts of all differences, listed or not. */
+  totals: Record<Difference['kind'] | 'unchanged', number>
+  /** False when differences past the bound are counted but not listed; moves are then matched among those listed. */
+  complete: boolean
+}
+
+export async function compareEntries(
+  reader: EntryReader,
+  baseId: number,
+  headId: number,
+  signal?: AbortSignal,
+): Promise<Comparison> {
+  const totals = { added: 0, removed: 0, changed: 0, moved: 0, mode: 0, unchanged: 0 }
+  const differences: Difference[] = []
+  let complete = true
+  for await (const { before, after } of pairByPath(walkEntries(reader, baseId), walkEntries(reader, headId))) {
+    signal?.throwIfAborted()
+    const difference = differenceOf(before, after)
+    if (difference === undefined) {
+      totals.unchanged++
+      continue
+    }
+    totals[difference.kind]++
+    if (differences.length < limits.compareDifferencesMax) differences.push(difference)
+    else complete = false
+  }
+  const { merged, moves } = matchMoves(differences)
+  totals.added -= moves
+  totals.removed -= moves
+  totals.moved += moves
+  return { differences: merged, totals, complete }
+}
+
+type Pair = { before: ListedEntry; after: ListedEntry | null } | { before: null; after: ListedEntry }
+
+async function* pairByPath(
+  base: AsyncGenerator<ListedEntry>,
+  head: AsyncGenerator<ListedEntry>,
+): AsyncGenerator<Pair, void, undefined> {
+  let before = await following(base)
+  let after = await following(head)
+  while (before !== null || after !== null) {
+    const order =
+      before === null ? 1 : after === null ? -1 : comparePaths(before.entry.path, after.entry.path)
+    if (before !== null && order < 0) {
+      yield { before, after: null }
+      before = await following(base)
+    } else if (after !== null && order > 0) {
+      yield { before: null, after }
+      after = await following(head)
+    } else if (before !== null) {
+      yield { before, after }
+      before = await following(base)
+      after = await following(head)
+    }
+  }
+}
+
+async function following(walk: AsyncGenerator<ListedEntry>): Promise<ListedEntry | null> {
+  const { value, done } = await walk.next()
+  return done === true ? null : value
+}
+
+function differenceOf(before: Side | null, after: Side | null): Difference | undefined {
+  if (before === null) return after === null ? undefined : { kind: 'added', before, after }
+  if (after === null) return { kind: 'removed', before, after }
+  if (contentOf(before.entry) !== contentOf(after.entry)) return { kind: 'changed', before, after }
+  return before.entry.mode === after.entry.mode ? undefined : { kind: 'mode', before, after }
+}
+
+/** Equal for two entries exactly when they hold the same thing, whatever their paths and modes. */
+function contentOf(entry: StoredEntry): string {
+  if (entry.kind === 'file') return `file ${entry.digest}`
+  return entry.kind === 'symlink' ? `symlink ${entry.target}` : 'directory'
+}
+
+/** Turns a removed file and an added one of the same digest into one move; the first removed goes to the first added.
+ *  Empty files are left alone: they are all alike, and pairing them says nothing. */
+function matchMoves(differences: Difference[]): { merged: Difference[]; moves: number } {
+  const removed = new Map<string, Side[]>()
+  for (const { kind, before } of differences) {
+    if (kind !== 'removed' || before.entry.kind !== 'file' || before.entry.sizeBytes === 0) continue
+    const same = removed.get(before.entry.digest)
+    if (same === undefined) removed.set(before.entry.digest, [before])
+    else same.push(before)
+  }
+  const moved = new Set<Side>()
+  const withMoves = differences.map((difference): Difference => {
+    if (difference.kind !== 'added' || difference.after.entry.kind !== 'file') return difference
+    const before = removed.get(difference.after.entry.digest)?.shift()
+    if (before === undefined) return difference
+    moved.add(before)
+    return { kind: 'moved', before, after: difference.after }
+  })
+  const merged = withMoves.filter(({ kind, before }) => kind !== 'removed' || !moved.has(before))
+  return { merged, moves: moved.size }
+}

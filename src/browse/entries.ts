@@ -1,0 +1,110 @@
+/** Reading manifests in path order, a stored page at a time, from any path on. */
+import { comparePaths } from '../core/entry.ts'
+import { limits } from '../core/limits.ts'
+import type { EntryPage, Metadata, StoredEntry } from '../metadata/metadata.ts'
+
+/** What reading entries needs of the metadata port. */
+export type EntryReader = Pick<Metadata, 'readEntryPage' | 'findEntryPage' | 'findEntry'>
+
+export interface ListedEntry {
+  /** Position in the manifest, from 0. */
+  ordinal: number
+  entry: StoredEntry
+  /** Seconds since the epoch; null where the upload carried none. */
+  modifiedAt: number | null
+}
+
+/** A forward-only place in a manifest. Holds one page. */
+export interface EntryCursor {
+  /** The first entry at or after `path`, never before what was answered last; undefined past the end. */
+  seek(path: string): Promise<ListedEntry | undefined>
+  /** The entry after the one answered last; undefined past the end. */
+  next(): Promise<ListedEntry | undefined>
+}
+
+export function createEntryCursor(reader: EntryReader, artifactId: number): EntryCursor {
+  let pageNumber = -1
+  let page: EntryPage | undefined
+  let index = 0
+
+  async function load(number: number): Promise<void> {
+    pageNumber = number
+    page = await reader.readEntryPage(artifactId, number)
+    index = 0
+  }
+
+  async function current(): Promise<ListedEntry | undefined> {
+    if (page !== undefined && index >= page.entries.length) await load(pageNumber + 1)
+    return page === undefined ? undefined : listed(page, index)
+  }
+
+  return {
+    async seek(path) {
+      const last = page?.entries.at(-1)?.path
+      if (last === undefined || comparePaths(last, path) < 0) {
+        const number = await reader.findEntryPage(artifactId, path)
+        if (number === undefined) {
+          page = undefined
+          return undefined
+        }
+        if (number !== pageNumber) await load(number)
+      }
+      while (page !== undefined) {
+        const entry = page.entries[index]
+        if (entry !== undefined && comparePaths(entry.path, path) >= 0) break
+        index++
+        if (index >= page.entries.length) await load(pageNumber + 1)
+      }
+      return await current()
+    },
+    async next() {
+      if (pageNumber === -1) await load(0)
+      else index++
+      return await current()
+    },
+  }
+}
+
+/** Entries from `ordinal` on. Holds one page. */
+export async function* walkEntries(
+  reader: EntryReader,
+  artifactId: number,
+  ordinal = 0,
+): AsyncGenerator<ListedEntry, void, undefined> {
+  const size = limits.manifestPageEntries
+  for (let number = Math.floor(ordinal / size); ; number++) {
+    const page = await reader.readEntryPage(artifactId, number)
+    if (page === undefined) return
+    const first = Math.max(0, ordinal - page.firstOrdinal)
+    for (let index = first; index < page.entries.length; index++) {
+      const found = listed(page, index)
+      if (found !== undefined) yield found
+    }
+  }
+}
+
+/** Entries below `directory` ('' is the root), at any depth, and the entry of that very path when it exists. */
+export async function* walkSubtree(
+  reader: EntryReader,
+  artifactId: number,
+  directory: string,
+): AsyncGenerator<ListedEntry, void, undefined> {
+  if (directory === '') {
+    yield* walkEntries(reader, artifactId)
+    return
+  }
+  const cursor = createEntryCursor(reader, artifactId)
+  const prefix = `${directory}/`
+  const itself = await cursor.seek(directory)
+  if (itself?.entry.path === directory) yield itself
+  for (let found = await cursor.seek(prefix); found?.entry.path.startsWith(prefix) === true; ) {
+    yield found
+    found = await cursor.next()
+  }
+}
+
+function listed(page: EntryPage, index: number): ListedEntry | undefined {
+  const entry = page.entries[index]
+  if (entry === undefined) return undefined
+  return { ordinal: page.firstOrdinal + index, entry, modifiedAt: page.modifiedAt[index] ?? null }
+}

@@ -1,0 +1,73 @@
+/** From a reference to an artifact, and what its end means to those who ask for it. */
+import { storeError } from '../core/errors.ts'
+import { formatReference, type Reference } from '../core/reference.ts'
+import { effectiveState } from '../core/retention.ts'
+import type { ProjectName } from '../core/run.ts'
+import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
+
+export type ArtifactFinder = Pick<Metadata, 'findArtifact' | 'findProject' | 'listArtifacts'>
+
+/** The artifact that `reference` means, dead ones too when no live one has the name, so that a reader can be told what
+ *  became of it. `project` completes references that name none. Says nothing about who may read it.
+ *  Errors: artifact_not_found; invalid_request when a project is needed and missing. */
+export async function readArtifact(
+  finder: ArtifactFinder,
+  reference: Reference,
+  { project, now }: { project: ProjectName | null; now: number },
+): Promise<Artifact> {
+  const found =
+    reference.kind === 'id'
+      ? await finder.findArtifact(reference.id)
+      : await findNamed(finder, reference, { project, now })
+  if (found === undefined) throw artifactNotFound(formatReference(reference))
+  return found
+}
+
+export function artifactNotFound(reference: string): Error {
+  return storeError('artifact_not_found', `there is no artifact ${reference}`, { reference })
+}
+
+async function findNamed(
+  finder: ArtifactFinder,
+  reference: Exclude<Reference, { kind: 'id' }>,
+  { project, now }: { project: ProjectName | null; now: number },
+): Promise<Artifact | undefined> {
+  const named = (reference.kind === 'run' ? reference.project : null) ?? project
+  if (named === null) {
+    throw storeError('invalid_request', `${formatReference(reference)} needs a project: name OWNER/REPO`, {
+      field: 'project',
+    })
+  }
+  const owner = await finder.findProject(named)
+  if (owner === undefined) return undefined
+  const filter: ArtifactFilter = { projectId: owner.id, name: reference.name }
+  if (reference.kind === 'run') filter.run = reference.run
+  else filter.branch = reference.branch
+  return (await newest(finder, filter, now)) ?? (await newest(finder, { ...filter, state: 'any' }, now))
+}
+
+async function newest(finder: ArtifactFinder, filter: ArtifactFilter, now: number): Promise<Artifact | undefined> {
+  const { artifacts } = await finder.listArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
+  return artifacts[0]
+}
+
+/** Lets live artifacts pass. Errors: artifact_expired, artifact_deleted. */
+export function assertLive(artifact: Artifact, now: number): void {
+  const state = effectiveState(artifact, now)
+  if (state === 'expired') {
+    const expiredAt = artifact.expiresAt
+    throw storeError('artifact_expired', `artifact ${artifact.name} expired at ${new Date(expiredAt).toISOString()}`, {
+      artifactId: artifact.id,
+      expiredAt,
+      reason: artifact.removedReason ?? 'its retention time has passed',
+    })
+  }
+  if (state === 'deleted') {
+    const deletedAt = artifact.removedAt ?? artifact.expiresAt
+    throw storeError('artifact_deleted', `artifact ${artifact.name} was deleted at ${new Date(deletedAt).toISOString()}`, {
+      artifactId: artifact.id,
+      deletedAt,
+      reason: artifact.removedReason ?? 'deleted',
+    })
+  }
+}

@@ -1,0 +1,120 @@
+/** Requests to a server's native API. Idempotent requests are tried again, with a bound, when the network or the server
+ *  asks for it; a problem answer becomes the StoreError that the server threw. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { z } from 'zod'
+import { problemSchema } from '../api/messages.ts'
+import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../core/errors.ts'
+
+export interface ServerAccess {
+  /** Origin, without a trailing slash. */
+  url: string
+  token: string | null
+}
+
+export interface ApiRequest {
+  method?: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
+  /** From the root, escaped, possibly with a query. */
+  path: string
+  query?: Record<string, string | number | boolean | null | undefined>
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  json?: unknown
+  signal?: AbortSignal
+}
+
+/** No usable answer after every permitted try. */
+export class NetworkError extends Error {
+  override readonly name = 'NetworkError'
+}
+
+const triesMax = 4
+const firstPauseMs = 250
+const retryAfterMaxMs = 30_000
+const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
+/** Sends one request and parses its JSON answer. Errors: those of `openResponse`. */
+export async function requestJson<Schema extends z.ZodType>(
+  server: ServerAccess,
+  request: ApiRequest,
+  schema: Schema,
+): Promise<z.infer<Schema>> {
+  const response = await openResponse(server, request)
+  const answer: unknown = await response.json()
+  const parsed = schema.safeParse(answer)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new Error(`${server.url} gave an answer that this version cannot read: ${issue?.path.join('.')} ${issue?.message}`)
+}
+
+/** Sends one request; answers once a success status arrived, with the body still to be read.
+ *  Errors: the server's own codes; NetworkError. */
+export async function openResponse(server: ServerAccess, request: ApiRequest): Promise<Response> {
+  const isRepeatable = request.method !== 'POST' && request.method !== 'PATCH'
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await attemptOnce(server, request)
+    if (outcome instanceof Response && outcome.ok) return outcome
+    if (isRepeatable && attempt < triesMax && isWorthRepeating(outcome)) {
+      await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
+      continue
+    }
+    throw outcome instanceof Response ? await errorOf(server, outcome) : outcome
+  }
+}
+
+async function attemptOnce(server: ServerAccess, request: ApiRequest): Promise<Response | NetworkError> {
+  const url = new URL(request.path, server.url)
+  for (const [name, value] of Object.entries(request.query ?? {})) {
+    if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
+  }
+  const headers = new Headers(request.headers)
+  if (server.token !== null) headers.set('authorization', `Bearer ${server.token}`)
+  if (request.json !== undefined) headers.set('content-type', 'application/json')
+  try {
+    return await fetch(url, {
+      method: request.method ?? 'GET',
+      headers,
+      redirect: 'error',
+      ...(request.json !== undefined && { body: JSON.stringify(request.json) }),
+      ...(request.signal !== undefined && { signal: request.signal }),
+    })
+  } catch (error) {
+    request.signal?.throwIfAborted()
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const told = reason instanceof Error ? reason.message || reason.name : String(reason)
+    return new NetworkError(`${server.url} cannot be reached: ${told}`, { cause: error })
+  }
+}
+
+function isWorthRepeating(outcome: Response | NetworkError): boolean {
+  return outcome instanceof NetworkError || retryableStatuses.has(outcome.status)
+}
+
+/** Doubles each time, with up to half of it at random so that many jobs do not come back at once. */
+function pauseMs(outcome: Response | NetworkError, attempt: number): number {
+  const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? 0) : 0
+  if (seconds > 0) return Math.min(retryAfterMaxMs, seconds * 1000)
+  return firstPauseMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
+}
+
+async function errorOf(server: ServerAccess, response: Response): Promise<Error> {
+  const text = await response.text()
+  const problem = problemSchema.safeParse(jsonOf(text))
+  if (problem.success) {
+    const { type: _type, title: _title, status: _status, detail, code, retryable: _retryable, ...details } = problem.data
+    // A newer server may send codes that this version does not know; they stay readable as text.
+    return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
+  }
+  const reason = `${server.url} answered ${response.status} ${response.statusText}`
+  if (response.status === 401) return storeError('unauthenticated', reason, { reason })
+  if (response.status === 403) return storeError('forbidden', reason, { reason })
+  if (response.status === 404) return storeError('not_found', reason, { what: new URL(response.url).pathname })
+  return response.status >= 500 ? new NetworkError(reason) : new Error(reason)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
