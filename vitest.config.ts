@@ -1,0 +1,16 @@
+/** Everyday tests: everything but `*.slow.test.ts`, in under a minute on two cores. */
+import { configDefaults, defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'test/**/*.slow.test.ts'],
+    globalSetup: 'test/global-setup.ts',
+    // Processes, not threads: tests change the environment, spawn children and load a native module.
+    pool: 'forks',
+    // The default leaves one core idle, which on a two-core machine is half of it.
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+})

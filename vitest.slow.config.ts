@@ -1,0 +1,17 @@
+/** The proofs that take minutes or gigabytes: `npm run test:slow`. One file at a time, since several measure memory,
+ *  latency or disk use. */
+import { configDefaults, defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.slow.test.ts'],
+    exclude: configDefaults.exclude,
+    globalSetup: 'test/global-setup.ts',
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 15 * 60_000,
+    hookTimeout: 10 * 60_000,
+    // One line a test: what a log of half an hour is read for.
+    reporters: ['verbose'],
+  },
+})
