@@ -130,7 +130,8 @@ function highBits(count: number): number {
 /** Takes bytes into the hash without looking for a cut; answers `to`. */
 function roll(bytes: Uint8Array, from: number, to: number, hash: Int32Array): number {
   let value = hash[0] as number
-  for (let at = from; at < to; at++) value = ((value << 1) + (gear[bytes[at] as number] as number)) | 0
+  for (let at = from; at < to; at++)
+    value = ((value << 1) + (gear[bytes[at] as number] as number)) | 0
   hash[0] = value
   return Math.max(from, to)
 }
@@ -200,7 +201,8 @@ const magics: { at: number; bytes: Buffer }[] = [
  *  short to tell (under 1 KiB) is taken for not compressed unless its first bytes say so. */
 export function isCompressed(sample: Uint8Array): boolean {
   const head = Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)
-  if (magics.some(({ at, bytes }) => head.subarray(at, at + bytes.length).equals(bytes))) return true
+  if (magics.some(({ at, bytes }) => head.subarray(at, at + bytes.length).equals(bytes)))
+    return true
   if (head.length < 1024) return false
   const tried = head.subarray(0, limits.compressedSampleBytes)
   return deflateRawSync(tried, { level: 1 }).length > tried.length * 0.97

@@ -33,6 +33,10 @@ export const limits = {
 
   /** A pack is sealed once it holds this much; a single larger member gets a pack of its own. */
   packTargetBytes: 64 * MiB,
+  /** Members are gathered into writes of this size, so that a small one costs no system call. */
+  packWriteBytes: 1 * MiB,
+  /** Open pack files kept for later reads; those in use are not counted. */
+  packHandlesMax: 64,
   /** Stored bytes are checked by a CRC-32 for each page of this size, so any slice can be verified while it is read. */
   checkPageBytes: 1 * MiB,
 
@@ -70,8 +74,14 @@ export const limits = {
 
   /** Bytes of staging and leases of a stock upload that never finished. */
   uploadLifeMs: 24 * 60 * 60 * 1000,
+  /** How old another job's unfinished upload of the same name must be before a new one takes its place. */
+  uploadTakeoverMs: 60 * 60 * 1000,
   /** How long a session's claim on blobs lasts without contact. */
   leaseMs: 24 * 60 * 60 * 1000,
   /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
   idleBodyMs: 120_000,
+  /** What is read of a body that nobody wants before its request is refused: the largest that stock clients send in one
+   *  request (GITHUB-PROTOCOL §8.4). Beyond it the connection closes with the answer. */
+  drainBytesMax: 256 * MiB,
+  drainMs: 30_000,
 } as const

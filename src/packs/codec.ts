@@ -25,14 +25,20 @@ const inflatedPieceBytes = 128 * 1024
  *  the smallest. Never longer than stored blocks are (5 bytes for each 65,535, which is what level 0 makes). `bytes` must
  *  stay as they are until it resolves. Holds the content twice, so it is for copies that fit in memory. */
 export async function encodeJoining(bytes: Uint8Array, level: number): Promise<Buffer> {
-  assert(Number.isInteger(level) && level >= 0 && level <= 9, `a deflate level is 0 to 9, got ${level}`)
+  assert(
+    Number.isInteger(level) && level >= 0 && level <= 9,
+    `a deflate level is 0 to 9, got ${level}`,
+  )
   if (bytes.length === 0) return Buffer.alloc(0)
   if (level === 0) return encodeStoredBlocks(bytes)
-  const storedBytes = bytes.length + storedHeaderBytes * Math.ceil(bytes.length / storedBlockBytesMax)
+  const storedBytes =
+    bytes.length + storedHeaderBytes * Math.ceil(bytes.length / storedBlockBytesMax)
   // zlib.h, deflate: an output buffer that fills up while flushing would repeat the flush marker.
   const options = { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: storedBytes + 64 }
   const deflated =
-    bytes.length <= handOverBytes ? deflateRawSync(bytes, options) : await deflateOnPool(bytes, options)
+    bytes.length <= handOverBytes
+      ? deflateRawSync(bytes, options)
+      : await deflateOnPool(bytes, options)
   return deflated.length < storedBytes ? deflated : encodeStoredBlocks(bytes)
 }
 
@@ -56,7 +62,8 @@ function encodeStoredBlocks(bytes: Uint8Array): Buffer {
  *  `inflateStream`. Allocates no more than `sizeBytes` and a little. The answer may share memory with `stored`.
  *  Errors: blob_damaged, when the stream is not one of exactly `sizeBytes`. */
 export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: number): Buffer {
-  const content = codec === 'stored' ? viewOf(stored) : inflateAll(endedStream(codec, stored), sizeBytes)
+  const content =
+    codec === 'stored' ? viewOf(stored) : inflateAll(endedStream(codec, stored), sizeBytes)
   if (content.length !== sizeBytes) throw wrongSize(sizeBytes, content.length)
   return content
 }
@@ -203,13 +210,20 @@ function damaged(what: string, options?: ErrorOptions): StoreError {
 }
 
 function wrongSize(expectedBytes: number, actualBytes: number): StoreError {
-  return damaged(`holds another amount of content: expected ${expectedBytes} bytes, got ${actualBytes} or more`)
+  return damaged(
+    `holds another amount of content: expected ${expectedBytes} bytes, got ${actualBytes} or more`,
+  )
 }
 
 /** What zlib says of bytes that are no deflate stream, or one that is too long or too short. */
-const zlibDamageCodes: ReadonlySet<unknown> = new Set(['Z_DATA_ERROR', 'Z_BUF_ERROR', 'ERR_BUFFER_TOO_LARGE'])
+const zlibDamageCodes: ReadonlySet<unknown> = new Set([
+  'Z_DATA_ERROR',
+  'Z_BUF_ERROR',
+  'ERR_BUFFER_TOO_LARGE',
+])
 
 function asDamage(error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error) || !zlibDamageCodes.has(error.code)) return error
+  if (!(error instanceof Error) || !('code' in error) || !zlibDamageCodes.has(error.code))
+    return error
   return damaged(`does not inflate: ${error.message}`, { cause: error })
 }

@@ -19,7 +19,9 @@ const level = fc.integer({ min: 0, max: 9 })
 /** Content that deflates, content that does not, and content beyond one stored block and beyond the hand-over. */
 const content = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
-  fc.tuple(fc.string({ maxLength: 40 }), fc.nat(6000)).map(([text, times]) => Buffer.from(text.repeat(times))),
+  fc
+    .tuple(fc.string({ maxLength: 40 }), fc.nat(6000))
+    .map(([text, times]) => Buffer.from(text.repeat(times))),
   fc.nat(200_000).map((size) => randomBytes(size)),
 )
 const damaged = expect.objectContaining({ code: 'blob_damaged' })
@@ -62,13 +64,19 @@ test('random bytes become stored blocks, byte for byte as RFC 1951 has them', as
   const stream = await encodeJoining(bytes, 9)
   expect(stream.subarray(0, 5)).toEqual(Buffer.from([0, 0xff, 0xff, 0, 0]))
   expect(stream.subarray(5, 65_540).equals(bytes.subarray(0, 65_535))).toBe(true)
-  expect(stream.subarray(65_540)).toEqual(Buffer.from([0, 1, 0, 0xfe, 0xff, bytes.readUInt8(65_535)]))
+  expect(stream.subarray(65_540)).toEqual(
+    Buffer.from([0, 1, 0, 0xfe, 0xff, bytes.readUInt8(65_535)]),
+  )
   expect(await encodeJoining(bytes, 0)).toEqual(stream)
 })
 
 test('a higher level does not make a longer stream of text', async () => {
-  const bytes = Buffer.from(Array.from({ length: 5000 }, (_, index) => `line ${index * index}\n`).join(''))
-  const sizes = await Promise.all([0, 1, 6, 9].map(async (at) => (await encodeJoining(bytes, at)).length))
+  const bytes = Buffer.from(
+    Array.from({ length: 5000 }, (_, index) => `line ${index * index}\n`).join(''),
+  )
+  const sizes = await Promise.all(
+    [0, 1, 6, 9].map(async (at) => (await encodeJoining(bytes, at)).length),
+  )
   expect(sizes).toEqual(sizes.toSorted((a, b) => b - a))
   expect(sizes[3]).toBeLessThan(bytes.length / 2)
 })
@@ -81,24 +89,38 @@ const codec = fc.constantFrom<CopyCodec>('joining', 'deflate', 'stored')
 
 test('a copy decodes to its content, in memory and in pieces of any size', async () => {
   await fc.assert(
-    fc.asyncProperty(codec, content, fc.integer({ min: 1, max: 70_000 }), async (name, bytes, size) => {
-      const stream = await encode(name, bytes)
-      expect(decodeCopy(name, stream, bytes.length).equals(bytes)).toBe(true)
-      const step = Math.max(size, Math.ceil(stream.length / 50))
-      expect((await collect(inflateStream(name, pieces(stream, step), bytes.length))).equals(bytes)).toBe(true)
-    }),
+    fc.asyncProperty(
+      codec,
+      content,
+      fc.integer({ min: 1, max: 70_000 }),
+      async (name, bytes, size) => {
+        const stream = await encode(name, bytes)
+        expect(decodeCopy(name, stream, bytes.length).equals(bytes)).toBe(true)
+        const step = Math.max(size, Math.ceil(stream.length / 50))
+        expect(
+          (await collect(inflateStream(name, pieces(stream, step), bytes.length))).equals(bytes),
+        ).toBe(true)
+      },
+    ),
   )
 })
 
 test('a copy of another size than announced is damaged, in memory and in pieces', async () => {
   await fc.assert(
-    fc.asyncProperty(codec, content, fc.integer({ min: -3, max: 3 }), async (name, bytes, change) => {
-      const announced = bytes.length + change
-      fc.pre(change !== 0 && announced >= 0)
-      const stream = await encode(name, bytes)
-      expect(() => decodeCopy(name, stream, announced)).toThrow(damaged)
-      await expect(collect(inflateStream(name, pieces(stream, 50_000), announced))).rejects.toEqual(damaged)
-    }),
+    fc.asyncProperty(
+      codec,
+      content,
+      fc.integer({ min: -3, max: 3 }),
+      async (name, bytes, change) => {
+        const announced = bytes.length + change
+        fc.pre(change !== 0 && announced >= 0)
+        const stream = await encode(name, bytes)
+        expect(() => decodeCopy(name, stream, announced)).toThrow(damaged)
+        await expect(
+          collect(inflateStream(name, pieces(stream, 50_000), announced)),
+        ).rejects.toEqual(damaged)
+      },
+    ),
   )
 })
 
@@ -112,7 +134,9 @@ test('bytes after the end, and a missing end, are damage', async () => {
     for (const bad of [longer, final, cut, Buffer.alloc(0), randomBytes(100)]) {
       expect(() => decodeCopy(name, bad, bytes.length), name).toThrow(damaged)
       for (const size of [1, 7, 100_000]) {
-        await expect(collect(inflateStream(name, pieces(bad, size), bytes.length))).rejects.toEqual(damaged)
+        await expect(collect(inflateStream(name, pieces(bad, size), bytes.length))).rejects.toEqual(
+          damaged,
+        )
       }
     }
   }
@@ -123,7 +147,8 @@ test('a bomb stops at the announced size', async () => {
   expect(() => decodeCopy('joining', bomb, 1000)).toThrow(damaged)
   let seenBytes = 0
   const reading = (async () => {
-    for await (const piece of inflateStream('joining', pieces(bomb, 1000), 1000)) seenBytes += piece.length
+    for await (const piece of inflateStream('joining', pieces(bomb, 1000), 1000))
+      seenBytes += piece.length
   })()
   await expect(reading).rejects.toEqual(damaged)
   expect(seenBytes).toBeLessThanOrEqual(1000)
@@ -169,7 +194,9 @@ test('checks are the little-endian CRC-32 of each page, however the stream came'
     const checks = checksOf(bytes)
     expect(checks.length).toBe(4 * Math.ceil(size / page))
     for (let index = 0; index * page < size; index++) {
-      expect(checks.readUInt32LE(4 * index)).toBe(crc32(bytes.subarray(index * page, (index + 1) * page)))
+      expect(checks.readUInt32LE(4 * index)).toBe(
+        crc32(bytes.subarray(index * page, (index + 1) * page)),
+      )
     }
     const writer = createCheckWriter()
     for (let at = 0; at < size; at += 300_001) writer.write(bytes.subarray(at, at + 300_001))

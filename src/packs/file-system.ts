@@ -1,0 +1,111 @@
+/** The few file system calls that packs need, as a narrow interface: tests see the order of calls through it, which no
+ *  crash test can see, and make any one of them fail. Calls may do less than asked where the system's own may. */
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { hasErrno } from './errno.ts'
+
+export interface PackFile {
+  /** Answers how many bytes were written, at least one. */
+  write(bytes: Uint8Array, position: number): Promise<number>
+  /** Fills `target` from its beginning; answers how many bytes were read, 0 at the end of the file. */
+  read(target: Uint8Array, position: number): Promise<number>
+  /** Makes the file's bytes durable; for a directory, its entries. */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface FileFacts {
+  sizeBytes: number
+  modifiedAt: number
+}
+
+/** Fails as `node:fs` does, with errno codes. */
+export interface PackFileSystem {
+  /** `read`: an existing file or directory. `create`: a new file for writing; one that exists is an error. */
+  open(path: string, mode: 'read' | 'create'): Promise<PackFile>
+  mkdir(path: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  /** Names in the directory, in no order. */
+  readdir(path: string): Promise<string[]>
+  stat(path: string): Promise<FileFacts>
+}
+
+/** The machine's own. */
+export const nodeFileSystem: PackFileSystem = {
+  open: async (path, mode) => fileOf(await open(path, mode === 'read' ? 'r' : 'wx')),
+  mkdir: async (path) => {
+    await mkdir(path)
+  },
+  rename,
+  unlink,
+  readdir: async (path) => await readdir(path),
+  stat: async (path) => {
+    const facts = await stat(path)
+    return { sizeBytes: facts.size, modifiedAt: facts.mtimeMs }
+  },
+}
+
+function fileOf(handle: FileHandle): PackFile {
+  return {
+    write: async (bytes, position) =>
+      (await handle.write(bytes, 0, bytes.length, position)).bytesWritten,
+    read: async (target, position) =>
+      (await handle.read(target, 0, target.length, position)).bytesRead,
+    sync: async () => await handle.sync(),
+    close: async () => await handle.close(),
+  }
+}
+
+/** Makes the entries of a directory durable: a new or renamed file survives a power loss only after this. */
+export async function syncDirectory(
+  path: string,
+  fileSystem: PackFileSystem = nodeFileSystem,
+): Promise<void> {
+  const directory = await fileSystem.open(path, 'read')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** Makes a directory and those above it that are missing, durably. One that exists is made durable too, because whoever
+ *  made it may have ended before that. */
+export async function makeDirectory(
+  path: string,
+  fileSystem: PackFileSystem = nodeFileSystem,
+): Promise<void> {
+  try {
+    await fileSystem.mkdir(path)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') && dirname(path) !== path) {
+      await makeDirectory(dirname(path), fileSystem)
+      return await makeDirectory(path, fileSystem)
+    }
+    if (!hasErrno(error, 'EEXIST')) throw error
+  }
+  await syncDirectory(dirname(path), fileSystem)
+}
+
+/** Writes all of `bytes` at `position`. */
+export async function writeAll(file: PackFile, bytes: Uint8Array, position: number): Promise<void> {
+  let written = 0
+  while (written < bytes.length)
+    written += await file.write(bytes.subarray(written), position + written)
+}
+
+/** Fills `target` from `position` on as far as the file goes; answers how many bytes there were. */
+export async function readAll(
+  file: PackFile,
+  target: Uint8Array,
+  position: number,
+): Promise<number> {
+  let filled = 0
+  while (filled < target.length) {
+    const read = await file.read(target.subarray(filled), position + filled)
+    if (read === 0) break
+    filled += read
+  }
+  return filled
+}

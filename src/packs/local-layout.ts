@@ -1,0 +1,126 @@
+/** The CAS directory on disk: its paths, its format file, its 2-hex directories. */
+import assert from 'node:assert'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { type StoreError, storeError } from '../core/errors.ts'
+import { ignoringAbsence } from './errno.ts'
+import {
+  type PackFileSystem,
+  makeDirectory,
+  readAll,
+  syncDirectory,
+  writeAll,
+} from './file-system.ts'
+import type { PackName } from './pack-store.ts'
+
+/** What `format` holds. A change of layout that an older program would misread gets another number. */
+const format = 'trove-cas 1\n'
+
+/** Every path of the directory is made here. */
+export interface LocalPaths {
+  directory: string
+  format: string
+  sealed: string
+  staging: string
+  fanOut(name: PackName): string
+  sealedPack(name: PackName): string
+  stagedPack(name: PackName): string
+  staged(file: string): string
+}
+
+export function createLocalPaths(directory: string): LocalPaths {
+  const sealed = join(directory, 'packs')
+  const staging = join(directory, 'staging', 'packs')
+  const fanOut = (name: PackName): string => join(sealed, name.slice(0, 2))
+  return {
+    directory,
+    format: join(directory, 'format'),
+    sealed,
+    staging,
+    fanOut,
+    sealedPack: (name) => join(fanOut(name), `${name}.zip`),
+    stagedPack: (name) => join(staging, `${name}.zip`),
+    staged: (file) => join(staging, file),
+  }
+}
+
+/** A name becomes a path, so anything but 32 hex characters is a bug worth stopping at. */
+export function checkPackName(name: PackName): void {
+  assert(
+    /^[0-9a-f]{32}$/.test(name),
+    `a pack name is 32 hex characters, got ${JSON.stringify(name)}`,
+  )
+}
+
+/** Makes the directory and its format file when they are missing, durably.
+ *  Errors: invalid_request, when the format is another one, or when there are packs without one. */
+export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
+  const found = await readFormat(paths.format, fileSystem)
+  if (found !== undefined && found !== format) {
+    throw refused(
+      `has format ${JSON.stringify(found)}, and this program knows only ${JSON.stringify(format)}`,
+    )
+  }
+  if (found === undefined) await makeDirectory(paths.directory, fileSystem)
+  await makeDirectory(paths.sealed, fileSystem)
+  await makeDirectory(paths.staging, fileSystem)
+  if (found === undefined) await writeFormat(paths, fileSystem)
+}
+
+/** Comes after everything else, so that a directory with a format is whole. */
+async function writeFormat(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
+  if ((await fileSystem.readdir(paths.sealed)).length > 0) {
+    throw refused(
+      'has packs but no file "format", so this program cannot tell whether it understands them',
+    )
+  }
+  // Renamed into place, so that a crash leaves all of it or nothing.
+  const staged = paths.staged(`format-${randomBytes(8).toString('hex')}`)
+  const file = await fileSystem.open(staged, 'create')
+  try {
+    await writeAll(file, Buffer.from(format), 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await fileSystem.rename(staged, paths.format)
+  await syncDirectory(paths.directory, fileSystem)
+}
+
+function refused(what: string): StoreError {
+  return storeError('invalid_request', `the pack directory ${what}`, { field: 'data' })
+}
+
+async function readFormat(path: string, fileSystem: PackFileSystem): Promise<string | undefined> {
+  const file = await ignoringAbsence(() => fileSystem.open(path, 'read'))
+  if (file === undefined) return undefined
+  try {
+    const bytes = Buffer.alloc(64)
+    return bytes.toString('latin1', 0, await readAll(file, bytes, 0))
+  } finally {
+    await file.close()
+  }
+}
+
+/** Makes 2-hex directories when they are first needed: 256 empty ones would be a megabyte that holds nothing. The
+ *  answer is shared, because a directory that another seal has made is only safe once that seal has synced `packs`. */
+export function createFanOut(
+  paths: LocalPaths,
+  fileSystem: PackFileSystem,
+): (name: PackName) => Promise<void> {
+  const ready = new Map<string, Promise<void>>()
+  return async (name) => {
+    const path = paths.fanOut(name)
+    let making = ready.get(path)
+    if (making === undefined) {
+      making = makeDirectory(path, fileSystem)
+      ready.set(path, making)
+    }
+    try {
+      await making
+    } catch (error) {
+      if (ready.get(path) === making) ready.delete(path)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/** Packs in a local directory. Sealed ones are at `packs/<first 2 hex>/<32 hex>.zip`, unsealed ones in `staging/packs/` of
+ *  the same file system, and `format` says what the directory is. How a pack is written is `local-sink.ts`. */
+import assert from 'node:assert'
+import { randomBytes } from 'node:crypto'
+import { storeError } from '../core/errors.ts'
+import { hasErrno, ignoringAbsence, translateErrno } from './errno.ts'
+import {
+  type PackFile,
+  type PackFileSystem,
+  nodeFileSystem,
+  readAll,
+  syncDirectory,
+} from './file-system.ts'
+import {
+  type LocalPaths,
+  checkPackName,
+  createFanOut,
+  createLocalPaths,
+  ensureLayout,
+} from './local-layout.ts'
+import { createLocalSink } from './local-sink.ts'
+import type { PackName, PackStore } from './pack-store.ts'
+import { createReadHandles } from './read-handles.ts'
+
+export interface LocalPackStoreOptions {
+  /** The CAS directory; made when it is missing. */
+  directory: string
+  fileSystem?: PackFileSystem
+  /** Awaited at each step of sealing: `pack-written`, `pack-synced`, `pack-renamed`, `pack-directory-synced`. */
+  checkpoint?: ((name: string) => void | Promise<void>) | undefined
+}
+
+/** Errors: invalid_request, when the directory has another format or holds packs without saying which; storage_full. */
+export async function openLocalPackStore(options: LocalPackStoreOptions): Promise<PackStore> {
+  const { directory, fileSystem = nodeFileSystem, checkpoint } = options
+  const paths = createLocalPaths(directory)
+  await translateErrno('the pack directory', () => ensureLayout(paths, fileSystem))
+  const handles = createReadHandles((name) => fileSystem.open(paths.sealedPack(name), 'read'))
+  const ensureFanOut = createFanOut(paths, fileSystem)
+
+  return {
+    create: async () => {
+      const name = randomBytes(16).toString('hex')
+      const open = (): Promise<PackFile> => fileSystem.open(paths.stagedPack(name), 'create')
+      const file = await translateErrno(`pack ${name}`, open)
+      return createLocalSink({ name, file, paths, fileSystem, ensureFanOut, checkpoint })
+    },
+    read: async (name, offset, lengthBytes) => {
+      checkPackName(name)
+      // A negative position would mean "wherever the file is" to the system.
+      assert(
+        offset >= 0 && lengthBytes >= 0,
+        `a slice is at 0 or later, got ${lengthBytes} bytes at ${offset}`,
+      )
+      const read = (file: PackFile): Promise<Buffer> =>
+        readExactly(file, { name, offset, lengthBytes })
+      return await translateErrno(`pack ${name}`, () =>
+        telling(name, () => handles.use(name, read)),
+      )
+    },
+    remove: async (name) => {
+      checkPackName(name)
+      try {
+        await translateErrno(`pack ${name}`, () => removeSealed(paths, fileSystem, name))
+      } finally {
+        // Not awaited: a read in flight may take its time, and has every right to the bytes.
+        void handles.drop(name)
+      }
+    },
+    list: () => listSealed(paths, fileSystem),
+    removeUnsealed: async (olderThan) =>
+      await translateErrno('the staged packs', () => removeStaged(paths, fileSystem, olderThan)),
+    close: async () => await handles.close(),
+  }
+}
+
+async function readExactly(
+  file: PackFile,
+  { name, offset, lengthBytes }: { name: PackName; offset: number; lengthBytes: number },
+): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(lengthBytes)
+  const readBytes = await readAll(file, bytes, offset)
+  if (readBytes === lengthBytes) return bytes
+  throw storeError(
+    'blob_damaged',
+    `pack ${name} is too short: expected ${lengthBytes} bytes at ${offset}, got ${readBytes}`,
+    { digest: null, paths: [] },
+  )
+}
+
+/** Runs a read and tells a medium that fails as damage. */
+async function telling<T>(name: PackName, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!hasErrno(error, 'EIO')) throw error
+    const details = { digest: null, paths: [] }
+    throw storeError('blob_damaged', `pack ${name} cannot be read from its medium`, details, {
+      cause: error,
+    })
+  }
+}
+
+async function removeSealed(
+  paths: LocalPaths,
+  fileSystem: PackFileSystem,
+  name: PackName,
+): Promise<void> {
+  await ignoringAbsence(() => fileSystem.unlink(paths.sealedPack(name)))
+  // An earlier removal may have ended between the two, so this is done even when there was nothing to unlink.
+  await ignoringAbsence(() => syncDirectory(paths.fanOut(name), fileSystem))
+}
+
+async function* listSealed(
+  paths: LocalPaths,
+  fileSystem: PackFileSystem,
+): AsyncGenerator<{ name: PackName; sizeBytes: number; modifiedAt: number }, void, undefined> {
+  const what = 'the sealed packs'
+  for (const prefix of await translateErrno(what, () => fileSystem.readdir(paths.sealed))) {
+    if (!/^[0-9a-f]{2}$/.test(prefix)) continue
+    for (const file of await translateErrno(what, () => fileSystem.readdir(paths.fanOut(prefix)))) {
+      const name = /^([0-9a-f]{32})\.zip$/.exec(file)?.[1]
+      if (name === undefined || !name.startsWith(prefix)) continue
+      const stat = (): ReturnType<PackFileSystem['stat']> => fileSystem.stat(paths.sealedPack(name))
+      const facts = await translateErrno(what, () => ignoringAbsence(stat))
+      // Absent: removed since the directory was read, so it is not in the list.
+      if (facts !== undefined) yield { name, ...facts }
+    }
+  }
+}
+
+/** Takes away everything in staging that is old enough, what is left of a format file included. */
+async function removeStaged(
+  paths: LocalPaths,
+  fileSystem: PackFileSystem,
+  olderThan: number,
+): Promise<number> {
+  let removed = 0
+  for (const file of await fileSystem.readdir(paths.staging)) {
+    const path = paths.staged(file)
+    const facts = await ignoringAbsence(() => fileSystem.stat(path))
+    if (facts === undefined || facts.modifiedAt >= olderThan) continue
+    // Absent: sealed or aborted in the meantime.
+    const unlinked = await ignoringAbsence(async () => {
+      await fileSystem.unlink(path)
+      return true
+    })
+    if (unlinked === true) removed++
+  }
+  return removed
+}

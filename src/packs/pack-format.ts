@@ -1,0 +1,301 @@
+/** Pack <-> bytes. A pack is an ordinary zip, so that `unzip` can always get data out: one member for each copy, without
+ *  gaps, then the directory. Members are named by `member-names.ts`, dated 1980-01-01, and have sizes and CRC-32 in
+ *  their local headers. A joining stream is followed by its final `03 00` and, as a foreign deflate stream, has method 8;
+ *  foreign stored bytes have method 0. Equal appends make equal packs. */
+import assert from 'node:assert'
+import { type CopyCodec, joiningEnd } from '../core/copy.ts'
+import type { Digest } from '../core/digest.ts'
+import { type StoreError, storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { createMemberNames, memberNameBytesMax } from './member-names.ts'
+import {
+  type CodecMethod,
+  type MemberRecord,
+  centralHeaderBytesMax,
+  decodeCentralHeader,
+  decodeEnd,
+  encodeCentralHeader,
+  encodeEnd,
+  encodeLocalHeader,
+  endRecordBytesMax,
+  localHeaderBytes,
+} from './pack-records.ts'
+import type { PackName, PackSink, PackStore, SealedPack } from './pack-store.ts'
+
+/** A copy to be appended. `lengthBytes` is that of its stream, without a joining stream's final `03 00`. */
+export interface PackMember {
+  blobDigest: Digest
+  codec: CopyCodec
+  crc32: number
+  sizeBytes: number
+  lengthBytes: number
+}
+
+/** A pack being filled by one caller, call by call. After any failure it can only be aborted. */
+export interface PackWriter {
+  readonly name: PackName
+  /** Length of the pack so far, with the directory it has by now. */
+  readonly bytesWritten: number
+  readonly memberCount: number
+  /** Adds a copy whose stream is `body`; answers the offset in the pack of the stream's first byte. `body` may be reused
+   *  afterwards. A body of another length than announced is a bug in the caller and fails as one.
+   *  Errors: storage_full. */
+  append(
+    member: PackMember,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<{ offset: number }>
+  /** Writes the directory and makes the pack durable. It must have members. Errors: storage_full. */
+  seal(): Promise<SealedPack>
+  /** Drops the pack. Never throws; harmless after `seal` or a failure. */
+  abort(): Promise<void>
+}
+
+type WriterState = 'ready' | 'busy' | 'over'
+
+/** Opens a pack for appending. Holds one write (`limits.packWriteBytes`) and about 120 bytes a member.
+ *  Errors: storage_full. */
+export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<PackWriter> {
+  const sink = await store.create()
+  const output = createOutput(sink)
+  const names = createMemberNames()
+  const directory = createDirectory()
+  let memberCount = 0
+  let state: WriterState = 'ready'
+
+  /** Runs one call at a time; a failed one leaves the writer `over`, because the pack's bytes are then anybody's guess. */
+  async function exclusively<T>(next: WriterState, work: () => Promise<T>): Promise<T> {
+    assert(
+      state === 'ready',
+      `pack ${sink.name} is ${state}: one call at a time, and none after the end`,
+    )
+    state = 'busy'
+    let after: WriterState = 'over'
+    try {
+      const answer = await work()
+      after = next
+      return answer
+    } finally {
+      // An abort in the meantime has the last word.
+      if (state === 'busy') state = after
+    }
+  }
+
+  async function appendMember(
+    member: PackMember,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<{ offset: number }> {
+    const joins = member.codec === 'joining'
+    const record: MemberRecord = {
+      name: names.nameOf(member.blobDigest),
+      codecMethod: member.codec === 'stored' ? 0 : 8,
+      crc32: member.crc32,
+      sizeBytes: member.sizeBytes,
+      lengthBytes: member.lengthBytes + (joins ? joiningEnd.length : 0),
+      headerOffset: output.length,
+    }
+    const header = Buffer.allocUnsafe(localHeaderBytes(record))
+    encodeLocalHeader(header, 0, record)
+    await output.put(header)
+    const offset = output.length
+    await putBody(output, body, member.lengthBytes)
+    if (joins) await output.put(joiningEnd)
+    directory.add(record)
+    memberCount++
+    return { offset }
+  }
+
+  async function sealPack(): Promise<SealedPack> {
+    assert(memberCount > 0, 'a pack without members is never sealed')
+    const directoryOffset = output.length
+    for (const page of directory.pages()) await output.put(page)
+    const directoryBytes = output.length - directoryOffset
+    await output.put(encodeEnd({ memberCount, directoryBytes, directoryOffset }))
+    await output.flush()
+    return await sink.seal()
+  }
+
+  return {
+    name: sink.name,
+    get bytesWritten() {
+      return output.length + directory.length
+    },
+    get memberCount() {
+      return memberCount
+    },
+    append: async (member, body) => await exclusively('ready', () => appendMember(member, body)),
+    seal: async () => await exclusively('over', sealPack),
+    abort: async () => {
+      state = 'over'
+      await sink.abort()
+    },
+  }
+}
+
+async function putBody(
+  output: Output,
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  lengthBytes: number,
+): Promise<void> {
+  const refuse = (actualBytes: string): never =>
+    assert.fail(
+      `a member's body has its announced length: expected ${lengthBytes} bytes, got ${actualBytes}`,
+    )
+  if (body instanceof Uint8Array) {
+    if (body.length !== lengthBytes) refuse(`${body.length}`)
+    await output.put(body)
+    return
+  }
+  let seenBytes = 0
+  for await (const piece of body) {
+    seenBytes += piece.length
+    if (seenBytes > lengthBytes) refuse(`${seenBytes} or more`)
+    await output.put(piece)
+  }
+  if (seenBytes !== lengthBytes) refuse(`${seenBytes}`)
+}
+
+/** Gathers small puts into large writes. */
+interface Output {
+  /** Of everything put so far. */
+  readonly length: number
+  /** `bytes` may be reused when it resolves. */
+  put(bytes: Uint8Array): Promise<void>
+  flush(): Promise<void>
+}
+
+function createOutput(sink: PackSink): Output {
+  const buffer = Buffer.allocUnsafeSlow(limits.packWriteBytes)
+  let buffered = 0
+  let length = 0
+  const flush = async (): Promise<void> => {
+    if (buffered === 0) return
+    await sink.write(buffer.subarray(0, buffered))
+    buffered = 0
+  }
+  return {
+    get length() {
+      return length
+    },
+    put: async (bytes) => {
+      if (bytes.length > buffer.length - buffered) await flush()
+      if (bytes.length > buffer.length) await sink.write(bytes)
+      else {
+        buffer.set(bytes, buffered)
+        buffered += bytes.length
+      }
+      length += bytes.length
+    },
+    flush,
+  }
+}
+
+/** The central directory while the pack is being filled: kept as bytes, because a million objects would not be bounded
+ *  by anything reasonable, and in pages, because growing one buffer would hold it twice. */
+interface Directory {
+  readonly length: number
+  add(member: MemberRecord): void
+  pages(): Iterable<Buffer>
+}
+
+const directoryPageBytes = 128 * 1024
+
+function createDirectory(): Directory {
+  const full: Buffer[] = []
+  let page = Buffer.allocUnsafeSlow(directoryPageBytes)
+  let pageBytes = 0
+  let length = 0
+  return {
+    get length() {
+      return length
+    },
+    add: (member) => {
+      if (directoryPageBytes - pageBytes < centralHeaderBytesMax(memberNameBytesMax)) {
+        full.push(page.subarray(0, pageBytes))
+        page = Buffer.allocUnsafeSlow(directoryPageBytes)
+        pageBytes = 0
+      }
+      const end = encodeCentralHeader(page, pageBytes, member)
+      length += end - pageBytes
+      pageBytes = end
+    },
+    pages: () => [...full, page.subarray(0, pageBytes)],
+  }
+}
+
+/** A member as a pack's directory has it. `lengthBytes` counts a joining stream's final `03 00`, because nothing in the
+ *  directory tells it from a foreign deflate stream. `offset` is where the stream begins. */
+export interface PackDirectoryEntry {
+  name: string
+  codecMethod: CodecMethod
+  crc32: number
+  sizeBytes: number
+  lengthBytes: number
+  offset: number
+}
+
+/** The members of a sealed pack of `sizeBytes`, in the order of their bytes, read from its directory in windows. Strict:
+ *  whatever this program would not have written is damage, and so are gaps and overlaps; the last is known only at the
+ *  end. Local headers are not read. Errors: not_found, blob_damaged. */
+export async function* readPackDirectory(
+  store: Pick<PackStore, 'read'>,
+  name: PackName,
+  sizeBytes: number,
+): AsyncGenerator<PackDirectoryEntry, void, undefined> {
+  const damaged = (what: string): StoreError =>
+    storeError('blob_damaged', `pack ${name} ${what}`, { digest: null, paths: [] })
+  const tailBytes = Math.min(sizeBytes, endRecordBytesMax)
+  const end = decodeEnd(await store.read(name, sizeBytes - tailBytes, tailBytes))
+  if (end === undefined) throw damaged('does not end as a pack does')
+  const { memberCount, directoryBytes, directoryOffset } = end
+  if (directoryOffset + directoryBytes + encodeEnd(end).length !== sizeBytes) {
+    throw damaged(`does not have the length that its end says: it has ${sizeBytes} bytes`)
+  }
+  const names = createMemberNames()
+  let members = 0
+  let nextOffset = 0
+  for await (const record of readRecords(store, name, directoryOffset, directoryBytes)) {
+    if (record === undefined) throw damaged(`has a bad directory after ${members} members`)
+    const { headerOffset, ...member } = record
+    if (!names.accepts(member.name))
+      throw damaged(`has a member of a wrong name: ${JSON.stringify(member.name)}`)
+    if (headerOffset !== nextOffset) {
+      throw damaged(
+        `has a gap or an overlap: expected a member at ${nextOffset}, got ${headerOffset}`,
+      )
+    }
+    const offset = headerOffset + localHeaderBytes(record)
+    nextOffset = offset + member.lengthBytes
+    members++
+    yield { ...member, offset }
+  }
+  if (members !== memberCount) throw damaged(`announces ${memberCount} members and has ${members}`)
+  if (nextOffset !== directoryOffset) {
+    throw damaged(`has members up to ${nextOffset}, but its directory begins at ${directoryOffset}`)
+  }
+}
+
+/** The records of a directory, then undefined where one is bad. */
+async function* readRecords(
+  store: Pick<PackStore, 'read'>,
+  name: PackName,
+  directoryOffset: number,
+  directoryBytes: number,
+): AsyncGenerator<MemberRecord | undefined, void, undefined> {
+  const longest = centralHeaderBytesMax(memberNameBytesMax)
+  let window = Buffer.alloc(0)
+  let at = 0
+  let readBytes = 0
+  while (at < window.length || readBytes < directoryBytes) {
+    if (window.length - at < longest && readBytes < directoryBytes) {
+      const lengthBytes = Math.min(limits.readWindowBytes, directoryBytes - readBytes)
+      const next = await store.read(name, directoryOffset + readBytes, lengthBytes)
+      window = Buffer.concat([window.subarray(at), next])
+      at = 0
+      readBytes += lengthBytes
+    }
+    const decoded = decodeCentralHeader(window, at)
+    yield decoded?.member
+    if (decoded === undefined) return
+    at = decoded.end
+  }
+}

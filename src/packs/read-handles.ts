@@ -1,0 +1,104 @@
+/** Open files kept for the next read. A file is closed when nobody reads it and it is the least recently used of too
+ *  many, or was dropped. A read in flight always keeps its file. */
+import { limits } from '../core/limits.ts'
+import { storeError } from '../core/errors.ts'
+import type { PackFile } from './file-system.ts'
+
+export interface ReadHandles {
+  /** Runs `work` with the open file of that name. Errors: those of opening and of `work`; shutting_down once closed. */
+  use<T>(name: string, work: (file: PackFile) => Promise<T>): Promise<T>
+  /** Forgets a file: the next use opens it anew. Resolves when it is closed, which uses in flight delay. */
+  drop(name: string): Promise<void>
+  /** Forgets all files and refuses further uses. Resolves when the last use has ended and every file is closed. */
+  close(): Promise<void>
+}
+
+interface Handle {
+  opening: Promise<PackFile>
+  uses: number
+  /** No longer in the map, so nobody new can find it. */
+  dropped: boolean
+  closed: Promise<void>
+  /** Settles `closed`, for better or worse. */
+  close(): void
+}
+
+export function createReadHandles(
+  openFile: (name: string) => Promise<PackFile>,
+  handlesMax: number = limits.packHandlesMax,
+): ReadHandles {
+  /** In order of use, the least recent first. */
+  const handles = new Map<string, Handle>()
+  /** Dropped, but not closed yet. */
+  const closing = new Set<Promise<void>>()
+  let closed = false
+
+  function take(name: string): Handle {
+    const handle = handles.get(name) ?? createHandle(openFile(name))
+    // Setting it anew moves it to the end of the order.
+    handles.delete(name)
+    handles.set(name, handle)
+    handle.uses++
+    for (const [oldest, { uses }] of handles) {
+      if (handles.size <= handlesMax) break
+      if (uses === 0) void forget(oldest)
+    }
+    return handle
+  }
+
+  function release(name: string, handle: Handle): void {
+    handle.uses--
+    if (handle.uses > 0) return
+    if (handle.dropped) handle.close()
+    else if (handles.size > handlesMax) void forget(name)
+  }
+
+  function forget(name: string): Promise<void> {
+    const handle = handles.get(name)
+    if (handle === undefined) return Promise.resolve()
+    handles.delete(name)
+    handle.dropped = true
+    if (handle.uses === 0) handle.close()
+    closing.add(handle.closed)
+    return handle.closed.finally(() => closing.delete(handle.closed))
+  }
+
+  return {
+    use: async (name, work) => {
+      if (closed) throw storeError('shutting_down', 'the pack store is closed', {})
+      const handle = take(name)
+      try {
+        return await work(await handle.opening)
+      } catch (error) {
+        // A file that could not be opened, or not be read, may be fine when it is opened again.
+        if (handles.get(name) === handle) void forget(name)
+        throw error
+      } finally {
+        release(name, handle)
+      }
+    },
+    drop: forget,
+    close: async () => {
+      closed = true
+      for (const name of [...handles.keys()]) void forget(name)
+      await Promise.all(closing)
+    },
+  }
+}
+
+function createHandle(opening: Promise<PackFile>): Handle {
+  let settle = (): void => {}
+  const closed = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  return {
+    opening,
+    uses: 0,
+    dropped: false,
+    closed,
+    close: () => {
+      // Nothing is lost when closing a file fails that was only read, nor when it never was open.
+      opening.then((file) => file.close()).then(settle, settle)
+    },
+  }
+}
