@@ -1,0 +1,90 @@
+/** One file of any size into blobs: a small one whole, a larger one cut by content and joined as a composite, which is
+ *  still found by the digest of the whole file. */
+import { crc32 } from '../core/crc32.ts'
+import { coarseChunkSizes, cutChunks, isCompressed } from '../core/chunker.ts'
+import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import type { BlobWriter } from './blob-writer.ts'
+
+export interface StoredFile {
+  digest: Digest
+  sizeBytes: number
+}
+
+/** Reads `source` to its end. Memory: one chunk, and 32 bytes per chunk of the file. */
+export async function storeFile(
+  writer: BlobWriter,
+  source: AsyncIterable<Uint8Array>,
+  options: { level: number },
+): Promise<StoredFile> {
+  const iterator = source[Symbol.asyncIterator]()
+  const head = await readHead(iterator)
+  if (head.ended) return storeSmall(writer, head.bytes, options.level)
+  return storeLarge(writer, continued(head.bytes, iterator), {
+    level: options.level,
+    compressed: isCompressed(head.bytes),
+  })
+}
+
+/** A file already in memory, below the chunk threshold. */
+export async function storeSmall(
+  writer: BlobWriter,
+  bytes: Buffer,
+  level: number,
+): Promise<StoredFile> {
+  const digest = digestOf(bytes)
+  await writer.add({ digest, bytes, level: isCompressed(bytes) ? 0 : level, joins: false })
+  return { digest, sizeBytes: bytes.length }
+}
+
+async function readHead(
+  iterator: AsyncIterator<Uint8Array>,
+): Promise<{ bytes: Buffer; ended: boolean }> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  while (bytes < limits.chunkThresholdBytes) {
+    const next = await iterator.next()
+    if (next.done === true) return { bytes: Buffer.concat(pieces), ended: true }
+    pieces.push(next.value)
+    bytes += next.value.length
+  }
+  return { bytes: Buffer.concat(pieces), ended: false }
+}
+
+async function* continued(
+  head: Buffer,
+  iterator: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield head
+  for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+    yield next.value
+  }
+}
+
+async function storeLarge(
+  writer: BlobWriter,
+  source: AsyncIterable<Uint8Array>,
+  options: { level: number; compressed: boolean },
+): Promise<StoredFile> {
+  const hasher = createDigestHasher()
+  let crc = 0
+  let sizeBytes = 0
+  let parts = Buffer.allocUnsafe(32 * 64)
+  let count = 0
+  // Already compressed data neither deflates nor shifts by small edits: fewer, larger chunks cost less.
+  const sizes = options.compressed ? coarseChunkSizes : undefined
+  const level = options.compressed ? 0 : options.level
+  for await (const chunk of cutChunks(source, sizes)) {
+    hasher.update(chunk)
+    crc = crc32(chunk, crc)
+    sizeBytes += chunk.length
+    const digest = digestOf(chunk)
+    if (parts.length < (count + 1) * 32) parts = Buffer.concat([parts], parts.length * 2)
+    digestToBytes(digest).copy(parts, count * 32)
+    count += 1
+    await writer.add({ digest, bytes: chunk, level, joins: true })
+  }
+  const digest = hasher.digest()
+  writer.addComposite({ digest, sizeBytes, crc32: crc, parts: parts.subarray(0, count * 32) })
+  return { digest, sizeBytes }
+}

@@ -1,0 +1,134 @@
+/** The shape of every upload: open a session, turn the outside form into blobs and entries, publish; on any failure
+ *  take everything back. Runs in a worker thread, with ports of its own. */
+import type { Readable } from 'node:stream'
+import { type Digest, createDigestHasher } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { byteBudget } from './byte-budget.ts'
+import { createEntryTable } from './entry-table.ts'
+import { storeFile } from './file-blobs.ts'
+import type { IngestJob } from './job.ts'
+import { type Published, publish } from './publish.ts'
+import { type IngestPorts, type IngestSession, beginSession, endSession } from './session.ts'
+import { type StagedReader, openStagedReader } from './staged-reader.ts'
+import { ingestTar } from './tar.ts'
+import { ingestZip } from './zip.ts'
+
+/** Runs one job to its end. Nothing of a failed one is visible.
+ *  Errors: those of the form's reader, and name_taken, length_mismatch, digest_mismatch, storage_full. */
+export async function ingest(
+  ports: IngestPorts,
+  job: IngestJob,
+  source: { body?: Readable | undefined; signal?: AbortSignal | undefined },
+): Promise<Published> {
+  const session = await beginSession(ports, job, source.signal)
+  try {
+    return job.staged === null
+      ? await ingestStream(session, source.body)
+      : await ingestStaged(session, openStagedReader(job.staged))
+  } catch (error) {
+    await endSession(session)
+    throw error
+  }
+}
+
+async function ingestStaged(session: IngestSession, reader: StagedReader): Promise<Published> {
+  try {
+    const { job } = session
+    session.bodyDigest = await checkBody(session, reader)
+    if (job.form === 'zip' || (job.form === 'auto' && (await looksLikeZip(job, reader)))) {
+      return await ingestZip(session, reader)
+    }
+    if (job.form === 'auto' || job.form === 'file') {
+      return await ingestFile(session, reader.stream(0, reader.sizeBytes))
+    }
+    throw new Error(`a ${job.form} is not ingested from staging`)
+  } finally {
+    await reader.close()
+  }
+}
+
+async function ingestStream(session: IngestSession, body: Readable | undefined): Promise<Published> {
+  if (body === undefined) throw new Error('a job without staged bytes needs a body')
+  const { job, settings } = session
+  if (job.form === 'file') return ingestFile(session, body)
+  if (job.form !== 'tar' && job.form !== 'tar.gz') throw new Error(`a ${job.form} needs staged bytes`)
+  const table = createEntryTable(settings)
+  await ingestTar(body, job.form === 'tar.gz', {
+    writer: session.writer,
+    table,
+    level: settings.compressionLevel,
+    artifactBytesMax: settings.artifactBytesMax,
+    signal: session.signal,
+  })
+  const entries = table.sort()
+  const { newBytes } = await session.writer.finish()
+  return publish(session, entries, {
+    kind: 'tree',
+    mimeType: 'application/zip',
+    fileName: null,
+    opaqueReason: null,
+    zipDigest: null,
+    zipBytes: null,
+    newBytes,
+  })
+}
+
+/** One raw file; served as it was sent. */
+async function ingestFile(
+  session: IngestSession,
+  content: AsyncIterable<Uint8Array>,
+): Promise<Published> {
+  const { job, settings, writer } = session
+  const stored = await storeFile(writer, byteBudget(settings.artifactBytesMax)(content), {
+    level: settings.compressionLevel,
+  })
+  const { newBytes } = await writer.finish()
+  const table = createEntryTable(settings)
+  table.addFile(job.fileName, { ...stored, mode: 0o644, modifiedAt: null })
+  return publish(session, table.sort(), {
+    kind: 'raw',
+    mimeType: job.mimeType ?? 'application/octet-stream',
+    fileName: job.fileName,
+    opaqueReason: null,
+    zipDigest: null,
+    zipBytes: null,
+    newBytes,
+  })
+}
+
+/** Hashes staged bytes once and holds them to what the sender announced. */
+async function checkBody(session: IngestSession, reader: StagedReader): Promise<Digest> {
+  const { expected } = session.job
+  if (expected !== null && expected.sizeBytes !== reader.sizeBytes) {
+    throw storeError(
+      'length_mismatch',
+      `the upload has ${reader.sizeBytes} bytes, ${expected.sizeBytes} were announced`,
+      { expectedBytes: expected.sizeBytes, actualBytes: reader.sizeBytes },
+    )
+  }
+  const hasher = createDigestHasher()
+  for await (const piece of reader.stream(0, reader.sizeBytes)) {
+    session.signal?.throwIfAborted()
+    hasher.update(piece)
+  }
+  const actual = hasher.digest()
+  if (expected !== null && expected.digest !== null && expected.digest !== actual) {
+    throw storeError(
+      'digest_mismatch',
+      `digest mismatch: expected ${expected.digest}, got ${actual} (${reader.sizeBytes} bytes)`,
+      { expected: expected.digest, actual },
+    )
+  }
+  return actual
+}
+
+const zipTypes = new Set(['application/zip', 'application/x-zip-compressed', 'application/zip-compressed'])
+
+/** GITHUB-PROTOCOL §8.4: version 4 uploads of build records are not zips whatever their version says, so a zip is what
+ *  is called one and begins like one (or is nothing but an end record). */
+async function looksLikeZip(job: IngestJob, reader: StagedReader): Promise<boolean> {
+  if (job.mimeType !== null && !zipTypes.has(job.mimeType)) return false
+  if (reader.sizeBytes < 4) return false
+  const magic = (await reader.read(0, 4)).readUInt32LE(0)
+  return magic === 0x04034b50 || magic === 0x06054b50
+}

@@ -1,0 +1,29 @@
+/** What the pool and its workers say to each other. Bodies flow as chunks against credit, so that neither side holds
+ *  more than `bodyCreditBytes` of one. */
+import type { ErrorMessage } from '../core/errors.ts'
+import type { IngestJob } from './job.ts'
+import type { Published } from './publish.ts'
+import type { IngestSettings } from './session.ts'
+
+/** Bytes of one body on their way to a worker, at most. */
+export const bodyCreditBytes = 2 * 1024 * 1024
+
+export interface IngestWorkerData {
+  databasePath: string
+  packDirectory: string
+  settings: IngestSettings
+}
+
+export type ToWorker =
+  | { type: 'run'; id: number; job: IngestJob; hasBody: boolean }
+  | { type: 'chunk'; id: number; bytes: Uint8Array }
+  | { type: 'end'; id: number }
+  /** The body failed, or nobody waits any more. */
+  | { type: 'cancel'; id: number; reason: string }
+  | { type: 'close' }
+
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'credit'; id: number; bytes: number }
+  | { type: 'done'; id: number; published: Published }
+  | { type: 'failed'; id: number; error: ErrorMessage | { message: string; stack: string | undefined } }

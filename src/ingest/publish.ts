@@ -1,0 +1,102 @@
+/** From sorted entries to a visible artifact: stage the manifest (unless the project has the same one), stage times,
+ *  measure the representations, commit. Everything before the commit is invisible. */
+import type { ArtifactKind } from '../core/artifact.ts'
+import type { Digest } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import { type ManifestSummary, createManifestHasher } from '../core/manifest.ts'
+import { encodeTimes } from '../core/modification-times.ts'
+import { measureRepresentations } from '../egress/measure.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import type { SortedEntries } from './entry-table.ts'
+import type { IngestSession } from './session.ts'
+
+export interface Publication {
+  kind: ArtifactKind
+  mimeType: string
+  fileName: string | null
+  opaqueReason: string | null
+  zipDigest: Digest | null
+  /** Length of the zip when the upload decides it (`exact` and `opaque`); null measures the generated one. */
+  zipBytes: number | null
+  newBytes: number
+}
+
+export interface Published {
+  artifact: Artifact
+  created: boolean
+}
+
+/** Errors: name_taken, session_ended. */
+export async function publish(
+  session: IngestSession,
+  entries: SortedEntries,
+  publication: Publication,
+): Promise<Published> {
+  const { metadata, job, checkpoint } = session
+  const summary = summarize(entries)
+  const manifestId = await stageManifest(session, entries, summary)
+  await stageTimes(session, entries)
+  await checkpoint?.('manifest-staged')
+  const measured = await measureRepresentations(metadata, manifestId, {
+    modifiedAt: (ordinal) => entries.modifiedAt(ordinal),
+  })
+  await checkpoint?.('commit-next')
+  const published = await metadata.commitArtifact(session.id, {
+    runId: job.runId,
+    job: job.job,
+    name: job.name,
+    kind: publication.kind,
+    mimeType: publication.mimeType,
+    fileName: publication.fileName,
+    opaqueReason: publication.opaqueReason,
+    manifestId,
+    zipDigest: publication.zipDigest,
+    zipBytes: publication.zipBytes ?? measured.zipBytes,
+    tarGzBytes: measured.tarGzBytes,
+    newBytes: publication.newBytes,
+    createdAt: job.createdAt,
+    expiresAt: job.expiresAt,
+    onConflict: job.onConflict,
+    uploadId: job.uploadId,
+  })
+  await checkpoint?.('committed')
+  return published
+}
+
+function summarize(entries: SortedEntries): ManifestSummary {
+  const hasher = createManifestHasher()
+  for (let ordinal = 0; ordinal < entries.count; ordinal++) hasher.add(entries.entry(ordinal))
+  return hasher.summary()
+}
+
+async function stageManifest(
+  session: IngestSession,
+  entries: SortedEntries,
+  summary: ManifestSummary,
+): Promise<number> {
+  const { manifestId, exists } = await session.metadata.stageManifest(session.id, summary)
+  if (exists) return manifestId
+  for (const { page, first, last } of pagesOf(entries.count)) {
+    const batch = []
+    for (let ordinal = first; ordinal < last; ordinal++) batch.push(entries.entry(ordinal))
+    await session.metadata.stageManifestPage(session.id, manifestId, page, batch)
+  }
+  return manifestId
+}
+
+async function stageTimes(session: IngestSession, entries: SortedEntries): Promise<void> {
+  for (const { page, first, last } of pagesOf(entries.count)) {
+    const times = []
+    for (let ordinal = first; ordinal < last; ordinal++) times.push(entries.modifiedAt(ordinal))
+    if (times.some((time) => time !== null)) {
+      await session.metadata.stageTimes(session.id, page, encodeTimes(times))
+    }
+  }
+}
+
+function* pagesOf(count: number): Generator<{ page: number; first: number; last: number }> {
+  const size = limits.manifestPageEntries
+  for (let page = 0; page * size < count; page++) {
+    yield { page, first: page * size, last: Math.min((page + 1) * size, count) }
+  }
+}

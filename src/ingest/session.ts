@@ -1,0 +1,66 @@
+/** One upload under way: its ports, its claim on blobs, its writer. */
+import type { Digest } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { PackStore } from '../packs/pack-store.ts'
+import { type BlobWriter, createBlobWriter } from './blob-writer.ts'
+import type { IngestJob } from './job.ts'
+
+export interface IngestSettings {
+  /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */
+  artifactBytesMax: number
+  /** Setting: TROVE_MAX_ENTRIES. */
+  entriesMax: number
+  /** 0 to 9. */
+  compressionLevel: number
+  stockZips: 'exact' | 'rebuild'
+}
+
+export interface IngestPorts {
+  metadata: Metadata
+  packs: PackStore
+  settings: IngestSettings
+  now(): number
+  /** Named steps, for tests that stop or kill here. */
+  checkpoint?: ((name: string) => void | Promise<void>) | undefined
+}
+
+/** One upload under way. */
+export interface IngestSession extends IngestPorts {
+  id: string
+  job: IngestJob
+  writer: BlobWriter
+  signal: AbortSignal | undefined
+  /** SHA-256 of the body as sent; known for staged bodies. */
+  bodyDigest: Digest | null
+}
+
+/** Opens the session that claims what the upload needs. */
+export async function beginSession(
+  ports: IngestPorts,
+  job: IngestJob,
+  signal: AbortSignal | undefined,
+): Promise<IngestSession> {
+  const id = await ports.metadata.openSession({
+    projectId: job.projectId,
+    now: ports.now(),
+    leaseMs: limits.leaseMs,
+  })
+  await ports.checkpoint?.('session-opened')
+  const writer = createBlobWriter({ ...ports, sessionId: id })
+  return { ...ports, id, job, writer, signal, bodyDigest: null }
+}
+
+/** Takes back everything the session stored. */
+export async function endSession(session: IngestSession): Promise<void> {
+  await session.writer.abort()
+  await session.metadata.abortSession(session.id)
+}
+
+/** Starts over: what the session stored is taken back, what it knows of the body stays. */
+export async function restartSession(session: IngestSession): Promise<IngestSession> {
+  await endSession(session)
+  const fresh = await beginSession(session, session.job, session.signal)
+  // The caller's clean-up goes through the object it holds.
+  return Object.assign(session, { id: fresh.id, writer: fresh.writer })
+}

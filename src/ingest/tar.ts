@@ -1,0 +1,162 @@
+/** A tar (or tar.gz) into entries, in one pass over the body: files of any size, modes, links, times. */
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { type Extract, type Header, extract } from 'tar-stream'
+import { normalizeArchivePath, parseEntryPath } from '../core/entry.ts'
+import { StoreError, storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { BlobWriter } from './blob-writer.ts'
+import { byteBudget } from './byte-budget.ts'
+import type { EntryTable } from './entry-table.ts'
+import { storeFile } from './file-blobs.ts'
+
+export interface TarTarget {
+  writer: BlobWriter
+  table: EntryTable
+  level: number
+  artifactBytesMax: number
+  signal?: AbortSignal | undefined
+}
+
+/** Reads `body` to its end. Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and what `body` fails with
+ *  when it fails with a StoreError. */
+export async function ingestTar(body: Readable, compressed: boolean, target: TarTarget): Promise<void> {
+  const parser = extract()
+  const source = compressed ? inflated(body) : body
+  const feeding = feed(source, parser)
+  // Met below, in whichever order the two sides fail.
+  feeding.catch(() => {})
+  const budget = byteBudget(target.artifactBytesMax)
+  try {
+    for await (const entry of parser) {
+      target.signal?.throwIfAborted()
+      await addEntry(entry.header, budget(entry as AsyncIterable<Uint8Array>), target)
+    }
+    await feeding
+  } catch (error) {
+    parser.destroy()
+    body.destroy()
+    const cause = await feeding.then(
+      () => error,
+      (failure: unknown) => failure,
+    )
+    throw asArchiveError(cause instanceof StoreError ? cause : error)
+  }
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
+  try {
+    for await (const piece of source) {
+      if (parser.destroyed) return
+      if (!parser.write(piece)) await writable(parser)
+    }
+    parser.end(null)
+  } catch (error) {
+    parser.destroy(error instanceof Error ? error : new Error(String(error)))
+    throw error
+  }
+}
+
+/** Resolves when the parser takes more, or is over. */
+async function writable(parser: Extract): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      parser.removeListener('drain', settle)
+      parser.removeListener('close', settle)
+      resolve()
+    }
+    parser.once('drain', settle)
+    parser.once('close', settle)
+    if (parser.destroyed) settle()
+  })
+}
+
+/** Bounds the ratio while inflating, so that a small body cannot cost hours. */
+async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
+  let receivedBytes = 0
+  let producedBytes = 0
+  const gunzip = createGunzip({ chunkSize: 256 * 1024 })
+  const feeding = pipeline(
+    body,
+    async function* counted(source: AsyncIterable<Uint8Array>) {
+      for await (const piece of source) {
+        receivedBytes += piece.length
+        yield piece
+      }
+    },
+    gunzip,
+  )
+  // A failure reaches the reader below through `gunzip`.
+  feeding.catch(() => {})
+  for await (const piece of gunzip) {
+    producedBytes += (piece as Buffer).length
+    if (producedBytes > limits.inflateFreeBytes + receivedBytes * limits.inflateRatioMax) {
+      throw storeError('too_large', `the archive inflates to more than 1:${limits.inflateRatioMax}`, {
+        limit: 'inflate ratio',
+        limitValue: limits.inflateRatioMax,
+        setting: null,
+      })
+    }
+    yield piece as Buffer
+  }
+}
+
+async function addEntry(
+  header: Header,
+  content: AsyncIterable<Uint8Array>,
+  target: TarTarget,
+): Promise<void> {
+  const path = normalizeArchivePath(header.name)
+  const modifiedAt = Math.floor(header.mtime.getTime() / 1000)
+  if (path === '' && header.type === 'directory') return drain(content)
+  parseEntryPath(path)
+  switch (header.type) {
+    case 'file':
+    case 'contiguous-file': {
+      const stored = await storeFile(target.writer, content, { level: target.level })
+      target.table.addFile(path, { ...stored, mode: header.mode, modifiedAt })
+      return
+    }
+    case 'directory':
+      target.table.addDirectory(path, { mode: header.mode, modifiedAt })
+      return drain(content)
+    case 'symlink':
+      target.table.addSymlink(path, { target: header.linkname ?? '', modifiedAt })
+      return drain(content)
+    case 'link':
+      addHardLink(path, header, modifiedAt, target.table)
+      return drain(content)
+    default:
+      throw storeError(
+        'unsupported_entry',
+        `path ${JSON.stringify(path)} is a ${header.type}, which artifacts do not hold`,
+        { path, kind: header.type },
+      )
+  }
+}
+
+/** A hard link becomes a file of its own: the blob is the same, so it costs an entry and nothing else. */
+function addHardLink(path: string, header: Header, modifiedAt: number | null, table: EntryTable): void {
+  const linked = table.findFile(normalizeArchivePath(header.linkname ?? ''))
+  if (linked === undefined) {
+    throw storeError('bad_archive', `hard link ${JSON.stringify(path)} names no earlier file`, {
+      reason: 'a hard link names no earlier file',
+    })
+  }
+  table.addFile(path, { ...linked, modifiedAt })
+}
+
+async function drain(content: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const piece of content) void piece
+}
+
+/** tar-stream and zlib throw plain errors for archives that are cut short or no archives. */
+function asArchiveError(error: unknown): unknown {
+  if (error instanceof StoreError || !(error instanceof Error)) return error
+  const code = 'code' in error ? String(error.code) : ''
+  const fromTar = /^(Unexpected end of data|Invalid tar header|Header overflow)/.test(error.message)
+  if (!code.startsWith('Z_') && !fromTar) return error
+  const reason = code === 'Z_BUF_ERROR' || /Unexpected end/.test(error.message) ? 'it is cut short' : error.message
+  return storeError('bad_archive', `the archive is refused: ${reason}`, { reason }, { cause: error })
+}

@@ -1,0 +1,135 @@
+/** One member of an uploaded zip: where its bytes lie, and what its headers say it is. Headers that disagree with each
+ *  other would let two readers see two different archives, so such a zip is kept whole. */
+import { defaultDirectoryMode, defaultFileMode, normalizeArchivePath } from '../core/entry.ts'
+import { expectedDescriptor } from '../core/skeleton.ts'
+import type { StagedReader } from './staged-reader.ts'
+import { type CentralRecord, ZipOpaque, findExtra } from './zip-directory.ts'
+
+export type MemberKind = 'file' | 'directory' | 'symlink'
+
+/** What the central header says the member is, as an entry. */
+export interface MemberEntry {
+  kind: MemberKind
+  path: string
+  mode: number
+  /** Whole seconds since the epoch. */
+  modifiedAt: number
+}
+
+export interface MemberPlace {
+  local: Buffer
+  dataOffset: number
+  descriptor: Buffer
+  /** Where the next member's gap begins. */
+  end: number
+}
+
+const localFixedBytes = 30
+
+/** Throws ZipOpaque for a name that is not UTF-8. */
+export function memberEntry(record: CentralRecord): MemberEntry {
+  const name = decodeName(record.nameBytes)
+  // APPNOTE 4.4.2.2: the upper byte says whose attributes these are; 3 is Unix, 19 is macOS.
+  const system = record.madeBy >>> 8
+  const unixMode = system === 3 || system === 19 ? record.externalAttributes >>> 16 : 0
+  const type = unixMode & 0o170000
+  const kind = name.endsWith('/') ? 'directory' : type === 0o120000 ? 'symlink' : 'file'
+  const fallback = kind === 'directory' ? defaultDirectoryMode : defaultFileMode
+  return {
+    kind,
+    path: normalizeArchivePath(name),
+    mode: unixMode === 0 ? fallback : unixMode & 0o777,
+    modifiedAt: modifiedAt(record),
+  }
+}
+
+/** Reads the local header and what follows the data. `previousEnd` is where the member may begin at the earliest.
+ *  Throws ZipOpaque when it overlaps, or disagrees with the central header. */
+export async function placeMember(
+  headers: StagedReader,
+  record: CentralRecord,
+  bounds: { previousEnd: number; directoryStart: number },
+): Promise<MemberPlace> {
+  const offset = record.localOffset
+  if (offset < bounds.previousEnd) throw new ZipOpaque('its members overlap')
+  const fixed = await readWithin(headers, offset, localFixedBytes, bounds.directoryStart)
+  if (fixed.readUInt32LE(0) !== 0x04034b50) throw new ZipOpaque('a local header is missing')
+  const length = localFixedBytes + fixed.readUInt16LE(26) + fixed.readUInt16LE(28)
+  const local = await readWithin(headers, offset, length, bounds.directoryStart)
+  checkAgreement(local, record)
+  const dataOffset = offset + length
+  const dataEnd = dataOffset + record.storedBytes
+  if (dataEnd > bounds.directoryStart) throw new ZipOpaque('its members overlap its directory')
+  const descriptor =
+    (record.flags & 8) === 0
+      ? Buffer.alloc(0)
+      : await readDescriptor(headers, dataEnd, record, bounds.directoryStart)
+  return { local, dataOffset, descriptor, end: dataEnd + descriptor.length }
+}
+
+async function readWithin(
+  reader: StagedReader,
+  offset: number,
+  lengthBytes: number,
+  limit: number,
+): Promise<Buffer> {
+  if (offset + lengthBytes > limit) throw new ZipOpaque('its members overlap its directory')
+  return reader.read(offset, lengthBytes)
+}
+
+/** A descriptor of the two forms with signature; any other form stays among the bytes before the next member. */
+async function readDescriptor(
+  reader: StagedReader,
+  offset: number,
+  record: CentralRecord,
+  limit: number,
+): Promise<Buffer> {
+  const available = Math.min(24, limit - offset)
+  const bytes = await reader.read(offset, available)
+  for (const wide of [true, false]) {
+    const expected = expectedDescriptor(record, wide)
+    if (bytes.subarray(0, expected.length).equals(expected)) return expected
+  }
+  return Buffer.alloc(0)
+}
+
+function checkAgreement(local: Buffer, record: CentralRecord): void {
+  const flags = local.readUInt16LE(6)
+  if (((flags ^ record.flags) & 0x0809) !== 0 || local.readUInt16LE(8) !== record.method) {
+    throw new ZipOpaque('a local header disagrees with the directory')
+  }
+  const name = local.subarray(localFixedBytes, localFixedBytes + local.readUInt16LE(26))
+  if (!name.equals(record.nameBytes)) throw new ZipOpaque('a local name disagrees with the directory')
+  const crc = local.readUInt32LE(14)
+  const stored = local.readUInt32LE(18)
+  const size = local.readUInt32LE(22)
+  // APPNOTE 4.4.4 bit 3: the values follow the data, and are zero here (some writers fill them all the same).
+  if ((flags & 8) !== 0 && crc === 0 && stored === 0 && size === 0) return
+  const escaped = 0xffffffff
+  const agrees =
+    (crc === record.crc32 || ((flags & 8) !== 0 && crc === 0)) &&
+    (stored === record.storedBytes || stored === escaped || ((flags & 8) !== 0 && stored === 0)) &&
+    (size === record.sizeBytes || size === escaped || ((flags & 8) !== 0 && size === 0))
+  if (!agrees) throw new ZipOpaque('a local size or CRC disagrees with the directory')
+}
+
+function decodeName(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    // Old tools write CP437 or a local code page without saying which; a guess would rename files.
+    throw new ZipOpaque('a name is not UTF-8')
+  }
+}
+
+function modifiedAt(record: CentralRecord): number {
+  // Extended timestamp (0x5455), bit 0: modification time in Unix seconds, exact and without a time zone.
+  const extended = findExtra(record.extra, 0x5455)
+  if (extended !== undefined && extended.length >= 5 && ((extended[0] ?? 0) & 1) === 1) {
+    return extended.readInt32LE(1)
+  }
+  // GITHUB-PROTOCOL §14: the stock client writes DOS times in UTC.
+  const { dosDate: date, dosTime: time } = record
+  const day = Date.UTC(1980 + (date >>> 9), Math.max((date >>> 5) & 15, 1) - 1, Math.max(date & 31, 1))
+  return day / 1000 + (time >>> 11) * 3600 + ((time >>> 5) & 63) * 60 + (time & 31) * 2
+}

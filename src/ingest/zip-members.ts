@@ -1,0 +1,144 @@
+/** First pass over an uploaded zip, in local-header order: every member becomes an entry, every stream is stored or
+ *  recognized. What the second pass (the skeleton) needs is kept in columns. */
+import { digestToBytes, emptyDigest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { BlobWriter } from './blob-writer.ts'
+import type { EntryTable } from './entry-table.ts'
+import { type StagedReader, windowed } from './staged-reader.ts'
+import { type ZipDirectory, ZipOpaque, readCentralRecord } from './zip-directory.ts'
+import { type MemberEntry, memberEntry, placeMember } from './zip-member.ts'
+import {
+  type MemberData,
+  type VerifiedStream,
+  inflateMember,
+  memberInMemoryMax,
+  storeLargeMember,
+  storeMembers,
+} from './zip-streams.ts'
+
+export interface ZipStreams {
+  /** 32 bytes per member in local order: the digest of its stream; zeros for a member without bytes. */
+  digests: Buffer
+  /** Where the last member (with its descriptor) ends. */
+  end: number
+}
+
+/** Bytes between members that a skeleton may carry: far above any alignment padding or self-extractor stub. */
+const gapBytesMax = 8 * 1024 * 1024
+
+interface PendingMember {
+  position: number
+  entry: MemberEntry
+  data: MemberData
+  bytes: Buffer
+}
+
+/** Throws ZipOpaque; Errors: too_large, and the table's own (unsafe_path). */
+export async function ingestMembers(
+  reader: StagedReader,
+  directory: ZipDirectory,
+  target: { writer: BlobWriter; table: EntryTable; signal?: AbortSignal | undefined },
+): Promise<ZipStreams> {
+  const headers = windowed(reader)
+  const records = windowed(reader)
+  const digests = Buffer.alloc(directory.count * 32)
+  let pending: PendingMember[] = []
+  let pendingBytes = 0
+  let end = 0
+  let gaps = 0
+
+  const keep = async (member: PendingMember, stream: VerifiedStream): Promise<void> => {
+    digestToBytes(stream.streamDigest).copy(digests, member.position * 32)
+    await addEntry(target.table, member, stream)
+  }
+  const settle = async (): Promise<void> => {
+    const batch = pending
+    pending = []
+    pendingBytes = 0
+    if (batch.length === 0) return
+    const streams = await storeMembers(target.writer, batch)
+    for (const [index, member] of batch.entries()) await keep(member, streams[index]!)
+  }
+
+  for (const [position, index] of directory.localOrder.entries()) {
+    target.signal?.throwIfAborted()
+    const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
+    const place = await placeMember(headers, record, { previousEnd: end, directoryStart: directory.start })
+    gaps += record.localOffset - end
+    if (gaps > gapBytesMax) throw new ZipOpaque('it has too many bytes between its members')
+    end = place.end
+    const entry = memberEntry(record)
+    if (entry.kind === 'directory' && record.sizeBytes > 0) {
+      throw new ZipOpaque('a directory has content')
+    }
+    const data: MemberData = {
+      name: JSON.stringify(entry.path),
+      method: record.method,
+      offset: place.dataOffset,
+      storedBytes: record.storedBytes,
+      sizeBytes: record.sizeBytes,
+      crc32: record.crc32,
+    }
+    if (record.storedBytes === 0) {
+      await addEmptyMember(target, entry, data)
+      continue
+    }
+    if (Math.max(record.storedBytes, record.sizeBytes) > memberInMemoryMax) {
+      await settle()
+      const member = { position, entry, data, bytes: Buffer.alloc(0) }
+      await keep(member, await storeLargeMember(target.writer, reader, data))
+      continue
+    }
+    pending.push({ position, entry, data, bytes: await headers.read(data.offset, data.storedBytes) })
+    pendingBytes += record.storedBytes + record.sizeBytes
+    if (pending.length >= limits.skeletonPageMembers || pendingBytes >= limits.ingestBatchBytes) {
+      await settle()
+    }
+  }
+  await settle()
+  return { digests, end }
+}
+
+async function addEmptyMember(
+  target: { writer: BlobWriter; table: EntryTable },
+  entry: MemberEntry,
+  data: MemberData,
+): Promise<void> {
+  if (data.method === 8) throw new ZipOpaque(`the deflate stream of ${data.name} is broken`)
+  if (data.crc32 !== 0) throw new ZipOpaque(`the CRC of ${data.name} does not match its content`)
+  if (entry.kind === 'directory') {
+    if (entry.path !== '') target.table.addDirectory(entry.path, entry)
+    return
+  }
+  if (entry.kind === 'symlink') throw new ZipOpaque('a symbolic link has no target')
+  await target.writer.add({ digest: emptyDigest, bytes: Buffer.alloc(0), level: 0, joins: false })
+  target.table.addFile(entry.path, { ...entry, digest: emptyDigest, sizeBytes: 0 })
+}
+
+async function addEntry(
+  table: EntryTable,
+  member: PendingMember,
+  stream: VerifiedStream,
+): Promise<void> {
+  const { entry, data } = member
+  if (entry.kind === 'directory') {
+    if (entry.path !== '') table.addDirectory(entry.path, entry)
+  } else if (entry.kind === 'symlink') {
+    if (data.sizeBytes > limits.symlinkTargetBytesMax) {
+      throw storeError('unsafe_path', `the link target of ${data.name} is too long`, {
+        path: entry.path,
+        reason: 'its link target is too long',
+      })
+    }
+    const target = (await inflateMember(data, member.bytes)).toString('utf8')
+    table.addSymlink(entry.path, { target, modifiedAt: entry.modifiedAt })
+  } else {
+    table.addFile(entry.path, {
+      mode: entry.mode,
+      modifiedAt: entry.modifiedAt,
+      digest: stream.blob.digest,
+      sizeBytes: stream.blob.sizeBytes,
+    })
+  }
+}

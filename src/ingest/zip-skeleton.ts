@@ -1,0 +1,136 @@
+/** Second pass over an uploaded zip, once its streams have ids: cuts the skeleton into pages and proves, member by
+ *  member, that rendering them gives the uploaded bytes. */
+import { digestFromBytes } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import {
+  type SkeletonMember,
+  type StreamFacts,
+  decodeSkeletonPage,
+  encodeMembersPage,
+  encodeTailPage,
+} from '../core/skeleton.ts'
+import type { KnownStream, Metadata } from '../metadata/metadata.ts'
+import { type StagedReader, windowed } from './staged-reader.ts'
+import { type ZipDirectory, readCentralRecord } from './zip-directory.ts'
+import { placeMember } from './zip-member.ts'
+import type { ZipStreams } from './zip-members.ts'
+
+const noStream = Buffer.alloc(32)
+const tailPageBytes = 256 * 1024
+
+export async function stageSkeleton(
+  reader: StagedReader,
+  directory: ZipDirectory,
+  streams: ZipStreams,
+  target: { metadata: Metadata; sessionId: string },
+): Promise<void> {
+  const headers = windowed(reader)
+  const records = windowed(reader)
+  // The directory is rendered from the members only when it lies right behind them in their own order.
+  const directoryFollows = directory.inLocalOrder && streams.end === directory.start
+  let page = 0
+  let localEnd = 0
+  let centralOffset = directory.start
+  for (let first = 0; first < directory.count; first += limits.skeletonPageMembers) {
+    const last = Math.min(first + limits.skeletonPageMembers, directory.count)
+    const facts = await readFacts(target, streams, first, last)
+    const members: SkeletonMember[] = []
+    const localOffset = localEnd
+    let centralBytes = 0
+    for (let position = first; position < last; position++) {
+      const index = directory.localOrder[position]!
+      const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
+      const place = await placeMember(headers, record, {
+        previousEnd: localEnd,
+        directoryStart: directory.start,
+      })
+      members.push({
+        streamId: facts[position - first]!.streamId,
+        gap: await headers.read(localEnd, record.localOffset - localEnd),
+        local: place.local,
+        descriptor: place.descriptor,
+        central: directoryFollows ? record.raw : null,
+        localOffset: record.localOffset,
+      })
+      localEnd = place.end
+      if (directoryFollows) centralBytes += record.raw.length
+    }
+    const bytes = encodeMembersPage(members, facts)
+    proveExact(bytes, members, facts)
+    const used = facts.flatMap((fact) => (fact.streamId === null ? [] : [fact.streamId]))
+    await target.metadata.stageSkeletonPage(
+      target.sessionId,
+      { page, localOffset, centralOffset, bytes },
+      [...new Set(used)],
+    )
+    centralOffset += centralBytes
+    page += 1
+  }
+  const tailStart = directoryFollows ? directory.end : streams.end
+  for (let at = tailStart; at < reader.sizeBytes; at += tailPageBytes) {
+    const bytes = await reader.read(at, Math.min(tailPageBytes, reader.sizeBytes - at))
+    await target.metadata.stageSkeletonPage(
+      target.sessionId,
+      { page, localOffset: at, centralOffset: at, bytes: encodeTailPage(bytes) },
+      [],
+    )
+    page += 1
+  }
+}
+
+type MemberFacts = StreamFacts & { streamId: number | null }
+
+async function readFacts(
+  target: { metadata: Metadata; sessionId: string },
+  streams: ZipStreams,
+  first: number,
+  last: number,
+): Promise<MemberFacts[]> {
+  const bytesOf = (position: number): Buffer =>
+    streams.digests.subarray(position * 32, position * 32 + 32)
+  const wanted = new Set<string>()
+  for (let position = first; position < last; position++) {
+    if (!bytesOf(position).equals(noStream)) wanted.add(digestFromBytes(bytesOf(position)))
+  }
+  const known = new Map<string, KnownStream>()
+  const answers = await target.metadata.claimStreams(
+    target.sessionId,
+    [...wanted].map((digest) => digest as KnownStream['streamDigest']),
+  )
+  for (const stream of answers) known.set(stream.streamDigest, stream)
+  const facts: MemberFacts[] = []
+  for (let position = first; position < last; position++) {
+    if (bytesOf(position).equals(noStream)) {
+      facts.push({ streamId: null, crc32: 0, storedBytes: 0, sizeBytes: 0 })
+      continue
+    }
+    const stream = known.get(digestFromBytes(bytesOf(position)))
+    if (stream === undefined) throw new Error(`stream of member ${position} is gone while its session lives`)
+    facts.push({
+      streamId: stream.streamId,
+      crc32: stream.blob.crc32,
+      storedBytes: stream.lengthBytes,
+      sizeBytes: stream.blob.sizeBytes,
+    })
+  }
+  return facts
+}
+
+/** The page must render to what was uploaded; anything else is a bug that must never reach a commit. */
+function proveExact(bytes: Buffer, members: SkeletonMember[], facts: StreamFacts[]): void {
+  const decoded = decodeSkeletonPage(bytes)
+  if (decoded.kind !== 'members') throw new Error('a skeleton page of members reads back as a tail')
+  decoded.members.forEach((member, index) => {
+    const source = members[index]!
+    const fact = facts[index]!
+    const local = member.renderLocal(fact)
+    const central = member.renderCentral(fact, source.localOffset)
+    const same =
+      member.streamId === source.streamId &&
+      local.header.equals(source.local) &&
+      local.descriptor.equals(source.descriptor) &&
+      Buffer.compare(member.gap, source.gap) === 0 &&
+      (central === null ? source.central === null : source.central !== null && central.equals(source.central))
+    if (!same) throw new Error(`skeleton member ${index} does not render to its uploaded bytes`)
+  })
+}

@@ -1,0 +1,204 @@
+/** Takes the members of an uploaded zip as they are: each deflate stream (or stored member) is hashed, verified by
+ *  inflating when it is new, and put into a pack unchanged. A stream known before is not inflated again: its row
+ *  carries what inflating would find. */
+import { promisify } from 'node:util'
+import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from 'node:zlib'
+import { crc32 } from '../core/crc32.ts'
+import { type Digest, createDigestHasher, digestOf } from '../core/digest.ts'
+import { checksOf, createCheckWriter } from '../packs/codec.ts'
+import type { BlobWriter } from './blob-writer.ts'
+import type { StagedReader } from './staged-reader.ts'
+import { ZipOpaque } from './zip-directory.ts'
+
+/** A member's stored bytes, declared facts included. */
+export interface MemberData {
+  name: string
+  method: number
+  offset: number
+  storedBytes: number
+  sizeBytes: number
+  crc32: number
+}
+
+export interface VerifiedStream {
+  streamDigest: Digest
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+}
+
+/** Members larger than this, stored or inflated, are streamed instead of held in memory. */
+export const memberInMemoryMax = 4 * 1024 * 1024
+
+const inflateAsync = promisify(inflateRaw) as unknown as (
+  bytes: InputType,
+  options: ZlibOptions & { info: true },
+) => Promise<{ buffer: Buffer; engine: { bytesWritten: number } }>
+
+/** A batch of small members whose `bytes` are in memory, stored or recognized in one look-up. Answers in order. */
+export async function storeMembers(
+  writer: BlobWriter,
+  members: { data: MemberData; bytes: Buffer }[],
+): Promise<VerifiedStream[]> {
+  const digests = members.map(({ bytes }) => digestOf(bytes))
+  const known = await writer.knownStreams([...new Set(digests)])
+  const fresh = new Map<Digest, { data: MemberData; bytes: Buffer }>()
+  members.forEach((member, index) => {
+    const digest = digests[index]!
+    if (!known.has(digest)) fresh.set(digest, member)
+  })
+  const contents = await Promise.all(
+    [...fresh.values()].map(({ data, bytes }) => inflateMember(data, bytes)),
+  )
+  let position = 0
+  for (const [streamDigest, { data, bytes }] of fresh) {
+    const content = contents[position++]!
+    checkContent(data, content.length, crc32(content))
+    const blob = { digest: digestOf(content), sizeBytes: content.length, crc32: data.crc32 }
+    await writer.addStream(
+      {
+        blob,
+        streamDigest,
+        codec: data.method === 8 ? 'deflate' : 'stored',
+        lengthBytes: bytes.length,
+        checks: checksOf(bytes),
+      },
+      bytes,
+    )
+    known.set(streamDigest, blob)
+  }
+  return members.map(({ data }, index) => recognized(data, digests[index]!, known))
+}
+
+/** A member of any size, read from staging piece by piece: once to hash, once to inflate, once to store. */
+export async function storeLargeMember(
+  writer: BlobWriter,
+  reader: StagedReader,
+  data: MemberData,
+): Promise<VerifiedStream> {
+  const hasher = createDigestHasher()
+  const checks = createCheckWriter()
+  for await (const piece of reader.stream(data.offset, data.storedBytes)) {
+    hasher.update(piece)
+    checks.write(piece)
+  }
+  const streamDigest = hasher.digest()
+  const known = await writer.knownStreams([streamDigest])
+  if (!known.has(streamDigest)) {
+    const blob = await inspectContent(reader, data)
+    await writer.addStream(
+      {
+        blob,
+        streamDigest,
+        codec: data.method === 8 ? 'deflate' : 'stored',
+        lengthBytes: data.storedBytes,
+        checks: checks.finish(),
+      },
+      reader.stream(data.offset, data.storedBytes),
+    )
+    known.set(streamDigest, blob)
+  }
+  return recognized(data, streamDigest, known)
+}
+
+function recognized(
+  data: MemberData,
+  streamDigest: Digest,
+  known: Map<Digest, VerifiedStream['blob']>,
+): VerifiedStream {
+  const blob = known.get(streamDigest)!
+  checkContent(data, blob.sizeBytes, blob.crc32)
+  return { streamDigest, blob }
+}
+
+function checkContent(data: MemberData, sizeBytes: number, crc: number): void {
+  if (sizeBytes !== data.sizeBytes) {
+    throw new ZipOpaque(`${data.name} holds ${sizeBytes} bytes, its header says ${data.sizeBytes}`)
+  }
+  if (crc !== data.crc32) throw new ZipOpaque(`the CRC of ${data.name} does not match its content`)
+}
+
+/** The member's content. Inflating stops one byte past the declared size. Throws ZipOpaque. */
+export async function inflateMember(data: MemberData, bytes: Buffer): Promise<Buffer> {
+  if (data.method === 0) return bytes
+  try {
+    const { buffer, engine } = await inflateAsync(bytes, {
+      info: true,
+      maxOutputLength: data.sizeBytes + 1,
+    })
+    if (engine.bytesWritten !== bytes.length) {
+      throw new ZipOpaque(`${data.name} has bytes after its deflate stream`)
+    }
+    return buffer
+  } catch (error) {
+    throw opaqueFrom(error, data)
+  }
+}
+
+async function inspectContent(
+  reader: StagedReader,
+  data: MemberData,
+): Promise<VerifiedStream['blob']> {
+  const hasher = createDigestHasher()
+  let crc = 0
+  let sizeBytes = 0
+  const take = (piece: Uint8Array): void => {
+    hasher.update(piece)
+    crc = crc32(piece, crc)
+    sizeBytes += piece.length
+    if (sizeBytes > data.sizeBytes) checkContent(data, sizeBytes, crc)
+  }
+  if (data.method === 0) {
+    for await (const piece of reader.stream(data.offset, data.storedBytes)) take(piece)
+  } else {
+    await inflateInto(reader, data, take)
+  }
+  checkContent(data, sizeBytes, crc)
+  return { digest: hasher.digest(), sizeBytes, crc32: crc }
+}
+
+async function inflateInto(
+  reader: StagedReader,
+  data: MemberData,
+  take: (piece: Uint8Array) => void,
+): Promise<void> {
+  const inflater = createInflateRaw({ chunkSize: 256 * 1024 })
+  const feeding = (async () => {
+    for await (const piece of reader.stream(data.offset, data.storedBytes)) {
+      if (inflater.destroyed) return
+      if (!inflater.write(piece)) await drained(inflater)
+    }
+    inflater.end()
+  })()
+  try {
+    for await (const piece of inflater) take(piece as Buffer)
+    await feeding
+    if (inflater.bytesWritten !== data.storedBytes) {
+      throw new ZipOpaque(`${data.name} has bytes after its deflate stream`)
+    }
+  } catch (error) {
+    inflater.destroy()
+    await feeding.catch(() => {})
+    throw opaqueFrom(error, data)
+  }
+}
+
+/** Resolves when the stream takes more, or is over. */
+async function drained(stream: NodeJS.WritableStream & { destroyed: boolean }): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      for (const event of ['drain', 'close', 'error', 'end']) stream.removeListener(event, settle)
+      resolve()
+    }
+    for (const event of ['drain', 'close', 'error', 'end']) stream.once(event, settle)
+    if (stream.destroyed) settle()
+  })
+}
+
+/** zlib's complaints say that the zip is odd; anything else (a failing disk) is not about the zip. */
+function opaqueFrom(error: unknown, data: MemberData): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'ERR_BUFFER_TOO_LARGE') {
+    return new ZipOpaque(`${data.name} holds more than the ${data.sizeBytes} bytes its header says`)
+  }
+  if (code.startsWith('Z_')) return new ZipOpaque(`the deflate stream of ${data.name} is broken`)
+  return error
+}

@@ -1,0 +1,78 @@
+/** An uploaded zip: taken apart so that it comes back byte for byte, or kept whole when that cannot be done safely. */
+import { hasCode } from '../core/errors.ts'
+import { createEntryTable } from './entry-table.ts'
+import { storeFile } from './file-blobs.ts'
+import { type Published, publish } from './publish.ts'
+import { type IngestSession, restartSession } from './session.ts'
+import type { StagedReader } from './staged-reader.ts'
+import { ZipOpaque, readZipDirectory } from './zip-directory.ts'
+import { ingestMembers } from './zip-members.ts'
+import { stageSkeleton } from './zip-skeleton.ts'
+
+/** Errors: bad_archive for a zip cut short, too_large, and those of `publish`. */
+export async function ingestZip(session: IngestSession, reader: StagedReader): Promise<Published> {
+  try {
+    return await takeApart(session, reader)
+  } catch (error) {
+    const reason = opaqueReason(error)
+    if (reason === undefined) throw error
+    return await keepWhole(await restartSession(session), reader, reason)
+  }
+}
+
+/** Paths that nobody's disk should get make a zip opaque here: its sender asked for the zip back, not for entries. */
+function opaqueReason(error: unknown): string | undefined {
+  if (error instanceof ZipOpaque) return error.message
+  if (hasCode(error, 'unsafe_path')) {
+    return `path ${JSON.stringify(error.details.path)}: ${error.details.reason}`
+  }
+  if (hasCode(error, 'duplicate_path')) {
+    return `path ${JSON.stringify(error.details.path)} occurs twice`
+  }
+  return undefined
+}
+
+async function takeApart(session: IngestSession, reader: StagedReader): Promise<Published> {
+  const { job, settings, writer } = session
+  const directory = await readZipDirectory(reader, settings)
+  const table = createEntryTable(settings)
+  const streams = await ingestMembers(reader, directory, { writer, table, signal: session.signal })
+  const entries = table.sort()
+  const { newBytes } = await writer.finish()
+  const rebuild = settings.stockZips === 'rebuild' && job.uploadId !== null
+  if (!rebuild) {
+    await stageSkeleton(reader, directory, streams, { metadata: session.metadata, sessionId: session.id })
+    await session.checkpoint?.('skeleton-staged')
+  }
+  return publish(session, entries, {
+    kind: rebuild ? 'tree' : 'exact',
+    mimeType: 'application/zip',
+    fileName: null,
+    opaqueReason: null,
+    zipDigest: rebuild ? null : session.bodyDigest,
+    zipBytes: rebuild ? null : reader.sizeBytes,
+    newBytes,
+  })
+}
+
+async function keepWhole(
+  session: IngestSession,
+  reader: StagedReader,
+  reason: string,
+): Promise<Published> {
+  const { job, settings, writer } = session
+  const stored = await storeFile(writer, reader.stream(0, reader.sizeBytes), { level: 0 })
+  const { newBytes } = await writer.finish()
+  const fileName = job.fileName.toLowerCase().endsWith('.zip') ? job.fileName : `${job.fileName}.zip`
+  const table = createEntryTable(settings)
+  table.addFile(fileName, { ...stored, mode: 0o644, modifiedAt: null })
+  return publish(session, table.sort(), {
+    kind: 'opaque',
+    mimeType: 'application/zip',
+    fileName,
+    opaqueReason: reason,
+    zipDigest: stored.digest,
+    zipBytes: reader.sizeBytes,
+    newBytes,
+  })
+}

@@ -1,0 +1,48 @@
+/** Runs maintenance at intervals inside the server: one round at a time, jittered, and never silently dead. */
+import type { Log } from '../log.ts'
+
+export interface Schedule {
+  /** Ends the schedule; resolves when a round under way is over. */
+  stop(): Promise<void>
+}
+
+/** Calls `round` about every `intervalMs` (±10 %), the first time after one interval. A failing round is logged and the
+ *  next one comes all the same. */
+export function startSchedule(options: {
+  name: string
+  intervalMs: number
+  log: Log
+  round(): Promise<Record<string, number>>
+}): Schedule {
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+  let stopped = false
+
+  const turn = async (): Promise<void> => {
+    try {
+      const figures = await options.round()
+      if (Object.values(figures).some((figure) => figure > 0)) {
+        options.log.info(options.name, figures)
+      }
+    } catch (error) {
+      options.log.error(`${options.name} failed`, { error })
+    }
+    arm()
+  }
+  const arm = (): void => {
+    if (stopped) return
+    const jitter = 0.9 + Math.random() * 0.2
+    timer = setTimeout(() => {
+      running = turn()
+    }, options.intervalMs * jitter)
+    timer.unref()
+  }
+  arm()
+  return {
+    stop: async () => {
+      stopped = true
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
