@@ -1,0 +1,132 @@
+/** Expressions, by GitHub's own evaluator: contexts in, a JSON value out. Evaluating is synchronous there; `hashFiles`
+ *  reads files, so a call that is met for the first time is noted, answered, and the expression evaluated again. */
+import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
+import type { FunctionDefinition } from '@actions/expressions/funcs/info'
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** Status functions. Names narrow the question to these jobs; none asks for all. */
+export interface StatusFunctions {
+  success(names: string[]): boolean
+  failure(names: string[]): boolean
+  cancelled(): boolean
+}
+
+/** What an expression can see. A context that is not given is null, as on a runner. */
+export interface Scope {
+  contexts: Partial<Record<ContextName, Json>>
+  status?: StatusFunctions
+  /** SHA-256 (hex) over the files that the patterns match, '' when none does. */
+  hashFiles?: (patterns: string[]) => Promise<string>
+}
+
+const contextNames = [
+  'github',
+  'env',
+  'vars',
+  'secrets',
+  'job',
+  'steps',
+  'needs',
+  'matrix',
+  'strategy',
+  'runner',
+  'inputs',
+] as const
+export type ContextName = (typeof contextNames)[number]
+
+/** A call whose answer is awaited; leaves the synchronous evaluator, which may wrap it. */
+class HashPending extends Error {}
+
+/** Evaluates one expression, without `${{ }}`. Throws the evaluator's error when it cannot. */
+export async function evaluateExpression(expression: string, scope: Scope): Promise<Json> {
+  const hashes = new Map<string, string>()
+  const pending: string[][] = []
+  const functions = functionsOf(scope, hashes, pending)
+  const tree = new Parser(new Lexer(expression).lex().tokens, [...contextNames], [...functions.values()]).parse()
+  const contexts = toDictionary(expression, scope)
+  for (;;) {
+    pending.length = 0
+    try {
+      return fromData(new Evaluator(tree, contexts, functions).evaluate())
+    } catch (error) {
+      const [patterns] = pending
+      if (patterns === undefined || scope.hashFiles === undefined) throw error
+      hashes.set(JSON.stringify(patterns), await scope.hashFiles(patterns))
+    }
+  }
+}
+
+function functionsOf(
+  scope: Scope,
+  hashes: Map<string, string>,
+  pending: string[][],
+): Map<string, FunctionDefinition> {
+  const functions = new Map<string, FunctionDefinition>()
+  const add = (name: string, minArgs: number, maxArgs: number, call: FunctionDefinition['call']): void => {
+    functions.set(name.toLowerCase(), { name, minArgs, maxArgs, call })
+  }
+  const texts = (args: data.ExpressionData[]): string[] => args.map((arg) => arg.coerceString())
+  const { status } = scope
+  if (status !== undefined) {
+    const many = Number.MAX_SAFE_INTEGER
+    add('success', 0, many, (...names) => new data.BooleanData(status.success(texts(names))))
+    add('failure', 0, many, (...names) => new data.BooleanData(status.failure(texts(names))))
+    add('cancelled', 0, 0, () => new data.BooleanData(status.cancelled()))
+    add('always', 0, 0, () => new data.BooleanData(true))
+  }
+  if (scope.hashFiles !== undefined) {
+    add('hashFiles', 1, 255, (...args) => {
+      const patterns = texts(args)
+      const known = hashes.get(JSON.stringify(patterns))
+      if (known !== undefined) return new data.StringData(known)
+      pending.push(patterns)
+      throw new HashPending('hashFiles is being computed')
+    })
+  }
+  return functions
+}
+
+/** Only the contexts whose names occur are converted: `github.event` can be large and most expressions are short. */
+function toDictionary(expression: string, scope: Scope): data.Dictionary {
+  const text = expression.toLowerCase()
+  const dictionary = new data.Dictionary()
+  for (const name of contextNames) {
+    dictionary.add(name, text.includes(name) ? toData(scope.contexts[name] ?? null) : new data.Null())
+  }
+  return dictionary
+}
+
+function toData(value: Json): data.ExpressionData {
+  if (value === null) return new data.Null()
+  if (typeof value === 'string') return new data.StringData(value)
+  if (typeof value === 'number') return new data.NumberData(value)
+  if (typeof value === 'boolean') return new data.BooleanData(value)
+  if (Array.isArray(value)) return new data.Array(...value.map(toData))
+  const dictionary = new data.Dictionary()
+  for (const [key, item] of Object.entries(value)) dictionary.add(key, toData(item))
+  return dictionary
+}
+
+function fromData(value: data.ExpressionData): Json {
+  switch (value.kind) {
+    case data.Kind.Null:
+      return null
+    case data.Kind.Array:
+      return (value as data.Array).values().map(fromData)
+    case data.Kind.Dictionary:
+      return Object.fromEntries((value as data.Dictionary).pairs().map((pair) => [pair.key, fromData(pair.value)]))
+    default:
+      return (value as data.StringData | data.NumberData | data.BooleanData).value
+  }
+}
+
+/** Text of a value as expressions coerce it: null is '', numbers have no needless digits, objects have no text. */
+export function textOf(value: Json): string | undefined {
+  return value !== null && typeof value === 'object' ? undefined : toData(value).coerceString()
+}
+
+/** Truth as `if:` sees it: false, 0, '', null and NaN are false, the rest true. */
+export function isTruthy(value: Json): boolean {
+  return value !== null && value !== false && value !== '' && value !== 0 && !Number.isNaN(value)
+}

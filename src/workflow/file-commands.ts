@@ -1,0 +1,119 @@
+/** File commands: the files that a step writes to set outputs, environment, path, state and its summary. Each step gets
+ *  fresh, empty ones; they are read once, after it ended. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bounds } from './bounds.ts'
+
+/** Paths of one step's files, under the names of the variables that tell them. */
+export interface CommandFiles {
+  GITHUB_ENV: string
+  GITHUB_OUTPUT: string
+  GITHUB_PATH: string
+  GITHUB_STATE: string
+  GITHUB_STEP_SUMMARY: string
+}
+
+/** What a step asked for. `faults` are files that could not be understood; each fails the step. */
+export interface FileCommands {
+  env: Record<string, string>
+  outputs: Record<string, string>
+  path: string[]
+  state: Record<string, string>
+  summary: string
+  faults: string[]
+}
+
+const prefixes = {
+  GITHUB_ENV: 'set_env',
+  GITHUB_OUTPUT: 'set_output',
+  GITHUB_PATH: 'add_path',
+  GITHUB_STATE: 'save_state',
+  GITHUB_STEP_SUMMARY: 'step_summary',
+} as const
+
+/** Creates the empty files below `temporary`. */
+export async function createCommandFiles(temporary: string): Promise<CommandFiles> {
+  const directory = join(temporary, '_runner_file_commands')
+  await mkdir(directory, { recursive: true })
+  const id = randomUUID()
+  const entries = Object.entries(prefixes).map(([name, prefix]) => [name, join(directory, `${prefix}_${id}`)] as const)
+  await Promise.all(entries.map(([, path]) => writeFile(path, '')))
+  return Object.fromEntries(entries) as unknown as CommandFiles
+}
+
+/** Reads what the step wrote and removes the files. */
+export async function readCommandFiles(files: CommandFiles): Promise<FileCommands> {
+  const faults: string[] = []
+  const pairs = async (name: keyof CommandFiles): Promise<Record<string, string>> => {
+    try {
+      return parsePairs(await readBounded(files[name], bounds.commandFileBytesMax))
+    } catch (error) {
+      faults.push(`Unable to process file command '${name}': ${error instanceof Error ? error.message : String(error)}`)
+      return {}
+    }
+  }
+  const text = async (name: keyof CommandFiles, bytesMax: number): Promise<string> => {
+    try {
+      return await readBounded(files[name], bytesMax)
+    } catch (error) {
+      faults.push(`Unable to read ${name}: ${error instanceof Error ? error.message : String(error)}`)
+      return ''
+    }
+  }
+  const result: FileCommands = {
+    env: await pairs('GITHUB_ENV'),
+    outputs: await pairs('GITHUB_OUTPUT'),
+    state: await pairs('GITHUB_STATE'),
+    path: (await text('GITHUB_PATH', bounds.commandFileBytesMax)).split(/\r?\n/).filter((line) => line !== ''),
+    summary: await text('GITHUB_STEP_SUMMARY', bounds.summaryBytesMax),
+    faults,
+  }
+  await Promise.all(Object.values(files).map((path: string) => rm(path, { force: true })))
+  return result
+}
+
+/** Reads `name=value` lines and `name<<DELIMITER … DELIMITER` blocks, as GITHUB_ENV and GITHUB_OUTPUT hold them. Line
+ *  breaks inside a block are kept as they are. Throws with the offending line. */
+export function parsePairs(text: string): Record<string, string> {
+  const pairs: Record<string, string> = {}
+  const lines = text.split(/(?<=\n)/)
+  for (let at = 0; at < lines.length; at++) {
+    const line = trimBreak(lines[at] ?? '')
+    if (line === '') continue
+    const equals = line.indexOf('=')
+    const heredoc = line.indexOf('<<')
+    if (equals >= 0 && (heredoc < 0 || equals < heredoc)) {
+      if (equals === 0) throw new Error(`Invalid format '${line}'. Name must not be empty`)
+      pairs[line.slice(0, equals)] = line.slice(equals + 1)
+    } else if (heredoc >= 0) {
+      const name = line.slice(0, heredoc)
+      const delimiter = line.slice(heredoc + 2)
+      if (name === '' || delimiter === '') {
+        throw new Error(`Invalid format '${line}'. Name must not be empty and delimiter must not be empty`)
+      }
+      const end = lines.findIndex((candidate, index) => index > at && trimBreak(candidate) === delimiter)
+      if (end < 0) throw new Error(`Invalid value. Matching delimiter not found '${delimiter}'`)
+      pairs[name] = trimBreak(lines.slice(at + 1, end).join(''))
+      at = end
+    } else {
+      throw new Error(`Invalid format '${line}'`)
+    }
+  }
+  return pairs
+}
+
+function trimBreak(line: string): string {
+  return line.endsWith('\r\n') ? line.slice(0, -2) : line.endsWith('\n') ? line.slice(0, -1) : line
+}
+
+/** A step may have removed its file; then it asked for nothing. */
+async function readBounded(path: string, bytesMax: number): Promise<string> {
+  const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (facts === undefined) return ''
+  if (facts.size > bytesMax) throw new Error(`it holds ${facts.size} bytes, at most ${bytesMax} are read`)
+  return await readFile(path, 'utf8')
+}

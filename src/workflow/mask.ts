@@ -1,0 +1,98 @@
+/** Masking: secrets never leave a run in a log, an annotation or a record. A masker knows values and their usual
+ *  encodings and replaces each with `***`; it is shared by all jobs of a run, so a value that one job masks at run
+ *  time stays hidden in the others too. */
+
+export interface Masker {
+  /** Hides `secret` from now on: as it is, line by line, and encoded (base64 at each offset, JSON, URL, XML). */
+  add(secret: string): void
+  mask(text: string): string
+  /** Where `text` may be cut so that no secret is split: the largest such place not above `limit`, or 0. */
+  safeCut(text: string, limit: number): number
+}
+
+const replacement = '***'
+
+export function createMasker(secrets: Iterable<string> = []): Masker {
+  const values = new Set<string>()
+  let pattern: RegExp | undefined
+  let longest = 0
+
+  const add = (secret: string): void => {
+    for (const value of formsOf(secret)) {
+      values.add(value)
+      longest = Math.max(longest, value.length)
+    }
+    const sources = [...values].toSorted((a, b) => b.length - a.length).map(escapeRegExp)
+    pattern = sources.length === 0 ? undefined : new RegExp(sources.join('|'))
+  }
+  const mask = (text: string): string => {
+    if (pattern === undefined || !pattern.test(text)) return text
+    let result = ''
+    let done = 0
+    for (const { start, end } of findSpans(text, values)) {
+      result += text.slice(done, start) + replacement
+      done = end
+    }
+    return result + text.slice(done)
+  }
+  const safeCut = (text: string, limit: number): number => {
+    // A secret may still be coming in: its first characters can be the last ones here.
+    let cut = Math.min(limit, text.length - Math.max(0, longest - 1))
+    for (const { start, end } of findSpans(text, values)) {
+      if (start < cut && cut < end) cut = start
+    }
+    return Math.max(0, cut)
+  }
+  for (const secret of secrets) add(secret)
+  return { add, mask, safeCut }
+}
+
+/** Places of all values in `text`, those that touch or overlap joined, in order. */
+function findSpans(text: string, values: Iterable<string>): { start: number; end: number }[] {
+  const found: { start: number; end: number }[] = []
+  for (const value of values) {
+    for (let at = text.indexOf(value); at >= 0; at = text.indexOf(value, at + 1)) {
+      found.push({ start: at, end: at + value.length })
+    }
+  }
+  const joined: { start: number; end: number }[] = []
+  for (const span of found.toSorted((a, b) => a.start - b.start)) {
+    const last = joined.at(-1)
+    if (last !== undefined && span.start <= last.end) last.end = Math.max(last.end, span.end)
+    else joined.push(span)
+  }
+  return joined
+}
+
+/** GitHub's runner registers the same encodings (its ValueEncoders); short lines of a multi-line secret would blank out
+ *  ordinary text, so only lines of three characters or more count there. */
+function formsOf(secret: string): Set<string> {
+  const forms = new Set<string>()
+  const whole = secret.trim() === '' ? [] : [secret, secret.trim()]
+  const lines = /[\r\n]/.test(secret) ? secret.split(/\r?\n|\r/).map((line) => line.trim()) : []
+  for (const value of [...whole, ...lines.filter((line) => line.length >= 3)]) {
+    forms.add(value)
+    forms.add(JSON.stringify(value).slice(1, -1))
+    forms.add(encodeURIComponent(value.toWellFormed()))
+    forms.add(value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;'))
+    for (const encoded of base64Forms(value)) forms.add(encoded)
+  }
+  return forms
+}
+
+/** The middle of a base64 text depends on where the secret starts modulo three bytes: one form for each. Characters
+ *  that also carry bits of neighbours are left out. Values under 6 bytes have no form long enough to be telling. */
+function base64Forms(value: string): string[] {
+  const bytes = Buffer.from(value)
+  if (bytes.length < 6) return []
+  return [0, 1, 2].map((shift) => {
+    const encoded = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replaceAll('=', '')
+    const skipped = shift === 0 ? 0 : shift + 1
+    const partial = (bytes.length + shift) % 3 === 0 ? 0 : 1
+    return encoded.slice(skipped, encoded.length - partial)
+  })
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+}

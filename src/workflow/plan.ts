@@ -1,0 +1,155 @@
+/** Planning: what a run is going to do, checked before anything runs. Pure but for reading action files. */
+import { join } from 'node:path'
+import { findAction, type ActionFile } from './action-file.ts'
+import { bounds } from './bounds.ts'
+import { formatProblem, problemAt, type Problem } from './problem.ts'
+import { resolveUses } from './uses.ts'
+import { sourceOf } from './template.ts'
+import type { Job, Step, Workflow } from './workflow-file.ts'
+
+export interface PlanOptions {
+  /** Ids of the jobs that are wanted, with what they need; all when empty. */
+  jobs: string[]
+  /** Where `./` actions are looked for before the run. */
+  repositoryDirectory: string
+  actions: ReadonlyMap<string, string>
+  /** Leave out what cannot run here instead of refusing the workflow. */
+  skipUnknown: boolean
+}
+
+export interface PlannedStep {
+  step: Step
+  /** Why it is left out; undefined when it runs. */
+  skipReason: string | undefined
+}
+
+export interface PlannedJob {
+  job: Job
+  steps: PlannedStep[]
+  skipReason: string | undefined
+}
+
+/** The jobs to run, each after those it needs. */
+export type Plan = { jobs: PlannedJob[] } | { problems: Problem[] }
+
+export async function planWorkflow(workflow: Workflow, options: PlanOptions): Promise<Plan> {
+  const selected = selectJobs(workflow, options.jobs)
+  if ('problems' in selected) return selected
+  const problems: Problem[] = []
+  const jobs: PlannedJob[] = []
+  for (const job of inOrderOfNeeds(selected.jobs)) {
+    const planned = await planJob(job, options)
+    problems.push(...planned.problems)
+    jobs.push(planned.job)
+  }
+  return problems.length > 0 ? { problems } : { jobs }
+}
+
+function selectJobs(workflow: Workflow, wanted: string[]): { jobs: Job[] } | { problems: Problem[] } {
+  if (wanted.length === 0) return { jobs: workflow.jobs }
+  const byId = new Map(workflow.jobs.map((job) => [job.id, job]))
+  const unknown = wanted.filter((id) => !byId.has(id))
+  if (unknown.length > 0) {
+    const known = [...byId.keys()].join(', ')
+    const start = { file: workflow.file, line: 1, column: 1 }
+    return { problems: unknown.map((id) => problemAt(start, `there is no job '${id}'; the jobs are ${known}`)) }
+  }
+  const kept = new Set<string>()
+  const keep = (id: string): void => {
+    if (kept.has(id)) return
+    kept.add(id)
+    for (const need of byId.get(id)?.needs ?? []) keep(need)
+  }
+  for (const id of wanted) keep(id)
+  return { jobs: workflow.jobs.filter((job) => kept.has(job.id)) }
+}
+
+/** The parser has refused cycles and unknown needs, so each round finds a job that is ready. */
+function inOrderOfNeeds(jobs: Job[]): Job[] {
+  const ordered: Job[] = []
+  const done = new Set<string>()
+  let waiting = jobs
+  while (waiting.length > 0) {
+    const ready = waiting.filter((job) => job.needs.every((need) => done.has(need)))
+    if (ready.length === 0) throw new RangeError('jobs need each other in a circle')
+    for (const job of ready) done.add(job.id)
+    ordered.push(...ready)
+    waiting = waiting.filter((job) => !done.has(job.id))
+  }
+  return ordered
+}
+
+async function planJob(job: Job, options: PlanOptions): Promise<{ job: PlannedJob; problems: Problem[] }> {
+  const problems: Problem[] = []
+  const foreign = job.unsupported.map(({ what, position }) =>
+    problemAt(position, `job '${job.id}' asks for ${what}, which does not run here`),
+  )
+  if (foreign.length > 0 && !options.skipUnknown) problems.push(...foreign)
+  const steps: PlannedStep[] = []
+  for (const step of job.steps) {
+    const found = await stepProblems(step, options, 0)
+    const subject = `job '${job.id}', step '${describeStep(step)}'`
+    const named = found.map((problem) => ({ ...problem, message: `${subject}: ${problem.message}` }))
+    if (!options.skipUnknown) problems.push(...named)
+    steps.push({ step, skipReason: reasonOf(named) })
+  }
+  return { job: { job, steps, skipReason: reasonOf(foreign) }, problems }
+}
+
+function reasonOf(problems: Problem[]): string | undefined {
+  return problems.length === 0 ? undefined : problems.map(formatProblem).join('\n')
+}
+
+/** What keeps a step from running here: an action nobody has, or, deeper, one that its composite action uses. */
+async function stepProblems(step: Step, options: PlanOptions, depth: number): Promise<Problem[]> {
+  if (step.kind === 'run') return []
+  const resolved = resolveUses(step.uses, options.actions)
+  const wrong = (reason: string): Problem[] => [problemAt(step.position, `'${step.uses}' cannot run: ${reason}`)]
+  switch (resolved.kind) {
+    case 'built-in':
+      return []
+    case 'unsupported':
+      return wrong(resolved.reason)
+    case 'directory': {
+      const parsed = await findAction(resolved.directory)
+      if (parsed === undefined) return wrong(`there is no action.yml in ${resolved.directory}`)
+      return 'problems' in parsed ? parsed.problems : await actionProblems(parsed.action, step, options, depth)
+    }
+    case 'workspace': {
+      // An earlier step may yet create it, so absence is found out when the step runs.
+      const parsed = await findAction(join(options.repositoryDirectory, resolved.path))
+      if (parsed === undefined) return []
+      return 'problems' in parsed ? parsed.problems : await actionProblems(parsed.action, step, options, depth)
+    }
+  }
+}
+
+async function actionProblems(
+  action: ActionFile,
+  step: Step,
+  options: PlanOptions,
+  depth: number,
+): Promise<Problem[]> {
+  if (action.runs.kind === 'unsupported') {
+    return [problemAt(step.position, `${action.file} runs using '${action.runs.using}', which does not run here`)]
+  }
+  if (action.runs.kind === 'javascript') return []
+  if (depth >= bounds.compositeDepthMax) {
+    return [problemAt(step.position, `composite actions are nested deeper than ${bounds.compositeDepthMax}`)]
+  }
+  const problems: Problem[] = []
+  for (const inner of action.runs.steps) problems.push(...(await stepProblems(inner, options, depth + 1)))
+  return problems
+}
+
+/** How messages name a step before it runs: its name as written, its id, or what it does. */
+export function describeStep(step: Step): string {
+  if (step.name !== undefined) return sourceOf(step.name)
+  if (!step.id.startsWith('__')) return step.id
+  return step.kind === 'uses' ? step.uses : firstLine(sourceOf(step.script))
+}
+
+/** The first line that is not blank. */
+export function firstLine(text: string): string {
+  return text.split(/\r?\n/).find((line) => line.trim() !== '')?.trim() ?? ''
+}

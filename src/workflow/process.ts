@@ -1,0 +1,166 @@
+/** Processes of steps: started in a group of their own, read line by line, ended group-wide with bounded grace. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
+import { bounds } from './bounds.ts'
+
+export interface ProcessOptions {
+  command: string
+  args: string[]
+  directory: string
+  environment: Record<string, string>
+  /** Aborting asks the whole group to end: SIGINT, then SIGTERM, then SIGKILL. */
+  stop: AbortSignal
+  /** Aborting kills the group at once. */
+  kill: AbortSignal
+  grace: Grace
+  /** Where a long line may be cut (masking needs a say). */
+  safeCut: (text: string, limit: number) => number
+  onLine: (line: string) => void
+}
+
+export interface Grace {
+  interruptMs: number
+  terminateMs: number
+}
+
+/** `exitCode` is null when a signal ended the process. */
+export interface ProcessResult {
+  exitCode: number | null
+  signal: NodeJS.Signals | null
+}
+
+/** Runs a process to its end. Rejects when it cannot be started. A background process that keeps the output open is
+ *  waited for no longer than `bounds.drainMs`; it lives on, and what it writes later is read and dropped. */
+export async function runProcess(options: ProcessOptions): Promise<ProcessResult> {
+  const child = spawn(options.command, options.args, {
+    cwd: options.directory,
+    env: options.environment,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let listening = true
+  const flushes = [child.stdout, child.stderr].map((stream) =>
+    readLines(stream, options.safeCut, (line) => {
+      if (listening) options.onLine(line)
+    }),
+  )
+  const disarm = endOnAbort(child, options)
+  try {
+    const exited = new Promise<ProcessResult>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
+    })
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    const result = await exited
+    await within(closed, bounds.drainMs)
+    for (const flush of flushes) flush()
+    return result
+  } finally {
+    listening = false
+    disarm()
+    // A background process may hold the pipes for ever; they must not hold this program.
+    child.unref()
+    for (const stream of [child.stdout, child.stderr]) (stream as Socket).unref()
+  }
+}
+
+async function within(promise: Promise<void>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs)
+  })
+  await Promise.race([promise, limit])
+  clearTimeout(timer)
+}
+
+/** Splits a stream into lines without their breaks. Answers a function that emits what is left without a break. */
+function readLines(
+  stream: Readable,
+  safeCut: ProcessOptions['safeCut'],
+  onLine: (line: string) => void,
+): () => void {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  const take = (text: string): void => {
+    rest += text
+    let start = 0
+    for (let at = rest.indexOf('\n'); at >= 0; at = rest.indexOf('\n', start)) {
+      onLine(rest.slice(start, rest[at - 1] === '\r' && at > start ? at - 1 : at))
+      start = at + 1
+    }
+    rest = rest.slice(start)
+    while (rest.length > bounds.lineCharactersMax) {
+      // A secret as long as the buffer itself leaves no place to cut; then the line is cut where the secret begins to
+      // be hidden anyway, once it is complete.
+      const cut = safeCut(rest, bounds.lineCharactersMax)
+      if (cut === 0) return
+      onLine(rest.slice(0, cut))
+      rest = rest.slice(cut)
+    }
+  }
+  const flush = (): void => {
+    take(decoder.end())
+    if (rest !== '') onLine(rest)
+    rest = ''
+  }
+  stream.on('data', (chunk: Buffer) => take(decoder.write(chunk)))
+  // A reset pipe ends the output; the exit status tells what happened.
+  stream.on('error', () => undefined)
+  return flush
+}
+
+/** Ends the group when asked. Answers a function that takes the listeners and timers away. */
+function endOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
+  const timers: NodeJS.Timeout[] = []
+  const onStop = (): void => {
+    signalGroup(child.pid, 'SIGINT')
+    const { interruptMs, terminateMs } = options.grace
+    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGTERM'), interruptMs))
+    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGKILL'), interruptMs + terminateMs))
+  }
+  const onKill = (): void => signalGroup(child.pid, 'SIGKILL')
+  const listen = (signal: AbortSignal, react: () => void): void => {
+    if (signal.aborted) react()
+    else signal.addEventListener('abort', react, { once: true })
+  }
+  listen(options.stop, onStop)
+  listen(options.kill, onKill)
+  return () => {
+    for (const timer of timers) clearTimeout(timer)
+    options.stop.removeEventListener('abort', onStop)
+    options.kill.removeEventListener('abort', onKill)
+  }
+}
+
+/** The child leads its group, so the group's id is its pid. */
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, signal)
+  } catch (error) {
+    // The group has ended between the decision and the call.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Ends what a job left running in the background: processes whose environment holds `marker`, a value that occurs
+ *  nowhere else. Only Linux tells environments (`/proc`); elsewhere nothing is found. */
+export async function killMarked(marker: string): Promise<number> {
+  const entries = await readdir('/proc').catch(() => [])
+  let killed = 0
+  for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+    // Another user's process, or one that has just ended, cannot be read and is not ours.
+    const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '')
+    if (!environment.includes(marker) || Number(entry) === process.pid) continue
+    try {
+      process.kill(Number(entry), 'SIGKILL')
+      killed += 1
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+  return killed
+}

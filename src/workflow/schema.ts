@@ -1,0 +1,74 @@
+/** GitHub's schemas of workflow and action files, and reading a YAML file against one of them.
+ *  `@actions/workflow-parser` loads its schemas with a JSON import that has no import attribute, which Node refuses
+ *  (`ERR_IMPORT_ASSERTION_TYPE_MISSING`), so its entry point cannot be imported as published (0.3.61). Its parts can:
+ *  the readers are imported from their own files and the schemas, data beside them, are read from disk. */
+import { readFileSync } from 'node:fs'
+import { JSONObjectReader } from '@actions/workflow-parser/templates/json-object-reader'
+import { TemplateSchema } from '@actions/workflow-parser/templates/schema/index'
+import {
+  TemplateContext,
+  TemplateValidationErrors,
+} from '@actions/workflow-parser/templates/template-context'
+import { readTemplate } from '@actions/workflow-parser/templates/template-reader'
+import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import { isMapping } from '@actions/workflow-parser/templates/tokens/type-guards'
+import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer'
+import { YamlObjectReader } from '@actions/workflow-parser/workflows/yaml-object-reader'
+import type { Position, Problem } from './problem.ts'
+
+/** What a file is read as: the schema and the definition in it. */
+type FileKind = 'workflow' | 'action'
+
+const roots = { workflow: 'workflow-root-strict', action: 'action-root' } as const
+const schemas = new Map<FileKind, TemplateSchema>()
+
+function schemaOf(kind: FileKind): TemplateSchema {
+  const known = schemas.get(kind)
+  if (known !== undefined) return known
+  const anchor = import.meta.resolve('@actions/workflow-parser/workflows/workflow-parser')
+  const text = readFileSync(new URL(`../${kind}-v1.0.min.json`, anchor), 'utf8')
+  const schema = TemplateSchema.load(new JSONObjectReader(undefined, text))
+  schemas.set(kind, schema)
+  return schema
+}
+
+/** A file that was read: its root, and the parser's context, to which converters add further errors. */
+export interface ReadFile {
+  file: string
+  root: MappingToken | undefined
+  context: TemplateContext
+}
+
+/** Reads YAML against GitHub's schema. The root is undefined when the text is not even a mapping. */
+export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
+  const context = new TemplateContext(
+    new TemplateValidationErrors(),
+    schemaOf(kind),
+    new NoOperationTraceWriter(),
+  )
+  const fileId = context.getFileId(file)
+  const reader = new YamlObjectReader(fileId, text)
+  for (const error of reader.errors) context.error(fileId, error.message, error.range)
+  if (reader.errors.length > 0) return { file, root: undefined, context }
+  // The library types the result as always present; it is not when the file is empty.
+  const value: TemplateToken | undefined = readTemplate(context, roots[kind], reader, fileId)
+  return { file, root: value !== undefined && isMapping(value) ? value : undefined, context }
+}
+
+/** Everything the parser and its converters found so far, in order of place. */
+export function problemsOf(read: ReadFile): Problem[] {
+  const problems = read.context.errors.getErrors().map((error) => ({
+    file: read.file,
+    line: error.range?.start.line ?? 1,
+    column: error.range?.start.column ?? 1,
+    message: error.rawMessage,
+  }))
+  if (problems.length === 0 && read.root === undefined) {
+    problems.push({ file: read.file, line: 1, column: 1, message: 'the file has no mapping at its root' })
+  }
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
+}
+
+export function positionOf(file: string, token: TemplateToken | undefined): Position {
+  return { file, line: token?.line ?? 1, column: token?.col ?? 1 }
+}

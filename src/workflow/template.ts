@@ -1,0 +1,125 @@
+/** Values of a workflow file at the moment they are needed: tokens, with expressions in them, become JSON or text.
+ *  Whatever cannot be evaluated is an `EvaluationError` that names the place. */
+import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import {
+  isBasicExpression,
+  isBoolean,
+  isMapping,
+  isNumber,
+  isSequence,
+  isString,
+} from '@actions/workflow-parser/templates/tokens/type-guards'
+import { evaluateExpression, isTruthy, textOf, type Json, type Scope } from './expression.ts'
+import { EvaluationError, problemAt, type Position } from './problem.ts'
+import { positionOf } from './schema.ts'
+import type { Condition, Template } from './workflow-file.ts'
+
+/** Errors: EvaluationError. */
+export async function evaluateTemplate(template: Template, scope: Scope): Promise<Json> {
+  return await evaluateToken(template.token, template.file, scope)
+}
+
+/** As text; an object or array where text is wanted is an error. Errors: EvaluationError. */
+export async function evaluateText(template: Template, scope: Scope): Promise<string> {
+  return requireText(await evaluateTemplate(template, scope), positionOf(template.file, template.token))
+}
+
+/** A mapping of names to text, as `env`, `with` and `outputs` are. Errors: EvaluationError. */
+export async function evaluateTextMap(
+  template: Template | undefined,
+  scope: Scope,
+): Promise<Record<string, string>> {
+  if (template === undefined) return {}
+  const position = positionOf(template.file, template.token)
+  const value = await evaluateTemplate(template, scope)
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw new EvaluationError(problemAt(position, 'a mapping is expected here'))
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, requireText(item, position)]))
+}
+
+/** A number, or undefined when the key is absent or evaluates to nothing. Errors: EvaluationError. */
+export async function evaluateNumber(template: Template | undefined, scope: Scope): Promise<number | undefined> {
+  if (template === undefined) return undefined
+  const text = await evaluateText(template, scope)
+  if (text === '') return undefined
+  const value = Number(text)
+  if (Number.isNaN(value)) {
+    throw new EvaluationError(
+      problemAt(positionOf(template.file, template.token), `a number is expected here, got ${JSON.stringify(text)}`),
+    )
+  }
+  return value
+}
+
+/** A boolean; `otherwise` when the key is absent or evaluates to nothing. Errors: EvaluationError. */
+export async function evaluateBoolean(
+  template: Template | undefined,
+  scope: Scope,
+  otherwise: boolean,
+): Promise<boolean> {
+  if (template === undefined) return otherwise
+  const text = await evaluateText(template, scope)
+  if (text === '') return otherwise
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw new EvaluationError(
+    problemAt(positionOf(template.file, template.token), `true or false is expected here, got ${JSON.stringify(text)}`),
+  )
+}
+
+/** Errors: EvaluationError. */
+export async function evaluateCondition(condition: Condition, scope: Scope): Promise<boolean> {
+  return isTruthy(await evaluateAt(condition.expression, condition.position, scope))
+}
+
+/** A value as its author wrote it, expressions and all. */
+export function sourceOf(template: Template): string {
+  const { token } = template
+  return isBasicExpression(token) ? (token.source ?? token.toDisplayString()) : token.toString()
+}
+
+function requireText(value: Json, position: Position): string {
+  const text = textOf(value)
+  if (text !== undefined) return text
+  const found = Array.isArray(value) ? 'an array' : 'an object'
+  throw new EvaluationError(problemAt(position, `text is expected here, got ${found}`))
+}
+
+async function evaluateAt(expression: string, position: Position, scope: Scope): Promise<Json> {
+  try {
+    return await evaluateExpression(expression, scope)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new EvaluationError(problemAt(position, `\${{ ${expression} }}: ${reason}`), { cause: error })
+  }
+}
+
+async function evaluateToken(token: TemplateToken, file: string, scope: Scope): Promise<Json> {
+  if (isBasicExpression(token)) return await evaluateAt(token.expression, positionOf(file, token), scope)
+  if (isSequence(token)) {
+    const items: Json[] = []
+    for (const item of token) items.push(await evaluateToken(item, file, scope))
+    return items
+  }
+  if (isMapping(token)) return await evaluateMapping(token, file, scope)
+  if (isString(token) || isNumber(token) || isBoolean(token)) return token.value
+  return null
+}
+
+/** A key may be an expression; the key `${{ insert }}` merges the mapping that is its value. */
+async function evaluateMapping(token: MappingToken, file: string, scope: Scope): Promise<Json> {
+  const result: { [key: string]: Json } = {}
+  for (const { key, value } of token) {
+    const evaluated = await evaluateToken(value, file, scope)
+    const position = positionOf(file, key)
+    if (key.isExpression && !isBasicExpression(key)) {
+      if (evaluated === null || typeof evaluated !== 'object' || Array.isArray(evaluated)) {
+        throw new EvaluationError(problemAt(position, '${{ insert }} needs a mapping as its value'))
+      }
+      Object.assign(result, evaluated)
+    } else {
+      result[requireText(await evaluateToken(key, file, scope), position)] = evaluated
+    }
+  }
+  return result
+}

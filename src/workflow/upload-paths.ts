@@ -1,0 +1,55 @@
+/** What an upload calls its files: the path rules of actions/upload-artifact v7.
+ *
+ *  1. Several search paths: the root is their least common ancestor. Excludes have no part in it.
+ *  2. One search path that is itself the one file found: the root is the file's directory.
+ *  3. One search path otherwise: it is the root. It ends before the first wildcard. */
+import { dirname, normalize, sep } from 'node:path'
+import type { UploadFile } from './artifacts.ts'
+import type { SearchResult } from './glob.ts'
+
+/** The root directory that entry paths are told from. */
+export function uploadRoot(search: SearchResult): string {
+  const [first, ...others] = search.searchPaths
+  if (first === undefined) throw new Error('no path to search was given')
+  if (others.length > 0) return leastCommonAncestor(search.searchPaths)
+  return search.files.length === 1 && search.files[0] === first ? dirname(first) : first
+}
+
+function leastCommonAncestor(paths: string[]): string {
+  const [first = [], ...others] = paths.map((path) => normalize(path).split(sep))
+  let length = 0
+  while (length < first.length && others.every((other) => other[length] === first[length])) length += 1
+  return first.slice(0, length).join(sep) || sep
+}
+
+/** The files with their paths below the root. Throws an Error that names a path which GitHub's action refuses. */
+export function uploadFiles(search: SearchResult): UploadFile[] {
+  if (search.files.length === 0) return []
+  const root = uploadRoot(search)
+  const prefix = root.endsWith(sep) ? root : root + sep
+  return search.files.map((sourcePath) => {
+    if (!sourcePath.startsWith(prefix)) throw new Error(`${sourcePath} does not lie below ${root}`)
+    const entryPath = sourcePath.slice(prefix.length).replaceAll(sep, '/')
+    const fault = pathFault(entryPath)
+    if (fault !== undefined) throw new Error(`the path ${JSON.stringify(entryPath)} cannot be uploaded: it contains ${fault}`)
+    return { sourcePath, entryPath }
+  })
+}
+
+/** GITHUB-PROTOCOL §7: the stock client refuses these in paths, because not every file system can hold them. */
+const refused: Record<string, string> = {
+  '"': 'a double quote',
+  ':': 'a colon',
+  '<': 'a less-than sign',
+  '>': 'a greater-than sign',
+  '|': 'a vertical bar',
+  '*': 'an asterisk',
+  '?': 'a question mark',
+  '\r': 'a carriage return',
+  '\n': 'a line feed',
+}
+
+function pathFault(path: string): string | undefined {
+  const found = /["<>|*?:\r\n]/.exec(path)
+  return found === null ? undefined : refused[found[0]]
+}

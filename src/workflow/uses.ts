@@ -1,0 +1,56 @@
+/** What the `uses:` of a step stands for: an action built in here, one in a directory, or one that cannot run. */
+import { join, normalize } from 'node:path'
+
+/** Actions that this program does itself, at any version. */
+export type BuiltInName =
+  | 'actions/checkout'
+  | 'actions/upload-artifact'
+  | 'actions/upload-artifact/merge'
+  | 'actions/download-artifact'
+
+const builtIns: ReadonlySet<string> = new Set<BuiltInName>([
+  'actions/checkout',
+  'actions/upload-artifact',
+  'actions/upload-artifact/merge',
+  'actions/download-artifact',
+])
+
+/** `workspace` actions belong to the repository and are looked up in the job's workspace when their step runs. */
+export type ResolvedUses =
+  | { kind: 'built-in'; name: BuiltInName }
+  | { kind: 'directory'; directory: string; repository: string; ref: string }
+  | { kind: 'workspace'; path: string }
+  | { kind: 'unsupported'; reason: string }
+
+/** Resolves `uses`. `map` holds directories by `owner/repo@ref` or `owner/repo` (any version); it comes before the
+ *  built-in actions, so that the published ones can be run as they are. */
+export function resolveUses(uses: string, map: ReadonlyMap<string, string>): ResolvedUses {
+  if (uses.startsWith('docker://')) return { kind: 'unsupported', reason: 'container actions do not run here' }
+  if (uses.startsWith('./') || uses === '.') {
+    const path = normalize(uses)
+    if (path === '..' || path.startsWith('../')) {
+      return { kind: 'unsupported', reason: 'a local action lies inside the repository' }
+    }
+    return { kind: 'workspace', path }
+  }
+  const parsed = /^([^/@\s]+\/[^/@\s]+)((?:\/[^@\s]+)?)@(\S+)$/.exec(uses)
+  if (parsed === null) {
+    return { kind: 'unsupported', reason: 'it is neither ./DIRECTORY nor OWNER/REPO@REF' }
+  }
+  const [, repository = '', subPath = '', ref = ''] = parsed
+  for (const [key, rest] of [
+    [`${repository}${subPath}@${ref}`, ''],
+    [`${repository}${subPath}`, ''],
+    [`${repository}@${ref}`, subPath],
+    [repository, subPath],
+  ] as const) {
+    const directory = map.get(key)
+    if (directory !== undefined) return { kind: 'directory', directory: join(directory, rest), repository, ref }
+  }
+  const name = `${repository}${subPath}`.toLowerCase()
+  if (builtIns.has(name)) return { kind: 'built-in', name: name as BuiltInName }
+  return {
+    kind: 'unsupported',
+    reason: `actions are not fetched; give its directory with --action ${repository}${subPath}@${ref}=DIR`,
+  }
+}

@@ -1,0 +1,224 @@
+/** Workflow files: YAML -> a `Workflow`, or the problems with their places. Values that may hold expressions stay
+ *  tokens of GitHub's parser until the moment a job or step needs them. */
+import { convertJobs } from '@actions/workflow-parser/model/converter/jobs'
+import type { Job as ParsedJob, Step as ParsedStep } from '@actions/workflow-parser/model/workflow-template'
+import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import { isMapping, isScalar, isSequence, isString } from '@actions/workflow-parser/templates/tokens/type-guards'
+import type { Position, Problem } from './problem.ts'
+import { positionOf, problemsOf, readYaml } from './schema.ts'
+
+/** Text with expressions in it, still to be evaluated, and where it stands. */
+export interface Template {
+  token: TemplateToken
+  file: string
+}
+
+/** A condition. The parser has already added `success() && (…)` where no status function is called. */
+export interface Condition {
+  expression: string
+  position: Position
+}
+
+export interface RunDefaults {
+  shell: Template | undefined
+  workingDirectory: Template | undefined
+}
+
+interface StepBase {
+  /** The author's id, or one that begins with `__` as runners make up for GITHUB_ACTION. */
+  id: string
+  position: Position
+  name: Template | undefined
+  condition: Condition
+  env: Template | undefined
+  continueOnError: Template | undefined
+  timeoutMinutes: Template | undefined
+}
+
+export interface RunStep extends StepBase {
+  kind: 'run'
+  script: Template
+  shell: Template | undefined
+  workingDirectory: Template | undefined
+}
+
+export interface UsesStep extends StepBase {
+  kind: 'uses'
+  uses: string
+  inputs: Template | undefined
+}
+
+export type Step = RunStep | UsesStep
+
+export interface Job {
+  id: string
+  position: Position
+  name: Template | undefined
+  needs: string[]
+  condition: Condition
+  strategy: Template | undefined
+  runsOn: Template | undefined
+  env: Template | undefined
+  defaults: RunDefaults
+  outputs: Template | undefined
+  timeoutMinutes: Template | undefined
+  continueOnError: Template | undefined
+  steps: Step[]
+  /** What this job asks for that runs elsewhere: a container, service containers, another workflow. */
+  unsupported: { what: string; position: Position }[]
+}
+
+/** An input of `workflow_dispatch`. */
+export interface DispatchInput {
+  name: string
+  required: boolean
+  type: string
+  default: string | undefined
+  options: string[]
+}
+
+export interface Workflow {
+  file: string
+  /** `name:`, or the file as it was given. */
+  name: string
+  events: string[]
+  dispatchInputs: DispatchInput[]
+  env: Template | undefined
+  defaults: RunDefaults
+  jobs: Job[]
+}
+
+export type ParsedWorkflow = { workflow: Workflow } | { problems: Problem[] }
+
+/** Reads a workflow. `file` is how problems name it. */
+export function parseWorkflow(file: string, text: string): ParsedWorkflow {
+  const read = readYaml('workflow', file, text)
+  if (read.root === undefined || read.context.errors.count > 0) return { problems: problemsOf(read) }
+  const jobs = read.root.find('jobs')
+  if (jobs === undefined) return { problems: problemsOf(read) }
+  const converted = convertJobs(read.context, jobs)
+  if (read.context.errors.count > 0) return { problems: problemsOf(read) }
+  const name = read.root.find('name')
+  const on = read.root.find('on')
+  return {
+    workflow: {
+      file,
+      name: name !== undefined && isString(name) ? name.value : file,
+      events: on === undefined ? [] : eventsOf(on),
+      dispatchInputs: on === undefined ? [] : dispatchInputsOf(on),
+      env: template(file, read.root.find('env')),
+      defaults: readDefaults(file, read.root.find('defaults')),
+      jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job as ParsedJob)),
+    },
+  }
+}
+
+export function template(file: string, token: TemplateToken | undefined): Template | undefined {
+  return token === undefined ? undefined : { token, file }
+}
+
+function mappingIn(parent: TemplateToken, key: string): MappingToken {
+  return parent.assertMapping('jobs').find(key)?.assertMapping('job') ?? parent.assertMapping('jobs')
+}
+
+function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
+  const unsupported: Job['unsupported'] = []
+  for (const [key, what] of [
+    ['container', 'a job container'],
+    ['services', 'service containers'],
+    ['uses', 'a reusable workflow'],
+  ] as const) {
+    const token = raw.find(key)
+    if (token !== undefined) unsupported.push({ what, position: positionOf(file, token) })
+  }
+  const steps = raw.find('steps')
+  return {
+    id: job.id.value,
+    position: positionOf(file, job.id),
+    name: template(file, raw.find('name')),
+    needs: (job.needs ?? []).map((need) => need.value),
+    condition: { expression: job.if.expression, position: positionOf(file, raw.find('if') ?? job.id) },
+    strategy: template(file, raw.find('strategy')),
+    runsOn: template(file, raw.find('runs-on')),
+    env: template(file, raw.find('env')),
+    defaults: readDefaults(file, raw.find('defaults')),
+    outputs: template(file, raw.find('outputs')),
+    timeoutMinutes: template(file, raw.find('timeout-minutes')),
+    continueOnError: template(file, raw.find('continue-on-error')),
+    steps: steps === undefined ? [] : readSteps(file, steps, job.steps),
+    unsupported,
+  }
+}
+
+/** The converted steps carry ids and conditions, the raw ones everything else; they come in the same order. */
+function readSteps(file: string, token: TemplateToken, converted: ParsedStep[]): Step[] {
+  const items = [...token.assertSequence('steps')]
+  return converted.map((step, index) => {
+    const expression = 'if' in step ? step.if?.expression : undefined
+    return readStep(file, items[index] as MappingToken, step.id, expression)
+  })
+}
+
+/** Reads one step of a workflow or of a composite action. `expression` is its converted condition. */
+export function readStep(file: string, raw: MappingToken, id: string, expression: string | undefined): Step {
+  const get = (key: string): Template | undefined => template(file, raw.find(key))
+  const base: StepBase = {
+    id,
+    position: positionOf(file, raw),
+    name: get('name'),
+    condition: { expression: expression ?? 'success()', position: positionOf(file, raw.find('if') ?? raw) },
+    env: get('env'),
+    continueOnError: get('continue-on-error'),
+    timeoutMinutes: get('timeout-minutes'),
+  }
+  const uses = raw.find('uses')
+  if (uses !== undefined) {
+    const position = positionOf(file, uses)
+    return { ...base, position, kind: 'uses', uses: uses.assertString('uses').value, inputs: get('with') }
+  }
+  const script = raw.find('run')
+  if (script === undefined) throw new TypeError('the parser lets no step through without run or uses')
+  return {
+    ...base,
+    kind: 'run',
+    script: { token: script, file },
+    shell: get('shell'),
+    workingDirectory: get('working-directory'),
+  }
+}
+
+function readDefaults(file: string, token: TemplateToken | undefined): RunDefaults {
+  const run = token !== undefined && isMapping(token) ? token.find('run') : undefined
+  const mapping = run !== undefined && isMapping(run) ? run : undefined
+  return {
+    shell: template(file, mapping?.find('shell')),
+    workingDirectory: template(file, mapping?.find('working-directory')),
+  }
+}
+
+function eventsOf(on: TemplateToken): string[] {
+  if (isMapping(on)) return [...on].map((pair) => pair.key.toString())
+  if (isSequence(on)) return [...on].map((item) => item.toString())
+  return [on.toString()]
+}
+
+function dispatchInputsOf(on: TemplateToken): DispatchInput[] {
+  const dispatch = isMapping(on) ? on.find('workflow_dispatch') : undefined
+  const inputs = dispatch !== undefined && isMapping(dispatch) ? dispatch.find('inputs') : undefined
+  if (inputs === undefined || !isMapping(inputs)) return []
+  return [...inputs].map((pair) => {
+    const properties = isMapping(pair.value) ? pair.value : undefined
+    const text = (key: string): string | undefined => {
+      const token = properties?.find(key)
+      return token !== undefined && isScalar(token) ? token.toString() : undefined
+    }
+    const options = properties?.find('options')
+    return {
+      name: pair.key.toString(),
+      required: text('required') === 'true',
+      type: text('type') ?? 'string',
+      default: text('default'),
+      options: options !== undefined && isSequence(options) ? [...options].map((item) => item.toString()) : [],
+    }
+  })
+}
