@@ -25,7 +25,9 @@ export function startSchedule(options: {
         options.log.info(options.name, figures)
       }
     } catch (error) {
-      options.log.error(`${options.name} failed`, { error })
+      options.log.error(`${options.name} failed`, {
+        error: error instanceof Error ? error : new Error(String(error)),
+      })
     }
     arm()
   }
