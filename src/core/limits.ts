@@ -10,6 +10,8 @@ export const limits = {
   segmentBytesMax: 255,
   symlinkTargetBytesMax: 4096,
   artifactNameBytesMax: 255,
+  /** All path patterns of one request, braces expanded. Matching a path costs at most this times its length. */
+  globCharactersMax: 4096,
   /** Entries of one artifact; the entry table costs about 150 bytes each while an upload is under way. */
   entriesMax: 1_000_000,
   /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */

@@ -24,6 +24,8 @@ export interface AppContext {
   metrics: RequestMetrics
   /** Aborted once the server has begun to stop: new work is refused, running work goes on. */
   stopping: AbortSignal
+  /** Named moments at which tests stop the process; absent otherwise. */
+  checkpoint?: ((step: string) => void | Promise<void>) | undefined
 }
 
 export interface AppEnv {
@@ -34,6 +36,8 @@ export interface AppEnv {
     log: Log
     /** Set by `authenticate.ts` once a token was verified. */
     principal?: Principal
+    /** Error code of the answer, for the log line of the request. */
+    failure?: string
   }
 }
 

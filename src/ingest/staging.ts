@@ -3,13 +3,14 @@
  *    <data>/cas/staging/uploads/<upload id>/incoming-<random>      a block that is arriving
  *                                          /block-<hash of its id> a whole block; the last write wins
  *                                          /list-<digest>/<nnnnnn> the accepted blocks in list order, hard links
+ *                                          /refused                 Finalize found that these bytes are no artifact
  *
  *  The links fix the bytes: a block that is sent again later replaces `block-…`, never what a list has accepted.
  *  Nothing is synced here: FinalizeArtifact checks length and digest, so bytes lost with the power cannot become an
  *  artifact. */
 import { createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -33,11 +34,16 @@ export interface Staging {
   /** Fixes the upload's bytes as those blocks in that order. Repeating it changes nothing.
    *  Errors: unknown_block, not_found, too_large. */
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
+  /** The digest that `assemble` answers for these blocks. */
+  listDigest(blockIds: string[]): Digest
   /** The bytes that `assemble` or `writeWhole` fixed. Errors: not_found. */
   readAssembled(uploadId: string, digest: Digest): Promise<StagedBytes>
   /** After a restart: drops what was arriving, and accepted bytes too unless `isAccepted`, because then their acceptance
    *  never reached the database. Whole blocks stay. Errors: not_found. */
   tidyUpload(uploadId: string, upload: { isAccepted: boolean }): Promise<void>
+  /** Notes that the accepted bytes were refused for good, so that a restart need not keep them. */
+  markRefused(uploadId: string): Promise<void>
+  wasRefused(uploadId: string): Promise<boolean>
   removeUpload(uploadId: string): Promise<void>
   listUploads(): Promise<string[]>
 }
@@ -45,7 +51,7 @@ export interface Staging {
 export interface StagingOptions {
   /** Of all bytes that one upload may hold, and the setting that moves the bound. */
   uploadBytesMax: number
-  checkpoint?(step: StagingStep): void | Promise<void>
+  checkpoint?: ((step: StagingStep) => void | Promise<void>) | undefined
 }
 
 /** Bytes that an upload's blocks take, those that are arriving included. */
@@ -130,8 +136,10 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       return { digest, sizeBytes }
     },
 
+    listDigest: digestOfList,
+
     assemble: async (uploadId, blockIds) => {
-      const digest = digestOf(blockIds.map((id) => `${Buffer.byteLength(id)}:${id},`).join(''))
+      const digest = digestOfList(blockIds)
       const staging = temporaryOf(uploadId)
       await translated(uploadId, mkdir(staging))
       try {
@@ -158,10 +166,21 @@ export async function openStaging(root: string, options: StagingOptions): Promis
 
     tidyUpload: async (uploadId, { isAccepted }) => {
       for (const name of await translated(uploadId, readdir(pathOf(uploadId)))) {
-        if (name.startsWith('block-') || (isAccepted && name.startsWith('list-'))) continue
+        if (
+          name.startsWith('block-') ||
+          name === refusedFile ||
+          (isAccepted && name.startsWith('list-'))
+        )
+          continue
         await rm(pathOf(uploadId, name), { recursive: true, force: true })
       }
     },
+
+    markRefused: async (uploadId) => {
+      await translated(uploadId, writeFile(pathOf(uploadId, refusedFile), ''))
+    },
+
+    wasRefused: async (uploadId) => (await sizeOf(pathOf(uploadId, refusedFile))) !== undefined,
 
     removeUpload: async (uploadId) => {
       ledgers.delete(uploadId)
@@ -172,6 +191,12 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     listUploads: async () => await readdir(root),
   }
 }
+
+function digestOfList(blockIds: string[]): Digest {
+  return digestOf(blockIds.map((id) => `${Buffer.byteLength(id)}:${id},`).join(''))
+}
+
+const refusedFile = 'refused'
 
 /** Links each block under its ordinal; answers the sum of their sizes. */
 async function linkBlocks(directory: string, target: string, blockIds: string[]): Promise<number> {

@@ -1,0 +1,141 @@
+/** ListArtifacts, GetSignedArtifactURL and DeleteArtifact: what a run has, for all its jobs and attempts. */
+import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.ts'
+import { signTarget } from '../auth/signed-urls.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { isExpired } from '../core/retention.ts'
+import type { AppContext } from '../http/context.ts'
+import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
+import { forbidden, runPlaceOf, type RunPlace } from './job-place.ts'
+import type { ListRequest, NameRequest } from './messages.ts'
+import { parseHandle } from './stock-view.ts'
+
+/** Live artifacts of the token's run, from every job and attempt, newest attempt first. Errors: forbidden. */
+export async function listRunArtifacts(
+  context: AppContext,
+  principal: Principal,
+  request: ListRequest,
+): Promise<Artifact[]> {
+  const place = readablePlace(principal, request)
+  const artifacts = await readRunArtifacts(context, place, {
+    ...(request.nameFilter !== null && { name: request.nameFilter }),
+    ...(request.idFilter !== null && { ids: [request.idFilter] }),
+  })
+  return artifacts.sort((a, b) => b.attempt - a.attempt || b.id - a.id)
+}
+
+/** The artifact that a Get or Delete means: by the handle that a list gave out, else the newest of that name.
+ *  Errors: forbidden, artifact_not_found. */
+export async function readNamedArtifact(
+  context: AppContext,
+  principal: Principal,
+  request: NameRequest,
+): Promise<Artifact> {
+  const place = readablePlace(principal, request)
+  const handle = parseHandle(request.job)
+  const found =
+    handle === undefined
+      ? await newestOf(context, principal, request)
+      : await context.metadata.findArtifact(handle)
+  const isMeant =
+    found !== undefined &&
+    found.name === request.name &&
+    found.runNumber === place.runNumber &&
+    found.project.toLowerCase() === place.project.toLowerCase() &&
+    isLive(found, context.now())
+  if (!isMeant) {
+    throw storeError(
+      'artifact_not_found',
+      `run ${place.runNumber} has no artifact called ${JSON.stringify(request.name)}`,
+      {
+        reference: `${place.runNumber}/${request.name}`,
+      },
+    )
+  }
+  return found
+}
+
+/** Path and query under which the artifact can be fetched without a token for a while. */
+export function signDownload(context: AppContext, artifact: Artifact): string {
+  const target = { access: 'read', route: 'artifact', id: String(artifact.id) } as const
+  const expiresAt = context.now() + context.config.downloadUrlMs
+  const { se, sig } = signTarget(context.keys.signedUrls, target, expiresAt)
+  // GITHUB-PROTOCOL §1.14: a path that ends in `.zip` is unzipped whatever its type.
+  const file = artifact.kind === 'raw' ? 'artifact' : 'artifact.zip'
+  return `/artifacts/download/${artifact.id}/${file}?se=${se}&sig=${sig}`
+}
+
+/** Errors: forbidden, artifact_not_found. */
+export async function deleteNamedArtifact(
+  context: AppContext,
+  principal: Principal,
+  request: NameRequest,
+): Promise<Artifact> {
+  const artifact = await readNamedArtifact(context, principal, request)
+  await deleteArtifact(context, principal, artifact)
+  return artifact
+}
+
+/** Errors: forbidden. */
+export async function deleteArtifact(
+  context: AppContext,
+  principal: Principal,
+  artifact: Artifact,
+): Promise<void> {
+  if (!mayDeleteFromRun(principal, artifact)) {
+    throw forbidden(
+      `a token of scope ${principal.scope} may not delete artifacts of run ${artifact.runNumber}`,
+    )
+  }
+  await context.metadata.removeArtifact(artifact.id, {
+    state: 'deleted',
+    reason: 'deleted by a client',
+    now: context.now(),
+  })
+}
+
+export function isLive(artifact: Artifact, now: number): boolean {
+  return (
+    (artifact.state === 'available' || artifact.state === 'damaged') && !isExpired(artifact, now)
+  )
+}
+
+/** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */
+export async function readRunArtifacts(
+  context: AppContext,
+  place: Pick<RunPlace, 'project' | 'runNumber'>,
+  filter: ArtifactFilter,
+): Promise<Artifact[]> {
+  const project = await context.metadata.findProject(place.project)
+  if (project === undefined) return []
+  const found: Artifact[] = []
+  for (;;) {
+    const { artifacts, total } = await context.metadata.listArtifacts(
+      { ...filter, projectId: project.id, run: place.runNumber },
+      { limit: limits.listPageMax, offset: found.length, sort: 'newest', now: context.now() },
+    )
+    found.push(...artifacts)
+    if (artifacts.length === 0 || found.length >= total) return found
+  }
+}
+
+function readablePlace(principal: Principal, ids: { run: string; job: string }): RunPlace {
+  const place = runPlaceOf(principal, ids)
+  if (!mayReadRun(principal, place))
+    throw forbidden(`a token of scope ${principal.scope} may not read the run`)
+  return place
+}
+
+async function newestOf(
+  context: AppContext,
+  principal: Principal,
+  request: NameRequest,
+): Promise<Artifact | undefined> {
+  const [newest] = await listRunArtifacts(context, principal, {
+    run: request.run,
+    job: request.job,
+    nameFilter: request.name,
+    idFilter: null,
+  })
+  return newest
+}

@@ -1,0 +1,125 @@
+/** The part of Azure's block blob protocol that clients of the artifact service use (GITHUB-PROTOCOL §8). The signed URL
+ *  is the credential. Success is exactly 201. */
+import { Hono } from 'hono'
+import { verifyTarget } from '../auth/signed-urls.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
+import { noteFailure } from '../http/failure.ts'
+import { openRequestBody, readBytesBody, type BodyLimit } from '../http/request-body.ts'
+import type { Upload } from '../metadata/metadata.ts'
+import { azureErrorResponse, azureInternalError } from './azure-error.ts'
+import { parseBlockList } from './block-list.ts'
+
+export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+
+  app.put('/blob/artifacts/:id', async (c) => {
+    const upload = await openUpload(context, c)
+    const operation = c.req.query('comp')
+    if (operation === 'block') await putBlock(context, c, upload)
+    else if (operation === 'blocklist') await putBlockList(context, c, upload)
+    else if (operation === undefined) await putBlob(context, c, upload)
+    else throw invalid('comp', `${JSON.stringify(operation)} is not supported`)
+    return new Response(null, { status: 201, headers: { 'x-ms-request-id': c.get('requestId') } })
+  })
+
+  app.all('/blob/*', () => {
+    throw storeError('not_found', 'uploads are PUT to the URL that CreateArtifact gave', {
+      what: 'route',
+    })
+  })
+  app.onError((error, c) => {
+    const failure = noteFailure(c, error)
+    return failure === undefined
+      ? azureInternalError(c.get('requestId'))
+      : azureErrorResponse(failure)
+  })
+  return app
+}
+
+/** Errors: signed_url_invalid, not_found. */
+async function openUpload(context: AppContext, c: AppRequest): Promise<Upload> {
+  const id = c.req.param('id') ?? ''
+  const signature = { se: c.req.query('se'), sig: c.req.query('sig') }
+  const target = { access: 'write', route: 'upload', id } as const
+  verifyTarget(context.keys.signedUrls, target, signature, context.now())
+  const upload = await context.metadata.findUpload(id)
+  if (upload !== undefined) return upload
+  throw storeError(
+    'not_found',
+    `upload ${id} is over: another took its name, or it was left for too long`,
+    {
+      what: 'upload',
+    },
+  )
+}
+
+async function putBlock(context: AppContext, c: AppRequest, upload: Upload): Promise<void> {
+  const blockId = c.req.query('blockid') ?? ''
+  if (blockId === '' || blockId.length > 128)
+    throw invalid('blockid', 'must have 1 to 128 characters')
+  // GITHUB-PROTOCOL §8.6: a late retry is success and changes nothing; its body is drained with the answer.
+  if (upload.state !== 'open') return
+  await context.staging.writeBlock(
+    upload.id,
+    blockId,
+    openRequestBody(context, c, blockLimit(context)),
+  )
+}
+
+async function putBlockList(context: AppContext, c: AppRequest, upload: Upload): Promise<void> {
+  const xml = (await readBytesBody(context, c, blockListLimit)).toString('utf8')
+  const blockIds = parseBlockList(xml)
+  const contentType = c.req.header('x-ms-blob-content-type') ?? null
+  if (upload.state === 'done') {
+    const digest = context.staging.listDigest(blockIds)
+    if (digest !== upload.blockListDigest) throw conflict(upload)
+    return
+  }
+  const list = await context.staging.assemble(upload.id, blockIds)
+  await context.metadata.assembleUpload(upload.id, { ...list, contentType })
+  await context.checkpoint?.('list-accepted')
+}
+
+/** A whole blob in one request, as docker's build records are sent (GITHUB-PROTOCOL §8.4). */
+async function putBlob(context: AppContext, c: AppRequest, upload: Upload): Promise<void> {
+  if (c.req.header('x-ms-blob-type') !== 'BlockBlob')
+    throw invalid('x-ms-blob-type', 'must be BlockBlob')
+  if (upload.state === 'done') return
+  const contentType = c.req.header('x-ms-blob-content-type') ?? null
+  const body = openRequestBody(context, c, blockLimit(context))
+  const whole = await context.staging.writeWhole(upload.id, body)
+  await context.metadata.assembleUpload(upload.id, { ...whole, contentType })
+  await context.checkpoint?.('list-accepted')
+}
+
+const blockListLimit: BodyLimit = {
+  bytesMax: limits.blockListBytesMax,
+  limit: 'bytes of a block list',
+  setting: null,
+}
+
+function blockLimit({ config }: AppContext): BodyLimit {
+  return config.artifactBytesMax < limits.blockBytesMax
+    ? {
+        bytesMax: config.artifactBytesMax,
+        limit: 'bytes of an upload',
+        setting: 'TROVE_MAX_ARTIFACT',
+      }
+    : { bytesMax: limits.blockBytesMax, limit: 'bytes of a block', setting: null }
+}
+
+function conflict(upload: Upload): Error {
+  return storeError(
+    'block_list_conflict',
+    `the bytes of ${upload.name} are fixed by another block list already`,
+    {
+      uploadId: upload.id,
+    },
+  )
+}
+
+function invalid(field: string, reason: string): Error {
+  return storeError('invalid_request', `${field}: ${reason}`, { field })
+}

@@ -1,0 +1,51 @@
+/** The body of Put Block List: an XML document of one shape, read by a parser that knows only that shape. */
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+
+/** Block ids in the order of the bytes. Errors: invalid_request, too_large, unknown_block (a `<Committed>` block: a blob
+ *  here is committed once, so there is none). */
+export function parseBlockList(xml: string): string[] {
+  const root =
+    /^\uFEFF?\s*(?:<\?xml[^<>]*\?>\s*)?(?:<BlockList\s*\/>|<BlockList>([^]*)<\/BlockList>)\s*$/.exec(
+      xml,
+    )
+  if (root === null) throw malformed('it must be one <BlockList> element')
+  return parseItems(root[1] ?? '')
+}
+
+function parseItems(content: string): string[] {
+  const blockIds: string[] = []
+  // Sticky, so that nothing between two elements goes unread.
+  const item = /\s*<(Latest|Uncommitted|Committed)>\s*([A-Za-z0-9+/=]{1,128})\s*<\/\1>\s*/y
+  while (item.lastIndex < content.length) {
+    const start = item.lastIndex
+    const match = item.exec(content)
+    if (match === null) {
+      if (content.slice(start).trim() === '') break
+      throw malformed(`it has something else than block ids at character ${start} of its content`)
+    }
+    const [, kind, blockId] = match as unknown as [string, string, string]
+    if (kind === 'Committed') {
+      throw storeError('unknown_block', `block ${blockId} of the list is not committed`, {
+        blockId,
+      })
+    }
+    blockIds.push(blockId)
+    if (blockIds.length > limits.blocksMax) throw tooLong()
+  }
+  return blockIds
+}
+
+function malformed(reason: string): Error {
+  return storeError('invalid_request', `the block list cannot be read: ${reason}`, {
+    field: 'BlockList',
+  })
+}
+
+function tooLong(): Error {
+  return storeError('too_large', `a block list has at most ${limits.blocksMax} blocks`, {
+    limit: 'blocks of a block list',
+    limitValue: limits.blocksMax,
+    setting: null,
+  })
+}

@@ -1,0 +1,79 @@
+/** CreateArtifact: reserves a name and answers where its bytes go. */
+import { randomBytes } from 'node:crypto'
+import { mayWriteRun, type Principal } from '../auth/principal.ts'
+import { signTarget } from '../auth/signed-urls.ts'
+import { parseArtifactName } from '../core/artifact.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { AppContext } from '../http/context.ts'
+import type { ConflictPolicy, Run } from '../metadata/metadata.ts'
+import type { FinalizeQueue } from './finalize-artifact.ts'
+import { forbidden, jobPlaceOf } from './job-place.ts'
+import type { CreateRequest } from './messages.ts'
+
+/** Answers the path and query of the upload URL. An unfinished upload of the name gives way (GITHUB-PROTOCOL §6.1).
+ *  Errors: forbidden, invalid_name, name_taken, too_large. */
+export async function createArtifact(
+  context: AppContext,
+  queue: FinalizeQueue,
+  principal: Principal,
+  request: CreateRequest,
+): Promise<string> {
+  const place = jobPlaceOf(principal, request)
+  const name = parseArtifactName(request.name)
+  if (!mayWriteRun(principal, place))
+    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+  const now = context.now()
+  const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
+  const run = await context.metadata.ensureRun(identity, place.facts, now)
+  await refuseRunaway(context, run, now)
+  const id = randomBytes(16).toString('hex')
+  await context.staging.openUpload(id)
+  try {
+    const { replacedUploadIds } = await context.metadata.createUpload({
+      id,
+      runId: run.id,
+      job: place.job,
+      name,
+      mimeType: request.mimeType,
+      requestedExpiresAt: request.expiresAt,
+      now,
+      takeoverMs: limits.uploadTakeoverMs,
+      onConflict: await conflictPolicyOf(context, run),
+    })
+    for (const replaced of replacedUploadIds) await queue.dropUpload(replaced)
+  } catch (error) {
+    await context.staging.removeUpload(id)
+    throw error
+  }
+  const target = { access: 'write', route: 'upload', id } as const
+  const { se, sig } = signTarget(context.keys.signedUrls, target, now + context.config.uploadUrlMs)
+  // GITHUB-PROTOCOL §8.1: two segments or more, nothing that needs escaping.
+  return `/blob/artifacts/${id}?se=${se}&sig=${sig}`
+}
+
+/** The project's policy, else the server's. */
+export async function conflictPolicyOf(context: AppContext, run: Run): Promise<ConflictPolicy> {
+  const project = await context.metadata.findProject(run.project)
+  return project?.onConflict ?? context.config.onConflict
+}
+
+async function refuseRunaway(context: AppContext, run: Run, now: number): Promise<void> {
+  const filter = { projectId: run.projectId, run: run.number, attempt: run.attempt }
+  const { total } = await context.metadata.listArtifacts(filter, {
+    limit: 1,
+    offset: 0,
+    sort: 'newest',
+    now,
+  })
+  if (total < limits.artifactsPerRunMax) return
+  throw storeError(
+    'too_large',
+    `run ${run.number} has ${total} artifacts already, which is as many as a run may have`,
+    {
+      limit: 'artifacts of a run',
+      limitValue: limits.artifactsPerRunMax,
+      setting: null,
+    },
+  )
+}

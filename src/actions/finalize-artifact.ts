@@ -1,0 +1,203 @@
+/** FinalizeArtifact: staged bytes become an artifact, once, however often the client asks. */
+import { mayWriteRun, type Principal } from '../auth/principal.ts'
+import type { Digest } from '../core/digest.ts'
+import { hasCode, StoreError, storeError } from '../core/errors.ts'
+import { expiresAtOf } from '../core/retention.ts'
+import type { AppContext } from '../http/context.ts'
+import type { IngestJob, UploadForm } from '../ingest/job.ts'
+import type { Run, Upload } from '../metadata/metadata.ts'
+import { conflictPolicyOf } from './create-artifact.ts'
+import { forbidden, jobPlaceOf } from './job-place.ts'
+import type { FinalizeRequest } from './messages.ts'
+import { stockFormOf } from './stock-view.ts'
+
+/** Finalizations under way in this process, so that a repeated request waits for the first instead of racing it. */
+export interface FinalizeQueue {
+  /** Answers the artifact's id. Errors: forbidden, not_found, invalid_request, length_mismatch, digest_mismatch,
+   *  bad_archive, too_large, name_taken, storage_full. */
+  finalize(principal: Principal, request: FinalizeRequest): Promise<number>
+  /** Drops the staged bytes of an upload, after its finalization if one is running. */
+  dropUpload(uploadId: string): Promise<void>
+}
+
+export function createFinalizeQueue(context: AppContext): FinalizeQueue {
+  const running = new Map<string, Promise<number>>()
+
+  async function settled(uploadId: string): Promise<void> {
+    // Its failure is told to those who began it.
+    await running.get(uploadId)?.catch(() => undefined)
+  }
+
+  return {
+    finalize: async (principal, request) => {
+      const { run, job } = await findRun(context, principal, request)
+      const { id } = await readUpload(context, run, job, request.name)
+      while (running.has(id)) await settled(id)
+      // From here to `set` nothing waits, so no other request can take the place.
+      const work = finalizeUpload(context, run, job, request)
+      running.set(id, work)
+      try {
+        return await work
+      } finally {
+        running.delete(id)
+      }
+    },
+
+    dropUpload: async (uploadId) => {
+      await settled(uploadId)
+      await context.staging.removeUpload(uploadId)
+    },
+  }
+}
+
+async function findRun(
+  context: AppContext,
+  principal: Principal,
+  request: FinalizeRequest,
+): Promise<{ run: Run; job: string }> {
+  const place = jobPlaceOf(principal, request)
+  if (!mayWriteRun(principal, place))
+    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+  const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
+  const run = await context.metadata.ensureRun(identity, place.facts, context.now())
+  return { run, job: place.job }
+}
+
+async function readUpload(
+  context: AppContext,
+  run: Run,
+  job: string,
+  name: string,
+): Promise<Upload> {
+  const upload = await context.metadata.findUploadByName(run.id, job, name)
+  if (upload !== undefined) return upload
+  throw storeError('not_found', `job ${job} has no upload called ${JSON.stringify(name)}`, {
+    what: 'upload',
+  })
+}
+
+/** The answer to a Finalize that came true before: the same id for the same bytes, a mismatch for others. */
+async function repeatedAnswer(
+  context: AppContext,
+  upload: Upload,
+  request: FinalizeRequest,
+): Promise<number> {
+  const artifact =
+    upload.artifactId === null ? undefined : await context.metadata.findArtifact(upload.artifactId)
+  if (artifact === undefined) {
+    throw storeError('not_found', `the artifact ${upload.name} is gone`, { what: 'artifact' })
+  }
+  refuseLength(upload, request)
+  const form = await stockFormOf(context.metadata, artifact, 'other')
+  // A zip that was rebuilt has a digest of its own, which says nothing about what was sent.
+  const sent: Digest | null = artifact.kind === 'tree' ? null : form.digest
+  if (sent !== null && request.digest !== null && sent !== request.digest) {
+    throw storeError(
+      'digest_mismatch',
+      `${upload.name} holds sha256:${sent}, the request says sha256:${request.digest}`,
+      {
+        expected: request.digest,
+        actual: sent,
+      },
+    )
+  }
+  return artifact.id
+}
+
+async function finalizeUpload(
+  context: AppContext,
+  run: Run,
+  jobId: string,
+  request: FinalizeRequest,
+): Promise<number> {
+  const upload = await readUpload(context, run, jobId, request.name)
+  if (upload.state === 'done') return await repeatedAnswer(context, upload, request)
+  if (upload.blockListDigest === null) {
+    throw storeError(
+      'invalid_request',
+      `the blocks of ${upload.name} were never put together by a block list`,
+      {
+        field: 'name',
+      },
+    )
+  }
+  try {
+    refuseLength(upload, request)
+    const staged = await context.staging.readAssembled(upload.id, upload.blockListDigest)
+    const onConflict = await conflictPolicyOf(context, run)
+    const { artifact } = await context.ingest.run({
+      ...jobOf(context, run, upload),
+      ...expectedOf(request),
+      staged,
+      onConflict,
+    })
+    await context.checkpoint?.('finalized')
+    await context.staging.removeUpload(upload.id)
+    return artifact.id
+  } catch (error) {
+    // Only the client can cure these, by another request; after a restart nobody waits for that any more.
+    if (error instanceof StoreError && !isCurable(error))
+      await context.staging.markRefused(upload.id)
+    throw error
+  }
+}
+
+function jobOf(
+  context: AppContext,
+  run: Run,
+  upload: Upload,
+): Omit<IngestJob, 'staged' | 'onConflict' | 'expected'> {
+  const createdAt = context.now()
+  const wanted = upload.requestedExpiresAt
+  return {
+    form: uploadFormOf(upload),
+    projectId: run.projectId,
+    runId: run.id,
+    job: upload.job,
+    name: upload.name,
+    mimeType: mimeTypeOf(upload),
+    fileName: upload.name,
+    createdAt,
+    // GITHUB-PROTOCOL §7: the client's clock is not to be trusted, so its wish is moved into the bounds.
+    expiresAt: expiresAtOf(
+      wanted === null ? null : { expiresAt: wanted },
+      context.config.retention,
+      createdAt,
+    ),
+    uploadId: upload.id,
+  }
+}
+
+function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
+  return { expected: { sizeBytes: request.sizeBytes, digest: request.digest } }
+}
+
+function isCurable(error: StoreError): boolean {
+  return hasCode(error, 'storage_full') || hasCode(error, 'busy') || hasCode(error, 'shutting_down')
+}
+
+function refuseLength(upload: Upload, request: FinalizeRequest): void {
+  if (upload.sizeBytes === request.sizeBytes) return
+  throw storeError(
+    'length_mismatch',
+    `${upload.name}: the request says ${request.sizeBytes} bytes, ${upload.sizeBytes ?? 0} were received`,
+    { expectedBytes: request.sizeBytes, actualBytes: upload.sizeBytes ?? 0 },
+  )
+}
+
+/** What the client says its bytes are. Library < 6.2 calls every zip `zip` (GITHUB-PROTOCOL §8.3). */
+function mimeTypeOf(upload: Upload): string | null {
+  const declared = upload.mimeType ?? upload.contentType
+  return declared === 'zip' ? 'application/zip' : declared
+}
+
+/** Only clients that send a `mime_type` mean it. One that names another type than zip stays one file even when its bytes
+ *  are a zip (`.jar`); without it the bytes decide, since docker's records come as if they were zips (§8.4). */
+function uploadFormOf(upload: Upload): UploadForm {
+  if (upload.mimeType === null) return 'auto'
+  return isZipType(upload.mimeType) ? 'zip' : 'file'
+}
+
+function isZipType(mimeType: string): boolean {
+  return /^(?:application\/(?:x-)?zip(?:-compressed)?|zip)$/i.test(mimeType)
+}

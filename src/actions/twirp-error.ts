@@ -1,0 +1,59 @@
+/** Failures as Twirp JSON, from one table total over the error codes. The client shows `msg` and the status; statuses
+ *  429, 500, 502, 503 and 504 make it try five times (GITHUB-PROTOCOL §5), so only failures that can pass use them. */
+import type { ErrorCode, StoreError } from '../core/errors.ts'
+
+const twirpErrors = {
+  invalid_request: ['invalid_argument', 400],
+  invalid_name: ['invalid_argument', 400],
+  unsafe_path: ['invalid_argument', 400],
+  duplicate_path: ['invalid_argument', 400],
+  unsupported_entry: ['invalid_argument', 400],
+  bad_archive: ['invalid_argument', 400],
+  digest_mismatch: ['invalid_argument', 400],
+  length_mismatch: ['invalid_argument', 400],
+  incomplete_body: ['malformed', 400],
+  idle_timeout: ['deadline_exceeded', 408],
+  too_large: ['resource_exhausted', 413],
+  unknown_block: ['invalid_argument', 400],
+  block_list_conflict: ['failed_precondition', 412],
+  unauthenticated: ['unauthenticated', 401],
+  signed_url_invalid: ['permission_denied', 403],
+  forbidden: ['permission_denied', 403],
+  not_found: ['not_found', 404],
+  artifact_not_found: ['not_found', 404],
+  // Tombstones are invisible here: to these clients what is gone never was.
+  artifact_expired: ['not_found', 404],
+  artifact_deleted: ['not_found', 404],
+  name_taken: ['already_exists', 409],
+  blob_damaged: ['data_loss', 500],
+  range_not_satisfiable: ['out_of_range', 400],
+  storage_full: ['resource_exhausted', 507],
+  session_ended: ['aborted', 503],
+  busy: ['unavailable', 503],
+  shutting_down: ['unavailable', 503],
+} as const satisfies Record<ErrorCode, readonly [string, number]>
+
+/** GITHUB-PROTOCOL §6.1: the words that users know and search for. */
+const nameTakenText = 'an artifact with this name already exists on the workflow run'
+
+export function twirpErrorResponse(error: StoreError): Response {
+  const [code, status] = twirpErrors[error.code]
+  return twirpError(status, code, error.code === 'name_taken' ? nameTakenText : error.message)
+}
+
+/** A bug's answer. */
+export function twirpInternalError(requestId: string): Response {
+  return twirpError(
+    500,
+    'internal',
+    `an internal error happened; the log has it under request ${requestId}`,
+  )
+}
+
+export function twirpBadRoute(path: string): Response {
+  return twirpError(404, 'bad_route', `no handler for path ${JSON.stringify(path)}`)
+}
+
+function twirpError(status: number, code: string, msg: string): Response {
+  return Response.json({ code, msg }, { status, headers: { 'cache-control': 'no-store' } })
+}

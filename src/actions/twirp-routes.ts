@@ -1,0 +1,105 @@
+/** Twirp at the root of the origin (GITHUB-PROTOCOL §1.1), JSON only. Every answer is JSON, errors too: anything else is
+ *  taken for a passing fault and tried five times (§1.5). */
+import { Hono } from 'hono'
+import { formatWireDigest } from '../core/digest.ts'
+import { requireBearer } from '../http/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
+import { noteFailure } from '../http/failure.ts'
+import { readJsonBody } from '../http/request-body.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import {
+  deleteNamedArtifact,
+  listRunArtifacts,
+  readNamedArtifact,
+  signDownload,
+} from './artifact-service.ts'
+import { createArtifact } from './create-artifact.ts'
+import { createFinalizeQueue } from './finalize-artifact.ts'
+import {
+  parseCreateRequest,
+  parseFinalizeRequest,
+  parseListRequest,
+  parseNameRequest,
+} from './messages.ts'
+import { formatHandle, stockFormOf } from './stock-view.ts'
+import { twirpBadRoute, twirpErrorResponse, twirpInternalError } from './twirp-error.ts'
+import { clientKindOf, type ClientKind } from './user-agent.ts'
+
+const service = '/twirp/github.actions.results.api.v1.ArtifactService'
+
+export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  const queue = createFinalizeQueue(context)
+
+  app.post(`${service}/CreateArtifact`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseCreateRequest(await readJsonBody(context, c))
+    const path = await createArtifact(context, queue, principal, request)
+    return answer({ ok: true, signed_upload_url: publicOrigin(context, c) + path })
+  })
+
+  app.post(`${service}/FinalizeArtifact`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseFinalizeRequest(await readJsonBody(context, c))
+    const id = await queue.finalize(principal, request)
+    return answer({ ok: true, artifact_id: String(id) })
+  })
+
+  app.post(`${service}/ListArtifacts`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseListRequest(await readJsonBody(context, c))
+    const client = clientKindOf(c.req.header('user-agent'))
+    const artifacts: object[] = []
+    for (const artifact of await listRunArtifacts(context, principal, request)) {
+      artifacts.push(await listItem(context, artifact, client))
+    }
+    return answer({ artifacts })
+  })
+
+  app.post(`${service}/GetSignedArtifactURL`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseNameRequest(await readJsonBody(context, c))
+    const artifact = await readNamedArtifact(context, principal, request)
+    return answer({ signed_url: publicOrigin(context, c) + signDownload(context, artifact) })
+  })
+
+  app.post(`${service}/DeleteArtifact`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseNameRequest(await readJsonBody(context, c))
+    const artifact = await deleteNamedArtifact(context, principal, request)
+    return answer({ ok: true, artifact_id: String(artifact.id) })
+  })
+
+  app.all('/twirp/*', (c) => twirpBadRoute(c.req.path))
+  app.onError((error, c) => twirpFailure(c, error))
+  return app
+}
+
+function twirpFailure(c: AppRequest, error: unknown): Response {
+  const failure = noteFailure(c, error)
+  return failure === undefined
+    ? twirpInternalError(c.get('requestId'))
+    : twirpErrorResponse(failure)
+}
+
+async function listItem(
+  context: AppContext,
+  artifact: Artifact,
+  client: ClientKind,
+): Promise<object> {
+  const { sizeBytes, digest } = await stockFormOf(context.metadata, artifact, client)
+  return {
+    workflow_run_backend_id: String(artifact.runNumber),
+    workflow_job_run_backend_id: formatHandle(artifact.id),
+    database_id: String(artifact.id),
+    name: artifact.name,
+    size: String(sizeBytes),
+    created_at: new Date(artifact.createdAt).toISOString(),
+    ...(digest !== null && { digest: formatWireDigest(digest) }),
+  }
+}
+
+/** Answers hold credentials. */
+function answer(body: object): Response {
+  return Response.json(body, { headers: { 'cache-control': 'no-store' } })
+}

@@ -1,0 +1,98 @@
+/** Composition of all routes, and what every request goes through: an id, a log line, counters, the refusal of new
+ *  work during a stop, a drained body before the answer, and the error boundary. */
+import { Hono, type MiddlewareHandler } from 'hono'
+import { randomBytes } from 'node:crypto'
+import { createBlobRoutes } from '../actions/blob-routes.ts'
+import { createDownloadRoutes } from '../actions/download-routes.ts'
+import { createRestRoutes } from '../actions/rest-routes.ts'
+import { createTwirpRoutes } from '../actions/twirp-routes.ts'
+import { storeError } from '../core/errors.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { noteFailure } from './failure.ts'
+import type { RouteGroup } from './metrics.ts'
+import { createOperationRoutes } from './operation-routes.ts'
+import { internalProblem, problemResponse } from './problem.ts'
+import { drainBody } from './request-body.ts'
+import { createSignInRoutes } from './sign-in.ts'
+
+export function createApp(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.use('*', identify(context), drainUnread, secure, refuseWhileStopping(context))
+  app.route('/', createOperationRoutes(context))
+  app.route('/', createSignInRoutes(context))
+  app.route('/', createTwirpRoutes(context))
+  app.route('/', createBlobRoutes(context))
+  app.route('/', createDownloadRoutes(context))
+  app.route('/', createRestRoutes(context))
+  app.notFound((c) => {
+    const what = `${c.req.method} ${c.req.path}`
+    return problem(c, storeError('not_found', `there is no route ${what}`, { what }))
+  })
+  app.onError((error, c) => problem(c, error))
+  return app
+}
+
+/** The failure as a problem; the answer of every surface that has no form of its own. */
+function problem(c: AppRequest, error: unknown): Response {
+  const failure = noteFailure(c, error)
+  const requestId = c.get('requestId')
+  return failure === undefined ? internalProblem(requestId) : problemResponse(failure, requestId)
+}
+
+function identify(context: AppContext): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const requestId = randomBytes(8).toString('hex')
+    const startedAt = performance.now()
+    c.set('requestId', requestId)
+    c.set('log', context.log.with({ requestId }))
+    context.metrics.begin()
+    await next()
+    c.res.headers.set('x-request-id', requestId)
+    const durationMs = Math.round((performance.now() - startedAt) * 10) / 10
+    const group = groupOf(c.req.path)
+    context.metrics.end(group, c.res.status, durationMs)
+    // The path and never the query: a signed URL is a credential.
+    const fields = { method: c.req.method, path: c.req.path, status: c.res.status, durationMs }
+    const log = c.get('log')
+    if (group === 'operation') log.debug('request', fields)
+    else log.info('request', { ...fields, failure: c.get('failure') })
+  }
+}
+
+function groupOf(path: string): RouteGroup {
+  if (/^\/(?:healthz|readyz|metrics)$/.test(path)) return 'operation'
+  if (/^\/(?:blob|artifacts\/download)\//.test(path)) return 'blob'
+  if (/^\/(?:twirp|repos|api\/v3)\//.test(path)) return 'actions'
+  return path.startsWith('/api/') ? 'api' : 'page'
+}
+
+/** GITHUB-PROTOCOL §1.21: an answer that comes before the body was read reaches clients as ECONNRESET. */
+const drainUnread: MiddlewareHandler<AppEnv> = async (c, next) => {
+  await next()
+  const isDrained = await drainBody(c)
+  if (!isDrained) c.res.headers.set('connection', 'close')
+}
+
+const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
+  await next()
+  const { headers } = c.res
+  headers.set('x-content-type-options', 'nosniff')
+  if (headers.get('content-type')?.startsWith('text/html') !== true) return
+  headers.set('x-frame-options', 'DENY')
+  headers.set('referrer-policy', 'same-origin')
+  if (!headers.has('content-security-policy')) headers.set('content-security-policy', pagePolicy)
+  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
+}
+
+const pagePolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+function refuseWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    if (context.stopping.aborted && groupOf(c.req.path) !== 'operation') {
+      throw storeError('shutting_down', 'the server is stopping', {})
+    }
+    await next()
+  }
+}

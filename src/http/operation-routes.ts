@@ -1,0 +1,32 @@
+/** Routes for whoever operates the server: liveness, readiness, metrics. */
+import { Hono } from 'hono'
+import { requireBearer } from './authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+
+export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+
+  app.get('/healthz', (c) => c.text('ok\n'))
+
+  /** Ready while the database answers and no stop has begun. */
+  app.get('/readyz', async (c) => {
+    if (context.stopping.aborted) return c.text('stopping\n', 503)
+    await context.metadata.listSessions(0, 1)
+    return c.text('ready\n')
+  })
+
+  app.get('/metrics', async (c) => {
+    if (!isLoopback(c)) await requireBearer(context, c)
+    const text = context.metrics.render(await context.metadata.figures())
+    return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+  })
+  return app
+}
+
+/** True for a peer on this machine that speaks for itself: a proxy here forwards others. */
+function isLoopback(c: AppRequest): boolean {
+  const address = c.env.incoming?.socket.remoteAddress ?? ''
+  const isForwarded =
+    c.req.header('x-forwarded-for') !== undefined || c.req.header('forwarded') !== undefined
+  return !isForwarded && /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
+}

@@ -1,0 +1,90 @@
+/** Sign-in of browsers: the link that the server prints, or a token pasted into a form, becomes a session cookie. The
+ *  cookie alone is trusted only for reading; forms need our own origin besides (`authenticate.ts`). */
+import { Hono } from 'hono'
+import { deleteCookie, setCookie } from 'hono/cookie'
+import type { Principal } from '../auth/principal.ts'
+import { mintToken, verifyToken, type TokenUse } from '../auth/tokens.ts'
+import { hasCode } from '../core/errors.ts'
+import { dayMs } from '../core/units.ts'
+import { requireOwnOrigin, sessionCookie } from './authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
+import { readBytesBody } from './request-body.ts'
+
+const sessionMs = 30 * dayMs
+
+/** `GET /sign-in?token=&next=`, `POST /sign-in` (form), `POST /sign-out`. */
+export function createSignInRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+
+  app.get('/sign-in', async (c) => {
+    const token = c.req.query('token')
+    const next = localPath(c.req.query('next'))
+    if (token === undefined) return c.html(signInPage(next, null))
+    return await signIn(context, c, { token, use: 'sign-in', next })
+  })
+
+  app.post('/sign-in', async (c) => {
+    requireOwnOrigin(context, c)
+    const form = new URLSearchParams((await readBytesBody(context, c, formLimit)).toString('utf8'))
+    const next = localPath(form.get('next') ?? undefined)
+    return await signIn(context, c, { token: (form.get('token') ?? '').trim(), use: 'api', next })
+  })
+
+  app.post('/sign-out', (c) => {
+    requireOwnOrigin(context, c)
+    deleteCookie(c, sessionCookie, { path: '/' })
+    return c.redirect('/sign-in', 303)
+  })
+  return app
+}
+
+const formLimit = { bytesMax: 16 * 1024, limit: 'bytes of a form', setting: null }
+
+async function signIn(
+  context: AppContext,
+  c: AppRequest,
+  { token, use, next }: { token: string; use: TokenUse; next: string },
+): Promise<Response> {
+  let principal: Principal
+  try {
+    principal = await verifyToken(context.keys.tokens, token, { now: context.now(), use })
+  } catch (error) {
+    if (!hasCode(error, 'unauthenticated')) throw error
+    return c.html(signInPage(next, error.message), 401)
+  }
+  // A link lives for minutes and a pasted token as long as it was minted for.
+  const expiresAt = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
+  const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
+  setCookie(c, sessionCookie, session, {
+    httpOnly: true,
+    sameSite: 'Lax',
+    path: '/',
+    secure: publicOrigin(context, c).startsWith('https:'),
+    expires: new Date(expiresAt),
+  })
+  return c.redirect(next, 303)
+}
+
+/** Where to go afterwards: a path of this server, never another host. */
+function localPath(text: string | undefined): string {
+  return text !== undefined && /^\/(?![/\\])[^\\\r\n]*$/.test(text) ? text : '/'
+}
+
+function signInPage(next: string, problem: string | null): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Sign in · Trove</title>
+<meta name="viewport" content="width=device-width"></head><body><main>
+<h1>Sign in</h1>
+${problem === null ? '' : `<p role="alert">${escapeHtml(problem)}</p>`}
+<p>Open the link that the server printed when it started, or paste a token made by <code>trove token</code>.</p>
+<form method="post" action="/sign-in">
+<input type="hidden" name="next" value="${escapeHtml(next)}">
+<label>Token <input name="token" type="password" autocomplete="off" required></label>
+<button>Sign in</button>
+</form></main></body></html>
+`
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}
