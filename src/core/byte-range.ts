@@ -1,0 +1,53 @@
+/** Byte ranges: HTTP's inclusive text form outside, half-open `[start, end)` inside. This is the only place that knows
+ *  the text form. RFC 9110 §14. */
+
+export interface ByteRange {
+  start: number
+  end: number
+}
+
+export type RangeAnswer =
+  /** No range, one that says nothing valid, or several: the whole representation is the answer. */
+  { kind: 'whole' } | { kind: 'part'; range: ByteRange } | { kind: 'unsatisfiable' }
+
+/** Reads a `Range` field for a representation of `totalBytes`. */
+export function parseByteRange(field: string | undefined, totalBytes: number): RangeAnswer {
+  // RFC 9110 §14.1: range unit names are case-insensitive.
+  const set = /^bytes=(.*)$/i.exec(field?.trim() ?? '')?.[1]
+  // RFC 9110 §5.6.1.2: empty list elements are ignored.
+  const specs = set?.split(',').filter((spec) => spec.trim() !== '') ?? []
+  // RFC 9110 §14.2: several ranges may be answered by the whole, and no client of an archive asks for them.
+  if (specs.length !== 1) return { kind: 'whole' }
+  const match = /^[ \t]*(\d*)-(\d*)[ \t]*$/.exec(specs[0]!)
+  // RFC 9110 §14.2: an invalid range is ignored, not refused.
+  if (match === null) return { kind: 'whole' }
+  const [, first = '', last = ''] = match
+  if (first === '') return parseSuffix(last, totalBytes)
+  const start = Number(first)
+  const end = last === '' ? totalBytes : Math.min(Number(last) + 1, totalBytes)
+  // RFC 9110 §14.1.1: a last position before the first makes the range invalid.
+  if (last !== '' && isLess(last, first)) return { kind: 'whole' }
+  if (start >= totalBytes) return { kind: 'unsatisfiable' }
+  return { kind: 'part', range: { start, end } }
+}
+
+/** The last `text` bytes. */
+function parseSuffix(text: string, totalBytes: number): RangeAnswer {
+  if (text === '') return { kind: 'whole' }
+  const length = Number(text)
+  if (length === 0) return { kind: 'unsatisfiable' }
+  // Nothing is a valid suffix of nothing, but Content-Range cannot say so.
+  if (totalBytes === 0) return { kind: 'whole' }
+  return { kind: 'part', range: { start: Math.max(totalBytes - length, 0), end: totalBytes } }
+}
+
+/** Compares decimal texts of any length: as numbers, large ones would be rounded to equality. */
+function isLess(a: string, b: string): boolean {
+  const [left, right] = [a.replace(/^0+/, ''), b.replace(/^0+/, '')]
+  return left.length === right.length ? left < right : left.length < right.length
+}
+
+/** The `Content-Range` of a non-empty part. */
+export function formatContentRange(range: ByteRange, totalBytes: number): string {
+  return `bytes ${range.start}-${range.end - 1}/${totalBytes}`
+}

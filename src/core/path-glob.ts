@@ -1,0 +1,239 @@
+/** Path globs with minimatch's meaning: `*` and `?` stay within a segment, `**` crosses segments, `[a-z]`, `[!a]`,
+ *  `{a,b}`, and a backslash that takes the next character as it is. A leading dot is nothing special.
+ *
+ *  Matching takes time proportional to pattern times path. That is why it is not minimatch or picomatch itself: both
+ *  make regular expressions, in which a pattern such as `*a*a*a*a*b` takes seconds for one path, and patterns reach the
+ *  server from anybody who may read. Syntax that is not supported here is refused, never read as something else. */
+import { storeError } from './errors.ts'
+import { limits } from './limits.ts'
+
+type Token =
+  | { kind: 'character'; character: string }
+  | { kind: 'any' }
+  | { kind: 'star' }
+  | { kind: 'set'; negated: boolean; ranges: [first: string, last: string][] }
+
+const globstar = Symbol('**')
+type SegmentPattern = Token[] | typeof globstar
+
+/** Answers whether a path matches at least one of `patterns`. Errors: invalid_request, too_large. */
+export function compilePathGlobs(patterns: readonly string[]): (path: string) => boolean {
+  const alternatives: SegmentPattern[][] = []
+  let characters = 0
+  for (const pattern of patterns) {
+    for (const alternative of expandBraces(pattern)) {
+      characters += alternative.length
+      if (characters > limits.globCharactersMax) throw tooLarge()
+      alternatives.push(parsePattern(alternative))
+    }
+  }
+  return (path) => {
+    const segments = path.split('/').map((segment) => Array.from(segment))
+    return alternatives.some((alternative) => matchesPath(alternative, segments))
+  }
+}
+
+function tooLarge(): Error {
+  const limitValue = limits.globCharactersMax
+  return storeError(
+    'too_large',
+    `path patterns have more than ${limitValue} characters with their braces expanded`,
+    {
+      limit: 'globCharactersMax',
+      limitValue,
+      setting: null,
+    },
+  )
+}
+
+function refuse(pattern: string, reason: string): Error {
+  const message = `path pattern ${JSON.stringify(pattern)} is refused: ${reason}`
+  return storeError('invalid_request', message, { field: 'path' })
+}
+
+/** `a{b,c}d` → `abd`, `acd`; nested braces too. A brace without a comma or a partner stands for itself. */
+function expandBraces(pattern: string): string[] {
+  const done: string[] = []
+  const waiting = [pattern]
+  let characters = pattern.length
+  while (waiting.length > 0) {
+    if (characters > limits.globCharactersMax) throw tooLarge()
+    const next = waiting.pop()!
+    const choices = findChoices(next)
+    if (choices === undefined) {
+      done.push(next)
+      continue
+    }
+    waiting.push(...choices.toReversed())
+    characters += choices.reduce((sum, choice) => sum + choice.length, -next.length)
+  }
+  return done
+}
+
+/** The texts that the first pair of braces with a comma stands for, each with what surrounds the pair. */
+function findChoices(pattern: string): string[] | undefined {
+  for (let open = 0; open < pattern.length; open++) {
+    if (pattern[open] === '\\') open += 1
+    else if (pattern[open] === '{') {
+      const borders = findBorders(pattern, open)
+      const close = borders?.at(-1)
+      if (borders === undefined || close === undefined) continue
+      if (borders.length > 2) {
+        const head = pattern.slice(0, open)
+        const tail = pattern.slice(close + 1)
+        return borders
+          .slice(1)
+          .map((end, index) => head + pattern.slice(borders[index]! + 1, end) + tail)
+      }
+      if (pattern.slice(open, close).includes('..'))
+        throw refuse(pattern, 'it has a sequence in braces')
+    }
+  }
+  return undefined
+}
+
+/** Positions of the brace at `open`, the commas of its own level, and its partner. */
+function findBorders(pattern: string, open: number): number[] | undefined {
+  const borders = [open]
+  let depth = 0
+  for (let at = open; at < pattern.length; at++) {
+    const character = pattern[at]
+    if (character === '\\') at += 1
+    else if (character === '{') depth += 1
+    else if (character === ',' && depth === 1) borders.push(at)
+    else if (character === '}' && --depth === 0) return [...borders, at]
+  }
+  return undefined
+}
+
+function parsePattern(pattern: string): SegmentPattern[] {
+  if (pattern.startsWith('!')) throw refuse(pattern, 'it is a negation')
+  const segments = pattern.replace(/^(?:\.\/+)+/, '').split('/')
+  const parsed = segments.map((segment) =>
+    segment === '**' ? globstar : parseSegment(segment, pattern),
+  )
+  // `a/**` is what lies below a, not a itself.
+  if (parsed.at(-1) === globstar) parsed.push([{ kind: 'star' }])
+  return parsed
+}
+
+function parseSegment(segment: string, pattern: string): Token[] {
+  const characters = Array.from(segment)
+  const tokens: Token[] = []
+  let at = 0
+  while (at < characters.length) {
+    const character = characters[at]!
+    if ('?*+@!'.includes(character) && characters[at + 1] === '(') {
+      throw refuse(pattern, `it has an extended glob "${character}("`)
+    }
+    at += 1
+    if (character === '*') {
+      if (tokens.at(-1)?.kind !== 'star') tokens.push({ kind: 'star' })
+    } else if (character === '?') {
+      tokens.push({ kind: 'any' })
+    } else if (character === '[') {
+      const end = endOfSet(characters, at)
+      tokens.push(
+        end === undefined
+          ? { kind: 'character', character }
+          : parseSet(characters.slice(at, end), pattern),
+      )
+      at = end === undefined ? at : end + 1
+    } else {
+      const escaped = character === '\\' ? characters[at++] : undefined
+      tokens.push({ kind: 'character', character: escaped ?? character })
+    }
+  }
+  return tokens
+}
+
+/** Position of the bracket that ends the set which begins at `start`; a bracket that comes first is a member. */
+function endOfSet(characters: string[], start: number): number | undefined {
+  const first = characters[start] === '!' || characters[start] === '^' ? start + 1 : start
+  for (let at = first; at < characters.length; at++) {
+    if (characters[at] === '\\') at += 1
+    else if (characters[at] === ']' && at > first) return at
+  }
+  return undefined
+}
+
+function parseSet(characters: string[], pattern: string): Token {
+  if (/\[[:.=]/.test(characters.join(''))) throw refuse(pattern, 'it has a named character class')
+  const negated = characters[0] === '!' || characters[0] === '^'
+  const ranges: [string, string][] = []
+  let at = negated ? 1 : 0
+  const take = (): string => {
+    if (characters[at] === '\\' && at + 1 < characters.length) at += 1
+    return characters[at++]!
+  }
+  while (at < characters.length) {
+    const first = take()
+    if (characters[at] !== '-' || at + 1 >= characters.length) {
+      ranges.push([first, first])
+      continue
+    }
+    at += 1
+    ranges.push([first, take()])
+  }
+  return { kind: 'set', negated, ranges }
+}
+
+/** Whether `matches(pattern[i], subject[j])` holds all along, where `isStar` patterns stand for any number of subjects.
+ *  Only the last star ever needs another try: whatever an earlier one could take, it can take too. */
+function matchesSequence<P, S>(
+  pattern: readonly P[],
+  subject: readonly S[],
+  is: { star(part: P): boolean; match(part: P, item: S): boolean },
+): boolean {
+  let at = 0
+  let part = 0
+  let star = -1
+  let starTaken = 0
+  while (at < subject.length) {
+    const current = pattern[part]
+    if (current !== undefined && is.star(current)) {
+      star = part++
+      starTaken = at
+    } else if (current !== undefined && is.match(current, subject[at]!)) {
+      part += 1
+      at += 1
+    } else if (star >= 0) {
+      part = star + 1
+      at = ++starTaken
+    } else {
+      return false
+    }
+  }
+  return pattern.slice(part).every((rest) => is.star(rest))
+}
+
+function matchesPath(pattern: SegmentPattern[], segments: string[][]): boolean {
+  return matchesSequence(pattern, segments, {
+    star: (part) => part === globstar,
+    match: (part, segment) => part !== globstar && matchesSegment(part, segment),
+  })
+}
+
+function matchesSegment(tokens: Token[], characters: string[]): boolean {
+  // A path has no empty segments, so an empty pattern segment matches none.
+  if (tokens.length === 0) return false
+  return matchesSequence(tokens, characters, {
+    star: (token) => token.kind === 'star',
+    match: matchesCharacter,
+  })
+}
+
+function matchesCharacter(token: Token, character: string): boolean {
+  switch (token.kind) {
+    case 'character':
+      return token.character === character
+    case 'set':
+      return (
+        token.ranges.some(([first, last]) => first <= character && character <= last) !==
+        token.negated
+      )
+    case 'any':
+    case 'star':
+      return true
+  }
+}

@@ -1,0 +1,61 @@
+/** Whether what a representation needs is whole, as far as the metadata knows. An artifact that touches no damaged copy
+ *  is `available`, so only the others are walked. */
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { entryPages, type PathFilter } from './entries.ts'
+import { damagedMembers } from './exact-zip.ts'
+import type { StoredFile } from './file-layout.ts'
+import type { Reader } from './reader.ts'
+import { partPages } from './segments.ts'
+
+/** Checks the files of an artifact that pass `filter`. Errors: blob_damaged. */
+export async function verifyEntries(
+  reader: Reader,
+  artifact: Artifact,
+  filter: PathFilter | undefined,
+): Promise<void> {
+  if (artifact.state === 'available') return
+  const paths: string[] = []
+  for await (const { entries } of entryPages(reader, artifact)) {
+    for (const entry of entries) {
+      if (entry.kind !== 'file' || filter?.(entry.path) === false) continue
+      if (!(await isDamaged(reader, entry))) continue
+      paths.push(entry.path)
+      if (paths.length === limits.damagedPathsMax) throw damagedPaths(artifact, paths)
+    }
+  }
+  if (paths.length > 0) throw damagedPaths(artifact, paths)
+}
+
+/** Checks the streams that an exact zip names: a blob can be whole while one of its streams is not. Errors: blob_damaged. */
+export async function verifyMembers(reader: Reader, artifact: Artifact): Promise<void> {
+  if (artifact.state === 'available') return
+  const names = await damagedMembers(reader.metadata, artifact.id, limits.damagedPathsMax)
+  if (names.length > 0) throw damagedPaths(artifact, names)
+}
+
+/** Errors: blob_damaged. */
+export async function verifyFile(
+  reader: Reader,
+  artifact: Artifact,
+  file: StoredFile,
+): Promise<void> {
+  if (artifact.state === 'available' && file.blob.copy?.damaged !== true) return
+  if (await isDamaged(reader, file)) throw damagedPaths(artifact, [file.path])
+}
+
+async function isDamaged(reader: Reader, { blob }: StoredFile): Promise<boolean> {
+  if (blob.sizeBytes === 0) return false
+  if (blob.copy !== null) return blob.copy.damaged
+  for await (const parts of partPages({ blob, first: 0 }, reader.metadata.readParts)) {
+    if (parts.some((part) => part.copy.damaged)) return true
+  }
+  return false
+}
+
+function damagedPaths(artifact: Artifact, paths: string[]): Error {
+  const some = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', …' : '')
+  const message = `stored bytes of artifact ${artifact.id} are damaged: ${some}`
+  return storeError('blob_damaged', message, { digest: null, paths })
+}

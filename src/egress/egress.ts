@@ -1,0 +1,262 @@
+/** The shape of every download: which bytes a representation has, how long it is, what names it.
+ *
+ *    exact   → its zip is skeleton + streams, byte for byte as uploaded
+ *    opaque  → its zip is the kept file itself
+ *    raw     → its zip is the file in a wrapper, for clients that can only unzip
+ *    tree    → its zip is generated
+ *  A subset of paths is always generated. The tar.gz, and the zip of a run, are generated for every kind. */
+import type { Digest } from '../core/digest.ts'
+import { digestOf } from '../core/digest.ts'
+import { compilePathGlobs } from '../core/path-glob.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
+import { emit } from './emit.ts'
+import { entryPages, type PathFilter, tarMembers, zipMembers } from './entries.ts'
+import { exactZipSegments } from './exact-zip.ts'
+import {
+  gzipFileSegments,
+  gzipFormatVersion,
+  once,
+  readFileContent,
+  type StoredFile,
+} from './file-layout.ts'
+import type { Reader } from './reader.ts'
+import type { Representation } from './representation.ts'
+import { type SegmentBatches, totalBytes } from './segments.ts'
+import { measureTarGz, tarGzFormatVersion, tarGzSegments } from './tar-layout.ts'
+import {
+  measureZip,
+  zipFolder,
+  zipFormatVersion,
+  type ZipMember,
+  zipMember,
+  zipSegments,
+} from './zip-layout.ts'
+
+export interface ArchiveOptions {
+  /** Globs of the paths to take (`core/path-glob.ts`); none takes all. */
+  paths?: readonly string[]
+}
+
+export interface FileOptions {
+  /** The gzip form, for a client that accepts it. */
+  gzip?: boolean
+  contentType?: string
+}
+
+const zipType = 'application/zip'
+const gzipType = 'application/gzip'
+const bytesType = 'application/octet-stream'
+
+/** Errors: invalid_request and too_large (a path glob). */
+export async function representZip(
+  reader: Reader,
+  artifact: Artifact,
+  options: ArchiveOptions = {},
+): Promise<Representation> {
+  const filter = pathFilter(options)
+  if (filter !== undefined) {
+    const members = (): AsyncIterable<ZipMember[]> =>
+      zipMembers(reader, artifact, { prefix: '', filter })
+    return generatedZip(reader, members, {
+      fileName: `${artifact.name}.zip`,
+      totalBytes: await measureZip(members()),
+      etag: etag('zip', zipFormatVersion, artifactFacts(artifact), options.paths),
+      verifyReadable: () => verifyEntries(reader, artifact, filter),
+    })
+  }
+  switch (artifact.kind) {
+    case 'exact':
+      return exactZip(reader, artifact)
+    case 'opaque':
+      return await representRaw(reader, artifact)
+    case 'raw':
+      return await representWrappedZip(reader, artifact)
+    case 'tree':
+      return generatedZip(reader, () => zipMembers(reader, artifact, { prefix: '', filter }), {
+        fileName: `${artifact.name}.zip`,
+        totalBytes: artifact.zipBytes,
+        etag: etag('zip', zipFormatVersion, artifactFacts(artifact)),
+        verifyReadable: () => verifyEntries(reader, artifact, filter),
+      })
+  }
+}
+
+/** Errors: invalid_request and too_large (a path glob). */
+export async function representTarGz(
+  reader: Reader,
+  artifact: Artifact,
+  options: ArchiveOptions = {},
+): Promise<Representation> {
+  const filter = pathFilter(options)
+  const length =
+    filter === undefined
+      ? artifact.tarGzBytes
+      : await measureTarGz(tarMembers(reader, artifact, filter))
+  return {
+    contentType: gzipType,
+    fileName: `${artifact.name}.tar.gz`,
+    totalBytes: length,
+    etag: etag('tgz', tarGzFormatVersion, artifactFacts(artifact), options.paths),
+    digest: null,
+    contentEncoding: null,
+    verifyReadable: () => verifyEntries(reader, artifact, filter),
+    read: readSegments(reader, () =>
+      tarGzSegments(tarMembers(reader, artifact, filter), reader.metadata.readParts),
+    ),
+  }
+}
+
+/** One file of an artifact: its content, or the gzip form of it. */
+export async function representFile(
+  reader: Reader,
+  artifact: Artifact,
+  file: StoredFile,
+  options: FileOptions = {},
+): Promise<Representation> {
+  const common = {
+    contentType: options.contentType ?? bytesType,
+    fileName: file.path.slice(file.path.lastIndexOf('/') + 1),
+    verifyReadable: () => verifyFile(reader, artifact, file),
+  }
+  if (options.gzip !== true) {
+    return {
+      ...common,
+      totalBytes: file.sizeBytes,
+      etag: `"${file.digest}"`,
+      digest: file.digest,
+      contentEncoding: null,
+      read: (start, end, signal) => readFileContent(reader, file, { start, end, signal }),
+    }
+  }
+  const segments = gzipFileSegments(file, reader)
+  const stored = [
+    gzipFormatVersion,
+    artifact.version,
+    file.blob.copy?.streamId ?? null,
+    file.blob.joinedBytes,
+  ]
+  return {
+    ...common,
+    totalBytes: totalBytes(segments),
+    etag: `"${file.digest}-gzip-${digestOf(JSON.stringify(stored)).slice(0, 16)}"`,
+    digest: null,
+    contentEncoding: 'gzip',
+    read: readSegments(reader, () => once(segments)),
+  }
+}
+
+/** The one file of a `raw` or `opaque` artifact, as it was sent. */
+export async function representRaw(reader: Reader, artifact: Artifact): Promise<Representation> {
+  const contentType = artifact.kind === 'opaque' ? zipType : artifact.mimeType
+  const file = await readOnlyFile(reader, artifact)
+  const content = await representFile(reader, artifact, file, { contentType })
+  return { ...content, fileName: artifact.fileName ?? content.fileName }
+}
+
+/** The one file of a `raw` artifact in a zip of one member with a fixed date, for clients that can only unzip
+ *  (GITHUB-PROTOCOL §11.4). */
+export async function representWrappedZip(
+  reader: Reader,
+  artifact: Artifact,
+): Promise<Representation> {
+  const file = await readOnlyFile(reader, artifact)
+  const { readParts } = reader.metadata
+  const member = zipMember(file, { modifiedAt: null, prefix: '', readParts })
+  const members = async function* (): AsyncGenerator<ZipMember[]> {
+    yield [member]
+  }
+  return generatedZip(reader, members, {
+    fileName: `${artifact.name}.zip`,
+    totalBytes: await measureZip(members()),
+    etag: etag('wrapped', zipFormatVersion, artifactFacts(artifact)),
+    verifyReadable: () => verifyFile(reader, artifact, file),
+  })
+}
+
+/** Several artifacts, of different names, as one zip with a folder for each. Walks all their manifests to measure. */
+export async function representRunZip(
+  reader: Reader,
+  artifacts: readonly Artifact[],
+): Promise<Representation> {
+  const members = async function* (): AsyncGenerator<ZipMember[]> {
+    for (const artifact of artifacts) {
+      yield [zipFolder(artifact.name)]
+      yield* zipMembers(reader, artifact, { prefix: `${artifact.name}/`, filter: undefined })
+    }
+  }
+  const run = artifacts[0]?.runNumber
+  return generatedZip(reader, members, {
+    fileName: run === undefined ? 'artifacts.zip' : `run-${run}.zip`,
+    totalBytes: await measureZip(members()),
+    etag: etag(
+      'run',
+      zipFormatVersion,
+      ...artifacts.map((artifact) => [artifact.name, artifactFacts(artifact)]),
+    ),
+    verifyReadable: async () => {
+      for (const artifact of artifacts) await verifyEntries(reader, artifact, undefined)
+    },
+  })
+}
+
+function exactZip(reader: Reader, artifact: Artifact): Representation {
+  // The digest of the zip decides its bytes, whatever became of the streams since.
+  const name = artifact.zipDigest ?? artifactFacts(artifact)
+  return {
+    contentType: zipType,
+    fileName: `${artifact.name}.zip`,
+    totalBytes: artifact.zipBytes,
+    etag: etag('exact', name),
+    digest: artifact.zipDigest,
+    contentEncoding: null,
+    verifyReadable: () => verifyMembers(reader, artifact),
+    read: readSegments(reader, (start) => exactZipSegments(reader.metadata, artifact.id, start)),
+  }
+}
+
+function generatedZip(
+  reader: Reader,
+  members: () => AsyncIterable<ZipMember[]>,
+  facts: Pick<Representation, 'fileName' | 'totalBytes' | 'etag' | 'verifyReadable'>,
+): Representation {
+  return {
+    ...facts,
+    contentType: zipType,
+    digest: null,
+    contentEncoding: null,
+    read: readSegments(reader, () => zipSegments(members)),
+  }
+}
+
+/** `segmentsFrom(start)` gives all segments in order, those that end before `start` in any form of the same length. */
+function readSegments(
+  reader: Reader,
+  segmentsFrom: (start: number) => SegmentBatches,
+): Representation['read'] {
+  return (start, end, signal) => emit(reader, segmentsFrom(start), { start, end, signal })
+}
+
+async function readOnlyFile(reader: Reader, artifact: Artifact): Promise<StoredFile> {
+  for await (const { entries } of entryPages(reader, artifact)) {
+    const file = entries.find((entry) => entry.kind === 'file')
+    if (file !== undefined) return file
+  }
+  throw new Error(`artifact ${artifact.id} is ${artifact.kind} and has no file`)
+}
+
+function pathFilter(options: ArchiveOptions): PathFilter | undefined {
+  const { paths } = options
+  return paths === undefined || paths.length === 0 ? undefined : compilePathGlobs(paths)
+}
+
+/** What decides the bytes of an artifact's generated forms: the tree, the modification times (fixed with the artifact's
+ *  identity), and the chosen copies (whose change raises the version). */
+function artifactFacts(artifact: Artifact): (string | number)[] {
+  return [artifact.id, artifact.createdAt, artifact.treeDigest, artifact.version]
+}
+
+function etag(form: string, ...facts: unknown[]): string {
+  const name: Digest = digestOf(JSON.stringify([form, ...facts]))
+  return `"${form}-${name.slice(0, 40)}"`
+}

@@ -1,0 +1,302 @@
+/** Turns segments into bytes. Four steps, each a generator over the one before:
+ *    1. `cutWindows` gathers pieces (literals, and pages of copies) up to one read window;
+ *    2. `loadWindow` reads the pages of a window, grouped by pack, sorted by offset and merged where they are close,
+ *       and checks each against its stored CRC;
+ *    3. `loadAhead` loads the next window while the current one is being consumed, so two windows are held, never more;
+ *    4. `coalesce` makes chunks that are worth a system call: small pieces are copied together, large ones pass as they
+ *       are.
+ *  A copy is read in whole check pages, so that every byte can be verified before it leaves. */
+import type { Copy } from '../core/copy.ts'
+import { crc32 } from '../core/crc32.ts'
+import { hasCode, storeError, type StoreError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { Reader } from './reader.ts'
+import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
+
+const KiB = 1024
+/** Smallest chunk handed on, except the last. */
+const chunkBytesMin = 16 * KiB
+/** Small pieces are copied together into chunks of this size. */
+const chunkBytes = 256 * KiB
+/** Pieces from this size on are handed on without copying. */
+const passBytesMin = 64 * KiB
+/** Longest chunk handed on. */
+const chunkBytesMax = limits.readWindowBytes
+/** Pieces of one window; 1 KiB files with their headers fill a window with about half as many. */
+const windowPiecesMax = 4096
+/** Bytes read over in one window because their neighbours are wanted; they are held as long as the window. */
+const windowGapBytesMax = limits.readWindowBytes / 4
+/** Reads of one window that are under way at once. */
+const readsAtOnce = 4
+
+/** The bytes `[from, to)` of check page `page` of a copy. */
+interface PageCut {
+  copy: Copy
+  page: number
+  from: number
+  to: number
+  path: string | null
+}
+type Piece = Buffer | PageCut
+
+/** One read of a pack, serving the pieces `indexes` of the window. */
+interface PackRead {
+  packName: string
+  start: number
+  end: number
+  indexes: number[]
+}
+
+/** The bytes `[start, end)` of `batches`, in chunks of 16 KiB to 1 MiB (the last may be shorter), each verified before
+ *  it is yielded. Ends early only by throwing. Errors: blob_damaged (the copy is marked first). */
+export function emit(
+  reader: Reader,
+  batches: SegmentBatches,
+  range: { start: number; end: number; signal?: AbortSignal | undefined },
+): AsyncGenerator<Buffer> {
+  const windows = cutWindows(sliceSegments(batches, range.start, range.end))
+  const load = (window: Piece[]): Promise<Buffer[]> => loadWindow(reader, window, range.signal)
+  return coalesce(loadAhead(windows, load), range.end - range.start)
+}
+
+async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerator<Piece[]> {
+  let window: Piece[] = []
+  let windowBytes = 0
+  for await (const batch of batches) {
+    for (const segment of batch) {
+      for (const piece of piecesOf(segment)) {
+        const bytes = heldBytes(piece)
+        const full =
+          windowBytes + bytes > limits.readWindowBytes || window.length >= windowPiecesMax
+        if (full && window.length > 0) {
+          yield window
+          window = []
+          windowBytes = 0
+        }
+        window.push(piece)
+        windowBytes += bytes
+      }
+    }
+  }
+  if (window.length > 0) yield window
+}
+
+function* piecesOf(segment: PlainSegment): Generator<Piece> {
+  if (segment.kind === 'literal') {
+    for (let start = 0; start < segment.bytes.length; start += chunkBytesMax) {
+      yield segment.bytes.subarray(start, start + chunkBytesMax)
+    }
+    return
+  }
+  const { copy, path } = segment
+  const firstPage = Math.floor(segment.start / limits.checkPageBytes)
+  for (let page = firstPage; page * limits.checkPageBytes < segment.end; page++) {
+    const pageStart = page * limits.checkPageBytes
+    const from = Math.max(segment.start - pageStart, 0)
+    const to = Math.min(segment.end - pageStart, limits.checkPageBytes)
+    yield { copy, page, from, to, path }
+  }
+}
+
+function pageBytes(cut: PageCut): number {
+  return Math.min(cut.copy.lengthBytes - cut.page * limits.checkPageBytes, limits.checkPageBytes)
+}
+
+function heldBytes(piece: Piece): number {
+  return Buffer.isBuffer(piece) ? piece.length : pageBytes(piece)
+}
+
+function packOffset(cut: PageCut): number {
+  return cut.copy.offset + cut.page * limits.checkPageBytes
+}
+
+/** Loads one window ahead of the consumer. When the consumer stops, waits for the load under way, so that no read
+ *  outlives the download. */
+async function* loadAhead(
+  windows: AsyncGenerator<Piece[]>,
+  load: (window: Piece[]) => Promise<Buffer[]>,
+): AsyncGenerator<Buffer[]> {
+  const loadNext = async (): Promise<Buffer[] | undefined> => {
+    const next = await windows.next()
+    return next.done === true ? undefined : await load(next.value)
+  }
+  let ahead = loadNext()
+  try {
+    for (;;) {
+      const pieces = await ahead
+      if (pieces === undefined) return
+      ahead = loadNext()
+      // Its failure is met by the next turn of this loop; until then it must not count as unhandled.
+      ahead.catch(() => undefined)
+      yield pieces
+    }
+  } finally {
+    await ahead.catch(() => undefined)
+    await windows.return(undefined)
+  }
+}
+
+async function loadWindow(
+  reader: Reader,
+  window: Piece[],
+  signal: AbortSignal | undefined,
+): Promise<Buffer[]> {
+  const loaded = window.map((piece) => (Buffer.isBuffer(piece) ? piece : empty))
+  // The workers share one generator: a failure in one closes it, so the others stop after their current read.
+  const reads = each(planReads(window))
+  const work = async (): Promise<void> => {
+    for (const read of reads) {
+      signal?.throwIfAborted()
+      const cuts = read.indexes.map((index) => window[index] as PageCut)
+      const pages = await readPages(reader, read, cuts)
+      read.indexes.forEach((index, at) => {
+        loaded[index] = pages[at]!.subarray(cuts[at]!.from, cuts[at]!.to)
+      })
+    }
+  }
+  const settled = await Promise.allSettled(Array.from({ length: readsAtOnce }, work))
+  const failure = settled.find((outcome) => outcome.status === 'rejected')
+  if (failure !== undefined) throw failure.reason
+  return loaded
+}
+
+const empty = Buffer.alloc(0)
+
+function* each<T>(items: T[]): Generator<T> {
+  yield* items
+}
+
+/** The reads that a window takes: pages sorted by place, neighbours merged over gaps that are cheaper to read than to
+ *  seek past. */
+function planReads(window: Piece[]): PackRead[] {
+  const indexes = window.flatMap((piece, index) => (Buffer.isBuffer(piece) ? [] : [index]))
+  const cutAt = (index: number): PageCut => window[index] as PageCut
+  indexes.sort((a, b) => comparePlaces(cutAt(a), cutAt(b)))
+  const reads: PackRead[] = []
+  let gapBytes = 0
+  for (const index of indexes) {
+    const cut = cutAt(index)
+    const start = packOffset(cut)
+    const end = start + pageBytes(cut)
+    const last = reads.at(-1)
+    const gap = last === undefined ? 0 : Math.max(start - last.end, 0)
+    if (
+      last?.packName === cut.copy.packName &&
+      gap <= limits.readGapBytes &&
+      gapBytes + gap <= windowGapBytesMax
+    ) {
+      last.end = Math.max(last.end, end)
+      last.indexes.push(index)
+      gapBytes += gap
+    } else {
+      reads.push({ packName: cut.copy.packName, start, end, indexes: [index] })
+    }
+  }
+  return reads
+}
+
+function comparePlaces(a: PageCut, b: PageCut): number {
+  if (a.copy.packName !== b.copy.packName) return a.copy.packName < b.copy.packName ? -1 : 1
+  return packOffset(a) - packOffset(b)
+}
+
+function isIntact(page: Buffer, cut: PageCut): boolean {
+  const { buffer, byteOffset, byteLength } = cut.copy.checks
+  const checks = Buffer.from(buffer, byteOffset, byteLength)
+  return crc32(page) === checks.readUInt32LE(cut.page * 4)
+}
+
+/** The check pages of `cuts`, which lie in `read`, each verified. */
+async function readPages(reader: Reader, read: PackRead, cuts: PageCut[]): Promise<Buffer[]> {
+  const bytes = await readPack(reader, read, cuts)
+  const pages = cuts.map((cut) => {
+    const start = packOffset(cut) - read.start
+    return bytes.subarray(start, start + pageBytes(cut))
+  })
+  const bad = cuts.filter((cut, index) => !isIntact(pages[index]!, cut))
+  if (bad.length > 0) throw await damaged(reader, bad)
+  return pages
+}
+
+async function readPack(reader: Reader, read: PackRead, cuts: PageCut[]): Promise<Buffer> {
+  try {
+    return await reader.packs.read(read.packName, read.start, read.end - read.start)
+  } catch (error) {
+    // A pack that is gone says nothing against the copies: they may have moved to another since they were looked up.
+    if (hasCode(error, 'not_found')) throw unreadable(cuts, error)
+    if (!hasCode(error, 'blob_damaged')) throw error
+    throw await damaged(reader, await findUnreadable(reader, cuts), error)
+  }
+}
+
+/** The cuts of a failed read that cannot be read on their own either. */
+async function findUnreadable(reader: Reader, cuts: PageCut[]): Promise<PageCut[]> {
+  const bad: PageCut[] = []
+  for (const cut of cuts) {
+    try {
+      await reader.packs.read(cut.copy.packName, packOffset(cut), pageBytes(cut))
+    } catch (error) {
+      if (!hasCode(error, 'blob_damaged')) throw error
+      bad.push(cut)
+    }
+  }
+  return bad
+}
+
+/** Marks the copies, so that they count as missing and the next upload of their content heals them. */
+async function damaged(reader: Reader, cuts: PageCut[], cause?: unknown): Promise<StoreError> {
+  for (const streamId of new Set(cuts.map((cut) => cut.copy.streamId))) {
+    await reader.metadata.markDamaged(streamId)
+  }
+  return unreadable(cuts, cause)
+}
+
+function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
+  const paths = [...new Set(cuts.flatMap((cut) => (cut.path === null ? [] : [cut.path])))]
+  const first = cuts[0]
+  const place =
+    first === undefined
+      ? 'a pack could not be read'
+      : `stream ${first.copy.streamId} is damaged (pack ${first.copy.packName}, offset ${packOffset(first)})`
+  const of = paths.length > 0 ? `, of ${paths.slice(0, 3).join(', ')}` : ''
+  return storeError('blob_damaged', `${place}${of}`, { digest: null, paths }, { cause })
+}
+
+/** Makes chunks of 16 KiB to 1 MiB (the last may be shorter) out of pieces of any size up to 1 MiB. A source that ends
+ *  before or after `lengthBytes` contradicts what was announced, which is a bug and throws. */
+export async function* coalesce(
+  source: AsyncIterable<readonly Buffer[]>,
+  lengthBytes: number,
+): AsyncGenerator<Buffer> {
+  let remaining = lengthBytes
+  let chunk = empty
+  let filled = 0
+  for await (const pieces of source) {
+    for (const piece of pieces) {
+      remaining -= piece.length
+      if (remaining < 0)
+        throw new Error(`a range of ${lengthBytes} bytes is ${-remaining} too long`)
+      let taken = 0
+      if (piece.length >= passBytesMin) {
+        if (filled > 0) {
+          taken = piece.copy(chunk, filled, 0, Math.max(chunkBytesMin - filled, 0))
+          yield chunk.subarray(0, filled + taken)
+          filled = 0
+        }
+        yield piece.subarray(taken)
+        continue
+      }
+      while (taken < piece.length) {
+        if (filled === 0)
+          chunk = Buffer.allocUnsafe(Math.min(chunkBytes, piece.length - taken + remaining))
+        const copied = piece.copy(chunk, filled, taken)
+        taken += copied
+        filled += copied
+        if (filled < chunk.length) continue
+        yield chunk
+        filled = 0
+      }
+    }
+  }
+  if (remaining > 0) throw new Error(`a range of ${lengthBytes} bytes is ${remaining} too short`)
+}

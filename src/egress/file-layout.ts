@@ -1,0 +1,133 @@
+/** One file on its own: its content, inflated while it is sent, or its stored stream as it is in a gzip frame.
+ *
+ *  A range of the content of a composite is inflated from the start of the part that holds its first byte; a range of a
+ *  single stream from the start of the stream, as deflate has no other place to begin. */
+import { joiningEnd } from '../core/copy.ts'
+import type { BlobPlacement } from '../core/copy.ts'
+import { crc32 } from '../core/crc32.ts'
+import { storeError } from '../core/errors.ts'
+import type { StoredEntry } from '../metadata/metadata.ts'
+import { coalesce, emit } from './emit.ts'
+import { gzipHeader, gzipTrailer } from './gzip.ts'
+import { inflate, sliceBytes } from './inflate.ts'
+import type { Reader } from './reader.ts'
+import {
+  blobStream,
+  literal,
+  partPages,
+  partStreams,
+  type Segment,
+  type SegmentBatches,
+  storedBlocks,
+  wholeCopy,
+} from './segments.ts'
+
+export type StoredFile = Extract<StoredEntry, { kind: 'file' }>
+
+/** Part of every gzip form's ETag: grows whenever the same file would give other bytes. */
+export const gzipFormatVersion = 1
+
+/** The gzip form of a file, in order. */
+export function gzipFileSegments(file: StoredFile, reader: Reader): Segment[] {
+  const { blob, path } = file
+  const trailer = literal(gzipTrailer(blob.crc32, blob.sizeBytes))
+  return [literal(gzipHeader), ...deflateStream(blob, path, reader), trailer]
+}
+
+/** A blob as one complete deflate stream. */
+function deflateStream(blob: BlobPlacement, path: string, reader: Reader): Segment[] {
+  const end = literal(joiningEnd)
+  if (blob.sizeBytes === 0) return [end]
+  if (blob.copy?.codec === 'stored') return [storedBlocks(blob.copy, path), end]
+  const stream = blobStream(blob, path, reader.metadata.readParts)
+  return blob.copy?.codec === 'deflate' ? [stream] : [stream, end]
+}
+
+/** The bytes `[start, end)` of a file's content, as `Representation.read` promises them. */
+export function readFileContent(
+  reader: Reader,
+  file: StoredFile,
+  range: { start: number; end: number; signal?: AbortSignal | undefined },
+): AsyncIterable<Buffer> {
+  const { blob, path } = file
+  if (blob.copy?.codec === 'stored') return emit(reader, once([wholeCopy(blob.copy, path)]), range)
+  const content = coalesce(inflateRange(reader, file, range), range.end - range.start)
+  const isWhole = range.start === 0 && range.end === blob.sizeBytes
+  return isWhole ? verifyContent(content, file) : content
+}
+
+async function* inflateRange(
+  reader: Reader,
+  file: StoredFile,
+  range: { start: number; end: number; signal?: AbortSignal | undefined },
+): AsyncGenerator<Buffer[]> {
+  if (range.start === range.end) return
+  const begin = await findBeginning(reader, file, range.start)
+  const stream = emit(reader, begin.stream, {
+    start: 0,
+    end: begin.streamBytes,
+    signal: range.signal,
+  })
+  yield* sliceBytes(
+    inflate(stream),
+    range.start - begin.contentStart,
+    range.end - begin.contentStart,
+  )
+}
+
+/** A place where inflating can begin, at or before content offset `start`. */
+async function findBeginning(
+  reader: Reader,
+  file: StoredFile,
+  start: number,
+): Promise<{ contentStart: number; stream: SegmentBatches; streamBytes: number }> {
+  const { blob, path } = file
+  const { readParts } = reader.metadata
+  if (blob.copy !== null) {
+    const stream = once([wholeCopy(blob.copy, path)])
+    return { contentStart: 0, stream, streamBytes: blob.copy.lengthBytes }
+  }
+  let first = 0
+  let contentStart = 0
+  let streamStart = 0
+  for await (const parts of partPages({ blob, first: 0 }, readParts)) {
+    for (const part of parts) {
+      if (contentStart + part.sizeBytes > start) {
+        const stream = partStreams({ blob, first }, path, readParts)
+        return { contentStart, stream, streamBytes: blob.joinedBytes - streamStart }
+      }
+      first += 1
+      contentStart += part.sizeBytes
+      streamStart += part.copy.lengthBytes
+    }
+  }
+  throw new Error(`blob ${blob.blobId} has ${contentStart} bytes, byte ${start} was asked for`)
+}
+
+/** Passes `content` on, but its last chunk only once the CRC-32 of the whole is right. */
+async function* verifyContent(
+  content: AsyncIterable<Buffer>,
+  file: StoredFile,
+): AsyncGenerator<Buffer> {
+  let held: Buffer | undefined
+  let crc = 0
+  for await (const chunk of content) {
+    crc = crc32(chunk, crc)
+    if (held !== undefined) yield held
+    held = chunk
+  }
+  if (crc !== file.blob.crc32) {
+    const details = { digest: file.digest, paths: [file.path] }
+    throw storeError(
+      'blob_damaged',
+      `the content of ${file.path} does not have its CRC-32`,
+      details,
+    )
+  }
+  if (held !== undefined) yield held
+}
+
+/** One batch of segments. */
+export async function* once(segments: Segment[]): AsyncGenerator<Segment[]> {
+  yield segments
+}

@@ -1,0 +1,118 @@
+/** A tiny deflate encoder: one block of fixed Huffman codes, whose only matches are runs of NUL bytes. Tar headers are
+ *  mostly NULs, so this takes them from 512 bytes to about 80 and their name.
+ *
+ *  It is our own because the bytes of a tar.gz must stay the same for ever, which no zlib promises between versions. As
+ *  nothing but NULs is matched, the digits of times, checksums and sizes take 8 bits each whatever they are: the length
+ *  of an encoded header depends on where its fields end, never on when a file was modified. RFC 1951 §3.2.6. */
+
+/** Longest match. RFC 1951 §3.2.5. */
+const matchBytesMax = 258
+const matchBytesMin = 3
+const endOfBlock = 256
+
+/** Codes as they are written, first bit lowest, and their lengths, for the 286 symbols. */
+const { codes, codeBits } = buildCodes()
+/** For each match length: its symbol, and the extra bits that select it. */
+const { lengthSymbols, lengthExtra, lengthExtraBits } = buildLengths()
+
+/** `bytes` as one deflate block that ends at a byte border. `open`: more of the stream follows (an empty stored block
+ *  aligns it, as a sync flush does). `final`: the stream ends here. */
+export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): Buffer {
+  // No symbol is longer than 9 bits; block header, end of block and alignment take less than 8 bytes.
+  const out = Buffer.allocUnsafe(Math.ceil((bytes.length * 9) / 8) + 8)
+  let length = 0
+  let held = 0
+  let heldBits = 0
+  const put = (value: number, bits: number): void => {
+    held |= value << heldBits
+    heldBits += bits
+    while (heldBits >= 8) {
+      out[length++] = held & 0xff
+      held >>>= 8
+      heldBits -= 8
+    }
+  }
+  const putSymbol = (symbol: number): void => put(codes[symbol]!, codeBits[symbol]!)
+
+  put(ending === 'final' ? 1 : 0, 1)
+  put(1, 2)
+  let at = 0
+  while (at < bytes.length) {
+    putSymbol(bytes[at]!)
+    if (bytes[at++] !== 0) continue
+    const runEnd = endOfRun(bytes, at)
+    while (runEnd - at >= matchBytesMin) {
+      const match = Math.min(runEnd - at, matchBytesMax)
+      putSymbol(lengthSymbols[match]!)
+      put(lengthExtra[match]!, lengthExtraBits[match]!)
+      // Distance 1 is distance code 0, of five bits and no extra bits.
+      put(0, 5)
+      at += match
+    }
+  }
+  putSymbol(endOfBlock)
+  if (ending === 'open') put(0, 3)
+  if (heldBits > 0) put(0, 8 - heldBits)
+  if (ending === 'open') {
+    out.writeUInt32LE(0xffff0000, length)
+    length += 4
+  }
+  return out.subarray(0, length)
+}
+
+/** Where the NULs that begin at `start` end. */
+function endOfRun(bytes: Uint8Array, start: number): number {
+  let end = start
+  while (end < bytes.length && bytes[end] === 0) end += 1
+  return end
+}
+
+function buildCodes(): { codes: Uint16Array; codeBits: Uint8Array } {
+  const table = { codes: new Uint16Array(286), codeBits: new Uint8Array(286) }
+  const fill = (first: number, last: number, firstCode: number, bits: number): void => {
+    for (let symbol = first; symbol <= last; symbol++) {
+      table.codes[symbol] = reverse(firstCode + symbol - first, bits)
+      table.codeBits[symbol] = bits
+    }
+  }
+  fill(0, 143, 0b0011_0000, 8)
+  fill(144, 255, 0b1_1001_0000, 9)
+  fill(256, 279, 0, 7)
+  fill(280, 285, 0b1100_0000, 8)
+  return table
+}
+
+/** Huffman codes are written from their highest bit on, everything else from its lowest. RFC 1951 §3.1.1. */
+function reverse(code: number, bits: number): number {
+  let reversed = 0
+  for (let bit = 0; bit < bits; bit++) reversed |= ((code >>> bit) & 1) << (bits - 1 - bit)
+  return reversed
+}
+
+function buildLengths(): {
+  lengthSymbols: Uint16Array
+  lengthExtra: Uint8Array
+  lengthExtraBits: Uint8Array
+} {
+  const size = matchBytesMax + 1
+  const table = {
+    lengthSymbols: new Uint16Array(size),
+    lengthExtra: new Uint8Array(size),
+    lengthExtraBits: new Uint8Array(size),
+  }
+  let length = matchBytesMin
+  for (let symbol = 257; symbol < 285; symbol++) {
+    // Eight symbols without extra bits, then four with one, four with two, and so on to five.
+    const extraBits = symbol < 265 ? 0 : Math.floor((symbol - 261) / 4)
+    for (let extra = 0; extra < 1 << extraBits; extra++, length++) {
+      table.lengthSymbols[length] = symbol
+      table.lengthExtra[length] = extra
+      table.lengthExtraBits[length] = extraBits
+    }
+  }
+  // 258 has a symbol of its own, and is not 284 with its last extra value.
+  table.lengthSymbols[matchBytesMax] = 285
+  table.lengthExtra[matchBytesMax] = 0
+  table.lengthExtraBits[matchBytesMax] = 0
+  return table
+}

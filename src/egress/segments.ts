@@ -1,0 +1,172 @@
+/** Segments: what a representation is made of, in order: literal bytes, slices of copies, and stretches that are only
+ *  spelled out when a reader gets to them. They travel in batches of at most a few thousand, produced on demand, so
+ *  neither a long manifest nor a large file is ever held as a list. */
+import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
+import { limits } from '../core/limits.ts'
+
+export interface Literal {
+  kind: 'literal'
+  bytes: Buffer
+}
+
+/** The bytes `[start, end)` of a copy's stream. `path` is the entry that the bytes serve, to name it when they are bad. */
+export interface Slice {
+  kind: 'slice'
+  copy: Copy
+  start: number
+  end: number
+  path: string | null
+}
+
+/** Exactly `lengthBytes` bytes, whose segments are worked out by `open` if a reader wants any of them. */
+export interface Deferred {
+  kind: 'deferred'
+  lengthBytes: number
+  open(): SegmentBatches
+}
+
+export type Segment = Literal | Slice | Deferred
+/** A segment that can be read as it is. */
+export type PlainSegment = Literal | Slice
+export type SegmentBatches = AsyncIterable<Segment[]>
+
+/** Parts of a composite, in order, from part `first` on; at most `limit` of them. */
+export type ReadParts = (blobId: number, first: number, limit: number) => Promise<Part[]>
+
+/** For measuring: a composite is counted by its length and never opened. */
+export const unreadParts: ReadParts = () => {
+  throw new Error('parts are not read while measuring')
+}
+
+/** Most parts asked for at once; a batch of segments is no longer than this. */
+const partsPerRead = 2000
+
+export function literal(bytes: Buffer): Literal {
+  return { kind: 'literal', bytes }
+}
+
+/** The whole stream of a copy. */
+export function wholeCopy(copy: Copy, path: string | null): Slice {
+  return { kind: 'slice', copy, start: 0, end: copy.lengthBytes, path }
+}
+
+/** A blob as one deflate stream without its final block; for a single copy, its stream whatever the codec. */
+export function blobStream(blob: BlobPlacement, path: string, readParts: ReadParts): Segment {
+  if (blob.copy !== null) return wholeCopy(blob.copy, path)
+  return {
+    kind: 'deferred',
+    lengthBytes: blob.joinedBytes,
+    open: () => partStreams({ blob, first: 0 }, path, readParts),
+  }
+}
+
+/** The streams of a composite's parts, from part `first` on. */
+export async function* partStreams(
+  from: { blob: BlobPlacement; first: number },
+  path: string,
+  readParts: ReadParts,
+): AsyncGenerator<Segment[]> {
+  for await (const parts of partPages(from, readParts)) {
+    yield parts.map((part) => wholeCopy(part.copy, path))
+  }
+}
+
+/** The parts of a composite, from part `first` on, in pages. */
+export async function* partPages(
+  from: { blob: BlobPlacement; first: number },
+  readParts: ReadParts,
+): AsyncGenerator<Part[]> {
+  const { blobId, partCount } = from.blob
+  let next = from.first
+  while (next < partCount) {
+    const parts = await readParts(blobId, next, Math.min(partsPerRead, partCount - next))
+    if (parts.length === 0) throw new Error(`blob ${blobId} has ${next} parts, not ${partCount}`)
+    yield parts
+    next += parts.length
+  }
+}
+
+export function segmentBytes(segment: Segment): number {
+  switch (segment.kind) {
+    case 'literal':
+      return segment.bytes.length
+    case 'slice':
+      return segment.end - segment.start
+    case 'deferred':
+      return segment.lengthBytes
+  }
+}
+
+export function totalBytes(segments: readonly Segment[]): number {
+  return segments.reduce((sum, segment) => sum + segmentBytes(segment), 0)
+}
+
+/** The segments of `[start, end)` of `batches`, spelled out. What lies before is counted, not opened; what lies after
+ *  is not asked for. */
+export async function* sliceSegments(
+  batches: SegmentBatches,
+  start: number,
+  end: number,
+): AsyncGenerator<PlainSegment[]> {
+  let position = 0
+  for await (const batch of batches) {
+    let plain: PlainSegment[] = []
+    for (const segment of batch) {
+      if (position >= end) break
+      const from = Math.max(start - position, 0)
+      const to = Math.min(end - position, segmentBytes(segment))
+      position += segmentBytes(segment)
+      if (from >= to) continue
+      if (segment.kind !== 'deferred') {
+        plain.push(narrow(segment, from, to))
+        continue
+      }
+      if (plain.length > 0) yield plain
+      plain = []
+      yield* sliceSegments(segment.open(), from, to)
+    }
+    if (plain.length > 0) yield plain
+    if (position >= end) return
+  }
+}
+
+function narrow(segment: PlainSegment, from: number, to: number): PlainSegment {
+  if (from === 0 && to === segmentBytes(segment)) return segment
+  return segment.kind === 'literal'
+    ? literal(segment.bytes.subarray(from, to))
+    : { ...segment, start: segment.start + from, end: segment.start + to }
+}
+
+/** Most bytes of a deflate stored block. RFC 1951 §3.2.4. */
+export const storedBlockBytesMax = 65_535
+const storedBlockHeaderBytes = 5
+
+/** Length of `lengthBytes` bytes as deflate stored blocks. */
+export function storedBlocksBytes(lengthBytes: number): number {
+  return lengthBytes + Math.ceil(lengthBytes / storedBlockBytesMax) * storedBlockHeaderBytes
+}
+
+/** A `stored` copy as deflate: stored blocks, none of them final. They must begin at a byte border of the stream. */
+export function storedBlocks(copy: Copy, path: string): Deferred {
+  return {
+    kind: 'deferred',
+    lengthBytes: storedBlocksBytes(copy.lengthBytes),
+    open: () => wrapInBlocks(copy, path),
+  }
+}
+
+async function* wrapInBlocks(copy: Copy, path: string): AsyncGenerator<Segment[]> {
+  const batchBytes = limits.manifestPageEntries * storedBlockBytesMax
+  for (let batch = 0; batch < copy.lengthBytes; batch += batchBytes) {
+    const segments: Segment[] = []
+    const batchEnd = Math.min(batch + batchBytes, copy.lengthBytes)
+    for (let start = batch; start < batchEnd; start += storedBlockBytesMax) {
+      const end = Math.min(start + storedBlockBytesMax, batchEnd)
+      const header = Buffer.alloc(storedBlockHeaderBytes)
+      header.writeUInt16LE(end - start, 1)
+      header.writeUInt16LE(~(end - start) & 0xffff, 3)
+      segments.push(literal(header), { kind: 'slice', copy, start, end, path })
+    }
+    yield segments
+  }
+}

@@ -1,0 +1,119 @@
+/** Tar headers: ustar, preceded by a pax extended header where path, link target or size do not fit or are not ASCII.
+ *  Owner is 0 without a name. POSIX.1-2017 pax, "ustar Interchange Format". */
+import type { StoredEntry } from '../metadata/metadata.ts'
+
+const blockBytes = 512
+const nameBytesMax = 100
+const prefixBytesMax = 155
+/** Eleven octal digits. */
+const octal11Max = 0o77777777777
+
+const typeFlags = { file: '0', symlink: '2', directory: '5' } as const
+type TypeFlag = (typeof typeFlags)[StoredEntry['kind']] | 'x'
+
+/** Everything that comes before the entry's content, in whole blocks. Its length, and where its fields end, depend on
+ *  the entry alone: a time that eleven octal digits cannot say becomes the nearest they can. */
+export function tarHeader(entry: StoredEntry, modifiedAt: number | null): Buffer {
+  const path = entry.kind === 'directory' ? `${entry.path}/` : entry.path
+  const target = entry.kind === 'symlink' ? entry.target : ''
+  const sizeBytes = entry.kind === 'file' ? entry.sizeBytes : 0
+  const place = placePath(path)
+  const records: [key: string, value: string][] = []
+  if (place === undefined) records.push(['path', path])
+  if (!fitsField(target, nameBytesMax)) records.push(['linkpath', target])
+  if (sizeBytes > octal11Max) records.push(['size', String(sizeBytes)])
+  const header = ustarHeader({
+    ...(place ?? { name: asciiName(path, nameBytesMax), prefix: '' }),
+    mode: entry.mode,
+    // A size that does not fit is in the extended header, which overrides this field.
+    sizeBytes: sizeBytes > octal11Max ? 0 : sizeBytes,
+    modifiedAt: Math.min(Math.max(modifiedAt ?? 0, 0), octal11Max),
+    typeFlag: typeFlags[entry.kind],
+    target: asciiName(target, nameBytesMax),
+  })
+  return records.length === 0 ? header : Buffer.concat([paxHeader(path, records), header])
+}
+
+/** The two fields that hold a path, or undefined when it needs an extended header. */
+function placePath(path: string): { name: string; prefix: string } | undefined {
+  if (fitsField(path, nameBytesMax)) return { name: path, prefix: '' }
+  if (!fitsField(path, prefixBytesMax + 1 + nameBytesMax)) return undefined
+  // The slash between prefix and name is not stored; the first that leaves a short enough name will do.
+  const slash = path.indexOf('/', path.length - nameBytesMax - 1)
+  if (slash < 1 || slash > prefixBytesMax || slash === path.length - 1) return undefined
+  return { name: path.slice(slash + 1), prefix: path.slice(0, slash) }
+}
+
+function fitsField(text: string, bytesMax: number): boolean {
+  return text.length <= bytesMax && isAscii(text)
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length
+}
+
+/** What readers without pax support see. */
+function asciiName(text: string, charactersMax: number): string {
+  return text.slice(0, charactersMax).replace(/[^ -~]/g, '_')
+}
+
+function paxHeader(path: string, records: [key: string, value: string][]): Buffer {
+  const body = Buffer.from(records.map(([key, value]) => paxRecord(key, value)).join(''))
+  const header = ustarHeader({
+    name: `PaxHeaders/${asciiName(path, nameBytesMax - 11)}`,
+    prefix: '',
+    mode: 0o644,
+    sizeBytes: body.length,
+    modifiedAt: 0,
+    typeFlag: 'x',
+    target: '',
+  })
+  return Buffer.concat([
+    header,
+    body,
+    Buffer.alloc((blockBytes - (body.length % blockBytes)) % blockBytes),
+  ])
+}
+
+/** `<length> <key>=<value>\n`, where the length counts its own digits. */
+function paxRecord(key: string, value: string): string {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`)
+  let length = rest + String(rest).length
+  // The digits of the length can make it one digit longer.
+  length = rest + String(length).length
+  return `${length} ${key}=${value}\n`
+}
+
+function ustarHeader(fields: {
+  name: string
+  prefix: string
+  mode: number
+  sizeBytes: number
+  modifiedAt: number
+  typeFlag: TypeFlag
+  target: string
+}): Buffer {
+  const header = Buffer.alloc(blockBytes)
+  header.write(fields.name, 0, 'latin1')
+  writeOctal(header, fields.mode, { at: 100, digits: 7 })
+  writeOctal(header, 0, { at: 108, digits: 7 })
+  writeOctal(header, 0, { at: 116, digits: 7 })
+  writeOctal(header, fields.sizeBytes, { at: 124, digits: 11 })
+  writeOctal(header, fields.modifiedAt, { at: 136, digits: 11 })
+  // The checksum is taken with its own field blank.
+  header.write('        ', 148, 'latin1')
+  header.write(fields.typeFlag, 156, 'latin1')
+  header.write(fields.target, 157, 'latin1')
+  header.write('ustar\u000000', 257, 'latin1')
+  header.write(fields.prefix, 345, 'latin1')
+  let sum = 0
+  for (const byte of header) sum += byte
+  writeOctal(header, sum, { at: 148, digits: 6 })
+  header[154] = 0
+  return header
+}
+
+/** Octal digits, the rest of the field is left as it is. */
+function writeOctal(header: Buffer, value: number, field: { at: number; digits: number }): void {
+  header.write(value.toString(8).padStart(field.digits, '0'), field.at, 'latin1')
+}
