@@ -1,0 +1,196 @@
+/** The shape of the code, as tests: who may import whom (the table of src/README.md is the rule), what no file may
+ *  hold, and that no file is an orphan. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const notOurs = new Set(['node_modules', 'dist', 'data', '.git'])
+
+interface SourceFile {
+  /** Relative to the root of the project. */
+  path: string
+  text: string
+  imports: Import[]
+}
+interface Import {
+  /** A file of ours relative to the root, or a package's name. */
+  target: string
+  ours: boolean
+  line: number
+}
+
+const code = ['src', 'schema', 'test', 'bench']
+  .flatMap((folder) => filesBelow(folder))
+  .filter((path) => /\.(ts|tsx|mjs)$/.test(path))
+  .map(readSource)
+const shipped = code.filter(({ path }) => /^(src|schema)\//.test(path))
+
+describe('imports', () => {
+  const table = readImportTable()
+
+  test('the import table of src/README.md names every folder of src', () => {
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true })
+      .filter((item) => item.isDirectory())
+      .map((item) => item.name)
+    expect(folders.filter((folder) => !table.has(folder))).toEqual([])
+  })
+
+  test('every import between folders of src is one that the table allows', () => {
+    const forbidden = shipped.flatMap((file) =>
+      file.imports
+        .filter(({ target, ours }) => ours && !isAllowed(table, file.path, target))
+        .map(({ target, line }) => `${file.path}:${line} imports ${target}`),
+    )
+    expect(forbidden).toEqual([])
+  })
+
+  test.each([
+    ['drizzle-orm, better-sqlite3', /^(drizzle-orm|better-sqlite3)/, /^(src\/metadata|schema)\//],
+    ['hono', /^(hono(?!\/jwt)|@hono\/)/, /^src\/((http|actions|web)\/|server\.ts$)/],
+    ['hono/jwt', /^hono\/jwt/, /^src\/auth\//],
+    ['tar-stream', /^tar-stream/, /^src\/(ingest|client)\//],
+    ['anything from npm but zod', /^(?!node:|zod$)/, /^(?!src\/(core|api)\/)/],
+  ])('%s is imported only where it belongs', (_name, packages, places) => {
+    const strays = shipped.flatMap((file) =>
+      file.imports
+        .filter(({ target, ours }) => !ours && packages.test(target) && !places.test(file.path))
+        .map(({ target, line }) => `${file.path}:${line} imports ${target}`),
+    )
+    expect(strays).toEqual([])
+  })
+
+  test('core uses no built-in that does I/O', () => {
+    const pure = /^node:(crypto|zlib|assert|buffer|stream|util)(\/|$)/
+    const strays = shipped
+      .filter(({ path }) => path.startsWith('src/core/'))
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(({ target, ours }) => !ours && !pure.test(target))
+          .map(({ target }) => `${path}: ${target}`),
+      )
+    expect(strays).toEqual([])
+  })
+
+  test('every source file is reached from an entry point', () => {
+    const entries = ['src/cli/main.ts', 'src/server.ts']
+    const byPath = new Map(shipped.map((file) => [file.path, file]))
+    const reached = new Set<string>()
+    const open = [
+      ...entries,
+      ...shipped.map(({ path }) => path).filter((p) => /-worker\.ts$/.test(p)),
+    ]
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (reached.has(path)) continue
+      reached.add(path)
+      for (const { target, ours } of byPath.get(path)?.imports ?? []) if (ours) open.push(target)
+    }
+    expect(shipped.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
+  })
+})
+
+describe('every file', () => {
+  test('has a name that says something', () => {
+    const empty = /(^|[-/])(utils?|helpers?|common|misc|managers?|types|info|data)\.[a-z]+$/
+    const emptyFolder = /(^|\/)(utils?|helpers?|common|misc|managers?|services?|lib)\//
+    const whole = /(^|\/)(services?|index)\.[a-z]+$/
+    const paths = code.map(({ path }) => path)
+    expect(paths.filter((p) => empty.test(p) || emptyFolder.test(p) || whole.test(p))).toEqual([])
+    expect(paths.filter((path) => !/^[a-z0-9./-]+$/.test(path))).toEqual([])
+  })
+
+  test('has at most 500 lines', () => {
+    const long = code.filter(({ text }) => text.split('\n').length > 501)
+    expect(long.map(({ path }) => path)).toEqual([])
+  })
+
+  test.each([
+    ['an open end', /\b(TODO|FIXME|XXX|HACK)\b/],
+    ['a default export', /^export default\b/m],
+    ['a test that is skipped or alone', /\b(test|it|describe)\.(skip|only|todo|fails)\b/],
+    ['a type check switched off', /@ts-(ignore|nocheck|expect-error)/],
+    ['one of our modules mocked', /\bvi\.mock\(/],
+  ])('has no trace of %s', (_name, pattern) => {
+    const files = code.filter(({ path }) => path !== 'test/tidy.test.ts')
+    expect(files.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([])
+  })
+
+  test('leaves the environment to config.ts and the end of the process to the command line', () => {
+    const holders = (pattern: RegExp): string[] =>
+      shipped.filter(({ text }) => pattern.test(withoutComments(text))).map(({ path }) => path)
+    expect(holders(/\bprocess\.env\b/)).toEqual(['src/config.ts'])
+    expect(holders(/\bprocess\.exit\(/).filter((path) => path !== 'src/cli/main.ts')).toEqual([])
+    expect(holders(/\bconsole\.\w+\(/)).toEqual([])
+  })
+
+  test('names no place of one machine and no package registry', () => {
+    const texts = filesBelow('.')
+      .filter((path) => /(^|\/)(\.ci\/run|[^/]+\.(md|ts|tsx|mjs|json|jsonc|ya?ml))$/.test(path))
+      .filter((path) => path !== 'test/tidy.test.ts')
+    const machine =
+      /(^|[\s"'`(=])\/(work|home|root|Users)\/\w|registry\.[a-z]+\.(org|com)|npmjs\.org/m
+    expect(texts.filter((path) => machine.test(readFileSync(join(root, path), 'utf8')))).toEqual([])
+  })
+})
+
+/** Files below `folder`, relative to the root, what git does not keep left out. */
+function filesBelow(folder: string): string[] {
+  const path = join(root, folder)
+  if (!existsSync(path)) return []
+  return readdirSync(path, { withFileTypes: true }).flatMap((item) => {
+    if (notOurs.has(item.name)) return []
+    const child = normalize(join(folder, item.name))
+    return item.isDirectory() ? filesBelow(child) : [child]
+  })
+}
+
+function readSource(path: string): SourceFile {
+  const text = readFileSync(join(root, path), 'utf8')
+  // `import … from 'x'`, `export … from 'x'`, `import 'x'`, `import('x')` and our workers.
+  const pattern =
+    /(?:^(?:import|export)\b[^'"`;]*?\bfrom\s+|^import\s+|\bimport\(\s*|\bworkerUrl\(import\.meta\.url,\s*)'([^'\n]+)'/gm
+  const imports = [...text.matchAll(pattern)].map((match) => {
+    const target = match[1] ?? ''
+    const ours = target.startsWith('.')
+    return {
+      target: ours ? normalize(join(dirname(path), target)) : target,
+      ours,
+      line: text.slice(0, match.index).split('\n').length,
+    }
+  })
+  return { path, text, imports }
+}
+
+/** The rows of the table below the heading *Who may import whom*: the folders and files of the first cell, and what
+ *  the second cell lets them import. `anything` lets them import all. */
+function readImportTable(): Map<string, string[]> {
+  const readme = readFileSync(join(root, 'src/README.md'), 'utf8')
+  const [, section = ''] = readme.split(/^## Who may import whom$/m)
+  const rows = section
+    .split(/^## /m)[0]!
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').slice(1, 3))
+  const names = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!)
+  const table = new Map<string, string[]>()
+  for (const [who, what] of rows) {
+    const allowed = what?.includes('anything') === true ? [''] : names(what)
+    for (const name of names(who)) table.set(name, [...(table.get(name) ?? []), ...allowed])
+  }
+  return table
+}
+
+/** A folder may import itself. A row for a single file adds to the row of its folder. */
+function isAllowed(table: Map<string, string[]>, from: string, to: string): boolean {
+  const importer = from.replace(/^src\//, '')
+  const imported = to.replace(/^src\//, '')
+  const folder = importer.split('/')[0]!
+  if (imported.split('/')[0] === folder) return true
+  const allowed = [...(table.get(folder) ?? []), ...(table.get(importer) ?? [])]
+  return allowed.some((name) => name === '' || imported === name || imported.startsWith(`${name}/`))
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')
+}
