@@ -86,4 +86,13 @@ export const limits = {
    *  request (GITHUB-PROTOCOL §8.4). Beyond it the connection closes with the answer. */
   drainBytesMax: 256 * MiB,
   drainMs: 30_000,
+
+  /** Time of running requests during a stop; below the 90 s after which service managers kill. */
+  stopGraceMs: 60_000,
+  /** After that, time for bodies to end in the way that tells their client. */
+  endingMs: 2000,
+  /** Time between two rounds of expire and sweep. */
+  maintenanceMs: 10 * 60 * 1000,
+  /** How long a pack stays after nothing in it is alive: downloads that began before may still read it. */
+  deadPackGraceMs: 60 * 60 * 1000,
 } as const

@@ -10,6 +10,7 @@ import { storeError } from '../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { noteFailure } from './failure.ts'
 import type { RouteGroup } from './metrics.ts'
+import { createNativeRoutes } from './native-routes.ts'
 import { createOperationRoutes } from './operation-routes.ts'
 import { internalProblem, problemResponse } from './problem.ts'
 import { drainBody } from './request-body.ts'
@@ -24,6 +25,7 @@ export function createApp(context: AppContext): Hono<AppEnv> {
   app.route('/', createBlobRoutes(context))
   app.route('/', createDownloadRoutes(context))
   app.route('/', createRestRoutes(context))
+  app.route('/', createNativeRoutes(context))
   app.notFound((c) => {
     const what = `${c.req.method} ${c.req.path}`
     return problem(c, storeError('not_found', `there is no route ${what}`, { what }))
@@ -46,6 +48,7 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     c.set('requestId', requestId)
     c.set('log', context.log.with({ requestId }))
     context.metrics.begin()
+    countSent(context, c)
     await next()
     c.res.headers.set('x-request-id', requestId)
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10
@@ -57,6 +60,17 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     if (group === 'operation') log.debug('request', fields)
     else log.info('request', { ...fields, failure: c.get('failure') })
   }
+}
+
+/** What the socket took for this request, headers and framing included. */
+function countSent(context: AppContext, c: AppRequest): void {
+  // Absent when the app is called without a server.
+  const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
+  const socket = bindings?.incoming?.socket
+  const before = socket?.bytesWritten ?? 0
+  bindings?.outgoing?.once('close', () => {
+    context.metrics.sent((socket?.bytesWritten ?? 0) - before)
+  })
 }
 
 function groupOf(path: string): RouteGroup {

@@ -24,6 +24,8 @@ export interface AppContext {
   metrics: RequestMetrics
   /** Aborted once the server has begun to stop: new work is refused, running work goes on. */
   stopping: AbortSignal
+  /** Aborted when running work has had its time during a stop: bodies still being sent end as failures do. */
+  graceOver: AbortSignal
   /** Named moments at which tests stop the process; absent otherwise. */
   checkpoint?: ((step: string) => void | Promise<void>) | undefined
 }

@@ -25,7 +25,8 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 
 /** True for a peer on this machine that speaks for itself: a proxy here forwards others. */
 function isLoopback(c: AppRequest): boolean {
-  const address = c.env.incoming?.socket.remoteAddress ?? ''
+  const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
+  const address = bindings?.incoming?.socket.remoteAddress ?? ''
   const isForwarded =
     c.req.header('x-forwarded-for') !== undefined || c.req.header('forwarded') !== undefined
   return !isForwarded && /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)

@@ -188,7 +188,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       await rm(pathOf(uploadId), { recursive: true, force: true, maxRetries: 5 })
     },
 
-    listUploads: async () => await readdir(root),
+    listUploads: async () => (await readdir(root)).filter((name) => uploadIdPattern.test(name)),
   }
 }
 
@@ -258,8 +258,10 @@ function ordinalFile(ordinal: number): string {
   return String(ordinal).padStart(6, '0')
 }
 
+const uploadIdPattern = /^[0-9a-f]{32}$/
+
 function checkedId(uploadId: string): string {
-  if (!/^[0-9a-f]{32}$/.test(uploadId)) throw new RangeError(`not an upload id: ${uploadId}`)
+  if (!uploadIdPattern.test(uploadId)) throw new RangeError(`not an upload id: ${uploadId}`)
   return uploadId
 }
 

@@ -1,0 +1,62 @@
+/** Signed downloads of stock clients and of `gh`: the URL is the credential, and the client's abilities decide between a
+ *  raw file and a zip (GITHUB-PROTOCOL §10, §11). */
+import { Hono } from 'hono'
+import { verifyTarget } from '../auth/signed-urls.ts'
+import { assertLive } from '../browse/find-artifact.ts'
+import { storeError } from '../core/errors.ts'
+import { parsePositiveInteger } from '../core/run.ts'
+import { representRaw, representWrappedZip, representZip } from '../egress/egress.ts'
+import type { Representation } from '../egress/representation.ts'
+import { sendRepresentation, type SendMode } from '../http/body.ts'
+import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { clientKindOf, needsZip, type ClientKind } from './user-agent.ts'
+
+export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.on(['GET', 'HEAD'], '/artifacts/download/:id/:file', async (c) => {
+    const artifact = await readSigned(context, c)
+    const client = clientKindOf(c.req.header('user-agent'))
+    const representation = await represent(context, artifact, client)
+    return await sendRepresentation(c, representation, {
+      mode: modeFor(artifact, client),
+      disposition: 'attachment',
+      cacheControl: 'no-store',
+      cut: context.graceOver,
+      idleMs: context.config.idleMs,
+    })
+  })
+  return app
+}
+
+/** Errors: signed_url_invalid, artifact_not_found, artifact_expired, artifact_deleted. */
+async function readSigned(context: AppContext, c: AppRequest): Promise<Artifact> {
+  const id = c.req.param('id') ?? ''
+  const signature = { se: c.req.query('se'), sig: c.req.query('sig') }
+  const target = { access: 'read', route: 'artifact', id } as const
+  verifyTarget(context.keys.signedUrls, target, signature, context.now())
+  const artifact = await context.metadata.findArtifact(parsePositiveInteger(id, 'id'))
+  if (artifact === undefined) {
+    throw storeError('artifact_not_found', `there is no artifact ${id}`, { reference: `id:${id}` })
+  }
+  assertLive(artifact, context.now())
+  return artifact
+}
+
+async function represent(
+  context: AppContext,
+  artifact: Artifact,
+  client: ClientKind,
+): Promise<Representation> {
+  if (artifact.kind !== 'raw') return await representZip(context, artifact)
+  return needsZip(client)
+    ? await representWrappedZip(context, artifact)
+    : await representRaw(context, artifact)
+}
+
+/** How a body that fails half-way must end, so that the client notices (GITHUB-PROTOCOL §11.3). */
+function modeFor(artifact: Artifact, client: ClientKind): SendMode {
+  if (client === 'stock-zip-only') return 'stock-zip'
+  if (client === 'stock') return artifact.kind === 'raw' ? 'stock-raw' : 'stock-zip'
+  return 'ranged'
+}

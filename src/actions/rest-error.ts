@@ -1,0 +1,31 @@
+/** Failures as GitHub's REST API words them: JSON with `message`, which its clients show. */
+import type { StoreError } from '../core/errors.ts'
+import { problemStatus } from '../http/problem.ts'
+
+export function restErrorResponse(error: StoreError): Response {
+  return restError(problemStatus(error.code), restMessage(error))
+}
+
+/** A bug's answer. */
+export function restInternalError(requestId: string): Response {
+  return restError(500, `an internal error happened; the log has it under request ${requestId}`)
+}
+
+function restMessage(error: StoreError): string {
+  switch (error.code) {
+    // GITHUB-PROTOCOL §16: shown once and not tried again.
+    case 'artifact_expired':
+      return 'Artifact has expired'
+    case 'artifact_deleted':
+      return 'Artifact has been deleted'
+    default:
+      return error.message
+  }
+}
+
+function restError(status: number, message: string): Response {
+  return Response.json(
+    { message, status: String(status) },
+    { status, headers: { 'cache-control': 'no-store' } },
+  )
+}

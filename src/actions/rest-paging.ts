@@ -1,0 +1,50 @@
+/** Pages of GitHub's REST API: `per_page` and `page`, answered with a `Link` header of absolute URLs. */
+
+export interface PageRequest {
+  /** From 1. */
+  page: number
+  perPage: number
+}
+
+const perPageDefault = 30
+const perPageMax = 100
+const pageMax = 1_000_000
+
+/** Values that make no sense are replaced, never refused, as GitHub does. */
+export function parsePageRequest(query: {
+  page: string | undefined
+  perPage: string | undefined
+}): PageRequest {
+  return {
+    page: bounded(query.page, 1, pageMax),
+    perPage: bounded(query.perPage, perPageDefault, perPageMax),
+  }
+}
+
+/** The `Link` header for one page of `total` items; undefined when one page holds them all. `url` is the absolute URL of
+ *  the request. */
+export function linkHeader(
+  url: URL,
+  { page, perPage }: PageRequest,
+  total: number,
+): string | undefined {
+  const last = Math.max(1, Math.ceil(total / perPage))
+  const links: string[] = []
+  const add = (target: number, relation: string): void => {
+    const linked = new URL(url)
+    linked.searchParams.set('page', String(target))
+    links.push(`<${linked.href}>; rel="${relation}"`)
+  }
+  if (page > 1) add(Math.min(page - 1, last), 'prev')
+  if (page < last) add(page + 1, 'next')
+  if (page < last) add(last, 'last')
+  if (page > 1) add(1, 'first')
+  return links.length === 0 ? undefined : links.join(', ')
+}
+
+function bounded(text: string | undefined, fallback: number, max: number): number {
+  const value = Number(text)
+  return text !== undefined && /^\d{1,9}$/.test(text) && value >= 1
+    ? Math.min(value, max)
+    : fallback
+}

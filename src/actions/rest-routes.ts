@@ -1,0 +1,186 @@
+/** The part of GitHub's REST API that its clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
+ *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
+import { Hono } from 'hono'
+import { mayReadProject, mayReadRun, type Principal } from '../auth/principal.ts'
+import { formatWireDigest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { effectiveState, isExpired } from '../core/retention.ts'
+import { parsePositiveInteger, parseProjectName, type ProjectName } from '../core/run.ts'
+import { requireBearer } from '../http/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
+import { noteFailure } from '../http/failure.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { deleteArtifact, isLive, readRunArtifacts, signDownload } from './artifact-service.ts'
+import { restErrorResponse, restInternalError } from './rest-error.ts'
+import { linkHeader, parsePageRequest } from './rest-paging.ts'
+import { stockFormOf } from './stock-view.ts'
+import { clientKindOf } from './user-agent.ts'
+
+export function createRestRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  for (const base of ['', '/api/v3']) addRoutes(app, context, `${base}/repos/:owner/:repo/actions`)
+  app.all('/api/v3/*', (c) => {
+    throw storeError('not_found', 'Not Found', { what: c.req.path })
+  })
+  app.onError((error, c) => {
+    const failure = noteFailure(c, error)
+    return failure === undefined
+      ? restInternalError(c.get('requestId'))
+      : restErrorResponse(failure)
+  })
+  return app
+}
+
+function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
+  app.get(`${base}/runs/:run/artifacts`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const place = {
+      project: projectOf(c),
+      runNumber: parsePositiveInteger(c.req.param('run'), 'run_id'),
+    }
+    if (!mayReadRun(principal, place)) throw notFound()
+    const name = c.req.query('name')
+    const artifacts = await readRunArtifacts(context, place, {
+      state: 'any',
+      ...(name !== undefined && { name }),
+    })
+    const listed = artifacts.filter((each) => each.state !== 'deleted').sort((a, b) => b.id - a.id)
+    if (c.req.query('direction') === 'asc') listed.reverse()
+    const request = parsePageRequest({
+      page: c.req.query('page'),
+      perPage: c.req.query('per_page'),
+    })
+    const start = (request.page - 1) * request.perPage
+    return await listAnswer(context, c, listed.slice(start, start + request.perPage), listed.length)
+  })
+
+  app.get(`${base}/artifacts`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const project = projectOf(c)
+    const found = mayReadProject(principal, project)
+      ? await context.metadata.findProject(project)
+      : undefined
+    if (found === undefined) throw notFound()
+    const name = c.req.query('name')
+    const { page, perPage } = parsePageRequest({
+      page: c.req.query('page'),
+      perPage: c.req.query('per_page'),
+    })
+    const { artifacts, total } = await context.metadata.listArtifacts(
+      { projectId: found.id, ...(name !== undefined && { name }) },
+      { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },
+    )
+    return await listAnswer(context, c, artifacts, total)
+  })
+
+  app.get(`${base}/artifacts/:id`, async (c) => {
+    const { artifact } = await readArtifact(context, c)
+    return c.json(await artifactObject(context, c, artifact))
+  })
+
+  /** GITHUB-PROTOCOL §1.20: exactly 302, absolute; permission is checked before the signed URL is made. */
+  app.get(`${base}/artifacts/:id/zip`, async (c) => {
+    const { artifact } = await readArtifact(context, c)
+    requireLive(artifact, context.now())
+    const location = publicOrigin(context, c) + signDownload(context, artifact)
+    return new Response(null, { status: 302, headers: { location, 'cache-control': 'no-store' } })
+  })
+
+  app.delete(`${base}/artifacts/:id`, async (c) => {
+    const { principal, artifact } = await readArtifact(context, c)
+    if (!isLive(artifact, context.now())) throw notFound()
+    await deleteArtifact(context, principal, artifact)
+    return new Response(null, { status: 204 })
+  })
+}
+
+/** The artifact of the route, tombstones too. Errors: unauthenticated, not_found (also for what others own). */
+async function readArtifact(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ principal: Principal; artifact: Artifact }> {
+  const principal = await requireBearer(context, c)
+  const project = projectOf(c)
+  const artifact = await context.metadata.findArtifact(
+    parsePositiveInteger(c.req.param('id') ?? '', 'artifact_id'),
+  )
+  const isIts = artifact?.project.toLowerCase() === project.toLowerCase()
+  if (artifact === undefined || !isIts || !mayReadRun(principal, artifact)) throw notFound()
+  return { principal, artifact }
+}
+
+/** Errors: artifact_expired, artifact_deleted. */
+function requireLive(artifact: Artifact, now: number): void {
+  if (isLive(artifact, now)) return
+  const { id: artifactId, removedAt, removedReason, expiresAt } = artifact
+  if (artifact.state === 'deleted') {
+    const details = { artifactId, deletedAt: removedAt ?? now, reason: removedReason ?? 'deleted' }
+    throw storeError('artifact_deleted', `artifact ${artifactId} was deleted`, details)
+  }
+  const details = {
+    artifactId,
+    expiredAt: removedAt ?? expiresAt,
+    reason: removedReason ?? 'retention',
+  }
+  throw storeError('artifact_expired', `artifact ${artifactId} has expired`, details)
+}
+
+async function listAnswer(
+  context: AppContext,
+  c: AppRequest,
+  artifacts: Artifact[],
+  total: number,
+): Promise<Response> {
+  const request = parsePageRequest({ page: c.req.query('page'), perPage: c.req.query('per_page') })
+  const { pathname, search } = new URL(c.req.url)
+  const link = linkHeader(new URL(pathname + search, publicOrigin(context, c)), request, total)
+  if (link !== undefined) c.header('link', link)
+  const objects: object[] = []
+  for (const artifact of artifacts) objects.push(await artifactObject(context, c, artifact))
+  return c.json({ total_count: total, artifacts: objects })
+}
+
+async function artifactObject(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+): Promise<object> {
+  const now = context.now()
+  const state = effectiveState(artifact, now)
+  const isOver = state === 'expired' || state === 'deleted' || isExpired(artifact, now)
+  const client = clientKindOf(c.req.header('user-agent'))
+  const form = isOver
+    ? { sizeBytes: artifact.zipBytes, digest: artifact.zipDigest }
+    : await stockFormOf(context.metadata, artifact, client)
+  const [prefix] = c.req.path.split('/repos/', 1)
+  const url = `${publicOrigin(context, c)}${prefix}/repos/${artifact.project}/actions/artifacts/${artifact.id}`
+  const instant = (epochMs: number): string => new Date(epochMs).toISOString()
+  return {
+    id: artifact.id,
+    node_id: Buffer.from(`Artifact:${artifact.id}`).toString('base64'),
+    name: artifact.name,
+    size_in_bytes: form.sizeBytes,
+    url,
+    archive_download_url: `${url}/zip`,
+    expired: isOver,
+    created_at: instant(artifact.createdAt),
+    updated_at: instant(artifact.createdAt),
+    expires_at: instant(artifact.expiresAt),
+    digest: form.digest === null ? null : formatWireDigest(form.digest),
+    workflow_run: {
+      id: artifact.runNumber,
+      repository_id: artifact.projectId,
+      head_repository_id: artifact.projectId,
+      head_branch: artifact.branch,
+      head_sha: artifact.sha,
+    },
+  }
+}
+
+function projectOf(c: AppRequest): ProjectName {
+  return parseProjectName(`${c.req.param('owner') ?? ''}/${c.req.param('repo') ?? ''}`)
+}
+
+function notFound(): Error {
+  return storeError('not_found', 'Not Found', { what: 'artifact' })
+}

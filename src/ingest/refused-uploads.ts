@@ -1,0 +1,19 @@
+/** Uploads whose bytes Finalize refused: kept while the process lives, because the client may correct itself, and taken
+ *  away at the next start, when nobody waits for them any more. */
+import type { Metadata } from '../metadata/metadata.ts'
+import type { Staging } from './staging.ts'
+
+/** Answers how many there were. */
+export async function dropRefusedUploads(
+  metadata: Pick<Metadata, 'listLiveUploads' | 'removeUpload'>,
+  staging: Staging,
+): Promise<number> {
+  let dropped = 0
+  for (const id of await metadata.listLiveUploads()) {
+    if (!(await staging.wasRefused(id))) continue
+    await metadata.removeUpload(id)
+    await staging.removeUpload(id)
+    dropped += 1
+  }
+  return dropped
+}

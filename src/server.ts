@@ -1,0 +1,192 @@
+/** Composition root: from a Config to a server that listens, and back. The choice of pack storage and metadata is made
+ *  here and nowhere else. */
+import { createAdaptorServer } from '@hono/node-server'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { openKeys, type Keys } from './auth/key.ts'
+import { adminGrant, mintToken } from './auth/tokens.ts'
+import type { Config } from './config.ts'
+import { limits } from './core/limits.ts'
+import { lockDataDir } from './data-lock.ts'
+import { createApp } from './http/app.ts'
+import type { AppContext } from './http/context.ts'
+import { createRequestMetrics } from './http/metrics.ts'
+import { openIngestPool } from './ingest/pool.ts'
+import { dropRefusedUploads } from './ingest/refused-uploads.ts'
+import { openStaging } from './ingest/staging.ts'
+import { expire } from './lifecycle/expire.ts'
+import { dropStaleUploads, recover } from './lifecycle/recover.ts'
+import { startSchedule } from './lifecycle/schedule.ts'
+import { createSweeper } from './lifecycle/sweep.ts'
+import type { Log } from './log.ts'
+import { openMetadataWorker } from './metadata/sqlite-worker.ts'
+import { openLocalPackStore } from './packs/local.ts'
+
+export interface RunningServer {
+  /** Where it listens: `http://HOST:PORT`. */
+  url: string
+  /** Signs a browser in as administrator; valid for an hour. */
+  signInUrl: string
+  /** Refuses new work, lets running requests finish for at most `limits.stopGraceMs`, then closes everything.
+   *  Calling it again waits for the first call. */
+  close(): Promise<void>
+}
+
+export interface ServerOptions {
+  log: Log
+  /** Epoch ms; tests move it. */
+  now?: () => number
+  /** Named steps, for tests that stop or kill here. */
+  checkpoint?: ((step: string) => void | Promise<void>) | undefined
+  /** Bound on running requests during a stop. */
+  graceMs?: number
+}
+
+/** Things to undo, newest first. */
+type Cleanup = () => unknown
+
+/** Errors: DataLockedError, and those of the system when it cannot listen. */
+export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
+  const cleanups: Cleanup[] = []
+  const cleanUp = async (): Promise<void> => {
+    for (const cleanup of cleanups.reverse().splice(0)) await cleanup()
+  }
+  try {
+    const stop = new AbortController()
+    const graceOver = new AbortController()
+    const context = await openContext(config, options, {
+      cleanups,
+      stopping: stop.signal,
+      graceOver: graceOver.signal,
+    })
+    const server = await listen(context)
+    const { port } = server.address() as AddressInfo
+    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    let closed: Promise<void> | undefined
+    return {
+      url,
+      signInUrl: await signInUrlOf(context.keys, config.publicUrl ?? url, context.now()),
+      close: async () => {
+        closed ??= (async () => {
+          stop.abort()
+          await closeServer(server, graceOver, options.graceMs ?? limits.stopGraceMs)
+          await cleanUp()
+        })()
+        await closed
+      },
+    }
+  } catch (error) {
+    await cleanUp()
+    throw error
+  }
+}
+
+/** Opens everything below HTTP, in the order in which each needs the one before, and puts the store in order. */
+async function openContext(
+  config: Config,
+  { log, now = Date.now, checkpoint }: ServerOptions,
+  ends: { cleanups: Cleanup[]; stopping: AbortSignal; graceOver: AbortSignal },
+): Promise<AppContext> {
+  const { cleanups, stopping, graceOver } = ends
+  const lock = lockDataDir(config.dataDir)
+  cleanups.push(() => {
+    lock.release()
+  })
+  const keys = await openKeys(config.dataDir)
+  const databasePath = join(config.dataDir, 'trove.db')
+  const packDirectory = join(config.dataDir, 'cas')
+  const packs = await openLocalPackStore({ directory: packDirectory })
+  cleanups.push(() => packs.close())
+  const metadata = await openMetadataWorker({ path: databasePath })
+  cleanups.push(() => metadata.close())
+  const staging = await openStaging(join(packDirectory, 'staging', 'uploads'), {
+    uploadBytesMax: config.artifactBytesMax,
+    checkpoint,
+  })
+  await dropRefusedUploads(metadata, staging)
+  const recovery = await recover({ metadata, packs, staging, now })
+  if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
+  const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
+  const ingest = await openIngestPool({
+    workers,
+    databasePath,
+    packDirectory,
+    settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips },
+    onWorkerFailure: (error) => {
+      log.error('an ingest thread failed', { error })
+    },
+  })
+  cleanups.push(() => ingest.close())
+  const ports = { metadata, packs, staging, now }
+  const schedule = startMaintenance(ports, log)
+  cleanups.push(() => schedule.stop())
+  const metrics = createRequestMetrics()
+  return { config, ...ports, ingest, keys, log, metrics, stopping, graceOver, checkpoint }
+}
+
+function startMaintenance(
+  ports: Pick<AppContext, 'metadata' | 'packs' | 'staging' | 'now'>,
+  log: Log,
+): ReturnType<typeof startSchedule> {
+  const sweeper = createSweeper(ports)
+  return startSchedule({
+    name: 'maintenance',
+    intervalMs: limits.maintenanceMs,
+    log,
+    round: async () => {
+      const expired = await expire(ports)
+      const staleUploads = await dropStaleUploads(ports)
+      const { removedBlobs, removedPacks, freedBytes } = await sweeper.sweep(limits.deadPackGraceMs)
+      return { expired, staleUploads, removedBlobs, removedPacks, freedBytes }
+    },
+  })
+}
+
+async function listen(context: AppContext): Promise<Server> {
+  const { host, port } = context.config
+  const server = createAdaptorServer({
+    fetch: createApp(context).fetch,
+    // Bodies are drained by our own rule, before the answer.
+    autoCleanupIncoming: false,
+  }) as Server
+  // A large upload may take hours; what is bounded is silence, by the idle timers of bodies.
+  server.requestTimeout = 0
+  server.headersTimeout = 60_000
+  // Longer than the 60 s of common load balancers, so that none sends into a connection that we are closing.
+  server.keepAliveTimeout = 65_000
+  server.listen(port, host)
+  await once(server, 'listening')
+  return server
+}
+
+/** Stops accepting, waits for running requests, then has their bodies end as failures, then cuts what is left. */
+async function closeServer(
+  server: Server,
+  graceOver: AbortController,
+  graceMs: number,
+): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  // Connections that were busy at that moment stay open after their answer unless somebody closes them.
+  const idle = setInterval(() => {
+    server.closeIdleConnections()
+  }, 50)
+  const timers = [
+    setTimeout(() => {
+      graceOver.abort()
+    }, graceMs),
+    setTimeout(() => {
+      server.closeAllConnections()
+    }, graceMs + limits.endingMs),
+  ]
+  await closed
+  clearInterval(idle)
+  for (const timer of timers) clearTimeout(timer)
+}
+
+async function signInUrlOf(keys: Keys, origin: string, now: number): Promise<string> {
+  const token = await mintToken(keys.tokens, adminGrant(now + 60 * 60 * 1000), 'sign-in')
+  return `${origin}/sign-in?token=${token}`
+}
