@@ -76,14 +76,19 @@ export async function makeDirectory(
   path: string,
   fileSystem: PackFileSystem = nodeFileSystem,
 ): Promise<void> {
-  try {
-    await fileSystem.mkdir(path)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT') && dirname(path) !== path) {
-      await makeDirectory(dirname(path), fileSystem)
-      return await makeDirectory(path, fileSystem)
+  const make = async (): Promise<void> => {
+    try {
+      await fileSystem.mkdir(path)
+    } catch (error) {
+      if (!hasErrno(error, 'EEXIST')) throw error
     }
-    if (!hasErrno(error, 'EEXIST')) throw error
+  }
+  try {
+    await make()
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT') || dirname(path) === path) throw error
+    await makeDirectory(dirname(path), fileSystem)
+    await make()
   }
   await syncDirectory(dirname(path), fileSystem)
 }

@@ -34,7 +34,7 @@ export interface PackMember {
 /** A pack being filled by one caller, call by call. After any failure it can only be aborted. */
 export interface PackWriter {
   readonly name: PackName
-  /** Length of the pack so far, with the directory it has by now. */
+  /** Length of the members so far and of their directory: the pack's length but for the end record. */
   readonly bytesWritten: number
   readonly memberCount: number
   /** Adds a copy whose stream is `body`; answers the offset in the pack of the stream's first byte. `body` may be reused
@@ -60,6 +60,7 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
   const names = createMemberNames()
   const directory = createDirectory()
   let memberCount = 0
+  let memberBytes = 0
   let state: WriterState = 'ready'
 
   /** Runs one call at a time; a failed one leaves the writer `over`, because the pack's bytes are then anybody's guess. */
@@ -101,6 +102,7 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
     if (joins) await output.put(joiningEnd)
     directory.add(record)
     memberCount++
+    memberBytes = output.length
     return { offset }
   }
 
@@ -117,7 +119,7 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
   return {
     name: sink.name,
     get bytesWritten() {
-      return output.length + directory.length
+      return memberBytes + directory.length
     },
     get memberCount() {
       return memberCount
@@ -258,6 +260,11 @@ export async function* readPackDirectory(
     const { headerOffset, ...member } = record
     if (!names.accepts(member.name))
       throw damaged(`has a member of a wrong name: ${JSON.stringify(member.name)}`)
+    if (member.codecMethod === 0 && member.sizeBytes !== member.lengthBytes) {
+      throw damaged(
+        `has a stored member of two sizes: ${member.sizeBytes} and ${member.lengthBytes}`,
+      )
+    }
     if (headerOffset !== nextOffset) {
       throw damaged(
         `has a gap or an overlap: expected a member at ${nextOffset}, got ${headerOffset}`,

@@ -1,0 +1,238 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { deflateRawSync, gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  type ChunkSizes,
+  chunkSizes,
+  coarseChunkSizes,
+  createChunker,
+  cutChunks,
+  isCompressed,
+} from '../../src/core/chunker.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
+
+/** Small enough that a property sees many cuts of every sort. */
+const small: ChunkSizes = { minBytes: 64, averageBytes: 256, maxBytes: 1024 }
+
+/** The same bytes for the same seed, on every machine. */
+function seededBytes(seed: string, sizeBytes: number): Buffer {
+  return createHash('shake256', { outputLength: sizeBytes }).update(seed).digest()
+}
+
+async function* inPieces(bytes: Buffer, sizes: number[]): AsyncGenerator<Buffer, void, undefined> {
+  let at = 0
+  for (let turn = 0; at < bytes.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? bytes.length
+    yield bytes.subarray(at, at + size)
+    at += size
+  }
+}
+
+function cutWhole(bytes: Buffer, sizes: ChunkSizes): Buffer[] {
+  const chunker = createChunker(sizes)
+  const chunks = chunker.push(bytes)
+  const last = chunker.finish()
+  return last === undefined ? chunks : [...chunks, last]
+}
+
+async function collect(source: AsyncIterable<Buffer>): Promise<Buffer[]> {
+  const chunks: Buffer[] = []
+  for await (const chunk of source) chunks.push(chunk)
+  return chunks
+}
+
+const contents = fc.oneof(
+  fc
+    .tuple(fc.string({ minLength: 1 }), fc.nat(20_000))
+    .map(([seed, size]) => seededBytes(seed, size)),
+  fc.tuple(fc.nat(255), fc.nat(20_000)).map(([byte, size]) => Buffer.alloc(size, byte)),
+)
+
+// Where cuts fall decides what dedups with what is on disk already. When this test fails, old chunks have become useless.
+test('cut points are those of the chunks on disk', () => {
+  const bytes = seededBytes('golden', 2 * 1024 * 1024)
+  const lengths = (sizes: ChunkSizes): number[] =>
+    cutWhole(bytes, sizes).map((chunk) => chunk.length)
+  expect(lengths(chunkSizes)).toMatchInlineSnapshot(`
+    [
+      78642,
+      81919,
+      67691,
+      54432,
+      46108,
+      81053,
+      80385,
+      103760,
+      92988,
+      78908,
+      104545,
+      82618,
+      70902,
+      70539,
+      17024,
+      67752,
+      122631,
+      97561,
+      71697,
+      70842,
+      28775,
+      80597,
+      73329,
+      72532,
+      87238,
+      91503,
+      71582,
+      49599,
+    ]
+  `)
+  expect(lengths(coarseChunkSizes)).toMatchInlineSnapshot(`
+    [
+      1047552,
+      619285,
+      430315,
+    ]
+  `)
+  expect(
+    lengths({ minBytes: 4096, averageBytes: 8192, maxBytes: 16_384 }).length,
+  ).toMatchInlineSnapshot(`221`)
+  expect(digestOf(lengths(small).join())).toMatchInlineSnapshot(`"e7a9194e881b0e2d500944dc2b89d4a5aba36a594d32280976e37b43d5fd3939"`)
+})
+
+test('chunks in a row are the content, and do not depend on how it came', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      contents,
+      fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 5 }),
+      async (bytes, pieceSizes) => {
+        const whole = cutWhole(bytes, small)
+        expect(Buffer.concat(whole).equals(bytes)).toBe(true)
+        const pieced = await collect(cutChunks(inPieces(bytes, pieceSizes), small))
+        expect(pieced.map((chunk) => chunk.length)).toEqual(whole.map((chunk) => chunk.length))
+        expect(Buffer.concat(pieced).equals(bytes)).toBe(true)
+      },
+    ),
+    { examples: [[seededBytes('bytewise', 5000), [1]]] },
+  )
+})
+
+test('chunks keep their bounds, but for a last one that may be short', () => {
+  fc.assert(
+    fc.property(contents, (bytes) => {
+      const chunks = cutWhole(bytes, small)
+      for (const [index, chunk] of chunks.entries()) {
+        expect(chunk.length).toBeLessThanOrEqual(small.maxBytes)
+        expect(chunk.length).toBeGreaterThan(0)
+        if (index < chunks.length - 1) expect(chunk.length).toBeGreaterThanOrEqual(small.minBytes)
+      }
+    }),
+  )
+})
+
+test('the average chunk of random content is near the average asked for', () => {
+  const bytes = seededBytes('average', 24 * 1024 * 1024)
+  for (const [sizes, low, high] of [
+    [chunkSizes, 56, 88],
+    [coarseChunkSizes, 400, 660],
+  ] as const) {
+    const averageKiB = bytes.length / cutWhole(bytes, sizes).length / 1024
+    expect(averageKiB).toBeGreaterThan(low)
+    expect(averageKiB).toBeLessThan(high)
+  }
+})
+
+// What content-defined cutting is for: an edit costs the chunks around it, not all that follow.
+test('an insertion changes few chunks', () => {
+  const before = seededBytes('edit', 8 * 1024 * 1024)
+  const after = Buffer.concat([
+    before.subarray(0, 3_000_000),
+    Buffer.from('inserted'),
+    before.subarray(3_000_000),
+  ])
+  const known = new Set(cutWhole(before, chunkSizes).map(digestOf))
+  const fresh = cutWhole(after, chunkSizes).filter((chunk) => !known.has(digestOf(chunk)))
+  expect(fresh.length).toBeGreaterThanOrEqual(1)
+  expect(fresh.length).toBeLessThanOrEqual(4)
+})
+
+test('content without cut points is cut at the maximum', () => {
+  const lengths = cutWhole(Buffer.alloc(600 * 1024), chunkSizes).map((chunk) => chunk.length / 1024)
+  expect(lengths).toEqual([256, 256, 88])
+})
+
+test('a chunk owns its memory, so the pieces may be reused', async () => {
+  const piece = Buffer.alloc(100)
+  async function* reusing(): AsyncGenerator<Buffer, void, undefined> {
+    for (let turn = 0; turn < 50; turn++) yield piece.fill(turn)
+  }
+  const chunks = await collect(cutChunks(reusing(), small))
+  const expected = Buffer.concat(Array.from({ length: 50 }, (_, turn) => Buffer.alloc(100, turn)))
+  expect(Buffer.concat(chunks).equals(expected)).toBe(true)
+  for (const chunk of chunks) expect(chunk.buffer.byteLength).toBe(chunk.length)
+})
+
+test('no content has no chunks, whether it comes as nothing or as empty pieces', async () => {
+  expect(await collect(cutChunks(inPieces(Buffer.alloc(0), [1])))).toEqual([])
+  const chunker = createChunker()
+  expect(chunker.push(Buffer.alloc(0))).toEqual([])
+  expect(chunker.finish()).toBeUndefined()
+})
+
+test('a chunker can cut the next content after finishing one', () => {
+  const bytes = seededBytes('again', 5000)
+  const chunker = createChunker(small)
+  const cut = (): number[] =>
+    [...chunker.push(bytes), chunker.finish() ?? bytes].map((chunk) => chunk.length)
+  const first = cut()
+  expect(first.length).toBeGreaterThan(5)
+  expect(cut()).toEqual(first)
+})
+
+test('sizes that cannot be kept are refused', () => {
+  for (const sizes of [
+    { ...small, averageBytes: 300 },
+    { ...small, minBytes: 16 },
+    { ...small, minBytes: 512 },
+    { ...small, maxBytes: 128 },
+  ]) {
+    expect(() => createChunker(sizes)).toThrow()
+  }
+})
+
+test('every coarse chunk fits one check page even as stored blocks', () => {
+  const blocks = Math.ceil(coarseChunkSizes.maxBytes / 65_535)
+  expect(coarseChunkSizes.maxBytes + 5 * blocks).toBeLessThanOrEqual(limits.checkPageBytes)
+})
+
+test('compressed data is recognized by its first bytes', () => {
+  const text = Buffer.from('plain text that deflates well '.repeat(100))
+  expect(isCompressed(gzipSync(text))).toBe(true)
+  for (const [at, magic] of [
+    [0, 'PK\x03\x04'],
+    [0, '\x89PNG\r\n\x1a\n'],
+    [4, 'ftyp'],
+    [8, 'WEBPVP8'],
+    [0, 'wOF2'],
+  ] as const) {
+    const sample = Buffer.from(text)
+    sample.write(magic, at, 'latin1')
+    expect(isCompressed(sample), magic).toBe(true)
+    expect(isCompressed(sample.subarray(0, at + magic.length)), magic).toBe(true)
+    expect(isCompressed(sample.subarray(0, at + magic.length - 1)), magic).toBe(false)
+  }
+})
+
+test('compressed data is recognized by not deflating', () => {
+  const text = Buffer.from(
+    Array.from({ length: 20_000 }, (_, line) => `${line * line} text\n`).join(''),
+  )
+  expect(isCompressed(text)).toBe(false)
+  expect(isCompressed(deflateRawSync(text))).toBe(true)
+  expect(isCompressed(randomBytes(100_000))).toBe(true)
+  // A thirtieth of zeros is a saving of just over 3 %.
+  const bytes = randomBytes(64 * 1024)
+  expect(isCompressed(bytes.fill(0, 0, 3000))).toBe(false)
+  expect(isCompressed(Buffer.alloc(0))).toBe(false)
+  expect(isCompressed(randomBytes(1000))).toBe(false)
+})

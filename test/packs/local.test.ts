@@ -1,0 +1,362 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+import { packStoreContract } from './pack-store-contract.ts'
+import { type WatchedFileSystem, watchFileSystem } from './watched-file-system.ts'
+
+const directories: string[] = []
+
+afterEach(async () => {
+  for (const directory of directories.splice(0))
+    await rm(directory, { recursive: true, force: true })
+})
+
+async function makeTempDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-packs-'))
+  directories.push(directory)
+  return directory
+}
+
+packStoreContract('local', async () => {
+  const directory = join(await mkdtemp(join(tmpdir(), 'trove-packs-')), 'cas')
+  return {
+    store: await openLocalPackStore({ directory }),
+    reopen: async () => await openLocalPackStore({ directory }),
+    dispose: async () => await rm(join(directory, '..'), { recursive: true }),
+  }
+})
+
+packStoreContract('local, on a file system that moves few bytes at once', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'trove-packs-'))
+  const fileSystem = watchFileSystem({ root, transferBytesMax: 65_000 })
+  return {
+    store: await openLocalPackStore({ directory: root, fileSystem }),
+    reopen: async () => await openLocalPackStore({ directory: root, fileSystem }),
+    dispose: async () => {
+      expect(fileSystem.openFiles).toBe(0)
+      await rm(root, { recursive: true })
+    },
+  }
+})
+
+async function sealOne(store: PackStore, content = 'content'): Promise<string> {
+  const sink = await store.create()
+  await sink.write(Buffer.from(content))
+  return (await sink.seal()).name
+}
+
+// A killed process keeps its page cache, so only the order of calls can show what survives a power loss.
+test('a pack is synced, renamed into a durable directory, and that directory synced, in this order', async () => {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const steps: string[] = []
+  const store = await openLocalPackStore({
+    directory: root,
+    fileSystem,
+    checkpoint: (step) => {
+      steps.push(step)
+      fileSystem.calls.push(`-- ${step}`)
+    },
+  })
+  const sink = await store.create()
+  await sink.write(Buffer.from('content'))
+  fileSystem.calls.length = 0
+  await sink.seal()
+  const fanOut = `packs/${sink.name.slice(0, 2)}`
+  const durable = fileSystem.calls.filter((call) => !/^(open|close)/.test(call))
+  expect(durable).toEqual([
+    '-- pack-written',
+    `sync staging/packs/${sink.name}.zip`,
+    '-- pack-synced',
+    `mkdir ${fanOut}`,
+    'sync packs',
+    `rename ${fanOut}/${sink.name}.zip`,
+    '-- pack-renamed',
+    `sync ${fanOut}`,
+    '-- pack-directory-synced',
+  ])
+  expect(steps).toEqual(['pack-written', 'pack-synced', 'pack-renamed', 'pack-directory-synced'])
+  expect(fileSystem.openFiles).toBe(0)
+  await store.close()
+})
+
+test('no seal renames before a directory that another seal is making is durable', async () => {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  // 300 packs at once: many share their first two characters.
+  const sinks = await Promise.all(Array.from({ length: 300 }, () => store.create()))
+  fileSystem.calls.length = 0
+  await Promise.all(sinks.map((sink) => sink.seal()))
+  const { calls } = fileSystem
+  const made = calls.filter((call) => call.startsWith('mkdir'))
+  expect(new Set(made).size).toBe(made.length)
+  expect(made.length).toBeLessThan(300)
+  for (const { name } of sinks) {
+    const fanOut = `packs/${name.slice(0, 2)}`
+    const renamedAt = calls.indexOf(`rename ${fanOut}/${name}.zip`)
+    const madeAt = calls.indexOf(`mkdir ${fanOut}`)
+    expect(calls.slice(madeAt, renamedAt)).toContain('sync packs')
+    expect(calls.slice(renamedAt)).toContain(`sync ${fanOut}`)
+  }
+  await store.close()
+})
+
+test('a removal is durable when it resolves', async () => {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  const name = await sealOne(store)
+  const fanOut = `packs/${name.slice(0, 2)}`
+  for (const turn of ['first', 'second']) {
+    fileSystem.calls.length = 0
+    await store.remove(name)
+    expect(fileSystem.calls, turn).toEqual([
+      `unlink ${fanOut}/${name}.zip`,
+      `open-read ${fanOut}`,
+      `sync ${fanOut}`,
+      `close ${fanOut}`,
+    ])
+  }
+  await store.close()
+})
+
+test('a new directory is durable before its format is, and everything is made once', async () => {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const directory = join(root, 'data', 'cas')
+  await (await openLocalPackStore({ directory, fileSystem })).close()
+  const effects = fileSystem.calls
+    .filter((call) => /^(mkdir|sync|rename)/.test(call))
+    .map((call) => call.replace(/format-[0-9a-f]+/, 'format-*'))
+  expect(effects).toEqual([
+    'mkdir data/cas',
+    'mkdir data',
+    'sync .',
+    'mkdir data/cas',
+    'sync data',
+    'mkdir data/cas/packs',
+    'sync data/cas',
+    'mkdir data/cas/staging/packs',
+    'mkdir data/cas/staging',
+    'sync data/cas',
+    'mkdir data/cas/staging/packs',
+    'sync data/cas/staging',
+    'sync data/cas/staging/packs/format-*',
+    'rename data/cas/format',
+    'sync data/cas',
+  ])
+  expect(await readFile(join(directory, 'format'), 'latin1')).toBe('trove-cas 1\n')
+  fileSystem.calls.length = 0
+  await (await openLocalPackStore({ directory, fileSystem })).close()
+  expect(fileSystem.calls.filter((call) => /^(rename|write)/.test(call))).toEqual([])
+})
+
+test('a directory of another format is refused and left as it is', async () => {
+  const directory = await makeTempDirectory()
+  await writeFile(join(directory, 'format'), 'trove-cas 2\n')
+  await expect(openLocalPackStore({ directory })).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: expect.stringMatching(/"trove-cas 2\\n".*only "trove-cas 1\\n"/),
+  })
+  expect(await readdir(directory)).toEqual(['format'])
+})
+
+test('packs without a format are refused', async () => {
+  const directory = await makeTempDirectory()
+  const store = await openLocalPackStore({ directory })
+  await sealOne(store)
+  await store.close()
+  await rm(join(directory, 'format'))
+  await expect(openLocalPackStore({ directory })).rejects.toThrow(/has packs but no file "format"/)
+})
+
+test('files that are no packs are neither listed nor touched', async () => {
+  const directory = await makeTempDirectory()
+  const store = await openLocalPackStore({ directory })
+  const name = await sealOne(store)
+  await mkdir(join(directory, 'packs', 'lost+found'))
+  await writeFile(join(directory, 'packs', name.slice(0, 2), 'notes.txt'), 'x')
+  await writeFile(join(directory, 'packs', name.slice(0, 2), `${name}.zip.tmp`), 'x')
+  const listed: string[] = []
+  for await (const pack of store.list()) listed.push(pack.name)
+  expect(listed).toEqual([name])
+  await store.close()
+})
+
+test('open files stay within their bound, and reading goes on beyond it', async () => {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  const count = limits.packHandlesMax + 30
+  const names: string[] = []
+  for (let index = 0; index < count; index++) names.push(await sealOne(store, `pack ${index}`))
+  for (let turn = 0; turn < 2; turn++) {
+    await Promise.all(names.map((name) => store.read(name, 0, 4)))
+    for (const [index, name] of names.entries()) {
+      const bytes = await store.read(name, 5, `${index}`.length)
+      expect(bytes.toString()).toBe(`${index}`)
+    }
+    await settled(() => fileSystem.openFiles <= limits.packHandlesMax)
+  }
+  fileSystem.calls.length = 0
+  for (let turn = 0; turn < 3; turn++) await store.read(names.at(-1)!, 0, 1)
+  expect(fileSystem.calls.filter((call) => call.startsWith('open'))).toEqual([])
+  await store.close()
+  expect(fileSystem.openFiles).toBe(0)
+})
+
+/** Waits, by turns of the event loop, for something that is under way already. */
+async function settled(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 10_000 && !condition(); turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(condition()).toBe(true)
+}
+
+test('a removed pack is closed once the last read has ended', async () => {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  const name = await sealOne(store)
+  const reads = [store.read(name, 0, 7), store.read(name, 0, 7)]
+  await store.remove(name)
+  for (const bytes of await Promise.all(reads)) expect(bytes.toString()).toBe('content')
+  await settled(() => fileSystem.openFiles === 0)
+  await store.close()
+})
+
+/** The life of two packs; answers what the store said was durable, removed, and what it refused. */
+async function livePacks(
+  store: PackStore,
+): Promise<{ sealed: string[]; removed: string[]; errors: unknown[] }> {
+  const sealed: string[] = []
+  const removed: string[] = []
+  const errors: unknown[] = []
+  const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work()
+    } catch (error) {
+      errors.push(error)
+      return undefined
+    }
+  }
+  for (let turn = 0; turn < 2; turn++) {
+    const sink = await attempt(() => store.create())
+    if (sink === undefined) continue
+    const pack = await attempt(async () => {
+      await sink.write(Buffer.from('first '))
+      await sink.write(Buffer.from('second'))
+      return await sink.seal()
+    })
+    if (pack === undefined) {
+      await sink.abort()
+      continue
+    }
+    sealed.push(pack.name)
+    const bytes = await attempt(() => store.read(pack.name, 0, 12))
+    if (bytes !== undefined) expect(bytes.toString()).toBe('first second')
+  }
+  const [first] = sealed
+  if (first !== undefined)
+    await attempt(async () => removed.push(first) && (await store.remove(first)))
+  await attempt(async () => {
+    for await (const { sizeBytes } of store.list()) expect(sizeBytes).toBe(12)
+  })
+  await attempt(() => store.removeUnsealed(0))
+  return { sealed, removed, errors }
+}
+
+interface Fault {
+  code: string
+  times: number
+}
+
+/** Lets the `turn`-th call fail; answers the call, or undefined when there are not so many. */
+async function checkFault(turn: number, { code, times }: Fault): Promise<string | undefined> {
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root, transferBytesMax: 5 })
+  fileSystem.failAt(turn, code, times)
+  const told = await withStore(root, fileSystem, livePacks)
+  for (const error of told.errors) checkError(error, code, fileSystem)
+  if (times === 1) expect(told.errors.length).toBeLessThanOrEqual(1)
+  expect(fileSystem.openFiles).toBe(0)
+
+  // As the next process finds it.
+  const store = await openLocalPackStore({ directory: root })
+  const visible = new Map<string, string>()
+  for await (const { name, sizeBytes } of store.list()) {
+    visible.set(name, (await store.read(name, 0, sizeBytes)).toString())
+  }
+  for (const content of visible.values()) expect(content).toBe('first second')
+  for (const name of told.sealed)
+    expect(visible.has(name) || told.removed.includes(name)).toBe(true)
+  await store.removeUnsealed(Number.POSITIVE_INFINITY)
+  expect(await readdir(join(root, 'staging', 'packs'))).toEqual([])
+  await store.close()
+  return fileSystem.failedCall
+}
+
+/** Every failure is told as the port says, with its cause, and those it has no word for as they are. */
+function checkError(error: unknown, code: string, { failedCall = '' }: WatchedFileSystem): void {
+  const readsPack = /^(read|open-read) packs\/..\/.*zip$/.test(failedCall)
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    expect(error).toMatchObject({ name: 'StoreError', code: 'storage_full', cause: { code } })
+  } else if (code === 'EIO' && readsPack) {
+    expect(error).toMatchObject({ name: 'StoreError', code: 'blob_damaged', cause: { code } })
+  } else {
+    expect(error).toMatchObject({ name: 'Error', code })
+  }
+}
+
+async function withStore(
+  directory: string,
+  fileSystem: WatchedFileSystem,
+  use: (store: PackStore) => ReturnType<typeof livePacks>,
+): ReturnType<typeof livePacks> {
+  let store: PackStore
+  try {
+    store = await openLocalPackStore({ directory, fileSystem })
+  } catch (error) {
+    return { sealed: [], removed: [], errors: [error] }
+  }
+  const told = await use(store)
+  await store.close()
+  return told
+}
+
+for (const code of ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE']) {
+  test(`whatever call fails with ${code}: nothing sealed is lost or wrong, and nothing half is visible`, async () => {
+    const failed = new Set<string>()
+    for (let turn = 1; ; turn++) {
+      const call = await checkFault(turn, { code, times: 1 })
+      if (call === undefined) break
+      failed.add(call.replace(/ .*/, ''))
+    }
+    // Every sort of call was made to fail, so faults do reach them.
+    const sorts = [
+      'mkdir',
+      'open-create',
+      'open-read',
+      'read',
+      'readdir',
+      'rename',
+      'stat',
+      'sync',
+      'unlink',
+      'write',
+    ]
+    expect([...failed].toSorted()).toEqual(['close', ...sorts])
+  })
+}
+
+test('a disk that is full from some call on loses nothing that was sealed', async () => {
+  let turns = 0
+  const fault = { code: 'ENOSPC', times: Number.POSITIVE_INFINITY }
+  while ((await checkFault(turns + 1, fault)) !== undefined) turns++
+  expect(turns).toBeGreaterThan(60)
+})
