@@ -1,0 +1,76 @@
+/** The block list parser: reads what the SDKs write, refuses everything else. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { parseBlockList } from '../../src/actions/block-list.ts'
+import { limits } from '../../src/core/limits.ts'
+
+const declaration = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+
+test('any list is read in its order', () => {
+  const id = fc.base64String({ minLength: 4, maxLength: 88 })
+  fc.assert(
+    fc.property(fc.array(id), fc.constantFrom('', '\n', '  '), (ids, blank) => {
+      const items = ids.map((each) => `<Latest>${each}</Latest>`).join(blank)
+      expect(
+        parseBlockList(`${declaration}${blank}<BlockList>${blank}${items}${blank}</BlockList>\n`),
+      ).toEqual(ids)
+    }),
+  )
+})
+
+test('an empty list has three spellings', () => {
+  for (const root of ['<BlockList/>', '<BlockList />', '<BlockList></BlockList>']) {
+    expect(parseBlockList(declaration + root)).toEqual([])
+    expect(parseBlockList(`\uFEFF${root}`)).toEqual([])
+  }
+})
+
+test('uncommitted blocks are like latest ones, committed ones do not exist', () => {
+  expect(
+    parseBlockList('<BlockList><Uncommitted>YQ==</Uncommitted><Latest>Yg==</Latest></BlockList>'),
+  ).toEqual(['YQ==', 'Yg=='])
+  expect(() => parseBlockList('<BlockList><Committed>YQ==</Committed></BlockList>')).toThrow(
+    'not committed',
+  )
+})
+
+test('anything else is refused', () => {
+  const wrong = [
+    '',
+    'x',
+    '<BlockList>',
+    '</BlockList>',
+    '<BlockList><Latest>YQ==</Latest>',
+    '<BlockList><Latest>YQ==</Uncommitted></BlockList>',
+    '<BlockList><Latest></Latest></BlockList>',
+    '<BlockList><Latest>Y Q</Latest></BlockList>',
+    '<BlockList>YQ==</BlockList>',
+    '<BlockList><Latest>YQ==</Latest>x</BlockList>',
+    '<BlockList><Oldest>YQ==</Oldest></BlockList>',
+    '<BlockList/><BlockList/>',
+    '<!DOCTYPE x [<!ENTITY a "b">]><BlockList><Latest>&a;</Latest></BlockList>',
+    '<BlockList><!-- --></BlockList>',
+  ]
+  for (const xml of wrong) expect(() => parseBlockList(xml)).toThrow('block list cannot be read')
+})
+
+test('as many blocks as Azure knows are read, one more is too many', () => {
+  const list = (count: number): string =>
+    `<BlockList>${'<Latest>YWJj</Latest>'.repeat(count)}</BlockList>`
+  expect(parseBlockList(list(limits.blocksMax))).toHaveLength(limits.blocksMax)
+  expect(() => parseBlockList(list(limits.blocksMax + 1))).toThrow('at most 50000')
+})
+
+test('hostile lengths of blank and of almost-ends are read in linear time', () => {
+  const size = 4 * 1024 * 1024
+  const startedAt = performance.now()
+  for (const xml of [
+    `<BlockList>${' '.repeat(size)}x</BlockList>`,
+    `<BlockList>${'</BlockList>'.repeat(size / 12)}x`,
+    `${' '.repeat(size)}<BlockLis`,
+    `<BlockList>${'<Latest>'.repeat(size / 8)}</BlockList>`,
+  ]) {
+    expect(() => parseBlockList(xml)).toThrow('block list cannot be read')
+  }
+  expect(performance.now() - startedAt).toBeLessThan(2000)
+})

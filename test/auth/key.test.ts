@@ -1,0 +1,42 @@
+/** The secret of a data directory. */
+import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { findKeys, openKeys } from '../../src/auth/key.ts'
+
+async function freshDir(): Promise<string> {
+  return join(await mkdtemp(join(tmpdir(), 'trove-key-')), 'data')
+}
+
+test('the first opening makes a secret that only its owner may read; later ones find it', async () => {
+  const dir = await freshDir()
+  const first = await openKeys(dir)
+  expect((await stat(join(dir, 'secret.key'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(dir, 'secret.key'))).size).toBe(32)
+  expect(await openKeys(dir)).toEqual(first)
+  expect(await findKeys(dir)).toEqual(first)
+  expect(await readdir(dir)).toEqual(['secret.key'])
+})
+
+test('openings at the same time agree on one secret', async () => {
+  const dir = await freshDir()
+  const keys = await Promise.all(Array.from({ length: 10 }, () => openKeys(dir)))
+  for (const each of keys) expect(each).toEqual(keys[0])
+  expect(await readdir(dir)).toEqual(['secret.key'])
+})
+
+test('each purpose has a key of its own, and each directory a secret of its own', async () => {
+  const keys = await openKeys(await freshDir())
+  const others = await openKeys(await freshDir())
+  expect(keys.tokens).not.toEqual(keys.signedUrls)
+  expect(keys.tokens).not.toEqual(others.tokens)
+})
+
+test('a directory without a secret has no keys, and a damaged one is named', async () => {
+  const dir = await freshDir()
+  expect(await findKeys(dir)).toBeUndefined()
+  await openKeys(dir)
+  await truncate(join(dir, 'secret.key'), 31)
+  await expect(openKeys(dir)).rejects.toThrow('must hold 32 bytes, it holds 31')
+})

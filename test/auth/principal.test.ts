@@ -1,0 +1,103 @@
+/** Who may do what: the whole table, one row a line. */
+import { expect, test } from 'vitest'
+import {
+  mayAdminister,
+  mayDeleteFromRun,
+  mayReadProject,
+  mayReadRun,
+  mayWriteProject,
+  mayWriteRun,
+  type Principal,
+  type Scope,
+} from '../../src/auth/principal.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+
+const project = parseProjectName('octo/app')
+const foreign = parseProjectName('octo/other')
+const place = { project, runNumber: 1, attempt: 2 }
+
+function principal(scope: Scope): Principal {
+  return {
+    scope,
+    project: scope === 'admin' ? null : parseProjectName('Octo/App'),
+    run: { number: 1, attempt: 2 },
+    job: 'build',
+    facts: { branch: null, sha: null, workflow: null, event: null },
+    expiresAt: 0,
+  }
+}
+
+const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][] = [
+  [
+    'read its project',
+    (p) => mayReadProject(p, project),
+    { job: true, run: false, read: true, write: true, admin: true },
+  ],
+  [
+    'read another project',
+    (p) => mayReadProject(p, foreign),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'read its run',
+    (p) => mayReadRun(p, place),
+    { job: true, run: true, read: true, write: true, admin: true },
+  ],
+  [
+    'read another run',
+    (p) => mayReadRun(p, { ...place, runNumber: 9 }),
+    { job: true, run: false, read: true, write: true, admin: true },
+  ],
+  [
+    'read its run number in another project',
+    (p) => mayReadRun(p, { ...place, project: foreign }),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'write its attempt',
+    (p) => mayWriteRun(p, place),
+    { job: true, run: true, read: false, write: true, admin: true },
+  ],
+  [
+    'write another attempt',
+    (p) => mayWriteRun(p, { ...place, attempt: 1 }),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'write another run',
+    (p) => mayWriteRun(p, { ...place, runNumber: 9 }),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'write its run number in another project',
+    (p) => mayWriteRun(p, { ...place, project: foreign }),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'delete from its run',
+    (p) => mayDeleteFromRun(p, place),
+    { job: true, run: true, read: false, write: true, admin: true },
+  ],
+  [
+    'delete from another run',
+    (p) => mayDeleteFromRun(p, { ...place, runNumber: 9 }),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'keep and expire',
+    (p) => mayWriteProject(p, project),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'keep in another project',
+    (p) => mayWriteProject(p, foreign),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  ['administer', mayAdminister, { job: false, run: false, read: false, write: false, admin: true }],
+]
+
+test.each(rows)('who may %s', (_, predicate, expected) => {
+  for (const [scope, may] of Object.entries(expected) as [Scope, boolean][]) {
+    expect({ scope, may: predicate(principal(scope)) }).toEqual({ scope, may })
+  }
+})

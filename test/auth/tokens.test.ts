@@ -1,0 +1,132 @@
+/** Tokens: what is minted comes back, nothing else does, and the stock client's own parser takes them. */
+import { createHmac } from 'node:crypto'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { deriveKeys } from '../../src/auth/key.ts'
+import { scopes } from '../../src/auth/principal.ts'
+import {
+  adminGrant,
+  backendJobId,
+  mintToken,
+  verifyToken,
+  type TokenGrant,
+} from '../../src/auth/tokens.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+
+const { tokens: key } = deriveKeys(Buffer.alloc(32, 1))
+const now = Date.UTC(2026, 0, 1)
+const grant: TokenGrant = {
+  scope: 'job',
+  project: parseProjectName('octo/app'),
+  run: { number: 42, attempt: 2 },
+  job: 'build',
+  facts: { branch: 'main', sha: 'a'.repeat(40), workflow: 'CI', event: 'push' },
+  expiresAt: now + 60_000,
+}
+
+function claimsOf(token: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<
+    string,
+    unknown
+  >
+}
+
+async function check(token: string, at = now): Promise<unknown> {
+  return await verifyToken(key, token, { now: at, use: 'api' })
+}
+
+test('a verified token gives back what was granted', async () => {
+  expect(await check(await mintToken(key, grant))).toEqual(grant)
+})
+
+test('any grant survives the round trip', async () => {
+  const text = fc.string({ minLength: 1, unit: 'grapheme' })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...scopes),
+      text,
+      fc.option(text),
+      fc.integer({ min: 1, max: 2 ** 53 - 1 }),
+      async (scope, job, branch, run) => {
+        const given = {
+          ...grant,
+          scope,
+          job,
+          run: { number: run, attempt: 1 },
+          facts: { ...grant.facts, branch },
+        }
+        expect(await check(await mintToken(key, given))).toEqual(given)
+      },
+    ),
+    { numRuns: 50 },
+  )
+})
+
+test('the scp claim is one word with exactly two colons, whatever the job is called', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ minLength: 1, unit: 'grapheme' }), async (job) => {
+      const { scp } = claimsOf(await mintToken(key, { ...grant, job }))
+      expect(scp).toBe(`Actions.Results:42:${backendJobId(job)}`)
+      expect(String(scp).split(':')).toHaveLength(3)
+      expect(String(scp)).not.toMatch(/\s/)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('a token without a run or job has no scp claim', async () => {
+  const person = { ...grant, scope: 'write', run: null, job: null } as const
+  expect(claimsOf(await mintToken(key, person))).not.toHaveProperty('scp')
+})
+
+test('a token is refused from the second of its expiry on', async () => {
+  const token = await mintToken(key, grant)
+  await expect(check(token, grant.expiresAt - 1)).resolves.toBeDefined()
+  await expect(check(token, grant.expiresAt)).rejects.toMatchObject({ code: 'unauthenticated' })
+})
+
+test('a token of another key, another use, or with any byte changed is refused', async () => {
+  const token = await mintToken(key, grant)
+  const { tokens: otherKey } = deriveKeys(Buffer.alloc(32, 2))
+  await expect(check(await mintToken(otherKey, grant))).rejects.toMatchObject({
+    code: 'unauthenticated',
+  })
+  await expect(check(await mintToken(key, grant, 'session'))).rejects.toMatchObject({
+    code: 'unauthenticated',
+  })
+  for (let at = 0; at < token.length; at += 1) {
+    if (token[at] === '.') continue
+    const changed = `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`
+    await expect(check(changed)).rejects.toMatchObject({ code: 'unauthenticated' })
+  }
+})
+
+test('a failed check never repeats the token in its message', async () => {
+  const token = await mintToken(key, grant)
+  await expect(check(`${token.slice(0, -2)}zz`)).rejects.toSatisfy(
+    (error: Error) => !error.message.includes(token.slice(0, 20)) && error.cause === undefined,
+  )
+})
+
+test('unsigned tokens and those of an empty key are refused', async () => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = part({ iss: 'trove', use: 'api', scope: 'admin', exp: 4_000_000_000 })
+  const unsigned = `${part({ alg: 'none', typ: 'JWT' })}.${claims}.`
+  const head = part({ alg: 'HS256', typ: 'JWT' })
+  const mac = createHmac('sha256', '').update(`${head}.${claims}`).digest('base64url')
+  for (const token of [unsigned, `${head}.${claims}.${mac}`, '', 'a.b', 'x'.repeat(10_000)]) {
+    await expect(check(token)).rejects.toMatchObject({ code: 'unauthenticated' })
+  }
+})
+
+test('a job token without its run and job is not minted', async () => {
+  await expect(mintToken(key, { ...grant, run: null })).rejects.toMatchObject({
+    code: 'invalid_request',
+  })
+  await expect(mintToken(key, { ...grant, job: '' })).rejects.toMatchObject({
+    code: 'invalid_request',
+  })
+  await expect(mintToken(key, { ...adminGrant(now), scope: 'read' })).rejects.toMatchObject({
+    code: 'invalid_request',
+  })
+})

@@ -1,0 +1,124 @@
+/** Settings: order of sources, defaults, and problems reported together. */
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ConfigError, readClientConfig, readServerConfig, type Environment } from '../src/config.ts'
+import { dayMs } from '../src/core/units.ts'
+
+function problemsOf(read: () => unknown): readonly string[] {
+  try {
+    read()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  throw new Error('it was accepted')
+}
+
+test('an empty environment gives the documented defaults', () => {
+  const config = readServerConfig({}, {})
+  expect(config).toMatchObject({
+    host: '127.0.0.1',
+    port: 7878,
+    publicUrl: null,
+    artifactBytesMax: 64 * 1024 ** 3,
+    retention: { defaultMs: 90 * dayMs, minMs: 60 * 60 * 1000, maxMs: 400 * dayMs },
+    onConflict: 'reject',
+    stockZips: 'exact',
+    compressionLevel: 6,
+    uploadUrlMs: dayMs,
+    downloadUrlMs: 6 * 60 * 60 * 1000,
+    idleMs: 120_000,
+  })
+  expect(config.workers).toBeGreaterThanOrEqual(1)
+  expect(config.workers).toBeLessThanOrEqual(4)
+  expect(Object.isFrozen(config)).toBe(true)
+})
+
+test('a flag wins over its variable', () => {
+  const env = { TROVE_PORT: '1', TROVE_HOST: '0.0.0.0', TROVE_DATA: '/elsewhere' }
+  expect(readServerConfig({ port: '0', host: '::1', data: '/here' }, env)).toMatchObject({
+    port: 0,
+    host: '::1',
+    dataDir: '/here',
+  })
+})
+
+test('sizes and durations take units', () => {
+  const env = {
+    TROVE_MAX_ARTIFACT: '1.5 GiB',
+    TROVE_IDLE_TIMEOUT: '90s',
+    TROVE_UPLOAD_URL_TTL: '30m',
+  }
+  expect(readServerConfig({}, env)).toMatchObject({
+    artifactBytesMax: 1.5 * 1024 ** 3,
+    idleMs: 90_000,
+    uploadUrlMs: 1_800_000,
+  })
+})
+
+test('only the origin of a public URL is kept', () => {
+  expect(readServerConfig({}, { TROVE_PUBLIC_URL: 'https://store.lan:8443/x/?y' }).publicUrl).toBe(
+    'https://store.lan:8443',
+  )
+})
+
+test('all problems are reported at once, each with its name and what is accepted', () => {
+  const env: Environment = {
+    TROVE_PORT: '99999',
+    TROVE_MAX_ARTIFACT: 'lots',
+    TROVE_ON_CONFLICT: 'merge',
+    TROVE_IDLE_TIMEOUT: '5',
+    TROVE_COMPRESSION_LEVEL: '10',
+    TROVE_PUBLIC_URL: 'store.lan',
+  }
+  const problems = problemsOf(() => readServerConfig({}, env))
+  expect(problems).toHaveLength(6)
+  for (const name of Object.keys(env)) expect(problems.join('\n')).toContain(name)
+  expect(problems.join('\n')).toContain('reject or replace')
+})
+
+test('retention bounds that contradict each other are refused', () => {
+  const env = { TROVE_RETENTION_DAYS: '30', TROVE_RETENTION_MAX_DAYS: '10' }
+  expect(problemsOf(() => readServerConfig({}, env))).toEqual([
+    'TROVE_RETENTION_DAYS must lie between TROVE_RETENTION_MIN and TROVE_RETENTION_MAX_DAYS',
+  ])
+})
+
+test('client settings prefer flags, then TROVE_ variables, then those of the CI job', () => {
+  const env = {
+    TROVE_RUN: '7',
+    GITHUB_RUN_ID: '8',
+    GITHUB_RUN_ATTEMPT: '2',
+    GITHUB_JOB: 'build',
+    GITHUB_REPOSITORY: 'octo/app',
+    GITHUB_REF_NAME: '17/merge',
+    GITHUB_HEAD_REF: 'feature',
+    ACTIONS_RESULTS_URL: 'http://store.lan:1234/ignored/path',
+    ACTIONS_RUNTIME_TOKEN: 'runtime',
+  }
+  expect(readClientConfig({ job: 'test' }, env)).toMatchObject({
+    url: 'http://store.lan:1234',
+    token: 'runtime',
+    project: 'octo/app',
+    run: 7,
+    attempt: 2,
+    job: 'test',
+    branch: 'feature',
+  })
+})
+
+test('a token is read from a file, and an unreadable file is a problem', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'trove-config-')), 'token')
+  writeFileSync(file, 'secret\n')
+  expect(readClientConfig({}, { TROVE_TOKEN_FILE: file }).token).toBe('secret')
+  expect(readClientConfig({}, { TROVE_TOKEN_FILE: file, TROVE_TOKEN: 'other' }).token).toBe('other')
+  const [problem] = problemsOf(() => readClientConfig({}, { TROVE_TOKEN_FILE: `${file}.absent` }))
+  expect(problem).toContain('TROVE_TOKEN_FILE')
+})
+
+test('a malformed project names the variable it came from', () => {
+  const [problem] = problemsOf(() => readClientConfig({}, { GITHUB_REPOSITORY: 'no-slash' }))
+  expect(problem).toContain('GITHUB_REPOSITORY')
+})

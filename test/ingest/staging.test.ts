@@ -1,0 +1,166 @@
+/** Staging: which bytes an upload has, whatever order its blocks came in. */
+import { link, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { digestOf, type Digest } from '../../src/core/digest.ts'
+import { openStaging, type Staging } from '../../src/ingest/staging.ts'
+
+const id = 'ab'.repeat(16)
+
+async function fresh(uploadBytesMax = 1000): Promise<{ root: string; staging: Staging }> {
+  const root = join(await mkdtemp(join(tmpdir(), 'trove-staging-')), 'uploads')
+  const staging = await openStaging(root, { uploadBytesMax })
+  await staging.openUpload(id)
+  return { root, staging }
+}
+
+async function put(staging: Staging, block: string, text: string): Promise<void> {
+  await staging.writeBlock(id, block, Readable.from([Buffer.from(text)]))
+}
+
+async function assembled(staging: Staging, digest: Digest): Promise<string> {
+  const { files } = await staging.readAssembled(id, digest)
+  const texts = await Promise.all(files.map(({ path }) => readFile(path, 'utf8')))
+  expect(files.map(({ sizeBytes }) => sizeBytes)).toEqual(
+    texts.map((text) => Buffer.byteLength(text)),
+  )
+  return texts.join('')
+}
+
+test('the list decides the order, whatever the order of arrival, and a block sent twice counts once with its last bytes', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', '../x'), fc.string({ maxLength: 9 })), {
+        minLength: 1,
+        maxLength: 12,
+      }),
+      fc.infiniteStream(fc.nat()),
+      async (puts, picks) => {
+        const { staging } = await fresh()
+        const expected = new Map<string, string>()
+        for (const [block, text] of puts) {
+          await put(staging, block, text)
+          expected.set(block, text)
+        }
+        const known = [...expected.keys()]
+        const list = puts.map(() => known[(picks.next().value as number) % known.length] ?? '')
+        const { digest, sizeBytes } = await staging.assemble(id, list)
+        const whole = list.map((block) => expected.get(block)).join('')
+        expect(await assembled(staging, digest)).toBe(whole)
+        expect(sizeBytes).toBe(Buffer.byteLength(whole))
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test('blocks that arrive at the same time are all kept', async () => {
+  const { staging } = await fresh()
+  const blocks = Array.from({ length: 40 }, (_, at) => `block ${at}`)
+  await Promise.all(blocks.map((block) => put(staging, block, `<${block}>`)))
+  const { digest } = await staging.assemble(id, blocks)
+  expect(await assembled(staging, digest)).toBe(blocks.map((block) => `<${block}>`).join(''))
+})
+
+test('a block that is sent again after the list changes nothing', async () => {
+  const { staging } = await fresh()
+  await put(staging, 'a', 'first')
+  const { digest } = await staging.assemble(id, ['a'])
+  await put(staging, 'a', 'late retry')
+  expect(await assembled(staging, digest)).toBe('first')
+  expect(await staging.assemble(id, ['a'])).toMatchObject({ digest })
+  expect(await assembled(staging, digest)).toBe('first')
+})
+
+test('a list with a block that never came is refused and leaves no trace', async () => {
+  const { root, staging } = await fresh()
+  await put(staging, 'a', 'x')
+  await expect(staging.assemble(id, ['a', 'b'])).rejects.toMatchObject({
+    code: 'unknown_block',
+    details: { blockId: 'b' },
+  })
+  expect((await readdir(join(root, id))).filter((name) => !name.startsWith('block-'))).toEqual([])
+})
+
+test('an empty list is an empty upload', async () => {
+  const { staging } = await fresh()
+  const { digest, sizeBytes } = await staging.assemble(id, [])
+  expect(sizeBytes).toBe(0)
+  expect(await staging.readAssembled(id, digest)).toEqual({ files: [] })
+})
+
+test('a whole body is named by its content and may be sent again', async () => {
+  const { staging } = await fresh()
+  for (let turn = 0; turn < 2; turn += 1) {
+    const { digest } = await staging.writeWhole(id, Readable.from([Buffer.from('whole')]))
+    expect(digest).toBe(digestOf('whole'))
+    expect(await assembled(staging, digest)).toBe('whole')
+  }
+})
+
+test('a body that breaks leaves neither a block nor a file, and its bytes do not count', async () => {
+  const { root, staging } = await fresh(10)
+  const broken = Readable.from(
+    (async function* () {
+      yield Buffer.from('12345678')
+      throw new Error('the sender went away')
+    })(),
+  )
+  await expect(staging.writeBlock(id, 'a', broken)).rejects.toThrow('the sender went away')
+  expect(await readdir(join(root, id))).toEqual([])
+  await put(staging, 'a', '1234567890')
+})
+
+test('all blocks together stay within the limit, replaced ones do not count, and a restart remembers', async () => {
+  const { root, staging } = await fresh(10)
+  await put(staging, 'a', '123456')
+  await put(staging, 'a', '1234')
+  await put(staging, 'b', '123456')
+  await expect(put(staging, 'c', '1')).rejects.toMatchObject({
+    code: 'too_large',
+    details: { setting: 'TROVE_MAX_ARTIFACT' },
+  })
+  const again = await openStaging(root, { uploadBytesMax: 10 })
+  await expect(put(again, 'c', '1')).rejects.toMatchObject({ code: 'too_large' })
+  // One block may be listed often: the list counts what it says.
+  await expect(staging.assemble(id, ['b', 'b'])).rejects.toMatchObject({ code: 'too_large' })
+})
+
+test('an upload that is gone takes no blocks', async () => {
+  const { staging } = await fresh()
+  await put(staging, 'a', 'x')
+  await staging.removeUpload(id)
+  await expect(put(staging, 'a', 'x')).rejects.toMatchObject({ code: 'not_found' })
+  await expect(staging.assemble(id, [])).rejects.toMatchObject({ code: 'not_found' })
+  expect(await staging.listUploads()).toEqual([])
+  await staging.removeUpload(id)
+})
+
+test('tidying drops what was arriving, and accepted bytes whose acceptance was never recorded', async () => {
+  const { root, staging } = await fresh()
+  await put(staging, 'a', 'x')
+  const { digest } = await staging.assemble(id, ['a'])
+  await writeFile(join(root, id, 'incoming-1'), 'half a bl')
+  await link(join(root, id, 'incoming-1'), join(root, id, 'incoming-2'))
+  await staging.tidyUpload(id, { isAccepted: true })
+  expect(await assembled(staging, digest)).toBe('x')
+  expect((await readdir(join(root, id))).some((name) => name.startsWith('incoming'))).toBe(false)
+  await staging.tidyUpload(id, { isAccepted: false })
+  await expect(staging.readAssembled(id, digest)).rejects.toMatchObject({ code: 'not_found' })
+  await staging.assemble(id, ['a'])
+  expect(await assembled(staging, digest)).toBe('x')
+})
+
+test('a refusal is remembered across a restart and goes with the upload', async () => {
+  const { root, staging } = await fresh()
+  expect(await staging.wasRefused(id)).toBe(false)
+  await staging.markRefused(id)
+  const again = await openStaging(root, { uploadBytesMax: 10 })
+  await again.tidyUpload(id, { isAccepted: true })
+  expect(await again.wasRefused(id)).toBe(true)
+  await again.removeUpload(id)
+  expect(await again.wasRefused(id)).toBe(false)
+})
