@@ -8,7 +8,10 @@ const count = z.int().min(0)
 const id = z.int().min(1)
 const instant = z.iso.datetime()
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
-const cursor = z.string().nullable().meta({ description: 'Give it as `cursor` to go on; null at the end.' })
+const cursor = z
+  .string()
+  .nullable()
+  .meta({ description: 'Give it as `cursor` to go on; null at the end.' })
 
 export const artifactStateSchema = z.enum(['available', 'damaged', 'expired', 'deleted'])
 
@@ -44,8 +47,12 @@ export const artifactSchema = z
     files: count,
     logicalBytes: bytes,
     newBytes: bytes.meta({ description: 'Pack bytes that this upload added.' }),
-    treeDigest: digest.meta({ description: 'Of the manifest: what the entries are, whatever their times and archive.' }),
-    zipDigest: digest.nullable().meta({ description: 'Of `archive.zip`, where known without building it.' }),
+    treeDigest: digest.meta({
+      description: 'Of the manifest: what the entries are, whatever their times and archive.',
+    }),
+    zipDigest: digest
+      .nullable()
+      .meta({ description: 'Of `archive.zip`, where known without building it.' }),
     zipBytes: bytes,
     tarGzBytes: bytes,
     createdAt: instant,
@@ -61,7 +68,8 @@ export const artifactSchema = z
 export const artifactDetailSchema = artifactSchema
   .extend({
     damagedFiles: z.array(z.string()).meta({
-      description: 'Paths whose stored bytes are bad, at most 1,000; the other files stay readable.',
+      description:
+        'Paths whose stored bytes are bad, at most 1,000; the other files stay readable.',
     }),
   })
   .meta({ id: 'ArtifactDetail' })
@@ -70,7 +78,10 @@ export const artifactListSchema = z
   .object({ items: z.array(artifactSchema), nextCursor: cursor, total: count })
   .meta({ id: 'ArtifactList' })
 
-const mode = z.string().regex(/^0[0-7]{3}$/).meta({ description: 'Nine permission bits, octal.' })
+const mode = z
+  .string()
+  .regex(/^0[0-7]{3}$/)
+  .meta({ description: 'Nine permission bits, octal.' })
 const entryBase = {
   path: z.string(),
   mode,
@@ -96,7 +107,8 @@ export const directoryPageSchema = z
 export const differenceSchema = z
   .object({
     kind: z.enum(['added', 'removed', 'changed', 'moved', 'mode']).meta({
-      description: '`moved`: the same digest under another path. `mode`: only the permission bits differ.',
+      description:
+        '`moved`: the same digest under another path. `mode`: only the permission bits differ.',
     }),
     path: z.string(),
     from: z.string().nullable().meta({ description: 'The path in base of what was moved.' }),
@@ -137,12 +149,16 @@ export const statsSchema = z
       description: 'Sum of pack file sizes; null for one project, since packs are shared.',
     }),
     dedupRatio: z.number().meta({
-      description: 'Logical bytes over the bytes that remain once each file and each chunk is kept once.',
+      description:
+        'Logical bytes over the bytes that remain once each file and each chunk is kept once.',
     }),
     savedBy: z.object({
       wholeFile: z.int().meta({ description: 'Bytes of files that were there already.' }),
       chunk: z.int().meta({ description: 'Bytes of chunks that other files hold too.' }),
-      compression: z.int().nullable().meta({ description: 'Remaining bytes less live pack bytes; null for one project.' }),
+      compression: z
+        .int()
+        .nullable()
+        .meta({ description: 'Remaining bytes less live pack bytes; null for one project.' }),
     }),
     packs: count.nullable(),
     liveBytes: bytes.nullable(),
@@ -174,7 +190,11 @@ export const projectPolicySchema = z
   .meta({ id: 'ProjectPolicy' })
 
 export const projectSchema = z
-  .object({ name: z.string(), onConflict: z.enum(['reject', 'replace']).nullable(), createdAt: instant })
+  .object({
+    name: z.string(),
+    onConflict: z.enum(['reject', 'replace']).nullable(),
+    createdAt: instant,
+  })
   .meta({ id: 'Project' })
 
 export const tokenRequestSchema = z

@@ -20,8 +20,15 @@ const flag = z
   .transform((text) => text !== '0' && text !== 'false')
   .pipe(z.boolean())
 
+/** A larger wish gets the largest page, and a cursor for the rest. */
+const limit = z
+  .string()
+  .regex(/^[1-9][0-9]{0,15}$/, 'must be a positive whole number')
+  .transform((text) => Math.min(Number(text), limits.listPageMax))
+  .pipe(z.int().min(1).max(limits.listPageMax))
+
 const paging = {
-  limit: integer(1, limits.listPageMax).default(limits.listPageDefault),
+  limit: limit.default(limits.listPageDefault),
   cursor: z.string().max(8192).optional(),
 }
 
@@ -33,7 +40,10 @@ const facts = {
 }
 
 export const artifactListQuery = z.strictObject({
-  project: z.string().optional().meta({ description: 'OWNER/REPO; that of the token when absent.' }),
+  project: z
+    .string()
+    .optional()
+    .meta({ description: 'OWNER/REPO; that of the token when absent.' }),
   run: identifier.optional(),
   name: z.string().optional(),
   branch: z.string().optional(),
@@ -47,7 +57,7 @@ export const artifactListQuery = z.strictObject({
 
 export const manifestQuery = z.strictObject({
   under: z.string().optional().meta({ description: 'Only this path and what lies below it.' }),
-  limit: paging.limit.optional().meta({ description: 'Asks for one page of JSON in place of NDJSON.' }),
+  limit: limit.optional().meta({ description: 'Asks for one page of JSON in place of NDJSON.' }),
   cursor: paging.cursor,
 })
 
@@ -57,21 +67,31 @@ export const directoryQuery = z.strictObject({
 })
 
 export const fileQuery = z.strictObject({
-  download: flag.default(false).meta({ description: 'Offers the file for saving under its own name.' }),
+  download: flag
+    .default(false)
+    .meta({ description: 'Offers the file for saving under its own name.' }),
 })
 
 export const archiveQuery = z.strictObject({
   path: z.string().min(1).optional().meta({
-    description: 'Only paths that this glob matches: `*` stays within a segment, `**` crosses them.',
+    description:
+      'Only paths that this glob matches: `*` stays within a segment, `**` crosses them.',
   }),
 })
 
 export const runArchiveQuery = z.strictObject({
-  project: z.string().optional().meta({ description: 'OWNER/REPO; that of the token when absent.' }),
+  project: z
+    .string()
+    .optional()
+    .meta({ description: 'OWNER/REPO; that of the token when absent.' }),
 })
 
 export const uploadQuery = z.strictObject({
-  filename: z.string().min(1).optional().meta({ description: 'Name of the single file; the artifact name when absent.' }),
+  filename: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'Name of the single file; the artifact name when absent.' }),
   retentionDays: integer(0, 36_500).optional().meta({ description: '0 is the default.' }),
   overwrite: flag.default(false),
   attempt: identifier.optional(),
@@ -84,6 +104,9 @@ export const statsQuery = z.strictObject({ project: z.string().optional() })
 export const compareQuery = z.strictObject({
   base: z.string(),
   head: z.string(),
-  project: z.string().optional().meta({ description: 'Completes references that name no project.' }),
+  project: z
+    .string()
+    .optional()
+    .meta({ description: 'Completes references that name no project.' }),
   ...paging,
 })

@@ -31,7 +31,10 @@ export async function compareEntries(
   const totals = { added: 0, removed: 0, changed: 0, moved: 0, mode: 0, unchanged: 0 }
   const differences: Difference[] = []
   let complete = true
-  for await (const { before, after } of pairByPath(walkEntries(reader, baseId), walkEntries(reader, headId))) {
+  for await (const { before, after } of pairByPath(
+    walkEntries(reader, baseId),
+    walkEntries(reader, headId),
+  )) {
     signal?.throwIfAborted()
     const difference = differenceOf(before, after)
     if (difference === undefined) {
@@ -49,7 +52,9 @@ export async function compareEntries(
   return { differences: merged, totals, complete }
 }
 
-type Pair = { before: ListedEntry; after: ListedEntry | null } | { before: null; after: ListedEntry }
+type Pair =
+  | { before: ListedEntry; after: ListedEntry | null }
+  | { before: null; after: ListedEntry }
 
 async function* pairByPath(
   base: AsyncGenerator<ListedEntry>,

@@ -2,6 +2,7 @@
  *  also found by what lies below them; whole subtrees are stepped over by seeking, so the cost follows the number of
  *  children and not the number of entries below. */
 import { defaultDirectoryMode, type EntryPath } from '../core/entry.ts'
+import { storeError } from '../core/errors.ts'
 import { createEntryCursor, type EntryReader, type ListedEntry } from './entries.ts'
 
 export interface DirectoryListing {
@@ -41,15 +42,30 @@ export async function listDirectory(
     const path = `${prefix}${rest.slice(0, slash)}` as EntryPath
     // `a` and `a/b` need not be neighbours (`a-b` sorts between), so a named directory was listed earlier.
     if ((await reader.findEntry(artifactId, path)) === undefined) {
-      children.push({ entry: { kind: 'directory', path, mode: defaultDirectoryMode }, modifiedAt: null })
+      children.push({
+        entry: { kind: 'directory', path, mode: defaultDirectoryMode },
+        modifiedAt: null,
+      })
     }
     position = `${path}${afterSlash}`
   }
-  if (children.length === 0 && from === null && !(await isDirectory(reader, artifactId, directory))) return undefined
+  if (children.length === 0 && from === null && !(await isDirectory(reader, artifactId, directory)))
+    return undefined
   return { children, next: null }
 }
 
-async function isDirectory(reader: EntryReader, artifactId: number, path: string): Promise<boolean> {
+/** The failure to find `path` in an artifact. */
+export function noSuchPath(artifact: { name: string }, path: string): Error {
+  return storeError('not_found', `artifact ${artifact.name} has no ${JSON.stringify(path)}`, {
+    what: path,
+  })
+}
+
+async function isDirectory(
+  reader: EntryReader,
+  artifactId: number,
+  path: string,
+): Promise<boolean> {
   if (path === '') return true
   return (await reader.findEntry(artifactId, path))?.entry.kind === 'directory'
 }

@@ -97,7 +97,7 @@ export async function* walkSubtree(
   const prefix = `${directory}/`
   const itself = await cursor.seek(directory)
   if (itself?.entry.path === directory) yield itself
-  for (let found = await cursor.seek(prefix); found?.entry.path.startsWith(prefix) === true; ) {
+  for (let found = await cursor.seek(prefix); found?.entry.path.startsWith(prefix) === true;) {
     yield found
     found = await cursor.next()
   }

@@ -34,20 +34,35 @@ async function findNamed(
 ): Promise<Artifact | undefined> {
   const named = (reference.kind === 'run' ? reference.project : null) ?? project
   if (named === null) {
-    throw storeError('invalid_request', `${formatReference(reference)} needs a project: name OWNER/REPO`, {
-      field: 'project',
-    })
+    throw storeError(
+      'invalid_request',
+      `${formatReference(reference)} needs a project: name OWNER/REPO`,
+      {
+        field: 'project',
+      },
+    )
   }
   const owner = await finder.findProject(named)
   if (owner === undefined) return undefined
   const filter: ArtifactFilter = { projectId: owner.id, name: reference.name }
   if (reference.kind === 'run') filter.run = reference.run
   else filter.branch = reference.branch
-  return (await newest(finder, filter, now)) ?? (await newest(finder, { ...filter, state: 'any' }, now))
+  return (
+    (await newest(finder, filter, now)) ?? (await newest(finder, { ...filter, state: 'any' }, now))
+  )
 }
 
-async function newest(finder: ArtifactFinder, filter: ArtifactFilter, now: number): Promise<Artifact | undefined> {
-  const { artifacts } = await finder.listArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
+async function newest(
+  finder: ArtifactFinder,
+  filter: ArtifactFilter,
+  now: number,
+): Promise<Artifact | undefined> {
+  const { artifacts } = await finder.listArtifacts(filter, {
+    limit: 1,
+    offset: 0,
+    sort: 'newest',
+    now,
+  })
   return artifacts[0]
 }
 
@@ -56,18 +71,26 @@ export function assertLive(artifact: Artifact, now: number): void {
   const state = effectiveState(artifact, now)
   if (state === 'expired') {
     const expiredAt = artifact.expiresAt
-    throw storeError('artifact_expired', `artifact ${artifact.name} expired at ${new Date(expiredAt).toISOString()}`, {
-      artifactId: artifact.id,
-      expiredAt,
-      reason: artifact.removedReason ?? 'its retention time has passed',
-    })
+    throw storeError(
+      'artifact_expired',
+      `artifact ${artifact.name} expired at ${new Date(expiredAt).toISOString()}`,
+      {
+        artifactId: artifact.id,
+        expiredAt,
+        reason: artifact.removedReason ?? 'its retention time has passed',
+      },
+    )
   }
   if (state === 'deleted') {
     const deletedAt = artifact.removedAt ?? artifact.expiresAt
-    throw storeError('artifact_deleted', `artifact ${artifact.name} was deleted at ${new Date(deletedAt).toISOString()}`, {
-      artifactId: artifact.id,
-      deletedAt,
-      reason: artifact.removedReason ?? 'deleted',
-    })
+    throw storeError(
+      'artifact_deleted',
+      `artifact ${artifact.name} was deleted at ${new Date(deletedAt).toISOString()}`,
+      {
+        artifactId: artifact.id,
+        deletedAt,
+        reason: artifact.removedReason ?? 'deleted',
+      },
+    )
   }
 }

@@ -43,7 +43,9 @@ export async function requestJson<Schema extends z.ZodType>(
   const parsed = schema.safeParse(answer)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw new Error(`${server.url} gave an answer that this version cannot read: ${issue?.path.join('.')} ${issue?.message}`)
+  throw new Error(
+    `${server.url} gave an answer that this version cannot read: ${issue?.path.join('.')} ${issue?.message}`,
+  )
 }
 
 /** Sends one request; answers once a success status arrived, with the body still to be read.
@@ -61,7 +63,10 @@ export async function openResponse(server: ServerAccess, request: ApiRequest): P
   }
 }
 
-async function attemptOnce(server: ServerAccess, request: ApiRequest): Promise<Response | NetworkError> {
+async function attemptOnce(
+  server: ServerAccess,
+  request: ApiRequest,
+): Promise<Response | NetworkError> {
   const url = new URL(request.path, server.url)
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
@@ -100,14 +105,23 @@ async function errorOf(server: ServerAccess, response: Response): Promise<Error>
   const text = await response.text()
   const problem = problemSchema.safeParse(jsonOf(text))
   if (problem.success) {
-    const { type: _type, title: _title, status: _status, detail, code, retryable: _retryable, ...details } = problem.data
+    const {
+      type: _type,
+      title: _title,
+      status: _status,
+      detail,
+      code,
+      retryable: _retryable,
+      ...details
+    } = problem.data
     // A newer server may send codes that this version does not know; they stay readable as text.
     return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
   }
   const reason = `${server.url} answered ${response.status} ${response.statusText}`
   if (response.status === 401) return storeError('unauthenticated', reason, { reason })
   if (response.status === 403) return storeError('forbidden', reason, { reason })
-  if (response.status === 404) return storeError('not_found', reason, { what: new URL(response.url).pathname })
+  if (response.status === 404)
+    return storeError('not_found', reason, { what: new URL(response.url).pathname })
   return response.status >= 500 ? new NetworkError(reason) : new Error(reason)
 }
 

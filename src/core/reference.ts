@@ -56,7 +56,8 @@ function splitReference(text: string): { reference: Reference; path: string | nu
   const colon = text.indexOf(':', keyword.length)
   const body = colon === -1 ? text.slice(keyword.length) : text.slice(keyword.length, colon)
   const path = colon === -1 ? null : text.slice(colon + 1)
-  if (keyword === 'id:') return { reference: { kind: 'id', id: parsePositiveInteger(body, 'ref') }, path }
+  if (keyword === 'id:')
+    return { reference: { kind: 'id', id: parsePositiveInteger(body, 'ref') }, path }
   if (keyword === 'latest:') return { reference: parseLatest(text, body), path }
   return { reference: parseRunReference(text, body), path }
 }
@@ -71,7 +72,8 @@ function parseLatest(text: string, body: string): Reference {
 function parseRunReference(text: string, body: string): Reference {
   // Names may hold an `@` but no slash, so an `@` that is followed by `RUN/` can only end a project.
   const match = /^(?:([^@]*)@)?([0-9]+)\/([^/]*)$/.exec(body)
-  if (match === null) throw faulty(text, 'write RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123')
+  if (match === null)
+    throw faulty(text, 'write RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123')
   const [, project, run, name] = match as unknown as [string, string | undefined, string, string]
   return {
     kind: 'run',
@@ -82,5 +84,7 @@ function parseRunReference(text: string, body: string): Reference {
 }
 
 function faulty(text: string, remedy: string): Error {
-  return storeError('invalid_request', `${JSON.stringify(text)} is not a reference: ${remedy}`, { field: 'ref' })
+  return storeError('invalid_request', `${JSON.stringify(text)} is not a reference: ${remedy}`, {
+    field: 'ref',
+  })
 }

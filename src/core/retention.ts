@@ -16,8 +16,14 @@ export type RetentionRequest = { days: number } | { expiresAt: number } | null
 /** The instant at which an artifact made at `createdAt` expires. Requests outside the bounds are moved to the nearer
  *  bound and never refused: a job whose clock is wrong still gets its artifact.
  *  Errors: invalid_request for days that are negative or no whole number. */
-export function expiresAtOf(request: RetentionRequest, policy: RetentionPolicy, createdAt: number): number {
-  return createdAt + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, createdAt)))
+export function expiresAtOf(
+  request: RetentionRequest,
+  policy: RetentionPolicy,
+  createdAt: number,
+): number {
+  return (
+    createdAt + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, createdAt)))
+  )
 }
 
 /** A later change of mind. The upper bound counts from `now`, so that time can be added to an old artifact; there is no
@@ -30,9 +36,13 @@ function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt:
   if (request === null) return policy.defaultMs
   if ('expiresAt' in request) return request.expiresAt - createdAt
   if (!Number.isInteger(request.days) || request.days < 0) {
-    throw storeError('invalid_request', `retention must be a whole number of days, got ${request.days}`, {
-      field: 'retentionDays',
-    })
+    throw storeError(
+      'invalid_request',
+      `retention must be a whole number of days, got ${request.days}`,
+      {
+        field: 'retentionDays',
+      },
+    )
   }
   return request.days === 0 ? policy.defaultMs : request.days * dayMs
 }

@@ -1,4 +1,4 @@
-/** Sizes and durations as people write them in settings and flags: `64GiB`, `90d`, `24h`. */
+/** Sizes and durations as people write and read them in settings, flags and listings: `64GiB`, `90d`, `24h`. */
 
 const sizeUnits: Record<string, number> = {
   '': 1,
@@ -45,4 +45,18 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
   if (match === null || unit === undefined) return undefined
   const value = Math.round(Number(match[1]) * unit)
   return Number.isSafeInteger(value) ? value : undefined
+}
+
+/** Writes bytes for people: `512 B`, `1.5 KiB`, `64.0 GiB`. Not meant to be read back. */
+export function formatSizeBytes(bytes: number): string {
+  if (Math.abs(bytes) < 1024) return `${bytes} B`
+  const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  let value = bytes / 1024
+  let unit = 0
+  // Rounding must not print 1024.0 of one unit where 1.0 of the next is meant.
+  while (Math.abs(value) >= 1023.95 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${value.toFixed(1)} ${units[unit]}`
 }

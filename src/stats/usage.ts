@@ -43,7 +43,11 @@ export function usageOfProject(figures: ProjectFigures): Usage {
     uniqueBytes,
     storedBytes: null,
     dedupRatio: chunkBytes === 0 ? 1 : logicalBytes / chunkBytes,
-    savedBy: { wholeFile: logicalBytes - uniqueBytes, chunk: uniqueBytes - chunkBytes, compression: null },
+    savedBy: {
+      wholeFile: logicalBytes - uniqueBytes,
+      chunk: uniqueBytes - chunkBytes,
+      compression: null,
+    },
     packs: null,
     liveBytes: null,
     deadBytes: null,

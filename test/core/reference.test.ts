@@ -68,12 +68,21 @@ describe('references', () => {
     expect(parseReference(text)).toEqual(wanted)
   })
 
-  test.each(['', 'build', '0/build', '-1/build', '1/', 'x/build', 'latest:main', 'latest:/build', 'latest:main/', 'id:', 'id:x'])(
-    '%j is refused',
-    (text) => {
-      expect(() => parseReference(text)).toThrow(expect.objectContaining({ name: 'StoreError' }))
-    },
-  )
+  test.each([
+    '',
+    'build',
+    '0/build',
+    '-1/build',
+    '1/',
+    'x/build',
+    'latest:main',
+    'latest:/build',
+    'latest:main/',
+    'id:',
+    'id:x',
+  ])('%j is refused', (text) => {
+    expect(() => parseReference(text)).toThrow(expect.objectContaining({ name: 'StoreError' }))
+  })
 
   test('a path is refused where only an artifact is meant', () => {
     expect(() => parseReference('42/build:dist/app.js')).toThrow(/path is not expected/)
@@ -81,7 +90,10 @@ describe('references', () => {
 
   test('the first colon after the name begins the path', () => {
     expect(parseEntryReference('42/build:a:b/c')).toMatchObject({ path: 'a:b/c' })
-    expect(parseEntryReference('latest:f/x/build:d/')).toMatchObject({ reference: { branch: 'f/x' }, path: 'd' })
+    expect(parseEntryReference('latest:f/x/build:d/')).toMatchObject({
+      reference: { branch: 'f/x' },
+      path: 'd',
+    })
     expect(parseEntryReference('id:9:d')).toEqual({ reference: { kind: 'id', id: 9 }, path: 'd' })
     expect(parseEntryReference('id:9')).toEqual({ reference: { kind: 'id', id: 9 }, path: '' })
   })

@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { changedExpiresAt, effectiveState, expiresAtOf, isExpired } from '../../src/core/retention.ts'
+import {
+  changedExpiresAt,
+  effectiveState,
+  expiresAtOf,
+  isExpired,
+} from '../../src/core/retention.ts'
 import { dayMs } from '../../src/core/units.ts'
 
 const hourMs = 60 * 60 * 1000
@@ -35,7 +40,9 @@ describe('expiry of a new artifact', () => {
   })
 
   test.each([-1, 1.5, Number.NaN])('%d days are refused', (days) => {
-    expect(() => expiresAtOf({ days }, policy, 0)).toThrow(expect.objectContaining({ code: 'invalid_request' }))
+    expect(() => expiresAtOf({ days }, policy, 0)).toThrow(
+      expect.objectContaining({ code: 'invalid_request' }),
+    )
   })
 })
 

@@ -1,0 +1,122 @@
+/** OpenAPI 3.1 of the native API, generated from the route table and from the schemas that validate. */
+import { z } from 'zod'
+import { problemSchema } from './messages.ts'
+import { type ApiRoute, apiRoutes, type Content } from './routes.ts'
+
+type JsonObject = Record<string, unknown>
+
+/** Of the wire contract, not of the program. */
+const apiVersion = '1.0.0'
+
+export function openApiDocument(): JsonObject {
+  const schemas: JsonObject = {}
+  const paths: Record<string, JsonObject> = {}
+  for (const route of apiRoutes) {
+    const item = (paths[route.path] ??= {})
+    item[route.method] = operationOf(route, schemas)
+  }
+  const problem = referenceTo(problemSchema, schemas)
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Trove',
+      version: apiVersion,
+      description: 'A self-hosted artifact store for CI: the native API.',
+    },
+    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
+    security: [{ bearer: [] }],
+    paths,
+    components: {
+      schemas,
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      responses: {
+        Problem: {
+          description: 'A failure (RFC 9457).',
+          content: { 'application/problem+json': { schema: problem } },
+        },
+      },
+    },
+  }
+}
+
+function operationOf(route: ApiRoute, schemas: JsonObject): JsonObject {
+  const errors = [400, 401, 403, 404, ...(route.errors ?? [])].sort((a, b) => a - b)
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    parameters: [...pathParameters(route.path), ...queryParameters(route.query)],
+    ...(route.request !== undefined && {
+      requestBody: { required: true, content: contentOf(route.request, schemas) },
+    }),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(route.responses).map(([status, { description, content }]) => [
+          status,
+          { description, ...(content !== undefined && { content: contentOf(content, schemas) }) },
+        ]),
+      ),
+      ...Object.fromEntries(
+        errors.map((status) => [status, { $ref: '#/components/responses/Problem' }]),
+      ),
+    },
+  }
+}
+
+const integerParameters: ReadonlySet<string> = new Set(['id', 'run'])
+
+function pathParameters(path: string): JsonObject[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: integerParameters.has(name) ? { type: 'integer', minimum: 1 } : { type: 'string' },
+  }))
+}
+
+function queryParameters(query: z.ZodObject | undefined): JsonObject[] {
+  if (query === undefined) return []
+  const { properties = {} } = z.toJSONSchema(query)
+  return Object.entries(properties).map(([name, property]) => {
+    const { description, ...schema } = property as JsonObject
+    const isRequired = query.shape[name]?.safeParse(undefined).success === false
+    return {
+      name,
+      in: 'query',
+      required: isRequired,
+      ...(description !== undefined && { description }),
+      schema,
+    }
+  })
+}
+
+function contentOf(content: Content, schemas: JsonObject): JsonObject {
+  if ('bytes' in content) return Object.fromEntries(content.bytes.map((type) => [type, {}]))
+  if ('json' in content)
+    return { 'application/json': { schema: referenceTo(content.json, schemas) } }
+  return {
+    'application/x-ndjson': { schema: referenceTo(content.ndjson, schemas) },
+    ...(content.orJson !== undefined && {
+      'application/json': { schema: referenceTo(content.orJson, schemas) },
+    }),
+  }
+}
+
+/** Puts a named schema, and those that it names, among the components; answers the reference. */
+function referenceTo(schema: z.ZodType, schemas: JsonObject): JsonObject {
+  const id = schema.meta()?.id
+  if (id === undefined) throw new TypeError('a schema of the wire contract needs an id')
+  const {
+    $schema: _dialect,
+    $defs = {},
+    id: _id,
+    ...own
+  } = relocated(z.toJSONSchema(schema)) as JsonObject
+  Object.assign(schemas, { [id]: own }, $defs)
+  return { $ref: `#/components/schemas/${id}` }
+}
+
+function relocated(schema: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'),
+  ) as unknown
+}

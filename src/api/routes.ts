@@ -1,0 +1,225 @@
+/** The native API's routes as data: what `/openapi.json` is made of. A test checks that the server answers each. */
+import type { z } from 'zod'
+import {
+  artifactDetailSchema,
+  artifactListSchema,
+  comparisonSchema,
+  deletionSchema,
+  directoryPageSchema,
+  entrySchema,
+  manifestPageSchema,
+  projectPolicySchema,
+  projectSchema,
+  retentionChangeSchema,
+  statsSchema,
+  tokenRequestSchema,
+  tokenSchema,
+} from './messages.ts'
+import { apiRoot } from './paths.ts'
+import {
+  archiveQuery,
+  artifactListQuery,
+  compareQuery,
+  directoryQuery,
+  fileQuery,
+  manifestQuery,
+  runArchiveQuery,
+  statsQuery,
+  uploadQuery,
+} from './queries.ts'
+
+/** A body: JSON of a schema, one JSON value a line, or bytes of the media types named. */
+export type Content =
+  | { json: z.ZodType }
+  | { ndjson: z.ZodType; orJson?: z.ZodType }
+  | { bytes: string[] }
+
+export interface ApiRoute {
+  method: 'get' | 'put' | 'post' | 'patch' | 'delete'
+  /** With `{parameters}`, from the root. */
+  path: string
+  operationId: string
+  summary: string
+  query?: z.ZodObject
+  request?: Content
+  /** Success statuses with their bodies; failures are problems, the same for every route. */
+  responses: Record<number, { description: string; content?: Content }>
+  /** Error statuses that this route adds to 400, 401, 403 and 404. */
+  errors?: number[]
+}
+
+const gone = [410]
+const ranged = [410, 416]
+
+export const apiRoutes: readonly ApiRoute[] = [
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts`,
+    operationId: 'listArtifacts',
+    summary: 'Artifacts that the caller may read, filtered and sorted.',
+    query: artifactListQuery,
+    responses: {
+      200: { description: 'A page of artifacts.', content: { json: artifactListSchema } },
+    },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}`,
+    operationId: 'readArtifact',
+    summary: 'One artifact.',
+    responses: { 200: { description: 'The artifact.', content: { json: artifactDetailSchema } } },
+    errors: gone,
+  },
+  {
+    method: 'patch',
+    path: `${apiRoot}/artifacts/{id}`,
+    operationId: 'changeRetention',
+    summary: 'Changes when an artifact expires, or pins it. Needs scope write.',
+    request: { json: retentionChangeSchema },
+    responses: {
+      200: { description: 'The artifact as it is now.', content: { json: artifactDetailSchema } },
+    },
+    errors: gone,
+  },
+  {
+    method: 'delete',
+    path: `${apiRoot}/artifacts/{id}`,
+    operationId: 'deleteArtifact',
+    summary: 'Deletes an artifact. Its bytes come back with the next sweep.',
+    responses: { 200: { description: 'It is gone.', content: { json: deletionSchema } } },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/manifest`,
+    operationId: 'readManifest',
+    summary:
+      'All entries, one a line; one page of them when `limit` or `cursor` is given. ETag is the tree digest.',
+    query: manifestQuery,
+    responses: {
+      200: {
+        description: 'Entries in path order.',
+        content: { ndjson: entrySchema, orJson: manifestPageSchema },
+      },
+      304: { description: 'The caller has it.' },
+    },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/directory`,
+    operationId: 'listDirectory',
+    summary: 'The children of one directory.',
+    query: directoryQuery,
+    responses: {
+      200: { description: 'A page of children.', content: { json: directoryPageSchema } },
+    },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/files/{path}`,
+    operationId: 'readFile',
+    summary: 'One file, whole or in part; gzip when accepted. `path` may hold slashes.',
+    query: fileQuery,
+    responses: {
+      200: { description: 'The file.', content: { bytes: ['application/octet-stream'] } },
+      206: {
+        description: 'The range asked for.',
+        content: { bytes: ['application/octet-stream'] },
+      },
+      304: { description: 'The caller has it.' },
+    },
+    errors: ranged,
+  },
+  ...(['zip', 'tar.gz'] as const).map((format): ApiRoute => {
+    const type = format === 'zip' ? 'application/zip' : 'application/gzip'
+    return {
+      method: 'get',
+      path: `${apiRoot}/artifacts/{id}/archive.${format}`,
+      operationId: format === 'zip' ? 'readZip' : 'readTarGz',
+      summary: `The artifact as ${format}, whole or in part.`,
+      query: archiveQuery,
+      responses: {
+        200: { description: 'The archive.', content: { bytes: [type] } },
+        206: { description: 'The range asked for.', content: { bytes: [type] } },
+        304: { description: 'The caller has it.' },
+      },
+      errors: ranged,
+    }
+  }),
+  {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}/archive.zip`,
+    operationId: 'readRunZip',
+    summary: 'All artifacts of a run as one zip, a folder each.',
+    query: runArchiveQuery,
+    responses: {
+      200: { description: 'The archive.', content: { bytes: ['application/zip'] } },
+      206: { description: 'The range asked for.', content: { bytes: ['application/zip'] } },
+      304: { description: 'The caller has it.' },
+    },
+    errors: [416],
+  },
+  {
+    method: 'put',
+    path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/artifacts/{name}`,
+    operationId: 'putArtifact',
+    summary:
+      'Uploads a whole artifact. Content-Type says what the body is; any other type is one file.',
+    query: uploadQuery,
+    request: {
+      bytes: [
+        'application/zip',
+        'application/x-tar',
+        'application/gzip',
+        'application/octet-stream',
+      ],
+    },
+    responses: {
+      200: {
+        description: 'The same job had sent the same tree under this name before.',
+        content: { json: artifactDetailSchema },
+      },
+      201: { description: 'The new artifact.', content: { json: artifactDetailSchema } },
+    },
+    errors: [408, 409, 413, 422, 507],
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/stats`,
+    operationId: 'readStats',
+    summary: 'What the store, or one project, holds and what each layer saved.',
+    query: statsQuery,
+    responses: { 200: { description: 'The figures.', content: { json: statsSchema } } },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/compare`,
+    operationId: 'compareArtifacts',
+    summary: 'Entries that differ between two artifacts, given as references.',
+    query: compareQuery,
+    responses: {
+      200: { description: 'A page of differences.', content: { json: comparisonSchema } },
+    },
+    errors: gone,
+  },
+  {
+    method: 'patch',
+    path: `${apiRoot}/projects/{owner}/{repo}`,
+    operationId: 'changeProject',
+    summary: "Changes a project's settings. Needs scope admin.",
+    request: { json: projectPolicySchema },
+    responses: {
+      200: { description: 'The project as it is now.', content: { json: projectSchema } },
+    },
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/tokens`,
+    operationId: 'mintToken',
+    summary: 'Mints a token. Needs scope admin.',
+    request: { json: tokenRequestSchema },
+    responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
+  },
+]

@@ -1,0 +1,40 @@
+/** From what somebody asks of `trove token` or `POST /tokens` to a grant, with the defaults of both. */
+import { type ProjectName, parseProjectName } from '../core/run.ts'
+import type { Scope } from './principal.ts'
+import type { TokenGrant } from './tokens.ts'
+
+export interface TokenRequest {
+  project?: string | undefined
+  run?: number | undefined
+  attempt?: number | undefined
+  job?: string | undefined
+  branch?: string | undefined
+  sha?: string | undefined
+  workflow?: string | undefined
+  event?: string | undefined
+  scope?: Scope | undefined
+  expiresInSeconds?: number | undefined
+}
+
+/** As long as a job may run on GitHub. */
+export const tokenLifeSeconds: number = 6 * 60 * 60
+
+/** Scope, when none is asked for: `job` for a run and a job, else `read`. Errors: invalid_name. */
+export function grantOf(request: TokenRequest, now: number): TokenGrant {
+  const project: ProjectName | null =
+    request.project === undefined ? null : parseProjectName(request.project)
+  const isOfJob = request.run !== undefined && request.job !== undefined
+  return {
+    scope: request.scope ?? (isOfJob ? 'job' : 'read'),
+    project,
+    run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
+    job: request.job ?? null,
+    facts: {
+      branch: request.branch ?? null,
+      sha: request.sha ?? null,
+      workflow: request.workflow ?? null,
+      event: request.event ?? null,
+    },
+    expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
+  }
+}

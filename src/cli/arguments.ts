@@ -1,0 +1,84 @@
+/** Command lines: flags and operands of one command, parsed strictly. */
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+
+/** A flag: how it is written, and what its value is called in help; null for one that takes none. */
+export interface Flag {
+  value: string | null
+  short?: string
+  help: string
+}
+export type Flags = Record<string, Flag>
+
+export type FlagValues<F extends Flags> = {
+  [Name in keyof F]: FlagValue<F[Name]['value']>
+}
+/** Distributes, so that the values of any command are values of commands in general. */
+type FlagValue<V> = V extends null ? boolean : string | undefined
+
+/** A command line that cannot be understood; exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Flags that every command takes. */
+export const commonFlags = {
+  help: { value: null, short: 'h', help: 'show this help' },
+} as const satisfies Flags
+
+/** Flags that name a server and who asks. A token is never a flag, since command lines are public. */
+export const serverFlags = {
+  url: {
+    value: 'URL',
+    help: 'server (TROVE_URL, ACTIONS_RESULTS_URL; default http://127.0.0.1:7878)',
+  },
+  project: { value: 'O/R', help: 'project (TROVE_PROJECT, GITHUB_REPOSITORY)' },
+  json: { value: null, help: 'print JSON' },
+} satisfies Flags
+
+/** Errors: UsageError. */
+export function parseFlags<F extends Flags>(
+  flags: F,
+  args: string[],
+): { values: FlagValues<F>; operands: string[]; help: boolean } {
+  const all: Flags = { ...flags, ...commonFlags }
+  const options: NonNullable<ParseArgsConfig['options']> = {}
+  for (const [name, { value, short }] of Object.entries(all)) {
+    options[name] = {
+      type: value === null ? 'boolean' : 'string',
+      ...(short !== undefined && { short }),
+    }
+  }
+  const { values, positionals } = parse({ args, options, strict: true, allowPositionals: true })
+  const filled = Object.entries(flags).map(([name, { value }]) => [
+    name,
+    value === null ? values[name] === true : values[name],
+  ])
+  return {
+    values: Object.fromEntries(filled) as FlagValues<F>,
+    operands: positionals,
+    help: values['help'] === true,
+  }
+}
+
+function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
+  try {
+    return parseArgs(config)
+  } catch (error) {
+    // The parser's own messages end in advice about its API.
+    if (error instanceof TypeError)
+      throw new UsageError(error.message.split('. ')[0] ?? error.message)
+    throw error
+  }
+}
+
+/** The operands as exactly the `names`d ones. Errors: UsageError. */
+export function takeOperands<const Names extends readonly string[]>(
+  operands: string[],
+  names: Names,
+): { [Index in keyof Names]: string } {
+  const missing = names[operands.length]
+  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  const extra = operands[names.length]
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
+  return operands as unknown as { [Index in keyof Names]: string }
+}

@@ -1,0 +1,44 @@
+/** `trove cat`: one file to stdout. */
+import { readArtifact } from '../../client/find-artifact.ts'
+import { readEntries } from '../../client/read-entries.ts'
+import { readFile } from '../../client/read-file.ts'
+import { parseWireDigest } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { parseEntryReference } from '../../core/reference.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const { json: _noJson, ...flags } = serverFlags
+
+export const catCommand: Command<typeof flags> = {
+  name: 'cat',
+  operands: 'REF:PATH',
+  summary: 'Writes one file of an artifact to stdout, and checks its digest.',
+  flags,
+  examples: ['trove cat 42/build:dist/app.js', 'trove cat latest:main/build:VERSION'],
+  exitStatuses: [3, 4, 5, 6, 8, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    const [target] = takeOperands(operands, ['REF:PATH'])
+    const { reference, path } = parseEntryReference(target)
+    if (path === '') throw new UsageError('a path is missing: write REF:PATH')
+    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const artifact = await readArtifact(server, reference, { project, signal })
+    const { value: entry } = await readEntries(server, artifact.id, { under: path, signal }).next()
+    if (entry?.kind !== 'file' || entry.path !== path) {
+      throw storeError(
+        'not_found',
+        `artifact ${artifact.name} has no file ${JSON.stringify(path)}`,
+        { what: path },
+      )
+    }
+    const digest = parseWireDigest(entry.digest)
+    if (digest === undefined) throw new TypeError(`not a digest: ${entry.digest}`)
+    for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {
+      await write(stdout, chunk)
+    }
+    return exitStatus.ok
+  },
+}

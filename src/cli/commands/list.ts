@@ -1,0 +1,88 @@
+/** `trove list`: artifacts, newest first. */
+import { artifactListSchema, type WireArtifact } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { requestJson } from '../../client/http.ts'
+import { limits } from '../../core/limits.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, write, writeJson } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  run: { value: 'ID', help: 'only of this run' },
+  name: { value: 'NAME', help: 'only of this name' },
+  branch: { value: 'B', help: 'only of runs on this branch' },
+  state: { value: 'STATE', help: 'available, damaged, expired, deleted or any' },
+  sort: { value: 'ORDER', help: 'newest (default), oldest, largest or expiring' },
+  limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
+} as const
+
+export const listCommand: Command<typeof flags> = {
+  name: 'list',
+  operands: '',
+  summary: 'Lists artifacts.',
+  flags,
+  examples: ['trove list', 'trove list --branch main --name build', 'trove list --run 42 --json'],
+  exitStatuses: [3, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    takeOperands(operands, [])
+    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const wanted =
+      given.limit === undefined
+        ? limits.listPageDefault
+        : parsePositiveInteger(given.limit, '--limit')
+    const items: WireArtifact[] = []
+    let total = 0
+    let cursor: string | null = null
+    do {
+      const { run, name, branch, state, sort } = given
+      const limit = Math.min(limits.listPageMax, wanted - items.length)
+      const query = { project, run, name, branch, state, sort, limit, cursor }
+      const page: Page = await requestJson(
+        server,
+        { path: `${apiRoot}/artifacts`, query, signal },
+        artifactListSchema,
+      )
+      items.push(...page.items)
+      total = page.total
+      cursor = page.nextCursor
+    } while (cursor !== null && items.length < wanted)
+    if (given.json) {
+      await writeJson(stdout, items)
+      return exitStatus.ok
+    }
+    await write(stdout, artifactTable(items))
+    if (items.length === 0) await write(stderr, 'no artifacts match\n')
+    if (items.length < total)
+      await write(stderr, `${items.length} of ${total} shown; --limit shows more\n`)
+    return exitStatus.ok
+  },
+}
+
+interface Page {
+  items: WireArtifact[]
+  nextCursor: string | null
+  total: number
+}
+
+function artifactTable(items: WireArtifact[]): string {
+  return formatTable(
+    ['ID', 'RUN', 'NAME', 'JOB', 'FILES', 'SIZE', 'NEW', 'STATE', 'EXPIRES'],
+    ['right', 'right', 'left', 'left', 'right', 'right', 'right', 'left', 'left'],
+    items.map((each) => [
+      String(each.id),
+      String(each.run),
+      each.name,
+      each.job,
+      String(each.files),
+      formatSizeBytes(each.logicalBytes),
+      formatSizeBytes(each.newBytes),
+      each.state,
+      each.pinned ? 'kept' : each.expiresAt.slice(0, 10),
+    ]),
+  )
+}

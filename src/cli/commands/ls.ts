@@ -1,0 +1,104 @@
+/** `trove ls`: the entries of an artifact, or of a directory in it. */
+import { directoryPageSchema, type WireEntry } from '../../api/messages.ts'
+import { directoryPath } from '../../api/paths.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { requestJson, type ServerAccess } from '../../client/http.ts'
+import { readEntries } from '../../client/read-entries.ts'
+import { hasCode } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { parseEntryReference } from '../../core/reference.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { printable, write } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  long: { value: null, short: 'l', help: 'mode, size and time as well' },
+  recursive: { value: null, short: 'R', help: 'everything below, with paths from the root' },
+} as const
+
+export const lsCommand: Command<typeof flags> = {
+  name: 'ls',
+  operands: 'REF[:DIR]',
+  summary: 'Lists the entries of an artifact, or of a directory in it.',
+  flags,
+  examples: ['trove ls 42/build', 'trove ls -l latest:main/build:dist', 'trove ls -R id:7 --json'],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    const [target] = takeOperands(operands, ['REF'])
+    const { reference, path } = parseEntryReference(target)
+    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const artifact = await readArtifact(server, reference, { project, signal })
+    const entries = given.recursive
+      ? readEntries(server, artifact.id, { under: path, signal })
+      : listChildren(server, artifact.id, { path, signal })
+    if (given.json) {
+      await writeArray(stdout, entries)
+      return exitStatus.ok
+    }
+    const prefix = given.recursive || path === '' ? '' : `${path}/`
+    for await (const entry of entries)
+      await write(stdout, `${formatEntry(entry, prefix, given.long)}\n`)
+    return exitStatus.ok
+  },
+}
+
+async function* listChildren(
+  server: ServerAccess,
+  artifactId: number,
+  { path, signal }: { path: string; signal: AbortSignal },
+): AsyncGenerator<WireEntry, void, undefined> {
+  let cursor: string | null = null
+  try {
+    do {
+      const query: Record<string, string | number | null> = { limit: limits.listPageMax, cursor }
+      const request = { path: directoryPath(artifactId, path), query, signal }
+      const page: { items: WireEntry[]; nextCursor: string | null } = await requestJson(
+        server,
+        request,
+        directoryPageSchema,
+      )
+      yield* page.items
+      cursor = page.nextCursor
+    } while (cursor !== null)
+  } catch (error) {
+    // As with ls(1), a file may be named as well.
+    if (!hasCode(error, 'not_found')) throw error
+    yield* readEntries(server, artifactId, { under: path, signal })
+  }
+}
+
+/** A JSON array, an element a line, without holding it. */
+async function writeArray(
+  stdout: NodeJS.WritableStream,
+  entries: AsyncIterable<WireEntry>,
+): Promise<void> {
+  let before = '['
+  for await (const entry of entries) {
+    await write(stdout, `${before}\n${JSON.stringify(entry)}`)
+    before = ','
+  }
+  await write(stdout, before === '[' ? '[]\n' : '\n]\n')
+}
+
+function formatEntry(entry: WireEntry, prefix: string, isLong: boolean): string {
+  const name = entry.path.startsWith(prefix) ? entry.path.slice(prefix.length) : entry.path
+  const shown = printable(name) + (entry.kind === 'directory' ? '/' : '')
+  if (!isLong) return shown
+  const size = entry.kind === 'file' ? String(entry.sizeBytes) : '-'
+  const time = entry.modifiedAt === null ? '-' : entry.modifiedAt.slice(0, 16).replace('T', ' ')
+  const target = entry.kind === 'symlink' ? ` -> ${printable(entry.target)}` : ''
+  return `${modeText(entry)}  ${size.padStart(12)}  ${time.padEnd(16)}  ${shown}${target}`
+}
+
+/** As ls(1) writes it: `-rwxr-xr-x`. */
+function modeText(entry: WireEntry): string {
+  const kind = { file: '-', directory: 'd', symlink: 'l' }[entry.kind]
+  const bits = Number.parseInt(entry.mode, 8)
+  return (
+    kind +
+    Array.from('rwxrwxrwx', (letter, index) => ((bits >> (8 - index)) & 1 ? letter : '-')).join('')
+  )
+}

@@ -1,0 +1,60 @@
+/** `trove stats`: what the store holds and what each layer saved. */
+import { statsSchema, type WireStats } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { requestJson } from '../../client/http.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import { type Command, formatColumns } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write, writeJson } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+export const statsCommand: Command<typeof serverFlags> = {
+  name: 'stats',
+  operands: '',
+  summary: 'Shows what the store holds and what deduplication and compression saved.',
+  flags: {
+    ...serverFlags,
+    project: {
+      value: 'O/R',
+      help: "only this project (default: the token's, or all for scope admin)",
+    },
+  },
+  examples: ['trove stats', 'trove stats --project octo/app', 'trove stats --json'],
+  exitStatuses: [3, 5, 6, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    takeOperands(operands, [])
+    const { server } = serverContext({ url: given.url, project: given.project })
+    const query = { project: given.project }
+    const stats = await requestJson(
+      server,
+      { path: `${apiRoot}/stats`, query, signal },
+      statsSchema,
+    )
+    if (given.json) await writeJson(stdout, stats)
+    else await write(stdout, `${formatColumns(statRows(stats)).join('\n')}\n`)
+    return exitStatus.ok
+  },
+}
+
+function statRows(stats: WireStats): [string, string][] {
+  const { savedBy } = stats
+  const rows: [string, number | string | null][] = [
+    ['artifacts', stats.artifacts.toLocaleString('en')],
+    ['files', stats.files.toLocaleString('en')],
+    ['logical', stats.logicalBytes],
+    ['  saved: whole files', savedBy.wholeFile],
+    ['unique files', stats.uniqueBytes],
+    ['  saved: chunks', savedBy.chunk],
+    ['  saved: compression', savedBy.compression],
+    ['live in packs', stats.liveBytes],
+    ['dead in packs', stats.deadBytes],
+    ['stored', stats.storedBytes],
+    ['packs', stats.packs?.toLocaleString('en') ?? null],
+    ['dedup ratio', `${stats.dedupRatio.toFixed(2)}x`],
+  ]
+  return rows.flatMap(([label, value]): [string, string][] => {
+    if (value === null) return []
+    return [[label, (typeof value === 'number' ? formatSizeBytes(value) : value).padStart(12)]]
+  })
+}

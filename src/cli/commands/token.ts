@@ -1,0 +1,138 @@
+/** `trove token`: mints a token, with the key of a data directory or through a server. */
+import { tokenSchema } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
+import { type Scope, scopes } from '../../auth/principal.ts'
+import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
+import { mintToken } from '../../auth/tokens.ts'
+import { requestJson } from '../../client/http.ts'
+import { type ClientConfig, readServerConfig } from '../../config.ts'
+import { parseDurationMs } from '../../core/units.ts'
+import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command, Invocation } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write, writeJson } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  data: {
+    value: 'DIR',
+    help: "the server's data directory; its key mints the token and no server is needed",
+  },
+  run: { value: 'ID', help: 'of this run (TROVE_RUN, GITHUB_RUN_ID)' },
+  attempt: { value: 'N', help: 'of this attempt (GITHUB_RUN_ATTEMPT; default 1)' },
+  job: { value: 'ID', help: 'of this job (TROVE_JOB, GITHUB_JOB)' },
+  branch: { value: 'B', help: 'the branch of the run' },
+  sha: { value: 'S', help: 'the commit of the run' },
+  workflow: { value: 'W', help: 'the workflow of the run' },
+  event: { value: 'E', help: 'the event that started the run' },
+  scope: {
+    value: 'SCOPE',
+    help: `${scopes.join(', ')} (default: job with a run and a job, else read)`,
+  },
+  expires: { value: 'TIME', help: 'how long it is valid, such as 90s, 6h (default) or 30d' },
+} as const
+
+type TokenFlags = FlagValues<typeof flags>
+
+export const tokenCommand: Command<typeof flags> = {
+  name: 'token',
+  operands: '',
+  summary: 'Mints a token. With a run and a job it is also an ACTIONS_RUNTIME_TOKEN.',
+  flags,
+  examples: [
+    'trove token --project octo/app --run 42 --job build',
+    'trove token --project octo/app --scope write --expires 30d',
+    'trove token --scope admin --data /srv/trove',
+  ],
+  exitStatuses: [5, 6, 10],
+  async run(invocation) {
+    const { flags: given, operands, stdout } = invocation
+    takeOperands(operands, [])
+    const { config } = serverContext(given)
+    const request = requestOf(given, config)
+    const keys = await keysFor(invocation)
+    const minted =
+      keys === undefined ? await mintThrough(invocation, request) : await mintWith(keys, request)
+    if (given.json) await writeJson(stdout, minted)
+    else await write(stdout, `${minted.token}\n`)
+    return exitStatus.ok
+  },
+}
+
+interface Minted {
+  token: string
+  expiresAt: string
+}
+
+/** Errors: UsageError. */
+function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
+  const scope = given.scope === undefined ? undefined : scopeOf(given.scope)
+  const lifeMs = given.expires === undefined ? undefined : parseDurationMs(given.expires)
+  if (given.expires !== undefined && (lifeMs === undefined || lifeMs < 1000)) {
+    throw new UsageError(
+      `--expires must be a duration such as 90s, 6h or 30d, got ${JSON.stringify(given.expires)}`,
+    )
+  }
+  // An administrator's token is bound to nothing unless a flag says so; the surrounding CI job does not.
+  const isBound = scope !== 'admin'
+  const request: TokenRequest = {
+    project: given.project ?? (isBound ? config.project : null) ?? undefined,
+    run: (isBound ? config.run : null) ?? undefined,
+    attempt: (isBound ? config.attempt : null) ?? undefined,
+    job: (isBound ? config.job : null) ?? undefined,
+    branch: config.branch ?? undefined,
+    sha: config.sha ?? undefined,
+    workflow: config.workflow ?? undefined,
+    event: config.event ?? undefined,
+    scope,
+    expiresInSeconds: lifeMs === undefined ? undefined : Math.floor(lifeMs / 1000),
+  }
+  if (request.project === undefined && scope !== 'admin') {
+    throw new UsageError('--project is missing (or TROVE_PROJECT, GITHUB_REPOSITORY)')
+  }
+  return request
+}
+
+function scopeOf(text: string): Scope {
+  const scope = scopes.find((each) => each === text)
+  if (scope === undefined)
+    throw new UsageError(`--scope must be one of ${scopes.join(', ')}, got ${JSON.stringify(text)}`)
+  return scope
+}
+
+/** Undefined when the token is to come from a server. Errors: UsageError when there is neither key nor server. */
+async function keysFor({ flags: given }: Invocation<typeof flags>): Promise<Keys | undefined> {
+  if (given.url !== undefined && given.data === undefined) return undefined
+  const { dataDir } = readServerConfig({ data: given.data })
+  // A directory that is named may be new: the server that starts on it later will know the token.
+  if (given.data !== undefined) return await openKeys(dataDir)
+  const keys = await findKeys(dataDir)
+  if (keys !== undefined) return keys
+  const { config } = serverContext(given)
+  if (config.token !== null) return undefined
+  throw new UsageError(
+    `${dataDir} holds no key: give --data DIR, or --url URL and an admin token in TROVE_TOKEN`,
+  )
+}
+
+async function mintWith(keys: Keys, request: TokenRequest): Promise<Minted> {
+  const grant = grantOf(request, Date.now())
+  return {
+    token: await mintToken(keys.tokens, grant),
+    expiresAt: new Date(grant.expiresAt).toISOString(),
+  }
+}
+
+async function mintThrough(
+  { flags: given, signal }: Invocation<typeof flags>,
+  request: TokenRequest,
+): Promise<Minted> {
+  const { server } = serverContext(given)
+  return await requestJson(
+    server,
+    { method: 'POST', path: `${apiRoot}/tokens`, json: request, signal },
+    tokenSchema,
+  )
+}

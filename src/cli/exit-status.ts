@@ -1,0 +1,100 @@
+/** Exit statuses: one table, total over the error codes (API §1). */
+import { NetworkError } from '../client/http.ts'
+import { ConfigError } from '../config.ts'
+import { type ErrorCode, StoreError } from '../core/errors.ts'
+import { UsageError } from './arguments.ts'
+
+export const exitStatus = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  notFound: 3,
+  expired: 4,
+  unauthenticated: 5,
+  forbidden: 6,
+  nameTaken: 7,
+  damaged: 8,
+  tooLarge: 9,
+  network: 10,
+  overBudget: 11,
+  noFilesMatched: 12,
+  interrupted: 130,
+} as const
+
+export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus]
+
+export const exitStatusMeaning: Record<ExitStatus, string> = {
+  0: 'ok',
+  1: 'other failure',
+  2: 'usage',
+  3: 'not found',
+  4: 'expired or deleted',
+  5: 'not authenticated',
+  6: 'forbidden',
+  7: 'name taken',
+  8: 'damaged, or digest mismatch',
+  9: 'quota, or too large',
+  10: 'network, after retries',
+  11: 'over budget',
+  12: 'no files matched',
+  130: 'interrupted',
+}
+
+const statusOfCode = {
+  invalid_request: exitStatus.usage,
+  invalid_name: exitStatus.usage,
+  unsafe_path: exitStatus.failure,
+  duplicate_path: exitStatus.failure,
+  unsupported_entry: exitStatus.failure,
+  bad_archive: exitStatus.failure,
+  digest_mismatch: exitStatus.damaged,
+  length_mismatch: exitStatus.damaged,
+  incomplete_body: exitStatus.network,
+  idle_timeout: exitStatus.network,
+  too_large: exitStatus.tooLarge,
+  unknown_block: exitStatus.failure,
+  block_list_conflict: exitStatus.failure,
+  unauthenticated: exitStatus.unauthenticated,
+  signed_url_invalid: exitStatus.forbidden,
+  forbidden: exitStatus.forbidden,
+  not_found: exitStatus.notFound,
+  artifact_not_found: exitStatus.notFound,
+  artifact_expired: exitStatus.expired,
+  artifact_deleted: exitStatus.expired,
+  name_taken: exitStatus.nameTaken,
+  blob_damaged: exitStatus.damaged,
+  range_not_satisfiable: exitStatus.failure,
+  storage_full: exitStatus.tooLarge,
+  session_ended: exitStatus.failure,
+  busy: exitStatus.network,
+  shutting_down: exitStatus.network,
+} satisfies Record<ErrorCode, ExitStatus>
+
+const hints: Partial<Record<ErrorCode, string>> = {
+  unauthenticated: 'Set TROVE_TOKEN, or TROVE_TOKEN_FILE; `trove token` mints one.',
+  forbidden: '`trove token --scope` decides what a token may do.',
+  artifact_not_found: '`trove list` shows what there is.',
+  shutting_down: 'The server is stopping; try again shortly.',
+  storage_full: 'The disk of the server is full.',
+}
+
+/** What an error means to a script. Codes of a newer server count as other failures. */
+export function exitStatusOf(error: unknown): ExitStatus {
+  if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
+  if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
+  if (error instanceof NetworkError) return exitStatus.network
+  if (isAbort(error)) return exitStatus.interrupted
+  return exitStatus.failure
+}
+
+/** One sentence on what to do, where there is something to say. */
+export function hintFor(error: unknown): string | undefined {
+  if (error instanceof StoreError) return hints[error.code]
+  if (error instanceof NetworkError)
+    return 'Is the server running, and is TROVE_URL (or --url) right?'
+  return undefined
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}

@@ -1,0 +1,45 @@
+/** What commands print: data on stdout, talk on stderr. Text of others is made harmless before a terminal sees it. */
+
+/** Resolves once the stream has taken the text. A reader that went away (`trove list | head`) ends the command. */
+export async function write(
+  stream: NodeJS.WritableStream,
+  bytes: string | Uint8Array,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write(bytes, (error) => {
+      if (error === null || error === undefined) resolve()
+      else reject(error)
+    })
+  })
+}
+
+export async function writeJson(stream: NodeJS.WritableStream, value: unknown): Promise<void> {
+  await write(stream, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+export type Align = 'left' | 'right'
+
+/** Rows under a header, columns padded; nothing at all for no rows. */
+export function formatTable(header: string[], align: Align[], rows: string[][]): string {
+  if (rows.length === 0) return ''
+  const cells = [header, ...rows.map((row) => row.map(printable))]
+  const widths = header.map((_, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  )
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0
+        return align[column] === 'right' ? cell.padStart(width) : cell.padEnd(width)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+  return `${lines.join('\n')}\n`
+}
+
+/** Names in artifacts come from strangers; control characters in them could drive the terminal. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is replaced.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')
+}

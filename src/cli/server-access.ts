@@ -1,0 +1,16 @@
+/** Which server a command talks to, and as whom. */
+import type { ServerAccess } from '../client/http.ts'
+import { type ClientConfig, type ClientFlags, readClientConfig } from '../config.ts'
+import type { ProjectName } from '../core/run.ts'
+
+export interface ServerContext {
+  server: ServerAccess
+  config: ClientConfig
+  project: ProjectName | null
+}
+
+/** Errors: ConfigError. */
+export function serverContext(flags: ClientFlags): ServerContext {
+  const config = readClientConfig(flags)
+  return { server: { url: config.url, token: config.token }, config, project: config.project }
+}

@@ -1,0 +1,94 @@
+/** Finds what a route names, on behalf of its caller. What a caller may not read does not exist for it (404); what it
+ *  may read but not change is forbidden (403); what it may read but is over is gone (410). */
+import {
+  mayDeleteFromRun,
+  mayReadProject,
+  mayReadRun,
+  mayWriteProject,
+  type Principal,
+} from '../auth/principal.ts'
+import { artifactNotFound, assertLive, readArtifact } from '../browse/find-artifact.ts'
+import { storeError } from '../core/errors.ts'
+import { formatReference, type Reference } from '../core/reference.ts'
+import { type ProjectName, parseProjectName } from '../core/run.ts'
+import type { Artifact, Project } from '../metadata/metadata.ts'
+import { requirePrincipal } from './authenticate.ts'
+import type { AppContext, AppRequest } from './context.ts'
+import { idParameter } from './input.ts'
+
+export interface Access {
+  principal: Principal
+  artifact: Artifact
+}
+
+/** The artifact of the route's `{id}`, tombstones included, when the caller may read it.
+ *  Errors: unauthenticated, artifact_not_found. */
+export async function readableArtifact(context: AppContext, c: AppRequest): Promise<Access> {
+  const principal = await requirePrincipal(context, c)
+  const artifact = await readReference(context, principal, { kind: 'id', id: idParameter(c) }, null)
+  return { principal, artifact }
+}
+
+/** The same, when it is live. Errors: also artifact_expired, artifact_deleted. */
+export async function liveArtifact(context: AppContext, c: AppRequest): Promise<Access> {
+  const access = await readableArtifact(context, c)
+  assertLive(access.artifact, context.now())
+  return access
+}
+
+/** The artifact that `reference` means, tombstones included, when `principal` may read it.
+ *  Errors: artifact_not_found, invalid_request. */
+export async function readReference(
+  context: AppContext,
+  principal: Principal,
+  reference: Reference,
+  project: ProjectName | null,
+): Promise<Artifact> {
+  const named = project ?? principal.project
+  const artifact = await readArtifact(context.metadata, reference, {
+    project: named,
+    now: context.now(),
+  })
+  if (!mayReadRun(principal, artifact)) throw artifactNotFound(formatReference(reference))
+  return artifact
+}
+
+/** Errors: forbidden. */
+export function requireDelete(principal: Principal, artifact: Artifact): void {
+  if (!mayDeleteFromRun(principal, artifact)) {
+    throw forbidden('deleting needs a token of the run that made the artifact, or of scope write')
+  }
+}
+
+/** Errors: forbidden. */
+export function requireWriteProject(principal: Principal, project: ProjectName): void {
+  if (!mayWriteProject(principal, project)) throw forbidden('this needs a token of scope write')
+}
+
+export function forbidden(reason: string): Error {
+  return storeError('forbidden', reason, { reason })
+}
+
+/** The project that a query names, or else the token's. Null only for administrators who named none.
+ *  Errors: invalid_name. */
+export function projectOf(principal: Principal, named: string | undefined): ProjectName | null {
+  return named === undefined ? principal.project : parseProjectName(named)
+}
+
+/** Errors: not_found, alike for projects that are not there and projects of others. */
+export async function readProject(
+  context: AppContext,
+  principal: Principal,
+  name: ProjectName,
+): Promise<Project> {
+  const isKnown =
+    mayReadProject(principal, name) || (principal.run !== null && isOwnProject(principal, name))
+  const project = isKnown ? await context.metadata.findProject(name) : undefined
+  if (project === undefined)
+    throw storeError('not_found', `there is no project ${name}`, { what: `project ${name}` })
+  return project
+}
+
+function isOwnProject(principal: Principal, name: ProjectName): boolean {
+  return principal.project?.toLowerCase() === name.toLowerCase()
+}

@@ -1,0 +1,96 @@
+/** Archives: an artifact as zip or tar.gz, a whole run as one zip. */
+import { Hono } from 'hono'
+import { apiRoot, archivePath } from '../api/paths.ts'
+import { archiveQuery, runArchiveQuery } from '../api/queries.ts'
+import { mayReadRun } from '../auth/principal.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { parsePositiveInteger } from '../core/run.ts'
+import { representRunZip, representTarGz, representZip } from '../egress/egress.ts'
+import type { Representation } from '../egress/representation.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { liveArtifact, projectOf, readProject } from './access.ts'
+import { requirePrincipal } from './authenticate.ts'
+import { sendRepresentation } from './body.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { parseQuery } from './input.ts'
+
+export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  for (const [format, represent] of [
+    ['zip', representZip] as const,
+    ['tar.gz', representTarGz] as const,
+  ]) {
+    app.get(`${apiRoot}/artifacts/:id{[0-9]+}/archive.${format}`, async (c) => {
+      const { artifact } = await liveArtifact(context, c)
+      const { path } = parseQuery(c, archiveQuery)
+      const options = path === undefined ? {} : { paths: [path] }
+      return await send(context, c, await represent(context, artifact, options))
+    })
+  }
+  app.get(`${apiRoot}/runs/:run{[0-9]+}/archive.zip`, async (c) => {
+    return await send(context, c, await representRunZip(context, await artifactsOfRun(context, c)))
+  })
+  app.get('/api/artifacts/:id{[0-9]+}/download', async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    return c.redirect(archivePath(artifact.id, 'zip'), 302)
+  })
+  return app
+}
+
+async function send(
+  context: AppContext,
+  c: AppRequest,
+  representation: Representation,
+): Promise<Response> {
+  return await sendRepresentation(c, representation, {
+    mode: 'ranged',
+    disposition: 'attachment',
+    cacheControl: 'private, no-cache',
+    cut: context.graceOver,
+    idleMs: context.config.idleMs,
+  })
+}
+
+/** The live artifacts of the route's run, by name; of several attempts, the newest one's.
+ *  Errors: unauthenticated, not_found, invalid_request. */
+async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
+  const principal = await requirePrincipal(context, c)
+  const { project: named } = parseQuery(c, runArchiveQuery)
+  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const name = projectOf(principal, named)
+  if (name === null)
+    throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
+  const project = await readProject(context, principal, name)
+  const found = new Map<string, Artifact>()
+  if (mayReadRun(principal, { project: project.name, runNumber: number })) {
+    for await (const artifact of liveArtifacts(context, { projectId: project.id, run: number })) {
+      const known = found.get(artifact.name)
+      if (known === undefined || artifact.attempt > known.attempt)
+        found.set(artifact.name, artifact)
+    }
+  }
+  if (found.size === 0) {
+    const what = `run ${number} of ${project.name}`
+    throw storeError('not_found', `${what} has no artifacts`, { what })
+  }
+  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+async function* liveArtifacts(
+  context: AppContext,
+  filter: { projectId: number; run: number },
+): AsyncGenerator<Artifact, void, undefined> {
+  const limit = limits.listPageMax
+  const now = context.now()
+  for (let offset = 0; offset < limits.artifactsPerRunMax; offset += limit) {
+    const page = await context.metadata.listArtifacts(filter, {
+      limit,
+      offset,
+      sort: 'oldest',
+      now,
+    })
+    yield* page.artifacts
+    if (page.artifacts.length < limit) return
+  }
+}

@@ -1,0 +1,77 @@
+/** Artifacts and entries in their wire form. */
+import type { WireArtifact, WireEntry } from '../api/messages.ts'
+import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../api/paths.ts'
+import type { ListedEntry } from '../browse/entries.ts'
+import { formatWireDigest } from '../core/digest.ts'
+import { effectiveState } from '../core/retention.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+
+/** `origin` begins every link; `now` decides whether an available artifact has expired. */
+export function artifactMessage(
+  artifact: Artifact,
+  { origin, now }: { origin: string; now: number },
+): WireArtifact {
+  return {
+    id: artifact.id,
+    name: artifact.name,
+    project: artifact.project,
+    run: artifact.runNumber,
+    attempt: artifact.attempt,
+    job: artifact.job,
+    branch: artifact.branch,
+    sha: artifact.sha,
+    workflow: artifact.workflow,
+    event: artifact.event,
+    state: effectiveState(artifact, now),
+    kind: artifact.kind,
+    mimeType: artifact.mimeType,
+    files: artifact.fileCount,
+    logicalBytes: artifact.logicalBytes,
+    newBytes: artifact.newBytes,
+    treeDigest: formatWireDigest(artifact.treeDigest),
+    zipDigest: artifact.zipDigest === null ? null : formatWireDigest(artifact.zipDigest),
+    zipBytes: artifact.zipBytes,
+    tarGzBytes: artifact.tarGzBytes,
+    createdAt: instant(artifact.createdAt),
+    expiresAt: instant(artifact.expiresAt),
+    pinned: artifact.pinned,
+    opaqueReason: artifact.opaqueReason,
+    removedAt: artifact.removedAt === null ? null : instant(artifact.removedAt),
+    removedReason: artifact.removedReason,
+    links: {
+      self: origin + artifactPath(artifact.id),
+      html: origin + artifactPagePath(artifact.project, artifact.runNumber, artifact.id),
+      download: origin + archivePath(artifact.id, 'zip'),
+      tarGz: origin + archivePath(artifact.id, 'tar.gz'),
+      manifest: origin + manifestPath(artifact.id),
+    },
+  }
+}
+
+export function entryMessage({
+  entry,
+  modifiedAt,
+}: Pick<ListedEntry, 'entry' | 'modifiedAt'>): WireEntry {
+  const base = {
+    path: entry.path,
+    mode: `0${entry.mode.toString(8).padStart(3, '0')}`,
+    modifiedAt: modifiedAt === null ? null : instant(modifiedAt * 1000),
+  }
+  switch (entry.kind) {
+    case 'file':
+      return {
+        kind: 'file',
+        ...base,
+        sizeBytes: entry.sizeBytes,
+        digest: formatWireDigest(entry.digest),
+      }
+    case 'symlink':
+      return { kind: 'symlink', ...base, target: entry.target }
+    case 'directory':
+      return { kind: 'directory', ...base }
+  }
+}
+
+export function instant(epochMs: number): string {
+  return new Date(epochMs).toISOString()
+}

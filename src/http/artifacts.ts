@@ -1,0 +1,119 @@
+/** Artifacts: listing, detail, keeping and expiring, deleting. */
+import { Hono } from 'hono'
+import { retentionChangeSchema, type WireArtifactDetail } from '../api/messages.ts'
+import { apiRoot } from '../api/paths.ts'
+import { artifactListQuery } from '../api/queries.ts'
+import type { Principal } from '../auth/principal.ts'
+import { listDamagedFiles } from '../browse/damaged-files.ts'
+import { assertLive } from '../browse/find-artifact.ts'
+import { effectiveState, changedExpiresAt } from '../core/retention.ts'
+import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
+import {
+  liveArtifact,
+  projectOf,
+  readableArtifact,
+  readProject,
+  requireDelete,
+  requireWriteProject,
+} from './access.ts'
+import { artifactMessage, instant } from './artifact-message.ts'
+import { requirePrincipal } from './authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
+import { formatCursor, nextLink, parseInput, parseOffsetCursor, parseQuery } from './input.ts'
+import { readJsonBody } from './request-body.ts'
+
+export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts`)
+  app.get('/', async (c) => await listArtifacts(context, c))
+  app.get('/:id{[0-9]+}', async (c) => {
+    const { artifact } = await readableArtifact(context, c)
+    assertLive(artifact, context.now())
+    return c.json(await artifactDetail(context, c, artifact))
+  })
+  app.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
+  app.delete('/:id{[0-9]+}', async (c) => await deleteArtifact(context, c))
+  return app
+}
+
+/** The wire form of one artifact with what only its detail tells. */
+export async function artifactDetail(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+): Promise<WireArtifactDetail> {
+  const now = context.now()
+  const isDamaged = effectiveState(artifact, now) === 'damaged'
+  const damagedFiles = isDamaged ? await listDamagedFiles(context.metadata, artifact.id) : []
+  return { ...artifactMessage(artifact, { origin: publicOrigin(context, c), now }), damagedFiles }
+}
+
+async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const query = parseQuery(c, artifactListQuery)
+  const filter = await filterFor(context, principal, query.project)
+  if (query.run !== undefined) filter.run = query.run
+  if (query.name !== undefined) filter.name = query.name
+  if (query.branch !== undefined) filter.branch = query.branch
+  if (query.state !== undefined) filter.state = query.state
+  const origin = publicOrigin(context, c)
+  // A token that reads one run lists that run; asked for another, it finds nothing.
+  if (principal.scope === 'run' && principal.run !== null) {
+    if (filter.run !== undefined && filter.run !== principal.run.number) {
+      return c.json({ items: [], nextCursor: null, total: 0 })
+    }
+    filter.run = principal.run.number
+  }
+  const now = context.now()
+  const offset = parseOffsetCursor(query.cursor)
+  const page = { limit: query.limit, offset, sort: query.sort, now }
+  const { artifacts, total } = await context.metadata.listArtifacts(filter, page)
+  const end = offset + artifacts.length
+  const nextCursor = artifacts.length > 0 && end < total ? formatCursor(end) : null
+  if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+  c.header('cache-control', 'no-cache')
+  return c.json({
+    items: artifacts.map((each) => artifactMessage(each, { origin, now })),
+    nextCursor,
+    total,
+  })
+}
+
+async function filterFor(
+  context: AppContext,
+  principal: Principal,
+  named: string | undefined,
+): Promise<ArtifactFilter> {
+  const name = projectOf(principal, named)
+  return name === null ? {} : { projectId: (await readProject(context, principal, name)).id }
+}
+
+async function changeRetention(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await liveArtifact(context, c)
+  requireWriteProject(principal, artifact.project)
+  const change = parseInput(retentionChangeSchema, await readJsonBody(context, c), 'body')
+  const { retention } = context.config
+  await context.metadata.setRetention(artifact.id, {
+    ...(change.pinned !== undefined && { pinned: change.pinned }),
+    ...(change.expiresAt !== undefined && {
+      expiresAt: changedExpiresAt(Date.parse(change.expiresAt), retention, context.now()),
+    }),
+  })
+  const changed = await context.metadata.findArtifact(artifact.id)
+  return c.json(await artifactDetail(context, c, changed ?? artifact))
+}
+
+async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await liveArtifact(context, c)
+  requireDelete(principal, artifact)
+  const now = context.now()
+  const isRemoved = await context.metadata.removeArtifact(artifact.id, {
+    state: 'deleted',
+    reason: 'deleted',
+    now,
+  })
+  if (isRemoved) return c.json({ id: artifact.id, state: 'deleted', deletedAt: instant(now) })
+  // Somebody else was faster: say how it ended.
+  const { artifact: ended } = await readableArtifact(context, c)
+  assertLive(ended, now)
+  throw new Error(`artifact ${artifact.id} is live but could not be removed`)
+}

@@ -1,0 +1,54 @@
+/** `GET /compare`: which entries of two artifacts differ. */
+import { Hono } from 'hono'
+import type { WireDifference } from '../api/messages.ts'
+import { apiRoot } from '../api/paths.ts'
+import { compareQuery } from '../api/queries.ts'
+import { compareEntries, type Difference } from '../browse/compare.ts'
+import { assertLive } from '../browse/find-artifact.ts'
+import { parseReference } from '../core/reference.ts'
+import { projectOf, readReference } from './access.ts'
+import { artifactMessage, entryMessage } from './artifact-message.ts'
+import { requirePrincipal } from './authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv } from './context.ts'
+import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from './input.ts'
+
+export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/compare`, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const query = parseQuery(c, compareQuery)
+    const project = projectOf(principal, query.project)
+    const base = await readReference(context, principal, parseReference(query.base), project)
+    const head = await readReference(context, principal, parseReference(query.head), project)
+    const now = context.now()
+    assertLive(base, now)
+    assertLive(head, now)
+    const compared = await compareEntries(context.metadata, base.id, head.id, c.req.raw.signal)
+    // Nothing is kept between requests: each page repeats the merge, which reads no file.
+    const first = parseOffsetCursor(query.cursor)
+    const end = first + query.limit
+    const nextCursor = end < compared.differences.length ? formatCursor(end) : null
+    const origin = publicOrigin(context, c)
+    if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+    c.header('cache-control', 'private, no-cache')
+    return c.json({
+      base: artifactMessage(base, { origin, now }),
+      head: artifactMessage(head, { origin, now }),
+      totals: { ...compared.totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
+      complete: compared.complete,
+      items: compared.differences.slice(first, end).map(differenceMessage),
+      nextCursor,
+    })
+  })
+  return app
+}
+
+function differenceMessage({ kind, before, after }: Difference): WireDifference {
+  return {
+    kind,
+    path: (after ?? before).entry.path,
+    from: kind === 'moved' ? before.entry.path : null,
+    before: before === null ? null : entryMessage(before),
+    after: after === null ? null : entryMessage(after),
+  }
+}

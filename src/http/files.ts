@@ -1,0 +1,61 @@
+/** Single files: whole or in part, gzip as it is stored when the caller takes it. */
+import { Hono } from 'hono'
+import { apiRoot } from '../api/paths.ts'
+import { fileQuery } from '../api/queries.ts'
+import { noSuchPath } from '../browse/directory.ts'
+import { representFile } from '../egress/egress.ts'
+import type { Representation } from '../egress/representation.ts'
+import type { Artifact, StoredEntry } from '../metadata/metadata.ts'
+import { liveArtifact } from './access.ts'
+import { sendRepresentation } from './body.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { parseQuery, restOfPath } from './input.ts'
+import { mediaTypeOf, untrustedContentPolicy } from './media-type.ts'
+
+export function createFileRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/artifacts/:id{[0-9]+}/files/*`, async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const { download } = parseQuery(c, fileQuery)
+    const path = restOfPath(c, `${apiRoot}/artifacts/${c.req.param('id')}/files/`)
+    const found = await context.metadata.findEntry(artifact.id, path)
+    if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
+    c.header('vary', 'Accept-Encoding')
+    c.header('content-security-policy', untrustedContentPolicy)
+    c.header('cross-origin-resource-policy', 'same-origin')
+    return await sendRepresentation(c, await chooseForm(context, c, artifact, found.entry), {
+      mode: 'ranged',
+      disposition: download ? 'attachment' : 'inline',
+      cacheControl: 'private, no-cache',
+      cut: context.graceOver,
+      idleMs: context.config.idleMs,
+    })
+  })
+  return app
+}
+
+async function chooseForm(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  file: Extract<StoredEntry, { kind: 'file' }>,
+): Promise<Representation> {
+  const contentType = mediaTypeOf(file.path)
+  if (acceptsGzip(c.req.header('accept-encoding'))) {
+    const compressed = await representFile(context, artifact, file, { contentType, gzip: true })
+    if (compressed.totalBytes < file.sizeBytes) return compressed
+  }
+  return await representFile(context, artifact, file, { contentType })
+}
+
+/** RFC 9110 §12.5.3: the most specific coding counts, and a weight of 0 refuses it. */
+export function acceptsGzip(field: string | undefined): boolean {
+  const weights = new Map<string, number>()
+  for (const item of (field ?? '').toLowerCase().split(',')) {
+    const [coding = '', ...parameters] = item.split(';').map((each) => each.trim())
+    const weight = parameters.find((each) => each.startsWith('q='))?.slice(2)
+    weights.set(coding, weight === undefined ? 1 : Number(weight))
+  }
+  const weight = weights.get('gzip') ?? weights.get('x-gzip') ?? weights.get('*') ?? 0
+  return weight > 0
+}

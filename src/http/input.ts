@@ -1,0 +1,102 @@
+/** Parameters and bodies, parsed once where they enter. */
+import type { z } from 'zod'
+import { storeError } from '../core/errors.ts'
+import { type ProjectName, parsePositiveInteger, parseProjectName } from '../core/run.ts'
+import type { AppRequest } from './context.ts'
+
+/** Errors: invalid_request, naming the parameter. */
+export function parseQuery<Schema extends z.ZodType>(
+  c: AppRequest,
+  schema: Schema,
+): z.infer<Schema> {
+  const given: Record<string, string> = {}
+  for (const [name, value] of new URL(c.req.url).searchParams) {
+    if (name in given) {
+      throw storeError('invalid_request', `parameter ${name} is given twice`, { field: name })
+    }
+    given[name] = value
+  }
+  return parseInput(schema, given, 'query')
+}
+
+/** Errors: invalid_request, naming the field. */
+export function parseInput<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  whole: string,
+): z.infer<Schema> {
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
+  const field = unknown ?? issue?.path.join('.') ?? ''
+  const reason =
+    unknown === undefined ? (issue?.message ?? 'it is not valid') : 'there is no such field'
+  throw storeError('invalid_request', `${field === '' ? whole : field}: ${reason}`, {
+    field: field === '' ? whole : field,
+  })
+}
+
+/** The `{id}` of a route. Errors: invalid_request. */
+export function idParameter(c: AppRequest, name = 'id'): number {
+  return parsePositiveInteger(c.req.param(name) ?? '', name)
+}
+
+/** The `{owner}/{repo}` of a route. Errors: invalid_name. */
+export function projectParameter(c: AppRequest): ProjectName {
+  return parseProjectName(`${c.req.param('owner')}/${c.req.param('repo')}`)
+}
+
+/** What follows `prefix` in the path, decoded segment by segment, so that an escaped slash is no separator.
+ *  Errors: invalid_request for a broken escape. */
+export function restOfPath(c: AppRequest, prefix: string): string {
+  const { pathname } = new URL(c.req.url)
+  try {
+    return pathname.slice(prefix.length).split('/').map(decodeURIComponent).join('/')
+  } catch {
+    throw storeError('invalid_request', 'the path has a broken percent escape', { field: 'path' })
+  }
+}
+
+/** An opaque cursor. */
+export function formatCursor(position: number | string): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url')
+}
+
+/** Errors: invalid_request for text that `formatCursor` did not make of a number. */
+export function parseOffsetCursor(cursor: string | undefined): number {
+  if (cursor === undefined) return 0
+  const position = decodeCursor(cursor)
+  if (typeof position !== 'number' || !Number.isSafeInteger(position) || position < 0)
+    throw badCursor()
+  return position
+}
+
+/** Errors: invalid_request for text that `formatCursor` did not make of a string. */
+export function parsePathCursor(cursor: string | undefined): string | null {
+  if (cursor === undefined) return null
+  const position = decodeCursor(cursor)
+  if (typeof position !== 'string') throw badCursor()
+  return position
+}
+
+function decodeCursor(cursor: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString())
+  } catch {
+    throw badCursor()
+  }
+}
+
+function badCursor(): Error {
+  return storeError('invalid_request', 'the cursor was not made by this server', {
+    field: 'cursor',
+  })
+}
+
+/** RFC 8288: the same request with the next cursor, for the `Link` header. */
+export function nextLink(c: AppRequest, origin: string, cursor: string): string {
+  const url = new URL(c.req.url)
+  url.searchParams.set('cursor', cursor)
+  return `<${origin}${url.pathname}${url.search}>; rel="next"`
+}

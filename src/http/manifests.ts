@@ -1,0 +1,144 @@
+/** Manifests: all entries as NDJSON, pages of them, and the children of one directory. */
+import { Hono } from 'hono'
+import { apiRoot } from '../api/paths.ts'
+import { directoryQuery, manifestQuery } from '../api/queries.ts'
+import { listDirectory, noSuchPath } from '../browse/directory.ts'
+import { type ListedEntry, walkEntries, walkSubtree } from '../browse/entries.ts'
+import { formatWireDigest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { liveArtifact } from './access.ts'
+import { entryMessage } from './artifact-message.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
+import { formatCursor, nextLink, parseOffsetCursor, parsePathCursor, parseQuery } from './input.ts'
+
+export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
+  app.get('/manifest', async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const query = parseQuery(c, manifestQuery)
+    const isPaged = query.limit !== undefined || query.cursor !== undefined
+    if (isPaged && query.under !== undefined) {
+      throw storeError('invalid_request', 'under is for NDJSON only: leave limit and cursor out', {
+        field: 'under',
+      })
+    }
+    if (isPaged) {
+      const page = {
+        limit: query.limit ?? limits.listPageDefault,
+        first: parseOffsetCursor(query.cursor),
+      }
+      return await manifestPage(context, c, artifact, page)
+    }
+    return manifestStream(context, c, artifact, query.under ?? '')
+  })
+  app.get('/directory', async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const { path, limit, cursor } = parseQuery(c, directoryQuery)
+    const directory = path.replace(/\/+$/, '')
+    const from = parsePathCursor(cursor)
+    const listing = await listDirectory(context.metadata, artifact.id, { directory, limit, from })
+    if (listing === undefined) throw noSuchPath(artifact, directory)
+    const nextCursor = listing.next === null ? null : formatCursor(listing.next)
+    if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))
+    c.header('cache-control', 'private, no-cache')
+    return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
+  })
+  return app
+}
+
+async function manifestPage(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  { limit, first }: { limit: number; first: number },
+): Promise<Response> {
+  const tag = etag(artifact, `;${first}+${limit}`)
+  if (isUnchanged(c, tag)) return notModified(tag)
+  const items: ListedEntry[] = []
+  for await (const listed of walkEntries(context.metadata, artifact.id, first)) {
+    items.push(listed)
+    if (items.length === limit) break
+  }
+  const end = first + items.length
+  const nextCursor = end < artifact.entryCount ? formatCursor(end) : null
+  if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))
+  return c.json({ items: items.map(entryMessage), nextCursor }, 200, cacheHeaders(tag))
+}
+
+function manifestStream(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  under: string,
+): Response {
+  const directory = under.replace(/\/+$/, '')
+  const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
+  if (isUnchanged(c, tag)) return notModified(tag)
+  const headers = { 'content-type': 'application/x-ndjson', ...cacheHeaders(tag) }
+  if (c.req.method === 'HEAD') return new Response(null, { headers })
+  const lines = linesOf(walkSubtree(context.metadata, artifact.id, directory))
+  return new Response(lineStream(c, lines), { headers })
+}
+
+/** Lines in pieces of about 64 KiB. */
+async function* linesOf(
+  entries: AsyncIterable<ListedEntry>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder()
+  let pending = ''
+  for await (const listed of entries) {
+    pending += `${JSON.stringify(entryMessage(listed))}\n`
+    if (pending.length < 65_536) continue
+    yield encoder.encode(pending)
+    pending = ''
+  }
+  if (pending !== '') yield encoder.encode(pending)
+}
+
+/** The length is not known before the first byte, so a failure part-way cuts the connection: chunked encoding would
+ *  otherwise end as if the listing were whole. */
+function lineStream(
+  c: AppRequest,
+  lines: AsyncGenerator<Uint8Array, void, undefined>,
+): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { value, done } = await lines.next()
+        if (done === true) controller.close()
+        else controller.enqueue(value)
+      } catch (error) {
+        c.env?.outgoing?.destroy()
+        controller.error(error)
+      }
+    },
+    async cancel() {
+      await lines.return()
+    },
+  })
+}
+
+/** The tree digest, with a suffix for each other view of the same manifest. */
+function etag(artifact: Artifact, view: string): string {
+  return `"${formatWireDigest(artifact.treeDigest)}${view}"`
+}
+
+function isUnchanged(c: AppRequest, tag: string): boolean {
+  const tags = c.req.header('if-none-match')
+  // RFC 9110 §13.1.2: compared weakly; `*` matches whatever exists.
+  return (
+    tags !== undefined &&
+    tags.split(',').some((each) => ['*', tag, `W/${tag}`].includes(each.trim()))
+  )
+}
+
+function notModified(tag: string): Response {
+  return new Response(null, { status: 304, headers: cacheHeaders(tag) })
+}
+
+/** An artifact can be deleted or expire, so every use asks again; the ETag makes that cheap. */
+function cacheHeaders(tag: string): Record<string, string> {
+  return { etag: tag, 'cache-control': 'private, no-cache' }
+}

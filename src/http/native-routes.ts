@@ -1,0 +1,28 @@
+/** All routes of the native API. */
+import { Hono } from 'hono'
+import { createArchiveRoutes } from './archives.ts'
+import { createArtifactRoutes } from './artifacts.ts'
+import { createCompareRoutes } from './compare.ts'
+import type { AppContext, AppEnv } from './context.ts'
+import { createFileRoutes } from './files.ts'
+import { createManifestRoutes } from './manifests.ts'
+import { createOpenApiRoutes } from './openapi.ts'
+import { createProjectRoutes } from './projects.ts'
+import { createPutArtifactRoutes } from './put-artifact.ts'
+import { createStatsRoutes } from './stats.ts'
+import { createTokenRoutes } from './tokens.ts'
+
+export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.route('/', createArtifactRoutes(context))
+  app.route('/', createManifestRoutes(context))
+  app.route('/', createFileRoutes(context))
+  app.route('/', createArchiveRoutes(context))
+  app.route('/', createPutArtifactRoutes(context))
+  app.route('/', createStatsRoutes(context))
+  app.route('/', createCompareRoutes(context))
+  app.route('/', createProjectRoutes(context))
+  app.route('/', createTokenRoutes(context))
+  app.route('/', createOpenApiRoutes())
+  return app
+}

@@ -1,0 +1,161 @@
+/** `PUT /projects/{o}/{r}/runs/{run}/artifacts/{name}`: a whole upload in one request. Tars and single files stream into
+ *  ingest; a zip is staged first, because its directory is at its end. */
+import { randomBytes } from 'node:crypto'
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { apiRoot } from '../api/paths.ts'
+import { uploadQuery } from '../api/queries.ts'
+import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../auth/principal.ts'
+import { type ArtifactName, parseArtifactName } from '../core/artifact.ts'
+import { parseEntryPath } from '../core/entry.ts'
+import { storeError } from '../core/errors.ts'
+import { expiresAtOf } from '../core/retention.ts'
+import { parsePositiveInteger, type ProjectName, type RunFacts } from '../core/run.ts'
+import type { IngestJob, UploadForm } from '../ingest/job.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { forbidden } from './access.ts'
+import { artifactDetail } from './artifacts.ts'
+import { requirePrincipal } from './authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { parseQuery, projectParameter } from './input.ts'
+import { type BodyLimit, openRequestBody } from './request-body.ts'
+
+type UploadQuery = z.infer<typeof uploadQuery>
+
+interface Destination {
+  project: ProjectName
+  number: number
+  attempt: number
+  job: string
+  name: ArtifactName
+}
+
+export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.put(`${apiRoot}/projects/:owner/:repo/runs/:run/artifacts/:name`, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const query = parseQuery(c, uploadQuery)
+    const destination = destinationOf(c, principal, query)
+    requireWrite(principal, destination)
+    const job = await ingestJob(context, c, {
+      query,
+      destination,
+      facts: factsOf(principal, query),
+    })
+    const { artifact, created } = await ingest(context, c, job)
+    const detail = await artifactDetail(context, c, artifact)
+    return c.json(detail, created ? 201 : 200, { location: detail.links.self })
+  })
+  return app
+}
+
+/** A job writes under its own job id; people name one. Errors: invalid_name, invalid_request, forbidden. */
+function destinationOf(c: AppRequest, principal: Principal, query: UploadQuery): Destination {
+  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const isOwnRun = principal.run?.number === number
+  if (principal.job !== null && query.job !== undefined && query.job !== principal.job) {
+    throw forbidden(`this token is of job ${principal.job} and cannot upload for job ${query.job}`)
+  }
+  return {
+    project: projectParameter(c),
+    number,
+    attempt: query.attempt ?? (isOwnRun ? principal.run?.attempt : undefined) ?? 1,
+    job: principal.job ?? query.job ?? 'upload',
+    name: parseArtifactName(c.req.param('name') ?? ''),
+  }
+}
+
+/** Errors: not_found (the caller may not know of the project), forbidden. */
+function requireWrite(principal: Principal, destination: Destination): void {
+  const place = {
+    project: destination.project,
+    runNumber: destination.number,
+    attempt: destination.attempt,
+  }
+  if (mayWriteRun(principal, place)) return
+  if (!mayReadProject(principal, destination.project) && !mayReadRun(principal, place)) {
+    const what = `project ${destination.project}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  throw forbidden('uploading needs a token of that run and attempt, or of scope write')
+}
+
+/** What a token claims is trusted over what a query says. */
+function factsOf({ facts }: Principal, query: UploadQuery): RunFacts {
+  return {
+    branch: facts.branch ?? query.branch ?? null,
+    sha: facts.sha ?? query.sha ?? null,
+    workflow: facts.workflow ?? query.workflow ?? null,
+    event: facts.event ?? query.event ?? null,
+  }
+}
+
+async function ingestJob(
+  context: AppContext,
+  c: AppRequest,
+  { query, destination, facts }: { query: UploadQuery; destination: Destination; facts: RunFacts },
+): Promise<IngestJob> {
+  const now = context.now()
+  const days = query.retentionDays
+  const { form, mimeType } = formOf(c)
+  const fileName = query.filename ?? destination.name
+  if (form === 'file') parseEntryPath(fileName)
+  const expiresAt = expiresAtOf(days === undefined ? null : { days }, context.config.retention, now)
+  const { project, number, attempt } = destination
+  const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
+  return {
+    form,
+    projectId: run.projectId,
+    runId: run.id,
+    job: destination.job,
+    name: destination.name,
+    mimeType,
+    fileName,
+    createdAt: now,
+    expiresAt,
+    onConflict: query.overwrite ? 'replace' : 'same',
+    uploadId: null,
+    expected: null,
+    staged: null,
+  }
+}
+
+const forms: Record<string, UploadForm> = {
+  'application/zip': 'zip',
+  'application/x-zip-compressed': 'zip',
+  'application/x-tar': 'tar',
+  'application/gzip': 'tar.gz',
+  'application/x-gzip': 'tar.gz',
+  'application/x-gtar': 'tar.gz',
+}
+
+function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
+  const contentType = c.req.header('content-type') ?? null
+  const essence = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
+  // What `curl --data-binary` says of every body, and so of none.
+  const isUndeclared = essence === 'application/x-www-form-urlencoded'
+  return { form: forms[essence] ?? 'file', mimeType: isUndeclared ? null : contentType }
+}
+
+async function ingest(
+  context: AppContext,
+  c: AppRequest,
+  job: IngestJob,
+): Promise<{ artifact: Artifact; created: boolean }> {
+  const limit: BodyLimit = {
+    bytesMax: context.config.artifactBytesMax,
+    limit: 'bytes of an upload',
+    setting: 'TROVE_MAX_ARTIFACT',
+  }
+  const body = openRequestBody(context, c, limit)
+  if (job.form !== 'zip') return await context.ingest.run(job, body, c.req.raw.signal)
+  const uploadId = randomBytes(16).toString('hex')
+  await context.staging.openUpload(uploadId)
+  try {
+    const { digest } = await context.staging.writeWhole(uploadId, body)
+    const staged = await context.staging.readAssembled(uploadId, digest)
+    return await context.ingest.run({ ...job, staged }, undefined, c.req.raw.signal)
+  } finally {
+    await context.staging.removeUpload(uploadId)
+  }
+}
