@@ -19,9 +19,11 @@ import { clientKindOf } from './user-agent.ts'
 export function createRestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   for (const base of ['', '/api/v3']) addRoutes(app, context, `${base}/repos/:owner/:repo/actions`)
-  app.all('/api/v3/*', (c) => {
-    throw storeError('not_found', 'Not Found', { what: c.req.path })
-  })
+  for (const unknown of ['/repos/*', '/api/v3/*']) {
+    app.all(unknown, () => {
+      throw notFound()
+    })
+  }
   app.onError((error, c) => {
     const failure = noteFailure(c, error)
     return failure === undefined
@@ -181,6 +183,7 @@ function projectOf(c: AppRequest): ProjectName {
   return parseProjectName(`${c.req.param('owner') ?? ''}/${c.req.param('repo') ?? ''}`)
 }
 
+/** GitHub's words, for what is not there and for what is not the caller's. */
 function notFound(): Error {
   return storeError('not_found', 'Not Found', { what: 'artifact' })
 }

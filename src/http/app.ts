@@ -7,6 +7,7 @@ import { createDownloadRoutes } from '../actions/download-routes.ts'
 import { createRestRoutes } from '../actions/rest-routes.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
 import { storeError } from '../core/errors.ts'
+import { createPageRoutes } from '../web/page-routes.tsx'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { noteFailure } from './failure.ts'
 import type { RouteGroup } from './metrics.ts'
@@ -26,12 +27,17 @@ export function createApp(context: AppContext): Hono<AppEnv> {
   app.route('/', createDownloadRoutes(context))
   app.route('/', createRestRoutes(context))
   app.route('/', createNativeRoutes(context))
-  app.notFound((c) => {
-    const what = `${c.req.method} ${c.req.path}`
-    return problem(c, storeError('not_found', `there is no route ${what}`, { what }))
-  })
+  // Before the pages, whose `/:owner/:repo` would take some of these.
+  app.all('/api/*', (c) => noRoute(c))
+  app.route('/', createPageRoutes(context))
+  app.notFound((c) => noRoute(c))
   app.onError((error, c) => problem(c, error))
   return app
+}
+
+function noRoute(c: AppRequest): Response {
+  const what = `${c.req.method} ${c.req.path}`
+  return problem(c, storeError('not_found', `there is no route ${what}`, { what }))
 }
 
 /** The failure as a problem; the answer of every surface that has no form of its own. */

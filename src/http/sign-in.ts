@@ -73,7 +73,7 @@ function localPath(text: string | undefined): string {
 function signInPage(next: string, problem: string | null): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sign in · Trove</title>
-<meta name="viewport" content="width=device-width"></head><body><main>
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/style.css"></head><body><main>
 <h1>Sign in</h1>
 ${problem === null ? '' : `<p role="alert">${escapeHtml(problem)}</p>`}
 <p>Open the link that the server printed when it started, or paste a token made by <code>trove token</code>.</p>
