@@ -5,7 +5,8 @@ import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { AppContext, AppRequest } from './context.ts'
+import type { AppRequest } from './context.ts'
+import type { RequestMetrics } from './metrics.ts'
 
 export interface BodyLimit {
   bytesMax: number
@@ -13,6 +14,12 @@ export interface BodyLimit {
   limit: string
   /** The variable that moves the bound; null when none does. */
   setting: string | null
+}
+
+/** The parts of the context that bodies need. */
+export interface BodyContext {
+  config: { idleMs: number }
+  metrics: Pick<RequestMetrics, 'received'>
 }
 
 /** Announced length of the body; null when it is chunked or has none.
@@ -31,7 +38,7 @@ export function contentLength(c: AppRequest): number | null {
  *  Errors: too_large (at once when the announced length is, else at the byte that is too many); the stream fails with
  *  incomplete_body when it ends early and with idle_timeout, the connection cut, when nothing arrives for the idle
  *  limit. */
-export function openRequestBody(context: AppContext, c: AppRequest, limit: BodyLimit): Readable {
+export function openRequestBody(context: BodyContext, c: AppRequest, limit: BodyLimit): Readable {
   const expectedBytes = contentLength(c)
   if (expectedBytes !== null) refuseAbove(limit, expectedBytes)
   const chunks = readChunks(sourceOf(c), {
@@ -47,7 +54,7 @@ export function openRequestBody(context: AppContext, c: AppRequest, limit: BodyL
 
 /** The whole body in memory. Errors: too_large, incomplete_body, idle_timeout. */
 export async function readBytesBody(
-  context: AppContext,
+  context: BodyContext,
   c: AppRequest,
   limit: BodyLimit,
 ): Promise<Buffer> {
@@ -58,7 +65,7 @@ export async function readBytesBody(
 
 /** The body as JSON; an empty one is an empty object. Errors: invalid_request, too_large, incomplete_body,
  *  idle_timeout. */
-export async function readJsonBody(context: AppContext, c: AppRequest): Promise<unknown> {
+export async function readJsonBody(context: BodyContext, c: AppRequest): Promise<unknown> {
   const bytes = await readBytesBody(context, c, {
     bytesMax: limits.jsonBodyBytesMax,
     limit: 'bytes of a JSON body',

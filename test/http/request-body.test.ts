@@ -1,0 +1,150 @@
+/** Request bodies over real sockets: bounds, broken senders, silence, and answers that reach a client still sending. */
+import { createAdaptorServer } from '@hono/node-server'
+import { Hono } from 'hono'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { StoreError } from '../../src/core/errors.ts'
+import type { AppEnv } from '../../src/http/context.ts'
+import { drainBody, openRequestBody, readJsonBody, type BodyContext } from '../../src/http/request-body.ts'
+
+const context: BodyContext = {
+  config: { idleMs: 150 },
+  metrics: {
+    received: (bytes) => {
+      receivedBytes += bytes
+    },
+  },
+}
+const limit = { bytesMax: 1000, limit: 'bytes of a body', setting: 'TROVE_TEST' }
+
+let receivedBytes = 0
+let server: Server
+let port = 0
+let failures: StoreError[] = []
+let failed: (() => void) | undefined
+
+beforeAll(async () => {
+  const app = new Hono<AppEnv>()
+  app.use('*', async (c, next) => {
+    await next()
+    if (!(await drainBody(c))) c.res.headers.set('connection', 'close')
+  })
+  app.put('/read', async (c) => {
+    let bytes = 0
+    for await (const chunk of openRequestBody(context, c, limit)) bytes += (chunk as Buffer).length
+    return c.text(String(bytes))
+  })
+  app.put('/part', async (c) => {
+    for await (const chunk of openRequestBody(context, c, { ...limit, bytesMax: 2 ** 40 })) {
+      if ((chunk as Buffer).length > 0) return c.text('enough')
+    }
+    return c.text('empty')
+  })
+  app.put('/json', async (c) => c.json(await readJsonBody(context, c)))
+  app.put('/refuse', (c) => c.text('refused', 403))
+  app.onError((error, c) => {
+    if (!(error instanceof StoreError)) throw error
+    failures.push(error)
+    failed?.()
+    return c.text(error.code, 400)
+  })
+  server = createAdaptorServer({ fetch: app.fetch, autoCleanupIncoming: false }) as Server
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  port = (server.address() as AddressInfo).port
+})
+
+beforeEach(() => {
+  failures = []
+  failed = undefined
+  receivedBytes = 0
+})
+
+afterAll(() => {
+  server.close()
+  server.closeAllConnections()
+})
+
+async function send(path: string, body: string | Buffer): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'PUT', body })
+  return `${response.status} ${await response.text()}`
+}
+
+function open(head: string): Socket {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(head)
+  return socket
+}
+
+async function failure(): Promise<StoreError> {
+  if (failures[0] === undefined) {
+    await new Promise<void>((resolve) => {
+      failed = resolve
+    })
+  }
+  return failures[0] as StoreError
+}
+
+test('a body is read whole, counted, and may be exactly as long as the bound', async () => {
+  expect(await send('/read', Buffer.alloc(1000))).toBe('200 1000')
+  expect(await send('/read', '')).toBe('200 0')
+  expect(receivedBytes).toBe(1000)
+})
+
+test('a body that announces too much is refused before it is read', async () => {
+  expect(await send('/read', Buffer.alloc(1001))).toBe('400 too_large')
+  expect(receivedBytes).toBe(0)
+  expect(failures[0]?.details).toEqual({ limit: 'bytes of a body', limitValue: 1000, setting: 'TROVE_TEST' })
+})
+
+test('a chunked body is refused at the byte that is too many', async () => {
+  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+  socket.write(`3e8\r\n${'x'.repeat(1000)}\r\n`)
+  socket.write('1\r\nx\r\n0\r\n\r\n')
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  expect(answer.toString()).toContain('too_large')
+  socket.destroy()
+})
+
+test('a sender that breaks off is an incomplete body with both lengths', async () => {
+  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
+  socket.end()
+  socket.destroySoon()
+  expect(await failure()).toMatchObject({ code: 'incomplete_body', details: { expectedBytes: 100, actualBytes: 10 } })
+})
+
+test('a sender that falls silent is cut off after the idle limit', async () => {
+  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
+  const closed = once(socket, 'close')
+  const startedAt = performance.now()
+  expect(await failure()).toMatchObject({ code: 'idle_timeout', details: { limitMs: 150 } })
+  await closed
+  expect(performance.now() - startedAt).toBeGreaterThan(140)
+})
+
+test('a slow sender that keeps sending is not cut off', async () => {
+  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n')
+  for (const byte of 'abcde') {
+    await new Promise((resolve) => setTimeout(resolve, 90))
+    socket.write(byte)
+  }
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 [^]*5$/)
+  socket.destroy()
+})
+
+test('a refusal reaches a client that is still sending a large body, and the connection stays good', async () => {
+  const body = Buffer.alloc(32 * 1024 * 1024)
+  for (let turn = 0; turn < 3; turn += 1) expect(await send('/refuse', body)).toBe('403 refused')
+  expect(await send('/part', body)).toBe('200 enough')
+})
+
+test('JSON is read, absent JSON is an empty object, broken JSON is refused', async () => {
+  expect(await send('/json', '{"a":1}')).toBe('200 {"a":1}')
+  expect(await send('/json', '')).toBe('200 {}')
+  expect(await send('/json', '{"a":')).toBe('400 invalid_request')
+  expect(await send('/json', Buffer.alloc(2 * 1024 * 1024, 0x20))).toBe('400 too_large')
+})
