@@ -1,0 +1,32 @@
+/** The thread behind `openMetadataWorker`: opens the database and answers calls by the name of their method. */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { StoreError, encodeError } from '../core/errors.ts'
+import type { Metadata } from './metadata.ts'
+import { openSqliteMetadata } from './sqlite.ts'
+import { type MetadataAnswer, type MetadataCall, readyMessage } from './sqlite-worker.ts'
+
+if (!parentPort) throw new Error('this file is the body of a worker thread')
+serve(parentPort, openSqliteMetadata(workerData as { path: string }))
+
+function serve(port: MessagePort, metadata: Metadata): void {
+  port.on('message', async (call: MetadataCall) => {
+    port.postMessage(await answer(metadata, call))
+    // Nothing keeps the thread alive then, and it ends.
+    if (call.method === 'close') port.close()
+  })
+  port.postMessage(readyMessage)
+}
+
+async function answer(
+  metadata: Metadata,
+  { id, method, args }: MetadataCall,
+): Promise<MetadataAnswer> {
+  const run = metadata[method] as (...args: unknown[]) => Promise<unknown>
+  try {
+    return { id, value: await run(...args) }
+  } catch (error) {
+    if (error instanceof StoreError) return { id, failed: encodeError(error) }
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+    return { id, broken: { name, message, stack } }
+  }
+}

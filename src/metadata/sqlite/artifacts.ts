@@ -1,0 +1,160 @@
+/** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
+import { type SQL, and, asc, desc, eq, gt, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import { artifacts, manifests, projects, runs } from '../../../schema/sqlite.ts'
+import type { ArtifactName } from '../../core/artifact.ts'
+import { digestFromBytes } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import type { ProjectName } from '../../core/run.ts'
+import type { Artifact, ArtifactFilter, ArtifactSort, Metadata } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+
+type ArtifactMethods = Pick<
+  Metadata,
+  'findArtifact' | 'listArtifacts' | 'setRetention' | 'listExpired'
+>
+
+/** `ends_at` of a pinned artifact. */
+export const endOfTime = Number.MAX_SAFE_INTEGER
+
+/** Live and unexpired: such an artifact is seen, and holds its name. */
+export function isHeld(now: number): SQL | undefined {
+  return and(isNull(artifacts.removedAt), gt(artifacts.endsAt, now))
+}
+
+/** Reads one artifact, tombstones included. */
+export function createArtifactFinder({ orm }: Connection): (id: number) => Artifact | undefined {
+  return (id) => {
+    const row = selectArtifacts(orm).where(eq(artifacts.id, id)).get()
+    return row && toArtifact(row)
+  }
+}
+
+export function createArtifactMethods(connection: Connection): ArtifactMethods {
+  const { orm, read, write } = connection
+  const findArtifact = createArtifactFinder(connection)
+
+  return {
+    findArtifact: async (id) => findArtifact(id),
+    listArtifacts: async (filter, { limit, offset, sort, now }) =>
+      read(() => {
+        const where = conditions(filter, now)
+        const rows = selectArtifacts(orm)
+          .where(where)
+          .orderBy(...order[sort])
+          .limit(limit)
+          .offset(offset)
+          .all()
+        const counted = orm
+          .select({ total: sql<number>`count(*)` })
+          .from(artifacts)
+          .innerJoin(runs, eq(runs.id, artifacts.runId))
+          .where(where)
+          .get()
+        return { artifacts: rows.map(toArtifact), total: counted!.total }
+      }),
+    setRetention: async (id, { expiresAt, pinned }) => {
+      write(() => {
+        const row = orm.select().from(artifacts).where(eq(artifacts.id, id)).get()
+        if (!row || row.removedAt !== null) {
+          throw storeError('artifact_not_found', `no live artifact ${id}`, {
+            reference: `id:${id}`,
+          })
+        }
+        const next = { expiresAt: expiresAt ?? row.expiresAt, pinned: pinned ?? row.pinned }
+        orm
+          .update(artifacts)
+          .set({ ...next, endsAt: next.pinned ? endOfTime : next.expiresAt })
+          .where(eq(artifacts.id, id))
+          .run()
+      })
+    },
+    listExpired: async (now, limit) =>
+      orm
+        .select({ id: artifacts.id })
+        .from(artifacts)
+        .where(and(isNull(artifacts.removedAt), lte(artifacts.endsAt, now)))
+        .orderBy(asc(artifacts.endsAt), asc(artifacts.id))
+        .limit(limit)
+        .all()
+        .map((row) => row.id),
+  }
+}
+
+const order: Record<ArtifactSort, SQL[]> = {
+  newest: [desc(artifacts.id)],
+  oldest: [asc(artifacts.id)],
+  largest: [desc(artifacts.logicalBytes), desc(artifacts.id)],
+  expiring: [asc(artifacts.endsAt), asc(artifacts.id)],
+}
+
+function conditions(filter: ArtifactFilter, now: number): SQL | undefined {
+  return and(
+    filter.projectId === undefined ? undefined : eq(artifacts.projectId, filter.projectId),
+    filter.run === undefined ? undefined : eq(runs.number, filter.run),
+    filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
+    filter.name === undefined ? undefined : eq(artifacts.name, filter.name),
+    filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
+    filter.ids === undefined ? undefined : inArray(artifacts.id, filter.ids),
+    stateCondition(filter.state, now),
+  )
+}
+
+function stateCondition(state: ArtifactFilter['state'], now: number): SQL | undefined {
+  switch (state) {
+    case undefined:
+      return isHeld(now)
+    case 'any':
+      return undefined
+    case 'available':
+    case 'damaged':
+      return and(isHeld(now), eq(artifacts.state, state))
+    case 'deleted':
+      return eq(artifacts.state, state)
+    case 'expired':
+      // Time passes whether or not the artifact has been removed yet.
+      return or(
+        eq(artifacts.state, state),
+        and(isNull(artifacts.removedAt), lte(artifacts.endsAt, now)),
+      )
+  }
+}
+
+// oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is the row's shape.
+function selectArtifacts(orm: Connection['orm']) {
+  return orm
+    .select({
+      artifact: artifacts,
+      projectName: projects.ownerRepo,
+      run: runs,
+      manifest: {
+        treeDigest: manifests.treeDigest,
+        entryCount: manifests.entryCount,
+        fileCount: manifests.fileCount,
+      },
+    })
+    .from(artifacts)
+    .innerJoin(runs, eq(runs.id, artifacts.runId))
+    .innerJoin(projects, eq(projects.id, artifacts.projectId))
+    .innerJoin(manifests, eq(manifests.id, artifacts.manifestId))
+}
+
+type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
+
+function toArtifact({ artifact, projectName, run, manifest }: ArtifactRow): Artifact {
+  const { contentId: _content, endsAt: _ends, ...row } = artifact
+  return {
+    ...row,
+    name: row.name as ArtifactName,
+    project: projectName as ProjectName,
+    runNumber: run.number,
+    attempt: run.attempt,
+    branch: run.branch,
+    sha: run.sha,
+    workflow: run.workflow,
+    event: run.event,
+    treeDigest: digestFromBytes(manifest.treeDigest),
+    entryCount: manifest.entryCount,
+    fileCount: manifest.fileCount,
+    zipDigest: row.zipDigest && digestFromBytes(row.zipDigest),
+  }
+}

@@ -1,0 +1,136 @@
+/** Composites: registered in steps under a row that holds no digest yet, then published by the last one. */
+import assert from 'node:assert'
+import { blobState } from '../../../schema/sqlite.ts'
+import { type Digest, digestToBytes } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Metadata } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+import { createDigestRelease } from './digest-holding.ts'
+import { createLeaser, createSessionFinder } from './sessions.ts'
+
+type NewComposite = Parameters<Metadata['addComposite']>[1]
+
+/** A composite that is being filled, and the sums over its parts so far. */
+interface Filled {
+  id: number
+  partBytes: number
+  joinedBytes: number
+}
+
+interface PartRow {
+  id: number
+  sizeBytes: number
+  lengthBytes: number
+}
+
+export function createCompositeMethods(connection: Connection): Pick<Metadata, 'addComposite'> {
+  const { prepare, write, turn } = connection
+  const findSession = createSessionFinder(connection)
+  const lease = createLeaser(connection)
+  const insertParts = createPartInsertion(connection)
+  const find = prepare<[Buffer], { id: number; state: number }>(
+    'SELECT id, state FROM blobs WHERE digest = ? AND state < 2',
+  )
+  const insert = prepare<[Buffer, number, number, number, number], { id: number }>(
+    `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, part_count, joined_bytes)
+     VALUES (?, ?, ?, ${blobState.filling}, ?, ?, 0) RETURNING id`,
+  )
+  const releaseDigest = createDigestRelease(connection)
+  const publish = prepare<[number, number]>(
+    `UPDATE blobs SET state = ${blobState.live}, joined_bytes = ? WHERE id = ?`,
+  )
+
+  /** Leases the blob that has the digest, if it can be read. */
+  const leaseKnown = (sessionId: number, digest: Digest): boolean => {
+    const known = find.get(digestToBytes(digest))
+    if (known?.state !== blobState.live) return false
+    lease(sessionId, [known.id])
+    return true
+  }
+
+  /** Gives the row to fill, or undefined when the composite is known. */
+  const begin = (sessionName: string, composite: NewComposite): number | undefined => {
+    const { digest, sizeBytes, crc32, parts } = composite
+    const session = findSession(sessionName)
+    if (leaseKnown(session.id, digest)) return undefined
+    const bytes = digestToBytes(digest)
+    const { id } = insert.get(bytes, sizeBytes, crc32, session.projectId, parts.length)!
+    lease(session.id, [id])
+    return id
+  }
+
+  const finish = (sessionName: string, digest: Digest, filled: Filled): void => {
+    const session = findSession(sessionName)
+    // An equal upload was faster: this row is swept when the session lets go of it.
+    if (leaseKnown(session.id, digest)) return releaseDigest(filled.id)
+    const damaged = find.get(digestToBytes(digest))
+    if (damaged) releaseDigest(damaged.id)
+    publish.run(filled.joinedBytes, filled.id)
+  }
+
+  const addPartsOf = (composite: NewComposite, filled: Filled, first: number): void => {
+    const slice = composite.parts.slice(first, first + limits.transactionRowsMax)
+    for (const part of insertParts(filled.id, first, slice)) {
+      filled.partBytes += part.sizeBytes
+      filled.joinedBytes += part.lengthBytes
+    }
+  }
+
+  return {
+    addComposite: async (sessionName, composite) => {
+      const { digest, sizeBytes, parts } = composite
+      assert(parts.length > 0, 'a composite has parts')
+      // Nearly all composites fit one transaction, which these steps then share.
+      const filled = write(() => {
+        const id = begin(sessionName, composite)
+        if (id === undefined) return undefined
+        const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
+        addPartsOf(composite, begun, 0)
+        if (parts.length <= limits.transactionRowsMax) {
+          assert.equal(
+            begun.partBytes,
+            sizeBytes,
+            `the parts of ${digest} are not as long as it is`,
+          )
+          finish(sessionName, digest, begun)
+          return undefined
+        }
+        return begun
+      })
+      if (!filled) return
+      for (let first = limits.transactionRowsMax; first < parts.length;) {
+        await turn()
+        write(() => addPartsOf(composite, filled, first))
+        first += limits.transactionRowsMax
+      }
+      assert.equal(filled.partBytes, sizeBytes, `the parts of ${digest} are not as long as it is`)
+      write(() => finish(sessionName, digest, filled))
+    },
+  }
+}
+
+/** Answers a function that adds the parts from ordinal `first` on. Errors: not_found (a part that does not join). */
+function createPartInsertion({
+  prepare,
+}: Connection): (compositeId: number, first: number, parts: Digest[]) => PartRow[] {
+  const find = prepare<[string], PartRow>(
+    `SELECT b.id, b.size_bytes AS sizeBytes, s.length_bytes AS lengthBytes
+     FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN streams s ON s.id = b.joining_stream_id AND s.state = 0
+     ORDER BY j.key`,
+  )
+  const insert = prepare<[number, number, string]>(
+    `INSERT INTO composite_parts (composite_id, ordinal, part_id)
+     SELECT ?, ? + j.key, j.value FROM json_each(?) j`,
+  )
+  return (compositeId, first, parts) => {
+    const rows = find.all(JSON.stringify(parts))
+    if (rows.length !== parts.length) {
+      throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
+    }
+    insert.run(compositeId, first, JSON.stringify(rows.map((row) => row.id)))
+    return rows
+  }
+}

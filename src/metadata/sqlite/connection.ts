@@ -1,0 +1,95 @@
+/** One thread's connection to the database: settings, migration, transactions. Transactions are synchronous, so none can
+ *  cross an await, and short, so that the threads that share the file rarely wait for each other. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
+import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import { migrateDatabase } from './migrate.ts'
+
+export interface Connection {
+  /** Drizzle over this connection; its statements take part in the transaction around them. */
+  readonly orm: BetterSQLite3Database
+  /** The instant now, for columns that no caller gives. */
+  readonly now: () => number
+  prepare<Parameters extends unknown[], Row = unknown>(sql: string): Statement<Parameters, Row>
+  /** Runs `work` on one snapshot of the database. */
+  read<Result>(work: () => Result): Result
+  /** Runs `work` as one durable transaction that holds the write lock from its first statement on, so it can never fail
+   *  half-way for want of the lock. */
+  write<Result>(work: () => Result): Result
+  /** Repeats `step` as transactions of their own until it answers false, with a turn of the event loop after each. */
+  writeInSteps(step: () => boolean): Promise<void>
+  /** Lets other calls of this thread have their turn between two steps of a long one. */
+  turn(): Promise<void>
+  close(): void
+}
+
+export interface ConnectionOptions {
+  path: string
+  now?: () => number
+  /** Called with each statement as it runs, parameters filled in. */
+  trace?: (sql: string) => void
+}
+
+/** How long a transaction waits for another thread's before it fails. Transactions take milliseconds. */
+const busyTimeoutMs = 10_000
+const cacheKiB = 16 * 1024
+/** The write-ahead log is cut back to this after a checkpoint. */
+const journalBytesMax = 64 * 1024 * 1024
+
+/** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once. */
+export function openConnection({ path, now = Date.now, trace }: ConnectionOptions): Connection {
+  const database = new SqliteDatabase(path, {
+    timeout: busyTimeoutMs,
+    ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
+  })
+  try {
+    configure(database)
+    migrateDatabase(database)
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  const run = database.transaction((work: () => unknown) => work())
+  const write = <Result>(work: () => Result): Result => run.immediate(work) as Result
+  return {
+    orm: drizzle(database),
+    now,
+    prepare: <Parameters extends unknown[], Row = unknown>(sql: string) =>
+      database.prepare<Parameters, Row>(sql) as Statement<Parameters, Row>,
+    read: <Result>(work: () => Result): Result => run.deferred(work) as Result,
+    write,
+    writeInSteps: async (step) => {
+      while (write(step)) await nextTurn()
+    },
+    turn: nextTurn,
+    close: () => database.close(),
+  }
+}
+
+function configure(database: Database): void {
+  // It can be chosen only while the file is empty; gives pages of deleted rows back to the file system in small steps.
+  database.pragma('auto_vacuum = INCREMENTAL')
+  enterWal(database)
+  database.pragma('synchronous = FULL')
+  database.pragma('foreign_keys = ON')
+  database.pragma(`cache_size = -${cacheKiB}`)
+  database.pragma(`journal_size_limit = ${journalBytesMax}`)
+}
+
+/** Entering WAL needs the file for itself, and SQLite answers SQLITE_BUSY at once, whatever the busy timeout, when
+ *  another connection is entering too. */
+function enterWal(database: Database): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  const deadline = performance.now() + busyTimeoutMs
+  for (;;) {
+    try {
+      database.pragma('journal_mode = WAL')
+      return
+    } catch (error) {
+      const isBusy =
+        error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')
+      if (!isBusy || performance.now() > deadline) throw error
+      Atomics.wait(pause, 0, 0, 5)
+    }
+  }
+}

@@ -1,0 +1,277 @@
+/** Taking things away. Ending an artifact or a session is one short transaction that makes it invisible; the rows
+ *  behind it go in small steps afterwards. What a crash leaves of them is found by its state (`dying` manifests, removed
+ *  artifacts with content, ended sessions) and finished by the next call.
+ *
+ *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton becomes a candidate of
+ *  sweep in the same transaction; sweep.ts does the rest. */
+import { manifestState, sessionState } from '../../../schema/sqlite.ts'
+import { limits } from '../../core/limits.ts'
+import type { Metadata } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+
+export interface Removal {
+  /** Inside a transaction: makes a live artifact a tombstone; false when it is not live. */
+  endArtifact(artifactId: number, end: ArtifactEnd): boolean
+  /** Inside a transaction: the manifest begins to die when no live artifact and no session uses it. */
+  releaseManifest(manifestId: number): void
+  /** Inside a transaction: ends a live session; its leases count no more and its staged manifests die. */
+  closeSession(sessionId: number, state: 'committed' | 'aborted'): void
+  /** Takes away the rows of an ended session. */
+  clearSession(sessionId: number): Promise<void>
+  /** Aborts the session of that name if it is live, and takes its rows away. Harmless when it is unknown. */
+  endSession(name: string): Promise<void>
+  /** Takes away the rows of everything that has been removed, whoever removed it. */
+  clearRemoved(): Promise<void>
+}
+
+export interface ArtifactEnd {
+  state: 'deleted' | 'expired'
+  reason: string
+  now: number
+}
+
+const batch = limits.transactionRowsMax
+/** Pages are some kilobytes each. */
+const pageBatch = 50
+
+export function createRemoval(connection: Connection): Removal {
+  const { prepare, write } = connection
+  const artifactEnding = createArtifactEnding(connection)
+  const clearManifest = createManifestClearing(connection)
+  const clearContent = createContentClearing(connection)
+  const clearLeases = createLeaseClearing(connection)
+
+  const close = prepare<[number, number]>(
+    'UPDATE sessions SET state = ?, leased_until = 0 WHERE id = ?',
+  )
+  const dropStaged = prepare<[number]>(
+    `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
+  )
+  const leasedManifests = prepare<[number], { id: number }>(
+    'DELETE FROM manifest_leases WHERE session_id = ? RETURNING manifest_id AS id',
+  )
+  const sessionByName = prepare<[string], { id: number; state: number }>(
+    'SELECT id, state FROM sessions WHERE name = ?',
+  )
+  const sessionById = prepare<[number], { state: number }>(
+    'SELECT state FROM sessions WHERE id = ?',
+  )
+  const deleteSession = prepare<[number]>('DELETE FROM sessions WHERE id = ?')
+  const dyingManifest = prepare<[], { id: number }>(
+    'SELECT id FROM manifests WHERE state = 3 LIMIT 1',
+  )
+  const unclearedArtifact = prepare<[], { id: number; contentId: number }>(
+    `SELECT id, content_id AS contentId FROM artifacts
+     WHERE removed_at IS NOT NULL AND content_id IS NOT NULL LIMIT 1`,
+  )
+  const markCleared = prepare<[number]>('UPDATE artifacts SET content_id = NULL WHERE id = ?')
+
+  const closeSession = (sessionId: number, state: 'committed' | 'aborted'): void => {
+    close.run(sessionState[state], sessionId)
+    dropStaged.run(sessionId)
+    for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
+  }
+
+  const clearRemoved = async (): Promise<void> => {
+    for (let next = dyingManifest.get(); next; next = dyingManifest.get()) {
+      await clearManifest(next.id)
+    }
+    for (let next = unclearedArtifact.get(); next; next = unclearedArtifact.get()) {
+      const { id, contentId } = next
+      await clearContent(contentId)
+      write(() => markCleared.run(id))
+    }
+  }
+
+  const clearSession = async (sessionId: number): Promise<void> => {
+    await clearLeases(sessionId)
+    // What a committed session staged belongs to its artifact now.
+    if (sessionById.get(sessionId)?.state === sessionState.aborted) await clearContent(sessionId)
+    await clearRemoved()
+    write(() => deleteSession.run(sessionId))
+  }
+
+  return {
+    ...artifactEnding,
+    closeSession,
+    clearSession,
+    clearRemoved,
+    endSession: async (name) => {
+      const session = write(() => {
+        const found = sessionByName.get(name)
+        if (found?.state === sessionState.live) closeSession(found.id, 'aborted')
+        return found
+      })
+      if (session) await clearSession(session.id)
+    },
+  }
+}
+
+export function createRemovalMethods(
+  { write }: Connection,
+  removal: Removal,
+): Pick<Metadata, 'removeArtifact'> {
+  return {
+    removeArtifact: async (artifactId, end) => {
+      const wasLive = write(() => removal.endArtifact(artifactId, end))
+      await removal.clearRemoved()
+      return wasLive
+    },
+  }
+}
+
+function createArtifactEnding({
+  prepare,
+}: Connection): Pick<Removal, 'endArtifact' | 'releaseManifest'> {
+  const bury = prepare<[string, number, string, number], BuriedRow>(
+    `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?
+     WHERE id = ? AND removed_at IS NULL
+     RETURNING project_id AS projectId, manifest_id AS manifestId`,
+  )
+  const subtract = prepare<[number, number]>(
+    `UPDATE totals SET artifacts = artifacts - 1,
+       files = files - m.file_count, logical_bytes = totals.logical_bytes - m.logical_bytes
+     FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = ?) m
+     WHERE scope IN (0, ?)`,
+  )
+  const release = prepare<[number]>(
+    `UPDATE manifests SET state = ${manifestState.dying}
+     WHERE id = ? AND state IN (1, 2)
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id AND a.removed_at IS NULL)
+       AND NOT EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = manifests.id)`,
+  )
+  const releaseManifest = (manifestId: number): void => {
+    release.run(manifestId)
+  }
+  return {
+    releaseManifest,
+    endArtifact: (artifactId, { state, reason, now }) => {
+      const buried = bury.get(state, now, reason, artifactId)
+      if (!buried) return false
+      subtract.run(buried.manifestId, buried.projectId)
+      releaseManifest(buried.manifestId)
+      return true
+    },
+  }
+}
+
+interface BuriedRow {
+  projectId: number
+  manifestId: number
+}
+
+/** Answers a function that takes away the references and pages of a dying manifest. Its own row stays as long as a
+ *  tombstone needs its tree digest. */
+function createManifestClearing({
+  prepare,
+  writeInSteps,
+}: Connection): (manifestId: number) => Promise<void> {
+  const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
+    `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
+       (SELECT blob_id FROM "references" WHERE manifest_id = ? LIMIT ${batch})
+     RETURNING blob_id AS blobId, project_id AS projectId`,
+  )
+  const lost = prepare<[number, string], { store: number; project: number }>(
+    `SELECT
+       coalesce(sum(b.size_bytes) FILTER
+         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)), 0) AS store,
+       coalesce(sum(b.size_bytes) FILTER
+         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)), 0) AS project
+     FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value`,
+  )
+  const touch = prepare<[string]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j
+     WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = j.value)`,
+  )
+  const subtract = prepare<[number, number]>(
+    'UPDATE totals SET unique_bytes = unique_bytes - ? WHERE scope = ?',
+  )
+  const dropPages = prepare<[number, number]>(
+    `DELETE FROM manifest_pages WHERE manifest_id = ? AND page IN
+       (SELECT page FROM manifest_pages WHERE manifest_id = ? LIMIT ${pageBatch})`,
+  )
+  const dropRow = prepare<[number]>(
+    `DELETE FROM manifests WHERE id = ? AND state = 3
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
+  )
+  const keepRow = prepare<[number]>(
+    `UPDATE manifests SET state = ${manifestState.emptied} WHERE id = ? AND state = 3`,
+  )
+
+  const dropSomeReferences = (manifestId: number): boolean => {
+    const rows = dropReferences.all(manifestId, manifestId)
+    if (rows.length === 0) return false
+    const blobIds = JSON.stringify(rows.map((row) => row.blobId))
+    const { projectId } = rows[0]!
+    const { store, project } = lost.get(projectId, blobIds)!
+    subtract.run(store, 0)
+    subtract.run(project, projectId)
+    touch.run(blobIds)
+    return true
+  }
+
+  return (manifestId) =>
+    writeInSteps(() => {
+      if (dropSomeReferences(manifestId)) return true
+      if (dropPages.run(manifestId, manifestId).changes > 0) return true
+      if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
+      return false
+    })
+}
+
+/** Answers a function that takes away times and skeleton of a removed artifact or an aborted session. */
+function createContentClearing({
+  prepare,
+  writeInSteps,
+}: Connection): (contentId: number) => Promise<void> {
+  const dropStreams = prepare<[number, number], { streamId: number }>(
+    `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
+       (SELECT stream_id FROM skeleton_streams WHERE content_id = ? LIMIT ${batch})
+     RETURNING stream_id AS streamId`,
+  )
+  const touch = prepare<[string]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id)
+     SELECT s.blob_id FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value`,
+  )
+  const dropPages = ['skeleton_pages', 'artifact_times'].map((table) =>
+    prepare<[number, number]>(
+      `DELETE FROM ${table} WHERE content_id = ? AND page IN
+         (SELECT page FROM ${table} WHERE content_id = ? LIMIT ${pageBatch})`,
+    ),
+  )
+  return (contentId) =>
+    writeInSteps(() => {
+      const rows = dropStreams.all(contentId, contentId)
+      if (rows.length > 0) {
+        touch.run(JSON.stringify(rows.map((row) => row.streamId)))
+        return true
+      }
+      return dropPages.some((drop) => drop.run(contentId, contentId).changes > 0)
+    })
+}
+
+/** Answers a function that takes away the leases of an ended session. Blobs that a reference holds are no candidates,
+ *  unless they have a stream beside their serving copy, which may be needed by nobody now. */
+function createLeaseClearing({
+  prepare,
+  writeInSteps,
+}: Connection): (sessionId: number) => Promise<void> {
+  const drop = prepare<[number, number], { blobId: number }>(
+    `DELETE FROM leases WHERE session_id = ? AND blob_id IN
+       (SELECT blob_id FROM leases WHERE session_id = ? LIMIT ${batch})
+     RETURNING blob_id AS blobId`,
+  )
+  const touch = prepare<[string]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id)
+     SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value
+     WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)
+        OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = b.id AND s.id IS NOT b.copy_stream_id)`,
+  )
+  return (sessionId) =>
+    writeInSteps(() => {
+      const rows = drop.all(sessionId, sessionId)
+      if (rows.length === 0) return false
+      touch.run(JSON.stringify(rows.map((row) => row.blobId)))
+      return true
+    })
+}

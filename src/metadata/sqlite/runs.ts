@@ -1,0 +1,109 @@
+/** Projects and runs: found or created as uploads name them. */
+import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
+import { projects, runs, totals } from '../../../schema/sqlite.ts'
+import type { ProjectName, RunFacts } from '../../core/run.ts'
+import type { Metadata, Project, Run } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+
+type RunMethods = Pick<
+  Metadata,
+  | 'ensureProject'
+  | 'findProject'
+  | 'listProjects'
+  | 'setProjectPolicy'
+  | 'ensureRun'
+  | 'findRun'
+  | 'listRuns'
+>
+
+export function createRunMethods({ orm, write }: Connection): RunMethods {
+  const byName = (name: ProjectName): Project | undefined => {
+    const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
+    return row && toProject(row)
+  }
+
+  const createProject = (name: ProjectName, now: number): Project =>
+    write(() => {
+      const existing = byName(name)
+      if (existing) return existing
+      const row = orm.insert(projects).values({ ownerRepo: name, createdAt: now }).returning().get()
+      orm.insert(totals).values({ scope: row.id }).run()
+      return toProject(row)
+    })
+
+  const runWhere = (projectId: number, number: number, attempt?: number): Run | undefined => {
+    const identity = and(
+      eq(runs.number, number),
+      eq(runs.projectId, projectId),
+      attempt === undefined ? undefined : eq(runs.attempt, attempt),
+    )
+    const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
+    const row = query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()
+    return row && toRun(row)
+  }
+
+  return {
+    ensureProject: async (name, now) => byName(name) ?? createProject(name, now),
+    findProject: async (name) => byName(name),
+    listProjects: async () =>
+      orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all().map(toProject),
+    setProjectPolicy: async (projectId, { onConflict }) => {
+      write(() => orm.update(projects).set({ onConflict }).where(eq(projects.id, projectId)).run())
+    },
+    ensureRun: async ({ project: name, number, attempt }, facts, now) => {
+      const project = byName(name) ?? createProject(name, now)
+      const found = runWhere(project.id, number, attempt)
+      if (found && !addsFacts(found, facts)) return found
+      return write(() => {
+        orm
+          .insert(runs)
+          .values({ projectId: project.id, number, attempt, ...facts, createdAt: now })
+          .onConflictDoUpdate({
+            target: [runs.number, runs.projectId, runs.attempt],
+            // Facts are told once: what is known stays, whatever a later caller claims.
+            set: {
+              branch: sql`coalesce(${runs.branch}, excluded.branch)`,
+              sha: sql`coalesce(${runs.sha}, excluded.sha)`,
+              workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
+              event: sql`coalesce(${runs.event}, excluded.event)`,
+            },
+          })
+          .run()
+        return runWhere(project.id, number, attempt)!
+      })
+    },
+    findRun: async (projectId, number, attempt) => runWhere(projectId, number, attempt),
+    listRuns: async (projectId, { limit, before }) => {
+      const earlier = before === undefined ? undefined : lt(runs.id, before)
+      const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
+      const rows = query
+        .where(and(eq(runs.projectId, projectId), earlier))
+        .orderBy(desc(runs.id))
+        .limit(limit)
+        .all()
+      return rows.map(toRun)
+    },
+  }
+}
+
+function addsFacts(run: Run, facts: RunFacts): boolean {
+  return (['branch', 'sha', 'workflow', 'event'] as const).some(
+    (fact) => run[fact] === null && facts[fact] !== null,
+  )
+}
+
+function toProject(row: typeof projects.$inferSelect): Project {
+  return {
+    id: row.id,
+    name: row.ownerRepo as ProjectName,
+    onConflict: row.onConflict,
+    createdAt: row.createdAt,
+  }
+}
+
+function toRun(row: {
+  runs: typeof runs.$inferSelect
+  projects: typeof projects.$inferSelect
+}): Run {
+  return { ...row.runs, project: row.projects.ownerRepo as ProjectName }
+}

@@ -1,0 +1,156 @@
+/** Sessions: an ingest in progress and what it holds. A blob is leased while a row of `leases` names it and a session
+ *  that is live; ending the session ends all its leases at once, and their rows are taken away in small steps, which
+ *  is also what makes the blobs candidates of sweep. */
+import { randomBytes } from 'node:crypto'
+import { sessionState } from '../../../schema/sqlite.ts'
+import { digestFromBytes } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import type { KnownBlob, KnownStream, Metadata } from '../metadata.ts'
+import { codecs } from './codecs.ts'
+import type { Connection } from './connection.ts'
+import type { Removal } from './removal.ts'
+
+type SessionMethods = Pick<
+  Metadata,
+  'openSession' | 'renewSession' | 'claimStreams' | 'claimBlobs' | 'abortSession' | 'listSessions'
+>
+
+export interface SessionRow {
+  id: number
+  projectId: number
+  state: number
+}
+
+/** Finds the live session of a name. Errors: session_ended. */
+export function createSessionFinder({ prepare }: Connection): (name: string) => SessionRow {
+  const find = prepare<[string], SessionRow>(
+    'SELECT id, project_id AS projectId, state FROM sessions WHERE name = ?',
+  )
+  return (name) => {
+    const session = find.get(name)
+    if (session?.state !== sessionState.live) {
+      throw storeError('session_ended', `session ${name} has ended`, { sessionId: name })
+    }
+    return session
+  }
+}
+
+export function createSessionMethods(connection: Connection, removal: Removal): SessionMethods {
+  const { prepare, write } = connection
+  const findSession = createSessionFinder(connection)
+  const insert = prepare<[string, number, number, number]>(
+    'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
+  )
+  const renew = prepare<[number, string]>(
+    'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ? AND state = 0',
+  )
+  // Ended sessions whose rows are not all gone have a lease of 0, so they are found too.
+  const listOver = prepare<[number, number], { name: string }>(
+    'SELECT name FROM sessions WHERE leased_until <= ? ORDER BY leased_until LIMIT ?',
+  )
+  const claimedStreams = prepare<[string], ClaimedStreamRow>(
+    `SELECT s.id, s.digest, s.codec, s.length_bytes AS lengthBytes,
+       b.id AS blobId, b.digest AS blobDigest, b.size_bytes AS sizeBytes, b.crc32
+     FROM json_each(?) j
+     CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = 0
+     CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = 0`,
+  )
+  const claimedBlobs = prepare<[string], ClaimedBlobRow>(
+    `SELECT b.id, b.digest, b.size_bytes AS sizeBytes, b.crc32, s.state AS joiningState
+     FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     LEFT JOIN streams s ON s.id = b.joining_stream_id
+     WHERE b.state = 0`,
+  )
+  const lease = createLeaser(connection)
+
+  return {
+    openSession: async ({ projectId, now, leaseMs }) => {
+      const name = randomBytes(16).toString('hex')
+      write(() => insert.run(name, projectId, now, now + leaseMs))
+      return name
+    },
+    renewSession: async (name, now, leaseMs) => {
+      const { changes } = write(() => renew.run(now + leaseMs, name))
+      if (changes === 0) findSession(name)
+    },
+    claimStreams: async (name, digests) =>
+      write(() => {
+        const session = findSession(name)
+        const rows = claimedStreams.all(JSON.stringify(digests))
+        lease(
+          session.id,
+          rows.map((row) => row.blobId),
+        )
+        return rows.map(toKnownStream)
+      }),
+    claimBlobs: async (name, digests) =>
+      write(() => {
+        const session = findSession(name)
+        const rows = claimedBlobs.all(JSON.stringify(digests))
+        lease(
+          session.id,
+          rows.map((row) => row.id),
+        )
+        return rows.map(toKnownBlob)
+      }),
+    abortSession: async (name) => {
+      await removal.endSession(name)
+    },
+    listSessions: async (expiredAt, limit) => listOver.all(expiredAt, limit).map((row) => row.name),
+  }
+}
+
+/** Leases blobs for a session inside the transaction around it; repeating is harmless. */
+export function createLeaser({
+  prepare,
+}: Connection): (sessionId: number, blobIds: number[]) => void {
+  const insert = prepare<[number, string]>(
+    `INSERT OR IGNORE INTO leases (session_id, blob_id) SELECT ?, j.value FROM json_each(?) j`,
+  )
+  return (sessionId, blobIds) => {
+    if (blobIds.length > 0) insert.run(sessionId, JSON.stringify(blobIds))
+  }
+}
+
+interface ClaimedStreamRow {
+  id: number
+  digest: Buffer
+  codec: number
+  lengthBytes: number
+  blobId: number
+  blobDigest: Buffer
+  sizeBytes: number
+  crc32: number
+}
+
+function toKnownStream(row: ClaimedStreamRow): KnownStream {
+  return {
+    streamDigest: digestFromBytes(row.digest),
+    streamId: row.id,
+    blob: {
+      digest: digestFromBytes(row.blobDigest),
+      sizeBytes: row.sizeBytes,
+      crc32: row.crc32,
+    },
+    lengthBytes: row.lengthBytes,
+    codec: codecs[row.codec]!,
+  }
+}
+
+interface ClaimedBlobRow {
+  id: number
+  digest: Buffer
+  sizeBytes: number
+  crc32: number
+  joiningState: number | null
+}
+
+function toKnownBlob(row: ClaimedBlobRow): KnownBlob {
+  return {
+    digest: digestFromBytes(row.digest),
+    sizeBytes: row.sizeBytes,
+    crc32: row.crc32,
+    joins: row.joiningState === 0,
+  }
+}

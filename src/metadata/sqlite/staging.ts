@@ -1,0 +1,244 @@
+/** Staging: rows of an artifact to come, in batches that nobody reads before the commit. Reference rows are real from the
+ *  start, so nothing staged can be swept. */
+import assert from 'node:assert'
+import { manifestState } from '../../../schema/sqlite.ts'
+import { type Digest, digestToBytes } from '../../core/digest.ts'
+import { type Entry, comparePaths } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { type PageEntry, encodeManifestPage } from '../manifest-page.ts'
+import type { Metadata } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+import { createSessionFinder } from './sessions.ts'
+
+type StagingMethods = Pick<
+  Metadata,
+  'stageManifest' | 'stageManifestPage' | 'stageTimes' | 'stageSkeletonPage'
+>
+
+export function createStagingMethods(connection: Connection): StagingMethods {
+  return {
+    ...createManifestStaging(connection),
+    ...createContentStaging(connection),
+  }
+}
+
+interface StagedManifestRow {
+  projectId: number
+  sessionId: number | null
+  state: number
+  pageCount: number
+  entryCount: number
+  stagedEntries: number
+}
+
+function createManifestStaging(
+  connection: Connection,
+): Pick<Metadata, 'stageManifest' | 'stageManifestPage'> {
+  const { prepare, write } = connection
+  const findSession = createSessionFinder(connection)
+  const addReferences = createReferenceInsertion(connection)
+  const findLive = prepare<[number, Buffer], { id: number }>(
+    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+  )
+  const leaseManifest = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
+  )
+  const insert = prepare<[number, Buffer, number, number, number, number], { id: number }>(
+    `INSERT INTO manifests (project_id, tree_digest, entry_count, file_count, logical_bytes, state, session_id,
+       page_count, staged_entries, fresh_bytes, project_fresh_bytes)
+     VALUES (?, ?, ?, ?, ?, ${manifestState.staged}, ?, 0, 0, 0, 0) RETURNING id`,
+  )
+  const findStaged = prepare<[number], StagedManifestRow>(
+    `SELECT project_id AS projectId, session_id AS sessionId, state, page_count AS pageCount,
+       entry_count AS entryCount, staged_entries AS stagedEntries
+     FROM manifests WHERE id = ?`,
+  )
+  const lastPath = prepare<[number, number], { path: Buffer }>(
+    'SELECT last_path AS path FROM manifest_pages WHERE manifest_id = ? AND page = ?',
+  )
+  const insertPage = prepare<[number, number, number, Buffer, Buffer, Buffer]>(
+    `INSERT INTO manifest_pages (manifest_id, page, entry_count, first_path, last_path, bytes)
+     VALUES (?, ?, ?, ?, ?, ?)`,
+  )
+  const countPage = prepare<[number, number]>(
+    `UPDATE manifests SET page_count = page_count + 1, staged_entries = staged_entries + ?
+     WHERE id = ?`,
+  )
+
+  const checkOrder = (manifestId: number, page: number, entries: Entry[]): void => {
+    let previous = page === 0 ? '' : lastPath.get(manifestId, page - 1)!.path.toString()
+    for (const { path } of entries) {
+      assert(comparePaths(previous, path) < 0, `entries out of order: ${previous} before ${path}`)
+      previous = path
+    }
+  }
+
+  return {
+    stageManifest: async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
+      write(() => {
+        const session = findSession(sessionName)
+        const digest = digestToBytes(treeDigest)
+        const live = findLive.get(session.projectId, digest)
+        if (live) {
+          leaseManifest.run(session.id, live.id)
+          return { manifestId: live.id, exists: true }
+        }
+        const row = insert.get(
+          session.projectId,
+          digest,
+          entryCount,
+          fileCount,
+          logicalBytes,
+          session.id,
+        )
+        return { manifestId: row!.id, exists: false }
+      }),
+    stageManifestPage: async (sessionName, manifestId, page, entries) => {
+      assert(entries.length > 0 && entries.length <= limits.manifestPageEntries)
+      write(() => {
+        const session = findSession(sessionName)
+        const manifest = findStaged.get(manifestId)
+        assert(
+          manifest?.state === manifestState.staged && manifest.sessionId === session.id,
+          `manifest ${manifestId} is not staged by this session`,
+        )
+        assert.equal(page, manifest.pageCount, 'pages come in order')
+        // Only the last page is not full, so that an entry's page follows from its position.
+        assert.equal(manifest.stagedEntries, page * limits.manifestPageEntries)
+        checkOrder(manifestId, page, entries)
+        const rows = addReferences(manifestId, manifest.projectId, entries)
+        const [first, last] = [entries[0]!, entries.at(-1)!]
+        insertPage.run(
+          manifestId,
+          page,
+          entries.length,
+          Buffer.from(first.path),
+          Buffer.from(last.path),
+          encodeManifestPage(rows),
+        )
+        countPage.run(entries.length, manifestId)
+      })
+    },
+  }
+}
+
+/** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with them.
+ *  Errors: not_found (a blob that is not known, or cannot be read). */
+function createReferenceInsertion({
+  prepare,
+}: Connection): (manifestId: number, projectId: number, entries: Entry[]) => PageEntry[] {
+  const find = prepare<[string], { index: number; id: number; sizeBytes: number }>(
+    `SELECT j.key AS "index", b.id, b.size_bytes AS sizeBytes
+     FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     WHERE b.state = 0`,
+  )
+  const measureFresh = prepare<[number, string], { store: number; project: number }>(
+    `SELECT
+       coalesce(sum(b.size_bytes) FILTER
+         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)), 0) AS store,
+       coalesce(sum(b.size_bytes) FILTER
+         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)), 0) AS project
+     FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value`,
+  )
+  const insert = prepare<[number, number, string]>(
+    `INSERT OR IGNORE INTO "references" (manifest_id, blob_id, project_id)
+     SELECT ?, j.value, ? FROM json_each(?) j`,
+  )
+  const countFresh = prepare<[number, number, number]>(
+    `UPDATE manifests SET fresh_bytes = fresh_bytes + ?, project_fresh_bytes = project_fresh_bytes + ?
+     WHERE id = ?`,
+  )
+  const countUnique = prepare<[number, number]>(
+    'UPDATE totals SET unique_bytes = unique_bytes + ? WHERE scope = ?',
+  )
+
+  const findBlobs = (entries: Entry[]): Map<Digest, number> => {
+    const files = entries.filter((entry) => entry.kind === 'file')
+    const digests = [...new Set(files.map((file) => file.digest))]
+    const found = new Map<Digest, { id: number; sizeBytes: number }>()
+    for (const row of find.all(JSON.stringify(digests))) found.set(digests[row.index]!, row)
+    const ids = new Map<Digest, number>()
+    for (const file of files) {
+      const blob = found.get(file.digest)
+      if (!blob) {
+        throw storeError('not_found', `no readable blob ${file.digest} for ${file.path}`, {
+          what: `blob sha256:${file.digest}`,
+        })
+      }
+      assert.equal(file.sizeBytes, blob.sizeBytes, `size of ${file.path}`)
+      ids.set(file.digest, blob.id)
+    }
+    return ids
+  }
+
+  return (manifestId, projectId, entries) => {
+    const ids = findBlobs(entries)
+    const list = JSON.stringify([...ids.values()].toSorted((a, b) => a - b))
+    const fresh = measureFresh.get(projectId, list)!
+    insert.run(manifestId, projectId, list)
+    countFresh.run(fresh.store, fresh.project, manifestId)
+    countUnique.run(fresh.store, 0)
+    countUnique.run(fresh.project, projectId)
+    return entries.map((entry) =>
+      entry.kind === 'file'
+        ? { kind: 'file', path: entry.path, mode: entry.mode, blobId: ids.get(entry.digest)! }
+        : entry,
+    )
+  }
+}
+
+function createContentStaging(
+  connection: Connection,
+): Pick<Metadata, 'stageTimes' | 'stageSkeletonPage'> {
+  const { prepare, write } = connection
+  const findSession = createSessionFinder(connection)
+  const insertTimes = prepare<[number, number, Uint8Array]>(
+    `INSERT INTO artifact_times (content_id, page, bytes) VALUES (?, ?, ?)
+     ON CONFLICT (content_id, page) DO UPDATE SET bytes = excluded.bytes`,
+  )
+  const insertPage = prepare<[number, number, number, number, Uint8Array]>(
+    `INSERT INTO skeleton_pages (content_id, page, local_offset, central_offset, bytes)
+     VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (content_id, page) DO UPDATE SET local_offset = excluded.local_offset,
+       central_offset = excluded.central_offset, bytes = excluded.bytes`,
+  )
+  const countStreams = prepare<[string], { count: number }>(
+    'SELECT count(*) AS count FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value',
+  )
+  // The serving copy of a blob that the manifest refers to is safe with it.
+  const insertStreams = prepare<[number, string, number, number]>(
+    `INSERT OR IGNORE INTO skeleton_streams (content_id, stream_id)
+     SELECT ?, s.id FROM json_each(?) j
+     CROSS JOIN streams s ON s.id = j.value
+     CROSS JOIN blobs b ON b.id = s.blob_id
+     WHERE b.copy_stream_id IS NOT s.id
+       OR NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.manifest_id IN
+         (SELECT m.id FROM manifests m WHERE m.session_id = ? AND m.state = 0
+          UNION ALL SELECT l.manifest_id FROM manifest_leases l WHERE l.session_id = ?))`,
+  )
+
+  return {
+    stageTimes: async (sessionName, page, bytes) => {
+      write(() => insertTimes.run(findSession(sessionName).id, page, bytes))
+    },
+    stageSkeletonPage: async (
+      sessionName,
+      { page, localOffset, centralOffset, bytes },
+      streamIds,
+    ) => {
+      write(() => {
+        const { id } = findSession(sessionName)
+        const list = JSON.stringify([...new Set(streamIds)])
+        if (countStreams.get(list)!.count !== new Set(streamIds).size) {
+          throw storeError('not_found', 'a stream of the skeleton is not stored', {
+            what: 'stream',
+          })
+        }
+        insertPage.run(id, page, localOffset, centralOffset, bytes)
+        insertStreams.run(id, list, id, id)
+      })
+    },
+  }
+}

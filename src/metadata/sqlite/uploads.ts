@@ -1,0 +1,161 @@
+/** Stock uploads: what CreateArtifact promised and how far its blocks have come. Their bytes are in staging. */
+import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
+import { artifacts, runs, uploadState, uploads } from '../../../schema/sqlite.ts'
+import type { ArtifactName } from '../../core/artifact.ts'
+import { digestFromBytes, digestToBytes } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import type { Metadata, Upload, UploadState } from '../metadata.ts'
+import { isHeld } from './artifacts.ts'
+import type { Connection } from './connection.ts'
+
+type UploadMethods = Pick<
+  Metadata,
+  | 'createUpload'
+  | 'findUpload'
+  | 'findUploadByName'
+  | 'assembleUpload'
+  | 'listStaleUploads'
+  | 'listLiveUploads'
+  | 'removeUpload'
+>
+
+type CreateUpload = Parameters<Metadata['createUpload']>[0]
+const stateNames: readonly UploadState[] = ['open', 'assembled', 'done']
+
+export function createUploadMethods({ orm, write }: Connection): UploadMethods {
+  const byId = (id: string): Upload | undefined => {
+    const row = orm.select().from(uploads).where(eq(uploads.id, id)).get()
+    return row && toUpload(row)
+  }
+  // A literal, because SQLite uses a partial index only for the very terms of its definition.
+  const unfinished = sql`${uploads.state} < ${sql.raw(String(uploadState.done))}`
+
+  const checkNameFree = (wanted: CreateUpload): void => {
+    const holder = orm
+      .select({ id: artifacts.id })
+      .from(artifacts)
+      .where(
+        and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name), isHeld(wanted.now)),
+      )
+      .get()
+    if (holder && wanted.onConflict !== 'replace') throw nameTaken(wanted.name, holder.id)
+  }
+
+  const replaceUnfinished = (wanted: CreateUpload): string[] => {
+    const rivals = orm
+      .select()
+      .from(uploads)
+      .where(
+        and(
+          eq(uploads.runId, wanted.runId),
+          eq(uploads.name, wanted.name),
+          ne(uploads.state, uploadState.done),
+        ),
+      )
+      .all()
+    const isOver = (rival: (typeof rivals)[number]): boolean =>
+      rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
+    if (!rivals.every(isOver)) throw nameTaken(wanted.name, null)
+    const ids = rivals.map((rival) => rival.id)
+    orm.delete(uploads).where(inArray(uploads.id, ids)).run()
+    return ids
+  }
+
+  return {
+    createUpload: async (wanted) =>
+      write(() => {
+        const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
+        if (!run) throw storeError('not_found', `no run ${wanted.runId}`, { what: 'run' })
+        checkNameFree(wanted)
+        const replacedUploadIds = replaceUnfinished(wanted)
+        const { id, runId, job, name, mimeType, requestedExpiresAt, now: createdAt } = wanted
+        const row = orm
+          .insert(uploads)
+          .values({
+            id,
+            projectId: run.projectId,
+            runId,
+            job,
+            name,
+            mimeType,
+            requestedExpiresAt,
+            state: uploadState.open,
+            createdAt,
+          })
+          .returning()
+          .get()
+        return { upload: toUpload(row), replacedUploadIds }
+      }),
+    findUpload: async (id) => byId(id),
+    findUploadByName: async (runId, job, name) => {
+      const row = orm
+        .select()
+        .from(uploads)
+        .where(and(eq(uploads.runId, runId), eq(uploads.name, name), eq(uploads.job, job)))
+        .orderBy(desc(uploads.serial))
+        .limit(1)
+        .get()
+      return row && toUpload(row)
+    },
+    assembleUpload: async (id, { digest, contentType, sizeBytes }) => {
+      write(() => {
+        const upload = byId(id)
+        if (!upload) throw storeError('not_found', `no upload ${id}`, { what: 'upload' })
+        if (upload.state !== 'open') {
+          if (upload.blockListDigest === digest) return
+          throw storeError('block_list_conflict', `upload ${id} has another block list already`, {
+            uploadId: id,
+          })
+        }
+        orm
+          .update(uploads)
+          .set({
+            state: uploadState.assembled,
+            blockListDigest: digestToBytes(digest),
+            contentType,
+            sizeBytes,
+          })
+          .where(eq(uploads.id, id))
+          .run()
+      })
+    },
+    listStaleUploads: async (olderThan, limit) =>
+      orm
+        .select({ id: uploads.id })
+        .from(uploads)
+        .where(and(unfinished, lt(uploads.createdAt, olderThan)))
+        .orderBy(asc(uploads.createdAt))
+        .limit(limit)
+        .all()
+        .map((row) => row.id),
+    listLiveUploads: async () =>
+      orm
+        .select({ id: uploads.id })
+        .from(uploads)
+        .where(unfinished)
+        .orderBy(asc(uploads.createdAt))
+        .all()
+        .map((row) => row.id),
+    removeUpload: async (id) => {
+      write(() => orm.delete(uploads).where(eq(uploads.id, id)).run())
+    },
+  }
+}
+
+/** The error of a name that an artifact, or with null an upload in progress, holds. */
+export function nameTaken(name: string, artifactId: number | null): Error {
+  const holder = artifactId === null ? 'an upload in progress' : `artifact ${artifactId}`
+  return storeError('name_taken', `the name ${JSON.stringify(name)} is held by ${holder}`, {
+    name,
+    artifactId,
+  })
+}
+
+function toUpload({ serial: _, ...row }: typeof uploads.$inferSelect): Upload {
+  return {
+    ...row,
+    name: row.name as ArtifactName,
+    state: stateNames[row.state]!,
+    blockListDigest: row.blockListDigest && digestFromBytes(row.blockListDigest),
+  }
+}

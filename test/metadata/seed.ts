@@ -1,0 +1,170 @@
+/** Fills a store's metadata without packs on disk: copies are made up, and nothing reads their bytes. */
+import { crc32 } from 'node:zlib'
+import { type ArtifactKind, parseArtifactName } from '../../src/core/artifact.ts'
+import type { CopyCodec } from '../../src/core/copy.ts'
+import { type Digest, digestOf } from '../../src/core/digest.ts'
+import { type Entry, comparePaths, parseEntryPath } from '../../src/core/entry.ts'
+import { limits } from '../../src/core/limits.ts'
+import { createManifestHasher } from '../../src/core/manifest.ts'
+import { encodeTimes } from '../../src/core/modification-times.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+import type { Artifact, Metadata, NewArtifact, NewCopy, Run } from '../../src/metadata/metadata.ts'
+
+let packs = 0
+
+/** A pack name that no other call gives. */
+export function newPackName(): string {
+  packs += 1
+  return packs.toString(16).padStart(32, '0')
+}
+
+/** A copy of `content`. Another `level` is another stream of the same blob. */
+export function copyOf(
+  content: string,
+  options: { codec?: CopyCodec; level?: number; offset?: number; lengthBytes?: number } = {},
+): NewCopy {
+  const { codec = 'joining', level = 6, offset = 0 } = options
+  const bytes = Buffer.from(content)
+  return {
+    blob: { digest: digestOf(bytes), sizeBytes: bytes.length, crc32: crc32(bytes) },
+    streamDigest: codec === 'stored' ? digestOf(bytes) : digestOf(`${codec} ${level} ${content}`),
+    codec,
+    offset,
+    lengthBytes: options.lengthBytes ?? bytes.length + 2,
+    checks: Buffer.from([1, 2, 3, 4]),
+  }
+}
+
+/** A pack that holds these copies one after the other, 100 bytes of framing each. */
+export function packOf(copies: NewCopy[]): {
+  pack: { name: string; sizeBytes: number }
+  copies: NewCopy[]
+} {
+  let end = 0
+  const placed = copies.map((copy) => {
+    const offset = end + 50
+    end += copy.lengthBytes + 100
+    return { ...copy, offset }
+  })
+  return { pack: { name: newPackName(), sizeBytes: end }, copies: placed }
+}
+
+export function fileEntry(path: string, content: string, mode = 0o644): Entry {
+  const bytes = Buffer.from(content)
+  return {
+    kind: 'file',
+    path: parseEntryPath(path),
+    mode,
+    digest: digestOf(bytes),
+    sizeBytes: bytes.length,
+  }
+}
+
+/** Entries of a tree given as paths and contents, in order. */
+export function entriesOf(files: Record<string, string>): Entry[] {
+  return Object.entries(files)
+    .map(([path, content]) => fileEntry(path, content))
+    .toSorted((a, b) => comparePaths(a.path, b.path))
+}
+
+export async function seedRun(
+  metadata: Metadata,
+  options: { project?: string; number?: number; attempt?: number; branch?: string } = {},
+): Promise<Run> {
+  const { project = 'acme/app', number = 1, attempt = 1, branch = null } = options
+  return await metadata.ensureRun(
+    { project: parseProjectName(project), number, attempt },
+    { branch, sha: null, workflow: null, event: null },
+    1_000,
+  )
+}
+
+export async function openSession(metadata: Metadata, run: Run, now = 1_000): Promise<string> {
+  return await metadata.openSession({ projectId: run.projectId, now, leaseMs: limits.leaseMs })
+}
+
+/** Registers joining copies of contents that are not known, as an ingest does; answers the pack's name, if any. */
+export async function addContents(
+  metadata: Metadata,
+  sessionId: string,
+  contents: string[],
+): Promise<string | undefined> {
+  const copies = [...new Set(contents)].map((content) => copyOf(content))
+  const known = new Set<Digest>()
+  for (let start = 0; start < copies.length; start += 1000) {
+    const digests = copies.slice(start, start + 1000).map((copy) => copy.blob.digest)
+    for (const { digest } of await metadata.claimBlobs(sessionId, digests)) known.add(digest)
+  }
+  const missing = copies.filter((copy) => !known.has(copy.blob.digest))
+  if (missing.length === 0) return undefined
+  const { pack, copies: placed } = packOf(missing)
+  await metadata.addPack(sessionId, pack, placed)
+  return pack.name
+}
+
+/** Stages a whole manifest; answers its id. */
+export async function stageEntries(
+  metadata: Metadata,
+  sessionId: string,
+  entries: Entry[],
+  modifiedAt: (number | null)[] = entries.map(() => null),
+): Promise<{ manifestId: number; exists: boolean }> {
+  const hasher = createManifestHasher()
+  for (const entry of entries) hasher.add(entry)
+  const staged = await metadata.stageManifest(sessionId, hasher.summary())
+  const size = limits.manifestPageEntries
+  for (let page = 0; page * size < entries.length; page++) {
+    const [start, end] = [page * size, (page + 1) * size]
+    if (!staged.exists) {
+      await metadata.stageManifestPage(
+        sessionId,
+        staged.manifestId,
+        page,
+        entries.slice(start, end),
+      )
+    }
+    await metadata.stageTimes(sessionId, page, encodeTimes(modifiedAt.slice(start, end)))
+  }
+  return staged
+}
+
+export function newArtifact(
+  run: Run,
+  manifestId: number,
+  options: Partial<Omit<NewArtifact, 'name'>> & { name?: string; kind?: ArtifactKind } = {},
+): NewArtifact {
+  return {
+    runId: run.id,
+    job: 'build',
+    kind: 'tree',
+    mimeType: 'application/zip',
+    fileName: null,
+    opaqueReason: null,
+    manifestId,
+    zipDigest: null,
+    zipBytes: 1_000,
+    tarGzBytes: 900,
+    newBytes: 0,
+    createdAt: 2_000,
+    expiresAt: 1_000_000,
+    onConflict: 'reject',
+    uploadId: null,
+    ...options,
+    name: parseArtifactName(options.name ?? 'dist'),
+  }
+}
+
+/** A whole upload: session, contents, manifest, commit. */
+export async function seedArtifact(
+  metadata: Metadata,
+  run: Run,
+  files: Record<string, string>,
+  options: Parameters<typeof newArtifact>[2] = {},
+): Promise<Artifact> {
+  const sessionId = await openSession(metadata, run)
+  await addContents(metadata, sessionId, Object.values(files))
+  const { manifestId } = await stageEntries(metadata, sessionId, entriesOf(files))
+  const wanted = newArtifact(run, manifestId, options)
+  const { artifact } = await metadata.commitArtifact(sessionId, wanted)
+  return artifact
+}
