@@ -12,6 +12,8 @@ export interface StepLog {
   annotate(annotation: Annotation): void
   startGroup(title: string): void
   endGroup(): void
+  /** The step's summary, in Markdown. */
+  summarize(markdown: string): void
   /** Takes up what commands of one action have set, and forgets it. */
   takeCommands(): LoggedCommands
   /** Closes an open group. */
@@ -140,6 +142,7 @@ export function createStepLog(options: StepLogOptions): StepLog {
     annotate,
     startGroup,
     endGroup,
+    summarize: (markdown) => emit({ type: 'summary', job, step, markdown }),
     takeCommands: () => {
       const taken = commands
       commands = { outputs: {}, state: {}, faults: [] }

@@ -1,0 +1,97 @@
+/** `uses:` steps: finds out what the action is and runs it. */
+import { join } from 'node:path'
+import { findAction, type ActionFile } from '../action-file.ts'
+import type { JobState } from '../engine.ts'
+import { formatProblem } from '../problem.ts'
+import { StepFailure, type StepBody } from '../step-body.ts'
+import { evaluateTextMap } from '../template.ts'
+import { resolveUses, type BuiltInName } from '../uses.ts'
+import type { Condition, UsesStep } from '../workflow-file.ts'
+import { runCheckout } from './checkout.ts'
+import { runComposite } from './composite.ts'
+import { runDownload } from './download-artifact.ts'
+import { readActionInputs } from './inputs.ts'
+import { runJavaScript, runPre, type JavaScriptUse } from './javascript.ts'
+import { runMerge } from './merge-artifacts.ts'
+import { runUpload } from './upload-artifact.ts'
+
+const builtIns: Record<BuiltInName, (body: StepBody, step: UsesStep) => Promise<void>> = {
+  'actions/checkout': runCheckout,
+  'actions/upload-artifact': runUpload,
+  'actions/upload-artifact/merge': runMerge,
+  'actions/download-artifact': runDownload,
+}
+
+/** Errors: StepFailure, EvaluationError, and whatever the action's work meets. */
+export async function runAction(body: StepBody, step: UsesStep): Promise<void> {
+  const resolved = resolveUses(step.uses, body.job.engine.actions)
+  switch (resolved.kind) {
+    case 'built-in':
+      await builtIns[resolved.name](body, step)
+      return
+    case 'directory':
+      await runDirectory(body, step, resolved.directory, githubOf(resolved))
+      return
+    case 'workspace':
+      await runDirectory(body, step, join(body.job.directories.workspace, resolved.path), undefined)
+      return
+    case 'unsupported':
+      throw new StepFailure(`'${step.uses}' cannot run: ${resolved.reason}`)
+  }
+}
+
+/** The part of a step that runs when the job begins: the pre script of a JavaScript action that exists by then. */
+export async function findPre(
+  job: JobState,
+  step: UsesStep,
+): Promise<{ condition: Condition; work: (body: StepBody) => Promise<void> } | undefined> {
+  const resolved = resolveUses(step.uses, job.engine.actions)
+  if (resolved.kind !== 'directory') return undefined
+  const action = await readAction(step, resolved.directory)
+  const { runs } = action
+  if (runs.kind !== 'javascript' || runs.pre === undefined) return undefined
+  return {
+    condition: runs.pre.condition,
+    work: async (body) => {
+      const inputs = await readActionInputs(body, action, await evaluateTextMap(step.inputs, body.expressions))
+      await runPre(body, { step, action, runs, inputs, github: githubOf(resolved), hasPre: true })
+    },
+  }
+}
+
+function githubOf(resolved: { repository: string; ref: string }): JavaScriptUse['github'] {
+  return { action_repository: resolved.repository, action_ref: resolved.ref }
+}
+
+/** `github` is undefined for an action of the repository itself. */
+async function runDirectory(
+  body: StepBody,
+  step: UsesStep,
+  directory: string,
+  github: JavaScriptUse['github'] | undefined,
+): Promise<void> {
+  const action = await readAction(step, directory)
+  const { runs } = action
+  const inputs = await readActionInputs(body, action, await evaluateTextMap(step.inputs, body.expressions))
+  switch (runs.kind) {
+    case 'javascript':
+      await runJavaScript(body, { step, action, runs, inputs, github: github ?? {}, hasPre: github !== undefined })
+      return
+    case 'composite':
+      await runComposite(body, action, runs.steps, { inputs, github: github ?? {} })
+      return
+    case 'unsupported':
+      throw new StepFailure(`${action.file} runs using '${runs.using}', which does not run here`)
+  }
+}
+
+/** Errors: StepFailure when there is no readable action. */
+async function readAction(step: UsesStep, directory: string): Promise<ActionFile> {
+  const parsed = await findAction(directory)
+  if (parsed === undefined) {
+    const hint = step.uses.startsWith('.') ? ' Did you forget to run actions/checkout before a local action?' : ''
+    throw new StepFailure(`Can't find 'action.yml' or 'action.yaml' under '${directory}'.${hint}`)
+  }
+  if ('problems' in parsed) throw new StepFailure(parsed.problems.map(formatProblem).join('\n'))
+  return parsed.action
+}

@@ -1,0 +1,175 @@
+/** actions/checkout: puts this repository into the workspace, as it lies on the disk now, uncommitted work included but
+ *  ignored files left out. Where git is at hand the workspace is a clone, so `git describe` and the like work there. */
+import { execFile } from 'node:child_process'
+import { constants, copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { promisify } from 'node:util'
+import pLimit from 'p-limit'
+import { bounds } from '../bounds.ts'
+import { processEnvironment, StepFailure, type StepBody } from '../step-body.ts'
+import type { UsesStep } from '../workflow-file.ts'
+import { readBuiltInInputs } from './inputs.ts'
+
+const runFile = promisify(execFile)
+
+/** All inputs of v6. Those about the network and credentials have nothing to do here. */
+const defaults = {
+  repository: '',
+  ref: '',
+  token: '',
+  'ssh-key': '',
+  'ssh-known-hosts': '',
+  'ssh-strict': 'true',
+  'ssh-user': 'git',
+  'persist-credentials': 'true',
+  path: '',
+  clean: 'true',
+  filter: '',
+  'sparse-checkout': '',
+  'sparse-checkout-cone-mode': 'true',
+  'fetch-depth': '1',
+  'fetch-tags': 'false',
+  'show-progress': 'true',
+  lfs: 'false',
+  submodules: 'false',
+  'set-safe-directory': 'true',
+  'github-server-url': '',
+}
+
+/** Errors: StepFailure. */
+export async function runCheckout(body: StepBody, step: UsesStep): Promise<void> {
+  const { job, log } = body
+  const { repositoryDirectory, workDirectory, facts } = job.engine
+  const inputs = await readBuiltInInputs(body, step, defaults)
+  const repository = inputs.text('repository') || facts.repository
+  if (repository.toLowerCase() !== facts.repository.toLowerCase()) {
+    throw new StepFailure(`only this repository (${facts.repository}) can be checked out, not ${repository}`)
+  }
+  const { workspace } = job.directories
+  const target = resolve(workspace, inputs.text('path'))
+  if (!isBelow(target, workspace)) {
+    throw new StepFailure(`Repository path '${target}' is not under '${workspace}'`)
+  }
+  await mkdir(target, { recursive: true })
+  if (inputs.boolean('clean')) await empty(target)
+  const git = createGit(body)
+  const ref = inputs.text('ref')
+  const root = await git.rootOf(repositoryDirectory)
+  if (root === undefined) {
+    if (ref !== '') throw new StepFailure(`cannot check out '${ref}': ${repositoryDirectory} is not a git repository`)
+    await copyFiles(repositoryDirectory, target, await listTree(repositoryDirectory, workDirectory))
+    log.say(`copied ${repositoryDirectory} (not a git repository)`)
+    return
+  }
+  await git.clone(root, target)
+  const head = await git.commitOf(root, 'HEAD')
+  const wanted = ref === '' ? head : await git.commitOf(root, ref)
+  if (ref !== '' && wanted === undefined) throw new StepFailure(`there is no ref '${ref}' in ${root}`)
+  if (wanted !== undefined && wanted !== head) {
+    await git.run(target, ['checkout', '--quiet', '--force', '--detach', wanted])
+    log.say(`checked out ${wanted}`)
+  } else {
+    // The index of the clone is filled, so that `git status` there tells what is uncommitted here.
+    if (head !== undefined) await git.run(target, ['reset', '--quiet', '--mixed', head])
+    const files = (await git.workingFiles(root)).filter((path) => !isBelow(join(root, path), workDirectory))
+    await copyFiles(root, target, files)
+    log.say(`copied ${files.length} files of ${root}${head === undefined ? '' : `, at ${head}`}`)
+  }
+  Object.assign(body.outputs, { ref: ref || facts.ref, commit: wanted ?? '' })
+}
+
+function isBelow(path: string, directory: string): boolean {
+  const rest = relative(directory, path)
+  return rest !== '..' && !rest.startsWith(`..${sep}`)
+}
+
+async function empty(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true })
+}
+
+interface Git {
+  /** The work tree that a directory belongs to; undefined when there is none, or no git. */
+  rootOf: (directory: string) => Promise<string | undefined>
+  /** Makes `target`, an empty directory or a clone already, a clone without files. Objects are shared, not copied. */
+  clone: (root: string, target: string) => Promise<void>
+  commitOf: (directory: string, ref: string) => Promise<string | undefined>
+  /** Files of the work tree that are tracked or not ignored, and exist. */
+  workingFiles: (directory: string) => Promise<string[]>
+  run: (directory: string, args: string[]) => Promise<string>
+}
+
+function createGit(body: StepBody): Git {
+  const env = processEnvironment(body)
+  const run = async (directory: string, args: string[]): Promise<string> => {
+    // The repository may belong to another user than this process; it is the user's own choice to run it.
+    const trusted = ['-c', 'safe.directory=*', '-c', 'advice.detachedHead=false', ...args]
+    const options = { cwd: directory, env, maxBuffer: 1024 * 1024 * 1024, signal: body.stop }
+    return (await runFile('git', trusted, options)).stdout
+  }
+  const attempt = async (directory: string, args: string[]): Promise<string | undefined> =>
+    await run(directory, args).catch((error: NodeJS.ErrnoException) => {
+      // Git answered no (a number), or there is no git (ENOENT).
+      if (typeof error.code === 'number' || error.code === 'ENOENT') return undefined
+      throw error
+    })
+  return {
+    run,
+    rootOf: async (directory) => (await attempt(directory, ['rev-parse', '--show-toplevel']))?.replace(/\n$/, ''),
+    clone: async (root, target) => {
+      if ((await lstat(join(target, '.git')).catch(() => undefined)) !== undefined) return
+      await run(target, ['clone', '--quiet', '--shared', '--no-checkout', root, '.'])
+    },
+    commitOf: async (directory, ref) => {
+      for (const name of [ref, `refs/remotes/origin/${ref}`]) {
+        const found = await attempt(directory, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
+        if (found !== undefined) return found.trim()
+      }
+      return undefined
+    },
+    workingFiles: async (directory) => {
+      const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate']
+      return (await run(directory, args)).split('\0').filter((path) => path !== '')
+    },
+  }
+}
+
+/** Every file below a directory that is not a repository, except where the jobs of this run work. */
+async function listTree(directory: string, except: string): Promise<string[]> {
+  const found: string[] = []
+  const walk = async (at: string): Promise<void> => {
+    if (isBelow(at, except)) return
+    for (const entry of await readdir(at, { withFileTypes: true })) {
+      const path = join(at, entry.name)
+      if (entry.isDirectory()) await walk(path)
+      else found.push(relative(directory, path))
+    }
+  }
+  await walk(directory)
+  return found
+}
+
+/** Copies files and symbolic links with their modes. A file that is gone (deleted but still tracked) is passed over; a
+ *  directory in the list is a submodule and becomes an empty directory, as git makes it. */
+async function copyFiles(from: string, to: string, paths: string[]): Promise<void> {
+  const limit = pLimit(bounds.copiesMax)
+  const directories = new Set(paths.map((path) => dirname(join(to, path))))
+  for (const directory of directories) await mkdir(directory, { recursive: true })
+  await Promise.all(
+    paths.map((path) =>
+      limit(async () => {
+        const source = join(from, path)
+        const target = join(to, path)
+        const facts = await lstat(source).catch(() => undefined)
+        if (facts === undefined) return
+        if (facts.isDirectory()) {
+          await mkdir(target, { recursive: true })
+        } else if (facts.isSymbolicLink()) {
+          await rm(target, { force: true })
+          await symlink(await readlink(source), target)
+        } else if (facts.isFile()) {
+          await copyFile(source, target, constants.COPYFILE_FICLONE)
+        }
+      }),
+    ),
+  )
+}

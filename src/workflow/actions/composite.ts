@@ -1,0 +1,41 @@
+/** Composite actions: steps in a scope of their own. */
+import type { ActionFile } from '../action-file.ts'
+import { bounds } from '../bounds.ts'
+import type { StepScope } from '../engine.ts'
+import type { Json } from '../expression.ts'
+import { StepFailure, stepExpressions, type StepBody } from '../step-body.ts'
+import { evaluateText } from '../template.ts'
+import type { Step } from '../workflow-file.ts'
+
+/** Runs the steps to their end, failures included, then sets the outputs. Errors: StepFailure when a step failed. */
+export async function runComposite(
+  body: StepBody,
+  action: ActionFile,
+  steps: Step[],
+  use: { inputs: Record<string, string>; github: { [key: string]: Json } },
+): Promise<void> {
+  const { job } = body
+  const depth = body.scope.depth + 1
+  if (depth > bounds.compositeDepthMax) {
+    throw new StepFailure(`composite actions are nested deeper than ${bounds.compositeDepthMax}`)
+  }
+  const scope: StepScope = {
+    steps: {},
+    status: 'success',
+    inputs: use.inputs,
+    // Only what the using steps add: job variables are read afresh, as an inner step may change them.
+    env: Object.fromEntries(Object.entries(body.env).filter(([name, value]) => job.env[name] !== value)),
+    github: { ...use.github, action_path: action.directory },
+    cancel: body.stop,
+    depth,
+  }
+  for (const step of steps) {
+    await body.runNested(scope, step)
+    body.log.endGroup()
+  }
+  const expressions = stepExpressions(job, scope, body.id, { ...job.env, ...scope.env })
+  for (const output of action.outputs) {
+    if (output.value !== undefined) body.outputs[output.name] = await evaluateText(output.value, expressions)
+  }
+  if (scope.status === 'failure') throw new StepFailure('')
+}

@@ -1,0 +1,90 @@
+/** Inputs of actions: what `with:` gives, defaults, and the text forms that the toolkit accepts. */
+import type { ActionFile } from '../action-file.ts'
+import { StepFailure, type StepBody } from '../step-body.ts'
+import { evaluateText, evaluateTextMap } from '../template.ts'
+import type { UsesStep } from '../workflow-file.ts'
+
+/** Inputs of a built-in action. Names are compared without regard to case. */
+export interface Inputs {
+  /** Trimmed; '' when absent. */
+  text(name: string): string
+  /** Errors: StepFailure. */
+  required(name: string): string
+  /** YAML 1.2 core schema, as `getBooleanInput` of the toolkit has it. Errors: StepFailure. */
+  boolean(name: string): boolean
+  /** As JavaScript's parseInt reads it; undefined when absent. Errors: StepFailure. */
+  integer(name: string): number | undefined
+}
+
+/** Evaluates the inputs of a built-in action. `defaults` names every input it knows, '' where it has no default. */
+export async function readBuiltInInputs(
+  body: StepBody,
+  step: UsesStep,
+  defaults: Record<string, string>,
+): Promise<Inputs> {
+  const given = await evaluateTextMap(step.inputs, body.expressions)
+  const unknown = Object.keys(given).filter((name) => !(name.toLowerCase() in defaults))
+  if (unknown.length > 0) {
+    const message = `Unexpected input(s) '${unknown.join("', '")}', valid inputs are ['${Object.keys(defaults).join("', '")}']`
+    body.log.annotate({ level: 'warning', message })
+  }
+  const values = new Map(Object.entries(defaults))
+  for (const [name, value] of Object.entries(given)) values.set(name.toLowerCase(), value)
+  const text = (name: string): string => (values.get(name) ?? '').trim()
+  return {
+    text,
+    required: (name) => {
+      const value = text(name)
+      if (value === '') throw new StepFailure(`Input required and not supplied: ${name}`)
+      return value
+    },
+    boolean: (name) => {
+      const value = text(name)
+      if (/^(?:true|True|TRUE)$/.test(value)) return true
+      if (/^(?:false|False|FALSE)$/.test(value)) return false
+      throw new StepFailure(`Input ${name} is neither true nor false: ${JSON.stringify(value)}`)
+    },
+    integer: (name) => {
+      const value = text(name)
+      if (value === '') return undefined
+      const parsed = Number.parseInt(value, 10)
+      if (Number.isNaN(parsed)) throw new StepFailure(`Invalid ${name}: ${JSON.stringify(value)} is not a number`)
+      return parsed
+    },
+  }
+}
+
+/** Evaluates the inputs of an action from a directory: given ones first, then defaults. Keys as the action spells
+ *  them, unknown ones as given. */
+export async function readActionInputs(
+  body: StepBody,
+  action: ActionFile,
+  given: Record<string, string>,
+): Promise<Record<string, string>> {
+  const { log } = body
+  const known = new Map(action.inputs.map((input) => [input.name.toLowerCase(), input]))
+  const inputs: Record<string, string> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const input = known.get(name.toLowerCase())
+    if (input === undefined) {
+      const names = action.inputs.map((candidate) => candidate.name).join("', '")
+      log.annotate({ level: 'warning', message: `Unexpected input(s) '${name}', valid inputs are ['${names}']` })
+    } else if (input.deprecationMessage !== undefined) {
+      const message = `Input '${name}' has been deprecated with message: ${input.deprecationMessage}`
+      log.annotate({ level: 'warning', message })
+    }
+    inputs[input?.name ?? name] = value
+  }
+  for (const input of action.inputs) {
+    if (input.name in inputs || input.default === undefined) continue
+    inputs[input.name] = await evaluateText(input.default, body.expressions)
+  }
+  return inputs
+}
+
+/** INPUT_* variables: upper case, blanks become underscores, everything else stays. */
+export function inputVariables(inputs: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [`INPUT_${name.replaceAll(' ', '_').toUpperCase()}`, value]),
+  )
+}

@@ -1,0 +1,93 @@
+/** JavaScript actions, run as they are published: pre, main and post scripts in Node.js, with their inputs, their state
+ *  and the artifact service in the environment. */
+import { join } from 'node:path'
+import type { ActionFile, ActionRuns } from '../action-file.ts'
+import type { ActionUse } from '../engine.ts'
+import type { Json } from '../expression.ts'
+import { runStepProcess, StepFailure, type StepBody } from '../step-body.ts'
+import type { UsesStep } from '../workflow-file.ts'
+import { inputVariables } from './inputs.ts'
+
+/** One use of a JavaScript action by a step. */
+export interface JavaScriptUse {
+  step: UsesStep
+  action: ActionFile
+  runs: Extract<ActionRuns, { kind: 'javascript' }>
+  inputs: Record<string, string>
+  /** Additions to the `github` context. */
+  github: { [key: string]: Json }
+  /** False for actions of the repository itself: before checkout they do not exist. */
+  hasPre: boolean
+}
+
+/** Runs main, and pre right before it unless that ran when the job began. Errors: StepFailure. */
+export async function runJavaScript(body: StepBody, use: JavaScriptUse): Promise<void> {
+  const { runs } = use
+  const record = recordOf(body, use)
+  if (runs.pre !== undefined && !record.preDone) {
+    if (use.hasPre) await runPre(body, use)
+    else body.log.say(`pre of a local action does not run: ${use.step.uses}`, 'debug')
+  }
+  addPost(body, use, record)
+  await runActionScript(body, use, runs.main, record.state)
+}
+
+/** Runs the pre script. Errors: StepFailure. */
+export async function runPre(body: StepBody, use: JavaScriptUse): Promise<void> {
+  const record = recordOf(body, use)
+  record.preDone = true
+  addPost(body, use, record)
+  if (use.runs.pre !== undefined) await runActionScript(body, use, use.runs.pre.path, record.state)
+}
+
+function recordOf(body: StepBody, use: JavaScriptUse): ActionUse {
+  const known = body.job.uses.get(use.step)
+  if (known !== undefined) return known
+  const record: ActionUse = { state: {}, preDone: false, postAdded: false }
+  body.job.uses.set(use.step, record)
+  return record
+}
+
+/** Once for each use, however far it gets. */
+function addPost(body: StepBody, use: JavaScriptUse, record: ActionUse): void {
+  const { post } = use.runs
+  if (post === undefined || record.postAdded) return
+  record.postAdded = true
+  body.addPost(post.condition, (later) => runActionScript(later, use, post.path, record.state))
+}
+
+/** State that the script saves is added to `state`, also when it fails. */
+async function runActionScript(
+  body: StepBody,
+  use: JavaScriptUse,
+  script: string,
+  state: Record<string, string>,
+): Promise<void> {
+  const { job } = body
+  const scope = { ...body.scope, github: { ...body.scope.github, ...use.github } }
+  const result = await runStepProcess(
+    { ...body, scope },
+    {
+      command: job.engine.nodePath,
+      args: [join(use.action.directory, script)],
+      directory: job.directories.workspace,
+      variables: {
+        ...inputVariables(use.inputs),
+        ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
+        ...endpointVariables(body),
+      },
+    },
+  )
+  Object.assign(state, result.state)
+  if (result.signal !== null) throw new StepFailure(`${use.step.uses} was ended by ${result.signal}.`)
+  // The toolkit's setFailed has printed the reason and set the exit code.
+  if (result.exitCode !== 0) throw new StepFailure(`${use.step.uses} ended with exit code ${result.exitCode}.`)
+}
+
+/** As GitHub's runner does, only actions get these, not scripts. */
+function endpointVariables(body: StepBody): Record<string, string> {
+  const { engine, runtimeToken } = body.job
+  if (engine.endpoint === undefined) return {}
+  const url = engine.endpoint.url.endsWith('/') ? engine.endpoint.url : `${engine.endpoint.url}/`
+  return { ACTIONS_RUNTIME_URL: url, ACTIONS_RESULTS_URL: url, ACTIONS_RUNTIME_TOKEN: runtimeToken }
+}

@@ -1,0 +1,62 @@
+/** actions/upload-artifact/merge, with the inputs and outputs of v7. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Minimatch } from 'minimatch'
+import pLimit from 'p-limit'
+import { bounds } from '../bounds.ts'
+import { StepFailure, type StepBody } from '../step-body.ts'
+import { uploadFiles } from '../upload-paths.ts'
+import type { UsesStep } from '../workflow-file.ts'
+import { readBuiltInInputs } from './inputs.ts'
+import { artifactsOf, readUploadOptions, uploadTo } from './upload.ts'
+
+const defaults = {
+  name: 'merged-artifacts',
+  pattern: '*',
+  'separate-directories': 'false',
+  'retention-days': '',
+  'compression-level': '6',
+  'delete-merged': 'false',
+  'include-hidden-files': 'false',
+}
+
+/** Errors: StepFailure; whatever the store rejects with. */
+export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
+  const { job, log } = body
+  const inputs = await readBuiltInInputs(body, step, defaults)
+  const name = inputs.required('name')
+  const pattern = inputs.required('pattern')
+  const separate = inputs.boolean('separate-directories')
+  const deleteMerged = inputs.boolean('delete-merged')
+  const includeHidden = inputs.boolean('include-hidden-files')
+  const options = readUploadOptions(body, inputs)
+  const store = artifactsOf(body)
+  const matcher = new Minimatch(pattern)
+  const artifacts = (await store.list(undefined)).filter((artifact) => matcher.match(artifact.name))
+  if (artifacts.length === 0) throw new StepFailure(`No artifacts found matching pattern '${pattern}'`)
+  log.say('Preparing to download the following artifacts:')
+  for (const artifact of artifacts) log.say(`- ${artifact.name} (ID: ${artifact.id}, Size: ${artifact.sizeBytes})`)
+
+  const directory = await mkdtemp(join(job.directories.temporary, 'merge-artifact'))
+  try {
+    // One after another into a common directory, so that the later artifact wins for a file that several have.
+    const limit = pLimit(separate ? bounds.downloadsMax : 1)
+    await Promise.all(
+      artifacts.map((artifact) =>
+        limit(async () => {
+          const target = separate ? join(directory, artifact.name) : directory
+          await store.download({ artifact, from: undefined, directory: target, keepArchive: false, signal: body.stop })
+        }),
+      ),
+    )
+    const roots = { directory, home: undefined, includeHidden }
+    const files = uploadFiles(await job.engine.globber.search('.', roots))
+    await uploadTo(store, body, { name, files, archive: true, ...options, overwrite: false, signal: body.stop })
+    log.say(`The ${artifacts.length} artifact(s) have been successfully merged!`)
+    if (!deleteMerged) return
+    for (const artifact of artifacts) await store.remove(artifact.name)
+    log.say(`The ${artifacts.length} artifact(s) have been deleted`)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,36 @@
+/** `run:` steps: a script in a shell. */
+import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { placeScript, planShell } from '../shell.ts'
+import { processEnvironment, runStepProcess, StepFailure, type StepBody } from '../step-body.ts'
+import { evaluateText } from '../template.ts'
+import type { RunStep } from '../workflow-file.ts'
+
+/** Errors: StepFailure when the script fails; EvaluationError. */
+export async function runScript(body: StepBody, step: RunStep): Promise<void> {
+  const { job, expressions, log } = body
+  const { workspace, temporary } = job.directories
+  const text = await evaluateText(step.script, expressions)
+  const shell = step.shell === undefined ? job.defaults.shell : await evaluateText(step.shell, expressions)
+  const directory =
+    step.workingDirectory === undefined
+      ? job.defaults.workingDirectory
+      : await evaluateText(step.workingDirectory, expressions)
+  const plan = await planShell(shell, text, processEnvironment(body))
+  const path = join(temporary, `${randomUUID()}${plan.extension}`)
+  await writeFile(path, plan.script)
+  const args = placeScript(plan.args, path)
+  log.startGroup(body.name)
+  log.say(text.trimEnd(), 'command')
+  log.say(`shell: ${[plan.command, ...plan.args].join(' ')}`, 'command')
+  log.endGroup()
+  const { exitCode, signal } = await runStepProcess(body, {
+    command: plan.command,
+    args,
+    directory: resolve(workspace, directory ?? ''),
+    variables: {},
+  })
+  if (signal !== null) throw new StepFailure(`Process was ended by ${signal}.`)
+  if (exitCode !== 0) throw new StepFailure(`Process completed with exit code ${exitCode}.`)
+}

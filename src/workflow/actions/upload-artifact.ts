@@ -1,0 +1,59 @@
+/** actions/upload-artifact, with the inputs, outputs and path rules of v7. */
+import { basename } from 'node:path'
+import { StepFailure, type StepBody } from '../step-body.ts'
+import { uploadFiles } from '../upload-paths.ts'
+import type { UsesStep } from '../workflow-file.ts'
+import { readBuiltInInputs } from './inputs.ts'
+import { artifactsOf, readUploadOptions, uploadTo } from './upload.ts'
+
+const defaults = {
+  name: 'artifact',
+  path: '',
+  'if-no-files-found': 'warn',
+  'retention-days': '',
+  'compression-level': '6',
+  overwrite: 'false',
+  'include-hidden-files': 'false',
+  archive: 'true',
+}
+
+/** Errors: StepFailure; whatever the store rejects with. */
+export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
+  const { job, log } = body
+  const inputs = await readBuiltInInputs(body, step, defaults)
+  const path = inputs.required('path')
+  const overwrite = inputs.boolean('overwrite')
+  const includeHidden = inputs.boolean('include-hidden-files')
+  const archive = inputs.boolean('archive')
+  const ifNoFilesFound = inputs.text('if-no-files-found')
+  if (!/^(?:warn|error|ignore)$/.test(ifNoFilesFound)) {
+    const options = 'Available options: warn,error,ignore'
+    throw new StepFailure(`Unrecognized if-no-files-found input. Provided: ${ifNoFilesFound}. ${options}`)
+  }
+  const options = readUploadOptions(body, inputs)
+  const directory = job.directories.workspace
+  const search = await job.engine.globber.search(path, {
+    directory,
+    home: body.env['HOME'] ?? job.engine.environment['HOME'],
+    includeHidden,
+  })
+  const files = uploadFiles(search)
+  const [first] = files
+  if (first === undefined) {
+    const message = `No files were found with the provided path: ${path}. No artifacts will be uploaded.`
+    if (ifNoFilesFound === 'error') throw new StepFailure(message)
+    if (ifNoFilesFound === 'warn') log.annotate({ level: 'warning', message })
+    else log.say(message)
+    return
+  }
+  log.say(`With the provided path, there will be ${files.length} file${files.length === 1 ? '' : 's'} uploaded`)
+  if (!archive && files.length > 1) {
+    throw new StepFailure(
+      `When 'archive' is set to false, only a single file can be uploaded. Found ${files.length} files to upload.`,
+    )
+  }
+  // Unlike the stock action (upload-artifact#769), overwrite replaces the artifact that has the file's name.
+  const name = archive ? inputs.required('name') : basename(first.sourcePath)
+  const request = { name, files, archive, ...options, overwrite, signal: body.stop }
+  await uploadTo(artifactsOf(body), body, request)
+}

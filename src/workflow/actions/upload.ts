@@ -1,0 +1,45 @@
+/** What the upload and merge actions share: giving files to the store and telling about it. */
+import type { ArtifactStore, UploadRequest } from '../artifacts.ts'
+import { StepFailure, type StepBody } from '../step-body.ts'
+import type { Inputs } from './inputs.ts'
+
+/** The store of this job. Errors: StepFailure when the run has none. */
+export function artifactsOf(body: StepBody): ArtifactStore {
+  const { artifacts } = body.job
+  if (artifacts === undefined) throw new StepFailure('this run has no artifact store')
+  return artifacts
+}
+
+/** Inputs that both actions have. Errors: StepFailure. */
+export function readUploadOptions(
+  body: StepBody,
+  inputs: Inputs,
+): Pick<UploadRequest, 'retentionDays' | 'compressionLevel'> {
+  const compressionLevel = inputs.integer('compression-level') ?? 6
+  if (compressionLevel < 0 || compressionLevel > 9) {
+    throw new StepFailure('Invalid compression-level. Valid values are 0-9')
+  }
+  const asked = inputs.integer('retention-days') ?? 0
+  if (asked === 0) return { retentionDays: undefined, compressionLevel }
+  const daysMax = body.job.engine.facts.retentionDays
+  if (asked <= daysMax) return { retentionDays: asked, compressionLevel }
+  // GITHUB-PROTOCOL §7: the stock client lowers it to GITHUB_RETENTION_DAYS and says so.
+  const message = `Retention days are greater than the maximum value allowed. Using ${daysMax} days instead.`
+  body.log.annotate({ level: 'warning', message })
+  return { retentionDays: daysMax, compressionLevel }
+}
+
+/** Uploads and sets the outputs of both actions. */
+export async function uploadTo(store: ArtifactStore, body: StepBody, request: UploadRequest): Promise<void> {
+  const { log } = body
+  const uploaded = await store.upload(request)
+  log.say(`Artifact ${request.name} has been successfully uploaded! Artifact ID is ${uploaded.id}`)
+  if (uploaded.remark !== null) log.say(uploaded.remark)
+  log.say(`SHA256 digest of uploaded artifact is ${uploaded.digest}`)
+  log.say(`Artifact download URL: ${uploaded.url}`)
+  Object.assign(body.outputs, {
+    'artifact-id': String(uploaded.id),
+    'artifact-url': uploaded.url,
+    'artifact-digest': uploaded.digest,
+  })
+}

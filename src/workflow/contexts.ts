@@ -1,0 +1,109 @@
+/** Contexts: what expressions and environment variables tell about the run, the job and the machine. */
+import { arch, platform } from 'node:os'
+import type { Json } from './expression.ts'
+
+/** The run, as its caller describes it. Nothing here is looked up. */
+export interface RunFacts {
+  /** `owner/repo`. */
+  repository: string
+  runId: number
+  runNumber: number
+  runAttempt: number
+  /** Full name, `refs/heads/main` or `refs/tags/v1`. */
+  ref: string
+  sha: string
+  /** Source and target branch of a pull request, else ''. */
+  headRef: string
+  baseRef: string
+  actor: string
+  event: string
+  /** `github.event`. */
+  payload: { [key: string]: Json }
+  /** Path of the workflow file in its repository. */
+  workflowPath: string
+  /** Host that links point to. The stock artifact actions accept github.com and *.ghe.com only (GITHUB-PROTOCOL §3). */
+  serverUrl: string
+  apiUrl: string
+  retentionDays: number
+}
+
+/** Directories of one job, all absolute. */
+export interface JobDirectories {
+  /** Holds the others; removed after the job unless it is to be kept. */
+  root: string
+  workspace: string
+  temporary: string
+  toolCache: string
+  eventPath: string
+}
+
+/** The `github` context as far as the run alone decides it. */
+export function githubContext(facts: RunFacts, workflow: string): { [key: string]: Json } {
+  const [owner = ''] = facts.repository.split('/')
+  const tag = facts.ref.startsWith('refs/tags/')
+  return {
+    actor: facts.actor,
+    actor_id: '0',
+    api_url: facts.apiUrl,
+    base_ref: facts.baseRef,
+    event: facts.payload,
+    event_name: facts.event,
+    graphql_url: `${facts.apiUrl}/graphql`,
+    head_ref: facts.headRef,
+    ref: facts.ref,
+    ref_name: facts.ref.replace(/^refs\/(?:heads|tags|pull)\//, ''),
+    ref_protected: false,
+    ref_type: tag ? 'tag' : 'branch',
+    repository: facts.repository,
+    repository_id: '0',
+    repository_owner: owner,
+    repository_owner_id: '0',
+    repositoryUrl: `${facts.serverUrl}/${facts.repository}.git`,
+    retention_days: String(facts.retentionDays),
+    run_attempt: String(facts.runAttempt),
+    run_id: String(facts.runId),
+    run_number: String(facts.runNumber),
+    secret_source: 'Actions',
+    server_url: facts.serverUrl,
+    sha: facts.sha,
+    triggering_actor: facts.actor,
+    workflow,
+    workflow_ref: `${facts.repository}/${facts.workflowPath}@${facts.ref}`,
+    workflow_sha: facts.sha,
+  }
+}
+
+/** What a job adds to the `github` context. */
+export function githubOfJob(job: { id: string; directories: JobDirectories; token: string }): { [key: string]: Json } {
+  const { eventPath, workspace } = job.directories
+  return { job: job.id, token: job.token, event_path: eventPath, workspace }
+}
+
+/** Keys of the `github` context that a runner does not turn into a variable: secrets, and what is not text. */
+const unexported = new Set(['event', 'token', 'repositoryUrl', 'secret_source'])
+
+/** GITHUB_* variables of a context, the step's additions included. */
+export function githubVariables(github: { [key: string]: Json }): Record<string, string> {
+  const entries = Object.entries(github).filter(([key, value]) => !unexported.has(key) && typeof value !== 'object')
+  return Object.fromEntries(entries.map(([key, value]) => [`GITHUB_${key.toUpperCase()}`, String(value)]))
+}
+
+const systems: Record<string, string> = { linux: 'Linux', darwin: 'macOS', win32: 'Windows' }
+const architectures: Record<string, string> = { x64: 'X64', arm64: 'ARM64', ia32: 'X86', arm: 'ARM' }
+
+/** The `runner` context; RUNNER_* variables hold the same. */
+export function runnerContext(directories: JobDirectories, debug: boolean): Record<string, string> {
+  return {
+    name: 'trove',
+    os: systems[platform()] ?? platform(),
+    arch: architectures[arch()] ?? arch().toUpperCase(),
+    temp: directories.temporary,
+    tool_cache: directories.toolCache,
+    environment: 'self-hosted',
+    ...(debug ? { debug: '1' } : {}),
+  }
+}
+
+export function runnerVariables(runner: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(runner).map(([key, value]) => [`RUNNER_${key.toUpperCase()}`, value]))
+}

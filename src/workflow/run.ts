@@ -1,0 +1,189 @@
+/** Running a workflow: reads and checks the file, then runs its jobs. The one entry of this folder. */
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import type { ArtifactStore } from './artifacts.ts'
+import { bounds } from './bounds.ts'
+import { githubContext, type RunFacts } from './contexts.ts'
+import type { ArtifactEndpoint, Engine } from './engine.ts'
+import { createEmit, type Conclusion, type JobReference, type RunSink } from './events.ts'
+import type { Json } from './expression.ts'
+import { createGlobber } from './glob.ts'
+import type { JobResult } from './job.ts'
+import { createMasker } from './mask.ts'
+import { planWorkflow, type PlannedJob } from './plan.ts'
+import type { Grace } from './process.ts'
+import { problemAt, WorkflowError, type Problem } from './problem.ts'
+import { runJobs } from './schedule.ts'
+import { parseWorkflow, type Workflow } from './workflow-file.ts'
+
+export interface RunOptions {
+  /** The workflow file, and how messages name it. */
+  workflowFile: string
+  /** What checkout copies and where `./` actions are looked for before the run. Absolute. */
+  repositoryDirectory: string
+  /** Below it each job gets a directory of its own. Created; what the run made is removed at the end. Absolute. */
+  workDirectory: string
+  keepWorkDirectory?: boolean
+  /** The run. `event` may be left out: then it is `push` where the workflow has it, else the first it names. */
+  facts: Omit<RunFacts, 'event'> & { event?: string }
+  /** Variables that steps inherit: PATH, HOME and so on. */
+  environment: Readonly<Record<string, string>>
+  secrets?: Readonly<Record<string, string>>
+  vars?: Readonly<Record<string, string>>
+  /** Inputs of `workflow_dispatch`, as text. */
+  inputs?: Readonly<Record<string, string>>
+  /** Run only these jobs and what they need. */
+  jobs?: string[]
+  /** Directories of actions by `owner/repo@ref` or `owner/repo`. */
+  actions?: ReadonlyMap<string, string>
+  /** Leave out what cannot run here instead of refusing the workflow. */
+  skipUnknown?: boolean
+  /** Job instances at a time. Default: the machine's processors, at least 2. */
+  jobsMax?: number
+  debug?: boolean
+  /** For JavaScript actions. */
+  service?: ArtifactEndpoint
+  /** For the built-in artifact actions. */
+  openArtifacts?: (job: JobReference) => Promise<ArtifactStore>
+  sinks?: RunSink[]
+  /** Asks the run to end: running steps are stopped, steps and jobs with `always()` still run. */
+  signal?: AbortSignal
+  /** Ends everything at once. */
+  kill?: AbortSignal
+  /** Program that runs JavaScript actions. Default: this one. */
+  nodePath?: string
+  grace?: Grace
+  /** Epoch milliseconds. */
+  now?: () => number
+}
+
+export interface RunResult {
+  conclusion: Conclusion
+  /** Every instance, in the order of the file. */
+  jobs: JobResult[]
+  durationMs: number
+}
+
+/** Runs a workflow to its end; a workflow that fails is a result, not a rejection.
+ *  Errors: WorkflowError, before anything has run, when the file cannot be run as it stands. */
+export async function runWorkflow(options: RunOptions): Promise<RunResult> {
+  const { workflow, jobs } = await prepareWorkflow(options)
+  const now = options.now ?? Date.now
+  const engine = createEngine(options, workflow, now)
+  const startedAt = now()
+  engine.emit({
+    type: 'run-started',
+    workflow: workflow.name,
+    event: engine.facts.event,
+    jobs: jobs.map(({ job }) => ({ id: job.id, needs: job.needs })),
+  })
+  try {
+    await mkdir(options.workDirectory, { recursive: true })
+    const outcomes = await runJobs(engine, jobs, options.jobsMax ?? Math.max(2, availableParallelism()))
+    const conclusion = conclude(outcomes.map((outcome) => outcome.result), engine.cancel.aborted)
+    const durationMs = now() - startedAt
+    engine.emit({ type: 'run-finished', conclusion, durationMs })
+    return { conclusion, jobs: outcomes.flatMap((outcome) => outcome.instances), durationMs }
+  } finally {
+    await engine.globber.close()
+    if (!engine.keepWorkDirectory) await rm(options.workDirectory, { recursive: true, force: true })
+  }
+}
+
+/** Reads and plans without running: what `--dry-run` shows. Errors: WorkflowError. */
+export async function prepareWorkflow(options: RunOptions): Promise<{ workflow: Workflow; jobs: PlannedJob[] }> {
+  const parsed = parseWorkflow(options.workflowFile, await readFile(options.workflowFile, 'utf8'))
+  if ('problems' in parsed) throw new WorkflowError(parsed.problems)
+  const { workflow } = parsed
+  const plan = await planWorkflow(workflow, {
+    jobs: options.jobs ?? [],
+    repositoryDirectory: options.repositoryDirectory,
+    actions: options.actions ?? new Map(),
+    skipUnknown: options.skipUnknown ?? false,
+  })
+  const problems = [...callProblems(workflow, options), ...('problems' in plan ? plan.problems : [])]
+  if (problems.length > 0 || 'problems' in plan) throw new WorkflowError(problems)
+  return { workflow, jobs: plan.jobs }
+}
+
+/** What is wrong with the event and the inputs that the caller chose. */
+function callProblems(workflow: Workflow, options: RunOptions): Problem[] {
+  const start = { file: workflow.file, line: 1, column: 1 }
+  const { event } = options.facts
+  const problems: Problem[] = []
+  if (event !== undefined && !workflow.events.includes(event)) {
+    problems.push(problemAt(start, `the workflow does not run on '${event}', only on ${workflow.events.join(', ')}`))
+  }
+  if (eventOf(workflow, options) !== 'workflow_dispatch') return problems
+  const given = options.inputs ?? {}
+  const known = new Map(workflow.dispatchInputs.map((input) => [input.name, input]))
+  for (const name of Object.keys(given)) {
+    if (!known.has(name)) problems.push(problemAt(start, `there is no input '${name}'`))
+  }
+  for (const input of known.values()) {
+    const value = given[input.name] ?? input.default
+    if (value === undefined && input.required) problems.push(problemAt(start, `input '${input.name}' is required`))
+    if (value !== undefined && input.options.length > 0 && !input.options.includes(value)) {
+      problems.push(problemAt(start, `input '${input.name}' is one of ${input.options.join(', ')}, got '${value}'`))
+    }
+  }
+  return problems
+}
+
+function eventOf(workflow: Workflow, options: RunOptions): string {
+  const { event } = options.facts
+  return event ?? (workflow.events.includes('push') ? 'push' : (workflow.events[0] ?? 'push'))
+}
+
+function createEngine(options: RunOptions, workflow: Workflow, now: () => number): Engine {
+  const secrets = options.secrets ?? {}
+  const masker = createMasker(Object.values(secrets))
+  const inputs = dispatchInputs(workflow, options.inputs ?? {})
+  const event = eventOf(workflow, options)
+  const payload = event === 'workflow_dispatch' ? { ...options.facts.payload, inputs } : options.facts.payload
+  const facts: RunFacts = { ...options.facts, event, payload }
+  return {
+    facts,
+    githubOfRun: githubContext(facts, workflow.name),
+    workflowName: workflow.name,
+    workflowEnv: workflow.env,
+    workflowDefaults: workflow.defaults,
+    environment: options.environment,
+    secrets,
+    vars: options.vars ?? {},
+    inputs,
+    actions: options.actions ?? new Map(),
+    repositoryDirectory: options.repositoryDirectory,
+    workDirectory: options.workDirectory,
+    keepWorkDirectory: options.keepWorkDirectory ?? false,
+    nodePath: options.nodePath ?? process.execPath,
+    debug: options.debug ?? false,
+    endpoint: options.service,
+    openArtifacts: options.openArtifacts,
+    grace: options.grace ?? { interruptMs: bounds.interruptGraceMs, terminateMs: bounds.terminateGraceMs },
+    masker,
+    emit: createEmit(options.sinks ?? [], masker.mask, now),
+    globber: createGlobber(),
+    now,
+    cancel: options.signal ?? new AbortController().signal,
+    kill: options.kill ?? new AbortController().signal,
+  }
+}
+
+/** Inputs have the type that they declare; the event's payload and the context hold the same. */
+function dispatchInputs(workflow: Workflow, given: Readonly<Record<string, string>>): { [key: string]: Json } {
+  return Object.fromEntries(
+    workflow.dispatchInputs.map((input) => {
+      const text = given[input.name] ?? input.default ?? ''
+      if (input.type === 'boolean') return [input.name, text === 'true']
+      if (input.type === 'number' && text !== '') return [input.name, Number(text)]
+      return [input.name, text]
+    }),
+  )
+}
+
+function conclude(results: Conclusion[], cancelled: boolean): Conclusion {
+  if (results.includes('failure')) return 'failure'
+  if (cancelled || results.includes('cancelled')) return 'cancelled'
+  return results.includes('success') ? 'success' : 'skipped'
+}

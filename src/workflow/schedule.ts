@@ -1,0 +1,217 @@
+/** The jobs of a run in the order of their needs. Every job waits for the promises of those it needs, so it starts in
+ *  the very turn in which the last of them ends; nothing polls. */
+import pLimit, { type LimitFunction } from 'p-limit'
+import { bounds } from './bounds.ts'
+import type { Engine } from './engine.ts'
+import type { Conclusion, JobReference } from './events.ts'
+import type { Json, Scope } from './expression.ts'
+import { runJobInstance, type JobInstance, type JobResult } from './job.ts'
+import { expandMatrix, matrixSuffix, type Combination } from './matrix.ts'
+import type { PlannedJob } from './plan.ts'
+import { EvaluationError, problemAt } from './problem.ts'
+import { positionOf } from './schema.ts'
+import { evaluateBoolean, evaluateCondition, evaluateTemplate, evaluateText, sourceOf } from './template.ts'
+
+/** A job with all its instances. */
+export interface JobOutcome {
+  id: string
+  /** What `needs.<id>.result` tells: a failure that `continue-on-error` tolerates counts as success. */
+  result: Conclusion
+  outputs: Record<string, string>
+  instances: JobResult[]
+  /** Results of all jobs before this one, by id; direct and indirect needs. */
+  ancestors: Map<string, Conclusion>
+}
+
+/** Runs all jobs, at most `jobsMax` instances at a time. In the order of the plan. */
+export async function runJobs(engine: Engine, jobs: PlannedJob[], jobsMax: number): Promise<JobOutcome[]> {
+  const slots = pLimit(jobsMax)
+  const outcomes = new Map<string, Promise<JobOutcome>>()
+  for (const planned of jobs) {
+    const needs = planned.job.needs.map((need) => {
+      const outcome = outcomes.get(need)
+      if (outcome === undefined) throw new RangeError(`${planned.job.id} is planned before ${need}, which it needs`)
+      return outcome
+    })
+    outcomes.set(
+      planned.job.id,
+      Promise.all(needs).then((met) => runJob(engine, planned, met, slots)),
+    )
+  }
+  const settled = await Promise.allSettled(outcomes.values())
+  return settled.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason
+    return outcome.value
+  })
+}
+
+/** What the instances of one job have in common. */
+interface JobSetting {
+  engine: Engine
+  planned: PlannedJob
+  needs: { [key: string]: Json }
+  scope: Scope
+  ancestors: Map<string, Conclusion>
+  slots: LimitFunction
+}
+
+async function runJob(
+  engine: Engine,
+  planned: PlannedJob,
+  met: JobOutcome[],
+  slots: LimitFunction,
+): Promise<JobOutcome> {
+  const ancestors = new Map(met.flatMap((outcome) => [...outcome.ancestors, [outcome.id, outcome.result] as const]))
+  const needs = Object.fromEntries(
+    met.map(({ id, result, outputs }) => [id, { result, outputs: { ...outputs } }]),
+  )
+  const scope = jobExpressions(engine, needs, ancestors)
+  const setting: JobSetting = { engine, planned, needs, scope, ancestors, slots }
+  if (planned.skipReason !== undefined) return leaveOut(setting, `left out: ${planned.skipReason}`)
+  try {
+    if (!(await evaluateCondition(planned.job.condition, scope))) {
+      return finishUnstarted(setting, engine.cancel.aborted ? 'cancelled' : 'skipped')
+    }
+    return await runInstances(setting)
+  } catch (error) {
+    if (!(error instanceof EvaluationError)) throw error
+    complain(setting, 'error', error.message)
+    return finishUnstarted(setting, 'failure')
+  }
+}
+
+/** Status functions of a job look at all jobs before it, not only at those it names: a skipped job skips what comes
+ *  after it, unless a condition says otherwise. */
+function jobExpressions(engine: Engine, needs: JobSetting['needs'], ancestors: Map<string, Conclusion>): Scope {
+  const asked = (names: string[]): Conclusion[] =>
+    names.length === 0 ? [...ancestors.values()] : names.map((name) => ancestors.get(name) ?? 'skipped')
+  return {
+    contexts: { github: engine.githubOfRun, vars: { ...engine.vars }, inputs: engine.inputs, needs },
+    status: {
+      success: (names) => !engine.cancel.aborted && asked(names).every((result) => result === 'success'),
+      failure: (names) => !engine.cancel.aborted && asked(names).includes('failure'),
+      cancelled: () => engine.cancel.aborted,
+    },
+  }
+}
+
+interface Strategy {
+  combinations: (Combination | null)[]
+  failFast: boolean
+  instancesMax: number
+}
+
+async function readStrategy({ planned, scope }: JobSetting): Promise<Strategy> {
+  const template = planned.job.strategy
+  if (template === undefined) return { combinations: [null], failFast: true, instancesMax: 1 }
+  const position = positionOf(template.file, template.token)
+  const value = await evaluateTemplate(template, scope)
+  const strategy = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {}
+  try {
+    const combinations = strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])
+    if (combinations.length === 0) throw new Error('the matrix has no combination')
+    if (combinations.length > bounds.matrixJobsMax) {
+      throw new Error(`the matrix has ${combinations.length} combinations, at most ${bounds.matrixJobsMax} run`)
+    }
+    const asked = Number(strategy['max-parallel'] ?? combinations.length)
+    const instancesMax = asked >= 1 ? Math.floor(asked) : combinations.length
+    return { combinations, failFast: strategy['fail-fast'] !== false && strategy['fail-fast'] !== 'false', instancesMax }
+  } catch (error) {
+    throw new EvaluationError(problemAt(position, error instanceof Error ? error.message : String(error)), { cause: error })
+  }
+}
+
+async function runInstances(setting: JobSetting): Promise<JobOutcome> {
+  const { engine, planned, scope, slots } = setting
+  const strategy = await readStrategy(setting)
+  const failing = new AbortController()
+  // A job that starts although the run is being cancelled has said so in its condition; only fail-fast ends it then.
+  const cancel = engine.cancel.aborted ? failing.signal : AbortSignal.any([engine.cancel, failing.signal])
+  const turns = pLimit(strategy.instancesMax)
+  const tolerated = new Set<string>()
+  const runs = strategy.combinations.map(async (matrix, index) => {
+    const total = strategy.combinations.length
+    const context = { 'fail-fast': strategy.failFast, 'job-index': index, 'job-total': total, 'max-parallel': strategy.instancesMax }
+    const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
+    const reference = await nameInstance(planned, matrix, index, expressions)
+    const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
+    const instance: JobInstance = { planned, reference, needs: setting.needs, matrix, strategy: context, expressions, cancel }
+    // A turn of the matrix first: waiting for it must not hold one of the run's slots.
+    return await turns(() =>
+      slots(async () => {
+        if (cancel.aborted || engine.kill.aborted) return unstarted(engine, reference, matrix, 'cancelled')
+        const result = await runJobInstance(engine, instance)
+        if (result.conclusion === 'failure') {
+          if (tolerates) tolerated.add(reference.key)
+          else if (strategy.failFast) failing.abort()
+        }
+        return result
+      }),
+    )
+  })
+  const settled = await Promise.allSettled(runs)
+  const instances = settled.map((run) => {
+    if (run.status === 'rejected') throw run.reason
+    return run.value
+  })
+  return outcomeOf(setting, instances, tolerated)
+}
+
+async function nameInstance(
+  planned: PlannedJob,
+  matrix: Combination | null,
+  index: number,
+  scope: Scope,
+): Promise<JobReference> {
+  const { id, name } = planned.job
+  const suffix = matrix === null ? '' : matrixSuffix(matrix)
+  const key = matrix === null ? id : `${id}-${index + 1}`
+  if (name === undefined) return { key, id, name: id + suffix }
+  const text = await evaluateText(name, scope)
+  // A name that does not tell the combinations apart gets their values behind it.
+  return { key, id, name: matrix === null || text !== sourceOf(name) ? text : text + suffix }
+}
+
+const severity: Conclusion[] = ['skipped', 'success', 'cancelled', 'failure']
+
+function outcomeOf(setting: JobSetting, instances: JobResult[], tolerated: ReadonlySet<string>): JobOutcome {
+  const results = instances.map(({ reference, conclusion }) => (tolerated.has(reference.key) ? 'success' : conclusion))
+  const result = results.toSorted((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'skipped'
+  const outputs: Record<string, string> = {}
+  // Of instances that set the same output, the last to finish with a value wins.
+  for (const instance of instances.toSorted((a, b) => a.finishedAt - b.finishedAt)) {
+    for (const [name, value] of Object.entries(instance.outputs)) {
+      if (value !== '' || !(name in outputs)) outputs[name] = value
+    }
+  }
+  return { id: setting.planned.job.id, result, outputs, instances, ancestors: setting.ancestors }
+}
+
+function leaveOut(setting: JobSetting, reason: string): JobOutcome {
+  complain(setting, 'warning', reason)
+  return finishUnstarted(setting, 'skipped')
+}
+
+function referenceOf({ job }: PlannedJob): JobReference {
+  return { key: job.id, id: job.id, name: job.name === undefined ? job.id : sourceOf(job.name) }
+}
+
+function complain({ engine, planned }: JobSetting, level: 'error' | 'warning', message: string): void {
+  engine.emit({ type: 'annotation', job: referenceOf(planned), step: null, annotation: { level, message } })
+}
+
+function finishUnstarted(setting: JobSetting, conclusion: Conclusion): JobOutcome {
+  const instance = unstarted(setting.engine, referenceOf(setting.planned), null, conclusion)
+  return outcomeOf(setting, [instance], new Set())
+}
+
+function unstarted(
+  engine: Engine,
+  reference: JobReference,
+  matrix: Combination | null,
+  conclusion: Conclusion,
+): JobResult {
+  const at = engine.now()
+  engine.emit({ type: 'job-finished', job: reference, conclusion, durationMs: 0, outputs: {} })
+  return { reference, matrix, conclusion, outputs: {}, steps: [], startedAt: at, finishedAt: at }
+}

@@ -1,0 +1,142 @@
+/** What the work of one step gets: its place, its environment, its log, the signals that end it. Shared by the kinds of
+ *  steps; running a process for a step, with its file commands, lives here too. */
+import { delimiter } from 'node:path'
+import { githubVariables, runnerVariables } from './contexts.ts'
+import type { JobState, StepResult, StepScope } from './engine.ts'
+import type { Json, Scope } from './expression.ts'
+import { createCommandFiles, readCommandFiles, type FileCommands } from './file-commands.ts'
+import { runProcess, type ProcessResult } from './process.ts'
+import type { StepLog } from './step-log.ts'
+import type { Condition, Step } from './workflow-file.ts'
+
+export interface StepBody {
+  job: JobState
+  scope: StepScope
+  id: string
+  name: string
+  /** The `env` context: job, composite and step together. */
+  env: Record<string, string>
+  expressions: Scope
+  log: StepLog
+  /** Aborted when the step is cancelled or out of time. */
+  stop: AbortSignal
+  /** Changes: what the step sets. Kept even when it fails. */
+  outputs: Record<string, string>
+  /** Puts clean-up on the job's list, to run with this step's environment. */
+  addPost: (condition: Condition, work: (body: StepBody) => Promise<void>) => void
+  /** Runs a step inside this one, for composite actions. */
+  runNested: (scope: StepScope, step: Step) => Promise<StepResult>
+}
+
+/** A step that failed in an expected way; the message goes to its log as an error. An empty one says that the reason
+ *  has been told already. */
+export class StepFailure extends Error {
+  override readonly name = 'StepFailure'
+}
+
+/** What expressions of a step see. */
+export function stepExpressions(
+  job: JobState,
+  scope: StepScope,
+  id: string,
+  env: Record<string, string>,
+): Scope {
+  const { engine } = job
+  const cancelled = (): boolean => scope.cancel.aborted
+  const status = cancelled() ? 'cancelled' : scope.status
+  return {
+    contexts: {
+      github: stepGithub(job, scope, id),
+      env,
+      vars: { ...engine.vars },
+      secrets: job.secrets,
+      job: { status },
+      steps: scope.steps,
+      needs: job.needs,
+      matrix: job.matrix,
+      strategy: job.strategy,
+      runner: job.runner,
+      inputs: scope.inputs,
+    },
+    status: {
+      success: () => !cancelled() && scope.status === 'success',
+      failure: () => !cancelled() && scope.status === 'failure',
+      cancelled,
+    },
+    hashFiles: (patterns) =>
+      engine.globber.hashFiles(patterns, {
+        directory: job.directories.workspace,
+        home: engine.environment['HOME'],
+      }),
+  }
+}
+
+function stepGithub(job: JobState, scope: StepScope, id: string): { [key: string]: Json } {
+  return { ...job.github, ...scope.github, action: id, action_status: scope.status }
+}
+
+export interface StepProcess {
+  command: string
+  args: string[]
+  directory: string
+  /** Variables of this process only; they win over the user's. */
+  variables: Record<string, string>
+}
+
+/** Runs a process as this step's work: its output is logged, its file commands take effect, also when it fails.
+ *  Answers how it ended and the state it saved. Errors: StepFailure for commands that could not be understood. */
+export async function runStepProcess(
+  body: StepBody,
+  process: StepProcess,
+): Promise<ProcessResult & { state: Record<string, string> }> {
+  const { job, log } = body
+  const files = await createCommandFiles(job.directories.temporary)
+  const result = await runProcess({
+    command: process.command,
+    args: process.args,
+    directory: process.directory,
+    environment: { ...processEnvironment(body), ...process.variables, ...files },
+    stop: body.stop,
+    kill: job.kill,
+    grace: job.engine.grace,
+    safeCut: job.engine.masker.safeCut,
+    onLine: log.output,
+  })
+  return { ...result, state: applyCommands(body, await readCommandFiles(files)) }
+}
+
+/** User variables first, so that nobody can override what a runner sets. */
+export function processEnvironment(body: StepBody): Record<string, string> {
+  const { job, scope } = body
+  const { engine } = job
+  const merged: Record<string, string> = { CI: 'true', ...engine.environment, ...body.env }
+  return {
+    ...merged,
+    PATH: [...job.path.toReversed(), merged['PATH'] ?? ''].filter((part) => part !== '').join(delimiter),
+    GITHUB_ACTIONS: 'true',
+    ...githubVariables(stepGithub(job, scope, body.id)),
+    ...runnerVariables(job.runner),
+    RUNNER_TRACKING_ID: job.marker,
+  }
+}
+
+function applyCommands(body: StepBody, commands: FileCommands): Record<string, string> {
+  const { job, log } = body
+  for (const [name, value] of Object.entries(commands.env)) {
+    if (name.toUpperCase() === 'NODE_OPTIONS') {
+      // It would run code in every later JavaScript action.
+      log.annotate({ level: 'error', message: "Can't store NODE_OPTIONS using '$GITHUB_ENV' command." })
+    } else {
+      job.env[name] = value
+    }
+  }
+  for (const directory of commands.path) {
+    job.path = [...job.path.filter((known) => known !== directory), directory]
+  }
+  const logged = log.takeCommands()
+  Object.assign(body.outputs, logged.outputs, commands.outputs)
+  if (commands.summary !== '') log.summarize(commands.summary)
+  for (const fault of commands.faults) log.annotate({ level: 'error', message: fault })
+  if (commands.faults.length > 0 || logged.faults.length > 0) throw new StepFailure('')
+  return { ...logged.state, ...commands.state }
+}

@@ -1,0 +1,222 @@
+/** One step from its condition to its conclusion: environment, condition, time-out, cancellation, continue-on-error.
+ *  What the step does is one of the bodies: a script, a built-in action, or an action from a directory. */
+import { runAction } from './actions/action.ts'
+import { runScript } from './actions/script.ts'
+import type { JobState, OpenLog, StepResult, StepScope } from './engine.ts'
+import type { Conclusion } from './events.ts'
+import { describeStep, firstLine } from './plan.ts'
+import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
+import type { StepLog } from './step-log.ts'
+import { evaluateBoolean, evaluateCondition, evaluateNumber, evaluateText, evaluateTextMap } from './template.ts'
+import type { Condition, Step, Template } from './workflow-file.ts'
+
+/** Runs a step in its scope and records it there. Never rejects for what a step does wrong. */
+export async function runStep(
+  job: JobState,
+  scope: StepScope,
+  step: Step,
+  openLog: OpenLog,
+): Promise<StepResult> {
+  const result = await perform(
+    { job, scope, id: step.id, openLog, condition: step.condition },
+    {
+      name: (body) => stepName(step, body),
+      env: step.env,
+      timeoutMinutes: step.timeoutMinutes,
+      continueOnError: step.continueOnError,
+      work: (body) => (step.kind === 'run' ? runScript(body, step) : runAction(body, step)),
+    },
+  )
+  if (!step.id.startsWith('__')) {
+    const { outputs, outcome, conclusion } = result
+    scope.steps[step.id] = { outputs, outcome, conclusion }
+  }
+  return result
+}
+
+/** Where a step runs and whether it may. */
+export interface StepPlace {
+  job: JobState
+  scope: StepScope
+  id: string
+  openLog: OpenLog
+  condition: Condition
+}
+
+/** What a step does. */
+export interface StepWork {
+  name: (body: StepBody) => Promise<string>
+  env: Template | undefined
+  timeoutMinutes: Template | undefined
+  continueOnError: Template | undefined
+  work: (body: StepBody) => Promise<void>
+}
+
+/** The frame around the work of any step, post steps of actions included. */
+export async function perform(place: StepPlace, work: StepWork): Promise<StepResult> {
+  const { job, scope } = place
+  const stopper = new AbortController()
+  const body = createBody(place, work, stopper.signal)
+  try {
+    const own = await evaluateTextMap(work.env, stepExpressions(job, scope, place.id, body.env))
+    Object.assign(body.env, own)
+  } catch (error) {
+    return await failEarly(place, work, body, error)
+  }
+  body.expressions = stepExpressions(job, scope, place.id, body.env)
+  let wanted: boolean
+  try {
+    wanted = !job.kill.aborted && (await evaluateCondition(place.condition, body.expressions))
+  } catch (error) {
+    return await failEarly(place, work, body, error)
+  }
+  const name = await work.name(body)
+  if (!wanted) {
+    const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
+    return { name, outcome: conclusion, conclusion, outputs: {} }
+  }
+  body.name = name
+  body.log = place.openLog(name)
+  const outcome = await runWork(place, work, body, stopper)
+  return await conclude(place, work, body, outcome)
+}
+
+function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBody {
+  const { job, scope, id } = place
+  const env = { ...job.env, ...scope.env }
+  const body: StepBody = {
+    job,
+    scope,
+    id,
+    name: id,
+    env,
+    expressions: stepExpressions(job, scope, id, env),
+    log: undefined as unknown as StepLog,
+    stop,
+    outputs: {},
+    addPost: (condition, later) => {
+      const name = `Post ${body.name}`
+      const own = Object.fromEntries(Object.entries(body.env).filter(([key, value]) => job.env[key] !== value))
+      job.postSteps.push({
+        id,
+        run: async (jobScope, openLog) =>
+          await perform(
+            { job, scope: { ...jobScope, env: own, inputs: scope.inputs }, id, openLog, condition },
+            {
+              name: () => Promise.resolve(name),
+              env: undefined,
+              timeoutMinutes: work.timeoutMinutes,
+              continueOnError: undefined,
+              work: later,
+            },
+          ),
+      })
+    },
+    // A nested step writes into the log of the step it belongs to, under a heading of its own.
+    runNested: async (innerScope, step) =>
+      await runStep(job, innerScope, step, (name) => {
+        body.log.startGroup(name)
+        return body.log
+      }),
+  }
+  return body
+}
+
+async function failEarly(place: StepPlace, work: StepWork, body: StepBody, error: unknown): Promise<StepResult> {
+  body.name = await work.name(body)
+  body.log = place.openLog(body.name)
+  explain(body.log, error)
+  return await conclude(place, work, body, 'failure')
+}
+
+async function runWork(
+  place: StepPlace,
+  work: StepWork,
+  body: StepBody,
+  stopper: AbortController,
+): Promise<Conclusion> {
+  const { job, scope, condition } = place
+  let reason: 'timeout' | 'cancelled' | undefined
+  const stop = (why: 'timeout' | 'cancelled'): void => {
+    reason ??= why
+    stopper.abort()
+  }
+  const onKill = (): void => stop('cancelled')
+  // The runner asks again: a step whose condition also holds for a cancelled job goes on.
+  const onCancel = (): void => {
+    evaluateCondition(condition, stepExpressions(job, scope, place.id, body.env)).then(
+      (holds) => (holds ? undefined : stop('cancelled')),
+      () => stop('cancelled'),
+    )
+  }
+  let timer: NodeJS.Timeout | undefined
+  let minutes: number | undefined
+  try {
+    minutes = await evaluateNumber(work.timeoutMinutes, body.expressions)
+    if (minutes !== undefined && minutes > 0) timer = setTimeout(() => stop('timeout'), minutes * 60_000)
+    if (!scope.cancel.aborted) scope.cancel.addEventListener('abort', onCancel, { once: true })
+    if (job.kill.aborted) onKill()
+    job.kill.addEventListener('abort', onKill, { once: true })
+    await work.work(body)
+    return outcomeOf(reason, body, minutes) ?? 'success'
+  } catch (error) {
+    const stopped = outcomeOf(reason, body, minutes)
+    if (stopped !== undefined) return stopped
+    explain(body.log, error)
+    return 'failure'
+  } finally {
+    clearTimeout(timer)
+    scope.cancel.removeEventListener('abort', onCancel)
+    job.kill.removeEventListener('abort', onKill)
+  }
+}
+
+function outcomeOf(
+  reason: 'timeout' | 'cancelled' | undefined,
+  body: StepBody,
+  minutes: number | undefined,
+): Conclusion | undefined {
+  if (reason === undefined) return undefined
+  const message =
+    reason === 'timeout'
+      ? `The action '${body.name}' has timed out after ${minutes} minutes.`
+      : 'The operation was canceled.'
+  body.log.annotate({ level: 'error', message })
+  return reason === 'timeout' ? 'failure' : 'cancelled'
+}
+
+/** Expected failures speak for themselves. Whatever else a step throws comes from the file system, the store or the
+ *  action; it fails the step, not the run. */
+function explain(log: StepLog, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof StepFailure && message === '') return
+  log.annotate({ level: 'error', message })
+}
+
+async function conclude(
+  place: StepPlace,
+  work: StepWork,
+  body: StepBody,
+  outcome: Conclusion,
+): Promise<StepResult> {
+  let conclusion = outcome
+  if (outcome === 'failure') {
+    try {
+      if (await evaluateBoolean(work.continueOnError, body.expressions, false)) conclusion = 'success'
+    } catch (error) {
+      explain(body.log, error)
+    }
+  }
+  if (conclusion === 'failure') place.scope.status = 'failure'
+  body.log.endGroup()
+  return { name: body.name, outcome, conclusion, outputs: body.outputs }
+}
+
+/** The author's name, or what the step does. A name that cannot be evaluated is shown as it is written. */
+async function stepName(step: Step, body: StepBody): Promise<string> {
+  const shown = step.name ?? (step.kind === 'run' ? step.script : undefined)
+  if (shown === undefined) return `Run ${describeStep(step)}`
+  const text = await evaluateText(shown, body.expressions).catch(() => undefined)
+  if (step.name !== undefined) return text ?? describeStep(step)
+  return `Run ${text === undefined ? describeStep(step) : firstLine(text)}`
+}

@@ -1,0 +1,82 @@
+/** An artifact store on the disk for tests of the engine: files are copied, a digest is taken over paths and bytes. */
+import { createHash } from 'node:crypto'
+import { copyFile, cp, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { ArtifactStore, ListedArtifact, UploadRequest } from '../../src/workflow/artifacts.ts'
+
+export interface StoredArtifact extends ListedArtifact {
+  request: Omit<UploadRequest, 'signal' | 'files'>
+  /** Paths in it, sorted. */
+  paths: string[]
+}
+
+export interface DiskArtifacts {
+  store: ArtifactStore
+  /** What is stored, oldest first. */
+  stored: StoredArtifact[]
+  /** Names whose next download is found to be damaged. */
+  damaged: Set<string>
+}
+
+export function createDiskArtifacts(directory: string): DiskArtifacts {
+  const stored: StoredArtifact[] = []
+  const damaged = new Set<string>()
+  let nextId = 1001
+  const contentOf = (id: number): string => join(directory, String(id))
+  const removeNamed = (name: string): boolean => {
+    const at = stored.findIndex((artifact) => artifact.name === name)
+    if (at < 0) return false
+    stored.splice(at, 1)
+    return true
+  }
+  const store: ArtifactStore = {
+    upload: async (request) => {
+      if (request.overwrite) removeNamed(request.name)
+      if (stored.some((artifact) => artifact.name === request.name)) {
+        throw new Error(`an artifact with this name already exists on the workflow run: ${request.name}`)
+      }
+      const id = nextId++
+      const hash = createHash('sha256')
+      let sizeBytes = 0
+      for (const { sourcePath, entryPath } of request.files) {
+        const target = join(contentOf(id), entryPath)
+        await mkdir(dirname(target), { recursive: true })
+        await copyFile(sourcePath, target)
+        hash.update(entryPath).update(await readFile(sourcePath))
+        sizeBytes += (await stat(target)).size
+      }
+      const digest = hash.digest('hex')
+      const { signal: _signal, files, ...rest } = request
+      const paths = files.map((file) => file.entryPath).toSorted()
+      stored.push({ id, name: request.name, sizeBytes, digest, request: rest, paths })
+      return { id, url: `http://trove.test/artifacts/${id}`, digest, sizeBytes, remark: null }
+    },
+    list: async (from) =>
+      from === undefined || from.token === 'good' ? stored.map(({ id, name, sizeBytes, digest }) => ({ id, name, sizeBytes, digest })) : [],
+    download: async ({ artifact, directory: target, keepArchive }) => {
+      if (damaged.has(artifact.name)) return { digestMatches: false, remark: null }
+      await mkdir(target, { recursive: true })
+      if (keepArchive) await cp(contentOf(artifact.id), join(target, `${artifact.name}.zip`), { recursive: true })
+      else await cp(contentOf(artifact.id), target, { recursive: true, force: true })
+      return { digestMatches: true, remark: null }
+    },
+    remove: async (name) => removeNamed(name),
+  }
+  return { store, stored, damaged }
+}
+
+/** Relative paths of all files below a directory, sorted, with forward slashes. */
+export async function listFiles(directory: string, below = ''): Promise<string[]> {
+  const entries = await readdir(join(directory, below), { withFileTypes: true })
+  const nested = await Promise.all(
+    entries.map((entry) => {
+      const path = below === '' ? entry.name : `${below}/${entry.name}`
+      return entry.isDirectory() ? listFiles(directory, path) : [path]
+    }),
+  )
+  return nested.flat().toSorted()
+}
+
+export async function removeDirectory(directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true })
+}
