@@ -79,7 +79,7 @@ describe('imports', () => {
     const reached = new Set<string>()
     const open = [
       ...entries,
-      ...shipped.map(({ path }) => path).filter((p) => /-worker\.ts$/.test(p)),
+      ...shipped.map(({ path }) => path).filter((path) => path.endsWith('-worker.ts')),
     ]
     for (let path = open.pop(); path !== undefined; path = open.pop()) {
       if (reached.has(path)) continue

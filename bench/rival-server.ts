@@ -1,0 +1,43 @@
+/** What a download is compared with, as a process of its own: `file PATH` pipes one file from disk, `fflate DIRECTORY`
+ *  zips a directory on the fly. Prints its URL once it listens. */
+import { Zip, ZipDeflate } from 'fflate'
+import { createReadStream, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { relative } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { listFiles } from './corpora.ts'
+
+const [mode, path = ''] = process.argv.slice(2)
+const server = createServer((_request, response) => {
+  const sent = mode === 'fflate' ? sendZip(response, path) : sendFile(response, path)
+  sent.catch((error: unknown) => {
+    console.error(error)
+    response.destroy()
+  })
+})
+server.listen(0, '127.0.0.1', () => {
+  console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+})
+
+async function sendFile(response: ServerResponse, file: string): Promise<void> {
+  response.setHeader('Content-Length', statSync(file).size)
+  await pipeline(createReadStream(file), response)
+}
+
+async function sendZip(response: ServerResponse, directory: string): Promise<void> {
+  const zip = new Zip((error, chunk, final) => {
+    if (error !== null) response.destroy(error)
+    else response.write(chunk)
+    if (final) response.end()
+  })
+  for (const file of await listFiles(directory)) {
+    const member = new ZipDeflate(relative(directory, file), { level: 6 })
+    zip.add(member)
+    member.push(await readFile(file), true)
+    if (response.writableNeedDrain) await once(response, 'drain')
+  }
+  zip.end()
+}

@@ -1,0 +1,45 @@
+/** Scratch directories and stores of a bench, on the disk that holds the corpora, gone when the bench is done. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
+import { corporaDirectory } from './corpora.ts'
+import { directoryBytes, readPeakRss } from './measure.ts'
+
+export async function withScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  await mkdir(corporaDirectory(), { recursive: true })
+  const directory = await mkdtemp(join(corporaDirectory(), '.scratch-'))
+  try {
+    return await work(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+export interface BenchStore {
+  trove: TroveProcess
+  token: string
+  /** Apparent bytes of all packs. */
+  packBytes(): Promise<number>
+  /** The same with the database, after its log has been folded in. */
+  allBytes(): Promise<number>
+  peakRssBytes(): number
+}
+
+/** A server of its own with an empty store. */
+export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Promise<T> {
+  return await withScratch(async (directory) => {
+    const data = join(directory, 'data')
+    const trove = await startTrove(data)
+    try {
+      return await work({
+        trove,
+        token: await trove.token(),
+        packBytes: () => directoryBytes(join(data, 'cas', 'packs')),
+        allBytes: () => directoryBytes(data),
+        peakRssBytes: () => readPeakRss(trove.pid),
+      })
+    } finally {
+      await trove.stop()
+    }
+  })
+}

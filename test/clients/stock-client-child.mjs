@@ -1,0 +1,14 @@
+// Runs the published artifact client in a process of its own: it reads its environment once, prints to stdout, and
+// keeps the process alive when an upload stalls. Calls come and answers go over the IPC channel of stock-client.ts.
+const library = await import(process.argv[2])
+const { DefaultArtifactClient } = library.DefaultArtifactClient ? library : library.default
+const client = new DefaultArtifactClient()
+
+process.on('message', async ({ call, method, args }) => {
+  try {
+    process.send({ call, value: await client[method](...args) })
+  } catch (error) {
+    process.send({ call, error: { name: error.name, message: error.message } })
+  }
+})
+process.send('ready')

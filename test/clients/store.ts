@@ -1,0 +1,39 @@
+/** A running server with a directory of its own, and tokens for it: what the tests of real clients start from. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openKeys } from '../../src/auth/key.ts'
+import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
+import { mintToken } from '../../src/auth/tokens.ts'
+import { readServerConfig, type Environment } from '../../src/config.ts'
+import { createLog } from '../../src/log.ts'
+import { startServer } from '../../src/server.ts'
+
+export interface Store {
+  url: string
+  dataDir: string
+  /** Token of a job of run 1 of `octo/demo`, or what is asked for. */
+  token(request?: TokenRequest): Promise<string>
+  /** Stops the server and removes its directory. */
+  close(): Promise<void>
+}
+
+export async function openStore(environment: Environment = {}): Promise<Store> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
+  const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
+  const server = await startServer(config, { log: createLog('warn') })
+  const keys = await openKeys(dataDir)
+  return {
+    url: server.url,
+    dataDir,
+    token: (request = {}) =>
+      mintToken(
+        keys.tokens,
+        grantOf({ project: 'octo/demo', run: 1, job: 'build', ...request }, Date.now()),
+      ),
+    close: async () => {
+      await server.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
