@@ -55,7 +55,7 @@ export function entryMessage({
   const base = {
     path: entry.path,
     mode: `0${entry.mode.toString(8).padStart(3, '0')}`,
-    modifiedAt: modifiedAt === null ? null : instant(modifiedAt * 1000),
+    modifiedAt: modifiedAt === null ? null : entryInstant(modifiedAt),
   }
   switch (entry.kind) {
     case 'file':
@@ -71,6 +71,15 @@ export function entryMessage({
       return { kind: 'directory', ...base }
   }
 }
+
+/** Archives can carry times that no four-digit year holds; such a time is as good as none. */
+function entryInstant(epochSeconds: number): string | null {
+  const isWritable = epochSeconds >= firstSecond && epochSeconds <= lastSecond
+  return isWritable ? instant(epochSeconds * 1000) : null
+}
+
+const firstSecond = Date.parse('0000-01-01T00:00:00Z') / 1000
+const lastSecond = Date.parse('9999-12-31T23:59:59Z') / 1000
 
 export function instant(epochMs: number): string {
   return new Date(epochMs).toISOString()

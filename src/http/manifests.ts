@@ -1,4 +1,5 @@
 /** Manifests: all entries as NDJSON, pages of them, and the children of one directory. */
+import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { apiRoot } from '../api/paths.ts'
 import { directoryQuery, manifestQuery } from '../api/queries.ts'
@@ -31,7 +32,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
       }
       return await manifestPage(context, c, artifact, page)
     }
-    return manifestStream(context, c, artifact, query.under ?? '')
+    return await manifestStream(context, c, artifact, query.under ?? '')
   })
   app.get('/directory', async (c) => {
     const { artifact } = await liveArtifact(context, c)
@@ -67,19 +68,23 @@ async function manifestPage(
   return c.json({ items: items.map(entryMessage), nextCursor }, 200, cacheHeaders(tag))
 }
 
-function manifestStream(
+async function manifestStream(
   context: AppContext,
   c: AppRequest,
   artifact: Artifact,
   under: string,
-): Response {
+): Promise<Response> {
   const directory = under.replace(/\/+$/, '')
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
   if (isUnchanged(c, tag)) return notModified(tag)
-  const headers = { 'content-type': 'application/x-ndjson', ...cacheHeaders(tag) }
-  if (c.req.method === 'HEAD') return new Response(null, { headers })
   const lines = linesOf(walkSubtree(context.metadata, artifact.id, directory))
-  return new Response(lineStream(c, lines), { headers })
+  // What fails at once, or is not there, still has a status to say so.
+  const first = await lines.next()
+  if (first.done === true && directory !== '') throw noSuchPath(artifact, directory)
+  const headers = { 'content-type': 'application/x-ndjson', ...cacheHeaders(tag) }
+  if (c.req.method !== 'HEAD') return new Response(lineStream(c, first, lines), { headers })
+  await lines.return()
+  return new Response(null, { headers })
 }
 
 /** Lines in pieces of about 64 KiB. */
@@ -101,23 +106,39 @@ async function* linesOf(
  *  otherwise end as if the listing were whole. */
 function lineStream(
   c: AppRequest,
-  lines: AsyncGenerator<Uint8Array, void, undefined>,
+  first: IteratorResult<Uint8Array, void>,
+  rest: AsyncGenerator<Uint8Array, void, undefined>,
 ): ReadableStream<Uint8Array> {
+  let next: IteratorResult<Uint8Array, void> | undefined = first
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        const { value, done } = await lines.next()
+        const { value, done } = next ?? (await rest.next())
+        next = undefined
         if (done === true) controller.close()
         else controller.enqueue(value)
       } catch (error) {
-        c.env?.outgoing?.destroy()
-        controller.error(error)
+        noteCut(c, error)
+        const outgoing = outgoingOf(c)
+        if (outgoing === undefined) controller.error(error)
+        else outgoing.destroy()
       }
     },
     async cancel() {
-      await lines.return()
+      await rest.return()
     },
   })
+}
+
+function noteCut(c: AppRequest, error: unknown): void {
+  const cause = error instanceof Error ? error : new Error(String(error))
+  c.get('log').warn('a listing failed in mid-body', { error: cause })
+}
+
+/** Absent when the app is called without a server. */
+function outgoingOf(c: AppRequest): HttpBindings['outgoing'] | undefined {
+  const bindings: Partial<HttpBindings> | undefined = c.env
+  return bindings?.outgoing
 }
 
 /** The tree digest, with a suffix for each other view of the same manifest. */

@@ -1,0 +1,57 @@
+/** Manifests in memory, behind what reading entries needs of the metadata port. */
+import type { EntryReader } from '../../src/browse/entries.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
+import { limits } from '../../src/core/limits.ts'
+import type { StoredEntry } from '../../src/metadata/metadata.ts'
+
+/** A file whose content is `content`. */
+export function fileEntry(path: string, content: string, mode = 0o644): StoredEntry {
+  const digest = digestOf(content)
+  const sizeBytes = content.length
+  return {
+    kind: 'file',
+    path: path as EntryPath,
+    mode,
+    digest,
+    sizeBytes,
+    blob: { blobId: 1, digest, sizeBytes, crc32: 0, copy: null, partCount: 0, joinedBytes: 0 },
+  }
+}
+
+export function directoryEntry(path: string): StoredEntry {
+  return { kind: 'directory', path: path as EntryPath, mode: 0o755 }
+}
+
+/** Artifact `n` has the entries of `manifests[n - 1]`; each has its position as its time. Counts the pages read. */
+export function createMemoryReader(
+  ...manifests: StoredEntry[][]
+): EntryReader & { pagesRead: number } {
+  const sorted = manifests.map((entries) =>
+    entries.toSorted((a, b) => comparePaths(a.path, b.path)),
+  )
+  const size = limits.manifestPageEntries
+  const entriesOf = (artifactId: number): StoredEntry[] => sorted[artifactId - 1] ?? []
+  const reader = {
+    pagesRead: 0,
+    readEntryPage: async (artifactId: number, page: number) => {
+      reader.pagesRead += 1
+      const firstOrdinal = page * size
+      const entries = entriesOf(artifactId).slice(firstOrdinal, firstOrdinal + size)
+      if (entries.length === 0) return undefined
+      return { firstOrdinal, entries, modifiedAt: entries.map((_, index) => firstOrdinal + index) }
+    },
+    findEntryPage: async (artifactId: number, path: string) => {
+      const ordinal = entriesOf(artifactId).findIndex(
+        (entry) => comparePaths(entry.path, path) >= 0,
+      )
+      return ordinal === -1 ? undefined : Math.floor(ordinal / size)
+    },
+    findEntry: async (artifactId: number, path: string) => {
+      const ordinal = entriesOf(artifactId).findIndex((entry) => entry.path === path)
+      const entry = entriesOf(artifactId)[ordinal]
+      return entry === undefined ? undefined : { entry, modifiedAt: ordinal }
+    },
+  }
+  return reader
+}
