@@ -12,7 +12,12 @@
  *  Every step can be repeated. The same job offering the same tree under the same name finds its open session again.
  *  "Missing" is everything that the project cannot read yet and that this session has not sent (invariant 10). */
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
-import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from '../core/varint.ts'
+import {
+  type ByteReader,
+  type ByteWriter,
+  createByteReader,
+  createByteWriter,
+} from '../core/varint.ts'
 
 export const manifestMediaType = 'application/x-trove-manifest'
 export const partsMediaType = 'application/x-trove-parts'

@@ -64,7 +64,11 @@ export function normalizeArchivePath(path: string): string {
 export function comparePaths(a: string, b: string): number {
   if (a === b) return 0
   // UTF-16 order equals UTF-8 order except where surrogates meet the range U+E000–U+FFFF.
-  return needsByteOrder(a) || needsByteOrder(b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : 1
+  return needsByteOrder(a) || needsByteOrder(b)
+    ? Buffer.compare(Buffer.from(a), Buffer.from(b))
+    : a < b
+      ? -1
+      : 1
 }
 
 function needsByteOrder(text: string): boolean {

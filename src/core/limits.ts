@@ -67,6 +67,8 @@ export const limits = {
 
   listPageDefault: 50,
   listPageMax: 200,
+  /** Entries that one directory page shows. */
+  directoryPageEntries: 1000,
   /** Differences that one comparison lists and searches for moves: about 40 MB. */
   compareDifferencesMax: 100_000,
   /** Damaged paths that the detail of one artifact names. */

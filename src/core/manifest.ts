@@ -69,6 +69,9 @@ export function checkSymlinkTarget(path: string, target: string): void {
   const bad = target === '' || /[\u0000-\u001f\u007f]/.test(target) || !target.isWellFormed()
   if (bad || Buffer.byteLength(target) > limits.symlinkTargetBytesMax) {
     const reason = 'its link target is empty, too long or has control characters'
-    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, { path, reason })
+    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
+      path,
+      reason,
+    })
   }
 }

@@ -41,9 +41,13 @@ export function parseProjectName(text: string): ProjectName {
 export function parsePositiveInteger(text: string, field: string): number {
   const value = Number(text)
   if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-    throw storeError('invalid_request', `${field} must be a positive integer, got ${JSON.stringify(text)}`, {
-      field,
-    })
+    throw storeError(
+      'invalid_request',
+      `${field} must be a positive integer, got ${JSON.stringify(text)}`,
+      {
+        field,
+      },
+    )
   }
   return value
 }

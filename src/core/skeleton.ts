@@ -137,7 +137,12 @@ function viewOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function localParts(local: Buffer): { fields: Buffer; triple: Buffer; name: Buffer; extra: Buffer } {
+function localParts(local: Buffer): {
+  fields: Buffer
+  triple: Buffer
+  name: Buffer
+  extra: Buffer
+} {
   const nameEnd = localFixedBytes + local.readUInt16LE(26)
   return {
     fields: local.subarray(4, 14),
@@ -254,7 +259,14 @@ function readMember(
       streamId,
       gap,
       renderLocal: (facts) => ({
-        header: renderLocalHeader({ flags, fields, triple: localTriple, name, extra: localExtra, facts }),
+        header: renderLocalHeader({
+          flags,
+          fields,
+          triple: localTriple,
+          name,
+          extra: localExtra,
+          facts,
+        }),
         descriptor:
           flags & (flag.descriptor32 | flag.descriptor64)
             ? expectedDescriptor(facts, (flags & flag.descriptor64) !== 0)
@@ -277,7 +289,8 @@ function renderLocalHeader(parts: {
   const header = Buffer.alloc(localFixedBytes + parts.name.length + parts.extra.length)
   header.writeUInt32LE(0x04034b50, 0)
   parts.fields.copy(header, 4)
-  const triple = parts.triple ?? (parts.flags & flag.localZero ? zeroTriple : expectedTriple(parts.facts))
+  const triple =
+    parts.triple ?? (parts.flags & flag.localZero ? zeroTriple : expectedTriple(parts.facts))
   triple.copy(header, 14)
   header.writeUInt16LE(parts.name.length, 26)
   header.writeUInt16LE(parts.extra.length, 28)

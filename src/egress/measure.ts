@@ -1,8 +1,11 @@
-/** The lengths of an artifact's generated representations, before it is committed. */
+/** Lengths and digest of an artifact's generated representations, before it is committed. */
+import { createDigestHasher, type Digest } from '../core/digest.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import { emit } from './emit.ts'
+import type { Reader } from './reader.ts'
 import { unreadParts } from './segments.ts'
 import { createTarGzMeter } from './tar-layout.ts'
-import { createZipMeter, zipMember } from './zip-layout.ts'
+import { createZipMeter, type ZipMember, zipMember, zipSegments } from './zip-layout.ts'
 
 /** Runs the layouts over a staged manifest. Modification times are not asked for: neither format's length depends on
  *  them, by construction. */
@@ -19,4 +22,28 @@ export async function measureRepresentations(
     zip.add(page.entries.map((entry) => zipMember(entry, untimed)))
     tarGz.add(page.entries.map((entry) => ({ entry, modifiedAt: null })))
   }
+}
+
+/** SHA-256 of the zip that a staged manifest will be served as. Reads every stored byte of it; for sites that let stock
+ *  uploads be rebuilt, whose listed digest must be that of the rebuilt zip. `modifiedAt` answers by entry ordinal. */
+export async function digestStagedZip(
+  reader: Reader & { metadata: Pick<Metadata, 'readStagedEntryPage'> },
+  manifestId: number,
+  staged: { zipBytes: number; modifiedAt(ordinal: number): number | null },
+): Promise<Digest> {
+  const { readParts } = reader.metadata
+  const members = async function* (): AsyncGenerator<ZipMember[]> {
+    for (let number = 0; ; number++) {
+      const page = await reader.metadata.readStagedEntryPage(manifestId, number)
+      if (page === undefined) return
+      yield page.entries.map((entry, index) => {
+        const modifiedAt = staged.modifiedAt(page.firstOrdinal + index)
+        return zipMember(entry, { modifiedAt, prefix: '', readParts })
+      })
+    }
+  }
+  const hasher = createDigestHasher()
+  const range = { start: 0, end: staged.zipBytes, signal: undefined }
+  for await (const bytes of emit(reader, zipSegments(members), range)) hasher.update(bytes)
+  return hasher.digest()
 }

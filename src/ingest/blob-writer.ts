@@ -22,7 +22,9 @@ export interface BlobWriter {
   /** Registers, at `finish`, a blob made of parts that were all added here. `parts` holds 32 bytes each. */
   addComposite(composite: { digest: Digest; sizeBytes: number; crc32: number; parts: Buffer }): void
   /** Of these streams, the ones that need not be added: stored before, or added here already. At most 1,000. */
-  knownStreams(digests: Digest[]): Promise<Map<Digest, { digest: Digest; sizeBytes: number; crc32: number }>>
+  knownStreams(
+    digests: Digest[],
+  ): Promise<Map<Digest, { digest: Digest; sizeBytes: number; crc32: number }>>
   /** Appends a foreign stream, verified by the caller, that `knownStreams` did not answer. */
   addStream(
     stream: Pick<NewCopy, 'blob' | 'streamDigest' | 'codec' | 'lengthBytes' | 'checks'>,

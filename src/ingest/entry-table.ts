@@ -1,13 +1,22 @@
 /** The entries of an upload under way, in compact columns (about 100 bytes and the path each), because an upload may
  *  have a million. Entries arrive in any order; `sort` puts them in manifest order and judges them as a tree. */
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
-import { type Entry, type EntryPath, comparePaths, defaultDirectoryMode, parseEntryPath } from '../core/entry.ts'
+import {
+  type Entry,
+  type EntryPath,
+  comparePaths,
+  defaultDirectoryMode,
+  parseEntryPath,
+} from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { checkSymlinkTarget } from '../core/manifest.ts'
 
 export interface EntryTable {
   /** Errors: unsafe_path, too_large (entries). `modifiedAt` is in whole seconds. */
-  addFile(path: string, file: { mode: number; digest: Digest; sizeBytes: number; modifiedAt: number | null }): void
+  addFile(
+    path: string,
+    file: { mode: number; digest: Digest; sizeBytes: number; modifiedAt: number | null },
+  ): void
   addDirectory(path: string, directory: { mode: number; modifiedAt: number | null }): void
   addSymlink(path: string, link: { target: string; modifiedAt: number | null }): void
   readonly count: number
@@ -38,7 +47,13 @@ export function createEntryTable(options: { entriesMax: number }): EntryTable {
   let digests = Buffer.alloc(32 * 1024)
   let byPath: Map<string, number> | undefined
 
-  const push = (path: string, kind: number, mode: number, sizeBytes: number, modifiedAt: number | null): number => {
+  const push = (
+    path: string,
+    kind: number,
+    mode: number,
+    sizeBytes: number,
+    modifiedAt: number | null,
+  ): number => {
     if (paths.length >= options.entriesMax) {
       throw storeError('too_large', `the artifact has more than ${options.entriesMax} entries`, {
         limit: 'entries of one artifact',
@@ -54,7 +69,8 @@ export function createEntryTable(options: { entriesMax: number }): EntryTable {
     byPath?.set(path, index)
     return index
   }
-  const digestAt = (index: number): Digest => digestFromBytes(digests.subarray(index * 32, index * 32 + 32))
+  const digestAt = (index: number): Digest =>
+    digestFromBytes(digests.subarray(index * 32, index * 32 + 32))
 
   return {
     addFile: (path, file) => {
@@ -120,7 +136,11 @@ function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint
     // Archives that name a directory twice mean one directory.
     if (repeats && isDirectory && kinds[order[position - 1]!] === kindDirectory) return false
     if (repeats || (!isDirectory && occupied.has(path))) {
-      throw storeError('duplicate_path', `path ${JSON.stringify(path)} occurs twice in the upload`, { path })
+      throw storeError(
+        'duplicate_path',
+        `path ${JSON.stringify(path)} occurs twice in the upload`,
+        { path },
+      )
     }
     return !isDirectory || !occupied.has(path) || modes[index] !== defaultDirectoryMode
   })

@@ -18,7 +18,12 @@ function say(message: FromWorker): void {
   port!.postMessage(message)
 }
 
-async function run(ports: IngestPorts, id: number, job: IngestJob, hasBody: boolean): Promise<void> {
+async function run(
+  ports: IngestPorts,
+  id: number,
+  job: IngestJob,
+  hasBody: boolean,
+): Promise<void> {
   const body = hasBody
     ? openArrivingBody((bytes) => {
         say({ type: 'credit', id, bytes })
@@ -50,7 +55,11 @@ port.on('message', (message: ToWorker) => {
       void run(ports, message.id, message.job, message.hasBody)
       return
     case 'chunk':
-      running.get(message.id)?.body?.take(Buffer.from(message.bytes.buffer, message.bytes.byteOffset, message.bytes.byteLength))
+      running
+        .get(message.id)
+        ?.body?.take(
+          Buffer.from(message.bytes.buffer, message.bytes.byteOffset, message.bytes.byteLength),
+        )
       return
     case 'end':
       running.get(message.id)?.body?.end()

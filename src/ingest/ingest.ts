@@ -47,11 +47,15 @@ async function ingestStaged(session: IngestSession, reader: StagedReader): Promi
   }
 }
 
-async function ingestStream(session: IngestSession, body: Readable | undefined): Promise<Published> {
+async function ingestStream(
+  session: IngestSession,
+  body: Readable | undefined,
+): Promise<Published> {
   if (body === undefined) throw new Error('a job without staged bytes needs a body')
   const { job, settings } = session
   if (job.form === 'file') return ingestFile(session, body)
-  if (job.form !== 'tar' && job.form !== 'tar.gz') throw new Error(`a ${job.form} needs staged bytes`)
+  if (job.form !== 'tar' && job.form !== 'tar.gz')
+    throw new Error(`a ${job.form} needs staged bytes`)
   const table = createEntryTable(settings)
   await ingestTar(body, job.form === 'tar.gz', {
     writer: session.writer,
@@ -122,7 +126,11 @@ async function checkBody(session: IngestSession, reader: StagedReader): Promise<
   return actual
 }
 
-const zipTypes = new Set(['application/zip', 'application/x-zip-compressed', 'application/zip-compressed'])
+const zipTypes = new Set([
+  'application/zip',
+  'application/x-zip-compressed',
+  'application/zip-compressed',
+])
 
 /** GITHUB-PROTOCOL §8.4: version 4 uploads of build records are not zips whatever their version says, so a zip is what
  *  is called one and begins like one (or is nothing but an end record). */

@@ -26,4 +26,8 @@ export type FromWorker =
   | { type: 'ready' }
   | { type: 'credit'; id: number; bytes: number }
   | { type: 'done'; id: number; published: Published }
-  | { type: 'failed'; id: number; error: ErrorMessage | { message: string; stack: string | undefined } }
+  | {
+      type: 'failed'
+      id: number
+      error: ErrorMessage | { message: string; stack: string | undefined }
+    }

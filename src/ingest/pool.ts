@@ -5,7 +5,12 @@ import { Worker } from 'node:worker_threads'
 import { decodeError, storeError } from '../core/errors.ts'
 import { workerUrl } from '../worker-url.ts'
 import type { IngestJob } from './job.ts'
-import { type FromWorker, type IngestWorkerData, type ToWorker, bodyCreditBytes } from './pool-messages.ts'
+import {
+  type FromWorker,
+  type IngestWorkerData,
+  type ToWorker,
+  bodyCreditBytes,
+} from './pool-messages.ts'
 import type { Published } from './publish.ts'
 import type { IngestSettings } from './session.ts'
 
@@ -207,11 +212,16 @@ function runOn(
 
 /** Sends the body chunk by chunk while there is credit. Stops reading when the job is over; the rest of the body is
  *  its owner's to drain. */
-async function feed(worker: PoolWorker, id: number, job: RunningJob, body: Readable): Promise<void> {
+async function feed(
+  worker: PoolWorker,
+  id: number,
+  job: RunningJob,
+  body: Readable,
+): Promise<void> {
   const iterator = body.iterator({ destroyOnReturn: false })
   for await (const piece of iterator) {
     const bytes = piece as Buffer
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       if (!worker.jobs.has(id)) return
       if (job.credit <= 0) {
         await new Promise<void>((resolve) => {

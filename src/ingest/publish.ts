@@ -5,7 +5,7 @@ import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { type ManifestSummary, createManifestHasher } from '../core/manifest.ts'
 import { encodeTimes } from '../core/modification-times.ts'
-import { measureRepresentations } from '../egress/measure.ts'
+import { digestStagedZip, measureRepresentations } from '../egress/measure.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import type { SortedEntries } from './entry-table.ts'
 import type { IngestSession } from './session.ts'
@@ -15,7 +15,8 @@ export interface Publication {
   mimeType: string
   fileName: string | null
   opaqueReason: string | null
-  zipDigest: Digest | null
+  /** `rebuilt`: that of the generated zip, computed before the commit. */
+  zipDigest: Digest | 'rebuilt' | null
   /** Length of the zip when the upload decides it (`exact` and `opaque`); null measures the generated one. */
   zipBytes: number | null
   newBytes: number
@@ -37,9 +38,11 @@ export async function publish(
   const manifestId = await stageManifest(session, entries, summary)
   await stageTimes(session, entries)
   await checkpoint?.('manifest-staged')
-  const measured = await measureRepresentations(metadata, manifestId, {
-    modifiedAt: (ordinal) => entries.modifiedAt(ordinal),
-  })
+  const measured = await measureRepresentations(metadata, manifestId)
+  const zipDigest =
+    publication.zipDigest === 'rebuilt'
+      ? await digestStagedZip(session, manifestId, { ...measured, modifiedAt: entries.modifiedAt })
+      : publication.zipDigest
   await checkpoint?.('commit-next')
   const published = await metadata.commitArtifact(session.id, {
     runId: job.runId,
@@ -50,7 +53,7 @@ export async function publish(
     fileName: publication.fileName,
     opaqueReason: publication.opaqueReason,
     manifestId,
-    zipDigest: publication.zipDigest,
+    zipDigest,
     zipBytes: publication.zipBytes ?? measured.zipBytes,
     tarGzBytes: measured.tarGzBytes,
     newBytes: publication.newBytes,

@@ -58,10 +58,14 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
         const handle = await handleOf(index)
         const { bytesRead } = await handle.read(bytes, done, want, inFile)
         if (bytesRead === 0) {
-          throw storeError('incomplete_body', `staged bytes end at ${offset + done} of ${sizeBytes}`, {
-            expectedBytes: sizeBytes,
-            actualBytes: offset + done,
-          })
+          throw storeError(
+            'incomplete_body',
+            `staged bytes end at ${offset + done} of ${sizeBytes}`,
+            {
+              expectedBytes: sizeBytes,
+              actualBytes: offset + done,
+            },
+          )
         }
         done += bytesRead
       }
@@ -86,7 +90,10 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
 }
 
 /** A reader with one remembered window, for many small reads that go forward. */
-export function windowed(reader: StagedReader, windowBytes: number = limits.readWindowBytes): StagedReader {
+export function windowed(
+  reader: StagedReader,
+  windowBytes: number = limits.readWindowBytes,
+): StagedReader {
   let start = 0
   let window: Buffer = Buffer.alloc(0)
   return {
@@ -99,7 +106,9 @@ export function windowed(reader: StagedReader, windowBytes: number = limits.read
       }
       const from = offset - start
       if (from + lengthBytes > window.length) {
-        throw new RangeError(`read of ${lengthBytes} at ${offset} past the end at ${reader.sizeBytes}`)
+        throw new RangeError(
+          `read of ${lengthBytes} at ${offset} past the end at ${reader.sizeBytes}`,
+        )
       }
       return window.subarray(from, from + lengthBytes)
     },

@@ -21,7 +21,11 @@ export interface TarTarget {
 
 /** Reads `body` to its end. Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and what `body` fails with
  *  when it fails with a StoreError. */
-export async function ingestTar(body: Readable, compressed: boolean, target: TarTarget): Promise<void> {
+export async function ingestTar(
+  body: Readable,
+  compressed: boolean,
+  target: TarTarget,
+): Promise<void> {
   const parser = extract()
   const source = compressed ? inflated(body) : body
   const feeding = feed(source, parser)
@@ -92,11 +96,15 @@ async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
   for await (const piece of gunzip) {
     producedBytes += (piece as Buffer).length
     if (producedBytes > limits.inflateFreeBytes + receivedBytes * limits.inflateRatioMax) {
-      throw storeError('too_large', `the archive inflates to more than 1:${limits.inflateRatioMax}`, {
-        limit: 'inflate ratio',
-        limitValue: limits.inflateRatioMax,
-        setting: null,
-      })
+      throw storeError(
+        'too_large',
+        `the archive inflates to more than 1:${limits.inflateRatioMax}`,
+        {
+          limit: 'inflate ratio',
+          limitValue: limits.inflateRatioMax,
+          setting: null,
+        },
+      )
     }
     yield piece as Buffer
   }
@@ -137,7 +145,12 @@ async function addEntry(
 }
 
 /** A hard link becomes a file of its own: the blob is the same, so it costs an entry and nothing else. */
-function addHardLink(path: string, header: Header, modifiedAt: number | null, table: EntryTable): void {
+function addHardLink(
+  path: string,
+  header: Header,
+  modifiedAt: number | null,
+  table: EntryTable,
+): void {
   const linked = table.findFile(normalizeArchivePath(header.linkname ?? ''))
   if (linked === undefined) {
     throw storeError('bad_archive', `hard link ${JSON.stringify(path)} names no earlier file`, {
@@ -157,6 +170,14 @@ function asArchiveError(error: unknown): unknown {
   const code = 'code' in error ? String(error.code) : ''
   const fromTar = /^(Unexpected end of data|Invalid tar header|Header overflow)/.test(error.message)
   if (!code.startsWith('Z_') && !fromTar) return error
-  const reason = code === 'Z_BUF_ERROR' || /Unexpected end/.test(error.message) ? 'it is cut short' : error.message
-  return storeError('bad_archive', `the archive is refused: ${reason}`, { reason }, { cause: error })
+  const reason =
+    code === 'Z_BUF_ERROR' || /Unexpected end/.test(error.message)
+      ? 'it is cut short'
+      : error.message
+  return storeError(
+    'bad_archive',
+    `the archive is refused: ${reason}`,
+    { reason },
+    { cause: error },
+  )
 }

@@ -102,7 +102,10 @@ export async function readCentralRecord(
   const length = centralFixedBytes + nameLength + extraLength + fixed.readUInt16LE(32)
   if (offset + length > limit) throw new ZipOpaque('its central directory is too short')
   const raw = await reader.read(offset, length)
-  const extra = raw.subarray(centralFixedBytes + nameLength, centralFixedBytes + nameLength + extraLength)
+  const extra = raw.subarray(
+    centralFixedBytes + nameLength,
+    centralFixedBytes + nameLength + extraLength,
+  )
   const wide = readZip64Extra(extra, {
     sizeBytes: raw.readUInt32LE(24),
     storedBytes: raw.readUInt32LE(20),
@@ -132,7 +135,11 @@ interface WideFields {
 /** APPNOTE 4.5.3: the extra holds, in this order, only those fields that are 0xffffffff in the header. */
 function readZip64Extra(extra: Buffer, fields: WideFields): WideFields {
   const escaped = 0xffffffff
-  if (fields.sizeBytes !== escaped && fields.storedBytes !== escaped && fields.localOffset !== escaped) {
+  if (
+    fields.sizeBytes !== escaped &&
+    fields.storedBytes !== escaped &&
+    fields.localOffset !== escaped
+  ) {
     return fields
   }
   const body = findExtra(extra, 0x0001)
@@ -155,7 +162,7 @@ function readZip64Extra(extra: Buffer, fields: WideFields): WideFields {
 
 /** The body of the first extra field with this id. */
 export function findExtra(extra: Buffer, id: number): Buffer | undefined {
-  for (let at = 0; at + 4 <= extra.length; ) {
+  for (let at = 0; at + 4 <= extra.length;) {
     const length = extra.readUInt16LE(at + 2)
     if (at + 4 + length > extra.length) return undefined
     if (extra.readUInt16LE(at) === id) return extra.subarray(at + 4, at + 4 + length)
@@ -164,14 +171,24 @@ export function findExtra(extra: Buffer, id: number): Buffer | undefined {
   return undefined
 }
 
-async function findEnd(reader: StagedReader): Promise<{ count: number; start: number; end: number }> {
+async function findEnd(
+  reader: StagedReader,
+): Promise<{ count: number; start: number; end: number }> {
   const cut = (reason: string): Error =>
-    storeError('bad_archive', `the zip is refused: ${reason} (${reader.sizeBytes} bytes)`, { reason })
+    storeError('bad_archive', `the zip is refused: ${reason} (${reader.sizeBytes} bytes)`, {
+      reason,
+    })
   const tailBytes = Math.min(reader.sizeBytes, endBytes + commentBytesMax)
   const tail = await reader.read(reader.sizeBytes - tailBytes, tailBytes)
   let at = tail.length - endBytes
   // The comment may hold the signature's bytes; a real record's comment ends inside the file.
-  while (at >= 0 && !(tail.readUInt32LE(at) === 0x06054b50 && at + endBytes + tail.readUInt16LE(at + 20) <= tail.length)) {
+  while (
+    at >= 0 &&
+    !(
+      tail.readUInt32LE(at) === 0x06054b50 &&
+      at + endBytes + tail.readUInt16LE(at + 20) <= tail.length
+    )
+  ) {
     at -= 1
   }
   if (at < 0) throw cut('it has no end record, so it is cut short or no zip')
@@ -205,7 +222,8 @@ async function readZip64End(
   if (record.readUInt32LE(0) !== 0x06064b50) throw new ZipOpaque('its ZIP64 end record is missing')
   const field = (at: number): number => {
     const value = record.readBigUInt64LE(at)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ZipOpaque('a ZIP64 field is out of range')
+    if (value > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new ZipOpaque('a ZIP64 field is out of range')
     return Number(value)
   }
   return { count: field(32), size: field(40), start: field(48), recordOffset }
@@ -250,11 +268,15 @@ function checkSizes(
     })
   }
   if (logical > limits.inflateFreeBytes + stored * limits.inflateRatioMax) {
-    throw storeError('too_large', `the zip inflates ${stored} bytes to ${logical}, more than 1:${limits.inflateRatioMax}`, {
-      limit: 'inflate ratio',
-      limitValue: limits.inflateRatioMax,
-      setting: null,
-    })
+    throw storeError(
+      'too_large',
+      `the zip inflates ${stored} bytes to ${logical}, more than 1:${limits.inflateRatioMax}`,
+      {
+        limit: 'inflate ratio',
+        limitValue: limits.inflateRatioMax,
+        setting: null,
+      },
+    )
   }
 }
 

@@ -99,7 +99,8 @@ function checkAgreement(local: Buffer, record: CentralRecord): void {
     throw new ZipOpaque('a local header disagrees with the directory')
   }
   const name = local.subarray(localFixedBytes, localFixedBytes + local.readUInt16LE(26))
-  if (!name.equals(record.nameBytes)) throw new ZipOpaque('a local name disagrees with the directory')
+  if (!name.equals(record.nameBytes))
+    throw new ZipOpaque('a local name disagrees with the directory')
   const crc = local.readUInt32LE(14)
   const stored = local.readUInt32LE(18)
   const size = local.readUInt32LE(22)
@@ -130,6 +131,10 @@ function modifiedAt(record: CentralRecord): number {
   }
   // GITHUB-PROTOCOL §14: the stock client writes DOS times in UTC.
   const { dosDate: date, dosTime: time } = record
-  const day = Date.UTC(1980 + (date >>> 9), Math.max((date >>> 5) & 15, 1) - 1, Math.max(date & 31, 1))
+  const day = Date.UTC(
+    1980 + (date >>> 9),
+    Math.max((date >>> 5) & 15, 1) - 1,
+    Math.max(date & 31, 1),
+  )
   return day / 1000 + (time >>> 11) * 3600 + ((time >>> 5) & 63) * 60 + (time & 31) * 2
 }

@@ -1,17 +1,21 @@
 /** First pass over an uploaded zip, in local-header order: every member becomes an entry, every stream is stored or
  *  recognized. What the second pass (the skeleton) needs is kept in columns. */
 import { digestToBytes, emptyDigest } from '../core/digest.ts'
+import { crc32 } from '../core/crc32.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import type { EntryTable } from './entry-table.ts'
+import { type StoredFile, storeFile } from './file-blobs.ts'
 import { type StagedReader, windowed } from './staged-reader.ts'
 import { type ZipDirectory, ZipOpaque, readCentralRecord } from './zip-directory.ts'
 import { type MemberEntry, memberEntry, placeMember } from './zip-member.ts'
 import {
   type MemberData,
   type VerifiedStream,
+  checkContent,
   inflateMember,
+  memberContent,
   memberInMemoryMax,
   storeLargeMember,
   storeMembers,
@@ -34,11 +38,20 @@ interface PendingMember {
   bytes: Buffer
 }
 
+export interface MembersTarget {
+  writer: BlobWriter
+  table: EntryTable
+  /** `streams` keeps members as they were deflated; `contents` inflates them and stores files as ours (deflated at this
+   *  level, large ones cut by content). */
+  store: { as: 'streams' } | { as: 'contents'; level: number }
+  signal?: AbortSignal | undefined
+}
+
 /** Throws ZipOpaque; Errors: too_large, and the table's own (unsafe_path). */
 export async function ingestMembers(
   reader: StagedReader,
   directory: ZipDirectory,
-  target: { writer: BlobWriter; table: EntryTable; signal?: AbortSignal | undefined },
+  target: MembersTarget,
 ): Promise<ZipStreams> {
   const headers = windowed(reader)
   const records = windowed(reader)
@@ -48,23 +61,28 @@ export async function ingestMembers(
   let end = 0
   let gaps = 0
 
-  const keep = async (member: PendingMember, stream: VerifiedStream): Promise<void> => {
-    digestToBytes(stream.streamDigest).copy(digests, member.position * 32)
-    await addEntry(target.table, member, stream)
+  const keep = async (member: PendingMember, stored: StoredMember): Promise<void> => {
+    if (stored.streamDigest !== null) {
+      digestToBytes(stored.streamDigest).copy(digests, member.position * 32)
+    }
+    await addEntry(target.table, member, stored.blob)
   }
   const settle = async (): Promise<void> => {
     const batch = pending
     pending = []
     pendingBytes = 0
     if (batch.length === 0) return
-    const streams = await storeMembers(target.writer, batch)
-    for (const [index, member] of batch.entries()) await keep(member, streams[index]!)
+    const stored = await storeBatch(target, batch)
+    for (const [index, member] of batch.entries()) await keep(member, stored[index]!)
   }
 
   for (const [position, index] of directory.localOrder.entries()) {
     target.signal?.throwIfAborted()
     const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
-    const place = await placeMember(headers, record, { previousEnd: end, directoryStart: directory.start })
+    const place = await placeMember(headers, record, {
+      previousEnd: end,
+      directoryStart: directory.start,
+    })
     gaps += record.localOffset - end
     if (gaps > gapBytesMax) throw new ZipOpaque('it has too many bytes between its members')
     end = place.end
@@ -87,10 +105,15 @@ export async function ingestMembers(
     if (Math.max(record.storedBytes, record.sizeBytes) > memberInMemoryMax) {
       await settle()
       const member = { position, entry, data, bytes: Buffer.alloc(0) }
-      await keep(member, await storeLargeMember(target.writer, reader, data))
+      await keep(member, await storeLarge(target, reader, data))
       continue
     }
-    pending.push({ position, entry, data, bytes: await headers.read(data.offset, data.storedBytes) })
+    pending.push({
+      position,
+      entry,
+      data,
+      bytes: await headers.read(data.offset, data.storedBytes),
+    })
     pendingBytes += record.storedBytes + record.sizeBytes
     if (pending.length >= limits.skeletonPageMembers || pendingBytes >= limits.ingestBatchBytes) {
       await settle()
@@ -100,8 +123,46 @@ export async function ingestMembers(
   return { digests, end }
 }
 
+interface StoredMember {
+  /** Null when only the content was kept. */
+  streamDigest: VerifiedStream['streamDigest'] | null
+  blob: StoredFile
+}
+
+async function storeBatch(target: MembersTarget, batch: PendingMember[]): Promise<StoredMember[]> {
+  if (target.store.as === 'streams') return storeMembers(target.writer, batch)
+  const stored: StoredMember[] = []
+  for (const { data, bytes } of batch) {
+    const content = await inflateMember(data, bytes)
+    checkContent(data, content.length, crc32(content))
+    const { level } = target.store
+    stored.push({
+      streamDigest: null,
+      blob: await storeFile(target.writer, once(content), { level }),
+    })
+  }
+  return stored
+}
+
+async function storeLarge(
+  target: MembersTarget,
+  reader: StagedReader,
+  data: MemberData,
+): Promise<StoredMember> {
+  if (target.store.as === 'streams') return storeLargeMember(target.writer, reader, data)
+  const { level } = target.store
+  return {
+    streamDigest: null,
+    blob: await storeFile(target.writer, memberContent(reader, data), { level }),
+  }
+}
+
+async function* once(content: Buffer): AsyncGenerator<Buffer> {
+  yield content
+}
+
 async function addEmptyMember(
-  target: { writer: BlobWriter; table: EntryTable },
+  target: MembersTarget,
   entry: MemberEntry,
   data: MemberData,
 ): Promise<void> {
@@ -116,11 +177,7 @@ async function addEmptyMember(
   target.table.addFile(entry.path, { ...entry, digest: emptyDigest, sizeBytes: 0 })
 }
 
-async function addEntry(
-  table: EntryTable,
-  member: PendingMember,
-  stream: VerifiedStream,
-): Promise<void> {
+async function addEntry(table: EntryTable, member: PendingMember, blob: StoredFile): Promise<void> {
   const { entry, data } = member
   if (entry.kind === 'directory') {
     if (entry.path !== '') table.addDirectory(entry.path, entry)
@@ -137,8 +194,8 @@ async function addEntry(
     table.addFile(entry.path, {
       mode: entry.mode,
       modifiedAt: entry.modifiedAt,
-      digest: stream.blob.digest,
-      sizeBytes: stream.blob.sizeBytes,
+      digest: blob.digest,
+      sizeBytes: blob.sizeBytes,
     })
   }
 }

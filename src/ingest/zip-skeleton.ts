@@ -105,7 +105,8 @@ async function readFacts(
       continue
     }
     const stream = known.get(digestFromBytes(bytesOf(position)))
-    if (stream === undefined) throw new Error(`stream of member ${position} is gone while its session lives`)
+    if (stream === undefined)
+      throw new Error(`stream of member ${position} is gone while its session lives`)
     facts.push({
       streamId: stream.streamId,
       crc32: stream.blob.crc32,
@@ -130,7 +131,9 @@ function proveExact(bytes: Buffer, members: SkeletonMember[], facts: StreamFacts
       local.header.equals(source.local) &&
       local.descriptor.equals(source.descriptor) &&
       Buffer.compare(member.gap, source.gap) === 0 &&
-      (central === null ? source.central === null : source.central !== null && central.equals(source.central))
+      (central === null
+        ? source.central === null
+        : source.central !== null && central.equals(source.central))
     if (!same) throw new Error(`skeleton member ${index} does not render to its uploaded bytes`)
   })
 }

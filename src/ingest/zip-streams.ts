@@ -109,7 +109,7 @@ function recognized(
   return { streamDigest, blob }
 }
 
-function checkContent(data: MemberData, sizeBytes: number, crc: number): void {
+export function checkContent(data: MemberData, sizeBytes: number, crc: number): void {
   if (sizeBytes !== data.sizeBytes) {
     throw new ZipOpaque(`${data.name} holds ${sizeBytes} bytes, its header says ${data.sizeBytes}`)
   }
@@ -138,28 +138,29 @@ async function inspectContent(
   data: MemberData,
 ): Promise<VerifiedStream['blob']> {
   const hasher = createDigestHasher()
+  for await (const piece of memberContent(reader, data)) hasher.update(piece)
+  return { digest: hasher.digest(), sizeBytes: data.sizeBytes, crc32: data.crc32 }
+}
+
+/** The member's content piece by piece, held to its declared size and CRC. Throws ZipOpaque. */
+export async function* memberContent(
+  reader: StagedReader,
+  data: MemberData,
+): AsyncGenerator<Buffer> {
   let crc = 0
   let sizeBytes = 0
-  const take = (piece: Uint8Array): void => {
-    hasher.update(piece)
+  const source =
+    data.method === 0 ? reader.stream(data.offset, data.storedBytes) : inflated(reader, data)
+  for await (const piece of source) {
     crc = crc32(piece, crc)
     sizeBytes += piece.length
     if (sizeBytes > data.sizeBytes) checkContent(data, sizeBytes, crc)
-  }
-  if (data.method === 0) {
-    for await (const piece of reader.stream(data.offset, data.storedBytes)) take(piece)
-  } else {
-    await inflateInto(reader, data, take)
+    yield piece
   }
   checkContent(data, sizeBytes, crc)
-  return { digest: hasher.digest(), sizeBytes, crc32: crc }
 }
 
-async function inflateInto(
-  reader: StagedReader,
-  data: MemberData,
-  take: (piece: Uint8Array) => void,
-): Promise<void> {
+async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: 256 * 1024 })
   const feeding = (async () => {
     for await (const piece of reader.stream(data.offset, data.storedBytes)) {
@@ -168,16 +169,21 @@ async function inflateInto(
     }
     inflater.end()
   })()
+  // A failing read ends the inflater too, and is met below.
+  feeding.catch((error: unknown) => {
+    inflater.destroy(error instanceof Error ? error : new Error(String(error)))
+  })
   try {
-    for await (const piece of inflater) take(piece as Buffer)
+    for await (const piece of inflater) yield piece as Buffer
     await feeding
     if (inflater.bytesWritten !== data.storedBytes) {
       throw new ZipOpaque(`${data.name} has bytes after its deflate stream`)
     }
   } catch (error) {
+    throw opaqueFrom(error, data)
+  } finally {
     inflater.destroy()
     await feeding.catch(() => {})
-    throw opaqueFrom(error, data)
   }
 }
 

@@ -36,12 +36,21 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
   const { job, settings, writer } = session
   const directory = await readZipDirectory(reader, settings)
   const table = createEntryTable(settings)
-  const streams = await ingestMembers(reader, directory, { writer, table, signal: session.signal })
+  // Only stock uploads may be rebuilt: a zip that is PUT is asked back as it was (API §2 *Zips*).
+  const rebuild = settings.stockZips === 'rebuild' && job.uploadId !== null
+  const streams = await ingestMembers(reader, directory, {
+    writer,
+    table,
+    store: rebuild ? { as: 'contents', level: settings.compressionLevel } : { as: 'streams' },
+    signal: session.signal,
+  })
   const entries = table.sort()
   const { newBytes } = await writer.finish()
-  const rebuild = settings.stockZips === 'rebuild' && job.uploadId !== null
   if (!rebuild) {
-    await stageSkeleton(reader, directory, streams, { metadata: session.metadata, sessionId: session.id })
+    await stageSkeleton(reader, directory, streams, {
+      metadata: session.metadata,
+      sessionId: session.id,
+    })
     await session.checkpoint?.('skeleton-staged')
   }
   return publish(session, entries, {
@@ -49,7 +58,7 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
     mimeType: 'application/zip',
     fileName: null,
     opaqueReason: null,
-    zipDigest: rebuild ? null : session.bodyDigest,
+    zipDigest: rebuild ? 'rebuilt' : session.bodyDigest,
     zipBytes: rebuild ? null : reader.sizeBytes,
     newBytes,
   })
@@ -63,7 +72,9 @@ async function keepWhole(
   const { job, settings, writer } = session
   const stored = await storeFile(writer, reader.stream(0, reader.sizeBytes), { level: 0 })
   const { newBytes } = await writer.finish()
-  const fileName = job.fileName.toLowerCase().endsWith('.zip') ? job.fileName : `${job.fileName}.zip`
+  const fileName = job.fileName.toLowerCase().endsWith('.zip')
+    ? job.fileName
+    : `${job.fileName}.zip`
   const table = createEntryTable(settings)
   table.addFile(fileName, { ...stored, mode: 0o644, modifiedAt: null })
   return publish(session, table.sort(), {

@@ -54,7 +54,9 @@ async function removeUnknownPacks(ports: LifecyclePorts): Promise<number> {
 }
 
 /** Uploads older than their life are forgotten; the directory goes first, so that no row is left without a trace. */
-export async function dropStaleUploads(ports: LifecyclePorts & { staging: Staging }): Promise<number> {
+export async function dropStaleUploads(
+  ports: LifecyclePorts & { staging: Staging },
+): Promise<number> {
   let dropped = 0
   for (;;) {
     const stale = await ports.metadata.listStaleUploads(ports.now() - limits.uploadLifeMs, 100)

@@ -1,0 +1,220 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  type SkeletonMember,
+  type StreamFacts,
+  decodeSkeletonPage,
+  encodeMembersPage,
+  encodeTailPage,
+  expectedDescriptor,
+} from '../../src/core/skeleton.ts'
+
+const bytes = (min: number, max: number): fc.Arbitrary<Buffer> =>
+  fc.uint8Array({ minLength: min, maxLength: max }).map((array) => Buffer.from(array))
+const u32 = fc.integer({ min: 0, max: 0xffffffff })
+
+const factsOf: fc.Arbitrary<StreamFacts> = fc.record({
+  crc32: u32,
+  storedBytes: fc.oneof(fc.integer({ min: 1, max: 1e6 }), fc.constant(5e9)),
+  sizeBytes: fc.oneof(fc.integer({ min: 0, max: 1e6 }), fc.constant(6e9)),
+})
+
+/** A CRC-and-sizes field: as expected, zero (a descriptor follows), or anything at all. */
+function tripleOf(facts: StreamFacts): fc.Arbitrary<Buffer> {
+  const expected = Buffer.alloc(12)
+  expected.writeUInt32LE(facts.crc32, 0)
+  expected.writeUInt32LE(Math.min(facts.storedBytes, 0xffffffff), 4)
+  expected.writeUInt32LE(Math.min(facts.sizeBytes, 0xffffffff), 8)
+  return fc.oneof(fc.constant(expected), fc.constant(Buffer.alloc(12)), bytes(12, 12))
+}
+
+function memberOf(facts: StreamFacts): fc.Arbitrary<SkeletonMember> {
+  return fc
+    .record({
+      streamId: fc.option(fc.integer({ min: 1, max: 2 ** 40 })),
+      gap: fc.oneof(fc.constant(Buffer.alloc(0)), bytes(1, 40)),
+      fields: bytes(10, 10),
+      localTriple: tripleOf(facts),
+      name: bytes(0, 40),
+      localExtra: bytes(0, 20),
+      descriptor: fc.constantFrom(
+        Buffer.alloc(0),
+        expectedDescriptor(facts, false),
+        expectedDescriptor(facts, true),
+      ),
+      localOffset: fc.oneof(u32, fc.constant(7e9)),
+      central: fc.option(
+        fc.record({
+          head: bytes(4, 4),
+          sameFields: fc.boolean(),
+          fields: bytes(8, 8),
+          triple: tripleOf(facts),
+          sameName: fc.boolean(),
+          name: bytes(0, 40),
+          extra: bytes(0, 20),
+          comment: bytes(0, 20),
+          attributes: bytes(8, 8),
+          offset: fc.option(bytes(4, 4)),
+        }),
+      ),
+    })
+    .map((parts) => {
+      const lengths = Buffer.alloc(4)
+      lengths.writeUInt16LE(parts.name.length, 0)
+      lengths.writeUInt16LE(parts.localExtra.length, 2)
+      const local = Buffer.concat([
+        Buffer.from('PK\x03\x04', 'latin1'),
+        parts.fields,
+        parts.localTriple,
+        lengths,
+        parts.name,
+        parts.localExtra,
+      ])
+      return {
+        streamId: parts.streamId,
+        gap: parts.gap,
+        local,
+        descriptor: parts.descriptor,
+        localOffset: parts.localOffset,
+        central: parts.central === null ? null : centralOf(parts, parts.central),
+      }
+    })
+}
+
+function centralOf(
+  local: { fields: Buffer; name: Buffer; localOffset: number },
+  parts: {
+    head: Buffer
+    sameFields: boolean
+    fields: Buffer
+    triple: Buffer
+    sameName: boolean
+    name: Buffer
+    extra: Buffer
+    comment: Buffer
+    attributes: Buffer
+    offset: Buffer | null
+  },
+): Buffer {
+  const name = parts.sameName ? local.name : parts.name
+  const lengths = Buffer.alloc(6)
+  lengths.writeUInt16LE(name.length, 0)
+  lengths.writeUInt16LE(parts.extra.length, 2)
+  lengths.writeUInt16LE(parts.comment.length, 4)
+  const offset = Buffer.alloc(4)
+  offset.writeUInt32LE(Math.min(local.localOffset, 0xffffffff), 0)
+  return Buffer.concat([
+    Buffer.from('PK\x01\x02', 'latin1'),
+    parts.head,
+    parts.sameFields ? local.fields.subarray(2) : parts.fields,
+    parts.triple,
+    lengths,
+    parts.attributes,
+    parts.offset ?? offset,
+    name,
+    parts.extra,
+    parts.comment,
+  ])
+}
+
+const page = fc
+  .array(factsOf, { minLength: 0, maxLength: 12 })
+  .chain((facts) => fc.tuple(fc.constant(facts), fc.tuple(...facts.map((fact) => memberOf(fact)))))
+
+describe('skeleton pages', () => {
+  test('members of any layout render to the bytes they were made of', () => {
+    fc.assert(
+      fc.property(page, ([facts, members]) => {
+        const decoded = decodeSkeletonPage(encodeMembersPage(members, facts))
+        expect(decoded.kind).toBe('members')
+        if (decoded.kind !== 'members') return
+        expect(decoded.members).toHaveLength(members.length)
+        decoded.members.forEach((member, index) => {
+          const source = members[index]!
+          const local = member.renderLocal(facts[index]!)
+          expect(member.streamId).toBe(source.streamId)
+          expect(Buffer.from(member.gap)).toEqual(Buffer.from(source.gap))
+          expect(local.header).toEqual(source.local)
+          expect(local.descriptor).toEqual(source.descriptor)
+          expect(member.renderCentral(facts[index]!, source.localOffset)).toEqual(source.central)
+        })
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('a tail page gives its bytes back', () => {
+    fc.assert(
+      fc.property(bytes(0, 200), (tail) => {
+        const decoded = decodeSkeletonPage(encodeTailPage(tail))
+        expect(decoded).toEqual({ kind: 'tail', bytes: tail })
+      }),
+    )
+  })
+
+  // GITHUB-PROTOCOL §14: what the stock client writes repeats itself but for name and length, so a member should cost
+  // little more than its share of a front-coded name.
+  test('a member of a stock client costs a few bytes', () => {
+    const facts: StreamFacts[] = []
+    const members: SkeletonMember[] = []
+    let localOffset = 0
+    for (let index = 0; index < 512; index++) {
+      const fact = {
+        crc32: (index * 2654435761) >>> 0,
+        storedBytes: 100 + index,
+        sizeBytes: 400 + index,
+      }
+      const member = stockMember(
+        `dist/server/chunks/module-${index}.js`,
+        fact,
+        localOffset,
+        index + 1,
+      )
+      localOffset += member.local.length + fact.storedBytes + 16
+      facts.push(fact)
+      members.push(member)
+    }
+    expect(encodeMembersPage(members, facts).length / members.length).toBeLessThan(8)
+  })
+})
+
+function stockMember(
+  name: string,
+  facts: StreamFacts,
+  localOffset: number,
+  streamId: number,
+): SkeletonMember {
+  const fields = Buffer.from('140008000800625f785d', 'hex')
+  const nameBytes = Buffer.from(name)
+  const lengths = Buffer.from([nameBytes.length, 0, 0, 0])
+  const triple = Buffer.alloc(12)
+  triple.writeUInt32LE(facts.crc32, 0)
+  triple.writeUInt32LE(facts.storedBytes, 4)
+  triple.writeUInt32LE(facts.sizeBytes, 8)
+  const offset = Buffer.alloc(4)
+  offset.writeUInt32LE(localOffset, 0)
+  return {
+    streamId,
+    gap: Buffer.alloc(0),
+    local: Buffer.concat([
+      Buffer.from('PK\x03\x04', 'latin1'),
+      fields,
+      Buffer.alloc(12),
+      lengths,
+      nameBytes,
+    ]),
+    descriptor: expectedDescriptor(facts, false),
+    central: Buffer.concat([
+      Buffer.from('PK\x01\x02', 'latin1'),
+      Buffer.from('2d031400', 'hex'),
+      fields.subarray(2),
+      triple,
+      lengths,
+      Buffer.alloc(2),
+      Buffer.from('000000002000a481', 'hex'),
+      offset,
+      nameBytes,
+    ]),
+    localOffset,
+  }
+}

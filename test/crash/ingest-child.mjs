@@ -1,0 +1,58 @@
+/** Ingests an upload and kills its own process with SIGKILL at a named step (none: runs to the end).
+ *  Arguments: data directory, form, path of the body, artifact name, step. Runs compiled code, as a server does. */
+import { createReadStream, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { ingest } from '../../dist/src/ingest/ingest.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+import { openLocalPackStore } from '../../dist/src/packs/local.js'
+
+const [directory, form, bodyPath, name, step] = process.argv.slice(2)
+
+/** @param {string} reached */
+function checkpoint(reached) {
+  if (reached === step) process.kill(process.pid, 'SIGKILL')
+}
+
+const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
+const packs = await openLocalPackStore({ directory: join(directory, 'cas'), checkpoint })
+const now = Date.UTC(2026, 0, 2)
+const run = await metadata.ensureRun(
+  { project: 'acme/app', number: 7, attempt: 1 },
+  { branch: null, sha: null, workflow: null, event: null },
+  now,
+)
+const staged =
+  form === 'zip' ? { files: [{ path: bodyPath, sizeBytes: statSync(bodyPath).size }] } : null
+const { artifact } = await ingest(
+  {
+    metadata,
+    packs,
+    now: () => now,
+    checkpoint,
+    settings: {
+      artifactBytesMax: 2 ** 36,
+      entriesMax: 1e6,
+      compressionLevel: 6,
+      stockZips: 'exact',
+    },
+  },
+  {
+    form,
+    projectId: run.projectId,
+    runId: run.id,
+    job: 'build',
+    name,
+    mimeType: null,
+    fileName: name,
+    createdAt: now,
+    expiresAt: now + 90 * 86_400_000,
+    onConflict: 'reject',
+    uploadId: null,
+    expected: null,
+    staged,
+  },
+  staged === null ? { body: createReadStream(bodyPath) } : {},
+)
+process.stdout.write(`${artifact.id}\n`)
+await packs.close()
+await metadata.close()

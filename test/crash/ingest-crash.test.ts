@@ -1,0 +1,161 @@
+/** kill -9 at every named step of an upload. Goal: what was acknowledged is intact, what was not is invisible, and the
+ *  next start collects every byte of debris (invariants 1–3). Method: a child process kills itself at the step; the
+ *  parent opens the store as a starting server does, recovers, and looks. */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { pack } from 'tar-stream'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { representTarGz, representZip } from '../../src/egress/egress.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
+import { recover } from '../../src/lifecycle/recover.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { readAll } from '../ingest/open-store.ts'
+
+const child = fileURLToPath(new URL('ingest-child.mjs', import.meta.url))
+
+/** In the order in which an upload passes them. */
+const steps = [
+  'session-opened',
+  'pack-filled',
+  'pack-written',
+  'pack-synced',
+  'pack-renamed',
+  'pack-directory-synced',
+  'pack-sealed',
+  'pack-registered',
+  'blobs-registered',
+  'skeleton-staged',
+  'manifest-staged',
+  'commit-next',
+  'committed',
+]
+
+let root: string
+let first: { zip: string; tar: string }
+let second: { zip: string; tar: string }
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'trove-crash-'))
+  first = await writeBodies('first', 1)
+  second = await writeBodies('second', 2)
+})
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true })
+})
+
+async function writeBodies(name: string, seed: number): Promise<{ zip: string; tar: string }> {
+  const files = Array.from({ length: 40 }, (_, index) => ({
+    name: `lib/file-${index}`,
+    content: Buffer.from(
+      createHash('sha512').update(`${seed}-${index}`).digest('hex').repeat(index),
+    ),
+  }))
+  // One file is cut into chunks, one is shared by both uploads.
+  files.push({
+    name: 'large',
+    content: Buffer.alloc(700_000, createHash('sha256').update(`${seed}`).digest()),
+  })
+  files.push({ name: 'shared', content: Buffer.from('shared by both') })
+  const tar = pack()
+  for (const file of files) tar.entry({ name: file.name, mtime: new Date(0) }, file.content)
+  tar.finalize()
+  const pieces: Buffer[] = []
+  for await (const piece of tar) pieces.push(piece as Buffer)
+  const paths = { zip: join(root, `${name}.zip`), tar: join(root, `${name}.tar`) }
+  await writeFile(paths.zip, buildZip({ members: files }))
+  await writeFile(paths.tar, Buffer.concat(pieces))
+  return paths
+}
+
+async function runChild(
+  directory: string,
+  upload: { form: string; body: string; name: string; step: string },
+): Promise<{ killed: boolean; output: string }> {
+  const argv = [child, directory, upload.form, upload.body, upload.name, upload.step]
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, argv, (error, stdout, stderr) => {
+      if (error === null) resolve({ killed: false, output: stdout })
+      else if (error.signal === 'SIGKILL') resolve({ killed: true, output: stdout })
+      else reject(new Error(stderr))
+    })
+  })
+}
+
+async function packFiles(directory: string): Promise<{ count: number; bytes: number }> {
+  let count = 0
+  let bytes = 0
+  const packs = join(directory, 'cas', 'packs')
+  for (const entry of await readdir(packs, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    count += 1
+    bytes += (await stat(join(entry.parentPath, entry.name))).size
+  }
+  return { count, bytes }
+}
+
+async function checkAfter(directory: string, form: 'zip' | 'tar', step: string): Promise<void> {
+  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
+  const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
+  const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
+    uploadBytesMax: 2 ** 36,
+  })
+  try {
+    await recover({ metadata, packs, staging, now: () => Date.UTC(2026, 0, 2) })
+    const { artifacts } = await metadata.listArtifacts(
+      { state: 'any' },
+      { limit: 10, offset: 0, sort: 'oldest', now: 0 },
+    )
+    expect(artifacts.map((artifact) => artifact.name)).toEqual(
+      step === 'committed' ? ['first', 'second'] : ['first'],
+    )
+    for (const artifact of artifacts) {
+      const reader = { metadata, packs }
+      const zip = await readAll(await representZip(reader, artifact))
+      if (form === 'zip')
+        expect(createHash('sha256').update(zip).digest('hex')).toBe(artifact.zipDigest)
+      await readAll(await representTarGz(reader, artifact))
+    }
+    // Nothing on disk but packs with rows, and nothing in them but what artifacts hold.
+    const figures = await metadata.figures()
+    expect(await packFiles(directory)).toEqual({ count: figures.packs, bytes: figures.storedBytes })
+    expect(figures.artifacts).toBe(artifacts.length)
+    const unsealed = await readdir(join(directory, 'cas', 'staging', 'packs')).catch(() => [])
+    expect(unsealed).toEqual([])
+    expect(await metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
+  } finally {
+    await packs.close()
+    await metadata.close()
+  }
+}
+
+describe.each(['zip', 'tar'] as const)('an upload of a %s', (form) => {
+  test.each(steps.filter((step) => form === 'zip' || step !== 'skeleton-staged'))(
+    'killed at %s',
+    async (step) => {
+      const directory = await mkdtemp(join(root, `${form}-`))
+      await runChild(directory, { form, body: first[form], name: 'first', step: 'none' })
+      const before = await packFiles(directory)
+      const crashed = await runChild(directory, { form, body: second[form], name: 'second', step })
+      expect(crashed.killed).toBe(true)
+      await checkAfter(directory, form, step)
+      if (step !== 'committed') {
+        expect(await packFiles(directory)).toEqual(before)
+        // The same command works afterwards.
+        const again = await runChild(directory, {
+          form,
+          body: second[form],
+          name: 'second',
+          step: 'none',
+        })
+        expect(again.killed).toBe(false)
+        await checkAfter(directory, form, 'committed')
+      }
+    },
+  )
+})

@@ -1,0 +1,117 @@
+/** A store in a directory of its own, with ingest running in the test's thread. */
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Readable } from 'node:stream'
+import { onTestFinished } from 'vitest'
+import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
+import { limits } from '../../src/core/limits.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+import { type Reader } from '../../src/egress/reader.ts'
+import type { Representation } from '../../src/egress/representation.ts'
+import { ingest } from '../../src/ingest/ingest.ts'
+import type { IngestJob, UploadForm } from '../../src/ingest/job.ts'
+import type { Published } from '../../src/ingest/publish.ts'
+import type { IngestPorts, IngestSettings } from '../../src/ingest/session.ts'
+import type { Metadata, Run } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+
+export interface TestStore {
+  directory: string
+  metadata: Metadata
+  packs: PackStore
+  reader: Reader
+  ports: IngestPorts
+  run: Run
+  /** Ingests bytes (staged to a file first) or a stream under a name. */
+  put(
+    name: string,
+    form: UploadForm,
+    content: Buffer | Readable,
+    more?: Partial<IngestJob>,
+  ): Promise<Published>
+  /** Sum of pack file sizes on disk. */
+  packBytes(): Promise<number>
+}
+
+export async function openStore(settings: Partial<IngestSettings> = {}): Promise<TestStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-store-'))
+  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
+  const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
+  onTestFinished(async () => {
+    await packs.close()
+    await metadata.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const now = Date.UTC(2026, 0, 2)
+  const run = await metadata.ensureRun(
+    { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
+    { branch: 'main', sha: null, workflow: 'ci', event: 'push' },
+    now,
+  )
+  const ports: IngestPorts = {
+    metadata,
+    packs,
+    now: () => now,
+    settings: {
+      artifactBytesMax: limits.artifactBytesMax,
+      entriesMax: limits.entriesMax,
+      compressionLevel: 6,
+      stockZips: 'exact',
+      ...settings,
+    },
+  }
+  let staged = 0
+  return {
+    directory,
+    metadata,
+    packs,
+    reader: { metadata, packs },
+    ports,
+    run,
+    put: async (name, form, content, more = {}) => {
+      const job: IngestJob = {
+        form,
+        projectId: run.projectId,
+        runId: run.id,
+        job: 'build',
+        name: parseArtifactName(name) satisfies ArtifactName,
+        mimeType: null,
+        fileName: name,
+        createdAt: now,
+        expiresAt: now + 90 * 86_400_000,
+        onConflict: 'reject',
+        uploadId: null,
+        expected: null,
+        staged: null,
+        ...more,
+      }
+      if (!Buffer.isBuffer(content)) return ingest(ports, job, { body: content })
+      const path = join(directory, `body-${staged++}`)
+      await writeFile(path, content)
+      return ingest(ports, { ...job, staged: { files: [{ path, sizeBytes: content.length }] } }, {})
+    },
+    packBytes: async () => sumSizes(join(directory, 'cas', 'packs')),
+  }
+}
+
+async function sumSizes(directory: string): Promise<number> {
+  let sum = 0
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size
+  }
+  return sum
+}
+
+export async function readAll(
+  representation: Representation,
+  start = 0,
+  end = representation.totalBytes,
+): Promise<Buffer> {
+  await representation.verifyReadable()
+  const pieces: Buffer[] = []
+  for await (const piece of representation.read(start, end)) pieces.push(piece)
+  return Buffer.concat(pieces)
+}

@@ -1,0 +1,224 @@
+import { Readable } from 'node:stream'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { type Header, extract, pack } from 'tar-stream'
+import { describe, expect, test } from 'vitest'
+import { representTarGz, representZip } from '../../src/egress/egress.ts'
+import { type TestStore, openStore, readAll } from './open-store.ts'
+
+type TarEntry = Partial<Header> & { name: string; content?: Buffer | string }
+
+async function tarOf(entries: TarEntry[]): Promise<Buffer> {
+  const tar = pack()
+  const pieces: Buffer[] = []
+  const collected = (async () => {
+    for await (const piece of tar) pieces.push(piece as Buffer)
+  })()
+  for (const { content, ...header } of entries) {
+    await new Promise<void>((resolve, reject) => {
+      const whole = { mtime: new Date(1_700_000_000_000), ...header }
+      const done = (error?: Error | null): void => {
+        if (error) reject(error)
+        else resolve()
+      }
+      if (content === undefined) tar.entry(whole, done).end(null)
+      else tar.entry(whole, Buffer.from(content as string), done)
+    })
+  }
+  tar.finalize()
+  await collected
+  return Buffer.concat(pieces)
+}
+
+/** In pieces of an odd size, as a socket would give it. */
+function streamOf(bytes: Buffer, pieceBytes = 10_007): Readable {
+  return Readable.from(
+    (function* pieces() {
+      for (let at = 0; at < bytes.length; at += pieceBytes)
+        yield bytes.subarray(at, at + pieceBytes)
+    })(),
+    { objectMode: false },
+  )
+}
+
+async function contentsOf(
+  tarGz: Buffer,
+): Promise<Map<string, { header: Header; content: Buffer }>> {
+  const found = new Map<string, { header: Header; content: Buffer }>()
+  const parser = extract()
+  Readable.from([gunzipSync(tarGz)]).pipe(parser as unknown as NodeJS.WritableStream)
+  for await (const entry of parser) {
+    const pieces: Buffer[] = []
+    for await (const piece of entry) pieces.push(piece as Buffer)
+    found.set(entry.header.name, { header: entry.header, content: Buffer.concat(pieces) })
+  }
+  return found
+}
+
+function random(bytes: number, seed: number): Buffer {
+  const out = Buffer.alloc(bytes)
+  let state = seed
+  for (let at = 0; at < bytes; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    out[at] = state >>> 24
+  }
+  return out
+}
+
+describe('a tar upload', () => {
+  test.each(['tar', 'tar.gz'] as const)(
+    '%s: entries, modes, links and times come back',
+    async (form) => {
+      const store = await openStore()
+      const big = random(900_000, 7)
+      const tar = await tarOf([
+        { name: './', type: 'directory', mode: 0o755 },
+        { name: './bin/', type: 'directory', mode: 0o755 },
+        { name: './bin/tool', mode: 0o755, content: 'tool' },
+        { name: './big.bin', mode: 0o600, content: big },
+        { name: './empty', content: '' },
+        { name: './void/', type: 'directory', mode: 0o755 },
+        { name: './private/', type: 'directory', mode: 0o700 },
+        { name: './private/key', content: 'key', mode: 0o600 },
+        { name: './link', type: 'symlink', linkname: '../dangling' },
+        { name: './hard', type: 'link', linkname: './bin/tool' },
+      ])
+      const { artifact } = await store.put(
+        'tree',
+        form,
+        streamOf(form === 'tar' ? tar : gzipSync(tar)),
+      )
+      expect(artifact).toMatchObject({ kind: 'tree', fileCount: 5, entryCount: 8, zipDigest: null })
+      const back = await contentsOf(await readAll(await representTarGz(store.reader, artifact)))
+      expect([...back.keys()]).toEqual([
+        'big.bin',
+        'bin/tool',
+        'empty',
+        'hard',
+        'link',
+        'private/',
+        'private/key',
+        'void/',
+      ])
+      expect(back.get('big.bin')?.content.equals(big)).toBe(true)
+      expect(back.get('hard')?.content.toString()).toBe('tool')
+      expect(back.get('bin/tool')?.header).toMatchObject({
+        mode: 0o755,
+        mtime: new Date(1_700_000_000_000),
+      })
+      expect(back.get('private/')?.header.mode).toBe(0o700)
+      expect(back.get('link')?.header.linkname).toBe('../dangling')
+    },
+  )
+
+  test('a large file is cut by content, so that a changed copy costs its changed chunks', async () => {
+    const store = await openStore()
+    const first = random(8 * 1024 * 1024, 1)
+    const second = Buffer.from(first)
+    random(1000, 2).copy(second, 4_000_000)
+    await store.put('one', 'tar', streamOf(await tarOf([{ name: 'blob', content: first }])))
+    const two = await store.put(
+      'two',
+      'tar',
+      streamOf(await tarOf([{ name: 'blob', content: second }])),
+    )
+    expect(two.artifact.newBytes).toBeLessThan(600_000)
+    const back = await contentsOf(await readAll(await representTarGz(store.reader, two.artifact)))
+    expect(back.get('blob')?.content.equals(second)).toBe(true)
+  })
+
+  test('the same tree by tar and by zip has one tree digest and one copy of each file', async () => {
+    const store = await openStore()
+    const tar = await store.put(
+      'tar',
+      'tar',
+      streamOf(await tarOf([{ name: 'a/b', content: 'hello' }])),
+    )
+    const zip = await readAll(await representZip(store.reader, tar.artifact))
+    const again = await store.put('zip', 'zip', zip)
+    expect(again.artifact.treeDigest).toBe(tar.artifact.treeDigest)
+  })
+
+  test.each<[string, TarEntry[], object]>([
+    [
+      'a climbing name',
+      [{ name: '../up', content: 'x' }],
+      { code: 'unsafe_path', details: { path: '../up' } },
+    ],
+    ['an absolute name', [{ name: '/etc/passwd', content: 'x' }], { code: 'unsafe_path' }],
+    [
+      'a name twice',
+      [
+        { name: 'a', content: 'x' },
+        { name: './a', content: 'y' },
+      ],
+      { code: 'duplicate_path', details: { path: 'a' } },
+    ],
+    [
+      'a file that is a directory',
+      [
+        { name: 'a', content: 'x' },
+        { name: 'a/b', content: 'y' },
+      ],
+      { code: 'duplicate_path' },
+    ],
+    [
+      'a pipe',
+      [{ name: 'fifo', type: 'fifo' }],
+      { code: 'unsupported_entry', details: { path: 'fifo', kind: 'fifo' } },
+    ],
+    [
+      'a hard link to nothing',
+      [{ name: 'h', type: 'link', linkname: 'gone' }],
+      { code: 'bad_archive' },
+    ],
+    ['a control character', [{ name: 'a\u001bb', content: 'x' }], { code: 'unsafe_path' }],
+  ])('%s is refused and nothing stays', async (_title, entries, failure) => {
+    const store = await openStore()
+    await expect(store.put('tree', 'tar', streamOf(await tarOf(entries)))).rejects.toMatchObject(
+      failure,
+    )
+    await expectNothing(store)
+  })
+
+  test('a body that stops half-way is refused and nothing stays', async () => {
+    const store = await openStore()
+    const tar = await tarOf([{ name: 'a', content: random(500_000, 3) }])
+    await expect(
+      store.put('tree', 'tar', streamOf(tar.subarray(0, 300_000))),
+    ).rejects.toMatchObject({ code: 'bad_archive' })
+    await expect(
+      store.put('tree', 'tar.gz', streamOf(gzipSync(tar).subarray(0, 300_000))),
+    ).rejects.toMatchObject({ code: 'bad_archive' })
+    await expect(store.put('tree', 'tar.gz', streamOf(tar))).rejects.toMatchObject({
+      code: 'bad_archive',
+    })
+    await expect(store.put('tree', 'tar', streamOf(random(100_000, 4)))).rejects.toMatchObject({
+      code: 'bad_archive',
+    })
+    const failing = new Readable({
+      read() {
+        this.destroy(new Error('cut'))
+      },
+    })
+    await expect(store.put('tree', 'tar', failing)).rejects.toThrow('cut')
+    await expectNothing(store)
+  })
+
+  test('a bomb is stopped by its ratio', async () => {
+    const store = await openStore()
+    const bomb = gzipSync(await tarOf([{ name: 'zeros', content: Buffer.alloc(90 * 1024 * 1024) }]))
+    await expect(store.put('tree', 'tar.gz', streamOf(bomb))).rejects.toMatchObject({
+      code: 'too_large',
+      details: { limit: 'inflate ratio' },
+    })
+  })
+})
+
+async function expectNothing(store: TestStore): Promise<void> {
+  const { total } = await store.metadata.listArtifacts(
+    { state: 'any' },
+    { limit: 10, offset: 0, sort: 'newest', now: 0 },
+  )
+  expect(total).toBe(0)
+  expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
+}

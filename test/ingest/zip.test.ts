@@ -1,0 +1,339 @@
+import { execFileSync } from 'node:child_process'
+import {
+  mkdtempSync,
+  mkdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  chmodSync,
+  readFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
+import { createHash } from 'node:crypto'
+import archiver from 'archiver'
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { representZip } from '../../src/egress/egress.ts'
+import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
+import { openStore, readAll, type TestStore } from './open-store.ts'
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** A zip as the stock client writes it (GITHUB-PROTOCOL §14). */
+async function stockZip(
+  files: { name: string; content: Buffer; mode?: number }[],
+  level = 6,
+): Promise<Buffer> {
+  const archive = archiver('zip', { zlib: { level } })
+  const pieces: Buffer[] = []
+  archive.on('data', (piece: Buffer) => pieces.push(piece))
+  for (const file of files) {
+    archive.append(file.content, {
+      name: file.name,
+      mode: file.mode ?? 0o644,
+      date: new Date(Date.UTC(2026, 0, 2, 3, 4, 6)),
+    })
+  }
+  await archive.finalize()
+  return Buffer.concat(pieces)
+}
+
+async function entriesOf(store: TestStore, artifactId: number): Promise<string[]> {
+  const page = await store.metadata.readEntryPage(artifactId, 0)
+  return (page?.entries ?? []).map(
+    (entry) =>
+      `${entry.kind} ${entry.mode.toString(8)} ${entry.path}${entry.kind === 'symlink' ? ` -> ${entry.target}` : ''}`,
+  )
+}
+
+/** Puts the zip, reads it back, and expects the same bytes, whatever became of it inside. */
+async function roundTrip(
+  store: TestStore,
+  zip: Buffer,
+  name = 'dist',
+): Promise<{ id: number; kind: string; reason: string | null }> {
+  const { artifact } = await store.put(name, 'zip', zip)
+  const back = await readAll(await representZip(store.reader, artifact))
+  expect(sha256(back)).toBe(sha256(zip))
+  expect(artifact.zipBytes).toBe(zip.length)
+  expect(artifact.zipDigest).toBe(sha256(zip))
+  return { id: artifact.id, kind: artifact.kind, reason: artifact.opaqueReason }
+}
+
+describe('a zip that is taken apart', () => {
+  test('a stock zip comes back byte for byte, with modes and names in the manifest', async () => {
+    const store = await openStore()
+    const zip = await stockZip([
+      { name: 'b/run.sh', content: Buffer.from('#!/bin/sh\n'), mode: 0o755 },
+      { name: 'a.txt', content: Buffer.from('hello hello hello hello') },
+      { name: 'empty', content: Buffer.alloc(0) },
+      { name: 'ünïcode/ß.txt', content: Buffer.alloc(70_000, 'x') },
+    ])
+    const { id, kind } = await roundTrip(store, zip)
+    expect(kind).toBe('exact')
+    expect(await entriesOf(store, id)).toEqual([
+      'file 644 a.txt',
+      'file 755 b/run.sh',
+      'file 644 empty',
+      'file 644 ünïcode/ß.txt',
+    ])
+    const page = await store.metadata.readEntryPage(id, 0)
+    expect(page?.modifiedAt[0]).toBe(Date.UTC(2026, 0, 2, 3, 4, 6) / 1000)
+  })
+
+  test.each([0, 1, 6, 9])('level %i comes back byte for byte', async (level) => {
+    const store = await openStore()
+    const zip = await stockZip(
+      [
+        { name: 'big.bin', content: Buffer.alloc(6 * 1024 * 1024, 'abcdefgh') },
+        { name: 'small', content: Buffer.from('small') },
+      ],
+      level,
+    )
+    expect((await roundTrip(store, zip)).kind).toBe('exact')
+  })
+
+  test('zips of Info-ZIP and Python, with directories and links, come back byte for byte', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'trove-zips-'))
+    onTestFinished(() => {
+      rmSync(root, { recursive: true, force: true })
+    })
+    mkdirSync(join(root, 'tree/deep/er'), { recursive: true })
+    mkdirSync(join(root, 'tree/void'))
+    writeFileSync(join(root, 'tree/deep/er/file'), 'content '.repeat(100))
+    writeFileSync(join(root, 'tree/tool'), 'x')
+    chmodSync(join(root, 'tree/tool'), 0o750)
+    symlinkSync('deep/er/file', join(root, 'tree/link'))
+    execFileSync('zip', ['-qry', '../info.zip', '.'], { cwd: join(root, 'tree') })
+    execFileSync('python3', ['-c', "import shutil; shutil.make_archive('py', 'zip', 'tree')"], {
+      cwd: root,
+    })
+    const store = await openStore()
+    const info = await roundTrip(store, readFileSync(join(root, 'info.zip')), 'info')
+    expect(info).toMatchObject({ kind: 'exact' })
+    expect(await entriesOf(store, info.id)).toEqual([
+      'file 644 deep/er/file',
+      'symlink 777 link -> deep/er/file',
+      'file 750 tool',
+      'directory 755 void',
+    ])
+    expect((await roundTrip(store, readFileSync(join(root, 'py.zip')), 'py')).kind).toBe('exact')
+  })
+
+  // Whatever an honest writer may do with the framing: gaps, extras, comments, orders, descriptors, methods.
+  test('any honest layout comes back byte for byte', async () => {
+    const store = await openStore()
+    const extra = fc.constantFrom(Buffer.alloc(0), Buffer.from('feca040001020304', 'hex'))
+    const member: fc.Arbitrary<Omit<ZipMemberSpec, 'name'>> = fc.record({
+      content: fc.uint8Array({ maxLength: 2000 }).map((array) => Buffer.from(array)),
+      method: fc.constantFrom(0, 8),
+      flags: fc.constantFrom(0, 8),
+      mode: fc.constantFrom(0o100644, 0o100755, 0),
+      madeBy: fc.constantFrom(0x032d, 0x0014),
+      gap: fc.constantFrom(Buffer.alloc(0), Buffer.from('padding')),
+      localExtra: extra,
+      centralExtra: extra,
+      comment: fc.constantFrom('', 'a comment'),
+      descriptor: fc.constantFrom('signed' as const, 'bare' as const),
+    })
+    const spec: fc.Arbitrary<ZipSpec> = fc.array(member, { maxLength: 8 }).chain((members) =>
+      fc.record({
+        members: fc.constant(
+          members.map((made, index) => ({ ...made, name: `dir/file-${index}` })),
+        ),
+        centralOrder: fc.shuffledSubarray([...members.keys()], {
+          minLength: members.length,
+          maxLength: members.length,
+        }),
+        comment: fc.constantFrom('', 'the end'),
+        beforeDirectory: fc.constantFrom(Buffer.alloc(0), Buffer.from('more padding')),
+      }),
+    )
+    let serial = 0
+    await fc.assert(
+      fc.asyncProperty(spec, async (zipSpec) => {
+        const { kind } = await roundTrip(store, buildZip(zipSpec), `layout-${serial++}`)
+        expect(kind).toBe('exact')
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('the same tree in another order and with other times adds next to nothing', async () => {
+    const store = await openStore()
+    const files = Array.from({ length: 800 }, (_, index) => ({
+      name: `lib/module-${index}.js`,
+      content: Buffer.from(`export const value${index} = ${'x'.repeat(index)}\n`),
+    }))
+    const first = await store.put('first', 'zip', await stockZip(files))
+    const before = await store.packBytes()
+    const shuffled = [...files].reverse()
+    const second = await store.put('second', 'zip', await stockZip(shuffled))
+    expect(await store.packBytes()).toBe(before)
+    expect(second.artifact.newBytes).toBe(0)
+    expect(second.artifact.treeDigest).toBe(first.artifact.treeDigest)
+    expect(second.artifact.zipDigest).not.toBe(first.artifact.zipDigest)
+  })
+
+  test('an empty zip is an artifact without entries', async () => {
+    const store = await openStore()
+    const { id, kind } = await roundTrip(store, buildZip({ members: [] }))
+    expect(kind).toBe('exact')
+    expect(await entriesOf(store, id)).toEqual([])
+  })
+})
+
+describe('a zip that cannot be taken apart safely is kept whole', () => {
+  const file = (name: string, more: Partial<ZipMemberSpec> = {}): ZipMemberSpec => ({
+    name,
+    content: 'some content, some content',
+    ...more,
+  })
+  test.each<[string, ZipSpec, RegExp]>([
+    ['encrypted', { members: [file('a', { flags: 1 })] }, /encrypted/],
+    [
+      'an odd method',
+      { members: [file('a', { method: 12, stored: Buffer.from('bz') })] },
+      /method 12/,
+    ],
+    [
+      'overlapping members',
+      { members: [file('a'), file('b', { claims: { localOffset: 0 } })] },
+      /overlap/,
+    ],
+    ['a name twice', { members: [file('a'), file('a')] }, /twice/],
+    ['a file that is a directory', { members: [file('a'), file('a/b')] }, /twice/],
+    ['a climbing name', { members: [file('../../etc/passwd')] }, /"\.\." segment/],
+    ['an absolute name', { members: [file('/etc/passwd')] }, /absolute/],
+    ['a drive letter', { members: [file('C:/windows')] }, /drive letter/],
+    ['a control character', { members: [file('a\u0007b')] }, /control character/],
+    ['a NUL', { members: [file('a\0b')] }, /control character/],
+    [
+      'a name that is not UTF-8',
+      { members: [file(Buffer.from([0x66, 0xfc]) as unknown as string)] },
+      /not UTF-8/,
+    ],
+    [
+      'a size too small',
+      { members: [file('a', { claims: { sizeBytes: 3 } })] },
+      /holds more than the 3/,
+    ],
+    [
+      'a size too large',
+      { members: [file('a', { claims: { sizeBytes: 300 } })] },
+      /header says 300/,
+    ],
+    ['a wrong CRC', { members: [file('a', { claims: { crc32: 1 } })] }, /CRC/],
+    ['two names', { members: [file('a', { localClaims: { name: 'b' } })] }, /local name/],
+    ['two sizes', { members: [file('a', { localClaims: { sizeBytes: 5 } })] }, /local size/],
+    ['a broken stream', { members: [file('a', { stored: Buffer.from('not deflate') })] }, /broken/],
+    [
+      'bytes after a stream',
+      {
+        members: [
+          file('a', {
+            stored: Buffer.concat([
+              deflateRawSync('some content, some content'),
+              Buffer.from('tail'),
+            ]),
+          }),
+        ],
+      },
+      /after its deflate stream/,
+    ],
+    ['a wrong count', { members: [file('a'), file('b')], count: 1 }, /longer than its entries/],
+  ])('%s', async (_title, spec, reason) => {
+    const store = await openStore()
+    const kept = await roundTrip(store, buildZip(spec))
+    expect(kept.kind).toBe('opaque')
+    expect(kept.reason).toMatch(reason)
+    expect(await entriesOf(store, kept.id)).toEqual(['file 644 dist.zip'])
+  })
+})
+
+describe('a zip that is refused leaves nothing behind', () => {
+  async function refused(
+    store: TestStore,
+    zip: Buffer,
+    more: object,
+    failure: object,
+  ): Promise<void> {
+    await expect(store.put('dist', 'zip', zip, more)).rejects.toMatchObject(failure)
+    const { total } = await store.metadata.listArtifacts(
+      { state: 'any' },
+      { limit: 10, offset: 0, sort: 'newest', now: 0 },
+    )
+    expect(total).toBe(0)
+    expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
+  }
+
+  test('cut short', async () => {
+    const store = await openStore()
+    const zip = await stockZip([{ name: 'a', content: Buffer.alloc(100_000, 'ab') }])
+    for (const length of [zip.length - 1, zip.length - 30, 50, 3, 0]) {
+      await refused(store, zip.subarray(0, length), {}, { code: 'bad_archive' })
+    }
+  })
+
+  test('a wrong length or digest', async () => {
+    const store = await openStore()
+    const zip = await stockZip([{ name: 'a', content: Buffer.from('a') }])
+    const digest = sha256(zip)
+    await refused(
+      store,
+      zip,
+      { expected: { sizeBytes: zip.length + 1, digest } },
+      {
+        code: 'length_mismatch',
+        details: { expectedBytes: zip.length + 1, actualBytes: zip.length },
+      },
+    )
+    await refused(
+      store,
+      zip,
+      { expected: { sizeBytes: zip.length, digest: sha256(Buffer.from('other')) } },
+      { code: 'digest_mismatch', details: { actual: digest } },
+    )
+  })
+
+  test('a bomb that says what it is', async () => {
+    const store = await openStore()
+    const bomb = buildZip({
+      members: [{ name: 'zeros', content: Buffer.alloc(100 * 1024 * 1024) }],
+    })
+    await refused(store, bomb, {}, { code: 'too_large', details: { limit: 'inflate ratio' } })
+  })
+
+  test('more than an artifact may hold, in bytes or in entries', async () => {
+    const small = await openStore({ artifactBytesMax: 1000 })
+    await refused(
+      small,
+      buildZip({ members: [{ name: 'a', content: Buffer.alloc(1001) }] }),
+      {},
+      { code: 'too_large', details: { setting: 'TROVE_MAX_ARTIFACT', limitValue: 1000 } },
+    )
+    const few = await openStore({ entriesMax: 1 })
+    await refused(
+      few,
+      buildZip({ members: [{ name: 'a' }, { name: 'b' }] }),
+      {},
+      { code: 'too_large', details: { setting: 'TROVE_MAX_ENTRIES' } },
+    )
+  })
+})
+
+test('a bomb that lies about its size costs no more than it admits', async () => {
+  const store = await openStore()
+  const bomb = buildZip({
+    members: [
+      { name: 'zeros', content: Buffer.alloc(64 * 1024 * 1024), claims: { sizeBytes: 1000 } },
+    ],
+  })
+  const kept = await roundTrip(store, bomb)
+  expect(kept.kind).toBe('opaque')
+  expect(kept.reason).toMatch(/holds more than the 1000/)
+})
