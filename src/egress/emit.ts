@@ -14,12 +14,10 @@ import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
 
 const KiB = 1024
-/** Smallest chunk handed on, except the last. */
-const chunkBytesMin = 16 * KiB
-/** Small pieces are copied together into chunks of this size. */
+/** Pieces are copied together into chunks of this size. */
 const chunkBytes = 256 * KiB
-/** Pieces from this size on are handed on without copying. */
-const passBytesMin = 64 * KiB
+/** A piece of this size, or what is left of one when a chunk is full, is handed on without copying. */
+const passBytesMin = 128 * KiB
 /** Longest chunk handed on. */
 const chunkBytesMax = limits.readWindowBytes
 /** Pieces of one window; 1 KiB files with their headers fill a window with about half as many. */
@@ -47,7 +45,7 @@ interface PackRead {
   indexes: number[]
 }
 
-/** The bytes `[start, end)` of `batches`, in chunks of 16 KiB to 1 MiB (the last may be shorter), each verified before
+/** The bytes `[start, end)` of `batches`, in chunks of 128 KiB to 1 MiB (the last may be shorter), each verified before
  *  it is yielded. Ends early only by throwing. Errors: blob_damaged (the copy is marked first). */
 export function emit(
   reader: Reader,
@@ -262,7 +260,7 @@ function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
   return storeError('blob_damaged', `${place}${of}`, { digest: null, paths }, { cause })
 }
 
-/** Makes chunks of 16 KiB to 1 MiB (the last may be shorter) out of pieces of any size up to 1 MiB. A source that ends
+/** Makes chunks of 128 KiB to 1 MiB (the last may be shorter) out of pieces of any size up to 1 MiB. A source that ends
  *  before or after `lengthBytes` contradicts what was announced, which is a bug and throws. */
 export async function* coalesce(
   source: AsyncIterable<readonly Buffer[]>,
@@ -274,21 +272,17 @@ export async function* coalesce(
   for await (const pieces of source) {
     for (const piece of pieces) {
       remaining -= piece.length
-      if (remaining < 0)
+      if (remaining < 0) {
         throw new Error(`a range of ${lengthBytes} bytes is ${-remaining} too long`)
-      let taken = 0
-      if (piece.length >= passBytesMin) {
-        if (filled > 0) {
-          taken = piece.copy(chunk, filled, 0, Math.max(chunkBytesMin - filled, 0))
-          yield chunk.subarray(0, filled + taken)
-          filled = 0
-        }
-        yield piece.subarray(taken)
-        continue
       }
+      let taken = 0
       while (taken < piece.length) {
-        if (filled === 0)
-          chunk = Buffer.allocUnsafe(Math.min(chunkBytes, piece.length - taken + remaining))
+        const left = piece.length - taken
+        if (filled === 0 && left >= passBytesMin) {
+          yield piece.subarray(taken)
+          break
+        }
+        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, left + remaining))
         const copied = piece.copy(chunk, filled, taken)
         taken += copied
         filled += copied

@@ -1,0 +1,60 @@
+import fc from 'fast-check'
+import { constants, inflateRawSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { encodeFixedBlock } from '../../src/egress/fixed-deflate.ts'
+
+/** Bytes with runs of NULs of every length that has its own code, and around the longest match. */
+const bytes = fc
+  .array(
+    fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.integer({ min: 1, max: 1200 }).map((length) => new Uint8Array(length)),
+    ),
+    { maxLength: 12 },
+  )
+  .map((pieces) => Buffer.concat(pieces))
+
+test('a final block inflates to its bytes', () => {
+  fc.assert(
+    fc.property(bytes, (content) => {
+      expect(inflateRawSync(encodeFixedBlock(content, 'final')).equals(content)).toBe(true)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('every length of a run of NULs has its code', () => {
+  for (let length = 0; length < 600; length++) {
+    const content = Buffer.alloc(length)
+    expect(inflateRawSync(encodeFixedBlock(content, 'final')).equals(content)).toBe(true)
+  }
+})
+
+test('open blocks join, before each other and before anything else that begins at a byte', () => {
+  fc.assert(
+    fc.property(fc.array(bytes, { maxLength: 5 }), (contents) => {
+      const open = Buffer.concat(contents.map((content) => encodeFixedBlock(content, 'open')))
+      const whole = Buffer.concat(contents)
+      const flushed = inflateRawSync(open, { finishFlush: constants.Z_SYNC_FLUSH })
+      expect(flushed.equals(whole)).toBe(true)
+      expect(inflateRawSync(Buffer.concat([open, Buffer.from([3, 0])])).equals(whole)).toBe(true)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('the length does not depend on which digits there are', () => {
+  const digits = fc.stringMatching(/^[0-7]{11}$/)
+  fc.assert(
+    fc.property(digits, digits, (a, b) => {
+      const lengthOf = (text: string): number =>
+        encodeFixedBlock(Buffer.from(`${text}\0${text}`), 'open').length
+      expect(lengthOf(a)).toBe(lengthOf(b))
+    }),
+  )
+})
+
+test('golden: the bytes of a block never change', () => {
+  const block = encodeFixedBlock(Buffer.from(`name${'\0'.repeat(300)}0000644\0ÿ`), 'final')
+  expect(block.toString('hex')).toMatchInlineSnapshot(`"cb4bcc4d65180544030303030333131386c3fb01"`)
+})
