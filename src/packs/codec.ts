@@ -5,7 +5,14 @@ import assert from 'node:assert'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { constants, createInflateRaw, deflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib'
+import {
+  type ZlibOptions,
+  constants,
+  createInflateRaw,
+  deflateRaw,
+  deflateRawSync,
+  inflateRawSync,
+} from 'node:zlib'
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type StoreError, storeError } from '../core/errors.ts'
@@ -25,27 +32,37 @@ const inflatedPieceBytes = 128 * 1024
  *  the smallest. Never longer than stored blocks are (5 bytes for each 65,535, which is what level 0 makes). `bytes` must
  *  stay as they are until it resolves. Holds the content twice, so it is for copies that fit in memory. */
 export async function encodeJoining(bytes: Uint8Array, level: number): Promise<Buffer> {
+  if (bytes.length <= handOverBytes || level === 0) return encodeJoiningSync(bytes, level)
+  return shorterStream(await deflateOnPool(bytes, joiningOptions(bytes, level)), bytes)
+}
+
+/** The same stream, made on the caller's thread: for threads that have nothing else to do. */
+export function encodeJoiningSync(bytes: Uint8Array, level: number): Buffer {
+  if (bytes.length === 0) return Buffer.alloc(0)
+  if (level === 0) return encodeStoredBlocks(bytes)
+  return shorterStream(deflateRawSync(bytes, joiningOptions(bytes, level)), bytes)
+}
+
+function joiningOptions(bytes: Uint8Array, level: number): ZlibOptions {
   assert(
     Number.isInteger(level) && level >= 0 && level <= 9,
     `a deflate level is 0 to 9, got ${level}`,
   )
-  if (bytes.length === 0) return Buffer.alloc(0)
-  if (level === 0) return encodeStoredBlocks(bytes)
-  const storedBytes =
-    bytes.length + storedHeaderBytes * Math.ceil(bytes.length / storedBlockBytesMax)
   // zlib.h, deflate: an output buffer that fills up while flushing would repeat the flush marker.
-  const options = { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: storedBytes + 64 }
-  const deflated =
-    bytes.length <= handOverBytes
-      ? deflateRawSync(bytes, options)
-      : await deflateOnPool(bytes, options)
-  return deflated.length < storedBytes ? deflated : encodeStoredBlocks(bytes)
+  return { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: storedBlocksBytes(bytes) + 64 }
+}
+
+function shorterStream(deflated: Buffer, bytes: Uint8Array): Buffer {
+  return deflated.length < storedBlocksBytes(bytes) ? deflated : encodeStoredBlocks(bytes)
+}
+
+function storedBlocksBytes(bytes: Uint8Array): number {
+  return bytes.length + storedHeaderBytes * Math.ceil(bytes.length / storedBlockBytesMax)
 }
 
 /** RFC 1951 §3.2.4. None of the blocks is final, and each ends at a byte, so no flush is needed. */
 function encodeStoredBlocks(bytes: Uint8Array): Buffer {
-  const blockCount = Math.ceil(bytes.length / storedBlockBytesMax)
-  const stream = Buffer.allocUnsafe(bytes.length + storedHeaderBytes * blockCount)
+  const stream = Buffer.allocUnsafe(storedBlocksBytes(bytes))
   let at = 0
   for (let start = 0; start < bytes.length; start += storedBlockBytesMax) {
     const block = bytes.subarray(start, start + storedBlockBytesMax)

@@ -85,21 +85,13 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
     member: PackMember,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<{ offset: number }> {
-    const joins = member.codec === 'joining'
-    const record: MemberRecord = {
-      name: names.nameOf(member.blobDigest),
-      codecMethod: member.codec === 'stored' ? 0 : 8,
-      crc32: member.crc32,
-      sizeBytes: member.sizeBytes,
-      lengthBytes: member.lengthBytes + (joins ? joiningEnd.length : 0),
-      headerOffset: output.length,
-    }
+    const record = recordOf(member, names.nameOf(member.blobDigest), output.length)
     const header = Buffer.allocUnsafe(localHeaderBytes(record))
     encodeLocalHeader(header, 0, record)
     await output.put(header)
     const offset = output.length
     await putBody(output, body, member.lengthBytes)
-    if (joins) await output.put(joiningEnd)
+    if (member.codec === 'joining') await output.put(joiningEnd)
     directory.add(record)
     memberCount++
     memberBytes = output.length
@@ -130,6 +122,18 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
       state = 'over'
       await sink.abort()
     },
+  }
+}
+
+function recordOf(member: PackMember, name: string, headerOffset: number): MemberRecord {
+  const { codec, crc32, sizeBytes, lengthBytes } = member
+  return {
+    name,
+    codecMethod: codec === 'stored' ? 0 : 8,
+    crc32,
+    sizeBytes,
+    lengthBytes: codec === 'joining' ? lengthBytes + joiningEnd.length : lengthBytes,
+    headerOffset,
   }
 }
 

@@ -80,7 +80,7 @@ export function createReadHandles(
     drop: forget,
     close: async () => {
       closed = true
-      for (const name of [...handles.keys()]) void forget(name)
+      for (const name of handles.keys()) void forget(name)
       await Promise.all(closing)
     },
   }

@@ -11,6 +11,7 @@ import {
   createCheckWriter,
   decodeCopy,
   encodeJoining,
+  encodeJoiningSync,
   inflateStream,
   verifyPages,
 } from '../../src/packs/codec.ts'
@@ -59,6 +60,18 @@ test('a joining stream is never longer than stored blocks, and no bytes have an 
   expect(await encodeJoining(new Uint8Array(), 6)).toEqual(Buffer.alloc(0))
 })
 
+test('a stream is the same whichever thread makes it', async () => {
+  await fc.assert(
+    fc.asyncProperty(content, level, async (bytes, at) => {
+      expect(encodeJoiningSync(bytes, at).equals(await encodeJoining(bytes, at))).toBe(true)
+    }),
+    { numRuns: 50 },
+  )
+  for (const bad of [-1, 10, 1.5]) {
+    expect(() => encodeJoiningSync(Buffer.from('x'), bad)).toThrow(/level is 0 to 9/)
+  }
+})
+
 test('random bytes become stored blocks, byte for byte as RFC 1951 has them', async () => {
   const bytes = randomBytes(65_536)
   const stream = await encodeJoining(bytes, 9)
@@ -82,7 +95,7 @@ test('a higher level does not make a longer stream of text', async () => {
 })
 
 async function encode(codec: CopyCodec, bytes: Buffer): Promise<Buffer> {
-  if (codec === 'joining') return encodeJoining(bytes, 6)
+  if (codec === 'joining') return await encodeJoining(bytes, 6)
   return codec === 'deflate' ? deflateRawSync(bytes) : bytes
 }
 const codec = fc.constantFrom<CopyCodec>('joining', 'deflate', 'stored')

@@ -7,9 +7,9 @@ import type { PackName, PackStore, SealedPack } from '../../src/packs/pack-store
 export interface PackStoreUnderTest {
   store: PackStore
   /** Opens the same place again, as a new process would. */
-  reopen(): Promise<PackStore>
+  reopen: () => Promise<PackStore>
   /** Takes the place itself away; `store` is closed already. */
-  dispose(): Promise<void>
+  dispose: () => Promise<void>
 }
 
 const notFound = expect.objectContaining({ code: 'not_found' })
@@ -116,8 +116,8 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       await sink.abort()
       expect(await listed(store)).toEqual([])
       expect(await store.removeUnsealed(Number.POSITIVE_INFINITY)).toBe(0)
-      await expect(sink.write(Buffer.from('x'))).rejects.toThrow()
-      await expect(sink.seal()).rejects.toThrow()
+      await expect(sink.write(Buffer.from('x'))).rejects.toThrow(sink.name)
+      await expect(sink.seal()).rejects.toThrow(sink.name)
     })
 
     test('an abort after sealing leaves the pack as it is', async () => {
@@ -144,8 +144,8 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       const sink = await store.create()
       await sink.write(Buffer.from('all'))
       await sink.seal()
-      await expect(sink.seal()).rejects.toThrow()
-      await expect(sink.write(Buffer.from('more'))).rejects.toThrow()
+      await expect(sink.seal()).rejects.toThrow(sink.name)
+      await expect(sink.write(Buffer.from('more'))).rejects.toThrow(sink.name)
       expect(await listed(store)).toEqual([{ name: sink.name, sizeBytes: 3 }])
     })
 

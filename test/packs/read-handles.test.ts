@@ -1,0 +1,133 @@
+import { setImmediate } from 'node:timers/promises'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { PackFile } from '../../src/packs/file-system.ts'
+import { type ReadHandles, createReadHandles } from '../../src/packs/read-handles.ts'
+
+interface Files {
+  open: (name: string) => Promise<PackFile>
+  opened: number
+  openNow: number
+}
+
+/** Opens files that know whether they are open, how many are, and fail when they are read closed. */
+function createFiles(): Files {
+  const files: Files = {
+    opened: 0,
+    openNow: 0,
+    open: async (name) => {
+      await setImmediate()
+      if (name === 'missing') throw new Error('no such file')
+      let isOpen = true
+      files.opened++
+      files.openNow++
+      return {
+        write: () => Promise.reject(new Error('read only')),
+        sync: () => Promise.reject(new Error('read only')),
+        read: async () => {
+          await setImmediate()
+          if (!isOpen) throw new Error(`read of ${name} after its close`)
+          return name.length
+        },
+        close: async () => {
+          if (!isOpen) throw new Error(`second close of ${name}`)
+          isOpen = false
+          files.openNow--
+          await setImmediate()
+        },
+      }
+    },
+  }
+  return files
+}
+
+async function readTwice(file: PackFile): Promise<number> {
+  return (await file.read(Buffer.alloc(1), 0)) + (await file.read(Buffer.alloc(1), 0))
+}
+
+type Step = { do: 'use' | 'drop'; name: string } | { do: 'turn' }
+
+const fileName = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h')
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('use' as const), name: fileName }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('drop' as const),
+      name: fileName,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('turn' as const) }) },
+)
+
+// Any mix of uses and drops in flight at once: no use may see its file closed, and nothing may stay open.
+test('a use always has an open file, files are closed once, and none stays open', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const files = createFiles()
+      const handles = createReadHandles(files.open, 3)
+      const pending: Promise<unknown>[] = []
+      for (const next of steps) {
+        if (next.do === 'turn') await setImmediate()
+        else if (next.do === 'drop') pending.push(handles.drop(next.name))
+        else pending.push(expectUse(handles, next.name))
+      }
+      await Promise.all(pending)
+      await setImmediate()
+      expect(files.openNow).toBeLessThanOrEqual(3)
+      await handles.close()
+      expect(files.openNow).toBe(0)
+    }),
+  )
+})
+
+async function expectUse(handles: ReadHandles, name: string): Promise<void> {
+  expect(await handles.use(name, readTwice)).toBe(2 * name.length)
+}
+
+test('a file in use is opened once for all that want it', async () => {
+  const files = createFiles()
+  const handles = createReadHandles(files.open, 3)
+  await Promise.all(Array.from({ length: 10 }, () => handles.use('a', readTwice)))
+  await handles.use('a', readTwice)
+  expect(files.opened).toBe(1)
+  await handles.close()
+})
+
+test('the least recently used file goes first', async () => {
+  const files = createFiles()
+  const handles = createReadHandles(files.open, 3)
+  for (const name of ['a', 'b', 'c', 'a', 'd', 'a', 'c', 'd']) await handles.use(name, readTwice)
+  expect(files.opened).toBe(4)
+  await handles.use('b', readTwice)
+  expect(files.opened).toBe(5)
+  await handles.close()
+})
+
+test('after a failed opening or reading the file is opened anew', async () => {
+  const files = createFiles()
+  const handles = createReadHandles(files.open, 3)
+  await expect(handles.use('missing', readTwice)).rejects.toThrow('no such file')
+  await expect(handles.use('missing', readTwice)).rejects.toThrow('no such file')
+  const failing = handles.use('a', () => Promise.reject(new Error('bad medium')))
+  await expect(failing).rejects.toThrow('bad medium')
+  await handles.use('a', readTwice)
+  expect(files.opened).toBe(2)
+  await handles.close()
+  expect(files.openNow).toBe(0)
+})
+
+test('closing waits for uses in flight and refuses new ones', async () => {
+  const files = createFiles()
+  const handles = createReadHandles(files.open, 3)
+  const uses = Promise.all([handles.use('a', readTwice), handles.use('b', readTwice)])
+  const closing = handles.close()
+  await expect(handles.use('a', readTwice)).rejects.toMatchObject({ code: 'shutting_down' })
+  await closing
+  expect(files.openNow).toBe(0)
+  expect(await uses).toEqual([2, 2])
+  await handles.close()
+})
