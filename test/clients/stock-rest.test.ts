@@ -1,0 +1,58 @@
+/** Downloads across runs: the published client with `findBy`, which is what the `github-token` and `run-id` inputs of
+ *  download-artifact become. It then speaks GitHub's REST API and needs no runtime token. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openStockClient, stockLibraries } from './stock-client.ts'
+import { openStore, type Store } from './store.ts'
+import { digestsOf, readDigests, smallTree, writeTree } from './trees.ts'
+
+let store: Store
+let scratch: string
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'trove-stock-'))
+  store = await openStore()
+})
+afterAll(async () => {
+  await store.close()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+describe.each(stockLibraries)('%s', (library) => {
+  test('another run of the project is listed, downloaded and deleted over REST', async () => {
+    const run = library === 'artifact-v2' ? 41 : 42
+    const root = await mkdtemp(join(scratch, 'tree-'))
+    const files = await writeTree(root, smallTree)
+    const uploader = await openStockClient(
+      { url: store.url, token: await store.token({ run }) },
+      library,
+    )
+    const { id } = await uploader.uploadArtifact('site', files, root)
+    await uploader.close()
+
+    const reader = await openStockClient(
+      { url: store.url, token: '', environment: { GITHUB_API_URL: store.url } },
+      library,
+    )
+    try {
+      const findBy = {
+        token: await store.token({ run: undefined, job: undefined, scope: 'write' }),
+        workflowRunId: run,
+        repositoryOwner: 'octo',
+        repositoryName: 'demo',
+      }
+      const { artifacts } = await reader.listArtifacts({ findBy })
+      expect(artifacts.map(({ name }) => name)).toEqual(['site'])
+      expect((await reader.getArtifact('site', { findBy })).artifact.id).toBe(id)
+      const path = join(scratch, `run-${run}`)
+      await reader.downloadArtifact(id!, { findBy, path })
+      expect(await readDigests(path)).toEqual(digestsOf(smallTree))
+      expect(await reader.deleteArtifact('site', { findBy })).toEqual({ id })
+      expect((await reader.listArtifacts({ findBy })).artifacts).toEqual([])
+    } finally {
+      await reader.close()
+    }
+  })
+})

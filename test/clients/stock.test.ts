@@ -1,0 +1,163 @@
+/** The published artifact client, newest and an older major, against a running server: what a workflow's upload and
+ *  download steps do. */
+import { hash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openStockClient, stockLibraries, type StockClient } from './stock-client.ts'
+import { openStore, type Store } from './store.ts'
+import { buildTree, digestsOf, readDigests, smallTree, writeTree, type Tree } from './trees.ts'
+
+describe.each(stockLibraries)('%s', (library) => {
+  let store: Store
+  let client: StockClient
+  let scratch: string
+
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'trove-stock-'))
+    store = await openStore()
+    client = await openStockClient({ url: store.url, token: await store.token() }, library)
+  })
+  afterAll(async () => {
+    await client.close()
+    await store.close()
+    await rm(scratch, { recursive: true, force: true })
+  })
+
+  /** Uploads `tree` under `name`; the size and digest are those that the client computed. */
+  async function upload(
+    name: string,
+    tree: Tree,
+  ): Promise<{ id: number; size: number; digest: string; files: string[]; root: string }> {
+    const root = await mkdtemp(join(scratch, 'tree-'))
+    const files = await writeTree(root, tree)
+    const { id, size, digest } = await client.uploadArtifact(name, files, root)
+    return { id: id!, size: size!, digest: digest!, files, root }
+  }
+
+  async function readArchive(id: number, format: string): Promise<Buffer> {
+    const response = await fetch(`${store.url}/api/v1/artifacts/${id}/archive.${format}`, {
+      headers: { authorization: `Bearer ${await store.token()}` },
+    })
+    expect(response.status).toBe(200)
+    return Buffer.from(await response.arrayBuffer())
+  }
+
+  test('an upload is listed, found by name and downloaded as the tree that was sent', async () => {
+    const tree = buildTree()
+    const { id, size, digest } = await upload('whole', tree)
+    const { artifacts } = await client.listArtifacts()
+    expect(artifacts).toContainEqual(expect.objectContaining({ id, name: 'whole', size }))
+    const { artifact } = await client.getArtifact('whole')
+    expect(artifact).toMatchObject({ id, name: 'whole', size, digest: `sha256:${digest}` })
+
+    const path = join(scratch, 'whole')
+    const { digestMismatch } = await client.downloadArtifact(id, {
+      path,
+      expectedHash: `sha256:${digest}`,
+    })
+    expect(digestMismatch).toBe(false)
+    expect(await readDigests(path)).toEqual(digestsOf(tree))
+  })
+
+  test('the zip that was sent comes back byte for byte', async () => {
+    const { id, size, digest } = await upload('exact', buildTree())
+    const zip = await readArchive(id, 'zip')
+    expect(zip.length).toBe(size)
+    expect(hash('sha256', zip, 'hex')).toBe(digest)
+  })
+
+  test.each([0, 9])('compression level %i comes back byte for byte', async (compressionLevel) => {
+    const root = await mkdtemp(join(scratch, 'tree-'))
+    const files = await writeTree(root, smallTree)
+    const name = `level-${compressionLevel}`
+    const { id, digest } = await client.uploadArtifact(name, files, root, { compressionLevel })
+    expect(hash('sha256', await readArchive(id!, 'zip'), 'hex')).toBe(digest)
+    const path = join(scratch, name)
+    await client.downloadArtifact(id!, { path })
+    expect(await readDigests(path)).toEqual(await readDigests(root))
+  })
+
+  test('a deleted artifact is gone from the list and its name is free again', async () => {
+    const { id } = await upload('fleeting', { 'a.txt': 'first' })
+    expect(await client.deleteArtifact('fleeting')).toEqual({ id })
+    await expect(client.getArtifact('fleeting')).rejects.toThrow(/Artifact not found for name/)
+    const again = await upload('fleeting', { 'a.txt': 'second' })
+    expect(again.id).toBeGreaterThan(id)
+  })
+
+  test('a taken name is refused at once, in the words that users know', async () => {
+    const { id, files, root } = await upload('taken', { 'a.txt': 'first' })
+    await expect(client.uploadArtifact('taken', files, root)).rejects.toThrow(
+      'Failed to CreateArtifact: Received non-retryable error: Failed request: (409) Conflict: ' +
+        'an artifact with this name already exists on the workflow run',
+    )
+    expect((await client.getArtifact('taken')).artifact.id).toBe(id)
+  })
+
+  test('overwrite, which is delete and upload, leaves the new content under the name', async () => {
+    await upload('replaced', { 'a.txt': 'old' })
+    await client.deleteArtifact('replaced')
+    const { id } = await upload('replaced', { 'a.txt': 'new' })
+    const path = join(scratch, 'replaced')
+    await client.downloadArtifact((await client.getArtifact('replaced')).artifact.id, { path })
+    expect((await client.getArtifact('replaced')).artifact.id).toBe(id)
+    expect(await readDigests(path)).toEqual(digestsOf({ 'a.txt': 'new' }))
+  })
+
+  test('downloads of many artifacts at once into one directory give the union of their files', async () => {
+    const trees = Array.from({ length: 8 }, (_, shard): Tree => ({
+      [`shard-${shard}.txt`]: `results of shard ${shard}`,
+      'common.txt': 'the same everywhere',
+    }))
+    for (const [shard, tree] of trees.entries()) await upload(`merge-${shard}`, tree)
+    const listed = (await client.listArtifacts()).artifacts.filter(({ name }) =>
+      /^merge-/.test(name),
+    )
+    expect(listed).toHaveLength(8)
+    // As download-artifact does with merge-multiple: all of them started together.
+    const path = join(scratch, 'merged')
+    const downloads = await Promise.all(
+      listed.map(({ id, digest }) => client.downloadArtifact(id, { path, expectedHash: digest! })),
+    )
+    expect(downloads.filter(({ digestMismatch }) => digestMismatch)).toEqual([])
+    expect(await readDigests(path)).toEqual(digestsOf(Object.assign({}, ...trees) as Tree))
+  })
+
+  test('file modes that the upload carried are kept for those who can restore them', async () => {
+    const { id } = await upload('modes', smallTree)
+    const response = await fetch(`${store.url}/api/v1/artifacts/${id}/manifest`, {
+      headers: { authorization: `Bearer ${await store.token()}` },
+    })
+    const lines = (await response.text()).trimEnd().split('\n')
+    const entries = lines.map((line) => JSON.parse(line) as { path: string; mode: string })
+    const modes = new Map(entries.map(({ path, mode }) => [path, mode]))
+    expect(modes.get('bin/run.sh')).toBe('0755')
+    expect(modes.get('index.html')).toBe('0644')
+  })
+
+  test('a token of another run sees nothing of this one and cannot write to it', async () => {
+    await upload('private', { 'a.txt': 'of run 1' })
+    const token = await store.token({ run: 2 })
+    const other = await openStockClient({ url: store.url, token }, library)
+    try {
+      expect((await other.listArtifacts()).artifacts).toEqual([])
+      await expect(other.deleteArtifact('private')).rejects.toThrow(/Artifact not found/)
+    } finally {
+      await other.close()
+    }
+    expect((await client.getArtifact('private')).artifact.name).toBe('private')
+  })
+
+  test('a token with a foreign signature is refused without retries', async () => {
+    const [header, claims] = (await store.token()).split('.')
+    const forged = `${header}.${claims}.${Buffer.alloc(32).toString('base64url')}`
+    const other = await openStockClient({ url: store.url, token: forged }, library)
+    try {
+      await expect(other.listArtifacts()).rejects.toThrow(/\(401\) Unauthorized/)
+    } finally {
+      await other.close()
+    }
+  })
+})
