@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { storeError } from '../core/errors.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from './errno.ts'
 import {
+  type FileFacts,
   type PackFile,
   type PackFileSystem,
   nodeFileSystem,
@@ -121,7 +122,7 @@ async function* listSealed(
     for (const file of await translateErrno(what, () => fileSystem.readdir(paths.fanOut(prefix)))) {
       const name = /^([0-9a-f]{32})\.zip$/.exec(file)?.[1]
       if (name === undefined || !name.startsWith(prefix)) continue
-      const stat = (): ReturnType<PackFileSystem['stat']> => fileSystem.stat(paths.sealedPack(name))
+      const stat = (): Promise<FileFacts> => fileSystem.stat(paths.sealedPack(name))
       const facts = await translateErrno(what, () => ignoringAbsence(stat))
       // Absent: removed since the directory was read, so it is not in the list.
       if (facts !== undefined) yield { name, ...facts }
