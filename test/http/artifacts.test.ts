@@ -1,0 +1,345 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { artifactListSchema, type WireArtifact } from '../../src/api/messages.ts'
+import { openServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+const dayMs = 86_400_000
+let lastProject = 0
+/** A project that no other test touches. */
+function freshProject(): string {
+  lastProject += 1
+  return `octo/p${lastProject}`
+}
+
+async function put(project: string, place: string, query = '', body = place): Promise<number> {
+  const [run, name] = place.split('/')
+  const token = await server.token({ project })
+  return await server.put(`/api/v1/projects/${project}/runs/${run}/artifacts/${name}${query}`, {
+    token,
+    body,
+  })
+}
+
+async function list(
+  project: string,
+  query = '',
+  token?: string,
+): Promise<{ items: WireArtifact[]; nextCursor: string | null; total: number }> {
+  const bearer = token ?? (await server.token({ project }))
+  const response = await server.send(`/api/v1/artifacts?${query}`, { token: bearer })
+  return artifactListSchema.parse(await response.json())
+}
+
+const names = (items: WireArtifact[]): string[] => items.map((each) => `${each.run}/${each.name}`)
+
+describe('a list', () => {
+  test('has the artifacts of the token’s project, newest first', async () => {
+    const project = freshProject()
+    await put(project, '1/a')
+    server.clock.now += 1000
+    await put(project, '2/b')
+    await put(freshProject(), '1/other')
+    const { items, total, nextCursor } = await list(project)
+    expect(names(items)).toEqual(['2/b', '1/a'])
+    expect({ total, nextCursor }).toEqual({ total: 2, nextCursor: null })
+  })
+
+  test('is filtered by run, name, branch and state, and sorted', async () => {
+    const project = freshProject()
+    await put(project, '1/a', '?branch=main', 'x'.repeat(10))
+    server.clock.now += 1000
+    const deleted = await put(project, '1/b', '?branch=main')
+    server.clock.now += 1000
+    await put(project, '2/a', '?branch=topic', 'x'.repeat(500))
+    await server.send(`/api/v1/artifacts/${deleted}`, {
+      method: 'DELETE',
+      token: await server.token({ project }),
+    })
+    expect(names((await list(project, 'run=1')).items)).toEqual(['1/a'])
+    expect(names((await list(project, 'name=a')).items)).toEqual(['2/a', '1/a'])
+    expect(names((await list(project, 'branch=topic')).items)).toEqual(['2/a'])
+    expect(names((await list(project, 'state=deleted')).items)).toEqual(['1/b'])
+    expect(names((await list(project, 'state=any&sort=oldest')).items)).toEqual([
+      '1/a',
+      '1/b',
+      '2/a',
+    ])
+    expect(names((await list(project, 'sort=largest')).items)).toEqual(['2/a', '1/a'])
+  })
+
+  test('is paged by an opaque cursor, with a Link to the next page', async () => {
+    const project = freshProject()
+    for (const name of 'abcde') await put(project, `1/${name}`)
+    const token = await server.token({ project })
+    const seen: string[] = []
+    let next: string | undefined = '/api/v1/artifacts?sort=oldest&limit=2'
+    while (next !== undefined) {
+      const response: Response = await server.send(next, { token })
+      const page = artifactListSchema.parse(await response.json())
+      seen.push(...page.items.map((each) => each.name))
+      next = /^<([^>]+)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
+      expect(next === undefined).toBe(page.nextCursor === null)
+    }
+    expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
+  })
+
+  test('asked for more than 200 gives no error', async () => {
+    const project = freshProject()
+    await put(project, '1/a')
+    expect((await list(project, 'limit=100000')).items).toHaveLength(1)
+  })
+
+  test.each([
+    ['limit=0', 'limit'],
+    ['cursor=nonsense', 'cursor'],
+    ['cursor=LTE', 'cursor'],
+    ['run=x', 'run'],
+    ['state=gone', 'state'],
+    ['sort=best', 'sort'],
+    ['brnach=main', 'brnach'],
+    ['run=1&run=2', 'run'],
+  ])('%s is refused, naming the parameter', async (query, field) => {
+    await put('octo/app', '1/a')
+    const problem = await problemOf(await server.send(`/api/v1/artifacts?${query}`))
+    expect(problem).toMatchObject({ status: 400, code: 'invalid_request', body: { field } })
+  })
+
+  test('of all projects is for administrators only', async () => {
+    const project = freshProject()
+    await put(project, '77/only')
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    expect(names((await list('', 'run=77', admin)).items)).toEqual(['77/only'])
+    expect(names((await list('', `project=${project}`, admin)).items)).toEqual(['77/only'])
+  })
+
+  test('of a project of others, or of none, is the same 404', async () => {
+    const project = freshProject()
+    await put(project, '1/a')
+    const token = await server.token({ project: 'octo/app' })
+    const ask = async (name: string) => {
+      const { body, status } = await problemOf(
+        await server.send(`/api/v1/artifacts?project=${name}`, { token }),
+      )
+      return { status, detail: String(body['detail']).replace(name, 'NAME') }
+    }
+    expect(await ask(project)).toEqual(await ask('octo/never'))
+    expect((await ask(project)).status).toBe(404)
+  })
+
+  test('of a token that reads one run has that run only', async () => {
+    const project = freshProject()
+    await put(project, '1/a')
+    await put(project, '2/b')
+    const token = await server.token({ project, scope: 'run', run: 2, job: 'j' })
+    expect(names((await list(project, '', token)).items)).toEqual(['2/b'])
+    expect((await list(project, 'run=1', token)).items).toEqual([])
+  })
+})
+
+describe('one artifact', () => {
+  test('tells what it is and where its forms are', async () => {
+    const project = freshProject()
+    const id = await put(project, '5/a b', '?filename=x.txt&branch=main', 'hello')
+    const token = await server.token({ project })
+    const artifact = (await (
+      await server.send(`/api/v1/artifacts/${id}`, { token })
+    ).json()) as WireArtifact
+    const self = `${server.url}/api/v1/artifacts/${id}`
+    expect(artifact).toMatchObject({
+      id,
+      name: 'a b',
+      project,
+      run: 5,
+      attempt: 1,
+      state: 'available',
+      kind: 'raw',
+      files: 1,
+      logicalBytes: 5,
+      pinned: false,
+      damagedFiles: [],
+      links: {
+        self,
+        html: `${server.url}/${project}/actions/runs/5/artifacts/${id}`,
+        download: `${self}/archive.zip`,
+        tarGz: `${self}/archive.tar.gz`,
+        manifest: `${self}/manifest`,
+      },
+    })
+    const zip = await (await server.send(artifact.links.download, { token })).arrayBuffer()
+    expect(zip.byteLength).toBe(artifact.zipBytes)
+    const tarGz = await (await server.send(artifact.links.tarGz, { token })).arrayBuffer()
+    expect(tarGz.byteLength).toBe(artifact.tarGzBytes)
+  })
+
+  test('is not there for a token of another project, and needs a token at all', async () => {
+    const id = await put(freshProject(), '1/a')
+    for (const path of [
+      '',
+      '/manifest',
+      '/directory',
+      '/files/a',
+      '/archive.zip',
+      '/archive.tar.gz',
+    ]) {
+      const foreign = await problemOf(await server.send(`/api/v1/artifacts/${id}${path}`))
+      expect(foreign).toMatchObject({ status: 404, code: 'artifact_not_found' })
+      const unknown = await server.send(`/api/v1/artifacts/${id}${path}`, { token: null })
+      expect(await problemOf(unknown)).toMatchObject({ status: 401, code: 'unauthenticated' })
+    }
+    expect((await server.send(`/api/artifacts/${id}/download`)).status).toBe(404)
+  })
+
+  test('an id that was never given is 404; one that is no number has no route', async () => {
+    expect(await problemOf(await server.send('/api/v1/artifacts/999999'))).toMatchObject({
+      status: 404,
+      code: 'artifact_not_found',
+    })
+    expect(await problemOf(await server.send('/api/v1/artifacts/x'))).toMatchObject({
+      status: 404,
+      code: 'not_found',
+    })
+  })
+
+  test('a token past its time, or of another server, is refused', async () => {
+    const old = await server.token({ expiresInSeconds: 60 })
+    server.clock.now += 61_000
+    expect((await server.send('/api/v1/artifacts', { token: old })).status).toBe(401)
+    expect((await server.send('/api/v1/artifacts', { token: `${old}x` })).status).toBe(401)
+  })
+})
+
+describe('an artifact whose time has passed', () => {
+  test('is gone on the very next read, in every form, and says since when', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a', '?retentionDays=1&filename=f')
+    const other = await put(project, '1/b', '?retentionDays=2')
+    const token = await server.token({ project, expiresInSeconds: 100 * 86_400 })
+    const artifact = (await (
+      await server.send(`/api/v1/artifacts/${id}`, { token })
+    ).json()) as WireArtifact
+    server.clock.now = Date.parse(artifact.expiresAt)
+    for (const path of [
+      '',
+      '/manifest',
+      '/directory',
+      '/files/f',
+      '/archive.zip',
+      '/archive.tar.gz',
+    ]) {
+      const problem = await problemOf(
+        await server.send(`/api/v1/artifacts/${id}${path}`, { token }),
+      )
+      expect(problem).toMatchObject({
+        status: 410,
+        code: 'artifact_expired',
+        body: { artifactId: id, expiredAt: artifact.expiresAt, reason: expect.any(String) },
+      })
+    }
+    expect((await server.send(`/api/artifacts/${id}/download`, { token })).status).toBe(410)
+    expect(names((await list(project, '', token)).items)).toEqual(['1/b'])
+    const expired = (await list(project, 'state=expired', token)).items
+    expect(expired).toMatchObject([{ id, state: 'expired' }])
+    expect((await server.send(`/api/v1/artifacts/${other}`, { token })).status).toBe(200)
+  })
+})
+
+describe('PATCH', () => {
+  async function patch(id: number, json: unknown, request: SendRequest = {}): Promise<Response> {
+    return await server.send(`/api/v1/artifacts/${id}`, { method: 'PATCH', json, ...request })
+  }
+
+  test('moves the expiry, at most to the maximum from now', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a')
+    const token = await server.token({ project })
+    const wanted = new Date(server.clock.now + 3 * dayMs).toISOString()
+    expect(await (await patch(id, { expiresAt: wanted }, { token })).json()).toMatchObject({
+      expiresAt: wanted,
+    })
+    const far = await patch(id, { expiresAt: '2999-01-01T00:00:00Z' }, { token })
+    const latest = new Date(server.clock.now + 400 * dayMs).toISOString()
+    expect(await far.json()).toMatchObject({ expiresAt: latest })
+  })
+
+  test('a pinned artifact outlives its expiry, and goes when it is let go', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a', '?retentionDays=1')
+    const token = await server.token({ project, expiresInSeconds: 100 * 86_400 })
+    expect(await (await patch(id, { pinned: true }, { token })).json()).toMatchObject({
+      pinned: true,
+    })
+    server.clock.now += 2 * dayMs
+    expect((await server.send(`/api/v1/artifacts/${id}`, { token })).status).toBe(200)
+    await patch(id, { pinned: false }, { token })
+    expect((await server.send(`/api/v1/artifacts/${id}`, { token })).status).toBe(410)
+  })
+
+  test('is refused for jobs and readers, for dead artifacts, and for bodies that say nothing', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a')
+    const job = await server.token({ project, scope: 'job', run: 1, job: 'j' })
+    const read = await server.token({ project, scope: 'read' })
+    expect((await patch(id, { pinned: true }, { token: job })).status).toBe(403)
+    expect((await patch(id, { pinned: true }, { token: read })).status).toBe(403)
+    const token = await server.token({ project })
+    expect((await patch(id, {}, { token })).status).toBe(400)
+    expect((await patch(id, { expiresAt: 'tomorrow' }, { token })).status).toBe(400)
+    expect((await patch(id, { pined: true }, { token })).status).toBe(400)
+    await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })
+    expect((await patch(id, { pinned: true }, { token })).status).toBe(410)
+  })
+})
+
+describe('DELETE', () => {
+  test('ends an artifact at once and leaves a tombstone that says so', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a')
+    const token = await server.token({ project })
+    const deleted = await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })
+    const deletedAt = new Date(server.clock.now).toISOString()
+    expect(await deleted.json()).toEqual({ id, state: 'deleted', deletedAt })
+    const gone = await problemOf(await server.send(`/api/v1/artifacts/${id}`, { token }))
+    expect(gone).toMatchObject({
+      status: 410,
+      code: 'artifact_deleted',
+      body: { deletedAt, reason: 'deleted' },
+    })
+    expect((await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })).status).toBe(
+      410,
+    )
+    expect((await list(project)).items).toEqual([])
+    expect((await list(project, 'state=deleted')).items).toMatchObject([
+      { id, removedAt: deletedAt },
+    ])
+  })
+
+  test('frees the name', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a', '', 'old')
+    await server.send(`/api/v1/artifacts/${id}`, {
+      method: 'DELETE',
+      token: await server.token({ project }),
+    })
+    expect(await put(project, '1/a', '', 'new')).not.toBe(id)
+  })
+
+  test('is for the run that made it and for writers', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a')
+    const remove = async (request: Parameters<TestServer['token']>[0]) => {
+      const token = await server.token({ project, ...request })
+      return (await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })).status
+    }
+    expect(await remove({ scope: 'read' })).toBe(403)
+    expect(await remove({ scope: 'job', run: 2, job: 'j' })).toBe(403)
+    expect(await remove({ scope: 'run', run: 2, job: 'j' })).toBe(404)
+    expect(await remove({ scope: 'job', run: 1, job: 'another' })).toBe(200)
+  })
+})

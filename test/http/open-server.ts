@@ -1,0 +1,87 @@
+/** A server with a directory of its own and a clock that tests move: what tests of the native API start from. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openKeys } from '../../src/auth/key.ts'
+import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
+import { mintToken, type TokenUse } from '../../src/auth/tokens.ts'
+import { readServerConfig, type Environment } from '../../src/config.ts'
+import { createLog } from '../../src/log.ts'
+import { startServer } from '../../src/server.ts'
+
+export interface TestServer {
+  url: string
+  dataDir: string
+  signInUrl: string
+  /** Epoch ms of the server's clock; tokens are minted by it too. */
+  clock: { now: number }
+  /** Of project `octo/app`, scope `write`, unless asked for otherwise. */
+  token(request?: TokenRequest, use?: TokenUse): Promise<string>
+  /** Sends a request as `token` (the default one when absent; null sends none). Redirects are not followed. */
+  send(path: string, request?: SendRequest): Promise<Response>
+  /** PUTs an artifact; answers its id. */
+  put(path: string, request?: SendRequest): Promise<number>
+  close(): Promise<void>
+}
+
+export interface SendRequest {
+  method?: string
+  token?: string | null
+  headers?: Record<string, string>
+  body?: Uint8Array | string
+  json?: unknown
+}
+
+export async function openServer(environment: Environment = {}): Promise<TestServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
+  const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
+  const clock = { now: Date.now() }
+  const server = await startServer(config, { log: createLog('error'), now: () => clock.now })
+  const keys = await openKeys(dataDir)
+  const token = async (request: TokenRequest = {}, use: TokenUse = 'api'): Promise<string> =>
+    await mintToken(
+      keys.tokens,
+      grantOf({ project: 'octo/app', scope: 'write', ...request }, clock.now),
+      use,
+    )
+  const send = async (path: string, request: SendRequest = {}): Promise<Response> => {
+    const bearer =
+      request.token === undefined ? await token({ expiresInSeconds: 400 * 86_400 }) : request.token
+    const body = request.json === undefined ? request.body : JSON.stringify(request.json)
+    return await fetch(new URL(path, server.url), {
+      method: request.method ?? 'GET',
+      redirect: 'manual',
+      headers: {
+        ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
+        ...request.headers,
+      },
+      ...(body !== undefined && { body }),
+    })
+  }
+  return {
+    url: server.url,
+    dataDir,
+    signInUrl: server.signInUrl,
+    clock,
+    token,
+    send,
+    put: async (path, request = {}) => {
+      const response = await send(path, { method: 'PUT', body: 'content', ...request })
+      const answer = (await response.json()) as { id: number }
+      if (!response.ok) throw new Error(`PUT ${path}: ${JSON.stringify(answer)}`)
+      return answer.id
+    },
+    close: async () => {
+      await server.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The parts of a problem that tests look at. */
+export async function problemOf(
+  response: Response,
+): Promise<{ status: number; code: string; body: Record<string, unknown> }> {
+  const body = (await response.json()) as Record<string, unknown>
+  return { status: response.status, code: String(body['code']), body }
+}

@@ -1,0 +1,235 @@
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { artifactDetailSchema } from '../../src/api/messages.ts'
+import { tarGzOf, tarOf, zipOf } from './archives-of.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer({ TROVE_MAX_ARTIFACT: '1MiB', TROVE_RETENTION_MAX_DAYS: '100' })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+const dayMs = 86_400_000
+let lastRun = 0
+/** The address of an artifact in a run of its own. */
+function fresh(name = 'build', project = 'octo/app'): string {
+  lastRun += 1
+  return `/api/v1/projects/${project}/runs/${lastRun}/artifacts/${name}`
+}
+
+describe('PUT', () => {
+  test('a tar becomes a tree, with modes, links and times', async () => {
+    const body = await tarOf([
+      { name: './bin/tool', content: '#!/bin/sh', mode: 0o755 },
+      { name: './latest', type: 'symlink', linkname: 'bin/tool' },
+      { name: './empty/', type: 'directory' },
+    ])
+    const response = await server.send(`${fresh()}?branch=main&sha=abc&job=compile`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/x-tar' },
+      body,
+    })
+    expect(response.status).toBe(201)
+    const artifact = artifactDetailSchema.parse(await response.json())
+    expect(artifact).toMatchObject({
+      kind: 'tree',
+      files: 1,
+      logicalBytes: 9,
+      branch: 'main',
+      sha: 'abc',
+      job: 'compile',
+    })
+    expect(response.headers.get('location')).toBe(artifact.links.self)
+    const manifest = await (await server.send(`/api/v1/artifacts/${artifact.id}/manifest`)).text()
+    const modifiedAt = '2026-01-02T03:04:05.000Z'
+    expect(
+      manifest
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      expect.objectContaining({
+        kind: 'file',
+        path: 'bin/tool',
+        mode: '0755',
+        sizeBytes: 9,
+        modifiedAt,
+      }),
+      { kind: 'directory', path: 'empty', mode: expect.any(String), modifiedAt },
+      expect.objectContaining({ kind: 'symlink', path: 'latest', target: 'bin/tool' }),
+    ])
+  })
+
+  test('a tar.gz is the same tree as the tar', async () => {
+    const entries = [{ name: 'a', content: 'x'.repeat(1000) }]
+    const put = async (type: string, body: Buffer) => {
+      const headers = { 'content-type': type }
+      return artifactDetailSchema.parse(
+        await (await server.send(fresh(), { method: 'PUT', headers, body })).json(),
+      )
+    }
+    const tar = await put('application/x-tar', await tarOf(entries))
+    const gzipped = await put('application/gzip', await tarGzOf(entries))
+    expect(gzipped.treeDigest).toBe(tar.treeDigest)
+    expect(gzipped.newBytes).toBe(0)
+  })
+
+  test('a zip comes back byte for byte, and leaves nothing in staging', async () => {
+    const body = zipOf({ 'a.txt': 'one', 'd/b.txt': 'two' })
+    const headers = { 'content-type': 'application/zip' }
+    const id = await server.put(fresh(), { headers, body })
+    const zip = await server.send(`/api/v1/artifacts/${id}/archive.zip`)
+    expect(Buffer.from(await zip.arrayBuffer())).toEqual(Buffer.from(body))
+    const { zipDigest } = artifactDetailSchema.parse(
+      await (await server.send(`/api/v1/artifacts/${id}`)).json(),
+    )
+    expect(zipDigest).toBe(`sha256:${createHash('sha256').update(body).digest('hex')}`)
+    expect(await readdir(join(server.dataDir, 'cas/staging/uploads'))).toEqual([])
+  })
+
+  test('any other type is one file, under the name it is given', async () => {
+    const id = await server.put(`${fresh()}?filename=report.txt`, {
+      headers: { 'content-type': 'text/plain' },
+    })
+    const file = await server.send(`/api/v1/artifacts/${id}/files/report.txt`)
+    expect(await file.text()).toBe('content')
+  })
+
+  test.each([
+    ['a zip cut short', 'application/zip', zipOf({ a: 'one' }).subarray(0, 40), 400, 'bad_archive'],
+    ['a tar cut short', 'application/x-tar', Buffer.alloc(700, 'x'), 400, 'bad_archive'],
+  ])('%s is refused and nothing is visible', async (_, type, body, status, code) => {
+    const path = fresh()
+    const headers = { 'content-type': type }
+    expect(
+      await problemOf(await server.send(path, { method: 'PUT', headers, body })),
+    ).toMatchObject({ status, code })
+    const run = path.split('/')[7]
+    const list = await (await server.send(`/api/v1/artifacts?run=${run}&state=any`)).json()
+    expect(list).toMatchObject({ items: [], total: 0 })
+    expect(await readdir(join(server.dataDir, 'cas/staging/uploads'))).toEqual([])
+  })
+
+  test('a tar with a path that climbs out is refused, naming the path', async () => {
+    const body = await tarOf([{ name: '../evil', content: 'x' }])
+    const headers = { 'content-type': 'application/x-tar' }
+    const problem = await problemOf(await server.send(fresh(), { method: 'PUT', headers, body }))
+    expect(problem).toMatchObject({ status: 422, code: 'unsafe_path', body: { path: '../evil' } })
+  })
+
+  test('a file name that is a path out is refused', async () => {
+    const response = await server.send(`${fresh()}?filename=..%2Fevil`, {
+      method: 'PUT',
+      body: 'x',
+    })
+    expect(await problemOf(response)).toMatchObject({ status: 422, code: 'unsafe_path' })
+  })
+
+  test('a body above the limit is refused, naming limit and setting', async () => {
+    const response = await server.send(fresh(), {
+      method: 'PUT',
+      body: Buffer.alloc(1024 * 1024 + 1),
+    })
+    const problem = await problemOf(response)
+    expect(problem).toMatchObject({
+      status: 413,
+      code: 'too_large',
+      body: { setting: 'TROVE_MAX_ARTIFACT' },
+    })
+  })
+
+  test('an artifact name that clients cannot write is refused', async () => {
+    const response = await server.send(fresh('a%3Ab'), { method: 'PUT', body: 'x' })
+    expect(await problemOf(response)).toMatchObject({ status: 422, code: 'invalid_name' })
+  })
+
+  test('retention is the default, the wish, or the nearest bound', async () => {
+    const keptDays = async (query: string) => {
+      const id = await server.put(fresh() + query)
+      const { createdAt, expiresAt } = artifactDetailSchema.parse(
+        await (await server.send(`/api/v1/artifacts/${id}`)).json(),
+      )
+      return (Date.parse(expiresAt) - Date.parse(createdAt)) / dayMs
+    }
+    expect(await keptDays('')).toBe(90)
+    expect(await keptDays('?retentionDays=0')).toBe(90)
+    expect(await keptDays('?retentionDays=7')).toBe(7)
+    expect(await keptDays('?retentionDays=3000')).toBe(100)
+    const refused = await server.send(`${fresh()}?retentionDays=-1`, { method: 'PUT', body: 'x' })
+    expect(await problemOf(refused)).toMatchObject({
+      status: 400,
+      body: { field: 'retentionDays' },
+    })
+  })
+})
+
+describe('a name that is taken', () => {
+  test('by the same job with the same tree is success and the same artifact', async () => {
+    const path = fresh()
+    const first = await server.send(path, { method: 'PUT', body: 'same' })
+    const again = await server.send(path, { method: 'PUT', body: 'same' })
+    expect([first.status, again.status]).toEqual([201, 200])
+    expect(await again.json()).toMatchObject({ id: ((await first.json()) as { id: number }).id })
+  })
+
+  test('with other content is a conflict that names the artifact, unless it is to be replaced', async () => {
+    const path = fresh()
+    const id = await server.put(path, { body: 'old' })
+    const refused = await problemOf(await server.send(path, { method: 'PUT', body: 'new' }))
+    expect(refused).toMatchObject({ status: 409, code: 'name_taken', body: { artifactId: id } })
+    const replaced = await server.send(`${path}?overwrite`, { method: 'PUT', body: 'new' })
+    expect(replaced.status).toBe(201)
+    const gone = await problemOf(await server.send(`/api/v1/artifacts/${id}`))
+    expect(gone).toMatchObject({ status: 410, code: 'artifact_deleted' })
+  })
+})
+
+describe('who may upload', () => {
+  test('nobody without a token', async () => {
+    const response = await server.send(fresh(), { method: 'PUT', token: null, body: 'x' })
+    expect(await problemOf(response)).toMatchObject({ status: 401, code: 'unauthenticated' })
+    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/)
+  })
+
+  test('a reader of the project is forbidden', async () => {
+    const token = await server.token({ scope: 'read' })
+    expect(
+      await problemOf(await server.send(fresh(), { method: 'PUT', token, body: 'x' })),
+    ).toMatchObject({ status: 403 })
+  })
+
+  test('for a token of another project the project does not exist', async () => {
+    const token = await server.token({ project: 'other/app' })
+    expect(
+      await problemOf(await server.send(fresh(), { method: 'PUT', token, body: 'x' })),
+    ).toMatchObject({ status: 404 })
+  })
+
+  test('a job writes to its own run and attempt, under its own job and branch', async () => {
+    lastRun += 1
+    const token = await server.token({
+      scope: 'job',
+      run: lastRun,
+      attempt: 2,
+      job: 'compile',
+      branch: 'main',
+    })
+    const put = async (run: number, query = '') =>
+      await server.send(`/api/v1/projects/octo/app/runs/${run}/artifacts/a${query}`, {
+        method: 'PUT',
+        token,
+        body: 'x',
+      })
+    const own = await put(lastRun, '?branch=forged')
+    expect(own.status).toBe(201)
+    expect(await own.json()).toMatchObject({ attempt: 2, job: 'compile', branch: 'main' })
+    expect((await put(lastRun, '?attempt=1')).status).toBe(403)
+    expect((await put(lastRun, '?job=other')).status).toBe(403)
+    expect((await put(lastRun + 1000)).status).toBe(403)
+  })
+})
