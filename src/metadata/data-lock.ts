@@ -18,6 +18,8 @@ export function lockDataDir(dataDir: string): DataLock {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const database = new SqliteDatabase(join(dataDir, 'server.lock'), { timeout: 0 })
   try {
+    // Nothing is ever written, so no journal file needs to lie beside it.
+    database.pragma('journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     database.close()

@@ -7,7 +7,12 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import { drainBody, openRequestBody, readJsonBody, type BodyContext } from '../../src/http/request-body.ts'
+import {
+  drainBody,
+  openRequestBody,
+  readJsonBody,
+  type BodyContext,
+} from '../../src/http/request-body.ts'
 
 const context: BodyContext = {
   config: { idleMs: 150 },
@@ -97,7 +102,11 @@ test('a body is read whole, counted, and may be exactly as long as the bound', a
 test('a body that announces too much is refused before it is read', async () => {
   expect(await send('/read', Buffer.alloc(1001))).toBe('400 too_large')
   expect(receivedBytes).toBe(0)
-  expect(failures[0]?.details).toEqual({ limit: 'bytes of a body', limitValue: 1000, setting: 'TROVE_TEST' })
+  expect(failures[0]?.details).toEqual({
+    limit: 'bytes of a body',
+    limitValue: 1000,
+    setting: 'TROVE_TEST',
+  })
 })
 
 test('a chunked body is refused at the byte that is too many', async () => {
@@ -113,7 +122,10 @@ test('a sender that breaks off is an incomplete body with both lengths', async (
   const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
   socket.end()
   socket.destroySoon()
-  expect(await failure()).toMatchObject({ code: 'incomplete_body', details: { expectedBytes: 100, actualBytes: 10 } })
+  expect(await failure()).toMatchObject({
+    code: 'incomplete_body',
+    details: { expectedBytes: 100, actualBytes: 10 },
+  })
 })
 
 test('a sender that falls silent is cut off after the idle limit', async () => {

@@ -1,0 +1,195 @@
+/** A server whose clock the test holds, and the calls of GitHub's protocol made by hand over real sockets. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openKeys } from '../../src/auth/key.ts'
+import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
+import { mintToken } from '../../src/auth/tokens.ts'
+import { readServerConfig, type Environment } from '../../src/config.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { createLog } from '../../src/log.ts'
+import { startServer, type RunningServer, type ServerOptions } from '../../src/server.ts'
+
+export interface Rig {
+  url: string
+  dataDir: string
+  logLines: string[]
+  server: RunningServer
+  /** Moves the server's clock. */
+  advance(ms: number): void
+  /** A token of job `build` of run 1 of `octo/demo`, or what is asked for. */
+  token(request?: TokenRequest): Promise<string>
+  /** A signed-in caller. */
+  as(request?: TokenRequest, options?: { userAgent?: string }): Promise<Caller>
+  /** Stops the server; the directory stays, for `openRig` to start on it again. */
+  stop(): Promise<void>
+  /** Stops the server and removes its directory. */
+  close(): Promise<void>
+}
+
+export interface TwirpAnswer {
+  status: number
+  body: Record<string, unknown>
+}
+
+export interface Caller {
+  ids: { workflow_run_backend_id: string; workflow_job_run_backend_id: string }
+  twirp(method: string, message: object): Promise<TwirpAnswer>
+  /** CreateArtifact; the signed URL. */
+  create(name: string, message?: object): Promise<string>
+  /** The whole of an upload; the artifact's id. */
+  upload(name: string, bytes: Buffer, message?: object): Promise<number>
+  finalize(name: string, bytes: Buffer): Promise<TwirpAnswer>
+  list(filter?: object): Promise<Record<string, string>[]>
+  /** GetSignedArtifactURL as the client does it: with the ids that the list gave. */
+  signedUrl(item: Record<string, string>): Promise<string>
+  rest(path: string, init?: RequestInit): Promise<Response>
+}
+
+export interface RigOptions {
+  environment?: Environment
+  dataDir?: string
+  checkpoint?: ServerOptions['checkpoint']
+  graceMs?: number
+}
+
+export async function openRig(options: RigOptions = {}): Promise<Rig> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'trove-rig-')))
+  const environment = { TROVE_WORKERS: '1', TROVE_LOG_LEVEL: 'info', ...options.environment }
+  const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
+  let offsetMs = 0
+  const now = (): number => Date.now() + offsetMs
+  const logLines: string[] = []
+  const server = await startServer(config, {
+    log: createLog('info', (line) => logLines.push(line)),
+    now,
+    checkpoint: options.checkpoint,
+    ...(options.graceMs !== undefined && { graceMs: options.graceMs }),
+  })
+  const keys = await openKeys(dataDir)
+  const token = async (request: TokenRequest = {}): Promise<string> =>
+    await mintToken(
+      keys.tokens,
+      grantOf({ project: 'octo/demo', run: 1, job: 'build', ...request }, now()),
+    )
+  return {
+    url: server.url,
+    dataDir,
+    logLines,
+    server,
+    advance: (ms) => {
+      offsetMs += ms
+    },
+    token,
+    as: async (request, { userAgent = 'test' } = {}) =>
+      callerOf(server.url, await token(request), userAgent),
+    stop: async () => {
+      await server.close()
+    },
+    close: async () => {
+      await server.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+export const service = '/twirp/github.actions.results.api.v1.ArtifactService'
+
+function callerOf(url: string, token: string, userAgent: string): Caller {
+  const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
+    scp?: string
+  }
+  const [, run = '', job = ''] = (claims.scp ?? '').split(':')
+  const ids = { workflow_run_backend_id: run, workflow_job_run_backend_id: job }
+  const headers = { authorization: `Bearer ${token}`, 'user-agent': userAgent }
+
+  const twirp = async (method: string, message: object): Promise<TwirpAnswer> => {
+    const response = await fetch(`${url}${service}/${method}`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...ids, ...message }),
+    })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+  const expectOk = async (method: string, message: object): Promise<Record<string, unknown>> => {
+    const { status, body } = await twirp(method, message)
+    if (status !== 200) throw new Error(`${method}: ${status} ${JSON.stringify(body)}`)
+    return body
+  }
+  const finalize = async (name: string, bytes: Buffer): Promise<TwirpAnswer> =>
+    await twirp('FinalizeArtifact', {
+      name,
+      ...(bytes.length > 0 && { size: String(bytes.length) }),
+      hash: `sha256:${digestOf(bytes)}`,
+    })
+  const create = async (name: string, message: object = {}): Promise<string> =>
+    String(
+      (await expectOk('CreateArtifact', { name, version: 4, ...message }))['signed_upload_url'],
+    )
+
+  return {
+    ids,
+    twirp,
+    create,
+    finalize,
+    upload: async (name, bytes, message = {}) => {
+      const target = await create(name, message)
+      await putBlocks(target, [['YQ==', bytes]])
+      const { status, body } = await finalize(name, bytes)
+      if (status !== 200) throw new Error(`FinalizeArtifact: ${status} ${JSON.stringify(body)}`)
+      return Number(body['artifact_id'])
+    },
+    list: async (filter = {}) =>
+      (await expectOk('ListArtifacts', filter))['artifacts'] as Record<string, string>[],
+    signedUrl: async (item) => {
+      const { workflow_run_backend_id, workflow_job_run_backend_id, name } = item
+      const message = { workflow_run_backend_id, workflow_job_run_backend_id, name }
+      return String((await expectOk('GetSignedArtifactURL', message))['signed_url'])
+    },
+    rest: async (path, init = {}) =>
+      await fetch(url + path, {
+        redirect: 'manual',
+        ...init,
+        headers: { authorization: `token ${token}`, 'user-agent': userAgent },
+      }),
+  }
+}
+
+export async function putBlock(target: string, blockId: string, bytes: Buffer): Promise<Response> {
+  return await fetch(`${target}&comp=block&blockid=${encodeURIComponent(blockId)}`, {
+    method: 'PUT',
+    body: bytes,
+  })
+}
+
+export async function putBlockList(
+  target: string,
+  blockIds: string[],
+  contentType = 'zip',
+): Promise<Response> {
+  const items = blockIds.map((id) => `<Latest>${id}</Latest>`).join('')
+  return await fetch(`${target}&comp=blocklist`, {
+    method: 'PUT',
+    headers: { 'x-ms-blob-content-type': contentType },
+    body: `<?xml version="1.0" encoding="utf-8"?><BlockList>${items}</BlockList>`,
+  })
+}
+
+/** Puts blocks and their list; throws unless all of it was created. */
+export async function putBlocks(
+  target: string,
+  blocks: [id: string, bytes: Buffer][],
+): Promise<void> {
+  for (const [id, bytes] of blocks) await expectCreated(await putBlock(target, id, bytes))
+  await expectCreated(
+    await putBlockList(
+      target,
+      blocks.map(([id]) => id),
+    ),
+  )
+}
+
+async function expectCreated(response: Response): Promise<void> {
+  const text = await response.text()
+  if (response.status !== 201) throw new Error(`${response.status} ${text}`)
+}

@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { comparisonSchema, statsSchema } from '../../src/api/messages.ts'
+import { tarOf, type TarEntry } from './archives-of.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function putTree(run: number, entries: TarEntry[], project = 'octo/app'): Promise<number> {
+  return await server.put(`/api/v1/projects/${project}/runs/${run}/artifacts/build?branch=main`, {
+    token: await server.token({ project }),
+    headers: { 'content-type': 'application/x-tar' },
+    body: await tarOf(entries),
+  })
+}
+
+describe('figures', () => {
+  test('add up: what was saved is what lies between logical and stored', async () => {
+    const text = 'a line that compresses\n'.repeat(2000)
+    await putTree(1, [{ name: 'a', content: text }])
+    await putTree(2, [{ name: 'b', content: text }], 'octo/other')
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    const stats = statsSchema.parse(
+      await (await server.send('/api/v1/stats', { token: admin })).json(),
+    )
+    expect(stats).toMatchObject({
+      artifacts: 2,
+      files: 2,
+      logicalBytes: 2 * text.length,
+      uniqueBytes: text.length,
+    })
+    expect(stats.savedBy.wholeFile).toBe(text.length)
+    expect(stats.dedupRatio).toBe(2)
+    const { wholeFile, chunk, compression } = stats.savedBy
+    expect(stats.logicalBytes - wholeFile - chunk - (compression ?? 0)).toBe(stats.liveBytes)
+    expect((stats.liveBytes ?? 0) + (stats.deadBytes ?? 0)).toBe(stats.storedBytes)
+    expect(stats.storedBytes).toBeLessThan(text.length)
+  })
+
+  test('of one project leave out what packs share; the whole store is for administrators', async () => {
+    const mine = statsSchema.parse(await (await server.send('/api/v1/stats')).json())
+    expect(mine).toMatchObject({ artifacts: 1, storedBytes: null, packs: null })
+    expect(await problemOf(await server.send('/api/v1/stats?project=octo/other'))).toMatchObject({
+      status: 404,
+    })
+    const run = await server.token({ scope: 'run', run: 1, job: 'j' })
+    expect((await server.send('/api/v1/stats', { token: run })).status).toBe(403)
+    expect((await server.send('/api/v1/stats', { token: null })).status).toBe(401)
+  })
+})
+
+describe('a comparison', () => {
+  const compare = async (query: string) => await server.send(`/api/v1/compare?${query}`)
+
+  test('names what differs between two references, and totals', async () => {
+    await putTree(11, [
+      { name: 'gone', content: '1' },
+      { name: 'old/name', content: 'moving' },
+      { name: 'tool', content: 'x' },
+      { name: 'edit', content: '1' },
+    ])
+    await putTree(12, [
+      { name: 'new/name', content: 'moving' },
+      { name: 'tool', content: 'x', mode: 0o755 },
+      { name: 'edit', content: '22' },
+    ])
+    const answer = comparisonSchema.parse(
+      await (await compare('base=11/build&head=latest:main/build')).json(),
+    )
+    expect(answer.items.map(({ kind, path, from }) => [kind, path, from])).toEqual([
+      ['changed', 'edit', null],
+      ['removed', 'gone', null],
+      ['moved', 'new/name', 'old/name'],
+      ['mode', 'tool', null],
+    ])
+    expect(answer.totals).toMatchObject({
+      added: 0,
+      removed: 1,
+      changed: 1,
+      moved: 1,
+      mode: 1,
+      unchanged: 0,
+    })
+    expect(answer.complete).toBe(true)
+  })
+
+  test('is paged', async () => {
+    const files = Array.from({ length: 5 }, (_, index) => ({
+      name: `f${index}`,
+      content: `${index}`,
+    }))
+    await putTree(21, [{ name: 'same', content: 's' }])
+    await putTree(22, [{ name: 'same', content: 's' }, ...files])
+    const paths: string[] = []
+    let cursor = ''
+    do {
+      const response = await compare(`base=21/build&head=22/build&limit=2${cursor}`)
+      const page = comparisonSchema.parse(await response.json())
+      expect(page.totals.added).toBe(5)
+      paths.push(...page.items.map((each) => each.path))
+      cursor = page.nextCursor === null ? '' : `&cursor=${page.nextCursor}`
+    } while (cursor !== '')
+    expect(paths).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
+  })
+
+  test('needs two live artifacts that the caller may read', async () => {
+    expect(await problemOf(await compare('base=1/build'))).toMatchObject({
+      status: 400,
+      body: { field: 'head' },
+    })
+    expect(await problemOf(await compare('base=1/build&head=x'))).toMatchObject({
+      status: 400,
+      body: { field: 'ref' },
+    })
+    expect((await compare('base=1/build&head=1/none')).status).toBe(404)
+    expect((await compare('base=1/build&head=octo/other@2/build')).status).toBe(404)
+    const dead = await putTree(31, [{ name: 'a', content: 'a' }])
+    await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
+    expect((await compare(`base=1/build&head=id:${dead}`)).status).toBe(410)
+    expect((await compare('base=1/build&head=31/build')).status).toBe(410)
+  })
+})
+
+describe('project settings', () => {
+  test('are for administrators, and are kept', async () => {
+    const patch = async (json: unknown, token?: string) =>
+      await server.send('/api/v1/projects/octo/app', {
+        method: 'PATCH',
+        json,
+        ...(token !== undefined && { token }),
+      })
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    expect((await patch({ onConflict: 'replace' })).status).toBe(403)
+    const changed = await patch({ onConflict: 'replace' }, admin)
+    expect(await changed.json()).toMatchObject({ name: 'octo/app', onConflict: 'replace' })
+    expect((await patch({ onConflict: 'maybe' }, admin)).status).toBe(400)
+    const missing = { method: 'PATCH', json: { onConflict: null }, token: admin }
+    expect((await server.send('/api/v1/projects/octo/none', missing)).status).toBe(404)
+  })
+})
+
+describe('tokens', () => {
+  test('are minted for administrators, and work', async () => {
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    const json = { project: 'octo/app', run: 1, job: 'build', expiresInSeconds: 600 }
+    const minted = await server.send('/api/v1/tokens', { method: 'POST', token: admin, json })
+    expect(minted.status).toBe(201)
+    expect(minted.headers.get('cache-control')).toBe('no-store')
+    const { token, expiresAt } = (await minted.json()) as { token: string; expiresAt: string }
+    expect(Date.parse(expiresAt)).toBe(server.clock.now + 600_000)
+    const list = await server.send('/api/v1/artifacts?run=1', { token })
+    expect(await list.json()).toMatchObject({ total: 1 })
+  })
+
+  test('are refused to others, and when they would be of nothing', async () => {
+    const post = async (json: unknown, token?: string) =>
+      (
+        await server.send('/api/v1/tokens', {
+          method: 'POST',
+          json,
+          ...(token !== undefined && { token }),
+        })
+      ).status
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    expect(await post({ project: 'octo/app' })).toBe(403)
+    expect(await post({}, admin)).toBe(400)
+    expect(await post({ project: 'octo/app', scope: 'job' }, admin)).toBe(400)
+    expect(await post({ project: 'octo' }, admin)).toBe(422)
+  })
+})
