@@ -55,6 +55,8 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     })
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
     const result = await exited
+    // What was to end ends whole: a child may have ignored the signal that ended its parent.
+    if (options.stop.aborted) signalGroup(child.pid, 'SIGKILL')
     await within(closed, bounds.drainMs)
     for (const flush of flushes) flush()
     return result

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createPlayground, oneJob } from './playground.ts'
+import { createPlayground, facts, oneJob } from './playground.ts'
 
 test('a job runs its steps in order in one workspace and passes outputs on', async () => {
   const place = await createPlayground()
@@ -33,18 +33,298 @@ jobs:
   expect(run.steps('second')).toEqual({ 'Say hello workflow': 'success' })
 })
 
-test('x', async () => {
+test('a failure skips what follows, except always() and failure()', async () => {
   const place = await createPlayground()
-  await place.write('dist/a.txt', 'a')
-  const run = await place.run(oneJob(`
-- uses: actions/checkout@v4
-- run: ls
-- uses: actions/upload-artifact@v4
-  with: {name: d, path: dist}
-- uses: actions/download-artifact@v4
-  with: {name: d, path: out}
-- run: cat out/a.txt
-`))
-  console.log(run.log('job'))
-  expect(run.conclusions).toEqual({ job: 'success' })
+  const run = await place.run(
+    oneJob(`
+- {name: break, id: break, run: 'echo before; exit 3; echo after'}
+- {name: normal, run: echo no}
+- {name: always, if: always(), run: 'echo outcome is \${{ steps.break.outcome }}, job is \${{ job.status }}'}
+- {name: failed, if: failure() && github.ref == 'refs/heads/main', run: echo sorry}
+- {name: succeeded, if: success(), run: echo no}
+`),
+  )
+  expect(run.conclusion).toBe('failure')
+  expect(run.steps('job')).toEqual({
+    break: 'failure',
+    normal: 'skipped',
+    always: 'success',
+    failed: 'success',
+    succeeded: 'skipped',
+  })
+  expect(run.log('job')).toContain('Process completed with exit code 3.')
+  expect(run.log('job')).toContain('outcome is failure, job is failure')
+  expect(run.log('job')).not.toMatch(/^after$/m)
+})
+
+test('continue-on-error makes a failing step count as a success', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- {id: shaky, name: shaky, run: exit 1, continue-on-error: true}
+- {name: then, run: 'echo "\${{ steps.shaky.outcome }} but \${{ steps.shaky.conclusion }}"'}
+`),
+  )
+  expect(run.conclusion).toBe('success')
+  expect(run.steps('job')).toEqual({ shaky: 'success', then: 'success' })
+  expect(run.log('job')).toContain('failure but success')
+})
+
+test('jobs look at all jobs before them; a tolerated failure counts as success', async () => {
+  const place = await createPlayground()
+  const job = (id: string, keys: string, script = 'true'): string =>
+    `  ${id}:\n    runs-on: x\n${keys
+      .split('\n')
+      .filter((key) => key !== '')
+      .map((key) => `    ${key}\n`)
+      .join('')}    steps: [{run: '${script}'}]\n`
+  const run = await place.run(
+    `on: push\njobs:\n${job('bad', '', 'exit 1')}${job('after', 'needs: bad')}${job('further', 'needs: after\nif: always()')}` +
+      job('last', 'needs: further') +
+      job('rescue', 'needs: bad\nif: failure()', 'echo ${{ needs.bad.result }}') +
+      job('shaky', 'continue-on-error: true', 'exit 1') +
+      job('next', 'needs: shaky', 'echo ${{ needs.shaky.result }}'),
+  )
+  expect(run.conclusions).toEqual({
+    bad: 'failure',
+    after: 'skipped',
+    further: 'success',
+    // GitHub's rule: a skipped ancestor skips, although the job in between ran.
+    last: 'skipped',
+    rescue: 'success',
+    shaky: 'failure',
+    next: 'success',
+  })
+  expect(run.log('rescue')).toContain('failure')
+  expect(run.log('next')).toMatch(/^success$/m)
+})
+
+test('only the jobs asked for run, with what they need', async () => {
+  const place = await createPlayground()
+  const workflow = `
+on: push
+jobs:
+  a: {runs-on: x, steps: [{run: 'true'}]}
+  b: {runs-on: x, needs: a, steps: [{run: 'true'}]}
+  c: {runs-on: x, steps: [{run: 'true'}]}
+`
+  const run = await place.run(workflow, { jobs: ['b'] })
+  expect(Object.keys(run.conclusions)).toEqual(['a', 'b'])
+  await expect(place.run(workflow, { jobs: ['z'] })).rejects.toThrow("there is no job 'z'; the jobs are a, b, c")
+})
+
+test('environment: the nearest wins, GITHUB_ENV reaches later steps, what a runner sets cannot be overridden', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(
+      `
+- run: |
+    echo "$A $B $C $D"
+    echo "C=from-file" >> $GITHUB_ENV
+    printf 'M<<E\\nline 1\\nline 2\\nE\\n' >> $GITHUB_ENV
+    mkdir bin && printf '#!/bin/sh\\necho tool ran\\n' > bin/tool && chmod +x bin/tool
+    echo "$PWD/bin" >> $GITHUB_PATH
+    echo "NODE_OPTIONS=--inspect" >> $GITHUB_ENV
+  env: {B: step, D: step}
+- run: |
+    echo "then $A $B $C \${D-unset} \${{ env.C }}"
+    echo "$M" | wc -l
+    tool
+    echo "event $GITHUB_EVENT_NAME repo $GITHUB_REPOSITORY run $GITHUB_RUN_ID $CI options \${NODE_OPTIONS-none}"
+    test "$GITHUB_WORKSPACE" = "$PWD" && test -d "$RUNNER_TEMP" && test -f "$GITHUB_EVENT_PATH"
+  env: {GITHUB_REPOSITORY: forged}
+`,
+      'env: {A: job, B: job, C: job}',
+    ),
+  )
+  expect(run.conclusion).toBe('success')
+  const log = run.log('job')
+  expect(log).toContain('job step job step')
+  expect(log).toContain('then job job from-file unset from-file')
+  expect(log).toMatch(/^2$/m)
+  expect(log).toContain('tool ran')
+  expect(log).toContain('event push repo octo/demo run 77 true options none')
+  expect(log).toContain("Can't store NODE_OPTIONS")
+})
+
+test('shells and directories: defaults of workflow and job, bash stops at a failed pipe, sh and python and custom ones run', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+defaults:
+  run: {working-directory: sub}
+jobs:
+  job:
+    runs-on: x
+    steps:
+      - {run: mkdir -p sub/deeper, working-directory: .}
+      - {name: default, run: 'basename "$PWD"; false | true; echo survives the pipe'}
+      - {name: named, shell: bash, run: 'false | true; echo never', continue-on-error: true}
+      - {name: sh, shell: sh, run: 'echo "sh in $(basename "$PWD")"', working-directory: sub/deeper}
+      - {name: python, shell: python, run: "import os\\nprint('python in', os.path.basename(os.getcwd()))"}
+      - {name: custom, shell: 'cat -n {0}', run: shown}
+      - {name: missing, shell: 'no-such-shell {0}', run: x, continue-on-error: true}
+  other:
+    runs-on: x
+    defaults:
+      run: {shell: 'sh -e {0}', working-directory: /}
+    steps: [{run: 'pwd; echo $0'}]
+`)
+  expect(run.conclusion).toBe('success')
+  const log = run.log('job')
+  expect(log).toMatch(/^sub$/m)
+  expect(log).toMatch(/^survives the pipe$/m)
+  expect(log).not.toMatch(/^never$/m)
+  expect(log).toContain('sh in deeper')
+  expect(log).toContain('python in sub')
+  expect(log).toMatch(/^\s*1\s+shown$/m)
+  expect(log).toContain('shell "no-such-shell" is not installed on this machine')
+  expect(run.log('other')).toMatch(/^\/$/m)
+})
+
+test('a working directory or an expression that cannot be fails its step and says where', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- {run: 'true', working-directory: nowhere, continue-on-error: true}
+- {run: "echo \${{ fromJSON('{') }}", continue-on-error: true}
+- {run: 'true', env: {OBJECT: '\${{ github.event }}'}, continue-on-error: true}
+- {run: 'true', if: "fromJSON('[')"}
+`),
+  )
+  expect(run.conclusion).toBe('failure')
+  expect(run.log('job')).toMatch(/working directory '.*\/nowhere' is not a directory/)
+  expect(run.log('job')).toMatch(/ci\.yml:8:\d+: text is expected here, got an object/)
+  expect(run.log('job')).toMatch(/ci\.yml:7:\d+: .*fromJSON/)
+  expect(run.log('job')).toMatch(/ci\.yml:9:\d+: .*fromJSON\('\['\)/)
+})
+
+test('contexts tell about runner, job, strategy and inputs', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    `
+on:
+  push:
+  workflow_dispatch:
+    inputs:
+      deep: {type: boolean, default: true}
+      level: {type: choice, options: [low, high], default: low}
+      count: {type: number, default: 3}
+jobs:
+  job:
+    runs-on: x
+    steps:
+      - run: |
+          echo "os=\${{ runner.os }} temp=\${{ runner.temp == env.T }} \${{ strategy.job-total }} \${{ vars.COLOR }}"
+          echo "deep=\${{ inputs.deep && 'yes' || 'no' }} level=\${{ inputs.level }} sum=\${{ inputs.count == 3 }} \${{ github.event.inputs.level }}"
+          echo "name=\${{ github.ref_name }} owner=\${{ github.repository_owner }} \${{ github.workflow }}"
+        env: {T: '\${{ runner.temp }}'}
+`,
+    { facts: { ...facts(), event: 'workflow_dispatch' }, inputs: { level: 'high' }, vars: { COLOR: 'red' } },
+  )
+  expect(run.conclusion).toBe('success')
+  const log = run.log('job')
+  expect(log).toMatch(/os=(?:Linux|macOS) temp=true 1 red/)
+  expect(log).toContain('deep=yes level=high sum=true high')
+  expect(log).toMatch(/name=main owner=octo .*ci\.yml/)
+})
+
+test('an event, an input or a choice that the workflow does not have is refused before the run', async () => {
+  const place = await createPlayground()
+  const workflow = `
+on:
+  workflow_dispatch:
+    inputs:
+      level: {type: choice, options: [low, high], required: true}
+jobs: {a: {runs-on: x, steps: [{run: 'true'}]}}
+`
+  await expect(place.run(workflow, { facts: { ...facts(), event: 'push' } })).rejects.toThrow("does not run on 'push'")
+  await expect(place.run(workflow)).rejects.toThrow("input 'level' is required")
+  await expect(place.run(workflow, { inputs: { level: 'mid', more: '1' } })).rejects.toThrow(
+    /there is no input 'more'[\s\S]*input 'level' is one of low, high, got 'mid'/,
+  )
+  expect(place.events).toEqual([])
+})
+
+test('commands in the log become annotations, groups, outputs and masks', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- id: talk
+  run: |
+    echo "::group::Details"
+    echo "inside"
+    echo "::endgroup::"
+    echo "::error file=src/a.js,line=3,col=7,title=Oh::broken%0Aindeed"
+    echo "::warning::careful"
+    echo "::notice::by the way"
+    echo "::debug::hidden"
+    echo "::set-output name=old::style"
+    echo "::stop-commands::pause-1234"
+    echo "::warning::not a command now"
+    echo "::pause-1234::"
+    echo "::add-mask::runtime-secret"
+    echo "this is runtime-secret"
+    echo '### Title' >> $GITHUB_STEP_SUMMARY
+- run: echo "\${{ steps.talk.outputs.old }}"
+- run: echo "::set-env name=X::y"
+  continue-on-error: true
+`),
+  )
+  expect(run.conclusion).toBe('success')
+  const annotations = place.events.flatMap((event) => (event.type === 'annotation' ? [event.annotation] : []))
+  expect(annotations.slice(0, 3)).toEqual([
+    { level: 'error', message: 'broken\nindeed', title: 'Oh', file: 'src/a.js', line: 3, column: 7 },
+    { level: 'warning', message: 'careful' },
+    { level: 'notice', message: 'by the way' },
+  ])
+  expect(annotations[3]?.message).toContain("The 'set-env' command is disabled")
+  const titles = place.events.flatMap((event) => (event.type === 'group-started' ? [event.title] : []))
+  expect(titles).toContain('Details')
+  const log = run.log('job')
+  expect(log).toContain('::warning::not a command now')
+  expect(log).toContain('this is ***')
+  expect(log).toMatch(/^style$/m)
+  expect(log).not.toMatch(/^hidden$/m)
+  expect(place.events).toContainEqual(expect.objectContaining({ type: 'summary', markdown: '### Title\n' }))
+  const opened = place.events.filter((event) => event.type === 'group-started').length
+  expect(place.events.filter((event) => event.type === 'group-finished')).toHaveLength(opened)
+})
+
+test('events come in pairs and in order, and job directories are gone at the end', async () => {
+  const place = await createPlayground()
+  const { readdir } = await import('node:fs/promises')
+  await place.run(oneJob('- {name: one, run: echo hi}\n- {name: two, if: false, run: echo no}'))
+  expect(place.events.map((event) => event.type).filter((type) => type !== 'line' && !type.startsWith('group'))).toEqual([
+    'run-started',
+    'job-started',
+    'step-started',
+    'step-finished',
+    'step-finished',
+    'job-finished',
+    'run-finished',
+  ])
+  await expect(readdir(place.work)).rejects.toThrow('ENOENT')
+})
+
+test('a process that a step leaves behind is ended with its job, and does not hold up its step', async () => {
+  const place = await createPlayground()
+  const { readFile } = await import('node:fs/promises')
+  const pidFile = `${place.root}/pid`
+  const startedAt = Date.now()
+  const run = await place.run(
+    oneJob(`
+- run: |
+    (setsid sleep 60 & echo $! > ${pidFile})
+    echo started
+- run: kill -0 $(cat ${pidFile}) && echo still there
+`),
+  )
+  expect(run.conclusion).toBe('success')
+  expect(run.log('job')).toContain('still there')
+  expect(Date.now() - startedAt).toBeLessThan(5_000)
+  const pid = Number(await readFile(pidFile, 'utf8'))
+  const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => 'gone')
+  // Killed; it may still wait as a zombie for whoever adopted it.
+  expect(state === 'gone' || state.includes(') Z ')).toBe(true)
 })

@@ -1,6 +1,6 @@
 /** `run:` steps: a script in a shell. */
 import { randomUUID } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { placeScript, planShell } from '../shell.ts'
 import { processEnvironment, runStepProcess, StepFailure, type StepBody } from '../step-body.ts'
@@ -17,6 +17,10 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
     step.workingDirectory === undefined
       ? job.defaults.workingDirectory
       : await evaluateText(step.workingDirectory, expressions)
+  const at = resolve(workspace, directory ?? '')
+  // Spawning there would fail with ENOENT, which reads as if the shell were missing.
+  const facts = await stat(at).catch(() => undefined)
+  if (facts?.isDirectory() !== true) throw new StepFailure(`working directory '${at}' is not a directory`)
   const plan = await planShell(shell, text, processEnvironment(body))
   const path = join(temporary, `${randomUUID()}${plan.extension}`)
   await writeFile(path, plan.script)
@@ -28,7 +32,7 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   const { exitCode, signal } = await runStepProcess(body, {
     command: plan.command,
     args,
-    directory: resolve(workspace, directory ?? ''),
+    directory: at,
     variables: {},
   })
   if (signal !== null) throw new StepFailure(`Process was ended by ${signal}.`)

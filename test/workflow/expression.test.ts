@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { evaluateExpression, isTruthy, type Scope } from '../../src/workflow/expression.ts'
+
+const scope: Scope = {
+  contexts: {
+    github: { ref: 'refs/heads/main', event: { pull_request: { number: 3 } } },
+    matrix: { os: 'linux', list: [1, 2, 3] },
+    needs: { build: { result: 'success', outputs: { id: '7' } } },
+  },
+  status: { success: () => true, failure: () => false, cancelled: () => false },
+}
+
+test.each([
+  ["github.ref == 'refs/heads/main'", true],
+  ["GITHUB.REF == 'REFS/heads/main'", true],
+  ['github.event.pull_request.number', 3],
+  ['matrix.list[1]', 2],
+  ['needs.build.outputs.id', '7'],
+  ["needs['build'].result", 'success'],
+  ["contains(matrix.list, 2) && !contains('abc', 'x')", true],
+  ["startsWith(github.ref, 'refs/') && endsWith(github.ref, 'main')", true],
+  ["format('{0}-{1}', matrix.os, 3)", 'linux-3'],
+  ["join(matrix.list, '+')", '1+2+3'],
+  ['toJSON(matrix.list[0])', '1'],
+  ["fromJSON('{\"a\":[true]}').a[0]", true],
+  ['github.nothing.deeper', null],
+  ['vars.unset', null],
+  ["matrix.os == 'linux' && 'yes' || 'no'", 'yes'],
+  ['success() && !failure() && always() && !cancelled()', true],
+  ['needs.*.result', ['success']],
+])('%s', async (expression, expected) => {
+  expect(await evaluateExpression(expression, scope)).toEqual(expected)
+})
+
+test('what is no expression is refused with the place in it', async () => {
+  await expect(evaluateExpression('1 + 1', scope)).rejects.toThrow("Unexpected symbol: '+'. Located at position 3")
+  await expect(evaluateExpression('unknown()', scope)).rejects.toThrow('Unrecognized function')
+  await expect(evaluateExpression("fromJSON('{')", scope)).rejects.toThrow()
+})
+
+test('hashFiles is asked once for each set of patterns, and not at all in a branch that is not taken', async () => {
+  const asked: string[][] = []
+  const withFiles: Scope = {
+    ...scope,
+    hashFiles: (patterns) => {
+      asked.push(patterns)
+      return Promise.resolve(`hash-of-${patterns.join('+')}`)
+    },
+  }
+  const expression = "format('{0} {1} {2}', hashFiles('a'), hashFiles('b', 'c'), hashFiles('a'))"
+  expect(await evaluateExpression(expression, withFiles)).toBe('hash-of-a hash-of-b+c hash-of-a')
+  expect(asked).toEqual([['a'], ['b', 'c']])
+  expect(await evaluateExpression("false && hashFiles('z')", withFiles)).toBe(false)
+  expect(await evaluateExpression("fromJSON(format('[\"{0}\"]', hashFiles('d')))[hashFiles('e') == '']", withFiles)).toBe('hash-of-d')
+  expect(asked.slice(2)).toEqual([['e'], ['d']])
+})
+
+test('truth follows JavaScript, except that every object is true', () => {
+  expect([null, false, '', 0].map(isTruthy)).toEqual([false, false, false, false])
+  expect([true, 'false', 1, [], {}].map(isTruthy)).toEqual([true, true, true, true, true])
+})

@@ -1,0 +1,69 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, onTestFinished, test } from 'vitest'
+import { createCommandFiles, parsePairs, readCommandFiles } from '../../src/workflow/file-commands.ts'
+import { parseLogCommand } from '../../src/workflow/log-commands.ts'
+
+test('lines and blocks are read', () => {
+  expect(parsePairs('a=1\nb=x=y\n\nc<<EOF\nline 1\n\nline 3\nEOF\nd=\ne=a<<b\n')).toEqual({
+    a: '1',
+    b: 'x=y',
+    c: 'line 1\n\nline 3',
+    d: '',
+    e: 'a<<b',
+  })
+  expect(parsePairs('c<<X\r\none\r\ntwo\r\nX\r\n')).toEqual({ c: 'one\r\ntwo' })
+  expect(parsePairs('empty<<X\nX')).toEqual({ empty: '' })
+})
+
+test('what cannot be read is refused with the line', () => {
+  expect(() => parsePairs('a=1\nno sign')).toThrow("Invalid format 'no sign'")
+  expect(() => parsePairs('a<<EOF\nnever ends')).toThrow("Matching delimiter not found 'EOF'")
+  expect(() => parsePairs('<<EOF\nx\nEOF')).toThrow('Name must not be empty')
+  expect(() => parsePairs('=x')).toThrow('Name must not be empty')
+})
+
+test('any value written as the toolkit writes it comes back', () => {
+  const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/)
+  const value = fc.oneof(fc.string(), fc.stringMatching(/^[ab=<\n]{0,20}$/))
+  fc.assert(
+    fc.property(fc.dictionary(name, value, { noNullPrototype: true }), (pairs) => {
+      const text = Object.entries(pairs)
+        .map(([key, item]) => `${key}<<ghadelimiter_1\n${item}\nghadelimiter_1\n`)
+        .join('')
+      expect(parsePairs(text)).toEqual(pairs)
+    }),
+  )
+})
+
+test('files are empty at first, are read once and then gone; a removed one asks for nothing', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-commands-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const files = await createCommandFiles(directory)
+  expect(await readFile(files.GITHUB_ENV, 'utf8')).toBe('')
+  await writeFile(files.GITHUB_OUTPUT, 'a=b\n')
+  await writeFile(files.GITHUB_PATH, '/one\n\n/two\n')
+  await writeFile(files.GITHUB_ENV, 'broken\n')
+  await rm(files.GITHUB_STATE)
+  const commands = await readCommandFiles(files)
+  expect(commands).toMatchObject({ outputs: { a: 'b' }, path: ['/one', '/two'], env: {}, state: {}, summary: '' })
+  expect(commands.faults).toEqual(["Unable to process file command 'GITHUB_ENV': Invalid format 'broken'"])
+  await expect(readFile(files.GITHUB_OUTPUT)).rejects.toThrow('ENOENT')
+})
+
+test('log commands are parsed with properties and escapes', () => {
+  expect(parseLogCommand('::error file=a%2Cb.js,line=3,endLine=4,title=Oh%3A::100%25 bad%0Anext')).toEqual({
+    name: 'error',
+    properties: { file: 'a,b.js', line: '3', endline: '4', title: 'Oh:' },
+    data: '100% bad\nnext',
+  })
+  expect(parseLogCommand('  ::endgroup::')).toEqual({ name: 'endgroup', properties: {}, data: '' })
+  expect(parseLogCommand('::add-mask::a::b')).toMatchObject({ name: 'add-mask', data: 'a::b' })
+  expect(parseLogCommand('##[warning]look')).toMatchObject({ name: 'warning', data: 'look' })
+  expect(parseLogCommand('std::string x::y')).toBeUndefined()
+  expect(parseLogCommand('plain')).toBeUndefined()
+  // %25 is undone last, so an escaped escape stays text.
+  expect(parseLogCommand('::notice::%250A')).toMatchObject({ data: '%0A' })
+})

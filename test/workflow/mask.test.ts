@@ -1,0 +1,68 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createMasker } from '../../src/workflow/mask.ts'
+
+/** Texts in which the secret is likely to occur, also in pieces that overlap. */
+const secretAndText = fc.string({ minLength: 1, maxLength: 12 }).filter((secret) => secret.trim() !== '').chain((secret) =>
+  fc.record({
+    secret: fc.constant(secret),
+    parts: fc.array(fc.oneof(fc.constant(secret), fc.constant(secret.slice(1)), fc.string({ maxLength: 5 })), { maxLength: 12 }),
+  }),
+)
+
+test('no text keeps a secret, wherever it stands', () => {
+  fc.assert(
+    fc.property(secretAndText, ({ secret, parts }) => {
+      // A secret made of asterisks is what masking writes.
+      fc.pre(!/^\*+$/.test(secret))
+      const text = parts.join('')
+      const masked = createMasker([secret]).mask(text)
+      for (const piece of masked.split('***')) expect(piece).not.toContain(secret)
+    }),
+  )
+})
+
+test('a text cut where safeCut says hides the secret in either piece', () => {
+  fc.assert(
+    fc.property(secretAndText, fc.nat({ max: 80 }), ({ secret, parts }, limit) => {
+      fc.pre(!/^\*+$/.test(secret))
+      const text = parts.join('')
+      const masker = createMasker([secret])
+      const cut = masker.safeCut(text, limit)
+      expect(cut).toBeLessThanOrEqual(limit)
+      const spans = [...text.matchAll(new RegExp(secret.replaceAll(/[^A-Za-z0-9]/g, '\\$&'), 'g'))]
+      for (const span of spans) expect(span.index < cut && cut < span.index + secret.length).toBe(false)
+    }),
+  )
+})
+
+test('overlapping secrets are hidden together', () => {
+  const masker = createMasker(['abcd', 'cdef'])
+  expect(masker.mask('xabcdefx')).toBe('x***x')
+})
+
+test('each line of a multi-line secret is hidden, lines too short to tell anything are not', () => {
+  const masker = createMasker(['-----BEGIN KEY-----\nc2VjcmV0\n}\n-----END KEY-----'])
+  expect(masker.mask('c2VjcmV0 and -----END KEY----- and }')).toBe('*** and *** and }')
+})
+
+test('encodings that tools make of a secret are hidden', () => {
+  const secret = 'p&ss "word" ü/+'
+  const masker = createMasker([secret])
+  const forms = [
+    JSON.stringify(secret),
+    encodeURIComponent(secret),
+    ...['', 'u', 'us', 'user:'].map((prefix) => Buffer.from(`${prefix}${secret}`).toString('base64')),
+  ]
+  for (const form of forms) expect(masker.mask(form)).toContain('***')
+})
+
+test('a secret that is added while the run goes on is hidden from then on', () => {
+  const masker = createMasker()
+  expect(masker.mask('token-1')).toBe('token-1')
+  masker.add('token-1')
+  expect(masker.mask('a token-1 b')).toBe('a *** b')
+  masker.add('')
+  masker.add('   ')
+  expect(masker.mask('a   b')).toBe('a   b')
+})

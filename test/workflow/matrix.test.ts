@@ -1,0 +1,73 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { expandMatrix, matrixSuffix } from '../../src/workflow/matrix.ts'
+
+test('axes multiply in the order they are written', () => {
+  expect(expandMatrix({ os: ['a', 'b'], node: [18, 20] })).toEqual([
+    { os: 'a', node: 18 },
+    { os: 'a', node: 20 },
+    { os: 'b', node: 18 },
+    { os: 'b', node: 20 },
+  ])
+})
+
+// The example of GitHub's documentation, "Expanding or adding matrix configurations".
+test('include extends what it does not contradict and adds what it cannot extend', () => {
+  const expanded = expandMatrix({
+    fruit: ['apple', 'pear'],
+    animal: ['cat', 'dog'],
+    include: [
+      { color: 'green' },
+      { color: 'pink', animal: 'cat' },
+      { fruit: 'apple', shape: 'circle' },
+      { fruit: 'banana' },
+      { fruit: 'banana', animal: 'cat' },
+    ],
+  })
+  expect(expanded).toEqual([
+    { fruit: 'apple', animal: 'cat', color: 'pink', shape: 'circle' },
+    { fruit: 'apple', animal: 'dog', color: 'green', shape: 'circle' },
+    { fruit: 'pear', animal: 'cat', color: 'pink' },
+    { fruit: 'pear', animal: 'dog', color: 'green' },
+    { fruit: 'banana' },
+    { fruit: 'banana', animal: 'cat' },
+  ])
+})
+
+test('exclude needs to name only some of the axes', () => {
+  const matrix = { os: ['mac', 'win'], version: [12, 14], environment: ['staging', 'production'] }
+  const expanded = expandMatrix({
+    ...matrix,
+    exclude: [{ os: 'mac', version: 12, environment: 'production' }, { os: 'win', version: 14 }],
+  })
+  expect(expanded).toHaveLength(8 - 1 - 2)
+  expect(expanded).not.toContainEqual({ os: 'win', version: 14, environment: 'staging' })
+})
+
+test('include alone is a matrix', () => {
+  expect(expandMatrix({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([{ site: 'a' }, { site: 'b', x: 1 }])
+})
+
+test('a matrix of the wrong form says what is wrong', () => {
+  expect(() => expandMatrix({ os: 'linux' })).toThrow('matrix.os is not a list')
+  expect(() => expandMatrix({ os: [] })).toThrow('matrix.os has no values')
+  expect(() => expandMatrix({ os: ['a'], include: ['x'] })).toThrow('matrix.include is a list of mappings')
+  expect(() => expandMatrix(['a'])).toThrow('a matrix is a mapping')
+})
+
+test('without include and exclude there are as many combinations as the product of the lengths', () => {
+  const axis = fc.uniqueArray(fc.integer(), { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c'), axis, { minKeys: 1 }), (axes) => {
+      const product = Object.values(axes).reduce((total, values) => total * values.length, 1)
+      const expanded = expandMatrix(axes)
+      expect(expanded).toHaveLength(product)
+      expect(new Set(expanded.map((combination) => JSON.stringify(combination))).size).toBe(product)
+    }),
+  )
+})
+
+test('a name tells the values, nested ones too', () => {
+  expect(matrixSuffix({ os: 'linux', node: 20, deep: { a: true, b: [1, 2] }, none: null })).toBe(' (linux, 20, true, 1, 2)')
+  expect(matrixSuffix({})).toBe('')
+})

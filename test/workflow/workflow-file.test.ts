@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { formatProblem } from '../../src/workflow/problem.ts'
+import { parseWorkflow } from '../../src/workflow/workflow-file.ts'
+
+/** Problems of a workflow as `line:column: message`. */
+function problemsOf(text: string): string[] {
+  const parsed = parseWorkflow('ci.yml', text)
+  return 'problems' in parsed ? parsed.problems.map(formatProblem) : []
+}
+
+test('every problem names file, line and column', () => {
+  const problems = problemsOf(`on: push
+jobs:
+  build:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo \${{ foo.bar }}
+      - rum: echo
+  broken:
+    steps:
+      - run: echo
+`)
+  expect(problems).toContain("ci.yml:6:19: Unrecognized named-value: 'foo'")
+  expect(problems).toContain("ci.yml:7:9: Unexpected value 'rum'")
+  expect(problems).toContain('ci.yml:9:5: Required property is missing: runs-on')
+})
+
+test('needs must exist and must not go in a circle', () => {
+  const job = (id: string, needs: string): string => `  ${id}:\n    needs: ${needs}\n    runs-on: x\n    steps: [{run: a}]\n`
+  expect(problemsOf(`on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n${job('b', 'nowhere')}`)).toEqual([
+    "ci.yml:7:12: Job 'b' depends on unknown job 'nowhere'.",
+  ])
+  const circle = problemsOf(`on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n${job('b', 'c')}${job('c', 'b')}`)
+  expect(circle.join('\n')).toContain("Job 'b' depends on job 'c' which creates a cycle")
+})
+
+test('broken YAML and an empty file are problems, not exceptions', () => {
+  expect(problemsOf('on: push\njobs: [')[0]).toMatch(/^ci\.yml:\d+:\d+: /)
+  expect(problemsOf('')).toHaveLength(1)
+  expect(problemsOf('just text')).not.toHaveLength(0)
+})
+
+test('a condition without a status function gets success(), one with it stays as it is', () => {
+  const parsed = parseWorkflow(
+    'ci.yml',
+    `on: push
+jobs:
+  a:
+    runs-on: x
+    if: github.ref == 'x'
+    steps:
+      - run: a
+        if: always() && true
+      - run: b
+`,
+  )
+  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  const [job] = parsed.workflow.jobs
+  expect(job?.condition.expression).toBe("success() && (github.ref == 'x')")
+  expect(job?.steps.map((step) => step.condition.expression)).toEqual(['always() && true', 'success()'])
+})
+
+test('step ids must differ', () => {
+  const problems = problemsOf(`on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - {id: one, run: a}
+      - {id: one, run: b}
+`)
+  expect(problems.join()).toMatch(/ci\.yml:7:\d+: .*one/)
+})
