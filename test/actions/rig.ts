@@ -1,5 +1,5 @@
 /** A server whose clock the test holds, and the calls of GitHub's protocol made by hand over real sockets. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openKeys } from '../../src/auth/key.ts'
@@ -192,4 +192,20 @@ export async function putBlocks(
 async function expectCreated(response: Response): Promise<void> {
   const text = await response.text()
   if (response.status !== 201) throw new Error(`${response.status} ${text}`)
+}
+
+/** Flips bits near the end of the largest pack, where a download arrives last. */
+export async function damageLastPack(rig: Rig): Promise<void> {
+  const root = join(rig.dataDir, 'cas/packs')
+  const packs: { path: string; size: number }[] = []
+  for (const name of await readdir(root, { recursive: true })) {
+    const path = join(root, name)
+    const { size } = await stat(path)
+    if (name.endsWith('.zip')) packs.push({ path, size })
+  }
+  const largest = packs.toSorted((a, b) => b.size - a.size)[0]
+  if (largest === undefined) throw new Error('there is no pack to damage')
+  const file = await open(largest.path, 'r+')
+  await file.write(Buffer.alloc(4096, 0xaa), 0, 4096, Math.floor(largest.size * 0.8))
+  await file.close()
 }
