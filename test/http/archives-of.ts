@@ -6,7 +6,7 @@ import { pack } from 'tar-stream'
 
 export interface TarEntry {
   name: string
-  content?: string
+  content?: string | Buffer
   mode?: number
   type?: 'file' | 'directory' | 'symlink'
   linkname?: string

@@ -25,7 +25,7 @@ beforeAll(async () => {
     { name: tricky, content: 'tricky' },
     { name: 'd/page.html', content: '<script>alert(1)</script>' },
     { name: 'd/e/deep.txt', content: 'deep' },
-    { name: 'noise.bin', content: noise.toString('latin1') },
+    { name: 'noise.bin', content: noise },
     { name: 'zero', content: '' },
     { name: 'link', type: 'symlink', linkname: 'zero' },
   ])

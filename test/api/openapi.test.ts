@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openApiDocument } from '../../src/api/openapi.ts'
+import { apiRoutes } from '../../src/api/routes.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+describe('/openapi.json', () => {
+  test('is OpenAPI 3.1, open to all, and the document that the schemas give', async () => {
+    const response = await server.send('/openapi.json', { token: null })
+    expect(response.status).toBe(200)
+    expect(await response.json()).toEqual(openApiDocument())
+  })
+
+  test('refers only to components that it has, and has none that nothing refers to', () => {
+    const document = openApiDocument() as {
+      openapi: string
+      components: { schemas: Record<string, unknown> }
+    }
+    expect(document.openapi).toBe('3.1.0')
+    const text = JSON.stringify(document)
+    const referred = new Set(
+      [...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name),
+    )
+    expect([...referred].sort()).toEqual(Object.keys(document.components.schemas).sort())
+    expect(text).not.toContain('#/$defs')
+    expect(text).not.toContain('"$schema"')
+  })
+
+  test('gives every operation an id of its own and at least one success', () => {
+    const ids = apiRoutes.map((route) => route.operationId)
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const route of apiRoutes) {
+      expect(Object.keys(route.responses).some((status) => status.startsWith('2'))).toBe(true)
+    }
+  })
+
+  // A route that the server lacks would answer 404 `not_found`; without a token every one of ours answers 401.
+  test.each(apiRoutes.map((route) => [route.method.toUpperCase(), route.path] as const))(
+    '%s %s is a route of the server, and closed to strangers',
+    async (method, path) => {
+      const address = path
+        .replace('{id}', '1')
+        .replace('{run}', '1')
+        .replace(/\{\w+\}/g, 'x')
+      const response = await server.send(address, { method, token: null })
+      expect([response.status, await response.json()]).toEqual([
+        401,
+        expect.objectContaining({ code: 'unauthenticated' }),
+      ])
+    },
+  )
+})

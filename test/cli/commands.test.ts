@@ -1,0 +1,240 @@
+/** The commands as scripts see them: stdout, stderr, exit status. */
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+const noise = randomBytes(700_000)
+
+let server: TestServer
+let id: number
+beforeAll(async () => {
+  server = await openServer()
+  const headers = { 'content-type': 'application/x-tar' }
+  const body = await tarOf([
+    { name: 'bin/tool', content: noise, mode: 0o755 },
+    { name: 'bin/sub/x', content: 'x' },
+    { name: 'VERSION', content: '1.2.3\n' },
+    { name: 'link', type: 'symlink', linkname: 'VERSION' },
+  ])
+  id = await server.put(
+    '/api/v1/projects/octo/app/runs/42/artifacts/build?branch=main&job=compile',
+    { headers, body },
+  )
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function trove(args: string[], environment: Record<string, string> = {}): Promise<Outcome> {
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  return await runTrove(args, { ...access, ...environment })
+}
+
+describe('trove list', () => {
+  test('prints a table, or JSON', async () => {
+    const table = await trove(['list'])
+    expect(table).toMatchObject({ status: 0, stderr: '' })
+    const [header, row] = table.text.split('\n')
+    expect(header?.split(/\s+/)).toEqual(expect.arrayContaining(['RUN', 'NAME', 'SIZE', 'EXPIRES']))
+    expect(row?.trim().split(/\s+/).slice(0, 4)).toEqual([String(id), '42', 'build', 'compile'])
+    const json = await trove(['list', '--branch', 'main', '--json'])
+    expect(JSON.parse(json.text)).toMatchObject([{ id, name: 'build', files: 3 }])
+  })
+
+  test('that finds nothing says so on stderr and is no failure', async () => {
+    expect(await trove(['list', '--name', 'none'])).toMatchObject({
+      status: 0,
+      text: '',
+      stderr: 'no artifacts match\n',
+    })
+    expect(await trove(['list', '--name', 'none', '--json'])).toMatchObject({
+      status: 0,
+      text: '[]\n',
+    })
+  })
+
+  test('goes on past one page of the server, and says what it left out', async () => {
+    for (const name of 'abc')
+      await server.put(`/api/v1/projects/octo/app/runs/50/artifacts/${name}`)
+    const some = await trove(['list', '--run', '50', '--limit', '2'])
+    expect(some.text.trim().split('\n')).toHaveLength(3)
+    expect(some.stderr).toBe('2 of 3 shown; --limit shows more\n')
+  })
+})
+
+describe('trove ls', () => {
+  test('lists a directory, by any kind of reference', async () => {
+    for (const reference of ['42/build', 'octo/app@42/build', 'latest:main/build', `id:${id}`]) {
+      expect(await trove(['ls', reference])).toMatchObject({
+        status: 0,
+        text: 'VERSION\nbin/\nlink\n',
+      })
+    }
+    expect((await trove(['ls', '42/build:bin'])).text).toBe('sub/\ntool\n')
+    expect((await trove(['ls', '42/build:VERSION'])).text).toBe('VERSION\n')
+  })
+
+  test('-l adds mode, size and time; -R goes down', async () => {
+    const { text } = await trove(['ls', '-lR', '42/build'])
+    expect(
+      text
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/ {2,}/)),
+    ).toEqual([
+      ['-rw-r--r--', '6', '2026-01-02 03:04', 'VERSION'],
+      ['-rw-r--r--', '1', '2026-01-02 03:04', 'bin/sub/x'],
+      ['-rwxr-xr-x', '700000', '2026-01-02 03:04', 'bin/tool'],
+      ['lrwxrwxrwx', '-', '2026-01-02 03:04', 'link -> VERSION'],
+    ])
+  })
+
+  test('--json gives an array of entries', async () => {
+    const { text } = await trove(['ls', '--json', '42/build:bin'])
+    expect(JSON.parse(text)).toMatchObject([
+      { kind: 'directory', path: 'bin/sub' },
+      { kind: 'file', path: 'bin/tool', mode: '0755' },
+    ])
+  })
+})
+
+describe('trove cat', () => {
+  test('writes exactly the bytes of the file', async () => {
+    const { status, stdout } = await trove(['cat', '42/build:bin/tool'])
+    expect(status).toBe(0)
+    expect(stdout.equals(noise)).toBe(true)
+  })
+
+  test.each(['42/build:bin', '42/build:nope', '42/build:link'])(
+    '%s is no file: not found',
+    async (target) => {
+      expect(await trove(['cat', target])).toMatchObject({
+        status: 3,
+        text: '',
+        stderr: expect.stringMatching(/has no/),
+      })
+    },
+  )
+})
+
+describe('trove stats', () => {
+  test('shows the figures, or JSON', async () => {
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    const table = await trove(['stats'], { TROVE_TOKEN: admin })
+    expect(table.text).toMatch(/^ {2}artifacts +\d+\n/)
+    expect(table.text).toMatch(/stored +[\d.]+ KiB/)
+    const json = await trove(['stats', '--project', 'octo/app', '--json'])
+    expect(JSON.parse(json.text)).toMatchObject({
+      storedBytes: null,
+      savedBy: { compression: null },
+    })
+  })
+})
+
+describe('trove token', () => {
+  test('mints with the key of a data directory, without a server', async () => {
+    const job = await trove([
+      'token',
+      '--data',
+      server.dataDir,
+      '--project',
+      'octo/app',
+      '--run',
+      '42',
+      '--job',
+      'compile',
+    ])
+    expect(job).toMatchObject({ status: 0, stderr: '' })
+    const claims = JSON.parse(
+      Buffer.from(job.text.split('.')[1] ?? '', 'base64url').toString(),
+    ) as object
+    expect(claims).toMatchObject({ scope: 'job', scp: 'Actions.Results:42:compile' })
+    expect((await trove(['list'], { TROVE_TOKEN: job.text.trim() })).status).toBe(0)
+  })
+
+  test('mints through a server for administrators, and for nobody else', async () => {
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    const args = [
+      'token',
+      '--url',
+      server.url,
+      '--project',
+      'octo/app',
+      '--expires',
+      '1h',
+      '--json',
+    ]
+    const minted = await trove(args, { TROVE_TOKEN: admin })
+    expect(JSON.parse(minted.text)).toMatchObject({
+      expiresAt: new Date(server.clock.now + 3_600_000).toISOString(),
+    })
+    expect(await trove(args)).toMatchObject({ status: 6, text: '' })
+  })
+
+  test.each([
+    [['--scope', 'king', '--project', 'o/r'], /--scope must be one of/],
+    [['--expires', 'soon', '--project', 'o/r'], /--expires must be a duration/],
+    [['--project', 'nope'], /OWNER\/REPO/],
+    [[], /--project is missing/],
+  ])('refuses %j', async (args, message) => {
+    const outcome = await runTrove(['token', '--data', server.dataDir, ...args])
+    expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
+  })
+})
+
+describe('exit statuses', () => {
+  test.each([
+    ['not found', 3, ['ls', '1/none'], {}],
+    ['not authenticated', 5, ['list'], { TROVE_TOKEN: 'x.y.z' }],
+    ['usage: unknown flag', 2, ['ls', '--bogus', '42/build'], {}],
+    ['usage: missing operand', 2, ['ls'], {}],
+    ['usage: one operand too many', 2, ['ls', '42/build', 'x'], {}],
+    ['usage: no reference', 2, ['ls', 'build'], {}],
+    ['usage: unknown command', 2, ['frobnicate'], {}],
+    ['usage: bad setting', 2, ['list'], { TROVE_URL: 'ftp://x' }],
+    ['usage: no command', 2, [], {}],
+  ])(
+    '%s is %d, with nothing on stdout and a hint on stderr',
+    async (_, status, args, environment: Record<string, string>) => {
+      const outcome = await trove(args, environment)
+      expect(outcome).toMatchObject({ status, text: '' })
+      expect(outcome.stderr).not.toBe('')
+    },
+  )
+
+  test('expired is 4', async () => {
+    const dead = await server.put('/api/v1/projects/octo/app/runs/60/artifacts/dead')
+    await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
+    expect(await trove(['ls', '60/dead'])).toMatchObject({ status: 4, text: '' })
+  })
+
+  test('no server there is 10, after retries', async () => {
+    const outcome = await trove(['list'], { TROVE_URL: 'http://127.0.0.1:9' })
+    expect(outcome).toMatchObject({
+      status: 10,
+      stderr: expect.stringMatching(/cannot be reached[\s\S]*hint: /),
+    })
+  })
+})
+
+describe('help', () => {
+  test.each(['serve', 'token', 'list', 'ls', 'cat', 'stats'])(
+    'of %s has usage, examples, flags and exit statuses',
+    async (name) => {
+      const { status, text, stderr } = await runTrove([name, '--help'])
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      for (const heading of ['Usage:', 'Examples:', 'Flags:', 'Exit status:'])
+        expect(text).toContain(`${heading}\n`)
+      expect(text).toContain(`  trove ${name}`)
+    },
+  )
+
+  test('without a command lists all of them', async () => {
+    const { status, text } = await runTrove(['--help'])
+    expect(status).toBe(0)
+    for (const name of ['serve', 'token', 'list', 'ls', 'cat', 'stats'])
+      expect(text).toMatch(new RegExp(`^  ${name} `, 'm'))
+  })
+})

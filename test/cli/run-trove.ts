@@ -1,0 +1,36 @@
+/** Runs the built `trove` as users do: a process of its own, with an environment of its own. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { buffer } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+
+export interface Outcome {
+  status: number | null
+  stdout: Buffer
+  text: string
+  stderr: string
+}
+
+export function startTrove(
+  args: string[],
+  environment: Record<string, string> = {},
+): ChildProcessWithoutNullStreams {
+  const { PATH = '', HOME = '' } = process.env
+  return spawn(process.execPath, [main, ...args], { env: { PATH, HOME, ...environment } })
+}
+
+export async function runTrove(
+  args: string[],
+  environment: Record<string, string> = {},
+): Promise<Outcome> {
+  const child = startTrove(args, environment)
+  child.stdin.end()
+  const [stdout, stderr] = await Promise.all([
+    buffer(child.stdout),
+    buffer(child.stderr),
+    once(child, 'close'),
+  ])
+  return { status: child.exitCode, stdout, text: stdout.toString(), stderr: stderr.toString() }
+}

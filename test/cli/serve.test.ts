@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { runTrove, startTrove } from './run-trove.ts'
+
+let dataDir: string
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
+})
+afterEach(async () => {
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+describe('trove serve', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'prints one line once it is ready, and stops with 0 on %s',
+    async (signal) => {
+      const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
+      const lines: string[] = []
+      const stderr = buffer(child.stderr)
+      const reader = createInterface({ input: child.stdout })
+      reader.on('line', (line) => lines.push(line))
+      await once(reader, 'line')
+      const url = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/.exec(lines[0] ?? '')?.[1] ?? ''
+      expect((await fetch(`${url}/healthz`)).status).toBe(200)
+      child.kill(signal)
+      await once(child, 'close')
+      expect({ status: child.exitCode, lines: lines.length }).toEqual({ status: 0, lines: 1 })
+      expect((await stderr).toString()).toContain(`sign in: ${url}/sign-in?token=`)
+    },
+  )
+
+  test('refuses a directory that another server works on', async () => {
+    const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    await once(createInterface({ input: first.stdout }), 'line')
+    const second = await runTrove(['serve', '--data', dataDir, '--port', '0'])
+    expect(second).toMatchObject({
+      status: 1,
+      text: '',
+      stderr: expect.stringMatching(/^trove: another trove process/),
+    })
+    first.kill('SIGTERM')
+    await once(first, 'close')
+  })
+
+  test('names every bad setting at once', async () => {
+    const outcome = await runTrove(['serve', '--data', dataDir, '--port', 'x'], {
+      TROVE_WORKERS: '0',
+    })
+    expect(outcome).toMatchObject({ status: 2, text: '' })
+    expect(outcome.stderr).toMatch(/--port must be/)
+    expect(outcome.stderr).toMatch(/TROVE_WORKERS must be/)
+  })
+})

@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+const hostile = '<img src=x onerror=alert(1)>&"\''
+const hostileName = "x&y '1' #2"
+
+let server: TestServer
+let id: number
+beforeAll(async () => {
+  server = await openServer()
+  const headers = { 'content-type': 'application/x-tar' }
+  const body = await tarOf([
+    { name: hostile, content: 'x' },
+    { name: 'dir/inner.txt', content: 'inner' },
+    { name: 'link', type: 'symlink', linkname: '</td><b>' },
+  ])
+  const query = `branch=${encodeURIComponent('<b>main')}&workflow=${encodeURIComponent('<i>ci')}`
+  const path = `/api/v1/projects/octo/app/runs/7/artifacts/${encodeURIComponent(hostileName)}?${query}`
+  id = await server.put(path, { headers, body })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function session(request: Parameters<TestServer['token']>[0] = {}): Promise<string> {
+  return `trove_session=${await server.token({ expiresInSeconds: 400 * 86_400, ...request }, 'session')}`
+}
+
+async function open(
+  path: string,
+  request: Parameters<TestServer['token']>[0] = {},
+): Promise<{ status: number; html: string }> {
+  const response = await server.send(path, {
+    token: null,
+    headers: { cookie: await session(request) },
+  })
+  return { status: response.status, html: await response.text() }
+}
+
+const runPage = '/octo/app/actions/runs/7'
+const artifactPage = (): string => `${runPage}/artifacts/${id}`
+
+describe('pages', () => {
+  test('send visitors without a session, or with a bad one, to sign in and back', async () => {
+    for (const path of ['/', '/octo/app', runPage, artifactPage()]) {
+      for (const headers of [{}, { cookie: 'trove_session=forged' }]) {
+        const response = await server.send(path, { token: null, headers })
+        expect([response.status, response.headers.get('location')]).toEqual([
+          302,
+          `/sign-in?next=${encodeURIComponent(path)}`,
+        ])
+      }
+    }
+  })
+
+  test('open for whoever follows the printed link', async () => {
+    const signedIn = await server.send(server.signInUrl, { token: null })
+    expect(signedIn.status).toBe(303)
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+    const home = await server.send('/', { token: null, headers: { cookie } })
+    expect(await home.text()).toContain('<a href="/octo/app">octo/app</a>')
+  })
+
+  test('carry a policy that allows no script of others, and are kept by nobody', async () => {
+    const response = await server.send(artifactPage(), {
+      token: null,
+      headers: { cookie: await session() },
+    })
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': expect.stringMatching(/^text\/html/),
+      'content-security-policy': expect.stringMatching(
+        /default-src 'none'; script-src 'self'; style-src 'self'/,
+      ),
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+    })
+    const html = await response.text()
+    expect(html).toMatch(/^<!doctype html><html lang="en">/)
+    expect(html).not.toMatch(/<script|<style|\sstyle=|\son\w+="/)
+  })
+
+  test('share a style sheet that anybody may have, and that is not sent twice', async () => {
+    const response = await server.send('/style.css', { token: null })
+    expect(response.headers.get('content-type')).toBe('text/css; charset=utf-8')
+    const etag = response.headers.get('etag') ?? ''
+    const again = await server.send('/style.css', {
+      token: null,
+      headers: { 'if-none-match': etag },
+    })
+    expect(again.status).toBe(304)
+  })
+})
+
+describe('the home page', () => {
+  test('of a store without projects tells how to make the first upload', async () => {
+    const { html } = await open('/', { project: 'octo/none' })
+    expect(html).toContain('Nothing has been uploaded yet')
+    expect(html).toContain(`export TROVE_URL=${server.url}`)
+  })
+
+  test('shows a project only to those who read it', async () => {
+    expect((await open('/')).html).toContain('href="/octo/app"')
+    expect((await open('/', { project: 'other/app' })).html).not.toContain('href="/octo/app"')
+    expect((await open('/', { project: undefined, scope: 'admin' })).html).toContain(
+      'href="/octo/app"',
+    )
+  })
+})
+
+describe('a project page', () => {
+  test('lists runs with what is known of them, as text', async () => {
+    const { html } = await open('/octo/app')
+    expect(html).toContain(`<a href="${runPage}">7</a>`)
+    expect(html).toContain('&lt;b&gt;main')
+    expect(html).not.toMatch(/<b>main|<i>ci/)
+  })
+
+  test('of others is not found, and neither is what does not exist', async () => {
+    expect((await open('/octo/app', { project: 'other/app' })).status).toBe(404)
+    expect((await open('/octo/nope')).status).toBe(404)
+    expect((await open('/octo/app', { scope: 'run', run: 7, job: 'j' })).status).toBe(403)
+  })
+})
+
+describe('a run page', () => {
+  test('has a row for each artifact with links to its forms', async () => {
+    const { html } = await open(runPage)
+    expect(html).toContain(`href="/api/v1/artifacts/${id}/archive.zip"`)
+    expect(html).toContain(`href="/api/v1/artifacts/${id}/archive.tar.gz"`)
+    expect(html).toContain('href="/api/v1/runs/7/archive.zip?project=octo%2Fapp"')
+    expect(html).toContain('x&amp;y &#39;1&#39; #2')
+  })
+
+  test('keeps the row of a deleted artifact and says so, without a download', async () => {
+    const dead = await server.put('/api/v1/projects/octo/app/runs/8/artifacts/dead')
+    await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
+    const { html } = await open('/octo/app/actions/runs/8')
+    expect(html).toContain('<span class="badge deleted">deleted</span>')
+    expect(html).not.toContain('archive.zip')
+  })
+
+  test('of a run that never was is not found', async () => {
+    expect((await open('/octo/app/actions/runs/12345')).status).toBe(404)
+    expect((await open(runPage, { scope: 'run', run: 8, job: 'j' })).status).toBe(404)
+  })
+})
+
+describe('an artifact page', () => {
+  test('shows names of strangers as text and links to their files', async () => {
+    const { status, html } = await open(artifactPage())
+    expect(status).toBe(200)
+    expect(html).not.toContain('<img')
+    expect(html).not.toContain('</td><b>')
+    expect(html).toContain(
+      `href="/api/v1/artifacts/${id}/files/${encodeURIComponent(hostile).replaceAll("'", '&#39;')}"`,
+    )
+    expect(html).toContain(`href="${artifactPage()}?path=dir#files"`)
+  })
+
+  test('of a directory lists that directory', async () => {
+    const { html } = await open(`${artifactPage()}?path=dir`)
+    expect(html).toContain(`/files/dir/inner.txt"`)
+    expect((await open(`${artifactPage()}?path=nope`)).status).toBe(404)
+  })
+
+  test('answers only under its own run and project', async () => {
+    expect((await open(`/octo/app/actions/runs/8/artifacts/${id}`)).status).toBe(404)
+    expect((await open(`/octo/other/actions/runs/7/artifacts/${id}`)).status).toBe(404)
+    expect((await open(`/OCTO/App/actions/runs/7/artifacts/${id}`)).status).toBe(200)
+  })
+
+  test('of what was deleted or has expired says what became of it', async () => {
+    const path = '/api/v1/projects/octo/app/runs/9/artifacts'
+    const deleted = await server.put(`${path}/deleted`)
+    await server.send(`/api/v1/artifacts/${deleted}`, { method: 'DELETE' })
+    expect(await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)).toMatchObject({
+      status: 410,
+      html: expect.stringContaining('This artifact was deleted'),
+    })
+    const expired = await server.put(`${path}/expired?retentionDays=1`)
+    server.clock.now += 86_400_000
+    expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
+      status: 410,
+      html: expect.stringContaining('This artifact has expired'),
+    })
+  })
+})
+
+describe('deleting from a page', () => {
+  async function post(
+    artifactId: number,
+    headers: Record<string, string>,
+    request = {},
+  ): Promise<Response> {
+    const cookie = await session(request)
+    return await server.send(`/octo/app/actions/runs/10/artifacts/${artifactId}/delete`, {
+      method: 'POST',
+      token: null,
+      headers: { cookie, ...headers },
+    })
+  }
+
+  test('needs a form of this very server', async () => {
+    const kept = await server.put('/api/v1/projects/octo/app/runs/10/artifacts/kept')
+    for (const headers of [{}, { origin: 'https://evil.example' }]) {
+      expect((await post(kept, headers)).status).toBe(403)
+    }
+    expect((await open(`/octo/app/actions/runs/10/artifacts/${kept}`)).html).toContain(
+      'Delete kept',
+    )
+  })
+
+  test('works for writers and is not offered to readers', async () => {
+    const doomed = await server.put('/api/v1/projects/octo/app/runs/10/artifacts/doomed')
+    const page = `/octo/app/actions/runs/10/artifacts/${doomed}`
+    expect((await open(page, { scope: 'read' })).html).not.toContain('Delete doomed')
+    expect((await post(doomed, { origin: server.url }, { scope: 'read' })).status).toBe(403)
+    const done = await post(doomed, { origin: server.url })
+    expect([done.status, done.headers.get('location')]).toEqual([303, '/octo/app/actions/runs/10'])
+    expect((await open(page)).status).toBe(410)
+  })
+})
