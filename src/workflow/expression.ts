@@ -1,6 +1,7 @@
 /** Expressions, by GitHub's own evaluator: contexts in, a JSON value out. Evaluating is synchronous there; `hashFiles`
  *  reads files, so a call that is met for the first time is noted, answered, and the expression evaluated again. */
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
+import { TokenType, type Token } from '@actions/expressions/lexer'
 import type { FunctionDefinition } from '@actions/expressions/funcs/info'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -43,7 +44,7 @@ export async function evaluateExpression(expression: string, scope: Scope): Prom
   const hashes = new Map<string, string>()
   const pending: string[][] = []
   const functions = functionsOf(scope, hashes, pending)
-  const tree = new Parser(new Lexer(expression).lex().tokens, [...contextNames], [...functions.values()]).parse()
+  const tree = new Parser(readTokens(expression), [...contextNames], [...functions.values()]).parse()
   const contexts = toDictionary(expression, scope)
   for (;;) {
     pending.length = 0
@@ -55,6 +56,14 @@ export async function evaluateExpression(expression: string, scope: Scope): Prom
       hashes.set(JSON.stringify(patterns), await scope.hashFiles(patterns))
     }
   }
+}
+
+function readTokens(expression: string): Token[] {
+  const { tokens } = new Lexer(expression).lex()
+  // @actions/expressions 0.3.61 unescapes only the first '' of a string. Delete once it unescapes all.
+  return tokens.map((token) =>
+    token.type === TokenType.STRING ? { ...token, value: token.lexeme.slice(1, -1).replaceAll("''", "'") } : token,
+  )
 }
 
 function functionsOf(
@@ -119,6 +128,11 @@ function fromData(value: data.ExpressionData): Json {
     default:
       return (value as data.StringData | data.NumberData | data.BooleanData).value
   }
+}
+
+/** Text of a value in the midst of other text: objects and arrays become `Object` and `Array`. */
+export function coerceText(value: Json): string {
+  return toData(value).coerceString()
 }
 
 /** Text of a value as expressions coerce it: null is '', numbers have no needless digits, objects have no text. */

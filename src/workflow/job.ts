@@ -226,11 +226,14 @@ async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> 
     if (step.kind !== 'uses' || skipReason !== undefined) continue
     const pre = await findPre(job, step)
     if (pre === undefined) continue
-    const name = `Pre ${describeStep(step)}`
     const { condition, work } = pre
-    const frame = { env: step.env, timeoutMinutes: step.timeoutMinutes, continueOnError: undefined }
+    const name = (): Promise<string> => Promise.resolve(describeStep(step))
+    const { env, timeoutMinutes } = step
     await runOne(progress, step.id, (openLog) =>
-      perform({ job, scope, id: step.id, openLog, condition }, { ...frame, name: () => Promise.resolve(name), work }),
+      perform(
+        { job, scope, id: step.id, openLog, condition },
+        { prefix: 'Pre ', name, env, timeoutMinutes, continueOnError: undefined, work },
+      ),
     )
   }
   for (const plannedStep of planned.steps) await runMain(progress, plannedStep)

@@ -4,14 +4,15 @@
  *  the readers are imported from their own files and the schemas, data beside them, are read from disk. */
 import { readFileSync } from 'node:fs'
 import { JSONObjectReader } from '@actions/workflow-parser/templates/json-object-reader'
+import type { ObjectReader } from '@actions/workflow-parser/templates/object-reader'
 import { TemplateSchema } from '@actions/workflow-parser/templates/schema/index'
 import {
   TemplateContext,
   TemplateValidationErrors,
 } from '@actions/workflow-parser/templates/template-context'
 import { readTemplate } from '@actions/workflow-parser/templates/template-reader'
-import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import { isMapping } from '@actions/workflow-parser/templates/tokens/type-guards'
+import { StringToken, type MappingToken, type TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import { isMapping, isString } from '@actions/workflow-parser/templates/tokens/type-guards'
 import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer'
 import { YamlObjectReader } from '@actions/workflow-parser/workflows/yaml-object-reader'
 import type { Position, Problem } from './problem.ts'
@@ -39,8 +40,22 @@ export interface ReadFile {
   context: TemplateContext
 }
 
-/** Reads YAML against GitHub's schema. The root is undefined when the text is not even a mapping. */
+/** Reads YAML against GitHub's schema. The root is undefined when the text is not even a mapping.
+ *
+ *  It is read twice, because the parser (0.3.61) takes a string of several lines from the YAML source as soon as there
+ *  is an expression in it: with its indentation, with its escapes, unfolded. That gives the right places, so the first
+ *  reading finds the problems; the second one keeps the source from it and gives the right values. */
 export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
+  const first = readOnce(kind, file, text, (reader) => reader)
+  return first.context.errors.count > 0 ? first : readOnce(kind, file, text, withoutSource)
+}
+
+function readOnce(
+  kind: FileKind,
+  file: string,
+  text: string,
+  adapt: (reader: YamlObjectReader) => ObjectReader,
+): ReadFile {
   const context = new TemplateContext(
     new TemplateValidationErrors(),
     schemaOf(kind),
@@ -51,8 +66,24 @@ export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
   for (const error of reader.errors) context.error(fileId, error.message, error.range)
   if (reader.errors.length > 0) return { file, root: undefined, context }
   // The library types the result as always present; it is not when the file is empty.
-  const value: TemplateToken | undefined = readTemplate(context, roots[kind], reader, fileId)
+  const value: TemplateToken | undefined = readTemplate(context, roots[kind], adapt(reader), fileId)
   return { file, root: value !== undefined && isMapping(value) ? value : undefined, context }
+}
+
+function withoutSource(reader: YamlObjectReader): ObjectReader {
+  return {
+    allowLiteral: () => {
+      const token = reader.allowLiteral()
+      if (token === undefined || !isString(token)) return token
+      return new StringToken(token.file, token.range, token.value, token.definitionInfo)
+    },
+    allowSequenceStart: () => reader.allowSequenceStart(),
+    allowSequenceEnd: () => reader.allowSequenceEnd(),
+    allowMappingStart: () => reader.allowMappingStart(),
+    allowMappingEnd: () => reader.allowMappingEnd(),
+    validateStart: () => reader.validateStart(),
+    validateEnd: () => reader.validateEnd(),
+  }
 }
 
 /** Everything the parser and its converters found so far, in order of place. */

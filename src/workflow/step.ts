@@ -20,6 +20,7 @@ export async function runStep(
   const result = await perform(
     { job, scope, id: step.id, openLog, condition: step.condition },
     {
+      prefix: '',
       name: (body) => stepName(step, body),
       env: step.env,
       timeoutMinutes: step.timeoutMinutes,
@@ -45,6 +46,8 @@ export interface StepPlace {
 
 /** What a step does. */
 export interface StepWork {
+  /** Stands before the name: scripts of an action that are not its main one are steps too. */
+  prefix: '' | 'Pre ' | 'Post '
   name: (body: StepBody) => Promise<string>
   env: Template | undefined
   timeoutMinutes: Template | undefined
@@ -70,12 +73,12 @@ export async function perform(place: StepPlace, work: StepWork): Promise<StepRes
   } catch (error) {
     return await failEarly(place, work, body, error)
   }
-  const name = await work.name(body)
+  body.name = await work.name(body)
+  const name = work.prefix + body.name
   if (!wanted) {
     const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
     return { name, outcome: conclusion, conclusion, outputs: {} }
   }
-  body.name = name
   body.log = place.openLog(name)
   const outcome = await runWork(place, work, body, stopper)
   return await conclude(place, work, body, outcome)
@@ -95,7 +98,6 @@ function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBo
     stop,
     outputs: {},
     addPost: (condition, later) => {
-      const name = `Post ${body.name}`
       const own = Object.fromEntries(Object.entries(body.env).filter(([key, value]) => job.env[key] !== value))
       job.postSteps.push({
         id,
@@ -103,7 +105,8 @@ function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBo
           await perform(
             { job, scope: { ...jobScope, env: own, inputs: scope.inputs }, id, openLog, condition },
             {
-              name: () => Promise.resolve(name),
+              prefix: 'Post ',
+              name: () => Promise.resolve(body.name),
               env: undefined,
               timeoutMinutes: work.timeoutMinutes,
               continueOnError: undefined,
@@ -124,7 +127,7 @@ function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBo
 
 async function failEarly(place: StepPlace, work: StepWork, body: StepBody, error: unknown): Promise<StepResult> {
   body.name = await work.name(body)
-  body.log = place.openLog(body.name)
+  body.log = place.openLog(work.prefix + body.name)
   explain(body.log, error)
   return await conclude(place, work, body, 'failure')
 }
@@ -209,7 +212,7 @@ async function conclude(
   }
   if (conclusion === 'failure') place.scope.status = 'failure'
   body.log.endGroup()
-  return { name: body.name, outcome, conclusion, outputs: body.outputs }
+  return { name: work.prefix + body.name, outcome, conclusion, outputs: body.outputs }
 }
 
 /** The author's name, or what the step does. A name that cannot be evaluated is shown as it is written. */

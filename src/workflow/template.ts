@@ -1,6 +1,6 @@
 /** Values of a workflow file at the moment they are needed: tokens, with expressions in them, become JSON or text.
  *  Whatever cannot be evaluated is an `EvaluationError` that names the place. */
-import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import type { BasicExpressionToken, MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import {
   isBasicExpression,
   isBoolean,
@@ -9,7 +9,7 @@ import {
   isSequence,
   isString,
 } from '@actions/workflow-parser/templates/tokens/type-guards'
-import { evaluateExpression, isTruthy, textOf, type Json, type Scope } from './expression.ts'
+import { coerceText, evaluateExpression, isTruthy, textOf, type Json, type Scope } from './expression.ts'
 import { EvaluationError, problemAt, type Position } from './problem.ts'
 import { positionOf } from './schema.ts'
 import type { Condition, Template } from './workflow-file.ts'
@@ -95,7 +95,7 @@ async function evaluateAt(expression: string, position: Position, scope: Scope):
 }
 
 async function evaluateToken(token: TemplateToken, file: string, scope: Scope): Promise<Json> {
-  if (isBasicExpression(token)) return await evaluateAt(token.expression, positionOf(file, token), scope)
+  if (isBasicExpression(token)) return await evaluateExpressionToken(token, positionOf(file, token), scope)
   if (isSequence(token)) {
     const items: Json[] = []
     for (const item of token) items.push(await evaluateToken(item, file, scope))
@@ -104,6 +104,33 @@ async function evaluateToken(token: TemplateToken, file: string, scope: Scope): 
   if (isMapping(token)) return await evaluateMapping(token, file, scope)
   if (isString(token) || isNumber(token) || isBoolean(token)) return token.value
   return null
+}
+
+/** The parser turns text with expressions in it into one call of `format`, whose bounds on length and arguments a long
+ *  script exceeds; so the pieces are evaluated one by one. */
+async function evaluateExpressionToken(token: BasicExpressionToken, position: Position, scope: Scope): Promise<Json> {
+  if (token.originalExpressions === undefined || token.source === undefined) {
+    return await evaluateAt(token.expression, position, scope)
+  }
+  let text = ''
+  for (const piece of splitExpressions(token.source)) {
+    if (typeof piece === 'string') text += piece
+    // As `format` does, an object in the midst of text becomes the name of its type.
+    else text += coerceText(await evaluateAt(piece.expression, position, scope))
+  }
+  return text
+}
+
+/** Text and the expressions in it, in order. Single quotes inside an expression hide `}}`. */
+function splitExpressions(text: string): (string | { expression: string })[] {
+  const pieces: (string | { expression: string })[] = []
+  let done = 0
+  for (const match of text.matchAll(/\$\{\{((?:'[^']*'|[^'])*?)\}\}/g)) {
+    pieces.push(text.slice(done, match.index), { expression: (match[1] ?? '').trim() })
+    done = match.index + match[0].length
+  }
+  pieces.push(text.slice(done))
+  return pieces
 }
 
 /** A key may be an expression; the key `${{ insert }}` merges the mapping that is its value. */

@@ -28,6 +28,7 @@ test.each([
   ["matrix.os == 'linux' && 'yes' || 'no'", 'yes'],
   ['success() && !failure() && always() && !cancelled()', true],
   ['needs.*.result', ['success']],
+  ["'it''s Bob''s ''own'''", "it's Bob's 'own'"],
 ])('%s', async (expression, expected) => {
   expect(await evaluateExpression(expression, scope)).toEqual(expected)
 })

@@ -199,6 +199,32 @@ test('a working directory or an expression that cannot be fails its step and say
   expect(run.log('job')).toMatch(/ci\.yml:9:\d+: .*fromJSON\('\['\)/)
 })
 
+test('a script with expressions in it is exactly the YAML value, whatever its style, quotes and length', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- run: |
+    cat <<'EOF'
+      indented '\${{ github.ref_name }}' and ''two'' {braces} \${{ 'it''s }} Bob''s' }}
+    EOF
+- run: >
+    echo folded
+    \${{ github.ref_name }}
+- run: "echo \\"quoted\\" \\
+    \${{ github.ref_name }} \\x41"
+- run: |
+    true \${{ github.ref_name }}${Array.from({ length: 300 }, (_, n) => `\n    echo \${{ '${n}' }} ${'x'.repeat(100)} > last`).join('')}
+    cat last
+`),
+  )
+  const log = run.log('job')
+  expect(run.conclusion).toBe('success')
+  expect(log).toContain("\n  indented 'main' and ''two'' {braces} it's }} Bob's\n")
+  expect(log).toMatch(/^folded main$/m)
+  expect(log).toMatch(/^quoted main A$/m)
+  expect(log).toMatch(/^299 x+$/m)
+})
+
 test('contexts tell about runner, job, strategy and inputs', async () => {
   const place = await createPlayground()
   const run = await place.run(

@@ -1,5 +1,6 @@
 /** actions/checkout: puts this repository into the workspace, as it lies on the disk now, uncommitted work included but
- *  ignored files left out. Where git is at hand the workspace is a clone, so `git describe` and the like work there. */
+ *  ignored files left out; a `ref` that is another commit is checked out as it was committed. Where git is at hand the
+ *  workspace is a clone, so `git describe` and the like work there. */
 import { execFile } from 'node:child_process'
 import { constants, copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'

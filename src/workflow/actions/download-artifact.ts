@@ -40,7 +40,8 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
     log.say(`- ${name} (ID: ${id}, Size: ${sizeBytes}, Expected Digest: ${digest ?? 'unknown'})`)
   }
   const flat = mergeMultiple || artifacts.length === 1
-  const limit = pLimit(bounds.downloadsMax)
+  // One after another into a common directory, so that the newest artifact wins for a file that several have.
+  const limit = pLimit(flat ? 1 : bounds.downloadsMax)
   const mismatched: string[] = []
   await Promise.all(
     artifacts.map((artifact) =>
@@ -91,7 +92,7 @@ async function selectArtifacts(
   if (name !== '' && ids !== '') {
     throw new StepFailure("Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.")
   }
-  const listed = await store.list(from)
+  const listed = (await store.list(from)).toSorted((a, b) => a.id - b.id)
   if (name !== '') {
     log.say('Downloading single artifact')
     const found = listed.find((artifact) => artifact.name === name)

@@ -32,14 +32,15 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
   const options = readUploadOptions(body, inputs)
   const store = artifactsOf(body)
   const matcher = new Minimatch(pattern)
-  const artifacts = (await store.list(undefined)).filter((artifact) => matcher.match(artifact.name))
+  const listed = (await store.list(undefined)).toSorted((a, b) => a.id - b.id)
+  const artifacts = listed.filter((artifact) => matcher.match(artifact.name))
   if (artifacts.length === 0) throw new StepFailure(`No artifacts found matching pattern '${pattern}'`)
   log.say('Preparing to download the following artifacts:')
   for (const artifact of artifacts) log.say(`- ${artifact.name} (ID: ${artifact.id}, Size: ${artifact.sizeBytes})`)
 
   const directory = await mkdtemp(join(job.directories.temporary, 'merge-artifact'))
   try {
-    // One after another into a common directory, so that the later artifact wins for a file that several have.
+    // One after another into a common directory, so that the newest artifact wins for a file that several have.
     const limit = pLimit(separate ? bounds.downloadsMax : 1)
     await Promise.all(
       artifacts.map((artifact) =>

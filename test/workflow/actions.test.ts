@@ -1,0 +1,305 @@
+import { execFile } from 'node:child_process'
+import { chmod, lstat, mkdir, readlink, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { createPlayground, facts, oneJob, type Playground } from './playground.ts'
+
+const runFile = promisify(execFile)
+
+const scribe = `
+const fs = require('fs')
+const stage = require('path').basename(__filename, '.js')
+console.log([stage, process.env['INPUT_WORD'], process.env['INPUT_A-B C'.replace(' ', '_')], process.env.STATE_seen ?? '-'].join(' '))
+console.log('results ' + process.env.ACTIONS_RESULTS_URL + ' token ' + (process.env.ACTIONS_RUNTIME_TOKEN === 'token-of-job'))
+fs.appendFileSync(process.env.GITHUB_STATE, 'seen=' + stage + '\\n')
+fs.appendFileSync(process.env.GITHUB_OUTPUT, 'from-' + stage + '=yes\\n')
+if (stage === process.env['INPUT_FAIL']) process.exit(3)
+`
+
+/** A JavaScript action with all three scripts below \`directory\`. */
+async function writeScribe(place: Playground, directory: string, extra = ''): Promise<string> {
+  for (const stage of ['pre', 'main', 'post']) await place.write(`${directory}/${stage}.js`, scribe)
+  await place.write(
+    `${directory}/action.yml`,
+    `
+name: Scribe
+description: Tells what it got
+inputs:
+  word: {description: d, default: 'default \${{ github.ref_name }}'}
+  a-b c: {description: d, required: false}
+  fail: {description: d, deprecationMessage: do not}
+outputs:
+  from-main: {description: d}
+runs:
+  using: node20
+  pre: pre.js
+  main: main.js
+  post: post.js
+${extra}`,
+  )
+  return join(place.repository, directory)
+}
+
+const service = { url: 'http://127.0.0.1:9', runtimeToken: () => Promise.resolve('token-of-job') }
+
+test('a mapped JavaScript action runs pre first and post last, with inputs, state, outputs and the artifact service', async () => {
+  const place = await createPlayground()
+  const directory = await writeScribe(place, 'scribe')
+  const run = await place.run(
+    oneJob(`
+- {name: first, run: echo first}
+- {name: scribe, id: scribe, uses: me/scribe@v1, with: {word: hi, A-B C: '2'}}
+- {name: last, run: 'echo "main said \${{ steps.scribe.outputs.from-main }}"'}
+`),
+    { actions: new Map([['me/scribe@v1', directory]]), service },
+  )
+  expect(run.conclusion).toBe('success')
+  expect(Object.keys(run.steps('job'))).toEqual(['Pre scribe', 'first', 'scribe', 'last', 'Post scribe'])
+  const log = run.log('job')
+  expect(log).toMatch(/pre hi 2 -[\s\S]*first[\s\S]*main hi 2 pre[\s\S]*main said yes[\s\S]*post hi 2 main/)
+  expect(log).toContain('results http://127.0.0.1:9/ token true')
+})
+
+test('a local JavaScript action has no pre, its post runs although a later step failed, unless post-if says otherwise', async () => {
+  const place = await createPlayground()
+  await writeScribe(place, 'always')
+  await writeScribe(place, 'onlygood', '  post-if: success()\n')
+  const run = await place.run(
+    oneJob(`
+- uses: actions/checkout@v4
+- {name: always, uses: ./always}
+- {name: onlygood, uses: ./onlygood, with: {word: x}}
+- {name: break, run: exit 1}
+`),
+    { service },
+  )
+  expect(run.conclusion).toBe('failure')
+  expect(run.steps('job')).toEqual({
+    'Run actions/checkout@v4': 'success',
+    always: 'success',
+    onlygood: 'success',
+    break: 'failure',
+    'Post onlygood': 'skipped',
+    'Post always': 'success',
+  })
+  expect(run.log('job')).toContain('main default main')
+  expect(run.log('job')).toContain('post default main')
+})
+
+test('an action that fails fails its step; one that was skipped has no post', async () => {
+  const place = await createPlayground()
+  const directory = await writeScribe(place, 'scribe')
+  const run = await place.run(
+    oneJob(`
+- {name: failing, uses: me/scribe@v1, with: {fail: main}}
+- {name: skipped, uses: me/scribe/@v1}
+`).replace('me/scribe/@v1', './scribe'),
+    { actions: new Map([['me/scribe', directory]]), service },
+  )
+  expect(run.steps('job')).toEqual({
+    'Pre failing': 'success',
+    failing: 'failure',
+    skipped: 'skipped',
+    'Post failing': 'success',
+  })
+  expect(run.log('job')).toContain('me/scribe@v1 ended with exit code 3.')
+  expect(run.log('job')).toContain("Input 'fail' has been deprecated with message: do not")
+})
+
+test('tokens and the results service are for actions, not for scripts', async () => {
+  const place = await createPlayground()
+  const run = await place.run(oneJob('- run: echo "[${ACTIONS_RUNTIME_TOKEN-}${ACTIONS_RESULTS_URL-}] ${{ github.token }}"'), { service })
+  expect(run.log('job')).toMatch(/^\[\] \*\*\*$/m)
+})
+
+test('a composite action has inputs, outputs, steps and a status of its own, and can use other actions', async () => {
+  const place = await createPlayground()
+  await place.write(
+    'inner/action.yml',
+    `
+name: Inner
+description: d
+inputs:
+  text: {description: d, required: true}
+outputs:
+  shout: {description: d, value: '\${{ steps.up.outputs.shout }}'}
+runs:
+  using: composite
+  steps:
+    - id: up
+      shell: bash
+      run: echo "shout=$(echo "\${{ inputs.text }}" | tr a-z A-Z)" >> $GITHUB_OUTPUT
+`,
+  )
+  await place.write('outer/hello.sh', 'echo "script of the action says $GREETING"\n')
+  await place.write(
+    'outer/action.yml',
+    `
+name: Outer
+description: d
+inputs:
+  name: {description: d, default: nobody}
+outputs:
+  result: {description: d, value: '\${{ steps.inner.outputs.shout }}!'}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: bash "$GITHUB_ACTION_PATH/hello.sh"; bash "\${{ github.action_path }}/hello.sh"; echo "OUTER=set" >> $GITHUB_ENV
+    - id: inner
+      uses: ./inner
+      with: {text: 'hello \${{ inputs.name }}'}
+    - id: shaky
+      shell: bash
+      run: exit 1
+      continue-on-error: true
+    - shell: bash
+      run: echo "\${{ steps.shaky.outcome }} \${{ steps.shaky.conclusion }} \${{ env.OUTER }}"
+    - if: failure()
+      shell: bash
+      run: echo never
+`,
+  )
+  const run = await place.run(
+    oneJob(`
+- uses: actions/checkout@v4
+- {id: outer, name: outer, uses: ./outer, with: {name: world}, env: {GREETING: ahoy}}
+- {name: after, run: 'echo "\${{ steps.outer.outputs.result }} $OUTER [\${{ steps.inner.outcome }}] [\${GREETING-}]"'}
+`),
+  )
+  expect(run.conclusion).toBe('success')
+  const log = run.log('job')
+  expect(log.match(/script of the action says ahoy/g)).toHaveLength(2)
+  expect(log).toContain('failure success set')
+  expect(log).not.toMatch(/^never$/m)
+  expect(log).toContain('HELLO WORLD! set [] []')
+})
+
+test('a failing step of a composite action fails the whole, after its own clean-up', async () => {
+  const place = await createPlayground()
+  const composite = `
+name: C
+description: d
+runs:
+  using: composite
+  steps:
+    - {shell: bash, run: exit 4}
+    - {shell: bash, run: echo never}
+    - {if: always(), shell: bash, run: 'echo own cleanup'}
+`
+  await place.write('c/action.yml', composite)
+  const run = await place.run(oneJob('- uses: actions/checkout@v4\n- {name: c, uses: ./c}\n- {name: next, run: echo no}'))
+  expect(run.steps('job')).toMatchObject({ c: 'failure', next: 'skipped' })
+  expect(run.log('job')).toContain('own cleanup')
+  expect(run.log('job')).not.toMatch(/^never$/m)
+})
+
+test('checkout copies what git tracks or does not ignore, as it lies there, and the workspace is a clone', async () => {
+  const place = await createPlayground()
+  const git = async (...args: string[]): Promise<string> =>
+    (await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: place.repository })).stdout.trim()
+  await git('init', '-q', '-b', 'main')
+  await place.write('.gitignore', 'ignored/\n')
+  await place.write('tracked.txt', 'old')
+  await place.write('gone.txt', 'gone')
+  await chmod(await place.write('bin/tool.sh', '#!/bin/sh\n'), 0o755)
+  await symlink('tracked.txt', join(place.repository, 'link'))
+  await git('add', '-A')
+  await git('commit', '-q', '-m', 'first')
+  await git('tag', 'v0')
+  await place.write('second.txt', 'second')
+  await git('add', '-A')
+  await git('commit', '-q', '-m', 'second')
+  await git('tag', 'v1')
+  const commit = await git('rev-parse', 'HEAD')
+  await place.write('tracked.txt', 'edited')
+  await place.write('new.txt', 'new')
+  await place.write('ignored/cache', 'x')
+  await runFile('rm', [join(place.repository, 'gone.txt')])
+  const run = await place.run(
+    oneJob(`
+- run: echo stale > stale.txt
+- {id: co, uses: actions/checkout@v4}
+- run: |
+    ls -A | tr '\\n' ' '; echo
+    cat tracked.txt new.txt; echo
+    git describe --tags; git rev-parse HEAD; git status --short | tr '\\n' ','; echo
+    echo "\${{ steps.co.outputs.commit }} \${{ steps.co.outputs.ref }}"
+    test -x bin/tool.sh && test ! -x tracked.txt && readlink link
+- uses: actions/checkout@v4
+  with: {ref: v0, path: first}
+- run: cat first/tracked.txt first/gone.txt; echo; test ! -e first/second.txt
+- {uses: actions/checkout@v4, with: {repository: other/one}, continue-on-error: true}
+- {uses: actions/checkout@v4, with: {path: ../../x}, continue-on-error: true}
+- {uses: actions/checkout@v4, with: {ref: nope}, continue-on-error: true}
+`),
+    { workDirectory: join(place.repository, 'work'), keepWorkDirectory: true },
+  )
+  expect(run.conclusion).toBe('success')
+  const log = run.log('job')
+  expect(log).toContain('.git .github .gitignore bin link new.txt second.txt tracked.txt \n')
+  expect(log).toContain('editednew\nv1\n' + commit)
+  expect(log).toMatch(/ D gone\.txt, M tracked\.txt,\?\? \.github\/,\?\? new\.txt,/)
+  expect(log).toContain(`${commit} refs/heads/main`)
+  expect(log).toContain('oldgone\n')
+  expect(log).toContain('only this repository (octo/demo) can be checked out, not other/one')
+  expect(log).toMatch(/Repository path '.*' is not under/)
+  expect(log).toContain("there is no ref 'nope'")
+  const workspace = join(place.repository, 'work/job/demo')
+  expect((await stat(join(workspace, 'bin/tool.sh'))).mode & 0o777).toBe(0o755)
+  expect((await lstat(join(workspace, 'link'))).isSymbolicLink()).toBe(true)
+  expect(await readlink(join(workspace, 'link'))).toBe('tracked.txt')
+})
+
+test('secrets are hidden in everything a run tells, also across pieces of output and in job outputs', async () => {
+  const place = await createPlayground()
+  const multiline = 'first-line-of-key\nsecond-line-of-key'
+  await mkdir(join(place.root, 'tools'))
+  // Writes the secret in two pieces, flushed apart, without a line break between.
+  await writeFile(
+    join(place.root, 'tools/pieces.js'),
+    "process.stdout.write('x hunter2-'); setTimeout(() => process.stdout.write('hunter2 y\\n'), 50)",
+  )
+  const run = await place.run(
+    `
+on: push
+jobs:
+  job:
+    name: job of \${{ vars.WHO }}
+    runs-on: x
+    outputs:
+      leak: \${{ steps.leak.outputs.value }}
+      fine: \${{ steps.leak.outputs.fine }}
+    steps:
+      - name: say \${{ secrets.PASSWORD }}
+        run: |
+          echo "$P" | rev | rev
+          node "$TOOLS/pieces.js"
+          head -c 200000 /dev/zero | tr '\\0' z; printf %s "$P"; head -c 100000 /dev/zero | tr '\\0' z; echo
+          printf '%s\\n' "$KEY" | cat
+          echo -n "user:$P" | base64
+          echo "::error title=$P,file=$P::$P"
+          echo "::group::$P"
+          echo "$P" >> $GITHUB_STEP_SUMMARY
+        env: {P: '\${{ secrets.PASSWORD }}', KEY: '\${{ secrets.KEY }}', TOOLS: '${place.root}/tools'}
+      - id: leak
+        run: echo "value=\${{ secrets.PASSWORD }}" >> $GITHUB_OUTPUT; echo "fine=ok" >> $GITHUB_OUTPUT
+  \${{ '' }}:
+`.replace("  ${{ '' }}:\n", ''),
+    {
+      secrets: { PASSWORD: 'hunter2-hunter2', KEY: multiline },
+      vars: { WHO: 'hunter2-hunter2' },
+      environment: { PATH: `${join(process.execPath, '..')}:/usr/bin:/bin` },
+      facts: facts(),
+    },
+  )
+  expect(run.conclusion).toBe('success')
+  const told = JSON.stringify(place.events)
+  for (const hidden of ['hunter2-hunter2', 'first-line-of-key', 'second-line-of-key', Buffer.from('hunter2-hunter2').toString('base64').slice(0, 18)]) {
+    expect(told).not.toContain(hidden)
+  }
+  expect(told).toContain('x *** y')
+  expect(run.jobs[0]?.outputs).toEqual({ fine: 'ok' })
+  expect(told).toContain("Skip output 'leak' since it may contain secret.")
+})

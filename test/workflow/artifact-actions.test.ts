@@ -1,0 +1,237 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { AnnotationLevel } from '../../src/workflow/events.ts'
+import { listFiles } from './disk-artifacts.ts'
+import { createPlayground, facts, oneJob, type Playground } from './playground.ts'
+
+function messages(place: Playground, level: AnnotationLevel): string[] {
+  return place.events.flatMap((event) =>
+    event.type === 'annotation' && event.annotation.level === level ? [event.annotation.message] : [],
+  )
+}
+
+const build = `
+  build:
+    runs-on: ubuntu-latest
+    outputs:
+      id: \${{ steps.up.outputs.artifact-id }}
+      url: \${{ steps.up.outputs.artifact-url }}
+      digest: \${{ steps.up.outputs.artifact-digest }}
+    steps:
+      - run: mkdir -p dist/sub && echo app > dist/app.js && echo deep > dist/sub/deep.js
+      - id: up
+        uses: actions/upload-artifact@v4
+        with:
+          name: dist
+          path: dist/
+          retention-days: 30
+`
+
+test('what one job uploads another downloads; ids pass through job outputs', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:${build}
+  test:
+    needs: build
+    runs-on: ubuntu-latest
+    steps:
+      - id: down
+        uses: actions/download-artifact@v4
+        with: {name: dist, path: dist}
+      - run: cat dist/app.js dist/sub/deep.js && echo "\${{ steps.down.outputs.download-path }}"
+      - uses: actions/download-artifact@v4
+        with: {artifact-ids: '\${{ needs.build.outputs.id }}', path: by-id}
+      - run: cat by-id/app.js
+      - uses: actions/download-artifact@v4
+        with: {path: all}
+      - run: cat all/app.js
+`)
+  expect(run.conclusions).toEqual({ build: 'success', test: 'success' })
+  expect(place.artifacts.stored).toMatchObject([
+    {
+      name: 'dist',
+      paths: ['app.js', 'sub/deep.js'],
+      request: { retentionDays: 30, compressionLevel: 6, overwrite: false, archive: true },
+    },
+  ])
+  expect(run.outputs('build')).toEqual({
+    id: '1001',
+    url: 'http://trove.test/artifacts/1001',
+    digest: place.artifacts.stored[0]?.digest,
+  })
+  expect(run.log('test')).toMatch(/app\ndeep\n.*\/test\/demo\/dist$/m)
+})
+
+test('four shards upload, a merge joins them, a pattern fetches them into one directory', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:
+  shard:
+    runs-on: x
+    strategy:
+      matrix: {n: [1, 2, 3, 4]}
+    steps:
+      - run: mkdir out && echo "shard \${{ matrix.n }}" > out/result-\${{ matrix.n }}.txt && echo \${{ matrix.n }} > out/last
+      - uses: actions/upload-artifact@v4
+        with: {name: 'result-\${{ matrix.n }}', path: out}
+  collect:
+    needs: shard
+    runs-on: x
+    steps:
+      - uses: actions/download-artifact@v5
+        with: {pattern: result-*, merge-multiple: true, path: flat}
+      - run: ls flat
+      - uses: actions/download-artifact@v5
+        with: {pattern: 'result-[12]', path: apart}
+      - run: ls apart && cat apart/result-2/last
+      - uses: actions/upload-artifact/merge@v4
+        with: {name: together, pattern: result-*, separate-directories: true}
+      - id: merge
+        uses: actions/upload-artifact/merge@v4
+        with: {name: all, pattern: result-*, delete-merged: true, retention-days: 2, compression-level: 9}
+      - run: echo "merged \${{ steps.merge.outputs.artifact-id }}"
+`)
+  expect(run.conclusion).toBe('success')
+  expect(run.log('collect')).toContain('last\nresult-1.txt\nresult-2.txt\nresult-3.txt\nresult-4.txt')
+  expect(run.log('collect')).toContain('result-1\nresult-2\n2')
+  const [together, all, ...others] = place.artifacts.stored
+  expect(others).toEqual([])
+  expect(together).toMatchObject({ name: 'together' })
+  expect(together?.paths).toEqual([1, 2, 3, 4].flatMap((n) => [`result-${n}/last`, `result-${n}/result-${n}.txt`]))
+  expect(all).toMatchObject({ name: 'all', request: { retentionDays: 2, compressionLevel: 9 } })
+  expect(all?.paths).toEqual(['last', 'result-1.txt', 'result-2.txt', 'result-3.txt', 'result-4.txt'])
+  expect(run.log('collect')).toContain(`merged ${all?.id}`)
+})
+
+test('logs of a failed test are uploaded by if: always()', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- run: echo broken > test.log; exit 1
+- {uses: actions/upload-artifact@v4, if: always(), with: {name: logs, path: '*.log'}}
+`),
+  )
+  expect(run.conclusion).toBe('failure')
+  expect(place.artifacts.stored).toMatchObject([{ name: 'logs', paths: ['test.log'] }])
+})
+
+test('if-no-files-found: a warning, an error, or a line in the log', async () => {
+  const place = await createPlayground()
+  const step = (value: string): string => `- {uses: actions/upload-artifact@v4, with: {path: none/, if-no-files-found: ${value}}}`
+  const warned = await place.run(oneJob(step('warn')))
+  expect(warned.conclusion).toBe('success')
+  expect(messages(place, 'warning')).toEqual([
+    'No files were found with the provided path: none/. No artifacts will be uploaded.',
+  ])
+  expect((await place.run(oneJob(step('error')))).conclusion).toBe('failure')
+  const ignored = await place.run(oneJob(step('ignore')))
+  expect(ignored.conclusion).toBe('success')
+  expect(messages(place, 'warning')).toEqual([])
+  expect((await place.run(oneJob(step('maybe')))).log('job')).toContain('Unrecognized if-no-files-found input')
+})
+
+test('a taken name fails, overwrite replaces it under a new id', async () => {
+  const place = await createPlayground()
+  const upload = (extra: string): string => `- {uses: actions/upload-artifact@v4, with: {name: a, path: file${extra}}, continue-on-error: true}`
+  const run = await place.run(oneJob(`- run: echo 1 > file\n${upload('')}\n${upload('')}\n- run: echo 2 > file\n${upload(', overwrite: true')}`))
+  expect(run.log('job')).toContain('an artifact with this name already exists')
+  expect(place.artifacts.stored).toMatchObject([{ id: 1002, name: 'a' }])
+})
+
+test('archive: false stores one file under its own name, and only one', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- run: mkdir d && echo 1 > d/one.json && echo 2 > d/two.json
+- {uses: actions/upload-artifact@v7, with: {name: ignored, path: d/one.json, archive: false}}
+- {uses: actions/upload-artifact@v7, with: {path: d, archive: false}}
+`),
+  )
+  expect(place.artifacts.stored).toMatchObject([{ name: 'one.json', paths: ['one.json'], request: { archive: false } }])
+  expect(run.log('job')).toContain("When 'archive' is set to false, only a single file can be uploaded. Found 2 files")
+})
+
+test('inputs of the wrong form fail the step with the words users know', async () => {
+  const place = await createPlayground()
+  const steps = [
+    'actions/upload-artifact@v4, with: {name: x}',
+    'actions/upload-artifact@v4, with: {path: f, compression-level: 10}',
+    'actions/upload-artifact@v4, with: {path: f, retention-days: soon}',
+    "actions/upload-artifact@v4, with: {path: f, overwrite: 'yes'}",
+    'actions/download-artifact@v8, with: {digest-mismatch: maybe}',
+    'actions/download-artifact@v8, with: {name: a, artifact-ids: 1}',
+    'actions/download-artifact@v8, with: {artifact-ids: x}',
+    'actions/download-artifact@v8, with: {name: absent}',
+    'actions/download-artifact@v8, with: {artifact-ids: 99}',
+    'actions/upload-artifact/merge@v4, with: {pattern: nothing-*}',
+    'actions/download-artifact@v8, with: {github-token: t, repository: odd}',
+  ]
+  await place.run(oneJob(steps.map((step) => `- {uses: ${step.replace(/\}$/, '}')}, continue-on-error: true}`).join('\n')))
+  expect(messages(place, 'error')).toEqual([
+    'Input required and not supplied: path',
+    'Invalid compression-level. Valid values are 0-9',
+    'Invalid retention-days: "soon" is not a number',
+    'Input overwrite is neither true nor false: "yes"',
+    "Invalid value for 'digest-mismatch': 'maybe'. Valid options are: ignore, info, warn, error",
+    "Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.",
+    "Invalid artifact ID: 'x'. Must be a number.",
+    'Unable to download artifact(s): Artifact not found for name: absent',
+    'None of the provided artifact IDs were found',
+    "No artifacts found matching pattern 'nothing-*'",
+    "Invalid repository: 'odd'. Must be in format owner/repo",
+  ])
+})
+
+test('unknown inputs are warned about, too long a retention is lowered to what the project allows', async () => {
+  const place = await createPlayground()
+  await place.run(oneJob('- run: echo > f\n- {uses: actions/upload-artifact@v4, with: {path: f, retention-days: 30, pth: x}}'), {
+    facts: { ...facts(), retentionDays: 7 },
+  })
+  expect(messages(place, 'warning')).toEqual([
+    expect.stringContaining("Unexpected input(s) 'pth', valid inputs are ['name', 'path', 'if-no-files-found'"),
+    'Retention days are greater than the maximum value allowed. Using 7 days instead.',
+  ])
+  expect(place.artifacts.stored[0]?.request.retentionDays).toBe(7)
+})
+
+test('digest-mismatch decides what a damaged artifact does', async () => {
+  const place = await createPlayground()
+  place.artifacts.damaged.add('dist')
+  const job = (value: string): string => `
+  ${value}:
+    needs: build
+    runs-on: x
+    steps: [{uses: actions/download-artifact@v8, with: {name: dist, digest-mismatch: ${value}}}]`
+  const run = await place.run(`on: push\njobs:${build}${['ignore', 'info', 'warn', 'error'].map(job).join('')}\n`)
+  expect(run.conclusions).toMatchObject({ ignore: 'success', info: 'success', warn: 'success', error: 'failure' })
+  const text = "Artifact 'dist' digest validation failed. Please verify the integrity of the artifact."
+  expect(run.log('ignore')).not.toContain(text)
+  expect(run.log('info')).toContain(text)
+  expect(messages(place, 'warning')).toEqual([text])
+  expect(run.log('error')).toContain('Digest validation failed for artifact(s): dist')
+})
+
+test('skip-decompress keeps the archive, ~ is the home directory, a token opens another run', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:${build}
+  fetch:
+    needs: build
+    runs-on: x
+    steps:
+      - {uses: actions/download-artifact@v8, with: {name: dist, path: kept, skip-decompress: true}}
+      - run: test -e kept/dist.zip
+      - {uses: actions/download-artifact@v8, with: {name: dist, path: ~/inbox}}
+      - {uses: actions/download-artifact@v8, with: {pattern: d*, path: there, github-token: good, run-id: 5, repository: a/b}}
+      - run: test -e there/app.js
+      - {uses: actions/download-artifact@v8, with: {path: there, github-token: bad}}
+`)
+  expect(run.conclusion).toBe('success')
+  expect(await listFiles(join(place.root, 'home/inbox'))).toEqual(['app.js', 'sub/deep.js'])
+  expect(await readFile(join(place.root, 'home/inbox/app.js'), 'utf8')).toBe('app\n')
+  expect(run.log('fetch')).toContain('Total of 0 artifact(s) downloaded')
+})

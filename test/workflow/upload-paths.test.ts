@@ -1,0 +1,166 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createGlobber, type Globber } from '../../src/workflow/glob.ts'
+import { absolutePatterns } from '../../src/workflow/glob-patterns.ts'
+import { uploadFiles } from '../../src/workflow/upload-paths.ts'
+
+let root: string
+let globber: Globber
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'trove-paths-'))
+  globber = createGlobber()
+})
+afterAll(async () => {
+  await globber.close()
+  await rm(root, { recursive: true, force: true })
+})
+
+let places = 0
+/** Makes the files in a workspace of their own and answers the entry paths of an upload, sorted. */
+async function entries(files: string[], patterns: string, options: { includeHidden?: boolean; home?: string } = {}): Promise<string[]> {
+  const directory = join(root, `workspace [${places++}]`)
+  for (const file of files) {
+    await mkdir(dirname(join(directory, file)), { recursive: true })
+    await writeFile(join(directory, file), file)
+  }
+  const home = options.home === undefined ? undefined : join(directory, options.home)
+  const search = await globber.search(patterns.replaceAll('WORKSPACE', directory.replace('[', '[[]')), {
+    directory,
+    home,
+    includeHidden: options.includeHidden ?? false,
+  })
+  return uploadFiles(search)
+    .map((file) => file.entryPath)
+    .toSorted()
+}
+
+// Every path example in the README of actions/upload-artifact, under its heading there.
+
+test('Upload an Individual File: the file alone, without its directories', async () => {
+  const files = ['path/to/artifact/world.txt', 'path/to/artifact/other.txt']
+  expect(await entries(files, 'path/to/artifact/world.txt')).toEqual(['world.txt'])
+})
+
+test('Upload an Entire Directory: its contents, with or without a slash at the end', async () => {
+  const files = ['path/to/artifact/world.txt', 'path/to/artifact/sub/deep.txt', 'path/to/not.txt']
+  expect(await entries(files, 'path/to/artifact/')).toEqual(['sub/deep.txt', 'world.txt'])
+  expect(await entries(files, 'path/to/artifact')).toEqual(['sub/deep.txt', 'world.txt'])
+})
+
+test('Upload using a Wildcard Pattern: paths from the first wildcard on', async () => {
+  const files = ['path/x/y/artifact/1.txt', 'path/brtifacX/2.txt', 'path/z/crtifact/sub/3.txt', 'path/drtifact/4.txt']
+  expect(await entries(files, 'path/**/[abc]rtifac?/*')).toEqual([
+    'brtifacX/2.txt',
+    'x/y/artifact/1.txt',
+    'z/crtifact/sub/3.txt',
+  ])
+})
+
+test('Upload using Multiple Paths and Exclusions: told from the least common ancestor, excludes have no part in it', async () => {
+  const files = ['path/output/bin/app', 'path/output/bin/app.tmp', 'path/output/test-results/a.xml', 'path/output/other.txt']
+  const patterns = 'path/output/bin/\npath/output/test-results\n!path/**/*.tmp'
+  expect(await entries(files, patterns)).toEqual(['bin/app', 'test-results/a.xml'])
+})
+
+test('the hierarchy is preserved after the first wildcard', async () => {
+  const files = [
+    'path/to/some/directory/foo1.txt',
+    'path/to/some/directory/foo2.txt',
+    'path/to/other/directory/foo1.txt',
+    'path/to/other/directory/bar.txt',
+  ]
+  expect(await entries(files, 'path/to/*/directory/foo?.txt')).toEqual([
+    'other/directory/foo1.txt',
+    'some/directory/foo1.txt',
+    'some/directory/foo2.txt',
+  ])
+})
+
+test('Environment Variables and Tilde Expansion: ~ is the home directory, absolute paths are as good as relative ones', async () => {
+  const files = ['home/new/artifact/world.txt', 'home/new/top.txt', 'artifact/world.txt']
+  expect(await entries(files, '~/new/**/*', { home: 'home' })).toEqual(['artifact/world.txt', 'top.txt'])
+  expect(await entries(files, 'WORKSPACE/artifact/**/*')).toEqual(['world.txt'])
+  await expect(entries(files, '~/new')).rejects.toThrow('HOME is not set')
+})
+
+test('Uploading Hidden Files: left out unless asked for, and then some can be excluded', async () => {
+  const files = ['path/output/a.txt', 'path/output/.production.env', 'path/output/.config/x', 'path/output/.dev.env']
+  expect(await entries(files, 'path/output/')).toEqual(['a.txt'])
+  const patterns = 'path/output/\n!path/output/.production.env'
+  expect(await entries(files, patterns, { includeHidden: true })).toEqual(['.config/x', '.dev.env', 'a.txt'])
+})
+
+// Rules that the README states without an example, and the corners of the rules.
+
+test('two files in different directories keep what tells them apart', async () => {
+  expect(await entries(['a/b/one.txt', 'a/c/d/two.txt'], 'a/b/one.txt\na/c/d/two.txt')).toEqual(['b/one.txt', 'c/d/two.txt'])
+  expect(await entries(['one.txt', 'two.txt'], 'one.txt\ntwo.txt')).toEqual(['one.txt', 'two.txt'])
+})
+
+test('one file that a wildcard finds keeps its path', async () => {
+  expect(await entries(['a/b/one.txt'], 'a/*/one.txt')).toEqual(['b/one.txt'])
+})
+
+test('a path below another does not count for the root', async () => {
+  expect(await entries(['a/b/one.txt', 'a/two.txt'], 'a\na/b')).toEqual(['b/one.txt', 'two.txt'])
+})
+
+test('a path that names nothing still counts for the root', async () => {
+  expect(await entries(['a/b/one.txt'], 'a/b/one.txt\na/none')).toEqual(['b/one.txt'])
+})
+
+test('directories are not entries, empty ones vanish', async () => {
+  const directory = join(root, 'with-empty')
+  await mkdir(join(directory, 'a/empty'), { recursive: true })
+  await writeFile(join(directory, 'a/file'), '')
+  const search = await globber.search('a', { directory, home: undefined, includeHidden: false })
+  expect(uploadFiles(search).map((file) => file.entryPath)).toEqual(['file'])
+})
+
+test('links are followed, dangling ones are left out', async () => {
+  const directory = join(root, 'with-links')
+  await mkdir(join(directory, 'real/sub'), { recursive: true })
+  await writeFile(join(directory, 'real/sub/file'), 'x')
+  await mkdir(join(directory, 'out'))
+  await symlink('../real/sub', join(directory, 'out/linked'))
+  await symlink('../real/sub/file', join(directory, 'out/file'))
+  await symlink('nowhere', join(directory, 'out/dangling'))
+  const search = await globber.search('out', { directory, home: undefined, includeHidden: false })
+  expect(uploadFiles(search).map((file) => file.entryPath).toSorted()).toEqual(['file', 'linked/file'])
+})
+
+test('paths that climb are refused, as are characters that not every file system has', async () => {
+  await expect(entries(['a.txt'], '../a.txt')).rejects.toThrow("Relative pathing '.' and '..' is not allowed")
+  await expect(entries(['d/a:b.txt'], 'd')).rejects.toThrow('the path "a:b.txt" cannot be uploaded: it contains a colon')
+  await expect(entries([], '# only a comment\n\n')).resolves.toEqual([])
+})
+
+test('patterns become absolute without their signs losing their meaning', () => {
+  const roots = { directory: '/w [1]/*', home: '/h' }
+  expect(absolutePatterns('a/*.txt\n! ~/b\n.\n./c\n/d\n#x\n\n!!e', roots).split('\n')).toEqual([
+    '/w [[]1]/[*]/a/*.txt',
+    '!/h/b',
+    '/w [[]1]/[*]',
+    '/w [[]1]/[*]/c',
+    '/d',
+    '!!/w [[]1]/[*]/e',
+  ])
+})
+
+test('hashFiles agrees with the runner: order of the search, files of the workspace only, nothing found is empty', async () => {
+  const directory = join(root, 'hashed')
+  await mkdir(join(directory, 'sub'), { recursive: true })
+  await writeFile(join(directory, 'package-lock.json'), 'one')
+  await writeFile(join(directory, 'sub/package-lock.json'), 'two')
+  const roots = { directory, home: undefined }
+  const { createHash } = await import('node:crypto')
+  const sha = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest()
+  const both = createHash('sha256').update(sha('one')).update(sha('two')).digest('hex')
+  expect(await globber.hashFiles(['**/package-lock.json'], roots)).toBe(both)
+  expect(await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots)).toBe(both)
+  expect(await globber.hashFiles(['**/none'], roots)).toBe('')
+  expect(await globber.hashFiles(['/etc/hostname'], roots)).toBe('')
+})
