@@ -1,0 +1,219 @@
+/** The client against servers that misbehave in one way each. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { NetworkError, requestJson, type ServerAccess } from '../../src/client/http.ts'
+import { readEntries } from '../../src/client/read-entries.ts'
+import { readFile } from '../../src/client/read-file.ts'
+import { digestOf } from '../../src/core/digest.ts'
+
+const servers: Server[] = []
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+  }
+})
+
+type Handler = (request: IncomingMessage, response: ServerResponse, attempt: number) => void
+
+/** A server that answers each request with `handler`, told which one it is, from 1. */
+async function serve(handler: Handler): Promise<ServerAccess & { requests: IncomingMessage[] }> {
+  const requests: IncomingMessage[] = []
+  const server = createServer((request, response) => {
+    requests.push(request)
+    handler(request, response, requests.length)
+  })
+  servers.push(server)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, token: 'secret', requests }
+}
+
+function problem(response: ServerResponse, status: number, code: string, more: object = {}): void {
+  const body = {
+    type: 'about:blank',
+    title: 'T',
+    status,
+    detail: `it is ${code}`,
+    code,
+    retryable: false,
+    ...more,
+  }
+  response
+    .writeHead(status, { 'content-type': 'application/problem+json' })
+    .end(JSON.stringify(body))
+}
+
+const answerSchema = z.object({ fine: z.boolean() })
+const never = new AbortController().signal
+
+describe('a request', () => {
+  test('carries the token, and query parameters that are set', async () => {
+    const server = await serve((_, response) => response.end('{"fine":true}'))
+    const request = { path: '/x', query: { a: 1, b: undefined, c: null, d: 'ä&' } }
+    expect(await requestJson(server, request, answerSchema)).toEqual({ fine: true })
+    expect(server.requests[0]?.url).toBe('/x?a=1&d=%C3%A4%26')
+    expect(server.requests[0]?.headers.authorization).toBe('Bearer secret')
+  })
+
+  test('is sent again when the server is busy or the connection breaks', async () => {
+    const server = await serve((request, response, attempt) => {
+      if (attempt === 1) problem(response, 503, 'busy')
+      else if (attempt === 2) request.socket.destroy()
+      else response.end('{"fine":true}')
+    })
+    expect(await requestJson(server, { path: '/' }, answerSchema)).toEqual({ fine: true })
+    expect(server.requests).toHaveLength(3)
+  })
+
+  test('is not sent again when that could do a thing twice', async () => {
+    const server = await serve((_, response) => {
+      problem(response, 503, 'busy')
+    })
+    await expect(
+      requestJson(server, { method: 'POST', path: '/', json: {} }, answerSchema),
+    ).rejects.toMatchObject({ code: 'busy' })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  test('that keeps failing ends as what the last answer was', async () => {
+    const server = await serve((request) => request.socket.destroy())
+    await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toBeInstanceOf(
+      NetworkError,
+    )
+    expect(server.requests).toHaveLength(4)
+  })
+
+  test('stops when it is told to, between tries too', async () => {
+    const stop = new AbortController()
+    const server = await serve((_, response) => {
+      problem(response, 503, 'busy')
+      stop.abort()
+    })
+    await expect(
+      requestJson(server, { path: '/', signal: stop.signal }, answerSchema),
+    ).rejects.toMatchObject({ name: 'AbortError' })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  test('that is refused throws the server’s own error with its facts', async () => {
+    const server = await serve((_, response) => {
+      problem(response, 410, 'artifact_expired', { artifactId: 7 })
+    })
+    await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toMatchObject({
+      name: 'StoreError',
+      code: 'artifact_expired',
+      message: 'it is artifact_expired',
+      details: { artifactId: 7 },
+    })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  test('does not follow a redirect with the token in hand', async () => {
+    const server = await serve((_, response) =>
+      response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
+    )
+    await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toThrow()
+  })
+
+  test.each([
+    [401, { code: 'unauthenticated' }],
+    [403, { code: 'forbidden' }],
+    [404, { code: 'not_found' }],
+    [500, { name: 'NetworkError' }],
+  ])(
+    'an answer of something that is no Trove, %d, is told by its status',
+    async (status, wanted) => {
+      const server = await serve((_, response) =>
+        response.writeHead(status).end('<html>proxy</html>'),
+      )
+      await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toMatchObject(wanted)
+    },
+  )
+})
+
+describe('a file', () => {
+  const content = Buffer.from('0123456789'.repeat(10_000))
+  const file = { artifactId: 1, path: 'a b', digest: digestOf(content) }
+
+  /** Sends `content` from the range asked for, but only `lengths[n]` bytes at the n-th request. */
+  const cutting =
+    (lengths: number[]): Handler =>
+    (request, response, attempt) => {
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
+      const isPart = request.headers.range !== undefined && request.headers['if-range'] === '"v1"'
+      const rest = content.subarray(start)
+      response.writeHead(isPart ? 206 : 200, { etag: '"v1"', 'content-length': rest.length })
+      response.write(rest.subarray(0, lengths[attempt - 1] ?? rest.length), () => {
+        if (lengths[attempt - 1] === undefined) response.end()
+        else response.destroy()
+      })
+    }
+
+  test('whose transfer breaks is taken up where it broke', async () => {
+    const server = await serve(cutting([30_000, 25_000]))
+    expect(await buffer(readFile(server, file, never))).toEqual(content)
+    expect(server.requests).toHaveLength(3)
+    expect(server.requests[0]?.url).toBe('/api/v1/artifacts/1/files/a%20b')
+  })
+
+  test('that never gets further is given up', async () => {
+    const server = await serve(cutting([1000, 0, 0, 0, 0, 0]))
+    await expect(buffer(readFile(server, file, never))).rejects.toBeInstanceOf(NetworkError)
+  })
+
+  test('that changed meanwhile is not joined to what was read', async () => {
+    const server = await serve((_, response, attempt) => {
+      response.writeHead(200, { etag: `"v${attempt}"`, 'content-length': content.length })
+      response.write(content.subarray(0, 10), () => response.destroy())
+    })
+    await expect(buffer(readFile(server, file, never))).rejects.toThrow(/changed while it was read/)
+  })
+
+  test('of other content than announced is a digest mismatch', async () => {
+    const server = await serve((_, response) =>
+      response.writeHead(200, { etag: '"v1"' }).end('other'),
+    )
+    await expect(buffer(readFile(server, file, never))).rejects.toMatchObject({
+      code: 'digest_mismatch',
+    })
+  })
+})
+
+describe('entries', () => {
+  const entry = { kind: 'directory', path: 'd', mode: '0755', modifiedAt: null }
+  const read = async (server: ServerAccess): Promise<string[]> => {
+    const paths: string[] = []
+    for await (const { path } of readEntries(server, 1, { under: '', signal: never }))
+      paths.push(path)
+    return paths
+  }
+
+  test('arrive however the lines are cut', async () => {
+    const text = `${JSON.stringify(entry)}\n${JSON.stringify({ ...entry, path: 'ä' })}\n`
+    const server = await serve((_, response) => {
+      for (const byte of Buffer.from(text)) response.write(Buffer.of(byte))
+      response.end()
+    })
+    expect(await read(server)).toEqual(['d', 'ä'])
+  })
+
+  test.each([
+    ['within a line', `${JSON.stringify(entry)}\n{"kind"`, false],
+    ['without an end', `${JSON.stringify(entry)}\n`, true],
+  ])('that break off %s are a failure, not a shorter listing', async (_, text, isCut) => {
+    const server = await serve((_request, response) => {
+      response.write(text, () => {
+        if (isCut) response.destroy()
+        else response.end()
+      })
+    })
+    await expect(read(server)).rejects.toBeInstanceOf(NetworkError)
+  })
+})
