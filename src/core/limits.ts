@@ -35,6 +35,8 @@ export const limits = {
 
   /** A pack is sealed once it holds this much; a single larger member gets a pack of its own. */
   packTargetBytes: 64 * MiB,
+  /** Or this many members: what is known of each is kept in memory (about 500 bytes) until the pack is registered. */
+  packMembersMax: 8192,
   /** Members are gathered into writes of this size, so that a small one costs no system call. */
   packWriteBytes: 1 * MiB,
   /** Open pack files kept for later reads; those in use are not counted. */
@@ -48,6 +50,8 @@ export const limits = {
   manifestPageEntries: 512,
   /** Members of one skeleton page. */
   skeletonPageMembers: 512,
+  /** Window over staged bytes for the many small reads that go forward through a zip. */
+  stagedWindowBytes: 256 * KiB,
   /** New blobs are looked up and deflated in batches of at most this many bytes and blobs. */
   ingestBatchBytes: 8 * MiB,
   ingestBatchBlobs: 1000,
@@ -84,6 +88,8 @@ export const limits = {
   leaseMs: 24 * 60 * 60 * 1000,
   /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
   idleBodyMs: 120_000,
+  /** How often a client hears that its request is still worked on; stock clients give up after 180 s of silence. */
+  processingMs: 30_000,
   /** What is read of a body that nobody wants before its request is refused: the largest that stock clients send in one
    *  request (GITHUB-PROTOCOL §8.4). Beyond it the connection closes with the answer. */
   drainBytesMax: 256 * MiB,

@@ -126,7 +126,10 @@ export function createBlobWriter(options: BlobWriterOptions): BlobWriter {
     pack.copies.push({ ...copy, offset })
     pack.streams.set(copy.streamDigest, copy.blob)
     if (copy.codec === 'joining') pack.joining.add(copy.blob.digest)
-    if (pack.writer.bytesWritten >= limits.packTargetBytes) await rotate()
+    const { bytesWritten, memberCount } = pack.writer
+    if (bytesWritten >= limits.packTargetBytes || memberCount >= limits.packMembersMax) {
+      await rotate()
+    }
   }
 
   const inUnregisteredPack = (digest: Digest): boolean =>

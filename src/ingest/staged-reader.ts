@@ -92,7 +92,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
 /** A reader with one remembered window, for many small reads that go forward. */
 export function windowed(
   reader: StagedReader,
-  windowBytes: number = limits.readWindowBytes,
+  windowBytes: number = limits.stagedWindowBytes,
 ): StagedReader {
   let start = 0
   let window: Buffer = Buffer.alloc(0)
