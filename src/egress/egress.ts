@@ -77,6 +77,7 @@ export async function representZip(
         fileName: `${artifact.name}.zip`,
         totalBytes: artifact.zipBytes,
         etag: etag('zip', zipFormatVersion, artifactFacts(artifact)),
+        digest: artifact.zipDigest,
         verifyReadable: () => verifyEntries(reader, artifact, filter),
       })
   }
@@ -218,13 +219,14 @@ function exactZip(reader: Reader, artifact: Artifact): Representation {
 function generatedZip(
   reader: Reader,
   members: () => AsyncIterable<ZipMember[]>,
-  facts: Pick<Representation, 'fileName' | 'totalBytes' | 'etag' | 'verifyReadable'>,
+  facts: Pick<Representation, 'fileName' | 'totalBytes' | 'etag' | 'verifyReadable'> &
+    Partial<Representation>,
 ): Representation {
   return {
-    ...facts,
     contentType: zipType,
     digest: null,
     contentEncoding: null,
+    ...facts,
     read: readSegments(reader, () => zipSegments(members)),
   }
 }

@@ -23,7 +23,8 @@ export function tarHeader(entry: StoredEntry, modifiedAt: number | null): Buffer
   if (!fitsField(target, nameBytesMax)) records.push(['linkpath', target])
   if (sizeBytes > octal11Max) records.push(['size', String(sizeBytes)])
   const header = ustarHeader({
-    ...(place ?? { name: asciiName(path, nameBytesMax), prefix: '' }),
+    name: place === undefined ? asciiName(path, nameBytesMax) : place.name,
+    prefix: place === undefined ? '' : place.prefix,
     mode: entry.mode,
     // A size that does not fit is in the extended header, which overrides this field.
     sizeBytes: sizeBytes > octal11Max ? 0 : sizeBytes,
@@ -54,6 +55,7 @@ function isAscii(text: string): boolean {
 
 /** What readers without pax support see. */
 function asciiName(text: string, charactersMax: number): string {
+  if (fitsField(text, charactersMax)) return text
   return text.slice(0, charactersMax).replace(/[^ -~]/g, '_')
 }
 
@@ -107,7 +109,7 @@ function ustarHeader(fields: {
   header.write('ustar\u000000', 257, 'latin1')
   header.write(fields.prefix, 345, 'latin1')
   let sum = 0
-  for (const byte of header) sum += byte
+  for (let at = 0; at < blockBytes; at++) sum += header[at]!
   writeOctal(header, sum, { at: 148, digits: 6 })
   header[154] = 0
   return header
