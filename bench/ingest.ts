@@ -135,7 +135,7 @@ async function storeByTar(releases: string[], scratch: string): Promise<Sample> 
       await runProgram('tar', ['-cf', tar, '-C', directory, '.'])
       seconds += await putFile(store, tar, basename(directory), 'application/x-tar')
     }
-    return { bytes: await store.packBytes(), allBytes: await store.allBytes(), seconds }
+    return { bytes: await store.packBytes(), allBytes: await store.stopAndMeasure(), seconds }
   })
 }
 

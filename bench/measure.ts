@@ -73,7 +73,8 @@ export async function runProgram(
   const [stdout, stderr] = await Promise.all([readText(child.stdout), readText(child.stderr)])
   const [status] = await exit
   const seconds = (performance.now() - start) / 1000
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${stderr}`)
+  // Without the arguments, some of which are tokens.
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}${stdout}`)
   return { seconds, peakRssBytes: peak.stop(), stdout }
 }
 

@@ -20,8 +20,8 @@ export interface BenchStore {
   token: string
   /** Apparent bytes of all packs. */
   packBytes(): Promise<number>
-  /** The same with the database, after its log has been folded in. */
-  allBytes(): Promise<number>
+  /** The same with the database. Stops the server, whose write-ahead log is folded in by that. */
+  stopAndMeasure(): Promise<number>
   peakRssBytes(): number
 }
 
@@ -35,9 +35,14 @@ export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Pro
         trove,
         token: await trove.token(),
         packBytes: () => directoryBytes(join(data, 'cas', 'packs')),
-        allBytes: () => directoryBytes(data),
+        stopAndMeasure: async () => {
+          await trove.stop()
+          return await directoryBytes(data)
+        },
         peakRssBytes: () => readPeakRss(trove.pid),
       })
+    } catch (error) {
+      throw new Error(`the server said: ${trove.log().slice(-2000)}`, { cause: error })
     } finally {
       await trove.stop()
     }
