@@ -104,7 +104,7 @@ export const directoryPageSchema = z
   .object({ path: z.string(), items: z.array(entrySchema), nextCursor: cursor })
   .meta({ id: 'DirectoryPage' })
 
-export const differenceSchema = z
+const differenceSchema = z
   .object({
     kind: z.enum(['added', 'removed', 'changed', 'moved', 'mode']).meta({
       description:
@@ -230,9 +230,6 @@ export type WireArtifact = z.infer<typeof artifactSchema>
 export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>
 export type WireEntry = z.infer<typeof entrySchema>
-export type WireManifestPage = z.infer<typeof manifestPageSchema>
 export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
 export type WireDifference = z.infer<typeof differenceSchema>
-export type WireComparison = z.infer<typeof comparisonSchema>
 export type WireStats = z.infer<typeof statsSchema>
-export type WireProblem = z.infer<typeof problemSchema>

@@ -30,7 +30,7 @@ export function uploadPath(project: string, run: number, name: string): string {
   return `${projectApiPath(project)}/runs/${run}/artifacts/${encodeURIComponent(name)}`
 }
 
-export function projectApiPath(project: string): string {
+function projectApiPath(project: string): string {
   return `${apiRoot}/projects/${encodePath(project)}`
 }
 
@@ -48,6 +48,6 @@ export function artifactPagePath(project: string, run: number, id: number): stri
 }
 
 /** Escapes each segment and keeps the slashes. */
-export function encodePath(path: string): string {
+function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }

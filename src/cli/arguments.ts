@@ -2,7 +2,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 
 /** A flag: how it is written, and what its value is called in help; null for one that takes none. */
-export interface Flag {
+interface Flag {
   value: string | null
   short?: string
   help: string

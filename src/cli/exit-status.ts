@@ -66,6 +66,7 @@ const statusOfCode = {
   range_not_satisfiable: exitStatus.failure,
   storage_full: exitStatus.tooLarge,
   session_ended: exitStatus.failure,
+  upload_incomplete: exitStatus.failure,
   busy: exitStatus.network,
   shutting_down: exitStatus.network,
 } satisfies Record<ErrorCode, ExitStatus>

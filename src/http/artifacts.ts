@@ -28,6 +28,7 @@ export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
   app.get('/:id{[0-9]+}', async (c) => {
     const { artifact } = await readableArtifact(context, c)
     assertLive(artifact, context.now())
+    c.header('cache-control', 'private, no-cache')
     return c.json(await artifactDetail(context, c, artifact))
   })
   app.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
@@ -70,7 +71,7 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const end = offset + artifacts.length
   const nextCursor = artifacts.length > 0 && end < total ? formatCursor(end) : null
   if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
-  c.header('cache-control', 'no-cache')
+  c.header('cache-control', 'private, no-cache')
   return c.json({
     items: artifacts.map((each) => artifactMessage(each, { origin, now })),
     nextCursor,

@@ -29,7 +29,7 @@ export function Time({ at, now }: { at: number; now: number }): Html {
 }
 
 /** `in 3 days`, `2 hours ago`. */
-export function relativeTime(at: number, now: number): string {
+function relativeTime(at: number, now: number): string {
   const distanceMs = at - now
   const units: [Intl.RelativeTimeFormatUnit, number][] = [
     ['day', dayMs],

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
@@ -166,6 +168,31 @@ describe('PUT', () => {
       body: { field: 'retentionDays' },
     })
   })
+})
+
+describe('a body that stops half-way', () => {
+  test.each(['application/zip', 'application/x-tar', 'text/plain'])(
+    'leaves nothing visible and nothing in staging: %s',
+    async (type) => {
+      const path = fresh()
+      const authorization = `Bearer ${await server.token()}`
+      const headers = { authorization, 'content-type': type, 'content-length': 100_000 }
+      const upload = request(new URL(path, server.url), { method: 'PUT', headers })
+      upload.on('error', () => undefined)
+      const isStaged = async () =>
+        (await readdir(join(server.dataDir, 'cas/staging/uploads'))).length
+      upload.write(Buffer.alloc(50_000))
+      if (type === 'application/zip') await expect.poll(isStaged).toBe(1)
+      else await once(upload, 'socket')
+      upload.destroy()
+      await expect.poll(isStaged).toBe(0)
+      const run = path.split('/')[7]
+      const list = await server.send(`/api/v1/artifacts?run=${run}&state=any`)
+      expect(await list.json()).toMatchObject({ items: [] })
+      // The name is free, as if nothing had been sent.
+      expect((await server.send(path, { method: 'PUT', body: 'x' })).status).toBe(201)
+    },
+  )
 })
 
 describe('a name that is taken', () => {

@@ -1,5 +1,5 @@
 /** `trove list`: artifacts, newest first. */
-import { artifactListSchema, type WireArtifact } from '../../api/messages.ts'
+import { artifactListSchema, type WireArtifact, type WireArtifactList } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/http.ts'
 import { limits } from '../../core/limits.ts'
@@ -42,7 +42,7 @@ export const listCommand: Command<typeof flags> = {
       const { run, name, branch, state, sort } = given
       const limit = Math.min(limits.listPageMax, wanted - items.length)
       const query = { project, run, name, branch, state, sort, limit, cursor }
-      const page: Page = await requestJson(
+      const page: WireArtifactList = await requestJson(
         server,
         { path: `${apiRoot}/artifacts`, query, signal },
         artifactListSchema,
@@ -61,12 +61,6 @@ export const listCommand: Command<typeof flags> = {
       await write(stderr, `${items.length} of ${total} shown; --limit shows more\n`)
     return exitStatus.ok
   },
-}
-
-interface Page {
-  items: WireArtifact[]
-  nextCursor: string | null
-  total: number
 }
 
 function artifactTable(items: WireArtifact[]): string {
