@@ -9,6 +9,8 @@ export interface StagedReader {
   /** Exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own.
    *  Errors: incomplete_body when staging is shorter than it was. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
+  /** Fills `target` with the bytes from `offset` on. Errors: as `read`. */
+  readInto(target: Buffer, offset: number): Promise<void>
   /** The same range piece by piece, each at most `limits.readWindowBytes`. */
   stream(offset: number, lengthBytes: number): AsyncGenerator<Buffer>
   close(): Promise<void>
@@ -44,11 +46,11 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
     return low
   }
 
-  const read = async (offset: number, lengthBytes: number): Promise<Buffer> => {
+  const readInto = async (target: Buffer, offset: number): Promise<void> => {
+    const lengthBytes = target.length
     if (offset < 0 || offset + lengthBytes > sizeBytes) {
       throw new RangeError(`read of ${lengthBytes} at ${offset} past the end at ${sizeBytes}`)
     }
-    const bytes = Buffer.allocUnsafeSlow(lengthBytes)
     let done = 0
     let index = fileAt(offset)
     while (done < lengthBytes) {
@@ -56,7 +58,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
       const want = Math.min(lengthBytes - done, staged.files[index]!.sizeBytes - inFile)
       if (want > 0) {
         const handle = await handleOf(index)
-        const { bytesRead } = await handle.read(bytes, done, want, inFile)
+        const { bytesRead } = await handle.read(target, done, want, inFile)
         if (bytesRead === 0) {
           throw storeError(
             'incomplete_body',
@@ -71,12 +73,18 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
       }
       if (offset + done >= starts[index]! + staged.files[index]!.sizeBytes) index += 1
     }
+  }
+
+  const read = async (offset: number, lengthBytes: number): Promise<Buffer> => {
+    const bytes = Buffer.allocUnsafeSlow(lengthBytes)
+    await readInto(bytes, offset)
     return bytes
   }
 
   return {
     sizeBytes,
     read,
+    readInto,
     stream: async function* (offset, lengthBytes) {
       for (let at = 0; at < lengthBytes; at += limits.readWindowBytes) {
         yield await read(offset + at, Math.min(limits.readWindowBytes, lengthBytes - at))
@@ -89,28 +97,37 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
   }
 }
 
-/** A reader with one remembered window, for many small reads that go forward. */
+/** Many small reads that go forward, through one window of memory. */
+export interface WindowedReader {
+  readonly sizeBytes: number
+  /** Exactly the bytes of that range, valid only until the next call: whoever keeps them copies them.
+   *  Errors: as `StagedReader.read`. */
+  read(offset: number, lengthBytes: number): Promise<Buffer>
+}
+
 export function windowed(
   reader: StagedReader,
   windowBytes: number = limits.stagedWindowBytes,
-): StagedReader {
+): WindowedReader {
+  const memory = Buffer.allocUnsafeSlow(Math.min(windowBytes, reader.sizeBytes))
   let start = 0
-  let window: Buffer = Buffer.alloc(0)
+  let filled = 0
   return {
-    ...reader,
+    sizeBytes: reader.sizeBytes,
     read: async (offset, lengthBytes) => {
-      if (lengthBytes > windowBytes) return reader.read(offset, lengthBytes)
-      if (offset < start || offset + lengthBytes > start + window.length) {
+      if (lengthBytes > memory.length) return reader.read(offset, lengthBytes)
+      if (offset < start || offset + lengthBytes > start + filled) {
         start = offset
-        window = await reader.read(offset, Math.min(windowBytes, reader.sizeBytes - offset))
+        filled = Math.min(memory.length, reader.sizeBytes - offset)
+        await reader.readInto(memory.subarray(0, filled), offset)
       }
       const from = offset - start
-      if (from + lengthBytes > window.length) {
+      if (from + lengthBytes > filled) {
         throw new RangeError(
           `read of ${lengthBytes} at ${offset} past the end at ${reader.sizeBytes}`,
         )
       }
-      return window.subarray(from, from + lengthBytes)
+      return memory.subarray(from, from + lengthBytes)
     },
   }
 }

@@ -4,7 +4,7 @@
  *  APPNOTE 4.3.12 (central header), 4.3.14–4.3.16 (ZIP64 end record, locator, end record), 4.5.3 (ZIP64 extra). */
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { type StagedReader, windowed } from './staged-reader.ts'
+import { type StagedReader, type WindowedReader, windowed } from './staged-reader.ts'
 
 /** Thrown when a whole, readable zip cannot be taken apart safely; `message` is the reason shown to users. */
 export class ZipOpaque extends Error {
@@ -86,9 +86,10 @@ export async function readZipDirectory(
   }
 }
 
-/** The central header at `offset`, which must end by `limit`. Throws ZipOpaque when there is none. */
+/** The central header at `offset`, which must end by `limit`. Its bytes are valid until the reader's next read.
+ *  Throws ZipOpaque when there is none. */
 export async function readCentralRecord(
-  reader: StagedReader,
+  reader: WindowedReader,
   offset: number,
   limit: number,
 ): Promise<CentralRecord> {

@@ -2,7 +2,7 @@
  *  other would let two readers see two different archives, so such a zip is kept whole. */
 import { defaultDirectoryMode, defaultFileMode, normalizeArchivePath } from '../core/entry.ts'
 import { expectedDescriptor } from '../core/skeleton.ts'
-import type { StagedReader } from './staged-reader.ts'
+import type { WindowedReader } from './staged-reader.ts'
 import { type CentralRecord, ZipOpaque, findExtra } from './zip-directory.ts'
 
 export type MemberKind = 'file' | 'directory' | 'symlink'
@@ -46,7 +46,7 @@ export function memberEntry(record: CentralRecord): MemberEntry {
 /** Reads the local header and what follows the data. `previousEnd` is where the member may begin at the earliest.
  *  Throws ZipOpaque when it overlaps, or disagrees with the central header. */
 export async function placeMember(
-  headers: StagedReader,
+  headers: WindowedReader,
   record: CentralRecord,
   bounds: { previousEnd: number; directoryStart: number },
 ): Promise<MemberPlace> {
@@ -55,7 +55,8 @@ export async function placeMember(
   const fixed = await readWithin(headers, offset, localFixedBytes, bounds.directoryStart)
   if (fixed.readUInt32LE(0) !== 0x04034b50) throw new ZipOpaque('a local header is missing')
   const length = localFixedBytes + fixed.readUInt16LE(26) + fixed.readUInt16LE(28)
-  const local = await readWithin(headers, offset, length, bounds.directoryStart)
+  // A copy: the descriptor is read through the same window.
+  const local = Buffer.from(await readWithin(headers, offset, length, bounds.directoryStart))
   checkAgreement(local, record)
   const dataOffset = offset + length
   const dataEnd = dataOffset + record.storedBytes
@@ -68,7 +69,7 @@ export async function placeMember(
 }
 
 async function readWithin(
-  reader: StagedReader,
+  reader: WindowedReader,
   offset: number,
   lengthBytes: number,
   limit: number,
@@ -79,7 +80,7 @@ async function readWithin(
 
 /** A descriptor of the two forms with signature; any other form stays among the bytes before the next member. */
 async function readDescriptor(
-  reader: StagedReader,
+  reader: WindowedReader,
   offset: number,
   record: CentralRecord,
   limit: number,

@@ -112,7 +112,7 @@ export async function ingestMembers(
       position,
       entry,
       data,
-      bytes: await headers.read(data.offset, data.storedBytes),
+      bytes: Buffer.from(await headers.read(data.offset, data.storedBytes)),
     })
     pendingBytes += record.storedBytes + record.sizeBytes
     if (pending.length >= limits.skeletonPageMembers || pendingBytes >= limits.ingestBatchBytes) {

@@ -46,10 +46,10 @@ export async function stageSkeleton(
       })
       members.push({
         streamId: facts[position - first]!.streamId,
-        gap: await headers.read(localEnd, record.localOffset - localEnd),
+        gap: Buffer.from(await headers.read(localEnd, record.localOffset - localEnd)),
         local: place.local,
         descriptor: place.descriptor,
-        central: directoryFollows ? record.raw : null,
+        central: directoryFollows ? Buffer.from(record.raw) : null,
         localOffset: record.localOffset,
       })
       localEnd = place.end
