@@ -2,7 +2,8 @@
  *  the SDK tries again on 500 and 503 only (GITHUB-PROTOCOL §8.5), so overload is 503 and never 429. */
 import type { ErrorCode, StoreError } from '../core/errors.ts'
 
-const azureErrors = {
+/** Name and status of each code. */
+export const azureErrors = {
   invalid_request: ['InvalidInput', 400],
   invalid_name: ['InvalidInput', 400],
   unsafe_path: ['InvalidInput', 400],
@@ -28,6 +29,7 @@ const azureErrors = {
   range_not_satisfiable: ['InvalidRange', 416],
   storage_full: ['InsufficientStorage', 507],
   session_ended: ['BlobNotFound', 404],
+  upload_incomplete: ['InvalidBlockList', 400],
   busy: ['ServerBusy', 503],
   shutting_down: ['ServerBusy', 503],
 } as const satisfies Record<ErrorCode, readonly [string, number]>

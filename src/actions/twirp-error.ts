@@ -2,7 +2,8 @@
  *  429, 500, 502, 503 and 504 make it try five times (GITHUB-PROTOCOL §5), so only failures that can pass use them. */
 import type { ErrorCode, StoreError } from '../core/errors.ts'
 
-const twirpErrors = {
+/** Name and status of each code. */
+export const twirpErrors = {
   invalid_request: ['invalid_argument', 400],
   invalid_name: ['invalid_argument', 400],
   unsafe_path: ['invalid_argument', 400],
@@ -29,6 +30,7 @@ const twirpErrors = {
   range_not_satisfiable: ['out_of_range', 400],
   storage_full: ['resource_exhausted', 507],
   session_ended: ['aborted', 503],
+  upload_incomplete: ['failed_precondition', 412],
   busy: ['unavailable', 503],
   shutting_down: ['unavailable', 503],
 } as const satisfies Record<ErrorCode, readonly [string, number]>

@@ -2,9 +2,11 @@
  *  taken for a passing fault and tried five times (§1.5). */
 import { Hono } from 'hono'
 import { formatWireDigest } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
 import { requireBearer } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
+import { sayProcessing } from '../http/processing.ts'
 import { readJsonBody } from '../http/request-body.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import {
@@ -41,8 +43,13 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
   app.post(`${service}/FinalizeArtifact`, async (c) => {
     const principal = await requireBearer(context, c)
     const request = parseFinalizeRequest(await readJsonBody(context, c))
-    const id = await queue.finalize(principal, request)
-    return answer({ ok: true, artifact_id: String(id) })
+    const stopSaying = sayProcessing(c, limits.processingMs)
+    try {
+      const id = await queue.finalize(principal, request)
+      return answer({ ok: true, artifact_id: String(id) })
+    } finally {
+      stopSaying()
+    }
   })
 
   app.post(`${service}/ListArtifacts`, async (c) => {

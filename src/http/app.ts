@@ -2,11 +2,13 @@
  *  work during a stop, a drained body before the answer, and the error boundary. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { randomBytes } from 'node:crypto'
+import { azureErrorResponse } from '../actions/azure-error.ts'
 import { createBlobRoutes } from '../actions/blob-routes.ts'
 import { createDownloadRoutes } from '../actions/download-routes.ts'
 import { createRestRoutes } from '../actions/rest-routes.ts'
+import { twirpErrorResponse } from '../actions/twirp-error.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
-import { storeError } from '../core/errors.ts'
+import { StoreError, storeError } from '../core/errors.ts'
 import { createPageRoutes } from '../web/page-routes.tsx'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { noteFailure } from './failure.ts'
@@ -31,7 +33,7 @@ export function createApp(context: AppContext): Hono<AppEnv> {
   app.all('/api/*', (c) => noRoute(c))
   app.route('/', createPageRoutes(context))
   app.notFound((c) => noRoute(c))
-  app.onError((error, c) => problem(c, error))
+  app.onError((error, c) => earlyFailure(c, error))
   return app
 }
 
@@ -45,6 +47,14 @@ function problem(c: AppRequest, error: unknown): Response {
   const failure = noteFailure(c, error)
   const requestId = c.get('requestId')
   return failure === undefined ? internalProblem(requestId) : problemResponse(failure, requestId)
+}
+
+/** What fails before a route is reached, in the form that the path's clients read. */
+function earlyFailure(c: AppRequest, error: unknown): Response {
+  const failure = error instanceof StoreError ? error : undefined
+  if (failure !== undefined && c.req.path.startsWith('/twirp/')) return twirpErrorResponse(failure)
+  if (failure !== undefined && c.req.path.startsWith('/blob/')) return azureErrorResponse(failure)
+  return problem(c, error)
 }
 
 function identify(context: AppContext): MiddlewareHandler<AppEnv> {

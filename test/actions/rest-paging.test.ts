@@ -19,7 +19,9 @@ test('following the next links visits every item exactly once', () => {
         expect(request.perPage).toBe(perPage)
         seen += Math.max(0, Math.min(perPage, total - (request.page - 1) * perPage))
         pages += 1
-        const next = /<([^>]*)>; rel="next"/.exec(linkHeader(url, request, total) ?? '')?.[1]
+        const next: string | undefined = /<([^>]*)>; rel="next"/.exec(
+          linkHeader(url, request, total) ?? '',
+        )?.[1]
         url = next === undefined ? undefined : new URL(next)
       }
       expect(seen).toBe(total)

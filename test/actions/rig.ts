@@ -66,12 +66,8 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     checkpoint: options.checkpoint,
     ...(options.graceMs !== undefined && { graceMs: options.graceMs }),
   })
-  const keys = await openKeys(dataDir)
   const token = async (request: TokenRequest = {}): Promise<string> =>
-    await mintToken(
-      keys.tokens,
-      grantOf({ project: 'octo/demo', run: 1, job: 'build', ...request }, now()),
-    )
+    await tokenFor(dataDir, request, now())
   return {
     url: server.url,
     dataDir,
@@ -93,9 +89,21 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   }
 }
 
+/** A token of job `build` of run 1 of `octo/demo`, or what is asked for, by the key of a data directory. */
+export async function tokenFor(
+  dataDir: string,
+  request: TokenRequest = {},
+  now: number = Date.now(),
+): Promise<string> {
+  const keys = await openKeys(dataDir)
+  const grant = grantOf({ project: 'octo/demo', run: 1, job: 'build', ...request }, now)
+  return await mintToken(keys.tokens, grant)
+}
+
 export const service = '/twirp/github.actions.results.api.v1.ArtifactService'
 
-function callerOf(url: string, token: string, userAgent: string): Caller {
+/** The calls of one client, by hand. */
+export function callerOf(url: string, token: string, userAgent: string): Caller {
   const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
     scp?: string
   }

@@ -55,8 +55,9 @@ export function createUploadMethods({ orm, write }: Connection): UploadMethods {
       .all()
     const isOver = (rival: (typeof rivals)[number]): boolean =>
       rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
-    if (!rivals.every(isOver)) throw nameTaken(wanted.name, null)
-    const ids = rivals.map((rival) => rival.id)
+    // Where names may be replaced, jobs that race for one both go on, and the later commit wins.
+    if (wanted.onConflict === 'reject' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
+    const ids = rivals.filter(isOver).map((rival) => rival.id)
     orm.delete(uploads).where(inArray(uploads.id, ids)).run()
     return ids
   }

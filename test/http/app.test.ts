@@ -1,0 +1,163 @@
+/** What all routes share: ids, headers, sign-in, operation routes, unknown routes. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openRig, type Rig } from '../actions/rig.ts'
+
+let rig: Rig
+
+beforeAll(async () => {
+  rig = await openRig()
+})
+
+afterAll(async () => {
+  await rig.close()
+})
+
+async function visit(path: string, init: RequestInit = {}): Promise<Response> {
+  return await fetch(path.startsWith('http') ? path : rig.url + path, {
+    redirect: 'manual',
+    ...init,
+  })
+}
+
+function cookieOf(response: Response): string {
+  return response.headers.get('set-cookie')?.split(';')[0] ?? ''
+}
+
+test('liveness and readiness are open to everybody', async () => {
+  expect((await visit('/healthz')).status).toBe(200)
+  expect((await visit('/readyz')).status).toBe(200)
+})
+
+test('metrics are Prometheus text, open on loopback, and closed to what a proxy forwards without a token', async () => {
+  await visit('/healthz')
+  const response = await visit('/metrics')
+  expect(response.headers.get('content-type')).toContain('version=0.0.4')
+  const text = await response.text()
+  expect(text).toMatch(/^trove_requests_total\{group="operation",status="2xx"\} \d+$/m)
+  expect(text).toMatch(/^trove_store_stored_bytes \d+$/m)
+  for (const line of text.trimEnd().split('\n'))
+    expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]+\})? [\d.e+-]+)$/)
+  const headers = { 'x-forwarded-for': '192.0.2.1' }
+  expect((await visit('/metrics', { headers })).status).toBe(401)
+  const authorization = `Bearer ${await rig.token({ scope: 'read' })}`
+  expect((await visit('/metrics', { headers: { ...headers, authorization } })).status).toBe(200)
+})
+
+test('every answer has a request id, which the log line of the request has too', async () => {
+  const response = await visit('/api/v1/artifacts')
+  const id = response.headers.get('x-request-id')
+  expect(id).toMatch(/^[0-9a-f]{16}$/)
+  const line = rig.logLines
+    .map((each) => JSON.parse(each) as Record<string, unknown>)
+    .find((each) => each['requestId'] === id)
+  expect(line).toMatchObject({
+    method: 'GET',
+    path: '/api/v1/artifacts',
+    status: 401,
+    failure: 'unauthenticated',
+  })
+})
+
+test('unknown routes below /api are problems, whoever asks', async () => {
+  for (const path of ['/api/v1', '/api/v1/nothing', '/api/x']) {
+    const response = await visit(path, { headers: { accept: 'text/html' } })
+    expect([path, response.status, response.headers.get('content-type')]).toEqual([
+      path,
+      404,
+      'application/problem+json',
+    ])
+    expect(await response.json()).toMatchObject({ code: 'not_found', status: 404 })
+  }
+})
+
+test('unknown REST routes answer as GitHub does', async () => {
+  const response = await visit('/api/v3/repos/octo/demo/nothing')
+  expect(response.status).toBe(404)
+  expect(await response.json()).toEqual({ message: 'Not Found', status: '404' })
+})
+
+test('the printed link signs a browser in, and the cookie is for pages of this host only', async () => {
+  const response = await visit(rig.server.signInUrl)
+  expect(response.status).toBe(303)
+  expect(response.headers.get('location')).toBe('/')
+  expect(response.headers.get('set-cookie')).toMatch(
+    /^trove_session=[\w.-]+;.*HttpOnly.*SameSite=Lax/i,
+  )
+  const cookie = cookieOf(response)
+  expect((await visit('/')).status).toBe(302)
+  const page = await visit('/', { headers: { cookie } })
+  expect(page.status).toBe(200)
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+  expect(page.headers.get('x-frame-options')).toBe('DENY')
+  expect((await visit('/api/v1/artifacts', { headers: { cookie } })).status).toBe(200)
+})
+
+test('a sign-in link is no API token, an API token no link, and a session neither', async () => {
+  const link = new URL(rig.server.signInUrl).searchParams.get('token') ?? ''
+  const api = await rig.token({ scope: 'admin' })
+  const session = cookieOf(await visit(rig.server.signInUrl)).slice('trove_session='.length)
+  for (const token of [link, session]) {
+    expect(
+      (await visit('/api/v1/artifacts', { headers: { authorization: `Bearer ${token}` } })).status,
+    ).toBe(401)
+  }
+  for (const token of [api, session, 'x'])
+    expect((await visit(`/sign-in?token=${token}`)).status).toBe(401)
+  expect(
+    (await visit('/api/v1/artifacts', { headers: { cookie: `trove_session=${api}` } })).status,
+  ).toBe(401)
+})
+
+test('a sign-in link ends after an hour', async () => {
+  const other = await openRig()
+  try {
+    other.advance(61 * 60 * 1000)
+    expect((await visit(other.server.signInUrl)).status).toBe(401)
+  } finally {
+    await other.close()
+  }
+})
+
+test('a pasted token signs in with just its rights, from a form of ours only', async () => {
+  const body = new URLSearchParams({
+    token: await rig.token({ scope: 'read' }),
+    next: '/octo/demo',
+  })
+  const headers = { origin: rig.url }
+  const response = await visit('/sign-in', { method: 'POST', body, headers })
+  expect(response.headers.get('location')).toBe('/octo/demo')
+  const cookie = cookieOf(response)
+  expect((await visit('/api/v1/stats', { headers: { cookie } })).status).not.toBe(401)
+  expect((await visit('/sign-in', { method: 'POST', body })).status).toBe(403)
+  expect(
+    (await visit('/sign-in', { method: 'POST', body, headers: { origin: 'http://evil.example' } }))
+      .status,
+  ).toBe(403)
+})
+
+test('after signing in nobody is sent to another host', async () => {
+  for (const next of ['//evil.example', 'http://evil.example', '/\\evil.example', '\\evil', 'x']) {
+    const response = await visit(`${rig.server.signInUrl}&next=${encodeURIComponent(next)}`)
+    expect(response.headers.get('location')).toBe('/')
+  }
+  const inside = await visit(
+    `${rig.server.signInUrl}&next=${encodeURIComponent('/octo/demo?page=2')}`,
+  )
+  expect(inside.headers.get('location')).toBe('/octo/demo?page=2')
+})
+
+test('the cookie alone changes nothing: a state-changing request needs our own origin', async () => {
+  const cookie = cookieOf(await visit(rig.server.signInUrl))
+  const remove = async (headers: Record<string, string>): Promise<number> =>
+    (await visit('/api/v1/artifacts/999999', { method: 'DELETE', headers: { cookie, ...headers } }))
+      .status
+  expect(await remove({})).toBe(403)
+  expect(await remove({ origin: 'http://evil.example' })).toBe(403)
+  expect(await remove({ origin: rig.url })).toBe(404)
+})
+
+test('signing out takes the cookie away', async () => {
+  const headers = { origin: rig.url, cookie: cookieOf(await visit(rig.server.signInUrl)) }
+  const response = await visit('/sign-out', { method: 'POST', headers })
+  expect(response.headers.get('set-cookie')).toMatch(/trove_session=;.*Max-Age=0/)
+})
