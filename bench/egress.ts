@@ -6,7 +6,6 @@ import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { archivePath, uploadPath } from '../src/api/paths.ts'
 import { generateBigFile, generateSmallFiles } from './corpora.ts'
 import { download, save, upload } from './curl.ts'
 import {
@@ -36,7 +35,7 @@ async function measureSpeed(): Promise<void> {
         await runProgram('cp', [file, join(tree, `part-${seed}.bin`)])
       }
       const id = await putTree(store, tree, scratch, 'big')
-      const url = `${store.trove.url}${archivePath(id, 'zip')}`
+      const url = `${store.trove.url}/api/v1/artifacts/${id}/archive.zip`
       const access = [`Authorization: Bearer ${store.token}`]
       const zip = join(scratch, 'big.zip')
       await save(url, zip, access)
@@ -71,7 +70,7 @@ async function measureFirstByte(): Promise<void> {
   await withScratch(async (scratch) => {
     await withStore(async (store) => {
       const id = await putTree(store, tree, scratch, 'many')
-      const url = `${store.trove.url}${archivePath(id, 'zip')}`
+      const url = `${store.trove.url}/api/v1/artifacts/${id}/archive.zip`
       const access = [`Authorization: Bearer ${store.token}`]
       await withRival(['fflate', tree], async (rival) => {
         const figures = await interleave(
@@ -106,7 +105,7 @@ async function putTree(
   const tar = join(scratch, `${name}.tar`)
   await runProgram('tar', ['-cf', tar, '-C', directory, '.'])
   const access = [`Authorization: Bearer ${store.token}`]
-  const url = `${store.trove.url}${uploadPath('octo/demo', 1, name)}`
+  const url = `${store.trove.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`
   await upload(tar, url, [...access, 'Content-Type: application/x-tar', 'Expect:'])
   await runProgram('rm', [tar])
   const list = await fetch(`${store.trove.url}/api/v1/artifacts?name=${name}`, {

@@ -2,8 +2,6 @@
 import { hash } from 'node:crypto'
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import yauzl from 'yauzl'
-import { archivePath, uploadPath } from '../src/api/paths.ts'
 import { openStockClient, stockLibraries, type StockLibrary } from '../test/clients/stock-client.ts'
 import {
   fetchNodeModules,
@@ -27,6 +25,7 @@ import {
   type Sample,
 } from './measure.ts'
 import { withScratch, withStore, type BenchStore } from './scratch.ts'
+import { collectStreams } from './zip-streams.ts'
 
 export const ingestParts: Parts = {
   stock: async () => {
@@ -50,7 +49,7 @@ async function measureStockUploads(library: StockLibrary): Promise<void> {
       const files = await listFiles(directory)
       const { seconds, value } = await timed(() => client.uploadArtifact(name, files, directory))
       const added = (await store.packBytes()) - before
-      await collectStreams(store, value.id!, value.digest!, unique)
+      await collectSentStreams(store, value.id!, value.digest!, unique)
       const ofZip = `${((100 * added) / value.size!).toFixed(2)} %`
       rows.push([name, megabytes(value.size!), megabytes(added), ofZip, seconds.toFixed(1)])
     }
@@ -72,9 +71,9 @@ async function measureStockUploads(library: StockLibrary): Promise<void> {
   })
 }
 
-/** Adds the member streams of an uploaded zip, found by a reader that is not ours, to `unique`: digest → length. The zip
- *  is the one that was sent, or this throws. */
-async function collectStreams(
+/** Adds the member streams of an uploaded zip, to `unique`: digest → length. The zip is the one that was sent, or this
+ *  throws. */
+async function collectSentStreams(
   store: BenchStore,
   id: number,
   digest: string,
@@ -82,23 +81,11 @@ async function collectStreams(
 ): Promise<void> {
   await withScratch(async (directory) => {
     const path = join(directory, 'sent.zip')
-    const url = `${store.trove.url}${archivePath(id, 'zip')}`
+    const url = `${store.trove.url}/api/v1/artifacts/${id}/archive.zip`
     await save(url, path, [`Authorization: Bearer ${store.token}`])
-    const bytes = await readFile(path)
-    if (hash('sha256', bytes, 'hex') !== digest) throw new Error(`artifact ${id} changed its bytes`)
-    const zip = await yauzl.openPromise(path)
-    try {
-      for await (const entry of zip.eachEntry()) {
-        // APPNOTE 4.3.7: the member's data follow a header of 30 bytes, the name and the extra field.
-        const header = entry.relativeOffsetOfLocalHeader
-        const start =
-          header + 30 + bytes.readUInt16LE(header + 26) + bytes.readUInt16LE(header + 28)
-        const stream = bytes.subarray(start, start + entry.compressedSize)
-        unique.set(hash('sha256', stream, 'hex'), stream.length)
-      }
-    } finally {
-      zip.close()
-    }
+    const actual = hash('sha256', await readFile(path), 'hex')
+    if (actual !== digest) throw new Error(`artifact ${id} changed its bytes`)
+    await collectStreams(path, unique)
   })
 }
 
@@ -145,7 +132,7 @@ async function putFile(
   name: string,
   type: string,
 ): Promise<number> {
-  const url = `${store.trove.url}${uploadPath('octo/demo', 1, name)}`
+  const url = `${store.trove.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`
   const headers = [`Authorization: Bearer ${store.token}`, `Content-Type: ${type}`, 'Expect:']
   return await upload(file, url, headers)
 }

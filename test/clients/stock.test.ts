@@ -113,7 +113,7 @@ describe.each(stockLibraries)('%s', (library) => {
     }))
     for (const [shard, tree] of trees.entries()) await upload(`merge-${shard}`, tree)
     const listed = (await client.listArtifacts()).artifacts.filter(({ name }) =>
-      /^merge-/.test(name),
+      name.startsWith('merge-'),
     )
     expect(listed).toHaveLength(8)
     // As download-artifact does with merge-multiple: all of them started together.
