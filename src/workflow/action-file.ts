@@ -3,9 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertToIfCondition } from '@actions/workflow-parser/model/converter/if-condition'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import { isMapping, isScalar, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
+import {
+  isMapping,
+  isScalar,
+  isSequence,
+} from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
-import { positionOf, problemsOf, readYaml, type ReadFile } from './schema.ts'
+import { positionOf, textOfToken, problemsOf, readYaml, type ReadFile } from './schema.ts'
 import { readStep, template, type Condition, type Step, type Template } from './workflow-file.ts'
 
 export interface ActionInput {
@@ -22,7 +26,13 @@ export interface ActionScript {
 }
 
 export type ActionRuns =
-  | { kind: 'javascript'; using: string; pre: ActionScript | undefined; main: string; post: ActionScript | undefined }
+  | {
+      kind: 'javascript'
+      using: string
+      pre: ActionScript | undefined
+      main: string
+      post: ActionScript | undefined
+    }
   | { kind: 'composite'; steps: Step[] }
   | { kind: 'unsupported'; using: string; position: Position }
 
@@ -80,7 +90,7 @@ function readRuns(read: ReadFile, root: MappingToken): ActionRuns {
   const { file, context } = read
   const token = root.find('runs')
   if (token === undefined || !isMapping(token)) {
-    context.error(root, new Error("Required property is missing: runs"))
+    context.error(root, new Error('Required property is missing: runs'))
     return { kind: 'composite', steps: [] }
   }
   const using = textIn(token, 'using') ?? ''
@@ -95,7 +105,7 @@ function readRuns(read: ReadFile, root: MappingToken): ActionRuns {
     const condition = token.find(`${key}-if`)
     if (path === undefined) return undefined
     // As on a runner, these conditions are taken as written; only an absent one means always().
-    const expression = condition === undefined ? 'always()' : stripMarks(condition.toString())
+    const expression = condition === undefined ? 'always()' : stripMarks(textOfToken(condition))
     return { path, condition: { expression, position: positionOf(file, condition ?? token) } }
   }
   return { kind: 'javascript', using, pre: script('pre'), main: main ?? '', post: script('post') }
@@ -114,7 +124,10 @@ function readCompositeSteps(read: ReadFile, runs: MappingToken): Step[] {
   const taken = new Map<string, number>()
   return [...token].filter(isMapping).map((raw) => {
     const condition = raw.find('if')
-    const expression = condition === undefined ? undefined : convertToIfCondition(read.context, condition)?.expression
+    const expression =
+      condition === undefined
+        ? undefined
+        : convertToIfCondition(read.context, condition)?.expression
     return readStep(read.file, raw, textIn(raw, 'id') ?? inventId(raw, taken), expression)
   })
 }
@@ -122,7 +135,10 @@ function readCompositeSteps(read: ReadFile, runs: MappingToken): Step[] {
 /** Ids as a runner makes them up: `__run`, `__run_2`, `__actions_checkout`. */
 function inventId(raw: MappingToken, taken: Map<string, number>): string {
   const uses = textIn(raw, 'uses')
-  const base = uses === undefined ? '__run' : `__${(uses.split('@')[0] ?? '').replaceAll(/[^A-Za-z0-9_-]+/g, '_')}`
+  const base =
+    uses === undefined
+      ? '__run'
+      : `__${(uses.split('@')[0] ?? '').replaceAll(/[^A-Za-z0-9_-]+/g, '_')}`
   const count = (taken.get(base) ?? 0) + 1
   taken.set(base, count)
   return count === 1 ? base : `${base}_${count}`
@@ -133,8 +149,14 @@ function textIn(mapping: MappingToken | undefined, key: string): string | undefi
   return token !== undefined && isScalar(token) ? token.toString() : undefined
 }
 
-function pairsIn(root: MappingToken, key: string): [name: string, value: MappingToken | undefined][] {
+function pairsIn(
+  root: MappingToken,
+  key: string,
+): [name: string, value: MappingToken | undefined][] {
   const token: TemplateToken | undefined = root.find(key)
   if (token === undefined || !isMapping(token)) return []
-  return [...token].map((pair) => [pair.key.toString(), isMapping(pair.value) ? pair.value : undefined])
+  return [...token].map((pair) => [
+    pair.key.toString(),
+    isMapping(pair.value) ? pair.value : undefined,
+  ])
 }

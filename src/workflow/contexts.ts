@@ -74,7 +74,9 @@ export function githubContext(facts: RunFacts, workflow: string): { [key: string
 }
 
 /** What a job adds to the `github` context. */
-export function githubOfJob(job: { id: string; directories: JobDirectories; token: string }): { [key: string]: Json } {
+export function githubOfJob(job: { id: string; directories: JobDirectories; token: string }): {
+  [key: string]: Json
+} {
   const { eventPath, workspace } = job.directories
   return { job: job.id, token: job.token, event_path: eventPath, workspace }
 }
@@ -84,12 +86,21 @@ const unexported = new Set(['event', 'token', 'repositoryUrl', 'secret_source'])
 
 /** GITHUB_* variables of a context, the step's additions included. */
 export function githubVariables(github: { [key: string]: Json }): Record<string, string> {
-  const entries = Object.entries(github).filter(([key, value]) => !unexported.has(key) && typeof value !== 'object')
-  return Object.fromEntries(entries.map(([key, value]) => [`GITHUB_${key.toUpperCase()}`, String(value)]))
+  const variables: Record<string, string> = {}
+  for (const [key, value] of Object.entries(github)) {
+    if (unexported.has(key) || (typeof value === 'object' && value !== null)) continue
+    variables[`GITHUB_${key.toUpperCase()}`] = String(value)
+  }
+  return variables
 }
 
 const systems: Record<string, string> = { linux: 'Linux', darwin: 'macOS', win32: 'Windows' }
-const architectures: Record<string, string> = { x64: 'X64', arm64: 'ARM64', ia32: 'X86', arm: 'ARM' }
+const architectures: Record<string, string> = {
+  x64: 'X64',
+  arm64: 'ARM64',
+  ia32: 'X86',
+  arm: 'ARM',
+}
 
 /** The `runner` context; RUNNER_* variables hold the same. */
 export function runnerContext(directories: JobDirectories, debug: boolean): Record<string, string> {
@@ -105,5 +116,7 @@ export function runnerContext(directories: JobDirectories, debug: boolean): Reco
 }
 
 export function runnerVariables(runner: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(runner).map(([key, value]) => [`RUNNER_${key.toUpperCase()}`, value]))
+  return Object.fromEntries(
+    Object.entries(runner).map(([key, value]) => [`RUNNER_${key.toUpperCase()}`, value]),
+  )
 }

@@ -52,16 +52,36 @@ interface InStep extends InJob {
 }
 
 export type RunEvent =
-  | (At & { type: 'run-started'; workflow: string; event: string; jobs: { id: string; needs: string[] }[] })
-  | (InJob & { type: 'job-started'; needs: string[]; matrix: Combination | null; stepsExpected: number })
+  | (At & {
+      type: 'run-started'
+      workflow: string
+      event: string
+      jobs: { id: string; needs: string[] }[]
+    })
+  | (InJob & {
+      type: 'job-started'
+      needs: string[]
+      matrix: Combination | null
+      stepsExpected: number
+    })
   | (InStep & { type: 'step-started' })
   | (InStep & { type: 'line'; kind: LineKind; text: string })
   | (InStep & { type: 'group-started'; title: string })
   | (InStep & { type: 'group-finished' })
   | (InJob & { type: 'annotation'; step: StepReference | null; annotation: Annotation })
   | (InStep & { type: 'summary'; markdown: string })
-  | (InStep & { type: 'step-finished'; outcome: Conclusion; conclusion: Conclusion; durationMs: number })
-  | (InJob & { type: 'job-finished'; conclusion: Conclusion; durationMs: number; outputs: Record<string, string> })
+  | (InStep & {
+      type: 'step-finished'
+      outcome: Conclusion
+      conclusion: Conclusion
+      durationMs: number
+    })
+  | (InJob & {
+      type: 'job-finished'
+      conclusion: Conclusion
+      durationMs: number
+      outputs: Record<string, string>
+    })
   | (At & { type: 'run-finished'; conclusion: Conclusion; durationMs: number })
 
 /** Called for each event, in order, never concurrently. A sink that throws ends the run. */
@@ -73,7 +93,11 @@ export type NewRunEvent = DistributiveOmit<RunEvent, 'at'>
 /** Adds the time, masks every text, hands the event to all sinks. */
 export type Emit = (event: NewRunEvent) => void
 
-export function createEmit(sinks: RunSink[], mask: (text: string) => string, now: () => number): Emit {
+export function createEmit(
+  sinks: RunSink[],
+  mask: (text: string) => string,
+  now: () => number,
+): Emit {
   return (event) => {
     const complete = maskTexts({ ...event, at: now() }, mask) as RunEvent
     for (const sink of sinks) sink(complete)
@@ -81,7 +105,17 @@ export function createEmit(sinks: RunSink[], mask: (text: string) => string, now
 }
 
 /** The identifiers that tie events together stay as they are: a secret that equals a job's key names nothing secret. */
-const kept = new Set(['type', 'key', 'id', 'kind', 'level', 'outcome', 'conclusion', 'needs', 'event'])
+const kept = new Set([
+  'type',
+  'key',
+  'id',
+  'kind',
+  'level',
+  'outcome',
+  'conclusion',
+  'needs',
+  'event',
+])
 
 function maskTexts(value: unknown, mask: (text: string) => string): unknown {
   if (typeof value === 'string') return mask(value)

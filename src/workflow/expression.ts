@@ -44,7 +44,11 @@ export async function evaluateExpression(expression: string, scope: Scope): Prom
   const hashes = new Map<string, string>()
   const pending: string[][] = []
   const functions = functionsOf(scope, hashes, pending)
-  const tree = new Parser(readTokens(expression), [...contextNames], [...functions.values()]).parse()
+  const tree = new Parser(
+    readTokens(expression),
+    [...contextNames],
+    [...functions.values()],
+  ).parse()
   const contexts = toDictionary(expression, scope)
   for (;;) {
     pending.length = 0
@@ -62,7 +66,9 @@ function readTokens(expression: string): Token[] {
   const { tokens } = new Lexer(expression).lex()
   // @actions/expressions 0.3.61 unescapes only the first '' of a string. Delete once it unescapes all.
   return tokens.map((token) =>
-    token.type === TokenType.STRING ? { ...token, value: token.lexeme.slice(1, -1).replaceAll("''", "'") } : token,
+    token.type === TokenType.STRING
+      ? { ...token, value: token.lexeme.slice(1, -1).replaceAll("''", "'") }
+      : token,
   )
 }
 
@@ -72,7 +78,12 @@ function functionsOf(
   pending: string[][],
 ): Map<string, FunctionDefinition> {
   const functions = new Map<string, FunctionDefinition>()
-  const add = (name: string, minArgs: number, maxArgs: number, call: FunctionDefinition['call']): void => {
+  const add = (
+    name: string,
+    minArgs: number,
+    maxArgs: number,
+    call: FunctionDefinition['call'],
+  ): void => {
     functions.set(name.toLowerCase(), { name, minArgs, maxArgs, call })
   }
   const texts = (args: data.ExpressionData[]): string[] => args.map((arg) => arg.coerceString())
@@ -101,7 +112,10 @@ function toDictionary(expression: string, scope: Scope): data.Dictionary {
   const text = expression.toLowerCase()
   const dictionary = new data.Dictionary()
   for (const name of contextNames) {
-    dictionary.add(name, text.includes(name) ? toData(scope.contexts[name] ?? null) : new data.Null())
+    dictionary.add(
+      name,
+      text.includes(name) ? toData(scope.contexts[name] ?? null) : new data.Null(),
+    )
   }
   return dictionary
 }
@@ -124,7 +138,9 @@ function fromData(value: data.ExpressionData): Json {
     case data.Kind.Array:
       return (value as data.Array).values().map(fromData)
     case data.Kind.Dictionary:
-      return Object.fromEntries((value as data.Dictionary).pairs().map((pair) => [pair.key, fromData(pair.value)]))
+      return Object.fromEntries(
+        (value as data.Dictionary).pairs().map((pair) => [pair.key, fromData(pair.value)]),
+      )
     default:
       return (value as data.StringData | data.NumberData | data.BooleanData).value
   }

@@ -37,7 +37,9 @@ export async function createCommandFiles(temporary: string): Promise<CommandFile
   const directory = join(temporary, '_runner_file_commands')
   await mkdir(directory, { recursive: true })
   const id = randomUUID()
-  const entries = Object.entries(prefixes).map(([name, prefix]) => [name, join(directory, `${prefix}_${id}`)] as const)
+  const entries = Object.entries(prefixes).map(
+    ([name, prefix]) => [name, join(directory, `${prefix}_${id}`)] as const,
+  )
   await Promise.all(entries.map(([, path]) => writeFile(path, '')))
   return Object.fromEntries(entries) as unknown as CommandFiles
 }
@@ -49,7 +51,9 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     try {
       return parsePairs(await readBounded(files[name], bounds.commandFileBytesMax))
     } catch (error) {
-      faults.push(`Unable to process file command '${name}': ${error instanceof Error ? error.message : String(error)}`)
+      faults.push(
+        `Unable to process file command '${name}': ${error instanceof Error ? error.message : String(error)}`,
+      )
       return {}
     }
   }
@@ -57,7 +61,9 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     try {
       return await readBounded(files[name], bytesMax)
     } catch (error) {
-      faults.push(`Unable to read ${name}: ${error instanceof Error ? error.message : String(error)}`)
+      faults.push(
+        `Unable to read ${name}: ${error instanceof Error ? error.message : String(error)}`,
+      )
       return ''
     }
   }
@@ -65,7 +71,9 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     env: await pairs('GITHUB_ENV'),
     outputs: await pairs('GITHUB_OUTPUT'),
     state: await pairs('GITHUB_STATE'),
-    path: (await text('GITHUB_PATH', bounds.commandFileBytesMax)).split(/\r?\n/).filter((line) => line !== ''),
+    path: (await text('GITHUB_PATH', bounds.commandFileBytesMax))
+      .split(/\r?\n/)
+      .filter((line) => line !== ''),
     summary: await text('GITHUB_STEP_SUMMARY', bounds.summaryBytesMax),
     faults,
   }
@@ -90,9 +98,13 @@ export function parsePairs(text: string): Record<string, string> {
       const name = line.slice(0, heredoc)
       const delimiter = line.slice(heredoc + 2)
       if (name === '' || delimiter === '') {
-        throw new Error(`Invalid format '${line}'. Name must not be empty and delimiter must not be empty`)
+        throw new Error(
+          `Invalid format '${line}'. Name must not be empty and delimiter must not be empty`,
+        )
       }
-      const end = lines.findIndex((candidate, index) => index > at && trimBreak(candidate) === delimiter)
+      const end = lines.findIndex(
+        (candidate, index) => index > at && trimBreak(candidate) === delimiter,
+      )
       if (end < 0) throw new Error(`Invalid value. Matching delimiter not found '${delimiter}'`)
       pairs[name] = trimBreak(lines.slice(at + 1, end).join(''))
       at = end
@@ -114,6 +126,7 @@ async function readBounded(path: string, bytesMax: number): Promise<string> {
     throw error
   })
   if (facts === undefined) return ''
-  if (facts.size > bytesMax) throw new Error(`it holds ${facts.size} bytes, at most ${bytesMax} are read`)
+  if (facts.size > bytesMax)
+    throw new Error(`it holds ${facts.size} bytes, at most ${bytesMax} are read`)
   return await readFile(path, 'utf8')
 }

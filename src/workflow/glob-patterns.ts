@@ -22,7 +22,8 @@ function absolutePattern(line: string, roots: PatternRoots): string {
   const negation = marks.replaceAll(/\s/g, '')
   if (pattern === '' || pattern.startsWith('/')) return negation + pattern
   if (pattern === '~' || pattern.startsWith('~/')) {
-    if (roots.home === undefined) throw new Error(`cannot resolve ${JSON.stringify(pattern)}: HOME is not set`)
+    if (roots.home === undefined)
+      throw new Error(`cannot resolve ${JSON.stringify(pattern)}: HOME is not set`)
     return negation + escapePattern(roots.home) + pattern.slice(1)
   }
   if (pattern === '.' || pattern.startsWith('./')) {
@@ -34,5 +35,8 @@ function absolutePattern(line: string, roots: PatternRoots): string {
 /** Makes a path match only itself. */
 function escapePattern(path: string): string {
   const backslashes = path.replaceAll('\\', '\\\\')
-  return backslashes.replaceAll(/\[(?=[^/]+\])/g, '[[]').replaceAll('?', '[?]').replaceAll('*', '[*]')
+  return backslashes
+    .replaceAll(/\[(?=[^/]+\])/g, '[[]')
+    .replaceAll('?', '[?]')
+    .replaceAll('*', '[*]')
 }

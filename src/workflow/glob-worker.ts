@@ -29,6 +29,10 @@ const port = parentPort
 port.on('message', (message: { id: number; request: GlobRequest }) => {
   answer(message.request).then(
     (result) => port.postMessage({ id: message.id, result }),
-    (error: unknown) => port.postMessage({ id: message.id, error: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) =>
+      port.postMessage({
+        id: message.id,
+        error: error instanceof Error ? error.message : String(error),
+      }),
   )
 })

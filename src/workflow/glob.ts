@@ -8,7 +8,9 @@ export type GlobRequest =
   | { kind: 'search'; patterns: string; includeHidden: boolean }
   | { kind: 'hash'; patterns: string; directory: string; followSymbolicLinks: boolean }
 
-export type GlobAnswer = { kind: 'search'; files: string[]; searchPaths: string[] } | { kind: 'hash'; hash: string }
+export type GlobAnswer =
+  | { kind: 'search'; files: string[]; searchPaths: string[] }
+  | { kind: 'hash'; hash: string }
 
 export interface SearchResult {
   /** Absolute paths of the files (no directories) that match. */
@@ -58,14 +60,20 @@ export function createGlobber(): Globber {
     worker ??= start()
     const id = nextId++
     worker.ref()
-    const answer = new Promise<GlobAnswer>((resolve, reject) => waiting.set(id, { resolve, reject }))
+    const answer = new Promise<GlobAnswer>((resolve, reject) =>
+      waiting.set(id, { resolve, reject }),
+    )
     worker.postMessage({ id, request })
     return await answer
   }
 
   return {
     search: async (patterns, { includeHidden, ...roots }) => {
-      const answer = await ask({ kind: 'search', patterns: absolutePatterns(patterns, roots), includeHidden })
+      const answer = await ask({
+        kind: 'search',
+        patterns: absolutePatterns(patterns, roots),
+        includeHidden,
+      })
       if (answer.kind !== 'search') throw new TypeError('a search was answered with a hash')
       return { files: answer.files, searchPaths: answer.searchPaths }
     },
@@ -73,7 +81,12 @@ export function createGlobber(): Globber {
       const followSymbolicLinks = patterns[0] === '--follow-symbolic-links'
       const text = (followSymbolicLinks ? patterns.slice(1) : patterns).join('\n')
       const { directory } = roots
-      const answer = await ask({ kind: 'hash', patterns: absolutePatterns(text, roots), directory, followSymbolicLinks })
+      const answer = await ask({
+        kind: 'hash',
+        patterns: absolutePatterns(text, roots),
+        directory,
+        followSymbolicLinks,
+      })
       if (answer.kind !== 'hash') throw new TypeError('a hash was answered with a search')
       return answer.hash
     },

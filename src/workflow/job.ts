@@ -129,7 +129,11 @@ function openSignals(engine: Engine, instance: JobInstance): JobSignals {
   }
 }
 
-async function openJob(engine: Engine, instance: JobInstance, signals: JobSignals): Promise<JobState> {
+async function openJob(
+  engine: Engine,
+  instance: JobInstance,
+  signals: JobSignals,
+): Promise<JobState> {
   const { reference } = instance
   const directories = await createDirectories(engine, reference)
   const runtimeToken = (await engine.endpoint?.runtimeToken(reference)) ?? ''
@@ -182,7 +186,11 @@ function jobScope(job: JobState): StepScope {
 }
 
 /** Evaluates what the job says of itself. False when it cannot; the job has then failed without a step. */
-async function prepare(progress: Progress, instance: JobInstance, signals: JobSignals): Promise<boolean> {
+async function prepare(
+  progress: Progress,
+  instance: JobInstance,
+  signals: JobSignals,
+): Promise<boolean> {
   const { job, scope } = progress
   const { engine } = job
   const { job: definition } = instance.planned
@@ -204,8 +212,13 @@ async function prepare(progress: Progress, instance: JobInstance, signals: JobSi
 }
 
 /** The first that is set wins. */
-async function readDefaults(candidates: RunDefaults[], scope: Scope): Promise<JobState['defaults']> {
-  const first = async (pick: (defaults: RunDefaults) => Template | undefined): Promise<string | undefined> => {
+async function readDefaults(
+  candidates: RunDefaults[],
+  scope: Scope,
+): Promise<JobState['defaults']> {
+  const first = async (
+    pick: (defaults: RunDefaults) => Template | undefined,
+  ): Promise<string | undefined> => {
     const found = candidates.map(pick).find((template) => template !== undefined)
     return found === undefined ? undefined : await evaluateText(found, scope)
   }
@@ -275,18 +288,31 @@ async function runOne(
   const { outcome, conclusion } = result
   const durationMs = engine.now() - startedAt
   steps.push({ reference, outcome, conclusion, durationMs })
-  engine.emit({ type: 'step-finished', job: jobReference, step: reference, outcome, conclusion, durationMs })
+  engine.emit({
+    type: 'step-finished',
+    job: jobReference,
+    step: reference,
+    outcome,
+    conclusion,
+    durationMs,
+  })
 }
 
 /** A value in which a secret shows does not leave the job, as on GitHub. */
-async function readOutputs(progress: Progress, outputs: Template | undefined): Promise<Record<string, string>> {
+async function readOutputs(
+  progress: Progress,
+  outputs: Template | undefined,
+): Promise<Record<string, string>> {
   const { job, scope } = progress
   const { masker } = job.engine
   try {
     const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env))
     const kept = Object.entries(values).filter(([name, value]) => {
       if (masker.mask(value) === value) return true
-      const annotation = { level: 'warning', message: `Skip output '${name}' since it may contain secret.` } as const
+      const annotation = {
+        level: 'warning',
+        message: `Skip output '${name}' since it may contain secret.`,
+      } as const
       job.engine.emit({ type: 'annotation', job: job.reference, step: null, annotation })
       return false
     })

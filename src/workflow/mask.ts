@@ -4,10 +4,10 @@
 
 export interface Masker {
   /** Hides `secret` from now on: as it is, line by line, and encoded (base64 at each offset, JSON, URL, XML). */
-  add(secret: string): void
-  mask(text: string): string
+  add: (secret: string) => void
+  mask: (text: string) => string
   /** Where `text` may be cut so that no secret is split: the largest such place not above `limit`, or 0. */
-  safeCut(text: string, limit: number): number
+  safeCut: (text: string, limit: number) => number
 }
 
 const replacement = '***'
@@ -86,7 +86,9 @@ function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value)
   if (bytes.length < 6) return []
   return [0, 1, 2].map((shift) => {
-    const encoded = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replaceAll('=', '')
+    const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replaceAll('=', '')
     const skipped = shift === 0 ? 0 : shift + 1
     const partial = (bytes.length + shift) % 3 === 0 ? 0 : 1
     return encoded.slice(skipped, encoded.length - partial)

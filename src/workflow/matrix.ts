@@ -13,7 +13,9 @@ export function expandMatrix(matrix: Json): Combination[] {
   for (const [name, values] of Object.entries(axes)) {
     if (!Array.isArray(values)) throw new Error(`matrix.${name} is not a list`)
     if (values.length === 0) throw new Error(`matrix.${name} has no values`)
-    combinations = combinations.flatMap((combination) => values.map((value) => ({ ...combination, [name]: value })))
+    combinations = combinations.flatMap((combination) =>
+      values.map((value) => ({ ...combination, [name]: value })),
+    )
   }
   for (const excluded of readList(exclude, 'exclude')) {
     combinations = combinations.filter((combination) => !agrees(combination, excluded))
@@ -23,7 +25,11 @@ export function expandMatrix(matrix: Json): Combination[] {
 
 /** Each entry extends every combination whose original values it does not contradict; one that extends none becomes a
  *  combination of its own, which later entries do not extend. */
-function addIncludes(combinations: Combination[], includes: Combination[], axes: string[]): Combination[] {
+function addIncludes(
+  combinations: Combination[],
+  includes: Combination[],
+  axes: string[],
+): Combination[] {
   const extended = combinations.map((combination) => ({ ...combination }))
   const added: Combination[] = []
   for (const entry of includes) {
@@ -47,7 +53,8 @@ function agrees(value: Json, wanted: Json): boolean {
 
 function readList(value: Json | undefined, name: string): Combination[] {
   if (value === undefined || value === null || value === '') return []
-  if (!Array.isArray(value) || !value.every(isObject)) throw new Error(`matrix.${name} is a list of mappings`)
+  if (!Array.isArray(value) || !value.every(isObject))
+    throw new Error(`matrix.${name} is a list of mappings`)
   return value
 }
 

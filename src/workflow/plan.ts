@@ -45,14 +45,21 @@ export async function planWorkflow(workflow: Workflow, options: PlanOptions): Pr
   return problems.length > 0 ? { problems } : { jobs }
 }
 
-function selectJobs(workflow: Workflow, wanted: string[]): { jobs: Job[] } | { problems: Problem[] } {
+function selectJobs(
+  workflow: Workflow,
+  wanted: string[],
+): { jobs: Job[] } | { problems: Problem[] } {
   if (wanted.length === 0) return { jobs: workflow.jobs }
   const byId = new Map(workflow.jobs.map((job) => [job.id, job]))
   const unknown = wanted.filter((id) => !byId.has(id))
   if (unknown.length > 0) {
     const known = [...byId.keys()].join(', ')
     const start = { file: workflow.file, line: 1, column: 1 }
-    return { problems: unknown.map((id) => problemAt(start, `there is no job '${id}'; the jobs are ${known}`)) }
+    return {
+      problems: unknown.map((id) =>
+        problemAt(start, `there is no job '${id}'; the jobs are ${known}`),
+      ),
+    }
   }
   const kept = new Set<string>()
   const keep = (id: string): void => {
@@ -79,7 +86,10 @@ function inOrderOfNeeds(jobs: Job[]): Job[] {
   return ordered
 }
 
-async function planJob(job: Job, options: PlanOptions): Promise<{ job: PlannedJob; problems: Problem[] }> {
+async function planJob(
+  job: Job,
+  options: PlanOptions,
+): Promise<{ job: PlannedJob; problems: Problem[] }> {
   const problems: Problem[] = []
   const foreign = job.unsupported.map(({ what, position }) =>
     problemAt(position, `job '${job.id}' asks for ${what}, which does not run here`),
@@ -89,7 +99,10 @@ async function planJob(job: Job, options: PlanOptions): Promise<{ job: PlannedJo
   for (const step of job.steps) {
     const found = await stepProblems(step, options, 0)
     const subject = `job '${job.id}', step '${describeStep(step)}'`
-    const named = found.map((problem) => ({ ...problem, message: `${subject}: ${problem.message}` }))
+    const named = found.map((problem) => ({
+      ...problem,
+      message: `${subject}: ${problem.message}`,
+    }))
     if (!options.skipUnknown) problems.push(...named)
     steps.push({ step, skipReason: reasonOf(named) })
   }
@@ -104,7 +117,9 @@ function reasonOf(problems: Problem[]): string | undefined {
 async function stepProblems(step: Step, options: PlanOptions, depth: number): Promise<Problem[]> {
   if (step.kind === 'run') return []
   const resolved = resolveUses(step.uses, options.actions)
-  const wrong = (reason: string): Problem[] => [problemAt(step.position, `'${step.uses}' cannot run: ${reason}`)]
+  const wrong = (reason: string): Problem[] => [
+    problemAt(step.position, `'${step.uses}' cannot run: ${reason}`),
+  ]
   switch (resolved.kind) {
     case 'built-in':
       return []
@@ -113,13 +128,17 @@ async function stepProblems(step: Step, options: PlanOptions, depth: number): Pr
     case 'directory': {
       const parsed = await findAction(resolved.directory)
       if (parsed === undefined) return wrong(`there is no action.yml in ${resolved.directory}`)
-      return 'problems' in parsed ? parsed.problems : await actionProblems(parsed.action, step, options, depth)
+      return 'problems' in parsed
+        ? parsed.problems
+        : await actionProblems(parsed.action, step, options, depth)
     }
     case 'workspace': {
       // An earlier step may yet create it, so absence is found out when the step runs.
       const parsed = await findAction(join(options.repositoryDirectory, resolved.path))
       if (parsed === undefined) return []
-      return 'problems' in parsed ? parsed.problems : await actionProblems(parsed.action, step, options, depth)
+      return 'problems' in parsed
+        ? parsed.problems
+        : await actionProblems(parsed.action, step, options, depth)
     }
   }
 }
@@ -131,14 +150,25 @@ async function actionProblems(
   depth: number,
 ): Promise<Problem[]> {
   if (action.runs.kind === 'unsupported') {
-    return [problemAt(step.position, `${action.file} runs using '${action.runs.using}', which does not run here`)]
+    return [
+      problemAt(
+        step.position,
+        `${action.file} runs using '${action.runs.using}', which does not run here`,
+      ),
+    ]
   }
   if (action.runs.kind === 'javascript') return []
   if (depth >= bounds.compositeDepthMax) {
-    return [problemAt(step.position, `composite actions are nested deeper than ${bounds.compositeDepthMax}`)]
+    return [
+      problemAt(
+        step.position,
+        `composite actions are nested deeper than ${bounds.compositeDepthMax}`,
+      ),
+    ]
   }
   const problems: Problem[] = []
-  for (const inner of action.runs.steps) problems.push(...(await stepProblems(inner, options, depth + 1)))
+  for (const inner of action.runs.steps)
+    problems.push(...(await stepProblems(inner, options, depth + 1)))
   return problems
 }
 
@@ -151,5 +181,10 @@ export function describeStep(step: Step): string {
 
 /** The first line that is not blank. */
 export function firstLine(text: string): string {
-  return text.split(/\r?\n/).find((line) => line.trim() !== '')?.trim() ?? ''
+  return (
+    text
+      .split(/\r?\n/)
+      .find((line) => line.trim() !== '')
+      ?.trim() ?? ''
+  )
 }

@@ -79,8 +79,15 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   })
   try {
     await mkdir(options.workDirectory, { recursive: true })
-    const outcomes = await runJobs(engine, jobs, options.jobsMax ?? Math.max(2, availableParallelism()))
-    const conclusion = conclude(outcomes.map((outcome) => outcome.result), engine.cancel.aborted)
+    const outcomes = await runJobs(
+      engine,
+      jobs,
+      options.jobsMax ?? Math.max(2, availableParallelism()),
+    )
+    const conclusion = conclude(
+      outcomes.map((outcome) => outcome.result),
+      engine.cancel.aborted,
+    )
     const durationMs = now() - startedAt
     engine.emit({ type: 'run-finished', conclusion, durationMs })
     return { conclusion, jobs: outcomes.flatMap((outcome) => outcome.instances), durationMs }
@@ -91,7 +98,9 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
 }
 
 /** Reads and plans without running: what `--dry-run` shows. Errors: WorkflowError. */
-export async function prepareWorkflow(options: RunOptions): Promise<{ workflow: Workflow; jobs: PlannedJob[] }> {
+export async function prepareWorkflow(
+  options: RunOptions,
+): Promise<{ workflow: Workflow; jobs: PlannedJob[] }> {
   const parsed = parseWorkflow(options.workflowFile, await readFile(options.workflowFile, 'utf8'))
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
   const { workflow } = parsed
@@ -101,7 +110,10 @@ export async function prepareWorkflow(options: RunOptions): Promise<{ workflow: 
     actions: options.actions ?? new Map(),
     skipUnknown: options.skipUnknown ?? false,
   })
-  const problems = [...callProblems(workflow, options), ...('problems' in plan ? plan.problems : [])]
+  const problems = [
+    ...callProblems(workflow, options),
+    ...('problems' in plan ? plan.problems : []),
+  ]
   if (problems.length > 0 || 'problems' in plan) throw new WorkflowError(problems)
   return { workflow, jobs: plan.jobs }
 }
@@ -112,7 +124,12 @@ function callProblems(workflow: Workflow, options: RunOptions): Problem[] {
   const { event } = options.facts
   const problems: Problem[] = []
   if (event !== undefined && !workflow.events.includes(event)) {
-    problems.push(problemAt(start, `the workflow does not run on '${event}', only on ${workflow.events.join(', ')}`))
+    problems.push(
+      problemAt(
+        start,
+        `the workflow does not run on '${event}', only on ${workflow.events.join(', ')}`,
+      ),
+    )
   }
   if (eventOf(workflow, options) !== 'workflow_dispatch') return problems
   const given = options.inputs ?? {}
@@ -122,9 +139,15 @@ function callProblems(workflow: Workflow, options: RunOptions): Problem[] {
   }
   for (const input of known.values()) {
     const value = given[input.name] ?? input.default
-    if (value === undefined && input.required) problems.push(problemAt(start, `input '${input.name}' is required`))
+    if (value === undefined && input.required)
+      problems.push(problemAt(start, `input '${input.name}' is required`))
     if (value !== undefined && input.options.length > 0 && !input.options.includes(value)) {
-      problems.push(problemAt(start, `input '${input.name}' is one of ${input.options.join(', ')}, got '${value}'`))
+      problems.push(
+        problemAt(
+          start,
+          `input '${input.name}' is one of ${input.options.join(', ')}, got '${value}'`,
+        ),
+      )
     }
   }
   return problems
@@ -140,7 +163,8 @@ function createEngine(options: RunOptions, workflow: Workflow, now: () => number
   const masker = createMasker(Object.values(secrets))
   const inputs = dispatchInputs(workflow, options.inputs ?? {})
   const event = eventOf(workflow, options)
-  const payload = event === 'workflow_dispatch' ? { ...options.facts.payload, inputs } : options.facts.payload
+  const payload =
+    event === 'workflow_dispatch' ? { ...options.facts.payload, inputs } : options.facts.payload
   const facts: RunFacts = { ...options.facts, event, payload }
   return {
     facts,
@@ -160,7 +184,10 @@ function createEngine(options: RunOptions, workflow: Workflow, now: () => number
     debug: options.debug ?? false,
     endpoint: options.service,
     openArtifacts: options.openArtifacts,
-    grace: options.grace ?? { interruptMs: bounds.interruptGraceMs, terminateMs: bounds.terminateGraceMs },
+    grace: options.grace ?? {
+      interruptMs: bounds.interruptGraceMs,
+      terminateMs: bounds.terminateGraceMs,
+    },
     masker,
     emit: createEmit(options.sinks ?? [], masker.mask, now),
     globber: createGlobber(),
@@ -171,7 +198,10 @@ function createEngine(options: RunOptions, workflow: Workflow, now: () => number
 }
 
 /** Inputs have the type that they declare; the event's payload and the context hold the same. */
-function dispatchInputs(workflow: Workflow, given: Readonly<Record<string, string>>): { [key: string]: Json } {
+function dispatchInputs(
+  workflow: Workflow,
+  given: Readonly<Record<string, string>>,
+): { [key: string]: Json } {
   return Object.fromEntries(
     workflow.dispatchInputs.map((input) => {
       const text = given[input.name] ?? input.default ?? ''

@@ -10,7 +10,13 @@ import { expandMatrix, matrixSuffix, type Combination } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
 import { EvaluationError, problemAt } from './problem.ts'
 import { positionOf } from './schema.ts'
-import { evaluateBoolean, evaluateCondition, evaluateTemplate, evaluateText, sourceOf } from './template.ts'
+import {
+  evaluateBoolean,
+  evaluateCondition,
+  evaluateTemplate,
+  evaluateText,
+  sourceOf,
+} from './template.ts'
 
 /** A job with all its instances. */
 export interface JobOutcome {
@@ -24,13 +30,18 @@ export interface JobOutcome {
 }
 
 /** Runs all jobs, at most `jobsMax` instances at a time. In the order of the plan. */
-export async function runJobs(engine: Engine, jobs: PlannedJob[], jobsMax: number): Promise<JobOutcome[]> {
+export async function runJobs(
+  engine: Engine,
+  jobs: PlannedJob[],
+  jobsMax: number,
+): Promise<JobOutcome[]> {
   const slots = pLimit(jobsMax)
   const outcomes = new Map<string, Promise<JobOutcome>>()
   for (const planned of jobs) {
     const needs = planned.job.needs.map((need) => {
       const outcome = outcomes.get(need)
-      if (outcome === undefined) throw new RangeError(`${planned.job.id} is planned before ${need}, which it needs`)
+      if (outcome === undefined)
+        throw new RangeError(`${planned.job.id} is planned before ${need}, which it needs`)
       return outcome
     })
     outcomes.set(
@@ -61,7 +72,9 @@ async function runJob(
   met: JobOutcome[],
   slots: LimitFunction,
 ): Promise<JobOutcome> {
-  const ancestors = new Map(met.flatMap((outcome) => [...outcome.ancestors, [outcome.id, outcome.result] as const]))
+  const ancestors = new Map(
+    met.flatMap((outcome) => [...outcome.ancestors, [outcome.id, outcome.result] as const]),
+  )
   const needs = Object.fromEntries(
     met.map(({ id, result, outputs }) => [id, { result, outputs: { ...outputs } }]),
   )
@@ -82,13 +95,25 @@ async function runJob(
 
 /** Status functions of a job look at all jobs before it, not only at those it names: a skipped job skips what comes
  *  after it, unless a condition says otherwise. */
-function jobExpressions(engine: Engine, needs: JobSetting['needs'], ancestors: Map<string, Conclusion>): Scope {
+function jobExpressions(
+  engine: Engine,
+  needs: JobSetting['needs'],
+  ancestors: Map<string, Conclusion>,
+): Scope {
   const asked = (names: string[]): Conclusion[] =>
-    names.length === 0 ? [...ancestors.values()] : names.map((name) => ancestors.get(name) ?? 'skipped')
+    names.length === 0
+      ? [...ancestors.values()]
+      : names.map((name) => ancestors.get(name) ?? 'skipped')
   return {
-    contexts: { github: engine.githubOfRun, vars: { ...engine.vars }, inputs: engine.inputs, needs },
+    contexts: {
+      github: engine.githubOfRun,
+      vars: { ...engine.vars },
+      inputs: engine.inputs,
+      needs,
+    },
     status: {
-      success: (names) => !engine.cancel.aborted && asked(names).every((result) => result === 'success'),
+      success: (names) =>
+        !engine.cancel.aborted && asked(names).every((result) => result === 'success'),
       failure: (names) => !engine.cancel.aborted && asked(names).includes('failure'),
       cancelled: () => engine.cancel.aborted,
     },
@@ -108,16 +133,26 @@ async function readStrategy({ planned, scope }: JobSetting): Promise<Strategy> {
   const value = await evaluateTemplate(template, scope)
   const strategy = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {}
   try {
-    const combinations = strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])
+    const combinations =
+      strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])
     if (combinations.length === 0) throw new Error('the matrix has no combination')
     if (combinations.length > bounds.matrixJobsMax) {
-      throw new Error(`the matrix has ${combinations.length} combinations, at most ${bounds.matrixJobsMax} run`)
+      throw new Error(
+        `the matrix has ${combinations.length} combinations, at most ${bounds.matrixJobsMax} run`,
+      )
     }
     const asked = Number(strategy['max-parallel'] ?? combinations.length)
     const instancesMax = asked >= 1 ? Math.floor(asked) : combinations.length
-    return { combinations, failFast: strategy['fail-fast'] !== false && strategy['fail-fast'] !== 'false', instancesMax }
+    return {
+      combinations,
+      failFast: strategy['fail-fast'] !== false && strategy['fail-fast'] !== 'false',
+      instancesMax,
+    }
   } catch (error) {
-    throw new EvaluationError(problemAt(position, error instanceof Error ? error.message : String(error)), { cause: error })
+    throw new EvaluationError(
+      problemAt(position, error instanceof Error ? error.message : String(error)),
+      { cause: error },
+    )
   }
 }
 
@@ -126,20 +161,36 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const strategy = await readStrategy(setting)
   const failing = new AbortController()
   // A job that starts although the run is being cancelled has said so in its condition; only fail-fast ends it then.
-  const cancel = engine.cancel.aborted ? failing.signal : AbortSignal.any([engine.cancel, failing.signal])
+  const cancel = engine.cancel.aborted
+    ? failing.signal
+    : AbortSignal.any([engine.cancel, failing.signal])
   const turns = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
   const runs = strategy.combinations.map(async (matrix, index) => {
     const total = strategy.combinations.length
-    const context = { 'fail-fast': strategy.failFast, 'job-index': index, 'job-total': total, 'max-parallel': strategy.instancesMax }
+    const context = {
+      'fail-fast': strategy.failFast,
+      'job-index': index,
+      'job-total': total,
+      'max-parallel': strategy.instancesMax,
+    }
     const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
     const reference = await nameInstance(planned, matrix, index, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
-    const instance: JobInstance = { planned, reference, needs: setting.needs, matrix, strategy: context, expressions, cancel }
+    const instance: JobInstance = {
+      planned,
+      reference,
+      needs: setting.needs,
+      matrix,
+      strategy: context,
+      expressions,
+      cancel,
+    }
     // A turn of the matrix first: waiting for it must not hold one of the run's slots.
     return await turns(() =>
       slots(async () => {
-        if (cancel.aborted || engine.kill.aborted) return unstarted(engine, reference, matrix, 'cancelled')
+        if (cancel.aborted || engine.kill.aborted)
+          return unstarted(engine, reference, matrix, 'cancelled')
         const result = await runJobInstance(engine, instance)
         if (result.conclusion === 'failure') {
           if (tolerates) tolerated.add(reference.key)
@@ -174,9 +225,16 @@ async function nameInstance(
 
 const severity: Conclusion[] = ['skipped', 'success', 'cancelled', 'failure']
 
-function outcomeOf(setting: JobSetting, instances: JobResult[], tolerated: ReadonlySet<string>): JobOutcome {
-  const results = instances.map(({ reference, conclusion }) => (tolerated.has(reference.key) ? 'success' : conclusion))
-  const result = results.toSorted((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'skipped'
+function outcomeOf(
+  setting: JobSetting,
+  instances: JobResult[],
+  tolerated: ReadonlySet<string>,
+): JobOutcome {
+  const results = instances.map(({ reference, conclusion }) =>
+    tolerated.has(reference.key) ? 'success' : conclusion,
+  )
+  const result =
+    results.toSorted((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'skipped'
   const outputs: Record<string, string> = {}
   // Of instances that set the same output, the last to finish with a value wins.
   for (const instance of instances.toSorted((a, b) => a.finishedAt - b.finishedAt)) {
@@ -196,8 +254,17 @@ function referenceOf({ job }: PlannedJob): JobReference {
   return { key: job.id, id: job.id, name: job.name === undefined ? job.id : sourceOf(job.name) }
 }
 
-function complain({ engine, planned }: JobSetting, level: 'error' | 'warning', message: string): void {
-  engine.emit({ type: 'annotation', job: referenceOf(planned), step: null, annotation: { level, message } })
+function complain(
+  { engine, planned }: JobSetting,
+  level: 'error' | 'warning',
+  message: string,
+): void {
+  engine.emit({
+    type: 'annotation',
+    job: referenceOf(planned),
+    step: null,
+    annotation: { level, message },
+  })
 }
 
 function finishUnstarted(setting: JobSetting, conclusion: Conclusion): JobOutcome {

@@ -11,8 +11,16 @@ import {
   TemplateValidationErrors,
 } from '@actions/workflow-parser/templates/template-context'
 import { readTemplate } from '@actions/workflow-parser/templates/template-reader'
-import { StringToken, type MappingToken, type TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import { isMapping, isString } from '@actions/workflow-parser/templates/tokens/type-guards'
+import {
+  StringToken,
+  type MappingToken,
+  type TemplateToken,
+} from '@actions/workflow-parser/templates/tokens/index'
+import {
+  isMapping,
+  isScalar,
+  isString,
+} from '@actions/workflow-parser/templates/tokens/type-guards'
 import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer'
 import { YamlObjectReader } from '@actions/workflow-parser/workflows/yaml-object-reader'
 import type { Position, Problem } from './problem.ts'
@@ -95,9 +103,19 @@ export function problemsOf(read: ReadFile): Problem[] {
     message: error.rawMessage,
   }))
   if (problems.length === 0 && read.root === undefined) {
-    problems.push({ file: read.file, line: 1, column: 1, message: 'the file has no mapping at its root' })
+    problems.push({
+      file: read.file,
+      line: 1,
+      column: 1,
+      message: 'the file has no mapping at its root',
+    })
   }
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
+}
+
+/** Text of a scalar; '' for a sequence or mapping. */
+export function textOfToken(token: TemplateToken): string {
+  return isScalar(token) ? token.toString() : ''
 }
 
 export function positionOf(file: string, token: TemplateToken | undefined): Position {

@@ -12,7 +12,11 @@ export interface ShellCommand {
 
 /** Named shells. `{0}` stands for the script's path. */
 const shells: Record<string, { command: string; args: string[]; extension: string }> = {
-  bash: { command: 'bash', args: ['--noprofile', '--norc', '-e', '-o', 'pipefail', '{0}'], extension: '.sh' },
+  bash: {
+    command: 'bash',
+    args: ['--noprofile', '--norc', '-e', '-o', 'pipefail', '{0}'],
+    extension: '.sh',
+  },
   sh: { command: 'sh', args: ['-e', '{0}'], extension: '.sh' },
   python: { command: 'python', args: ['{0}'], extension: '.py' },
   pwsh: { command: 'pwsh', args: ['-command', ". '{0}'"], extension: '.ps1' },
@@ -36,7 +40,9 @@ export async function planShell(
   const [command, ...args] = words
   if (command === undefined || !shell.includes('{0}')) {
     const names = Object.keys(shells).join(', ')
-    throw new Error(`shell ${JSON.stringify(shell)} is neither one of ${names} nor a command with {0} for the script`)
+    throw new Error(
+      `shell ${JSON.stringify(shell)} is neither one of ${names} nor a command with {0} for the script`,
+    )
   }
   if ((await findProgram(command, environment)) === undefined) throw notInstalled(command)
   return { command, args, extension: '', script }

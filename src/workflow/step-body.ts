@@ -112,7 +112,9 @@ export function processEnvironment(body: StepBody): Record<string, string> {
   const merged: Record<string, string> = { CI: 'true', ...engine.environment, ...body.env }
   return {
     ...merged,
-    PATH: [...job.path.toReversed(), merged['PATH'] ?? ''].filter((part) => part !== '').join(delimiter),
+    PATH: [...job.path.toReversed(), merged['PATH'] ?? '']
+      .filter((part) => part !== '')
+      .join(delimiter),
     GITHUB_ACTIONS: 'true',
     ...githubVariables(stepGithub(job, scope, body.id)),
     ...runnerVariables(job.runner),
@@ -125,7 +127,10 @@ function applyCommands(body: StepBody, commands: FileCommands): Record<string, s
   for (const [name, value] of Object.entries(commands.env)) {
     if (name.toUpperCase() === 'NODE_OPTIONS') {
       // It would run code in every later JavaScript action.
-      log.annotate({ level: 'error', message: "Can't store NODE_OPTIONS using '$GITHUB_ENV' command." })
+      log.annotate({
+        level: 'error',
+        message: "Can't store NODE_OPTIONS using '$GITHUB_ENV' command.",
+      })
     } else {
       job.env[name] = value
     }

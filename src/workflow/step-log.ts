@@ -1,23 +1,29 @@
 /** A step's log: lines of output become events, and the commands among them are obeyed. */
-import type { Annotation, AnnotationLevel, Emit, JobReference, LineKind, StepReference } from './events.ts'
+import type {
+  Annotation,
+  AnnotationLevel,
+  Emit,
+  JobReference,
+  LineKind,
+  StepReference,
+} from './events.ts'
 import { parseLogCommand, type LogCommand } from './log-commands.ts'
 import type { Masker } from './mask.ts'
 
 export interface StepLog {
   /** A line that a process wrote: a command, or text to be shown. */
-  output(line: string): void
+  output: (line: string) => void
   /** Text of the engine itself, never a command. May have several lines. */
-  say(text: string, kind?: LineKind): void
+  say: (text: string, kind?: LineKind) => void
   /** Shown, and kept as an annotation. */
-  annotate(annotation: Annotation): void
-  startGroup(title: string): void
-  endGroup(): void
+  annotate: (annotation: Annotation) => void
+  /** Groups do not nest: a new one ends the one before it. */
+  startGroup: (title: string) => void
+  endGroup: () => void
   /** The step's summary, in Markdown. */
-  summarize(markdown: string): void
-  /** Takes up what commands of one action have set, and forgets it. */
-  takeCommands(): LoggedCommands
-  /** Closes an open group. */
-  close(): void
+  summarize: (markdown: string) => void
+  /** Takes up what commands have set since the last call. */
+  takeCommands: () => LoggedCommands
 }
 
 /** What lines asked for: the older way of file commands. `faults` fail the step. */
@@ -35,125 +41,161 @@ export interface StepLogOptions {
   debug: boolean
 }
 
-/** Commands whose lines are shown when `::echo::on` was given; the others have an effect that shows. */
-const echoed = new Set(['set-output', 'save-state', 'set-env', 'add-path', 'add-matcher', 'remove-matcher'])
+/** What commands change. */
+interface CommandState {
+  log: StepLog
+  masker: Masker
+  set: LoggedCommands
+  /** The token that resumes commands while they are stopped. */
+  resumeToken: string | undefined
+  echo: boolean
+}
 
-export function createStepLog(options: StepLogOptions): StepLog {
-  const { emit, job, step, masker, debug } = options
-  let commands: LoggedCommands = { outputs: {}, state: {}, faults: [] }
-  let resumeToken: string | undefined
-  let echo = debug
+export function createStepLog({ emit, job, step, masker, debug }: StepLogOptions): StepLog {
   let groupOpen = false
-
   const say = (text: string, kind: LineKind = 'output'): void => {
     if (kind === 'debug' && !debug) return
     for (const line of text.split(/\r?\n/)) emit({ type: 'line', job, step, kind, text: line })
-  }
-  const annotate = (annotation: Annotation): void => {
-    say(annotation.message, annotation.level)
-    emit({ type: 'annotation', job, step, annotation })
   }
   const endGroup = (): void => {
     if (groupOpen) emit({ type: 'group-finished', job, step })
     groupOpen = false
   }
-  const startGroup = (title: string): void => {
-    endGroup()
-    groupOpen = true
-    emit({ type: 'group-started', job, step, title })
-  }
-  const fault = (text: string): void => {
-    commands.faults.push(text)
-    annotate({ level: 'error', message: text })
-  }
-
-  /** True when the command was known; an unknown one is an ordinary line. */
-  const obey = (command: LogCommand, line: string): boolean => {
-    if (resumeToken !== undefined) {
-      if (command.name !== resumeToken.toLowerCase()) return false
-      resumeToken = undefined
-      say(line)
-      return true
-    }
-    if (echo && echoed.has(command.name)) say(line)
-    const { name, properties, data } = command
-    switch (name) {
-      case 'error':
-      case 'warning':
-      case 'notice':
-        annotate(readAnnotation(name, command))
-        return true
-      case 'debug':
-        say(data, 'debug')
-        return true
-      case 'group':
-        startGroup(data)
-        return true
-      case 'endgroup':
-        endGroup()
-        return true
-      case 'add-mask':
-        if (data === '') annotate({ level: 'warning', message: 'add-mask was given nothing to hide' })
-        else masker.add(data)
-        return true
-      case 'set-output':
-      case 'save-state': {
-        const key = properties['name'] ?? ''
-        if (key === '') fault(`Required field 'name' is missing in ##[${name}] command.`)
-        else commands[name === 'set-output' ? 'outputs' : 'state'][key] = data
-        return true
-      }
-      case 'echo':
-        echo = data.toLowerCase() === 'on'
-        return true
-      case 'stop-commands':
-        stopCommands(data)
-        say(line)
-        return true
-      case 'set-env':
-      case 'add-path':
-        // Any text a step prints could set these, so GitHub has turned them off.
-        fault(`The '${name}' command is disabled. Write to $GITHUB_ENV or $GITHUB_PATH instead.`)
-        return true
-      case 'add-matcher':
-      case 'remove-matcher':
-        say(`${name} ${data}: problem matchers are not applied here`, 'debug')
-        return true
-      default:
-        return false
-    }
-  }
-  const stopCommands = (token: string): void => {
-    if (token === '' || token.toLowerCase() === 'pause-logging' || /\s/.test(token)) {
-      fault(`'${token}' cannot be the token that ends stop-commands`)
-      return
-    }
-    resumeToken = token
-    // The token resumes commands, so whoever prints text of strangers must be able to keep it from them.
-    if (token.length > 6) masker.add(token)
-  }
-
-  return {
-    output: (line) => {
-      const command = line.includes('::') || line.includes('##[') ? parseLogCommand(line) : undefined
-      if (command === undefined || !obey(command, line)) say(line)
-    },
+  const log: StepLog = {
     say,
-    annotate,
-    startGroup,
     endGroup,
+    startGroup: (title) => {
+      endGroup()
+      groupOpen = true
+      emit({ type: 'group-started', job, step, title })
+    },
+    annotate: (annotation) => {
+      say(annotation.message, annotation.level)
+      emit({ type: 'annotation', job, step, annotation })
+    },
     summarize: (markdown) => emit({ type: 'summary', job, step, markdown }),
+    output: (line) => {
+      const command =
+        line.includes('::') || line.includes('##[') ? parseLogCommand(line) : undefined
+      if (command === undefined || !obey(state, command, line)) say(line)
+    },
     takeCommands: () => {
-      const taken = commands
-      commands = { outputs: {}, state: {}, faults: [] }
+      const taken = state.set
+      state.set = nothingSet()
       return taken
     },
-    close: endGroup,
   }
+  const state: CommandState = {
+    log,
+    masker,
+    set: nothingSet(),
+    resumeToken: undefined,
+    echo: debug,
+  }
+  return log
 }
 
-function readAnnotation(level: AnnotationLevel, command: LogCommand): Annotation {
-  const { properties, data } = command
+function nothingSet(): LoggedCommands {
+  return { outputs: {}, state: {}, faults: [] }
+}
+
+/** True when the line was a command; an unknown one is an ordinary line. */
+function obey(state: CommandState, command: LogCommand, line: string): boolean {
+  if (state.resumeToken !== undefined) {
+    if (command.name !== state.resumeToken.toLowerCase()) return false
+    state.resumeToken = undefined
+    state.log.say(line)
+    return true
+  }
+  const handler = handlers.get(command.name)
+  if (handler === undefined) return false
+  if (state.echo && echoed.has(command.name)) state.log.say(line)
+  handler(state, command, line)
+  return true
+}
+
+/** Commands whose lines are shown after `::echo::on`; the others have an effect that shows. */
+const echoed = new Set([
+  'set-output',
+  'save-state',
+  'set-env',
+  'add-path',
+  'add-matcher',
+  'remove-matcher',
+])
+
+type Handler = (state: CommandState, command: LogCommand, line: string) => void
+
+const annotate =
+  (level: AnnotationLevel): Handler =>
+  ({ log }, command) =>
+    log.annotate(readAnnotation(level, command))
+
+const setValue =
+  (kind: 'outputs' | 'state'): Handler =>
+  (state, { name, properties, data }) => {
+    const key = properties['name'] ?? ''
+    if (key === '') fail(state, `Required field 'name' is missing in ##[${name}] command.`)
+    else state.set[kind][key] = data
+  }
+
+/** Any text that a step prints could set these, so GitHub has turned them off. */
+const disabled: Handler = (state, { name }) =>
+  fail(state, `The '${name}' command is disabled. Write to $GITHUB_ENV or $GITHUB_PATH instead.`)
+
+const ignored: Handler = ({ log }, { name, data }) =>
+  log.say(`${name} ${data}: problem matchers are not applied here`, 'debug')
+
+const handlers = new Map<string, Handler>([
+  ['error', annotate('error')],
+  ['warning', annotate('warning')],
+  ['notice', annotate('notice')],
+  ['debug', ({ log }, { data }) => log.say(data, 'debug')],
+  ['group', ({ log }, { data }) => log.startGroup(data)],
+  ['endgroup', ({ log }) => log.endGroup()],
+  ['add-mask', addMask],
+  ['set-output', setValue('outputs')],
+  ['save-state', setValue('state')],
+  ['stop-commands', stopCommands],
+  ['set-env', disabled],
+  ['add-path', disabled],
+  ['add-matcher', ignored],
+  ['remove-matcher', ignored],
+  [
+    'echo',
+    (state, { data }) => {
+      state.echo = data.toLowerCase() === 'on'
+    },
+  ],
+])
+
+function addMask({ log, masker }: CommandState, { data }: LogCommand): void {
+  if (data === '') log.annotate({ level: 'warning', message: 'add-mask was given nothing to hide' })
+  else masker.add(data)
+}
+
+function stopCommands(state: CommandState, { data: token }: LogCommand, line: string): void {
+  if (
+    token === '' ||
+    handlers.has(token.toLowerCase()) ||
+    token.toLowerCase() === 'pause-logging' ||
+    /\s/.test(token)
+  ) {
+    fail(state, `'${token}' cannot be the token that ends stop-commands`)
+    return
+  }
+  state.resumeToken = token
+  // The token resumes commands, so whoever prints text of strangers must be able to keep it from them.
+  if (token.length > 6) state.masker.add(token)
+  state.log.say(line)
+}
+
+function fail({ log, set }: CommandState, message: string): void {
+  set.faults.push(message)
+  log.annotate({ level: 'error', message })
+}
+
+function readAnnotation(level: AnnotationLevel, { properties, data }: LogCommand): Annotation {
   const annotation: Annotation = { level, message: data }
   const { title, file } = properties
   if (title !== undefined) annotation.title = title

@@ -7,7 +7,13 @@ import type { Conclusion } from './events.ts'
 import { describeStep, firstLine } from './plan.ts'
 import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
 import type { StepLog } from './step-log.ts'
-import { evaluateBoolean, evaluateCondition, evaluateNumber, evaluateText, evaluateTextMap } from './template.ts'
+import {
+  evaluateBoolean,
+  evaluateCondition,
+  evaluateNumber,
+  evaluateText,
+  evaluateTextMap,
+} from './template.ts'
 import type { Condition, Step, Template } from './workflow-file.ts'
 
 /** Runs a step in its scope and records it there. Never rejects for what a step does wrong. */
@@ -98,7 +104,9 @@ function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBo
     stop,
     outputs: {},
     addPost: (condition, later) => {
-      const own = Object.fromEntries(Object.entries(body.env).filter(([key, value]) => job.env[key] !== value))
+      const own = Object.fromEntries(
+        Object.entries(body.env).filter(([key, value]) => job.env[key] !== value),
+      )
       job.postSteps.push({
         id,
         run: async (jobScope, openLog) =>
@@ -125,7 +133,12 @@ function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBo
   return body
 }
 
-async function failEarly(place: StepPlace, work: StepWork, body: StepBody, error: unknown): Promise<StepResult> {
+async function failEarly(
+  place: StepPlace,
+  work: StepWork,
+  body: StepBody,
+  error: unknown,
+): Promise<StepResult> {
   body.name = await work.name(body)
   body.log = place.openLog(work.prefix + body.name)
   explain(body.log, error)
@@ -156,7 +169,8 @@ async function runWork(
   let minutes: number | undefined
   try {
     minutes = await evaluateNumber(work.timeoutMinutes, body.expressions)
-    if (minutes !== undefined && minutes > 0) timer = setTimeout(() => stop('timeout'), minutes * 60_000)
+    if (minutes !== undefined && minutes > 0)
+      timer = setTimeout(() => stop('timeout'), minutes * 60_000)
     if (!scope.cancel.aborted) scope.cancel.addEventListener('abort', onCancel, { once: true })
     if (job.kill.aborted) onKill()
     job.kill.addEventListener('abort', onKill, { once: true })
@@ -205,7 +219,8 @@ async function conclude(
   let conclusion = outcome
   if (outcome === 'failure') {
     try {
-      if (await evaluateBoolean(work.continueOnError, body.expressions, false)) conclusion = 'success'
+      if (await evaluateBoolean(work.continueOnError, body.expressions, false))
+        conclusion = 'success'
     } catch (error) {
       explain(body.log, error)
     }

@@ -1,6 +1,10 @@
 /** Values of a workflow file at the moment they are needed: tokens, with expressions in them, become JSON or text.
  *  Whatever cannot be evaluated is an `EvaluationError` that names the place. */
-import type { BasicExpressionToken, MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import type {
+  BasicExpressionToken,
+  MappingToken,
+  TemplateToken,
+} from '@actions/workflow-parser/templates/tokens/index'
 import {
   isBasicExpression,
   isBoolean,
@@ -9,9 +13,16 @@ import {
   isSequence,
   isString,
 } from '@actions/workflow-parser/templates/tokens/type-guards'
-import { coerceText, evaluateExpression, isTruthy, textOf, type Json, type Scope } from './expression.ts'
+import {
+  coerceText,
+  evaluateExpression,
+  isTruthy,
+  textOf,
+  type Json,
+  type Scope,
+} from './expression.ts'
 import { EvaluationError, problemAt, type Position } from './problem.ts'
-import { positionOf } from './schema.ts'
+import { positionOf, textOfToken } from './schema.ts'
 import type { Condition, Template } from './workflow-file.ts'
 
 /** Errors: EvaluationError. */
@@ -21,7 +32,10 @@ export async function evaluateTemplate(template: Template, scope: Scope): Promis
 
 /** As text; an object or array where text is wanted is an error. Errors: EvaluationError. */
 export async function evaluateText(template: Template, scope: Scope): Promise<string> {
-  return requireText(await evaluateTemplate(template, scope), positionOf(template.file, template.token))
+  return requireText(
+    await evaluateTemplate(template, scope),
+    positionOf(template.file, template.token),
+  )
 }
 
 /** A mapping of names to text, as `env`, `with` and `outputs` are. Errors: EvaluationError. */
@@ -35,18 +49,26 @@ export async function evaluateTextMap(
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new EvaluationError(problemAt(position, 'a mapping is expected here'))
   }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, requireText(item, position)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, requireText(item, position)]),
+  )
 }
 
 /** A number, or undefined when the key is absent or evaluates to nothing. Errors: EvaluationError. */
-export async function evaluateNumber(template: Template | undefined, scope: Scope): Promise<number | undefined> {
+export async function evaluateNumber(
+  template: Template | undefined,
+  scope: Scope,
+): Promise<number | undefined> {
   if (template === undefined) return undefined
   const text = await evaluateText(template, scope)
   if (text === '') return undefined
   const value = Number(text)
   if (Number.isNaN(value)) {
     throw new EvaluationError(
-      problemAt(positionOf(template.file, template.token), `a number is expected here, got ${JSON.stringify(text)}`),
+      problemAt(
+        positionOf(template.file, template.token),
+        `a number is expected here, got ${JSON.stringify(text)}`,
+      ),
     )
   }
   return value
@@ -63,7 +85,10 @@ export async function evaluateBoolean(
   if (text === '') return otherwise
   if (text === 'true' || text === 'false') return text === 'true'
   throw new EvaluationError(
-    problemAt(positionOf(template.file, template.token), `true or false is expected here, got ${JSON.stringify(text)}`),
+    problemAt(
+      positionOf(template.file, template.token),
+      `true or false is expected here, got ${JSON.stringify(text)}`,
+    ),
   )
 }
 
@@ -75,7 +100,7 @@ export async function evaluateCondition(condition: Condition, scope: Scope): Pro
 /** A value as its author wrote it, expressions and all. */
 export function sourceOf(template: Template): string {
   const { token } = template
-  return isBasicExpression(token) ? (token.source ?? token.toDisplayString()) : token.toString()
+  return isBasicExpression(token) ? (token.source ?? token.toDisplayString()) : textOfToken(token)
 }
 
 function requireText(value: Json, position: Position): string {
@@ -90,12 +115,15 @@ async function evaluateAt(expression: string, position: Position, scope: Scope):
     return await evaluateExpression(expression, scope)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new EvaluationError(problemAt(position, `\${{ ${expression} }}: ${reason}`), { cause: error })
+    throw new EvaluationError(problemAt(position, `\${{ ${expression} }}: ${reason}`), {
+      cause: error,
+    })
   }
 }
 
 async function evaluateToken(token: TemplateToken, file: string, scope: Scope): Promise<Json> {
-  if (isBasicExpression(token)) return await evaluateExpressionToken(token, positionOf(file, token), scope)
+  if (isBasicExpression(token))
+    return await evaluateExpressionToken(token, positionOf(file, token), scope)
   if (isSequence(token)) {
     const items: Json[] = []
     for (const item of token) items.push(await evaluateToken(item, file, scope))
@@ -108,7 +136,11 @@ async function evaluateToken(token: TemplateToken, file: string, scope: Scope): 
 
 /** The parser turns text with expressions in it into one call of `format`, whose bounds on length and arguments a long
  *  script exceeds; so the pieces are evaluated one by one. */
-async function evaluateExpressionToken(token: BasicExpressionToken, position: Position, scope: Scope): Promise<Json> {
+async function evaluateExpressionToken(
+  token: BasicExpressionToken,
+  position: Position,
+  scope: Scope,
+): Promise<Json> {
   if (token.originalExpressions === undefined || token.source === undefined) {
     return await evaluateAt(token.expression, position, scope)
   }

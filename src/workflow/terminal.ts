@@ -10,7 +10,12 @@ export interface TerminalOptions {
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue'
 
 const codes: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34 }
-const marks: Record<Conclusion, string> = { success: '✓', failure: '✗', cancelled: '■', skipped: '–' }
+const marks: Record<Conclusion, string> = {
+  success: '✓',
+  failure: '✗',
+  cancelled: '■',
+  skipped: '–',
+}
 const conclusionStyles: Record<Conclusion, Style> = {
   success: 'green',
   failure: 'red',
@@ -26,79 +31,114 @@ const lineStyles: Record<LineKind, Style | undefined> = {
   notice: 'blue',
 }
 
-export function createTerminalSink({ write, color }: TerminalOptions): RunSink {
-  const style = (text: string, name: Style | undefined): string =>
-    color && name !== undefined ? `\u001b[${codes[name]}m${text}\u001b[0m` : text
-  const mark = (conclusion: Conclusion): string => style(marks[conclusion], conclusionStyles[conclusion])
-  const annotations: { job: JobReference; annotation: Annotation }[] = []
-  const finished: { job: JobReference; conclusion: Conclusion; durationMs: number }[] = []
+/** What has been seen so far, and how to write. */
+interface Drawing {
+  options: TerminalOptions
+  severalJobs: boolean
   /** Jobs with an open group: their lines are set in. */
-  const grouped = new Set<string>()
-  let severalJobs = false
+  grouped: Set<string>
+  annotations: { job: JobReference; annotation: Annotation }[]
+  finished: { job: JobReference; conclusion: Conclusion; durationMs: number }[]
+}
 
-  const line = (job: JobReference, text: string): void => {
-    write(severalJobs ? `${style(`${job.name} │`, 'dim')} ${text}\n` : `${text}\n`)
+export function createTerminalSink(options: TerminalOptions): RunSink {
+  const drawing: Drawing = {
+    options,
+    severalJobs: false,
+    grouped: new Set(),
+    annotations: [],
+    finished: [],
   }
-  const summarize = (conclusion: Conclusion, durationMs: number): void => {
-    write('\n')
-    for (const entry of finished) {
-      write(`${mark(entry.conclusion)} ${entry.job.name}  ${style(formatDuration(entry.durationMs), 'dim')}\n`)
-    }
-    for (const { job, annotation } of annotations) {
-      const label = style(annotation.level, lineStyles[annotation.level])
-      write(`${label} ${job.name}: ${placeOf(annotation)}${annotation.message}\n`)
-    }
-    write(`${mark(conclusion)} ${style(conclusion, 'bold')} in ${formatDuration(durationMs)}\n`)
-  }
+  return (event) => draw(drawing, event)
+}
 
-  return (event: RunEvent) => {
-    switch (event.type) {
-      case 'run-started':
-        severalJobs = event.jobs.length > 1
-        write(`${style(event.workflow, 'bold')} on ${event.event}\n`)
-        return
-      case 'job-started':
-        // A matrix shows itself only now.
-        severalJobs ||= event.matrix !== null
-        line(event.job, style(`▶ ${event.job.name}`, 'bold'))
-        return
-      case 'step-started':
-        line(event.job, style(`▸ ${event.step.name}`, 'bold'))
-        return
-      case 'group-started':
-        line(event.job, `  ${style(event.title, 'bold')}`)
-        grouped.add(event.job.key)
-        return
-      case 'group-finished':
-        grouped.delete(event.job.key)
-        return
-      case 'line':
-        line(event.job, `${grouped.has(event.job.key) ? '    ' : '  '}${style(event.text, lineStyles[event.kind])}`)
-        return
-      case 'annotation':
-        annotations.push(event)
-        // A step's log has shown it already.
-        if (event.step === null) line(event.job, style(event.annotation.message, lineStyles[event.annotation.level]))
-        return
-      case 'summary':
-        return
-      case 'step-finished':
-        line(event.job, `${mark(event.conclusion)} ${event.step.name}  ${style(formatDuration(event.durationMs), 'dim')}`)
-        return
-      case 'job-finished':
-        finished.push(event)
-        line(event.job, `${mark(event.conclusion)} ${event.job.name}  ${style(formatDuration(event.durationMs), 'dim')}`)
-        return
-      case 'run-finished':
-        summarize(event.conclusion, event.durationMs)
-        return
+function draw(drawing: Drawing, event: RunEvent): void {
+  const style = (text: string, name: Style | undefined): string => paint(drawing, text, name)
+  switch (event.type) {
+    case 'run-started':
+      drawing.severalJobs = event.jobs.length > 1
+      drawing.options.write(`${style(event.workflow, 'bold')} on ${event.event}\n`)
+      return
+    case 'job-started':
+      // A matrix shows itself only now.
+      drawing.severalJobs ||= event.matrix !== null
+      line(drawing, event.job, style(`▶ ${event.job.name}`, 'bold'))
+      return
+    case 'step-started':
+      line(drawing, event.job, style(`▸ ${event.step.name}`, 'bold'))
+      return
+    case 'group-started':
+      line(drawing, event.job, `  ${style(event.title, 'bold')}`)
+      drawing.grouped.add(event.job.key)
+      return
+    case 'group-finished':
+      drawing.grouped.delete(event.job.key)
+      return
+    case 'line': {
+      const indent = drawing.grouped.has(event.job.key) ? '    ' : '  '
+      line(drawing, event.job, indent + style(event.text, lineStyles[event.kind]))
+      return
     }
+    case 'annotation':
+      drawing.annotations.push(event)
+      // The log of a step has shown it already.
+      if (event.step === null) {
+        line(
+          drawing,
+          event.job,
+          style(event.annotation.message, lineStyles[event.annotation.level]),
+        )
+      }
+      return
+    case 'summary':
+      return
+    case 'step-finished':
+      line(drawing, event.job, outcome(drawing, event.step.name, event))
+      return
+    case 'job-finished':
+      drawing.finished.push(event)
+      line(drawing, event.job, outcome(drawing, event.job.name, event))
+      return
+    case 'run-finished':
+      summarize(drawing, event)
+      return
   }
 }
 
-function placeOf({ file, line, column }: Annotation): string {
+function paint({ options }: Drawing, text: string, style: Style | undefined): string {
+  return options.color && style !== undefined ? `\u001b[${codes[style]}m${text}\u001b[0m` : text
+}
+
+function line(drawing: Drawing, job: JobReference, text: string): void {
+  const prefix = drawing.severalJobs ? `${paint(drawing, `${job.name} │`, 'dim')} ` : ''
+  drawing.options.write(`${prefix}${text}\n`)
+}
+
+interface Ended {
+  conclusion: Conclusion
+  durationMs: number
+}
+
+function outcome(drawing: Drawing, name: string, { conclusion, durationMs }: Ended): string {
+  const mark = paint(drawing, marks[conclusion], conclusionStyles[conclusion])
+  return `${mark} ${name}  ${paint(drawing, formatDuration(durationMs), 'dim')}`
+}
+
+function summarize(drawing: Drawing, { conclusion, durationMs }: Ended): void {
+  const { write } = drawing.options
+  write('\n')
+  for (const ended of drawing.finished) write(`${outcome(drawing, ended.job.name, ended)}\n`)
+  for (const { job, annotation } of drawing.annotations) {
+    const label = paint(drawing, annotation.level, lineStyles[annotation.level])
+    write(`${label} ${job.name}: ${placeOf(annotation)}${annotation.message}\n`)
+  }
+  const mark = paint(drawing, marks[conclusion], conclusionStyles[conclusion])
+  write(`${mark} ${paint(drawing, conclusion, 'bold')} in ${formatDuration(durationMs)}\n`)
+}
+
+function placeOf({ file, line: lineNumber, column }: Annotation): string {
   if (file === undefined) return ''
-  return `${[file, line, column].filter((part) => part !== undefined).join(':')}: `
+  return `${[file, lineNumber, column].filter((part) => part !== undefined).join(':')}: `
 }
 
 /** `0.4s`, `12s`, `3m 05s`, `1h 02m`. */

@@ -18,7 +18,8 @@ export function uploadRoot(search: SearchResult): string {
 function leastCommonAncestor(paths: string[]): string {
   const [first = [], ...others] = paths.map((path) => normalize(path).split(sep))
   let length = 0
-  while (length < first.length && others.every((other) => other[length] === first[length])) length += 1
+  while (length < first.length && others.every((other) => other[length] === first[length]))
+    length += 1
   return first.slice(0, length).join(sep) || sep
 }
 
@@ -31,7 +32,10 @@ export function uploadFiles(search: SearchResult): UploadFile[] {
     if (!sourcePath.startsWith(prefix)) throw new Error(`${sourcePath} does not lie below ${root}`)
     const entryPath = sourcePath.slice(prefix.length).replaceAll(sep, '/')
     const fault = pathFault(entryPath)
-    if (fault !== undefined) throw new Error(`the path ${JSON.stringify(entryPath)} cannot be uploaded: it contains ${fault}`)
+    if (fault !== undefined)
+      throw new Error(
+        `the path ${JSON.stringify(entryPath)} cannot be uploaded: it contains ${fault}`,
+      )
     return { sourcePath, entryPath }
   })
 }

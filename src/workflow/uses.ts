@@ -25,7 +25,8 @@ export type ResolvedUses =
 /** Resolves `uses`. `map` holds directories by `owner/repo@ref` or `owner/repo` (any version); it comes before the
  *  built-in actions, so that the published ones can be run as they are. */
 export function resolveUses(uses: string, map: ReadonlyMap<string, string>): ResolvedUses {
-  if (uses.startsWith('docker://')) return { kind: 'unsupported', reason: 'container actions do not run here' }
+  if (uses.startsWith('docker://'))
+    return { kind: 'unsupported', reason: 'container actions do not run here' }
   if (uses.startsWith('./') || uses === '.') {
     const path = normalize(uses)
     if (path === '..' || path.startsWith('../')) {
@@ -45,7 +46,8 @@ export function resolveUses(uses: string, map: ReadonlyMap<string, string>): Res
     [repository, subPath],
   ] as const) {
     const directory = map.get(key)
-    if (directory !== undefined) return { kind: 'directory', directory: join(directory, rest), repository, ref }
+    if (directory !== undefined)
+      return { kind: 'directory', directory: join(directory, rest), repository, ref }
   }
   const name = `${repository}${subPath}`.toLowerCase()
   if (builtIns.has(name)) return { kind: 'built-in', name: name as BuiltInName }

@@ -1,11 +1,19 @@
 /** Workflow files: YAML -> a `Workflow`, or the problems with their places. Values that may hold expressions stay
  *  tokens of GitHub's parser until the moment a job or step needs them. */
 import { convertJobs } from '@actions/workflow-parser/model/converter/jobs'
-import type { Job as ParsedJob, Step as ParsedStep } from '@actions/workflow-parser/model/workflow-template'
+import type {
+  Job as ParsedJob,
+  Step as ParsedStep,
+} from '@actions/workflow-parser/model/workflow-template'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import { isMapping, isScalar, isSequence, isString } from '@actions/workflow-parser/templates/tokens/type-guards'
+import {
+  isMapping,
+  isScalar,
+  isSequence,
+  isString,
+} from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
-import { positionOf, problemsOf, readYaml } from './schema.ts'
+import { positionOf, problemsOf, readYaml, textOfToken } from './schema.ts'
 
 /** Text with expressions in it, still to be evaluated, and where it stands. */
 export interface Template {
@@ -93,7 +101,8 @@ export type ParsedWorkflow = { workflow: Workflow } | { problems: Problem[] }
 /** Reads a workflow. `file` is how problems name it. */
 export function parseWorkflow(file: string, text: string): ParsedWorkflow {
   const read = readYaml('workflow', file, text)
-  if (read.root === undefined || read.context.errors.count > 0) return { problems: problemsOf(read) }
+  if (read.root === undefined || read.context.errors.count > 0)
+    return { problems: problemsOf(read) }
   const jobs = read.root.find('jobs')
   if (jobs === undefined) return { problems: problemsOf(read) }
   const converted = convertJobs(read.context, jobs)
@@ -118,7 +127,9 @@ export function template(file: string, token: TemplateToken | undefined): Templa
 }
 
 function mappingIn(parent: TemplateToken, key: string): MappingToken {
-  return parent.assertMapping('jobs').find(key)?.assertMapping('job') ?? parent.assertMapping('jobs')
+  return (
+    parent.assertMapping('jobs').find(key)?.assertMapping('job') ?? parent.assertMapping('jobs')
+  )
 }
 
 function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
@@ -137,7 +148,10 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
     position: positionOf(file, job.id),
     name: template(file, raw.find('name')),
     needs: (job.needs ?? []).map((need) => need.value),
-    condition: { expression: job.if.expression, position: positionOf(file, raw.find('if') ?? job.id) },
+    condition: {
+      expression: job.if.expression,
+      position: positionOf(file, raw.find('if') ?? job.id),
+    },
     strategy: template(file, raw.find('strategy')),
     runsOn: template(file, raw.find('runs-on')),
     env: template(file, raw.find('env')),
@@ -160,13 +174,21 @@ function readSteps(file: string, token: TemplateToken, converted: ParsedStep[]):
 }
 
 /** Reads one step of a workflow or of a composite action. `expression` is its converted condition. */
-export function readStep(file: string, raw: MappingToken, id: string, expression: string | undefined): Step {
+export function readStep(
+  file: string,
+  raw: MappingToken,
+  id: string,
+  expression: string | undefined,
+): Step {
   const get = (key: string): Template | undefined => template(file, raw.find(key))
   const base: StepBase = {
     id,
     position: positionOf(file, raw),
     name: get('name'),
-    condition: { expression: expression ?? 'success()', position: positionOf(file, raw.find('if') ?? raw) },
+    condition: {
+      expression: expression ?? 'success()',
+      position: positionOf(file, raw.find('if') ?? raw),
+    },
     env: get('env'),
     continueOnError: get('continue-on-error'),
     timeoutMinutes: get('timeout-minutes'),
@@ -174,10 +196,17 @@ export function readStep(file: string, raw: MappingToken, id: string, expression
   const uses = raw.find('uses')
   if (uses !== undefined) {
     const position = positionOf(file, uses)
-    return { ...base, position, kind: 'uses', uses: uses.assertString('uses').value, inputs: get('with') }
+    return {
+      ...base,
+      position,
+      kind: 'uses',
+      uses: uses.assertString('uses').value,
+      inputs: get('with'),
+    }
   }
   const script = raw.find('run')
-  if (script === undefined) throw new TypeError('the parser lets no step through without run or uses')
+  if (script === undefined)
+    throw new TypeError('the parser lets no step through without run or uses')
   return {
     ...base,
     kind: 'run',
@@ -198,8 +227,8 @@ function readDefaults(file: string, token: TemplateToken | undefined): RunDefaul
 
 function eventsOf(on: TemplateToken): string[] {
   if (isMapping(on)) return [...on].map((pair) => pair.key.toString())
-  if (isSequence(on)) return [...on].map((item) => item.toString())
-  return [on.toString()]
+  if (isSequence(on)) return [...on].map(textOfToken)
+  return [textOfToken(on)]
 }
 
 function dispatchInputsOf(on: TemplateToken): DispatchInput[] {
@@ -218,7 +247,7 @@ function dispatchInputsOf(on: TemplateToken): DispatchInput[] {
       required: text('required') === 'true',
       type: text('type') ?? 'string',
       default: text('default'),
-      options: options !== undefined && isSequence(options) ? [...options].map((item) => item.toString()) : [],
+      options: options !== undefined && isSequence(options) ? [...options].map(textOfToken) : [],
     }
   })
 }

@@ -55,9 +55,17 @@ test('a mapped JavaScript action runs pre first and post last, with inputs, stat
     { actions: new Map([['me/scribe@v1', directory]]), service },
   )
   expect(run.conclusion).toBe('success')
-  expect(Object.keys(run.steps('job'))).toEqual(['Pre scribe', 'first', 'scribe', 'last', 'Post scribe'])
+  expect(Object.keys(run.steps('job'))).toEqual([
+    'Pre scribe',
+    'first',
+    'scribe',
+    'last',
+    'Post scribe',
+  ])
   const log = run.log('job')
-  expect(log).toMatch(/pre hi 2 -[\s\S]*first[\s\S]*main hi 2 pre[\s\S]*main said yes[\s\S]*post hi 2 main/)
+  expect(log).toMatch(
+    /pre hi 2 -[\s\S]*first[\s\S]*main hi 2 pre[\s\S]*main said yes[\s\S]*post hi 2 main/,
+  )
   expect(log).toContain('results http://127.0.0.1:9/ token true')
 })
 
@@ -109,7 +117,10 @@ test('an action that fails fails its step; one that was skipped has no post', as
 
 test('tokens and the results service are for actions, not for scripts', async () => {
   const place = await createPlayground()
-  const run = await place.run(oneJob('- run: echo "[${ACTIONS_RUNTIME_TOKEN-}${ACTIONS_RESULTS_URL-}] ${{ github.token }}"'), { service })
+  const run = await place.run(
+    oneJob('- run: echo "[${ACTIONS_RUNTIME_TOKEN-}${ACTIONS_RESULTS_URL-}] ${{ github.token }}"'),
+    { service },
+  )
   expect(run.log('job')).toMatch(/^\[\] \*\*\*$/m)
 })
 
@@ -189,7 +200,9 @@ runs:
     - {if: always(), shell: bash, run: 'echo own cleanup'}
 `
   await place.write('c/action.yml', composite)
-  const run = await place.run(oneJob('- uses: actions/checkout@v4\n- {name: c, uses: ./c}\n- {name: next, run: echo no}'))
+  const run = await place.run(
+    oneJob('- uses: actions/checkout@v4\n- {name: c, uses: ./c}\n- {name: next, run: echo no}'),
+  )
   expect(run.steps('job')).toMatchObject({ c: 'failure', next: 'skipped' })
   expect(run.log('job')).toContain('own cleanup')
   expect(run.log('job')).not.toMatch(/^never$/m)
@@ -198,7 +211,11 @@ runs:
 test('checkout copies what git tracks or does not ignore, as it lies there, and the workspace is a clone', async () => {
   const place = await createPlayground()
   const git = async (...args: string[]): Promise<string> =>
-    (await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: place.repository })).stdout.trim()
+    (
+      await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], {
+        cwd: place.repository,
+      })
+    ).stdout.trim()
   await git('init', '-q', '-b', 'main')
   await place.write('.gitignore', 'ignored/\n')
   await place.write('tracked.txt', 'old')
@@ -285,8 +302,7 @@ jobs:
         env: {P: '\${{ secrets.PASSWORD }}', KEY: '\${{ secrets.KEY }}', TOOLS: '${place.root}/tools'}
       - id: leak
         run: echo "value=\${{ secrets.PASSWORD }}" >> $GITHUB_OUTPUT; echo "fine=ok" >> $GITHUB_OUTPUT
-  \${{ '' }}:
-`.replace("  ${{ '' }}:\n", ''),
+`,
     {
       secrets: { PASSWORD: 'hunter2-hunter2', KEY: multiline },
       vars: { WHO: 'hunter2-hunter2' },
@@ -296,7 +312,12 @@ jobs:
   )
   expect(run.conclusion).toBe('success')
   const told = JSON.stringify(place.events)
-  for (const hidden of ['hunter2-hunter2', 'first-line-of-key', 'second-line-of-key', Buffer.from('hunter2-hunter2').toString('base64').slice(0, 18)]) {
+  for (const hidden of [
+    'hunter2-hunter2',
+    'first-line-of-key',
+    'second-line-of-key',
+    Buffer.from('hunter2-hunter2').toString('base64').slice(0, 18),
+  ]) {
     expect(told).not.toContain(hidden)
   }
   expect(told).toContain('x *** y')

@@ -7,7 +7,9 @@ import { createPlayground, facts, oneJob, type Playground } from './playground.t
 
 function messages(place: Playground, level: AnnotationLevel): string[] {
   return place.events.flatMap((event) =>
-    event.type === 'annotation' && event.annotation.level === level ? [event.annotation.message] : [],
+    event.type === 'annotation' && event.annotation.level === level
+      ? [event.annotation.message]
+      : [],
   )
 }
 
@@ -95,14 +97,24 @@ jobs:
       - run: echo "merged \${{ steps.merge.outputs.artifact-id }}"
 `)
   expect(run.conclusion).toBe('success')
-  expect(run.log('collect')).toContain('last\nresult-1.txt\nresult-2.txt\nresult-3.txt\nresult-4.txt')
+  expect(run.log('collect')).toContain(
+    'last\nresult-1.txt\nresult-2.txt\nresult-3.txt\nresult-4.txt',
+  )
   expect(run.log('collect')).toContain('result-1\nresult-2\n2')
   const [together, all, ...others] = place.artifacts.stored
   expect(others).toEqual([])
   expect(together).toMatchObject({ name: 'together' })
-  expect(together?.paths).toEqual([1, 2, 3, 4].flatMap((n) => [`result-${n}/last`, `result-${n}/result-${n}.txt`]))
+  expect(together?.paths).toEqual(
+    [1, 2, 3, 4].flatMap((n) => [`result-${n}/last`, `result-${n}/result-${n}.txt`]),
+  )
   expect(all).toMatchObject({ name: 'all', request: { retentionDays: 2, compressionLevel: 9 } })
-  expect(all?.paths).toEqual(['last', 'result-1.txt', 'result-2.txt', 'result-3.txt', 'result-4.txt'])
+  expect(all?.paths).toEqual([
+    'last',
+    'result-1.txt',
+    'result-2.txt',
+    'result-3.txt',
+    'result-4.txt',
+  ])
   expect(run.log('collect')).toContain(`merged ${all?.id}`)
 })
 
@@ -120,7 +132,8 @@ test('logs of a failed test are uploaded by if: always()', async () => {
 
 test('if-no-files-found: a warning, an error, or a line in the log', async () => {
   const place = await createPlayground()
-  const step = (value: string): string => `- {uses: actions/upload-artifact@v4, with: {path: none/, if-no-files-found: ${value}}}`
+  const step = (value: string): string =>
+    `- {uses: actions/upload-artifact@v4, with: {path: none/, if-no-files-found: ${value}}}`
   const warned = await place.run(oneJob(step('warn')))
   expect(warned.conclusion).toBe('success')
   expect(messages(place, 'warning')).toEqual([
@@ -130,13 +143,20 @@ test('if-no-files-found: a warning, an error, or a line in the log', async () =>
   const ignored = await place.run(oneJob(step('ignore')))
   expect(ignored.conclusion).toBe('success')
   expect(messages(place, 'warning')).toEqual([])
-  expect((await place.run(oneJob(step('maybe')))).log('job')).toContain('Unrecognized if-no-files-found input')
+  expect((await place.run(oneJob(step('maybe')))).log('job')).toContain(
+    'Unrecognized if-no-files-found input',
+  )
 })
 
 test('a taken name fails, overwrite replaces it under a new id', async () => {
   const place = await createPlayground()
-  const upload = (extra: string): string => `- {uses: actions/upload-artifact@v4, with: {name: a, path: file${extra}}, continue-on-error: true}`
-  const run = await place.run(oneJob(`- run: echo 1 > file\n${upload('')}\n${upload('')}\n- run: echo 2 > file\n${upload(', overwrite: true')}`))
+  const upload = (extra: string): string =>
+    `- {uses: actions/upload-artifact@v4, with: {name: a, path: file${extra}}, continue-on-error: true}`
+  const run = await place.run(
+    oneJob(
+      `- run: echo 1 > file\n${upload('')}\n${upload('')}\n- run: echo 2 > file\n${upload(', overwrite: true')}`,
+    ),
+  )
   expect(run.log('job')).toContain('an artifact with this name already exists')
   expect(place.artifacts.stored).toMatchObject([{ id: 1002, name: 'a' }])
 })
@@ -150,8 +170,12 @@ test('archive: false stores one file under its own name, and only one', async ()
 - {uses: actions/upload-artifact@v7, with: {path: d, archive: false}}
 `),
   )
-  expect(place.artifacts.stored).toMatchObject([{ name: 'one.json', paths: ['one.json'], request: { archive: false } }])
-  expect(run.log('job')).toContain("When 'archive' is set to false, only a single file can be uploaded. Found 2 files")
+  expect(place.artifacts.stored).toMatchObject([
+    { name: 'one.json', paths: ['one.json'], request: { archive: false } },
+  ])
+  expect(run.log('job')).toContain(
+    "When 'archive' is set to false, only a single file can be uploaded. Found 2 files",
+  )
 })
 
 test('inputs of the wrong form fail the step with the words users know', async () => {
@@ -169,7 +193,13 @@ test('inputs of the wrong form fail the step with the words users know', async (
     'actions/upload-artifact/merge@v4, with: {pattern: nothing-*}',
     'actions/download-artifact@v8, with: {github-token: t, repository: odd}',
   ]
-  await place.run(oneJob(steps.map((step) => `- {uses: ${step.replace(/\}$/, '}')}, continue-on-error: true}`).join('\n')))
+  await place.run(
+    oneJob(
+      steps
+        .map((step) => `- {uses: ${step.replace(/\}$/, '}')}, continue-on-error: true}`)
+        .join('\n'),
+    ),
+  )
   expect(messages(place, 'error')).toEqual([
     'Input required and not supplied: path',
     'Invalid compression-level. Valid values are 0-9',
@@ -187,11 +217,18 @@ test('inputs of the wrong form fail the step with the words users know', async (
 
 test('unknown inputs are warned about, too long a retention is lowered to what the project allows', async () => {
   const place = await createPlayground()
-  await place.run(oneJob('- run: echo > f\n- {uses: actions/upload-artifact@v4, with: {path: f, retention-days: 30, pth: x}}'), {
-    facts: { ...facts(), retentionDays: 7 },
-  })
+  await place.run(
+    oneJob(
+      '- run: echo > f\n- {uses: actions/upload-artifact@v4, with: {path: f, retention-days: 30, pth: x}}',
+    ),
+    {
+      facts: { ...facts(), retentionDays: 7 },
+    },
+  )
   expect(messages(place, 'warning')).toEqual([
-    expect.stringContaining("Unexpected input(s) 'pth', valid inputs are ['name', 'path', 'if-no-files-found'"),
+    expect.stringContaining(
+      "Unexpected input(s) 'pth', valid inputs are ['name', 'path', 'if-no-files-found'",
+    ),
     'Retention days are greater than the maximum value allowed. Using 7 days instead.',
   ])
   expect(place.artifacts.stored[0]?.request.retentionDays).toBe(7)
@@ -205,9 +242,17 @@ test('digest-mismatch decides what a damaged artifact does', async () => {
     needs: build
     runs-on: x
     steps: [{uses: actions/download-artifact@v8, with: {name: dist, digest-mismatch: ${value}}}]`
-  const run = await place.run(`on: push\njobs:${build}${['ignore', 'info', 'warn', 'error'].map(job).join('')}\n`)
-  expect(run.conclusions).toMatchObject({ ignore: 'success', info: 'success', warn: 'success', error: 'failure' })
-  const text = "Artifact 'dist' digest validation failed. Please verify the integrity of the artifact."
+  const run = await place.run(
+    `on: push\njobs:${build}${['ignore', 'info', 'warn', 'error'].map(job).join('')}\n`,
+  )
+  expect(run.conclusions).toMatchObject({
+    ignore: 'success',
+    info: 'success',
+    warn: 'success',
+    error: 'failure',
+  })
+  const text =
+    "Artifact 'dist' digest validation failed. Please verify the integrity of the artifact."
   expect(run.log('ignore')).not.toContain(text)
   expect(run.log('info')).toContain(text)
   expect(messages(place, 'warning')).toEqual([text])

@@ -6,7 +6,8 @@ import { createPlayground, oneJob } from './playground.ts'
 /** A sink that aborts once a job has said `ready`. */
 function abortWhenReady(controller: AbortController): (event: RunEvent) => void {
   return (event) => {
-    if (event.type === 'line' && event.kind === 'output' && event.text === 'ready') controller.abort()
+    if (event.type === 'line' && event.kind === 'output' && event.text === 'ready')
+      controller.abort()
   }
 }
 
@@ -28,12 +29,17 @@ test('a step that runs longer than timeout-minutes is stopped with all its proce
 test('a job that runs longer than its timeout-minutes is cancelled; always() steps still run', async () => {
   const place = await createPlayground()
   const run = await place.run(
-    oneJob("- {name: slow, run: sleep 60}\n- {name: cleanup, if: always(), run: 'echo cleaned \${{ job.status }}'}", 'timeout-minutes: 0.005'),
+    oneJob(
+      "- {name: slow, run: sleep 60}\n- {name: cleanup, if: always(), run: 'echo cleaned ${{ job.status }}'}",
+      'timeout-minutes: 0.005',
+    ),
   )
   expect(run.conclusions).toEqual({ job: 'cancelled' })
   expect(run.steps('job')).toEqual({ slow: 'cancelled', cleanup: 'success' })
   expect(run.log('job')).toContain('cleaned cancelled')
-  const messages = place.events.flatMap((event) => (event.type === 'annotation' ? [event.annotation.message] : []))
+  const messages = place.events.flatMap((event) =>
+    event.type === 'annotation' ? [event.annotation.message] : [],
+  )
   expect(messages).toContain('The job has exceeded the maximum execution time of 0.005 minutes.')
 })
 
@@ -72,10 +78,13 @@ jobs:
 test('a step whose condition holds for a cancelled job is not stopped', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
-  const run = await place.run(oneJob("- {name: work, if: always(), run: 'echo ready; sleep 0.3; echo finished'}"), {
-    signal: cancel.signal,
-    sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
-  })
+  const run = await place.run(
+    oneJob("- {name: work, if: always(), run: 'echo ready; sleep 0.3; echo finished'}"),
+    {
+      signal: cancel.signal,
+      sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
+    },
+  )
   expect(run.steps('job')).toEqual({ work: 'success' })
   expect(run.conclusions).toEqual({ job: 'cancelled' })
   expect(run.log('job')).toContain('finished')
@@ -85,10 +94,13 @@ test('a process that ignores SIGINT and SIGTERM is killed after its grace', asyn
   const place = await createPlayground()
   const cancel = new AbortController()
   const startedAt = Date.now()
-  const run = await place.run(oneJob(`- {name: stubborn, run: "trap '' INT TERM; echo ready; while :; do sleep 0.2; done"}`), {
-    signal: cancel.signal,
-    sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
-  })
+  const run = await place.run(
+    oneJob(`- {name: stubborn, run: "trap '' INT TERM; echo ready; while :; do sleep 0.2; done"}`),
+    {
+      signal: cancel.signal,
+      sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
+    },
+  )
   expect(run.steps('job')).toEqual({ stubborn: 'cancelled' })
   expect(Date.now() - startedAt).toBeLessThan(5_000)
 })
@@ -96,11 +108,16 @@ test('a process that ignores SIGINT and SIGTERM is killed after its grace', asyn
 test('a process gets SIGINT first and may clean up', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
-  const run = await place.run(oneJob(`- {name: polite, run: "trap 'echo cleaning; exit 1' INT; echo ready; sleep 60 & wait"}`), {
-    signal: cancel.signal,
-    grace: { interruptMs: 4_000, terminateMs: 1_000 },
-    sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
-  })
+  const run = await place.run(
+    oneJob(
+      `- {name: polite, run: "trap 'echo cleaning; exit 1' INT; echo ready; sleep 60 & wait"}`,
+    ),
+    {
+      signal: cancel.signal,
+      grace: { interruptMs: 4_000, terminateMs: 1_000 },
+      sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
+    },
+  )
   expect(run.log('job')).toMatch(/^cleaning$/m)
 })
 
@@ -108,7 +125,9 @@ test('killing ends everything at once, always() steps too', async () => {
   const place = await createPlayground()
   const kill = new AbortController()
   const run = await place.run(
-    oneJob(`- {name: work, run: "trap '' INT TERM; echo $$ > $KEEP; echo ready; sleep 60"}\n- {name: always, if: always(), run: echo no}`),
+    oneJob(
+      `- {name: work, run: "trap '' INT TERM; echo $$ > $KEEP; echo ready; sleep 60"}\n- {name: always, if: always(), run: echo no}`,
+    ),
     {
       kill: kill.signal,
       environment: { PATH: '/usr/bin:/bin', KEEP: `${place.root}/pid` },
@@ -138,7 +157,15 @@ jobs:
 `
   const fast = await place.run(workflow(true), { jobsMax: 2 })
   expect(fast.conclusion).toBe('failure')
-  expect(fast.conclusions).toEqual({ 'shard (1)': 'failure', 'shard (2)': 'cancelled', 'shard (3)': 'cancelled' })
+  expect(fast.conclusions).toEqual({
+    'shard (1)': 'failure',
+    'shard (2)': 'cancelled',
+    'shard (3)': 'cancelled',
+  })
   const slow = await place.run(workflow(false), { jobsMax: 2 })
-  expect(slow.conclusions).toEqual({ 'shard (1)': 'failure', 'shard (2)': 'success', 'shard (3)': 'success' })
+  expect(slow.conclusions).toEqual({
+    'shard (1)': 'failure',
+    'shard (2)': 'success',
+    'shard (3)': 'success',
+  })
 })

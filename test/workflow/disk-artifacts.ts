@@ -33,7 +33,9 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
     upload: async (request) => {
       if (request.overwrite) removeNamed(request.name)
       if (stored.some((artifact) => artifact.name === request.name)) {
-        throw new Error(`an artifact with this name already exists on the workflow run: ${request.name}`)
+        throw new Error(
+          `an artifact with this name already exists on the workflow run: ${request.name}`,
+        )
       }
       const id = nextId++
       const hash = createHash('sha256')
@@ -52,11 +54,14 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
       return { id, url: `http://trove.test/artifacts/${id}`, digest, sizeBytes, remark: null }
     },
     list: async (from) =>
-      from === undefined || from.token === 'good' ? stored.map(({ id, name, sizeBytes, digest }) => ({ id, name, sizeBytes, digest })) : [],
+      from === undefined || from.token === 'good'
+        ? stored.map(({ id, name, sizeBytes, digest }) => ({ id, name, sizeBytes, digest }))
+        : [],
     download: async ({ artifact, directory: target, keepArchive }) => {
       if (damaged.has(artifact.name)) return { digestMatches: false, remark: null }
       await mkdir(target, { recursive: true })
-      if (keepArchive) await cp(contentOf(artifact.id), join(target, `${artifact.name}.zip`), { recursive: true })
+      if (keepArchive)
+        await cp(contentOf(artifact.id), join(target, `${artifact.name}.zip`), { recursive: true })
       else await cp(contentOf(artifact.id), target, { recursive: true, force: true })
       return { digestMatches: true, remark: null }
     },
@@ -69,9 +74,9 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
 export async function listFiles(directory: string, below = ''): Promise<string[]> {
   const entries = await readdir(join(directory, below), { withFileTypes: true })
   const nested = await Promise.all(
-    entries.map((entry) => {
+    entries.map(async (entry) => {
       const path = below === '' ? entry.name : `${below}/${entry.name}`
-      return entry.isDirectory() ? listFiles(directory, path) : [path]
+      return entry.isDirectory() ? await listFiles(directory, path) : [path]
     }),
   )
   return nested.flat().toSorted()

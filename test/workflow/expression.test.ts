@@ -22,7 +22,7 @@ test.each([
   ["format('{0}-{1}', matrix.os, 3)", 'linux-3'],
   ["join(matrix.list, '+')", '1+2+3'],
   ['toJSON(matrix.list[0])', '1'],
-  ["fromJSON('{\"a\":[true]}').a[0]", true],
+  ['fromJSON(\'{"a":[true]}\').a[0]', true],
   ['github.nothing.deeper', null],
   ['vars.unset', null],
   ["matrix.os == 'linux' && 'yes' || 'no'", 'yes'],
@@ -34,9 +34,11 @@ test.each([
 })
 
 test('what is no expression is refused with the place in it', async () => {
-  await expect(evaluateExpression('1 + 1', scope)).rejects.toThrow("Unexpected symbol: '+'. Located at position 3")
+  await expect(evaluateExpression('1 + 1', scope)).rejects.toThrow(
+    "Unexpected symbol: '+'. Located at position 3",
+  )
   await expect(evaluateExpression('unknown()', scope)).rejects.toThrow('Unrecognized function')
-  await expect(evaluateExpression("fromJSON('{')", scope)).rejects.toThrow()
+  await expect(evaluateExpression("fromJSON('{')", scope)).rejects.toThrow('Error parsing JSON')
 })
 
 test('hashFiles is asked once for each set of patterns, and not at all in a branch that is not taken', async () => {
@@ -52,7 +54,12 @@ test('hashFiles is asked once for each set of patterns, and not at all in a bran
   expect(await evaluateExpression(expression, withFiles)).toBe('hash-of-a hash-of-b+c hash-of-a')
   expect(asked).toEqual([['a'], ['b', 'c']])
   expect(await evaluateExpression("false && hashFiles('z')", withFiles)).toBe(false)
-  expect(await evaluateExpression("fromJSON(format('[\"{0}\"]', hashFiles('d')))[hashFiles('e') == '']", withFiles)).toBe('hash-of-d')
+  expect(
+    await evaluateExpression(
+      "fromJSON(format('[\"{0}\"]', hashFiles('d')))[hashFiles('e') == '']",
+      withFiles,
+    ),
+  ).toBe('hash-of-d')
   expect(asked.slice(2)).toEqual([['e'], ['d']])
 })
 

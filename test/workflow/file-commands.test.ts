@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
-import { createCommandFiles, parsePairs, readCommandFiles } from '../../src/workflow/file-commands.ts'
+import {
+  createCommandFiles,
+  parsePairs,
+  readCommandFiles,
+} from '../../src/workflow/file-commands.ts'
 import { parseLogCommand } from '../../src/workflow/log-commands.ts'
 
 test('lines and blocks are read', () => {
@@ -48,13 +52,23 @@ test('files are empty at first, are read once and then gone; a removed one asks 
   await writeFile(files.GITHUB_ENV, 'broken\n')
   await rm(files.GITHUB_STATE)
   const commands = await readCommandFiles(files)
-  expect(commands).toMatchObject({ outputs: { a: 'b' }, path: ['/one', '/two'], env: {}, state: {}, summary: '' })
-  expect(commands.faults).toEqual(["Unable to process file command 'GITHUB_ENV': Invalid format 'broken'"])
+  expect(commands).toMatchObject({
+    outputs: { a: 'b' },
+    path: ['/one', '/two'],
+    env: {},
+    state: {},
+    summary: '',
+  })
+  expect(commands.faults).toEqual([
+    "Unable to process file command 'GITHUB_ENV': Invalid format 'broken'",
+  ])
   await expect(readFile(files.GITHUB_OUTPUT)).rejects.toThrow('ENOENT')
 })
 
 test('log commands are parsed with properties and escapes', () => {
-  expect(parseLogCommand('::error file=a%2Cb.js,line=3,endLine=4,title=Oh%3A::100%25 bad%0Anext')).toEqual({
+  expect(
+    parseLogCommand('::error file=a%2Cb.js,line=3,endLine=4,title=Oh%3A::100%25 bad%0Anext'),
+  ).toEqual({
     name: 'error',
     properties: { file: 'a,b.js', line: '3', endline: '4', title: 'Oh:' },
     data: '100% bad\nnext',

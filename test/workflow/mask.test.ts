@@ -3,12 +3,18 @@ import { expect, test } from 'vitest'
 import { createMasker } from '../../src/workflow/mask.ts'
 
 /** Texts in which the secret is likely to occur, also in pieces that overlap. */
-const secretAndText = fc.string({ minLength: 1, maxLength: 12 }).filter((secret) => secret.trim() !== '').chain((secret) =>
-  fc.record({
-    secret: fc.constant(secret),
-    parts: fc.array(fc.oneof(fc.constant(secret), fc.constant(secret.slice(1)), fc.string({ maxLength: 5 })), { maxLength: 12 }),
-  }),
-)
+const secretAndText = fc
+  .string({ minLength: 1, maxLength: 12 })
+  .filter((secret) => secret.trim() !== '')
+  .chain((secret) =>
+    fc.record({
+      secret: fc.constant(secret),
+      parts: fc.array(
+        fc.oneof(fc.constant(secret), fc.constant(secret.slice(1)), fc.string({ maxLength: 5 })),
+        { maxLength: 12 },
+      ),
+    }),
+  )
 
 test('no text keeps a secret, wherever it stands', () => {
   fc.assert(
@@ -31,7 +37,8 @@ test('a text cut where safeCut says hides the secret in either piece', () => {
       const cut = masker.safeCut(text, limit)
       expect(cut).toBeLessThanOrEqual(limit)
       const spans = [...text.matchAll(new RegExp(secret.replaceAll(/[^A-Za-z0-9]/g, '\\$&'), 'g'))]
-      for (const span of spans) expect(span.index < cut && cut < span.index + secret.length).toBe(false)
+      for (const span of spans)
+        expect(span.index < cut && cut < span.index + secret.length).toBe(false)
     }),
   )
 })
@@ -52,7 +59,9 @@ test('encodings that tools make of a secret are hidden', () => {
   const forms = [
     JSON.stringify(secret),
     encodeURIComponent(secret),
-    ...['', 'u', 'us', 'user:'].map((prefix) => Buffer.from(`${prefix}${secret}`).toString('base64')),
+    ...['', 'u', 'us', 'user:'].map((prefix) =>
+      Buffer.from(`${prefix}${secret}`).toString('base64'),
+    ),
   ]
   for (const form of forms) expect(masker.mask(form)).toContain('***')
 })

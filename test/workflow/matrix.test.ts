@@ -38,20 +38,28 @@ test('exclude needs to name only some of the axes', () => {
   const matrix = { os: ['mac', 'win'], version: [12, 14], environment: ['staging', 'production'] }
   const expanded = expandMatrix({
     ...matrix,
-    exclude: [{ os: 'mac', version: 12, environment: 'production' }, { os: 'win', version: 14 }],
+    exclude: [
+      { os: 'mac', version: 12, environment: 'production' },
+      { os: 'win', version: 14 },
+    ],
   })
   expect(expanded).toHaveLength(8 - 1 - 2)
   expect(expanded).not.toContainEqual({ os: 'win', version: 14, environment: 'staging' })
 })
 
 test('include alone is a matrix', () => {
-  expect(expandMatrix({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([{ site: 'a' }, { site: 'b', x: 1 }])
+  expect(expandMatrix({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([
+    { site: 'a' },
+    { site: 'b', x: 1 },
+  ])
 })
 
 test('a matrix of the wrong form says what is wrong', () => {
   expect(() => expandMatrix({ os: 'linux' })).toThrow('matrix.os is not a list')
   expect(() => expandMatrix({ os: [] })).toThrow('matrix.os has no values')
-  expect(() => expandMatrix({ os: ['a'], include: ['x'] })).toThrow('matrix.include is a list of mappings')
+  expect(() => expandMatrix({ os: ['a'], include: ['x'] })).toThrow(
+    'matrix.include is a list of mappings',
+  )
   expect(() => expandMatrix(['a'])).toThrow('a matrix is a mapping')
 })
 
@@ -68,6 +76,8 @@ test('without include and exclude there are as many combinations as the product 
 })
 
 test('a name tells the values, nested ones too', () => {
-  expect(matrixSuffix({ os: 'linux', node: 20, deep: { a: true, b: [1, 2] }, none: null })).toBe(' (linux, 20, true, 1, 2)')
+  expect(matrixSuffix({ os: 'linux', node: 20, deep: { a: true, b: [1, 2] }, none: null })).toBe(
+    ' (linux, 20, true, 1, 2)',
+  )
   expect(matrixSuffix({})).toBe('')
 })

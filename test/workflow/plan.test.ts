@@ -31,8 +31,14 @@ jobs:
 
 test('what cannot run here is told with file, line, job and step before anything runs', async () => {
   const place = await createPlayground()
-  await place.write('tool/action.yml', 'name: t\ndescription: d\nruns:\n  using: composite\n  steps:\n    - uses: ./box\n')
-  await place.write('box/action.yml', 'name: t\ndescription: d\nruns:\n  using: docker\n  image: Dockerfile\n')
+  await place.write(
+    'tool/action.yml',
+    'name: t\ndescription: d\nruns:\n  using: composite\n  steps:\n    - uses: ./box\n',
+  )
+  await place.write(
+    'box/action.yml',
+    'name: t\ndescription: d\nruns:\n  using: docker\n  image: Dockerfile\n',
+  )
   const failure = await place.run(foreign).catch((error: unknown) => error)
   if (!(failure instanceof WorkflowError)) throw failure
   const messages = failure.message.replaceAll(`${place.repository}/`, '').split('\n')
@@ -52,17 +58,33 @@ test('what cannot run here is told with file, line, job and step before anything
 test('with skipUnknown the rest runs, and what is left out is told', async () => {
   const place = await createPlayground()
   const run = await place.run(foreign, { skipUnknown: true })
-  expect(run.conclusions).toEqual({ image: 'skipped', database: 'skipped', other: 'skipped', build: 'failure' })
-  expect(run.steps('build')).toMatchObject({ 'Set up': 'skipped', 'docker://alpine:3': 'skipped', '../outside': 'skipped' })
+  expect(run.conclusions).toEqual({
+    image: 'skipped',
+    database: 'skipped',
+    other: 'skipped',
+    build: 'failure',
+  })
+  expect(run.steps('build')).toMatchObject({
+    'Set up': 'skipped',
+    'docker://alpine:3': 'skipped',
+    '../outside': 'skipped',
+  })
   // This one may have been created by an earlier step, so it is looked for when its turn comes.
   expect(run.log('build')).toContain("Can't find 'action.yml'")
-  const warnings = place.events.flatMap((event) => (event.type === 'annotation' && event.annotation.level === 'warning' ? [event.annotation.message] : []))
+  const warnings = place.events.flatMap((event) =>
+    event.type === 'annotation' && event.annotation.level === 'warning'
+      ? [event.annotation.message]
+      : [],
+  )
   expect(warnings).toHaveLength(6)
 })
 
 test('an action file with an error is told with its own place', async () => {
   const place = await createPlayground()
-  await place.write('tool/action.yml', 'name: t\ndescription: d\nruns:\n  using: composite\n  steps:\n    - run: echo\n')
+  await place.write(
+    'tool/action.yml',
+    'name: t\ndescription: d\nruns:\n  using: composite\n  steps:\n    - run: echo\n',
+  )
   await expect(place.run(oneJob('- uses: ./tool'))).rejects.toThrow(
     /tool\/action\.yml:6:\d+: job 'job', step '\.\/tool': Required property is missing: shell/,
   )
@@ -70,13 +92,19 @@ test('an action file with an error is told with its own place', async () => {
 
 test.each([
   ['actions/upload-artifact@v4', { kind: 'built-in', name: 'actions/upload-artifact' }],
-  ['Actions/Upload-Artifact/merge@0123abc', { kind: 'built-in', name: 'actions/upload-artifact/merge' }],
+  [
+    'Actions/Upload-Artifact/merge@0123abc',
+    { kind: 'built-in', name: 'actions/upload-artifact/merge' },
+  ],
   ['actions/checkout@v99.1', { kind: 'built-in', name: 'actions/checkout' }],
   ['./.github/actions/x', { kind: 'workspace', path: '.github/actions/x' }],
   ['./a/../../b', { kind: 'unsupported' }],
   ['me/tool@v1', { kind: 'directory', directory: '/tools/one', ref: 'v1' }],
   ['me/tool/sub@v1', { kind: 'directory', directory: '/tools/one/sub' }],
-  ['me/any@whatever', { kind: 'directory', directory: '/tools/any', repository: 'me/any', ref: 'whatever' }],
+  [
+    'me/any@whatever',
+    { kind: 'directory', directory: '/tools/any', repository: 'me/any', ref: 'whatever' },
+  ],
   ['actions/download-artifact@v8', { kind: 'directory', directory: '/stock' }],
   ['me/tool@v2', { kind: 'unsupported' }],
   ['me/tool', { kind: 'unsupported' }],

@@ -91,24 +91,35 @@ export function facts(): RunOptions['facts'] {
 function finish(result: RunResult, events: RunEvent[]): Finished {
   const jobOf = (name: string): RunResult['jobs'][number] => {
     const job = result.jobs.find(({ reference }) => reference.name === name)
-    if (job === undefined) throw new Error(`no job ${name} in ${result.jobs.map(({ reference }) => reference.name)}`)
+    if (job === undefined)
+      throw new Error(
+        `no job ${name} in ${result.jobs.map(({ reference }) => reference.name).join()}`,
+      )
     return job
   }
   return {
     ...result,
-    conclusions: Object.fromEntries(result.jobs.map(({ reference, conclusion }) => [reference.name, conclusion])),
+    conclusions: Object.fromEntries(
+      result.jobs.map(({ reference, conclusion }) => [reference.name, conclusion]),
+    ),
     log: (name) =>
       events
         .flatMap((event) => (event.type === 'line' && event.job.name === name ? [event.text] : []))
         .join('\n'),
     steps: (name) =>
-      Object.fromEntries(jobOf(name).steps.map(({ reference, conclusion }) => [reference.name, conclusion])),
+      Object.fromEntries(
+        jobOf(name).steps.map(({ reference, conclusion }) => [reference.name, conclusion]),
+      ),
     outputs: (name) => jobOf(name).outputs,
   }
 }
 
 /** A workflow of one job `job` with these steps, given as YAML list items without indentation. */
 export function oneJob(steps: string, jobKeys = ''): string {
-  const indent = (text: string, by: string): string => text.split('\n').map((line) => by + line).join('\n')
+  const indent = (text: string, by: string): string =>
+    text
+      .split('\n')
+      .map((line) => by + line)
+      .join('\n')
   return `on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n${jobKeys === '' ? '' : `${indent(jobKeys, '    ')}\n`}    steps:\n${indent(steps.trim(), '      ')}\n`
 }

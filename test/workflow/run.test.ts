@@ -62,11 +62,11 @@ test('continue-on-error makes a failing step count as a success', async () => {
   const run = await place.run(
     oneJob(`
 - {id: shaky, name: shaky, run: exit 1, continue-on-error: true}
-- {name: then, run: 'echo "\${{ steps.shaky.outcome }} but \${{ steps.shaky.conclusion }}"'}
+- {name: next, run: 'echo "\${{ steps.shaky.outcome }} but \${{ steps.shaky.conclusion }}"'}
 `),
   )
   expect(run.conclusion).toBe('success')
-  expect(run.steps('job')).toEqual({ shaky: 'success', then: 'success' })
+  expect(run.steps('job')).toEqual({ shaky: 'success', next: 'success' })
   expect(run.log('job')).toContain('failure but success')
 })
 
@@ -110,7 +110,9 @@ jobs:
 `
   const run = await place.run(workflow, { jobs: ['b'] })
   expect(Object.keys(run.conclusions)).toEqual(['a', 'b'])
-  await expect(place.run(workflow, { jobs: ['z'] })).rejects.toThrow("there is no job 'z'; the jobs are a, b, c")
+  await expect(place.run(workflow, { jobs: ['z'] })).rejects.toThrow(
+    "there is no job 'z'; the jobs are a, b, c",
+  )
 })
 
 test('environment: the nearest wins, GITHUB_ENV reaches later steps, what a runner sets cannot be overridden', async () => {
@@ -246,7 +248,11 @@ jobs:
           echo "name=\${{ github.ref_name }} owner=\${{ github.repository_owner }} \${{ github.workflow }}"
         env: {T: '\${{ runner.temp }}'}
 `,
-    { facts: { ...facts(), event: 'workflow_dispatch' }, inputs: { level: 'high' }, vars: { COLOR: 'red' } },
+    {
+      facts: { ...facts(), event: 'workflow_dispatch' },
+      inputs: { level: 'high' },
+      vars: { COLOR: 'red' },
+    },
   )
   expect(run.conclusion).toBe('success')
   const log = run.log('job')
@@ -264,7 +270,9 @@ on:
       level: {type: choice, options: [low, high], required: true}
 jobs: {a: {runs-on: x, steps: [{run: 'true'}]}}
 `
-  await expect(place.run(workflow, { facts: { ...facts(), event: 'push' } })).rejects.toThrow("does not run on 'push'")
+  await expect(place.run(workflow, { facts: { ...facts(), event: 'push' } })).rejects.toThrow(
+    "does not run on 'push'",
+  )
   await expect(place.run(workflow)).rejects.toThrow("input 'level' is required")
   await expect(place.run(workflow, { inputs: { level: 'mid', more: '1' } })).rejects.toThrow(
     /there is no input 'more'[\s\S]*input 'level' is one of low, high, got 'mid'/,
@@ -298,21 +306,34 @@ test('commands in the log become annotations, groups, outputs and masks', async 
 `),
   )
   expect(run.conclusion).toBe('success')
-  const annotations = place.events.flatMap((event) => (event.type === 'annotation' ? [event.annotation] : []))
+  const annotations = place.events.flatMap((event) =>
+    event.type === 'annotation' ? [event.annotation] : [],
+  )
   expect(annotations.slice(0, 3)).toEqual([
-    { level: 'error', message: 'broken\nindeed', title: 'Oh', file: 'src/a.js', line: 3, column: 7 },
+    {
+      level: 'error',
+      message: 'broken\nindeed',
+      title: 'Oh',
+      file: 'src/a.js',
+      line: 3,
+      column: 7,
+    },
     { level: 'warning', message: 'careful' },
     { level: 'notice', message: 'by the way' },
   ])
   expect(annotations[3]?.message).toContain("The 'set-env' command is disabled")
-  const titles = place.events.flatMap((event) => (event.type === 'group-started' ? [event.title] : []))
+  const titles = place.events.flatMap((event) =>
+    event.type === 'group-started' ? [event.title] : [],
+  )
   expect(titles).toContain('Details')
   const log = run.log('job')
   expect(log).toContain('::warning::not a command now')
   expect(log).toContain('this is ***')
   expect(log).toMatch(/^style$/m)
   expect(log).not.toMatch(/^hidden$/m)
-  expect(place.events).toContainEqual(expect.objectContaining({ type: 'summary', markdown: '### Title\n' }))
+  expect(place.events).toContainEqual(
+    expect.objectContaining({ type: 'summary', markdown: '### Title\n' }),
+  )
   const opened = place.events.filter((event) => event.type === 'group-started').length
   expect(place.events.filter((event) => event.type === 'group-finished')).toHaveLength(opened)
 })
@@ -321,7 +342,11 @@ test('events come in pairs and in order, and job directories are gone at the end
   const place = await createPlayground()
   const { readdir } = await import('node:fs/promises')
   await place.run(oneJob('- {name: one, run: echo hi}\n- {name: two, if: false, run: echo no}'))
-  expect(place.events.map((event) => event.type).filter((type) => type !== 'line' && !type.startsWith('group'))).toEqual([
+  expect(
+    place.events
+      .map((event) => event.type)
+      .filter((type) => type !== 'line' && !type.startsWith('group')),
+  ).toEqual([
     'run-started',
     'job-started',
     'step-started',

@@ -20,18 +20,25 @@ afterAll(async () => {
 
 let places = 0
 /** Makes the files in a workspace of their own and answers the entry paths of an upload, sorted. */
-async function entries(files: string[], patterns: string, options: { includeHidden?: boolean; home?: string } = {}): Promise<string[]> {
+async function entries(
+  files: string[],
+  patterns: string,
+  options: { includeHidden?: boolean; home?: string } = {},
+): Promise<string[]> {
   const directory = join(root, `workspace [${places++}]`)
   for (const file of files) {
     await mkdir(dirname(join(directory, file)), { recursive: true })
     await writeFile(join(directory, file), file)
   }
   const home = options.home === undefined ? undefined : join(directory, options.home)
-  const search = await globber.search(patterns.replaceAll('WORKSPACE', directory.replace('[', '[[]')), {
-    directory,
-    home,
-    includeHidden: options.includeHidden ?? false,
-  })
+  const search = await globber.search(
+    patterns.replaceAll('WORKSPACE', directory.replace('[', '[[]')),
+    {
+      directory,
+      home,
+      includeHidden: options.includeHidden ?? false,
+    },
+  )
   return uploadFiles(search)
     .map((file) => file.entryPath)
     .toSorted()
@@ -51,7 +58,12 @@ test('Upload an Entire Directory: its contents, with or without a slash at the e
 })
 
 test('Upload using a Wildcard Pattern: paths from the first wildcard on', async () => {
-  const files = ['path/x/y/artifact/1.txt', 'path/brtifacX/2.txt', 'path/z/crtifact/sub/3.txt', 'path/drtifact/4.txt']
+  const files = [
+    'path/x/y/artifact/1.txt',
+    'path/brtifacX/2.txt',
+    'path/z/crtifact/sub/3.txt',
+    'path/drtifact/4.txt',
+  ]
   expect(await entries(files, 'path/**/[abc]rtifac?/*')).toEqual([
     'brtifacX/2.txt',
     'x/y/artifact/1.txt',
@@ -60,7 +72,12 @@ test('Upload using a Wildcard Pattern: paths from the first wildcard on', async 
 })
 
 test('Upload using Multiple Paths and Exclusions: told from the least common ancestor, excludes have no part in it', async () => {
-  const files = ['path/output/bin/app', 'path/output/bin/app.tmp', 'path/output/test-results/a.xml', 'path/output/other.txt']
+  const files = [
+    'path/output/bin/app',
+    'path/output/bin/app.tmp',
+    'path/output/test-results/a.xml',
+    'path/output/other.txt',
+  ]
   const patterns = 'path/output/bin/\npath/output/test-results\n!path/**/*.tmp'
   expect(await entries(files, patterns)).toEqual(['bin/app', 'test-results/a.xml'])
 })
@@ -81,22 +98,37 @@ test('the hierarchy is preserved after the first wildcard', async () => {
 
 test('Environment Variables and Tilde Expansion: ~ is the home directory, absolute paths are as good as relative ones', async () => {
   const files = ['home/new/artifact/world.txt', 'home/new/top.txt', 'artifact/world.txt']
-  expect(await entries(files, '~/new/**/*', { home: 'home' })).toEqual(['artifact/world.txt', 'top.txt'])
+  expect(await entries(files, '~/new/**/*', { home: 'home' })).toEqual([
+    'artifact/world.txt',
+    'top.txt',
+  ])
   expect(await entries(files, 'WORKSPACE/artifact/**/*')).toEqual(['world.txt'])
   await expect(entries(files, '~/new')).rejects.toThrow('HOME is not set')
 })
 
 test('Uploading Hidden Files: left out unless asked for, and then some can be excluded', async () => {
-  const files = ['path/output/a.txt', 'path/output/.production.env', 'path/output/.config/x', 'path/output/.dev.env']
+  const files = [
+    'path/output/a.txt',
+    'path/output/.production.env',
+    'path/output/.config/x',
+    'path/output/.dev.env',
+  ]
   expect(await entries(files, 'path/output/')).toEqual(['a.txt'])
   const patterns = 'path/output/\n!path/output/.production.env'
-  expect(await entries(files, patterns, { includeHidden: true })).toEqual(['.config/x', '.dev.env', 'a.txt'])
+  expect(await entries(files, patterns, { includeHidden: true })).toEqual([
+    '.config/x',
+    '.dev.env',
+    'a.txt',
+  ])
 })
 
 // Rules that the README states without an example, and the corners of the rules.
 
 test('two files in different directories keep what tells them apart', async () => {
-  expect(await entries(['a/b/one.txt', 'a/c/d/two.txt'], 'a/b/one.txt\na/c/d/two.txt')).toEqual(['b/one.txt', 'c/d/two.txt'])
+  expect(await entries(['a/b/one.txt', 'a/c/d/two.txt'], 'a/b/one.txt\na/c/d/two.txt')).toEqual([
+    'b/one.txt',
+    'c/d/two.txt',
+  ])
   expect(await entries(['one.txt', 'two.txt'], 'one.txt\ntwo.txt')).toEqual(['one.txt', 'two.txt'])
 })
 
@@ -129,12 +161,20 @@ test('links are followed, dangling ones are left out', async () => {
   await symlink('../real/sub/file', join(directory, 'out/file'))
   await symlink('nowhere', join(directory, 'out/dangling'))
   const search = await globber.search('out', { directory, home: undefined, includeHidden: false })
-  expect(uploadFiles(search).map((file) => file.entryPath).toSorted()).toEqual(['file', 'linked/file'])
+  expect(
+    uploadFiles(search)
+      .map((file) => file.entryPath)
+      .toSorted(),
+  ).toEqual(['file', 'linked/file'])
 })
 
 test('paths that climb are refused, as are characters that not every file system has', async () => {
-  await expect(entries(['a.txt'], '../a.txt')).rejects.toThrow("Relative pathing '.' and '..' is not allowed")
-  await expect(entries(['d/a:b.txt'], 'd')).rejects.toThrow('the path "a:b.txt" cannot be uploaded: it contains a colon')
+  await expect(entries(['a.txt'], '../a.txt')).rejects.toThrow(
+    "Relative pathing '.' and '..' is not allowed",
+  )
+  await expect(entries(['d/a:b.txt'], 'd')).rejects.toThrow(
+    'the path "a:b.txt" cannot be uploaded: it contains a colon',
+  )
   await expect(entries([], '# only a comment\n\n')).resolves.toEqual([])
 })
 
@@ -160,7 +200,9 @@ test('hashFiles agrees with the runner: order of the search, files of the worksp
   const sha = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest()
   const both = createHash('sha256').update(sha('one')).update(sha('two')).digest('hex')
   expect(await globber.hashFiles(['**/package-lock.json'], roots)).toBe(both)
-  expect(await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots)).toBe(both)
+  expect(await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots)).toBe(
+    both,
+  )
   expect(await globber.hashFiles(['**/none'], roots)).toBe('')
   expect(await globber.hashFiles(['/etc/hostname'], roots)).toBe('')
 })

@@ -26,11 +26,16 @@ jobs:
 })
 
 test('needs must exist and must not go in a circle', () => {
-  const job = (id: string, needs: string): string => `  ${id}:\n    needs: ${needs}\n    runs-on: x\n    steps: [{run: a}]\n`
-  expect(problemsOf(`on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n${job('b', 'nowhere')}`)).toEqual([
-    "ci.yml:7:12: Job 'b' depends on unknown job 'nowhere'.",
-  ])
-  const circle = problemsOf(`on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n${job('b', 'c')}${job('c', 'b')}`)
+  const job = (id: string, needs: string): string =>
+    `  ${id}:\n    needs: ${needs}\n    runs-on: x\n    steps: [{run: a}]\n`
+  expect(
+    problemsOf(
+      `on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n${job('b', 'nowhere')}`,
+    ),
+  ).toEqual(["ci.yml:7:12: Job 'b' depends on unknown job 'nowhere'."])
+  const circle = problemsOf(
+    `on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n${job('b', 'c')}${job('c', 'b')}`,
+  )
   expect(circle.join('\n')).toContain("Job 'b' depends on job 'c' which creates a cycle")
 })
 
@@ -57,7 +62,10 @@ jobs:
   if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
   const [job] = parsed.workflow.jobs
   expect(job?.condition.expression).toBe("success() && (github.ref == 'x')")
-  expect(job?.steps.map((step) => step.condition.expression)).toEqual(['always() && true', 'success()'])
+  expect(job?.steps.map((step) => step.condition.expression)).toEqual([
+    'always() && true',
+    'success()',
+  ])
 })
 
 test('step ids must differ', () => {

@@ -53,7 +53,11 @@ export async function findPre(
   return {
     condition: runs.pre.condition,
     work: async (body) => {
-      const inputs = await readActionInputs(body, action, await evaluateTextMap(step.inputs, body.expressions))
+      const inputs = await readActionInputs(
+        body,
+        action,
+        await evaluateTextMap(step.inputs, body.expressions),
+      )
       await runPre(body, { step, action, runs, inputs, github: githubOf(resolved), hasPre: true })
     },
   }
@@ -72,10 +76,21 @@ async function runDirectory(
 ): Promise<void> {
   const action = await readAction(step, directory)
   const { runs } = action
-  const inputs = await readActionInputs(body, action, await evaluateTextMap(step.inputs, body.expressions))
+  const inputs = await readActionInputs(
+    body,
+    action,
+    await evaluateTextMap(step.inputs, body.expressions),
+  )
   switch (runs.kind) {
     case 'javascript':
-      await runJavaScript(body, { step, action, runs, inputs, github: github ?? {}, hasPre: github !== undefined })
+      await runJavaScript(body, {
+        step,
+        action,
+        runs,
+        inputs,
+        github: github ?? {},
+        hasPre: github !== undefined,
+      })
       return
     case 'composite':
       await runComposite(body, action, runs.steps, { inputs, github: github ?? {} })
@@ -89,7 +104,9 @@ async function runDirectory(
 async function readAction(step: UsesStep, directory: string): Promise<ActionFile> {
   const parsed = await findAction(directory)
   if (parsed === undefined) {
-    const hint = step.uses.startsWith('.') ? ' Did you forget to run actions/checkout before a local action?' : ''
+    const hint = step.uses.startsWith('.')
+      ? ' Did you forget to run actions/checkout before a local action?'
+      : ''
     throw new StepFailure(`Can't find 'action.yml' or 'action.yaml' under '${directory}'.${hint}`)
   }
   if ('problems' in parsed) throw new StepFailure(parsed.problems.map(formatProblem).join('\n'))

@@ -44,39 +44,57 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   const inputs = await readBuiltInInputs(body, step, defaults)
   const repository = inputs.text('repository') || facts.repository
   if (repository.toLowerCase() !== facts.repository.toLowerCase()) {
-    throw new StepFailure(`only this repository (${facts.repository}) can be checked out, not ${repository}`)
+    throw new StepFailure(
+      `only this repository (${facts.repository}) can be checked out, not ${repository}`,
+    )
   }
   const { workspace } = job.directories
   const target = resolve(workspace, inputs.text('path'))
   if (!isBelow(target, workspace)) {
     throw new StepFailure(`Repository path '${target}' is not under '${workspace}'`)
   }
-  await mkdir(target, { recursive: true })
-  if (inputs.boolean('clean')) await empty(target)
-  const git = createGit(body)
+  const clean = inputs.boolean('clean')
   const ref = inputs.text('ref')
+  const git = createGit(body)
   const root = await git.rootOf(repositoryDirectory)
   if (root === undefined) {
-    if (ref !== '') throw new StepFailure(`cannot check out '${ref}': ${repositoryDirectory} is not a git repository`)
+    if (ref !== '')
+      throw new StepFailure(
+        `cannot check out '${ref}': ${repositoryDirectory} is not a git repository`,
+      )
+    await prepareTarget(target, clean)
     await copyFiles(repositoryDirectory, target, await listTree(repositoryDirectory, workDirectory))
     log.say(`copied ${repositoryDirectory} (not a git repository)`)
     return
   }
-  await git.clone(root, target)
   const head = await git.commitOf(root, 'HEAD')
   const wanted = ref === '' ? head : await git.commitOf(root, ref)
-  if (ref !== '' && wanted === undefined) throw new StepFailure(`there is no ref '${ref}' in ${root}`)
+  if (ref !== '' && wanted === undefined)
+    throw new StepFailure(`there is no ref '${ref}' in ${root}`)
+  const cloned = await prepareTarget(target, clean)
+  if (!cloned) await git.run(target, ['clone', '--quiet', '--shared', '--no-checkout', root, '.'])
   if (wanted !== undefined && wanted !== head) {
     await git.run(target, ['checkout', '--quiet', '--force', '--detach', wanted])
     log.say(`checked out ${wanted}`)
   } else {
     // The index of the clone is filled, so that `git status` there tells what is uncommitted here.
     if (head !== undefined) await git.run(target, ['reset', '--quiet', '--mixed', head])
-    const files = (await git.workingFiles(root)).filter((path) => !isBelow(join(root, path), workDirectory))
+    const files = (await git.workingFiles(root)).filter(
+      (path) => !isBelow(join(root, path), workDirectory),
+    )
     await copyFiles(root, target, files)
     log.say(`copied ${files.length} files of ${root}${head === undefined ? '' : `, at ${head}`}`)
   }
   Object.assign(body.outputs, { ref: ref || facts.ref, commit: wanted ?? '' })
+}
+
+/** Makes the directory, empty unless it is a clone that is to be kept as it is. True when it is one. */
+async function prepareTarget(target: string, clean: boolean): Promise<boolean> {
+  await mkdir(target, { recursive: true })
+  const names = await readdir(target)
+  if (!clean && names.includes('.git')) return true
+  for (const name of names) await rm(join(target, name), { recursive: true, force: true })
+  return false
 }
 
 function isBelow(path: string, directory: string): boolean {
@@ -84,15 +102,9 @@ function isBelow(path: string, directory: string): boolean {
   return rest !== '..' && !rest.startsWith(`..${sep}`)
 }
 
-async function empty(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true })
-}
-
 interface Git {
   /** The work tree that a directory belongs to; undefined when there is none, or no git. */
   rootOf: (directory: string) => Promise<string | undefined>
-  /** Makes `target`, an empty directory or a clone already, a clone without files. Objects are shared, not copied. */
-  clone: (root: string, target: string) => Promise<void>
   commitOf: (directory: string, ref: string) => Promise<string | undefined>
   /** Files of the work tree that are tracked or not ignored, and exist. */
   workingFiles: (directory: string) => Promise<string[]>
@@ -115,14 +127,17 @@ function createGit(body: StepBody): Git {
     })
   return {
     run,
-    rootOf: async (directory) => (await attempt(directory, ['rev-parse', '--show-toplevel']))?.replace(/\n$/, ''),
-    clone: async (root, target) => {
-      if ((await lstat(join(target, '.git')).catch(() => undefined)) !== undefined) return
-      await run(target, ['clone', '--quiet', '--shared', '--no-checkout', root, '.'])
-    },
+    rootOf: async (directory) =>
+      (await attempt(directory, ['rev-parse', '--show-toplevel']))?.replace(/\n$/, ''),
     commitOf: async (directory, ref) => {
       for (const name of [ref, `refs/remotes/origin/${ref}`]) {
-        const found = await attempt(directory, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
+        const found = await attempt(directory, [
+          'rev-parse',
+          '--verify',
+          '--quiet',
+          '--end-of-options',
+          `${name}^{commit}`,
+        ])
         if (found !== undefined) return found.trim()
       }
       return undefined

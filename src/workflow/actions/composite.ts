@@ -24,7 +24,9 @@ export async function runComposite(
     status: 'success',
     inputs: use.inputs,
     // Only what the using steps add: job variables are read afresh, as an inner step may change them.
-    env: Object.fromEntries(Object.entries(body.env).filter(([name, value]) => job.env[name] !== value)),
+    env: Object.fromEntries(
+      Object.entries(body.env).filter(([name, value]) => job.env[name] !== value),
+    ),
     github: { ...use.github, action_path: action.directory },
     cancel: body.stop,
     depth,
@@ -35,7 +37,8 @@ export async function runComposite(
   }
   const expressions = stepExpressions(job, scope, body.id, { ...job.env, ...scope.env })
   for (const output of action.outputs) {
-    if (output.value !== undefined) body.outputs[output.name] = await evaluateText(output.value, expressions)
+    if (output.value !== undefined)
+      body.outputs[output.name] = await evaluateText(output.value, expressions)
   }
   if (scope.status === 'failure') throw new StepFailure('')
 }

@@ -47,7 +47,13 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
     artifacts.map((artifact) =>
       limit(async () => {
         const directory = flat ? path : join(path, artifact.name)
-        const result = await store.download({ artifact, from, directory, keepArchive, signal: body.stop })
+        const result = await store.download({
+          artifact,
+          from,
+          directory,
+          keepArchive,
+          signal: body.stop,
+        })
         if (result.remark !== null) log.say(`${artifact.name}: ${result.remark}`)
         if (!result.digestMatches) mismatched.push(artifact.name)
       }),
@@ -62,7 +68,8 @@ function downloadPath(body: StepBody, path: string): string {
   const { job } = body
   if (!path.startsWith('~')) return resolve(job.directories.workspace, path)
   const home = body.env['HOME'] ?? job.engine.environment['HOME']
-  if (home === undefined) throw new StepFailure(`cannot resolve ${JSON.stringify(path)}: HOME is not set`)
+  if (home === undefined)
+    throw new StepFailure(`cannot resolve ${JSON.stringify(path)}: HOME is not set`)
   return resolve(job.directories.workspace, home + path.slice(1))
 }
 
@@ -90,13 +97,16 @@ async function selectArtifacts(
   const ids = inputs.text('artifact-ids')
   const pattern = inputs.text('pattern')
   if (name !== '' && ids !== '') {
-    throw new StepFailure("Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.")
+    throw new StepFailure(
+      "Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.",
+    )
   }
   const listed = (await store.list(from)).toSorted((a, b) => a.id - b.id)
   if (name !== '') {
     log.say('Downloading single artifact')
     const found = listed.find((artifact) => artifact.name === name)
-    if (found === undefined) throw new StepFailure(`Unable to download artifact(s): Artifact not found for name: ${name}`)
+    if (found === undefined)
+      throw new StepFailure(`Unable to download artifact(s): Artifact not found for name: ${name}`)
     return [found]
   }
   if (ids !== '') return selectByIds(listed, ids, body)
@@ -112,12 +122,16 @@ async function selectArtifacts(
 function selectByIds(listed: ListedArtifact[], text: string, body: StepBody): ListedArtifact[] {
   body.log.say('Downloading artifacts by ID')
   const parts = text.split(',').map((part) => part.trim())
-  const ids = parts.filter((part) => part !== '').map((part) => {
-    const id = Number.parseInt(part, 10)
-    if (Number.isNaN(id)) throw new StepFailure(`Invalid artifact ID: '${part}'. Must be a number.`)
-    return id
-  })
-  if (ids.length === 0) throw new StepFailure("No valid artifact IDs provided in 'artifact-ids' input")
+  const ids = parts
+    .filter((part) => part !== '')
+    .map((part) => {
+      const id = Number.parseInt(part, 10)
+      if (Number.isNaN(id))
+        throw new StepFailure(`Invalid artifact ID: '${part}'. Must be a number.`)
+      return id
+    })
+  if (ids.length === 0)
+    throw new StepFailure("No valid artifact IDs provided in 'artifact-ids' input")
   const found = listed.filter((artifact) => ids.includes(artifact.id))
   if (found.length === 0) throw new StepFailure('None of the provided artifact IDs were found')
   const missing = ids.filter((id) => !found.some((artifact) => artifact.id === id))
@@ -132,7 +146,9 @@ function reportMismatches(body: StepBody, names: string[], onMismatch: string): 
   if (names.length === 0) return
   if (onMismatch === 'error') {
     const advice = "Use 'digest-mismatch: warn' to continue on mismatch."
-    throw new StepFailure(`Digest validation failed for artifact(s): ${names.join(', ')}. ${advice}`)
+    throw new StepFailure(
+      `Digest validation failed for artifact(s): ${names.join(', ')}. ${advice}`,
+    )
   }
   for (const name of names) {
     const message = `Artifact '${name}' digest validation failed. Please verify the integrity of the artifact.`

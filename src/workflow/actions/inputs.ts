@@ -48,7 +48,8 @@ export async function readBuiltInInputs(
       const value = text(name)
       if (value === '') return undefined
       const parsed = Number.parseInt(value, 10)
-      if (Number.isNaN(parsed)) throw new StepFailure(`Invalid ${name}: ${JSON.stringify(value)} is not a number`)
+      if (Number.isNaN(parsed))
+        throw new StepFailure(`Invalid ${name}: ${JSON.stringify(value)} is not a number`)
       return parsed
     },
   }
@@ -68,7 +69,10 @@ export async function readActionInputs(
     const input = known.get(name.toLowerCase())
     if (input === undefined) {
       const names = action.inputs.map((candidate) => candidate.name).join("', '")
-      log.annotate({ level: 'warning', message: `Unexpected input(s) '${name}', valid inputs are ['${names}']` })
+      log.annotate({
+        level: 'warning',
+        message: `Unexpected input(s) '${name}', valid inputs are ['${names}']`,
+      })
     } else if (input.deprecationMessage !== undefined) {
       const message = `Input '${name}' has been deprecated with message: ${input.deprecationMessage}`
       log.annotate({ level: 'warning', message })
@@ -85,6 +89,9 @@ export async function readActionInputs(
 /** INPUT_* variables: upper case, blanks become underscores, everything else stays. */
 export function inputVariables(inputs: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(inputs).map(([name, value]) => [`INPUT_${name.replaceAll(' ', '_').toUpperCase()}`, value]),
+    Object.entries(inputs).map(([name, value]) => [
+      `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`,
+      value,
+    ]),
   )
 }

@@ -73,15 +73,19 @@ async function runActionScript(
       directory: job.directories.workspace,
       variables: {
         ...inputVariables(use.inputs),
-        ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
+        ...Object.fromEntries(
+          Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]),
+        ),
         ...endpointVariables(body),
       },
     },
   )
   Object.assign(state, result.state)
-  if (result.signal !== null) throw new StepFailure(`${use.step.uses} was ended by ${result.signal}.`)
+  if (result.signal !== null)
+    throw new StepFailure(`${use.step.uses} was ended by ${result.signal}.`)
   // The toolkit's setFailed has printed the reason and set the exit code.
-  if (result.exitCode !== 0) throw new StepFailure(`${use.step.uses} ended with exit code ${result.exitCode}.`)
+  if (result.exitCode !== 0)
+    throw new StepFailure(`${use.step.uses} ended with exit code ${result.exitCode}.`)
 }
 
 /** As GitHub's runner does, only actions get these, not scripts. */

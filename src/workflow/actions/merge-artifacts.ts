@@ -34,9 +34,11 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
   const matcher = new Minimatch(pattern)
   const listed = (await store.list(undefined)).toSorted((a, b) => a.id - b.id)
   const artifacts = listed.filter((artifact) => matcher.match(artifact.name))
-  if (artifacts.length === 0) throw new StepFailure(`No artifacts found matching pattern '${pattern}'`)
+  if (artifacts.length === 0)
+    throw new StepFailure(`No artifacts found matching pattern '${pattern}'`)
   log.say('Preparing to download the following artifacts:')
-  for (const artifact of artifacts) log.say(`- ${artifact.name} (ID: ${artifact.id}, Size: ${artifact.sizeBytes})`)
+  for (const artifact of artifacts)
+    log.say(`- ${artifact.name} (ID: ${artifact.id}, Size: ${artifact.sizeBytes})`)
 
   const directory = await mkdtemp(join(job.directories.temporary, 'merge-artifact'))
   try {
@@ -46,13 +48,26 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
       artifacts.map((artifact) =>
         limit(async () => {
           const target = separate ? join(directory, artifact.name) : directory
-          await store.download({ artifact, from: undefined, directory: target, keepArchive: false, signal: body.stop })
+          await store.download({
+            artifact,
+            from: undefined,
+            directory: target,
+            keepArchive: false,
+            signal: body.stop,
+          })
         }),
       ),
     )
     const roots = { directory, home: undefined, includeHidden }
     const files = uploadFiles(await job.engine.globber.search('.', roots))
-    await uploadTo(store, body, { name, files, archive: true, ...options, overwrite: false, signal: body.stop })
+    await uploadTo(store, body, {
+      name,
+      files,
+      archive: true,
+      ...options,
+      overwrite: false,
+      signal: body.stop,
+    })
     log.say(`The ${artifacts.length} artifact(s) have been successfully merged!`)
     if (!deleteMerged) return
     for (const artifact of artifacts) await store.remove(artifact.name)

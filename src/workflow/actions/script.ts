@@ -12,7 +12,8 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   const { job, expressions, log } = body
   const { workspace, temporary } = job.directories
   const text = await evaluateText(step.script, expressions)
-  const shell = step.shell === undefined ? job.defaults.shell : await evaluateText(step.shell, expressions)
+  const shell =
+    step.shell === undefined ? job.defaults.shell : await evaluateText(step.shell, expressions)
   const directory =
     step.workingDirectory === undefined
       ? job.defaults.workingDirectory
@@ -20,7 +21,8 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   const at = resolve(workspace, directory ?? '')
   // Spawning there would fail with ENOENT, which reads as if the shell were missing.
   const facts = await stat(at).catch(() => undefined)
-  if (facts?.isDirectory() !== true) throw new StepFailure(`working directory '${at}' is not a directory`)
+  if (facts?.isDirectory() !== true)
+    throw new StepFailure(`working directory '${at}' is not a directory`)
   const plan = await planShell(shell, text, processEnvironment(body))
   const path = join(temporary, `${randomUUID()}${plan.extension}`)
   await writeFile(path, plan.script)

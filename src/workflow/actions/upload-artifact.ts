@@ -28,7 +28,9 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
   const ifNoFilesFound = inputs.text('if-no-files-found')
   if (!/^(?:warn|error|ignore)$/.test(ifNoFilesFound)) {
     const options = 'Available options: warn,error,ignore'
-    throw new StepFailure(`Unrecognized if-no-files-found input. Provided: ${ifNoFilesFound}. ${options}`)
+    throw new StepFailure(
+      `Unrecognized if-no-files-found input. Provided: ${ifNoFilesFound}. ${options}`,
+    )
   }
   const options = readUploadOptions(body, inputs)
   const directory = job.directories.workspace
@@ -46,7 +48,9 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
     else log.say(message)
     return
   }
-  log.say(`With the provided path, there will be ${files.length} file${files.length === 1 ? '' : 's'} uploaded`)
+  log.say(
+    `With the provided path, there will be ${files.length} file${files.length === 1 ? '' : 's'} uploaded`,
+  )
   if (!archive && files.length > 1) {
     throw new StepFailure(
       `When 'archive' is set to false, only a single file can be uploaded. Found ${files.length} files to upload.`,

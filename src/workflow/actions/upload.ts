@@ -30,7 +30,11 @@ export function readUploadOptions(
 }
 
 /** Uploads and sets the outputs of both actions. */
-export async function uploadTo(store: ArtifactStore, body: StepBody, request: UploadRequest): Promise<void> {
+export async function uploadTo(
+  store: ArtifactStore,
+  body: StepBody,
+  request: UploadRequest,
+): Promise<void> {
   const { log } = body
   const uploaded = await store.upload(request)
   log.say(`Artifact ${request.name} has been successfully uploaded! Artifact ID is ${uploaded.id}`)

@@ -1,0 +1,130 @@
+import { expect, test } from 'vitest'
+import type { RunEvent } from '../../src/workflow/events.ts'
+import { createPlayground, type Playground } from './playground.ts'
+
+/** Milliseconds from the end of a job's last need to its own start, by job. */
+function startDelays(events: RunEvent[]): Map<string, number> {
+  const finished = new Map<string, number>()
+  const delays = new Map<string, number>()
+  let runStarted = 0
+  for (const event of events) {
+    if (event.type === 'run-started') runStarted = event.at
+    if (event.type === 'job-finished') finished.set(event.job.id, event.at)
+    if (event.type === 'job-started') {
+      const met = Math.max(
+        runStarted,
+        ...event.needs.map((need) => finished.get(need) ?? Number.POSITIVE_INFINITY),
+      )
+      delays.set(event.job.id, event.at - met)
+    }
+  }
+  return delays
+}
+
+/** The most jobs that ran at the same time. */
+function widest(place: Playground, id?: string): number {
+  let running = 0
+  let most = 0
+  for (const event of place.events) {
+    if (event.type !== 'job-started' && event.type !== 'job-finished') continue
+    if (id !== undefined && event.job.id !== id) continue
+    running += event.type === 'job-started' ? 1 : -1
+    most = Math.max(most, running)
+  }
+  return most
+}
+
+test('in a graph of 20 jobs with artifacts between them each starts within 100 ms of its needs being met', async () => {
+  const place = await createPlayground()
+  // Five layers of four; each job takes the artifacts of two jobs of the layer before.
+  const jobs = Array.from({ length: 20 }, (_, n) => {
+    const layer = Math.floor(n / 4)
+    const needs = layer === 0 ? [] : [n - 4, layer * 4 - 1 - (n % 4)].map((need) => `j${need}`)
+    const unique = [...new Set(needs)]
+    return `
+  j${n}:
+    runs-on: x
+    needs: [${unique.join(', ')}]
+    steps:
+${unique.map((need) => `      - {uses: actions/download-artifact@v8, with: {name: ${need}, path: in}}\n`).join('')}      - run: echo ${n} > out.txt
+      - {uses: actions/upload-artifact@v7, with: {name: j${n}, path: out.txt}}`
+  })
+  const run = await place.run(`on: push\njobs:${jobs.join('')}\n`, { jobsMax: 20 })
+  expect(run.conclusion).toBe('success')
+  expect(place.artifacts.stored).toHaveLength(20)
+  const delays = startDelays(place.events)
+  expect(delays.size).toBe(20)
+  expect(Math.max(...delays.values())).toBeLessThan(100)
+})
+
+test('no more jobs run at a time than allowed, in the run and in a matrix', async () => {
+  const place = await createPlayground()
+  const matrix = (limit: string): string => `
+on: push
+jobs:
+  m:
+    runs-on: x
+    strategy:
+      ${limit}
+      matrix: {n: [1, 2, 3, 4, 5]}
+    steps: [{run: sleep 0.05}]
+`
+  await place.run(matrix('max-parallel: 2'), { jobsMax: 10 })
+  expect(widest(place, 'm')).toBe(2)
+  await place.run(matrix('fail-fast: true'), { jobsMax: 3 })
+  expect(widest(place)).toBe(3)
+})
+
+test('a matrix can come from the output of a job; its outputs are those of the instance that set them last', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:
+  plan:
+    runs-on: x
+    outputs: {matrix: '\${{ steps.m.outputs.m }}'}
+    steps: [{id: m, run: 'echo "m={\\"shard\\":[1,2],\\"include\\":[{\\"shard\\":2,\\"slow\\":true}]}" >> $GITHUB_OUTPUT'}]
+  test:
+    name: \${{ matrix.shard }} of \${{ strategy.job-total }}
+    needs: plan
+    runs-on: x
+    strategy:
+      matrix: \${{ fromJSON(needs.plan.outputs.matrix) }}
+    outputs:
+      last: \${{ steps.s.outputs.at }}
+    steps:
+      - id: s
+        run: |
+          \${{ matrix.slow && 'sleep 0.2' || 'true' }}
+          echo "at=\${{ matrix.shard }}" >> $GITHUB_OUTPUT
+  report:
+    needs: test
+    runs-on: x
+    steps: [{run: 'echo last was \${{ needs.test.outputs.last }}'}]
+`)
+  expect(run.conclusions).toEqual({
+    plan: 'success',
+    '1 of 2': 'success',
+    '2 of 2': 'success',
+    report: 'success',
+  })
+  expect(run.log('report')).toContain('last was 2')
+})
+
+test('a matrix that cannot be expanded fails its job with the place', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:
+  m:
+    runs-on: x
+    strategy:
+      matrix: \${{ fromJSON('{"os":"linux"}') }}
+    steps: [{run: 'true'}]
+`)
+  expect(run.conclusions).toEqual({ m: 'failure' })
+  const [message] = place.events.flatMap((event) =>
+    event.type === 'annotation' ? [event.annotation.message] : [],
+  )
+  expect(message).toMatch(/ci\.yml:7:\d+: matrix\.os is not a list/)
+})
