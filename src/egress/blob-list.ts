@@ -1,0 +1,143 @@
+/** Stored streams of one artifact's files, in the order in which they are stored: what a delta download fetches. Each comes
+ *  after a head that says where its content belongs (api/negotiation.ts). */
+import { fetchEnd, type ListedParts, type Want, writeFetchedHead, writeListedParts } from '../api/negotiation.ts'
+import type { Copy } from '../core/copy.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { createByteWriter } from '../core/varint.ts'
+import type { Metadata, StoredEntry } from '../metadata/metadata.ts'
+import { emit } from './emit.ts'
+import type { Reader } from './reader.ts'
+import type { Representation } from './representation.ts'
+import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
+
+type StoredFile = Extract<StoredEntry, { kind: 'file' }>
+
+interface Fetched {
+  ordinal: number
+  path: string
+  offset: number
+  sizeBytes: number
+  copy: Copy
+}
+
+/** Streams of one request: about 300 bytes each while it is answered. */
+const streamsMax = 200_000
+const batchSegments = 1000
+
+/** Errors: invalid_request (an ordinal that is no file), too_large, blob_damaged. */
+export async function representBlobs(reader: Reader, artifactId: number, wants: readonly Want[]): Promise<Representation> {
+  const fetched: Fetched[] = []
+  for await (const { file, want } of filesOf(reader.metadata, artifactId, wants)) {
+    for await (const each of streamsOf(reader, file, want)) fetched.push(each)
+    if (fetched.length > streamsMax) throw tooMany()
+  }
+  const damaged = fetched.filter(({ copy }) => copy.damaged)
+  fetched.sort(comparePlaces)
+  const heads = fetched.map(headOf)
+  const end = literal(Buffer.from([fetchEnd]))
+  const totalBytes = fetched.reduce((sum, { copy }, index) => sum + heads[index]!.length + copy.lengthBytes, end.bytes.length)
+  const segments = async function* (): AsyncGenerator<Segment[]> {
+    for (let first = 0; first < fetched.length; first += batchSegments) {
+      yield fetched
+        .slice(first, first + batchSegments)
+        .flatMap(({ copy, path }, index) => [literal(heads[first + index]!), wholeCopy(copy, path)])
+    }
+    yield [end]
+  }
+  return {
+    contentType: 'application/x-trove-blobs',
+    fileName: 'blobs',
+    totalBytes,
+    etag: `"blobs-${artifactId}"`,
+    digest: null,
+    contentEncoding: null,
+    verifyReadable: async () => {
+      if (damaged.length === 0) return
+      const paths = damaged.slice(0, limits.damagedPathsMax).map(({ path }) => path)
+      throw storeError('blob_damaged', `stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`, { digest: null, paths })
+    },
+    read: (start, stop, signal) => emit(reader, segments(), { start, end: stop, signal }),
+  }
+}
+
+/** The parts of the files that are wanted and have any. Errors: invalid_request, too_large. */
+export async function listParts(
+  metadata: Pick<Metadata, 'readEntryPage' | 'readPartDigests'>,
+  artifactId: number,
+  wants: readonly Want[],
+): Promise<Buffer> {
+  const out = createByteWriter()
+  let count = 0
+  for await (const { file, want } of filesOf(metadata, artifactId, wants)) {
+    const parts: ListedParts['parts'] = []
+    while (parts.length < file.blob.partCount) {
+      parts.push(...(await metadata.readPartDigests(file.blob.blobId, parts.length, partsPerRead)))
+    }
+    count += parts.length
+    if (count > streamsMax) throw tooMany()
+    writeListedParts(out, { ordinal: want.ordinal, parts })
+  }
+  return out.bytes()
+}
+
+const partsPerRead = 2000
+
+/** Entries come a page at a time; pages without wants are not read. */
+async function* filesOf(
+  metadata: Pick<Metadata, 'readEntryPage'>,
+  artifactId: number,
+  wants: readonly Want[],
+): AsyncGenerator<{ file: StoredFile; want: Want }> {
+  let page: Awaited<ReturnType<Metadata['readEntryPage']>>
+  let number = -1
+  for (const want of wants) {
+    const wanted = Math.floor(want.ordinal / limits.manifestPageEntries)
+    if (wanted !== number) {
+      number = wanted
+      page = await metadata.readEntryPage(artifactId, number)
+    }
+    const entry = page?.entries[want.ordinal - page.firstOrdinal]
+    if (entry?.kind !== 'file') {
+      throw storeError('invalid_request', `entry ${want.ordinal} is not a file of the artifact`, { field: 'wants' })
+    }
+    yield { file: entry, want }
+  }
+}
+
+async function* streamsOf(reader: Reader, file: StoredFile, { ordinal, parts }: Want): AsyncGenerator<Fetched> {
+  const { blob, path } = file
+  if (blob.copy !== null) {
+    yield { ordinal, path, offset: 0, sizeBytes: blob.sizeBytes, copy: blob.copy }
+    return
+  }
+  const wanted = parts === null ? null : new Set(parts)
+  let index = 0
+  let offset = 0
+  for await (const page of partPages({ blob, first: 0 }, reader.metadata.readParts)) {
+    for (const { copy, sizeBytes } of page) {
+      if (wanted === null || wanted.has(index)) yield { ordinal, path, offset, sizeBytes, copy }
+      index += 1
+      offset += sizeBytes
+    }
+  }
+}
+
+function headOf({ ordinal, offset, sizeBytes, copy }: Fetched): Buffer {
+  const out = createByteWriter(32)
+  writeFetchedHead(out, { ordinal, offset, sizeBytes, codec: copy.codec, lengthBytes: copy.lengthBytes })
+  return out.bytes()
+}
+
+function comparePlaces({ copy: a }: Fetched, { copy: b }: Fetched): number {
+  if (a.packName !== b.packName) return a.packName < b.packName ? -1 : 1
+  return a.offset - b.offset
+}
+
+function tooMany(): Error {
+  return storeError('too_large', `more than ${streamsMax} stored streams are wanted at once; ask in several requests`, {
+    limit: 'stored streams of one request',
+    limitValue: streamsMax,
+    setting: null,
+  })
+}

@@ -1,0 +1,110 @@
+import fc from 'fast-check'
+import { minimatch } from 'minimatch'
+import { describe, expect, test } from 'vitest'
+import { hasCode } from '../../src/core/errors.ts'
+import { compilePathGlobs } from '../../src/core/path-glob.ts'
+
+const matches = (pattern: string, path: string): boolean => compilePathGlobs([pattern])(path)
+
+describe('meaning', () => {
+  test.each([
+    ['*.txt', 'a.txt', true],
+    ['*.txt', 'd/a.txt', false],
+    ['**/*.txt', 'a.txt', true],
+    ['**/*.txt', 'd/e/a.txt', true],
+    ['dist/**', 'dist/a/b', true],
+    ['dist/**', 'dist', false],
+    ['dist', 'dist/a', false],
+    ['**', '.hidden/x', true],
+    ['*', '.hidden', true],
+    ['a/**/b', 'a/b', true],
+    ['a/**/b', 'a/x/y/b', true],
+    ['a**b', 'a/b', false],
+    ['?', 'ü', true],
+    ['?', '\u{1F600}', true],
+    ['[a-c]x', 'bx', true],
+    ['[!a-c]x', 'bx', false],
+    ['[]]', ']', true],
+    ['[', '[', true],
+    ['{a,b{c,d}}.js', 'bd.js', true],
+    ['{a}', '{a}', true],
+    ['{a,}x', 'x', true],
+    ['\\*', '*', true],
+    ['\\*', 'a', false],
+    ['./a', 'a', true],
+    ['/a', 'a', false],
+    ['#a', '#a', true],
+    ['A', 'a', false],
+  ])('%s of %s: %s', (pattern, path, answer) => {
+    expect(matches(pattern, path)).toBe(answer)
+  })
+
+  test('a path needs to match one of several', () => {
+    const filter = compilePathGlobs(['*.js', 'docs/**'])
+    expect(['a.js', 'docs/x', 'a.ts'].map(filter)).toEqual([true, true, false])
+  })
+})
+
+test('random patterns of the supported syntax mean what minimatch says', () => {
+  const piece = fc.constantFrom(
+    'a',
+    'b',
+    '.',
+    'ab',
+    '*',
+    '?',
+    '[ab]',
+    '[!a]',
+    '[a-b]',
+    '{a,b}',
+    '{a,bb,*}',
+    '\\*',
+  )
+  const segment = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.array(piece, { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join('')),
+    },
+    { weight: 1, arbitrary: fc.constant('**') },
+  )
+  const pattern = fc
+    .array(segment, { minLength: 1, maxLength: 4 })
+    .map((segments) => segments.join('/'))
+  const name = fc.stringMatching(/^[ab.*]{1,4}$/).filter((text) => text !== '.' && text !== '..')
+  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'))
+  fc.assert(
+    fc.property(pattern, path, (glob, subject) => {
+      // Segments that are `.` or `..` mean directories to minimatch; entry paths have none.
+      fc.pre(!glob.split('/').some((text) => /^\.{1,2}$/.test(text)))
+      fc.pre(glob.split('{').length <= 5)
+      expect(matches(glob, subject)).toBe(minimatch(subject, glob, { dot: true, nocomment: true }))
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('syntax that is not supported is refused, not misread', () => {
+  for (const pattern of ['!a', '+(a|b)', 'x/@(a)', '{1..3}', '[[:alpha:]]']) {
+    const error: unknown = (() => {
+      try {
+        return compilePathGlobs([pattern])
+      } catch (failure) {
+        return failure
+      }
+    })()
+    expect(hasCode(error, 'invalid_request'), pattern).toBe(true)
+  }
+})
+
+test('patterns that expand without end are refused', () => {
+  expect(() => compilePathGlobs(['{a,b}'.repeat(30)])).toThrow('characters')
+  expect(() => compilePathGlobs(['a'.repeat(5000)])).toThrow('characters')
+})
+
+test('no pattern takes longer than pattern times path', () => {
+  const startedAt = performance.now()
+  expect(matches(`${'*a'.repeat(60)}*b`, 'a'.repeat(255))).toBe(false)
+  expect(matches(`${'**/a/'.repeat(60)}b`, 'a/'.repeat(1000) + 'a')).toBe(false)
+  // A backtracking matcher does not come back at all.
+  expect(performance.now() - startedAt).toBeLessThan(2000)
+})
