@@ -100,7 +100,9 @@ test('a stop lets a running download and a running upload finish, and takes noth
   )
   await untilReceiving(rig)
   const closed = rig.close()
-  await expect(fetch(`${rig.url}/healthz`, { headers: { connection: 'close' } })).rejects.toThrow()
+  await expect(fetch(`${rig.url}/healthz`, { headers: { connection: 'close' } })).rejects.toThrow(
+    'fetch failed',
+  )
   upload.write('def')
   const [answer] = (await once(upload, 'data')) as [Buffer]
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 201 /)
@@ -132,5 +134,8 @@ test('closing twice is closing once', async () => {
   const job = await rig.as()
   await putBlocks(await job.create('a'), [['YQ==', Buffer.from('x')]])
   await Promise.all([rig.server.close(), rig.server.close()])
+  expect(() => {
+    lockDataDir(rig.dataDir).release()
+  }).not.toThrow()
   await rig.close()
 })

@@ -49,7 +49,7 @@ test('an expiry that was changed is a wrong signature, not a later end', () => {
 
 test('any changed, shortened or padded character is refused', () => {
   const { se, sig } = signTarget(key, target, now + 5000)
-  const changed = [...sig].map(
+  const changed = Array.from(sig).map(
     (letter, at) => sig.slice(0, at) + (letter === 'A' ? 'B' : 'A') + sig.slice(at + 1),
   )
   for (const wrong of [...changed, sig.slice(1), `${sig}=`, `${sig}A`, ` ${sig}`, '']) {

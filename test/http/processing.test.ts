@@ -61,7 +61,9 @@ test.each([
     seen += text
   })
   // Several times as long as the interval.
-  setTimeout(server.release, 60)
+  setTimeout(() => {
+    server.release()
+  }, 60)
   await once(socket, 'close')
   expect(seen).toMatch(/^HTTP\/1\.1 409 /)
   server.close()

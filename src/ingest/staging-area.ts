@@ -1,0 +1,191 @@
+/** The files of staging: their names, how bytes arrive, how an order is fixed. What an upload is, is `staging.ts`. */
+import { createHash, randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+
+export interface StagingArea {
+  root: string
+  /** Of all bytes that one upload may hold. */
+  uploadBytesMax: number
+  /** By upload id. */
+  ledgers: Map<string, Promise<Ledger>>
+}
+
+/** Bytes that an upload's blocks take, those that are arriving included. */
+export interface Ledger {
+  heldBytes: number
+}
+
+/** Ids of uploads are 32 lower-case hex characters. */
+export const uploadIdPattern: RegExp = /^[0-9a-f]{32}$/
+
+/** A path inside the directory of an upload. */
+export function uploadPath(area: StagingArea, uploadId: string, ...rest: string[]): string {
+  if (!uploadIdPattern.test(uploadId)) throw new RangeError(`not an upload id: ${uploadId}`)
+  return join(area.root, uploadId, ...rest)
+}
+
+/** Block ids are the client's and may hold anything; their hash may be a file name. */
+export function blockFile(blockId: string): string {
+  return `block-${createHash('sha256').update(blockId).digest('hex')}`
+}
+
+/** A name that is not taken, for what is still arriving. */
+export function arrivingFile(): string {
+  return `incoming-${randomBytes(8).toString('hex')}`
+}
+
+export function ordinalFile(ordinal: number): string {
+  return String(ordinal).padStart(6, '0')
+}
+
+/** What the upload holds, counted on the disk once and kept up to date since. */
+export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Ledger> {
+  let ledger = area.ledgers.get(uploadId)
+  if (ledger === undefined) {
+    ledger = countBlocks(uploadPath(area, uploadId)).then((heldBytes) => ({ heldBytes }))
+    area.ledgers.set(uploadId, ledger)
+  }
+  return await ledger
+}
+
+/** Writes `body` to a file of its own and shows each chunk to `observe`. Nothing stays of a body that fails.
+ *  Errors: not_found, too_large, storage_full, and whatever `body` fails with. */
+export async function receive(
+  area: StagingArea,
+  uploadId: string,
+  body: Readable,
+  observe: (chunk: Buffer) => void,
+): Promise<{ path: string; sizeBytes: number }> {
+  const path = uploadPath(area, uploadId, arrivingFile())
+  const ledger = await ledgerOf(area, uploadId)
+  let sizeBytes = 0
+  const count = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      sizeBytes += chunk.length
+      ledger.heldBytes += chunk.length
+      refuseAbove(area.uploadBytesMax, ledger.heldBytes)
+      observe(chunk)
+      yield chunk
+    }
+  }
+  try {
+    const file = createWriteStream(path, { flags: 'wx', highWaterMark: limits.readWindowBytes })
+    await pipeline(body, count, file)
+  } catch (error) {
+    ledger.heldBytes -= sizeBytes
+    await rm(path, { force: true })
+    throw translate(error, uploadId)
+  }
+  return { path, sizeBytes }
+}
+
+/** Links each block under its ordinal into a new directory; answers it and the sum of their sizes.
+ *  Errors: unknown_block, not_found. */
+export async function linkBlocks(
+  area: StagingArea,
+  uploadId: string,
+  blockIds: string[],
+): Promise<{ path: string; sizeBytes: number }> {
+  const path = uploadPath(area, uploadId, arrivingFile())
+  await translated(uploadId, mkdir(path))
+  let sizeBytes = 0
+  try {
+    for (const [ordinal, blockId] of blockIds.entries()) {
+      const linked = join(path, ordinalFile(ordinal))
+      await linkBlock(uploadPath(area, uploadId, blockFile(blockId)), linked, blockId)
+      sizeBytes += (await stat(linked)).size
+    }
+    refuseAbove(area.uploadBytesMax, sizeBytes)
+  } catch (error) {
+    await rm(path, { recursive: true, force: true })
+    throw error
+  }
+  return { path, sizeBytes }
+}
+
+async function linkBlock(block: string, linked: string, blockId: string): Promise<void> {
+  try {
+    await link(block, linked)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw storeError('unknown_block', `block ${blockId} of the list was never received`, {
+      blockId,
+    })
+  }
+}
+
+/** Gives a directory its final name. False when the name is taken, by a directory of the same bytes; then `path` goes. */
+export async function publish(path: string, final: string): Promise<boolean> {
+  try {
+    await rename(path, final)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+    await rm(path, { recursive: true, force: true })
+    return false
+  }
+}
+
+/** Undefined when there is no such file. */
+export async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Errors: not_found and storage_full for what the system says; all others as they are. */
+export async function translated<T>(uploadId: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw translate(error, uploadId)
+  }
+}
+
+async function countBlocks(directory: string): Promise<number> {
+  let total = 0
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  for (const name of names) {
+    if (name.startsWith('block-')) total += (await sizeOf(join(directory, name))) ?? 0
+  }
+  return total
+}
+
+function refuseAbove(maxBytes: number, bytes: number): void {
+  if (bytes <= maxBytes) return
+  throw storeError(
+    'too_large',
+    `the upload is larger than ${maxBytes} bytes (TROVE_MAX_ARTIFACT)`,
+    {
+      limit: 'bytes of an upload',
+      limitValue: maxBytes,
+      setting: 'TROVE_MAX_ARTIFACT',
+    },
+  )
+}
+
+function translate(error: unknown, uploadId: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT') {
+    const message = `upload ${uploadId} is not open`
+    return storeError('not_found', message, { what: 'upload' }, { cause: error })
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const message = 'the disk of the store is full'
+    return storeError('storage_full', message, { neededBytes: null }, { cause: error })
+  }
+  return error
+}
