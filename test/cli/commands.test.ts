@@ -1,9 +1,13 @@
 /** The commands as scripts see them: stdout, stderr, exit status. */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { type Outcome, runTrove, startTrove } from './run-trove.ts'
 
 const noise = randomBytes(700_000)
 
@@ -216,6 +220,36 @@ describe('exit statuses', () => {
       status: 10,
       stderr: expect.stringMatching(/cannot be reached[\s\S]*hint: /),
     })
+  })
+})
+
+describe('a command that is cut short', () => {
+  test('by a reader that has seen enough ends quietly', async () => {
+    const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+    const child = startTrove(['cat', '42/build:bin/tool'], access)
+    const stderr = buffer(child.stderr)
+    await once(child.stdout, 'data')
+    child.stdout.destroy()
+    await once(child, 'close')
+    expect({ status: child.exitCode, stderr: (await stderr).toString() }).toEqual({
+      status: 0,
+      stderr: '',
+    })
+  })
+
+  test('by Ctrl-C while it waits for the server ends with 130', async () => {
+    const silent = createServer()
+    const asked = once(silent, 'request')
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const child = startTrove(['list'], { TROVE_URL: `http://127.0.0.1:${port}`, TROVE_TOKEN: 'x' })
+    await asked
+    child.kill('SIGINT')
+    await once(child, 'close')
+    silent.closeAllConnections()
+    silent.close()
+    expect(child.exitCode).toBe(130)
   })
 })
 

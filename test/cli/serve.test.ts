@@ -1,3 +1,4 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,17 +16,32 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
+/** The lines of stdout so far, growing. */
+function readLines(child: ChildProcessWithoutNullStreams): string[] {
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
+  return lines
+}
+
+/** The first line of stdout; '' when the process ends without one. */
+async function firstLine(child: ChildProcessWithoutNullStreams): Promise<string> {
+  return await new Promise((resolve) => {
+    createInterface({ input: child.stdout }).once('line', resolve)
+    child.once('close', () => {
+      resolve('')
+    })
+  })
+}
+
 describe('trove serve', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     'prints one line once it is ready, and stops with 0 on %s',
     async (signal) => {
       const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
-      const lines: string[] = []
+      const lines = readLines(child)
       const stderr = buffer(child.stderr)
-      const reader = createInterface({ input: child.stdout })
-      reader.on('line', (line) => lines.push(line))
-      await once(reader, 'line')
-      const url = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/.exec(lines[0] ?? '')?.[1] ?? ''
+      const line = await firstLine(child)
+      const url = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1] ?? ''
       expect((await fetch(`${url}/healthz`)).status).toBe(200)
       child.kill(signal)
       await once(child, 'close')
@@ -36,7 +52,7 @@ describe('trove serve', () => {
 
   test('refuses a directory that another server works on', async () => {
     const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
-    await once(createInterface({ input: first.stdout }), 'line')
+    await firstLine(first)
     const second = await runTrove(['serve', '--data', dataDir, '--port', '0'])
     expect(second).toMatchObject({
       status: 1,
