@@ -492,9 +492,7 @@ describe('both', () => {
 })
 
 /** Every code there is: the table is total over them. */
-function allCodes(): ErrorCode[] {
-  return Object.keys(twirpErrors) as ErrorCode[]
-}
+const allCodes = (): ErrorCode[] => Object.keys(twirpErrors) as ErrorCode[]
 
 function failure(code: ErrorCode): StoreError {
   return new StoreError(code, 'it failed', { what: 'test' })
