@@ -84,7 +84,7 @@ export type RunEvent =
     })
   | (At & { type: 'run-finished'; conclusion: Conclusion; durationMs: number })
 
-/** Called for each event, in order, never concurrently. A sink that throws ends the run. */
+/** Called for each event, in order, never concurrently. A sink that throws is called no more and ends the run. */
 export type RunSink = (event: RunEvent) => void
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
@@ -93,14 +93,24 @@ export type NewRunEvent = DistributiveOmit<RunEvent, 'at'>
 /** Adds the time, masks every text, hands the event to all sinks. */
 export type Emit = (event: NewRunEvent) => void
 
-export function createEmit(
-  sinks: RunSink[],
-  mask: (text: string) => string,
-  now: () => number,
-): Emit {
+export interface EmitOptions {
+  sinks: RunSink[]
+  mask: (text: string) => string
+  now: () => number
+  /** Aborted with the first error of a sink. It is not thrown where the event came up, which may be in the middle of a
+   *  process's output. */
+  broken: AbortController
+}
+
+export function createEmit({ sinks, mask, now, broken }: EmitOptions): Emit {
   return (event) => {
+    if (broken.signal.aborted) return
     const complete = maskTexts({ ...event, at: now() }, mask) as RunEvent
-    for (const sink of sinks) sink(complete)
+    try {
+      for (const sink of sinks) sink(complete)
+    } catch (error) {
+      broken.abort(error)
+    }
   }
 }
 

@@ -1,20 +1,18 @@
 /** One instance of a job: its workspace, its steps in order, the clean-up of its actions, its outputs. */
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { findPre } from './actions/action.ts'
 import { bounds } from './bounds.ts'
-import { githubOfJob, runnerContext, type JobDirectories } from './contexts.ts'
 import type { Engine, JobState, OpenLog, StepResult, StepScope } from './engine.ts'
-import type { Conclusion, JobReference, StepReference } from './events.ts'
+import type { AnnotationLevel, Conclusion, JobReference, StepReference } from './events.ts'
 import type { Json, Scope } from './expression.ts'
 import type { Combination } from './matrix.ts'
 import { describeStep, type PlannedJob, type PlannedStep } from './plan.ts'
 import { killMarked } from './process.ts'
+import { jobScope, openJob, openSignals, type JobSignals } from './open-job.ts'
 import { perform, runStep } from './step.ts'
 import { stepExpressions } from './step-body.ts'
 import { createStepLog } from './step-log.ts'
-import { evaluateNumber, evaluateText, evaluateTextMap } from './template.ts'
+import { evaluateNumber, evaluateTemplate, evaluateText, evaluateTextMap } from './template.ts'
 import type { RunDefaults, Template } from './workflow-file.ts'
 
 /** What makes this instance differ from the others of its job. */
@@ -55,160 +53,86 @@ interface Progress {
   steps: StepSummary[]
 }
 
-/** Runs one instance to its end. Rejects only when its directories or its token cannot be had. */
+/** Runs one instance to its end. Whatever keeps a job from running fails that job alone. */
 export async function runJobInstance(engine: Engine, instance: JobInstance): Promise<JobResult> {
   const { reference, planned, matrix } = instance
   const { needs } = planned.job
   const startedAt = engine.now()
   const stepsExpected = planned.steps.length
   engine.emit({ type: 'job-started', job: reference, needs, matrix, stepsExpected })
-  const signals = openSignals(engine, instance)
-  const job = await openJob(engine, instance, signals)
-  const progress: Progress = { job, scope: jobScope(job), steps: [] }
-  let outputs: Record<string, string> = {}
+  const signals = openSignals(instance.cancel, engine.kill)
+  let ran: { status: Conclusion; outputs: Record<string, string>; steps: StepSummary[] }
   try {
-    const ready = await prepare(progress, instance, signals)
-    if (ready) await runSteps(progress, planned)
-    if (ready) outputs = await readOutputs(progress, planned.job.outputs)
+    ran = await openAndRun(engine, instance, signals)
+  } catch (error) {
+    complain(engine, reference, 'error', error instanceof Error ? error.message : String(error))
+    ran = { status: 'failure', outputs: {}, steps: [] }
   } finally {
     signals.close()
-    await killMarked(job.marker)
-    if (!engine.keepWorkDirectory) await rm(job.directories.root, { recursive: true, force: true })
   }
-  const conclusion = signals.cancel.aborted ? 'cancelled' : progress.scope.status
+  const { outputs, steps } = ran
+  const conclusion = signals.cancel.aborted ? 'cancelled' : ran.status
   const finishedAt = engine.now()
   const durationMs = finishedAt - startedAt
   engine.emit({ type: 'job-finished', job: reference, conclusion, durationMs, outputs })
-  return { reference, matrix, conclusion, outputs, steps: progress.steps, startedAt, finishedAt }
+  return { reference, matrix, conclusion, outputs, steps, startedAt, finishedAt }
 }
 
-interface JobSignals {
-  cancel: AbortSignal
-  kill: AbortSignal
-  /** Cancels the job after this time, having called `announce`. */
-  expireAfter: (ms: number, announce: () => void) => void
-  close: () => void
-}
-
-/** A cancelled job may finish its `always()` steps, but not for ever. */
-function openSignals(engine: Engine, instance: JobInstance): JobSignals {
-  const canceller = new AbortController()
-  const killer = new AbortController()
-  const timers: NodeJS.Timeout[] = []
-  const onCancel = (): void => {
-    timers.push(setTimeout(() => killer.abort(), bounds.cancelledJobMs))
-    canceller.abort()
-  }
-  const onKill = (): void => {
-    canceller.abort()
-    killer.abort()
-  }
-  for (const [signal, react] of [
-    [instance.cancel, onCancel],
-    [engine.kill, onKill],
-  ] as const) {
-    if (signal.aborted) react()
-    else signal.addEventListener('abort', react, { once: true })
-  }
-  return {
-    cancel: canceller.signal,
-    kill: killer.signal,
-    expireAfter: (ms, announce) => {
-      // Timers count in 32 bits; a longer time is longer than any run.
-      const expire = (): void => {
-        announce()
-        onCancel()
-      }
-      timers.push(setTimeout(expire, Math.min(ms, 2 ** 31 - 1)))
-    },
-    close: () => {
-      for (const timer of timers) clearTimeout(timer)
-      instance.cancel.removeEventListener('abort', onCancel)
-      engine.kill.removeEventListener('abort', onKill)
-    },
-  }
-}
-
-async function openJob(
+async function openAndRun(
   engine: Engine,
   instance: JobInstance,
   signals: JobSignals,
-): Promise<JobState> {
-  const { reference } = instance
-  const directories = await createDirectories(engine, reference)
-  const runtimeToken = (await engine.endpoint?.runtimeToken(reference)) ?? ''
-  if (runtimeToken !== '') engine.masker.add(runtimeToken)
-  const token = engine.secrets['GITHUB_TOKEN'] ?? runtimeToken
-  return {
-    engine,
-    reference,
-    directories,
-    github: { ...engine.githubOfRun, ...githubOfJob({ id: reference.id, directories, token }) },
-    runner: runnerContext(directories, engine.debug),
-    needs: instance.needs,
-    matrix: instance.matrix,
-    strategy: instance.strategy,
-    secrets: { ...engine.secrets, GITHUB_TOKEN: token },
-    defaults: { shell: undefined, workingDirectory: undefined },
-    env: {},
-    path: [],
-    marker: `trove_${randomUUID()}`,
-    cancel: signals.cancel,
-    kill: signals.kill,
-    runtimeToken,
-    artifacts: await engine.openArtifacts?.(reference),
-    postSteps: [],
-    uses: new Map(),
+): Promise<{ status: Conclusion; outputs: Record<string, string>; steps: StepSummary[] }> {
+  const job = await openJob(engine, instance, signals)
+  const scope = jobScope(job)
+  const progress: Progress = { job, scope, steps: [] }
+  try {
+    await prepare(progress, instance, signals)
+    await runSteps(progress, instance.planned)
+    const outputs = await readOutputs(progress, instance.planned.job.outputs)
+    return { status: scope.status, outputs, steps: progress.steps }
+  } finally {
+    await killMarked(job.marker)
+    if (!engine.keepWorkDirectory) await rm(job.directories.root, { recursive: true, force: true })
   }
 }
 
-async function createDirectories(engine: Engine, reference: JobReference): Promise<JobDirectories> {
-  const root = join(engine.workDirectory, reference.key)
-  const temporary = join(root, '_temp')
-  const directories: JobDirectories = {
-    root,
-    workspace: join(root, basename(engine.facts.repository)),
-    temporary,
-    toolCache: join(engine.workDirectory, '_tool'),
-    eventPath: join(temporary, '_github_workflow', 'event.json'),
-  }
-  await rm(root, { recursive: true, force: true })
-  await mkdir(directories.workspace, { recursive: true })
-  await mkdir(join(temporary, '_github_workflow'), { recursive: true })
-  await mkdir(directories.toolCache, { recursive: true })
-  await writeFile(directories.eventPath, JSON.stringify(engine.facts.payload))
-  return directories
-}
-
-function jobScope(job: JobState): StepScope {
-  const { inputs } = job.engine
-  return { steps: {}, status: 'success', inputs, env: {}, github: {}, cancel: job.cancel, depth: 0 }
-}
-
-/** Evaluates what the job says of itself. False when it cannot; the job has then failed without a step. */
+/** Evaluates what the job says of itself. Errors: EvaluationError; the job then fails without a step. */
 async function prepare(
-  progress: Progress,
+  { job, scope }: Progress,
   instance: JobInstance,
   signals: JobSignals,
-): Promise<boolean> {
-  const { job, scope } = progress
-  const { engine } = job
+): Promise<void> {
+  const { engine, reference } = job
   const { job: definition } = instance.planned
-  try {
-    const minutes = await evaluateNumber(definition.timeoutMinutes, instance.expressions)
-    const limit = minutes ?? bounds.jobMinutesDefault
-    const message = `The job has exceeded the maximum execution time of ${limit} minutes.`
-    signals.expireAfter(limit * 60_000, () => complain(job, message))
-    const expressions = (): Scope => stepExpressions(job, scope, '', job.env)
-    Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
-    Object.assign(job.env, await evaluateTextMap(definition.env, expressions()))
-    job.defaults = await readDefaults([definition.defaults, engine.workflowDefaults], expressions())
-    return true
-  } catch (error) {
-    complain(job, error instanceof Error ? error.message : String(error))
-    scope.status = 'failure'
-    return false
-  }
+  const asked = (await evaluateNumber(definition.timeoutMinutes, instance.expressions)) ?? 0
+  const minutes = asked > 0 ? asked : bounds.jobMinutesDefault
+  const message = `The job has exceeded the maximum execution time of ${minutes} minutes.`
+  signals.expireAfter(minutes * 60_000, () => complain(engine, reference, 'error', message))
+  await warnOfOtherSystem(job, definition.runsOn, instance.expressions)
+  const expressions = (): Scope => stepExpressions(job, scope, '', job.env)
+  Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
+  Object.assign(job.env, await evaluateTextMap(definition.env, expressions()))
+  job.defaults = await readDefaults([definition.defaults, engine.workflowDefaults], expressions())
+}
+
+/** Every job runs here, whatever it asks for; one that asks for another system is told so. */
+async function warnOfOtherSystem(
+  job: JobState,
+  runsOn: Template | undefined,
+  scope: Scope,
+): Promise<void> {
+  if (runsOn === undefined) return
+  const labels = JSON.stringify(await evaluateTemplate(runsOn, scope))
+  const system = /"(windows|macos|ubuntu|linux)\b/i.exec(labels)?.[1]?.toLowerCase()
+  const asked = system === 'ubuntu' ? 'linux' : system
+  if (asked === undefined || asked === job.runner['os']?.toLowerCase()) return
+  complain(
+    job.engine,
+    job.reference,
+    'warning',
+    `runs-on asks for ${system}, the job runs on ${job.runner['os']}`,
+  )
 }
 
 /** The first that is set wins. */
@@ -228,9 +152,13 @@ async function readDefaults(
   }
 }
 
-function complain(job: JobState, message: string): void {
-  const annotation = { level: 'error', message } as const
-  job.engine.emit({ type: 'annotation', job: job.reference, step: null, annotation })
+function complain(
+  engine: Engine,
+  job: JobReference,
+  level: AnnotationLevel,
+  message: string,
+): void {
+  engine.emit({ type: 'annotation', job, step: null, annotation: { level, message } })
 }
 
 async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> {
@@ -276,15 +204,15 @@ async function runOne(
   const { engine, reference: jobReference } = job
   const number = steps.length + 1
   const startedAt = engine.now()
+  const { emit, masker, debug } = engine
   const result = await run((name) => {
     const step = { number, id, name }
     engine.emit({ type: 'step-started', job: jobReference, step })
-    const { emit, masker, debug } = engine
     return createStepLog({ emit, job: jobReference, step, masker, debug })
   })
   // What a later step in the job does to the job's status, a post step does too.
   if (result.conclusion === 'failure') scope.status = 'failure'
-  const reference = { number, id, name: result.name }
+  const reference = { number, id, name: masker.mask(result.name) }
   const { outcome, conclusion } = result
   const durationMs = engine.now() - startedAt
   steps.push({ reference, outcome, conclusion, durationMs })
@@ -298,28 +226,17 @@ async function runOne(
   })
 }
 
-/** A value in which a secret shows does not leave the job, as on GitHub. */
+/** A value in which a secret shows does not leave the job, as on GitHub. Errors: EvaluationError. */
 async function readOutputs(
-  progress: Progress,
+  { job, scope }: Progress,
   outputs: Template | undefined,
 ): Promise<Record<string, string>> {
-  const { job, scope } = progress
-  const { masker } = job.engine
-  try {
-    const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env))
-    const kept = Object.entries(values).filter(([name, value]) => {
-      if (masker.mask(value) === value) return true
-      const annotation = {
-        level: 'warning',
-        message: `Skip output '${name}' since it may contain secret.`,
-      } as const
-      job.engine.emit({ type: 'annotation', job: job.reference, step: null, annotation })
-      return false
-    })
-    return Object.fromEntries(kept)
-  } catch (error) {
-    complain(job, error instanceof Error ? error.message : String(error))
-    scope.status = 'failure'
-    return {}
-  }
+  const { engine, reference } = job
+  const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env))
+  const kept = Object.entries(values).filter(([name, value]) => {
+    if (engine.masker.mask(value) === value) return true
+    complain(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)
+    return false
+  })
+  return Object.fromEntries(kept)
 }

@@ -48,6 +48,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     }),
   )
   const disarm = endOnAbort(child, options)
+  endWithProgram(child)
   try {
     const exited = new Promise<ProcessResult>((resolve, reject) => {
       child.once('error', reject)
@@ -67,6 +68,24 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     child.unref()
     for (const stream of [child.stdout, child.stderr]) (stream as Socket).unref()
   }
+}
+
+const groups = new Set<number>()
+
+/** A group of its own outlives this program, so whatever is still running when it exits is killed. */
+function endWithProgram(child: ChildProcess): void {
+  const { pid } = child
+  if (pid === undefined) return
+  if (groups.size === 0) process.on('exit', killGroups)
+  groups.add(pid)
+  child.once('exit', () => {
+    groups.delete(pid)
+    if (groups.size === 0) process.off('exit', killGroups)
+  })
+}
+
+function killGroups(): void {
+  for (const pid of groups) signalGroup(pid, 'SIGKILL')
 }
 
 async function within(promise: Promise<void>, limitMs: number): Promise<void> {

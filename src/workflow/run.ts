@@ -65,11 +65,12 @@ export interface RunResult {
 }
 
 /** Runs a workflow to its end; a workflow that fails is a result, not a rejection.
- *  Errors: WorkflowError, before anything has run, when the file cannot be run as it stands. */
+ *  Errors: WorkflowError, before anything has run, when the file cannot be run as it stands; what a sink throws. */
 export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   const { workflow, jobs } = await prepareWorkflow(options)
   const now = options.now ?? Date.now
-  const engine = createEngine(options, workflow, now)
+  const broken = new AbortController()
+  const engine = createEngine(options, workflow, now, broken)
   const startedAt = now()
   engine.emit({
     type: 'run-started',
@@ -90,6 +91,7 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
     )
     const durationMs = now() - startedAt
     engine.emit({ type: 'run-finished', conclusion, durationMs })
+    broken.signal.throwIfAborted()
     return { conclusion, jobs: outcomes.flatMap((outcome) => outcome.instances), durationMs }
   } finally {
     await engine.globber.close()
@@ -158,7 +160,13 @@ function eventOf(workflow: Workflow, options: RunOptions): string {
   return event ?? (workflow.events.includes('push') ? 'push' : (workflow.events[0] ?? 'push'))
 }
 
-function createEngine(options: RunOptions, workflow: Workflow, now: () => number): Engine {
+/** `broken` is aborted with what a sink throws; the run then ends at once. */
+function createEngine(
+  options: RunOptions,
+  workflow: Workflow,
+  now: () => number,
+  broken: AbortController,
+): Engine {
   const secrets = options.secrets ?? {}
   const masker = createMasker(Object.values(secrets))
   const inputs = dispatchInputs(workflow, options.inputs ?? {})
@@ -189,11 +197,12 @@ function createEngine(options: RunOptions, workflow: Workflow, now: () => number
       terminateMs: bounds.terminateGraceMs,
     },
     masker,
-    emit: createEmit(options.sinks ?? [], masker.mask, now),
+    emit: createEmit({ sinks: options.sinks ?? [], mask: masker.mask, now, broken }),
     globber: createGlobber(),
     now,
     cancel: options.signal ?? new AbortController().signal,
-    kill: options.kill ?? new AbortController().signal,
+    kill:
+      options.kill === undefined ? broken.signal : AbortSignal.any([options.kill, broken.signal]),
   }
 }
 

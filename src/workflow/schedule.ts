@@ -175,7 +175,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       'max-parallel': strategy.instancesMax,
     }
     const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
-    const reference = await nameInstance(planned, matrix, index, expressions)
+    const reference = await nameInstance(setting, matrix, index, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
     const instance: JobInstance = {
       planned,
@@ -209,18 +209,23 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
 }
 
 async function nameInstance(
-  planned: PlannedJob,
+  { engine, planned }: JobSetting,
   matrix: Combination | null,
   index: number,
   scope: Scope,
 ): Promise<JobReference> {
+  const { masker } = engine
   const { id, name } = planned.job
   const suffix = matrix === null ? '' : matrixSuffix(matrix)
   const key = matrix === null ? id : `${id}-${index + 1}`
-  if (name === undefined) return { key, id, name: id + suffix }
+  if (name === undefined) return { key, id, name: masker.mask(id + suffix) }
   const text = await evaluateText(name, scope)
   // A name that does not tell the combinations apart gets their values behind it.
-  return { key, id, name: matrix === null || text !== sourceOf(name) ? text : text + suffix }
+  return {
+    key,
+    id,
+    name: masker.mask(matrix === null || text !== sourceOf(name) ? text : text + suffix),
+  }
 }
 
 const severity: Conclusion[] = ['skipped', 'success', 'cancelled', 'failure']

@@ -118,6 +118,8 @@ export function processEnvironment(body: StepBody): Record<string, string> {
     GITHUB_ACTIONS: 'true',
     ...githubVariables(stepGithub(job, scope, body.id)),
     ...runnerVariables(job.runner),
+    // Where set-up actions keep their tools; they know it under either name.
+    AGENT_TOOLSDIRECTORY: job.directories.toolCache,
     RUNNER_TRACKING_ID: job.marker,
   }
 }

@@ -379,3 +379,53 @@ test('a process that a step leaves behind is ended with its job, and does not ho
   // Killed; it may still wait as a zombie for whoever adopted it.
   expect(state === 'gone' || state.includes(') Z ')).toBe(true)
 })
+
+test('a job that cannot get its token fails alone and says why', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    "on: push\njobs:\n  a: {runs-on: x, steps: [{run: 'true'}]}\n  b: {runs-on: x, steps: [{run: 'true'}]}\n",
+    {
+      service: {
+        url: 'http://127.0.0.1:9',
+        runtimeToken: ({ id }) =>
+          id === 'a' ? Promise.reject(new Error('no token today')) : Promise.resolve('t0ken'),
+      },
+    },
+  )
+  expect(run.conclusions).toEqual({ a: 'failure', b: 'success' })
+  expect(place.events).toContainEqual(
+    expect.objectContaining({
+      type: 'annotation',
+      annotation: { level: 'error', message: 'no token today' },
+    }),
+  )
+})
+
+test('a sink that throws ends the run with its error, running processes included', async () => {
+  const place = await createPlayground()
+  const startedAt = Date.now()
+  const broken = place.run(oneJob('- run: echo ready; sleep 60'), {
+    sinks: [
+      (event) => {
+        if (event.type === 'line' && event.text === 'ready') throw new Error('the record is full')
+      },
+    ],
+  })
+  await expect(broken).rejects.toThrow('the record is full')
+  expect(Date.now() - startedAt).toBeLessThan(5_000)
+})
+
+test('a job that asks for another system runs here and is told so', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    "on: push\njobs:\n  a: {runs-on: [self-hosted, windows-2022], steps: [{run: 'true'}]}\n",
+  )
+  expect(run.conclusion).toBe('success')
+  const [told] = place.events.flatMap((event) =>
+    event.type === 'annotation' ? [event.annotation] : [],
+  )
+  expect(told).toMatchObject({
+    level: 'warning',
+    message: expect.stringContaining('runs-on asks for windows'),
+  })
+})

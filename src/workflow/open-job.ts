@@ -1,0 +1,116 @@
+/** What a job has before its first step: directories, token, contexts, and the signals that end it. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { bounds } from './bounds.ts'
+import { githubOfJob, runnerContext, type JobDirectories } from './contexts.ts'
+import type { Engine, JobState, StepScope } from './engine.ts'
+import type { JobReference } from './events.ts'
+
+/** What the state of a job takes over from its instance. */
+type OpenedInstance = Pick<JobState, 'reference' | 'needs' | 'matrix' | 'strategy'>
+
+export interface JobSignals {
+  cancel: AbortSignal
+  kill: AbortSignal
+  /** Cancels the job after this time, having called `announce`. */
+  expireAfter: (ms: number, announce: () => void) => void
+  close: () => void
+}
+
+/** A cancelled job may finish its `always()` steps, but not for ever. */
+export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals {
+  const canceller = new AbortController()
+  const killer = new AbortController()
+  const timers: NodeJS.Timeout[] = []
+  const onCancel = (): void => {
+    timers.push(setTimeout(() => killer.abort(), bounds.cancelledJobMs))
+    canceller.abort()
+  }
+  const onKill = (): void => {
+    canceller.abort()
+    killer.abort()
+  }
+  for (const [signal, react] of [
+    [cancel, onCancel],
+    [kill, onKill],
+  ] as const) {
+    if (signal.aborted) react()
+    else signal.addEventListener('abort', react, { once: true })
+  }
+  return {
+    cancel: canceller.signal,
+    kill: killer.signal,
+    expireAfter: (ms, announce) => {
+      // Timers count in 32 bits; a longer time is longer than any run.
+      const expire = (): void => {
+        announce()
+        onCancel()
+      }
+      timers.push(setTimeout(expire, Math.min(ms, 2 ** 31 - 1)))
+    },
+    close: () => {
+      for (const timer of timers) clearTimeout(timer)
+      cancel.removeEventListener('abort', onCancel)
+      kill.removeEventListener('abort', onKill)
+    },
+  }
+}
+
+/** Errors: those of the file system, and of whoever gives the token and the store. */
+export async function openJob(
+  engine: Engine,
+  instance: OpenedInstance,
+  signals: JobSignals,
+): Promise<JobState> {
+  const { reference } = instance
+  const directories = await createDirectories(engine, reference)
+  const runtimeToken = (await engine.endpoint?.runtimeToken(reference)) ?? ''
+  if (runtimeToken !== '') engine.masker.add(runtimeToken)
+  const token = engine.secrets['GITHUB_TOKEN'] ?? runtimeToken
+  return {
+    engine,
+    reference,
+    directories,
+    github: { ...engine.githubOfRun, ...githubOfJob({ id: reference.id, directories, token }) },
+    runner: runnerContext(directories, engine.debug),
+    needs: instance.needs,
+    matrix: instance.matrix,
+    strategy: instance.strategy,
+    secrets: { ...engine.secrets, GITHUB_TOKEN: token },
+    defaults: { shell: undefined, workingDirectory: undefined },
+    env: {},
+    path: [],
+    marker: `trove_${randomUUID()}`,
+    cancel: signals.cancel,
+    kill: signals.kill,
+    runtimeToken,
+    artifacts: await engine.openArtifacts?.(reference),
+    postSteps: [],
+    uses: new Map(),
+  }
+}
+
+async function createDirectories(engine: Engine, reference: JobReference): Promise<JobDirectories> {
+  const root = join(engine.workDirectory, reference.key)
+  const temporary = join(root, '_temp')
+  const directories: JobDirectories = {
+    root,
+    workspace: join(root, basename(engine.facts.repository)),
+    temporary,
+    toolCache: join(engine.workDirectory, '_tool'),
+    eventPath: join(temporary, '_github_workflow', 'event.json'),
+  }
+  await rm(root, { recursive: true, force: true })
+  await mkdir(directories.workspace, { recursive: true })
+  await mkdir(join(temporary, '_github_workflow'), { recursive: true })
+  await mkdir(directories.toolCache, { recursive: true })
+  await writeFile(directories.eventPath, JSON.stringify(engine.facts.payload))
+  return directories
+}
+
+/** The scope that the steps of a job share. */
+export function jobScope(job: JobState): StepScope {
+  const { inputs } = job.engine
+  return { steps: {}, status: 'success', inputs, env: {}, github: {}, cancel: job.cancel, depth: 0 }
+}
