@@ -25,7 +25,7 @@ interface PartRow {
 }
 
 export function createCompositeMethods(connection: Connection): Pick<Metadata, 'addComposite'> {
-  const { prepare, write, turn } = connection
+  const { prepare, stage, turn } = connection
   const findSession = createSessionFinder(connection)
   const lease = createLeaser(connection)
   const insertParts = createPartInsertion(connection)
@@ -82,7 +82,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
       const { digest, sizeBytes, parts } = composite
       assert(parts.length > 0, 'a composite has parts')
       // Nearly all composites fit one transaction, which these steps then share.
-      const filled = write(() => {
+      const filled = stage(() => {
         const id = begin(sessionName, composite)
         if (id === undefined) return undefined
         const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
@@ -101,11 +101,11 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
       if (!filled) return
       for (let first = limits.transactionRowsMax; first < parts.length;) {
         await turn()
-        write(() => addPartsOf(composite, filled, first))
+        stage(() => addPartsOf(composite, filled, first))
         first += limits.transactionRowsMax
       }
       assert.equal(filled.partBytes, sizeBytes, `the parts of ${digest} are not as long as it is`)
-      write(() => finish(sessionName, digest, filled))
+      stage(() => finish(sessionName, digest, filled))
     },
   }
 }

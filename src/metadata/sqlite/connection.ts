@@ -16,8 +16,11 @@ export interface Connection {
   /** Runs `work` as one durable transaction that holds the write lock from its first statement on, so it can never fail
    *  half-way for want of the lock. */
   write<Result>(work: () => Result): Result
-  /** Repeats `step` as transactions of their own until it answers false, with a turn of the event loop after each. */
-  writeInSteps(step: () => boolean): Promise<void>
+  /** As `write`, but durable only with the next `write` of any connection: for rows that nobody counts on before. The
+   *  log is written in order, so a power loss takes a tail of the transactions and never one from between. */
+  stage<Result>(work: () => Result): Result
+  /** Repeats `step` as `stage` transactions until it answers false, with a turn of the event loop after each. */
+  stageInSteps(step: () => boolean): Promise<void>
   /** Lets other calls of this thread have their turn between two steps of a long one. */
   turn(): Promise<void>
   close(): void
@@ -33,6 +36,9 @@ export interface ConnectionOptions {
 /** How long a transaction waits for another thread's before it fails. Transactions take milliseconds. */
 const busyTimeoutMs = 10_000
 const cacheKiB = 16 * 1024
+/** A checkpoint copies pages back at random places and syncs twice; the log is let grow to this many pages (32 MiB), so
+ *  that pages which many transactions change are copied once. */
+const checkpointPages = 8192
 /** The write-ahead log is cut back to this after a checkpoint. */
 const journalBytesMax = 64 * 1024 * 1024
 
@@ -50,16 +56,24 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
     throw error
   }
   const run = database.transaction((work: () => unknown) => work())
-  const write = <Result>(work: () => Result): Result => run.immediate(work) as Result
+  const setSync = createSyncSwitch(database)
+  const stage = <Result>(work: () => Result): Result => {
+    setSync('NORMAL')
+    return run.immediate(work) as Result
+  }
   return {
     orm: drizzle(database),
     now,
     prepare: <Parameters extends unknown[], Row = unknown>(sql: string) =>
       database.prepare<Parameters, Row>(sql) as Statement<Parameters, Row>,
     read: <Result>(work: () => Result): Result => run.deferred(work) as Result,
-    write,
-    writeInSteps: async (step) => {
-      while (write(step)) await nextTurn()
+    write: <Result>(work: () => Result): Result => {
+      setSync('FULL')
+      return run.immediate(work) as Result
+    },
+    stage,
+    stageInSteps: async (step) => {
+      while (stage(step)) await nextTurn()
     },
     turn: nextTurn,
     close: () => database.close(),
@@ -70,10 +84,20 @@ function configure(database: Database): void {
   // It can be chosen only while the file is empty; gives pages of deleted rows back to the file system in small steps.
   database.pragma('auto_vacuum = INCREMENTAL')
   enterWal(database)
-  database.pragma('synchronous = FULL')
   database.pragma('foreign_keys = ON')
+  database.pragma(`wal_autocheckpoint = ${checkpointPages}`)
   database.pragma(`cache_size = -${cacheKiB}`)
   database.pragma(`journal_size_limit = ${journalBytesMax}`)
+}
+
+/** FULL syncs the log with every commit, NORMAL only before a checkpoint (sqlite.org/pragma.html#pragma_synchronous). */
+function createSyncSwitch(database: Database): (level: 'FULL' | 'NORMAL') => void {
+  let current: 'FULL' | 'NORMAL' | undefined
+  return (level) => {
+    if (level === current) return
+    database.pragma(`synchronous = ${level}`)
+    current = level
+  }
 }
 
 /** Entering WAL needs the file for itself, and SQLite answers SQLITE_BUSY at once, whatever the busy timeout, when

@@ -17,7 +17,7 @@ export interface Damage extends Pick<Metadata, 'markDamaged'> {
 const pageRows = 200
 
 export function createDamage(connection: Connection): Damage {
-  const { prepare, write } = connection
+  const { prepare, write, stage } = connection
   const spreadStream = createSpreading(connection)
   const insertNote = prepare<[number]>(
     'INSERT OR IGNORE INTO altered_streams (stream_id) VALUES (?)',
@@ -38,7 +38,7 @@ export function createDamage(connection: Connection): Damage {
     for (let next = nextNote.get(); next; next = nextNote.get()) {
       const { streamId } = next
       for (const id of await spreadStream(streamId)) artifactIds.add(id)
-      write(() => removeNote.run(streamId))
+      stage(() => removeNote.run(streamId))
     }
     return [...artifactIds].toSorted((a, b) => a - b)
   }
@@ -55,7 +55,7 @@ export function createDamage(connection: Connection): Damage {
 }
 
 function createSpreading(connection: Connection): (streamId: number) => Promise<number[]> {
-  const { prepare, write, turn } = connection
+  const { prepare, stage, turn } = connection
   const judgeArtifact = createArtifactJudging(connection)
   const findBlob = prepare<[number], { id: number; joins: number }>(
     `SELECT b.id, b.joining_stream_id IS s.id AS joins
@@ -82,7 +82,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
   ): Promise<void> => {
     for (let after: number | undefined = 0; after !== undefined;) {
       const from: number = after
-      after = write(() => {
+      after = stage(() => {
         const rows = page(from)
         for (const { id } of rows) act(id)
         return rows.at(-1)?.id
@@ -100,7 +100,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
     const blob = findBlob.get(streamId)
     if (!blob) return []
     const blobIds = [blob.id]
-    write(() => judgeBlob(blob.id))
+    stage(() => judgeBlob(blob.id))
     if (blob.joins) {
       const collect = (id: number): void => {
         judgeBlob(id)

@@ -16,9 +16,13 @@ import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
 import { createDigestRelease } from './digest-holding.ts'
 import { createPackCounter } from './pack-counters.ts'
+import { prepareRows } from './rows.ts'
 import { type SessionRow, createLeaser, createSessionFinder } from './sessions.ts'
 
 type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
+
+/** Each copy is up to three rows, with digests in an order that no cache likes. */
+const copiesPerStep = limits.transactionRowsMax / 2
 
 interface KnownStreamRow {
   id: number
@@ -36,7 +40,7 @@ interface KnownBlobRow {
 }
 
 export function createPackMethods(connection: Connection, damage: Damage): PackMethods {
-  const { prepare, write, turn } = connection
+  const { prepare, stage, turn } = connection
   const findSession = createSessionFinder(connection)
   const openPack = createPackOpening(connection)
   const registerCopies = createCopyRegistration(connection, damage)
@@ -45,10 +49,10 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
 
   return {
     addPack: async (sessionName, pack, copies) => {
-      for (let start = 0; ; start += limits.transactionRowsMax) {
-        const end = start + limits.transactionRowsMax
+      for (let start = 0; ; start += copiesPerStep) {
+        const end = start + copiesPerStep
         const isLast = end >= copies.length
-        write(() => {
+        stage(() => {
           const session = findSession(sessionName)
           const packId = openPack(session, pack, copies)
           registerCopies(session, packId, copies.slice(start, end))
@@ -108,6 +112,7 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
   return (session, packId, copies) => {
     const known = lookUp(copies)
     const leased = new Set<number>()
+    let nextStreamId = rows.nextStreamId()
     let addedCount = 0
     let addedBytes = 0
     let addedChunkBytes = 0
@@ -151,11 +156,11 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
         if (joins && blob.joiningState !== null) return blob
         insertStream(copy, blob.id)
         if (!joins) return blob
-        rows.setJoining(blob.id)
+        rows.setJoining(blob.id, nextStreamId - 1)
         return { ...blob, joiningState: streamState.live }
       }
       if (blob) releaseDigest(blob.id)
-      const row = insertBlob(copy, rows.nextStreamId())
+      const row = insertBlob(copy, nextStreamId)
       insertStream(copy, row.id)
       return row
     }
@@ -171,7 +176,9 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
     }
 
     function insertStream(copy: NewCopy, blobId: number): void {
-      const id = rows.insertStream(blobId, packId, copy)
+      const id = nextStreamId
+      nextStreamId += 1
+      rows.insertStream({ id, blobId, packId }, copy)
       const { lengthBytes } = copy
       const state = streamState.live
       known.streams.set(streamKey(copy.streamDigest, copy.codec), {
@@ -201,43 +208,49 @@ function streamKey(digest: Digest, codec: CopyCodec): string {
 }
 
 /** Answers a function that finds what is known of copies: their streams by `streamKey`, their blobs by digest. */
-function createLookUp({ prepare }: Connection): (copies: NewCopy[]) => {
+function createLookUp(connection: Connection): (copies: NewCopy[]) => {
   streams: Map<string, KnownStreamRow>
   blobs: Map<Digest, KnownBlobRow>
 } {
-  const findStreams = prepare<[string], KnownStreamRow & { index: number; codec: number }>(
-    `SELECT j.key AS "index", s.codec, s.id, s.blob_id AS blobId, s.pack_id AS packId,
-       s.length_bytes AS lengthBytes, s.state
-     FROM json_each(?) j CROSS JOIN streams s ON s.digest = unhex(j.value)`,
+  const findStreams = prepareRows<[string], [index: number, codec: number, ...KnownStream]>(
+    connection,
+    'j.key, s.codec, s.id, s.blob_id, s.pack_id, s.length_bytes, s.state',
+    'FROM json_each(?) j CROSS JOIN streams s ON s.digest = unhex(j.value)',
   )
-  const findBlobs = prepare<[string], KnownBlobRow & { index: number }>(
-    `SELECT j.key AS "index", b.id, b.state, s.state AS joiningState
-     FROM json_each(?) j
+  const findBlobs = prepareRows<[string], [index: number, ...KnownBlob]>(
+    connection,
+    'j.key, b.id, b.state, s.state',
+    `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      LEFT JOIN streams s ON s.id = b.joining_stream_id`,
   )
   return (copies) => {
     const streams = new Map<string, KnownStreamRow>()
     const streamDigests = copies.map((copy) => copy.streamDigest)
-    for (const { index, codec, ...row } of findStreams.all(JSON.stringify(streamDigests))) {
-      streams.set(streamKey(streamDigests[index]!, codecs[codec]!), row)
+    for (const [index, codec, ...row] of findStreams(JSON.stringify(streamDigests))) {
+      const [id, blobId, packId, lengthBytes, state] = row
+      const known = { id, blobId, packId, lengthBytes, state }
+      streams.set(streamKey(streamDigests[index]!, codecs[codec]!), known)
     }
     const blobs = new Map<Digest, KnownBlobRow>()
     const blobDigests = copies.map((copy) => copy.blob.digest)
-    for (const { index, ...row } of findBlobs.all(JSON.stringify(blobDigests))) {
-      blobs.set(blobDigests[index]!, row)
+    for (const [index, ...row] of findBlobs(JSON.stringify(blobDigests))) {
+      const [id, state, joiningState] = row
+      blobs.set(blobDigests[index]!, { id, state, joiningState })
     }
     return { streams, blobs }
   }
 }
 
+type KnownStream = [id: number, blobId: number, packId: number, lengthBytes: number, state: number]
+type KnownBlob = [id: number, state: number, joiningState: number | null]
+
 interface CopyRows {
-  /** The id that the next `insertStream` gives. */
+  /** An id that no stream has had; the next ones follow it until the transaction ends. */
   nextStreamId(): number
-  insertStream(blobId: number, packId: number, copy: NewCopy): number
+  insertStream(ids: { id: number; blobId: number; packId: number }, copy: NewCopy): void
   insertBlob(projectId: number, copy: NewCopy, streamId: number): number
-  /** The blob's newest stream is its joining one. */
-  setJoining(blobId: number): void
+  setJoining(blobId: number, streamId: number): void
   moveStream(streamId: number, packId: number, copy: NewCopy): void
   giveStream(streamId: number, blobId: number): void
 }
@@ -247,17 +260,17 @@ function createCopyRows({ prepare, now }: Connection): CopyRows {
     "SELECT seq FROM sqlite_sequence WHERE name = 'streams'",
   )
   const insertStream = prepare<
-    [Buffer, number, number, number, number, number, Uint8Array, number]
+    [number, Buffer, number, number, number, number, number, Uint8Array, number]
   >(
-    `INSERT INTO streams (digest, codec, blob_id, pack_id, "offset", length_bytes, checks, state, verified_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+    `INSERT INTO streams (id, digest, codec, blob_id, pack_id, "offset", length_bytes, checks, state, verified_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
   )
   const insertBlob = prepare<[Buffer, number, number, number, number, number | null]>(
     `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, copy_stream_id, joining_stream_id, part_count, joined_bytes)
      VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0)`,
   )
   const setJoining = prepare<[number, number]>(
-    'UPDATE blobs SET joining_stream_id = (SELECT max(id) FROM streams WHERE blob_id = ?) WHERE id = ?',
+    'UPDATE blobs SET joining_stream_id = ? WHERE id = ?',
   )
   const moveStream = prepare<[number, number, Uint8Array, number, number]>(
     `UPDATE streams SET pack_id = ?, "offset" = ?, checks = ?, verified_at = ?, state = 0 WHERE id = ?`,
@@ -265,19 +278,19 @@ function createCopyRows({ prepare, now }: Connection): CopyRows {
   const giveStream = prepare<[number, number]>('UPDATE streams SET blob_id = ? WHERE id = ?')
   return {
     nextStreamId: () => (lastStream.get()?.seq ?? 0) + 1,
-    insertStream: (blobId, packId, copy) =>
-      Number(
-        insertStream.run(
-          digestToBytes(copy.streamDigest),
-          codecNumber[copy.codec],
-          blobId,
-          packId,
-          copy.offset,
-          copy.lengthBytes,
-          copy.checks,
-          now(),
-        ).lastInsertRowid,
-      ),
+    insertStream: ({ id, blobId, packId }, copy) => {
+      insertStream.run(
+        id,
+        digestToBytes(copy.streamDigest),
+        codecNumber[copy.codec],
+        blobId,
+        packId,
+        copy.offset,
+        copy.lengthBytes,
+        copy.checks,
+        now(),
+      )
+    },
     insertBlob: (projectId, { blob, codec }, streamId) =>
       Number(
         insertBlob.run(
@@ -289,8 +302,8 @@ function createCopyRows({ prepare, now }: Connection): CopyRows {
           codec === 'joining' ? streamId : null,
         ).lastInsertRowid,
       ),
-    setJoining: (blobId) => {
-      setJoining.run(blobId, blobId)
+    setJoining: (blobId, streamId) => {
+      setJoining.run(streamId, blobId)
     },
     moveStream: (streamId, packId, { offset, checks }) => {
       moveStream.run(packId, offset, checks, now(), streamId)

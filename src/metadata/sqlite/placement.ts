@@ -1,56 +1,78 @@
 /** Where bytes lie: rows of blobs and streams as the domain sees them. */
 import type { BlobPlacement, Copy } from '../../core/copy.ts'
-import { digestFromBytes } from '../../core/digest.ts'
+import type { Digest } from '../../core/digest.ts'
 import { codecs } from './codecs.ts'
+import type { Connection } from './connection.ts'
 
-/** Columns of a copy, for a query in which `s` is the stream and `p` its pack. */
-export const copyColumns = `s.id AS streamId, s.codec, p.name AS packName, s."offset",
-  s.length_bytes AS lengthBytes, s.checks, s.state AS streamState`
+/** Columns of a stream `s`, for `prepareRows`. They come first, so that a longer row is read in place. */
+export const copyColumns =
+  's.id, s.codec, s.pack_id, s."offset", s.length_bytes, hex(s.checks), s.state'
 
-export interface CopyRow {
-  streamId: number
-  codec: number
-  packName: string
-  offset: number
-  lengthBytes: number
-  checks: Buffer
-  streamState: number
-}
+export type CopyTuple = [
+  streamId: number,
+  codec: number,
+  packId: number,
+  offset: number,
+  lengthBytes: number,
+  checks: string,
+  state: number,
+]
 
-/** Columns of a blob `b` with its serving copy, which is all null for a composite. */
-export const placementColumns = `b.id AS blobId, b.digest, b.size_bytes AS sizeBytes, b.crc32,
-  b.part_count AS partCount, b.joined_bytes AS joinedBytes, ${copyColumns}`
+export type CopyRow = readonly [...CopyTuple, ...unknown[]]
 
-export const placementJoins = `LEFT JOIN streams s ON s.id = b.copy_stream_id
-  LEFT JOIN packs p ON p.id = s.pack_id`
+/** Columns of a blob `b` and its serving copy `s`, whose columns are null for a composite. */
+export const placementColumns = `${copyColumns},
+  b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, b.part_count, b.joined_bytes`
 
-export type PlacementRow = {
-  blobId: number
-  digest: Buffer
-  sizeBytes: number
-  crc32: number
-  partCount: number
-  joinedBytes: number
-} & (CopyRow | { streamId: null })
+export const placementJoin = 'LEFT JOIN streams s ON s.id = b.copy_stream_id'
 
-export function toCopy(row: CopyRow): Copy {
-  return {
-    streamId: row.streamId,
-    codec: codecs[row.codec]!,
-    packName: row.packName,
-    offset: row.offset,
-    lengthBytes: row.lengthBytes,
-    checks: row.checks,
-    damaged: row.streamState !== 0,
+export type PlacementTuple = [
+  ...CopyTuple,
+  blobId: number,
+  digest: Digest,
+  sizeBytes: number,
+  crc32: number,
+  partCount: number,
+  joinedBytes: number,
+]
+
+/** Names of packs are remembered; this many, about 1 MB. */
+const packNamesMax = 8192
+
+/** Answers functions that read rows of copies and blobs, inside the transaction that gave the rows. */
+export function createPlacing({ prepare }: Connection): {
+  toCopy(row: CopyRow): Copy
+  toPlacement(row: PlacementTuple): BlobPlacement
+} {
+  const findName = prepare<[number], { name: string }>('SELECT name FROM packs WHERE id = ?')
+  // Neither ids nor names of packs are ever used again, so what is remembered cannot become wrong.
+  const names = new Map<number, string>()
+  const nameOf = (packId: number): string => {
+    const known = names.get(packId)
+    if (known !== undefined) return known
+    const { name } = findName.get(packId)!
+    if (names.size >= packNamesMax) names.clear()
+    names.set(packId, name)
+    return name
   }
-}
 
-export function toPlacement(row: PlacementRow): BlobPlacement {
-  const { blobId, sizeBytes, crc32, partCount } = row
-  const digest = digestFromBytes(row.digest)
-  if (row.streamId === null) {
-    return { blobId, digest, sizeBytes, crc32, copy: null, partCount, joinedBytes: row.joinedBytes }
+  const toCopy = (row: CopyRow): Copy => {
+    const [streamId, codec, packId, offset, lengthBytes, checks, state] = row
+    return {
+      streamId,
+      codec: codecs[codec]!,
+      packName: nameOf(packId),
+      offset,
+      lengthBytes,
+      checks: Buffer.from(checks, 'hex'),
+      damaged: state !== 0,
+    }
   }
-  const { lengthBytes: joinedBytes } = row
-  return { blobId, digest, sizeBytes, crc32, copy: toCopy(row), partCount: 0, joinedBytes }
+  const toPlacement = (row: PlacementTuple): BlobPlacement => {
+    const [, , , , lengthBytes, , , blobId, digest, sizeBytes, crc32, partCount, joined] = row
+    const copy = partCount > 0 ? null : toCopy(row)
+    const joinedBytes = partCount > 0 ? joined : lengthBytes
+    return { blobId, digest, sizeBytes, crc32, copy, partCount, joinedBytes }
+  }
+  return { toCopy, toPlacement }
 }

@@ -1,5 +1,5 @@
 /** Reading: from an artifact to its entries, from entries to places in packs. Each method sees one snapshot. */
-import { digestToBytes } from '../../core/digest.ts'
+import { type Digest, digestToBytes } from '../../core/digest.ts'
 import { comparePaths } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -8,15 +8,14 @@ import { type PageEntry, decodeManifestPage } from '../manifest-page.ts'
 import type { EntryPage, Metadata, PlacedStream, StoredEntry } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import {
-  type CopyRow,
-  type PlacementRow,
+  type CopyTuple,
+  type PlacementTuple,
   copyColumns,
+  createPlacing,
   placementColumns,
-  placementJoins,
-  toCopy,
-  toPlacement,
+  placementJoin,
 } from './placement.ts'
-import { digestFromBytes } from '../../core/digest.ts'
+import { prepareRows } from './rows.ts'
 
 type EntryMethods = Pick<
   Metadata,
@@ -94,16 +93,18 @@ function createEntryMethods(connection: Connection): EntryMethods {
     `SELECT page, last_path AS lastPath FROM manifest_pages
      WHERE manifest_id = ? AND first_path <= ? ORDER BY first_path DESC LIMIT 1`,
   )
-  const placements = prepare<[string], PlacementRow>(
-    `SELECT ${placementColumns} FROM json_each(?) j
-     CROSS JOIN blobs b ON b.id = j.value ${placementJoins}`,
+  const placements = prepareRows<[string], PlacementTuple>(
+    connection,
+    placementColumns,
+    `FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value ${placementJoin}`,
   )
 
+  const { toPlacement } = createPlacing(connection)
   const place = (entries: PageEntry[]): StoredEntry[] => {
     const ids = new Set<number>()
     for (const entry of entries) if (entry.kind === 'file') ids.add(entry.blobId)
-    const rows = placements.all(JSON.stringify([...ids]))
-    const blobs = new Map(rows.map((row) => [row.blobId, toPlacement(row)]))
+    const rows = placements(JSON.stringify([...ids]))
+    const blobs = new Map(rows.map((row) => [row[7], toPlacement(row)]))
     return entries.map((entry) => {
       if (entry.kind !== 'file') return entry
       const blob = blobs.get(entry.blobId)!
@@ -185,56 +186,64 @@ function toEntryPage(
   return { firstOrdinal: page * limits.manifestPageEntries, entries, modifiedAt }
 }
 
-type PartRow = CopyRow & { sizeBytes: number; crc32: number }
-type PlacedStreamRow = CopyRow & { sizeBytes: number; crc32: number; blobDigest: Buffer }
+type PartTuple = [...CopyTuple, ordinal: number, sizeBytes: number, crc32: number]
+type PlacedTuple = [
+  ...CopyTuple,
+  index: number,
+  blobDigest: Digest,
+  sizeBytes: number,
+  crc32: number,
+]
 
-function createStreamMethods({ prepare }: Connection): StreamMethods {
-  const parts = prepare<[number, number, number], PartRow>(
-    `SELECT b.size_bytes AS sizeBytes, b.crc32, ${copyColumns}
-     FROM composite_parts c
+function createStreamMethods(connection: Connection): StreamMethods {
+  const { read } = connection
+  const { toCopy, toPlacement } = createPlacing(connection)
+  const parts = prepareRows<[number, number, number], PartTuple>(
+    connection,
+    `${copyColumns}, c.ordinal, b.size_bytes, b.crc32`,
+    `FROM composite_parts c
      CROSS JOIN blobs b ON b.id = c.part_id
      CROSS JOIN streams s ON s.id = b.joining_stream_id
-     CROSS JOIN packs p ON p.id = s.pack_id
-     WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ? ORDER BY c.ordinal`,
+     WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ?`,
   )
-  const streams = prepare<[string], PlacedStreamRow>(
-    `SELECT b.digest AS blobDigest, b.size_bytes AS sizeBytes, b.crc32, ${copyColumns}
-     FROM json_each(?) j
+  const streams = prepareRows<[string], PlacedTuple>(
+    connection,
+    `${copyColumns}, j.key, lower(hex(b.digest)), b.size_bytes, b.crc32`,
+    `FROM json_each(?) j
      CROSS JOIN streams s ON s.id = j.value
-     CROSS JOIN packs p ON p.id = s.pack_id
-     CROSS JOIN blobs b ON b.id = s.blob_id
-     ORDER BY j.key`,
+     CROSS JOIN blobs b ON b.id = s.blob_id`,
   )
-  const blob = prepare<[Buffer], PlacementRow>(
-    `SELECT ${placementColumns} FROM blobs b ${placementJoins}
+  const blobs = prepareRows<[Buffer], PlacementTuple>(
+    connection,
+    placementColumns,
+    `FROM blobs b ${placementJoin}
      WHERE b.digest = ? AND b.state < 2`,
   )
   return {
     readParts: async (blobId, first, limit) =>
-      parts
-        .all(blobId, first, first + limit)
-        .map((row) => ({ sizeBytes: row.sizeBytes, crc32: row.crc32, copy: toCopy(row) })),
-    readStreams: async (streamIds) => {
-      const rows = streams.all(JSON.stringify(streamIds))
-      if (rows.length !== streamIds.length) {
-        throw storeError('not_found', 'a stream is not stored any more', { what: 'stream' })
-      }
-      return rows.map(toPlacedStream)
-    },
-    findBlob: async (digest) => {
-      const row = blob.get(digestToBytes(digest))
-      return row && toPlacement(row)
-    },
-  }
-}
-
-function toPlacedStream(row: PlacedStreamRow): PlacedStream {
-  return {
-    streamId: row.streamId,
-    copy: toCopy(row),
-    sizeBytes: row.sizeBytes,
-    crc32: row.crc32,
-    blobDigest: digestFromBytes(row.blobDigest),
+      read(() =>
+        parts(blobId, first, first + limit)
+          .toSorted((a, b) => a[7] - b[7])
+          .map((row) => ({ sizeBytes: row[8], crc32: row[9], copy: toCopy(row) })),
+      ),
+    readStreams: async (streamIds) =>
+      read(() => {
+        const rows = streams(JSON.stringify(streamIds))
+        if (rows.length !== streamIds.length) {
+          throw storeError('not_found', 'a stream is not stored any more', { what: 'stream' })
+        }
+        const placed = Array<PlacedStream>(rows.length)
+        for (const row of rows) {
+          const [streamId, , , , , , , index, blobDigest, sizeBytes, crc32] = row
+          placed[index] = { streamId, copy: toCopy(row), sizeBytes, crc32, blobDigest }
+        }
+        return placed
+      }),
+    findBlob: async (digest) =>
+      read(() => {
+        const [row] = blobs(digestToBytes(digest))
+        return row && toPlacement(row)
+      }),
   }
 }
 

@@ -35,7 +35,7 @@ const batch = limits.transactionRowsMax
 const pageBatch = 50
 
 export function createRemoval(connection: Connection): Removal {
-  const { prepare, write } = connection
+  const { prepare, write, stage } = connection
   const artifactEnding = createArtifactEnding(connection)
   const clearManifest = createManifestClearing(connection)
   const clearContent = createContentClearing(connection)
@@ -79,7 +79,7 @@ export function createRemoval(connection: Connection): Removal {
     for (let next = unclearedArtifact.get(); next; next = unclearedArtifact.get()) {
       const { id, contentId } = next
       await clearContent(contentId)
-      write(() => markCleared.run(id))
+      stage(() => markCleared.run(id))
     }
   }
 
@@ -88,7 +88,7 @@ export function createRemoval(connection: Connection): Removal {
     // What a committed session staged belongs to its artifact now.
     if (sessionById.get(sessionId)?.state === sessionState.aborted) await clearContent(sessionId)
     await clearRemoved()
-    write(() => deleteSession.run(sessionId))
+    stage(() => deleteSession.run(sessionId))
   }
 
   return {
@@ -164,7 +164,7 @@ interface BuriedRow {
  *  tombstone needs its tree digest. */
 function createManifestClearing({
   prepare,
-  writeInSteps,
+  stageInSteps,
 }: Connection): (manifestId: number) => Promise<void> {
   const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
     `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
@@ -211,7 +211,7 @@ function createManifestClearing({
   }
 
   return (manifestId) =>
-    writeInSteps(() => {
+    stageInSteps(() => {
       if (dropSomeReferences(manifestId)) return true
       if (dropPages.run(manifestId, manifestId).changes > 0) return true
       if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
@@ -222,7 +222,7 @@ function createManifestClearing({
 /** Answers a function that takes away times and skeleton of a removed artifact or an aborted session. */
 function createContentClearing({
   prepare,
-  writeInSteps,
+  stageInSteps,
 }: Connection): (contentId: number) => Promise<void> {
   const dropStreams = prepare<[number, number], { streamId: number }>(
     `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
@@ -240,7 +240,7 @@ function createContentClearing({
     ),
   )
   return (contentId) =>
-    writeInSteps(() => {
+    stageInSteps(() => {
       const rows = dropStreams.all(contentId, contentId)
       if (rows.length > 0) {
         touch.run(JSON.stringify(rows.map((row) => row.streamId)))
@@ -254,7 +254,7 @@ function createContentClearing({
  *  unless they have a stream beside their serving copy, which may be needed by nobody now. */
 function createLeaseClearing({
   prepare,
-  writeInSteps,
+  stageInSteps,
 }: Connection): (sessionId: number) => Promise<void> {
   const drop = prepare<[number, number], { blobId: number }>(
     `DELETE FROM leases WHERE session_id = ? AND blob_id IN
@@ -268,7 +268,7 @@ function createLeaseClearing({
         OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = b.id AND s.id IS NOT b.copy_stream_id)`,
   )
   return (sessionId) =>
-    writeInSteps(() => {
+    stageInSteps(() => {
       const rows = drop.all(sessionId, sessionId)
       if (rows.length === 0) return false
       touch.run(JSON.stringify(rows.map((row) => row.blobId)))

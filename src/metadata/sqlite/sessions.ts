@@ -3,12 +3,13 @@
  *  is also what makes the blobs candidates of sweep. */
 import { randomBytes } from 'node:crypto'
 import { sessionState } from '../../../schema/sqlite.ts'
-import { digestFromBytes } from '../../core/digest.ts'
+import type { Digest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import type { KnownBlob, KnownStream, Metadata } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
 import type { Removal } from './removal.ts'
+import { prepareRows } from './rows.ts'
 
 type SessionMethods = Pick<
   Metadata,
@@ -36,7 +37,7 @@ export function createSessionFinder({ prepare }: Connection): (name: string) => 
 }
 
 export function createSessionMethods(connection: Connection, removal: Removal): SessionMethods {
-  const { prepare, write } = connection
+  const { prepare, write, stage } = connection
   const findSession = createSessionFinder(connection)
   const insert = prepare<[string, number, number, number]>(
     'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
@@ -48,16 +49,17 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   const listOver = prepare<[number, number], { name: string }>(
     'SELECT name FROM sessions WHERE leased_until <= ? ORDER BY leased_until LIMIT ?',
   )
-  const claimedStreams = prepare<[string], ClaimedStreamRow>(
-    `SELECT s.id, s.digest, s.codec, s.length_bytes AS lengthBytes,
-       b.id AS blobId, b.digest AS blobDigest, b.size_bytes AS sizeBytes, b.crc32
-     FROM json_each(?) j
+  const claimedStreams = prepareRows<[string], ClaimedStream>(
+    connection,
+    `s.id, lower(hex(s.digest)), s.codec, s.length_bytes, b.id, lower(hex(b.digest)), b.size_bytes, b.crc32`,
+    `FROM json_each(?) j
      CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = 0
      CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = 0`,
   )
-  const claimedBlobs = prepare<[string], ClaimedBlobRow>(
-    `SELECT b.id, b.digest, b.size_bytes AS sizeBytes, b.crc32, s.state AS joiningState
-     FROM json_each(?) j
+  const claimedBlobs = prepareRows<[string], ClaimedBlob>(
+    connection,
+    'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state',
+    `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      LEFT JOIN streams s ON s.id = b.joining_stream_id
      WHERE b.state = 0`,
@@ -75,22 +77,22 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
       if (changes === 0) findSession(name)
     },
     claimStreams: async (name, digests) =>
-      write(() => {
+      stage(() => {
         const session = findSession(name)
-        const rows = claimedStreams.all(JSON.stringify(digests))
+        const rows = claimedStreams(JSON.stringify(digests))
         lease(
           session.id,
-          rows.map((row) => row.blobId),
+          rows.map((row) => row[4]),
         )
         return rows.map(toKnownStream)
       }),
     claimBlobs: async (name, digests) =>
-      write(() => {
+      stage(() => {
         const session = findSession(name)
-        const rows = claimedBlobs.all(JSON.stringify(digests))
+        const rows = claimedBlobs(JSON.stringify(digests))
         lease(
           session.id,
-          rows.map((row) => row.id),
+          rows.map((row) => row[0]),
         )
         return rows.map(toKnownBlob)
       }),
@@ -113,44 +115,31 @@ export function createLeaser({
   }
 }
 
-interface ClaimedStreamRow {
-  id: number
-  digest: Buffer
-  codec: number
-  lengthBytes: number
-  blobId: number
-  blobDigest: Buffer
-  sizeBytes: number
-  crc32: number
+type ClaimedStream = [
+  id: number,
+  digest: Digest,
+  codec: number,
+  lengthBytes: number,
+  blobId: number,
+  blobDigest: Digest,
+  sizeBytes: number,
+  crc32: number,
+]
+
+function toKnownStream(row: ClaimedStream): KnownStream {
+  const [streamId, streamDigest, codec, lengthBytes, , digest, sizeBytes, crc32] = row
+  const blob = { digest, sizeBytes, crc32 }
+  return { streamDigest, streamId, blob, lengthBytes, codec: codecs[codec]! }
 }
 
-function toKnownStream(row: ClaimedStreamRow): KnownStream {
-  return {
-    streamDigest: digestFromBytes(row.digest),
-    streamId: row.id,
-    blob: {
-      digest: digestFromBytes(row.blobDigest),
-      sizeBytes: row.sizeBytes,
-      crc32: row.crc32,
-    },
-    lengthBytes: row.lengthBytes,
-    codec: codecs[row.codec]!,
-  }
-}
+type ClaimedBlob = [
+  id: number,
+  digest: Digest,
+  sizeBytes: number,
+  crc32: number,
+  joiningState: number | null,
+]
 
-interface ClaimedBlobRow {
-  id: number
-  digest: Buffer
-  sizeBytes: number
-  crc32: number
-  joiningState: number | null
-}
-
-function toKnownBlob(row: ClaimedBlobRow): KnownBlob {
-  return {
-    digest: digestFromBytes(row.digest),
-    sizeBytes: row.sizeBytes,
-    crc32: row.crc32,
-    joins: row.joiningState === 0,
-  }
+function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
+  return { digest, sizeBytes, crc32, joins: joiningState === 0 }
 }

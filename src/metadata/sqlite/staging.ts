@@ -9,6 +9,7 @@ import { limits } from '../../core/limits.ts'
 import { type PageEntry, encodeManifestPage } from '../manifest-page.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
+import { prepareRows } from './rows.ts'
 import { createSessionFinder } from './sessions.ts'
 
 type StagingMethods = Pick<
@@ -35,7 +36,7 @@ interface StagedManifestRow {
 function createManifestStaging(
   connection: Connection,
 ): Pick<Metadata, 'stageManifest' | 'stageManifestPage'> {
-  const { prepare, write } = connection
+  const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const addReferences = createReferenceInsertion(connection)
   const findLive = prepare<[number, Buffer], { id: number }>(
@@ -76,7 +77,7 @@ function createManifestStaging(
 
   return {
     stageManifest: async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
-      write(() => {
+      stage(() => {
         const session = findSession(sessionName)
         const digest = digestToBytes(treeDigest)
         const live = findLive.get(session.projectId, digest)
@@ -96,7 +97,7 @@ function createManifestStaging(
       }),
     stageManifestPage: async (sessionName, manifestId, page, entries) => {
       assert(entries.length > 0 && entries.length <= limits.manifestPageEntries)
-      write(() => {
+      stage(() => {
         const session = findSession(sessionName)
         const manifest = findStaged.get(manifestId)
         assert(
@@ -125,12 +126,14 @@ function createManifestStaging(
 
 /** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with them.
  *  Errors: not_found (a blob that is not known, or cannot be read). */
-function createReferenceInsertion({
-  prepare,
-}: Connection): (manifestId: number, projectId: number, entries: Entry[]) => PageEntry[] {
-  const find = prepare<[string], { index: number; id: number; sizeBytes: number }>(
-    `SELECT j.key AS "index", b.id, b.size_bytes AS sizeBytes
-     FROM json_each(?) j
+function createReferenceInsertion(
+  connection: Connection,
+): (manifestId: number, projectId: number, entries: Entry[]) => PageEntry[] {
+  const { prepare } = connection
+  const find = prepareRows<[string], [index: number, id: number, sizeBytes: number]>(
+    connection,
+    'j.key, b.id, b.size_bytes',
+    `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      WHERE b.state = 0`,
   )
@@ -158,7 +161,9 @@ function createReferenceInsertion({
     const files = entries.filter((entry) => entry.kind === 'file')
     const digests = [...new Set(files.map((file) => file.digest))]
     const found = new Map<Digest, { id: number; sizeBytes: number }>()
-    for (const row of find.all(JSON.stringify(digests))) found.set(digests[row.index]!, row)
+    for (const [index, id, sizeBytes] of find(JSON.stringify(digests))) {
+      found.set(digests[index]!, { id, sizeBytes })
+    }
     const ids = new Map<Digest, number>()
     for (const file of files) {
       const blob = found.get(file.digest)
@@ -192,7 +197,7 @@ function createReferenceInsertion({
 function createContentStaging(
   connection: Connection,
 ): Pick<Metadata, 'stageTimes' | 'stageSkeletonPage'> {
-  const { prepare, write } = connection
+  const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const insertTimes = prepare<[number, number, Uint8Array]>(
     `INSERT INTO artifact_times (content_id, page, bytes) VALUES (?, ?, ?)
@@ -221,14 +226,14 @@ function createContentStaging(
 
   return {
     stageTimes: async (sessionName, page, bytes) => {
-      write(() => insertTimes.run(findSession(sessionName).id, page, bytes))
+      stage(() => insertTimes.run(findSession(sessionName).id, page, bytes))
     },
     stageSkeletonPage: async (
       sessionName,
       { page, localOffset, centralOffset, bytes },
       streamIds,
     ) => {
-      write(() => {
+      stage(() => {
         const { id } = findSession(sessionName)
         const list = JSON.stringify([...new Set(streamIds)])
         if (countStreams.get(list)!.count !== new Set(streamIds).size) {

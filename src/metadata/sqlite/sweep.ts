@@ -45,7 +45,7 @@ function createBlobClaiming(
   connection: Connection,
   removal: Removal,
 ): Pick<Metadata, 'claimDeadBlobs'> {
-  const { prepare, write, turn } = connection
+  const { prepare, stage, turn } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
   const candidates = prepare<[number, number, number], CandidateRow>(
     `SELECT b.id, ${isNeeded} AS isNeeded, ${isLeased} AS isLeased
@@ -81,7 +81,7 @@ function createBlobClaiming(
       // Condemned blobs stay candidates until they are removed, so that a crash forgets none.
       for (let after = 0; claimed.length < limit && after < Infinity;) {
         const count = Math.min(limits.transactionRowsMax, limit - claimed.length)
-        const { last, dead } = write(() => visit(now, after, count))
+        const { last, dead } = stage(() => visit(now, after, count))
         claimed.push(...dead)
         after = last
         await turn()
@@ -151,7 +151,7 @@ interface DeadRow {
 }
 
 function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBlobs'> {
-  const { prepare, write, writeInSteps, turn } = connection
+  const { prepare, stage, stageInSteps, turn } = connection
   const removeStreams = createStreamRemoval(connection)
   const findDead = prepare<[string], DeadRow>(
     `SELECT b.id, b.project_id AS projectId, b.part_count AS partCount,
@@ -187,7 +187,7 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
   }
 
   const removeComposite = (id: number): Promise<void> =>
-    writeInSteps(() => {
+    stageInSteps(() => {
       const list = JSON.stringify([id])
       const dead = findDead.all(list)
       if (dead.length === 0) return false
@@ -202,7 +202,7 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
     removeDeadBlobs: async (blobIds) => {
       for (let start = 0; start < blobIds.length; start += limits.transactionRowsMax) {
         const list = JSON.stringify(blobIds.slice(start, start + limits.transactionRowsMax))
-        const composites = write(() => {
+        const composites = stage(() => {
           const dead = findDead.all(list)
           removeRows(dead.filter((row) => row.partCount === 0))
           return dead.filter((row) => row.partCount > 0)
