@@ -23,6 +23,17 @@ export interface Config {
   readonly artifactBytesMax: number
   readonly entriesMax: number
   readonly retention: RetentionConfig
+  /** How long a delete can be taken back; 0: not at all. */
+  readonly undoMs: number
+  /** Time between two rounds of garbage collection; null: only by hand. */
+  readonly gcIntervalMs: number | null
+  /** What compaction in the background moves; null is no bound. */
+  readonly compactBytesPerSecond: number | null
+  /** Bounds on logical bytes of live artifacts; null is none. */
+  readonly projectQuotaBytes: number | null
+  readonly storeQuotaBytes: number | null
+  /** Free disk below which uploads are refused; null: `limits.minFreeBytes`, or a hundredth of a small disk. */
+  readonly minFreeBytes: number | null
   /** What CreateArtifact does when the name is taken and the project has no policy of its own. */
   readonly onConflict: 'reject' | 'replace'
   /** `exact`: a stock client's zip comes back byte for byte. `rebuild`: it is served as a zip of ours. */
@@ -71,6 +82,9 @@ export interface ClientConfig {
   readonly noColor: boolean
   /** True inside a CI job: no bars, few lines. */
   readonly ci: boolean
+  /** Files of a GitHub-style job that take step outputs and the job's summary. */
+  readonly outputFile: string | null
+  readonly summaryFile: string | null
 }
 
 export interface ClientFlags {
@@ -96,6 +110,15 @@ export class ConfigError extends Error {
   }
 }
 
+/** What a program that this one starts inherits: everything but what is meant for us, tokens above all. */
+export function inheritedEnvironment(env: Environment = process.env): Record<string, string> {
+  const entries = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && !/^(?:TROVE|ACTIONS)_/.test(entry[0]),
+  )
+  return Object.fromEntries(entries)
+}
+
 /** Errors: ConfigError with all problems. */
 export function readServerConfig(flags: ServerFlags = {}, env: Environment = process.env): Config {
   const source = new Settings(env)
@@ -107,6 +130,16 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     artifactBytesMax: source.size('TROVE_MAX_ARTIFACT', limits.artifactBytesMax),
     entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
     retention: readRetention(source),
+    undoMs: source.duration('TROVE_UNDO', limits.undoMs, 0, 30 * dayMs),
+    gcIntervalMs: source.unless('TROVE_GC_INTERVAL', 'off', (name) =>
+      source.duration(name, limits.gcIntervalMs, 1000, 7 * dayMs),
+    ),
+    compactBytesPerSecond: source.unless('TROVE_COMPACT_RATE', 'unlimited', (name) =>
+      source.size(name, limits.compactBytesPerSecond),
+    ),
+    projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),
+    storeQuotaBytes: source.optionalSize('TROVE_STORE_QUOTA'),
+    minFreeBytes: source.optionalSize('TROVE_MIN_FREE', 0),
     onConflict: source.choice('TROVE_ON_CONFLICT', ['reject', 'replace'], 'reject'),
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),
     compressionLevel: source.integer('TROVE_COMPRESSION_LEVEL', 6, 0, 9),
@@ -172,6 +205,8 @@ export function readClientConfig(
     ),
     noColor: source.text('NO_COLOR') !== undefined,
     ci: source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined,
+    outputFile: source.text('GITHUB_OUTPUT') ?? null,
+    summaryFile: source.text('GITHUB_STEP_SUMMARY') ?? null,
   }
   source.finish()
   return Object.freeze(config)
@@ -275,6 +310,21 @@ class Settings {
     if (bytes !== undefined && bytes > 0) return bytes
     this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
     return fallback
+  }
+
+  /** Null when it is not set. */
+  optionalSize(name: string, minBytes = 1): number | null {
+    const text = this.text(name)
+    if (text === undefined) return null
+    const bytes = parseSizeBytes(text)
+    if (bytes !== undefined && bytes >= minBytes) return bytes
+    this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
+    return null
+  }
+
+  /** Null when the variable says `word`, else what `read` makes of it. */
+  unless<T>(name: string, word: string, read: (name: string) => T): T | null {
+    return this.text(name) === word ? null : read(name)
   }
 
   duration(name: string, fallback: number, minMs: number, maxMs: number): number {

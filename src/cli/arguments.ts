@@ -5,15 +5,17 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 interface Flag {
   value: string | null
   short?: string
+  /** May be given several times; its values come as a list. */
+  repeats?: true
   help: string
 }
 export type Flags = Record<string, Flag>
 
 export type FlagValues<F extends Flags> = {
-  [Name in keyof F]: FlagValue<F[Name]['value']>
+  [Name in keyof F]: FlagValue<F[Name]['value'], F[Name]['repeats']>
 }
 /** Distributes, so that the values of any command are values of commands in general. */
-type FlagValue<V> = V extends null ? boolean : string | undefined
+type FlagValue<V, R> = R extends true ? string[] : V extends null ? boolean : string | undefined
 
 /** A command line that cannot be understood; exit status 2. */
 export class UsageError extends Error {
@@ -42,16 +44,17 @@ export function parseFlags<F extends Flags>(
 ): { values: FlagValues<F>; operands: string[]; help: boolean } {
   const all: Flags = { ...flags, ...commonFlags }
   const options: NonNullable<ParseArgsConfig['options']> = {}
-  for (const [name, { value, short }] of Object.entries(all)) {
+  for (const [name, { value, short, repeats }] of Object.entries(all)) {
     options[name] = {
       type: value === null ? 'boolean' : 'string',
+      multiple: repeats === true,
       ...(short !== undefined && { short }),
     }
   }
   const { values, positionals } = parse({ args, options, strict: true, allowPositionals: true })
-  const filled = Object.entries(flags).map(([name, { value }]) => [
+  const filled = Object.entries(flags).map(([name, { value, repeats }]) => [
     name,
-    value === null ? values[name] === true : values[name],
+    repeats === true ? (values[name] ?? []) : value === null ? values[name] === true : values[name],
   ])
   return {
     values: Object.fromEntries(filled) as FlagValues<F>,

@@ -1,0 +1,264 @@
+/** `trove run`: a workflow on this machine, with Trove as its artifact service. */
+import { randomInt } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { inheritedEnvironment, type ClientConfig } from '../../config.ts'
+import { parsePairs } from '../../workflow/file-commands.ts'
+import type { RunSink } from '../../workflow/events.ts'
+import { createNativeArtifacts } from '../../workflow/native-artifacts.ts'
+import { describeStep, type PlannedJob } from '../../workflow/plan.ts'
+import { WorkflowError } from '../../workflow/problem.ts'
+import {
+  prepareWorkflow,
+  runWorkflow,
+  type RunOptions,
+  type RunResult,
+} from '../../workflow/run.ts'
+import { createTerminalSink } from '../../workflow/terminal.ts'
+import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command, Invocation } from '../command.ts'
+import { exitStatus, type ExitStatus } from '../exit-status.ts'
+import { write } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+import { readRepository } from '../workflow-repository.ts'
+import { openRunServer, type RunServer } from '../workflow-server.ts'
+
+const flags = {
+  ...serverFlags,
+  data: {
+    value: 'DIR',
+    help: 'data directory of the server that is started for the run (TROVE_DATA)',
+  },
+  job: { value: 'ID', repeats: true, help: 'run only this job and what it needs; may be repeated' },
+  event: {
+    value: 'E',
+    help: 'the event to run on (default: push, or the first that the workflow names)',
+  },
+  input: { value: 'NAME=VALUE', repeats: true, help: 'an input of workflow_dispatch' },
+  var: { value: 'NAME=VALUE', repeats: true, help: 'a variable of the `vars` context' },
+  secret: { value: 'NAME', repeats: true, help: 'a secret, its value taken from the environment' },
+  'secrets-file': {
+    value: 'FILE',
+    help: 'secrets as lines NAME=VALUE, or blocks as in $GITHUB_ENV',
+  },
+  action: {
+    value: 'OWNER/REPO@REF=DIR',
+    repeats: true,
+    help: 'where an action lies; without @REF any version. Comes before the built-in actions',
+  },
+  'skip-unknown': {
+    value: null,
+    help: 'leave out what cannot run here instead of refusing the workflow',
+  },
+  parallel: { value: 'N', help: 'jobs at a time (default: one for each processor)' },
+  run: { value: 'ID', help: 'the run id (TROVE_RUN, GITHUB_RUN_ID; default: a new one)' },
+  keep: { value: null, help: "keep the jobs' directories, and tell where they are" },
+  debug: { value: null, help: 'show debug lines, as with ACTIONS_STEP_DEBUG' },
+  'dry-run': {
+    value: null,
+    short: 'n',
+    help: 'check the workflow, show its jobs and steps, run nothing',
+  },
+  json: { value: null, help: 'print events, one JSON object a line, instead of the log' },
+} as const
+
+type RunFlags = FlagValues<typeof flags>
+
+export const runCommand: Command<typeof flags> = {
+  name: 'run',
+  operands: 'WORKFLOW.yml',
+  summary:
+    'Runs a workflow on this machine. Its artifacts go to the server of --url, or to one started for the run.',
+  flags,
+  examples: [
+    'trove run .github/workflows/ci.yml',
+    'trove run ci.yml --job test --event workflow_dispatch --input level=high',
+    'trove run ci.yml --skip-unknown --secret NPM_TOKEN',
+    'trove run ci.yml --action actions/upload-artifact@v7=../upload-artifact',
+  ],
+  exitStatuses: [5, 6, 10],
+  async run(invocation) {
+    const [workflowFile] = takeOperands(invocation.operands, ['WORKFLOW.yml'])
+    try {
+      return await runOrShow(invocation, workflowFile)
+    } catch (error) {
+      if (!(error instanceof WorkflowError)) throw error
+      await write(invocation.stderr, `${error.message}\n`)
+      return exitStatus.usage
+    }
+  },
+}
+
+async function runOrShow(
+  invocation: Invocation<typeof flags>,
+  workflowFile: string,
+): Promise<ExitStatus> {
+  const { flags: given, stdout, stderr, signal } = invocation
+  const { config, server: access } = serverContext({
+    url: given.url,
+    project: given.project,
+    run: given.run,
+  })
+  const options = await optionsOf(given, config, workflowFile)
+  const { workflow, jobs } = await prepareWorkflow(options)
+  if (given['dry-run']) {
+    await write(stdout, formatPlan(jobs))
+    return exitStatus.ok
+  }
+  const isGiven = given.url !== undefined || (given.data === undefined && config.token !== null)
+  const server = await openRunServer({ access, isGiven, data: given.data })
+  try {
+    const { repository, runId } = options.facts
+    await write(stderr, `run ${runId} of ${repository}, artifacts at ${server.url}\n`)
+    const result = await runWorkflow({
+      ...withServer(options, server, workflow.name),
+      sinks: [sinkOf(given, config, stdout)],
+      signal,
+    })
+    if (given.keep) await write(stderr, `job directories: ${options.workDirectory}\n`)
+    return statusOf(result)
+  } finally {
+    await server.close()
+  }
+}
+
+/** Errors: UsageError. */
+async function optionsOf(
+  given: RunFlags,
+  config: ClientConfig,
+  workflowFile: string,
+): Promise<RunOptions> {
+  const repository = await readRepository(workflowFile)
+  const environment = inheritedEnvironment()
+  const runId = config.run ?? newRunId()
+  const parallel = given.parallel === undefined ? undefined : Number(given.parallel)
+  if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
+    throw new UsageError(
+      `--parallel must be a whole number from 1, got ${JSON.stringify(given.parallel)}`,
+    )
+  }
+  return {
+    workflowFile,
+    repositoryDirectory: repository.directory,
+    workDirectory: join(tmpdir(), `trove-run-${runId}`),
+    keepWorkDirectory: given.keep,
+    facts: {
+      repository: config.project ?? repository.project,
+      runId,
+      runNumber: 1,
+      runAttempt: config.attempt ?? 1,
+      ref: repository.ref,
+      sha: repository.sha,
+      headRef: '',
+      baseRef: '',
+      actor: repository.actor,
+      payload: {},
+      workflowPath: relative(repository.directory, resolve(workflowFile)),
+      // The stock artifact actions accept no other host (GITHUB-PROTOCOL §3).
+      serverUrl: 'https://github.com',
+      apiUrl: 'https://api.github.com',
+      retentionDays: 90,
+      ...(given.event !== undefined && { event: given.event }),
+    },
+    environment,
+    secrets: await readSecrets(given, environment),
+    vars: Object.fromEntries(given.var.map((text) => readPair('--var', text))),
+    inputs: Object.fromEntries(given.input.map((text) => readPair('--input', text))),
+    jobs: given.job,
+    actions: new Map(given.action.map((text) => readAction(text))),
+    skipUnknown: given['skip-unknown'],
+    debug: given.debug,
+    ...(parallel !== undefined && { jobsMax: parallel }),
+  }
+}
+
+/** Grows with time, and differs for runs of one moment. */
+function newRunId(): number {
+  return Date.now() * 100 + randomInt(100)
+}
+
+function withServer(options: RunOptions, server: RunServer, workflow: string): RunOptions {
+  const { repository, runId, runAttempt, ref, sha, event } = options.facts
+  const tokens = new Map<string, Promise<string>>()
+  const tokenOf = async (job: string): Promise<string> => {
+    const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
+    const claims = {
+      project: repository,
+      run: runId,
+      attempt: runAttempt,
+      branch,
+      sha,
+      workflow,
+      event,
+    }
+    const known = tokens.get(job) ?? server.mint({ ...claims, job, scope: 'job' })
+    tokens.set(job, known)
+    return await known
+  }
+  return {
+    ...options,
+    facts: { ...options.facts, apiUrl: `${server.url}/api/v3` },
+    service: { url: server.url, runtimeToken: async ({ key }) => await tokenOf(key) },
+    openArtifacts: async ({ key }) =>
+      createNativeArtifacts({
+        url: server.url,
+        token: await tokenOf(key),
+        project: repository,
+        run: runId,
+      }),
+  }
+}
+
+function sinkOf(given: RunFlags, config: ClientConfig, stdout: NodeJS.WriteStream): RunSink {
+  if (given.json) return (event) => void stdout.write(`${JSON.stringify(event)}\n`)
+  const color = stdout.isTTY && !config.noColor
+  return createTerminalSink({ write: (text) => void stdout.write(text), color })
+}
+
+function statusOf({ conclusion }: RunResult): ExitStatus {
+  if (conclusion === 'failure') return exitStatus.failure
+  return conclusion === 'cancelled' ? exitStatus.interrupted : exitStatus.ok
+}
+
+async function readSecrets(
+  given: RunFlags,
+  environment: Record<string, string>,
+): Promise<Record<string, string>> {
+  const file = given['secrets-file']
+  const secrets = file === undefined ? {} : parsePairs(await readFile(file, 'utf8'))
+  for (const name of given.secret) {
+    const value = environment[name]
+    // A value on the command line would be public.
+    if (value === undefined)
+      throw new UsageError(`--secret ${name}: there is no variable of that name in the environment`)
+    secrets[name] = value
+  }
+  return secrets
+}
+
+function readPair(flag: string, text: string): [name: string, value: string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new UsageError(`${flag} takes NAME=VALUE, got ${JSON.stringify(text)}`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+function readAction(text: string): [action: string, directory: string] {
+  const [action, directory] = readPair('--action', text)
+  return [action, resolve(directory)]
+}
+
+function formatPlan(jobs: PlannedJob[]): string {
+  return jobs
+    .map(({ job, steps, skipReason }) => {
+      const needs = job.needs.length === 0 ? '' : `  needs ${job.needs.join(', ')}`
+      const lines = steps.map(({ step, skipReason: reason }) =>
+        reason === undefined
+          ? `  ${describeStep(step)}`
+          : `  ${describeStep(step)}  (left out: ${reason})`,
+      )
+      const left = skipReason === undefined ? '' : `  (left out: ${skipReason})`
+      return `${[`${job.id}${needs}${left}`, ...lines].join('\n')}\n`
+    })
+    .join('')
+}

@@ -1,0 +1,60 @@
+/** The repository that a workflow runs on, as git tells it; all of it can be missing. */
+import { execFile } from 'node:child_process'
+import { userInfo } from 'node:os'
+import { basename, dirname, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+const runFile = promisify(execFile)
+
+export interface Repository {
+  /** The work tree, or the workflow's own surroundings where there is none. Absolute. */
+  directory: string
+  /** `owner/repo` of the remote `origin`, else `local/` and the directory's name. */
+  project: string
+  /** `refs/heads/main`, `refs/tags/v1`. */
+  ref: string
+  /** 40 hex digits; zeros without a commit. */
+  sha: string
+  actor: string
+}
+
+/** Reads what git knows of the directory that holds `workflowFile`. */
+export async function readRepository(workflowFile: string): Promise<Repository> {
+  const at = dirname(resolve(workflowFile))
+  const git = async (...args: string[]): Promise<string | undefined> =>
+    await runFile('git', args, { cwd: at }).then(
+      ({ stdout }) => stdout.trim() || undefined,
+      // No repository, no commit, no remote, no git: each is an answer, not a failure.
+      () => undefined,
+    )
+  const directory = (await git('rev-parse', '--show-toplevel')) ?? surroundingsOf(at)
+  const branch = await git('symbolic-ref', '--short', '-q', 'HEAD')
+  const tag = branch === undefined ? await git('describe', '--tags', '--exact-match') : undefined
+  return {
+    directory,
+    project:
+      projectOf(await git('remote', 'get-url', 'origin')) ??
+      `local/${plainName(basename(directory))}`,
+    ref: tag === undefined ? `refs/heads/${branch ?? 'main'}` : `refs/tags/${tag}`,
+    sha: (await git('rev-parse', '-q', '--verify', 'HEAD^{commit}')) ?? '0'.repeat(40),
+    actor: (await git('config', 'user.name')) ?? userInfo().username,
+  }
+}
+
+/** `.github/workflows/ci.yml` belongs to the directory that holds `.github`. */
+function surroundingsOf(directory: string): string {
+  return /^(.*)\/\.github\/workflows$/.exec(directory)?.[1] ?? directory
+}
+
+/** From `git@host:owner/repo.git` or `https://host/owner/repo`. */
+function projectOf(remote: string | undefined): string | undefined {
+  const [, owner, repo] = /[/:]([^/:]+)\/([^/]+?)(?:\.git)?\/?$/.exec(remote ?? '') ?? []
+  return owner === undefined || repo === undefined
+    ? undefined
+    : `${plainName(owner)}/${plainName(repo)}`
+}
+
+/** Only what a project's name may hold. */
+function plainName(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9_.-]+/g, '-') || 'repository'
+}

@@ -1,0 +1,77 @@
+/** The server that a workflow run keeps its artifacts in: one that is running, or one for the length of the run. */
+import { tokenSchema } from '../api/messages.ts'
+import { apiRoot } from '../api/paths.ts'
+import { findKeys, openKeys, type Keys } from '../auth/key.ts'
+import { grantOf, type TokenRequest } from '../auth/token-request.ts'
+import { mintToken } from '../auth/tokens.ts'
+import { requestJson, type ServerAccess } from '../client/http.ts'
+import { readServerConfig } from '../config.ts'
+import { createLog } from '../log.ts'
+import { DataLockedError } from '../metadata/data-lock.ts'
+import { startServer, type RunningServer } from '../server.ts'
+
+export interface RunServer {
+  /** Origin, without a trailing slash. */
+  url: string
+  /** True when it ends with `close`. */
+  isOwn: boolean
+  mint: (request: TokenRequest) => Promise<string>
+  close: () => Promise<void>
+}
+
+export interface RunServerOptions {
+  /** The server that flags or the environment name, and the administrator's token for it. */
+  access: ServerAccess
+  /** True when that server is meant, whatever lies on this machine. */
+  isGiven: boolean
+  data: string | undefined
+}
+
+/** Uses the given server; else starts one on the data directory; else, when the directory is in use, the server that
+ *  uses it. Errors: ConfigError, those of the system when it cannot listen, DataLockedError. */
+export async function openRunServer({
+  access,
+  isGiven,
+  data,
+}: RunServerOptions): Promise<RunServer> {
+  if (isGiven)
+    return {
+      url: access.url,
+      isOwn: false,
+      mint: mintThrough(access),
+      close: () => Promise.resolve(),
+    }
+  const { dataDir } = readServerConfig({ data })
+  try {
+    const server = await startFreely(data)
+    const mint = mintWith(await openKeys(dataDir))
+    return { url: server.url, isOwn: true, mint, close: async () => await server.close() }
+  } catch (error) {
+    const keys = error instanceof DataLockedError ? await findKeys(dataDir) : undefined
+    if (keys === undefined) throw error
+    return { url: access.url, isOwn: false, mint: mintWith(keys), close: () => Promise.resolve() }
+  }
+}
+
+/** On its usual port, so that links keep their meaning for `trove serve` later; on any other when that one is taken. */
+async function startFreely(data: string | undefined): Promise<RunningServer> {
+  const config = readServerConfig({ data })
+  const log = createLog(config.logLevel === 'info' ? 'warn' : config.logLevel)
+  try {
+    return await startServer(config, { log })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    return await startServer(readServerConfig({ data, port: '0' }), { log })
+  }
+}
+
+function mintWith(keys: Keys): RunServer['mint'] {
+  return async (request) => await mintToken(keys.tokens, grantOf(request, Date.now()))
+}
+
+function mintThrough(server: ServerAccess): RunServer['mint'] {
+  return async (request) => {
+    const path = `${apiRoot}/tokens`
+    return (await requestJson(server, { method: 'POST', path, json: request }, tokenSchema)).token
+  }
+}
