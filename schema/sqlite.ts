@@ -19,6 +19,10 @@ export const projects = sqliteTable(
     ownerRepo: text('owner_repo').notNull(),
     onConflict: text('on_conflict', { enum: ['reject', 'replace'] }),
     createdAt: integer('created_at').notNull(),
+    retentionDefaultMs: integer('retention_default_ms'),
+    retentionMinMs: integer('retention_min_ms'),
+    retentionMaxMs: integer('retention_max_ms'),
+    quotaBytes: integer('quota_bytes'),
   },
   (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
 )
@@ -57,14 +61,49 @@ export const sessions = sqliteTable(
     state: integer('state').notNull(),
     createdAt: integer('created_at').notNull(),
     leasedUntil: integer('leased_until').notNull(),
+    /** Of a negotiated upload: what it offers. */
+    offer: blob('offer', { mode: 'buffer' }),
   },
   (table) => [
     uniqueIndex('sessions_name').on(table.name),
     index('sessions_by_lease').on(table.leasedUntil),
+    uniqueIndex('sessions_by_offer')
+      .on(table.offer)
+      .where(sql`offer IS NOT NULL AND state = 0`),
   ],
 )
 
+export const offeredKind = { entries: 0, composites: 1 } as const
+
+export const offeredPages = sqliteTable(
+  'offered_pages',
+  {
+    sessionId: integer('session_id')
+      .notNull()
+      .references(() => sessions.id),
+    kind: integer('kind').notNull(),
+    page: integer('page').notNull(),
+    bytes: blob('bytes', { mode: 'buffer' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.sessionId, table.kind, table.page] })],
+)
+
 export const packState = { filling: 0, whole: 1, dead: 2 } as const
+
+/** SQL of a whole pack's dead bytes: framing is shared evenly by its copies. */
+export const packDeadBytes =
+  'size_bytes - live_bytes - (size_bytes - copy_bytes) * live_count / copy_count'
+
+/** SQL that is true for packs with something alive and more than one part in `parts` dead. A query finds the partial
+ *  index only by these very terms; there are two, for 2 and for 20 parts. */
+export function isDeadBeyond(parts: 2 | 20): string {
+  return `state = 1 AND live_count > 0
+  AND (${packDeadBytes}) * ${parts} - size_bytes > 0`
+}
+
+/** SQL that is true for packs that are worth merging: small, and not because of many tiny members. */
+export const isTiny = `state = 1 AND live_count > 0 AND size_bytes < 4194304
+  AND copy_count < 4096`
 
 export const packs = sqliteTable(
   'packs',
@@ -79,6 +118,9 @@ export const packs = sqliteTable(
     liveCount: integer('live_count').notNull(),
     liveBytes: integer('live_bytes').notNull(),
     createdAt: integer('created_at').notNull(),
+    /** When nothing in it was alive any more, and the newest read lease by then. */
+    diedAt: integer('died_at'),
+    lastReader: integer('last_reader'),
   },
   (table) => [
     uniqueIndex('packs_name').on(table.name),
@@ -86,6 +128,15 @@ export const packs = sqliteTable(
     index('packs_empty')
       .on(table.id)
       .where(sql`live_count = 0`),
+    index('packs_half_dead')
+      .on(table.id)
+      .where(sql.raw(isDeadBeyond(2))),
+    index('packs_partly_dead')
+      .on(table.id)
+      .where(sql.raw(isDeadBeyond(20))),
+    index('packs_tiny')
+      .on(table.id)
+      .where(sql.raw(isTiny)),
   ],
 )
 
@@ -317,6 +368,8 @@ export const artifacts = sqliteTable(
     removedAt: integer('removed_at'),
     removedReason: text('removed_reason'),
     version: integer('version').notNull(),
+    /** Null while live, and once it holds its rows no more. */
+    releasableAt: integer('releasable_at'),
   },
   (table) => [
     uniqueIndex('artifacts_held_name')
@@ -334,7 +387,28 @@ export const artifacts = sqliteTable(
       .where(sql`removed_at IS NULL`),
     index('artifacts_uncleared')
       .on(table.id)
-      .where(sql`removed_at IS NOT NULL AND content_id IS NOT NULL`),
+      .where(sql`removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL`),
+    index('artifacts_releasable')
+      .on(table.releasableAt, table.id)
+      .where(sql`releasable_at IS NOT NULL`),
+    index('artifacts_removed')
+      .on(table.removedAt)
+      .where(sql`removed_at IS NOT NULL`),
+  ],
+)
+
+/** A download, fetch or backup under way, and the artifact it reads; null when it reads across artifacts. */
+export const readLeases = sqliteTable(
+  'read_leases',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    artifactId: integer('artifact_id').references(() => artifacts.id),
+    startedAt: integer('started_at').notNull(),
+    until: integer('until').notNull(),
+  },
+  (table) => [
+    index('read_leases_by_artifact').on(table.artifactId, table.until),
+    index('read_leases_by_end').on(table.until),
   ],
 )
 
@@ -405,6 +479,7 @@ export const uploads = sqliteTable(
   (table) => [
     uniqueIndex('uploads_id').on(table.id),
     index('uploads_by_name').on(table.runId, table.name, table.serial),
+    index('uploads_by_artifact').on(table.artifactId),
     index('uploads_unfinished')
       .on(table.createdAt)
       .where(sql`state < 2`),

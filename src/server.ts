@@ -16,10 +16,9 @@ import { createRequestMetrics } from './http/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
 import { dropRefusedUploads } from './ingest/refused-uploads.ts'
 import { openStaging } from './ingest/staging.ts'
-import { expire } from './lifecycle/expire.ts'
-import { dropStaleUploads, recover } from './lifecycle/recover.ts'
-import { startSchedule } from './lifecycle/schedule.ts'
-import { createSweeper } from './lifecycle/sweep.ts'
+import { openDiskSpace } from './lifecycle/disk-space.ts'
+import { startMaintenance } from './lifecycle/maintenance.ts'
+import { recover } from './lifecycle/recover.ts'
 import type { Log } from './log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
 import { openLocalPackStore } from './packs/local.ts'
@@ -97,6 +96,9 @@ async function openContext(
   const keys = await openKeys(config.dataDir)
   const databasePath = join(config.dataDir, 'trove.db')
   const packDirectory = join(config.dataDir, 'cas')
+  const { dataDir: directory, minFreeBytes } = config
+  const space = await openDiskSpace({ directory, minFreeBytes })
+  await space.makeRoom()
   const packs = await openLocalPackStore({ directory: packDirectory })
   cleanups.push(() => packs.close())
   const metadata = await openMetadataWorker({ path: databasePath })
@@ -109,39 +111,28 @@ async function openContext(
   const recovery = await recover({ metadata, packs, staging, now })
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
+  const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const ingest = await openIngestPool({
     workers,
     databasePath,
     packDirectory,
-    settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips },
+    settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
     onWorkerFailure: (error) => {
       log.error('an ingest thread failed', { error })
     },
   })
   cleanups.push(() => ingest.close())
   const ports = { metadata, packs, staging, now }
-  const schedule = startMaintenance(ports, log)
-  cleanups.push(() => schedule.stop())
-  const metrics = createRequestMetrics()
-  return { config, ...ports, ingest, keys, log, metrics, stopping, graceOver, checkpoint }
-}
-
-function startMaintenance(
-  ports: Pick<AppContext, 'metadata' | 'packs' | 'staging' | 'now'>,
-  log: Log,
-): ReturnType<typeof startSchedule> {
-  const sweeper = createSweeper(ports)
-  return startSchedule({
-    name: 'maintenance',
-    intervalMs: limits.maintenanceMs,
+  const maintenance = startMaintenance({
+    ports: { ...ports, checkpoint },
+    space,
     log,
-    round: async () => {
-      const expired = await expire(ports)
-      const staleUploads = await dropStaleUploads(ports)
-      const { removedBlobs, removedPacks, freedBytes } = await sweeper.sweep(limits.deadPackGraceMs)
-      return { expired, staleUploads, removedBlobs, removedPacks, freedBytes }
-    },
+    intervalMs: config.gcIntervalMs,
+    compactBytesPerSecond: config.compactBytesPerSecond,
   })
+  cleanups.push(() => maintenance.close())
+  const metrics = createRequestMetrics()
+  return { config, ...ports, space, maintenance, ingest, keys, log, metrics, stopping, graceOver, checkpoint }
 }
 
 async function listen(context: AppContext): Promise<Server> {

@@ -15,6 +15,8 @@ export const twirpErrors = {
   incomplete_body: ['malformed', 400],
   idle_timeout: ['deadline_exceeded', 408],
   too_large: ['resource_exhausted', 413],
+  // GITHUB-PROTOCOL §13: shown once, in our own words.
+  quota_exceeded: ['resource_exhausted', 403],
   unknown_block: ['invalid_argument', 400],
   block_list_conflict: ['failed_precondition', 412],
   unauthenticated: ['unauthenticated', 401],
@@ -30,6 +32,7 @@ export const twirpErrors = {
   range_not_satisfiable: ['out_of_range', 400],
   storage_full: ['resource_exhausted', 507],
   session_ended: ['aborted', 503],
+  no_files: ['invalid_argument', 400],
   upload_incomplete: ['failed_precondition', 412],
   busy: ['unavailable', 503],
   shutting_down: ['unavailable', 503],

@@ -52,6 +52,7 @@ const statusOfCode = {
   incomplete_body: exitStatus.network,
   idle_timeout: exitStatus.network,
   too_large: exitStatus.tooLarge,
+  quota_exceeded: exitStatus.tooLarge,
   unknown_block: exitStatus.failure,
   block_list_conflict: exitStatus.failure,
   unauthenticated: exitStatus.unauthenticated,
@@ -66,6 +67,7 @@ const statusOfCode = {
   range_not_satisfiable: exitStatus.failure,
   storage_full: exitStatus.tooLarge,
   session_ended: exitStatus.failure,
+  no_files: exitStatus.noFilesMatched,
   upload_incomplete: exitStatus.failure,
   busy: exitStatus.network,
   shutting_down: exitStatus.network,
@@ -76,6 +78,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   forbidden: '`trove token --scope` decides what a token may do.',
   artifact_not_found: '`trove list` shows what there is.',
   shutting_down: 'The server is stopping; try again shortly.',
+  quota_exceeded: '`trove rm` makes room; an administrator can raise the quota.',
   storage_full: 'The disk of the server is full.',
 }
 

@@ -24,6 +24,8 @@ export interface ErrorDetails {
   idle_timeout: { limitMs: number }
   /** `limit` names what is bounded, `setting` the variable that moves the bound. */
   too_large: { limit: string; limitValue: number; setting: string | null }
+  /** Logical bytes beyond what a project, or the whole store, may hold. `setting` moves the bound. */
+  quota_exceeded: { scope: string; limitBytes: number; usedBytes: number; setting: string }
   unknown_block: { blockId: string }
   block_list_conflict: { uploadId: string }
   unauthenticated: { reason: string }
@@ -38,10 +40,14 @@ export interface ErrorDetails {
   /** Stored bytes that no longer hash to their name. */
   blob_damaged: { digest: Digest | null; paths: string[] }
   range_not_satisfiable: { totalBytes: number }
+  /** An upload whose patterns match nothing. */
+  no_files: { patterns: string[] }
   /** No room on the disk that holds packs and metadata. */
   storage_full: { neededBytes: number | null }
   /** The session behind this work ended (committed, aborted or past its lease). */
   session_ended: { sessionId: string }
+  /** A negotiated upload is not whole yet: the manifest, times or `missing` blobs have not been sent. */
+  upload_incomplete: { what: 'manifest' | 'times' | 'blobs'; missing: number }
   /** Too much work at once; asking again later can succeed. */
   busy: { what: string }
   shutting_down: Record<string, never>

@@ -58,6 +58,9 @@ export const limits = {
 
   /** One read-ahead window of a download; each download holds at most two. */
   readWindowBytes: 1 * MiB,
+  /** Windows that all downloads together hold ahead of what they are sending. A client that fetches everything opens
+   *  more than fifty downloads at once (GITHUB-PROTOCOL §1.19); those beyond this read only when they must. */
+  readAheadWindowsMax: 16,
   /** Gap between two copies in a pack that is cheaper to read over than to seek past. */
   readGapBytes: 64 * KiB,
 
@@ -99,8 +102,33 @@ export const limits = {
   stopGraceMs: 60_000,
   /** After that, time for bodies to end in the way that tells their client. */
   endingMs: 2000,
-  /** Time between two rounds of expire and sweep. */
-  maintenanceMs: 10 * 60 * 1000,
-  /** How long a pack stays after nothing in it is alive: downloads that began before may still read it. */
-  deadPackGraceMs: 60 * 60 * 1000,
+  /** How long a deleted artifact can be taken back. Setting: TROVE_UNDO. */
+  undoMs: 60 * 60 * 1000,
+  /** How long tombstones say what became of an artifact. */
+  tombstoneMs: 90 * 24 * 60 * 60 * 1000,
+  /** Time between two rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
+  gcIntervalMs: 60 * 60 * 1000,
+  /** How long a pack stays after nothing in it is alive, beyond the last reader that may know it: time to notice a
+   *  mistake. `gc --now` does without. */
+  deadPackGraceMs: 10 * 60 * 1000,
+  /** A read lease without renewal ends after this much more than the idle timeout: its holder has died. */
+  readLeaseSlackMs: 30_000,
+  /** Bytes that compaction in the background reads and writes a second. Setting: TROVE_COMPACT_RATE. */
+  compactBytesPerSecond: 32 * MiB,
+  /** One read of compaction; what it holds besides an open pack. */
+  compactReadBytes: 4 * MiB,
+  /** Tiny packs are merged when there are this many, so that a byte is rewritten a few times at most. */
+  tinyPacksMin: 16,
+  /** Free pages of the database given back in one call: about 5 ms. */
+  databasePagesPerStep: 256,
+  /** Free bytes of the disk below which uploads are refused, unless a hundredth of it is less. Setting: TROVE_MIN_FREE. */
+  minFreeBytes: 1 * GiB,
+  /** Size of the file that is given up when a full disk must be cleaned: enough for the database's log. */
+  reserveBytesMax: 32 * MiB,
+  /** Finished jobs whose outcome can still be asked for. */
+  jobsKept: 100,
+  /** Packs that an answer names; the rest is counted. */
+  packsNamedMax: 100,
+  /** Artifacts of one bulk delete. */
+  bulkDeleteMax: 10_000,
 } as const

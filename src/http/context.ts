@@ -6,6 +6,8 @@ import type { Principal } from '../auth/principal.ts'
 import type { Config } from '../config.ts'
 import type { IngestPool } from '../ingest/pool.ts'
 import type { Staging } from '../ingest/staging.ts'
+import type { DiskSpace } from '../lifecycle/disk-space.ts'
+import type { Maintenance } from '../lifecycle/maintenance.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
@@ -18,6 +20,8 @@ export interface AppContext {
   ingest: IngestPool
   staging: Staging
   keys: Keys
+  space: DiskSpace
+  maintenance: Maintenance
   /** Epoch ms. */
   now(): number
   log: Log

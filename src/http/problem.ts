@@ -13,6 +13,7 @@ const statusOf = {
   incomplete_body: 400,
   idle_timeout: 408,
   too_large: 413,
+  quota_exceeded: 413,
   unknown_block: 400,
   block_list_conflict: 409,
   unauthenticated: 401,
@@ -27,6 +28,8 @@ const statusOf = {
   range_not_satisfiable: 416,
   storage_full: 507,
   session_ended: 409,
+  no_files: 400,
+  upload_incomplete: 409,
   busy: 503,
   shutting_down: 503,
 } as const satisfies Record<ErrorCode, number>

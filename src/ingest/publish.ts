@@ -20,6 +20,9 @@ export interface Publication {
   /** Length of the zip when the upload decides it (`exact` and `opaque`); null measures the generated one. */
   zipBytes: number | null
   newBytes: number
+  /** Stages what else belongs to the artifact, once its manifest is staged: whatever the manifest refers to is safe by
+   *  then and needs no row of its own. */
+  stageContent?: () => Promise<void>
 }
 
 export interface Published {
@@ -38,6 +41,7 @@ export async function publish(
   const manifestId = await stageManifest(session, entries, summary)
   await stageTimes(session, entries)
   await checkpoint?.('manifest-staged')
+  await publication.stageContent?.()
   const measured = await measureRepresentations(metadata, manifestId)
   const zipDigest =
     publication.zipDigest === 'rebuilt'
@@ -61,6 +65,7 @@ export async function publish(
     expiresAt: job.expiresAt,
     onConflict: job.onConflict,
     uploadId: job.uploadId,
+    ...(session.settings.quota && { quota: session.settings.quota }),
   })
   await checkpoint?.('committed')
   return published

@@ -1,7 +1,7 @@
 /** One upload under way: its ports, its claim on blobs, its writer. */
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
-import type { Metadata } from '../metadata/metadata.ts'
+import type { Metadata, Quota } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { type BlobWriter, createBlobWriter } from './blob-writer.ts'
 import type { IngestJob } from './job.ts'
@@ -14,6 +14,8 @@ export interface IngestSettings {
   /** 0 to 9. */
   compressionLevel: number
   stockZips: 'exact' | 'rebuild'
+  /** Settings: TROVE_PROJECT_QUOTA, TROVE_STORE_QUOTA. Absent: none. */
+  quota?: Quota
 }
 
 export interface IngestPorts {

@@ -46,7 +46,7 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
   })
   const entries = table.sort()
   const { newBytes } = await writer.finish()
-  if (!rebuild) {
+  const stageContent = async (): Promise<void> => {
     await stageSkeleton(reader, directory, streams, {
       metadata: session.metadata,
       sessionId: session.id,
@@ -61,6 +61,7 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
     zipDigest: rebuild ? 'rebuilt' : session.bodyDigest,
     zipBytes: rebuild ? null : reader.sizeBytes,
     newBytes,
+    ...(!rebuild && { stageContent }),
   })
 }
 

@@ -6,7 +6,8 @@
  *  4. A sweep takes what step 1 left without reference. */
 import type { Staging } from '../ingest/staging.ts'
 import { limits } from '../core/limits.ts'
-import { type LifecyclePorts, createSweeper } from './sweep.ts'
+import type { LifecyclePorts } from './ports.ts'
+import { removeDeadPacks, sweepBlobs } from './sweep.ts'
 
 export interface Recovery {
   sessions: number
@@ -22,14 +23,15 @@ export async function recover(ports: LifecyclePorts & { staging: Staging }): Pro
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
   const unknownPacks = await removeUnknownPacks(ports)
   const stagingDirectories = await tidyStaging(ports)
-  const swept = await createSweeper(ports).sweep(0)
+  const removedBlobs = await sweepBlobs(ports)
+  const { removed } = await removeDeadPacks(ports, 0)
   return {
     sessions,
     unsealedPacks,
     unknownPacks,
     stagingDirectories,
-    removedBlobs: swept.removedBlobs,
-    freedBytes: swept.freedBytes,
+    removedBlobs,
+    freedBytes: [...removed.values()].reduce((sum, bytes) => sum + bytes, 0),
   }
 }
 

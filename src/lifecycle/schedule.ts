@@ -25,9 +25,10 @@ export function startSchedule(options: {
         options.log.info(options.name, figures)
       }
     } catch (error) {
-      options.log.error(`${options.name} failed`, {
-        error: error instanceof Error ? error : new Error(String(error)),
-      })
+      if (!stopped)
+        options.log.error(`${options.name} failed`, {
+          error: error instanceof Error ? error : new Error(String(error)),
+        })
     }
     arm()
   }

@@ -25,8 +25,16 @@ export interface Project {
   name: ProjectName
   /** What CreateArtifact does when the name is taken; null follows the server's setting. */
   onConflict: ConflictPolicy | null
+  /** Overrides of the server's settings; null follows them. */
+  retentionDefaultMs: number | null
+  retentionMinMs: number | null
+  retentionMaxMs: number | null
+  /** Bound on the logical bytes of its live artifacts. */
+  quotaBytes: number | null
   createdAt: number
 }
+
+export type ProjectPolicy = Omit<Project, 'id' | 'name' | 'createdAt'>
 
 export interface Run extends RunIdentity, RunFacts {
   id: number
@@ -87,6 +95,16 @@ export interface KnownBlob {
   joins: boolean
 }
 
+/** What a negotiated upload has told: canonical lines of its manifest, or composites. Opaque to the store. */
+export type OfferedKind = 'entries' | 'composites'
+
+/** A tree that a project can read whole: nothing of it is missing, damaged, expired or being deleted. */
+export interface KnownTree {
+  manifestId: number
+  /** Artifacts of the tree that are live at the instant asked for, newest first, at most 5. */
+  artifacts: Pick<Artifact, 'id' | 'kind' | 'zipBytes' | 'tarGzBytes'>[]
+}
+
 /** One page of a skeleton, opaque to the store. `localOffset` and `centralOffset` are where, in the zip, the page's
  *  first local header (with the gap before it) and first central header begin. */
 export interface SkeletonPage {
@@ -121,6 +139,14 @@ export interface NewArtifact {
   onConflict: 'reject' | 'replace' | 'same'
   /** The stock upload that this commit finishes, if any; it becomes `done`. */
   uploadId: string | null
+  /** Bounds on logical bytes of live artifacts, this one counted; null is none. A project's own setting goes before
+   *  `projectBytes`. */
+  quota?: Quota
+}
+
+export interface Quota {
+  projectBytes: number | null
+  storeBytes: number | null
 }
 
 // ---- reading -----------------------------------------------------------------------------------------------------
@@ -214,12 +240,73 @@ export interface StoreFigures {
   liveBytes: number
 }
 
+// ---- lifecycle ---------------------------------------------------------------------------------------------------
+
+export interface PackOccupancy {
+  id: number
+  name: string
+  sizeBytes: number
+  /** Every copy that the file holds; bytes without framing. */
+  copyCount: number
+  copyBytes: number
+  /** Copies with a stream row. */
+  liveCount: number
+  liveBytes: number
+}
+
+/** Occupancy, and what of the live part would die. */
+export interface DyingPack extends PackOccupancy {
+  dyingCount: number
+  dyingBytes: number
+}
+
+export interface RemovalQuestion {
+  /** Gone, whatever their state. */
+  artifactIds: number[]
+  /** Gone: live ones whose time ends by then. -1: none. */
+  expiredBy: number
+  /** Gone: removed ones whose undo time ends by then. Infinity: all. */
+  releasableBy: number
+  /** Whether artifacts that somebody reads stay. */
+  readersHold: boolean
+  /** True: everything that would die. False: only what `artifactIds` alone hold. */
+  garbage: boolean
+  now: number
+}
+
+export interface PackedCopy {
+  streamId: number
+  codec: CopyCodec
+  offset: number
+  lengthBytes: number
+  checks: Uint8Array
+  damaged: boolean
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+}
+
+export interface CopyMove {
+  streamId: number
+  fromPackId: number
+  fromOffset: number
+  offset: number
+  lengthBytes: number
+}
+
+export interface ReadLease {
+  id: number
+  /** Null when it reads across artifacts. */
+  artifactId: number | null
+  startedAt: number
+  until: number
+}
+
 export interface Metadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
   listProjects(): Promise<Project[]>
-  setProjectPolicy(projectId: number, policy: { onConflict: ConflictPolicy | null }): Promise<void>
+  /** Changes what is given. */
+  setProjectPolicy(projectId: number, policy: Partial<ProjectPolicy>): Promise<void>
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never other values. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
@@ -227,8 +314,8 @@ export interface Metadata {
   listRuns(projectId: number, page: { limit: number; before?: number }): Promise<Run[]>
 
   // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
-  // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken, unless
-  // `onConflict` is `replace`.
+  // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken. With
+  // `onConflict` `replace` neither is: uploads of several jobs go on side by side and the last to commit wins.
   createUpload(upload: {
     id: string
     runId: number
@@ -257,6 +344,37 @@ export interface Metadata {
   /** Begins an ingest. Everything the session claims is kept from deletion until `expiresAt`. */
   openSession(session: { projectId: number; now: number; leaseMs: number }): Promise<string>
   renewSession(sessionId: string, now: number, leaseMs: number): Promise<void>
+  /** Finds the live session of the project that has this offer, renewing its lease, or begins one. Such sessions outlive
+   *  the process: recovery leaves them alone until their lease ends, so that a repeated command goes on where it was. */
+  openOfferSession(session: {
+    projectId: number
+    offer: Digest
+    now: number
+    leaseMs: number
+  }): Promise<{ sessionId: string; resumed: boolean }>
+  /** The session while it is live. */
+  findSession(sessionId: string): Promise<{ projectId: number; offer: Digest | null } | undefined>
+  /** Pack bytes that the session has added. */
+  sessionPackBytes(sessionId: string): Promise<number>
+  /** As `claimBlobs`, for callers that only name a digest: answers (and leases) a blob only when the session's project
+   *  refers to it, or to a composite that it is a part of, or when the session holds a lease on it (invariant 10). */
+  claimReadableBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
+  /** Joining copies of blobs that the caller has claimed, in the order asked. At most 1,000. Errors: not_found. */
+  readJoiningCopies(digests: Digest[]): Promise<Copy[]>
+  /** Digests and sizes of parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
+  readPartDigests(blobId: number, first: number, limit: number): Promise<{ digest: Digest; sizeBytes: number }[]>
+  /** Keeps a page with the session; one of that number is replaced. Null takes the number after the last. */
+  stageOffered(sessionId: string, kind: OfferedKind, page: number | null, bytes: Uint8Array): Promise<void>
+  readOffered(sessionId: string, kind: OfferedKind, page: number): Promise<Uint8Array | undefined>
+  /** Forgets the pages of that kind from number `from` on. */
+  dropOffered(sessionId: string, kind: OfferedKind, from: number): Promise<void>
+  /** Undefined when the project has no such tree, or cannot read all of it at `now`. */
+  findKnownTree(projectId: number, treeDigest: Digest, now: number): Promise<KnownTree | undefined>
+  /** SHA-256 over the encoded pages of an artifact's times, in order; of nothing when it has none. */
+  readTimesDigest(artifactId: number): Promise<Digest>
+  /** Stages the times of an artifact of the session's project as those of the artifact to come. */
+  stageTimesOf(sessionId: string, artifactId: number): Promise<void>
+
   /** Which of these stored streams exist undamaged; those answered are leased in the same statement.
    *  At most 1,000 digests; no order. Only for callers that hold the bytes themselves (proof of possession). */
   claimStreams(sessionId: string, digests: Digest[]): Promise<KnownStream[]>
@@ -288,11 +406,12 @@ export interface Metadata {
   stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.
-   *  Errors: name_taken, session_ended. */
+   *  Errors: name_taken, session_ended, quota_exceeded. */
   commitArtifact(sessionId: string, artifact: NewArtifact): Promise<{ artifact: Artifact; created: boolean }>
   /** Takes back everything the session staged. Harmless when it is unknown. */
   abortSession(sessionId: string): Promise<void>
-  /** Sessions past their lease at `now`; with `now` = Infinity all of them (recovery of a single-process store). */
+  /** Sessions past their lease at `expiredAt`; with Infinity all but those of `openOfferSession` whose lease goes on
+   *  (recovery of a single-process store). */
   listSessions(expiredAt: number, limit: number): Promise<string[]>
 
   findArtifact(id: number): Promise<Artifact | undefined>
@@ -321,7 +440,22 @@ export interface Metadata {
 
   setRetention(artifactId: number, change: { expiresAt?: number; pinned?: boolean }): Promise<void>
   /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
-  removeArtifact(artifactId: number, removal: { state: 'deleted' | 'expired'; reason: string; now: number }): Promise<boolean>
+  removeArtifact(
+    artifactId: number,
+    removal: { state: 'deleted' | 'expired'; reason: string; now: number; undoMs?: number },
+  ): Promise<boolean>
+  /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
+   *  artifact_deleted (too long ago), name_taken. */
+  restoreArtifact(artifactId: number, now: number): Promise<void>
+  /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows. Answers how many did, and
+   *  the ids of those that somebody reads at `now`. */
+  releaseRemoved(by: number, now: number): Promise<{ released: number; waiting: number[] }>
+  /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
+  purgeTombstones(removedBy: number, limit: number): Promise<number>
+  /** What would die in which packs if artifacts were gone. Changes nothing; costs in proportion to what they hold. */
+  measureRemoval(
+    question: RemovalQuestion,
+  ): Promise<{ expired: number; released: number; packs: DyingPack[] }>
   /** Artifacts whose time has passed, unpinned, still marked available; oldest first. */
   listExpired(now: number, limit: number): Promise<number[]>
   /** A reader met bad bytes: the copy counts as missing from now on; answers the live artifacts it touches. */
@@ -331,9 +465,43 @@ export interface Metadata {
   claimDeadBlobs(now: number, limit: number): Promise<number[]>
   /** Deletes claimed blobs and their stream rows. */
   removeDeadBlobs(blobIds: number[]): Promise<void>
-  /** Packs in which nothing is alive any more, marked so that nothing new refers to them. */
-  claimDeadPacks(limit: number): Promise<{ name: string; sizeBytes: number }[]>
+  /** Packs in which nothing is alive any more, marked for good so that nothing new refers to them; by id, after `after`.
+   *  `isRead`: somebody reads who began before the pack died, and may hold a place in it. */
+  claimDeadPacks(
+    now: number,
+    page: { after: number; limit: number },
+  ): Promise<{ id: number; name: string; sizeBytes: number; diedAt: number; isRead: boolean }[]>
   removePackRow(name: string): Promise<void>
+  /** Packs with something alive that waste room: more than half dead, more than a twentieth dead, or so small that they
+   *  should be merged. By id, after `after`. */
+  listWastefulPacks(
+    waste: 'halfDead' | 'partlyDead' | 'tiny',
+    page: { after: number; limit: number },
+  ): Promise<PackOccupancy[]>
+  /** What is alive in a pack, by offset, after offset `after` (-1: from the beginning). */
+  readPackCopies(packId: number, page: { after: number; limit: number }): Promise<PackedCopy[]>
+  /** Registers a sealed pack of copied bytes and moves rows there that still point at the place they were copied from;
+   *  answers how many. Any number of moves, batched inside. Repeating is harmless. */
+  moveCopies(
+    pack: { name: string; sizeBytes: number; copyCount: number; copyBytes: number },
+    moves: CopyMove[],
+  ): Promise<number>
+  /** Gives at most `pagesMax` free pages of the database back to the file system; answers how many are left. */
+  returnPages(pagesMax: number): Promise<number>
+
+  /** Begins reading: one lease for each artifact, or a single one of no artifact for an empty list. Must come before the
+   *  first place in a pack is asked for. `gone`: artifacts that are not live; then there are no leases. Does not outlive
+   *  a power loss, as its holder does not. */
+  openReadLeases(
+    artifactIds: number[],
+    now: number,
+    leaseMs: number,
+  ): Promise<{ leases: number[]; gone: number[] }>
+  /** Leases that have ended stay ended. */
+  renewReadLeases(leases: number[], until: number): Promise<void>
+  closeReadLeases(leases: number[]): Promise<void>
+  /** Leases that are live at `now`, at most `limit`. */
+  listReadLeases(now: number, limit: number): Promise<ReadLease[]>
   hasPack(name: string): Promise<boolean>
 
   figures(): Promise<StoreFigures>

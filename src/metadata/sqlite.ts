@@ -3,13 +3,18 @@
 import type { Metadata } from './metadata.ts'
 import { createArtifactMethods } from './sqlite/artifacts.ts'
 import { createCommitMethods } from './sqlite/commit.ts'
+import { createCompactionMethods } from './sqlite/compaction.ts'
 import { createCompositeMethods } from './sqlite/composites.ts'
 import { type ConnectionOptions, openConnection } from './sqlite/connection.ts'
 import { createDamage } from './sqlite/damage.ts'
 import { createFigureMethods } from './sqlite/figures.ts'
+import { createOfferMethods } from './sqlite/offers.ts'
 import { createPackMethods } from './sqlite/packs.ts'
 import { createReadingMethods } from './sqlite/reading.ts'
-import { createRemovalMethods, createRemoval } from './sqlite/removal.ts'
+import { createReadLeaseMethods } from './sqlite/read-leases.ts'
+import { createReclaimMethods } from './sqlite/reclaim.ts'
+import { createReleaseMethods } from './sqlite/release.ts'
+import { createRemoval } from './sqlite/removal.ts'
 import { createRunMethods } from './sqlite/runs.ts'
 import { createSessionMethods } from './sqlite/sessions.ts'
 import { createStagingMethods } from './sqlite/staging.ts'
@@ -25,13 +30,17 @@ export function openSqliteMetadata(options: ConnectionOptions): Metadata {
     ...createRunMethods(connection),
     ...createUploadMethods(connection),
     ...createSessionMethods(connection, removal),
+    ...createOfferMethods(connection),
     ...createPackMethods(connection, damage),
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
     ...createCommitMethods(connection, removal),
     ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
-    ...createRemovalMethods(connection, removal),
+    ...createReleaseMethods(connection, { removal, damage }),
+    ...createReadLeaseMethods(connection),
+    ...createReclaimMethods(connection),
+    ...createCompactionMethods(connection),
     markDamaged: damage.markDamaged,
     ...createSweepMethods(connection, removal),
     ...createFigureMethods(connection),

@@ -141,7 +141,7 @@ function selectArtifacts(orm: Connection['orm']) {
 type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
 
 function toArtifact({ artifact, projectName, run, manifest }: ArtifactRow): Artifact {
-  const { contentId: _content, endsAt: _ends, ...row } = artifact
+  const { contentId: _content, endsAt: _ends, releasableAt: _releasable, ...row } = artifact
   return {
     ...row,
     name: row.name as ArtifactName,

@@ -12,7 +12,8 @@ import {
 } from '../../../schema/sqlite.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
-import type { Artifact, Metadata, NewArtifact } from '../metadata.ts'
+import { quotaExceeded } from '../../core/quota.ts'
+import type { Artifact, Metadata, NewArtifact, Quota } from '../metadata.ts'
 import { createArtifactFinder } from './artifacts.ts'
 import type { Connection } from './connection.ts'
 import type { Removal } from './removal.ts'
@@ -38,13 +39,16 @@ export function createCommitMethods(
   const manifestRows = createManifestPublication(connection)
   const freeName = createNameFreeing(connection, removal)
   const insertArtifact = createArtifactInsertion(connection)
+  const checkQuota = createQuotaCheck(connection)
   const finishUpload = createUploadFinishing(connection)
   const findArtifact = createArtifactFinder(connection)
 
   const publish = (session: SessionRow, wanted: NewArtifact): Committed => {
     const manifest = manifestRows.find(session, wanted.manifestId)
     const same = freeName(wanted, manifest.treeDigest)
-    const artifactId = same ?? insertArtifact(session, manifestRows.publish(manifest), wanted)
+    const artifactId =
+      same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
+    if (same === undefined && wanted.quota) checkQuota(session.projectId, wanted.quota)
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
     return { artifact: findArtifact(artifactId)!, created: same === undefined }
@@ -71,8 +75,9 @@ function createManifestPublication({ prepare }: Connection): {
   /** The manifest of that id, staged or leased by the session. */
   find(session: SessionRow, manifestId: number): ManifestRow
   /** Makes the manifest live and gives the id that the artifact is to use: that of an equal one, when another session
-   *  published it first. */
-  publish(manifest: ManifestRow): number
+   *  published it first. With a skeleton the artifact keeps its own, retired from the start, because the streams that
+   *  the skeleton names are protected by the references of this one. */
+  publish(session: SessionRow, manifest: ManifestRow): number
 } {
   const findById = prepare<[number], ManifestRow>(
     `SELECT id, project_id AS projectId, tree_digest AS treeDigest, entry_count AS entryCount,
@@ -85,8 +90,9 @@ function createManifestPublication({ prepare }: Connection): {
   const isLeased = prepare<[number, number]>(
     'SELECT 1 FROM manifest_leases WHERE session_id = ? AND manifest_id = ?',
   )
-  const makeLive = prepare<[number]>(
-    `UPDATE manifests SET state = ${manifestState.live}, session_id = NULL, fresh_bytes = 0,
+  const hasSkeleton = prepare<[number]>('SELECT 1 FROM skeleton_pages WHERE content_id = ? LIMIT 1')
+  const publishAs = prepare<[number, number]>(
+    `UPDATE manifests SET state = ?, session_id = NULL, fresh_bytes = 0,
        project_fresh_bytes = 0
      WHERE id = ?`,
   )
@@ -102,13 +108,35 @@ function createManifestPublication({ prepare }: Connection): {
       }
       return manifest
     },
-    publish: (manifest) => {
+    publish: (session, manifest) => {
       if (manifest.state !== manifestState.staged) return manifest.id
       const live = findLive.get(manifest.projectId, manifest.treeDigest)
-      if (live) return live.id
-      makeLive.run(manifest.id)
+      if (live && !hasSkeleton.get(session.id)) return live.id
+      publishAs.run(live ? manifestState.retired : manifestState.live, manifest.id)
       return manifest.id
     },
+  }
+}
+
+/** Answers a function that compares the rollups, the new artifact counted, with what they may be; throwing takes the
+ *  commit back. Errors: quota_exceeded. */
+function createQuotaCheck({ prepare }: Connection): (projectId: number, quota: Quota) => void {
+  const used = prepare<[number], { bytes: number }>(
+    'SELECT logical_bytes AS bytes FROM totals WHERE scope = ?',
+  )
+  const findProject = prepare<[number], { name: string; quotaBytes: number | null }>(
+    'SELECT owner_repo AS name, quota_bytes AS quotaBytes FROM projects WHERE id = ?',
+  )
+  const check = (scope: number, limitBytes: number | null, name: string, setting: string): void => {
+    const usedBytes = used.get(scope)!.bytes
+    if (limitBytes === null || usedBytes <= limitBytes) return
+    throw quotaExceeded({ scope: name, limitBytes, usedBytes, setting })
+  }
+  return (projectId, { projectBytes, storeBytes }) => {
+    const { name, quotaBytes } = findProject.get(projectId)!
+    const setting = quotaBytes === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
+    check(projectId, quotaBytes ?? projectBytes, `project ${name}`, setting)
+    check(0, storeBytes, 'the store', 'TROVE_STORE_QUOTA')
   }
 }
 
@@ -171,7 +199,7 @@ function createArtifactInsertion({
   return (session, manifestId, wanted) => {
     const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
     assert.equal(run?.projectId, session.projectId, `run ${wanted.runId} is not in the project`)
-    const { onConflict: _onConflict, uploadId: _uploadId, ...columns } = wanted
+    const { onConflict: _onConflict, uploadId: _uploadId, quota: _quota, ...columns } = wanted
     const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
     add.run(manifestId, session.projectId)
     const row = orm

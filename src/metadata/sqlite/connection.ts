@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import { storeError } from '../../core/errors.ts'
 import { migrateDatabase } from './migrate.ts'
 
 export interface Connection {
@@ -21,6 +22,8 @@ export interface Connection {
   stage<Result>(work: () => Result): Result
   /** Repeats `step` as `stage` transactions until it answers false, with a turn of the event loop after each. */
   stageInSteps(step: () => boolean): Promise<void>
+  /** Gives at most `pagesMax` free pages back to the file system; answers how many are left. */
+  returnPages(pagesMax: number): number
   /** Lets other calls of this thread have their turn between two steps of a long one. */
   turn(): Promise<void>
   close(): void
@@ -59,7 +62,7 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
   const setSync = createSyncSwitch(database)
   const stage = <Result>(work: () => Result): Result => {
     setSync('NORMAL')
-    return run.immediate(work) as Result
+    return tellingFull(() => run.immediate(work) as Result)
   }
   return {
     orm: drizzle(database),
@@ -69,14 +72,36 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
     read: <Result>(work: () => Result): Result => run.deferred(work) as Result,
     write: <Result>(work: () => Result): Result => {
       setSync('FULL')
-      return run.immediate(work) as Result
+      return tellingFull(() => run.immediate(work) as Result)
     },
     stage,
     stageInSteps: async (step) => {
       while (stage(step)) await nextTurn()
     },
+    returnPages: (pagesMax) => {
+      tellingFull(() => database.pragma(`incremental_vacuum(${pagesMax})`))
+      return database.pragma('freelist_count', { simple: true }) as number
+    },
     turn: nextTurn,
     close: () => database.close(),
+  }
+}
+
+/** Tells a full disk as what it is. SQLite rolls the transaction back. */
+function tellingFull<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    const isFull =
+      error instanceof SqliteDatabase.SqliteError &&
+      (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
+    if (!isFull) throw error
+    throw storeError(
+      'storage_full',
+      'the disk of the metadata is full',
+      { neededBytes: null },
+      { cause: error },
+    )
   }
 }
 

@@ -10,6 +10,8 @@ import type { Connection } from './connection.ts'
 export interface Damage extends Pick<Metadata, 'markDamaged'> {
   /** Inside a transaction: remembers that the stream's state has changed. */
   note(streamId: number): void
+  /** Inside a transaction: sets whether a live artifact is damaged. */
+  judge(artifactId: number): void
   /** Brings everything that depends on noted streams up to date; gives the live artifacts that hold any. */
   spread(): Promise<number[]>
 }
@@ -44,6 +46,7 @@ export function createDamage(connection: Connection): Damage {
   }
   return {
     note,
+    judge: createArtifactJudging(connection),
     spread,
     markDamaged: async (streamId) => {
       write(() => {

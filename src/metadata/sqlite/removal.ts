@@ -1,18 +1,21 @@
 /** Taking things away. Ending an artifact or a session is one short transaction that makes it invisible; the rows
  *  behind it go in small steps afterwards. What a crash leaves of them is found by its state (`dying` manifests, removed
- *  artifacts with content, ended sessions) and finished by the next call.
+ *  artifacts with content, ended sessions) and finished by the next call. A removed artifact keeps its rows while its
+ *  removal can be undone and while somebody reads it (`releasable_at`); release.ts ends that.
  *
  *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton becomes a candidate of
  *  sweep in the same transaction; sweep.ts does the rest. */
 import { manifestState, sessionState } from '../../../schema/sqlite.ts'
 import { limits } from '../../core/limits.ts'
-import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
+import { isBeingRead } from './read-leases.ts'
 
 export interface Removal {
   /** Inside a transaction: makes a live artifact a tombstone; false when it is not live. */
   endArtifact(artifactId: number, end: ArtifactEnd): boolean
-  /** Inside a transaction: the manifest begins to die when no live artifact and no session uses it. */
+  /** Inside a transaction: a removed artifact lets go of its rows, unless somebody reads it at `now`; whether it did. */
+  releaseArtifact(artifactId: number, now: number): boolean
+  /** Inside a transaction: the manifest begins to die when no artifact holds it and no session uses it. */
   releaseManifest(manifestId: number): void
   /** Inside a transaction: ends a live session; its leases count no more and its staged manifests die. */
   closeSession(sessionId: number, state: 'committed' | 'aborted'): void
@@ -20,7 +23,7 @@ export interface Removal {
   clearSession(sessionId: number): Promise<void>
   /** Aborts the session of that name if it is live, and takes its rows away. Harmless when it is unknown. */
   endSession(name: string): Promise<void>
-  /** Takes away the rows of everything that has been removed, whoever removed it. */
+  /** Takes away the rows of everything that has been removed and lets go of them, whoever removed it. */
   clearRemoved(): Promise<void>
 }
 
@@ -28,6 +31,8 @@ export interface ArtifactEnd {
   state: 'deleted' | 'expired'
   reason: string
   now: number
+  /** How long the removal can be taken back; the rows stay that long. */
+  undoMs?: number
 }
 
 const batch = limits.transactionRowsMax
@@ -40,6 +45,12 @@ export function createRemoval(connection: Connection): Removal {
   const clearManifest = createManifestClearing(connection)
   const clearContent = createContentClearing(connection)
   const clearLeases = createLeaseClearing(connection)
+  const dropOffered = prepare<[number, number]>(
+    `DELETE FROM offered_pages WHERE session_id = ? AND rowid IN
+       (SELECT rowid FROM offered_pages WHERE session_id = ? LIMIT ${pageBatch})`,
+  )
+  const clearOffered = (sessionId: number): Promise<void> =>
+    connection.stageInSteps(() => dropOffered.run(sessionId, sessionId).changes > 0)
 
   const close = prepare<[number, number]>(
     'UPDATE sessions SET state = ?, leased_until = 0 WHERE id = ?',
@@ -62,7 +73,7 @@ export function createRemoval(connection: Connection): Removal {
   )
   const unclearedArtifact = prepare<[], { id: number; contentId: number }>(
     `SELECT id, content_id AS contentId FROM artifacts
-     WHERE removed_at IS NOT NULL AND content_id IS NOT NULL LIMIT 1`,
+     WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL LIMIT 1`,
   )
   const markCleared = prepare<[number]>('UPDATE artifacts SET content_id = NULL WHERE id = ?')
 
@@ -85,6 +96,7 @@ export function createRemoval(connection: Connection): Removal {
 
   const clearSession = async (sessionId: number): Promise<void> => {
     await clearLeases(sessionId)
+    await clearOffered(sessionId)
     // What a committed session staged belongs to its artifact now.
     if (sessionById.get(sessionId)?.state === sessionState.aborted) await clearContent(sessionId)
     await clearRemoved()
@@ -107,24 +119,11 @@ export function createRemoval(connection: Connection): Removal {
   }
 }
 
-export function createRemovalMethods(
-  { write }: Connection,
-  removal: Removal,
-): Pick<Metadata, 'removeArtifact'> {
-  return {
-    removeArtifact: async (artifactId, end) => {
-      const wasLive = write(() => removal.endArtifact(artifactId, end))
-      await removal.clearRemoved()
-      return wasLive
-    },
-  }
-}
-
 function createArtifactEnding({
   prepare,
-}: Connection): Pick<Removal, 'endArtifact' | 'releaseManifest'> {
-  const bury = prepare<[string, number, string, number], BuriedRow>(
-    `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?
+}: Connection): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
+  const bury = prepare<[string, number, string, number, number], BuriedRow>(
+    `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?, releasable_at = ?
      WHERE id = ? AND removed_at IS NULL
      RETURNING project_id AS projectId, manifest_id AS manifestId`,
   )
@@ -134,22 +133,34 @@ function createArtifactEnding({
      FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = ?) m
      WHERE scope IN (0, ?)`,
   )
+  const letGo = prepare<[number, number], { manifestId: number }>(
+    `UPDATE artifacts AS a SET releasable_at = NULL
+     WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
+     RETURNING manifest_id AS manifestId`,
+  )
   const release = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying}
      WHERE id = ? AND state IN (1, 2)
-       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id AND a.removed_at IS NULL)
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id
+         AND (a.removed_at IS NULL OR a.releasable_at IS NOT NULL))
        AND NOT EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = manifests.id)`,
   )
   const releaseManifest = (manifestId: number): void => {
     release.run(manifestId)
   }
+  const releaseArtifact = (artifactId: number, now: number): boolean => {
+    const released = letGo.get(artifactId, now)
+    if (released) releaseManifest(released.manifestId)
+    return released !== undefined
+  }
   return {
     releaseManifest,
-    endArtifact: (artifactId, { state, reason, now }) => {
-      const buried = bury.get(state, now, reason, artifactId)
+    releaseArtifact,
+    endArtifact: (artifactId, { state, reason, now, undoMs = 0 }) => {
+      const buried = bury.get(state, now, reason, now + undoMs, artifactId)
       if (!buried) return false
       subtract.run(buried.manifestId, buried.projectId)
-      releaseManifest(buried.manifestId)
+      if (undoMs === 0) releaseArtifact(artifactId, now)
       return true
     },
   }

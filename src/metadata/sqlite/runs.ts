@@ -47,8 +47,8 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
     findProject: async (name) => byName(name),
     listProjects: async () =>
       orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all().map(toProject),
-    setProjectPolicy: async (projectId, { onConflict }) => {
-      write(() => orm.update(projects).set({ onConflict }).where(eq(projects.id, projectId)).run())
+    setProjectPolicy: async (projectId, policy) => {
+      write(() => orm.update(projects).set(policy).where(eq(projects.id, projectId)).run())
     },
     ensureRun: async ({ project: name, number, attempt }, facts, now) => {
       const project = byName(name) ?? createProject(name, now)
@@ -92,13 +92,8 @@ function addsFacts(run: Run, facts: RunFacts): boolean {
   )
 }
 
-function toProject(row: typeof projects.$inferSelect): Project {
-  return {
-    id: row.id,
-    name: row.ownerRepo as ProjectName,
-    onConflict: row.onConflict,
-    createdAt: row.createdAt,
-  }
+function toProject({ ownerRepo, ...row }: typeof projects.$inferSelect): Project {
+  return { ...row, name: ownerRepo as ProjectName }
 }
 
 function toRun(row: {

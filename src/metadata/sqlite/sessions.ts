@@ -46,8 +46,9 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ? AND state = 0',
   )
   // Ended sessions whose rows are not all gone have a lease of 0, so they are found too.
-  const listOver = prepare<[number, number], { name: string }>(
-    'SELECT name FROM sessions WHERE leased_until <= ? ORDER BY leased_until LIMIT ?',
+  const listOver = prepare<[number, number, number], { name: string }>(
+    `SELECT name FROM sessions
+     WHERE leased_until <= ? AND (offer IS NULL OR leased_until <= ?) ORDER BY leased_until LIMIT ?`,
   )
   const claimedStreams = prepareRows<[string], ClaimedStream>(
     connection,
@@ -99,7 +100,10 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     abortSession: async (name) => {
       await removal.endSession(name)
     },
-    listSessions: async (expiredAt, limit) => listOver.all(expiredAt, limit).map((row) => row.name),
+    listSessions: async (expiredAt, limit) => {
+      const now = Math.min(expiredAt, connection.now())
+      return listOver.all(expiredAt, now, limit).map((row) => row.name)
+    },
   }
 }
 

@@ -1,10 +1,10 @@
-/** Sweep: blobs that nothing holds any more, then packs in which nothing is left.
+/** Sweep: blobs that nothing holds any more. The packs they leave empty are compaction.ts's.
  *
  *  Candidates are the rows of `touched_blobs`: whoever takes a reference, a lease, a composite or a skeleton away puts
  *  the blob there in the same transaction. A visit either finds the blob held and forgets it (losing that hold will
  *  touch it again), or condemns it: the blob gives its digest up, so nobody is told that it is present, and content that
  *  arrives again gets a new row. Removal checks once more, because a lease may have come in between. */
-import { blobState, packState } from '../../../schema/sqlite.ts'
+import { blobState } from '../../../schema/sqlite.ts'
 import { limits } from '../../core/limits.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
@@ -12,10 +12,7 @@ import { stateWithoutDigest } from './digest-holding.ts'
 import { createPackCounter } from './pack-counters.ts'
 import type { Removal } from './removal.ts'
 
-type SweepMethods = Pick<
-  Metadata,
-  'claimDeadBlobs' | 'removeDeadBlobs' | 'claimDeadPacks' | 'removePackRow'
->
+type SweepMethods = Pick<Metadata, 'claimDeadBlobs' | 'removeDeadBlobs'>
 
 /** SQL that is true when blob `b` must stay, apart from leases. */
 const isNeeded = `(
@@ -31,7 +28,6 @@ export function createSweepMethods(connection: Connection, removal: Removal): Sw
   return {
     ...createBlobClaiming(connection, removal),
     ...createBlobRemoval(connection),
-    ...createPackRemoval(connection),
   }
 }
 
@@ -91,14 +87,20 @@ function createBlobClaiming(
   }
 }
 
+/** SQL that is true when blob `b`, which stays, keeps stream `s` for nobody: it is neither the serving copy, nor the
+ *  joining copy of a part (`isJoined`), nor named by a skeleton (`isNamed`). */
+export function isIdle({ isJoined, isNamed }: { isJoined: string; isNamed: string }): string {
+  return `s.id IS NOT b.copy_stream_id
+    AND (s.id IS NOT b.joining_stream_id OR NOT ${isJoined}) AND NOT ${isNamed}`
+}
+
 interface StreamRow {
   id: number
   packId: number
   lengthBytes: number
 }
 
-/** Answers a function that removes, inside a transaction, streams that these blobs keep for nobody: neither the serving
- *  copy, nor the joining copy of a part, nor named by a skeleton. */
+/** Answers a function that removes, inside a transaction, streams that these blobs keep for nobody. */
 function createIdleStreamRemoval(connection: Connection): (blobIds: number[]) => void {
   const { prepare } = connection
   const removeStreams = createStreamRemoval(connection)
@@ -107,10 +109,10 @@ function createIdleStreamRemoval(connection: Connection): (blobIds: number[]) =>
      FROM json_each(?) j
      CROSS JOIN blobs b ON b.id = j.value
      CROSS JOIN streams s ON s.blob_id = b.id
-     WHERE s.id IS NOT b.copy_stream_id
-       AND (s.id IS NOT b.joining_stream_id
-         OR NOT EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id))
-       AND NOT EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id)`,
+     WHERE ${isIdle({
+       isJoined: 'EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id)',
+       isNamed: 'EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id)',
+     })}`,
   )
   const forgetJoining = prepare<[string, string]>(
     `UPDATE blobs SET joining_stream_id = NULL
@@ -210,36 +212,6 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
         for (const { id } of composites) await removeComposite(id)
         await turn()
       }
-    },
-  }
-}
-
-function createPackRemoval({
-  prepare,
-  write,
-}: Connection): Pick<Metadata, 'claimDeadPacks' | 'removePackRow'> {
-  // The counter finds candidates, the stream rows decide. Packs that were claimed before a crash are answered again.
-  const claim = prepare<[number], { name: string; sizeBytes: number }>(
-    `UPDATE packs SET state = ${packState.dead} WHERE id IN
-       (SELECT p.id FROM packs p INDEXED BY packs_empty WHERE p.live_count = 0
-          AND NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
-          AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)
-        LIMIT ?)
-     RETURNING name, size_bytes AS sizeBytes`,
-  )
-  const remove = prepare<[string], { sizeBytes: number }>(
-    `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
-  )
-  const subtract = prepare<[number]>(
-    'UPDATE totals SET packs = packs - 1, stored_bytes = stored_bytes - ? WHERE scope = 0',
-  )
-  return {
-    claimDeadPacks: async (limit) => write(() => claim.all(limit)),
-    removePackRow: async (name) => {
-      write(() => {
-        const removed = remove.get(name)
-        if (removed) subtract.run(removed.sizeBytes)
-      })
     },
   }
 }

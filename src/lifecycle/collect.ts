@@ -1,0 +1,228 @@
+/** Garbage collection: expire, let go, sweep, compact, give pages back. The plan says beforehand what a round will free,
+ *  by the same counts and the same rules; executing it needs no plan, because every step finds its own work. */
+import { limits } from '../core/limits.ts'
+import type { DyingPack, PackOccupancy } from '../metadata/metadata.ts'
+import {
+  type CompactionReach,
+  type Pace,
+  compactPacks,
+  createPace,
+  planCompaction,
+} from './compact.ts'
+import { expire } from './expire.ts'
+import type { LifecyclePorts } from './ports.ts'
+import { removeDeadPacks, sweepBlobs } from './sweep.ts'
+
+/** `now` waits for no grace, and rewrites every pack more than a twentieth dead. */
+export interface CollectOptions {
+  reach: CompactionReach
+  /** Bytes a second that compaction may move; null is no bound. */
+  compactBytesPerSecond: number | null
+  /** Whether the disk has room for that many bytes more; compaction waits while it has not. */
+  hasRoom(bytes: number): Promise<boolean>
+  /** Told after each step. */
+  onProgress?: (progress: Collection) => void
+}
+
+export interface Collection {
+  /** Artifacts whose time has passed. */
+  expired: number
+  /** Removed artifacts whose bytes nobody holds for them any more. */
+  deletedArtifacts: number
+  /** Pack bytes that came back to the disk, new packs taken off. */
+  freedBytes: number
+  /** Pack bytes that are dead and wait for a reader or a grace. */
+  waitingBytes: number
+  /** Names of those packs, at most `limits.packsNamedMax`. */
+  waitingPacks: string[]
+  removedBlobs: number
+  removedPacks: number
+  rewrittenPacks: number
+}
+
+const packsPerPage = 200
+
+/** What `collect` would do now. Reads only; costs in proportion to what is to go. */
+export async function planCollection(
+  ports: LifecyclePorts,
+  { reach }: Pick<CollectOptions, 'reach'>,
+): Promise<Collection> {
+  const { metadata } = ports
+  const now = ports.now()
+  const { expired, released, packs } = await metadata.measureRemoval({
+    artifactIds: [],
+    expiredBy: now,
+    releasableBy: reach === 'now' ? Number.POSITIVE_INFINITY : now,
+    readersHold: true,
+    garbage: true,
+    now,
+  })
+  const dying = new Map<number, DyingPack>(packs.map((pack) => [pack.id, pack]))
+  for await (const pack of wastefulPacks(ports, reach)) {
+    if (!dying.has(pack.id)) dying.set(pack.id, { ...pack, dyingCount: 0, dyingBytes: 0 })
+  }
+  const plan = planCompaction(dying.values(), { reach })
+  const dead = await deadPackBytes(ports)
+  const bytes = plan.freedBytes + dead.bytes
+  // Whoever reads now holds every pack that dies from now on; in the background they have their grace besides.
+  const isHeld = reach === 'background' || (await metadata.listReadLeases(now, 1)).length > 0
+  return {
+    expired,
+    deletedArtifacts: released,
+    freedBytes: isHeld ? dead.freeBytes : bytes,
+    waitingBytes: isHeld ? bytes - dead.freeBytes : 0,
+    waitingPacks: [],
+    removedBlobs: 0,
+    removedPacks: plan.remove.length,
+    rewrittenPacks: plan.rewrite.length,
+  }
+}
+
+/** Runs a round. Errors: what `ports.signal` is aborted with; storage_full when the disk has no room even to delete. */
+export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
+  const { metadata, now } = ports
+  const isNow = options.reach === 'now'
+  const graceMs = isNow ? 0 : limits.deadPackGraceMs
+  const result = emptyCollection()
+  const tell = (): void => options.onProgress?.({ ...result })
+
+  await endSessions(ports, now())
+  result.expired = await expire(ports)
+  tell()
+  const by = isNow ? Number.POSITIVE_INFINITY : now()
+  result.deletedArtifacts = (await metadata.releaseRemoved(by, now())).released
+  await ports.checkpoint?.('released')
+  tell()
+  result.removedBlobs = await sweepBlobs(ports)
+  // What is dead as a whole goes before anything is written, so that a full disk gets room.
+  take(result, await removeDeadPacks(ports, graceMs))
+  tell()
+  const { rewrittenPacks, writtenBytes } = await compact(ports, options)
+  result.rewrittenPacks = rewrittenPacks
+  result.freedBytes -= writtenBytes
+  take(result, await removeDeadPacks(ports, graceMs))
+  await tidyDatabase(ports)
+  tell()
+  return result
+}
+
+export function emptyCollection(): Collection {
+  return {
+    expired: 0,
+    deletedArtifacts: 0,
+    freedBytes: 0,
+    waitingBytes: 0,
+    waitingPacks: [],
+    removedBlobs: 0,
+    removedPacks: 0,
+    rewrittenPacks: 0,
+  }
+}
+
+function take(result: Collection, packs: Awaited<ReturnType<typeof removeDeadPacks>>): void {
+  for (const sizeBytes of packs.removed.values()) result.freedBytes += sizeBytes
+  result.removedPacks += packs.removed.size
+  result.waitingPacks = packs.waiting
+  result.waitingBytes = packs.waitingBytes
+}
+
+/** Sessions past their lease: whoever opened them is gone. */
+async function endSessions({ metadata }: LifecyclePorts, now: number): Promise<void> {
+  for (;;) {
+    const ids = await metadata.listSessions(now, 100)
+    if (ids.length === 0) return
+    for (const id of ids) await metadata.abortSession(id)
+  }
+}
+
+async function compact(
+  ports: LifecyclePorts,
+  options: CollectOptions,
+): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
+  const pace = createPace(options.compactBytesPerSecond)
+  const done = { rewrittenPacks: 0, writtenBytes: 0 }
+  let batch: PackOccupancy[] = []
+  const flush = async (): Promise<void> => {
+    const { rewrittenPacks, writtenBytes } = await rewrite(ports, options, batch, pace)
+    done.rewrittenPacks += rewrittenPacks
+    done.writtenBytes += writtenBytes
+    batch = []
+  }
+  // Listed before anything is written: a pack that compaction made is no candidate of the same round.
+  const packs = new Map<number, PackOccupancy>()
+  for await (const pack of wastefulPacks(ports, options.reach)) packs.set(pack.id, pack)
+  for (const pack of await tinyPacks(ports)) packs.set(pack.id, pack)
+  for (const pack of packs.values()) {
+    batch.push(pack)
+    if (sumBytes(batch) >= limits.packTargetBytes) await flush()
+  }
+  await flush()
+  return done
+}
+
+async function rewrite(
+  ports: LifecyclePorts,
+  { hasRoom }: CollectOptions,
+  batch: PackOccupancy[],
+  pace: Pace,
+): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
+  if (batch.length === 0 || !(await hasRoom(sumBytes(batch)))) {
+    return { rewrittenPacks: 0, writtenBytes: 0 }
+  }
+  return await compactPacks(ports, batch, pace)
+}
+
+function sumBytes(packs: readonly PackOccupancy[]): number {
+  return packs.reduce((sum, pack) => sum + pack.liveBytes, 0)
+}
+
+async function* wastefulPacks(
+  { metadata }: LifecyclePorts,
+  reach: CompactionReach,
+): AsyncGenerator<PackOccupancy> {
+  const waste = reach === 'now' ? 'partlyDead' : 'halfDead'
+  for (let after = 0; ;) {
+    const page = await metadata.listWastefulPacks(waste, { after, limit: packsPerPage })
+    yield* page
+    if (page.length < packsPerPage) return
+    after = page.at(-1)!.id
+  }
+}
+
+/** Tiny packs that are worth a rewrite: enough of them to fill a pack, or so many that each costs a file. */
+async function tinyPacks({ metadata }: LifecyclePorts): Promise<PackOccupancy[]> {
+  const page = { after: 0, limit: packsPerPage }
+  const packs = await metadata.listWastefulPacks('tiny', page)
+  return packs.length >= limits.tinyPacksMin ? packs : []
+}
+
+/** Bytes of packs that are dead already, and of those that nothing holds. */
+async function deadPackBytes({
+  metadata,
+  now,
+}: LifecyclePorts): Promise<{ bytes: number; freeBytes: number }> {
+  const sum = { bytes: 0, freeBytes: 0 }
+  for (let after = 0; ;) {
+    const page = await metadata.claimDeadPacks(now(), { after, limit: packsPerPage })
+    for (const { sizeBytes, isRead } of page) {
+      sum.bytes += sizeBytes
+      if (!isRead) sum.freeBytes += sizeBytes
+    }
+    if (page.length < packsPerPage) return sum
+    after = page.at(-1)!.id
+  }
+}
+
+async function tidyDatabase({ metadata, now, signal }: LifecyclePorts): Promise<void> {
+  const removedBy = now() - limits.tombstoneMs
+  while ((await metadata.purgeTombstones(removedBy, limits.transactionRowsMax)) > 0) {
+    signal?.throwIfAborted()
+  }
+  for (let left = Infinity; left > 0;) {
+    signal?.throwIfAborted()
+    const now = await metadata.returnPages(limits.databasePagesPerStep)
+    // Pages that the log still needs are not given back; the next round gets them.
+    if (now >= left) return
+    left = now
+  }
+}

@@ -1,0 +1,284 @@
+/** Compaction: what is alive in packs that are mostly dead, or tiny, is appended to new packs.
+ *
+ *    1. Read the live copies of a pack in the order of their offsets; append their bytes as they are to an open pack.
+ *    2. Seal it: the bytes are durable from here on.
+ *    3. Move the rows, in short transactions, each only if it still points at the place that was copied.
+ *    4. The old pack has nothing alive and is removed like any dead one, when nobody reads who may know the old place.
+ *
+ *  Bytes are never changed, so streams keep their digests and representations their bytes (invariant 6). A crash leaves
+ *  a sealed pack without a row, which recovery takes, or copies in two places, of which one is dead. */
+import { crc32 } from '../core/crc32.ts'
+import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { CopyMove, DyingPack, PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
+import { openPackWriter, type PackWriter } from '../packs/pack-format.ts'
+import type { LifecyclePorts } from './ports.ts'
+
+/** `background`: packs more than half dead, and many tiny ones. `now`: every pack more than a twentieth dead too. */
+export type CompactionReach = 'background' | 'now'
+
+export interface CompactionPlan {
+  /** Packs in which nothing stays alive. */
+  remove: PackOccupancy[]
+  /** Packs whose live copies are to be written anew. */
+  rewrite: PackOccupancy[]
+  /** Pack bytes that come back, the new packs taken off. */
+  freedBytes: number
+}
+
+/** What is to be done with these packs once the dying copies are gone. Pure. */
+export function planCompaction(
+  packs: Iterable<DyingPack>,
+  { reach }: { reach: CompactionReach },
+): CompactionPlan {
+  const plan: CompactionPlan = { remove: [], rewrite: [], freedBytes: 0 }
+  for (const pack of packs) {
+    const after = survivorOf(pack)
+    const deadBytes = after.sizeBytes - aliveBytes(after)
+    const parts = reach === 'now' ? 20 : 2
+    if (after.liveCount === 0) {
+      plan.remove.push(after)
+      plan.freedBytes += after.sizeBytes
+    } else if (deadBytes * parts > after.sizeBytes) {
+      plan.rewrite.push(after)
+      plan.freedBytes += deadBytes
+    }
+  }
+  return plan
+}
+
+/** Bytes of the live part of a pack: its copies, and the framing that each of them has. */
+export function aliveBytes({ sizeBytes, ...pack }: PackOccupancy): number {
+  if (pack.copyCount === 0) return 0
+  const framing = ((sizeBytes - pack.copyBytes) * pack.liveCount) / pack.copyCount
+  return Math.round(pack.liveBytes + framing)
+}
+
+function survivorOf({ dyingCount, dyingBytes, ...pack }: DyingPack): PackOccupancy {
+  return {
+    ...pack,
+    liveCount: pack.liveCount - dyingCount,
+    liveBytes: pack.liveBytes - dyingBytes,
+  }
+}
+
+export interface Compaction {
+  rewrittenPacks: number
+  /** Pack bytes written. */
+  writtenBytes: number
+}
+
+/** Rewrites what is alive in `packs`. `pace` is awaited with the bytes of each read or write. Errors: storage_full, which
+ *  leaves everything as it was but for packs that were done already. */
+export async function compactPacks(
+  ports: LifecyclePorts,
+  packs: readonly PackOccupancy[],
+  pace: Pace,
+): Promise<Compaction> {
+  const target = createTarget(ports)
+  let rewrittenPacks = 0
+  try {
+    for (const pack of packs) {
+      for await (const { copy, body } of readCopies(ports, pack)) {
+        ports.signal?.throwIfAborted()
+        await target.append(pack.id, copy, body)
+        await pace(copy.lengthBytes * 2)
+      }
+      rewrittenPacks += 1
+    }
+    await target.flush()
+  } finally {
+    await target.abort()
+  }
+  return { rewrittenPacks, writtenBytes: target.writtenBytes() }
+}
+
+/** Resolves when that many bytes may have been moved. */
+export type Pace = (bytes: number) => Promise<void>
+
+/** At most `bytesPerSecond` on average; null is no bound. */
+export function createPace(bytesPerSecond: number | null): Pace {
+  if (bytesPerSecond === null) return async () => {}
+  let freeAt = performance.now()
+  return async (bytes) => {
+    const now = performance.now()
+    freeAt = Math.max(now, freeAt) + (bytes * 1000) / bytesPerSecond
+    // Short debts are left to the next call: a timer for each small copy would cost more than the copy.
+    if (freeAt - now < 50) return
+    await new Promise((resolve) => {
+      setTimeout(resolve, freeAt - now)
+    })
+  }
+}
+
+interface Target {
+  append(
+    fromPackId: number,
+    copy: PackedCopy,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<void>
+  /** Seals what is open and moves its rows. */
+  flush(): Promise<void>
+  abort(): Promise<void>
+  writtenBytes(): number
+}
+
+function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
+  let writer: PackWriter | undefined
+  let moves: CopyMove[] = []
+  let written = 0
+
+  const flush = async (): Promise<void> => {
+    if (writer === undefined) return
+    await checkpoint?.('compact-filled')
+    const sealed = await writer.seal()
+    writer = undefined
+    written += sealed.sizeBytes
+    await checkpoint?.('compact-sealed')
+    const copyBytes = moves.reduce((sum, move) => sum + move.lengthBytes, 0)
+    await metadata.moveCopies({ ...sealed, copyCount: moves.length, copyBytes }, moves)
+    moves = []
+    await checkpoint?.('compact-moved')
+  }
+
+  return {
+    append: async (fromPackId, copy, body) => {
+      writer ??= await openPackWriter(packs)
+      const { blob, codec, lengthBytes } = copy
+      const member = { blobDigest: blob.digest, codec, lengthBytes, ...blob }
+      const { offset } = await writer.append(member, body)
+      const { streamId, offset: fromOffset } = copy
+      moves.push({ streamId, fromPackId, fromOffset, offset, lengthBytes })
+      const { bytesWritten, memberCount } = writer
+      if (bytesWritten >= limits.packTargetBytes || memberCount >= limits.packMembersMax) {
+        await flush()
+      }
+    },
+    flush,
+    abort: async () => {
+      await writer?.abort()
+      writer = undefined
+    },
+    writtenBytes: () => written,
+  }
+}
+
+interface ReadCopy {
+  copy: PackedCopy
+  body: Uint8Array | AsyncIterable<Uint8Array>
+}
+
+const copiesPerPage = 1000
+
+/** Every live copy of a pack that its medium gives back. One whose bytes are bad is marked and moves as it is: moving it
+ *  makes nothing worse, and the rest of it may still be read. One that cannot be read is marked and stays. */
+async function* readCopies(ports: LifecyclePorts, pack: PackOccupancy): AsyncGenerator<ReadCopy> {
+  for (let after = -1; ;) {
+    const page = await ports.metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
+    for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
+    if (page.length < copiesPerPage) return
+    after = page.at(-1)!.offset
+  }
+}
+
+/** Neighbours that one read brings; a large copy is alone. */
+function* groupsOf(copies: PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
+  let group: [PackedCopy, ...PackedCopy[]] | undefined
+  for (const copy of copies) {
+    const end = copy.offset + copy.lengthBytes
+    if (group !== undefined && end - group[0].offset > limits.compactReadBytes) {
+      yield group
+      group = undefined
+    }
+    if (group === undefined) group = [copy]
+    else group.push(copy)
+  }
+  if (group !== undefined) yield group
+}
+
+async function* readGroup(
+  ports: LifecyclePorts,
+  packName: string,
+  group: [PackedCopy, ...PackedCopy[]],
+): AsyncGenerator<ReadCopy> {
+  const [first] = group
+  const last = group.at(-1)!
+  const lengthBytes = last.offset + last.lengthBytes - first.offset
+  if (lengthBytes > limits.compactReadBytes) {
+    if (await isReadable(ports, packName, first)) {
+      yield { copy: first, body: pagesOf(ports, packName, first) }
+    }
+    return
+  }
+  const bytes = await readOr(ports, packName, { offset: first.offset, lengthBytes })
+  if (bytes === undefined) {
+    // One bad sector is no reason to give up its neighbours.
+    for (const copy of group) {
+      const alone = await readOr(ports, packName, copy)
+      if (alone === undefined) await ports.metadata.markDamaged(copy.streamId)
+      else yield { copy, body: alone }
+    }
+    return
+  }
+  for (const copy of group) {
+    const start = copy.offset - first.offset
+    const body = bytes.subarray(start, start + copy.lengthBytes)
+    if (!copy.damaged && !isIntact(body, copy, 0)) await ports.metadata.markDamaged(copy.streamId)
+    yield { copy, body }
+  }
+}
+
+/** The bytes, or undefined when the medium does not give them. */
+async function readOr(
+  { packs }: LifecyclePorts,
+  packName: string,
+  place: { offset: number; lengthBytes: number },
+): Promise<Buffer | undefined> {
+  try {
+    return await packs.read(packName, place.offset, place.lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+}
+
+/** Reads a large copy once to see that all of it can be read, before a pack is begun with it. */
+async function isReadable(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+): Promise<boolean> {
+  let isBad = false
+  for (let at = 0; at < copy.lengthBytes; at += limits.checkPageBytes) {
+    const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
+    const page = await readOr(ports, packName, { offset: copy.offset + at, lengthBytes })
+    if (page === undefined) {
+      await ports.metadata.markDamaged(copy.streamId)
+      return false
+    }
+    isBad ||= !isIntact(page, copy, at / limits.checkPageBytes)
+  }
+  if (isBad && !copy.damaged) await ports.metadata.markDamaged(copy.streamId)
+  return true
+}
+
+async function* pagesOf(
+  { packs }: LifecyclePorts,
+  packName: string,
+  { offset, lengthBytes }: PackedCopy,
+): AsyncGenerator<Buffer> {
+  for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
+    yield await packs.read(packName, offset + at, Math.min(limits.checkPageBytes, lengthBytes - at))
+  }
+}
+
+/** Whether `bytes`, from check page `page` on, are what was stored. */
+function isIntact(bytes: Buffer, { checks }: PackedCopy, page: number): boolean {
+  const expected = Buffer.from(checks.buffer, checks.byteOffset, checks.byteLength)
+  for (let at = 0; at < bytes.length; at += limits.checkPageBytes) {
+    const index = page + at / limits.checkPageBytes
+    const actual = crc32(bytes.subarray(at, at + limits.checkPageBytes))
+    if (actual !== expected.readUInt32LE(index * 4)) return false
+  }
+  return true
+}

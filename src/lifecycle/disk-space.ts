@@ -1,0 +1,100 @@
+/** Room on the disk: uploads are refused while there is too little, so that reading, deleting and the database go on; and
+ *  a file of nothing is kept to be given up when even deleting finds no room. */
+import { open, rm, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { formatSizeBytes } from '../core/units.ts'
+
+export interface DiskSpace {
+  /** Errors: storage_full, when less than the minimum is free. Asks the system at most once a second. */
+  requireRoom(): Promise<void>
+  /** Whether `bytes` more leave the disk with the half of its minimum. */
+  hasRoom(bytes: number): Promise<boolean>
+  /** Before work that frees bytes: gives the reserve up when the disk is nearly full. */
+  makeRoom(): Promise<void>
+  /** Puts the reserve back when there is room again. */
+  restoreReserve(): Promise<void>
+}
+
+export interface DiskSpaceOptions {
+  /** Holds everything of the store. */
+  directory: string
+  /** Null: `limits.minFreeBytes`, or a hundredth of the disk when that is less. */
+  minFreeBytes: number | null
+  /** Bytes that the system would give us. */
+  readFreeBytes?: (directory: string) => Promise<{ freeBytes: number; totalBytes: number }>
+}
+
+const askEveryMs = 1000
+
+export async function openDiskSpace({
+  directory,
+  minFreeBytes: wanted,
+  readFreeBytes = readDisk,
+}: DiskSpaceOptions): Promise<DiskSpace> {
+  const reserve = join(directory, 'reserve')
+  const { totalBytes } = await readFreeBytes(directory)
+  const minFreeBytes = wanted ?? Math.min(limits.minFreeBytes, Math.floor(totalBytes / 100))
+  const reserveBytes = Math.min(limits.reserveBytesMax, Math.floor(minFreeBytes / 4))
+  let asked: { at: number; freeBytes: Promise<number> } | undefined
+
+  const free = async (): Promise<number> => (await readFreeBytes(directory)).freeBytes
+  const recentlyFree = async (): Promise<number> => {
+    const at = performance.now()
+    if (asked === undefined || at - asked.at > askEveryMs) asked = { at, freeBytes: free() }
+    return await asked.freeBytes
+  }
+  const restoreReserve = async (): Promise<void> => {
+    if (reserveBytes === 0 || (await sizeOf(reserve)) >= reserveBytes) return
+    if ((await free()) < minFreeBytes + reserveBytes) return
+    await fill(reserve, reserveBytes)
+  }
+  await restoreReserve()
+
+  return {
+    requireRoom: async () => {
+      const freeBytes = await recentlyFree()
+      if (freeBytes >= minFreeBytes) return
+      const [has, wants] = [formatSizeBytes(freeBytes), formatSizeBytes(minFreeBytes)]
+      throw storeError(
+        'storage_full',
+        `the disk of the store is nearly full: ${has} free, uploads need ${wants} (TROVE_MIN_FREE)`,
+        { neededBytes: minFreeBytes - freeBytes },
+      )
+    },
+    hasRoom: async (bytes) => (await free()) - bytes >= minFreeBytes / 2,
+    makeRoom: async () => {
+      if ((await free()) < reserveBytes) await rm(reserve, { force: true })
+    },
+    restoreReserve,
+  }
+}
+
+async function readDisk(directory: string): Promise<{ freeBytes: number; totalBytes: number }> {
+  const { bavail, blocks, bsize } = await statfs(directory)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
+    throw error
+  }
+}
+
+/** Real blocks: a file with a hole reserves nothing. */
+async function fill(path: string, bytes: number): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    const zeros = Buffer.alloc(1024 * 1024)
+    for (let at = 0; at < bytes; at += zeros.length) {
+      await file.write(zeros, 0, Math.min(zeros.length, bytes - at))
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,89 @@
+/** Maintenance of a running store: rounds by the clock and by hand go through one queue, so they never overlap. */
+import type { Staging } from '../ingest/staging.ts'
+import type { Log } from '../log.ts'
+import { type Collection, type CollectOptions, collect, planCollection } from './collect.ts'
+import type { CompactionReach } from './compact.ts'
+import type { DiskSpace } from './disk-space.ts'
+import { type Job, type Jobs, createJobs } from './jobs.ts'
+import type { LifecyclePorts } from './ports.ts'
+import { dropStaleUploads } from './recover.ts'
+import { startSchedule } from './schedule.ts'
+
+export interface Maintenance {
+  /** Work that must not overlap with a round goes here too. */
+  jobs: Jobs
+  /** Puts a garbage collection in the queue, or with `dryRun` its plan. The outcome is a `Collection`. */
+  collect(options: { reach: CompactionReach; dryRun: boolean }): Job
+  /** Ends the schedule and the job under way at its next step. */
+  close(): Promise<void>
+}
+
+export interface MaintenanceOptions {
+  ports: Omit<LifecyclePorts, 'signal'> & { staging: Staging }
+  space: DiskSpace
+  log: Log
+  /** Time between two rounds; null runs none. */
+  intervalMs: number | null
+  compactBytesPerSecond: number | null
+}
+
+export function startMaintenance(options: MaintenanceOptions): Maintenance {
+  const { space, log, intervalMs } = options
+  const stop = new AbortController()
+  const ports = { ...options.ports, signal: stop.signal }
+  const jobs = createJobs(ports.now)
+
+  const run = async (
+    reach: CompactionReach,
+    tell: (progress: object) => void,
+  ): Promise<Collection> => {
+    await space.makeRoom()
+    await dropStaleUploads(ports)
+    const result = await collect(ports, collectOptions(options, reach, tell))
+    await space.restoreReserve()
+    return result
+  }
+  const startCollect: Maintenance['collect'] = ({ reach, dryRun }) =>
+    jobs.start('gc', async (tell) =>
+      dryRun ? await planCollection(ports, { reach }) : await run(reach, tell),
+    )
+
+  const schedule =
+    intervalMs === null
+      ? undefined
+      : startSchedule({
+          name: 'garbage collection',
+          intervalMs,
+          log,
+          round: async () => {
+            const { id } = startCollect({ reach: 'background', dryRun: false })
+            const { error, progress } = await jobs.ended(id)
+            if (error !== null) throw error
+            const { waitingPacks: _names, ...figures } = progress as Collection
+            return figures
+          },
+        })
+  return {
+    jobs,
+    collect: startCollect,
+    close: async () => {
+      stop.abort()
+      await schedule?.stop()
+      await jobs.idle()
+    },
+  }
+}
+
+function collectOptions(
+  { space, compactBytesPerSecond }: MaintenanceOptions,
+  reach: CompactionReach,
+  onProgress: (progress: object) => void,
+): CollectOptions {
+  return {
+    reach,
+    // Whoever asks for everything now does not want to wait for it either.
+    compactBytesPerSecond: reach === 'now' ? null : compactBytesPerSecond,
+    hasRoom: space.hasRoom,
+    onProgress,
+  }
+}

@@ -1,0 +1,198 @@
+/** Compaction: which packs waste room, what in them is alive, and the move of a copy to another pack. A row is moved only
+ *  if it still points at the place that was copied, so a copy that died or was healed meanwhile stays where it is. */
+import { isDeadBeyond, isTiny, packState } from '../../../schema/sqlite.ts'
+import { digestFromBytes } from '../../core/digest.ts'
+import { limits } from '../../core/limits.ts'
+import type { Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
+import { codecs } from './codecs.ts'
+import type { Connection } from './connection.ts'
+import { createPackCounter } from './pack-counters.ts'
+import { newestReadLease } from './read-leases.ts'
+
+type CompactionMethods = Pick<
+  Metadata,
+  | 'listWastefulPacks'
+  | 'readPackCopies'
+  | 'moveCopies'
+  | 'claimDeadPacks'
+  | 'removePackRow'
+  | 'returnPages'
+>
+
+/** Columns of `PackOccupancy`, for a query in which `p` is the pack. */
+export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
+  p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
+
+/** Each copy that moves is two rows of an index. */
+const movesPerStep = limits.transactionRowsMax / 2
+
+export function createCompactionMethods(connection: Connection): CompactionMethods {
+  return {
+    ...createPackListing(connection),
+    ...createCopyMoving(connection),
+    ...createPackRemoval(connection),
+    ...createPageReturn(connection),
+  }
+}
+
+function createPackListing({
+  prepare,
+}: Connection): Pick<Metadata, 'listWastefulPacks' | 'readPackCopies'> {
+  const listBy = (index: string, condition: string) =>
+    prepare<[number, number], PackOccupancy>(
+      `SELECT ${occupancyColumns} FROM packs p INDEXED BY ${index}
+       WHERE ${condition} AND p.id > ? ORDER BY p.id LIMIT ?`,
+    )
+  const lists = {
+    halfDead: listBy('packs_half_dead', isDeadBeyond(2)),
+    partlyDead: listBy('packs_partly_dead', isDeadBeyond(20)),
+    tiny: listBy('packs_tiny', isTiny),
+  }
+  const copies = prepare<[number, number, number], CopyRow>(
+    `SELECT s.id AS streamId, s.codec, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state,
+       b.digest, b.size_bytes AS sizeBytes, b.crc32
+     FROM streams s CROSS JOIN blobs b ON b.id = s.blob_id
+     WHERE s.pack_id = ? AND s."offset" > ? ORDER BY s."offset" LIMIT ?`,
+  )
+  return {
+    listWastefulPacks: async (waste, { after, limit }) => lists[waste].all(after, limit),
+    readPackCopies: async (packId, { after, limit }) =>
+      copies.all(packId, after, limit).map(toPackedCopy),
+  }
+}
+
+interface CopyRow {
+  streamId: number
+  codec: number
+  offset: number
+  lengthBytes: number
+  checks: Buffer
+  state: number
+  digest: Buffer
+  sizeBytes: number
+  crc32: number
+}
+
+function toPackedCopy(row: CopyRow): PackedCopy {
+  const { streamId, offset, lengthBytes, checks, sizeBytes, crc32 } = row
+  return {
+    streamId,
+    codec: codecs[row.codec]!,
+    offset,
+    lengthBytes,
+    checks,
+    damaged: row.state !== 0,
+    blob: { digest: digestFromBytes(row.digest), sizeBytes, crc32 },
+  }
+}
+
+function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
+  const { prepare, stage, turn, now } = connection
+  const countLive = createPackCounter(connection)
+  const find = prepare<[string], { id: number }>('SELECT id FROM packs WHERE name = ?')
+  const insert = prepare<[string, number, number, number, number], { id: number }>(
+    `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
+     VALUES (?, ?, ${packState.whole}, 0, ?, ?, 0, 0, ?) RETURNING id`,
+  )
+  const countPack = prepare<[number]>(
+    'UPDATE totals SET packs = packs + 1, stored_bytes = stored_bytes + ? WHERE scope = 0',
+  )
+  const move = prepare<[number, number, number, number, number]>(
+    `UPDATE streams SET pack_id = ?, "offset" = ? WHERE id = ? AND pack_id = ? AND "offset" = ?`,
+  )
+
+  /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead. */
+  const openPack = (pack: Parameters<Metadata['moveCopies']>[0]): number => {
+    const known = find.get(pack.name)
+    if (known) return known.id
+    countPack.run(pack.sizeBytes)
+    return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id
+  }
+
+  return {
+    moveCopies: async (pack, moves) => {
+      let moved = 0
+      for (let start = 0; start < moves.length; start += movesPerStep) {
+        moved += stage(() => {
+          const packId = openPack(pack)
+          const counts = new Map<number, { count: number; bytes: number }>()
+          let count = 0
+          for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves.slice(
+            start,
+            start + movesPerStep,
+          )) {
+            if (move.run(packId, offset, streamId, fromPackId, fromOffset).changes === 0) continue
+            count += 1
+            for (const [id, sign] of [
+              [packId, 1],
+              [fromPackId, -1],
+            ] as const) {
+              const sum = counts.get(id) ?? { count: 0, bytes: 0 }
+              counts.set(id, { count: sum.count + sign, bytes: sum.bytes + sign * lengthBytes })
+            }
+          }
+          for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
+          return count
+        })
+        await turn()
+      }
+      return moved
+    },
+  }
+}
+
+function createPackRemoval({
+  prepare,
+  write,
+}: Connection): Pick<Metadata, 'claimDeadPacks' | 'removePackRow'> {
+  // The counter finds candidates, the stream rows decide. Packs that were claimed before a crash are listed again.
+  const claim = prepare<[number, number]>(
+    `UPDATE packs SET state = ${packState.dead}, died_at = ?, last_reader = ${newestReadLease}
+     WHERE id IN
+       (SELECT p.id FROM packs p INDEXED BY packs_empty WHERE p.live_count = 0 AND p.died_at IS NULL
+          AND NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
+          AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)
+        LIMIT ?)`,
+  )
+  const list = prepare<[number, number, number], DeadPackRow>(
+    `SELECT p.id, p.name, p.size_bytes AS sizeBytes, p.died_at AS diedAt,
+       EXISTS (SELECT 1 FROM read_leases l WHERE l.id <= p.last_reader AND l.until > ?) AS isRead
+     FROM packs p INDEXED BY packs_empty
+     WHERE p.live_count = 0 AND p.died_at IS NOT NULL AND p.id > ? ORDER BY p.id LIMIT ?`,
+  )
+  const remove = prepare<[string], { sizeBytes: number }>(
+    `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
+  )
+  const subtract = prepare<[number]>(
+    'UPDATE totals SET packs = packs - 1, stored_bytes = stored_bytes - ? WHERE scope = 0',
+  )
+  return {
+    claimDeadPacks: async (now, { after, limit }) => {
+      const rows = write(() => {
+        claim.run(now, limit)
+        return list.all(now, after, limit)
+      })
+      return rows.map((row) => ({ ...row, isRead: row.isRead === 1 }))
+    },
+    removePackRow: async (name) => {
+      write(() => {
+        const removed = remove.get(name)
+        if (removed) subtract.run(removed.sizeBytes)
+      })
+    },
+  }
+}
+
+interface DeadPackRow {
+  id: number
+  name: string
+  sizeBytes: number
+  diedAt: number
+  isRead: number
+}
+
+function createPageReturn(connection: Connection): Pick<Metadata, 'returnPages'> {
+  return {
+    returnPages: async (pagesMax) => connection.returnPages(pagesMax),
+  }
+}

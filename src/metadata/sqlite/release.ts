@@ -1,0 +1,178 @@
+/** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
+ *  tombstone goes too. */
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Metadata } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+import type { Damage } from './damage.ts'
+import type { Removal } from './removal.ts'
+import { nameTaken } from './uploads.ts'
+
+type ReleaseMethods = Pick<
+  Metadata,
+  'removeArtifact' | 'releaseRemoved' | 'restoreArtifact' | 'purgeTombstones'
+>
+
+/** An artifact that lets go of its rows touches a handful of others. */
+const releaseBatch = limits.transactionRowsMax / 5
+
+export function createReleaseMethods(
+  connection: Connection,
+  { removal, damage }: { removal: Removal; damage: Pick<Damage, 'judge'> },
+): ReleaseMethods {
+  return {
+    removeArtifact: async (artifactId, end) => {
+      const wasLive = connection.write(() => removal.endArtifact(artifactId, end))
+      await removal.clearRemoved()
+      return wasLive
+    },
+    ...createReleasing(connection, removal),
+    ...createRestoring(connection, { removal, damage }),
+    ...createTombstonePurge(connection),
+  }
+}
+
+function createReleasing(
+  connection: Connection,
+  removal: Removal,
+): Pick<Metadata, 'releaseRemoved'> {
+  const { prepare, stage, turn } = connection
+  const releasable = prepare<[number, number, number, number], { id: number; at: number }>(
+    `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
+     WHERE releasable_at IS NOT NULL AND releasable_at <= ? AND (releasable_at, id) > (?, ?)
+     ORDER BY releasable_at, id LIMIT ?`,
+  )
+  return {
+    releaseRemoved: async (by, now) => {
+      const waiting: number[] = []
+      let released = 0
+      // Those that are being read stay in the list, so it is walked and not taken from the top.
+      for (let last = { at: -1, id: 0 }; ;) {
+        const rows = releasable.all(by, last.at, last.id, releaseBatch)
+        if (rows.length === 0) break
+        stage(() => {
+          for (const { id } of rows) {
+            if (removal.releaseArtifact(id, now)) released += 1
+            else waiting.push(id)
+          }
+        })
+        last = rows.at(-1)!
+        await turn()
+      }
+      await removal.clearRemoved()
+      return { released, waiting }
+    },
+  }
+}
+
+interface RestorableRow {
+  id: number
+  runId: number
+  name: string
+  projectId: number
+  manifestId: number
+  endsAt: number
+  removedAt: number
+  removedReason: string
+  state: string
+  releasableAt: number | null
+}
+
+function createRestoring(
+  { prepare, write }: Connection,
+  { removal, damage }: { removal: Removal; damage: Pick<Damage, 'judge'> },
+): Pick<Metadata, 'restoreArtifact'> {
+  const find = prepare<[number], RestorableRow>(
+    `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
+       removed_at AS removedAt, removed_reason AS removedReason, state, releasable_at AS releasableAt
+     FROM artifacts WHERE id = ? AND removed_at IS NOT NULL`,
+  )
+  const findHolder = prepare<[number, string], { id: number; endsAt: number }>(
+    'SELECT id, ends_at AS endsAt FROM artifacts WHERE run_id = ? AND name = ? AND removed_at IS NULL',
+  )
+  const restore = prepare<[number]>(
+    `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL
+     WHERE id = ?`,
+  )
+  const add = prepare<[number, number]>(
+    `UPDATE totals SET artifacts = artifacts + 1,
+       files = files + m.file_count, logical_bytes = totals.logical_bytes + m.logical_bytes
+     FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = ?) m
+     WHERE scope IN (0, ?)`,
+  )
+
+  const refuseEnded = (row: RestorableRow, now: number): void => {
+    const { id: artifactId, removedAt, removedReason: reason } = row
+    if (row.state === 'expired' || row.endsAt <= now) {
+      const expiredAt = row.state === 'expired' ? removedAt : row.endsAt
+      throw storeError('artifact_expired', `artifact ${artifactId} has expired`, {
+        artifactId,
+        expiredAt,
+        reason,
+      })
+    }
+    if (row.releasableAt !== null && row.releasableAt > now) return
+    throw storeError(
+      'artifact_deleted',
+      `artifact ${artifactId} was deleted too long ago to be taken back`,
+      { artifactId, deletedAt: removedAt, reason },
+    )
+  }
+
+  const freeName = (row: RestorableRow, now: number): void => {
+    const holder = findHolder.get(row.runId, row.name)
+    if (!holder) return
+    if (holder.endsAt > now) throw nameTaken(row.name, holder.id)
+    removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
+  }
+
+  return {
+    restoreArtifact: async (artifactId, now) => {
+      write(() => {
+        const row = find.get(artifactId)
+        if (!row) {
+          throw storeError('artifact_not_found', `no deleted artifact ${artifactId}`, {
+            reference: `id:${artifactId}`,
+          })
+        }
+        refuseEnded(row, now)
+        freeName(row, now)
+        restore.run(artifactId)
+        add.run(row.manifestId, row.projectId)
+        // What was damaged or healed while it was away.
+        damage.judge(artifactId)
+      })
+    },
+  }
+}
+
+/** Each tombstone is a row or three: the artifact, the upload it came from, and its manifest when it was the last. */
+function createTombstonePurge({ prepare, stage }: Connection): Pick<Metadata, 'purgeTombstones'> {
+  const find = prepare<[number, number], { id: number; manifestId: number }>(
+    `SELECT id, manifest_id AS manifestId FROM artifacts INDEXED BY artifacts_removed
+     WHERE removed_at IS NOT NULL AND removed_at <= ? AND releasable_at IS NULL AND content_id IS NULL
+       AND NOT EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = artifacts.id)
+     ORDER BY removed_at LIMIT ?`,
+  )
+  const dropUploads = prepare<[string]>(
+    'DELETE FROM uploads WHERE artifact_id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const dropArtifacts = prepare<[string]>(
+    'DELETE FROM artifacts WHERE id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const dropManifests = prepare<[string]>(
+    `DELETE FROM manifests WHERE id IN (SELECT j.value FROM json_each(?) j) AND state = 4
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
+  )
+  return {
+    purgeTombstones: async (removedBy, limit) =>
+      stage(() => {
+        const rows = find.all(removedBy, Math.min(limit, limits.transactionRowsMax))
+        const ids = JSON.stringify(rows.map((row) => row.id))
+        dropUploads.run(ids)
+        dropArtifacts.run(ids)
+        dropManifests.run(JSON.stringify(rows.map((row) => row.manifestId)))
+        return rows.length
+      }),
+  }
+}

@@ -1,0 +1,238 @@
+/** What garbage collection promises: announced bytes are freed bytes, and the disk is as if the rest had never been. */
+import { createHash } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { representZip } from '../../src/egress/egress.ts'
+import { aliveBytes } from '../../src/lifecycle/compact.ts'
+import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
+import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
+
+const start = Date.UTC(2026, 0, 2)
+
+/** Bytes that nothing shares and nothing compresses. */
+function noise(seed: string, bytes: number): Buffer {
+  const pieces: Buffer[] = []
+  for (let at = 0; at < bytes; at += 64) {
+    pieces.push(createHash('sha512').update(`${seed} ${at}`).digest())
+  }
+  return Buffer.concat(pieces).subarray(0, bytes)
+}
+
+/** A build of 30 small files and a large one: two thirds stay from one build to the next. */
+function build(number: number): Buffer {
+  const members = Array.from({ length: 30 }, (_, index) => ({
+    name: `lib/${index}`,
+    content: noise(index < 20 ? `stays ${index}` : `${number} ${index}`, 3000 + index * 500),
+  }))
+  members.push({
+    name: 'main',
+    content: Buffer.concat([noise('common', 300_000), noise(`${number}`, 100_000)]),
+  })
+  return buildZip({ members })
+}
+
+async function upload(store: TestStore, numbers: number[]): Promise<Map<number, Artifact>> {
+  const artifacts = new Map<number, Artifact>()
+  for (const number of numbers) {
+    const { artifact } = await store.put(`build-${number}`, 'zip', build(number))
+    artifacts.set(number, artifact)
+  }
+  return artifacts
+}
+
+async function remove(
+  metadata: Metadata,
+  artifact: Artifact,
+  more: { now?: number; undoMs?: number } = {},
+): Promise<number> {
+  const { packs } = await metadata.measureRemoval({
+    artifactIds: [artifact.id],
+    expiredBy: -1,
+    releasableBy: Number.POSITIVE_INFINITY,
+    readersHold: false,
+    garbage: false,
+    now: start,
+  })
+  const removal = { state: 'deleted', reason: 'deleted', now: start, ...more } as const
+  expect(await metadata.removeArtifact(artifact.id, removal)).toBe(true)
+  return packs.reduce(
+    (sum, pack) =>
+      sum + aliveBytes({ ...pack, liveCount: pack.dyingCount, liveBytes: pack.dyingBytes }),
+    0,
+  )
+}
+
+describe('ten builds, five deleted, gc --now', () => {
+  test('frees what the deletes and the dry run announced, and leaves what five builds take', async () => {
+    const store = await openStore()
+    const artifacts = await upload(store, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    const kept = [0, 2, 4, 6, 8]
+    let announced = 0
+    for (const [number, artifact] of artifacts) {
+      if (!kept.includes(number))
+        announced += await remove(store.metadata, artifact, { undoMs: hour })
+    }
+    const before = await store.packBytes()
+    const plan = await planNow(store.ports)
+    const done = await collectNow(store.ports)
+    const after = await store.packBytes()
+
+    expect(done.deletedArtifacts).toBe(5)
+    expect(before - after).toBe(done.freedBytes)
+    expect(Math.abs(plan.freedBytes - done.freedBytes)).toBeLessThan(done.freedBytes / 100)
+    expect(Math.abs(announced - done.freedBytes)).toBeLessThan(done.freedBytes / 100)
+
+    const fresh = await openStore()
+    await upload(fresh, kept)
+    expect(after).toBeLessThan((await fresh.packBytes()) * 1.1)
+    for (const number of kept) {
+      const artifact = (await store.metadata.findArtifact(artifacts.get(number)!.id))!
+      expect(await zipOf(store, artifact)).toBe(digestOf(build(number)))
+    }
+    const figures = await store.metadata.figures()
+    expect(figures.storedBytes).toBe(after)
+    expect(figures.liveBytes).toBeGreaterThan(after * 0.95)
+  })
+})
+
+test('what expired is gone, and its bytes with it', async () => {
+  const store = await openStore()
+  await upload(store, [1])
+  const later = { ...store.ports, now: () => start + 91 * day }
+  const plan = await planNow(later)
+  expect(plan.expired).toBe(1)
+  const done = await collectNow(later)
+  expect(done).toMatchObject({ expired: 1, freedBytes: plan.freedBytes, waitingBytes: 0 })
+  expect(await store.packBytes()).toBe(0)
+})
+
+test('a round of the schedule leaves a deleted artifact its time, and a dead pack its grace', async () => {
+  const store = await openStore()
+  const artifact = (await upload(store, [1])).get(1)!
+  await remove(store.metadata, artifact, { undoMs: hour })
+  const at = (ms: number) => ({ ...store.ports, now: () => start + ms })
+
+  expect(await collectInBackground(at(hour - 1))).toMatchObject({
+    deletedArtifacts: 0,
+    removedBlobs: 0,
+  })
+  await store.metadata.restoreArtifact(artifact.id, start + hour - 1)
+  expect(await zipOf(store, artifact)).toBe(digestOf(build(1)))
+
+  await remove(store.metadata, artifact, { undoMs: hour })
+  const dead = await collectInBackground(at(hour))
+  expect(dead).toMatchObject({ deletedArtifacts: 1, freedBytes: 0 })
+  expect(dead.waitingBytes).toBe(await store.packBytes())
+  expect(dead.waitingPacks).toHaveLength(1)
+  const done = await collectInBackground(at(2 * hour))
+  expect(done.freedBytes).toBe(dead.waitingBytes)
+  expect(await store.packBytes()).toBe(0)
+})
+
+describe('a reader', () => {
+  test('keeps the rows of its artifact and every pack that dies meanwhile', async () => {
+    const store = await openStore()
+    const artifacts = await upload(store, [1, 2])
+    const [read, other] = [artifacts.get(1)!, artifacts.get(2)!]
+    const { leases, gone } = await store.metadata.openReadLeases([read.id], start, hour)
+    expect(gone).toEqual([])
+    const chunks = (await representZip(store.reader, read))
+      .read(0, read.zipBytes)
+      [Symbol.asyncIterator]()
+    const pieces = [(await chunks.next()).value as Buffer]
+    await remove(store.metadata, read)
+    await remove(store.metadata, other)
+
+    const held = await collectNow(store.ports)
+    expect(held.deletedArtifacts).toBe(0)
+    expect(held.waitingBytes).toBeGreaterThan(0)
+    expect(held.waitingPacks).not.toEqual([])
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+      pieces.push(next.value)
+    }
+    expect(digestOf(Buffer.concat(pieces))).toBe(digestOf(build(1)))
+
+    await store.metadata.closeReadLeases(leases)
+    await collectNow(store.ports)
+    expect(await store.packBytes()).toBe(0)
+  })
+
+  test('that died holds nothing beyond the end of its lease', async () => {
+    const store = await openStore()
+    const artifact = (await upload(store, [1])).get(1)!
+    await store.metadata.openReadLeases([artifact.id], start, hour)
+    await remove(store.metadata, artifact)
+    await collectNow(store.ports)
+    expect(await store.packBytes()).toBeGreaterThan(0)
+    await collectNow({ ...store.ports, now: () => start + hour })
+    expect(await store.packBytes()).toBe(0)
+  })
+
+  test('is refused an artifact that is gone', async () => {
+    const store = await openStore()
+    const artifact = (await upload(store, [1])).get(1)!
+    await remove(store.metadata, artifact, { undoMs: hour })
+    expect(await store.metadata.openReadLeases([artifact.id, 99], start, hour)).toEqual({
+      leases: [],
+      gone: [artifact.id, 99],
+    })
+  })
+})
+
+describe('undo', () => {
+  test('is refused when the name is taken, the time is over, or the artifact has expired meanwhile', async () => {
+    const store = await openStore()
+    const artifact = (await upload(store, [1])).get(1)!
+    await remove(store.metadata, artifact, { undoMs: 100 * day })
+    const { artifact: second } = await store.put('build-1', 'zip', build(2))
+    const restore = (ms: number) => store.metadata.restoreArtifact(artifact.id, start + ms)
+    await expect(restore(1)).rejects.toMatchObject({ code: 'name_taken' })
+    await remove(store.metadata, second)
+    await expect(restore(100 * day)).rejects.toMatchObject({ code: 'artifact_expired' })
+    await collectNow(store.ports)
+    await expect(restore(1)).rejects.toMatchObject({ code: 'artifact_deleted' })
+    await expect(store.metadata.restoreArtifact(99, start)).rejects.toMatchObject({
+      code: 'artifact_not_found',
+    })
+  })
+
+  test('brings the figures back too', async () => {
+    const store = await openStore()
+    const artifact = (await upload(store, [1, 2])).get(1)!
+    const before = await store.metadata.figures()
+    await remove(store.metadata, artifact, { undoMs: hour })
+    await store.metadata.restoreArtifact(artifact.id, start)
+    expect(await store.metadata.figures()).toEqual(before)
+  })
+})
+
+test('tiny packs are merged, and what was read from them before is read after', async () => {
+  const store = await openStore()
+  const contents = Array.from({ length: 20 }, (_, index) => noise(`file ${index}`, 5000))
+  const artifacts: Artifact[] = []
+  for (const [index, content] of contents.entries()) {
+    artifacts.push((await store.put(`file-${index}`, 'file', content)).artifact)
+  }
+  const before = await Promise.all(artifacts.map(async (each) => await zipOf(store, each)))
+  const done = await collectNow(store.ports)
+  expect(done.rewrittenPacks).toBe(20)
+  expect((await store.metadata.figures()).packs).toBe(1)
+  expect(await Promise.all(artifacts.map(async (each) => await zipOf(store, each)))).toEqual(before)
+  expect(await collectNow(store.ports)).toMatchObject({ rewrittenPacks: 0, freedBytes: 0 })
+})
+
+async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {
+  return digestOf(await readAll(await representZip(store.reader, artifact)))
+}
+
+test('tombstones are forgotten after their time', async () => {
+  const store = await openStore()
+  const artifact = (await upload(store, [1])).get(1)!
+  await remove(store.metadata, artifact)
+  await collectNow(store.ports)
+  expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'deleted' })
+  await collectNow({ ...store.ports, now: () => start + 91 * day })
+  expect(await store.metadata.findArtifact(artifact.id)).toBeUndefined()
+})

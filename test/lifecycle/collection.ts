@@ -1,0 +1,29 @@
+/** Collects garbage in a test's store, with a clock of its own. */
+import { collect, type Collection, planCollection } from '../../src/lifecycle/collect.ts'
+import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
+
+export const hour = 60 * 60 * 1000
+export const day = 24 * hour
+
+/** `gc --now`. */
+export async function collectNow(ports: LifecyclePorts): Promise<Collection> {
+  return await collect(ports, {
+    reach: 'now',
+    compactBytesPerSecond: null,
+    hasRoom: async () => true,
+  })
+}
+
+/** `gc --now --dry-run`. */
+export async function planNow(ports: LifecyclePorts): Promise<Collection> {
+  return await planCollection(ports, { reach: 'now' })
+}
+
+/** A round of the schedule. */
+export async function collectInBackground(ports: LifecyclePorts): Promise<Collection> {
+  return await collect(ports, {
+    reach: 'background',
+    compactBytesPerSecond: null,
+    hasRoom: async () => true,
+  })
+}
