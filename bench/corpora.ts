@@ -86,7 +86,7 @@ export async function generateSmallFiles(count: number, sizeBytes: number): Prom
   })
 }
 
-/** A file of which every other 64 KiB is random and the rest text, so that it deflates to about a half. Another `seed`
+/** A file of which every other 64 KiB is text and the rest random, so that it deflates to about a half. Another `seed`
  *  gives another file. */
 export async function generateBigFile(sizeBytes: number, seed = 1): Promise<string> {
   const directory = await once(`big-${sizeBytes}-${seed}`, async (target) => {
@@ -109,7 +109,7 @@ function halfRandomMebibyte(random: (length: number) => Buffer, offset: number):
   const pieces: Buffer[] = []
   for (let piece = 0; piece < 8; piece++) {
     const line = `${offset + piece}: the quick brown fox jumps over the lazy dog\n`
-    pieces.push(random(half), Buffer.alloc(half, line))
+    pieces.push(Buffer.alloc(half, line), random(half))
   }
   return Buffer.concat(pieces)
 }

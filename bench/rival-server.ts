@@ -7,24 +7,20 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { relative } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { listFiles } from './corpora.ts'
 
 const [mode, path = ''] = process.argv.slice(2)
 const server = createServer((_request, response) => {
-  const sent = mode === 'fflate' ? sendZip(response, path) : sendFile(response, path)
-  sent.catch((error: unknown) => {
-    console.error(error)
-    response.destroy()
-  })
+  if (mode === 'file') sendFile(response, path)
+  else sendZip(response, path).catch((error: Error) => response.destroy(error))
 })
 server.listen(0, '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
 })
 
-async function sendFile(response: ServerResponse, file: string): Promise<void> {
+function sendFile(response: ServerResponse, file: string): void {
   response.setHeader('Content-Length', statSync(file).size)
-  await pipeline(createReadStream(file), response)
+  createReadStream(file).pipe(response)
 }
 
 async function sendZip(response: ServerResponse, directory: string): Promise<void> {
