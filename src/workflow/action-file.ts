@@ -12,7 +12,7 @@ import type { Position, Problem } from './problem.ts'
 import { positionOf, textOfToken, problemsOf, readYaml, type ReadFile } from './schema.ts'
 import { readStep, template, type Condition, type Step, type Template } from './workflow-file.ts'
 
-export interface ActionInput {
+interface ActionInput {
   name: string
   required: boolean
   default: Template | undefined
@@ -20,7 +20,7 @@ export interface ActionInput {
 }
 
 /** A script of a JavaScript action, relative to the action's directory. */
-export interface ActionScript {
+interface ActionScript {
   path: string
   condition: Condition
 }
@@ -60,7 +60,7 @@ export async function findAction(directory: string): Promise<ParsedAction | unde
   return undefined
 }
 
-export function parseAction(file: string, directory: string, text: string): ParsedAction {
+function parseAction(file: string, directory: string, text: string): ParsedAction {
   const read = readYaml('action', file, text)
   const { root, context } = read
   if (root === undefined || context.errors.count > 0) return { problems: problemsOf(read) }

@@ -80,7 +80,7 @@ export interface JobState {
 }
 
 /** The clean-up of an action that was started. */
-export interface PostStep {
+interface PostStep {
   id: string
   /** `scope` is the job's own, whatever scope the action ran in. */
   run: (scope: StepScope, openLog: OpenLog) => Promise<StepResult>

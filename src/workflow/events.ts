@@ -89,7 +89,7 @@ export type RunSink = (event: RunEvent) => void
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 /** An event before the engine has added the time. */
-export type NewRunEvent = DistributiveOmit<RunEvent, 'at'>
+type NewRunEvent = DistributiveOmit<RunEvent, 'at'>
 /** Adds the time, masks every text, hands the event to all sinks. */
 export type Emit = (event: NewRunEvent) => void
 

@@ -7,7 +7,7 @@ import type { FunctionDefinition } from '@actions/expressions/funcs/info'
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 /** Status functions. Names narrow the question to these jobs; none asks for all. */
-export interface StatusFunctions {
+interface StatusFunctions {
   success(names: string[]): boolean
   failure(names: string[]): boolean
   cancelled(): boolean
@@ -34,7 +34,7 @@ const contextNames = [
   'runner',
   'inputs',
 ] as const
-export type ContextName = (typeof contextNames)[number]
+type ContextName = (typeof contextNames)[number]
 
 /** A call whose answer is awaited; leaves the synchronous evaluator, which may wrap it. */
 class HashPending extends Error {}

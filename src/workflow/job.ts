@@ -28,7 +28,7 @@ export interface JobInstance {
   cancel: AbortSignal
 }
 
-export interface StepSummary {
+interface StepSummary {
   reference: StepReference
   outcome: Conclusion
   conclusion: Conclusion

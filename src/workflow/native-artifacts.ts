@@ -11,6 +11,7 @@ import { createClient, type Client } from '../client/client.ts'
 import { openResponse, requestJson, type ServerAccess } from '../client/http.ts'
 import { readEntries } from '../client/read-entries.ts'
 import { hasCode } from '../core/errors.ts'
+import { formatSizeBytes } from '../core/units.ts'
 import type {
   ArtifactStore,
   DownloadedArtifact,
@@ -91,7 +92,8 @@ async function uploadTree(
     jobs: threads,
     signal,
   })
-  const remark = `${logicalBytes} bytes in ${files.length} files, ${sentBytes} bytes sent, ${reusedBytes} bytes were there already`
+  const sizes = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
+  const remark = `${sizes[0]}, ${sizes[1]} sent, ${sizes[2]} not sent because the server or the tree had it already`
   return { ...uploadedOf(artifact), remark }
 }
 
@@ -142,7 +144,7 @@ async function download(client: Client, request: DownloadRequest): Promise<Downl
       jobs: threads,
       signal,
     })
-    const remark = `${result.logicalBytes} bytes in ${result.files} files, ${result.fetchedBytes} bytes fetched`
+    const remark = `${formatSizeBytes(result.logicalBytes)}, ${formatSizeBytes(result.fetchedBytes)} fetched`
     return { digestMatches: true, remark }
   } catch (error) {
     if (hasCode(error, 'digest_mismatch') || hasCode(error, 'blob_damaged'))

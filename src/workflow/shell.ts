@@ -84,7 +84,7 @@ function splitWords(text: string): string[] {
 }
 
 /** Absolute path of a program on the PATH of `environment`. */
-export async function findProgram(
+async function findProgram(
   name: string,
   environment: Record<string, string>,
 ): Promise<string | undefined> {

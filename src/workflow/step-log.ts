@@ -27,7 +27,7 @@ export interface StepLog {
 }
 
 /** What lines asked for: the older way of file commands. `faults` fail the step. */
-export interface LoggedCommands {
+interface LoggedCommands {
   outputs: Record<string, string>
   state: Record<string, string>
   faults: string[]

@@ -8,7 +8,7 @@ import type { UploadFile } from './artifacts.ts'
 import type { SearchResult } from './glob.ts'
 
 /** The root directory that entry paths are told from. */
-export function uploadRoot(search: SearchResult): string {
+function uploadRoot(search: SearchResult): string {
   const [first, ...others] = search.searchPaths
   if (first === undefined) throw new Error('no path to search was given')
   if (others.length > 0) return leastCommonAncestor(search.searchPaths)

@@ -77,7 +77,7 @@ export interface Job {
 }
 
 /** An input of `workflow_dispatch`. */
-export interface DispatchInput {
+interface DispatchInput {
   name: string
   required: boolean
   type: string

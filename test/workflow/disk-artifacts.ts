@@ -1,10 +1,10 @@
 /** An artifact store on the disk for tests of the engine: files are copied, a digest is taken over paths and bytes. */
 import { createHash } from 'node:crypto'
-import { copyFile, cp, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ArtifactStore, ListedArtifact, UploadRequest } from '../../src/workflow/artifacts.ts'
 
-export interface StoredArtifact extends ListedArtifact {
+interface StoredArtifact extends ListedArtifact {
   request: Omit<UploadRequest, 'signal' | 'files'>
   /** Paths in it, sorted. */
   paths: string[]
@@ -80,8 +80,4 @@ export async function listFiles(directory: string, below = ''): Promise<string[]
     }),
   )
   return nested.flat().toSorted()
-}
-
-export async function removeDirectory(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true })
 }

@@ -19,7 +19,7 @@ export interface Playground {
   run: (workflow: string, options?: Partial<RunOptions>) => Promise<Finished>
 }
 
-export interface Finished extends RunResult {
+interface Finished extends RunResult {
   /** Conclusions by job name. */
   conclusions: Record<string, Conclusion>
   /** Text of all log lines of a job, by the job's name. */
