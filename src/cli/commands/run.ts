@@ -1,5 +1,4 @@
 /** `trove run`: a workflow on this machine, with Trove as its artifact service. */
-import { randomInt } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
@@ -131,7 +130,7 @@ async function optionsOf(
 ): Promise<RunOptions> {
   const repository = await readRepository(workflowFile)
   const environment = inheritedEnvironment()
-  const runId = config.run ?? newRunId()
+  const runId = config.run ?? Date.now()
   const parallel = given.parallel === undefined ? undefined : Number(given.parallel)
   if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
     throw new UsageError(
@@ -171,11 +170,6 @@ async function optionsOf(
     debug: given.debug,
     ...(parallel !== undefined && { jobsMax: parallel }),
   }
-}
-
-/** Grows with time, and differs for runs of one moment. */
-function newRunId(): number {
-  return Date.now() * 100 + randomInt(100)
 }
 
 function withServer(options: RunOptions, server: RunServer, workflow: string): RunOptions {
