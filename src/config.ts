@@ -19,6 +19,9 @@ export interface Config {
   readonly port: number
   /** Origin put into links and signed URLs, without a trailing slash; null: the one the request was sent to. */
   readonly publicUrl: string | null
+  /** Origin on which documents of artifacts may run scripts; its host may begin with `*.`, then each artifact has a host
+   *  of its own. Null: documents are shown without scripts. */
+  readonly contentUrl: string | null
   /** Logical bytes of one artifact, and bytes of one upload. */
   readonly artifactBytesMax: number
   readonly entriesMax: number
@@ -127,6 +130,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     host: flags.host ?? source.text('TROVE_HOST') ?? '127.0.0.1',
     port: source.integer('TROVE_PORT', 7878, 0, 65_535, { flag: '--port', text: flags.port }),
     publicUrl: source.origin('TROVE_PUBLIC_URL') ?? null,
+    contentUrl: readContentUrl(source),
     artifactBytesMax: source.size('TROVE_MAX_ARTIFACT', limits.artifactBytesMax),
     entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
     retention: readRetention(source),
@@ -156,6 +160,16 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
   }
   source.finish()
   return Object.freeze(config)
+}
+
+function readContentUrl(source: Settings): string | null {
+  const name = 'TROVE_CONTENT_URL'
+  const text = source.text(name)
+  const origin = source.originOf(name, text?.replace('//*.', '//any.')) ?? null
+  if (origin !== null && origin === source.origin('TROVE_PUBLIC_URL')) {
+    source.refuse(name, 'must be another origin than TROVE_PUBLIC_URL, or it isolates nothing')
+  }
+  return text?.includes('//*.') === true ? (origin?.replace('//any.', '//*.') ?? null) : origin
 }
 
 function readRetention(source: Settings): RetentionConfig {

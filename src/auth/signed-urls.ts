@@ -7,7 +7,7 @@ import { storeError } from '../core/errors.ts'
 export interface SignedTarget {
   access: 'read' | 'write'
   /** Which route the id belongs to. */
-  route: 'upload' | 'artifact'
+  route: 'upload' | 'artifact' | 'content'
   id: string
 }
 
