@@ -1,92 +1,88 @@
-/** The negotiated upload, as both sides speak it (API §2 `/uploads`). Bodies are binary, because a manifest may have
- *  hundreds of thousands of entries and a re-upload should cost kilobytes.
+/** The negotiated upload and the delta download, as both sides speak them (API §2 `/uploads`, `/blobs`). Bodies are
+ *  binary (core/blob-exchange.ts), because a manifest may have hundreds of thousands of entries and a re-upload should cost kilobytes.
  *
+ *  Upload:
  *    1. POST /uploads                    JSON: who, name, tree digest, times digest. Known in this project: the artifact, done.
- *    2. POST /uploads/{id}/manifest      gzip of the manifest's canonical text (core/manifest.ts), then the gzipped times.
+ *    2. POST /uploads/{id}/manifest      gzip of the manifest's canonical text (core/manifest.ts).
  *                                        Answer: which files are missing, as ordinals of entries.
+ *       POST /uploads/{id}/times         modification times, a page each; wanted unless the project knows them.
  *    3. POST /uploads/{id}/parts         for missing files of at least `limits.chunkThresholdBytes`: their parts.
  *                                        Answer: which parts are missing, as ordinals of the parts sent.
  *    4. POST /uploads/{id}/packs         records of missing blobs, deflated; any number of requests at once.
- *    5. POST /uploads/{id}/commit        the artifact; or 409 with what is still missing.
+ *    5. POST /uploads/{id}/commit        the offer again. Answer: the artifact; or 409 `upload_incomplete`.
+ *       GET  /uploads/{id}/missing       what step 2 answers, as it is now.
  *
  *  Every step can be repeated. The same job offering the same tree under the same name finds its open session again.
- *  "Missing" is everything that the project cannot read yet and that this session has not sent (invariant 10). */
-import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
-import {
-  type ByteReader,
-  type ByteWriter,
-  createByteReader,
-  createByteWriter,
-} from '../core/varint.ts'
+ *  "Missing" is everything that the project cannot read yet and that this session has not sent (invariant 10).
+ *
+ *  Download:
+ *    1. GET  /artifacts/{id}/tree        canonical text and times, a page each.
+ *    2. POST /blobs/parts?artifact=      digests and sizes of the parts of large files, by ordinals of entries.
+ *    3. POST /blobs/fetch?artifact=      stored streams of entries or parts, in the order in which they are stored. */
+import { z } from 'zod'
+import { artifactSchema } from './messages.ts'
 
 export const manifestMediaType = 'application/x-trove-manifest'
+export const timesMediaType = 'application/x-trove-times'
 export const partsMediaType = 'application/x-trove-parts'
 export const packMediaType = 'application/x-trove-blobs'
 export const ordinalsMediaType = 'application/x-trove-ordinals'
+export const wantsMediaType = 'application/x-trove-wants'
 
-/** One request of `/parts` or `/packs` holds at most this much; clients send several. */
-export const requestBytesMax = 64 * 1024 * 1024
+const wireDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+const count = z.int().min(0)
+const positive = z.int().min(1)
 
-/** A large file as its parts; the parts' sizes are those of their blobs. */
-export interface OfferedComposite {
-  digest: Digest
-  sizeBytes: number
-  crc32: number
-  parts: Digest[]
-}
+export const offerSchema = z
+  .strictObject({
+    project: z.string(),
+    run: positive,
+    attempt: positive.optional(),
+    job: z.string().min(1).max(255).optional(),
+    name: z.string(),
+    treeDigest: wireDigest,
+    entryCount: count,
+    fileCount: count,
+    logicalBytes: count,
+    timesDigest: wireDigest.meta({
+      description: 'SHA-256 over the encoded pages of modification times, in order.',
+    }),
+    retentionDays: z.int().min(0).max(36_500).optional(),
+    overwrite: z.boolean().default(false),
+    branch: z.string().min(1).optional(),
+    sha: z.string().min(1).optional(),
+    workflow: z.string().min(1).optional(),
+    event: z.string().min(1).optional(),
+  })
+  .meta({ id: 'Offer' })
 
-export function writeComposite(out: ByteWriter, composite: OfferedComposite): void {
-  out.raw(digestToBytes(composite.digest))
-  out.varint(composite.sizeBytes)
-  out.varint(composite.crc32)
-  out.varint(composite.parts.length)
-  for (const part of composite.parts) out.raw(digestToBytes(part))
-}
+export const offerAnswerSchema = z
+  .discriminatedUnion('state', [
+    z.object({
+      state: z.literal('done'),
+      created: z.boolean().meta({ description: 'False when the artifact was there already.' }),
+      artifact: artifactSchema,
+    }),
+    z.object({
+      state: z.literal('open'),
+      id: z.string(),
+      needs: z
+        .enum(['manifest', 'times'])
+        .meta({ description: '`times`: the tree is known, its times are not.' }),
+    }),
+  ])
+  .meta({ id: 'OfferAnswer' })
 
-export function readComposite(reader: ByteReader): OfferedComposite {
-  const digest = digestFromBytes(reader.raw(32))
-  const sizeBytes = reader.varint()
-  const crc32 = reader.varint()
-  const parts: Digest[] = []
-  for (let left = reader.varint(); left > 0; left--) parts.push(digestFromBytes(reader.raw(32)))
-  return { digest, sizeBytes, crc32, parts }
-}
+export const commitAnswerSchema = z
+  .object({ created: z.boolean(), artifact: artifactSchema })
+  .meta({ id: 'CommitAnswer' })
 
-/** What comes before a blob's joining stream in a `/packs` body: 32 bytes of digest, then two varints. */
-export interface BlobRecordHead {
-  digest: Digest
-  sizeBytes: number
-  /** Of the stream that follows, without a final block. */
-  lengthBytes: number
-}
+export const receivedSchema = z
+  .object({
+    blobs: count,
+    newBytes: count.meta({ description: 'Pack bytes that the request added.' }),
+  })
+  .meta({ id: 'ReceivedBlobs' })
 
-export function encodeBlobRecordHead(head: BlobRecordHead): Buffer {
-  const out = createByteWriter(48)
-  out.raw(digestToBytes(head.digest))
-  out.varint(head.sizeBytes)
-  out.varint(head.lengthBytes)
-  return out.bytes()
-}
-
-/** Ascending integers as deltas; gzip on the wire makes runs nearly free. */
-export function encodeOrdinals(ordinals: Iterable<number>): Buffer {
-  const out = createByteWriter()
-  let next = 0
-  for (const ordinal of ordinals) {
-    out.varint(ordinal - next)
-    next = ordinal + 1
-  }
-  return out.bytes()
-}
-
-export function decodeOrdinals(bytes: Uint8Array): number[] {
-  const reader = createByteReader(bytes)
-  const ordinals: number[] = []
-  let next = 0
-  while (!reader.atEnd()) {
-    const ordinal = next + reader.varint()
-    ordinals.push(ordinal)
-    next = ordinal + 1
-  }
-  return ordinals
-}
+export type Offer = z.input<typeof offerSchema>
+export type OfferAnswer = z.infer<typeof offerAnswerSchema>

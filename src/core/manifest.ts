@@ -6,8 +6,8 @@
  *    d MODE PATH                    a directory that is empty or whose mode is not 755; others are implied by paths
  *    l TARGET-BYTES TARGET PATH     a symbolic link
  *  Paths and targets hold no control characters, so lines never break inside. */
-import { createDigestHasher, type Digest } from './digest.ts'
-import { type Entry, comparePaths } from './entry.ts'
+import { createDigestHasher, type Digest, parseWireDigest } from './digest.ts'
+import { type Entry, comparePaths, parseEntryPath, symlinkMode } from './entry.ts'
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
@@ -19,6 +19,43 @@ export function formatEntry(entry: Entry): string {
   if (entry.kind === 'file') return `f ${mode} ${entry.sizeBytes} ${entry.digest} ${entry.path}\n`
   if (entry.kind === 'directory') return `d ${mode} ${entry.path}\n`
   return `l ${Buffer.byteLength(entry.target)} ${entry.target} ${entry.path}\n`
+}
+
+/** Reads a canonical line, without its line feed; anything that `formatEntry` would not have written is refused.
+ *  Errors: unsafe_path, invalid_request. */
+export function parseEntry(line: string): Entry {
+  const entry = entryOf(line)
+  if (entry === undefined || formatEntry(entry) !== `${line}\n`) {
+    throw storeError('invalid_request', `not a line of a manifest: ${JSON.stringify(line.slice(0, 200))}`, {
+      field: 'manifest',
+    })
+  }
+  return entry
+}
+
+function entryOf(line: string): Entry | undefined {
+  const mode = Number.parseInt(line.slice(2, 5), 8)
+  switch (line.slice(0, 2)) {
+    case 'f ': {
+      const [, size, hex, path] = /^f [0-7]{3} (\d{1,16}) ([0-9a-f]{64}) (.*)$/s.exec(line) ?? []
+      const digest = hex === undefined ? undefined : parseWireDigest(`sha256:${hex}`)
+      if (digest === undefined || path === undefined) return undefined
+      return { kind: 'file', path: parseEntryPath(path), mode, digest, sizeBytes: Number(size) }
+    }
+    case 'd ':
+      return { kind: 'directory', path: parseEntryPath(line.slice(6)), mode }
+    case 'l ': {
+      const [head, count] = /^l (\d{1,5}) /.exec(line) ?? []
+      if (head === undefined) return undefined
+      const rest = Buffer.from(line.slice(head.length))
+      const target = rest.toString('utf8', 0, Number(count))
+      const path = parseEntryPath(rest.toString('utf8', Number(count) + 1))
+      checkSymlinkTarget(path, target)
+      return { kind: 'symlink', path, mode: symlinkMode, target }
+    }
+    default:
+      return undefined
+  }
 }
 
 /** Totals and tree digest of entries given in order. */
@@ -59,6 +96,25 @@ export function createManifestHasher(): { add(entry: Entry): void; summary(): Ma
       hasher.update(Buffer.from(pending))
       return { treeDigest: hasher.digest(), entryCount, fileCount, logicalBytes }
     },
+  }
+}
+
+/** Answers a function that judges entries, given in order, as a tree: none twice, nothing below a file or a link.
+ *  Errors: duplicate_path. */
+export function createTreeCheck(): (entry: Entry) => void {
+  // Between `a` and `a/b` there are only paths that begin with `a`, so what can still be a parent is a short stack.
+  let leaves: string[] = []
+  let previous: string | undefined
+  return ({ kind, path }) => {
+    if (previous !== undefined && comparePaths(previous, path) >= 0) {
+      throw storeError('duplicate_path', `path ${JSON.stringify(path)} is out of order or occurs twice`, { path })
+    }
+    previous = path
+    leaves = leaves.filter((leaf) => path.startsWith(leaf))
+    if (leaves.some((leaf) => path[leaf.length] === '/')) {
+      throw storeError('duplicate_path', `path ${JSON.stringify(path)} lies below a file`, { path })
+    }
+    if (kind !== 'directory') leaves.push(path)
   }
 }
 

@@ -61,6 +61,8 @@ export interface ByteReader {
   raw(count: number): Buffer
   sized(): Buffer
   atEnd(): boolean
+  /** Bytes read so far. */
+  position(): number
 }
 
 export function createByteReader(bytes: Uint8Array): ByteReader {
@@ -99,5 +101,6 @@ export function createByteReader(bytes: Uint8Array): ByteReader {
     raw,
     sized: () => raw(varint()),
     atEnd: () => at === buffer.length,
+    position: () => at,
   }
 }

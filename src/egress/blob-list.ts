@@ -1,6 +1,12 @@
 /** Stored streams of one artifact's files, in the order in which they are stored: what a delta download fetches. Each comes
  *  after a head that says where its content belongs (api/negotiation.ts). */
-import { fetchEnd, type ListedParts, type Want, writeFetchedHead, writeListedParts } from '../api/negotiation.ts'
+import {
+  fetchEnd,
+  type ListedParts,
+  type Want,
+  writeFetchedHead,
+  writeListedParts,
+} from '../core/blob-exchange.ts'
 import type { Copy } from '../core/copy.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -26,7 +32,11 @@ const streamsMax = 200_000
 const batchSegments = 1000
 
 /** Errors: invalid_request (an ordinal that is no file), too_large, blob_damaged. */
-export async function representBlobs(reader: Reader, artifactId: number, wants: readonly Want[]): Promise<Representation> {
+export async function representBlobs(
+  reader: Reader,
+  artifactId: number,
+  wants: readonly Want[],
+): Promise<Representation> {
   const fetched: Fetched[] = []
   for await (const { file, want } of filesOf(reader.metadata, artifactId, wants)) {
     for await (const each of streamsOf(reader, file, want)) fetched.push(each)
@@ -36,7 +46,10 @@ export async function representBlobs(reader: Reader, artifactId: number, wants: 
   fetched.sort(comparePlaces)
   const heads = fetched.map(headOf)
   const end = literal(Buffer.from([fetchEnd]))
-  const totalBytes = fetched.reduce((sum, { copy }, index) => sum + heads[index]!.length + copy.lengthBytes, end.bytes.length)
+  const totalBytes = fetched.reduce(
+    (sum, { copy }, index) => sum + heads[index]!.length + copy.lengthBytes,
+    end.bytes.length,
+  )
   const segments = async function* (): AsyncGenerator<Segment[]> {
     for (let first = 0; first < fetched.length; first += batchSegments) {
       yield fetched
@@ -55,7 +68,11 @@ export async function representBlobs(reader: Reader, artifactId: number, wants: 
     verifyReadable: async () => {
       if (damaged.length === 0) return
       const paths = damaged.slice(0, limits.damagedPathsMax).map(({ path }) => path)
-      throw storeError('blob_damaged', `stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`, { digest: null, paths })
+      throw storeError(
+        'blob_damaged',
+        `stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`,
+        { digest: null, paths },
+      )
     },
     read: (start, stop, signal) => emit(reader, segments(), { start, end: stop, signal }),
   }
@@ -99,13 +116,19 @@ async function* filesOf(
     }
     const entry = page?.entries[want.ordinal - page.firstOrdinal]
     if (entry?.kind !== 'file') {
-      throw storeError('invalid_request', `entry ${want.ordinal} is not a file of the artifact`, { field: 'wants' })
+      throw storeError('invalid_request', `entry ${want.ordinal} is not a file of the artifact`, {
+        field: 'wants',
+      })
     }
     yield { file: entry, want }
   }
 }
 
-async function* streamsOf(reader: Reader, file: StoredFile, { ordinal, parts }: Want): AsyncGenerator<Fetched> {
+async function* streamsOf(
+  reader: Reader,
+  file: StoredFile,
+  { ordinal, parts }: Want,
+): AsyncGenerator<Fetched> {
   const { blob, path } = file
   if (blob.copy !== null) {
     yield { ordinal, path, offset: 0, sizeBytes: blob.sizeBytes, copy: blob.copy }
@@ -125,7 +148,13 @@ async function* streamsOf(reader: Reader, file: StoredFile, { ordinal, parts }: 
 
 function headOf({ ordinal, offset, sizeBytes, copy }: Fetched): Buffer {
   const out = createByteWriter(32)
-  writeFetchedHead(out, { ordinal, offset, sizeBytes, codec: copy.codec, lengthBytes: copy.lengthBytes })
+  writeFetchedHead(out, {
+    ordinal,
+    offset,
+    sizeBytes,
+    codec: copy.codec,
+    lengthBytes: copy.lengthBytes,
+  })
   return out.bytes()
 }
 
@@ -135,9 +164,13 @@ function comparePlaces({ copy: a }: Fetched, { copy: b }: Fetched): number {
 }
 
 function tooMany(): Error {
-  return storeError('too_large', `more than ${streamsMax} stored streams are wanted at once; ask in several requests`, {
-    limit: 'stored streams of one request',
-    limitValue: streamsMax,
-    setting: null,
-  })
+  return storeError(
+    'too_large',
+    `more than ${streamsMax} stored streams are wanted at once; ask in several requests`,
+    {
+      limit: 'stored streams of one request',
+      limitValue: streamsMax,
+      setting: null,
+    },
+  )
 }

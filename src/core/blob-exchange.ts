@@ -1,0 +1,190 @@
+/** Binary records that client and server exchange in a negotiated upload and a delta download (api/negotiation.ts). */
+import type { CopyCodec } from './copy.ts'
+import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
+import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from './varint.ts'
+
+/** Composites of one request of `/parts`, and wants of one request of `/blobs`, take at most this many bytes. */
+export const listBytesMax = 8 * 1024 * 1024
+
+/** A large file as its parts; the parts' sizes are those of their blobs. */
+export interface OfferedComposite {
+  digest: Digest
+  sizeBytes: number
+  crc32: number
+  parts: Digest[]
+}
+
+export function writeComposite(out: ByteWriter, composite: OfferedComposite): void {
+  out.raw(digestToBytes(composite.digest))
+  out.varint(composite.sizeBytes)
+  out.varint(composite.crc32)
+  out.varint(composite.parts.length)
+  for (const part of composite.parts) out.raw(digestToBytes(part))
+}
+
+export function readComposite(reader: ByteReader): OfferedComposite {
+  const digest = digestFromBytes(reader.raw(32))
+  const sizeBytes = reader.varint()
+  const crc32 = reader.varint()
+  const parts: Digest[] = []
+  for (let left = reader.varint(); left > 0; left--) parts.push(digestFromBytes(reader.raw(32)))
+  return { digest, sizeBytes, crc32, parts }
+}
+
+/** What a record of a `/packs` body is. `firstPart`: a blob with which a large file begins. `composite`: the blobs since
+ *  the last `firstPart` are all of a large file in order, so its digest can be checked while they are at hand. */
+export const recordKind = { blob: 0, firstPart: 1, composite: 2 } as const
+
+/** What comes before a blob's joining stream in a `/packs` body. A composite's record has the length of its own form. */
+export interface BlobRecordHead {
+  kind: 'blob' | 'firstPart'
+  digest: Digest
+  sizeBytes: number
+  /** Of the stream that follows, without a final block. */
+  lengthBytes: number
+}
+
+/** Most bytes that a record's head takes: kind, digest, two varints. */
+export const recordHeadBytesMax = 1 + 32 + 2 * 8
+
+export function encodeBlobRecordHead(head: BlobRecordHead): Buffer {
+  const out = createByteWriter(recordHeadBytesMax)
+  out.byte(recordKind[head.kind])
+  out.raw(digestToBytes(head.digest))
+  out.varint(head.sizeBytes)
+  out.varint(head.lengthBytes)
+  return out.bytes()
+}
+
+export function encodeCompositeRecord(composite: OfferedComposite): Buffer {
+  const body = createByteWriter(64 + 32 * composite.parts.length)
+  writeComposite(body, composite)
+  const out = createByteWriter(64 + 32 * composite.parts.length)
+  out.byte(recordKind.composite)
+  out.sized(body.bytes())
+  return out.bytes()
+}
+
+/** Ascending integers as deltas; gzip on the wire makes runs nearly free. */
+export function encodeOrdinals(ordinals: Iterable<number>): Buffer {
+  const out = createByteWriter()
+  let next = 0
+  for (const ordinal of ordinals) {
+    out.varint(ordinal - next)
+    next = ordinal + 1
+  }
+  return out.bytes()
+}
+
+export function decodeOrdinals(bytes: Uint8Array): number[] {
+  const reader = createByteReader(bytes)
+  const ordinals: number[] = []
+  let next = 0
+  while (!reader.atEnd()) {
+    const ordinal = next + reader.varint()
+    ordinals.push(ordinal)
+    next = ordinal + 1
+  }
+  return ordinals
+}
+
+/** An entry of which bytes are wanted: all of it, or some of its parts. Both ascend. */
+export interface Want {
+  ordinal: number
+  parts: number[] | null
+}
+
+export function encodeWants(wants: readonly Want[]): Buffer {
+  const out = createByteWriter()
+  let next = 0
+  for (const { ordinal, parts } of wants) {
+    out.varint(ordinal - next)
+    next = ordinal + 1
+    out.varint(parts === null ? 0 : parts.length + 1)
+    let nextPart = 0
+    for (const part of parts ?? []) {
+      out.varint(part - nextPart)
+      nextPart = part + 1
+    }
+  }
+  return out.bytes()
+}
+
+export function decodeWants(bytes: Uint8Array): Want[] {
+  const reader = createByteReader(bytes)
+  const wants: Want[] = []
+  let next = 0
+  while (!reader.atEnd()) {
+    const ordinal = next + reader.varint()
+    next = ordinal + 1
+    const count = reader.varint()
+    const parts: number[] = []
+    let nextPart = 0
+    for (let left = count - 1; left > 0; left--) {
+      const part = nextPart + reader.varint()
+      parts.push(part)
+      nextPart = part + 1
+    }
+    wants.push({ ordinal, parts: count === 0 ? null : parts })
+  }
+  return wants
+}
+
+/** What comes before a stored stream in a `/blobs/fetch` body. A body that does not end in `fetchEnd` was cut off. */
+export interface FetchedHead {
+  ordinal: number
+  /** Where its content belongs in the file. */
+  offset: number
+  sizeBytes: number
+  codec: CopyCodec
+  lengthBytes: number
+}
+
+export const fetchEnd = 0
+const codecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
+/** Most bytes that a head takes. */
+export const fetchedHeadBytesMax = 1 + 4 * 8
+
+export function writeFetchedHead(out: ByteWriter, head: FetchedHead): void {
+  out.byte(1 + codecs.indexOf(head.codec))
+  out.varint(head.ordinal)
+  out.varint(head.offset)
+  out.varint(head.sizeBytes)
+  out.varint(head.lengthBytes)
+}
+
+/** Undefined at the end. */
+export function readFetchedHead(reader: ByteReader): FetchedHead | undefined {
+  const kind = reader.byte()
+  if (kind === fetchEnd) return undefined
+  const codec = codecs[kind - 1]
+  if (codec === undefined) throw new RangeError(`unknown codec ${kind}`)
+  const ordinal = reader.varint()
+  const offset = reader.varint()
+  const sizeBytes = reader.varint()
+  return { ordinal, offset, sizeBytes, codec, lengthBytes: reader.varint() }
+}
+
+/** A large file's parts, in order. */
+export interface ListedParts {
+  ordinal: number
+  parts: { digest: Digest; sizeBytes: number }[]
+}
+
+export function writeListedParts(out: ByteWriter, { ordinal, parts }: ListedParts): void {
+  out.varint(ordinal)
+  out.varint(parts.length)
+  for (const { digest, sizeBytes } of parts) {
+    out.raw(digestToBytes(digest))
+    out.varint(sizeBytes)
+  }
+}
+
+export function readListedParts(reader: ByteReader): ListedParts {
+  const ordinal = reader.varint()
+  const parts: ListedParts['parts'] = []
+  for (let left = reader.varint(); left > 0; left--) {
+    parts.push({ digest: digestFromBytes(reader.raw(32)), sizeBytes: reader.varint() })
+  }
+  return { ordinal, parts }
+}
