@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { createArchiveRoutes } from './archives.ts'
 import { createArtifactRoutes } from './artifacts.ts'
+import { createBlobFetchRoutes } from './blob-fetch.ts'
 import { createCompareRoutes } from './compare.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { createFileRoutes } from './files.ts'
@@ -11,6 +12,7 @@ import { createProjectRoutes } from './projects.ts'
 import { createPutArtifactRoutes } from './put-artifact.ts'
 import { createStatsRoutes } from './stats.ts'
 import { createTokenRoutes } from './tokens.ts'
+import { createUploadRoutes } from './uploads.ts'
 
 export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -23,6 +25,8 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createCompareRoutes(context))
   app.route('/', createProjectRoutes(context))
   app.route('/', createTokenRoutes(context))
+  app.route('/', createUploadRoutes(context))
+  app.route('/', createBlobFetchRoutes(context))
   app.route('/', createOpenApiRoutes())
   return app
 }

@@ -5,42 +5,35 @@ import { Hono } from 'hono'
 import type { z } from 'zod'
 import { apiRoot } from '../api/paths.ts'
 import { uploadQuery } from '../api/queries.ts'
-import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../auth/principal.ts'
-import { type ArtifactName, parseArtifactName } from '../core/artifact.ts'
 import { parseEntryPath } from '../core/entry.ts'
-import { storeError } from '../core/errors.ts'
 import { expiresAtOf } from '../core/retention.ts'
-import { parsePositiveInteger, type ProjectName, type RunFacts } from '../core/run.ts'
+import { parsePositiveInteger, type RunFacts } from '../core/run.ts'
 import type { IngestJob, UploadForm } from '../ingest/job.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { forbidden } from './access.ts'
 import { artifactDetail } from './artifacts.ts'
 import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery, projectParameter } from './input.ts'
 import { type BodyLimit, openRequestBody } from './request-body.ts'
+import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
 
 type UploadQuery = z.infer<typeof uploadQuery>
-
-interface Destination {
-  project: ProjectName
-  number: number
-  attempt: number
-  job: string
-  name: ArtifactName
-}
 
 export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.put(`${apiRoot}/projects/:owner/:repo/runs/:run/artifacts/:name`, async (c) => {
     const principal = await requirePrincipal(context, c)
     const query = parseQuery(c, uploadQuery)
-    const destination = destinationOf(c, principal, query)
-    requireWrite(principal, destination)
+    const destination = uploadDestination(principal, {
+      project: projectParameter(c),
+      run: parsePositiveInteger(c.req.param('run') ?? '', 'run'),
+      name: c.req.param('name') ?? '',
+      ...query,
+    })
     const job = await ingestJob(context, c, {
       query,
       destination,
-      facts: factsOf(principal, query),
+      facts: uploadFacts(principal, query),
     })
     const { artifact, created } = await ingest(context, c, job)
     const detail = await artifactDetail(context, c, artifact)
@@ -49,51 +42,10 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** A job writes under its own job id; people name one. Errors: invalid_name, invalid_request, forbidden. */
-function destinationOf(c: AppRequest, principal: Principal, query: UploadQuery): Destination {
-  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
-  const isOwnRun = principal.run?.number === number
-  if (principal.job !== null && query.job !== undefined && query.job !== principal.job) {
-    throw forbidden(`this token is of job ${principal.job} and cannot upload for job ${query.job}`)
-  }
-  return {
-    project: projectParameter(c),
-    number,
-    attempt: query.attempt ?? (isOwnRun ? principal.run?.attempt : undefined) ?? 1,
-    job: principal.job ?? query.job ?? 'upload',
-    name: parseArtifactName(c.req.param('name') ?? ''),
-  }
-}
-
-/** Errors: not_found (the caller may not know of the project), forbidden. */
-function requireWrite(principal: Principal, destination: Destination): void {
-  const place = {
-    project: destination.project,
-    runNumber: destination.number,
-    attempt: destination.attempt,
-  }
-  if (mayWriteRun(principal, place)) return
-  if (!mayReadProject(principal, destination.project) && !mayReadRun(principal, place)) {
-    const what = `project ${destination.project}`
-    throw storeError('not_found', `there is no ${what}`, { what })
-  }
-  throw forbidden('uploading needs a token of that run and attempt, or of scope write')
-}
-
-/** What a token claims is trusted over what a query says. */
-function factsOf({ facts }: Principal, query: UploadQuery): RunFacts {
-  return {
-    branch: facts.branch ?? query.branch ?? null,
-    sha: facts.sha ?? query.sha ?? null,
-    workflow: facts.workflow ?? query.workflow ?? null,
-    event: facts.event ?? query.event ?? null,
-  }
-}
-
 async function ingestJob(
   context: AppContext,
   c: AppRequest,
-  { query, destination, facts }: { query: UploadQuery; destination: Destination; facts: RunFacts },
+  { query, destination, facts }: { query: UploadQuery; destination: UploadDestination; facts: RunFacts },
 ): Promise<IngestJob> {
   const now = context.now()
   const days = query.retentionDays

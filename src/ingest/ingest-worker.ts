@@ -5,8 +5,8 @@ import { openSqliteMetadata } from '../metadata/sqlite.ts'
 import { openLocalPackStore } from '../packs/local.ts'
 import { type ArrivingBody, openArrivingBody } from './arriving-body.ts'
 import { ingest } from './ingest.ts'
-import type { IngestJob } from './job.ts'
-import type { FromWorker, IngestWorkerData, ToWorker } from './pool-messages.ts'
+import { negotiate } from './negotiated/negotiate.ts'
+import type { FromWorker, IngestWorkerData, PoolJob, ToWorker } from './pool-messages.ts'
 import type { IngestPorts } from './session.ts'
 
 const port = parentPort
@@ -18,12 +18,7 @@ function say(message: FromWorker): void {
   port!.postMessage(message)
 }
 
-async function run(
-  ports: IngestPorts,
-  id: number,
-  job: IngestJob,
-  hasBody: boolean,
-): Promise<void> {
+async function run(ports: IngestPorts, id: number, job: PoolJob, hasBody: boolean): Promise<void> {
   const body = hasBody
     ? openArrivingBody((bytes) => {
         say({ type: 'credit', id, bytes })
@@ -32,8 +27,10 @@ async function run(
   const controller = new AbortController()
   running.set(id, { controller, body })
   try {
-    const published = await ingest(ports, job, { body: body?.stream, signal: controller.signal })
-    say({ type: 'done', id, published })
+    const source = { body: body?.stream, signal: controller.signal }
+    const answer =
+      'step' in job ? await negotiate(ports, job, source) : await ingest(ports, job, source)
+    say({ type: 'done', id, answer })
   } catch (error) {
     const failure =
       error instanceof StoreError

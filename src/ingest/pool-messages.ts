@@ -2,6 +2,7 @@
  *  more than `bodyCreditBytes` of one. */
 import type { ErrorMessage } from '../core/errors.ts'
 import type { IngestJob } from './job.ts'
+import type { NegotiationAnswer, NegotiationJob } from './negotiated/job.ts'
 import type { Published } from './publish.ts'
 import type { IngestSettings } from './session.ts'
 
@@ -14,8 +15,12 @@ export interface IngestWorkerData {
   settings: IngestSettings
 }
 
+/** A whole upload, or a step of a negotiated one. */
+export type PoolJob = IngestJob | NegotiationJob
+export type PoolAnswer = Published | NegotiationAnswer
+
 export type ToWorker =
-  | { type: 'run'; id: number; job: IngestJob; hasBody: boolean }
+  | { type: 'run'; id: number; job: PoolJob; hasBody: boolean }
   | { type: 'chunk'; id: number; bytes: Uint8Array }
   | { type: 'end'; id: number }
   /** The body failed, or nobody waits any more. */
@@ -25,7 +30,7 @@ export type ToWorker =
 export type FromWorker =
   | { type: 'ready' }
   | { type: 'credit'; id: number; bytes: number }
-  | { type: 'done'; id: number; published: Published }
+  | { type: 'done'; id: number; answer: PoolAnswer }
   | {
       type: 'failed'
       id: number

@@ -1,0 +1,292 @@
+/** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to who offered it: its id is not guessable, and
+ *  whoever uses it must be allowed to read its project. Work runs in the ingest threads; here are the doors. */
+import { Hono } from 'hono'
+import { gzipSync } from 'node:zlib'
+import type { z } from 'zod'
+import {
+  commitAnswerSchema,
+  type offerAnswerSchema,
+  offerSchema,
+  ordinalsMediaType,
+} from '../api/negotiation.ts'
+import { listBytesMax } from '../core/blob-exchange.ts'
+import { apiRoot } from '../api/paths.ts'
+import type { Principal } from '../auth/principal.ts'
+import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { expiresAtOf } from '../core/retention.ts'
+import { parseProjectName } from '../core/run.ts'
+import type { OfferedArtifact } from '../ingest/negotiated/job.ts'
+import type { Published } from '../ingest/publish.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import { readProject } from './access.ts'
+import { artifactMessage } from './artifact-message.ts'
+import { requirePrincipal } from './authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
+import { acceptsGzip } from './files.ts'
+import { parseInput } from './input.ts'
+import { openRequestBody, readJsonBody } from './request-body.ts'
+import { uploadDestination, uploadFacts } from './upload-destination.ts'
+
+/** An offer whose sender may make it. */
+interface Offered extends OfferedArtifact {
+  projectId: number
+  /** Names the session that the same command finds again. */
+  key: Digest
+  entryCount: number
+  timesDigest: Digest
+}
+
+export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>().basePath(`${apiRoot}/uploads`)
+  app.post('/', async (c) => await answerOffer(context, c))
+  app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
+    const sessionId = await sessionOf(context, c)
+    const treeDigest = digestParameter(c, 'tree')
+    const entryCount = Number(c.req.query('entries') ?? Number.NaN)
+    if (!Number.isSafeInteger(entryCount) || entryCount < 0)
+      throw invalid('entries', 'must be a whole number')
+    const body = openRequestBody(context, c, bodyLimit(context))
+    const job = { step: 'manifest', sessionId, treeDigest, entryCount } as const
+    return ordinalsResponse(c, await context.ingest.negotiate(job, body, c.req.raw.signal))
+  })
+  app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
+    const sessionId = await sessionOf(context, c)
+    return ordinalsResponse(
+      c,
+      await context.ingest.negotiate({ step: 'missing', sessionId }, undefined, c.req.raw.signal),
+    )
+  })
+  app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
+    const sessionId = await sessionOf(context, c)
+    const entryCount = Number(c.req.query('entries') ?? Number.NaN)
+    if (!Number.isSafeInteger(entryCount) || entryCount < 0)
+      throw invalid('entries', 'must be a whole number')
+    const body = openRequestBody(context, c, listLimit)
+    await context.ingest.negotiate({ step: 'times', sessionId, entryCount }, body, c.req.raw.signal)
+    return c.body(null, 204)
+  })
+  app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
+    const sessionId = await sessionOf(context, c)
+    const body = openRequestBody(context, c, listLimit)
+    return ordinalsResponse(
+      c,
+      await context.ingest.negotiate({ step: 'parts', sessionId }, body, c.req.raw.signal),
+    )
+  })
+  app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
+    const sessionId = await sessionOf(context, c)
+    const body = openRequestBody(context, c, bodyLimit(context))
+    return c.json(
+      await context.ingest.negotiate({ step: 'blobs', sessionId }, body, c.req.raw.signal),
+    )
+  })
+  app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c))
+  app.delete('/:id{[0-9a-f]{32}}', async (c) => {
+    await context.metadata.abortSession(await sessionOf(context, c))
+    return c.body(null, 204)
+  })
+  return app
+}
+
+/** Step 1. A tree that the project knows is committed at once, when its times are known too. */
+async function answerOffer(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const offered = await readOffer(context, c, principal)
+  const { metadata } = context
+  const now = context.now()
+  const known = await metadata.findKnownTree(offered.projectId, offered.treeDigest, now)
+  const { sessionId } = await metadata.openOfferSession({
+    projectId: offered.projectId,
+    offer: offered.key,
+    now,
+    leaseMs: limits.leaseMs,
+  })
+  const answer = (message: z.infer<typeof offerAnswerSchema>): Response => c.json(message)
+  if (known === undefined) return answer({ state: 'open', id: sessionId, needs: 'manifest' })
+  const published = await commitKnown(context, sessionId, { offered, known })
+  if (published === undefined) return answer({ state: 'open', id: sessionId, needs: 'times' })
+  return answer({ state: 'done', ...publishedMessage(context, c, published) })
+}
+
+/** Commits a known tree whose times are those of an artifact that has it. Undefined when none has. */
+async function commitKnown(
+  { metadata }: AppContext,
+  sessionId: string,
+  {
+    offered,
+    known,
+  }: { offered: Offered; known: NonNullable<Awaited<ReturnType<Metadata['findKnownTree']>>> },
+): Promise<Published | undefined> {
+  const trees = known.artifacts.filter((artifact) => artifact.kind === 'tree')
+  for (const { id, zipBytes, tarGzBytes } of trees) {
+    if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
+    // The lease on the manifest is taken where it is found, so nothing of the tree can go before the commit.
+    const summary = { treeDigest: offered.treeDigest, entryCount: 0, fileCount: 0, logicalBytes: 0 }
+    const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
+    if (!exists) return undefined
+    await metadata.stageTimesOf(sessionId, id)
+    const { runId, job, name, createdAt, expiresAt, onConflict } = offered
+    return await metadata.commitArtifact(sessionId, {
+      runId,
+      job,
+      name,
+      kind: 'tree',
+      mimeType: 'application/zip',
+      fileName: null,
+      opaqueReason: null,
+      manifestId,
+      zipDigest: null,
+      zipBytes,
+      tarGzBytes,
+      newBytes: 0,
+      createdAt,
+      expiresAt,
+      onConflict,
+      uploadId: null,
+    })
+  }
+  return undefined
+}
+
+/** Step 5. Errors: upload_incomplete, digest_mismatch, name_taken, session_ended. */
+async function commit(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const sessionId = c.req.param('id') ?? ''
+  const {
+    projectId,
+    key,
+    entryCount: _entries,
+    timesDigest: _times,
+    ...offered
+  } = await readOffer(context, c, principal)
+  const session = await context.metadata.findSession(sessionId)
+  if (session === undefined) throw ended(sessionId)
+  if (session.projectId !== projectId || session.offer !== key) {
+    throw invalid('offer', 'is not the one that this upload began with')
+  }
+  const published = await context.ingest.negotiate(
+    { step: 'commit', sessionId, ...offered },
+    undefined,
+    c.req.raw.signal,
+  )
+  return c.json(
+    commitAnswerSchema.parse(publishedMessage(context, c, published)),
+    published.created ? 201 : 200,
+  )
+}
+
+function publishedMessage(
+  context: AppContext,
+  c: AppRequest,
+  { artifact, created }: Published,
+): z.infer<typeof commitAnswerSchema> {
+  const origin = publicOrigin(context, c)
+  return { created, artifact: artifactMessage(artifact, { origin, now: context.now() }) }
+}
+
+async function readOffer(
+  context: AppContext,
+  c: AppRequest,
+  principal: Principal,
+): Promise<Offered> {
+  const message = parseInput(offerSchema, await readJsonBody(context, c), 'offer')
+  const destination = uploadDestination(principal, {
+    ...message,
+    project: parseProjectName(message.project),
+  })
+  if (message.entryCount > context.config.entriesMax)
+    throw tooMany('entries of one artifact', context.config.entriesMax, 'TROVE_MAX_ENTRIES')
+  if (message.logicalBytes > context.config.artifactBytesMax) {
+    throw tooMany(
+      'logical bytes of one artifact',
+      context.config.artifactBytesMax,
+      'TROVE_MAX_ARTIFACT',
+    )
+  }
+  const now = context.now()
+  const { project, number, attempt, job, name } = destination
+  const run = await context.metadata.ensureRun(
+    { project, number, attempt },
+    uploadFacts(principal, message),
+    now,
+  )
+  const days = message.retentionDays
+  const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
+  return {
+    projectId: run.projectId,
+    key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
+    entryCount: message.entryCount,
+    timesDigest: requireDigest(message.timesDigest, 'timesDigest'),
+    treeDigest,
+    runId: run.id,
+    job,
+    name,
+    createdAt: now,
+    expiresAt: expiresAtOf(days === undefined ? null : { days }, context.config.retention, now),
+    onConflict: message.overwrite ? 'replace' : 'same',
+  }
+}
+
+/** The session of the route, when the caller may use it. Errors: session_ended, not_found. */
+async function sessionOf(context: AppContext, c: AppRequest): Promise<string> {
+  const principal = await requirePrincipal(context, c)
+  const sessionId = c.req.param('id') ?? ''
+  const session = await context.metadata.findSession(sessionId)
+  if (session === undefined || session.offer === null) throw ended(sessionId)
+  if (principal.project !== null) {
+    const project = await readProject(context, principal, principal.project)
+    if (project.id !== session.projectId) throw ended(sessionId)
+  }
+  return sessionId
+}
+
+function ended(sessionId: string): Error {
+  return storeError('session_ended', `upload ${sessionId} is over: offer it again`, { sessionId })
+}
+
+function ordinalsResponse(c: AppRequest, ordinals: Uint8Array): Response {
+  const headers: Record<string, string> = {
+    'content-type': ordinalsMediaType,
+    'cache-control': 'no-store',
+  }
+  if (!acceptsGzip(c.req.header('accept-encoding')))
+    return c.body(Uint8Array.from(ordinals), 200, headers)
+  return c.body(Uint8Array.from(gzipSync(ordinals, { level: 1 })), 200, {
+    ...headers,
+    'content-encoding': 'gzip',
+  })
+}
+
+function bodyLimit({ config }: AppContext): Parameters<typeof openRequestBody>[2] {
+  return {
+    bytesMax: config.artifactBytesMax,
+    limit: 'bytes of an upload',
+    setting: 'TROVE_MAX_ARTIFACT',
+  }
+}
+
+const listLimit = { bytesMax: listBytesMax, limit: 'bytes of one list', setting: null }
+
+function digestParameter(c: AppRequest, name: string): Digest {
+  return requireDigest(c.req.query(name) ?? '', name)
+}
+
+function requireDigest(text: string, field: string): Digest {
+  const digest = parseWireDigest(text)
+  if (digest === undefined) throw invalid(field, 'must be sha256: and 64 hex digits')
+  return digest
+}
+
+function invalid(field: string, what: string): Error {
+  return storeError('invalid_request', `${field} ${what}`, { field })
+}
+
+function tooMany(limit: string, limitValue: number, setting: string): Error {
+  return storeError('too_large', `${limit}: at most ${limitValue} (${setting})`, {
+    limit,
+    limitValue,
+    setting,
+  })
+}

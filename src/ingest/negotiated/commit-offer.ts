@@ -1,0 +1,201 @@
+/** The end of a negotiated upload: whatever the manifest names is claimed once more, large files are checked against
+ *  their own digest, and the artifact becomes visible. Holds one page of entries at a time. */
+import { promisify } from 'node:util'
+import { inflateRaw } from 'node:zlib'
+import type { OfferedComposite } from '../../core/blob-exchange.ts'
+import { type Copy, joiningEnd } from '../../core/copy.ts'
+import { crc32 } from '../../core/crc32.ts'
+import { createDigestHasher } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { createManifestHasher, type ManifestSummary } from '../../core/manifest.ts'
+import { measureRepresentations } from '../../egress/measure.ts'
+import type { Published } from '../publish.ts'
+import type { IngestPorts } from '../session.ts'
+import type { OfferedArtifact } from './job.ts'
+import { readOfferedEntries } from './offered-entries.ts'
+import { createClaims } from './receive-manifest.ts'
+import { decodeComposites } from './receive-parts.ts'
+
+/** Errors: upload_incomplete, digest_mismatch, name_taken, session_ended. */
+export async function commitOffer(
+  ports: IngestPorts,
+  offer: OfferedArtifact & { sessionId: string },
+  signal: AbortSignal | undefined,
+): Promise<Published> {
+  const { metadata, checkpoint } = ports
+  const { sessionId, treeDigest, ...artifact } = offer
+  await metadata.renewSession(sessionId, ports.now(), limits.leaseMs)
+  const known = await findKnownManifest(ports, offer)
+  const manifestId = known ?? (await stageEntries(ports, offer, signal))
+  await checkpoint?.('manifest-staged')
+  const measured = await measureRepresentations(metadata, manifestId)
+  const newBytes = await metadata.sessionPackBytes(sessionId)
+  await checkpoint?.('commit-next')
+  const published = await metadata.commitArtifact(sessionId, {
+    ...artifact,
+    kind: 'tree',
+    mimeType: 'application/zip',
+    fileName: null,
+    opaqueReason: null,
+    manifestId,
+    zipDigest: null,
+    ...measured,
+    newBytes,
+    uploadId: null,
+  })
+  await checkpoint?.('committed')
+  return published
+}
+
+/** A tree that the project knows needs no entries. The lease is taken by the statement that finds it. */
+async function findKnownManifest(
+  { metadata, now }: IngestPorts,
+  { sessionId, treeDigest }: OfferedArtifact & { sessionId: string },
+): Promise<number | undefined> {
+  const session = await metadata.findSession(sessionId)
+  const known = session && (await metadata.findKnownTree(session.projectId, treeDigest, now()))
+  if (known === undefined) return undefined
+  const staged = await metadata.stageManifest(sessionId, {
+    treeDigest,
+    entryCount: 0,
+    fileCount: 0,
+    logicalBytes: 0,
+  })
+  // Whatever was found has gone in between; what was staged goes with the session.
+  return staged.exists ? staged.manifestId : undefined
+}
+
+async function stageEntries(
+  ports: IngestPorts,
+  offer: OfferedArtifact & { sessionId: string },
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const { metadata } = ports
+  const { sessionId } = offer
+  await registerComposites(ports, sessionId, signal)
+  const summary = await claimAll(ports, offer)
+  await ports.checkpoint?.('blobs-registered')
+  const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
+  if (exists) return manifestId
+  let page = 0
+  for await (const entries of readOfferedEntries(metadata, sessionId)) {
+    signal?.throwIfAborted()
+    for (let first = 0; first < entries.length; first += limits.manifestPageEntries) {
+      const batch = entries.slice(first, first + limits.manifestPageEntries)
+      await metadata.stageManifestPage(sessionId, manifestId, page, batch)
+      page += 1
+    }
+  }
+  return manifestId
+}
+
+/** Leases every file's blob. Errors: upload_incomplete. */
+async function claimAll(
+  ports: IngestPorts,
+  { sessionId, treeDigest }: OfferedArtifact & { sessionId: string },
+): Promise<ManifestSummary> {
+  const hasher = createManifestHasher()
+  const claims = createClaims(ports, sessionId)
+  let ordinal = 0
+  for await (const entries of readOfferedEntries(ports.metadata, sessionId)) {
+    for (const entry of entries) {
+      hasher.add(entry)
+      if (entry.kind === 'file') await claims.add(ordinal, entry)
+      ordinal += 1
+    }
+  }
+  const summary = hasher.summary()
+  if (summary.treeDigest !== treeDigest) throw incomplete('manifest', 1)
+  const missing = await claims.missing()
+  if (missing.length > 0) throw incomplete('blobs', missing.length)
+  return summary
+}
+
+function incomplete(what: 'manifest' | 'blobs', missing: number): Error {
+  const told =
+    what === 'manifest' ? 'its manifest has not been sent' : `${missing} files have not been sent`
+  return storeError('upload_incomplete', `the upload is not complete: ${told}`, { what, missing })
+}
+
+/** Registers the large files that were offered and are not known yet, once their bytes prove their digest. */
+async function registerComposites(
+  ports: IngestPorts,
+  sessionId: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { metadata } = ports
+  for (let page = 0; ; page++) {
+    const bytes = await metadata.readOffered(sessionId, 'composites', page)
+    if (bytes === undefined) return
+    for (const composite of decodeComposites(bytes)) {
+      signal?.throwIfAborted()
+      const [known] = await metadata.claimReadableBlobs(sessionId, [composite.digest])
+      if (known !== undefined) continue
+      const missing = await countMissingParts(ports, sessionId, composite)
+      if (missing > 0) throw incomplete('blobs', missing)
+      await verifyComposite(ports, sessionId, composite)
+      await metadata.addComposite(sessionId, composite)
+    }
+  }
+}
+
+async function countMissingParts(
+  { metadata }: IngestPorts,
+  sessionId: string,
+  { parts }: OfferedComposite,
+): Promise<number> {
+  let missing = 0
+  for (let first = 0; first < parts.length; first += limits.transactionRowsMax) {
+    const batch = [...new Set(parts.slice(first, first + limits.transactionRowsMax))]
+    const known = await metadata.claimReadableBlobs(sessionId, batch)
+    missing += batch.length - known.filter((blob) => blob.joins).length
+  }
+  return missing
+}
+
+/** Parts read and inflated at a time: the thread pool inflates them, this thread hashes. */
+const partsAtOnce = 16
+const inflateOnPool = promisify(inflateRaw)
+
+/** Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
+async function verifyComposite(
+  ports: IngestPorts,
+  sessionId: string,
+  composite: OfferedComposite,
+): Promise<void> {
+  const hasher = createDigestHasher()
+  let crc = 0
+  let sizeBytes = 0
+  for (let first = 0; first < composite.parts.length; first += partsAtOnce) {
+    const copies = await ports.metadata.readJoiningCopies(
+      composite.parts.slice(first, first + partsAtOnce),
+    )
+    for (const content of await Promise.all(
+      copies.map(async (copy) => await readPart(ports, copy)),
+    )) {
+      hasher.update(content)
+      crc = crc32(content, crc)
+      sizeBytes += content.length
+    }
+  }
+  const actual = hasher.digest()
+  if (actual === composite.digest && crc === composite.crc32 && sizeBytes === composite.sizeBytes)
+    return
+  await ports.metadata.dropOffered(sessionId, 'composites', 0)
+  throw storeError(
+    'digest_mismatch',
+    `the parts of a file do not make its digest: expected ${composite.digest}, got ${actual}`,
+    {
+      expected: composite.digest,
+      actual,
+    },
+  )
+}
+
+async function readPart({ packs }: IngestPorts, copy: Copy): Promise<Buffer> {
+  const stored = await packs.read(copy.packName, copy.offset, copy.lengthBytes)
+  return await inflateOnPool(Buffer.concat([stored, joiningEnd]), {
+    maxOutputLength: limits.coarseChunkMaxBytes + 1,
+  })
+}

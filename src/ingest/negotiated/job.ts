@@ -1,0 +1,35 @@
+/** The steps of a negotiated upload that take work: they run in the ingest threads. Structured-cloneable. */
+import type { ArtifactName } from '../../core/artifact.ts'
+import type { Digest } from '../../core/digest.ts'
+import type { Published } from '../publish.ts'
+
+/** `manifest`, `times`, `parts` and `blobs` have a body. */
+export type NegotiationJob =
+  | { step: 'manifest'; sessionId: string; treeDigest: Digest; entryCount: number }
+  | { step: 'missing'; sessionId: string }
+  | { step: 'times'; sessionId: string; entryCount: number }
+  | { step: 'parts'; sessionId: string }
+  | { step: 'blobs'; sessionId: string }
+  | ({ step: 'commit'; sessionId: string } & OfferedArtifact)
+
+export interface OfferedArtifact {
+  treeDigest: Digest
+  runId: number
+  job: string
+  name: ArtifactName
+  createdAt: number
+  expiresAt: number
+  onConflict: 'replace' | 'same'
+}
+
+export interface NegotiationAnswers {
+  /** Encoded ordinals of entries. */
+  manifest: Uint8Array
+  missing: Uint8Array
+  times: null
+  /** Encoded ordinals of the parts of the request. */
+  parts: Uint8Array
+  blobs: { blobs: number; newBytes: number }
+  commit: Published
+}
+export type NegotiationAnswer = NegotiationAnswers[keyof NegotiationAnswers]

@@ -1,0 +1,31 @@
+/** The steps of a negotiated upload, by name. */
+import type { Readable } from 'node:stream'
+import type { IngestPorts } from '../session.ts'
+import { commitOffer } from './commit-offer.ts'
+import type { NegotiationAnswer, NegotiationJob } from './job.ts'
+import { findMissing, receiveManifest } from './receive-manifest.ts'
+import { receiveBlobs } from './receive-blobs.ts'
+import { receiveParts } from './receive-parts.ts'
+import { receiveTimes } from './receive-times.ts'
+
+/** Runs one step. Errors: those of the step, and session_ended. */
+export async function negotiate(
+  ports: IngestPorts,
+  job: NegotiationJob,
+  source: { body?: Readable | undefined; signal?: AbortSignal | undefined },
+): Promise<NegotiationAnswer> {
+  if (job.step === 'missing') return await findMissing(ports, job)
+  if (job.step === 'commit') return await commitOffer(ports, job, source.signal)
+  const { body } = source
+  if (body === undefined) throw new Error(`the step ${job.step} needs a body`)
+  switch (job.step) {
+    case 'manifest':
+      return await receiveManifest(ports, job, body)
+    case 'times':
+      return await receiveTimes(ports, job, body)
+    case 'parts':
+      return await receiveParts(ports, job, body)
+    case 'blobs':
+      return await receiveBlobs(ports, job, body)
+  }
+}

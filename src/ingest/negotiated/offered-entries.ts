@@ -1,0 +1,31 @@
+/** The manifest of an upload under way: kept with its session as pages of canonical lines, deflated. */
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { Entry } from '../../core/entry.ts'
+import { limits } from '../../core/limits.ts'
+import { parseEntry } from '../../core/manifest.ts'
+import type { Metadata } from '../../metadata/metadata.ts'
+
+/** A whole number of manifest pages, so that those can be made one offered page at a time. */
+export const offeredPageEntries: number = 8 * limits.manifestPageEntries
+
+/** A line holds two paths at most and little else. */
+const lineBytesMax = limits.pathBytesMax + limits.symlinkTargetBytesMax + 128
+
+export function encodeOfferedPage(lines: string): Buffer {
+  return deflateRawSync(lines, { level: 1 })
+}
+
+/** The entries offered so far, a page at a time. */
+export async function* readOfferedEntries(
+  metadata: Pick<Metadata, 'readOffered'>,
+  sessionId: string,
+): AsyncGenerator<Entry[], void, undefined> {
+  for (let page = 0; ; page++) {
+    const bytes = await metadata.readOffered(sessionId, 'entries', page)
+    if (bytes === undefined) return
+    const text = inflateRawSync(bytes, { maxOutputLength: offeredPageEntries * lineBytesMax })
+    const lines = text.toString().split('\n')
+    lines.pop()
+    yield lines.map(parseEntry)
+  }
+}

@@ -1,0 +1,250 @@
+/** Blobs that a client sends, already deflated. Each is inflated and hashed before it is believed, so that no client can
+ *  put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
+import type { Readable } from 'node:stream'
+import {
+  type OfferedComposite,
+  readComposite,
+  recordHeadBytesMax,
+  recordKind,
+} from '../../core/blob-exchange.ts'
+import { crc32 } from '../../core/crc32.ts'
+import {
+  createDigestHasher,
+  type Digest,
+  digestFromBytes,
+  type DigestHasher,
+  digestOf,
+  digestToBytes,
+} from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { createByteReader } from '../../core/varint.ts'
+import { checksOf, decodeCopy } from '../../packs/codec.ts'
+import { type BlobWriter, createBlobWriter } from '../blob-writer.ts'
+import type { IngestPorts } from '../session.ts'
+import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
+
+/** A blob that was checked. */
+interface ReceivedBlob {
+  digest: Digest
+  sizeBytes: number
+  crc32: number
+  stream: Buffer
+}
+
+/** Blobs looked up and written at a time. */
+const batchBytes = 2 * 1024 * 1024
+
+/** Resolves when every blob of the body is durable, registered, and leased by the session.
+ *  Errors: invalid_request, digest_mismatch, blob_damaged, storage_full, and what `body` fails with. */
+export async function receiveBlobs(
+  ports: IngestPorts,
+  { sessionId }: { sessionId: string },
+  body: Readable,
+): Promise<{ blobs: number; newBytes: number }> {
+  await ports.metadata.renewSession(sessionId, ports.now(), limits.leaseMs)
+  const writer = createBlobWriter({ ...ports, sessionId })
+  const target = createTarget(ports, sessionId, writer)
+  try {
+    await receiveRecords(openBodyBytes(body), target)
+  } catch (error) {
+    // The client is told, or gone; what is whole need not be sent again.
+    await target.finish().catch(async () => {
+      await writer.abort()
+    })
+    throw error
+  }
+  return await target.finish()
+}
+
+interface Target {
+  blob(blob: ReceivedBlob): Promise<void>
+  composite(composite: OfferedComposite): void
+  finish(): Promise<{ blobs: number; newBytes: number }>
+}
+
+function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter): Target {
+  const seen = new Set<Digest>()
+  let batch: ReceivedBlob[] = []
+  let pendingBytes = 0
+  const flush = async (): Promise<void> => {
+    const received = batch
+    batch = []
+    pendingBytes = 0
+    if (received.length === 0) return
+    // The bytes at hand prove possession, so whatever the store has of them is theirs to refer to.
+    const known = await ports.metadata.claimBlobs(
+      sessionId,
+      received.map((blob) => blob.digest),
+    )
+    const joining = new Set<Digest>(known.filter((blob) => blob.joins).map((blob) => blob.digest))
+    for (const blob of received)
+      if (!joining.has(blob.digest)) await writer.addStream(...streamOf(blob))
+  }
+  return {
+    blob: async (blob) => {
+      if (seen.has(blob.digest)) return
+      seen.add(blob.digest)
+      batch.push(blob)
+      pendingBytes += blob.stream.length
+      if (batch.length >= limits.ingestBatchBlobs || pendingBytes >= batchBytes) await flush()
+    },
+    composite: (composite) => {
+      writer.addComposite({
+        ...composite,
+        parts: Buffer.concat(composite.parts.map(digestToBytes)),
+      })
+    },
+    finish: async () => {
+      await flush()
+      const { newBytes } = await writer.finish()
+      return { blobs: seen.size, newBytes }
+    },
+  }
+}
+
+function streamOf(blob: ReceivedBlob): Parameters<BlobWriter['addStream']> {
+  const { digest, sizeBytes, crc32: crc, stream } = blob
+  return [
+    {
+      blob: { digest, sizeBytes, crc32: crc },
+      streamDigest: digestOf(stream),
+      codec: 'joining',
+      lengthBytes: stream.length,
+      checks: checksOf(stream),
+    },
+    stream,
+  ]
+}
+
+async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
+  const file = createFileCheck()
+  for (;;) {
+    const available = await bytes.await(recordHeadBytesMax)
+    if (available === 0) return
+    const { kind, ...head } = readHead(bytes.peek(Math.min(available, recordHeadBytesMax)))
+    if (
+      (await bytes.await(head.headBytes + head.lengthBytes)) <
+      head.headBytes + head.lengthBytes
+    ) {
+      throw malformed('it ends within a record')
+    }
+    bytes.take(head.headBytes)
+    const record = bytes.take(head.lengthBytes)
+    if (kind === recordKind.composite) {
+      const composite = compositeOf(record)
+      if (file.isWhole(composite)) target.composite(composite)
+      continue
+    }
+    const content = contentOf(head, record)
+    file.add(head.digest, content, kind === recordKind.firstPart)
+    // A copy: the record is a slice of what the connection brought, which would stay in memory with it.
+    await target.blob({ ...head, crc32: crc32(content), stream: Buffer.from(record) })
+  }
+}
+
+interface RecordHead {
+  kind: number
+  headBytes: number
+  digest: Digest
+  sizeBytes: number
+  lengthBytes: number
+}
+
+const noDigest = digestOf('')
+
+function readHead(bytes: Buffer): RecordHead {
+  try {
+    const reader = createByteReader(bytes)
+    const kind = reader.byte()
+    if (kind === recordKind.composite) {
+      const lengthBytes = reader.varint()
+      if (lengthBytes > limits.jsonBodyBytesMax * 8)
+        throw malformed('a large file has too many parts')
+      return { kind, digest: noDigest, sizeBytes: 0, lengthBytes, headBytes: reader.position() }
+    }
+    if (kind !== recordKind.blob && kind !== recordKind.firstPart)
+      throw malformed(`unknown record kind ${kind}`)
+    const digest = digestFromBytes(reader.raw(32))
+    const sizeBytes = reader.varint()
+    const lengthBytes = reader.varint()
+    // Nothing that deflates well is longer than it was, and stored blocks add 5 bytes for each 65,535.
+    if (sizeBytes > limits.coarseChunkMaxBytes || lengthBytes > sizeBytes + 128)
+      throw malformed('a blob is too large')
+    return { kind, digest, sizeBytes, lengthBytes, headBytes: reader.position() }
+  } catch (error) {
+    throw asMalformed(error)
+  }
+}
+
+function contentOf(
+  { digest, sizeBytes }: RecordHead | Omit<RecordHead, 'kind'>,
+  stream: Buffer,
+): Buffer {
+  const content = sizeBytes === 0 ? Buffer.alloc(0) : decodeCopy('joining', stream, sizeBytes)
+  const actual = digestOf(content)
+  if (actual === digest) return content
+  throw storeError(
+    'digest_mismatch',
+    `a blob does not have its digest: expected ${digest}, got ${actual}`,
+    {
+      expected: digest,
+      actual,
+    },
+  )
+}
+
+function compositeOf(record: Buffer): OfferedComposite {
+  try {
+    return readComposite(createByteReader(record))
+  } catch (error) {
+    throw asMalformed(error)
+  }
+}
+
+/** Hashes a large file while its parts go by. */
+interface FileCheck {
+  add(digest: Digest, content: Buffer, isFirst: boolean): void
+  /** Whether the blobs since the first part are exactly this composite. */
+  isWhole(composite: OfferedComposite): boolean
+}
+
+function createFileCheck(): FileCheck {
+  let hasher: DigestHasher | undefined
+  let parts: Digest[] = []
+  let crc = 0
+  let sizeBytes = 0
+  return {
+    add: (digest, content, isFirst) => {
+      if (isFirst) {
+        hasher = createDigestHasher()
+        parts = []
+        crc = 0
+        sizeBytes = 0
+      }
+      if (hasher === undefined) return
+      hasher.update(content)
+      crc = crc32(content, crc)
+      sizeBytes += content.length
+      parts.push(digest)
+    },
+    isWhole: (composite) => {
+      if (hasher === undefined) return false
+      const actual = hasher.digest()
+      hasher = undefined
+      const isSame =
+        parts.length === composite.parts.length &&
+        parts.every((part, index) => part === composite.parts[index])
+      return (
+        isSame &&
+        actual === composite.digest &&
+        crc === composite.crc32 &&
+        sizeBytes === composite.sizeBytes
+      )
+    },
+  }
+}
+
+function malformed(reason: string): Error {
+  return storeError('invalid_request', `the body is malformed: ${reason}`, { field: 'body' })
+}

@@ -1,0 +1,47 @@
+/** Large files as their parts: which parts must be sent. What a file's digest is worth is seen later, from its bytes. */
+import type { Readable } from 'node:stream'
+import {
+  encodeOrdinals,
+  listBytesMax,
+  type OfferedComposite,
+  readComposite,
+} from '../../core/blob-exchange.ts'
+import type { Digest } from '../../core/digest.ts'
+import { limits } from '../../core/limits.ts'
+import { createByteReader } from '../../core/varint.ts'
+import type { IngestPorts } from '../session.ts'
+import { asMalformed, readWhole } from './body-bytes.ts'
+
+/** Keeps the composites with the session and answers the ordinals, among all parts of the request, of those missing.
+ *  Errors: invalid_request, too_large. */
+export async function receiveParts(
+  { metadata }: IngestPorts,
+  { sessionId }: { sessionId: string },
+  body: Readable,
+): Promise<Uint8Array> {
+  const bytes = await readWhole(body, listBytesMax)
+  const parts = decodeComposites(bytes).flatMap((composite) => composite.parts)
+  await metadata.stageOffered(sessionId, 'composites', null, bytes)
+  const missing: number[] = []
+  for (let first = 0; first < parts.length; first += limits.transactionRowsMax) {
+    const batch = parts.slice(first, first + limits.transactionRowsMax)
+    const known = await metadata.claimReadableBlobs(sessionId, [...new Set(batch)])
+    const joining = new Set<Digest>(known.filter((blob) => blob.joins).map((blob) => blob.digest))
+    for (const [index, digest] of batch.entries()) {
+      if (!joining.has(digest)) missing.push(first + index)
+    }
+  }
+  return encodeOrdinals(missing)
+}
+
+/** Errors: invalid_request. */
+export function decodeComposites(bytes: Uint8Array): OfferedComposite[] {
+  try {
+    const reader = createByteReader(bytes)
+    const composites: OfferedComposite[] = []
+    while (!reader.atEnd()) composites.push(readComposite(reader))
+    return composites
+  } catch (error) {
+    throw asMalformed(error)
+  }
+}

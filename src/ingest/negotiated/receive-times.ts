@@ -1,0 +1,43 @@
+/** Modification times of the artifact to come: pages as core/modification-times.ts makes them, each as a sized record. */
+import type { Readable } from 'node:stream'
+import { listBytesMax } from '../../core/blob-exchange.ts'
+import { limits } from '../../core/limits.ts'
+import { decodeTimes } from '../../core/modification-times.ts'
+import { createByteReader } from '../../core/varint.ts'
+import { storeError } from '../../core/errors.ts'
+import type { IngestPorts } from '../session.ts'
+import { asMalformed, readWhole } from './body-bytes.ts'
+
+/** Errors: invalid_request, too_large. */
+export async function receiveTimes(
+  { metadata }: IngestPorts,
+  { sessionId, entryCount }: { sessionId: string; entryCount: number },
+  body: Readable,
+): Promise<null> {
+  const reader = createByteReader(await readWhole(body, listBytesMax))
+  for (let first = 0, page = 0; first < entryCount; first += limits.manifestPageEntries, page++) {
+    const bytes = takePage(() => {
+      const page = reader.sized()
+      // Pages that cannot be read back must not get into the store.
+      decodeTimes(page, Math.min(limits.manifestPageEntries, entryCount - first))
+      return page
+    })
+    await metadata.stageTimes(sessionId, page, bytes)
+  }
+  return null
+}
+
+function takePage(take: () => Buffer): Buffer {
+  try {
+    return take()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!code.startsWith('Z_')) throw asMalformed(error)
+    throw storeError(
+      'invalid_request',
+      'the times are malformed',
+      { field: 'body' },
+      { cause: error },
+    )
+  }
+}
