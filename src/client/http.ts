@@ -19,6 +19,10 @@ export interface ApiRequest {
   headers?: Record<string, string>
   /** Sent as JSON. */
   json?: unknown
+  /** Sent as it is. A function is called for each try. */
+  body?: Uint8Array | (() => AsyncIterable<Uint8Array>)
+  /** Whether sending it twice does no more than sending it once. Default: all but POST and PATCH. */
+  repeatable?: boolean
   signal?: AbortSignal
 }
 
@@ -39,7 +43,12 @@ export async function requestJson<Schema extends z.ZodType>(
   schema: Schema,
 ): Promise<z.infer<Schema>> {
   const response = await openResponse(server, request)
-  const answer: unknown = await response.json()
+  let answer: unknown
+  try {
+    answer = await response.json()
+  } catch (error) {
+    throw brokenOff(server, request, error)
+  }
   const parsed = schema.safeParse(answer)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
@@ -48,10 +57,32 @@ export async function requestJson<Schema extends z.ZodType>(
   )
 }
 
+/** Sends a request that can be repeated and reads its whole answer. Errors: those of `openResponse`. */
+export async function requestBytes(server: ServerAccess, request: ApiRequest): Promise<Buffer> {
+  for (let attempt = 1; ; attempt++) {
+    const response = await openResponse(server, request)
+    try {
+      return Buffer.from(await response.arrayBuffer())
+    } catch (error) {
+      const broken = brokenOff(server, request, error)
+      if (attempt >= triesMax) throw broken
+      await sleep(pauseMs(broken, attempt), undefined, { signal: request.signal })
+    }
+  }
+}
+
+/** What a failure to read an answer means: fetch reports a cut connection as a TypeError. Other errors pass. */
+export function brokenOff(server: ServerAccess, request: ApiRequest, error: unknown): NetworkError {
+  request.signal?.throwIfAborted()
+  if (!(error instanceof TypeError)) throw error
+  return new NetworkError(`the answer of ${server.url} broke off`, { cause: error })
+}
+
 /** Sends one request; answers once a success status arrived, with the body still to be read.
  *  Errors: the server's own codes; NetworkError. */
 export async function openResponse(server: ServerAccess, request: ApiRequest): Promise<Response> {
-  const isRepeatable = request.method !== 'POST' && request.method !== 'PATCH'
+  const isRepeatable =
+    request.repeatable ?? (request.method !== 'POST' && request.method !== 'PATCH')
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
     if (outcome instanceof Response && outcome.ok) return outcome
@@ -79,7 +110,7 @@ async function attemptOnce(
       method: request.method ?? 'GET',
       headers,
       redirect: 'error',
-      ...(request.json !== undefined && { body: JSON.stringify(request.json) }),
+      ...bodyOf(request),
       ...(request.signal !== undefined && { signal: request.signal }),
     })
   } catch (error) {
@@ -88,6 +119,14 @@ async function attemptOnce(
     const told = reason instanceof Error ? reason.message || reason.name : String(reason)
     return new NetworkError(`${server.url} cannot be reached: ${told}`, { cause: error })
   }
+}
+
+function bodyOf({ json, body }: ApiRequest): RequestInit {
+  if (json !== undefined) return { body: JSON.stringify(json) }
+  if (body === undefined) return {}
+  // fetch of Node takes any async iterable; a stream can only be sent while the answer waits ("half").
+  if (typeof body === 'function') return { body: body(), duplex: 'half' } as unknown as RequestInit
+  return { body: body as Uint8Array<ArrayBuffer> }
 }
 
 function isWorthRepeating(outcome: Response | NetworkError): boolean {

@@ -1,0 +1,77 @@
+/** Artifacts as a whole: listing, deleting, keeping. */
+import {
+  artifactDetailSchema,
+  artifactListSchema,
+  type WireArtifact,
+  type WireArtifactDetail,
+} from '../api/messages.ts'
+import { apiRoot, artifactPath } from '../api/paths.ts'
+import { openResponse, requestJson, type ServerAccess } from './http.ts'
+
+export interface ListOptions {
+  project?: string | null
+  run?: number
+  name?: string
+  branch?: string
+  state?: 'available' | 'damaged' | 'expired' | 'deleted' | 'any'
+  sort?: 'newest' | 'oldest' | 'largest' | 'expiring'
+  signal?: AbortSignal
+}
+
+const pageItems = 200
+
+/** Errors: those of `openResponse`. */
+export async function* listArtifacts(
+  server: ServerAccess,
+  { signal, ...filter }: ListOptions,
+): AsyncGenerator<WireArtifact, void, undefined> {
+  let cursor: string | null = null
+  do {
+    const query: Record<string, string | number | null | undefined> = {
+      ...filter,
+      limit: pageItems,
+      cursor,
+    }
+    const request = { path: `${apiRoot}/artifacts`, query, ...(signal !== undefined && { signal }) }
+    const page: { items: WireArtifact[]; nextCursor: string | null } = await requestJson(
+      server,
+      request,
+      artifactListSchema,
+    )
+    yield* page.items
+    cursor = page.nextCursor
+  } while (cursor !== null)
+}
+
+/** Errors: artifact_not_found, artifact_expired, artifact_deleted, forbidden. */
+export async function removeArtifact(
+  server: ServerAccess,
+  artifactId: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const request = {
+    method: 'DELETE' as const,
+    path: artifactPath(artifactId),
+    ...(signal !== undefined && { signal }),
+  }
+  const response = await openResponse(server, request)
+  await response.body?.cancel()
+}
+
+/** Errors: artifact_not_found, artifact_expired, artifact_deleted, forbidden. */
+export async function changeRetention(
+  server: ServerAccess,
+  artifactId: number,
+  change: { pinned?: boolean; expiresAt?: string },
+  signal?: AbortSignal,
+): Promise<WireArtifactDetail> {
+  const path = artifactPath(artifactId)
+  const request = {
+    method: 'PATCH' as const,
+    path,
+    json: change,
+    repeatable: true,
+    ...(signal !== undefined && { signal }),
+  }
+  return await requestJson(server, request, artifactDetailSchema)
+}

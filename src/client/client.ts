@@ -1,0 +1,223 @@
+/** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
+ *  that work on files live as long as one call. */
+import type { WireArtifact } from '../api/messages.ts'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { openFilePool } from './file-pool.ts'
+import { createTreeHasher, type HashedTree } from './hashed-tree.ts'
+import type { ServerAccess } from './http.ts'
+import type { SourceFile } from './source-tree.ts'
+import { statCachePath } from './stat-cache.ts'
+import { sendTree, type UploadTarget } from './upload.ts'
+import { listSources, walkSources } from './walk.ts'
+import { storeError } from '../core/errors.ts'
+import { type DownloadOptions, type DownloadResult, downloadArtifact } from './download.ts'
+import type { FilePool } from './file-pool.ts'
+import { listArtifacts, type ListOptions, removeArtifact, changeRetention } from './artifacts.ts'
+
+export interface ClientOptions {
+  /** Origin of the server, without a trailing slash. */
+  url: string
+  token: string | null
+  /** Where stat caches lie; null remembers nothing. Default: `$HOME/.cache/trove`. */
+  cacheDir?: string | null
+}
+
+/** What to upload: patterns as in `trove upload`, or files that the caller has chosen. */
+export type UploadSource =
+  | {
+      kind: 'patterns'
+      patterns: readonly string[]
+      /** Absolute directory that relative patterns start from. */
+      directory: string
+      includeHidden?: boolean
+      symlinks?: 'keep' | 'follow'
+      /** Globs of entry paths to leave out. */
+      exclude?: readonly string[]
+    }
+  | { kind: 'files'; files: readonly SourceFile[] }
+
+export interface UploadOptions extends UploadTarget {
+  source: UploadSource
+  /** Of deflate, 0 to 9. */
+  compressionLevel?: number
+  /** Threads that read, hash and deflate; one for each processor by default. */
+  jobs?: number
+  signal?: AbortSignal
+  onProgress?(progress: UploadProgress): void
+}
+
+export interface UploadProgress {
+  phase: 'hashing' | 'sending' | 'finishing'
+  /** Files found so far; final once `isWalked`. */
+  files: number
+  isWalked: boolean
+  hashedFiles: number
+  hashedBytes: number
+  /** Content bytes of all files; 0 until they are hashed. */
+  totalBytes: number
+  /** Content bytes that need not be sent, or have been. */
+  doneBytes: number
+  /** Bytes of request bodies. */
+  sentBytes: number
+}
+
+export interface UploadResult {
+  artifact: WireArtifact
+  /** False when the same job had sent the same tree under this name before. */
+  created: boolean
+  files: number
+  logicalBytes: number
+  sentBytes: number
+  /** Content bytes that were not sent, because the project had them or the tree has them twice. */
+  reusedBytes: number
+}
+
+export interface Client {
+  readonly server: ServerAccess
+  /** Uploads a tree. Errors: no_files (nothing matches), FileError, NetworkError, and the server's codes. */
+  upload(options: UploadOptions): Promise<UploadResult>
+  /** Brings a directory to what an artifact holds. Errors: FileError, NetworkError, digest_mismatch, the server's. */
+  download(options: DownloadOptions): Promise<DownloadResult>
+  /** Artifacts that match, in pages behind the scenes. */
+  list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
+  /** Deletes an artifact. */
+  remove(artifactId: number, signal?: AbortSignal): Promise<void>
+  /** Keeps an artifact for ever, or changes when it expires. */
+  retain(
+    artifactId: number,
+    change: { pinned?: boolean; expiresAt?: string },
+    signal?: AbortSignal,
+  ): Promise<WireArtifact>
+}
+
+/** Deflate of native uploads; see bench/README.md for what each level costs and saves. */
+export const defaultCompressionLevel = 6
+
+export function createClient({ url, token, cacheDir }: ClientOptions): Client {
+  const server: ServerAccess = { url, token }
+  const caches = cacheDir === undefined ? join(homedir(), '.cache', 'trove') : cacheDir
+  return {
+    server,
+    upload: async (options) =>
+      await withPool(options.jobs, (pool) => upload(server, pool, caches, options)),
+    download: async (options) =>
+      await withPool(options.jobs, (pool) =>
+        downloadArtifact(server, pool, { ...options, cacheDir: caches }),
+      ),
+    list: (options) => listArtifacts(server, options),
+    remove: async (artifactId, signal) => {
+      await removeArtifact(server, artifactId, signal)
+    },
+    retain: async (artifactId, change, signal) =>
+      await changeRetention(server, artifactId, change, signal),
+  }
+}
+
+async function withPool<T>(
+  jobs: number | undefined,
+  work: (pool: FilePool) => Promise<T>,
+): Promise<T> {
+  const pool = openFilePool(jobs ?? null)
+  try {
+    return await work(pool)
+  } finally {
+    await pool.close()
+  }
+}
+
+async function upload(
+  server: ServerAccess,
+  pool: FilePool,
+  cacheDir: string | null,
+  options: UploadOptions,
+): Promise<UploadResult> {
+  const { source, compressionLevel, jobs: _jobs, signal, onProgress, ...target } = options
+  const progress: UploadProgress = {
+    phase: 'hashing',
+    files: 0,
+    isWalked: false,
+    hashedFiles: 0,
+    hashedBytes: 0,
+    totalBytes: 0,
+    doneBytes: 0,
+    sentBytes: 0,
+  }
+  const tell = (change: Partial<UploadProgress>): void => {
+    onProgress?.(Object.assign(progress, change))
+  }
+  const tree = await hashSource(pool, source, { cacheDir, signal, tell })
+  const { fileCount, logicalBytes, entryCount } = tree.summary
+  if (entryCount === 0) {
+    throw storeError('no_files', 'no files were found to upload', { patterns: patternsOf(source) })
+  }
+  tell({ phase: 'sending', totalBytes: logicalBytes })
+  const sent = await sendTree(server, pool, tree, target, {
+    level: compressionLevel ?? defaultCompressionLevel,
+    connections: Math.min(4, Math.max(2, pool.threads)),
+    signal: signal ?? new AbortController().signal,
+    onProgress: ({ doneBytes, sentBytes }) => {
+      tell({ doneBytes, sentBytes })
+    },
+    onFinishing: () => {
+      tell({ phase: 'finishing' })
+    },
+  })
+  return { ...sent, files: fileCount, logicalBytes }
+}
+
+async function hashSource(
+  pool: FilePool,
+  source: UploadSource,
+  options: {
+    cacheDir: string | null
+    signal: AbortSignal | undefined
+    tell(change: Partial<UploadProgress>): void
+  },
+): Promise<HashedTree> {
+  const { cacheDir, signal, tell } = options
+  const cachePath = cacheDir === null ? null : statCachePath(cacheDir, cacheKey(source))
+  const hasher = createTreeHasher(pool, {
+    cachePath,
+    onProgress: ({ files, bytes }) => {
+      tell({ hashedFiles: files, hashedBytes: bytes })
+    },
+  })
+  if (source.kind === 'files') {
+    const tree = listSources(source.files)
+    hasher.add(0, tree.count, tree)
+    tell({ files: tree.count, isWalked: true })
+    return await hasher.finish(tree)
+  }
+  const tree = await walkSources(source.patterns, {
+    directory: source.directory,
+    includeHidden: source.includeHidden ?? false,
+    symlinks: source.symlinks ?? 'keep',
+    exclude: source.exclude ?? [],
+    signal,
+    onFiles: (from, to, found) => {
+      tell({ files: to })
+      hasher.add(from, to, found)
+    },
+  })
+  tell({ files: tree.count, isWalked: true })
+  return await hasher.finish(tree)
+}
+
+function patternsOf(source: UploadSource): string[] {
+  return source.kind === 'patterns' ? [...source.patterns] : []
+}
+
+/** Trees are told apart by what selects them; two that share a cache would overwrite each other's. */
+function cacheKey(source: UploadSource): string {
+  if (source.kind === 'files') return JSON.stringify(['files', source.files[0]?.absolutePath ?? ''])
+  const { patterns, directory, includeHidden, symlinks, exclude } = source
+  return JSON.stringify([
+    'patterns',
+    directory,
+    patterns,
+    includeHidden === true,
+    symlinks ?? 'keep',
+    exclude ?? [],
+  ])
+}

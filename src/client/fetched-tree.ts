@@ -1,0 +1,138 @@
+/** An artifact's entries as a download needs them, in columns; checked against the tree digest. */
+import { manifestMediaType } from '../api/negotiation.ts'
+import { artifactPath } from '../api/paths.ts'
+import {
+  createDigestHasher,
+  type Digest,
+  digestFromBytes,
+  digestToBytes,
+  parseWireDigest,
+} from '../core/digest.ts'
+import type { EntryKind } from '../core/entry.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { createTreeCheck, manifestHeader, parseEntry } from '../core/manifest.ts'
+import { decodeTimes } from '../core/modification-times.ts'
+import { type BodyReader, openBodyReader } from './body-reader.ts'
+import { openResponse, type ServerAccess } from './http.ts'
+
+export interface FetchedTree {
+  readonly count: number
+  readonly paths: readonly string[]
+  kind(ordinal: number): EntryKind
+  mode(ordinal: number): number
+  sizeBytes(ordinal: number): number
+  digest(ordinal: number): Digest
+  linkTarget(ordinal: number): string
+  /** Whole seconds; null where the upload carried none. */
+  modifiedAt(ordinal: number): number | null
+}
+
+const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
+/** A page of entries: each a line of two paths at most. */
+const pageBytesMax =
+  limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
+
+/** Errors: digest_mismatch, NetworkError, unsafe_path (nothing that climbs gets past the parser), the server's. */
+export async function fetchTree(
+  server: ServerAccess,
+  artifact: { id: number; treeDigest: string },
+  signal: AbortSignal,
+): Promise<FetchedTree> {
+  const response = await openResponse(server, {
+    path: `${artifactPath(artifact.id)}/tree`,
+    headers: {
+      accept: manifestMediaType,
+      // Nothing is gained by compressing what stays on this machine.
+      ...(isLoopback(server.url) && { 'accept-encoding': 'identity' }),
+    },
+    signal,
+  })
+  const body = openBodyReader(server, response)
+  const tree = createTree()
+  const hasher = createDigestHasher()
+  const header = await body.take(Buffer.byteLength(manifestHeader))
+  hasher.update(header)
+  for (;;) {
+    const length = await readVarint(body)
+    if (length === 0) break
+    if (length > pageBytesMax) throw new RangeError(`a page of ${length} bytes is too large`)
+    const text = await body.take(length)
+    hasher.update(text)
+    const times = await body.take(await readVarint(body))
+    tree.addPage(text.toString(), times)
+  }
+  const actual = hasher.digest()
+  const expected = parseWireDigest(artifact.treeDigest)
+  if (expected !== undefined && actual !== expected) {
+    throw storeError(
+      'digest_mismatch',
+      `the entries of artifact ${artifact.id}: expected ${expected}, got ${actual}`,
+      {
+        expected,
+        actual,
+      },
+    )
+  }
+  return tree
+}
+
+function isLoopback(url: string): boolean {
+  const { hostname } = new URL(url)
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+}
+
+async function readVarint(body: BodyReader): Promise<number> {
+  let value = 0
+  for (let scale = 1; ; scale *= 0x80) {
+    const [byte = 0] = await body.take(1)
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return value
+  }
+}
+
+function createTree(): FetchedTree & { addPage(text: string, times: Buffer): void } {
+  const paths: string[] = []
+  const kindOf: number[] = []
+  const modes: number[] = []
+  const sizes: number[] = []
+  const seconds: (number | null)[] = []
+  const targets = new Map<number, string>()
+  // A file below a link would be written wherever the link points.
+  const check = createTreeCheck()
+  let digests = Buffer.allocUnsafe(32 * 1024)
+  return {
+    get count() {
+      return paths.length
+    },
+    paths,
+    kind: (ordinal) => kinds[kindOf[ordinal]!]!,
+    mode: (ordinal) => modes[ordinal]!,
+    sizeBytes: (ordinal) => sizes[ordinal]!,
+    digest: (ordinal) => digestFromBytes(digests.subarray(ordinal * 32, ordinal * 32 + 32)),
+    linkTarget: (ordinal) => targets.get(ordinal)!,
+    modifiedAt: (ordinal) => seconds[ordinal] ?? null,
+    addPage: (text, times) => {
+      const lines = text.split('\n')
+      lines.pop()
+      if (digests.length < (paths.length + lines.length) * 32) {
+        digests = Buffer.concat(
+          [digests],
+          Math.max(digests.length * 2, (paths.length + lines.length) * 32),
+        )
+      }
+      for (const line of lines) {
+        const entry = parseEntry(line)
+        check(entry)
+        const ordinal = paths.push(entry.path) - 1
+        kindOf.push(kinds.indexOf(entry.kind))
+        modes.push(entry.mode)
+        sizes.push(entry.kind === 'file' ? entry.sizeBytes : 0)
+        if (entry.kind === 'file') digestToBytes(entry.digest).copy(digests, ordinal * 32)
+        if (entry.kind === 'symlink') targets.set(ordinal, entry.target)
+      }
+      if (times.length > 0) seconds.push(...decodeTimes(times, lines.length))
+      else for (let left = lines.length; left > 0; left--) seconds.push(null)
+    },
+  }
+}

@@ -1,0 +1,25 @@
+/** Trouble with a file of this machine, in words that name the file. */
+
+export class FileError extends Error {
+  override readonly name = 'FileError'
+  readonly path: string
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`${path} ${reason}`, options)
+    this.path = path
+  }
+}
+
+const reasons: Record<string, string> = {
+  EACCES: 'cannot be read: permission denied',
+  EPERM: 'cannot be read: permission denied',
+  ENOENT: 'vanished while it was being uploaded',
+  ELOOP: 'is a loop of symbolic links',
+  ENOTDIR: 'changed into another kind of file while it was being uploaded',
+  EISDIR: 'changed into a directory while it was being uploaded',
+}
+
+/** What an errno means for a file that is read. */
+export function fileError(path: string, error: unknown): FileError {
+  const { code, message } = error as NodeJS.ErrnoException
+  return new FileError(path, reasons[code ?? ''] ?? `cannot be read: ${message}`, { cause: error })
+}

@@ -1,0 +1,144 @@
+/** What the threads that work on files are asked, and what they answer. Many small files make one task, and columns of
+ *  numbers travel without being copied, because a message for each file would cost more than the file. */
+
+/** Reads and hashes files, unless a look at them shows that they are as they were known. */
+export interface HashTask {
+  kind: 'hash'
+  /** Absolute, each ended by a NUL. */
+  paths: string
+  /** `statColumns` numbers a file, NaN for files that nothing is known of; and their digests. */
+  known: { stats: Float64Array; digests: Uint8Array } | null
+}
+
+export interface HashAnswer {
+  /** `hashColumns` numbers a file: those of the stat cache, then the permission bits. */
+  stats: Float64Array
+  digests: Uint8Array
+  /** 1 for each file whose stats may be recorded. */
+  settled: Uint8Array
+  /** Content bytes that were read. */
+  readBytes: number
+}
+
+/** Size, mtime ms, ctime ms, inode; mode. */
+export const hashColumns = 5
+
+/** Cuts a large file by content. */
+export interface ChunkTask {
+  kind: 'chunk'
+  path: string
+}
+
+export interface ChunkAnswer {
+  sizeBytes: number
+  crc32: number
+  /** Of each part, in order. */
+  sizes: Uint32Array
+  digests: Uint8Array
+  /** Whether the content is compressed already. */
+  isCompressed: boolean
+}
+
+/** A stretch of a file that is to be sent as a blob. */
+export interface EncodePiece {
+  path: string
+  offset: number
+  sizeBytes: number
+  digest: string
+  /** 0 for content that is compressed already. */
+  level: number
+  /** Whether a large file begins here that is sent whole. */
+  isFirstPart: boolean
+}
+
+/** Makes records of `/packs` bodies; fails when a piece no longer has its digest. */
+export interface EncodeTask {
+  kind: 'encode'
+  pieces: EncodePiece[]
+}
+
+export interface EncodeAnswer {
+  records: Uint8Array
+}
+
+/** Files of a download in memory, to be inflated, checked and written. */
+export interface PlaceTask {
+  kind: 'place'
+  files: PlacedFile[]
+  /** Stored bytes of all files, one after the other. */
+  stored: Uint8Array
+}
+
+export interface PlacedFile {
+  /** Absolute paths that get this content; missing directories are made. */
+  targets: { path: string; mode: number; modifiedAt: number | null }[]
+  digest: string
+  sizeBytes: number
+  codec: 'joining' | 'deflate' | 'stored'
+  lengthBytes: number
+}
+
+export interface PlaceAnswer {
+  /** Stat columns of each target, in order. */
+  stats: Float64Array
+}
+
+/** Parts of a large file, to be inflated and written where they belong in a file that is there. */
+export interface PatchTask {
+  kind: 'patch'
+  path: string
+  pieces: {
+    offset: number
+    sizeBytes: number
+    codec: 'joining' | 'deflate' | 'stored'
+    lengthBytes: number
+  }[]
+  /** Stored bytes of all pieces, one after the other. */
+  stored: Uint8Array
+}
+
+/** Parts that an older file has, to be copied into a file that is there. */
+export interface CopyTask {
+  kind: 'copy'
+  from: string
+  to: string
+  pieces: { from: number; to: number; sizeBytes: number }[]
+}
+
+/** The end of a large file: its digest is checked, then it gets its mode and time. */
+export interface SealTask {
+  kind: 'seal'
+  path: string
+  digest: string
+  mode: number
+  modifiedAt: number | null
+}
+
+/** Looks which files of a directory tree are there and what they hold; as `hash`, but absence is an answer. */
+export interface CheckTask {
+  kind: 'check'
+  paths: string
+  known: HashTask['known']
+}
+
+export type FileTask =
+  | HashTask
+  | ChunkTask
+  | EncodeTask
+  | PlaceTask
+  | PatchTask
+  | CopyTask
+  | SealTask
+  | CheckTask
+
+export interface FileAnswers {
+  hash: HashAnswer
+  chunk: ChunkAnswer
+  encode: EncodeAnswer
+  place: PlaceAnswer
+  patch: Record<string, never>
+  copy: Record<string, never>
+  seal: PlaceAnswer
+  /** Size is NaN for what is no readable file. */
+  check: HashAnswer
+}

@@ -1,0 +1,206 @@
+/** An upload's tree with everything known of it: walked, hashed, summed. Files are hashed while the walk goes on. */
+import { createDigestHasher, type Digest, digestFromBytes } from '../core/digest.ts'
+import { type Entry, type EntryPath, symlinkMode } from '../core/entry.ts'
+import { limits } from '../core/limits.ts'
+import { createManifestHasher, type ManifestSummary } from '../core/manifest.ts'
+import { encodeTimes } from '../core/modification-times.ts'
+import type { FilePool } from './file-pool.ts'
+import { type HashAnswer, hashColumns, type HashTask } from './file-tasks.ts'
+import type { SourceTree } from './source-tree.ts'
+import { createStatCacheWriter, digestBytes, readStatCache, statColumns } from './stat-cache.ts'
+
+export interface HashedTree {
+  readonly source: SourceTree
+  readonly summary: ManifestSummary
+  entry(ordinal: number): Entry
+  digest(ordinal: number): Digest
+  sizeBytes(ordinal: number): number
+  /** Encoded modification times, a page each, and the digest over all pages. */
+  readonly timesPages: readonly Buffer[]
+  readonly timesDigest: Digest
+  /** Remembers what was hashed for the next time. A cache that cannot be written is no failure of the upload. */
+  saveStatCache(): void
+}
+
+export interface HashProgress {
+  files: number
+  bytes: number
+}
+
+/** Hashes files in batches as they are announced. `cachePath` null: nothing is remembered. */
+export function createTreeHasher(
+  pool: FilePool,
+  options: { cachePath: string | null; onProgress(progress: HashProgress): void },
+): {
+  /** Begins hashing entries `from` to `to` of the tree. */
+  add(from: number, to: number, tree: SourceTree): void
+  /** Waits for all. Errors: FileError. */
+  finish(tree: SourceTree): Promise<HashedTree>
+} {
+  const cache = options.cachePath === null ? undefined : readStatCache(options.cachePath)
+  const find = cache === undefined || cache.count === 0 ? undefined : cache.cursor()
+  const batches: { ordinals: Uint32Array; answer: Promise<HashAnswer> }[] = []
+  const progress: HashProgress = { files: 0, bytes: 0 }
+  let failure: { error: unknown } | undefined
+
+  const run = (ordinals: number[], tree: SourceTree): void => {
+    const task: HashTask = {
+      kind: 'hash',
+      paths: ordinals.map((ordinal) => `${tree.sourceOf(ordinal)}\0`).join(''),
+      known:
+        find === undefined ? null : knownOf(ordinals.map((ordinal) => find(tree.paths[ordinal]!))),
+    }
+    const answer = pool.run(task)
+    answer.then(
+      ({ stats }) => {
+        progress.files += ordinals.length
+        for (let at = 0; at < stats.length; at += hashColumns) progress.bytes += stats[at]!
+        options.onProgress(progress)
+      },
+      (error: unknown) => {
+        failure ??= { error }
+      },
+    )
+    batches.push({ ordinals: Uint32Array.from(ordinals), answer })
+  }
+
+  return {
+    add: (from, to, tree) => {
+      // What failed already is told by `finish`, sooner than by reading the rest.
+      if (failure !== undefined) return
+      let ordinals: number[] = []
+      for (let ordinal = from; ordinal < to; ordinal++) {
+        if (tree.kind(ordinal) !== 'file') continue
+        ordinals.push(ordinal)
+        if (ordinals.length < filesPerTask) continue
+        run(ordinals, tree)
+        ordinals = []
+      }
+      if (ordinals.length > 0) run(ordinals, tree)
+    },
+    finish: async (tree) => {
+      const columns = createColumns(tree.count)
+      for (const { ordinals, answer } of batches.splice(0)) columns.fill(ordinals, await answer)
+      if (failure !== undefined) throw failure.error
+      return finishTree(tree, columns, options.cachePath)
+    },
+  }
+}
+
+/** Small enough that a batch of large files does not keep one thread busy while the others are idle. */
+const filesPerTask = 128
+
+function knownOf(
+  files: ({ stats: Float64Array; digest: Uint8Array } | undefined)[],
+): HashTask['known'] {
+  const stats = new Float64Array(files.length * statColumns).fill(Number.NaN)
+  const digests = new Uint8Array(files.length * digestBytes)
+  let isAny = false
+  for (const [index, known] of files.entries()) {
+    if (known === undefined) continue
+    isAny = true
+    stats.set(known.stats, index * statColumns)
+    digests.set(known.digest, index * digestBytes)
+  }
+  return isAny ? { stats, digests } : null
+}
+
+interface Columns {
+  stats: Float64Array
+  digests: Buffer
+  settled: Uint8Array
+  fill(ordinals: Uint32Array, answer: HashAnswer): void
+}
+
+function createColumns(count: number): Columns {
+  const stats = new Float64Array(count * hashColumns)
+  const digests = Buffer.alloc(count * digestBytes)
+  const settled = new Uint8Array(count)
+  return {
+    stats,
+    digests,
+    settled,
+    fill: (ordinals, answer) => {
+      for (const [index, ordinal] of ordinals.entries()) {
+        stats.set(
+          answer.stats.subarray(index * hashColumns, (index + 1) * hashColumns),
+          ordinal * hashColumns,
+        )
+        digests.set(
+          answer.digests.subarray(index * digestBytes, (index + 1) * digestBytes),
+          ordinal * digestBytes,
+        )
+        settled[ordinal] = answer.settled[index]!
+      }
+    },
+  }
+}
+
+function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null): HashedTree {
+  const { stats, digests, settled } = columns
+  const digest = (ordinal: number): Digest =>
+    digestFromBytes(digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes))
+  const sizeBytes = (ordinal: number): number => stats[ordinal * hashColumns]!
+  const entry = (ordinal: number): Entry => {
+    const path = tree.paths[ordinal] as EntryPath
+    switch (tree.kind(ordinal)) {
+      case 'file':
+        return {
+          kind: 'file',
+          path,
+          mode: stats[ordinal * hashColumns + 4]!,
+          digest: digest(ordinal),
+          sizeBytes: sizeBytes(ordinal),
+        }
+      case 'directory':
+        return { kind: 'directory', path, mode: tree.directoryMode(ordinal) }
+      case 'symlink':
+        return { kind: 'symlink', path, mode: symlinkMode, target: tree.linkTarget(ordinal) }
+    }
+  }
+  const modifiedAt = (ordinal: number): number =>
+    tree.kind(ordinal) === 'file'
+      ? Math.floor(stats[ordinal * hashColumns + 1]! / 1000)
+      : tree.modifiedAt(ordinal)
+  const manifest = createManifestHasher()
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) manifest.add(entry(ordinal))
+  const timesPages = encodeTimesPages(tree.count, modifiedAt)
+  const hasher = createDigestHasher()
+  for (const page of timesPages) hasher.update(page)
+  return {
+    source: tree,
+    summary: manifest.summary(),
+    entry,
+    digest,
+    sizeBytes,
+    timesPages,
+    timesDigest: hasher.digest(),
+    saveStatCache: () => {
+      if (cachePath === null) return
+      const writer = createStatCacheWriter(cachePath, tree.count)
+      for (let ordinal = 0; ordinal < tree.count; ordinal++) {
+        if (settled[ordinal] !== 1) continue
+        const own = stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
+        writer.add(
+          tree.paths[ordinal]!,
+          own,
+          digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes),
+        )
+      }
+      try {
+        writer.save()
+      } catch {
+        // The next upload reads the files again.
+      }
+    },
+  }
+}
+
+function encodeTimesPages(count: number, modifiedAt: (ordinal: number) => number): Buffer[] {
+  const pages: Buffer[] = []
+  for (let first = 0; first < count; first += limits.manifestPageEntries) {
+    const size = Math.min(limits.manifestPageEntries, count - first)
+    pages.push(encodeTimes(Array.from({ length: size }, (_, index) => modifiedAt(first + index))))
+  }
+  return pages
+}

@@ -1,0 +1,135 @@
+/** Sends units of blobs through a few connections at once. The body of a request is made while it is sent, so memory is
+ *  bounded by the tasks under way; what a failed request carried is asked for again by whoever called. */
+import { packMediaType, receivedSchema } from '../api/negotiation.ts'
+import type { FilePool } from './file-pool.ts'
+import { type ServerAccess, requestJson } from './http.ts'
+import type { SendUnit } from './upload-plan.ts'
+
+export interface SendOptions {
+  uploadPath: string
+  connections: number
+  signal: AbortSignal
+  onSent(sent: { bytes: number; contentBytes: number }): void
+}
+
+/** A request ends after this many bytes: the first early, so that the server has work soon, later ones when they fill a
+ *  pack of the server. A large file is never split. */
+const firstRequestBytes = 8 * 1024 * 1024
+const requestBytesMax = 56 * 1024 * 1024
+/** Encode tasks of one connection that are under way or waiting to be sent. */
+const tasksAhead = 3
+
+/** Resolves when the server has all units durably. Errors: NetworkError, FileError, and the server's. */
+export async function sendBlobs(
+  server: ServerAccess,
+  pool: FilePool,
+  units: Iterable<SendUnit>,
+  options: SendOptions,
+): Promise<void> {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  const queue = units[Symbol.iterator]()
+  const source = { peeked: queue.next() }
+  const take = (): SendUnit | undefined => {
+    const { value, done } = source.peeked
+    if (done === true) return undefined
+    source.peeked = queue.next()
+    return value as SendUnit
+  }
+  const isEmpty = (): boolean => source.peeked.done === true
+  const senders = Array.from({ length: options.connections }, async () => {
+    try {
+      await sendAll(server, pool, { take, isEmpty }, { ...options, signal })
+    } catch (error) {
+      // One failure stops the others: the caller starts over with what is missing by then.
+      stop.abort(error)
+      throw error
+    }
+  })
+  const outcomes = await Promise.allSettled(senders)
+  options.signal.throwIfAborted()
+  if (stop.signal.aborted) throw stop.signal.reason
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+interface UnitQueue {
+  take(): SendUnit | undefined
+  isEmpty(): boolean
+}
+
+async function sendAll(
+  server: ServerAccess,
+  pool: FilePool,
+  queue: UnitQueue,
+  options: SendOptions,
+): Promise<void> {
+  let requestBytes = firstRequestBytes
+  while (!queue.isEmpty()) {
+    // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
+    const fault: { error?: unknown } = {}
+    const body = (): AsyncIterable<Uint8Array> =>
+      encodeUnits(pool, queue, { ...options, requestBytes, fault })
+    const request = {
+      method: 'POST' as const,
+      path: `${options.uploadPath}/packs`,
+      headers: { 'content-type': packMediaType },
+      body,
+      signal: options.signal,
+    }
+    try {
+      await requestJson(server, request, receivedSchema)
+    } catch (error) {
+      throw fault.error ?? error
+    }
+    requestBytes = requestBytesMax
+  }
+}
+
+async function* encodeUnits(
+  pool: FilePool,
+  queue: UnitQueue,
+  options: SendOptions & { requestBytes: number; fault: { error?: unknown } },
+): AsyncGenerator<Uint8Array> {
+  const ahead: Promise<{ bytes: Uint8Array; contentBytes: number }>[] = []
+  let pending: { unit: SendUnit; next: number } | undefined
+  let sentBytes = 0
+  /** Begins the next task; false when this request takes no more. */
+  const begin = (): boolean => {
+    if (pending === undefined) {
+      const unit = sentBytes < options.requestBytes ? queue.take() : undefined
+      if (unit === undefined) return false
+      pending = { unit, next: 0 }
+    }
+    const { unit, next } = pending
+    const pieces = unit.tasks[next]
+    if (pieces !== undefined) {
+      pending.next += 1
+      const contentBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
+      const task = pool
+        .run({ kind: 'encode', pieces })
+        .then(({ records }) => ({ bytes: records, contentBytes }))
+      // Its failure is met when its turn comes.
+      task.catch(() => {})
+      ahead.push(task)
+    } else if (unit.end !== null) {
+      ahead.push(Promise.resolve({ bytes: unit.end, contentBytes: 0 }))
+    }
+    if (pending.next >= unit.tasks.length && pieces === undefined) pending = undefined
+    return true
+  }
+  try {
+    for (;;) {
+      while (ahead.length < tasksAhead && begin());
+      const next = ahead.shift()
+      if (next === undefined) return
+      const { bytes, contentBytes } = await next
+      sentBytes += bytes.length
+      yield bytes
+      options.onSent({ bytes: bytes.length, contentBytes })
+    }
+  } catch (error) {
+    options.fault.error = error
+    throw error
+  }
+}
