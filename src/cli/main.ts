@@ -34,6 +34,34 @@ const commands: Record<string, Listed> = {
     summary: 'writes one file of an artifact to stdout',
     load: async () => (await import('./commands/cat.ts')).catCommand,
   },
+  upload: {
+    summary: 'uploads files and directories; sends only what the server lacks',
+    load: async () => (await import('./commands/upload.ts')).uploadCommand,
+  },
+  download: {
+    summary: 'brings a directory to what an artifact holds',
+    load: async () => (await import('./commands/download.ts')).downloadCommand,
+  },
+  rm: {
+    summary: 'deletes artifacts',
+    load: async () => (await import('./commands/rm.ts')).rmCommand,
+  },
+  keep: {
+    summary: 'keeps an artifact for ever',
+    load: async () => (await import('./commands/keep.ts')).keepCommand,
+  },
+  expire: {
+    summary: 'changes when an artifact expires',
+    load: async () => (await import('./commands/expire.ts')).expireCommand,
+  },
+  diff: {
+    summary: 'shows what differs between two artifacts',
+    load: async () => (await import('./commands/diff.ts')).diffCommand,
+  },
+  run: {
+    summary: 'runs a workflow on this machine',
+    load: async () => (await import('./commands/run.ts')).runCommand,
+  },
   stats: {
     summary: 'shows what the store holds and what was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

@@ -1,0 +1,47 @@
+/** `trove expire`: changes when an artifact expires. */
+import { createClient } from '../../client/client.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { parseReference } from '../../core/reference.ts'
+import { parseDurationMs } from '../../core/units.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { printable, write, writeJson } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  in: { value: 'TIME', help: 'from now, such as 7d, 12h or 0s' },
+  'dry-run': { value: null, short: 'n', help: 'say when it would expire, and change nothing' },
+} as const
+
+export const expireCommand: Command<typeof flags> = {
+  name: 'expire',
+  operands: 'REF --in TIME',
+  summary: 'Changes when an artifact expires.',
+  flags,
+  examples: ['trove expire 42/build --in 7d', 'trove expire id:7 --in 0s'],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [text] = takeOperands(operands, ['REF'])
+    if (given.in === undefined) throw new UsageError('--in TIME is missing')
+    const delayMs = parseDurationMs(given.in)
+    if (delayMs === undefined)
+      throw new UsageError(`--in must be a time such as 7d or 12h, got ${JSON.stringify(given.in)}`)
+    const { server, config, project } = serverContext(given)
+    const found = await readArtifact(server, parseReference(text), { project, signal })
+    const expiresAt = new Date(Date.now() + delayMs).toISOString()
+    if (given['dry-run']) {
+      await write(stderr, `id:${found.id} ${printable(found.name)} would expire at ${expiresAt}\n`)
+      return exitStatus.ok
+    }
+    const client = createClient({ ...server, cacheDir: config.cacheDir })
+    const artifact = await client.retain(found.id, { expiresAt }, signal)
+    if (given.json) await writeJson(stdout, artifact)
+    await write(
+      stderr,
+      `id:${artifact.id} ${printable(artifact.name)} expires at ${artifact.expiresAt}\n`,
+    )
+    return exitStatus.ok
+  },
+}

@@ -1,0 +1,34 @@
+/** `trove keep`: an artifact that is kept does not expire. */
+import { createClient } from '../../client/client.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { parseReference } from '../../core/reference.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { printable, write, writeJson } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  release: { value: null, help: 'let it expire again' },
+} as const
+
+export const keepCommand: Command<typeof flags> = {
+  name: 'keep',
+  operands: 'REF',
+  summary: 'Keeps an artifact for ever, or lets it expire again.',
+  flags,
+  examples: ['trove keep 42/build', 'trove keep latest:main/build', 'trove keep id:7 --release'],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [text] = takeOperands(operands, ['REF'])
+    const { server, config, project } = serverContext(given)
+    const { id } = await readArtifact(server, parseReference(text), { project, signal })
+    const client = createClient({ ...server, cacheDir: config.cacheDir })
+    const artifact = await client.retain(id, { pinned: !given.release }, signal)
+    if (given.json) await writeJson(stdout, artifact)
+    const until = artifact.pinned ? 'is kept' : `expires at ${artifact.expiresAt}`
+    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${until}\n`)
+    return exitStatus.ok
+  },
+}

@@ -1,0 +1,224 @@
+/** `trove upload`: files, directories and globs as one artifact; only what the server lacks travels. */
+import { createClient, type UploadProgress, type UploadResult } from '../../client/client.ts'
+import type { UploadTarget } from '../../client/upload.ts'
+import { parseArtifactName } from '../../core/artifact.ts'
+import { hasCode } from '../../core/errors.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { serverFlags, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { writeOutputs, writeSummary } from '../job-report.ts'
+import { printable, write, writeJson } from '../output.ts'
+import { createProgress, type Progress } from '../progress.ts'
+import { serverContext, type ServerContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  run: { value: 'ID', help: 'run (TROVE_RUN, GITHUB_RUN_ID)' },
+  attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT)' },
+  job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB)' },
+  branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME)' },
+  sha: { value: 'SHA', help: 'commit (GITHUB_SHA)' },
+  exclude: { value: 'GLOB', help: 'leave these entry paths out; several with {a,b}' },
+  'include-hidden': { value: null, help: 'files and directories that begin with a dot as well' },
+  'if-no-files-found': { value: 'WHAT', help: 'warn (default), error or ignore' },
+  'retention-days': { value: 'N', help: 'days until it expires; 0 is the server default' },
+  overwrite: { value: null, help: 'take the place of an artifact of that name in this run' },
+  symlinks: { value: 'HOW', help: 'keep (default) or follow' },
+  'compression-level': { value: '0..9', help: 'of what is sent' },
+  jobs: { value: 'N', help: 'threads; one for each processor by default' },
+} as const
+
+type UploadFlags = typeof flags
+type Given = Parameters<Command<UploadFlags>['run']>[0]['flags']
+
+export const uploadCommand: Command<UploadFlags> = {
+  name: 'upload',
+  operands: 'NAME PATH...',
+  summary:
+    'Uploads files, directories and globs as one artifact; sends only what the server lacks.',
+  flags,
+  examples: [
+    'trove upload build dist',
+    "trove upload logs '**/*.log' '!node_modules/**'",
+    'trove upload coverage coverage --retention-days 7 --overwrite',
+  ],
+  exitStatuses: [5, 6, 7, 8, 9, 10, 12],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [name, ...patterns] = operands
+    if (name === undefined) throw new UsageError('NAME is missing')
+    if (patterns.length === 0) throw new UsageError('PATH is missing')
+    parseArtifactName(name)
+    const whenEmpty =
+      choice(given['if-no-files-found'], ['warn', 'error', 'ignore'], '--if-no-files-found') ??
+      'warn'
+    const context = serverContext(given)
+    const { config, server } = context
+    const client = createClient({ ...server, cacheDir: config.cacheDir })
+    const progress = createProgress(stderr, { bars: !config.ci })
+    const startedAt = performance.now()
+    try {
+      const result = await client.upload({
+        ...uploadTarget(context, name, given),
+        source: {
+          kind: 'patterns',
+          patterns,
+          directory: process.cwd(),
+          includeHidden: given['include-hidden'],
+          symlinks: choice(given.symlinks, ['keep', 'follow'], '--symlinks') ?? 'keep',
+          ...(given.exclude !== undefined && { exclude: [given.exclude] }),
+        },
+        ...levelAndJobs(given),
+        signal,
+        onProgress: showUpload(progress),
+      })
+      progress.finish()
+      if (given.json) await writeJson(stdout, jsonOf(result))
+      await write(stderr, summaryOf(result, performance.now() - startedAt))
+      await report(config, result)
+      return exitStatus.ok
+    } catch (error) {
+      progress.finish()
+      if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
+      const hint = given['include-hidden'] ? '' : ' (hidden files count only with --include-hidden)'
+      if (whenEmpty === 'warn')
+        await write(stderr, `trove: warning: no files match ${patterns.join(' ')}${hint}\n`)
+      return exitStatus.ok
+    }
+  },
+}
+
+function uploadTarget(
+  { config, project }: ServerContext,
+  name: string,
+  given: Given,
+): UploadTarget {
+  if (project === null) throw new UsageError('a project is missing: --project or TROVE_PROJECT')
+  if (config.run === null) throw new UsageError('a run is missing: --run or TROVE_RUN')
+  const { run, attempt, job, branch, sha, workflow, event } = config
+  const days = given['retention-days']
+  return {
+    project,
+    run,
+    name,
+    overwrite: given.overwrite,
+    ...(attempt !== null && { attempt }),
+    ...(job !== null && { job }),
+    ...(branch !== null && { branch }),
+    ...(sha !== null && { sha }),
+    ...(workflow !== null && { workflow }),
+    ...(event !== null && { event }),
+    ...(days !== undefined && { retentionDays: integer(days, '--retention-days', 0, 36_500) }),
+  }
+}
+
+function levelAndJobs(given: Given): { compressionLevel?: number; jobs?: number } {
+  const level = given['compression-level']
+  return {
+    ...(level !== undefined && { compressionLevel: integer(level, '--compression-level', 0, 9) }),
+    ...(given.jobs !== undefined && { jobs: integer(given.jobs, '--jobs', 1, 64) }),
+  }
+}
+
+/** Errors: UsageError. */
+export function integer(text: string, flag: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value
+  throw new UsageError(
+    `${flag} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`,
+  )
+}
+
+function choice<const Accepted extends string>(
+  text: string | undefined,
+  accepted: readonly Accepted[],
+  flag: string,
+): Accepted | undefined {
+  if (text === undefined) return undefined
+  const found = accepted.find((each) => each === text)
+  if (found === undefined)
+    throw new UsageError(`${flag} must be ${accepted.join(' or ')}, got ${JSON.stringify(text)}`)
+  return found
+}
+
+/** Two bars, hashed and sent; what the server has counts as sent. */
+function showUpload(progress: Progress): (now: UploadProgress) => void {
+  let phase: UploadProgress['phase'] = 'hashing'
+  return (now) => {
+    if (now.phase !== phase) {
+      if (phase === 'hashing') {
+        progress.phase(`hashed ${now.hashedFiles} files, ${formatSizeBytes(now.hashedBytes)}`)
+      }
+      if (now.phase === 'finishing') {
+        progress.phase(
+          `sent ${formatSizeBytes(now.sentBytes)} for ${formatSizeBytes(now.totalBytes)}`,
+        )
+      }
+      phase = now.phase
+    }
+    const hashed = {
+      label: 'Hashing',
+      doneBytes: now.hashedBytes,
+      totalBytes: now.totalBytes,
+      note: `${now.files} files`,
+    }
+    if (phase === 'hashing') return progress.show([hashed])
+    const note = phase === 'finishing' ? 'committing…' : `${formatSizeBytes(now.sentBytes)} sent`
+    progress.show([
+      hashed,
+      { label: 'Sending', doneBytes: now.doneBytes, totalBytes: now.totalBytes, note },
+    ])
+  }
+}
+
+function jsonOf({ artifact, ...result }: UploadResult): Record<string, unknown> {
+  return {
+    artifactId: artifact.id,
+    name: artifact.name,
+    files: result.files,
+    logicalBytes: result.logicalBytes,
+    sentBytes: result.sentBytes,
+    reusedBytes: result.reusedBytes,
+    treeDigest: artifact.treeDigest,
+    zipDigest: artifact.zipDigest,
+    expiresAt: artifact.expiresAt,
+    url: artifact.links.html,
+  }
+}
+
+function summaryOf(result: UploadResult, elapsedMs: number): string {
+  const { artifact, files, logicalBytes, sentBytes, reusedBytes } = result
+  const share = logicalBytes === 0 ? 0 : (sentBytes / logicalBytes) * 100
+  const compressed = Math.max(0, logicalBytes - reusedBytes - sentBytes)
+  const days = Math.round(
+    (Date.parse(artifact.expiresAt) - Date.parse(artifact.createdAt)) / 86_400_000,
+  )
+  return [
+    `${printable(artifact.name)}  ${files} files  ${formatSizeBytes(logicalBytes)}  ` +
+      `sent ${formatSizeBytes(sentBytes)} (${share.toFixed(1)} %)  ` +
+      `saved: ${formatSizeBytes(reusedBytes)} unchanged, ${formatSizeBytes(compressed)} compression  ` +
+      `${(elapsedMs / 1000).toFixed(1)} s`,
+    `  tree ${artifact.treeDigest}  expires ${artifact.expiresAt.slice(0, 10)} (${days} d)`,
+    `  ${artifact.links.html}${result.created ? '' : '  (it was there already)'}`,
+    '',
+  ].join('\n')
+}
+
+async function report(config: ServerContext['config'], result: UploadResult): Promise<void> {
+  const { artifact } = result
+  await writeOutputs(config, {
+    'artifact-id': String(artifact.id),
+    'artifact-url': artifact.links.html,
+    'artifact-digest': artifact.zipDigest ?? '',
+    'tree-digest': artifact.treeDigest,
+  })
+  await writeSummary(config, `Artifact ${artifact.name}`, [
+    ['files', String(result.files)],
+    ['size', formatSizeBytes(result.logicalBytes)],
+    ['sent', formatSizeBytes(result.sentBytes)],
+    ['unchanged', formatSizeBytes(result.reusedBytes)],
+    ['tree digest', artifact.treeDigest],
+    ['expires', artifact.expiresAt.slice(0, 10)],
+    ['page', artifact.links.html],
+  ])
+}

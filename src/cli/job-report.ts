@@ -1,0 +1,31 @@
+/** What a command leaves with a GitHub-style job: outputs of the step, and lines of the job's summary. Outside of a job
+ *  there are no such files, and nothing happens. */
+import { appendFile } from 'node:fs/promises'
+import type { ClientConfig } from '../config.ts'
+
+type JobFiles = Pick<ClientConfig, 'outputFile' | 'summaryFile'>
+
+/** Values are single lines. */
+export async function writeOutputs(
+  { outputFile }: JobFiles,
+  outputs: Record<string, string>,
+): Promise<void> {
+  if (outputFile === null) return
+  const lines = Object.entries(outputs).map(([name, value]) => `${name}=${value}\n`)
+  await appendFile(outputFile, lines.join(''))
+}
+
+/** A Markdown table of two columns under a heading. */
+export async function writeSummary(
+  { summaryFile }: JobFiles,
+  heading: string,
+  rows: [string, string][],
+): Promise<void> {
+  if (summaryFile === null) return
+  const cells = rows.map(([name, value]) => `| ${escapeCell(name)} | ${escapeCell(value)} |\n`)
+  await appendFile(summaryFile, `### ${heading}\n\n| | |\n|---|---|\n${cells.join('')}\n`)
+}
+
+function escapeCell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}

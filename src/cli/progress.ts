@@ -1,0 +1,120 @@
+/** What a long command tells while it works: bars on a terminal, one line for each phase elsewhere, and there a line of
+ *  progress every ten seconds at most. All of it on stderr. */
+import { formatSizeBytes } from '../core/units.ts'
+
+export interface Bar {
+  label: string
+  doneBytes: number
+  /** 0 while it is not known. */
+  totalBytes: number
+  /** Said after the amounts. */
+  note?: string
+}
+
+export interface Progress {
+  /** Shows these bars from now on; the last one has the rate and the time left. */
+  show(bars: Bar[]): void
+  /** Says that a phase is over, once: a line where there are no bars. */
+  phase(line: string): void
+  /** Takes the bars away. */
+  finish(): void
+}
+
+const barIntervalMs = 100
+const lineIntervalMs = 10_000
+const barWidth = 20
+
+export function createProgress(stderr: NodeJS.WriteStream, options: { bars: boolean }): Progress {
+  return options.bars && stderr.isTTY ? createBars(stderr) : createLines(stderr)
+}
+
+function createBars(stderr: NodeJS.WriteStream): Progress {
+  const rate = createRate()
+  let drawnLines = 0
+  let drawnAt = Number.NEGATIVE_INFINITY
+  const clear = (): void => {
+    if (drawnLines > 0) stderr.write(`\u001b[${drawnLines}A\u001b[0J`)
+    drawnLines = 0
+  }
+  return {
+    show: (bars) => {
+      const now = performance.now()
+      const last = bars.at(-1)
+      if (last !== undefined) rate.note(last.label, last.doneBytes, now)
+      if (now - drawnAt < barIntervalMs) return
+      drawnAt = now
+      clear()
+      const width = Math.max(20, stderr.columns - 1)
+      const lines = bars.map((bar, index) =>
+        formatBar(bar, index === bars.length - 1 ? rate.told(bar) : ''),
+      )
+      stderr.write(lines.map((line) => `${line.slice(0, width)}\n`).join(''))
+      drawnLines = lines.length
+    },
+    phase: () => {},
+    finish: clear,
+  }
+}
+
+function createLines(stderr: NodeJS.WriteStream): Progress {
+  let toldAt = performance.now()
+  return {
+    show: (bars) => {
+      const now = performance.now()
+      const bar = bars.at(-1)
+      if (bar === undefined || now - toldAt < lineIntervalMs) return
+      toldAt = now
+      stderr.write(`${bar.label} ${formatAmounts(bar)}\n`)
+    },
+    phase: (line) => {
+      toldAt = performance.now()
+      stderr.write(`${line}\n`)
+    },
+    finish: () => {},
+  }
+}
+
+function formatBar(bar: Bar, told: string): string {
+  const share = bar.totalBytes === 0 ? 0 : Math.min(1, bar.doneBytes / bar.totalBytes)
+  const filled = Math.round(share * barWidth)
+  const drawn = '#'.repeat(filled) + '.'.repeat(barWidth - filled)
+  return `${bar.label.padEnd(10)} ${drawn} ${formatAmounts(bar)}${told}`
+}
+
+function formatAmounts({ doneBytes, totalBytes, note }: Bar): string {
+  const amounts =
+    totalBytes === 0
+      ? formatSizeBytes(doneBytes)
+      : `${formatSizeBytes(doneBytes)} of ${formatSizeBytes(totalBytes)}`
+  return note === undefined ? amounts : `${amounts}, ${note}`
+}
+
+/** Bytes a second over the last few seconds. */
+function createRate(): {
+  note(label: string, bytes: number, now: number): void
+  told(bar: Bar): string
+} {
+  const windowMs = 5000
+  let label = ''
+  let points: { at: number; bytes: number }[] = []
+  const bytesPerSecond = (): number => {
+    const [first, last] = [points[0], points.at(-1)]
+    if (first === undefined || last === undefined || last.at - first.at < 200) return 0
+    return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000
+  }
+  return {
+    note: (of, bytes, now) => {
+      if (of !== label) points = []
+      label = of
+      points.push({ at: now, bytes })
+      if (points.length > 200) points = points.filter((_, index) => index % 2 === 0)
+      while (points.length > 2 && now - points[0]!.at > windowMs) points.shift()
+    },
+    told: ({ doneBytes, totalBytes }) => {
+      const rate = bytesPerSecond()
+      if (rate <= 0) return ''
+      const seconds = Math.ceil((totalBytes - doneBytes) / rate)
+      return `  ${formatSizeBytes(rate)}/s${totalBytes > doneBytes ? `  eta ${seconds} s` : ''}`
+    },
+  }
+}
