@@ -115,7 +115,7 @@ function halfRandomMebibyte(random: (length: number) => Buffer, offset: number):
 }
 
 /** Pseudo-random bytes at the speed of AES: the key stream of a cipher whose key is the seed. */
-export function randomSource(seed: number): (length: number) => Buffer {
+function randomSource(seed: number): (length: number) => Buffer {
   const key = Buffer.alloc(16)
   key.writeUInt32LE(seed)
   const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16))

@@ -19,7 +19,7 @@ export interface Summary {
   max: number
 }
 
-export function summarize(values: number[]): Summary {
+function summarize(values: number[]): Summary {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   const upper = sorted[middle]!
@@ -85,7 +85,7 @@ async function readText(stream: NodeJS.ReadableStream): Promise<string> {
 }
 
 /** Follows a process's highest resident size (VmHWM, kept by Linux) until `stop`. */
-export function watchPeakRss(pid: number): { stop(): number } {
+function watchPeakRss(pid: number): { stop(): number } {
   let peakBytes = 0
   const look = (): void => {
     peakBytes = Math.max(peakBytes, readPeakRss(pid))

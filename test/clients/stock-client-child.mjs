@@ -4,11 +4,10 @@ const library = await import(process.argv[2])
 const { DefaultArtifactClient } = library.DefaultArtifactClient ? library : library.default
 const client = new DefaultArtifactClient()
 
-process.on('message', async ({ call, method, args }) => {
-  try {
-    process.send({ call, value: await client[method](...args) })
-  } catch (error) {
-    process.send({ call, error: { name: error.name, message: error.message } })
-  }
+process.on('message', ({ call, method, args }) => {
+  client[method](...args).then(
+    (value) => process.send({ call, value }),
+    (error) => process.send({ call, error: { name: error.name, message: error.message } }),
+  )
 })
 process.send('ready')
