@@ -1,0 +1,163 @@
+/** `trove run` as users call it: a process of its own, a server of its own. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { buffer } from 'node:stream/consumers'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
+
+let root: string
+let workflow: string
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'trove-run-'))
+  onTestFinished(() => rm(root, { recursive: true, force: true }))
+  workflow = join(root, 'project/.github/workflows/ci.yml')
+  await mkdir(join(root, 'project/.github/workflows'), { recursive: true })
+})
+
+const environment = { TROVE_PORT: '0' }
+
+async function trove(
+  text: string,
+  args: string[],
+  extra: Record<string, string> = {},
+): Promise<Outcome> {
+  await writeFile(workflow, text)
+  return await runTrove(['run', workflow, '--data', join(root, 'data'), ...args], {
+    ...environment,
+    ...extra,
+  })
+}
+
+const twoJobs = `
+name: Two
+on: push
+jobs:
+  build:
+    runs-on: ubuntu-latest
+    steps:
+      - run: mkdir dist && echo content > dist/file.txt
+      - {uses: actions/upload-artifact@v4, with: {name: dist, path: dist}}
+  test:
+    needs: build
+    runs-on: ubuntu-latest
+    steps:
+      - {uses: actions/download-artifact@v4, with: {name: dist}}
+      - run: echo "it says $(cat file.txt)"
+`
+
+test('a run with a server of its own shows its log, ends with 0, and leaves the artifact in the data directory', async () => {
+  const shown = await trove(twoJobs, ['--project', 'octo/demo'])
+  expect(shown.stderr).toMatch(/^run \d+ of octo\/demo, artifacts at http:\/\/127\.0\.0\.1:\d+\n$/)
+  expect(shown.text).toContain('test │   it says content\n')
+  expect(shown.status).toBe(0)
+  const again = await trove(twoJobs, ['--project', 'octo/demo', '--json', '--run', '42'])
+  const events = again.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; text?: string })
+  expect(events[0]).toMatchObject({ type: 'run-started', workflow: 'Two' })
+  expect(events.at(-1)).toMatchObject({ type: 'run-finished', conclusion: 'success' })
+  // The same tree again: everything was there already.
+  expect(events.map((event) => event.text ?? '').join('\n')).toMatch(/8 B, .* sent, 8 B not sent/)
+})
+
+test('a workflow that fails ends with 1, one that cannot run with 2 and all its problems', async () => {
+  const failing = await trove('on: push\njobs:\n  a: {runs-on: x, steps: [{run: exit 3}]}\n', [])
+  expect(failing.status).toBe(1)
+  expect(failing.text).toContain('Process completed with exit code 3.')
+  const broken = await trove(
+    'on: push\njobs:\n  a: {runs-on: x, steps: [{uses: a/b@v1}]}\n  b: {runs-on: x, container: y, steps: [{run: x}]}\n',
+    [],
+  )
+  expect(broken.status).toBe(2)
+  expect(broken.text).toBe('')
+  expect(broken.stderr.match(/ci\.yml:\d+:\d+: job '[ab]'/g)).toHaveLength(2)
+  expect((await trove(twoJobs, ['--input', 'nonsense'])).status).toBe(2)
+  expect((await trove(twoJobs, ['--job', 'absent'])).stderr).toContain("there is no job 'absent'")
+})
+
+test('--dry-run shows jobs and steps and runs nothing', async () => {
+  const shown = await trove(twoJobs, ['--dry-run', '--job', 'test'])
+  expect(shown.text).toBe(`build
+  mkdir dist && echo content > dist/file.txt
+  actions/upload-artifact@v4
+test  needs build
+  actions/download-artifact@v4
+  echo "it says $(cat file.txt)"
+`)
+  expect(shown.status).toBe(0)
+})
+
+test('inputs, variables, secrets and actions come from flags; the environment of the command stays out of the job', async () => {
+  await mkdir(join(root, 'tool'))
+  await writeFile(
+    join(root, 'tool/action.yml'),
+    'name: t\ndescription: d\nruns:\n  using: composite\n  steps: [{run: echo the tool ran, shell: sh}]\n',
+  )
+  await writeFile(join(root, 'secrets'), 'FILED=from-the-file\n')
+  const shown = await trove(
+    `
+on:
+  workflow_dispatch:
+    inputs: {level: {type: string}}
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - run: echo "\${{ inputs.level }} \${{ vars.COLOR }} [\${TROVE_TOKEN-}]"
+      - run: echo "\${{ secrets.NAMED }} \${{ secrets.FILED }}" | rev
+      - run: echo "\${{ secrets.NAMED }} \${{ secrets.FILED }}"
+      - uses: me/tool@v1
+`,
+    [
+      '--input',
+      'level=high=est',
+      '--var',
+      'COLOR=red',
+      '--secret',
+      'NAMED',
+      '--secrets-file',
+      join(root, 'secrets'),
+      '--action',
+      `me/tool@v1=${join(root, 'tool')}`,
+    ],
+    { NAMED: 'from-the-environment', TROVE_TOKEN: 'not-for-jobs' },
+  )
+  expect(shown.status).toBe(0)
+  expect(shown.text).toContain('high=est red []')
+  expect(shown.text).toContain('tnemnorivne-eht-morf')
+  expect(shown.text).not.toContain('from-the-')
+  expect(shown.text).toContain('the tool ran')
+})
+
+test('Ctrl-C stops the running step, runs always() steps, and ends with 130; a second one ends everything', async () => {
+  await writeFile(
+    workflow,
+    `
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - run: echo ready; sleep 60
+      - if: always()
+        run: echo $$ > ${root}/pid; echo cleaning; sleep 60
+`,
+  )
+  const child = startTrove(['run', workflow, '--data', join(root, 'data')], environment)
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line)
+    if (line.endsWith('  ready') || line.endsWith('  cleaning')) child.kill('SIGINT')
+  })
+  await buffer(child.stderr)
+  const status = child.exitCode ?? (await new Promise((resolve) => child.once('close', resolve)))
+  expect(status).toBe(130)
+  expect(lines.join('\n')).toContain('The operation was canceled.')
+  const pid = Number(await readFile(join(root, 'pid'), 'utf8'))
+  const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => 'gone')
+  expect(state === 'gone' || state.includes(') Z ')).toBe(true)
+})
