@@ -20,6 +20,8 @@ export const bounds = {
   drainMs: 1_000,
   /** `timeout-minutes` of a job that does not say. */
   jobMinutesDefault: 360,
+  /** Timers count in 32 bits; a longer time is longer than any run. */
+  timerMsMax: 2 ** 31 - 1,
   /** Files copied at a time by checkout. */
   copiesMax: 16,
   /** Artifacts downloaded at a time; GitHub's own action does as many. */

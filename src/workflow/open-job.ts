@@ -42,12 +42,11 @@ export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals 
     cancel: canceller.signal,
     kill: killer.signal,
     expireAfter: (ms, announce) => {
-      // Timers count in 32 bits; a longer time is longer than any run.
       const expire = (): void => {
         announce()
         onCancel()
       }
-      timers.push(setTimeout(expire, Math.min(ms, 2 ** 31 - 1)))
+      timers.push(setTimeout(expire, Math.min(ms, bounds.timerMsMax)))
     },
     close: () => {
       for (const timer of timers) clearTimeout(timer)

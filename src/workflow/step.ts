@@ -2,8 +2,10 @@
  *  What the step does is one of the bodies: a script, a built-in action, or an action from a directory. */
 import { runAction } from './actions/action.ts'
 import { runScript } from './actions/script.ts'
+import { bounds } from './bounds.ts'
 import type { JobState, OpenLog, StepResult, StepScope } from './engine.ts'
 import type { Conclusion } from './events.ts'
+import type { Scope } from './expression.ts'
 import { describeStep, firstLine } from './plan.ts'
 import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
 import type { StepLog } from './step-log.ts'
@@ -27,7 +29,7 @@ export async function runStep(
     { job, scope, id: step.id, openLog, condition: step.condition },
     {
       prefix: '',
-      name: (body) => stepName(step, body),
+      name: (expressions) => stepName(step, expressions),
       env: step.env,
       timeoutMinutes: step.timeoutMinutes,
       continueOnError: step.continueOnError,
@@ -54,7 +56,7 @@ export interface StepPlace {
 export interface StepWork {
   /** Stands before the name: scripts of an action that are not its main one are steps too. */
   prefix: '' | 'Pre ' | 'Post '
-  name: (body: StepBody) => Promise<string>
+  name: (expressions: Scope) => Promise<string>
   env: Template | undefined
   timeoutMinutes: Template | undefined
   continueOnError: Template | undefined
@@ -63,58 +65,65 @@ export interface StepWork {
 
 /** The frame around the work of any step, post steps of actions included. */
 export async function perform(place: StepPlace, work: StepWork): Promise<StepResult> {
-  const { job, scope } = place
-  const stopper = new AbortController()
-  const body = createBody(place, work, stopper.signal)
-  try {
-    const own = await evaluateTextMap(work.env, stepExpressions(job, scope, place.id, body.env))
-    Object.assign(body.env, own)
-  } catch (error) {
-    return await failEarly(place, work, body, error)
-  }
-  body.expressions = stepExpressions(job, scope, place.id, body.env)
-  let wanted: boolean
-  try {
-    wanted = !job.kill.aborted && (await evaluateCondition(place.condition, body.expressions))
-  } catch (error) {
-    return await failEarly(place, work, body, error)
-  }
-  body.name = await work.name(body)
-  const name = work.prefix + body.name
-  if (!wanted) {
-    const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
-    return { name, outcome: conclusion, conclusion, outputs: {} }
-  }
-  body.log = place.openLog(name)
-  const outcome = await runWork(place, work, body, stopper)
-  return await conclude(place, work, body, outcome)
-}
-
-function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBody {
   const { job, scope, id } = place
   const env = { ...job.env, ...scope.env }
-  const body: StepBody = {
+  const see = (): Scope => stepExpressions(job, scope, id, env)
+  const wasCancelled = scope.cancel.aborted
+  let wanted = false
+  let fault: unknown
+  try {
+    Object.assign(env, await evaluateTextMap(work.env, see()))
+    wanted = !job.kill.aborted && (await evaluateCondition(place.condition, see()))
+  } catch (error) {
+    fault = error
+  }
+  const name = await work.name(see())
+  const shownName = work.prefix + name
+  if (!wanted && fault === undefined) {
+    const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
+    return { name: shownName, outcome: conclusion, conclusion, outputs: {} }
+  }
+  const stopper = new AbortController()
+  const log = place.openLog(shownName)
+  const body = createBody(place, work, { name, env, expressions: see(), log, stop: stopper.signal })
+  if (fault !== undefined) explain(log, fault)
+  const outcome =
+    fault === undefined ? await runWork(place, work, body, { stopper, wasCancelled }) : 'failure'
+  const conclusion = await conclude(work, body, outcome)
+  return { name: shownName, outcome, conclusion, outputs: body.outputs }
+}
+
+function createBody(
+  place: StepPlace,
+  work: StepWork,
+  own: Pick<StepBody, 'name' | 'env' | 'expressions' | 'log' | 'stop'>,
+): StepBody {
+  const { job, scope, id } = place
+  const { name, env, log } = own
+  return {
+    ...own,
     job,
     scope,
     id,
-    name: id,
-    env,
-    expressions: stepExpressions(job, scope, id, env),
-    log: undefined as unknown as StepLog,
-    stop,
     outputs: {},
     addPost: (condition, later) => {
-      const own = Object.fromEntries(
-        Object.entries(body.env).filter(([key, value]) => job.env[key] !== value),
+      const added = Object.fromEntries(
+        Object.entries(env).filter(([key, value]) => job.env[key] !== value),
       )
       job.postSteps.push({
         id,
         run: async (jobScope, openLog) =>
           await perform(
-            { job, scope: { ...jobScope, env: own, inputs: scope.inputs }, id, openLog, condition },
+            {
+              job,
+              scope: { ...jobScope, env: added, inputs: scope.inputs },
+              id,
+              openLog,
+              condition,
+            },
             {
               prefix: 'Post ',
-              name: () => Promise.resolve(body.name),
+              name: () => Promise.resolve(name),
               env: undefined,
               timeoutMinutes: work.timeoutMinutes,
               continueOnError: undefined,
@@ -125,31 +134,25 @@ function createBody(place: StepPlace, work: StepWork, stop: AbortSignal): StepBo
     },
     // A nested step writes into the log of the step it belongs to, under a heading of its own.
     runNested: async (innerScope, step) =>
-      await runStep(job, innerScope, step, (name) => {
-        body.log.startGroup(name)
-        return body.log
+      await runStep(job, innerScope, step, (heading) => {
+        log.startGroup(heading)
+        return log
       }),
   }
-  return body
 }
 
-async function failEarly(
-  place: StepPlace,
-  work: StepWork,
-  body: StepBody,
-  error: unknown,
-): Promise<StepResult> {
-  body.name = await work.name(body)
-  body.log = place.openLog(work.prefix + body.name)
-  explain(body.log, error)
-  return await conclude(place, work, body, 'failure')
+/** What ends a step before its time. */
+interface Stopping {
+  stopper: AbortController
+  /** Whether the job had been cancelled when the condition was asked; then it has allowed for that. */
+  wasCancelled: boolean
 }
 
 async function runWork(
   place: StepPlace,
   work: StepWork,
   body: StepBody,
-  stopper: AbortController,
+  { stopper, wasCancelled }: Stopping,
 ): Promise<Conclusion> {
   const { job, scope, condition } = place
   let reason: 'timeout' | 'cancelled' | undefined
@@ -169,11 +172,13 @@ async function runWork(
   let minutes: number | undefined
   try {
     minutes = await evaluateNumber(work.timeoutMinutes, body.expressions)
-    if (minutes !== undefined && minutes > 0)
-      timer = setTimeout(() => stop('timeout'), minutes * 60_000)
+    if (minutes !== undefined && minutes > 0) {
+      timer = setTimeout(() => stop('timeout'), Math.min(minutes * 60_000, bounds.timerMsMax))
+    }
     if (!scope.cancel.aborted) scope.cancel.addEventListener('abort', onCancel, { once: true })
+    else if (!wasCancelled) onCancel()
     if (job.kill.aborted) onKill()
-    job.kill.addEventListener('abort', onKill, { once: true })
+    else job.kill.addEventListener('abort', onKill, { once: true })
     await work.work(body)
     return outcomeOf(reason, body, minutes) ?? 'success'
   } catch (error) {
@@ -210,12 +215,8 @@ function explain(log: StepLog, error: unknown): void {
   log.annotate({ level: 'error', message })
 }
 
-async function conclude(
-  place: StepPlace,
-  work: StepWork,
-  body: StepBody,
-  outcome: Conclusion,
-): Promise<StepResult> {
+/** What counts: a failure that `continue-on-error` allows is a success, another one is the scope's. */
+async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Promise<Conclusion> {
   let conclusion = outcome
   if (outcome === 'failure') {
     try {
@@ -225,16 +226,16 @@ async function conclude(
       explain(body.log, error)
     }
   }
-  if (conclusion === 'failure') place.scope.status = 'failure'
+  if (conclusion === 'failure') body.scope.status = 'failure'
   body.log.endGroup()
-  return { name: work.prefix + body.name, outcome, conclusion, outputs: body.outputs }
+  return conclusion
 }
 
 /** The author's name, or what the step does. A name that cannot be evaluated is shown as it is written. */
-async function stepName(step: Step, body: StepBody): Promise<string> {
+async function stepName(step: Step, expressions: Scope): Promise<string> {
   const shown = step.name ?? (step.kind === 'run' ? step.script : undefined)
   if (shown === undefined) return `Run ${describeStep(step)}`
-  const text = await evaluateText(shown, body.expressions).catch(() => undefined)
+  const text = await evaluateText(shown, expressions).catch(() => undefined)
   if (step.name !== undefined) return text ?? describeStep(step)
   return `Run ${text === undefined ? describeStep(step) : firstLine(text)}`
 }
