@@ -58,9 +58,9 @@ export const limits = {
 
   /** One read-ahead window of a download; each download holds at most two. */
   readWindowBytes: 1 * MiB,
-  /** Windows that all downloads together hold ahead of what they are sending. A client that fetches everything opens
-   *  more than fifty downloads at once (GITHUB-PROTOCOL §1.19); those beyond this read only when they must. */
-  readAheadWindowsMax: 16,
+  /** With more downloads than this at once, each holds one smaller window. A stock client that fetches everything opens
+   *  more than fifty (GITHUB-PROTOCOL §1.19). */
+  readAheadDownloadsMax: 16,
   /** Gap between two copies in a pack that is cheaper to read over than to seek past. */
   readGapBytes: 64 * KiB,
 
@@ -117,6 +117,19 @@ export const limits = {
   compactBytesPerSecond: 32 * MiB,
   /** One read of compaction; what it holds besides an open pack. */
   compactReadBytes: 4 * MiB,
+  /** Artifacts that one transaction gives a new version when a blob takes another copy: about 50 ms. */
+  healedArtifactsMax: 10_000,
+  /** One read of scrub; copies up to this size are judged in memory. */
+  scrubReadBytes: 4 * MiB,
+  /** Bytes that scrub in the background reads a second. Setting: TROVE_SCRUB_RATE. */
+  scrubBytesPerSecond: 8 * MiB,
+  /** How old a pack's last verification must be before the background reads it again. Setting: TROVE_SCRUB_INTERVAL. */
+  scrubIntervalMs: 30 * 24 * 60 * 60 * 1000,
+  /** How often the background looks whether a pack is due. */
+  scrubRoundMs: 10 * 60 * 1000,
+  /** Damaged artifacts, and paths of each, that a scrub names; the rest is counted. */
+  scrubArtifactsNamedMax: 100,
+  scrubPathsNamedMax: 20,
   /** Tiny packs are merged when there are this many, so that a byte is rewritten a few times at most. */
   tinyPacksMin: 16,
   /** Free pages of the database given back in one call: about 5 ms. */

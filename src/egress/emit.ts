@@ -2,7 +2,8 @@
  *    1. `cutWindows` gathers pieces (literals, and pages of copies) up to one read window;
  *    2. `loadWindow` reads the pages of a window, grouped by pack, sorted by offset and merged where they are close,
  *       and checks each against its stored CRC;
- *    3. `loadAhead` loads the next window while the current one is being consumed, so two windows are held, never more;
+ *    3. `loadAhead` loads the next window while the current one is being consumed, so two windows are held, never more
+ *       (with very many downloads at once, one);
  *    4. `coalesce` makes chunks that are worth a system call: small pieces are copied together, large ones pass as they
  *       are.
  *  A copy is read in whole check pages, so that every byte can be verified before it leaves. */
@@ -24,6 +25,8 @@ const chunkBytesMax = limits.readWindowBytes
 const windowPiecesMax = 4096
 /** Bytes read over in one window because their neighbours are wanted; they are held as long as the window. */
 const windowGapBytesMax = limits.readWindowBytes / 4
+/** Window of one of very many downloads; a check page of a large copy can still be longer. */
+const crowdedWindowBytes = limits.readWindowBytes / 4
 /** Reads of one window that are under way at once. */
 const readsAtOnce = 4
 
@@ -45,16 +48,30 @@ interface PackRead {
   indexes: number[]
 }
 
+/** Downloads of this process that are under way. */
+let downloads = 0
+
+/** Whether there are so many that each must do with less memory. They then cover for each other while one waits for the
+ *  disk, so that reading ahead would gain nothing. */
+function isCrowded(): boolean {
+  return downloads > limits.readAheadDownloadsMax
+}
+
 /** The bytes `[start, end)` of `batches`, in chunks of 128 KiB to 1 MiB (the last may be shorter), each verified before
  *  it is yielded. Ends early only by throwing. Errors: blob_damaged (the copy is marked first). */
-export function emit(
+export async function* emit(
   reader: Reader,
   batches: SegmentBatches,
   range: { start: number; end: number; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Buffer> {
   const windows = cutWindows(sliceSegments(batches, range.start, range.end))
   const load = (window: Piece[]): Promise<Buffer[]> => loadWindow(reader, window, range.signal)
-  return coalesce(loadAhead(windows, load), range.end - range.start)
+  downloads += 1
+  try {
+    yield* coalesce(loadAhead(windows, load), range.end - range.start)
+  } finally {
+    downloads -= 1
+  }
 }
 
 async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerator<Piece[]> {
@@ -64,8 +81,8 @@ async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerat
     for (const segment of batch) {
       for (const piece of piecesOf(segment)) {
         const bytes = heldBytes(piece)
-        const full =
-          windowBytes + bytes > limits.readWindowBytes || window.length >= windowPiecesMax
+        const limit = isCrowded() ? crowdedWindowBytes : limits.readWindowBytes
+        const full = windowBytes + bytes > limit || window.length >= windowPiecesMax
         if (full && window.length > 0) {
           yield window
           window = []
@@ -108,8 +125,8 @@ function packOffset(cut: PageCut): number {
   return cut.copy.offset + cut.page * limits.checkPageBytes
 }
 
-/** Loads one window ahead of the consumer. When the consumer stops, waits for the load under way, so that no read
- *  outlives the download. */
+/** Loads one window ahead of the consumer, unless it is crowded. When the consumer stops, waits for the load under way,
+ *  so that no read outlives the download. */
 async function* loadAhead(
   windows: AsyncGenerator<Piece[]>,
   load: (window: Piece[]) => Promise<Buffer[]>,
@@ -118,18 +135,18 @@ async function* loadAhead(
     const next = await windows.next()
     return next.done === true ? undefined : await load(next.value)
   }
-  let ahead = loadNext()
+  let ahead: Promise<Buffer[] | undefined> | undefined
   try {
     for (;;) {
-      const pieces = await ahead
+      const pieces = await (ahead ?? loadNext())
       if (pieces === undefined) return
-      ahead = loadNext()
+      ahead = isCrowded() ? undefined : loadNext()
       // Its failure is met by the next turn of this loop; until then it must not count as unhandled.
-      ahead.catch(() => undefined)
+      ahead?.catch(() => undefined)
       yield pieces
     }
   } finally {
-    await ahead.catch(() => undefined)
+    await ahead?.catch(() => undefined)
     await windows.return(undefined)
   }
 }
@@ -261,33 +278,36 @@ function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
 }
 
 /** Makes chunks of 128 KiB to 1 MiB (the last may be shorter) out of pieces of any size up to 1 MiB. A source that ends
- *  before or after `lengthBytes` contradicts what was announced, which is a bug and throws. */
+ *  before or after `lengthBytes` contradicts what was announced, which is a bug and throws. Takes the pieces out of the
+ *  arrays it is given, so that a window is let go before the next one is read. */
 export async function* coalesce(
-  source: AsyncIterable<readonly Buffer[]>,
+  source: AsyncIterable<Buffer[]>,
   lengthBytes: number,
 ): AsyncGenerator<Buffer> {
   let remaining = lengthBytes
   let chunk = empty
   let filled = 0
   for await (const pieces of source) {
-    for (const piece of pieces) {
+    for (let index = 0; index < pieces.length; index++) {
+      let piece = pieces[index]!
+      pieces[index] = empty
       remaining -= piece.length
       if (remaining < 0) {
         throw new Error(`a range of ${lengthBytes} bytes is ${-remaining} too long`)
       }
-      let taken = 0
-      while (taken < piece.length) {
-        const left = piece.length - taken
-        if (filled === 0 && left >= passBytesMin) {
-          yield piece.subarray(taken)
-          break
+      while (piece.length > 0) {
+        if (filled === 0 && piece.length >= passBytesMin) {
+          yield piece
+          piece = empty
+          continue
         }
-        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, left + remaining))
-        const copied = piece.copy(chunk, filled, taken)
-        taken += copied
+        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, piece.length + remaining))
+        const copied = piece.copy(chunk, filled)
         filled += copied
+        piece = copied === piece.length ? empty : piece.subarray(copied)
         if (filled < chunk.length) continue
         yield chunk
+        chunk = empty
         filled = 0
       }
     }
