@@ -1,25 +1,6 @@
 import { expect, test } from 'vitest'
-import type { RunEvent } from '../../src/workflow/events.ts'
+import { graphWorkflow, startDelays } from './graph.ts'
 import { createPlayground, type Playground } from './playground.ts'
-
-/** Milliseconds from the end of a job's last need to its own start, by job. */
-function startDelays(events: RunEvent[]): Map<string, number> {
-  const finished = new Map<string, number>()
-  const delays = new Map<string, number>()
-  let runStarted = 0
-  for (const event of events) {
-    if (event.type === 'run-started') runStarted = event.at
-    if (event.type === 'job-finished') finished.set(event.job.id, event.at)
-    if (event.type === 'job-started') {
-      const met = Math.max(
-        runStarted,
-        ...event.needs.map((need) => finished.get(need) ?? Number.POSITIVE_INFINITY),
-      )
-      delays.set(event.job.id, event.at - met)
-    }
-  }
-  return delays
-}
 
 /** The most jobs that ran at the same time. */
 function widest(place: Playground, id?: string): number {
@@ -36,20 +17,7 @@ function widest(place: Playground, id?: string): number {
 
 test('in a graph of 20 jobs with artifacts between them each starts within 100 ms of its needs being met', async () => {
   const place = await createPlayground()
-  // Five layers of four; each job takes the artifacts of two jobs of the layer before.
-  const jobs = Array.from({ length: 20 }, (_, n) => {
-    const layer = Math.floor(n / 4)
-    const needs = layer === 0 ? [] : [n - 4, layer * 4 - 1 - (n % 4)].map((need) => `j${need}`)
-    const unique = [...new Set(needs)]
-    return `
-  j${n}:
-    runs-on: x
-    needs: [${unique.join(', ')}]
-    steps:
-${unique.map((need) => `      - {uses: actions/download-artifact@v8, with: {name: ${need}, path: in}}\n`).join('')}      - run: echo ${n} > out.txt
-      - {uses: actions/upload-artifact@v7, with: {name: j${n}, path: out.txt}}`
-  })
-  const run = await place.run(`on: push\njobs:${jobs.join('')}\n`, { jobsMax: 20 })
+  const run = await place.run(graphWorkflow(5, 4), { jobsMax: 20 })
   expect(run.conclusion).toBe('success')
   expect(place.artifacts.stored).toHaveLength(20)
   const delays = startDelays(place.events)

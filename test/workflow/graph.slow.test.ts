@@ -1,0 +1,32 @@
+/** Twenty jobs that hand artifacts on, against a real server: how soon each starts. */
+import { expect, test } from 'vitest'
+import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
+import { openRig } from '../actions/rig.ts'
+import { createPlayground, facts } from './playground.ts'
+import { graphWorkflow, startDelays } from './graph.ts'
+
+test('with artifacts on a server each of 20 jobs starts within 100 ms of its needs being met', async () => {
+  const rig = await openRig()
+  try {
+    const place = await createPlayground()
+    const run = await place.run(graphWorkflow(5, 4), {
+      jobsMax: 4,
+      openArtifacts: async ({ key }) => {
+        const token = await rig.token({ project: 'octo/demo', run: 77, job: key, scope: 'job' })
+        return createNativeArtifacts({
+          url: rig.url,
+          token,
+          project: 'octo/demo',
+          run: facts().runId,
+        })
+      },
+    })
+    expect(run.conclusion).toBe('success')
+    const delays = [...startDelays(place.events).values()]
+    expect(delays).toHaveLength(20)
+    console.log(delays.join())
+    expect(Math.max(...delays)).toBeLessThan(100)
+  } finally {
+    await rig.close()
+  }
+}, 120_000)
