@@ -1,6 +1,7 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-old-space-size=512 --max-semi-space-size=4
 /** The `trove` command: finds the subcommand, loads only that, and turns its outcome into an exit status. The only
  *  place that ends the process. */
+// The bounds in the first line keep V8 from letting garbage grow with the machine's memory; no command holds that much.
 import { setMaxListeners } from 'node:events'
 import { ConfigError } from '../config.ts'
 import { parseFlags, UsageError } from './arguments.ts'
