@@ -12,7 +12,13 @@ import { jobScope, openJob, openSignals, type JobSignals } from './open-job.ts'
 import { perform, runStep } from './step.ts'
 import { stepExpressions } from './step-body.ts'
 import { createStepLog } from './step-log.ts'
-import { evaluateNumber, evaluateTemplate, evaluateText, evaluateTextMap } from './template.ts'
+import {
+  evaluateNumber,
+  evaluateTemplate,
+  evaluateText,
+  evaluateTextMap,
+  sourceOf,
+} from './template.ts'
 import type { RunDefaults, Template } from './workflow-file.ts'
 
 /** What makes this instance differ from the others of its job. */
@@ -168,7 +174,8 @@ async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> 
     const pre = await findPre(job, step)
     if (pre === undefined) continue
     const { condition, work } = pre
-    const name = (): Promise<string> => Promise.resolve(describeStep(step))
+    const shown = step.name === undefined ? `Run ${step.uses}` : sourceOf(step.name)
+    const name = (): Promise<string> => Promise.resolve(shown)
     const { env, timeoutMinutes } = step
     await runOne(progress, step.id, (openLog) =>
       perform(

@@ -6,7 +6,7 @@ import { bounds } from './bounds.ts'
 import type { JobState, OpenLog, StepResult, StepScope } from './engine.ts'
 import type { Conclusion } from './events.ts'
 import type { Scope } from './expression.ts'
-import { describeStep, firstLine } from './plan.ts'
+import { firstLine } from './plan.ts'
 import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
 import type { StepLog } from './step-log.ts'
 import {
@@ -15,6 +15,7 @@ import {
   evaluateNumber,
   evaluateText,
   evaluateTextMap,
+  sourceOf,
 } from './template.ts'
 import type { Condition, Step, Template } from './workflow-file.ts'
 
@@ -233,9 +234,8 @@ async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Pr
 
 /** The author's name, or what the step does. A name that cannot be evaluated is shown as it is written. */
 async function stepName(step: Step, expressions: Scope): Promise<string> {
-  const shown = step.name ?? (step.kind === 'run' ? step.script : undefined)
-  if (shown === undefined) return `Run ${describeStep(step)}`
-  const text = await evaluateText(shown, expressions).catch(() => undefined)
-  if (step.name !== undefined) return text ?? describeStep(step)
-  return `Run ${text === undefined ? describeStep(step) : firstLine(text)}`
+  const evaluate = async (template: Template): Promise<string> =>
+    await evaluateText(template, expressions).catch(() => sourceOf(template))
+  if (step.name !== undefined) return await evaluate(step.name)
+  return `Run ${step.kind === 'uses' ? step.uses : firstLine(await evaluate(step.script))}`
 }
