@@ -1,15 +1,14 @@
 /** The artifact store of a real run: a Trove server, through the native client, so that only changes travel. */
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ReadableStream } from 'node:stream/web'
-import { artifactDetailSchema, type WireArtifact } from '../api/messages.ts'
-import { archivePath, artifactPath, filePath, uploadPath } from '../api/paths.ts'
-import { createClient, type Client } from '../client/client.ts'
-import { openResponse, requestJson, type ServerAccess } from '../client/http.ts'
+import { createClient, type Client, type UploadResult } from '../client/client.ts'
+import { readArtifact } from '../client/find-artifact.ts'
 import { readEntries } from '../client/read-entries.ts'
+import { readFile } from '../client/read-file.ts'
+import { saveZip, uploadFile } from '../client/whole-artifact.ts'
+import { parseWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type {
@@ -31,6 +30,9 @@ export interface NativeArtifactsOptions {
   run: number
 }
 
+type WireArtifact = UploadResult['artifact']
+type RunOfProject = Pick<NativeArtifactsOptions, 'project' | 'run'>
+
 /** Threads that an upload or download works with; several jobs do so at once. */
 const threads = 2
 
@@ -40,14 +42,17 @@ export function createNativeArtifacts({
   project,
   run,
 }: NativeArtifactsOptions): ArtifactStore {
-  const client = createClient({ url, token, cacheDir: null })
+  // Job directories are new in every run, so there is nothing that a stat cache could know.
+  const clientWith = (access: string): Client =>
+    createClient({ url, token: access, cacheDir: null })
+  const client = clientWith(token)
   const clientFor = (from: OtherRun | undefined): Client =>
-    from === undefined ? client : createClient({ url, token: from.token, cacheDir: null })
+    from === undefined ? client : clientWith(from.token)
   return {
     upload: async (request) =>
       request.archive
         ? await uploadTree(client, request, { project, run })
-        : await uploadRaw(client.server, request, { project, run }),
+        : await uploadRaw(client, request, { project, run }),
     list: async (from) => {
       const of = { project: from?.repository ?? project, run: from?.runId ?? run }
       const newest = new Map<string, WireArtifact>()
@@ -58,7 +63,7 @@ export function createNativeArtifacts({
         id: artifact.id,
         name: artifact.name,
         sizeBytes: artifact.logicalBytes,
-        digest: digestOfDownload(artifact),
+        digest: digestOf(artifact),
       }))
     },
     download: async (request) => await download(clientFor(request.from), request),
@@ -75,7 +80,7 @@ export function createNativeArtifacts({
 async function uploadTree(
   client: Client,
   request: UploadRequest,
-  run: { project: string; run: number },
+  run: RunOfProject,
 ): Promise<UploadedArtifact> {
   const { name, files, compressionLevel, overwrite, retentionDays, signal } = request
   const sources = files.map(({ sourcePath, entryPath }) => ({
@@ -92,52 +97,52 @@ async function uploadTree(
     jobs: threads,
     signal,
   })
-  const sizes = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
-  const remark = `${sizes[0]}, ${sizes[1]} sent, ${sizes[2]} not sent because the server or the tree had it already`
+  const [logical, sent, reused] = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
+  const remark = `${logical}, ${sent} sent, ${reused} not sent because the server or the tree had it already`
   return { ...uploadedOf(artifact), remark }
 }
 
 async function uploadRaw(
-  server: ServerAccess,
-  { name, files, retentionDays, overwrite, signal }: UploadRequest,
-  { project, run }: { project: string; run: number },
+  client: Client,
+  request: UploadRequest,
+  run: RunOfProject,
 ): Promise<UploadedArtifact> {
+  const { name, files, retentionDays, overwrite, signal } = request
   const [file, ...others] = files
   if (file === undefined || others.length > 0)
     throw new RangeError(`one file is kept as it is, got ${files.length}`)
-  const request = {
-    method: 'PUT' as const,
-    path: uploadPath(project, run, name),
-    query: { filename: name, retentionDays, overwrite },
-    headers: { 'content-type': 'application/octet-stream' },
-    body: () => createReadStream(file.sourcePath),
+  const { sourcePath } = file
+  const artifact = await uploadFile(client.server, {
+    ...run,
+    name,
+    sourcePath,
+    retentionDays,
+    overwrite,
     signal,
-  }
-  return { ...uploadedOf(await requestJson(server, request, artifactDetailSchema)), remark: null }
+  })
+  return { ...uploadedOf(artifact), remark: null }
 }
 
 function uploadedOf(artifact: WireArtifact): Omit<UploadedArtifact, 'remark'> {
   const { id, links, logicalBytes } = artifact
-  return { id, url: links.html, digest: digestOfDownload(artifact), sizeBytes: logicalBytes }
+  return { id, url: links.html, digest: digestOf(artifact), sizeBytes: logicalBytes }
 }
 
 /** Hex. A zip that nobody has asked for yet has not been made, so its digest is not known; the tree's tells the content. */
-function digestOfDownload({ zipDigest, treeDigest }: WireArtifact): string {
+function digestOf({ zipDigest, treeDigest }: WireArtifact): string {
   return (zipDigest ?? treeDigest).replace(/^sha256:/, '')
 }
 
 async function download(client: Client, request: DownloadRequest): Promise<DownloadedArtifact> {
   const { artifact, directory, keepArchive, signal } = request
-  const detail = await requestJson(
-    client.server,
-    { path: artifactPath(artifact.id), signal },
-    artifactDetailSchema,
-  )
-  if (keepArchive || detail.kind === 'opaque') {
-    await downloadWhole(client.server, detail, request)
-    return { digestMatches: true, remark: null }
-  }
+  const reference = { kind: 'id' as const, id: artifact.id }
+  const detail = await readArtifact(client.server, reference, { project: null, signal })
   try {
+    // A zip that could not be taken apart has no files to give, only itself.
+    if (keepArchive || detail.kind === 'opaque') {
+      await saveWhole(client, detail, request)
+      return { digestMatches: true, remark: null }
+    }
     const result = await client.download({
       artifact: detail,
       destination: directory,
@@ -147,40 +152,28 @@ async function download(client: Client, request: DownloadRequest): Promise<Downl
     const remark = `${formatSizeBytes(result.logicalBytes)}, ${formatSizeBytes(result.fetchedBytes)} fetched`
     return { digestMatches: true, remark }
   } catch (error) {
-    if (hasCode(error, 'digest_mismatch') || hasCode(error, 'blob_damaged'))
-      return { digestMatches: false, remark: error.message }
-    throw error
+    if (!hasCode(error, 'digest_mismatch') && !hasCode(error, 'blob_damaged')) throw error
+    return { digestMatches: false, remark: error.message }
   }
 }
 
-/** Writes the archive itself, or the one file of an artifact that never was an archive. */
-async function downloadWhole(
-  server: ServerAccess,
+/** Writes the archive itself, or the file of an artifact that never was an archive. */
+async function saveWhole(
+  client: Client,
   detail: WireArtifact,
   { directory, signal }: DownloadRequest,
 ): Promise<void> {
+  const { server } = client
   await mkdir(directory, { recursive: true })
-  if (detail.kind === 'raw') {
-    for await (const { path } of readEntries(server, detail.id, { under: '', signal })) {
-      await saveResponse(server, filePath(detail.id, path), join(directory, detail.name), signal)
-    }
+  if (detail.kind !== 'raw') {
+    await saveZip(server, detail.id, { target: join(directory, `${detail.name}.zip`), signal })
     return
   }
-  await saveResponse(
-    server,
-    archivePath(detail.id, 'zip'),
-    join(directory, `${detail.name}.zip`),
-    signal,
-  )
-}
-
-async function saveResponse(
-  server: ServerAccess,
-  path: string,
-  target: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const { body } = await openResponse(server, { path, signal })
-  if (body === null) throw new TypeError(`${path} was answered without a body`)
-  await pipeline(Readable.fromWeb(body as ReadableStream), createWriteStream(target), { signal })
+  for await (const entry of readEntries(server, detail.id, { under: '', signal })) {
+    const digest = entry.kind === 'file' ? parseWireDigest(entry.digest) : undefined
+    if (digest === undefined)
+      throw new TypeError(`artifact ${detail.id} of one file holds ${entry.path}, no file`)
+    const bytes = readFile(server, { artifactId: detail.id, path: entry.path, digest }, signal)
+    await pipeline(bytes, createWriteStream(join(directory, detail.name)), { signal })
+  }
 }

@@ -126,6 +126,8 @@ jobs:
       - {uses: actions/upload-artifact/merge@v7, with: {name: merged, pattern: shard-*, delete-merged: true}}
       - run: echo '{}' > report.json
       - {uses: actions/upload-artifact@v7, with: {path: report.json, archive: false}}
+      - {uses: actions/download-artifact@v8, with: {name: report.json, path: whole, skip-decompress: true}}
+      - run: cmp report.json whole/report.json
       - {uses: actions/upload-artifact@v7, with: {name: merged, path: report.json}, continue-on-error: true}
       - {uses: actions/download-artifact@v8, with: {path: everything}}
       - run: find everything -type f | sort | tr '\\n' ' '
