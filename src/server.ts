@@ -101,7 +101,8 @@ async function openContext(
   await space.makeRoom()
   const packs = await openLocalPackStore({ directory: packDirectory })
   cleanups.push(() => packs.close())
-  const metadata = await openMetadataWorker({ path: databasePath })
+  const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
+  const metadata = await openMetadataWorker({ path: databasePath, quota })
   cleanups.push(() => metadata.close())
   const staging = await openStaging(join(packDirectory, 'staging', 'uploads'), {
     uploadBytesMax: config.artifactBytesMax,
@@ -111,7 +112,6 @@ async function openContext(
   const recovery = await recover({ metadata, packs, staging, now })
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
-  const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const ingest = await openIngestPool({
     workers,
     databasePath,
@@ -132,7 +132,19 @@ async function openContext(
   })
   cleanups.push(() => maintenance.close())
   const metrics = createRequestMetrics()
-  return { config, ...ports, space, maintenance, ingest, keys, log, metrics, stopping, graceOver, checkpoint }
+  return {
+    config,
+    ...ports,
+    space,
+    maintenance,
+    ingest,
+    keys,
+    log,
+    metrics,
+    stopping,
+    graceOver,
+    checkpoint,
+  }
 }
 
 async function listen(context: AppContext): Promise<Server> {

@@ -4,6 +4,7 @@ import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { isExpired } from '../core/retention.ts'
+import { removeArtifact } from '../http/deletion.ts'
 import type { AppContext } from '../http/context.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import { forbidden, runPlaceOf, type RunPlace } from './job-place.ts'
@@ -87,11 +88,7 @@ export async function deleteArtifact(
       `a token of scope ${principal.scope} may not delete artifacts of run ${artifact.runNumber}`,
     )
   }
-  await context.metadata.removeArtifact(artifact.id, {
-    state: 'deleted',
-    reason: 'deleted by a client',
-    now: context.now(),
-  })
+  await removeArtifact(context, artifact)
 }
 
 export function isLive(artifact: Artifact, now: number): boolean {

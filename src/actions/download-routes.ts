@@ -9,6 +9,7 @@ import { representRaw, representWrappedZip, representZip } from '../egress/egres
 import type { Representation } from '../egress/representation.ts'
 import { sendRepresentation, type SendMode } from '../http/body.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
+import { underReadLease } from '../http/reading.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { clientKindOf, needsZip, type ClientKind } from './user-agent.ts'
 
@@ -17,14 +18,18 @@ export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
   app.on(['GET', 'HEAD'], '/artifacts/download/:id/:file', async (c) => {
     const artifact = await readSigned(context, c)
     const client = clientKindOf(c.req.header('user-agent'))
-    const representation = await represent(context, artifact, client)
-    return await sendRepresentation(c, representation, {
+    const options = {
       mode: modeFor(artifact, client),
       disposition: 'attachment',
       cacheControl: 'no-store',
       cut: context.graceOver,
       idleMs: context.config.idleMs,
-    })
+    } as const
+    return await underReadLease(
+      context,
+      [artifact],
+      async () => await sendRepresentation(c, await represent(context, artifact, client), options),
+    )
   })
   return app
 }

@@ -2,8 +2,9 @@
 import { mayWriteRun, type Principal } from '../auth/principal.ts'
 import type { Digest } from '../core/digest.ts'
 import { hasCode, StoreError, storeError } from '../core/errors.ts'
-import { expiresAtOf } from '../core/retention.ts'
+import { expiresAtOf, type RetentionPolicy } from '../core/retention.ts'
 import type { AppContext } from '../http/context.ts'
+import { retentionOf } from '../http/retention.ts'
 import type { IngestJob, UploadForm } from '../ingest/job.ts'
 import type { Run, Upload } from '../metadata/metadata.ts'
 import { conflictPolicyOf } from './create-artifact.ts'
@@ -126,7 +127,7 @@ async function finalizeUpload(
     const staged = await context.staging.readAssembled(upload.id, upload.blockListDigest)
     const onConflict = await conflictPolicyOf(context, run)
     const { artifact } = await context.ingest.run({
-      ...jobOf(context, run, upload),
+      ...jobOf(context, upload, { run, retention: await retentionOf(context, run.project) }),
       ...expectedOf(request),
       staged,
       onConflict,
@@ -144,8 +145,8 @@ async function finalizeUpload(
 
 function jobOf(
   context: AppContext,
-  run: Run,
   upload: Upload,
+  { run, retention }: { run: Run; retention: RetentionPolicy },
 ): Omit<IngestJob, 'staged' | 'onConflict' | 'expected'> {
   const createdAt = context.now()
   const wanted = upload.requestedExpiresAt
@@ -159,11 +160,7 @@ function jobOf(
     fileName: upload.name,
     createdAt,
     // GITHUB-PROTOCOL §7: the client's clock is not to be trusted, so its wish is moved into the bounds.
-    expiresAt: expiresAtOf(
-      wanted === null ? null : { expiresAt: wanted },
-      context.config.retention,
-      createdAt,
-    ),
+    expiresAt: expiresAtOf(wanted === null ? null : { expiresAt: wanted }, retention, createdAt),
     uploadId: upload.id,
   }
 }

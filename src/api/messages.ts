@@ -67,6 +67,9 @@ export const artifactSchema = z
 
 export const artifactDetailSchema = artifactSchema
   .extend({
+    exclusiveBytes: bytes.meta({
+      description: 'Pack bytes that come back if it goes: what no other artifact holds.',
+    }),
     damagedFiles: z.array(z.string()).meta({
       description:
         'Paths whose stored bytes are bad, at most 1,000; the other files stay readable.',
@@ -173,26 +176,121 @@ export const retentionChangeSchema = z
   })
   .meta({ id: 'RetentionChange' })
 
+const freedBytes = bytes.meta({
+  description: 'Pack bytes that garbage collection gives back for it: what nothing else holds.',
+})
+const undoUntil = instant
+  .nullable()
+  .meta({ description: 'Until then it can be taken back. Null after a dry run.' })
+
 export const deletionSchema = z
   .object({
     id,
-    state: z.literal('deleted'),
-    deletedAt: instant,
+    state: artifactStateSchema,
+    deletedAt: instant.nullable(),
+    undoUntil,
+    freedBytes,
+    dryRun: z.boolean(),
   })
   .meta({ id: 'Deletion' })
 
-export const projectPolicySchema = z
+export const bulkDeletionRequestSchema = z
   .strictObject({
-    onConflict: z.enum(['reject', 'replace']).nullable().meta({
-      description: 'What CreateArtifact does when the name is taken; null follows the server.',
-    }),
+    ids: z.array(id).min(1).max(limits.bulkDeleteMax).optional(),
+    filter: z
+      .strictObject({
+        project: z.string().optional(),
+        run: id.optional(),
+        attempt: id.optional(),
+        name: z.string().min(1).optional(),
+        branch: z.string().min(1).optional(),
+        createdBefore: instant.optional(),
+      })
+      .refine(
+        ({ run, name, branch, createdBefore }) =>
+          [run, name, branch, createdBefore].some((each) => each !== undefined),
+        { message: 'narrow it by run, name, branch or createdBefore' },
+      )
+      .optional(),
+    dryRun: z.boolean().default(false),
   })
+  .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {
+    message: 'give ids or filter',
+  })
+  .meta({ id: 'BulkDeletionRequest' })
+
+export const bulkDeletionSchema = z
+  .object({
+    items: z.array(z.object({ id, name: z.string(), run: id, attempt: id, logicalBytes: bytes })),
+    freedBytes,
+    undoUntil,
+    dryRun: z.boolean(),
+  })
+  .meta({ id: 'BulkDeletion' })
+
+export const collectionRequestSchema = z
+  .strictObject({
+    now: z.boolean().default(false).meta({
+      description: 'Waits for no grace, and rewrites every pack more than 5 % dead.',
+    }),
+    dryRun: z.boolean().default(false),
+  })
+  .meta({ id: 'CollectionRequest' })
+
+/** The outcome of a `gc` job. */
+export const collectionSchema = z
+  .object({
+    expired: count,
+    deletedArtifacts: count,
+    freedBytes: z.int(),
+    waitingBytes: bytes,
+    waitingPacks: z.array(z.string()),
+    removedBlobs: count,
+    removedPacks: count,
+    rewrittenPacks: count,
+  })
+  .meta({ id: 'Collection' })
+
+export const jobSchema = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    state: z.enum(['waiting', 'running', 'done', 'failed']),
+    createdAt: instant,
+    endedAt: instant.nullable(),
+    progress: z.record(z.string(), z.unknown()).meta({
+      description: 'What it told last; the outcome once it is done.',
+    }),
+    error: z.string().nullable(),
+  })
+  .meta({ id: 'Job' })
+
+const retentionDays = z.number().positive().max(36_500).nullable()
+
+/** Null follows the server, and so does everything that was never set. */
+const projectPolicy = {
+  onConflict: z.enum(['reject', 'replace']).nullable().meta({
+    description: 'What CreateArtifact does when the name is taken.',
+  }),
+  retentionDays: retentionDays.meta({ description: 'When an upload asks for none.' }),
+  retentionMinDays: retentionDays,
+  retentionMaxDays: retentionDays.meta({ description: "At most the server's." }),
+  quotaBytes: z
+    .int()
+    .positive()
+    .nullable()
+    .meta({ description: 'Bound on the logical bytes of its live artifacts.' }),
+}
+
+export const projectPolicySchema = z
+  .strictObject(projectPolicy)
+  .partial()
   .meta({ id: 'ProjectPolicy' })
 
 export const projectSchema = z
   .object({
     name: z.string(),
-    onConflict: z.enum(['reject', 'replace']).nullable(),
+    ...projectPolicy,
     createdAt: instant,
   })
   .meta({ id: 'Project' })
@@ -233,3 +331,7 @@ export type WireEntry = z.infer<typeof entrySchema>
 export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
 export type WireDifference = z.infer<typeof differenceSchema>
 export type WireStats = z.infer<typeof statsSchema>
+export type WireBulkDeletion = z.infer<typeof bulkDeletionSchema>
+export type WireCollection = z.infer<typeof collectionSchema>
+export type WireJob = z.infer<typeof jobSchema>
+export type WireProject = z.infer<typeof projectSchema>

@@ -47,6 +47,16 @@ export function artifactPagePath(project: string, run: number, id: number): stri
   return `${runPagePath(project, run)}/artifacts/${id}`
 }
 
+export function undeletePath(id: number): string {
+  return `${artifactPath(id)}/undelete`
+}
+
+export const collectionPath = `${apiRoot}/admin/gc`
+
+export function jobPath(id: string): string {
+  return `${apiRoot}/admin/jobs/${id}`
+}
+
 /** Escapes each segment and keeps the slashes. */
 function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')

@@ -99,6 +99,15 @@ export const uploadQuery = z.strictObject({
   ...facts,
 })
 
+export const deletionQuery = z.strictObject({
+  dryRun: flag.default(false).meta({ description: 'Only says what would come back.' }),
+})
+
+export const runDeletionQuery = z.strictObject({
+  project: runArchiveQuery.shape.project,
+  ...deletionQuery.shape,
+})
+
 export const statsQuery = z.strictObject({ project: z.string().optional() })
 
 export const compareQuery = z.strictObject({

@@ -63,6 +63,10 @@ const commands: Record<string, Listed> = {
     summary: 'runs a workflow on this machine',
     load: async () => (await import('./commands/run.ts')).runCommand,
   },
+  gc: {
+    summary: 'gives the bytes of what expired or was deleted back to the disk',
+    load: async () => (await import('./commands/gc.ts')).gcCommand,
+  },
   stats: {
     summary: 'shows what the store holds and what was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

@@ -10,6 +10,24 @@ export interface RetentionPolicy {
   maxMs: number
 }
 
+/** A project's own settings; null follows the server. */
+export interface RetentionOverrides {
+  retentionDefaultMs: number | null
+  retentionMinMs: number | null
+  retentionMaxMs: number | null
+}
+
+/** A project moves its bounds within those of the server; its default lies within its own. */
+export function projectPolicy(
+  server: RetentionPolicy,
+  { retentionDefaultMs, retentionMinMs, retentionMaxMs }: RetentionOverrides,
+): RetentionPolicy {
+  const maxMs = Math.max(server.minMs, Math.min(server.maxMs, retentionMaxMs ?? server.maxMs))
+  const minMs = Math.min(maxMs, Math.max(server.minMs, retentionMinMs ?? server.minMs))
+  const defaultMs = Math.min(maxMs, Math.max(minMs, retentionDefaultMs ?? server.defaultMs))
+  return { defaultMs, minMs, maxMs }
+}
+
 /** What an uploader asked for: a number of days (0: the default), an instant, or nothing. */
 export type RetentionRequest = { days: number } | { expiresAt: number } | null
 

@@ -21,7 +21,14 @@ import { createSignInRoutes } from './sign-in.ts'
 
 export function createApp(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.use('*', identify(context), drainUnread, secure, refuseWhileStopping(context))
+  app.use(
+    '*',
+    identify(context),
+    drainUnread,
+    secure,
+    refuseWhileStopping(context),
+    refuseWithoutRoom(context),
+  )
   app.route('/', createOperationRoutes(context))
   app.route('/', createSignInRoutes(context))
   app.route('/', createTwirpRoutes(context))
@@ -122,6 +129,24 @@ function refuseWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     if (context.stopping.aborted && groupOf(c.req.path) !== 'operation') {
       throw storeError('shutting_down', 'the server is stopping', {})
+    }
+    await next()
+  }
+}
+
+/** Requests that bring bytes, or announce them. Everything else goes on when the disk is nearly full. */
+const bringsBytes: readonly [method: string, path: RegExp][] = [
+  ['PUT', /^\/(?:blob|api\/v1\/projects)\//],
+  ['POST', /^\/twirp\/.*\/CreateArtifact$/],
+  ['POST', /^\/api\/v1\/uploads(?:\/[0-9a-f]+\/(?!commit$).*)?$/],
+]
+
+/** Refused before the body is read: a client that hears it early has not sent for nothing. */
+function refuseWithoutRoom(context: AppContext): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const { method, path } = c.req
+    if (bringsBytes.some(([each, pattern]) => each === method && pattern.test(path))) {
+      await context.space.requireRoom()
     }
     await next()
   }

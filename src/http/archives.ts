@@ -14,6 +14,7 @@ import { requirePrincipal } from './authenticate.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery } from './input.ts'
+import { underReadLease } from './reading.ts'
 
 export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -25,11 +26,20 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
       const { artifact } = await liveArtifact(context, c)
       const { path } = parseQuery(c, archiveQuery)
       const options = path === undefined ? {} : { paths: [path] }
-      return await send(context, c, await represent(context, artifact, options))
+      return await underReadLease(
+        context,
+        [artifact],
+        async () => await send(context, c, await represent(context, artifact, options)),
+      )
     })
   }
   app.get(`${apiRoot}/runs/:run{[0-9]+}/archive.zip`, async (c) => {
-    return await send(context, c, await representRunZip(context, await artifactsOfRun(context, c)))
+    const artifacts = await artifactsOfRun(context, c)
+    return await underReadLease(
+      context,
+      artifacts,
+      async () => await send(context, c, await representRunZip(context, artifacts)),
+    )
   })
   app.get('/api/artifacts/:id{[0-9]+}/download', async (c) => {
     const { artifact } = await liveArtifact(context, c)

@@ -1,23 +1,24 @@
-/** Artifacts: listing, detail, keeping and expiring, deleting. */
+/** Artifacts: listing, detail, keeping and expiring. */
 import { Hono } from 'hono'
 import { retentionChangeSchema, type WireArtifactDetail } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { artifactListQuery } from '../api/queries.ts'
 import type { Principal } from '../auth/principal.ts'
-import { listDamagedFiles } from '../browse/damaged-files.ts'
+import { damagedPaths } from '../egress/damage.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import { effectiveState, changedExpiresAt } from '../core/retention.ts'
+import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import {
   liveArtifact,
   projectOf,
   readableArtifact,
   readProject,
-  requireDelete,
   requireWriteProject,
 } from './access.ts'
-import { artifactMessage, instant } from './artifact-message.ts'
+import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
+import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { formatCursor, nextLink, parseInput, parseOffsetCursor, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
@@ -32,7 +33,6 @@ export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
     return c.json(await artifactDetail(context, c, artifact))
   })
   app.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
-  app.delete('/:id{[0-9]+}', async (c) => await deleteArtifact(context, c))
   return app
 }
 
@@ -44,8 +44,10 @@ export async function artifactDetail(
 ): Promise<WireArtifactDetail> {
   const now = context.now()
   const isDamaged = effectiveState(artifact, now) === 'damaged'
-  const damagedFiles = isDamaged ? await listDamagedFiles(context.metadata, artifact.id) : []
-  return { ...artifactMessage(artifact, { origin: publicOrigin(context, c), now }), damagedFiles }
+  const damagedFiles = isDamaged ? await damagedPaths(context, artifact) : []
+  const exclusiveBytes = await measureDeletion(context.metadata, [artifact.id], now)
+  const message = artifactMessage(artifact, { origin: publicOrigin(context, c), now })
+  return { ...message, exclusiveBytes, damagedFiles }
 }
 
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
@@ -92,7 +94,7 @@ async function changeRetention(context: AppContext, c: AppRequest): Promise<Resp
   const { principal, artifact } = await liveArtifact(context, c)
   requireWriteProject(principal, artifact.project)
   const change = parseInput(retentionChangeSchema, await readJsonBody(context, c), 'body')
-  const { retention } = context.config
+  const retention = await retentionOf(context, artifact.project)
   await context.metadata.setRetention(artifact.id, {
     ...(change.pinned !== undefined && { pinned: change.pinned }),
     ...(change.expiresAt !== undefined && {
@@ -101,20 +103,4 @@ async function changeRetention(context: AppContext, c: AppRequest): Promise<Resp
   })
   const changed = await context.metadata.findArtifact(artifact.id)
   return c.json(await artifactDetail(context, c, changed ?? artifact))
-}
-
-async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await liveArtifact(context, c)
-  requireDelete(principal, artifact)
-  const now = context.now()
-  const isRemoved = await context.metadata.removeArtifact(artifact.id, {
-    state: 'deleted',
-    reason: 'deleted',
-    now,
-  })
-  if (isRemoved) return c.json({ id: artifact.id, state: 'deleted', deletedAt: instant(now) })
-  // Somebody else was faster: say how it ended.
-  const { artifact: ended } = await readableArtifact(context, c)
-  assertLive(ended, now)
-  throw new Error(`artifact ${artifact.id} is live but could not be removed`)
 }

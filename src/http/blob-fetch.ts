@@ -20,6 +20,7 @@ import { requirePrincipal } from './authenticate.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
+import { underReadLease } from './reading.ts'
 import { readBytesBody } from './request-body.ts'
 
 export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
@@ -38,14 +39,19 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
   })
   app.post(`${apiRoot}/blobs/fetch`, async (c) => {
     const artifact = await namedArtifact(context, c)
-    const blobs = await representBlobs(context, artifact.id, await readWants(context, c))
-    return await sendRepresentation(c, blobs, {
+    const wants = await readWants(context, c)
+    const options = {
       mode: 'stock-raw',
       disposition: 'attachment',
       cacheControl: 'no-store',
       cut: context.graceOver,
       idleMs: context.config.idleMs,
-    })
+    } as const
+    return await underReadLease(
+      context,
+      [artifact],
+      async () => await sendRepresentation(c, await representBlobs(context, artifact.id, wants), options),
+    )
   })
   return app
 }

@@ -10,6 +10,7 @@ import { liveArtifact } from './access.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery, restOfPath } from './input.ts'
+import { underReadLease } from './reading.ts'
 import { mediaTypeOf, untrustedContentPolicy } from './media-type.ts'
 
 export function createFileRoutes(context: AppContext): Hono<AppEnv> {
@@ -18,27 +19,38 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
     const { artifact } = await liveArtifact(context, c)
     const { download } = parseQuery(c, fileQuery)
     const path = restOfPath(c, `${apiRoot}/artifacts/${c.req.param('id')}/files/`)
-    const found = await context.metadata.findEntry(artifact.id, path)
-    if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
     c.header('vary', 'Accept-Encoding')
     c.header('content-security-policy', untrustedContentPolicy)
     c.header('cross-origin-resource-policy', 'same-origin')
-    return await sendRepresentation(c, await chooseForm(context, c, artifact, found.entry), {
+    const options = {
       mode: 'ranged',
       disposition: download ? 'attachment' : 'inline',
       cacheControl: 'private, no-cache',
       cut: context.graceOver,
       idleMs: context.config.idleMs,
+    } as const
+    return await underReadLease(context, [artifact], async () => {
+      const file = await readFile(context, artifact, path)
+      return await sendRepresentation(c, await chooseForm(context, c, artifact, file), options)
     })
   })
   return app
 }
 
+/** Errors: not_found. */
+async function readFile(context: AppContext, artifact: Artifact, path: string): Promise<File> {
+  const found = await context.metadata.findEntry(artifact.id, path)
+  if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
+  return found.entry
+}
+
+type File = Extract<StoredEntry, { kind: 'file' }>
+
 async function chooseForm(
   context: AppContext,
   c: AppRequest,
   artifact: Artifact,
-  file: Extract<StoredEntry, { kind: 'file' }>,
+  file: File,
 ): Promise<Representation> {
   const contentType = mediaTypeOf(file.path)
   if (acceptsGzip(c.req.header('accept-encoding'))) {

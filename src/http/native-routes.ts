@@ -5,7 +5,9 @@ import { createArtifactRoutes } from './artifacts.ts'
 import { createBlobFetchRoutes } from './blob-fetch.ts'
 import { createCompareRoutes } from './compare.ts'
 import type { AppContext, AppEnv } from './context.ts'
+import { createDeletionRoutes } from './deletion.ts'
 import { createFileRoutes } from './files.ts'
+import { createMaintenanceRoutes } from './maintenance.ts'
 import { createManifestRoutes } from './manifests.ts'
 import { createOpenApiRoutes } from './openapi.ts'
 import { createProjectRoutes } from './projects.ts'
@@ -17,6 +19,8 @@ import { createUploadRoutes } from './uploads.ts'
 export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.route('/', createArtifactRoutes(context))
+  app.route('/', createDeletionRoutes(context))
+  app.route('/', createMaintenanceRoutes(context))
   app.route('/', createManifestRoutes(context))
   app.route('/', createFileRoutes(context))
   app.route('/', createArchiveRoutes(context))

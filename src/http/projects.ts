@@ -1,8 +1,11 @@
 /** Settings of one project. */
 import { Hono } from 'hono'
-import { projectPolicySchema } from '../api/messages.ts'
+import type { z } from 'zod'
+import { projectPolicySchema, type WireProject } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
+import { dayMs } from '../core/units.ts'
+import type { Project, ProjectPolicy } from '../metadata/metadata.ts'
 import { forbidden, readProject } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
@@ -17,8 +20,37 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
     const project = await readProject(context, principal, projectParameter(c))
     if (!mayAdminister(principal)) throw forbidden('project settings need a token of scope admin')
     const policy = parseInput(projectPolicySchema, await readJsonBody(context, c), 'body')
-    await context.metadata.setProjectPolicy(project.id, policy)
-    return c.json({ name: project.name, ...policy, createdAt: instant(project.createdAt) })
+    await context.metadata.setProjectPolicy(project.id, changesOf(policy))
+    const changed = await context.metadata.findProject(project.name)
+    return c.json(projectMessage(changed ?? project))
   })
   return app
+}
+
+type WirePolicy = z.infer<typeof projectPolicySchema>
+
+function changesOf(policy: WirePolicy): Partial<ProjectPolicy> {
+  const { onConflict, quotaBytes, retentionDays, retentionMinDays, retentionMaxDays } = policy
+  const milliseconds = (days: number | null): number | null =>
+    days === null ? null : Math.round(days * dayMs)
+  return {
+    ...(onConflict !== undefined && { onConflict }),
+    ...(quotaBytes !== undefined && { quotaBytes }),
+    ...(retentionDays !== undefined && { retentionDefaultMs: milliseconds(retentionDays) }),
+    ...(retentionMinDays !== undefined && { retentionMinMs: milliseconds(retentionMinDays) }),
+    ...(retentionMaxDays !== undefined && { retentionMaxMs: milliseconds(retentionMaxDays) }),
+  }
+}
+
+function projectMessage(project: Project): WireProject {
+  const days = (ms: number | null): number | null => (ms === null ? null : ms / dayMs)
+  return {
+    name: project.name,
+    onConflict: project.onConflict,
+    retentionDays: days(project.retentionDefaultMs),
+    retentionMinDays: days(project.retentionMinMs),
+    retentionMaxDays: days(project.retentionMaxMs),
+    quotaBytes: project.quotaBytes,
+    createdAt: instant(project.createdAt),
+  }
 }

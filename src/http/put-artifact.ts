@@ -14,6 +14,7 @@ import { artifactDetail } from './artifacts.ts'
 import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery, projectParameter } from './input.ts'
+import { retentionOf } from './retention.ts'
 import { type BodyLimit, openRequestBody } from './request-body.ts'
 import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
 
@@ -52,8 +53,9 @@ async function ingestJob(
   const { form, mimeType } = formOf(c)
   const fileName = query.filename ?? destination.name
   if (form === 'file') parseEntryPath(fileName)
-  const expiresAt = expiresAtOf(days === undefined ? null : { days }, context.config.retention, now)
   const { project, number, attempt } = destination
+  const retention = await retentionOf(context, project)
+  const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, now)
   const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
   return {
     form,

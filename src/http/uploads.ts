@@ -25,6 +25,7 @@ import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
+import { retentionOf } from './retention.ts'
 import { parseInput } from './input.ts'
 import { openRequestBody, readJsonBody } from './request-body.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
@@ -224,7 +225,7 @@ async function readOffer(
     job,
     name,
     createdAt: now,
-    expiresAt: expiresAtOf(days === undefined ? null : { days }, context.config.retention, now),
+    expiresAt: expiresAtOf(days === undefined ? null : { days }, await retentionOf(context, project), now),
     onConflict: message.overwrite ? 'replace' : 'same',
   }
 }

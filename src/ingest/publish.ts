@@ -6,6 +6,7 @@ import { limits } from '../core/limits.ts'
 import { type ManifestSummary, createManifestHasher } from '../core/manifest.ts'
 import { encodeTimes } from '../core/modification-times.ts'
 import { digestStagedZip, measureRepresentations } from '../egress/measure.ts'
+import { withReadLease } from '../egress/read-lease.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import type { SortedEntries } from './entry-table.ts'
 import type { IngestSession } from './session.ts'
@@ -45,7 +46,9 @@ export async function publish(
   const measured = await measureRepresentations(metadata, manifestId)
   const zipDigest =
     publication.zipDigest === 'rebuilt'
-      ? await digestStagedZip(session, manifestId, { ...measured, modifiedAt: entries.modifiedAt })
+      ? await withReadLease(session, () =>
+          digestStagedZip(session, manifestId, { ...measured, modifiedAt: entries.modifiedAt }),
+        )
       : publication.zipDigest
   await checkpoint?.('commit-next')
   const published = await metadata.commitArtifact(session.id, {
@@ -65,7 +68,6 @@ export async function publish(
     expiresAt: job.expiresAt,
     onConflict: job.onConflict,
     uploadId: job.uploadId,
-    ...(session.settings.quota && { quota: session.settings.quota }),
   })
   await checkpoint?.('committed')
   return published

@@ -15,6 +15,7 @@ import type { BlobPlacement, Copy, CopyCodec, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
+import type { LifecycleMetadata } from './lifecycle.ts'
 
 // ---- projects and runs -------------------------------------------------------------------------------------------
 
@@ -139,11 +140,10 @@ export interface NewArtifact {
   onConflict: 'reject' | 'replace' | 'same'
   /** The stock upload that this commit finishes, if any; it becomes `done`. */
   uploadId: string | null
-  /** Bounds on logical bytes of live artifacts, this one counted; null is none. A project's own setting goes before
-   *  `projectBytes`. */
-  quota?: Quota
 }
 
+/** Bounds on logical bytes of live artifacts, checked at commit; null is none. A project's own goes before
+ *  `projectBytes`. */
 export interface Quota {
   projectBytes: number | null
   storeBytes: number | null
@@ -240,67 +240,11 @@ export interface StoreFigures {
   liveBytes: number
 }
 
-// ---- lifecycle ---------------------------------------------------------------------------------------------------
+// ---- lifecycle: expiry, deletion, compaction, scrub --------------------------------------------------------------
 
-export interface PackOccupancy {
-  id: number
-  name: string
-  sizeBytes: number
-  /** Every copy that the file holds; bytes without framing. */
-  copyCount: number
-  copyBytes: number
-  /** Copies with a stream row. */
-  liveCount: number
-  liveBytes: number
-}
+export type * from './lifecycle.ts'
 
-/** Occupancy, and what of the live part would die. */
-export interface DyingPack extends PackOccupancy {
-  dyingCount: number
-  dyingBytes: number
-}
-
-export interface RemovalQuestion {
-  /** Gone, whatever their state. */
-  artifactIds: number[]
-  /** Gone: live ones whose time ends by then. -1: none. */
-  expiredBy: number
-  /** Gone: removed ones whose undo time ends by then. Infinity: all. */
-  releasableBy: number
-  /** Whether artifacts that somebody reads stay. */
-  readersHold: boolean
-  /** True: everything that would die. False: only what `artifactIds` alone hold. */
-  garbage: boolean
-  now: number
-}
-
-export interface PackedCopy {
-  streamId: number
-  codec: CopyCodec
-  offset: number
-  lengthBytes: number
-  checks: Uint8Array
-  damaged: boolean
-  blob: { digest: Digest; sizeBytes: number; crc32: number }
-}
-
-export interface CopyMove {
-  streamId: number
-  fromPackId: number
-  fromOffset: number
-  offset: number
-  lengthBytes: number
-}
-
-export interface ReadLease {
-  id: number
-  /** Null when it reads across artifacts. */
-  artifactId: number | null
-  startedAt: number
-  until: number
-}
-
-export interface Metadata {
+export interface Metadata extends LifecycleMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
@@ -362,9 +306,18 @@ export interface Metadata {
   /** Joining copies of blobs that the caller has claimed, in the order asked. At most 1,000. Errors: not_found. */
   readJoiningCopies(digests: Digest[]): Promise<Copy[]>
   /** Digests and sizes of parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
-  readPartDigests(blobId: number, first: number, limit: number): Promise<{ digest: Digest; sizeBytes: number }[]>
+  readPartDigests(
+    blobId: number,
+    first: number,
+    limit: number,
+  ): Promise<{ digest: Digest; sizeBytes: number }[]>
   /** Keeps a page with the session; one of that number is replaced. Null takes the number after the last. */
-  stageOffered(sessionId: string, kind: OfferedKind, page: number | null, bytes: Uint8Array): Promise<void>
+  stageOffered(
+    sessionId: string,
+    kind: OfferedKind,
+    page: number | null,
+    bytes: Uint8Array,
+  ): Promise<void>
   readOffered(sessionId: string, kind: OfferedKind, page: number): Promise<Uint8Array | undefined>
   /** Forgets the pages of that kind from number `from` on. */
   dropOffered(sessionId: string, kind: OfferedKind, from: number): Promise<void>
@@ -384,7 +337,11 @@ export interface Metadata {
   /** Registers a sealed pack and its copies; blobs that exist already gain the copy when it is a stream they lack.
    *  A copy whose stream is known by now (two equal uploads at once) is left out and its bytes are dead weight in the
    *  pack. Any number of copies; batched inside. Repeating the call is harmless. */
-  addPack(sessionId: string, pack: { name: string; sizeBytes: number }, copies: NewCopy[]): Promise<void>
+  addPack(
+    sessionId: string,
+    pack: { name: string; sizeBytes: number },
+    copies: NewCopy[],
+  ): Promise<void>
   /** Registers a composite over blobs that join, all of them claimed or added by this session. Repeating is harmless.
    *  A blob of that digest that exists already stays as it is. Any number of parts; batched inside. */
   addComposite(
@@ -400,14 +357,22 @@ export interface Metadata {
   ): Promise<{ manifestId: number; exists: boolean }>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages. Every
    *  file's blob must be known. */
-  stageManifestPage(sessionId: string, manifestId: number, page: number, entries: Entry[]): Promise<void>
+  stageManifestPage(
+    sessionId: string,
+    manifestId: number,
+    page: number,
+    entries: Entry[],
+  ): Promise<void>
   /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
    *  manifest page, as `encodeTimes` of core/modification-times.ts gives them. */
   stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.
    *  Errors: name_taken, session_ended, quota_exceeded. */
-  commitArtifact(sessionId: string, artifact: NewArtifact): Promise<{ artifact: Artifact; created: boolean }>
+  commitArtifact(
+    sessionId: string,
+    artifact: NewArtifact,
+  ): Promise<{ artifact: Artifact; created: boolean }>
   /** Takes back everything the session staged. Harmless when it is unknown. */
   abortSession(sessionId: string): Promise<void>
   /** Sessions past their lease at `expiredAt`; with Infinity all but those of `openOfferSession` whose lease goes on
@@ -426,85 +391,30 @@ export interface Metadata {
   /** The same for a manifest that is not committed yet, times absent; used to measure representations. */
   readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
   /** The entry at `path`, or undefined. */
-  findEntry(artifactId: number, path: string): Promise<{ entry: StoredEntry; modifiedAt: number | null } | undefined>
+  findEntry(
+    artifactId: number,
+    path: string,
+  ): Promise<{ entry: StoredEntry; modifiedAt: number | null } | undefined>
   /** The page that holds the first entry at or after `path`; undefined when the manifest ends before. */
   findEntryPage(artifactId: number, path: string): Promise<number | undefined>
   /** Parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
   readParts(blobId: number, first: number, limit: number): Promise<Part[]>
   readSkeletonPage(artifactId: number, page: number): Promise<SkeletonPage | undefined>
   /** The last page whose `localOffset` (or `centralOffset`) is at or before `offset`. */
-  findSkeletonPage(artifactId: number, side: 'local' | 'central', offset: number): Promise<number | undefined>
+  findSkeletonPage(
+    artifactId: number,
+    side: 'local' | 'central',
+    offset: number,
+  ): Promise<number | undefined>
   /** At most 1,000 ids. Every id must exist; answers in the order asked. */
   readStreams(streamIds: number[]): Promise<PlacedStream[]>
   findBlob(digest: Digest): Promise<BlobPlacement | undefined>
 
-  setRetention(artifactId: number, change: { expiresAt?: number; pinned?: boolean }): Promise<void>
-  /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
-  removeArtifact(
-    artifactId: number,
-    removal: { state: 'deleted' | 'expired'; reason: string; now: number; undoMs?: number },
-  ): Promise<boolean>
-  /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
-   *  artifact_deleted (too long ago), name_taken. */
-  restoreArtifact(artifactId: number, now: number): Promise<void>
-  /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows. Answers how many did, and
-   *  the ids of those that somebody reads at `now`. */
-  releaseRemoved(by: number, now: number): Promise<{ released: number; waiting: number[] }>
-  /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
-  purgeTombstones(removedBy: number, limit: number): Promise<number>
-  /** What would die in which packs if artifacts were gone. Changes nothing; costs in proportion to what they hold. */
-  measureRemoval(
-    question: RemovalQuestion,
-  ): Promise<{ expired: number; released: number; packs: DyingPack[] }>
-  /** Artifacts whose time has passed, unpinned, still marked available; oldest first. */
-  listExpired(now: number, limit: number): Promise<number[]>
-  /** A reader met bad bytes: the copy counts as missing from now on; answers the live artifacts it touches. */
-  markDamaged(streamId: number): Promise<number[]>
-
-  /** Blobs that lost a reference or a lease and have neither now: claims at most `limit` of them for deletion. */
-  claimDeadBlobs(now: number, limit: number): Promise<number[]>
-  /** Deletes claimed blobs and their stream rows. */
-  removeDeadBlobs(blobIds: number[]): Promise<void>
-  /** Packs in which nothing is alive any more, marked for good so that nothing new refers to them; by id, after `after`.
-   *  `isRead`: somebody reads who began before the pack died, and may hold a place in it. */
-  claimDeadPacks(
-    now: number,
-    page: { after: number; limit: number },
-  ): Promise<{ id: number; name: string; sizeBytes: number; diedAt: number; isRead: boolean }[]>
-  removePackRow(name: string): Promise<void>
-  /** Packs with something alive that waste room: more than half dead, more than a twentieth dead, or so small that they
-   *  should be merged. By id, after `after`. */
-  listWastefulPacks(
-    waste: 'halfDead' | 'partlyDead' | 'tiny',
-    page: { after: number; limit: number },
-  ): Promise<PackOccupancy[]>
-  /** What is alive in a pack, by offset, after offset `after` (-1: from the beginning). */
-  readPackCopies(packId: number, page: { after: number; limit: number }): Promise<PackedCopy[]>
-  /** Registers a sealed pack of copied bytes and moves rows there that still point at the place they were copied from;
-   *  answers how many. Any number of moves, batched inside. Repeating is harmless. */
-  moveCopies(
-    pack: { name: string; sizeBytes: number; copyCount: number; copyBytes: number },
-    moves: CopyMove[],
-  ): Promise<number>
-  /** Gives at most `pagesMax` free pages of the database back to the file system; answers how many are left. */
-  returnPages(pagesMax: number): Promise<number>
-
-  /** Begins reading: one lease for each artifact, or a single one of no artifact for an empty list. Must come before the
-   *  first place in a pack is asked for. `gone`: artifacts that are not live; then there are no leases. Does not outlive
-   *  a power loss, as its holder does not. */
-  openReadLeases(
-    artifactIds: number[],
-    now: number,
-    leaseMs: number,
-  ): Promise<{ leases: number[]; gone: number[] }>
-  /** Leases that have ended stay ended. */
-  renewReadLeases(leases: number[], until: number): Promise<void>
-  closeReadLeases(leases: number[]): Promise<void>
-  /** Leases that are live at `now`, at most `limit`. */
-  listReadLeases(now: number, limit: number): Promise<ReadLease[]>
   hasPack(name: string): Promise<boolean>
 
   figures(): Promise<StoreFigures>
-  projectFigures(projectId: number): Promise<Omit<StoreFigures, 'storedBytes' | 'packs' | 'liveBytes'>>
+  projectFigures(
+    projectId: number,
+  ): Promise<Omit<StoreFigures, 'storedBytes' | 'packs' | 'liveBytes'>>
   close(): Promise<void>
 }

@@ -2,11 +2,11 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { StoreError, encodeError } from '../core/errors.ts'
 import type { Metadata } from './metadata.ts'
-import { openSqliteMetadata } from './sqlite.ts'
+import { openSqliteMetadata, type StoreOptions } from './sqlite.ts'
 import { type MetadataAnswer, type MetadataCall, readyMessage } from './sqlite-worker.ts'
 
 if (!parentPort) throw new Error('this file is the body of a worker thread')
-serve(parentPort, openSqliteMetadata(workerData as { path: string }))
+serve(parentPort, openSqliteMetadata(workerData as StoreOptions))
 
 function serve(port: MessagePort, metadata: Metadata): void {
   port.on('message', async (call: MetadataCall) => {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
 import { workerUrl } from '../worker-url.ts'
-import type { Metadata } from './metadata.ts'
+import type { Metadata, Quota } from './metadata.ts'
 
 export interface MetadataCall {
   id: number
@@ -22,7 +22,7 @@ export type MetadataAnswer =
 export const readyMessage = 'ready'
 
 /** The worker holds one page of a manifest or one batch of rows per call, and SQLite's cache is outside this heap. */
-const heapMiB = 192
+const heapMiB = 96
 
 /** Every method of the port. The record type makes a forgotten one an error. */
 const methods: Record<keyof Metadata, true> = {
@@ -80,6 +80,14 @@ const methods: Record<keyof Metadata, true> = {
   removeArtifact: true,
   listExpired: true,
   markDamaged: true,
+  listUnverifiedPacks: true,
+  judgeCopies: true,
+  listHealings: true,
+  healBlob: true,
+  recordVerification: true,
+  reconcileRollups: true,
+  copyTo: true,
+  listPacks: true,
   claimDeadBlobs: true,
   removeDeadBlobs: true,
   claimDeadPacks: true,
@@ -111,13 +119,15 @@ interface Waiting {
  *  and every later one fails, and so does the process unless `onDeath` takes the error. */
 export async function openMetadataWorker(options: {
   path: string
+  quota?: Quota
   onDeath?: (error: Error) => void
 }): Promise<Metadata> {
-  const { path, onDeath = throwLater } = options
+  const { path, quota, onDeath = throwLater } = options
   const worker = new Worker(workerUrl(import.meta.url, './sqlite-thread.ts'), {
     name: 'metadata',
-    workerData: { path },
-    resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+    workerData: { path, quota },
+    // A young generation of this size keeps garbage of large listings from piling up.
+    resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
   })
   // Rejects when the thread fails before it is ready.
   await once(worker, 'message')

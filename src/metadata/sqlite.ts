@@ -1,6 +1,6 @@
 /** Metadata in a SQLite file, on the thread that calls. Several threads may have the same file open. The methods are
  *  grouped by the part of the store they are about, one file each in `sqlite/`. */
-import type { Metadata } from './metadata.ts'
+import type { Metadata, Quota } from './metadata.ts'
 import { createArtifactMethods } from './sqlite/artifacts.ts'
 import { createCommitMethods } from './sqlite/commit.ts'
 import { createCompactionMethods } from './sqlite/compaction.ts'
@@ -19,10 +19,20 @@ import { createRunMethods } from './sqlite/runs.ts'
 import { createSessionMethods } from './sqlite/sessions.ts'
 import { createStagingMethods } from './sqlite/staging.ts'
 import { createSweepMethods } from './sqlite/sweep.ts'
+import { createHealingMethods } from './sqlite/healing.ts'
+import { createRollupMethods } from './sqlite/rollups.ts'
+import { createCopyMethods } from './sqlite/snapshot.ts'
+import { createVerificationMethods } from './sqlite/verification.ts'
 import { createUploadMethods } from './sqlite/uploads.ts'
 
+export interface StoreOptions extends ConnectionOptions {
+  quota?: Quota | undefined
+}
+
+const noQuota: Quota = { projectBytes: null, storeBytes: null }
+
 /** Opens the database at `path`, creating or migrating it first where needed. */
-export function openSqliteMetadata(options: ConnectionOptions): Metadata {
+export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions): Metadata {
   const connection = openConnection(options)
   const removal = createRemoval(connection)
   const damage = createDamage(connection)
@@ -34,7 +44,7 @@ export function openSqliteMetadata(options: ConnectionOptions): Metadata {
     ...createPackMethods(connection, damage),
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
-    ...createCommitMethods(connection, removal),
+    ...createCommitMethods(connection, { removal, quota }),
     ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
     ...createReleaseMethods(connection, { removal, damage }),
@@ -42,6 +52,10 @@ export function openSqliteMetadata(options: ConnectionOptions): Metadata {
     ...createReclaimMethods(connection),
     ...createCompactionMethods(connection),
     markDamaged: damage.markDamaged,
+    ...createVerificationMethods(connection, damage),
+    ...createHealingMethods(connection, damage),
+    ...createRollupMethods(connection),
+    ...createCopyMethods(connection),
     ...createSweepMethods(connection, removal),
     ...createFigureMethods(connection),
     close: async () => connection.close(),

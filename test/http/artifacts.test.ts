@@ -304,7 +304,9 @@ describe('DELETE', () => {
     const token = await server.token({ project })
     const deleted = await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })
     const deletedAt = new Date(server.clock.now).toISOString()
-    expect(await deleted.json()).toEqual({ id, state: 'deleted', deletedAt })
+    const undoUntil = new Date(server.clock.now + 60 * 60 * 1000).toISOString()
+    const ended = { id, state: 'deleted', deletedAt, undoUntil, dryRun: false }
+    expect(await deleted.json()).toEqual({ ...ended, freedBytes: expect.any(Number) as number })
     const gone = await problemOf(await server.send(`/api/v1/artifacts/${id}`, { token }))
     expect(gone).toMatchObject({
       status: 410,

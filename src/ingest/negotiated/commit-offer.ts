@@ -10,6 +10,7 @@ import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createManifestHasher, type ManifestSummary } from '../../core/manifest.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
+import { withReadLease } from '../../egress/read-lease.ts'
 import type { Published } from '../publish.ts'
 import type { IngestPorts } from '../session.ts'
 import type { OfferedArtifact } from './job.ts'
@@ -134,7 +135,7 @@ async function registerComposites(
       if (known !== undefined) continue
       const missing = await countMissingParts(ports, sessionId, composite)
       if (missing > 0) throw incomplete('blobs', missing)
-      await verifyComposite(ports, sessionId, composite)
+      await withReadLease(ports, () => verifyComposite(ports, sessionId, composite))
       await metadata.addComposite(sessionId, composite)
     }
   }

@@ -32,14 +32,14 @@ interface ManifestRow {
 
 export function createCommitMethods(
   connection: Connection,
-  removal: Removal,
+  { removal, quota }: { removal: Removal; quota: Quota },
 ): Pick<Metadata, 'commitArtifact'> {
   const { write } = connection
   const findSession = createSessionFinder(connection)
   const manifestRows = createManifestPublication(connection)
   const freeName = createNameFreeing(connection, removal)
   const insertArtifact = createArtifactInsertion(connection)
-  const checkQuota = createQuotaCheck(connection)
+  const checkQuota = createQuotaCheck(connection, quota)
   const finishUpload = createUploadFinishing(connection)
   const findArtifact = createArtifactFinder(connection)
 
@@ -48,7 +48,7 @@ export function createCommitMethods(
     const same = freeName(wanted, manifest.treeDigest)
     const artifactId =
       same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
-    if (same === undefined && wanted.quota) checkQuota(session.projectId, wanted.quota)
+    if (same === undefined) checkQuota(session.projectId)
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
     return { artifact: findArtifact(artifactId)!, created: same === undefined }
@@ -60,7 +60,8 @@ export function createCommitMethods(
         const session = findSession(sessionName)
         return { sessionId: session.id, committed: publish(session, wanted) }
       })
-      await removal.clearSession(sessionId)
+      // The artifact is published whatever happens now: recovery finds what stays of the session (`listSessions`).
+      await removal.clearSession(sessionId).catch(() => undefined)
       return committed
     },
   }
@@ -120,7 +121,10 @@ function createManifestPublication({ prepare }: Connection): {
 
 /** Answers a function that compares the rollups, the new artifact counted, with what they may be; throwing takes the
  *  commit back. Errors: quota_exceeded. */
-function createQuotaCheck({ prepare }: Connection): (projectId: number, quota: Quota) => void {
+function createQuotaCheck(
+  { prepare }: Connection,
+  { projectBytes, storeBytes }: Quota,
+): (projectId: number) => void {
   const used = prepare<[number], { bytes: number }>(
     'SELECT logical_bytes AS bytes FROM totals WHERE scope = ?',
   )
@@ -132,7 +136,7 @@ function createQuotaCheck({ prepare }: Connection): (projectId: number, quota: Q
     if (limitBytes === null || usedBytes <= limitBytes) return
     throw quotaExceeded({ scope: name, limitBytes, usedBytes, setting })
   }
-  return (projectId, { projectBytes, storeBytes }) => {
+  return (projectId) => {
     const { name, quotaBytes } = findProject.get(projectId)!
     const setting = quotaBytes === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
     check(projectId, quotaBytes ?? projectBytes, `project ${name}`, setting)
@@ -199,7 +203,7 @@ function createArtifactInsertion({
   return (session, manifestId, wanted) => {
     const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
     assert.equal(run?.projectId, session.projectId, `run ${wanted.runId} is not in the project`)
-    const { onConflict: _onConflict, uploadId: _uploadId, quota: _quota, ...columns } = wanted
+    const { onConflict: _onConflict, uploadId: _uploadId, ...columns } = wanted
     const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
     add.run(manifestId, session.projectId)
     const row = orm

@@ -50,7 +50,7 @@ function createPackListing({
   }
   const copies = prepare<[number, number, number], CopyRow>(
     `SELECT s.id AS streamId, s.codec, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state,
-       b.digest, b.size_bytes AS sizeBytes, b.crc32
+       s.digest AS streamDigest, b.digest, b.size_bytes AS sizeBytes, b.crc32
      FROM streams s CROSS JOIN blobs b ON b.id = s.blob_id
      WHERE s.pack_id = ? AND s."offset" > ? ORDER BY s."offset" LIMIT ?`,
   )
@@ -68,6 +68,7 @@ interface CopyRow {
   lengthBytes: number
   checks: Buffer
   state: number
+  streamDigest: Buffer
   digest: Buffer
   sizeBytes: number
   crc32: number
@@ -77,6 +78,7 @@ function toPackedCopy(row: CopyRow): PackedCopy {
   const { streamId, offset, lengthBytes, checks, sizeBytes, crc32 } = row
   return {
     streamId,
+    streamDigest: digestFromBytes(row.streamDigest),
     codec: codecs[row.codec]!,
     offset,
     lengthBytes,

@@ -60,8 +60,8 @@ export function createDamage(connection: Connection): Damage {
 function createSpreading(connection: Connection): (streamId: number) => Promise<number[]> {
   const { prepare, stage, turn } = connection
   const judgeArtifact = createArtifactJudging(connection)
-  const findBlob = prepare<[number], { id: number; joins: number }>(
-    `SELECT b.id, b.joining_stream_id IS s.id AS joins
+  const findBlob = prepare<[number], { id: number; serves: number; joins: number }>(
+    `SELECT b.id, b.copy_stream_id IS s.id AS serves, b.joining_stream_id IS s.id AS joins
      FROM streams s CROSS JOIN blobs b ON b.id = s.blob_id WHERE s.id = ?`,
   )
   const compositesAfter = prepare<[number, number], { id: number }>(
@@ -102,13 +102,13 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
     }
     const blob = findBlob.get(streamId)
     if (!blob) return []
-    const blobIds = [blob.id]
-    stage(() => judgeBlob(blob.id))
+    const blobIds: number[] = []
+    const collect = (id: number): void => {
+      judgeBlob(id)
+      blobIds.push(id)
+    }
+    if (blob.serves) stage(() => collect(blob.id))
     if (blob.joins) {
-      const collect = (id: number): void => {
-        judgeBlob(id)
-        blobIds.push(id)
-      }
       await forEachId((after) => compositesAfter.all(blob.id, after), collect)
     }
     for (const id of blobIds) await forEachId((after) => artifactsOfBlob.all(id, after), judge)

@@ -3,8 +3,8 @@
  *  For each copy:
  *    1. its stream is known: the bytes in this pack are dead weight, unless the known ones are damaged; then the stream
  *       moves here, and everything that holds it is healed;
- *    2. its blob is known: the blob gains the stream. A blob whose own copy is damaged cannot take another instead,
- *       because the representations made from it would change (invariant 6); it gives its digest up to a new blob;
+ *    2. its blob is known: the blob gains the stream. A blob whose own copy is damaged keeps the new one beside it, because
+ *       the representations made from it change (invariant 6); taking it for its own is `healBlob`, of healing.ts;
  *    3. else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, packState, streamState } from '../../../schema/sqlite.ts'
 import type { CopyCodec } from '../../core/copy.ts'
@@ -14,15 +14,11 @@ import type { Metadata, NewCopy } from '../metadata.ts'
 import { codecNumber, codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
-import { createDigestRelease } from './digest-holding.ts'
 import { createPackCounter } from './pack-counters.ts'
 import { prepareRows } from './rows.ts'
 import { type SessionRow, createLeaser, createSessionFinder } from './sessions.ts'
 
 type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
-
-/** Each copy is up to three rows, with digests in an order that no cache likes. */
-const copiesPerStep = limits.transactionRowsMax / 2
 
 interface KnownStreamRow {
   id: number
@@ -49,8 +45,8 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
 
   return {
     addPack: async (sessionName, pack, copies) => {
-      for (let start = 0; ; start += copiesPerStep) {
-        const end = start + copiesPerStep
+      for (let start = 0; ; start += limits.transactionRowsMax) {
+        const end = start + limits.transactionRowsMax
         const isLast = end >= copies.length
         stage(() => {
           const session = findSession(sessionName)
@@ -103,7 +99,6 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
   const lookUp = createLookUp(connection)
   const rows = createCopyRows(connection)
   const countLive = createPackCounter(connection)
-  const releaseDigest = createDigestRelease(connection)
   const lease = createLeaser(connection)
   const countChunks = prepare<[number, number]>(
     'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
@@ -133,7 +128,6 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
       copy: NewCopy,
       blob: KnownBlobRow | undefined,
     ): KnownBlobRow {
-      leased.add(stream.blobId)
       if (stream.state === streamState.damaged && stream.packId !== packId) {
         countLive(stream.packId, -1, -stream.lengthBytes)
         rows.moveStream(stream.id, packId, copy)
@@ -142,7 +136,10 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
         stream.packId = packId
         stream.state = streamState.live
       }
-      if (blob) return blob
+      if (blob) {
+        leased.add(stream.blobId)
+        return blob
+      }
       // The stream's blob is being swept, or gave its digest up: a new blob takes the stream over.
       const row = insertBlob(copy, stream.id)
       rows.giveStream(stream.id, row.id)
@@ -151,15 +148,14 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
 
     function addStream(copy: NewCopy, blob: KnownBlobRow | undefined): KnownBlobRow {
       const joins = copy.codec === 'joining'
-      if (blob && takesStreams(blob, joins)) {
-        // A blob has one joining stream: another one of the same content is dead weight.
-        if (joins && blob.joiningState !== null) return blob
+      if (blob) {
+        // A blob has one joining stream: another one of the same content is dead weight, unless the first is damaged.
+        if (joins && blob.joiningState === streamState.live) return blob
         insertStream(copy, blob.id)
-        if (!joins) return blob
+        if (!joins || blob.joiningState === streamState.damaged) return blob
         rows.setJoining(blob.id, nextStreamId - 1)
         return { ...blob, joiningState: streamState.live }
       }
-      if (blob) releaseDigest(blob.id)
       const row = insertBlob(copy, nextStreamId)
       insertStream(copy, row.id)
       return row
@@ -196,11 +192,6 @@ function createCopyRegistration(connection: Connection, damage: Damage): CopyReg
       addedBytes += copy.lengthBytes
     }
   }
-}
-
-/** A damaged copy cannot be replaced by another stream without changing representations, so the blob stays with it. */
-function takesStreams(blob: KnownBlobRow, joins: boolean): boolean {
-  return blob.state === blobState.live && !(joins && blob.joiningState === streamState.damaged)
 }
 
 function streamKey(digest: Digest, codec: CopyCodec): string {

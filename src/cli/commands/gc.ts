@@ -1,0 +1,65 @@
+/** `trove gc`: expires, sweeps and compacts, now and by hand. */
+import { collectionSchema, type WireCollection } from '../../api/messages.ts'
+import { collectionPath } from '../../api/paths.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { collect, planCollection } from '../../lifecycle/collect.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import type { LocalStore } from '../local-store.ts'
+import { runJob, runMaintenance } from '../maintenance-job.ts'
+import { write, writeJson } from '../output.ts'
+
+const flags = {
+  url: serverFlags.url,
+  data: { value: 'DIR', help: 'work on this data directory; the server on it does it if one runs' },
+  'dry-run': { value: null, short: 'n', help: 'say what would come back, and change nothing' },
+  now: { value: null, help: 'wait for no grace, and rewrite every pack more than 5 % dead' },
+  json: serverFlags.json,
+} as const
+
+export const gcCommand: Command<typeof flags> = {
+  name: 'gc',
+  operands: '',
+  summary: 'Gives the bytes of expired and deleted artifacts back to the disk.',
+  flags,
+  examples: ['trove gc', 'trove gc --dry-run --now', 'trove gc --now --data /srv/trove --json'],
+  exitStatuses: [5, 6, 9, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    takeOperands(operands, [])
+    const asked = { now: given.now, dryRun: given['dry-run'] }
+    const outcome = await runMaintenance<object>(given, signal, {
+      local: async (store) => await collectLocally(store, asked),
+      remote: async (server) => await runJob(server, { path: collectionPath, json: asked, signal }),
+    })
+    const collection = collectionSchema.parse(outcome)
+    if (given.json) await writeJson(stdout, collection)
+    else await write(stdout, describe(collection, asked.dryRun))
+    return exitStatus.ok
+  },
+}
+
+async function collectLocally(
+  { ports, space }: LocalStore,
+  asked: { now: boolean; dryRun: boolean },
+): Promise<object> {
+  const reach = asked.now ? 'now' : 'background'
+  if (asked.dryRun) return await planCollection(ports, { reach })
+  const { hasRoom } = space
+  const result = await collect(ports, { reach, compactBytesPerSecond: null, hasRoom })
+  await space.restoreReserve()
+  return result
+}
+
+function describe(collection: WireCollection, dryRun: boolean): string {
+  const { expired, deletedArtifacts, freedBytes, waitingBytes, waitingPacks } = collection
+  const lines = [
+    `${dryRun ? 'would expire' : 'expired'} ${expired} artifacts, ${deletedArtifacts} deleted ones let go`,
+    `${dryRun ? 'would free' : 'freed'} ${formatSizeBytes(freedBytes)}`,
+  ]
+  if (waitingBytes > 0) {
+    lines.push(`waiting for readers or a grace: ${formatSizeBytes(waitingBytes)}`)
+    lines.push(...waitingPacks.map((name) => `  pack ${name}`))
+  }
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,46 @@
+/** The store of a data directory without a server: for maintenance by hand. Takes the directory's lock, so it never works
+ *  beside a server. */
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+import { openStaging } from '../ingest/staging.ts'
+import { type DiskSpace, openDiskSpace } from '../lifecycle/disk-space.ts'
+import type { LifecyclePorts } from '../lifecycle/ports.ts'
+import { recover } from '../lifecycle/recover.ts'
+import { lockDataDir } from '../metadata/data-lock.ts'
+import { openMetadataWorker } from '../metadata/sqlite-worker.ts'
+import { openLocalPackStore } from '../packs/local.ts'
+
+export interface LocalStore {
+  ports: LifecyclePorts
+  space: DiskSpace
+}
+
+/** Runs `work` on the store, put in order as at the start of a server. Errors: DataLockedError, and those of `work`. */
+export async function withLocalStore<T>(
+  config: Config,
+  signal: AbortSignal,
+  work: (store: LocalStore) => Promise<T>,
+): Promise<T> {
+  const { dataDir: directory, minFreeBytes } = config
+  const lock = lockDataDir(directory)
+  try {
+    const space = await openDiskSpace({ directory, minFreeBytes })
+    await space.makeRoom()
+    const cas = join(directory, 'cas')
+    const packs = await openLocalPackStore({ directory: cas })
+    const metadata = await openMetadataWorker({ path: join(directory, 'trove.db') })
+    try {
+      const staging = await openStaging(join(cas, 'staging', 'uploads'), {
+        uploadBytesMax: config.artifactBytesMax,
+      })
+      const ports = { metadata, packs, now: Date.now, signal }
+      await recover({ ...ports, staging })
+      return await work({ ports, space })
+    } finally {
+      await packs.close()
+      await metadata.close()
+    }
+  } finally {
+    lock.release()
+  }
+}

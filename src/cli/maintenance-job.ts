@@ -1,0 +1,65 @@
+/** Maintenance by command: as a job of the server that runs on a store, or on the store itself when none does. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { jobSchema, type WireJob } from '../api/messages.ts'
+import { jobPath } from '../api/paths.ts'
+import { findKeys } from '../auth/key.ts'
+import { adminGrant, mintToken } from '../auth/tokens.ts'
+import { requestJson, type ServerAccess } from '../client/http.ts'
+import { readServerConfig } from '../config.ts'
+import { DataLockedError } from '../metadata/data-lock.ts'
+import { type LocalStore, withLocalStore } from './local-store.ts'
+import { serverContext } from './server-access.ts'
+
+export interface MaintenanceFlags {
+  url: string | undefined
+  data: string | undefined
+}
+
+/** With `--data` works on that directory, and when a server holds it, asks the server, with a token of the directory's
+ *  own key if there is no other. Without it asks the server. Errors: those of `local` and `remote`. */
+export async function runMaintenance<T>(
+  { url, data }: MaintenanceFlags,
+  signal: AbortSignal,
+  work: {
+    local(store: LocalStore): Promise<T>
+    remote(server: ServerAccess): Promise<T>
+  },
+): Promise<T> {
+  const { server } = serverContext({ url })
+  if (data === undefined) return await work.remote(server)
+  const config = readServerConfig({ data })
+  try {
+    return await withLocalStore(config, signal, work.local)
+  } catch (error) {
+    if (!(error instanceof DataLockedError)) throw error
+    return await work.remote(await withOwnToken(server, config.dataDir))
+  }
+}
+
+async function withOwnToken(server: ServerAccess, dataDir: string): Promise<ServerAccess> {
+  if (server.token !== null) return server
+  const keys = await findKeys(dataDir)
+  if (keys === undefined) return server
+  const token = await mintToken(keys.tokens, adminGrant(Date.now() + tokenLifeMs))
+  return { ...server, token }
+}
+
+const tokenLifeMs = 24 * 60 * 60 * 1000
+const askEveryMs = 500
+
+/** Starts a job and waits for its end; `onProgress` hears of every change. Errors: those of the request; an Error with
+ *  the server's words when the job fails. */
+export async function runJob(
+  server: ServerAccess,
+  job: { path: string; json: unknown; signal: AbortSignal; onProgress?: (job: WireJob) => void },
+): Promise<Record<string, unknown>> {
+  const { path, json, signal, onProgress } = job
+  let state = await requestJson(server, { method: 'POST', path, json, signal }, jobSchema)
+  for (;;) {
+    onProgress?.(state)
+    if (state.state === 'done') return state.progress
+    if (state.state === 'failed') throw new Error(state.error ?? `the ${state.kind} failed`)
+    await sleep(askEveryMs, undefined, { signal })
+    state = await requestJson(server, { path: jobPath(state.id), signal }, jobSchema)
+  }
+}

@@ -1,0 +1,199 @@
+/** Deleting: one artifact, many, a whole run; taking it back. Every answer says what comes back to the disk. */
+import { Hono } from 'hono'
+import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../api/messages.ts'
+import { apiRoot } from '../api/paths.ts'
+import { deletionQuery, runDeletionQuery } from '../api/queries.ts'
+import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.ts'
+import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { parseProjectName, parsePositiveInteger } from '../core/run.ts'
+import { measureDeletion } from '../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
+import {
+  liveArtifact,
+  projectOf,
+  readableArtifact,
+  readProject,
+  requireDelete,
+  requireWriteProject,
+} from './access.ts'
+import { instant } from './artifact-message.ts'
+import { artifactDetail } from './artifacts.ts'
+import { requirePrincipal } from './authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { parseInput, parseQuery } from './input.ts'
+import { readJsonBody } from './request-body.ts'
+
+export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.delete(`${apiRoot}/artifacts/:id{[0-9]+}`, async (c) => await deleteArtifact(context, c))
+  app.post(`${apiRoot}/artifacts/:id{[0-9]+}/undelete`, async (c) => await undelete(context, c))
+  app.post(`${apiRoot}/artifacts/bulk-delete`, async (c) => await bulkDelete(context, c))
+  app.delete(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await deleteRun(context, c))
+  return app
+}
+
+/** Makes a live artifact a tombstone that can be taken back for a while; false when somebody else was faster. */
+export async function removeArtifact(context: AppContext, artifact: Artifact): Promise<boolean> {
+  await context.space.makeRoom()
+  return await context.metadata.removeArtifact(artifact.id, {
+    state: 'deleted',
+    reason: 'deleted',
+    now: context.now(),
+    undoMs: context.config.undoMs,
+  })
+}
+
+async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await liveArtifact(context, c)
+  requireDelete(principal, artifact)
+  const { dryRun } = parseQuery(c, deletionQuery)
+  const now = context.now()
+  const freedBytes = await measureDeletion(context.metadata, [artifact.id], now)
+  if (dryRun) {
+    const { id, state } = artifact
+    return c.json({ id, state, deletedAt: null, undoUntil: null, freedBytes, dryRun })
+  }
+  if (!(await removeArtifact(context, artifact))) {
+    // Somebody else was faster: say how it ended.
+    const { artifact: ended } = await readableArtifact(context, c)
+    assertLive(ended, now)
+    throw new Error(`artifact ${artifact.id} is live but could not be removed`)
+  }
+  return c.json({
+    id: artifact.id,
+    state: 'deleted',
+    deletedAt: instant(now),
+    undoUntil: instant(now + context.config.undoMs),
+    freedBytes,
+    dryRun,
+  })
+}
+
+async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await readableArtifact(context, c)
+  requireWriteProject(principal, artifact.project)
+  await context.metadata.restoreArtifact(artifact.id, context.now())
+  const restored = await context.metadata.findArtifact(artifact.id)
+  return c.json(await artifactDetail(context, c, restored ?? artifact))
+}
+
+async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const body = parseInput(bulkDeletionRequestSchema, await readJsonBody(context, c), 'body')
+  const artifacts =
+    body.ids === undefined
+      ? await artifactsOfFilter(context, principal, body.filter ?? {})
+      : await artifactsOfIds(context, principal, body.ids)
+  return c.json(await deleteAll(context, principal, { artifacts, dryRun: body.dryRun }))
+}
+
+async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const { project: named, dryRun } = parseQuery(c, runDeletionQuery)
+  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const name = projectOf(principal, named)
+  if (name === null) throw projectMissing()
+  const project = await readProject(context, principal, name)
+  const run = await context.metadata.findRun(project.id, number)
+  if (run === undefined || !mayReadRun(principal, { project: project.name, runNumber: number })) {
+    const what = `run ${number} of ${project.name}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  const artifacts = await listAll(context, { projectId: project.id, run: number })
+  return c.json(await deleteAll(context, principal, { artifacts, dryRun }))
+}
+
+/** All or, when one may not be deleted, none. Errors: forbidden. */
+async function deleteAll(
+  context: AppContext,
+  principal: Principal,
+  { artifacts, dryRun }: { artifacts: Artifact[]; dryRun: boolean },
+): Promise<WireBulkDeletion> {
+  for (const artifact of artifacts) requireDelete(principal, artifact)
+  const now = context.now()
+  const ids = artifacts.map((artifact) => artifact.id)
+  const freedBytes = await measureDeletion(context.metadata, ids, now)
+  const deleted: number[] = []
+  for (const artifact of artifacts) {
+    if (dryRun || (await removeArtifact(context, artifact))) deleted.push(artifact.id)
+  }
+  return {
+    items: artifacts
+      .filter((artifact) => deleted.includes(artifact.id))
+      .map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
+        id,
+        name,
+        run,
+        attempt,
+        logicalBytes,
+      })),
+    freedBytes,
+    undoUntil: dryRun ? null : instant(now + context.config.undoMs),
+    dryRun,
+  }
+}
+
+/** Errors: artifact_not_found for one that is not there, not live, or of somebody else. */
+async function artifactsOfIds(
+  context: AppContext,
+  principal: Principal,
+  ids: number[],
+): Promise<Artifact[]> {
+  const found = await listAll(context, { ids })
+  const readable = new Map(
+    found.filter((each) => mayReadRun(principal, each)).map((each) => [each.id, each]),
+  )
+  const missing = ids.find((id) => !readable.has(id))
+  if (missing !== undefined) throw artifactNotFound(`id:${missing}`)
+  return [...readable.values()]
+}
+
+type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['filter']>
+
+/** What the filter matches and the caller may delete. */
+async function artifactsOfFilter(
+  context: AppContext,
+  principal: Principal,
+  { project: named, createdBefore, ...rest }: Filter,
+): Promise<Artifact[]> {
+  const name = named === undefined ? principal.project : parseProjectName(named)
+  if (name === null) throw projectMissing()
+  const { id: projectId } = await readProject(context, principal, name)
+  const filter: ArtifactFilter = { projectId }
+  if (rest.run !== undefined) filter.run = rest.run
+  if (rest.attempt !== undefined) filter.attempt = rest.attempt
+  if (rest.name !== undefined) filter.name = rest.name
+  if (rest.branch !== undefined) filter.branch = rest.branch
+  const before = createdBefore === undefined ? Infinity : Date.parse(createdBefore)
+  const artifacts = await listAll(context, filter, (artifact) => artifact.createdAt < before)
+  return artifacts.filter((artifact) => mayDeleteFromRun(principal, artifact))
+}
+
+/** Live artifacts of a filter, the oldest first. Errors: too_large beyond `limits.bulkDeleteMax`. */
+async function listAll(
+  { metadata, now }: AppContext,
+  filter: ArtifactFilter,
+  isMeant: (artifact: Artifact) => boolean = () => true,
+): Promise<Artifact[]> {
+  const found: Artifact[] = []
+  const at = now()
+  for (let offset = 0; ; offset += limits.listPageMax) {
+    const page = { limit: limits.listPageMax, offset, sort: 'oldest', now: at } as const
+    const { artifacts, total } = await metadata.listArtifacts(filter, page)
+    found.push(...artifacts.filter(isMeant))
+    if (found.length > limits.bulkDeleteMax) throw tooMany()
+    if (offset + limits.listPageMax >= total) return found
+  }
+}
+
+function tooMany(): Error {
+  const limitValue = limits.bulkDeleteMax
+  const details = { limit: 'artifacts of one bulk delete', limitValue, setting: null }
+  return storeError('too_large', `more than ${limitValue} artifacts match: narrow it`, details)
+}
+
+function projectMissing(): Error {
+  return storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
+}

@@ -1,0 +1,56 @@
+/** `/admin`: maintenance by hand. A job is put in the queue and asked about. */
+import { Hono } from 'hono'
+import { collectionRequestSchema, type WireJob } from '../api/messages.ts'
+import { apiRoot, jobPath } from '../api/paths.ts'
+import { mayAdminister } from '../auth/principal.ts'
+import { StoreError, storeError } from '../core/errors.ts'
+import type { Job } from '../lifecycle/jobs.ts'
+import { forbidden } from './access.ts'
+import { instant } from './artifact-message.ts'
+import { requirePrincipal } from './authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { parseInput } from './input.ts'
+import { readJsonBody } from './request-body.ts'
+
+export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post(`${apiRoot}/admin/gc`, async (c) => {
+    await requireAdmin(context, c)
+    const body = parseInput(collectionRequestSchema, await readJsonBody(context, c), 'body')
+    const reach = body.now ? 'now' : 'background'
+    return accepted(c, context.maintenance.collect({ reach, dryRun: body.dryRun }))
+  })
+  app.get(`${apiRoot}/admin/jobs/:id`, async (c) => {
+    await requireAdmin(context, c)
+    const id = c.req.param('id')
+    const job = context.maintenance.jobs.find(id)
+    if (job === undefined)
+      throw storeError('not_found', `there is no job ${id}, or it is long over`, { what: 'job' })
+    return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
+  })
+  return app
+}
+
+/** Errors: unauthenticated, forbidden. */
+export async function requireAdmin(context: AppContext, c: AppRequest): Promise<void> {
+  const principal = await requirePrincipal(context, c)
+  if (!mayAdminister(principal)) throw forbidden('maintenance needs a token of scope admin')
+}
+
+/** The answer to whoever put a job in the queue. */
+export function accepted(c: AppRequest, job: Job): Response {
+  return c.json(jobMessage(job), 202, { location: jobPath(job.id), 'cache-control': 'no-store' })
+}
+
+function jobMessage({ id, kind, state, createdAt, endedAt, progress, error }: Job): WireJob {
+  return {
+    id,
+    kind,
+    state,
+    createdAt: instant(createdAt),
+    endedAt: endedAt === null ? null : instant(endedAt),
+    progress: { ...progress },
+    // What is no expected failure may tell of paths; the log has it.
+    error: error === null ? null : error instanceof StoreError ? error.message : 'internal error',
+  }
+}

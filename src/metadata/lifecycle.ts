@@ -1,0 +1,212 @@
+/** Port: what time and damage do to a store, the part of `Metadata` that maintenance works with. The rules of metadata.ts
+ *  hold here too: each method is one whole transaction, or a few short ones. */
+import type { ArtifactKind } from '../core/artifact.ts'
+import type { CopyCodec } from '../core/copy.ts'
+import type { Digest } from '../core/digest.ts'
+
+export interface PackOccupancy {
+  id: number
+  name: string
+  sizeBytes: number
+  /** Every copy that the file holds; bytes without framing. */
+  copyCount: number
+  copyBytes: number
+  /** Copies with a stream row. */
+  liveCount: number
+  liveBytes: number
+}
+
+/** A pack to be verified. `verifiedAt`: when it was last, or when it was written. */
+export interface UnverifiedPack extends PackOccupancy {
+  verifiedAt: number
+}
+
+/** Occupancy, and what of the live part would die. */
+export interface DyingPack extends PackOccupancy {
+  dyingCount: number
+  dyingBytes: number
+}
+
+export interface RemovalQuestion {
+  /** Gone, whatever their state. */
+  artifactIds: number[]
+  /** Gone: live ones whose time ends by then. -1: none. */
+  expiredBy: number
+  /** Gone: removed ones whose undo time ends by then. Infinity: all. */
+  releasableBy: number
+  /** Whether artifacts that somebody reads stay. */
+  readersHold: boolean
+  /** True: everything that would die. False: only what `artifactIds` alone hold. */
+  garbage: boolean
+  now: number
+}
+
+export interface PackedCopy {
+  streamId: number
+  /** SHA-256 of the stored bytes, as `NewCopy` has it. */
+  streamDigest: Digest
+  codec: CopyCodec
+  offset: number
+  lengthBytes: number
+  checks: Uint8Array
+  damaged: boolean
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+}
+
+export interface CopyMove {
+  streamId: number
+  fromPackId: number
+  fromOffset: number
+  offset: number
+  lengthBytes: number
+}
+
+/** What reading a copy back has shown, at the place where it was read. */
+export interface CopyVerdict {
+  streamId: number
+  offset: number
+  damaged: boolean
+}
+
+/** A blob that can be read again if it takes another stream for its copy, and what that changes. */
+export interface Healing {
+  blobId: number
+  /** The sound stream of the blob. */
+  streamId: number
+  /** The damaged one; null when the blob is a composite with damaged parts, which becomes a single copy. */
+  oldStreamId: number | null
+  /** Whether the blob's own serving copy changes, and whether the stream does by which it joins. */
+  replacesCopy: boolean
+  replacesJoining: boolean
+  /** Composites that it is a part of, and how much longer each gets. */
+  joinedDeltas: { blobId: number; delta: number }[]
+  /** Artifacts that hold any of these blobs, those that can still be taken back included. */
+  holders: { artifactId: number; manifestId: number; kind: ArtifactKind }[]
+}
+
+/** `busy`: an upload under way, or too many artifacts, depend on it. `changed`: other artifacts hold it now. */
+export type HealingOutcome = 'healed' | 'busy' | 'changed'
+
+/** A rollup that was not what its rows add up to, and has been set right. */
+export interface Drift {
+  /** Such as `unique_bytes of the store` or `live_count of pack 1f…`. */
+  what: string
+  stored: number
+  counted: number
+}
+
+export interface ReadLease {
+  id: number
+  /** Null when it reads across artifacts. */
+  artifactId: number | null
+  startedAt: number
+  until: number
+}
+
+export interface LifecycleMetadata {
+  setRetention(artifactId: number, change: { expiresAt?: number; pinned?: boolean }): Promise<void>
+  /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
+  removeArtifact(
+    artifactId: number,
+    removal: { state: 'deleted' | 'expired'; reason: string; now: number; undoMs?: number },
+  ): Promise<boolean>
+  /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
+   *  artifact_deleted (too long ago), name_taken. */
+  restoreArtifact(artifactId: number, now: number): Promise<void>
+  /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows. Answers how many did, and
+   *  the ids of those that somebody reads at `now`. */
+  releaseRemoved(by: number, now: number): Promise<{ released: number; waiting: number[] }>
+  /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
+  purgeTombstones(removedBy: number, limit: number): Promise<number>
+  /** What would die in which packs if artifacts were gone. Changes nothing; costs in proportion to what they hold. */
+  measureRemoval(
+    question: RemovalQuestion,
+  ): Promise<{ expired: number; released: number; packs: DyingPack[] }>
+  /** Artifacts whose time has passed, unpinned, still marked available; oldest first. */
+  listExpired(now: number, limit: number): Promise<number[]>
+  /** A reader met bad bytes: the copy counts as missing from now on; answers the live artifacts it touches. */
+  markDamaged(streamId: number): Promise<number[]>
+
+  /** Whole packs with something alive that have not been verified since `since` and were written before `writtenBefore`,
+   *  those verified longest ago first (a pack counts as verified when it is written), after position `after`. */
+  listUnverifiedPacks(due: {
+    since: number
+    writtenBefore: number
+    after: { verifiedAt: number; id: number }
+    limit: number
+  }): Promise<UnverifiedPack[]>
+  /** Sets the state of copies that still lie where they were read; notes what follows for their blobs and artifacts.
+   *  Answers how many copies changed, and the live artifacts that hold any of those. At most 1,000 verdicts. */
+  judgeCopies(
+    packId: number,
+    verdicts: CopyVerdict[],
+  ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
+  /** Damaged blobs that have a sound stream of other bytes, at most about `limit`. */
+  listHealings(limit: number): Promise<Healing[]>
+  /** Lets the blob take the sound stream, in one transaction with a new version and new lengths of all its holders.
+   *  `namesOldStream`: the artifact's skeleton names the damaged stream, which stays for it. */
+  healBlob(
+    healing: Healing,
+    measured: {
+      artifactId: number
+      zipBytes: number
+      tarGzBytes: number
+      namesOldStream: boolean
+    }[],
+  ): Promise<HealingOutcome>
+  /** Every copy of the pack was verified by `at`. */
+  recordVerification(packId: number, at: number): Promise<void>
+  /** Compares every rollup with the rows that it counts, on one snapshot, and sets right what is off. Reads all rows by
+   *  their keys, a bounded batch in a statement: for a thread of its own. */
+  reconcileRollups(): Promise<Drift[]>
+  /** Writes a consistent copy of everything to a new file at `path`, durably. Holds up no other connection, but this one
+   *  until it is done: for a thread of its own. */
+  copyTo(path: string): Promise<void>
+  /** Packs that hold bytes or are about to, by id, after `after`. */
+  listPacks(page: {
+    after: number
+    limit: number
+  }): Promise<{ id: number; name: string; sizeBytes: number }[]>
+
+  /** Blobs that lost a reference or a lease and have neither now: claims at most `limit` of them for deletion. */
+  claimDeadBlobs(now: number, limit: number): Promise<number[]>
+  /** Deletes claimed blobs and their stream rows. */
+  removeDeadBlobs(blobIds: number[]): Promise<void>
+  /** Packs in which nothing is alive any more, marked for good so that nothing new refers to them; by id, after `after`.
+   *  `isRead`: somebody reads who began before the pack died, and may hold a place in it. */
+  claimDeadPacks(
+    now: number,
+    page: { after: number; limit: number },
+  ): Promise<{ id: number; name: string; sizeBytes: number; diedAt: number; isRead: boolean }[]>
+  removePackRow(name: string): Promise<void>
+  /** Packs with something alive that waste room: more than half dead, more than a twentieth dead, or so small that they
+   *  should be merged. By id, after `after`. */
+  listWastefulPacks(
+    waste: 'halfDead' | 'partlyDead' | 'tiny',
+    page: { after: number; limit: number },
+  ): Promise<PackOccupancy[]>
+  /** What is alive in a pack, by offset, after offset `after` (-1: from the beginning). */
+  readPackCopies(packId: number, page: { after: number; limit: number }): Promise<PackedCopy[]>
+  /** Registers a sealed pack of copied bytes and moves rows there that still point at the place they were copied from;
+   *  answers how many. Any number of moves, batched inside. Repeating is harmless. */
+  moveCopies(
+    pack: { name: string; sizeBytes: number; copyCount: number; copyBytes: number },
+    moves: CopyMove[],
+  ): Promise<number>
+  /** Gives at most `pagesMax` free pages of the database back to the file system; answers how many are left. */
+  returnPages(pagesMax: number): Promise<number>
+
+  /** Begins reading: one lease for each artifact, or a single one of no artifact for an empty list. Must come before the
+   *  first place in a pack is asked for. `gone`: artifacts that are not live; then there are no leases. Does not outlive
+   *  a power loss, as its holder does not. */
+  openReadLeases(
+    artifactIds: number[],
+    now: number,
+    leaseMs: number,
+  ): Promise<{ leases: number[]; gone: number[] }>
+  /** Leases that have ended stay ended. */
+  renewReadLeases(leases: number[], until: number): Promise<void>
+  closeReadLeases(leases: number[]): Promise<void>
+  /** Leases that are live at `now`, at most `limit`. */
+  listReadLeases(now: number, limit: number): Promise<ReadLease[]>
+}

@@ -1,0 +1,329 @@
+/** Deleting, undoing, collecting, and the bounds on what a store holds, as callers of the API see them. */
+import { randomBytes } from 'node:crypto'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Environment } from '../../src/config.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+let projects = 0
+
+beforeAll(async () => {
+  server = await openServer({ TROVE_MIN_FREE: '0' })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+/** A project of its own, so that no test sees another's artifacts. */
+function freshProject(): string {
+  projects += 1
+  return `octo/deletion-${projects}`
+}
+
+interface Sender {
+  project: string
+  put(place: string, body: Uint8Array | string, query?: string): Promise<number>
+  send(method: string, path: string, json?: unknown): Promise<Response>
+}
+
+async function senderOf(project: string, on: TestServer = server): Promise<Sender> {
+  const token = await on.token({ project, expiresInSeconds: 400 * 86_400 })
+  return {
+    project,
+    put: async (place, body, query = '') => {
+      const [run, name] = place.split('/')
+      const path = `/api/v1/projects/${project}/runs/${run}/artifacts/${name}${query}`
+      return await on.put(path, { body, token })
+    },
+    send: async (method, path, json) =>
+      await on.send(`/api/v1${path}`, { method, token, ...(json !== undefined && { json }) }),
+  }
+}
+
+async function jsonOf(response: Response): Promise<Record<string, unknown>> {
+  return (await response.json()) as Record<string, unknown>
+}
+
+async function collect(on: TestServer, request: object): Promise<Record<string, number>> {
+  const token = await on.token({ scope: 'admin', expiresInSeconds: 400 * 86_400 })
+  const started = await on.send('/api/v1/admin/gc', { method: 'POST', json: request, token })
+  expect(started.status).toBe(202)
+  const location = started.headers.get('location')!
+  for (;;) {
+    const job = await jsonOf(await on.send(location, { token }))
+    expect(job['state']).not.toBe('failed')
+    if (job['state'] === 'done') return job['progress'] as Record<string, number>
+    await pause(5)
+  }
+}
+
+async function packBytes(on: TestServer): Promise<number> {
+  const directory = join(on.dataDir, 'cas', 'packs')
+  let sum = 0
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size
+  }
+  return sum
+}
+
+async function ownServer(environment: Environment = {}): Promise<TestServer> {
+  const own = await openServer({ TROVE_MIN_FREE: '0', ...environment })
+  onTestFinished(() => own.close())
+  return own
+}
+
+describe('DELETE /artifacts/{id}', () => {
+  test('says beforehand and afterwards what it frees: what nothing else holds', async () => {
+    const { put, send } = await senderOf(freshProject())
+    const shared = randomBytes(20_000)
+    const id = await put('1/a', Buffer.concat([shared]))
+    const copy = await put('1/b', shared)
+    expect(await jsonOf(await send('GET', `/artifacts/${id}`))).toMatchObject({ exclusiveBytes: 0 })
+    await send('DELETE', `/artifacts/${copy}`)
+    // A deleted artifact that can still be taken back counts as gone.
+    const dry = await jsonOf(await send('DELETE', `/artifacts/${id}?dryRun`))
+    expect(dry).toMatchObject({ id, state: 'available', deletedAt: null, dryRun: true })
+    expect(dry['freedBytes']).toBeGreaterThan(20_000)
+    expect(dry['freedBytes']).toBeLessThan(20_500)
+    expect((await send('GET', `/artifacts/${id}`)).status).toBe(200)
+    const gone = await jsonOf(await send('DELETE', `/artifacts/${id}`))
+    expect(gone).toMatchObject({ state: 'deleted', freedBytes: dry['freedBytes'] })
+  })
+})
+
+describe('undelete', () => {
+  test('brings the artifact back, content and all, while its time lasts', async () => {
+    const own = await ownServer()
+    const { put, send } = await senderOf(freshProject(), own)
+    const id = await put('1/a', 'content')
+    await send('DELETE', `/artifacts/${id}`)
+    await collect(own, {})
+    const back = await send('POST', `/artifacts/${id}/undelete`)
+    expect([back.status, await jsonOf(back)]).toMatchObject([200, { id, state: 'available' }])
+    expect(await (await send('GET', `/artifacts/${id}/files/a`)).text()).toBe('content')
+
+    await send('DELETE', `/artifacts/${id}`)
+    own.clock.now += 60 * 60 * 1000
+    const late = await problemOf(await send('POST', `/artifacts/${id}/undelete`))
+    expect(late).toMatchObject({ status: 410, code: 'artifact_deleted' })
+  })
+
+  test('is refused when the name is taken meanwhile, and to those who may not write', async () => {
+    const project = freshProject()
+    const { put, send } = await senderOf(project)
+    const id = await put('1/a', 'old')
+    await send('DELETE', `/artifacts/${id}`)
+    const reader = await server.token({ project, scope: 'read' })
+    const path = `/api/v1/artifacts/${id}/undelete`
+    expect((await server.send(path, { method: 'POST', token: reader })).status).toBe(403)
+    const other = await put('1/a', 'new')
+    const taken = await problemOf(await send('POST', `/artifacts/${id}/undelete`))
+    expect(taken).toMatchObject({ status: 409, code: 'name_taken', body: { artifactId: other } })
+  })
+})
+
+describe('bulk-delete', () => {
+  test('by ids: all of them or, when one is not there, none', async () => {
+    const { put, send } = await senderOf(freshProject())
+    const ids = [await put('1/a', randomBytes(3000)), await put('1/b', randomBytes(3000))]
+    const wrong = await send('POST', '/artifacts/bulk-delete', { ids: [...ids, 999_999] })
+    expect(wrong.status).toBe(404)
+    const dry = await jsonOf(await send('POST', '/artifacts/bulk-delete', { ids, dryRun: true }))
+    expect(dry).toMatchObject({ items: [{ id: ids[0] }, { id: ids[1] }], dryRun: true })
+    expect(dry['freedBytes']).toBeGreaterThan(6000)
+    expect((await send('GET', `/artifacts/${ids[0]}`)).status).toBe(200)
+    const done = await jsonOf(await send('POST', '/artifacts/bulk-delete', { ids }))
+    expect(done['freedBytes']).toBe(dry['freedBytes'])
+    for (const id of ids) expect((await send('GET', `/artifacts/${id}`)).status).toBe(410)
+  })
+
+  test('by filter, which must narrow and must be understood', async () => {
+    const { put, send } = await senderOf(freshProject())
+    const old = await put('1/a', 'one')
+    server.clock.now += 1000
+    const createdBefore = new Date(server.clock.now).toISOString()
+    const young = await put('2/a', 'two', '?branch=main')
+    const remove = async (filter: object): Promise<Response> =>
+      await send('POST', '/artifacts/bulk-delete', { filter })
+    expect((await remove({})).status).toBe(400)
+    expect((await remove({ run: 1, colour: 'red' })).status).toBe(400)
+    expect((await remove({ branch: 'nobody' })).status).toBe(200)
+    expect(await jsonOf(await remove({ createdBefore }))).toMatchObject({ items: [{ id: old }] })
+    expect(await jsonOf(await remove({ run: 2, name: 'a' }))).toMatchObject({
+      items: [{ id: young }],
+    })
+  })
+})
+
+test('deleting a run deletes the artifacts of all its attempts, and nothing else', async () => {
+  const { project, put, send } = await senderOf(freshProject())
+  const gone = [await put('1/a', '1'), await put('1/a', '2', '?attempt=2')]
+  const stays = await put('2/a', '3')
+  expect((await send('DELETE', '/runs/9')).status).toBe(404)
+  const dry = await jsonOf(await send('DELETE', `/runs/1?project=${project}&dryRun`))
+  expect((dry['items'] as unknown[]).length).toBe(2)
+  expect(await jsonOf(await send('DELETE', `/runs/1?project=${project}`))).toMatchObject({
+    items: gone.map((id) => ({ id })),
+  })
+  expect((await send('GET', `/artifacts/${stays}`)).status).toBe(200)
+})
+
+describe('gc', () => {
+  test('frees what its dry run and the delete announced', async () => {
+    const own = await ownServer()
+    const { put, send } = await senderOf(freshProject(), own)
+    const id = await put('1/a', randomBytes(300_000))
+    await put('1/b', randomBytes(300_000))
+    const { freedBytes } = await jsonOf(await send('DELETE', `/artifacts/${id}`))
+    const before = await packBytes(own)
+    const plan = await collect(own, { now: true, dryRun: true })
+    expect(await packBytes(own)).toBe(before)
+    const done = await collect(own, { now: true })
+    expect(done).toMatchObject({ expired: 0, deletedArtifacts: 1, waitingBytes: 0 })
+    expect(before - (await packBytes(own))).toBe(done['freedBytes'])
+    expect(Math.abs(done['freedBytes']! - plan['freedBytes']!)).toBeLessThan(3000)
+    expect(Math.abs(done['freedBytes']! - (freedBytes as number))).toBeLessThan(3000)
+  })
+
+  test('leaves a download under way what it reads, whatever the mode', async () => {
+    const own = await ownServer()
+    const { put, send } = await senderOf(freshProject(), own)
+    const content = randomBytes(24 * 1024 * 1024)
+    const id = await put('1/a', content)
+    const download = await send('GET', `/artifacts/${id}/files/a`)
+    const reader = download.body!.getReader()
+    const pieces = [(await reader.read()).value!]
+    await send('DELETE', `/artifacts/${id}`)
+    const held = await collect(own, { now: true })
+    expect(held).toMatchObject({ deletedArtifacts: 0, freedBytes: 0 })
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      pieces.push(next.value)
+    }
+    expect(Buffer.concat(pieces).equals(content)).toBe(true)
+    let done = await collect(own, { now: true })
+    // The lease ends with the body, a moment after its last byte.
+    while (done['deletedArtifacts'] === 0) done = await collect(own, { now: true })
+    expect(await packBytes(own)).toBe(0)
+  })
+
+  test('needs an administrator', async () => {
+    const { send } = await senderOf(freshProject())
+    expect((await send('POST', '/admin/gc', {})).status).toBe(403)
+    expect((await send('GET', `/admin/jobs/${'0'.repeat(32)}`)).status).toBe(403)
+    const token = await server.token({ scope: 'admin' })
+    const missing = await server.send(`/api/v1/admin/jobs/${'0'.repeat(32)}`, { token })
+    expect(missing.status).toBe(404)
+  })
+})
+
+describe('expiry', () => {
+  test('is the end on every route from that very millisecond on', async () => {
+    const own = await ownServer()
+    const { project, put, send } = await senderOf(freshProject(), own)
+    const id = await put('1/a', 'content', '?retentionDays=1')
+    const expiresAt = own.clock.now + 86_400_000
+    own.clock.now = expiresAt
+    const gone = {
+      status: 410,
+      code: 'artifact_expired',
+      body: { expiredAt: new Date(expiresAt).toISOString() },
+    }
+    for (const path of [
+      '',
+      '/manifest',
+      '/directory',
+      '/files/a',
+      '/archive.zip',
+      '/archive.tar.gz',
+    ]) {
+      expect(await problemOf(await send('GET', `/artifacts/${id}${path}`))).toMatchObject(gone)
+    }
+    expect(
+      await problemOf(await send('PATCH', `/artifacts/${id}`, { pinned: true })),
+    ).toMatchObject(gone)
+    expect(await problemOf(await send('DELETE', `/artifacts/${id}`))).toMatchObject(gone)
+    expect(await jsonOf(await send('GET', '/artifacts'))).toMatchObject({ items: [] })
+    const late = await problemOf(await send('POST', `/artifacts/${id}/undelete`))
+    expect(late.status).not.toBe(200)
+    expect((await send('GET', `/runs/1/archive.zip?project=${project}`)).status).toBe(404)
+    const repo = await own.token({ project, expiresInSeconds: 400 * 86_400 })
+    const rest = `/repos/${project}/actions/artifacts/${id}`
+    expect(await jsonOf(await own.send(rest, { token: repo }))).toMatchObject({ expired: true })
+    expect((await own.send(`${rest}/zip`, { token: repo })).status).toBe(410)
+  })
+
+  test('follows the project within the bounds of the server', async () => {
+    const { project, put, send } = await senderOf(freshProject())
+    await put('1/first', 'x')
+    const token = await server.token({ scope: 'admin' })
+    const path = `/api/v1/projects/${project}`
+    const json = { retentionDays: 7, retentionMaxDays: 30 }
+    const changed = await server.send(path, { method: 'PATCH', json, token })
+    expect(await jsonOf(changed)).toMatchObject({ ...json, onConflict: null, quotaBytes: null })
+    const daysOf = async (id: number): Promise<number> => {
+      const { createdAt, expiresAt } = await jsonOf(await send('GET', `/artifacts/${id}`))
+      return (Date.parse(String(expiresAt)) - Date.parse(String(createdAt))) / 86_400_000
+    }
+    expect(await daysOf(await put('1/default', 'a', '?retentionDays=0'))).toBe(7)
+    expect(await daysOf(await put('1/longer', 'b', '?retentionDays=90'))).toBe(30)
+    expect(await daysOf(await put('1/shorter', 'c', '?retentionDays=2'))).toBe(2)
+  })
+})
+
+describe('quotas', () => {
+  test('of a project bound its live logical bytes; deleting makes room at once', async () => {
+    const own = await ownServer({ TROVE_PROJECT_QUOTA: '100KB' })
+    const { project, put, send } = await senderOf(freshProject(), own)
+    const id = await put('1/a', randomBytes(60_000))
+    const path = `/projects/${project}/runs/1/artifacts/b`
+    const token = await own.token({ project })
+    const upload = async (): Promise<Response> =>
+      await own.send(`/api/v1${path}`, { method: 'PUT', body: randomBytes(60_000), token })
+    const refused = await problemOf(await upload())
+    expect(refused).toMatchObject({
+      status: 413,
+      code: 'quota_exceeded',
+      body: { limitBytes: 100_000, usedBytes: 120_000, setting: 'TROVE_PROJECT_QUOTA' },
+    })
+    expect(await jsonOf(await send('GET', '/artifacts'))).toMatchObject({ total: 1 })
+    await send('DELETE', `/artifacts/${id}`)
+    expect((await upload()).status).toBe(201)
+
+    const admin = await own.token({ scope: 'admin' })
+    const json = { quotaBytes: 200_000 }
+    await own.send(`/api/v1/projects/${project}`, { method: 'PATCH', json, token: admin })
+    await put('1/c', randomBytes(60_000))
+  })
+
+  test('of the store bound all projects together', async () => {
+    const own = await ownServer({ TROVE_STORE_QUOTA: '100KB' })
+    await (await senderOf('octo/one', own)).put('1/a', randomBytes(60_000))
+    const two = await own.token({ project: 'octo/two' })
+    const path = '/api/v1/projects/octo/two/runs/1/artifacts/a'
+    const refused = await own.send(path, { method: 'PUT', body: randomBytes(60_000), token: two })
+    expect(await problemOf(refused)).toMatchObject({
+      code: 'quota_exceeded',
+      body: { scope: 'the store' },
+    })
+  })
+})
+
+test('below the minimum of free disk uploads are refused while reads and deletes go on', async () => {
+  const full = await ownServer({ TROVE_MIN_FREE: '1000TiB' })
+  const token = await full.token()
+  const path = '/api/v1/projects/octo/app/runs/1/artifacts/a'
+  const refused = await full.send(path, { method: 'PUT', body: 'content', token })
+  expect(await problemOf(refused)).toMatchObject({ status: 507, code: 'storage_full' })
+  const twirp = '/twirp/github.actions.results.api.v1.ArtifactService/CreateArtifact'
+  const create = await full.send(twirp, { method: 'POST', json: {}, token })
+  expect([create.status, await jsonOf(create)]).toMatchObject([
+    507,
+    { code: 'resource_exhausted', msg: expect.stringContaining('TROVE_MIN_FREE') as string },
+  ])
+  const admin = await full.token({ scope: 'admin' })
+  expect((await full.send('/api/v1/artifacts', { token: admin })).status).toBe(200)
+  expect((await full.send('/blob/artifacts/x', { method: 'PUT', body: 'x' })).status).toBe(507)
+})
