@@ -24,7 +24,6 @@ test('with artifacts on a server each of 20 jobs starts within 100 ms of its nee
     expect(run.conclusion).toBe('success')
     const delays = [...startDelays(place.events).values()]
     expect(delays).toHaveLength(20)
-    console.log(delays.join())
     expect(Math.max(...delays)).toBeLessThan(100)
   } finally {
     await rig.close()

@@ -1,0 +1,21 @@
+/** Runs whose artifacts go to a real server. */
+import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
+import type { RunOptions } from '../../src/workflow/run.ts'
+import type { Rig } from '../actions/rig.ts'
+import { facts } from './playground.ts'
+
+let runs = 0
+
+/** Options that bind a run of its own to the server. */
+export function onServer(rig: Rig): Partial<RunOptions> & { facts: RunOptions['facts'] } {
+  const run = 100 + runs++
+  const project = 'octo/demo'
+  const tokenOf = (job: { key: string }): Promise<string> =>
+    rig.token({ project, run, job: job.key, scope: 'job', branch: 'main' })
+  return {
+    facts: { ...facts(), runId: run },
+    service: { url: rig.url, runtimeToken: tokenOf },
+    openArtifacts: async (job) =>
+      createNativeArtifacts({ url: rig.url, token: await tokenOf(job), project, run }),
+  }
+}
