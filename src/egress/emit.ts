@@ -11,16 +11,12 @@ import type { Copy } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { hasCode, storeError, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { coalesce } from './coalesce.ts'
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
 
-const KiB = 1024
-/** Pieces are copied together into chunks of this size. */
-const chunkBytes = 256 * KiB
-/** A piece of this size, or what is left of one when a chunk is full, is handed on without copying. */
-const passBytesMin = 128 * KiB
-/** Longest chunk handed on. */
-const chunkBytesMax = limits.readWindowBytes
+/** Longest literal handed on in one piece, which is the longest chunk. */
+const literalBytesMax = limits.readWindowBytes
 /** Pieces of one window; 1 KiB files with their headers fill a window with about half as many. */
 const windowPiecesMax = 4096
 /** Bytes read over in one window because their neighbours are wanted; they are held as long as the window. */
@@ -98,8 +94,8 @@ async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerat
 
 function* piecesOf(segment: PlainSegment): Generator<Piece> {
   if (segment.kind === 'literal') {
-    for (let start = 0; start < segment.bytes.length; start += chunkBytesMax) {
-      yield segment.bytes.subarray(start, start + chunkBytesMax)
+    for (let start = 0; start < segment.bytes.length; start += literalBytesMax) {
+      yield segment.bytes.subarray(start, start + literalBytesMax)
     }
     return
   }
@@ -275,42 +271,4 @@ function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
       : `stream ${first.copy.streamId} is damaged (pack ${first.copy.packName}, offset ${packOffset(first)})`
   const of = paths.length > 0 ? `, of ${paths.slice(0, 3).join(', ')}` : ''
   return storeError('blob_damaged', `${place}${of}`, { digest: null, paths }, { cause })
-}
-
-/** Makes chunks of 128 KiB to 1 MiB (the last may be shorter) out of pieces of any size up to 1 MiB. A source that ends
- *  before or after `lengthBytes` contradicts what was announced, which is a bug and throws. Takes the pieces out of the
- *  arrays it is given, so that a window is let go before the next one is read. */
-export async function* coalesce(
-  source: AsyncIterable<Buffer[]>,
-  lengthBytes: number,
-): AsyncGenerator<Buffer> {
-  let remaining = lengthBytes
-  let chunk = empty
-  let filled = 0
-  for await (const pieces of source) {
-    for (let index = 0; index < pieces.length; index++) {
-      let piece = pieces[index]!
-      pieces[index] = empty
-      remaining -= piece.length
-      if (remaining < 0) {
-        throw new Error(`a range of ${lengthBytes} bytes is ${-remaining} too long`)
-      }
-      while (piece.length > 0) {
-        if (filled === 0 && piece.length >= passBytesMin) {
-          yield piece
-          piece = empty
-          continue
-        }
-        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, piece.length + remaining))
-        const copied = piece.copy(chunk, filled)
-        filled += copied
-        piece = copied === piece.length ? empty : piece.subarray(copied)
-        if (filled < chunk.length) continue
-        yield chunk
-        chunk = empty
-        filled = 0
-      }
-    }
-  }
-  if (remaining > 0) throw new Error(`a range of ${lengthBytes} bytes is ${remaining} too short`)
 }

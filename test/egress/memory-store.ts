@@ -173,7 +173,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
         },
       },
       metadata: {
-        readEntryPage: async (id, page) => structuredClone(artifacts.get(id)?.[page]),
+        readEntryPage: async (id, page) => artifacts.get(id)?.[page],
         readParts: async (blobId, first, limit) =>
           parts.get(blobId)?.slice(first, first + limit) ?? [],
         readStreams: async (ids) => ids.map((id) => streams.get(id)!),
