@@ -132,6 +132,8 @@ export const limits = {
   scrubPathsNamedMax: 20,
   /** Tiny packs are merged when there are this many, so that a byte is rewritten a few times at most. */
   tinyPacksMin: 16,
+  /** Tiny packs that one round merges. */
+  tinyPacksMax: 200,
   /** Free pages of the database given back in one call: about 5 ms. */
   databasePagesPerStep: 256,
   /** Free bytes of the disk below which uploads are refused, unless a hundredth of it is less. Setting: TROVE_MIN_FREE. */

@@ -8,6 +8,7 @@ import {
   compactPacks,
   createPace,
   planCompaction,
+  planMerge,
 } from './compact.ts'
 import { expire } from './expire.ts'
 import type { LifecyclePorts } from './ports.ts'
@@ -58,10 +59,23 @@ export async function planCollection(
     now,
   })
   const dying = new Map<number, DyingPack>(packs.map((pack) => [pack.id, pack]))
-  for await (const pack of wastefulPacks(ports, reach)) {
-    if (!dying.has(pack.id)) dying.set(pack.id, { ...pack, dyingCount: 0, dyingBytes: 0 })
+  const look = (pack: PackOccupancy): DyingPack => {
+    const known = dying.get(pack.id) ?? { ...pack, dyingCount: 0, dyingBytes: 0 }
+    dying.set(pack.id, known)
+    return known
   }
-  const plan = planCompaction(dying.values(), { reach })
+  for await (const pack of wastefulPacks(ports, reach === 'now' ? 'partlyDead' : 'halfDead')) {
+    look(pack)
+  }
+  const tiny: DyingPack[] = []
+  let survivors = 0
+  for await (const pack of wastefulPacks(ports, 'tiny')) {
+    tiny.push(look(pack))
+    if (survives(tiny.at(-1)!)) survivors += 1
+    // Those beyond are another round's.
+    if (survivors === limits.tinyPacksMax) break
+  }
+  const plan = planCompaction(dying.values(), { reach, tiny })
   const dead = await deadPackBytes(ports)
   const bytes = plan.freedBytes + dead.bytes
   // Whoever reads now holds every pack that dies from now on; in the background they have their grace besides.
@@ -150,8 +164,11 @@ async function compact(
   }
   // Listed before anything is written: a pack that compaction made is no candidate of the same round.
   const packs = new Map<number, PackOccupancy>()
-  for await (const pack of wastefulPacks(ports, options.reach)) packs.set(pack.id, pack)
-  for (const pack of await tinyPacks(ports)) packs.set(pack.id, pack)
+  const waste = options.reach === 'now' ? 'partlyDead' : 'halfDead'
+  for await (const pack of wastefulPacks(ports, waste)) packs.set(pack.id, pack)
+  const page = { after: 0, limit: limits.tinyPacksMax }
+  const tiny = await ports.metadata.listWastefulPacks('tiny', page)
+  for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
   for (const pack of packs.values()) {
     batch.push(pack)
     if (sumBytes(batch) >= limits.packTargetBytes) await flush()
@@ -178,9 +195,8 @@ function sumBytes(packs: readonly PackOccupancy[]): number {
 
 async function* wastefulPacks(
   { metadata }: LifecyclePorts,
-  reach: CompactionReach,
+  waste: 'partlyDead' | 'halfDead' | 'tiny',
 ): AsyncGenerator<PackOccupancy> {
-  const waste = reach === 'now' ? 'partlyDead' : 'halfDead'
   for (let after = 0; ;) {
     const page = await metadata.listWastefulPacks(waste, { after, limit: packsPerPage })
     yield* page
@@ -189,11 +205,8 @@ async function* wastefulPacks(
   }
 }
 
-/** Tiny packs that are worth a rewrite: enough of them to fill a pack, or so many that each costs a file. */
-async function tinyPacks({ metadata }: LifecyclePorts): Promise<PackOccupancy[]> {
-  const page = { after: 0, limit: packsPerPage }
-  const packs = await metadata.listWastefulPacks('tiny', page)
-  return packs.length >= limits.tinyPacksMin ? packs : []
+function survives(pack: DyingPack): boolean {
+  return pack.liveCount > pack.dyingCount
 }
 
 /** Bytes of packs that are dead already, and of those that nothing holds. */

@@ -26,12 +26,14 @@ export interface CompactionPlan {
   freedBytes: number
 }
 
-/** What is to be done with these packs once the dying copies are gone. Pure. */
+/** What is to be done with these packs once the dying copies are gone. Tiny ones, in the order of their age, are rewritten
+ *  together when enough of them stay. Pure. */
 export function planCompaction(
   packs: Iterable<DyingPack>,
-  { reach }: { reach: CompactionReach },
+  { reach, tiny }: { reach: CompactionReach; tiny: readonly DyingPack[] },
 ): CompactionPlan {
   const plan: CompactionPlan = { remove: [], rewrite: [], freedBytes: 0 }
+  const merged = new Set(planMerge(tiny.map(survivorOf)).map((pack) => pack.id))
   for (const pack of packs) {
     const after = survivorOf(pack)
     const deadBytes = after.sizeBytes - aliveBytes(after)
@@ -39,12 +41,18 @@ export function planCompaction(
     if (after.liveCount === 0) {
       plan.remove.push(after)
       plan.freedBytes += after.sizeBytes
-    } else if (deadBytes * parts > after.sizeBytes) {
+    } else if (merged.has(pack.id) || deadBytes * parts > after.sizeBytes) {
       plan.rewrite.push(after)
       plan.freedBytes += deadBytes
     }
   }
   return plan
+}
+
+/** Which of these tiny packs are worth a rewrite: none, until there are enough of them. */
+export function planMerge(tiny: readonly PackOccupancy[]): PackOccupancy[] {
+  const alive = tiny.filter((pack) => pack.liveCount > 0).slice(0, limits.tinyPacksMax)
+  return alive.length < limits.tinyPacksMin ? [] : alive
 }
 
 /** Bytes of the live part of a pack: its copies, and the framing that each of them has. */

@@ -1,5 +1,5 @@
-/** Maintenance as jobs: one at a time in the whole process, whoever asked, with progress that can be asked for. Outcomes
- *  are kept for a while and forgotten with the process. */
+/** Maintenance as jobs: one at a time of those that must not overlap, whoever asked, with progress that can be asked for.
+ *  Outcomes are kept for a while and forgotten with the process. */
 import { randomBytes } from 'node:crypto'
 import { limits } from '../core/limits.ts'
 
@@ -20,8 +20,13 @@ export interface Job {
 }
 
 export interface Jobs {
-  /** Puts work in the queue. `work` tells its progress through its argument and answers the outcome. */
-  start(kind: string, work: (tell: (progress: object) => void) => Promise<object>): Job
+  /** Puts work in a queue. `work` tells its progress through its argument and answers the outcome. Jobs of one `lane` run
+   *  one at a time, those of different lanes side by side. */
+  start(
+    kind: string,
+    work: (tell: (progress: object) => void) => Promise<object>,
+    lane?: string,
+  ): Job
   find(id: string): Job | undefined
   /** Resolves with the job when it has ended, well or not. */
   ended(id: string): Promise<Job>
@@ -31,10 +36,10 @@ export interface Jobs {
 
 export function createJobs(now: () => number): Jobs {
   const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
-  let last: Promise<unknown> = Promise.resolve()
+  const lanes = new Map<string, Promise<unknown>>()
 
   return {
-    start: (kind, work) => {
+    start: (kind, work, lane = 'collection') => {
       const id = randomBytes(16).toString('hex')
       let job: Job = {
         id,
@@ -61,8 +66,8 @@ export function createJobs(now: () => number): Jobs {
           return change({ state: 'failed', error: failure, endedAt: now() })
         }
       }
-      const ended = last.then(run)
-      last = ended
+      const ended = (lanes.get(lane) ?? Promise.resolve()).then(run)
+      lanes.set(lane, ended)
       jobs.set(id, { job, ended })
       forgetOld(jobs)
       return job
@@ -74,9 +79,10 @@ export function createJobs(now: () => number): Jobs {
       return await kept.ended
     },
     idle: async () => {
-      for (let seen: unknown; seen !== last;) {
-        seen = last
-        await last
+      for (let seen = 0; seen < lanes.size;) {
+        const last = [...lanes]
+        await Promise.all(last.map(([, ended]) => ended))
+        seen = last.filter(([lane, ended]) => lanes.get(lane) === ended).length
       }
     },
   }

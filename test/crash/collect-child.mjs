@@ -1,0 +1,27 @@
+/** Collects garbage as `gc --now` does and kills its own process with SIGKILL at the nth named step it passes (-1: never).
+ *  Arguments: data directory, n, the instant. Prints each step that it passes. Runs compiled code, as a server does. */
+import { writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { collect } from '../../dist/src/lifecycle/collect.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+import { openLocalPackStore } from '../../dist/src/packs/local.js'
+
+const [directory, nth, instant] = process.argv.slice(2)
+let left = Number(nth)
+
+/** @param {string} step */
+function checkpoint(step) {
+  writeSync(1, `${step}\n`)
+  if (left === 0) process.kill(process.pid, 'SIGKILL')
+  left -= 1
+}
+
+const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
+const packs = await openLocalPackStore({ directory: join(directory, 'cas'), checkpoint })
+const now = () => Number(instant)
+await collect(
+  { metadata, packs, now, checkpoint },
+  { reach: 'now', compactBytesPerSecond: null, hasRoom: async () => true },
+)
+await packs.close()
+await metadata.close()

@@ -1,0 +1,27 @@
+/** kill -9 at every step of garbage collections of many stores, at least 300 times. */
+import { rm } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { buildCrashStore, killAt, stepsOf } from './collect-crash.ts'
+
+const killsMin = 300
+
+test('no kill at any step loses an artifact or leaves anything over', async () => {
+  const killed = new Map<string, number>()
+  let kills = 0
+  for (let seed = 100; kills < killsMin; seed++) {
+    const store = await buildCrashStore(seed)
+    try {
+      const { length } = await stepsOf(store)
+      for (let nth = 0; nth < length; nth++) {
+        const name = await killAt(store, nth)
+        killed.set(name, (killed.get(name) ?? 0) + 1)
+        kills += 1
+      }
+    } catch (error) {
+      throw new Error(`seed ${seed}, kill ${kills}: ${String(error)}`, { cause: error })
+    } finally {
+      await rm(store.directory, { recursive: true, force: true })
+    }
+  }
+  expect(kills).toBeGreaterThanOrEqual(killsMin)
+})

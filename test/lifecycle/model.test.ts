@@ -1,0 +1,10 @@
+/** The model for as long as an everyday run allows; `model.slow.test.ts` goes on for thousands of steps. */
+import { expect, test } from 'vitest'
+import { runModel } from './model.ts'
+
+const seed = Number(process.env['MODEL_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+
+test(`random steps of a store and a map agree (seed ${seed})`, async () => {
+  const counts = await runModel(seed, 250)
+  expect(counts.get('upload')).toBeGreaterThan(0)
+})

@@ -1,0 +1,284 @@
+/** Two actors, one stopped at a named point while the other runs, in both orders. Goal: whatever the order, an artifact
+ *  that was committed is whole, and nothing that it needs was taken. */
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
+import { representZip } from '../../src/egress/egress.ts'
+import { ingest } from '../../src/ingest/ingest.ts'
+import type { IngestJob } from '../../src/ingest/job.ts'
+import type { IngestPorts } from '../../src/ingest/session.ts'
+import { expire } from '../../src/lifecycle/expire.ts'
+import { removeDeadPacks, sweepBlobs } from '../../src/lifecycle/sweep.ts'
+import type { Artifact } from '../../src/metadata/metadata.ts'
+import { parseArtifactName } from '../../src/core/artifact.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
+import { collectNow, day } from './collection.ts'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const start = Date.UTC(2026, 0, 2)
+const zip = buildZip({
+  members: Array.from({ length: 12 }, (_, index) => ({
+    name: `file-${index}`,
+    content: Buffer.alloc(5000 + index, `content ${index} `),
+  })),
+})
+
+interface Pause {
+  checkpoint(step: string): Promise<void>
+  /** Resolves when the step is reached. */
+  reached: Promise<void>
+  go(): void
+}
+
+/** Stops whoever reaches `step` for the first time, until `go`. */
+function pauseAt(step: string): Pause {
+  let arrive = (): void => {}
+  let go = (): void => {}
+  const reached = new Promise<void>((resolve) => {
+    arrive = resolve
+  })
+  const gate = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  return {
+    reached,
+    go: () => {
+      go()
+    },
+    checkpoint: async (name) => {
+      if (name !== step) return
+      arrive()
+      await gate
+    },
+  }
+}
+
+async function upload(
+  store: TestStore,
+  name: string,
+  checkpoint?: IngestPorts['checkpoint'],
+): Promise<Artifact> {
+  const path = join(store.directory, `${name}.zip`)
+  await writeFile(path, zip)
+  const job: IngestJob = {
+    form: 'zip',
+    projectId: store.run.projectId,
+    runId: store.run.id,
+    job: 'build',
+    name: parseArtifactName(name),
+    mimeType: null,
+    fileName: name,
+    createdAt: start,
+    expiresAt: start + 90 * day,
+    onConflict: 'reject',
+    uploadId: null,
+    expected: null,
+    staged: { files: [{ path, sizeBytes: zip.length }] },
+  }
+  return (await ingest({ ...store.ports, checkpoint }, job, {})).artifact
+}
+
+async function remove(store: TestStore, { id }: Artifact): Promise<void> {
+  await store.metadata.removeArtifact(id, { state: 'deleted', reason: 'deleted', now: start })
+}
+
+async function sweepAll(
+  store: TestStore,
+  checkpoint?: (step: string) => Promise<void>,
+): Promise<void> {
+  const ports = { ...store.ports, checkpoint }
+  await sweepBlobs(ports)
+  await removeDeadPacks(ports, 0)
+}
+
+async function expectWhole(store: TestStore, artifact: Artifact): Promise<void> {
+  await collectNow(store.ports)
+  const found = (await store.metadata.findArtifact(artifact.id))!
+  expect(found.state).toBe('available')
+  expect(digestOf(await readAll(await representZip(store.reader, found)))).toBe(digestOf(zip))
+}
+
+describe('an upload of what is being swept', () => {
+  test.each([
+    'session-opened',
+    'pack-filled',
+    'pack-sealed',
+    'pack-registered',
+    'blobs-registered',
+    'manifest-staged',
+    'skeleton-staged',
+    'commit-next',
+  ])('sweeps while the upload stands at %s', async (step) => {
+    const store = await openStore()
+    await remove(store, await upload(store, 'old'))
+    const pause = pauseAt(step)
+    const uploading = upload(store, 'new', pause.checkpoint)
+    // An upload of known content makes no pack, so some steps are never reached.
+    await Promise.race([pause.reached, uploading])
+    await sweepAll(store)
+    pause.go()
+    await expectWhole(store, await uploading)
+  })
+
+  test.each(['blobs-claimed', 'blobs-removed', 'pack-claimed', 'pack-removed'])(
+    'uploads while the sweep stands at %s',
+    async (step) => {
+      const store = await openStore()
+      await remove(store, await upload(store, 'old'))
+      const pause = pauseAt(step)
+      const sweeping = sweepAll(store, pause.checkpoint)
+      await pause.reached
+      const artifact = await upload(store, 'new')
+      pause.go()
+      await sweeping
+      await expectWhole(store, artifact)
+    },
+  )
+
+  test('a claim keeps a blob that sweep has condemned but not removed from being answered', async () => {
+    const store = await openStore()
+    const content = Buffer.alloc(1000, 'x')
+    const { artifact } = await store.put('old', 'file', content)
+    await remove(store, artifact)
+    const dead = await store.metadata.claimDeadBlobs(start, 10)
+    expect(dead).toHaveLength(1)
+    const session = { projectId: store.run.projectId, now: start, leaseMs: limits.leaseMs }
+    const id = await store.metadata.openSession(session)
+    expect(await store.metadata.claimBlobs(id, [digestOf(content)])).toEqual([])
+  })
+
+  test('a claim that comes first keeps the blob from sweep', async () => {
+    const store = await openStore()
+    const content = Buffer.alloc(1000, 'x')
+    const { artifact } = await store.put('old', 'file', content)
+    const session = { projectId: store.run.projectId, now: start, leaseMs: limits.leaseMs }
+    const id = await store.metadata.openSession(session)
+    expect(await store.metadata.claimBlobs(id, [digestOf(content)])).toHaveLength(1)
+    await remove(store, artifact)
+    expect(await store.metadata.claimDeadBlobs(start, 10)).toEqual([])
+    await store.metadata.abortSession(id)
+    expect(await store.metadata.claimDeadBlobs(start, 10)).toHaveLength(1)
+  })
+})
+
+describe('a download and a compaction', () => {
+  const others = buildZip({
+    members: [{ name: 'other', content: Buffer.alloc(200_000, Buffer.from(digestOf('other'))) }],
+  })
+
+  /** An artifact in a pack that is mostly dead. */
+  async function wastefulStore(): Promise<{
+    store: TestStore
+    artifact: Artifact
+    dead: Artifact
+  }> {
+    const store = await openStore()
+    const { artifact: dead } = await store.put(
+      'both',
+      'zip',
+      buildZip({
+        members: [
+          { name: 'file-0', content: Buffer.alloc(5000, 'content 0 ') },
+          {
+            name: 'noise',
+            content: Buffer.from(Array.from({ length: 6000 }, (_, i) => digestOf(`${i}`)).join('')),
+          },
+        ],
+      }),
+    )
+    const artifact = await upload(store, 'kept')
+    await store.put('more', 'zip', others)
+    return { store, artifact, dead }
+  }
+
+  test.each(['compact-filled', 'compact-sealed', 'compact-moved', 'pack-claimed'])(
+    'a reader that began before %s reads to its end',
+    async (step) => {
+      const { store, artifact, dead } = await wastefulStore()
+      await remove(store, dead)
+      const pause = pauseAt(step)
+      const { leases } = await store.metadata.openReadLeases([artifact.id], start, day)
+      const found = (await store.metadata.findArtifact(artifact.id))!
+      const representation = await representZip(store.reader, found)
+      const chunks = representation.read(0, representation.totalBytes)[Symbol.asyncIterator]()
+      const collecting = collectNow({ ...store.ports, checkpoint: pause.checkpoint })
+      await Promise.race([pause.reached, collecting])
+      const first = await chunks.next()
+      pause.go()
+      const { waitingPacks } = await collecting
+      expect(waitingPacks).not.toEqual([])
+      const pieces = first.done === true ? [] : [first.value]
+      for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+        pieces.push(next.value)
+      }
+      expect(digestOf(Buffer.concat(pieces))).toBe(digestOf(zip))
+      await store.metadata.closeReadLeases(leases)
+      await expectWhole(store, artifact)
+    },
+  )
+
+  test('a copy that dies while it is being moved stays dead, one that is healed meanwhile stays where it is', async () => {
+    const { store, artifact, dead } = await wastefulStore()
+    await remove(store, dead)
+    const pause = pauseAt('compact-sealed')
+    const collecting = collectNow({ ...store.ports, checkpoint: pause.checkpoint })
+    await pause.reached
+    await remove(store, artifact)
+    await sweepBlobs(store.ports)
+    pause.go()
+    await collecting
+    await collectNow(store.ports)
+    const figures = await store.metadata.figures()
+    expect(figures.storedBytes).toBe(await store.packBytes())
+    expect(figures.artifacts).toBe(1)
+  })
+})
+
+describe('twice at once', () => {
+  test.each(['blobs-registered', 'manifest-staged', 'skeleton-staged', 'commit-next'])(
+    'two equal uploads, the first standing at %s',
+    async (step) => {
+      const store = await openStore()
+      const pause = pauseAt(step)
+      const first = upload(store, 'first', pause.checkpoint)
+      await pause.reached
+      const second = await upload(store, 'second')
+      pause.go()
+      const artifacts = [await first, second]
+      for (const artifact of artifacts) await expectWhole(store, artifact)
+      await remove(store, artifacts[0]!)
+      await expectWhole(store, artifacts[1]!)
+      await remove(store, artifacts[1]!)
+      await collectNow(store.ports)
+      expect(await store.packBytes()).toBe(0)
+    },
+  )
+
+  test.each(['blobs-claimed', 'blobs-removed', 'pack-claimed', 'pack-removed', 'pack-row-removed'])(
+    'two sweeps, the first standing at %s',
+    async (step) => {
+      const store = await openStore()
+      await remove(store, await upload(store, 'old'))
+      const kept = await upload(store, 'kept')
+      await remove(store, (await store.put('gone', 'file', Buffer.alloc(9000, 'gone'))).artifact)
+      const pause = pauseAt(step)
+      const first = sweepAll(store, pause.checkpoint)
+      await pause.reached
+      await sweepAll(store)
+      pause.go()
+      await first
+      await expectWhole(store, kept)
+      expect((await store.metadata.figures()).storedBytes).toBe(await store.packBytes())
+    },
+  )
+
+  test('two expiries count each artifact once', async () => {
+    const store = await openStore()
+    for (const name of ['a', 'b', 'c']) await upload(store, name)
+    const ports = { ...store.ports, now: () => start + 91 * day }
+    const counts = await Promise.all([expire(ports), expire(ports)])
+    expect(counts[0]! + counts[1]!).toBe(3)
+  })
+})
