@@ -121,9 +121,14 @@ export const packs = sqliteTable(
     /** When nothing in it was alive any more, and the newest read lease by then. */
     diedAt: integer('died_at'),
     lastReader: integer('last_reader'),
+    /** When every copy was last read back and judged. */
+    verifiedAt: integer('verified_at').notNull().default(0),
   },
   (table) => [
     uniqueIndex('packs_name').on(table.name),
+    index('packs_by_verification')
+      .on(sql`max(verified_at, created_at)`, table.id)
+      .where(sql`state = 1`),
     index('packs_by_session').on(table.sessionId),
     index('packs_empty')
       .on(table.id)
@@ -134,9 +139,7 @@ export const packs = sqliteTable(
     index('packs_partly_dead')
       .on(table.id)
       .where(sql.raw(isDeadBeyond(20))),
-    index('packs_tiny')
-      .on(table.id)
-      .where(sql.raw(isTiny)),
+    index('packs_tiny').on(table.id).where(sql.raw(isTiny)),
   ],
 )
 

@@ -32,6 +32,10 @@ export interface Config {
   readonly gcIntervalMs: number | null
   /** What compaction in the background moves; null is no bound. */
   readonly compactBytesPerSecond: number | null
+  /** How old the last verification of a stored copy may get; null: scrub only by hand. */
+  readonly scrubIntervalMs: number | null
+  /** What scrub in the background reads; null is no bound. */
+  readonly scrubBytesPerSecond: number | null
   /** Bounds on logical bytes of live artifacts; null is none. */
   readonly projectQuotaBytes: number | null
   readonly storeQuotaBytes: number | null
@@ -140,6 +144,12 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     ),
     compactBytesPerSecond: source.unless('TROVE_COMPACT_RATE', 'unlimited', (name) =>
       source.size(name, limits.compactBytesPerSecond),
+    ),
+    scrubIntervalMs: source.unless('TROVE_SCRUB_INTERVAL', 'off', (name) =>
+      source.duration(name, limits.scrubIntervalMs, 60_000, 365 * dayMs),
+    ),
+    scrubBytesPerSecond: source.unless('TROVE_SCRUB_RATE', 'unlimited', (name) =>
+      source.size(name, limits.scrubBytesPerSecond),
     ),
     projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),
     storeQuotaBytes: source.optionalSize('TROVE_STORE_QUOTA'),

@@ -19,6 +19,7 @@ import { openStaging } from './ingest/staging.ts'
 import { openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recover.ts'
+import { startUpkeep } from './lifecycle/upkeep.ts'
 import type { Log } from './log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
 import { openLocalPackStore } from './packs/local.ts'
@@ -131,12 +132,17 @@ async function openContext(
     compactBytesPerSecond: config.compactBytesPerSecond,
   })
   cleanups.push(() => maintenance.close())
+  const { dataDir, scrubIntervalMs, scrubBytesPerSecond } = config
+  const { jobs } = maintenance
+  const upkeep = startUpkeep({ dataDir, jobs, metadata, log, scrubIntervalMs, scrubBytesPerSecond })
+  cleanups.push(() => upkeep.close())
   const metrics = createRequestMetrics()
   return {
     config,
     ...ports,
     space,
     maintenance,
+    upkeep,
     ingest,
     keys,
     log,

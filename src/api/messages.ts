@@ -251,6 +251,63 @@ export const collectionSchema = z
   })
   .meta({ id: 'Collection' })
 
+/** The outcome of a `scrub` job. */
+export const scrubReportSchema = z
+  .object({
+    packs: count,
+    copies: count,
+    readBytes: bytes,
+    damagedCopies: count.meta({ description: 'Copies that are bad, known before or not.' }),
+    foundCopies: count.meta({ description: 'Of these, those that nobody knew of.' }),
+    healedCopies: count.meta({ description: 'Copies that were thought bad and are whole.' }),
+    healedBlobs: count.meta({
+      description: 'Blobs that took another stream of the store in place of a bad one.',
+    }),
+    rewrittenPacks: count.meta({ description: 'Packs of which only the framing was bad.' }),
+    drifts: count.meta({ description: 'Rollups that were off and are set right.' }),
+    damagedArtifacts: count,
+    damaged: z
+      .array(
+        z.object({
+          id,
+          project: z.string(),
+          run: id,
+          name: z.string(),
+          damagedFiles: z.array(z.string()),
+        }),
+      )
+      .meta({ description: 'The first damaged artifacts, each with the first of its files.' }),
+  })
+  .meta({ id: 'ScrubReport' })
+
+export const backupRequestSchema = z
+  .strictObject({
+    destination: z
+      .string()
+      .regex(/^\/[^\0]*[^\0/]$/)
+      .meta({
+        description: 'An absolute path of the machine that the server runs on. Must not exist.',
+      }),
+    copies: z.boolean().default(false).meta({
+      description: 'Never hard links, so that the backup shares no bytes with the store.',
+    }),
+  })
+  .meta({ id: 'BackupRequest' })
+
+/** The outcome of a `backup` job. */
+export const backupReportSchema = z
+  .object({
+    path: z.string(),
+    packs: count,
+    packBytes: bytes,
+    linkedPacks: count,
+    copiedPacks: count,
+    reusedPacks: count.meta({ description: 'Packs that an earlier try had brought.' }),
+    damagedCopies: count,
+    missingPacks: count,
+  })
+  .meta({ id: 'BackupReport' })
+
 export const jobSchema = z
   .object({
     id: z.string(),
@@ -333,5 +390,7 @@ export type WireDifference = z.infer<typeof differenceSchema>
 export type WireStats = z.infer<typeof statsSchema>
 export type WireBulkDeletion = z.infer<typeof bulkDeletionSchema>
 export type WireCollection = z.infer<typeof collectionSchema>
+export type WireScrubReport = z.infer<typeof scrubReportSchema>
+export type WireBackupReport = z.infer<typeof backupReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
 export type WireProject = z.infer<typeof projectSchema>

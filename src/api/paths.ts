@@ -53,6 +53,9 @@ export function undeletePath(id: number): string {
 
 export const collectionPath = `${apiRoot}/admin/gc`
 
+export const scrubPath = `${apiRoot}/admin/scrub`
+export const backupPath = `${apiRoot}/admin/backup`
+
 export function jobPath(id: string): string {
   return `${apiRoot}/admin/jobs/${id}`
 }

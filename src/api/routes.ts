@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import {
   artifactDetailSchema,
   artifactListSchema,
+  backupRequestSchema,
   bulkDeletionRequestSchema,
   bulkDeletionSchema,
   collectionRequestSchema,
@@ -19,7 +20,7 @@ import {
   tokenRequestSchema,
   tokenSchema,
 } from './messages.ts'
-import { apiRoot } from './paths.ts'
+import { apiRoot, backupPath, scrubPath } from './paths.ts'
 import {
   archiveQuery,
   artifactListQuery,
@@ -255,6 +256,21 @@ export const apiRoutes: readonly ApiRoute[] = [
     operationId: 'collectGarbage',
     summary: 'Expires, sweeps and compacts, as a job. Needs scope admin.',
     request: { json: collectionRequestSchema },
+    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'post',
+    path: scrubPath,
+    operationId: 'scrub',
+    summary: 'Reads back and judges everything that is stored, as a job. Needs scope admin.',
+    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'post',
+    path: backupPath,
+    operationId: 'backUp',
+    summary: 'Copies the store to a directory of its machine, as a job. Needs scope admin.',
+    request: { json: backupRequestSchema },
     responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
   },
   {

@@ -1,5 +1,6 @@
 /** Whether what a representation needs is whole, as far as the metadata knows. An artifact that touches no damaged copy
  *  is `available`, so only the others are walked. */
+import { comparePaths } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact } from '../metadata/metadata.ts'
@@ -9,6 +10,21 @@ import type { StoredFile } from './file-layout.ts'
 import type { Reader } from './reader.ts'
 import { partPages } from './segments.ts'
 
+/** Paths of what cannot be had of an artifact: files, and members of an exact zip whose own stream is bad even if the
+ *  file can be read from another. In order, at most `limit`. Costs a walk of the manifest, and of the skeleton. */
+export async function damagedPaths(
+  reader: Pick<Reader, 'metadata'>,
+  artifact: Artifact,
+  limit: number = limits.damagedPathsMax,
+): Promise<string[]> {
+  if (artifact.state === 'available') return []
+  const paths = new Set(await damagedEntries(reader, artifact, { filter: undefined, limit }))
+  if (artifact.kind === 'exact' && paths.size < limit) {
+    for (const name of await damagedMembers(reader.metadata, artifact.id, limit)) paths.add(name)
+  }
+  return [...paths].toSorted(comparePaths).slice(0, limit)
+}
+
 /** Checks the files of an artifact that pass `filter`. Errors: blob_damaged. */
 export async function verifyEntries(
   reader: Reader,
@@ -16,23 +32,32 @@ export async function verifyEntries(
   filter: PathFilter | undefined,
 ): Promise<void> {
   if (artifact.state === 'available') return
+  const paths = await damagedEntries(reader, artifact, { filter, limit: limits.damagedPathsMax })
+  if (paths.length > 0) throw damageOf(artifact, paths)
+}
+
+async function damagedEntries(
+  reader: Pick<Reader, 'metadata'>,
+  artifact: Artifact,
+  { filter, limit }: { filter: PathFilter | undefined; limit: number },
+): Promise<string[]> {
   const paths: string[] = []
   for await (const { entries } of entryPages(reader, artifact)) {
     for (const entry of entries) {
       if (entry.kind !== 'file' || filter?.(entry.path) === false) continue
       if (!(await isDamaged(reader, entry))) continue
       paths.push(entry.path)
-      if (paths.length === limits.damagedPathsMax) throw damagedPaths(artifact, paths)
+      if (paths.length === limit) return paths
     }
   }
-  if (paths.length > 0) throw damagedPaths(artifact, paths)
+  return paths
 }
 
 /** Checks the streams that an exact zip names: a blob can be whole while one of its streams is not. Errors: blob_damaged. */
 export async function verifyMembers(reader: Reader, artifact: Artifact): Promise<void> {
   if (artifact.state === 'available') return
   const names = await damagedMembers(reader.metadata, artifact.id, limits.damagedPathsMax)
-  if (names.length > 0) throw damagedPaths(artifact, names)
+  if (names.length > 0) throw damageOf(artifact, names)
 }
 
 /** Errors: blob_damaged. */
@@ -42,10 +67,10 @@ export async function verifyFile(
   file: StoredFile,
 ): Promise<void> {
   if (artifact.state === 'available' && file.blob.copy?.damaged !== true) return
-  if (await isDamaged(reader, file)) throw damagedPaths(artifact, [file.path])
+  if (await isDamaged(reader, file)) throw damageOf(artifact, [file.path])
 }
 
-async function isDamaged(reader: Reader, { blob }: StoredFile): Promise<boolean> {
+async function isDamaged(reader: Pick<Reader, 'metadata'>, { blob }: StoredFile): Promise<boolean> {
   if (blob.sizeBytes === 0) return false
   if (blob.copy !== null) return blob.copy.damaged
   for await (const parts of partPages({ blob, first: 0 }, reader.metadata.readParts)) {
@@ -54,7 +79,7 @@ async function isDamaged(reader: Reader, { blob }: StoredFile): Promise<boolean>
   return false
 }
 
-function damagedPaths(artifact: Artifact, paths: string[]): Error {
+function damageOf(artifact: Artifact, paths: string[]): Error {
   const some = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', …' : '')
   const message = `stored bytes of artifact ${artifact.id} are damaged: ${some}`
   return storeError('blob_damaged', message, { digest: null, paths })

@@ -6,7 +6,10 @@ import { type ZipMember, zipMember } from './zip-layout.ts'
 
 export type PathFilter = (path: string) => boolean
 
-export async function* entryPages(reader: Reader, artifact: Artifact): AsyncGenerator<EntryPage> {
+export async function* entryPages(
+  reader: Pick<Reader, 'metadata'>,
+  artifact: Artifact,
+): AsyncGenerator<EntryPage> {
   for (let number = 0; ; number++) {
     const page = await reader.metadata.readEntryPage(artifact.id, number)
     if (page === undefined) return

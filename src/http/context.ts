@@ -8,6 +8,7 @@ import type { IngestPool } from '../ingest/pool.ts'
 import type { Staging } from '../ingest/staging.ts'
 import type { DiskSpace } from '../lifecycle/disk-space.ts'
 import type { Maintenance } from '../lifecycle/maintenance.ts'
+import type { Upkeep } from '../lifecycle/upkeep.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
@@ -22,6 +23,7 @@ export interface AppContext {
   keys: Keys
   space: DiskSpace
   maintenance: Maintenance
+  upkeep: Upkeep
   /** Epoch ms. */
   now(): number
   log: Log

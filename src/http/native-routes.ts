@@ -14,6 +14,7 @@ import { createProjectRoutes } from './projects.ts'
 import { createPutArtifactRoutes } from './put-artifact.ts'
 import { createStatsRoutes } from './stats.ts'
 import { createTokenRoutes } from './tokens.ts'
+import { createUpkeepRoutes } from './upkeep.ts'
 import { createUploadRoutes } from './uploads.ts'
 
 export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
@@ -31,6 +32,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createTokenRoutes(context))
   app.route('/', createUploadRoutes(context))
   app.route('/', createBlobFetchRoutes(context))
+  app.route('/', createUpkeepRoutes(context))
   app.route('/', createOpenApiRoutes())
   return app
 }

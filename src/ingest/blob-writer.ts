@@ -12,6 +12,7 @@ import { type Digest, digestFromBytes, digestOf } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata, NewCopy } from '../metadata/metadata.ts'
 import { checksOf, encodeJoining } from '../packs/codec.ts'
+import { healBlobs } from './heal.ts'
 import { type PackWriter, openPackWriter } from '../packs/pack-format.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 
@@ -105,6 +106,8 @@ export function createBlobWriter(options: BlobWriterOptions): BlobWriter {
     newBytes += sealed.sizeBytes
     await options.checkpoint?.('pack-sealed')
     await metadata.addPack(sessionId, sealed, pack.copies)
+    // What this pack brings in another form than the damaged one must be readable before a manifest refers to it.
+    await healBlobs(metadata)
     await options.checkpoint?.('pack-registered')
   }
 

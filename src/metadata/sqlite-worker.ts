@@ -158,6 +158,10 @@ function serveThrough(worker: Worker, onDeath: (error: Error) => void): Metadata
   worker.on('error', (cause) => {
     die(new Error('the metadata thread died', { cause }))
   })
+  // Listened for from the start: the last answer and the end of the thread can come in one turn.
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve())
+  })
   worker.on('exit', (code) => {
     die(new Error(closing ? 'the metadata is closed' : `the metadata thread ended with ${code}`))
   })
@@ -179,10 +183,7 @@ function serveThrough(worker: Worker, onDeath: (error: Error) => void): Metadata
   ) as unknown as Metadata
   return {
     ...port,
-    close: () =>
-      (closing ??= call('close', [])
-        .then(() => once(worker, 'exit'))
-        .then(() => {})),
+    close: () => (closing ??= call('close', []).then(() => exited)),
   }
 }
 

@@ -1,6 +1,6 @@
 /** The few file system calls that packs need, as a narrow interface: tests see the order of calls through it, which no
  *  crash test can see, and make any one of them fail. Calls may do less than asked where the system's own may. */
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { hasErrno } from './errno.ts'
 
@@ -26,6 +26,8 @@ export interface PackFileSystem {
   mkdir(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
+  /** Absent where files have one name only. */
+  link?(path: string, alias: string): Promise<void>
   /** Names in the directory, in no order. */
   readdir(path: string): Promise<string[]>
   stat(path: string): Promise<FileFacts>
@@ -39,6 +41,7 @@ export const nodeFileSystem: PackFileSystem = {
   },
   rename,
   unlink,
+  link,
   readdir: async (path) => await readdir(path),
   stat: async (path) => {
     const facts = await stat(path)

@@ -59,6 +59,14 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
         telling(name, () => handles.use(name, read)),
       )
     },
+    linkTo: async (name, path) => {
+      checkPackName(name)
+      const { link } = fileSystem
+      if (link === undefined) return false
+      return await translateErrno(`pack ${name}`, () =>
+        whereLinksWork(() => link(paths.sealedPack(name), path)),
+      )
+    },
     remove: async (name) => {
       checkPackName(name)
       try {
@@ -72,6 +80,18 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
     removeUnsealed: async (olderThan) =>
       await translateErrno('the staged packs', () => removeStaged(paths, fileSystem, olderThan)),
     close: async () => await handles.close(),
+  }
+}
+
+/** Another file system, one without links, and a file that has too many are no failures (link(2), ERRORS). */
+async function whereLinksWork(link: () => Promise<void>): Promise<boolean> {
+  try {
+    await link()
+    return true
+  } catch (error) {
+    if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'ENOSYS'].some((code) => hasErrno(error, code)))
+      return false
+    throw error
   }
 }
 

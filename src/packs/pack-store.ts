@@ -27,6 +27,9 @@ export interface PackStore {
   /** The `lengthBytes` bytes at `offset`, exactly.
    *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to read). */
   read(name: PackName, offset: number, lengthBytes: number): Promise<Buffer>
+  /** Gives a sealed pack a second name, the file `path`, that outlives its removal; false where that cannot be done, such
+   *  as on another file system. Not durable before the directory of `path` is synced. Errors: not_found. */
+  linkTo?(name: PackName, path: string): Promise<boolean>
   /** Removes a sealed pack, durably. Absence is success: the second of two removals finds nothing. */
   remove(name: PackName): Promise<void>
   /** Every sealed pack, in no order. */

@@ -10,7 +10,7 @@ import {
   mayReadRun,
   type Principal,
 } from '../auth/principal.ts'
-import { listDamagedFiles } from '../browse/damaged-files.ts'
+import { damagedPaths } from '../egress/damage.ts'
 import { listDirectory, noSuchPath } from '../browse/directory.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { digestOf } from '../core/digest.ts'
@@ -20,6 +20,7 @@ import { parsePositiveInteger } from '../core/run.ts'
 import { type Access, readableArtifact, readProject, requireDelete } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
+import { removeArtifact } from '../http/deletion.ts'
 import { noteFailure } from '../http/failure.ts'
 import { projectParameter } from '../http/input.ts'
 import { problemStatus } from '../http/problem.ts'
@@ -146,8 +147,7 @@ async function artifactPage(context: AppContext, c: AppRequest): Promise<Respons
     artifact,
     directory,
     listing,
-    damagedFiles:
-      artifact.state === 'damaged' ? await listDamagedFiles(context.metadata, artifact.id) : [],
+    damagedFiles: artifact.state === 'damaged' ? await damagedPaths(context, artifact) : [],
     mayDelete: mayDeleteFromRun(principal, artifact),
     now,
   }
@@ -170,7 +170,7 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
   const now = context.now()
   assertLive(artifact, now)
   requireDelete(principal, artifact)
-  await context.metadata.removeArtifact(artifact.id, { state: 'deleted', reason: 'deleted', now })
+  await removeArtifact(context, artifact)
   return c.redirect(runPagePath(artifact.project, artifact.runNumber), 303)
 }
 

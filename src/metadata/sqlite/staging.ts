@@ -96,7 +96,8 @@ function createManifestStaging(
         return { manifestId: row!.id, exists: false }
       }),
     stageManifestPage: async (sessionName, manifestId, page, entries) => {
-      assert(entries.length > 0 && entries.length <= limits.manifestPageEntries)
+      const most = limits.manifestPageEntries
+      assert(entries.length > 0 && entries.length <= most, `a page holds 1 to ${most} entries`)
       stage(() => {
         const session = findSession(sessionName)
         const manifest = findStaged.get(manifestId)

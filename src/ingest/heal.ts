@@ -1,0 +1,90 @@
+/** Healing with other bytes: content that came again in another form than the one that is damaged. The same stream heals
+ *  in place, when it is registered; here the blob takes a new copy, and everything that is made of it is measured anew. */
+import { decodeSkeletonPage } from '../core/skeleton.ts'
+import { measureRepresentations } from '../egress/measure.ts'
+import type { BlobPlacement, Copy } from '../core/copy.ts'
+import type { EntryPage, Healing, HealingOutcome, Metadata } from '../metadata/metadata.ts'
+
+const healingsPerPage = 100
+/** An artifact that appears or goes meanwhile makes measuring start over. */
+const triesMax = 3
+
+/** Heals every blob that has a sound stream beside its damaged one; answers how many. One that an upload under way refers
+ *  to is left for later: the next upload or scrub comes here again. */
+export async function healBlobs(metadata: Metadata): Promise<number> {
+  let healed = 0
+  for (let tries = 0; tries < triesMax;) {
+    const outcomes = new Set<HealingOutcome>()
+    for (const healing of await metadata.listHealings(healingsPerPage)) {
+      const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
+      outcomes.add(outcome)
+      if (outcome === 'healed') healed += 1
+    }
+    if (outcomes.has('changed')) tries += 1
+    // A blob that is healed can have more to heal: its copy first, then the stream by which it joins.
+    else if (!outcomes.has('healed')) break
+  }
+  return healed
+}
+
+type Measured = Parameters<Metadata['healBlob']>[1]
+
+async function measure(metadata: Metadata, healing: Healing): Promise<Measured> {
+  const [placed] = await metadata.readStreams([healing.streamId])
+  const after = readingAfter(metadata, healing, placed!.copy)
+  const lengths = new Map<number, { zipBytes: number; tarGzBytes: number }>()
+  const measured: Measured = []
+  for (const { artifactId, manifestId, kind } of healing.holders) {
+    let length = lengths.get(manifestId)
+    if (length === undefined) {
+      length = await measureRepresentations(after, manifestId)
+      lengths.set(manifestId, length)
+    }
+    const namesOldStream =
+      kind === 'exact' && healing.oldStreamId !== null && healing.replacesCopy
+        ? await namesStream(metadata, artifactId, healing.oldStreamId)
+        : false
+    measured.push({ artifactId, ...length, namesOldStream })
+  }
+  return measured
+}
+
+/** Reads manifests as they will be. */
+function readingAfter(
+  metadata: Metadata,
+  { blobId, replacesCopy, joinedDeltas }: Healing,
+  copy: Copy,
+): Pick<Metadata, 'readStagedEntryPage'> {
+  const deltas = new Map(joinedDeltas.map((each) => [each.blobId, each.delta]))
+  const placementAfter = (blob: BlobPlacement): BlobPlacement => {
+    if (blob.blobId === blobId && replacesCopy) {
+      return { ...blob, copy, partCount: 0, joinedBytes: copy.lengthBytes }
+    }
+    const delta = deltas.get(blob.blobId)
+    return delta === undefined ? blob : { ...blob, joinedBytes: blob.joinedBytes + delta }
+  }
+  return {
+    readStagedEntryPage: async (manifestId, number): Promise<EntryPage | undefined> => {
+      const page = await metadata.readStagedEntryPage(manifestId, number)
+      if (page === undefined) return undefined
+      const entries = page.entries.map((entry) =>
+        entry.kind === 'file' ? { ...entry, blob: placementAfter(entry.blob) } : entry,
+      )
+      return { ...page, entries }
+    },
+  }
+}
+
+async function namesStream(
+  metadata: Metadata,
+  artifactId: number,
+  streamId: number,
+): Promise<boolean> {
+  for (let number = 0; ; number++) {
+    const page = await metadata.readSkeletonPage(artifactId, number)
+    if (page === undefined) return false
+    const decoded = decodeSkeletonPage(page.bytes)
+    if (decoded.kind === 'tail') return false
+    if (decoded.members.some((member) => member.streamId === streamId)) return true
+  }
+}

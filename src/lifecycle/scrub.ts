@@ -1,0 +1,258 @@
+/** Scrub: reads back what is stored, the packs that were verified longest ago first.
+ *
+ *    1. A lease on reading, so that no pack goes away while it is being read.
+ *    2. Every live copy of a pack is read and judged. One that is bad counts as missing from then on, and its artifacts
+ *       are damaged; one that was thought bad and is whole again (a disk that came back) is taken back.
+ *    3. A pack whose copies are whole but whose framing is not is written anew, as compaction does.
+ *    4. The pack is noted as verified, so that a scrub that was killed goes on behind it.
+ *    5. A full pass ends with the rollups: those that do not fit their rows are set right and named.
+ *  A pack that is missing or too short is damage to every copy in it. */
+import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { damagedPaths } from '../egress/damage.ts'
+import { healBlobs } from '../ingest/heal.ts'
+import type { Drift, PackOccupancy, UnverifiedPack } from '../metadata/metadata.ts'
+import { findFramingFault } from '../packs/framing.ts'
+import { type Pace, compactPacks, createPace } from './compact.ts'
+import type { LifecyclePorts } from './ports.ts'
+import { type ReadingLease, openReadingLease } from './reading-lease.ts'
+import { type Verification, verifyCopies } from './verify-copies.ts'
+
+export interface ScrubOptions {
+  /** Packs verified or written this short a time ago are passed over; null takes all. */
+  olderThanMs: number | null
+  /** Null is no bound. */
+  bytesPerSecond: number | null
+  /** Whether to compare the rollups with their rows at the end. */
+  rollups: boolean
+  /** Told after each pack. */
+  onProgress?: (progress: ScrubReport) => void
+  /** Told of each thing that is wrong, as it is found. */
+  onFinding?: (finding: ScrubFinding) => void
+}
+
+export type ScrubFinding =
+  | {
+      kind: 'copy'
+      packName: string
+      streamId: number
+      offset: number
+      digest: string
+      fault: string
+    }
+  | { kind: 'framing'; packName: string; fault: string }
+  | ({ kind: 'drift' } & Drift)
+
+export interface ScrubReport {
+  packs: number
+  copies: number
+  readBytes: number
+  /** Copies that are bad, whether that was known before or not. */
+  damagedCopies: number
+  /** Of these, those that nobody knew of. */
+  foundCopies: number
+  /** Copies that were thought bad and are whole. */
+  healedCopies: number
+  /** Blobs that took another stream, which the store had, in place of a bad one. */
+  healedBlobs: number
+  /** Packs written anew because their framing was bad. */
+  rewrittenPacks: number
+  /** Rollups that were off, and have been set right. */
+  drifts: number
+  /** Live artifacts that hold a bad copy: how many, and the first of them. */
+  damagedArtifacts: number
+  damaged: DamagedArtifact[]
+}
+
+export interface DamagedArtifact {
+  id: number
+  project: string
+  run: number
+  name: string
+  /** At most `limits.scrubPathsNamedMax`. */
+  damagedFiles: string[]
+}
+
+/** Renewed with every read, which pacing may put off. */
+const leaseMs = 4 * limits.readLeaseSlackMs
+const copiesPerPage = 1000
+const packsPerPage = 100
+
+/** Runs a pass. Answers what it found; damage is an answer and not a failure. Errors: what `ports.signal` is aborted with,
+ *  and failures of the metadata. */
+export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promise<ScrubReport> {
+  const report = emptyReport()
+  const since = ports.now() - (options.olderThanMs ?? 0)
+  const pass = { report, options, since, pace: createPace(options.bytesPerSecond) }
+  for await (const pack of duePacks(ports, pass)) {
+    await scrubPack(ports, pack, pass)
+    options.onProgress?.({ ...report })
+  }
+  report.healedBlobs = await healBlobs(ports.metadata)
+  if (options.rollups) {
+    const drifts = await ports.metadata.reconcileRollups()
+    report.drifts = drifts.length
+    for (const drift of drifts) options.onFinding?.({ kind: 'drift', ...drift })
+    await ports.checkpoint?.('scrub-reconciled')
+  }
+  return { ...report, ...(await nameDamaged(ports)) }
+}
+
+async function* duePacks(
+  { metadata, signal }: LifecyclePorts,
+  { since, options }: Pass,
+): AsyncGenerator<UnverifiedPack> {
+  const writtenBefore = options.olderThanMs === null ? Number.MAX_SAFE_INTEGER : since
+  for (let after = { verifiedAt: -1, id: 0 }; ;) {
+    const due = { since, writtenBefore, after, limit: packsPerPage }
+    const packs = await metadata.listUnverifiedPacks(due)
+    for (const pack of packs) {
+      signal?.throwIfAborted()
+      yield pack
+      after = pack
+    }
+    if (packs.length < packsPerPage) return
+  }
+}
+
+interface Pass {
+  report: ScrubReport
+  options: ScrubOptions
+  /** Packs verified since then are done. */
+  since: number
+  pace: Pace
+}
+
+export function emptyReport(): ScrubReport {
+  return {
+    packs: 0,
+    copies: 0,
+    readBytes: 0,
+    damagedCopies: 0,
+    foundCopies: 0,
+    healedCopies: 0,
+    healedBlobs: 0,
+    rewrittenPacks: 0,
+    drifts: 0,
+    damagedArtifacts: 0,
+    damaged: [],
+  }
+}
+
+async function scrubPack(ports: LifecyclePorts, pack: PackOccupancy, pass: Pass): Promise<void> {
+  const { metadata, now, checkpoint } = ports
+  const { options, report, since } = pass
+  const lease = await openReadingLease(ports, leaseMs)
+  try {
+    await checkpoint?.('scrub-pack-begun')
+    const { damagedCopies, isFramed } = await scrubCopies(ports, pack, { ...pass, lease })
+    await checkpoint?.('scrub-pack-judged')
+    const fault = damagedCopies > 0 ? null : await framingFault(ports, pack, isFramed)
+    if (fault !== null) {
+      options.onFinding?.({ kind: 'framing', packName: pack.name, fault })
+      report.rewrittenPacks += (await compactPacks(ports, [pack], pass.pace)).rewrittenPacks
+      await checkpoint?.('scrub-pack-rewritten')
+    }
+    report.packs += 1
+    await metadata.recordVerification(pack.id, Math.max(now(), since))
+    await checkpoint?.('scrub-pack-verified')
+  } finally {
+    await lease.close()
+  }
+}
+
+async function scrubCopies(
+  ports: LifecyclePorts,
+  pack: PackOccupancy,
+  pass: Pass & { lease: ReadingLease },
+): Promise<{ damagedCopies: number; isFramed: boolean }> {
+  const { metadata, packs, signal } = ports
+  const { report, lease } = pass
+  const pace: Pace = async (bytes) => {
+    report.readBytes += bytes
+    await pass.pace(bytes)
+    await lease.renew()
+  }
+  const found = { damagedCopies: 0, isFramed: true }
+  for (let after = -1; ;) {
+    const page = await metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
+    const changed: Verification[] = []
+    for await (const each of verifyCopies(page, { packs, packName: pack.name, pace, signal })) {
+      report.copies += 1
+      found.isFramed &&= each.isEnded
+      if (each.fault !== null) found.damagedCopies += 1
+      if (each.fault !== null || each.copy.damaged) changed.push(each)
+    }
+    await ports.checkpoint?.('scrub-copies-read')
+    await judge(ports, pack, changed, pass)
+    if (page.length < copiesPerPage) break
+    after = page.at(-1)!.offset
+  }
+  report.damagedCopies += found.damagedCopies
+  return found
+}
+
+async function judge(
+  { metadata }: LifecyclePorts,
+  pack: PackOccupancy,
+  found: Verification[],
+  { report, options }: Pass,
+): Promise<void> {
+  if (found.length === 0) return
+  for (const { copy, fault } of found) {
+    if (fault === null) continue
+    const { streamId, offset, blob } = copy
+    options.onFinding?.({
+      kind: 'copy',
+      packName: pack.name,
+      streamId,
+      offset,
+      digest: blob.digest,
+      fault,
+    })
+  }
+  const verdicts = found.map(({ copy: { streamId, offset }, fault }) => ({
+    streamId,
+    offset,
+    damaged: fault !== null,
+  }))
+  const judged = await metadata.judgeCopies(pack.id, verdicts)
+  report.foundCopies += judged.damaged
+  report.healedCopies += judged.healed
+}
+
+/** A pack that is gone has died since it was listed, or its copies would have been found bad. */
+async function framingFault(
+  { packs }: LifecyclePorts,
+  pack: PackOccupancy,
+  isFramed: boolean,
+): Promise<string | null> {
+  if (!isFramed) return `pack ${pack.name} lacks a final block`
+  try {
+    return await findFramingFault(packs, pack.name, pack.sizeBytes)
+  } catch (error) {
+    if (hasCode(error, 'not_found')) return null
+    throw error
+  }
+}
+
+/** The damaged artifacts of the store, with the files that cannot be had. */
+async function nameDamaged(
+  ports: LifecyclePorts,
+): Promise<Pick<ScrubReport, 'damaged' | 'damagedArtifacts'>> {
+  const page = {
+    limit: limits.scrubArtifactsNamedMax,
+    offset: 0,
+    sort: 'newest',
+    now: ports.now(),
+  } as const
+  const { artifacts, total } = await ports.metadata.listArtifacts({ state: 'damaged' }, page)
+  const damaged: DamagedArtifact[] = []
+  for (const artifact of artifacts) {
+    ports.signal?.throwIfAborted()
+    const { id, project, runNumber, name } = artifact
+    const damagedFiles = await damagedPaths(ports, artifact, limits.scrubPathsNamedMax)
+    damaged.push({ id, project, run: runNumber, name, damagedFiles })
+  }
+  return { damaged, damagedArtifacts: total }
+}

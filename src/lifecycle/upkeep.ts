@@ -1,0 +1,111 @@
+/** Scrub and backup of a running store, each in a thread of its own beside garbage collection: neither deletes anything, so
+ *  they need not wait for it. The background scrubs what is due at a modest rate; a pass by hand takes all, at once. */
+import { join } from 'node:path'
+import { limits } from '../core/limits.ts'
+import type { Log } from '../log.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import { type BackgroundData, runInBackground } from './background.ts'
+import type { Job, Jobs } from './jobs.ts'
+import { startSchedule } from './schedule.ts'
+import type { ScrubFinding, ScrubReport } from './scrub.ts'
+
+export interface Upkeep {
+  /** Puts a scrub of everything in the queue. The outcome is a `ScrubReport`. */
+  scrub(): Job
+  /** Puts a backup to a new directory of this machine in the queue. The outcome is a `BackupReport`. */
+  backUp(options: { destination: string; copies: boolean }): Job
+  /** Ends the schedule and whatever runs, at its next step; a later run goes on from there. */
+  close(): Promise<void>
+}
+
+export interface UpkeepOptions {
+  dataDir: string
+  jobs: Jobs
+  metadata: Pick<Metadata, 'listUnverifiedPacks'>
+  log: Log
+  /** How old a verification may get; null scrubs only by hand. */
+  scrubIntervalMs: number | null
+  scrubBytesPerSecond: number | null
+}
+
+/** How often the background compares the rollups with their rows, which reads every row. */
+const rollupsIntervalMs = 24 * 60 * 60 * 1000
+
+export function startUpkeep(options: UpkeepOptions): Upkeep {
+  const { dataDir, jobs, log, scrubIntervalMs, scrubBytesPerSecond } = options
+  const stop = new AbortController()
+  const places = {
+    databasePath: join(dataDir, 'trove.db'),
+    packDirectory: join(dataDir, 'cas'),
+  }
+  const background = (onProgress: (progress: object) => void) => ({
+    onProgress,
+    onFinding: (finding: ScrubFinding) => report(log, finding),
+    signal: stop.signal,
+  })
+  const startScrub = (task: ScrubTask, lane: string): Job =>
+    jobs.start('scrub', (tell) => runInBackground({ ...places, task }, background(tell)), lane)
+
+  let reconciledAt = performance.now() - rollupsIntervalMs + limits.scrubRoundMs
+  const round = async (olderThanMs: number): Promise<Record<string, number>> => {
+    const rollups = performance.now() - reconciledAt >= rollupsIntervalMs
+    if (!rollups && !(await isDue(options, olderThanMs))) return {}
+    const scrubOptions = { olderThanMs, bytesPerSecond: scrubBytesPerSecond, rollups }
+    const { id } = startScrub({ kind: 'scrub', options: scrubOptions }, 'background scrub')
+    const { error, progress } = await jobs.ended(id)
+    if (error !== null) throw error
+    if (rollups) reconciledAt = performance.now()
+    return figuresOf(progress as ScrubReport)
+  }
+  const schedule =
+    scrubIntervalMs === null
+      ? undefined
+      : startSchedule({
+          name: 'scrub',
+          intervalMs: limits.scrubRoundMs,
+          log,
+          round: async () => await round(scrubIntervalMs),
+        })
+  return {
+    scrub: () => {
+      const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true }
+      return startScrub({ kind: 'scrub', options: everything }, 'scrub')
+    },
+    backUp: ({ destination, copies }) => {
+      const files = [join(dataDir, 'secret.key')]
+      const task = { kind: 'backup', options: { destination, copies, files } } as const
+      return jobs.start(
+        'backup',
+        (tell) => runInBackground({ ...places, task }, background(tell)),
+        'backup',
+      )
+    },
+    close: async () => {
+      stop.abort()
+      await schedule?.stop()
+    },
+  }
+}
+
+type ScrubTask = Extract<BackgroundData['task'], { kind: 'scrub' }>
+
+async function isDue({ metadata }: UpkeepOptions, olderThanMs: number): Promise<boolean> {
+  const since = Date.now() - olderThanMs
+  const after = { verifiedAt: -1, id: 0 }
+  const due = { since, writtenBefore: since, after, limit: 1 }
+  return (await metadata.listUnverifiedPacks(due)).length > 0
+}
+
+function figuresOf({ damaged: _named, ...figures }: ScrubReport): Record<string, number> {
+  return figures
+}
+
+/** Whatever is wrong with what is stored is worth waking somebody. */
+function report(log: Log, { kind, ...facts }: ScrubFinding): void {
+  const messages = {
+    copy: 'a stored copy is damaged',
+    framing: 'a pack has damaged framing and is written anew',
+    drift: 'a rollup had drifted and is set right',
+  }
+  log.error(messages[kind], facts)
+}

@@ -1,0 +1,27 @@
+/** A copy of the database for a backup, and the packs that it names. */
+import { closeSync, fsyncSync, openSync } from 'node:fs'
+import { packState } from '../../../schema/sqlite.ts'
+import type { Metadata } from '../metadata.ts'
+import type { Connection } from './connection.ts'
+
+export function createCopyMethods({ prepare }: Connection): Pick<Metadata, 'copyTo' | 'listPacks'> {
+  // One statement, so one snapshot. SQLite's online backup would start over with every commit of another connection.
+  const vacuum = prepare<[string]>('VACUUM INTO ?')
+  const list = prepare<[number, number], { id: number; name: string; sizeBytes: number }>(
+    `SELECT id, name, size_bytes AS sizeBytes FROM packs
+     WHERE id > ? AND state <> ${packState.dead} ORDER BY id LIMIT ?`,
+  )
+  return {
+    copyTo: async (path) => {
+      vacuum.run(path)
+      // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).
+      const file = openSync(path, 'r')
+      try {
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
+    },
+    listPacks: async ({ after, limit }) => list.all(after, limit),
+  }
+}

@@ -1,0 +1,48 @@
+/** What of a pack is not copies: headers, names, directory, end. The store never reads it, but `unzip` does, and so does
+ *  whoever rebuilds a lost database from packs. */
+import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { readPackDirectory } from './pack-format.ts'
+import { encodeLocalHeader, localHeaderBytes } from './pack-records.ts'
+import type { PackName, PackStore } from './pack-store.ts'
+
+/** What is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is. Errors: not_found. */
+export async function findFramingFault(
+  store: Pick<PackStore, 'read'>,
+  name: PackName,
+  sizeBytes: number,
+): Promise<string | null> {
+  const readAt = createWindow(store, name, sizeBytes)
+  try {
+    for await (const { offset, ...entry } of readPackDirectory(store, name, sizeBytes)) {
+      // A local header does not say where it lies, so its length follows from the rest.
+      const record = { ...entry, headerOffset: 0 }
+      const expected = Buffer.alloc(localHeaderBytes(record))
+      encodeLocalHeader(expected, 0, record)
+      const actual = await readAt(offset - expected.length, expected.length)
+      if (!actual.equals(expected)) return `pack ${name} has a bad header before offset ${offset}`
+    }
+    return null
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return error.message
+    throw error
+  }
+}
+
+/** Answers a function that reads short stretches going forward, several from one read where they are close. */
+function createWindow(
+  store: Pick<PackStore, 'read'>,
+  name: PackName,
+  sizeBytes: number,
+): (offset: number, lengthBytes: number) => Promise<Buffer> {
+  let start = 0
+  let window: Buffer = Buffer.alloc(0)
+  return async (offset, lengthBytes) => {
+    if (offset < start || offset + lengthBytes > start + window.length) {
+      start = offset
+      const wanted = Math.max(lengthBytes, limits.stagedWindowBytes)
+      window = await store.read(name, offset, Math.min(wanted, sizeBytes - offset))
+    }
+    return window.subarray(offset - start, offset - start + lengthBytes)
+  }
+}

@@ -1,0 +1,346 @@
+/** Scrub over a real store on disk: what it finds, what it says of artifacts, and how they heal. */
+import { readFile, truncate, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { deflateRawSync } from 'node:zlib'
+import SqliteDatabase from 'better-sqlite3'
+import { unzipSync } from 'fflate'
+import { describe, expect, test } from 'vitest'
+import { damagedPaths } from '../../src/egress/damage.ts'
+import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
+import { type ScrubFinding, type ScrubReport, scrub } from '../../src/lifecycle/scrub.ts'
+import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
+import { flipByte, packPaths, spoil } from './stored-bytes.ts'
+
+const files = {
+  'a.txt': 'alpha '.repeat(500),
+  'b.txt': 'beta '.repeat(500),
+  'c.bin': 'gamma '.repeat(500),
+}
+
+async function putTar(
+  store: TestStore,
+  name: string,
+  contents: Record<string, string> = files,
+): Promise<number> {
+  const tar = await tarOf(
+    Object.entries(contents).map(([path, content]) => ({ name: path, content })),
+  )
+  return (await store.put(name, 'tar', Readable.from([tar]))).artifact.id
+}
+
+async function putZip(
+  store: TestStore,
+  name: string,
+  contents: Record<string, string> = files,
+): Promise<number> {
+  const members = Object.entries(contents).map(([path, content]) => ({ name: path, content }))
+  return (await store.put(name, 'zip', buildZip({ members }))).artifact.id
+}
+
+/** The clock of the store stands still; a pass is later than the one before. */
+function tickingPorts(store: TestStore): TestStore['ports'] {
+  passes += 1
+  const now = store.ports.now() + passes
+  return { ...store.ports, now: () => now }
+}
+let passes = 0
+
+async function scrubAll(store: TestStore): Promise<ScrubReport & { findings: ScrubFinding[] }> {
+  const findings: ScrubFinding[] = []
+  const report = await scrub(tickingPorts(store), {
+    olderThanMs: null,
+    bytesPerSecond: null,
+    rollups: true,
+    onFinding: (finding) => findings.push(finding),
+  })
+  return { ...report, findings }
+}
+
+const casOf = (store: TestStore): string => join(store.directory, 'cas')
+const joiningOf = (content: string): Buffer => encodeJoiningSync(Buffer.from(content), 6)
+const deflateOf = (content: string): Buffer => deflateRawSync(Buffer.from(content))
+
+async function stateOf(store: TestStore, id: number): Promise<string> {
+  return (await store.metadata.findArtifact(id))!.state
+}
+
+async function readFileOf(store: TestStore, id: number, path: string): Promise<string> {
+  const artifact = (await store.metadata.findArtifact(id))!
+  const found = (await store.metadata.findEntry(id, path))!
+  if (found.entry.kind !== 'file') throw new Error(`${path} is no file`)
+  return (await readAll(await representFile(store.reader, artifact, found.entry))).toString()
+}
+
+async function zipOf(store: TestStore, id: number): Promise<Buffer> {
+  return await readAll(await representZip(store.reader, (await store.metadata.findArtifact(id))!))
+}
+
+describe('a scrub', () => {
+  test('of a whole store finds nothing, and reads every live copy', async () => {
+    const store = await openStore()
+    await putTar(store, 'tree')
+    await putZip(store, 'stock')
+    const report = await scrubAll(store)
+    expect(report).toMatchObject({
+      packs: 2,
+      copies: 6,
+      damagedCopies: 0,
+      drifts: 0,
+      damaged: [],
+      findings: [],
+    })
+    expect(report.readBytes).toBeGreaterThan(0)
+  })
+
+  test('finds a flipped byte, and names the file; the others stay readable', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    const report = await scrubAll(store)
+    expect(report).toMatchObject({ damagedCopies: 1, foundCopies: 1, damagedArtifacts: 1 })
+    expect(report.damaged).toEqual([
+      { id, project: 'acme/app', run: 7, name: 'tree', damagedFiles: ['b.txt'] },
+    ])
+    expect(report.findings).toMatchObject([{ kind: 'copy', fault: 'its bytes have changed' }])
+    expect(await readFileOf(store, id, 'a.txt')).toBe(files['a.txt'])
+    await expect(readFileOf(store, id, 'b.txt')).rejects.toMatchObject({ code: 'blob_damaged' })
+    await expect(zipOf(store, id)).rejects.toMatchObject({ code: 'blob_damaged' })
+  })
+
+  test('says the same of damage that is known already', async () => {
+    const store = await openStore()
+    await putTar(store, 'tree')
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    await scrubAll(store)
+    const again = await scrubAll(store)
+    expect(again).toMatchObject({ damagedCopies: 1, foundCopies: 0, damagedArtifacts: 1 })
+  })
+
+  test('takes a copy back that is whole again', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    const [path] = await packPaths(casOf(store))
+    const bytes = await readFile(path!)
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    await scrubAll(store)
+    await writeFile(path!, bytes)
+    expect(await scrubAll(store)).toMatchObject({ damagedCopies: 0, healedCopies: 1 })
+    expect(await stateOf(store, id)).toBe('available')
+    expect(await readFileOf(store, id, 'b.txt')).toBe(files['b.txt'])
+  })
+
+  test.each([
+    ['gone', async (path: string) => await unlink(path), 3],
+    ['cut short', async (path: string) => await truncate(path, 60), 3],
+  ])('takes a pack that is %s for damage of its copies', async (_what, spoilPack, copies) => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    const [path] = await packPaths(casOf(store))
+    await spoilPack(path!)
+    // Files that the store has open keep their bytes.
+    await store.packs.remove(path!.slice(-36, -4))
+    if (_what === 'cut short') await writeFile(path!, Buffer.alloc(60))
+    expect(await scrubAll(store)).toMatchObject({ damagedCopies: copies, damagedArtifacts: 1 })
+    expect(await damagedPaths(store.reader, (await store.metadata.findArtifact(id))!)).toEqual(
+      Object.keys(files),
+    )
+  })
+
+  test('writes a pack anew of which only the framing is bad', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    const [path] = await packPaths(casOf(store))
+    await flipByte(path!, 12)
+    const report = await scrubAll(store)
+    expect(report).toMatchObject({ damagedCopies: 0, rewrittenPacks: 1, damagedArtifacts: 0 })
+    expect(report.findings).toMatchObject([{ kind: 'framing' }])
+    expect(await readFileOf(store, id, 'a.txt')).toBe(files['a.txt'])
+    expect(await scrubAll(store)).toMatchObject({ findings: [] })
+  })
+
+  test('notices any single flipped byte of a pack', async () => {
+    const store = await openStore()
+    await putTar(store, 'tree', { x: 'some text, some text, some text' })
+    let [path] = await packPaths(casOf(store))
+    const bytes = await readFile(path!)
+    const kinds = new Set<string>()
+    for (let at = 0; at < bytes.length; at++) {
+      await flipByte(path!, at)
+      const { findings } = await scrubAll(store)
+      expect(findings, `byte ${at} of ${bytes.length}`).toHaveLength(1)
+      const [{ kind }] = findings as [ScrubFinding]
+      kinds.add(kind)
+      if (kind === 'copy') await writeFile(path!, bytes)
+      else {
+        // The pack that was written in its place has the same bytes.
+        await unlink(path!)
+        ;[path] = await packPaths(casOf(store))
+        expect(await readFile(path!)).toEqual(bytes)
+      }
+    }
+    expect([...kinds].toSorted()).toEqual(['copy', 'framing'])
+  })
+
+  test('goes on where it stopped, and passes over what is verified since', async () => {
+    const store = await openStore()
+    await putTar(store, 'one')
+    await putZip(store, 'two')
+    const due = { olderThanMs: 1000, bytesPerSecond: null, rollups: false }
+    const stop = new AbortController()
+    const later = { ...store.ports, now: () => Date.now() + 10_000 }
+    const stopped = scrub(
+      { ...later, signal: stop.signal },
+      { ...due, onProgress: () => stop.abort() },
+    )
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' })
+    expect(await scrub(later, due)).toMatchObject({ packs: 1 })
+    expect(await scrub(later, due)).toMatchObject({ packs: 0 })
+  })
+
+  test('sets a rollup right that has drifted, and names it', async () => {
+    const store = await openStore()
+    await putTar(store, 'tree')
+    const whole = await store.metadata.figures()
+    const database = new SqliteDatabase(join(store.directory, 'trove.db'))
+    database.exec('UPDATE totals SET unique_bytes = unique_bytes + 5 WHERE scope = 0')
+    database.exec('UPDATE packs SET live_count = live_count - 1')
+    database.close()
+    const { findings, drifts } = await scrubAll(store)
+    expect(drifts).toBe(2)
+    expect(findings).toContainEqual({
+      kind: 'drift',
+      what: 'unique_bytes of the store',
+      stored: whole.uniqueBytes + 5,
+      counted: whole.uniqueBytes,
+    })
+    expect(await store.metadata.figures()).toEqual(whole)
+    expect(await scrubAll(store)).toMatchObject({ drifts: 0 })
+  })
+})
+
+describe('damage heals', () => {
+  test('in place by the same upload, whose zips keep bytes and ETag', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    const before = await zipOf(store, id)
+    const { etag } = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    await scrubAll(store)
+    await putTar(store, 'again')
+    expect(await stateOf(store, id)).toBe('available')
+    expect(await zipOf(store, id)).toEqual(before)
+    const after = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
+    expect(after.etag).toBe(etag)
+    expect(await scrubAll(store)).toMatchObject({
+      damagedCopies: 0,
+      damagedArtifacts: 0,
+      drifts: 0,
+    })
+  })
+
+  test('of a tree by a stock zip: another stream, hence a new version with its own length', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    const before = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    await scrubAll(store)
+    await putZip(store, 'stock')
+    const artifact = (await store.metadata.findArtifact(id))!
+    expect(artifact).toMatchObject({ state: 'available', version: 2 })
+    const after = await representZip(store.reader, artifact)
+    expect(after.etag).not.toBe(before.etag)
+    const zip = await readAll(after)
+    expect(zip.length).toBe(after.totalBytes)
+    expect(unzipped(zip)).toEqual(files)
+    const tarGz = await representTarGz(store.reader, artifact)
+    expect((await readAll(tarGz)).length).toBe(tarGz.totalBytes)
+    expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
+  })
+
+  test('of the files of an exact zip by a tar, of the zip itself by its own streams only', async () => {
+    const store = await openStore()
+    const id = await putZip(store, 'stock')
+    const before = await zipOf(store, id)
+    await spoil(casOf(store), deflateOf(files['b.txt']))
+    await scrubAll(store)
+    await putTar(store, 'tree')
+    expect(await readFileOf(store, id, 'b.txt')).toBe(files['b.txt'])
+    const artifact = (await store.metadata.findArtifact(id))!
+    expect(artifact.state).toBe('damaged')
+    expect(await damagedPaths(store.reader, artifact)).toEqual(['b.txt'])
+    await expect(zipOf(store, id)).rejects.toMatchObject({ code: 'blob_damaged' })
+
+    await putZip(store, 'stock-again')
+    expect(await stateOf(store, id)).toBe('available')
+    expect(await zipOf(store, id)).toEqual(before)
+    expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
+  })
+
+  test.each([
+    [
+      'a chunk deflated at another level',
+      async (store: TestStore, content: string) => {
+        store.ports.settings.compressionLevel = 1
+        await putTar(store, 'again', { large: content })
+      },
+    ],
+    [
+      'a stock zip',
+      async (store: TestStore, content: string) => {
+        await putZip(store, 'again', { large: content })
+      },
+    ],
+  ])('of a file in chunks, by %s', async (_how, putAgain) => {
+    const store = await openStore()
+    const content = randomText(700_000)
+    const id = await putTar(store, 'tree', { large: content })
+    const { entry } = (await store.metadata.findEntry(id, 'large'))!
+    if (entry.kind !== 'file') throw new Error('no file')
+    const [, part] = await store.metadata.readParts(entry.blob.blobId, 0, 2)
+    const path = (await packPaths(casOf(store))).find((each) => each.includes(part!.copy.packName))
+    await flipByte(path!, part!.copy.offset + 100)
+    expect(await scrubAll(store)).toMatchObject({ damagedCopies: 1, damagedArtifacts: 1 })
+
+    await putAgain(store, content)
+    const artifact = (await store.metadata.findArtifact(id))!
+    expect(artifact).toMatchObject({ state: 'available', version: 2 })
+    expect(await readFileOf(store, id, 'large')).toBe(content)
+    expect(unzipped(await zipOf(store, id))).toEqual({ large: content })
+    const tarGz = await representTarGz(store.reader, artifact)
+    expect((await readAll(tarGz)).length).toBe(tarGz.totalBytes)
+    expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
+  })
+
+  test('by a stream that the store has already', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    await putZip(store, 'stock')
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    expect(await scrubAll(store)).toMatchObject({
+      foundCopies: 1,
+      healedBlobs: 1,
+      damagedArtifacts: 0,
+    })
+    expect(await readFileOf(store, id, 'b.txt')).toBe(files['b.txt'])
+  })
+})
+
+function unzipped(zip: Buffer): Record<string, string> {
+  const entries = Object.entries(unzipSync(zip))
+  return Object.fromEntries(entries.map(([name, bytes]) => [name, Buffer.from(bytes).toString()]))
+}
+
+/** Text that deflates, but not to nothing. */
+function randomText(lengthBytes: number): string {
+  let state = 7
+  let text = ''
+  while (text.length < lengthBytes) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+    text += `${state.toString(36)} `
+  }
+  return text.slice(0, lengthBytes)
+}

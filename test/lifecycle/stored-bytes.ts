@@ -1,0 +1,31 @@
+/** Packs on disk, found and spoiled: what tests of damage start from. */
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Paths of all sealed packs below a CAS directory, in order. */
+export async function packPaths(casDirectory: string): Promise<string[]> {
+  const packs = join(casDirectory, 'packs')
+  const files = await readdir(packs, { recursive: true, withFileTypes: true })
+  return files
+    .filter((file) => file.isFile())
+    .map((file) => join(file.parentPath, file.name))
+    .toSorted()
+}
+
+/** Inverts one byte. Packs are never written again, so nobody has it open for writing. */
+export async function flipByte(path: string, offset: number): Promise<void> {
+  const bytes = await readFile(path)
+  bytes[offset] = bytes[offset]! ^ 0xff
+  await writeFile(path, bytes)
+}
+
+/** Flips a byte of the only place in the packs where `stored` occurs. */
+export async function spoil(casDirectory: string, stored: Uint8Array): Promise<void> {
+  for (const path of await packPaths(casDirectory)) {
+    const at = (await readFile(path)).indexOf(stored)
+    if (at < 0) continue
+    await flipByte(path, at + Math.floor(stored.length / 2))
+    return
+  }
+  throw new Error('no pack holds these bytes')
+}
