@@ -1,0 +1,157 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { Artifact, Metadata, NewCopy } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import {
+  addContents,
+  copyOf,
+  entriesOf,
+  newArtifact,
+  openSession,
+  packOf,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+import { claimPacks } from '../sweep-all.ts'
+
+/** Sends copies as an upload would that found them missing; answers the pack's name. */
+async function send(metadata: Metadata, copies: NewCopy[]): Promise<string> {
+  const session = await openSession(metadata, await seedRun(metadata))
+  const placed = packOf(copies)
+  await metadata.addPack(session, placed.pack, placed.copies)
+  await metadata.abortSession(session)
+  return placed.pack.name
+}
+
+export function damageContract(store: Store): void {
+  const streamOf = async (content: string): Promise<number> =>
+    (await store().findBlob(digestOf(content)))!.copy!.streamId
+  const stateOf = async ({ id }: Artifact): Promise<string | undefined> =>
+    (await store().findArtifact(id))?.state
+  const claims = async (content: string): Promise<number> => {
+    const session = await openSession(store(), await seedRun(store()))
+    const { streamDigest, blob } = copyOf(content)
+    const known = await store().claimBlobs(session, [blob.digest])
+    const streams = await store().claimStreams(session, [streamDigest])
+    await store().abortSession(session)
+    return known.length + streams.length
+  }
+  /** An artifact with one composite file of these parts. */
+  const commitComposite = async (parts: string[], name: string): Promise<Artifact> => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, parts)
+    const { digest, sizeBytes, crc32 } = copyOf(parts.join('')).blob
+    const digests = parts.map((part) => digestOf(part))
+    await store().addComposite(session, { digest, sizeBytes, crc32, parts: digests })
+    const entries = entriesOf({ big: parts.join('') })
+    const { manifestId } = await stageEntries(store(), session, entries)
+    const wanted = newArtifact(run, manifestId, { name })
+    return (await store().commitArtifact(session, wanted)).artifact
+  }
+
+  test('damage is told of every live artifact that holds the stream, and of no other', async () => {
+    const run = await seedRun(store())
+    const one = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'one' })
+    const two = await seedArtifact(store(), run, { c: 'x' }, { name: 'two' })
+    const other = await seedArtifact(store(), run, { b: 'y' }, { name: 'other' })
+    const gone = await seedArtifact(store(), run, { d: 'x' }, { name: 'gone' })
+    await store().removeArtifact(gone.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    expect(await store().markDamaged(await streamOf('x'))).toEqual([one.id, two.id])
+    expect([await stateOf(one), await stateOf(two)]).toEqual(['damaged', 'damaged'])
+    expect([await stateOf(other), await stateOf(gone)]).toEqual(['available', 'deleted'])
+    const page = await store().readEntryPage(one.id, 0)
+    const damaged = page?.entries.map((entry) => entry.kind === 'file' && entry.blob.copy?.damaged)
+    expect(damaged).toEqual([true, false])
+    const query = { limit: 10, offset: 0, sort: 'oldest', now: 3_000 } as const
+    const listed = await store().listArtifacts({ state: 'damaged' }, query)
+    expect(listed.artifacts.map((artifact) => artifact.id)).toEqual([one.id, two.id])
+    expect((await store().listArtifacts({}, query)).total).toBe(3)
+  })
+
+  test('marking twice, or a stream that is not there, is harmless', async () => {
+    const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x' })
+    const stream = await streamOf('x')
+    expect(await store().markDamaged(stream)).toEqual([artifact.id])
+    expect(await store().markDamaged(stream)).toEqual([artifact.id])
+    expect(await store().markDamaged(999)).toEqual([])
+  })
+
+  test('a damaged copy counts as missing: nobody is told that it is present', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'x' })
+    expect(await claims('x')).toBe(2)
+    await store().markDamaged(await streamOf('x'))
+    expect(await claims('x')).toBe(0)
+    // Neither the tree nor the blob is known to a new upload.
+    const session = await openSession(store(), run)
+    const staged = stageEntries(store(), session, entriesOf({ a: 'x' }))
+    await expect(staged).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  test('the same stream again heals every artifact that holds it, in its new place', async () => {
+    const run = await seedRun(store())
+    const one = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'one' })
+    const two = await seedArtifact(store(), run, { a: 'x' }, { name: 'two' })
+    const [x, y] = [await streamOf('x'), await streamOf('y')]
+    await store().markDamaged(x)
+    await store().markDamaged(y)
+    const pack = await send(store(), [copyOf('x')])
+    expect([await stateOf(one), await stateOf(two)]).toEqual(['damaged', 'available'])
+    await send(store(), [copyOf('y')])
+    expect(await stateOf(one)).toBe('available')
+    const healed = await store().findBlob(digestOf('x'))
+    expect(healed?.copy).toMatchObject({ streamId: x, packName: pack, damaged: false })
+    expect(await store().findArtifact(one.id)).toMatchObject({ version: 1 })
+    expect(await claims('x')).toBe(2)
+    // Nothing is left in the pack whose copies went bad.
+    expect(await claimPacks(store())).toHaveLength(1)
+  })
+
+  test('damage to a part is damage to every composite over it, and heals with it', async () => {
+    const one = await commitComposite(['aa', 'b'], 'one')
+    const two = await commitComposite(['b', 'c'], 'two')
+    const other = await commitComposite(['aa', 'c'], 'other')
+    const stream = await streamOf('b')
+    expect(await store().markDamaged(stream)).toEqual([one.id, two.id])
+    expect(await stateOf(other)).toBe('available')
+    expect(await claims('aab')).toBe(0)
+    const blob = await store().findBlob(digestOf('aab'))
+    const read = await store().readParts(blob!.blobId, 0, 2)
+    expect(read.map((part) => part.copy.damaged)).toEqual([false, true])
+    await send(store(), [copyOf('b')])
+    expect([await stateOf(one), await stateOf(two)]).toEqual(['available', 'available'])
+    expect(await claims('aab')).toBe(1)
+  })
+
+  test('damage to a stream that only a skeleton names touches that artifact alone', async () => {
+    const run = await seedRun(store())
+    const plain = await seedArtifact(store(), run, { a: 'x' }, { name: 'plain' })
+    const session = await openSession(store(), run)
+    const exact = copyOf('x', { codec: 'deflate' })
+    const { pack, copies } = packOf([exact])
+    await store().addPack(session, pack, copies)
+    const [stream] = await store().claimStreams(session, [exact.streamDigest])
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'x' }))
+    const page = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('p') }
+    await store().stageSkeletonPage(session, page, [stream!.streamId])
+    const wanted = newArtifact(run, manifestId, { kind: 'exact', name: 'exact' })
+    const { artifact } = await store().commitArtifact(session, wanted)
+
+    expect(await store().markDamaged(stream!.streamId)).toEqual([artifact.id])
+    expect([await stateOf(plain), await stateOf(artifact)]).toEqual(['available', 'damaged'])
+    await send(store(), [exact])
+    expect(await stateOf(artifact)).toBe('available')
+  })
+
+  test('registering the damaged pack again heals nothing', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([copyOf('x')])
+    await store().addPack(session, pack, copies)
+    await store().markDamaged(await streamOf('x'))
+    await store().addPack(session, pack, copies)
+    expect((await store().findBlob(digestOf('x')))?.copy?.damaged).toBe(true)
+  })
+}

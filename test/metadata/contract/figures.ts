@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { Store } from '../metadata-contract.ts'
+import {
+  addContents,
+  copyOf,
+  entriesOf,
+  newArtifact,
+  openSession,
+  packOf,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+import { sweepBlobs } from '../sweep-all.ts'
+
+export function figuresContract(store: Store): void {
+  test('an empty store has nothing', async () => {
+    expect(await store().figures()).toEqual({
+      artifacts: 0,
+      files: 0,
+      logicalBytes: 0,
+      uniqueBytes: 0,
+      chunkBytes: 0,
+      storedBytes: 0,
+      packs: 0,
+      liveBytes: 0,
+    })
+    const { projectId } = await seedRun(store())
+    const nothing = { artifacts: 0, files: 0, logicalBytes: 0, uniqueBytes: 0, chunkBytes: 0 }
+    expect(await store().projectFigures(projectId)).toEqual(nothing)
+    expect(await store().projectFigures(99)).toEqual(nothing)
+  })
+
+  test('each layer counts what it keeps once', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    // 'aa' and 'bbb' are chunks of one file, 'bbb' is a file of its own too.
+    const { pack, copies } = packOf([
+      copyOf('aa', { lengthBytes: 10 }),
+      copyOf('bbb', { lengthBytes: 20 }),
+      copyOf('c', { lengthBytes: 5 }),
+    ])
+    await store().addPack(session, pack, copies)
+    const { digest, sizeBytes, crc32 } = copyOf('aabbb').blob
+    const parts = [digestOf('aa'), digestOf('bbb')]
+    await store().addComposite(session, { digest, sizeBytes, crc32, parts })
+    const files = { big: 'aabbb', copy: 'aabbb', part: 'bbb', small: 'c' }
+    const { manifestId } = await stageEntries(store(), session, entriesOf(files))
+    await store().commitArtifact(session, newArtifact(run, manifestId))
+    const counted = { files: 4, logicalBytes: 14, uniqueBytes: 9, chunkBytes: 6 }
+    const { sizeBytes: storedBytes } = pack
+    const whole = { ...counted, artifacts: 1, storedBytes, packs: 1, liveBytes: storedBytes }
+    expect(await store().figures()).toEqual(whole)
+    expect(await store().projectFigures(run.projectId)).toEqual({ artifacts: 1, ...counted })
+
+    await seedArtifact(store(), run, { part: 'bbb' }, { name: 'second' })
+    expect(await store().figures()).toEqual({
+      ...whole,
+      artifacts: 2,
+      files: 5,
+      logicalBytes: 17,
+    })
+  })
+
+  test('projects count their own, and chunks count where they came first', async () => {
+    const [one, two] = [await seedRun(store()), await seedRun(store(), { project: 'b/b' })]
+    await seedArtifact(store(), one, { a: 'shared', b: 'x' })
+    const second = await seedArtifact(store(), two, { a: 'shared', b: 'yy', c: 'shared' })
+    const figures = { artifacts: 1, files: 2, logicalBytes: 7, uniqueBytes: 7, chunkBytes: 7 }
+    expect(await store().projectFigures(one.projectId)).toEqual(figures)
+    expect(await store().projectFigures(two.projectId)).toEqual({
+      artifacts: 1,
+      files: 3,
+      logicalBytes: 14,
+      uniqueBytes: 8,
+      chunkBytes: 2,
+    })
+    expect(await store().figures()).toMatchObject({ uniqueBytes: 9, chunkBytes: 9 })
+    await store().removeArtifact(second.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    const nothing = { artifacts: 0, files: 0, logicalBytes: 0, uniqueBytes: 0 }
+    expect(await store().projectFigures(two.projectId)).toMatchObject(nothing)
+    expect(await store().figures()).toMatchObject({ uniqueBytes: 7, logicalBytes: 7 })
+  })
+
+  test('a partly dead pack is partly alive, framing shared evenly', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([
+      copyOf('x', { lengthBytes: 10 }),
+      copyOf('y', { lengthBytes: 30 }),
+    ])
+    await store().addPack(session, pack, copies)
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'y' }))
+    await store().commitArtifact(session, newArtifact(run, manifestId))
+    expect((await store().figures()).liveBytes).toBe(pack.sizeBytes)
+    await sweepBlobs(store())
+    // Two copies of 40 bytes and 200 bytes of framing.
+    expect(await store().figures()).toMatchObject({ storedBytes: 240, liveBytes: 130 })
+  })
+
+  test('uploads under way are in no figure of artifacts, also when one is abandoned', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'x' })
+    const before = await store().figures()
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['more'])
+    await stageEntries(store(), session, entriesOf({ a: 'x', b: 'more' }))
+    expect(await store().figures()).toMatchObject({ artifacts: 1, logicalBytes: 1, uniqueBytes: 1 })
+    const { projectId } = run
+    expect(await store().projectFigures(projectId)).toMatchObject({ files: 1, uniqueBytes: 1 })
+    await store().abortSession(session)
+    await sweepBlobs(store())
+    const { storedBytes: _stored, packs: _packs, ...after } = await store().figures()
+    expect(before).toMatchObject(after)
+  })
+}

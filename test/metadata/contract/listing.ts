@@ -1,0 +1,164 @@
+import { expect, test } from 'vitest'
+import { limits } from '../../../src/core/limits.ts'
+import type { Artifact, ArtifactFilter, ArtifactSort } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import { openSession, seedArtifact, seedRun } from '../seed.ts'
+
+export function listingContract(store: Store): void {
+  /** Names of what is listed at `now`, in order. */
+  const list = async (
+    filter: ArtifactFilter,
+    { sort = 'oldest', now = 3_000 }: { sort?: ArtifactSort; now?: number } = {},
+  ): Promise<string[]> => {
+    const page = { limit: 100, offset: 0, sort, now }
+    const { artifacts, total } = await store().listArtifacts(filter, page)
+    expect(total).toBe(artifacts.length)
+    return artifacts.map((artifact) => artifact.name)
+  }
+  const seed = async (
+    name: string,
+    run: Parameters<typeof seedRun>[1] = {},
+    options: Parameters<typeof seedArtifact>[3] = {},
+    files: Record<string, string> = { a: name },
+  ): Promise<Artifact> =>
+    await seedArtifact(store(), await seedRun(store(), run), files, { ...options, name })
+
+  test('every filter filters, alone and together', async () => {
+    const one = await seed('one', { number: 1, branch: 'main' })
+    const two = await seed('two', { number: 1, attempt: 2, branch: 'dev' })
+    const three = await seed('three', { number: 2, branch: 'main' })
+    const other = await seed('one', { project: 'other/repo', number: 1 })
+    const { projectId } = one
+    expect(await list({})).toEqual(['one', 'two', 'three', 'one'])
+    expect(await list({ projectId })).toEqual(['one', 'two', 'three'])
+    expect(await list({ projectId: 99 })).toEqual([])
+    expect(await list({ run: 1 })).toEqual(['one', 'two', 'one'])
+    expect(await list({ projectId, run: 1 })).toEqual(['one', 'two'])
+    expect(await list({ projectId, run: 1, attempt: 2 })).toEqual(['two'])
+    expect(await list({ attempt: 2 })).toEqual(['two'])
+    expect(await list({ name: 'one' })).toEqual(['one', 'one'])
+    expect(await list({ projectId, name: 'one' })).toEqual(['one'])
+    expect(await list({ name: 'on' })).toEqual([])
+    expect(await list({ branch: 'main' })).toEqual(['one', 'three'])
+    expect(await list({ projectId, branch: 'main', name: 'three' })).toEqual(['three'])
+    expect(await list({ ids: [two.id, other.id, 999] })).toEqual(['two', 'one'])
+    expect(await list({ ids: [two.id, three.id], branch: 'dev' })).toEqual(['two'])
+    expect(await list({ ids: [] })).toEqual([])
+  })
+
+  test('each order is one, with ties in the order of ids', async () => {
+    await seed('b', {}, { expiresAt: 30_000 }, { a: '12' })
+    await seed('a', {}, { expiresAt: 20_000 }, { a: '123' })
+    await seed('c', {}, { expiresAt: 20_000 }, { a: '12' })
+    expect(await list({}, { sort: 'newest' })).toEqual(['c', 'a', 'b'])
+    expect(await list({}, { sort: 'oldest' })).toEqual(['b', 'a', 'c'])
+    expect(await list({}, { sort: 'largest' })).toEqual(['a', 'c', 'b'])
+    expect(await list({}, { sort: 'expiring' })).toEqual(['a', 'c', 'b'])
+  })
+
+  test('pages follow each other and know how many there are', async () => {
+    for (const name of ['1', '2', '3', '4', '5']) await seed(name)
+    const page = async (offset: number): Promise<[string[], number]> => {
+      const options = { limit: 2, offset, sort: 'newest', now: 3_000 } as const
+      const { artifacts, total } = await store().listArtifacts({}, options)
+      return [artifacts.map((artifact) => artifact.name), total]
+    }
+    expect(await page(0)).toEqual([['5', '4'], 5])
+    expect(await page(2)).toEqual([['3', '2'], 5])
+    expect(await page(4)).toEqual([['1'], 5])
+    expect(await page(6)).toEqual([[], 5])
+  })
+
+  test('what has expired is not listed from that millisecond on, whatever its row says', async () => {
+    await seed('short', {}, { expiresAt: 5_000 })
+    await seed('long', {}, { expiresAt: 9_000 })
+    expect(await list({}, { now: 4_999 })).toEqual(['short', 'long'])
+    expect(await list({}, { now: 5_000 })).toEqual(['long'])
+    expect(await list({ state: 'available' }, { now: 5_000 })).toEqual(['long'])
+    expect(await list({ state: 'expired' }, { now: 5_000 })).toEqual(['short'])
+    expect(await list({ state: 'any' }, { now: 5_000 })).toEqual(['short', 'long'])
+  })
+
+  test('removed artifacts are listed by the state they are in', async () => {
+    const [gone, over] = [await seed('gone'), await seed('over')]
+    await seed('here')
+    const removal = { reason: 'test', now: 2_500 }
+    await store().removeArtifact(gone.id, { ...removal, state: 'deleted' })
+    await store().removeArtifact(over.id, { ...removal, state: 'expired' })
+    expect(await list({})).toEqual(['here'])
+    expect(await list({ state: 'deleted' })).toEqual(['gone'])
+    expect(await list({ state: 'expired' })).toEqual(['over'])
+    expect(await list({ state: 'damaged' })).toEqual([])
+    expect(await list({ state: 'any' })).toEqual(['gone', 'over', 'here'])
+  })
+
+  test('a pinned artifact does not expire until it is let go', async () => {
+    const { id } = await seed('kept', {}, { expiresAt: 5_000 })
+    await store().setRetention(id, { pinned: true })
+    expect(await store().findArtifact(id)).toMatchObject({ pinned: true, expiresAt: 5_000 })
+    expect(await list({}, { now: 6_000 })).toEqual(['kept'])
+    expect(await store().listExpired(6_000, 10)).toEqual([])
+    await store().setRetention(id, { pinned: false })
+    expect(await list({}, { now: 6_000 })).toEqual([])
+    expect(await store().listExpired(6_000, 10)).toEqual([id])
+  })
+
+  test('an expiry can be moved, also while pinned', async () => {
+    const { id } = await seed('moved', {}, { expiresAt: 5_000 })
+    await store().setRetention(id, { expiresAt: 8_000 })
+    expect(await list({}, { now: 7_999 })).toEqual(['moved'])
+    await store().setRetention(id, { pinned: true })
+    await store().setRetention(id, { expiresAt: 4_000 })
+    expect(await list({}, { now: 7_999 })).toEqual(['moved'])
+    await store().setRetention(id, { pinned: false })
+    expect(await list({}, { now: 4_000 })).toEqual([])
+  })
+
+  test('retention of what is not there cannot be changed', async () => {
+    const { id } = await seed('gone')
+    await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
+    const refused = { code: 'artifact_not_found' }
+    for (const unknown of [id, id + 1]) {
+      const change = store().setRetention(unknown, { pinned: true })
+      await expect(change).rejects.toMatchObject(refused)
+    }
+  })
+
+  test('expired artifacts are listed oldest first, up to the limit, until they are removed', async () => {
+    const [b, a, c] = [
+      await seed('b', {}, { expiresAt: 6_000 }),
+      await seed('a', {}, { expiresAt: 5_000 }),
+      await seed('c', {}, { expiresAt: 7_000 }),
+    ]
+    expect(await store().listExpired(4_999, 10)).toEqual([])
+    expect(await store().listExpired(6_999, 10)).toEqual([a.id, b.id])
+    expect(await store().listExpired(9_000, 2)).toEqual([a.id, b.id])
+    await store().removeArtifact(a.id, { state: 'expired', reason: 'expired', now: 9_000 })
+    expect(await store().listExpired(9_000, 2)).toEqual([b.id, c.id])
+  })
+
+  test('a removal is made once, and says why', async () => {
+    const { id } = await seed('gone')
+    const removal = { state: 'deleted', reason: 'by hand', now: 2_500 } as const
+    expect(await store().removeArtifact(id, removal)).toBe(true)
+    expect(await store().removeArtifact(id, { ...removal, reason: 'again' })).toBe(false)
+    expect(await store().removeArtifact(id + 1, removal)).toBe(false)
+    expect(await store().findArtifact(id)).toMatchObject({
+      name: 'gone',
+      state: 'deleted',
+      removedAt: 2_500,
+      removedReason: 'by hand',
+      entryCount: 1,
+      logicalBytes: 4,
+    })
+    // The name is free again.
+    await seed('gone')
+  })
+
+  test('an upload in progress is no artifact', async () => {
+    const run = await seedRun(store())
+    await store().openSession({ projectId: run.projectId, now: 1, leaseMs: limits.leaseMs })
+    await openSession(store(), run)
+    expect(await list({ state: 'any' })).toEqual([])
+  })
+}

@@ -1,0 +1,230 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { Metadata, NewCopy } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import { addContents, copyOf, openSession, packOf, seedRun } from '../seed.ts'
+
+/** Registers one pack of these copies; answers it. */
+async function addCopies(
+  metadata: Metadata,
+  sessionId: string,
+  copies: NewCopy[],
+): Promise<string> {
+  const placed = packOf(copies)
+  await metadata.addPack(sessionId, placed.pack, placed.copies)
+  return placed.pack.name
+}
+
+function compositeOf(parts: string[]): {
+  digest: ReturnType<typeof digestOf>
+  sizeBytes: number
+  crc32: number
+  parts: ReturnType<typeof digestOf>[]
+} {
+  const whole = parts.join('')
+  const { digest, sizeBytes, crc32 } = copyOf(whole).blob
+  return { digest, sizeBytes, crc32, parts: parts.map((part) => digestOf(part)) }
+}
+
+export function packsContract(store: Store): void {
+  test('a registered copy is where the pack says', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const { pack, copies } = packOf([copyOf('one', { codec: 'stored' }), copyOf('two')])
+    await store().addPack(session, pack, copies)
+    expect(await store().hasPack(pack.name)).toBe(true)
+    expect(await store().hasPack('other')).toBe(false)
+    const placement = await store().findBlob(digestOf('two'))
+    const { blob, offset, lengthBytes } = copies[1]!
+    expect(placement).toMatchObject({
+      ...blob,
+      partCount: 0,
+      joinedBytes: lengthBytes,
+      copy: { codec: 'joining', packName: pack.name, offset, lengthBytes, damaged: false },
+    })
+    expect(Buffer.from(placement!.copy!.checks)).toEqual(copies[1]!.checks)
+    expect((await store().findBlob(digestOf('one')))?.copy?.codec).toBe('stored')
+    expect(await store().findBlob(digestOf('three'))).toBeUndefined()
+  })
+
+  test('repeating a registration changes nothing', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const { pack, copies } = packOf([copyOf('one'), copyOf('two')])
+    await store().addPack(session, pack, copies)
+    const before = [await store().figures(), await store().findBlob(digestOf('one'))]
+    await store().addPack(session, pack, copies)
+    expect([await store().figures(), await store().findBlob(digestOf('one'))]).toEqual(before)
+  })
+
+  test('a pack of thousands of copies is registered whole', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const contents = Array.from({ length: 2_500 }, (_, index) => `content ${index}`)
+    await addContents(store(), session, contents)
+    for (const content of [contents[0]!, contents[999]!, contents[1_000]!, contents[2_499]!]) {
+      expect(await store().findBlob(digestOf(content))).toBeDefined()
+    }
+    expect(await store().figures()).toMatchObject({ packs: 1 })
+  })
+
+  test('a pack without copies is registered too', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addCopies(store(), session, [])
+    expect(await store().figures()).toMatchObject({ packs: 1, liveBytes: 0 })
+  })
+
+  test('a blob keeps its first copy as the serving one when it gains another stream', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const [first, second] = [copyOf('one', { codec: 'deflate' }), copyOf('one')]
+    await addCopies(store(), session, [first])
+    const before = await store().findBlob(digestOf('one'))
+    await addCopies(store(), session, [second])
+    expect(await store().findBlob(digestOf('one'))).toEqual(before)
+    const digests = [first.streamDigest, second.streamDigest]
+    expect(await store().claimStreams(session, digests)).toHaveLength(2)
+  })
+
+  test('two streams of one blob can come in one pack', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const copies = [1, 9].map((level) => copyOf('one', { codec: 'deflate', level }))
+    await addCopies(store(), session, copies)
+    const known = await store().claimStreams(
+      session,
+      copies.map((copy) => copy.streamDigest),
+    )
+    expect(new Set(known.map((stream) => stream.streamId)).size).toBe(2)
+    expect((await store().findBlob(digestOf('one')))?.copy?.streamId).toBe(
+      known.find((stream) => stream.streamDigest === copies[0]!.streamDigest)?.streamId,
+    )
+  })
+
+  test('the same stream in two packs lives in the first; in the second it is dead weight', async () => {
+    const run = await seedRun(store())
+    const sessions = [await openSession(store(), run), await openSession(store(), run)]
+    const first = await addCopies(store(), sessions[0]!, [copyOf('one')])
+    const before = await store().figures()
+    await addCopies(store(), sessions[1]!, [copyOf('one')])
+    expect((await store().findBlob(digestOf('one')))?.copy?.packName).toBe(first)
+    const after = await store().figures()
+    expect(after.packs).toBe(2)
+    expect(after).toMatchObject({ liveBytes: before.liveBytes, chunkBytes: before.chunkBytes })
+  })
+
+  test('a second joining stream of a blob is dead weight', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addCopies(store(), session, [copyOf('one', { level: 6 })])
+    const other = copyOf('one', { level: 9 })
+    await addCopies(store(), session, [other])
+    expect(await store().claimStreams(session, [other.streamDigest])).toEqual([])
+  })
+
+  test('equal bytes under two codecs are two streams of two blobs', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const inflated = copyOf('what the deflate stream holds', { codec: 'deflate' })
+    const file = { ...copyOf('a file that is a deflate stream', { codec: 'stored' }) }
+    file.streamDigest = inflated.streamDigest
+    await addCopies(store(), session, [inflated, file])
+    const known = await store().claimStreams(session, [inflated.streamDigest])
+    const held = new Map(known.map((stream) => [stream.codec, stream.blob.digest]))
+    expect(held.get('deflate')).toBe(inflated.blob.digest)
+    expect(held.get('stored')).toBe(file.blob.digest)
+  })
+
+  test('a composite is read part by part, each in its joining copy', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const parts = ['aaa', 'bb', 'aaa', 'c']
+    const pack = await addCopies(store(), session, [
+      copyOf('aaa', { lengthBytes: 30 }),
+      copyOf('c', { lengthBytes: 10 }),
+    ])
+    // This part has a serving copy that does not join, and a joining one beside it.
+    await addCopies(store(), session, [copyOf('bb', { codec: 'deflate' })])
+    const late = await addCopies(store(), session, [copyOf('bb', { lengthBytes: 20 })])
+    await store().addComposite(session, compositeOf(parts))
+
+    const blob = await store().findBlob(digestOf('aaabbaaac'))
+    expect(blob).toMatchObject({ copy: null, sizeBytes: 9, partCount: 4, joinedBytes: 90 })
+    const read = await store().readParts(blob!.blobId, 0, 10)
+    expect(read.map((part) => [part.sizeBytes, part.crc32])).toEqual(
+      parts.map((part) => [part.length, copyOf(part).blob.crc32]),
+    )
+    expect(read.map((part) => part.copy.codec)).toEqual(Array(4).fill('joining'))
+    expect(read.map((part) => part.copy.packName)).toEqual([pack, late, pack, pack])
+    expect(await store().readParts(blob!.blobId, 1, 2)).toEqual(read.slice(1, 3))
+    expect(await store().readParts(blob!.blobId, 4, 10)).toEqual([])
+  })
+
+  test('a composite of thousands of parts is registered whole', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const parts = Array.from({ length: 2_345 }, (_, index) => `${index},`)
+    await addContents(store(), session, parts)
+    await store().addComposite(session, compositeOf(parts))
+    const blob = await store().findBlob(digestOf(parts.join('')))
+    expect(blob?.partCount).toBe(2_345)
+    const read = await store().readParts(blob!.blobId, 900, 200)
+    expect(read.map((part) => part.crc32)).toEqual(
+      parts.slice(900, 1_100).map((part) => copyOf(part).blob.crc32),
+    )
+  })
+
+  test('a composite that is known stays as it is', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addContents(store(), session, ['ab', 'c', 'a', 'bc'])
+    await store().addComposite(session, compositeOf(['ab', 'c']))
+    const before = await store().findBlob(digestOf('abc'))
+    await store().addComposite(session, compositeOf(['ab', 'c']))
+    // Cut elsewhere, it is the same content still.
+    await store().addComposite(session, compositeOf(['a', 'bc']))
+    expect(await store().findBlob(digestOf('abc'))).toEqual(before)
+  })
+
+  test('a blob that has a copy does not become a composite', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addContents(store(), session, ['ab', 'a', 'b'])
+    await store().addComposite(session, compositeOf(['a', 'b']))
+    expect(await store().findBlob(digestOf('ab'))).toMatchObject({ partCount: 0 })
+  })
+
+  test('a composite gains exact streams, and is still read from its parts', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addContents(store(), session, ['a', 'b'])
+    await store().addComposite(session, compositeOf(['a', 'b']))
+    const exact = copyOf('ab', { codec: 'deflate' })
+    await addCopies(store(), session, [exact])
+    expect(await store().findBlob(digestOf('ab'))).toMatchObject({ copy: null, partCount: 2 })
+    expect(await store().claimStreams(session, [exact.streamDigest])).toHaveLength(1)
+  })
+
+  test('parts that do not join, are not known or do not add up make no composite', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addCopies(store(), session, [copyOf('a'), copyOf('b', { codec: 'deflate' })])
+    const refused = { code: 'not_found' }
+    const add = (parts: string[]): Promise<void> =>
+      store().addComposite(session, compositeOf(parts))
+    await expect(add(['a', 'b'])).rejects.toMatchObject(refused)
+    await expect(add(['a', 'unknown'])).rejects.toMatchObject(refused)
+    const short = { ...compositeOf(['a', 'a']), sizeBytes: 3 }
+    await expect(store().addComposite(session, short)).rejects.toThrow('not as long')
+    await expect(store().addComposite(session, { ...short, parts: [] })).rejects.toThrow('parts')
+    for (const content of ['ab', 'aunknown', 'aa']) {
+      expect(await store().findBlob(digestOf(content))).toBeUndefined()
+    }
+  })
+
+  test('two sessions that register equal content at once end with one of each', async () => {
+    const run = await seedRun(store())
+    const parts = Array.from({ length: 1_500 }, (_, index) => `${index};`)
+    const upload = async (): Promise<void> => {
+      const session = await openSession(store(), run)
+      await addCopies(
+        store(),
+        session,
+        parts.map((part) => copyOf(part)),
+      )
+      await store().addComposite(session, compositeOf(parts))
+    }
+    await Promise.all([upload(), upload()])
+    const { sizeBytes } = copyOf(parts.join('')).blob
+    expect(await store().figures()).toMatchObject({ packs: 2, chunkBytes: sizeBytes })
+    const blob = await store().findBlob(digestOf(parts.join('')))
+    expect(await store().readParts(blob!.blobId, 0, 2_000)).toHaveLength(1_500)
+  })
+}

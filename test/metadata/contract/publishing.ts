@@ -1,0 +1,319 @@
+import { expect, test } from 'vitest'
+import { parseArtifactName } from '../../../src/core/artifact.ts'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { Entry } from '../../../src/core/entry.ts'
+import type { Artifact, Run } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import {
+  addContents,
+  entriesOf,
+  fileEntry,
+  newArtifact,
+  openSession,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+
+const all = { limit: 10, offset: 0, sort: 'newest', now: 3_000 } as const
+
+export function publishingContract(store: Store): void {
+  /** Opens a session with everything staged but the commit. */
+  const stage = async (
+    run: Run,
+    files: Record<string, string>,
+  ): Promise<{ session: string; manifestId: number; exists: boolean }> => {
+    const session = await openSession(store(), run)
+    await addContents(store(), session, Object.values(files))
+    return { session, ...(await stageEntries(store(), session, entriesOf(files))) }
+  }
+  const liveArtifacts = async (): Promise<Artifact[]> =>
+    (await store().listArtifacts({}, all)).artifacts
+
+  test('an artifact is what was committed', async () => {
+    const run = await seedRun(store(), { number: 12, attempt: 2, branch: 'main' })
+    const { session, manifestId } = await stage(run, { a: 'one', 'b/c': 'two', d: 'one' })
+    const zipDigest = digestOf('zip')
+    const wanted = newArtifact(run, manifestId, {
+      kind: 'exact',
+      fileName: 'd.zip',
+      zipDigest,
+      newBytes: 5,
+    })
+    const { artifact, created } = await store().commitArtifact(session, wanted)
+    expect(created).toBe(true)
+    expect(artifact).toEqual({
+      id: artifact.id,
+      projectId: run.projectId,
+      project: 'acme/app',
+      runId: run.id,
+      runNumber: 12,
+      attempt: 2,
+      branch: 'main',
+      sha: null,
+      workflow: null,
+      event: null,
+      job: 'build',
+      name: 'dist',
+      state: 'available',
+      kind: 'exact',
+      mimeType: 'application/zip',
+      fileName: 'd.zip',
+      opaqueReason: null,
+      manifestId,
+      treeDigest: artifact.treeDigest,
+      zipDigest,
+      zipBytes: 1_000,
+      tarGzBytes: 900,
+      newBytes: 5,
+      entryCount: 3,
+      fileCount: 3,
+      logicalBytes: 9,
+      createdAt: 2_000,
+      expiresAt: 1_000_000,
+      pinned: false,
+      removedAt: null,
+      removedReason: null,
+      version: 1,
+    })
+    expect(await store().findArtifact(artifact.id)).toEqual(artifact)
+    expect(await store().findArtifact(artifact.id + 1)).toBeUndefined()
+  })
+
+  test('nothing is seen before the commit', async () => {
+    const run = await seedRun(store())
+    const { manifestId } = await stage(run, { a: 'one' })
+    expect(await liveArtifacts()).toEqual([])
+    expect(await store().figures()).toMatchObject({ artifacts: 0, files: 0, uniqueBytes: 0 })
+    // Another upload of the same tree is not told of a manifest that may never be committed.
+    const other = await stage(run, { a: 'one' })
+    expect(other).toMatchObject({ exists: false })
+    expect(other.manifestId).not.toBe(manifestId)
+  })
+
+  test('an aborted upload leaves nothing', async () => {
+    const run = await seedRun(store())
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    const skeleton = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('s') }
+    await store().stageSkeletonPage(session, skeleton, [])
+    await store().abortSession(session)
+    expect(await store().readStagedEntryPage(manifestId, 0)).toBeUndefined()
+    const wanted = newArtifact(run, manifestId)
+    const ended = { code: 'session_ended' }
+    await expect(store().commitArtifact(session, wanted)).rejects.toMatchObject(ended)
+    expect(await liveArtifacts()).toEqual([])
+    expect((await store().figures()).uniqueBytes).toBe(0)
+  })
+
+  test('a committed session can do nothing more', async () => {
+    const run = await seedRun(store())
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    await store().commitArtifact(session, newArtifact(run, manifestId))
+    const again = store().commitArtifact(session, newArtifact(run, manifestId))
+    await expect(again).rejects.toMatchObject({ code: 'session_ended' })
+    await store().abortSession(session)
+    expect(await liveArtifacts()).toHaveLength(1)
+  })
+
+  test('a tree that the project has is not staged again', async () => {
+    const [one, two] = [
+      await seedRun(store(), { number: 1 }),
+      await seedRun(store(), { number: 2 }),
+    ]
+    const first = await seedArtifact(store(), one, { a: 'one' })
+    const { session, manifestId, exists } = await stage(two, { a: 'one' })
+    expect({ manifestId, exists }).toEqual({ manifestId: first.manifestId, exists: true })
+    const { artifact } = await store().commitArtifact(session, newArtifact(two, manifestId))
+    expect(artifact).toMatchObject({ manifestId, treeDigest: first.treeDigest })
+    expect(await store().readEntryPage(artifact.id, 0)).toEqual(
+      await store().readEntryPage(first.id, 0),
+    )
+  })
+
+  test('another project stages its own', async () => {
+    const first = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
+    const other = await stage(await seedRun(store(), { project: 'other/one' }), { a: 'one' })
+    expect(other.exists).toBe(false)
+    expect(other.manifestId).not.toBe(first.manifestId)
+  })
+
+  test('a tree that a session was told exists is there at its commit, whatever is removed meanwhile', async () => {
+    const run = await seedRun(store())
+    const first = await seedArtifact(store(), run, { a: 'one' })
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    await store().removeArtifact(first.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    expect(await store().claimDeadBlobs(2_500, 10)).toEqual([])
+    const { artifact } = await store().commitArtifact(session, newArtifact(run, manifestId))
+    expect((await store().readEntryPage(artifact.id, 0))?.entries).toHaveLength(1)
+  })
+
+  test('two uploads of one tree at once share the manifest that came first', async () => {
+    const run = await seedRun(store())
+    const [one, two] = [await stage(run, { a: 'one' }), await stage(run, { a: 'one' })]
+    const commit = async ({ session, manifestId }: typeof one, name: string): Promise<Artifact> =>
+      (await store().commitArtifact(session, newArtifact(run, manifestId, { name }))).artifact
+    const [first, second] = [await commit(one, 'first'), await commit(two, 'second')]
+    expect(second.manifestId).toBe(first.manifestId)
+    expect((await store().readEntryPage(second.id, 0))?.entries).toHaveLength(1)
+    expect(await store().readStagedEntryPage(two.manifestId, 0)).toBeUndefined()
+  })
+
+  test('each artifact of a shared manifest has its own times', async () => {
+    const run = await seedRun(store())
+    const entries = entriesOf({ a: 'one', b: 'two' })
+    const ids: number[] = []
+    for (const times of [
+      [1, null],
+      [-7, 1_700_000_000],
+    ]) {
+      const session = await openSession(store(), run)
+      await addContents(store(), session, ['one', 'two'])
+      const { manifestId } = await stageEntries(store(), session, entries, times)
+      const wanted = newArtifact(run, manifestId, { name: `n${ids.length}` })
+      ids.push((await store().commitArtifact(session, wanted)).artifact.id)
+    }
+    expect((await store().readEntryPage(ids[0]!, 0))?.modifiedAt).toEqual([1, null])
+    expect((await store().readEntryPage(ids[1]!, 0))?.modifiedAt).toEqual([-7, 1_700_000_000])
+  })
+
+  test('an empty tree is an artifact', async () => {
+    const artifact = await seedArtifact(store(), await seedRun(store()), {})
+    expect(artifact).toMatchObject({ entryCount: 0, fileCount: 0, logicalBytes: 0 })
+    expect(await store().readEntryPage(artifact.id, 0)).toBeUndefined()
+  })
+
+  test('a held name is refused, and the upload can go on under another', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' })
+    const { session, manifestId } = await stage(run, { a: 'two' })
+    await expect(
+      store().commitArtifact(session, newArtifact(run, manifestId)),
+    ).rejects.toMatchObject({
+      code: 'name_taken',
+      details: { name: 'dist', artifactId: held.id },
+    })
+    const other = newArtifact(run, manifestId, { name: 'other' })
+    expect((await store().commitArtifact(session, other)).created).toBe(true)
+    expect(await liveArtifacts()).toHaveLength(2)
+  })
+
+  test('names are held per run and attempt, and by case', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'one' })
+    await seedArtifact(store(), run, { a: 'one' }, { name: 'Dist' })
+    await seedArtifact(store(), await seedRun(store(), { attempt: 2 }), { a: 'one' })
+    expect(await liveArtifacts()).toHaveLength(3)
+  })
+
+  test('replacing removes the holder in the same moment', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' })
+    const next = await seedArtifact(store(), run, { a: 'two' }, { onConflict: 'replace' })
+    expect(await liveArtifacts()).toEqual([next])
+    expect(await store().findArtifact(held.id)).toMatchObject({
+      state: 'deleted',
+      removedAt: 2_000,
+      removedReason: 'replaced',
+    })
+  })
+
+  test('an artifact whose time has passed makes room', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 2_000 })
+    await seedArtifact(store(), run, { a: 'two' }, { createdAt: 2_000 })
+    expect(await store().findArtifact(held.id)).toMatchObject({ state: 'expired' })
+  })
+
+  test('the same upload again is the artifact that is there', async () => {
+    const run = await seedRun(store())
+    const first = await seedArtifact(store(), run, { a: 'one' })
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    const wanted = newArtifact(run, manifestId, { onConflict: 'same', createdAt: 2_500 })
+    const answer = await store().commitArtifact(session, wanted)
+    expect(answer).toEqual({ artifact: first, created: false })
+    expect(await store().listSessions(Infinity, 10)).toEqual([])
+  })
+
+  test.each<[string, Record<string, string>, Parameters<typeof newArtifact>[2]]>([
+    ['job', { a: 'one' }, { job: 'other' }],
+    ['kind', { a: 'one' }, { kind: 'exact' }],
+    ['tree', { a: 'two' }, {}],
+  ])('another %s under the name is no repetition', async (_what, files, changes) => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'one' })
+    const { session, manifestId } = await stage(run, files)
+    const wanted = newArtifact(run, manifestId, { onConflict: 'same', ...changes })
+    const refused = { code: 'name_taken' }
+    await expect(store().commitArtifact(session, wanted)).rejects.toMatchObject(refused)
+  })
+
+  test('a commit whose upload is gone publishes nothing', async () => {
+    const run = await seedRun(store())
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    const wanted = newArtifact(run, manifestId, { uploadId: 'gone' })
+    const refused = { code: 'not_found' }
+    await expect(store().commitArtifact(session, wanted)).rejects.toMatchObject(refused)
+    expect(await liveArtifacts()).toEqual([])
+    expect(await store().figures()).toMatchObject({ artifacts: 0, files: 0, logicalBytes: 0 })
+  })
+
+  test('a commit finishes its upload', async () => {
+    const run = await seedRun(store())
+    const { upload } = await store().createUpload({
+      id: 'u1',
+      runId: run.id,
+      job: 'build',
+      name: parseArtifactName('dist'),
+      mimeType: null,
+      requestedExpiresAt: null,
+      now: 1_000,
+      takeoverMs: 1,
+      onConflict: 'reject',
+    })
+    const artifact = await seedArtifact(store(), run, { a: 'one' }, { uploadId: upload.id })
+    const done = { state: 'done', artifactId: artifact.id }
+    expect(await store().findUpload(upload.id)).toMatchObject(done)
+  })
+
+  test('files whose blobs are not known cannot be staged', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const entries = [fileEntry('a', 'never sent')]
+    await expect(stageEntries(store(), session, entries)).rejects.toMatchObject({
+      code: 'not_found',
+    })
+  })
+
+  test('pages that are out of order, too long or staged by another session are bugs', async () => {
+    const run = await seedRun(store())
+    const [session, other] = [await openSession(store(), run), await openSession(store(), run)]
+    const treeDigest = digestOf('tree')
+    const summary = { treeDigest, entryCount: 600, fileCount: 0, logicalBytes: 0 }
+    const { manifestId } = await store().stageManifest(session, summary)
+    const directories = Array.from({ length: 600 }, (_, index): Entry => {
+      const { path, mode } = fileEntry(`d${1000 + index}`, '')
+      return { kind: 'directory', path, mode }
+    })
+    const add = (name: string, page: number, entries: Entry[]): Promise<void> =>
+      store().stageManifestPage(name, manifestId, page, entries)
+    await expect(add(session, 1, directories.slice(0, 1))).rejects.toThrow('in order')
+    await expect(add(session, 0, directories)).rejects.toThrow('1 to 512 entries')
+    await expect(add(session, 0, [])).rejects.toThrow('1 to 512 entries')
+    await expect(add(other, 0, directories.slice(0, 1))).rejects.toThrow('not staged by this')
+    await expect(add(session, 0, directories.slice(0, 2).toReversed())).rejects.toThrow('order')
+    await add(session, 0, directories.slice(88, 600))
+    await expect(add(session, 1, directories.slice(0, 88))).rejects.toThrow('order')
+    await expect(store().commitArtifact(session, newArtifact(run, manifestId))).rejects.toThrow(
+      'not complete',
+    )
+  })
+
+  test('a manifest or a run of somebody else cannot be committed', async () => {
+    const [run, foreign] = [await seedRun(store()), await seedRun(store(), { project: 'x/y' })]
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    const other = await openSession(store(), run)
+    const wanted = newArtifact(run, manifestId)
+    await expect(store().commitArtifact(other, wanted)).rejects.toThrow('is not the session')
+    const elsewhere = newArtifact(foreign, manifestId)
+    await expect(store().commitArtifact(session, elsewhere)).rejects.toThrow('not in the project')
+  })
+}

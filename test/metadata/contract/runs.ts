@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest'
+import { parseProjectName } from '../../../src/core/run.ts'
+import type { Store } from '../metadata-contract.ts'
+import { seedRun } from '../seed.ts'
+
+const noFacts = { branch: null, sha: null, workflow: null, event: null }
+
+export function runsContract(store: Store): void {
+  test('a project is found under any case, and keeps its first spelling', async () => {
+    const made = await store().ensureProject(parseProjectName('Acme/App'), 5)
+    expect(made).toMatchObject({ name: 'Acme/App', onConflict: null, createdAt: 5 })
+    expect(await store().ensureProject(parseProjectName('acme/APP'), 6)).toEqual(made)
+    expect(await store().findProject(parseProjectName('ACME/app'))).toEqual(made)
+    expect(await store().findProject(parseProjectName('acme/other'))).toBeUndefined()
+  })
+
+  test('projects are listed by name', async () => {
+    for (const name of ['b/b', 'A/z', 'a/a']) await store().ensureProject(parseProjectName(name), 1)
+    const names = (await store().listProjects()).map((project) => project.name)
+    expect(names).toEqual(['a/a', 'A/z', 'b/b'])
+  })
+
+  test('a policy is set and taken back', async () => {
+    const { id, name } = await store().ensureProject(parseProjectName('a/b'), 1)
+    await store().setProjectPolicy(id, { onConflict: 'replace' })
+    expect((await store().findProject(name))?.onConflict).toBe('replace')
+    await store().setProjectPolicy(id, { onConflict: null })
+    expect((await store().findProject(name))?.onConflict).toBeNull()
+  })
+
+  test('a run is made once, with its project', async () => {
+    const identity = { project: parseProjectName('a/b'), number: 7, attempt: 2 }
+    const run = await store().ensureRun(identity, noFacts, 3)
+    expect(run).toMatchObject({ ...identity, ...noFacts, createdAt: 3 })
+    expect(await store().ensureRun(identity, noFacts, 4)).toEqual(run)
+    expect((await store().findProject(identity.project))?.id).toBe(run.projectId)
+  })
+
+  test('facts fill what was unknown and never change what is known', async () => {
+    const identity = { project: parseProjectName('a/b'), number: 7, attempt: 1 }
+    await store().ensureRun(identity, { ...noFacts, branch: 'main' }, 1)
+    const later = { ...noFacts, branch: 'other', sha: 'abc', event: 'push' }
+    const run = await store().ensureRun(identity, later, 2)
+    expect(run).toMatchObject({ branch: 'main', sha: 'abc', event: 'push', workflow: null })
+    expect(await store().findRun(run.projectId, 7)).toEqual(run)
+  })
+
+  test('without an attempt the newest one is found', async () => {
+    const first = await seedRun(store(), { number: 7, attempt: 1 })
+    const third = await seedRun(store(), { number: 7, attempt: 3 })
+    await seedRun(store(), { number: 7, attempt: 2 })
+    expect(await store().findRun(first.projectId, 7)).toEqual(third)
+    expect(await store().findRun(first.projectId, 7, 1)).toEqual(first)
+    expect(await store().findRun(first.projectId, 7, 9)).toBeUndefined()
+    expect(await store().findRun(first.projectId + 1, 7)).toBeUndefined()
+  })
+
+  test('runs are listed newest first, page by page, without those of other projects', async () => {
+    const runs = []
+    for (const number of [30, 10, 20]) runs.unshift(await seedRun(store(), { number }))
+    await seedRun(store(), { project: 'other/one', number: 40 })
+    const { projectId } = runs[0]!
+    expect(await store().listRuns(projectId, { limit: 10 })).toEqual(runs)
+    const firstPage = await store().listRuns(projectId, { limit: 2 })
+    expect(firstPage).toEqual(runs.slice(0, 2))
+    const rest = await store().listRuns(projectId, { limit: 2, before: firstPage.at(-1)!.id })
+    expect(rest).toEqual(runs.slice(2))
+  })
+
+  test('requests that arrive together make one project and one run', async () => {
+    const identity = { project: parseProjectName('a/b'), number: 1, attempt: 1 }
+    const runs = await Promise.all(
+      Array.from({ length: 8 }, () => store().ensureRun(identity, noFacts, 1)),
+    )
+    expect(new Set(runs.map((run) => run.id)).size).toBe(1)
+    expect(await store().listProjects()).toHaveLength(1)
+  })
+}

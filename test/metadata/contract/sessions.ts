@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import { limits } from '../../../src/core/limits.ts'
+import type { Store } from '../metadata-contract.ts'
+import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from '../seed.ts'
+
+export function sessionsContract(store: Store): void {
+  test('a claim answers what is known, and nothing of the rest', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['one', 'two'])
+    const digests = ['one', 'three', 'two'].map((content) => digestOf(content))
+    const known = await store().claimBlobs(session, digests)
+    expect(known.toSorted((a, b) => a.sizeBytes - b.sizeBytes)).toHaveLength(2)
+    expect(known).toContainEqual({ ...copyOf('one').blob, joins: true })
+    expect(known).toContainEqual({ ...copyOf('two').blob, joins: true })
+    expect(await store().claimBlobs(session, [])).toEqual([])
+  })
+
+  test('a claim of streams answers what they hold and how', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const copy = copyOf('one', { codec: 'deflate', lengthBytes: 77 })
+    const { pack, copies } = packOf([copy])
+    await store().addPack(session, pack, copies)
+    const wanted = [copy.streamDigest, digestOf('unknown')]
+    const [known, ...rest] = await store().claimStreams(session, wanted)
+    expect(rest).toEqual([])
+    expect(known).toEqual({
+      streamDigest: copy.streamDigest,
+      streamId: expect.any(Number),
+      blob: copy.blob,
+      lengthBytes: 77,
+      codec: 'deflate',
+    })
+  })
+
+  test('a blob joins once it has a joining copy', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const exact = packOf([copyOf('one', { codec: 'deflate' })])
+    await store().addPack(session, exact.pack, exact.copies)
+    const digest = digestOf('one')
+    expect((await store().claimBlobs(session, [digest]))[0]?.joins).toBe(false)
+    const joining = packOf([copyOf('one')])
+    await store().addPack(session, joining.pack, joining.copies)
+    expect((await store().claimBlobs(session, [digest]))[0]?.joins).toBe(true)
+  })
+
+  test('a claim of a thousand is one answer', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const contents = Array.from({ length: 1000 }, (_, index) => `content ${index}`)
+    await addContents(store(), session, contents)
+    const known = await store().claimBlobs(
+      session,
+      contents.map((content) => digestOf(content)),
+    )
+    expect(new Set(known.map((blob) => blob.digest)).size).toBe(1000)
+  })
+
+  test('a session that has ended, or never was, can do nothing more', async () => {
+    const run = await seedRun(store())
+    const aborted = await openSession(store(), run)
+    await store().abortSession(aborted)
+    for (const id of [aborted, 'never']) {
+      const ended = { code: 'session_ended', details: { sessionId: id } }
+      const { pack, copies } = packOf([copyOf('x')])
+      const digest = digestOf('x')
+      const parts = { digest, sizeBytes: 1, crc32: 0, parts: [digest] }
+      const manifest = { treeDigest: digest, entryCount: 0, fileCount: 0, logicalBytes: 0 }
+      const page = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.alloc(0) }
+      await expect(store().claimBlobs(id, [digest])).rejects.toMatchObject(ended)
+      await expect(store().claimStreams(id, [digest])).rejects.toMatchObject(ended)
+      await expect(store().addPack(id, pack, copies)).rejects.toMatchObject(ended)
+      await expect(store().addComposite(id, parts)).rejects.toMatchObject(ended)
+      await expect(store().stageManifest(id, manifest)).rejects.toMatchObject(ended)
+      await expect(store().stageTimes(id, 0, Buffer.alloc(1))).rejects.toMatchObject(ended)
+      await expect(store().stageSkeletonPage(id, page, [])).rejects.toMatchObject(ended)
+      await expect(store().renewSession(id, 1, 1)).rejects.toMatchObject(ended)
+      expect(await store().hasPack(pack.name)).toBe(false)
+    }
+  })
+
+  test('sessions past their lease are listed, oldest lease first; renewing moves them', async () => {
+    const { projectId } = await seedRun(store())
+    const open = (leaseMs: number): Promise<string> =>
+      store().openSession({ projectId, now: 1_000, leaseMs })
+    const [late, early, middle] = [await open(300), await open(100), await open(200)]
+    expect(await store().listSessions(1_099, 10)).toEqual([])
+    expect(await store().listSessions(1_200, 10)).toEqual([early, middle])
+    expect(await store().listSessions(Infinity, 2)).toEqual([early, middle])
+    await store().renewSession(early, 1_100, 900)
+    expect(await store().listSessions(1_999, 10)).toEqual([middle, late])
+    // A shorter lease than the one it has changes nothing.
+    await store().renewSession(early, 1_100, 1)
+    expect(await store().listSessions(1_999, 10)).toEqual([middle, late])
+  })
+
+  test('sessions that committed or were aborted are not listed', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'x' })
+    await store().abortSession(await openSession(store(), run))
+    expect(await store().listSessions(Infinity, 10)).toEqual([])
+  })
+
+  test('aborting is harmless when the session is unknown or over', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await store().abortSession(session)
+    await store().abortSession(session)
+    await store().abortSession('never')
+    expect(await store().listSessions(Infinity, 10)).toEqual([])
+  })
+
+  test('session ids are not to be guessed', async () => {
+    const { projectId } = await seedRun(store())
+    const lease = { projectId, now: 1, leaseMs: limits.leaseMs }
+    const ids = [await store().openSession(lease), await store().openSession(lease)]
+    expect(ids[0]).toMatch(/^[0-9a-f]{32}$/)
+    expect(ids[0]).not.toBe(ids[1])
+  })
+}

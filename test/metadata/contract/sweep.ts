@@ -1,0 +1,295 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { Artifact, Run } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import {
+  addContents,
+  copyOf,
+  entriesOf,
+  newArtifact,
+  openSession,
+  packOf,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+import { claimPacks, sweepBlobs } from '../sweep-all.ts'
+
+const empty = {
+  artifacts: 0,
+  files: 0,
+  logicalBytes: 0,
+  uniqueBytes: 0,
+  chunkBytes: 0,
+  liveBytes: 0,
+}
+
+export function sweepContract(store: Store): void {
+  const remove = async ({ id }: Artifact): Promise<void> => {
+    const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
+    expect(await store().removeArtifact(id, removal)).toBe(true)
+  }
+  const isKnown = async (content: string): Promise<boolean> =>
+    (await store().findBlob(digestOf(content))) !== undefined
+  const abortAll = async (): Promise<void> => {
+    for (const name of await store().listSessions(Infinity, 100)) await store().abortSession(name)
+  }
+  /** Commits an exact artifact of one file whose skeleton names this deflate stream of it. */
+  const commitExact = async (run: Run, level: number, name: string): Promise<Artifact> => {
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([copyOf('one', { codec: 'deflate', level })])
+    await store().addPack(session, pack, copies)
+    const [stream] = await store().claimStreams(session, [copies[0]!.streamDigest])
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'one' }))
+    const page = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('p') }
+    await store().stageSkeletonPage(session, page, [stream!.streamId])
+    const wanted = newArtifact(run, manifestId, { kind: 'exact', name })
+    return (await store().commitArtifact(session, wanted)).artifact
+  }
+
+  test('what only a removed artifact held is swept; what others hold stays', async () => {
+    const run = await seedRun(store())
+    const gone = await seedArtifact(store(), run, { a: 'only', b: 'shared' }, { name: 'gone' })
+    const kept = await seedArtifact(store(), run, { c: 'shared', d: 'other' }, { name: 'kept' })
+    expect(await sweepBlobs(store())).toBe(0)
+    await remove(gone)
+    expect(await sweepBlobs(store())).toBe(1)
+    expect(await isKnown('only')).toBe(false)
+    expect(await isKnown('shared')).toBe(true)
+    expect((await store().readEntryPage(kept.id, 0))?.entries).toHaveLength(2)
+  })
+
+  test('blobs of a shared manifest stay until its last artifact goes', async () => {
+    const run = await seedRun(store())
+    const one = await seedArtifact(store(), run, { a: 'x' }, { name: 'one' })
+    const two = await seedArtifact(store(), run, { a: 'x' }, { name: 'two' })
+    await remove(one)
+    expect(await sweepBlobs(store())).toBe(0)
+    await remove(two)
+    expect(await sweepBlobs(store())).toBe(1)
+  })
+
+  test('when everything has gone, every figure is zero and every pack is dead', async () => {
+    const run = await seedRun(store())
+    const parts = ['aa', 'b', 'ccc']
+    const session = await openSession(store(), run)
+    const pack = await addContents(store(), session, [...parts, 'small'])
+    const { digest, sizeBytes, crc32 } = copyOf(parts.join('')).blob
+    const composite = { digest, sizeBytes, crc32, parts: parts.map((part) => digestOf(part)) }
+    await store().addComposite(session, composite)
+    const entries = entriesOf({ big: parts.join(''), small: 'small', also: 'small' })
+    const { manifestId } = await stageEntries(store(), session, entries)
+    const wanted = newArtifact(run, manifestId)
+    const { artifact } = await store().commitArtifact(session, wanted)
+    expect(await sweepBlobs(store())).toBe(0)
+    expect(await claimPacks(store())).toEqual([])
+
+    await remove(artifact)
+    // The composite and the small file, then the parts that only the composite held.
+    expect(await sweepBlobs(store())).toBe(5)
+    expect(await store().figures()).toMatchObject({ ...empty, packs: 1 })
+    expect(await claimPacks(store())).toEqual([pack])
+    expect(await store().hasPack(pack!)).toBe(true)
+    await store().removePackRow(pack!)
+    await store().removePackRow(pack!)
+    expect(await store().hasPack(pack!)).toBe(false)
+    expect(await store().figures()).toEqual({ ...empty, packs: 0, storedBytes: 0 })
+  })
+
+  test('a claim for deletion can be repeated until the removal', async () => {
+    const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
+    await remove(artifact)
+    const claimed = await store().claimDeadBlobs(3_000, 10)
+    expect(claimed).toHaveLength(2)
+    expect(await store().claimDeadBlobs(3_000, 1)).toEqual(claimed.slice(0, 1))
+    expect(await store().claimDeadBlobs(3_000, 10)).toEqual(claimed)
+    await store().removeDeadBlobs(claimed)
+    await store().removeDeadBlobs(claimed)
+    expect(await store().claimDeadBlobs(3_000, 10)).toEqual([])
+  })
+
+  test('what a live session brought or claimed stays until the session ends', async () => {
+    const run = await seedRun(store())
+    const artifact = await seedArtifact(store(), run, { a: 'claimed' })
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['brought'])
+    expect(await store().claimBlobs(session, [digestOf('claimed')])).toHaveLength(1)
+    await remove(artifact)
+    expect(await sweepBlobs(store())).toBe(0)
+    expect([await isKnown('brought'), await isKnown('claimed')]).toEqual([true, true])
+    await store().abortSession(session)
+    expect(await sweepBlobs(store())).toBe(2)
+  })
+
+  test('one of two sessions that claim the same blob is enough to keep it', async () => {
+    const run = await seedRun(store())
+    const [one, two] = [await openSession(store(), run), await openSession(store(), run)]
+    await addContents(store(), one, ['x'])
+    await store().claimBlobs(two, [digestOf('x')])
+    await store().abortSession(one)
+    expect(await sweepBlobs(store())).toBe(0)
+    await store().abortSession(two)
+    expect(await sweepBlobs(store())).toBe(1)
+  })
+
+  test('a session past its lease holds nothing, and cannot bring back what was swept', async () => {
+    const run = await seedRun(store())
+    const session = await store().openSession({
+      projectId: run.projectId,
+      now: 1_000,
+      leaseMs: 100,
+    })
+    await addContents(store(), session, ['x'])
+    const artifact = await seedArtifact(store(), run, { a: 'x' })
+    await remove(artifact)
+    expect(await sweepBlobs(store(), 1_099)).toBe(0)
+    // Losing the other reference makes it a candidate again.
+    await remove(await seedArtifact(store(), run, { a: 'x' }))
+    expect(await sweepBlobs(store(), 1_100)).toBe(1)
+    const staged = stageEntries(store(), session, entriesOf({ a: 'x' }))
+    await expect(staged).rejects.toMatchObject({ code: 'not_found' })
+    await store().abortSession(session)
+  })
+
+  test('what a staged manifest refers to stays, though its session claimed nothing', async () => {
+    const run = await seedRun(store())
+    const artifact = await seedArtifact(store(), run, { a: 'x', b: 'y' })
+    const session = await openSession(store(), run)
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'x' }))
+    await remove(artifact)
+    expect(await sweepBlobs(store())).toBe(1)
+    await store().commitArtifact(session, newArtifact(run, manifestId))
+    expect(await isKnown('x')).toBe(true)
+  })
+
+  test('a stream that a skeleton names stays, though another serves the blob', async () => {
+    const run = await seedRun(store())
+    const first = await commitExact(run, 1, 'first')
+    const second = await commitExact(run, 9, 'second')
+    const { streamDigest } = copyOf('one', { codec: 'deflate', level: 9 })
+    await remove(first)
+    expect(await sweepBlobs(store())).toBe(0)
+    const session = await openSession(store(), run)
+    expect(await store().claimStreams(session, [streamDigest])).toHaveLength(1)
+    await store().abortSession(session)
+    await remove(second)
+    expect(await sweepBlobs(store())).toBe(1)
+    expect(await claimPacks(store())).toHaveLength(2)
+  })
+
+  test('a stream that no skeleton names any more goes, though its blob stays', async () => {
+    const run = await seedRun(store())
+    await commitExact(run, 1, 'first')
+    const second = await commitExact(run, 9, 'second')
+    const { liveBytes } = await store().figures()
+    await remove(second)
+    expect(await sweepBlobs(store())).toBe(0)
+    expect((await store().figures()).liveBytes).toBeLessThan(liveBytes)
+    expect(await claimPacks(store())).toHaveLength(1)
+    const session = await openSession(store(), run)
+    const digests = [1, 9].map((level) => copyOf('one', { codec: 'deflate', level }).streamDigest)
+    expect(await store().claimStreams(session, digests)).toHaveLength(1)
+  })
+
+  test('a joining copy stays while the blob is a part', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([copyOf('one', { codec: 'deflate' }), copyOf('two')])
+    await store().addPack(session, pack, copies)
+    const joining = packOf([copyOf('one')])
+    await store().addPack(session, joining.pack, joining.copies)
+    const { digest, sizeBytes, crc32 } = copyOf('onetwo').blob
+    const parts = [digestOf('one'), digestOf('two')]
+    await store().addComposite(session, { digest, sizeBytes, crc32, parts })
+    const entries = entriesOf({ both: 'onetwo', one: 'one' })
+    const { manifestId } = await stageEntries(store(), session, entries)
+    const wanted = newArtifact(run, manifestId, { name: 'both' })
+    const { artifact: both } = await store().commitArtifact(session, wanted)
+    await seedArtifact(store(), run, { one: 'one' }, { name: 'one' })
+    expect(await sweepBlobs(store())).toBe(0)
+    const blob = await store().findBlob(digest)
+    const read = await store().readParts(blob!.blobId, 0, 2)
+    expect(read.map((part) => part.copy.packName)).toEqual([joining.pack.name, pack.name])
+
+    await remove(both)
+    // The composite and the part that nothing else holds; the other part keeps its serving copy only.
+    expect(await sweepBlobs(store())).toBe(2)
+    expect(await claimPacks(store())).toEqual([joining.pack.name])
+    expect((await store().findBlob(digestOf('one')))?.copy?.codec).toBe('deflate')
+  })
+
+  test('a condemned blob is claimed by nobody, and its content comes back with the next upload', async () => {
+    const run = await seedRun(store())
+    await remove(await seedArtifact(store(), run, { a: 'x' }))
+    const [old] = await store().claimDeadBlobs(3_000, 10)
+    const session = await openSession(store(), run)
+    const { streamDigest } = copyOf('x')
+    expect(await store().claimBlobs(session, [digestOf('x')])).toEqual([])
+    expect(await store().claimStreams(session, [streamDigest])).toEqual([])
+    expect(await store().findBlob(digestOf('x'))).toBeUndefined()
+
+    await addContents(store(), session, ['x'])
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'x' }))
+    await store().removeDeadBlobs([old!])
+    const { artifact } = await store().commitArtifact(session, newArtifact(run, manifestId))
+    const page = await store().readEntryPage(artifact.id, 0)
+    expect(page?.entries[0]).toMatchObject({ blob: { copy: { damaged: false } } })
+    expect(await sweepBlobs(store())).toBe(0)
+    expect((await store().figures()).chunkBytes).toBe(1)
+  })
+
+  test('a condemned composite comes back whole too', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['a', 'b'])
+    const { digest, sizeBytes, crc32 } = copyOf('ab').blob
+    const composite = { digest, sizeBytes, crc32, parts: [digestOf('a'), digestOf('b')] }
+    await store().addComposite(session, composite)
+    await store().abortSession(session)
+    const dead = await store().claimDeadBlobs(3_000, 10)
+
+    const next = await openSession(store(), run)
+    await addContents(store(), next, ['a', 'b'])
+    await store().addComposite(next, composite)
+    await store().removeDeadBlobs(dead)
+    const blob = await store().findBlob(digest)
+    expect(await store().readParts(blob!.blobId, 0, 10)).toHaveLength(2)
+    await store().abortSession(next)
+    await sweepBlobs(store())
+    expect(await store().figures()).toMatchObject({ chunkBytes: 0, liveBytes: 0 })
+  })
+
+  test('many blobs are swept in batches of the size asked for', async () => {
+    const run = await seedRun(store())
+    const files = Object.fromEntries(
+      Array.from({ length: 2_300 }, (_, index) => [`f${index}`, `content ${index}`]),
+    )
+    await remove(await seedArtifact(store(), run, files))
+    const first = await store().claimDeadBlobs(3_000, 700)
+    expect(first).toHaveLength(700)
+    await store().removeDeadBlobs(first)
+    expect(await sweepBlobs(store())).toBe(1_600)
+    expect(await store().figures()).toMatchObject(empty)
+  })
+
+  test('a pack of a live session is not dead, though nothing in it is alive', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['x'])
+    const { pack, copies } = packOf([copyOf('x')])
+    await store().addPack(session, pack, copies)
+    expect(await claimPacks(store())).toEqual([])
+    await abortAll()
+    expect(await claimPacks(store())).toEqual([pack.name])
+    await sweepBlobs(store())
+    expect(await claimPacks(store())).toHaveLength(2)
+  })
+
+  test('a pack that is not dead keeps its row', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const pack = await addContents(store(), session, ['x'])
+    await store().removePackRow(pack!)
+    expect(await store().hasPack(pack!)).toBe(true)
+  })
+}
