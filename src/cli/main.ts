@@ -67,6 +67,14 @@ const commands: Record<string, Listed> = {
     summary: 'gives the bytes of what expired or was deleted back to the disk',
     load: async () => (await import('./commands/gc.ts')).gcCommand,
   },
+  scrub: {
+    summary: 'reads back everything that is stored, and names what is damaged',
+    load: async () => (await import('./commands/scrub.ts')).scrubCommand,
+  },
+  backup: {
+    summary: 'copies a store, running or not, to a new directory',
+    load: async () => (await import('./commands/backup.ts')).backupCommand,
+  },
   stats: {
     summary: 'shows what the store holds and what was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

@@ -32,8 +32,12 @@ export interface SendRequest {
   json?: unknown
 }
 
-export async function openServer(environment: Environment = {}): Promise<TestServer> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
+/** In a new directory, or on `existing`, which goes with the server. */
+export async function openServer(
+  environment: Environment = {},
+  existing?: string,
+): Promise<TestServer> {
+  const dataDir = existing ?? (await mkdtemp(join(tmpdir(), 'trove-')))
   const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
   const clock = { now: Date.now() }
   const server = await startServer(config, { log: createLog('error'), now: () => clock.now })

@@ -1,0 +1,61 @@
+/** `trove backup`: a copy of a store, running or not, that is a data directory itself. */
+import { join, resolve } from 'node:path'
+import { backupReportSchema, type WireBackupReport } from '../../api/messages.ts'
+import { backupPath } from '../../api/paths.ts'
+import { readServerConfig } from '../../config.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { backUp } from '../../lifecycle/backup.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { runJob, runMaintenance } from '../maintenance-job.ts'
+import { write, writeJson } from '../output.ts'
+
+const flags = {
+  url: serverFlags.url,
+  data: { value: 'DIR', help: 'back up this data directory; the server on it does it if one runs' },
+  copies: { value: null, help: 'no hard links: the backup shares no bytes with the store' },
+  json: serverFlags.json,
+} as const
+
+export const backupCommand: Command<typeof flags> = {
+  name: 'backup',
+  operands: 'DEST',
+  summary:
+    'Copies a store to the new directory DEST, of the machine that the server runs on. Restore: `trove serve --data DEST`.',
+  flags,
+  examples: [
+    'trove backup /mnt/backup/trove-2026-07-01',
+    'trove backup --data /srv/trove --copies /mnt/backup/trove',
+  ],
+  exitStatuses: [5, 6, 8, 9, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    const [target] = takeOperands(operands, ['DEST'])
+    const { copies } = given
+    const destination = resolve(target)
+    const outcome = await runMaintenance<object>(given, signal, {
+      local: async ({ ports }) => {
+        const { dataDir } = readServerConfig({ data: given.data })
+        return await backUp(ports, { destination, copies, files: [join(dataDir, 'secret.key')] })
+      },
+      remote: async (server) =>
+        await runJob(server, { path: backupPath, json: { destination, copies }, signal }),
+    })
+    const report = backupReportSchema.parse(outcome)
+    if (given.json) await writeJson(stdout, report)
+    else await write(stdout, describe(report))
+    const isWhole = report.damagedCopies === 0 && report.missingPacks === 0
+    return isWhole ? exitStatus.ok : exitStatus.damaged
+  },
+}
+
+function describe(report: WireBackupReport): string {
+  const { path, packs, packBytes, linkedPacks, copiedPacks, reusedPacks } = report
+  const lines = [
+    path,
+    `${packs} packs, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} there before`,
+  ]
+  if (report.damagedCopies > 0) lines.push(`damaged copies in it: ${report.damagedCopies}`)
+  if (report.missingPacks > 0) lines.push(`packs that the store has lost: ${report.missingPacks}`)
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,89 @@
+/** `trove scrub`: reads back everything that is stored. */
+import { scrubReportSchema, type WireScrubReport } from '../../api/messages.ts'
+import { scrubPath } from '../../api/paths.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { type ScrubFinding, type ScrubReport, scrub } from '../../lifecycle/scrub.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command, Invocation } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import type { LocalStore } from '../local-store.ts'
+import { runJob, runMaintenance } from '../maintenance-job.ts'
+import { printable, write, writeJson } from '../output.ts'
+
+const flags = {
+  url: serverFlags.url,
+  data: { value: 'DIR', help: 'work on this data directory; the server on it does it if one runs' },
+  json: serverFlags.json,
+} as const
+
+export const scrubCommand: Command<typeof flags> = {
+  name: 'scrub',
+  operands: '',
+  summary:
+    'Reads back and judges everything that is stored. Exit status 8 when anything is damaged.',
+  flags,
+  examples: ['trove scrub', 'trove scrub --json', 'trove scrub --data /srv/trove'],
+  exitStatuses: [5, 6, 8, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    takeOperands(operands, [])
+    const outcome = await runMaintenance<object>(given, signal, {
+      local: async (store) => await scrubLocally(store, stderr),
+      remote: async (server) => await runJob(server, { path: scrubPath, json: {}, signal }),
+    })
+    const report = scrubReportSchema.parse(outcome)
+    if (given.json) await writeJson(stdout, report)
+    else await write(stdout, describe(report))
+    const isDamaged = report.damagedCopies > 0 || report.damagedArtifacts > 0
+    return isDamaged ? exitStatus.damaged : exitStatus.ok
+  },
+}
+
+async function scrubLocally(
+  { ports }: LocalStore,
+  stderr: Invocation['stderr'],
+): Promise<ScrubReport> {
+  return await scrub(ports, {
+    olderThanMs: null,
+    bytesPerSecond: null,
+    rollups: true,
+    onFinding: (finding) => {
+      void write(stderr, `trove: ${findingText(finding)}\n`)
+    },
+  })
+}
+
+function findingText(finding: ScrubFinding): string {
+  switch (finding.kind) {
+    case 'copy':
+      return `stream ${finding.streamId} of pack ${finding.packName}, at ${finding.offset}: ${finding.fault}`
+    case 'framing':
+      return finding.fault
+    case 'drift':
+      return `${finding.what} was ${finding.stored} and is set to ${finding.counted}`
+  }
+}
+
+function describe(report: WireScrubReport): string {
+  const { packs, copies, readBytes, damagedCopies, foundCopies } = report
+  const lines = [
+    `read ${packs} packs, ${copies} copies, ${formatSizeBytes(readBytes)}`,
+    damagedCopies === 0
+      ? 'no copy is damaged'
+      : `damaged copies: ${damagedCopies}, of which ${foundCopies} were not known`,
+  ]
+  const healed = report.healedCopies + report.healedBlobs
+  if (healed > 0) lines.push(`healed: ${healed}`)
+  if (report.rewrittenPacks > 0) {
+    lines.push(`packs written anew because of their framing: ${report.rewrittenPacks}`)
+  }
+  if (report.drifts > 0) lines.push(`rollups set right: ${report.drifts}`)
+  if (report.damagedArtifacts > 0) lines.push(`damaged artifacts: ${report.damagedArtifacts}`)
+  for (const { id, project, run, name, damagedFiles } of report.damaged) {
+    lines.push(printable(`  id:${id}  ${project}@${run}/${name}`))
+    lines.push(...damagedFiles.map((path) => printable(`    ${path}`)))
+  }
+  if (report.damagedArtifacts > 0) {
+    lines.push('Uploading the same content again heals them.')
+  }
+  return `${lines.join('\n')}\n`
+}
