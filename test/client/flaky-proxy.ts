@@ -1,0 +1,80 @@
+/** A TCP proxy between client and server that can cut connections, be pointed elsewhere, and tell what passed. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+export interface FlakyProxy {
+  url: string
+  /** Bytes that clients have sent and received. */
+  sentBytes(): number
+  receivedBytes(): number
+  /** Cuts each of the next `count` connections after some bytes, in either direction, that `bytes` gives in turn. */
+  cutNext(count: number, bytes: () => number): void
+  /** Resolves once clients have sent (or received) that many bytes more. */
+  passed(direction: 'sent' | 'received', bytes: number): Promise<void>
+  pointTo(url: string): void
+}
+
+export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
+  let port = Number(new URL(target).port)
+  let cuts = 0
+  let nextCut = (): number => Number.POSITIVE_INFINITY
+  const passed = { sent: 0, received: 0 }
+  const waiting: { direction: 'sent' | 'received'; at: number; resolve(): void }[] = []
+  const sockets = new Set<Socket>()
+  const note = (direction: 'sent' | 'received', bytes: number): void => {
+    passed[direction] += bytes
+    for (const each of waiting) if (passed[each.direction] >= each.at) each.resolve()
+  }
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1')
+    let left = cuts > 0 ? nextCut() : Number.POSITIVE_INFINITY
+    cuts = Math.max(0, cuts - 1)
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
+    }
+    const relay = (from: Socket, to: Socket, direction: 'sent' | 'received'): void => {
+      from.on('data', (chunk: Buffer) => {
+        note(direction, chunk.length)
+        left -= chunk.length
+        if (left < 0) {
+          client.resetAndDestroy()
+          upstream.destroy()
+        } else if (!to.write(chunk)) {
+          from.pause()
+          to.once('drain', () => from.resume())
+        }
+      })
+    }
+    relay(client, upstream, 'sent')
+    relay(upstream, client, 'received')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sentBytes: () => passed.sent,
+    receivedBytes: () => passed.received,
+    cutNext: (count, bytes) => {
+      cuts = count
+      nextCut = bytes
+    },
+    passed: async (direction, bytes) =>
+      await new Promise<void>((resolve) => {
+        waiting.push({ direction, at: passed[direction] + bytes, resolve })
+      }),
+    pointTo: (url) => {
+      port = Number(new URL(url).port)
+    },
+  }
+}

@@ -1,0 +1,235 @@
+/** The native client against a real server: what goes in comes back, and only what is missing travels. */
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { type Client, createClient } from '../../src/client/client.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
+
+let data: string
+let trove: TroveProcess
+let token: string
+let lastRun = 100
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'trove-native-'))
+  trove = await startTrove(data)
+  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+})
+
+afterAll(async () => {
+  await trove.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+function clientWith(cacheDir: string | null): Client {
+  return createClient({ url: trove.url, token, cacheDir })
+}
+
+/** Each upload of a test goes to a run of its own unless the test says otherwise. */
+async function upload(
+  client: Client,
+  directory: string,
+  more: Partial<Parameters<Client['upload']>[0]> = {},
+): ReturnType<Client['upload']> {
+  lastRun += 1
+  return await client.upload({
+    project: 'octo/demo',
+    run: lastRun,
+    name: 'build',
+    source: { kind: 'patterns', patterns: ['.'], directory, includeHidden: true },
+    ...more,
+  })
+}
+
+describe('an upload', () => {
+  test('comes back with modes, links, empty directories and names of all kinds', async () => {
+    const root = await makeDirectory()
+    const back = join(await makeDirectory(), 'back')
+    await makeHardTree(root)
+    const client = clientWith(null)
+    const { artifact, files, logicalBytes } = await upload(client, root)
+    const result = await client.download({ artifact, destination: back })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+    expect(result).toMatchObject({ files, logicalBytes, writtenFiles: files })
+    await chmod(join(root, 'forbidding'), 0o755)
+    await chmod(join(back, 'forbidding'), 0o755)
+  })
+
+  test('sends nothing when the project knows the tree, whatever its name', async () => {
+    const root = await makeDirectory()
+    await makeHardTree(root)
+    const client = clientWith(null)
+    const first = await upload(client, root)
+    const again = await upload(client, root, { run: lastRun })
+    const other = await upload(client, root, { name: 'other' })
+    expect(again).toMatchObject({ created: false, sentBytes: 0, artifact: { id: first.artifact.id } })
+    expect(other).toMatchObject({ created: true, sentBytes: 0, reusedBytes: first.logicalBytes })
+    expect(other.artifact).toMatchObject({
+      treeDigest: first.artifact.treeDigest,
+      zipBytes: first.artifact.zipBytes,
+      tarGzBytes: first.artifact.tarGzBytes,
+      newBytes: 0,
+    })
+    await chmod(join(root, 'forbidding'), 0o755)
+  })
+
+  test('of a known tree with other times sends the times only, and gives them back', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { a: lines(50_000), b: 'b' })
+    const client = clientWith(null)
+    await upload(client, root)
+    await rm(join(root, 'a'))
+    await makeTree(root, { a: lines(50_000) })
+    const { utimes, stat } = await import('node:fs/promises')
+    await utimes(join(root, 'a'), 1_600_000_000, 1_600_000_000)
+    const { artifact, sentBytes } = await upload(client, root)
+    expect(sentBytes).toBeGreaterThan(0)
+    expect(sentBytes).toBeLessThan(200)
+    await client.download({ artifact, destination: back })
+    expect((await stat(join(back, 'a'))).mtimeMs).toBe(1_600_000_000_000)
+  })
+
+  test('of a tree in which little changed sends little', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { big: lines(600_000), random: pseudoRandom(2_000_000, 'x'), small: 's' })
+    const client = clientWith(null)
+    const first = await upload(client, root)
+    const text = lines(600_000).replace('line 300000', 'LINE 300000')
+    await writeFile(join(root, 'big'), text)
+    const second = await upload(client, root)
+    expect(first.sentBytes).toBeGreaterThan(2_000_000)
+    expect(second.sentBytes).toBeLessThan(100_000)
+    const back = await makeDirectory()
+    await client.download({ artifact: second.artifact, destination: back })
+    expect(await readFile(join(back, 'big'), 'utf8')).toBe(text)
+  })
+
+  test('of other content under a taken name is a conflict, unless it may overwrite', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { a: '1' })
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await makeTree(root, { a: '2' })
+    await expect(upload(client, root, { run: lastRun })).rejects.toMatchObject({ code: 'name_taken' })
+    lastRun -= 1
+    const replaced = await upload(client, root, { run: artifact.run, overwrite: true })
+    expect(replaced).toMatchObject({ created: true })
+    expect(replaced.artifact.id).not.toBe(artifact.id)
+  })
+
+  test('of nothing is refused with the patterns', async () => {
+    const root = await makeDirectory()
+    const source = { kind: 'patterns', patterns: ['*.none'], directory: root } as const
+    await expect(upload(clientWith(null), root, { source })).rejects.toMatchObject({
+      code: 'no_files',
+      details: { patterns: ['*.none'] },
+    })
+  })
+
+  test('takes files that the caller has chosen, under the names that it gives them', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { x: 'x', 'y/z': 'z' })
+    const client = clientWith(null)
+    const files = [
+      { absolutePath: join(root, 'y/z'), entryPath: 'b/z.txt' },
+      { absolutePath: join(root, 'x'), entryPath: 'a.txt' },
+    ]
+    const { artifact } = await upload(client, root, { source: { kind: 'files', files } })
+    await client.download({ artifact, destination: back })
+    expect(Object.keys(await describeTree(back)).toSorted()).toEqual(['a.txt', 'b', 'b/z.txt'])
+  })
+
+  test('sees a change that keeps size and time, because its inode tells', async () => {
+    const root = await makeDirectory()
+    const { utimes } = await import('node:fs/promises')
+    const write = async (content: string): Promise<void> => {
+      await writeFile(join(root, 'f'), content)
+      await utimes(join(root, 'f'), 1_600_000_000, 1_600_000_000)
+    }
+    const client = clientWith(await makeDirectory())
+    await write('one')
+    const before = await upload(client, root)
+    await write('two')
+    const after = await upload(client, root)
+    expect(after.artifact.treeDigest).not.toBe(before.artifact.treeDigest)
+  })
+})
+
+describe('a download', () => {
+  test('into a directory that has most of it fetches the rest only', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { big: lines(600_000), keep: pseudoRandom(1_000_000, 'k'), change: 'new' })
+    const client = clientWith(await makeDirectory())
+    const { artifact } = await upload(client, root)
+    await makeTree(back, { big: lines(600_000).replace('line 5', 'x'), keep: pseudoRandom(1_000_000, 'k'), change: 'old', extra: 'e' })
+    const result = await client.download({ artifact, destination: back })
+    expect(result).toMatchObject({ writtenFiles: 2, deletedPaths: 0 })
+    expect(result.fetchedBytes).toBeLessThan(200_000)
+    expect(await readFile(join(back, 'extra'), 'utf8')).toBe('e')
+    expect(await client.download({ artifact, destination: back })).toMatchObject({ writtenFiles: 0, fetchedBytes: 0 })
+    expect(await client.download({ artifact, destination: back, delete: true })).toMatchObject({ deletedPaths: 1 })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
+  test('corrects a mode and a link without fetching', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { run: 'x', link: '-> run' })
+    await chmod(join(root, 'run'), 0o755)
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await makeTree(back, { run: 'x', link: '-> elsewhere' })
+    expect(await client.download({ artifact, destination: back })).toMatchObject({ writtenFiles: 0 })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
+  test('takes only paths that match', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { 'bin/a': 'a', 'doc/b': 'b', 'bin/x/c': 'c' })
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await client.download({ artifact, destination: back, paths: ['bin/**'] })
+    expect(Object.keys(await describeTree(back)).toSorted()).toEqual(['bin', 'bin/a', 'bin/x', 'bin/x/c'])
+  })
+
+  test('never writes through a link, wherever it lies in the way', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    const outside = await makeDirectory()
+    await makeTree(outside, { victim: 'untouched' })
+    await makeTree(root, { 'd/victim': 'd', 'e/f/victim': 'e', victim: 'v' })
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await symlink(outside, join(back, 'd'))
+    await mkdir(join(back, 'e'))
+    await symlink(outside, join(back, 'e/f'))
+    await symlink(join(outside, 'victim'), join(back, 'victim'))
+    await mkdir(join(back, '.trove-partial'))
+    await symlink(outside, join(back, '.trove-partial/d'))
+    await symlink(join(outside, 'victim'), join(back, '.trove-partial/victim'))
+    await client.download({ artifact, destination: back })
+    expect(await describeTree(outside)).toEqual({ victim: expect.stringContaining('file') as string })
+    expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('untouched')
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
+  test('keeps a directory of the user that a file would replace, unless it may delete', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { thing: 'a file' })
+    await makeTree(back, { 'thing/precious': 'p' })
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await expect(client.download({ artifact, destination: back })).rejects.toThrow('is a directory')
+    expect(await readFile(join(back, 'thing/precious'), 'utf8')).toBe('p')
+    await client.download({ artifact, destination: back, delete: true })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+})

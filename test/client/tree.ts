@@ -1,0 +1,82 @@
+/** Trees on disk for tests of the client. */
+import { createHash } from 'node:crypto'
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+export async function makeDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-client-'))
+  onTestFinished(async () => {
+    await rm(directory, { recursive: true, force: true })
+  })
+  return directory
+}
+
+/** Content of a file, `-> TARGET` for a link, null for an empty directory. */
+export type TreeSpec = Record<string, string | Buffer | null>
+
+export async function makeTree(root: string, spec: TreeSpec): Promise<void> {
+  for (const [path, content] of Object.entries(spec)) {
+    const full = join(root, path)
+    await mkdir(content === null ? full : dirname(full), { recursive: true })
+    if (content === null) continue
+    if (typeof content === 'string' && content.startsWith('-> ')) await symlink(content.slice(3), full)
+    else await writeFile(full, content)
+  }
+}
+
+/** Every path below `root` with its mode and what it holds, so that two trees are equal when this is. */
+export async function describeTree(root: string): Promise<Record<string, string>> {
+  const told: Record<string, string> = {}
+  for (const entry of (await readdir(root, { recursive: true, withFileTypes: true })).toSorted()) {
+    const full = join(entry.parentPath, entry.name)
+    const { mode } = await lstat(full)
+    const bits = (mode & 0o777).toString(8)
+    const path = full.slice(root.length + 1)
+    if (entry.isSymbolicLink()) told[path] = `link to ${await readlink(full)}`
+    else if (entry.isDirectory()) told[path] = `directory ${bits}`
+    else told[path] = `file ${bits} ${createHash('sha256').update(await readFile(full)).digest('hex')}`
+  }
+  return told
+}
+
+/** A tree with everything that is hard: modes, links, empty things, names of all kinds. */
+export async function makeHardTree(root: string): Promise<void> {
+  await makeTree(root, {
+    'a.txt': 'hello',
+    'a/b/c/d/e/f/g/h/deep.txt': 'deep',
+    'a-b': 'sorts between a and a/',
+    'empty-file': '',
+    'empty-directory': null,
+    'run.sh': '#!/bin/sh\n',
+    private: null,
+    'private/secret': 'p',
+    'forbidding/x': 'in a directory that cannot be written',
+    link: '-> a/b',
+    dangling: '-> nowhere/at/all',
+    absolute: '-> /etc/passwd',
+    '\u00e9': 'NFC',
+    'e\u0301': 'NFD',
+    ['n'.repeat(255)]: 'longest name',
+    '.hidden/.file': 'h',
+    'twice/1': lines(200_000),
+    'twice/2': lines(200_000),
+    'random.bin': pseudoRandom(3_000_000, 'r'),
+  })
+  await chmod(join(root, 'run.sh'), 0o755)
+  await chmod(join(root, 'a.txt'), 0o600)
+  await chmod(join(root, 'private'), 0o700)
+  await chmod(join(root, 'forbidding'), 0o555)
+}
+
+export function lines(count: number): string {
+  return Array.from({ length: count }, (_, index) => `line ${index}`).join('\n')
+}
+
+/** Bytes that do not deflate, the same for the same seed. */
+export function pseudoRandom(length: number, seed: string): Buffer {
+  const blocks: Buffer[] = []
+  for (let at = 0; at * 32 < length; at++) blocks.push(createHash('sha256').update(`${seed}${at}`).digest())
+  return Buffer.concat(blocks).subarray(0, length)
+}

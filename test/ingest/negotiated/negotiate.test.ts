@@ -1,0 +1,262 @@
+/** The server's side of a negotiated upload: what it believes (bytes only), and to whom it says "present" (only to those
+ *  who can read it, invariant 10). */
+import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { parseArtifactName } from '../../../src/core/artifact.ts'
+import {
+  decodeOrdinals,
+  encodeBlobRecordHead,
+  encodeCompositeRecord,
+  type OfferedComposite,
+  writeComposite,
+} from '../../../src/core/blob-exchange.ts'
+import { crc32 } from '../../../src/core/crc32.ts'
+import { type Digest, digestOf } from '../../../src/core/digest.ts'
+import { formatEntry, manifestHeader } from '../../../src/core/manifest.ts'
+import { parseEntryPath } from '../../../src/core/entry.ts'
+import { limits } from '../../../src/core/limits.ts'
+import { parseProjectName } from '../../../src/core/run.ts'
+import { createByteWriter } from '../../../src/core/varint.ts'
+import type { NegotiationAnswers, NegotiationJob } from '../../../src/ingest/negotiated/job.ts'
+import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
+import { encodeJoiningSync } from '../../../src/packs/codec.ts'
+import { openStore, type TestStore } from '../open-store.ts'
+
+type Files = Record<string, Buffer>
+
+function manifestOf(files: Files): { text: string; treeDigest: Digest; entryCount: number } {
+  const paths = Object.keys(files).toSorted()
+  const lines = paths.map((path) =>
+    formatEntry({
+      kind: 'file',
+      path: parseEntryPath(path),
+      mode: 0o644,
+      digest: digestOf(files[path]!),
+      sizeBytes: files[path]!.length,
+    }),
+  )
+  const text = manifestHeader + lines.join('')
+  return { text, treeDigest: digestOf(text), entryCount: paths.length }
+}
+
+function record(content: Buffer, told: { kind?: 'blob' | 'firstPart'; digest?: Digest } = {}): Buffer {
+  const stream = encodeJoiningSync(content, 6)
+  const head = { kind: told.kind ?? 'blob', digest: told.digest ?? digestOf(content) } as const
+  return Buffer.concat([
+    encodeBlobRecordHead({ ...head, sizeBytes: content.length, lengthBytes: stream.length }),
+    stream,
+  ])
+}
+
+function compositeOf(parts: Buffer[], told: Partial<OfferedComposite> = {}): OfferedComposite {
+  const whole = Buffer.concat(parts)
+  return {
+    digest: digestOf(whole),
+    sizeBytes: whole.length,
+    crc32: crc32(whole),
+    parts: parts.map((part) => digestOf(part)),
+    ...told,
+  }
+}
+
+function encoded(composite: OfferedComposite): Buffer {
+  const out = createByteWriter()
+  writeComposite(out, composite)
+  return out.bytes()
+}
+
+interface Session {
+  id: string
+  step<Job extends NegotiationJob>(job: Omit<Job, 'sessionId'> & { step: Job['step'] }, body?: Buffer): Promise<NegotiationAnswers[Job['step']]>
+  /** Offers files' manifest; answers the missing ordinals. */
+  offer(files: Files): Promise<number[]>
+  commit(files: Files): Promise<NegotiationAnswers['commit']>
+}
+
+let offers = 0
+
+async function openSession(store: TestStore, project: string): Promise<Session> {
+  const run = await store.metadata.ensureRun(
+    { project: parseProjectName(project), number: 1, attempt: 1 },
+    { branch: null, sha: null, workflow: null, event: null },
+    store.ports.now(),
+  )
+  offers += 1
+  const { sessionId } = await store.metadata.openOfferSession({
+    projectId: run.projectId,
+    offer: digestOf(`offer ${offers}`),
+    now: store.ports.now(),
+    leaseMs: limits.leaseMs,
+  })
+  const name = parseArtifactName(`artifact-${offers}`)
+  const session: Session = {
+    id: sessionId,
+    step: async (job, body) =>
+      (await negotiate(store.ports, { ...job, sessionId } as NegotiationJob, {
+        body: body && Readable.from([body], { objectMode: false }),
+      })) as never,
+    offer: async (files) => {
+      const { text, treeDigest, entryCount } = manifestOf(files)
+      return decodeOrdinals(await session.step({ step: 'manifest', treeDigest, entryCount }, gzipSync(text)))
+    },
+    commit: async (files) =>
+      await session.step({
+        step: 'commit',
+        treeDigest: manifestOf(files).treeDigest,
+        runId: run.id,
+        job: 'job',
+        name,
+        createdAt: store.ports.now(),
+        expiresAt: store.ports.now() + 1_000_000,
+        onConflict: 'same',
+      }),
+  }
+  return session
+}
+
+const small = Buffer.from('small content')
+const partA = Buffer.alloc(200_000, 'part a ')
+const partB = Buffer.alloc(200_000, 'part b ')
+
+/** Project `mine/app` holds a small file and a large one of two parts. */
+async function storeWithSecrets(): Promise<{ store: TestStore; files: Files }> {
+  const store = await openStore()
+  const owner = await openSession(store, 'mine/app')
+  const files = { large: Buffer.concat([partA, partB]), small }
+  expect(await owner.offer(files)).toEqual([0, 1])
+  const composite = compositeOf([partA, partB])
+  expect(decodeOrdinals(await owner.step({ step: 'parts' }, encoded(composite)))).toEqual([0, 1])
+  const body = [record(small), record(partA, { kind: 'firstPart' }), record(partB), encodeCompositeRecord(composite)]
+  expect(await owner.step({ step: 'blobs' }, Buffer.concat(body))).toMatchObject({ blobs: 3 })
+  expect(await owner.commit(files)).toMatchObject({ created: true })
+  return { store, files }
+}
+
+describe('possession', () => {
+  test('a digest that another project has is missing, and cannot be committed', async () => {
+    const { store, files } = await storeWithSecrets()
+    const thief = await openSession(store, 'other/app')
+    expect(await thief.offer(files)).toEqual([0, 1])
+    await expect(thief.commit(files)).rejects.toMatchObject({ code: 'upload_incomplete' })
+    const { treeDigest } = manifestOf(files)
+    const session = await store.metadata.findSession(thief.id)
+    expect(await store.metadata.findKnownTree(session!.projectId, treeDigest, store.ports.now())).toBeUndefined()
+  })
+
+  test('neither whole files nor parts are stolen by naming parts', async () => {
+    const { store, files } = await storeWithSecrets()
+    const thief = await openSession(store, 'other/app')
+    const wanted = { large: files['large']! }
+    await thief.offer(wanted)
+    const missing = await thief.step({ step: 'parts' }, encoded(compositeOf([partA, partB])))
+    expect(decodeOrdinals(missing)).toEqual([0, 1])
+    await expect(thief.commit(wanted)).rejects.toMatchObject({ code: 'upload_incomplete' })
+    // A composite of the thief's own with a part that it has not got.
+    const mine = Buffer.alloc(200_000, 'mine ')
+    await thief.step({ step: 'blobs' }, record(mine))
+    const mixed = compositeOf([mine, partA])
+    expect(decodeOrdinals(await thief.step({ step: 'parts' }, encoded(mixed)))).toEqual([1])
+    const file = { mixed: Buffer.concat([mine, partA]) }
+    await thief.offer(file)
+    await expect(thief.commit(file)).rejects.toMatchObject({ code: 'upload_incomplete' })
+  })
+
+  test('who sends the bytes may refer to them, and the store keeps one copy', async () => {
+    const { store, files } = await storeWithSecrets()
+    const before = await store.packBytes()
+    const other = await openSession(store, 'other/app')
+    await other.offer({ small })
+    await other.step({ step: 'blobs' }, record(small))
+    expect(await other.commit({ small })).toMatchObject({ created: true })
+    expect(await store.packBytes()).toBe(before)
+    expect(files['small']).toBe(small)
+  })
+
+  test('the own project need not send: files, and parts of its large files in other files', async () => {
+    const { store, files } = await storeWithSecrets()
+    const session = await openSession(store, 'mine/app')
+    expect(await session.offer(files)).toEqual([])
+    const turned = compositeOf([partB, partA])
+    expect(decodeOrdinals(await session.step({ step: 'parts' }, encoded(turned)))).toEqual([])
+    const file = { turned: Buffer.concat([partB, partA]) }
+    expect(await session.offer(file)).toEqual([0])
+    expect(await session.commit(file)).toMatchObject({ created: true, artifact: { newBytes: 0 } })
+  })
+})
+
+describe('what is believed', () => {
+  test('a blob under a wrong digest is refused, and what came before it is kept', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const forged = record(Buffer.from('evil'), { digest: digestOf('good') })
+    const body = Buffer.concat([record(small), forged])
+    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({ code: 'digest_mismatch' })
+    expect(await session.offer({ small })).toEqual([])
+    expect(await store.metadata.findBlob(digestOf('good'))).toBeUndefined()
+  })
+
+  test('a large file whose parts do not make its digest is refused, however it is sent', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const lie = compositeOf([partA, partB], { digest: digestOf('another file') })
+    const body = [record(partA, { kind: 'firstPart' }), record(partB), encodeCompositeRecord(lie)]
+    await session.step({ step: 'blobs' }, Buffer.concat(body))
+    expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
+    const entry = { kind: 'file', path: parseEntryPath('lie'), mode: 0o644, digest: lie.digest, sizeBytes: 400_000 } as const
+    const text = manifestHeader + formatEntry(entry)
+    await session.step({ step: 'manifest', treeDigest: digestOf(text), entryCount: 1 }, gzipSync(text))
+    await session.step({ step: 'parts' }, encoded(lie))
+    await expect(
+      session.step({
+        step: 'commit',
+        treeDigest: digestOf(text),
+        runId: store.run.id,
+        job: 'job',
+        name: parseArtifactName('lie'),
+        createdAt: 1,
+        expiresAt: 2,
+        onConflict: 'same',
+      }),
+    ).rejects.toMatchObject({ code: 'digest_mismatch' })
+    expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
+  })
+
+  test('a manifest is what its digest says, in order, and safe', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const line = (path: string): string => `f 644 5 ${digestOf('x')} ${path}\n`
+    const send = async (lines: string[]): Promise<unknown> => {
+      const text = manifestHeader + lines.join('')
+      return await session.step({ step: 'manifest', treeDigest: digestOf(text), entryCount: lines.length }, gzipSync(text))
+    }
+    await expect(send([line('../x')])).rejects.toMatchObject({ code: 'unsafe_path' })
+    await expect(send([line('b'), line('a')])).rejects.toMatchObject({ code: 'duplicate_path' })
+    await expect(send([line('a'), line('a-b'), line('a/b')])).rejects.toMatchObject({ code: 'duplicate_path' })
+    await expect(send([`f 0644 5 ${digestOf('x')} a\n`])).rejects.toMatchObject({ code: 'invalid_request' })
+    const { text } = manifestOf({ small })
+    const other = { step: 'manifest', treeDigest: digestOf('other'), entryCount: 1 } as const
+    await expect(session.step(other, gzipSync(text))).rejects.toMatchObject({ code: 'digest_mismatch' })
+    await expect(session.step(other, Buffer.from('no gzip'))).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
+  test('a request that ends within a record keeps the blobs that arrived whole', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const body = Buffer.concat([record(small), record(partA)]).subarray(0, -5)
+    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({ code: 'invalid_request' })
+    expect(await session.offer({ small })).toEqual([])
+    expect(await session.offer({ partA })).toEqual([0])
+  })
+})
+
+test('a session that is offered again is found again, and recovery leaves it alone', async () => {
+  const store = await openStore()
+  const of = { projectId: store.run.projectId, offer: digestOf('same'), now: Date.now(), leaseMs: 1000 }
+  const { sessionId } = await store.metadata.openOfferSession(of)
+  expect(await store.metadata.openOfferSession(of)).toEqual({ sessionId, resumed: true })
+  expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
+  const later = { ...of, now: of.now + 2000 }
+  expect(await store.metadata.listSessions(later.now, 10)).toEqual([])
+  expect((await store.metadata.openOfferSession(later)).resumed).toBe(false)
+})
