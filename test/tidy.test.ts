@@ -134,6 +134,26 @@ describe('every file', () => {
   })
 })
 
+describe('README.md', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const codeOf = (path: string): string => code.find((file) => file.path === path)!.text
+
+  test('names every setting, and no other', () => {
+    const settings = (text: string): string[] =>
+      [...new Set([...text.matchAll(/\bTROVE_[A-Z_]+\b/g)].map(([name]) => name))].toSorted()
+    expect(settings(readme)).toEqual(settings(codeOf('src/config.ts')))
+  })
+
+  test('names every command', () => {
+    const commands = [...codeOf('src/cli/main.ts').matchAll(/'\.\/commands\/([a-z-]+)\.ts'/g)]
+    expect(commands.length).toBeGreaterThan(0)
+    const missing = commands
+      .map((match) => match[1]!)
+      .filter((name) => !readme.includes(`\`trove ${name}`))
+    expect(missing).toEqual([])
+  })
+})
+
 /** Files below `folder`, relative to the root, what git does not keep left out. */
 function filesBelow(folder: string): string[] {
   const path = join(root, folder)
