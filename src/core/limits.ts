@@ -146,4 +146,21 @@ export const limits = {
   packsNamedMax: 100,
   /** Artifacts of one bulk delete. */
   bulkDeleteMax: 10_000,
+
+  /** Jobs and steps recorded of one run: what a page can still show. A matrix has at most 256 jobs. */
+  runRowsMax: 10_000,
+  /** What happened, told in one request. */
+  runEventsMax: 1000,
+  /** A line longer than this comes in pieces; counted in UTF-16 units. */
+  logLineCharactersMax: 64 * KiB,
+  /** Bytes of one job's log and of all logs of one run, before compression; a log then ends with a line that says so.
+   *  Enough for a verbose build of hours, and a loop that prints costs the store no more than an artifact would. */
+  jobLogBytesMax: 16 * MiB,
+  runLogBytesMax: 64 * MiB,
+  /** A page of a log is closed once it holds this much: what one batch of new lines inflates and deflates again. */
+  logPageBytes: 64 * KiB,
+  /** Bytes of logs that a run page shows; the rest is a link. */
+  shownLogBytesMax: 1 * MiB,
+  /** How long after its last event a run's record stays; as long as GitHub keeps logs by default. */
+  runRecordMs: 90 * 24 * 60 * 60 * 1000,
 } as const

@@ -41,6 +41,8 @@ export interface Collection {
   rewrittenPacks: number
 }
 
+/** Records of runs that one step forgets. */
+const recordsPerStep = 10
 const packsPerPage = 200
 
 /** What `collect` would do now. Reads only; costs in proportion to what is to go. */
@@ -229,6 +231,9 @@ async function deadPackBytes({
 async function tidyDatabase({ metadata, now, signal }: LifecyclePorts): Promise<void> {
   const removedBy = now() - limits.tombstoneMs
   while ((await metadata.purgeTombstones(removedBy, limits.transactionRowsMax)) > 0) {
+    signal?.throwIfAborted()
+  }
+  while ((await metadata.purgeRunRecords(now() - limits.runRecordMs, recordsPerStep)) > 0) {
     signal?.throwIfAborted()
   }
   for (let left = Infinity; left > 0;) {

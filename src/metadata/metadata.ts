@@ -16,6 +16,7 @@ import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
+import type { RunRecordMetadata } from './run-records.ts'
 
 // ---- projects and runs -------------------------------------------------------------------------------------------
 
@@ -243,8 +244,9 @@ export interface StoreFigures {
 // ---- lifecycle: expiry, deletion, compaction, scrub --------------------------------------------------------------
 
 export type * from './lifecycle.ts'
+export type * from './run-records.ts'
 
-export interface Metadata extends LifecycleMetadata {
+export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>

@@ -16,6 +16,7 @@ import { createReclaimMethods } from './sqlite/reclaim.ts'
 import { createReleaseMethods } from './sqlite/release.ts'
 import { createRemoval } from './sqlite/removal.ts'
 import { createRunMethods } from './sqlite/runs.ts'
+import { createRunRecordMethods } from './sqlite/run-records.ts'
 import { createSessionMethods } from './sqlite/sessions.ts'
 import { createStagingMethods } from './sqlite/staging.ts'
 import { createSweepMethods } from './sqlite/sweep.ts'
@@ -38,6 +39,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
   const damage = createDamage(connection)
   return {
     ...createRunMethods(connection),
+    ...createRunRecordMethods(connection),
     ...createUploadMethods(connection),
     ...createSessionMethods(connection, removal),
     ...createOfferMethods(connection),

@@ -1,0 +1,27 @@
+/** A page of a job's log as it is stored: one JSON array `[step, at, kind, text]` a line, deflated. */
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { LogKind, LogLine } from '../core/run-record.ts'
+
+/** One line of a page, its newline included. Its length in UTF-8 is what limits of logs count. */
+export function formatLogLine({ step, at, kind, text }: LogLine): string {
+  return `${JSON.stringify([step, at, kind, text])}\n`
+}
+
+export function deflateLogPage(lines: string): Buffer {
+  return deflateRawSync(lines)
+}
+
+/** The lines of a stored page as they were formatted. */
+export function inflateLogPage(bytes: Uint8Array): string {
+  return inflateRawSync(bytes).toString('utf8')
+}
+
+export function parseLogLines(lines: string): LogLine[] {
+  return lines
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      const [step, at, kind, text] = JSON.parse(line) as [number, number, LogKind, string]
+      return { step, at, kind, text }
+    })
+}

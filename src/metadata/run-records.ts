@@ -1,0 +1,59 @@
+/** Port: what is kept of runs besides their artifacts, the part of `Metadata` that run pages read. The rules of
+ *  metadata.ts hold here too. */
+import type { Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
+
+/** What a job, a step or a run has come to. All null while it has neither started nor ended. */
+export interface Progress {
+  conclusion: Conclusion | null
+  /** Null for what never started. */
+  startedAt: number | null
+  durationMs: number | null
+}
+
+export interface RecordedStep extends Progress {
+  number: number
+  name: string
+}
+
+export interface RecordedJob extends Progress {
+  id: number
+  /** Unique in the run. */
+  key: string
+  /** As the workflow file calls it; the jobs of a matrix share one. */
+  job: string
+  name: string
+  logPages: number
+  logLines: number
+  /** Of the pages before compression. */
+  logBytes: number
+  isLogCut: boolean
+  /** By number. */
+  steps: RecordedStep[]
+}
+
+export interface RunRecord extends Progress {
+  /** When something was told last. */
+  updatedAt: number
+  /** In the order in which they were named. */
+  jobs: RecordedJob[]
+}
+
+export interface RunRecordMetadata {
+  /** Adds the events that are not in yet; answers the number of the next. `sequence` is the number of the first one, from
+   *  0. A `recording` that begins at 0 takes the place of another. Log lines past `limits.jobLogBytesMax` and
+   *  `runLogBytesMax` are dropped after a line that says so. At most `limits.runEventsMax` events.
+   *  Errors: session_ended (another recording took its place, or events before these are missing), invalid_request (a job
+   *  that was not named), too_large (more than `limits.runRowsMax` jobs and steps). */
+  appendRunEvents(
+    runId: number,
+    batch: { recording: string; sequence: number; events: RecordedEvent[] },
+    now: number,
+  ): Promise<number>
+  findRunRecord(runId: number): Promise<RunRecord | undefined>
+  /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
+  readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
+  /** Forgets what was recorded of the run, in steps, logs first. Harmless when there is nothing. */
+  removeRunRecord(runId: number): Promise<void>
+  /** Forgets at most `limit` records of which nothing was heard since `updatedBy`; answers how many. */
+  purgeRunRecords(updatedBy: number, limit: number): Promise<number>
+}

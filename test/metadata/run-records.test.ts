@@ -1,0 +1,182 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import type { LogLine, RecordedEvent } from '../../src/core/run-record.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openMetadataWorker } from '../../src/metadata/sqlite-worker.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+
+const day = 86_400_000
+const job = { key: 'build', id: 'build', name: 'build (1)' }
+const named: RecordedEvent = { type: 'job-named', at: 1, job }
+
+function line(text: string, key = 'build'): RecordedEvent {
+  return { type: 'line', at: 5, job: key, step: 1, kind: 'output', text }
+}
+
+const implementations: [name: string, open: (path: string) => Promise<Metadata>][] = [
+  ['on the calling thread', (path) => Promise.resolve(openSqliteMetadata({ path }))],
+  ['on a thread of its own', (path) => openMetadataWorker({ path })],
+]
+
+describe.each(implementations)('run records %s', (_name, open) => {
+  let metadata: Metadata
+  let runId: number
+  const append = (sequence: number, events: RecordedEvent[], recording = 'a', now = 10) =>
+    metadata.appendRunEvents(runId, { recording, sequence, events }, now)
+  const logOf = async (key = 'build'): Promise<LogLine[]> => {
+    const found = (await metadata.findRunRecord(runId))?.jobs.find((each) => each.key === key)
+    const pages = await Promise.all(
+      Array.from({ length: found?.logPages ?? 0 }, (_, page) =>
+        metadata.readLogPage(found?.id ?? 0, page),
+      ),
+    )
+    return pages.flatMap((page) => page ?? [])
+  }
+
+  beforeEach(async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'trove-records-'))
+    metadata = await open(join(directory, 'trove.db'))
+    onTestFinished(async () => {
+      await metadata.close()
+      await rm(directory, { recursive: true, force: true })
+    })
+    const project = parseProjectName('octo/app')
+    const facts = { branch: null, sha: null, workflow: null, event: null }
+    runId = (await metadata.ensureRun({ project, number: 7, attempt: 1 }, facts, 1)).id
+  })
+
+  test('a run that goes on and one that has ended read as they were told', async () => {
+    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    const step = { number: 1, name: 'Compile' }
+    await append(0, [
+      { type: 'run-started', at: 1 },
+      named,
+      { type: 'job-started', at: 2, job: 'build' },
+      { type: 'step-started', at: 3, job: 'build', step },
+      line('hello'),
+    ])
+    const running = { conclusion: null, durationMs: null }
+    expect(await metadata.findRunRecord(runId)).toMatchObject({
+      ...running,
+      startedAt: 1,
+      updatedAt: 10,
+      jobs: [{ ...running, startedAt: 2, steps: [{ ...step, ...running, startedAt: 3 }] }],
+    })
+    const failed = { conclusion: 'failure', durationMs: 4 } as const
+    const skipped = { conclusion: 'skipped', durationMs: 0 } as const
+    await append(5, [
+      { type: 'step-finished', at: 7, job: 'build', step, ...failed },
+      { type: 'step-finished', at: 7, job: 'build', step: { number: 2, name: 'Test' }, ...skipped },
+      { type: 'job-finished', at: 8, job: 'build', ...failed },
+      { type: 'run-finished', at: 9, ...failed },
+    ])
+    expect(await metadata.findRunRecord(runId)).toMatchObject({
+      ...failed,
+      jobs: [
+        {
+          key: 'build',
+          name: 'build (1)',
+          ...failed,
+          logLines: 1,
+          steps: [
+            { number: 1, ...failed, startedAt: 3 },
+            { number: 2, name: 'Test', ...skipped, startedAt: null },
+          ],
+        },
+      ],
+    })
+    expect(await logOf()).toEqual([{ step: 1, at: 5, kind: 'output', text: 'hello' }])
+  })
+
+  test('a batch told again, or in part again, is in once; a gap is refused', async () => {
+    const batch = [named, line('one'), line('two')]
+    expect(await append(0, batch)).toBe(3)
+    expect(await append(0, batch)).toBe(3)
+    expect(await append(1, [line('one'), line('two'), line('three')])).toBe(4)
+    expect((await logOf()).map(({ text }) => text)).toEqual(['one', 'two', 'three'])
+    await expect(append(5, [line('five')])).rejects.toMatchObject({ code: 'session_ended' })
+  })
+
+  test('another recording takes the place of the first, which is refused from then on', async () => {
+    await append(0, [named, line('first')])
+    await expect(append(2, [line('x')], 'b')).rejects.toMatchObject({ code: 'session_ended' })
+    expect(await append(0, [named, line('second')], 'b')).toBe(2)
+    expect((await logOf()).map(({ text }) => text)).toEqual(['second'])
+    await expect(append(2, [line('late')])).rejects.toMatchObject({ code: 'session_ended' })
+  })
+
+  test('a batch with a line of a job that nobody named is refused whole', async () => {
+    await expect(append(0, [named, line('x', 'other')])).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
+    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+  })
+
+  test('lines come back in order from pages of bounded size', async () => {
+    const texts = Array.from({ length: 2000 }, (_, index) => `${index} ${'é\u001b[0m"'.repeat(20)}`)
+    await append(0, [named, ...texts.slice(0, 900).map((text) => line(text))])
+    await append(
+      901,
+      texts.slice(900).map((text) => line(text)),
+    )
+    expect((await logOf()).map(({ text }) => text)).toEqual(texts)
+    const pages = (await metadata.findRunRecord(runId))?.jobs[0]?.logPages ?? 0
+    expect(pages).toBeGreaterThan(4)
+    const first = await metadata.readLogPage(1, 0)
+    expect(JSON.stringify(first).length).toBeLessThan(3 * limits.logPageBytes)
+    expect(await metadata.readLogPage(1, pages)).toBeUndefined()
+  })
+
+  test('a log that grows past its bound ends with a line that says so, and stays as it is', async () => {
+    const long = 'x'.repeat(limits.logLineCharactersMax)
+    let sequence = await append(0, [named, { ...named, job: { ...job, key: 'other' } }])
+    while (sequence < 300) {
+      sequence = await append(
+        sequence,
+        Array.from({ length: 50 }, () => line(long)),
+      )
+    }
+    const last = (await logOf()).at(-1)
+    expect(last).toMatchObject({ kind: 'cut', text: expect.stringContaining('16.0 MiB') })
+    const record = await metadata.findRunRecord(runId)
+    expect(record?.jobs[0]).toMatchObject({ isLogCut: true })
+    expect(record?.jobs[0]?.logBytes).toBeLessThan(limits.jobLogBytesMax + 200)
+    await append(sequence, [line('more'), line('of another job', 'other')])
+    expect((await logOf()).at(-1)).toEqual(last)
+    expect((await logOf('other')).map(({ text }) => text)).toEqual(['of another job'])
+  })
+
+  test('a run has no more than so many jobs and steps', async () => {
+    await append(0, [named])
+    let sequence = 1
+    const steps = (): RecordedEvent[] =>
+      Array.from({ length: limits.runEventsMax }, (_, index) => ({
+        type: 'step-started',
+        at: 1,
+        job: 'build',
+        step: { number: sequence + index, name: 's' },
+      }))
+    while (sequence + limits.runEventsMax <= limits.runRowsMax) {
+      sequence = await append(sequence, steps())
+    }
+    await expect(append(sequence, steps())).rejects.toMatchObject({ code: 'too_large' })
+    await metadata.removeRunRecord(runId)
+    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+  })
+
+  test('what was recorded goes when it is removed, or when nothing was heard for long', async () => {
+    await append(0, [named, line('x')])
+    await metadata.removeRunRecord(runId)
+    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await metadata.readLogPage(1, 0)).toBeUndefined()
+    await append(0, [named, line('x')], 'b', day)
+    expect(await metadata.purgeRunRecords(day - 1, 10)).toBe(0)
+    expect(await metadata.purgeRunRecords(day, 10)).toBe(1)
+    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await append(0, [named], 'c')).toBe(1)
+  })
+})
