@@ -1,10 +1,12 @@
 /** `npm run bench -- NAME [PART…]`: runs one bench, or parts of it, and prints Markdown. */
+import { bigStoreParts } from './big-store.ts'
 import { egressParts } from './egress.ts'
 import { ingestParts } from './ingest.ts'
 import { describeMachine, type Parts } from './measure.ts'
 
 const benches: Record<string, { parts: Parts; programs: string[] }> = {
   ingest: { parts: ingestParts, programs: ['restic', 'borg', 'curl'] },
+  'big-store': { parts: bigStoreParts, programs: [] },
   egress: { parts: egressParts, programs: ['curl'] },
 }
 

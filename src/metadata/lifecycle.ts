@@ -110,6 +110,9 @@ export interface LifecycleMetadata {
     artifactId: number,
     removal: { state: 'deleted' | 'expired'; reason: string; now: number; undoMs?: number },
   ): Promise<boolean>
+  /** Makes tombstones of live artifacts whose time has passed, at most `limit` of them, the oldest first, in one
+   *  transaction; answers how many. */
+  expireArtifacts(now: number, limit: number): Promise<number>
   /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
    *  artifact_deleted (too long ago), name_taken. */
   restoreArtifact(artifactId: number, now: number): Promise<void>
@@ -162,6 +165,8 @@ export interface LifecycleMetadata {
   /** Writes a consistent copy of everything to a new file at `path`, durably. Holds up no other connection, but this one
    *  until it is done: for a thread of its own. */
   copyTo(path: string): Promise<void>
+  /** When this database was made; 0 when it is too old to tell. */
+  bornAt(): Promise<number>
   /** Packs that hold bytes or are about to, by id, after `after`. */
   listPacks(page: {
     after: number

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildCrashStore, type CrashStore, killAt, stepsOf } from './collect-crash.ts'
 
 const names = [
-  'artifact-expired',
+  'artifacts-expired',
   'released',
   'blobs-claimed',
   'blobs-removed',

@@ -12,6 +12,7 @@ import { limits } from '../../src/core/limits.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { ingest } from '../../src/ingest/ingest.ts'
+import type { IngestJob } from '../../src/ingest/job.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
@@ -52,7 +53,7 @@ export async function buildCrashStore(seed: number): Promise<CrashStore> {
     const path = join(directory, 'body')
     await writeFile(path, zip)
     const fate = (['stays', 'expires', 'deleted'] as const)[number % 3]!
-    const job = {
+    const job: IngestJob = {
       form: 'zip',
       projectId: run.projectId,
       runId: run.id,
@@ -66,7 +67,7 @@ export async function buildCrashStore(seed: number): Promise<CrashStore> {
       uploadId: null,
       expected: null,
       staged: { files: [{ path, sizeBytes: zip.length }] },
-    } as const
+    }
     const settings = {
       artifactBytesMax: 2 ** 36,
       entriesMax: 1e6,

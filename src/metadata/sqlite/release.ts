@@ -10,7 +10,7 @@ import { nameTaken } from './uploads.ts'
 
 type ReleaseMethods = Pick<
   Metadata,
-  'removeArtifact' | 'releaseRemoved' | 'restoreArtifact' | 'purgeTombstones'
+  'removeArtifact' | 'expireArtifacts' | 'releaseRemoved' | 'restoreArtifact' | 'purgeTombstones'
 >
 
 /** An artifact that lets go of its rows touches a handful of others. */
@@ -20,11 +20,23 @@ export function createReleaseMethods(
   connection: Connection,
   { removal, damage }: { removal: Removal; damage: Pick<Damage, 'judge'> },
 ): ReleaseMethods {
+  const expired = connection.prepare<[number, number], { id: number }>(
+    `SELECT id FROM artifacts INDEXED BY artifacts_ending
+     WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
+  )
   return {
     removeArtifact: async (artifactId, end) => {
       const wasLive = connection.write(() => removal.endArtifact(artifactId, end))
-      await removal.clearRemoved()
+      await removal.clearBriefly()
       return wasLive
+    },
+    expireArtifacts: async (now, limit) => {
+      const end = { state: 'expired', reason: 'retention', now } as const
+      const ended = connection.write(() =>
+        expired.all(now, limit).map(({ id }) => removal.endArtifact(id, end)),
+      )
+      await removal.clearRemoved()
+      return ended.length
     },
     ...createReleasing(connection, removal),
     ...createRestoring(connection, { removal, damage }),

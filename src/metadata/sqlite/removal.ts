@@ -25,6 +25,9 @@ export interface Removal {
   endSession(name: string): Promise<void>
   /** Takes away the rows of everything that has been removed and lets go of them, whoever removed it. */
   clearRemoved(): Promise<void>
+  /** The same for a few steps: what one removal leaves is gone at once as a rule, and no request waits for a thousand
+   *  others. The next sweep does the rest. */
+  clearBriefly(): Promise<void>
 }
 
 export interface ArtifactEnd {
@@ -35,9 +38,13 @@ export interface ArtifactEnd {
   undoMs?: number
 }
 
-const batch = limits.transactionRowsMax
+/** A reference that goes is a row of two trees, and a look at what else holds the blob. */
+const batch = limits.transactionRowsMax / 2
 /** Pages are some kilobytes each. */
 const pageBatch = 50
+const briefSteps = 4
+/** A page is about as much work as so many rows. */
+const pageRows = 10
 
 export function createRemoval(connection: Connection): Removal {
   const { prepare, write, stage } = connection
@@ -83,23 +90,36 @@ export function createRemoval(connection: Connection): Removal {
     for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
   }
 
-  const clearRemoved = async (): Promise<void> => {
-    for (let next = dyingManifest.get(); next; next = dyingManifest.get()) {
-      await clearManifest(next.id)
+  /** Works on one removed thing after the other until about a step's rows are gone; false when nothing is left. */
+  const clearSome = (): boolean => {
+    for (let rows = 0; rows < batch;) {
+      const manifest = dyingManifest.get()
+      const artifact = manifest === undefined ? unclearedArtifact.get() : undefined
+      if (manifest !== undefined) {
+        rows += clearManifest(manifest.id)
+      } else if (artifact !== undefined) {
+        const cleared = clearContent(artifact.contentId)
+        if (cleared === 0) markCleared.run(artifact.id)
+        rows += cleared + 1
+      } else {
+        return false
+      }
     }
-    for (let next = unclearedArtifact.get(); next; next = unclearedArtifact.get()) {
-      const { id, contentId } = next
-      await clearContent(contentId)
-      stage(() => markCleared.run(id))
-    }
+    return true
+  }
+  const clearRemoved = (): Promise<void> => connection.stageInSteps(clearSome)
+  const clearBriefly = async (): Promise<void> => {
+    for (let step = 0; step < briefSteps && stage(clearSome); step++) await connection.turn()
   }
 
   const clearSession = async (sessionId: number): Promise<void> => {
     await clearLeases(sessionId)
     await clearOffered(sessionId)
     // What a committed session staged belongs to its artifact now.
-    if (sessionById.get(sessionId)?.state === sessionState.aborted) await clearContent(sessionId)
-    await clearRemoved()
+    if (sessionById.get(sessionId)?.state === sessionState.aborted) {
+      await connection.stageInSteps(() => clearContent(sessionId) > 0)
+    }
+    await clearBriefly()
     stage(() => deleteSession.run(sessionId))
   }
 
@@ -108,6 +128,7 @@ export function createRemoval(connection: Connection): Removal {
     closeSession,
     clearSession,
     clearRemoved,
+    clearBriefly,
     endSession: async (name) => {
       const session = write(() => {
         const found = sessionByName.get(name)
@@ -171,12 +192,9 @@ interface BuriedRow {
   manifestId: number
 }
 
-/** Answers a function that takes away the references and pages of a dying manifest. Its own row stays as long as a
- *  tombstone needs its tree digest. */
-function createManifestClearing({
-  prepare,
-  stageInSteps,
-}: Connection): (manifestId: number) => Promise<void> {
+/** Answers a function that takes away some of the references and pages of a dying manifest, and at last the manifest, whose
+ *  own row stays as long as a tombstone needs its tree digest; gives about how many rows that were, at least one. */
+function createManifestClearing({ prepare }: Connection): (manifestId: number) => number {
   const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
     `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
        (SELECT blob_id FROM "references" WHERE manifest_id = ? LIMIT ${batch})
@@ -209,32 +227,31 @@ function createManifestClearing({
     `UPDATE manifests SET state = ${manifestState.emptied} WHERE id = ? AND state = 3`,
   )
 
-  const dropSomeReferences = (manifestId: number): boolean => {
+  const dropSomeReferences = (manifestId: number): number => {
     const rows = dropReferences.all(manifestId, manifestId)
-    if (rows.length === 0) return false
+    if (rows.length === 0) return 0
     const blobIds = JSON.stringify(rows.map((row) => row.blobId))
     const { projectId } = rows[0]!
     const { store, project } = lost.get(projectId, blobIds)!
     subtract.run(store, 0)
     subtract.run(project, projectId)
     touch.run(blobIds)
-    return true
+    return rows.length
   }
 
-  return (manifestId) =>
-    stageInSteps(() => {
-      if (dropSomeReferences(manifestId)) return true
-      if (dropPages.run(manifestId, manifestId).changes > 0) return true
-      if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
-      return false
-    })
+  return (manifestId) => {
+    const references = dropSomeReferences(manifestId)
+    if (references > 0) return references
+    const pages = dropPages.run(manifestId, manifestId).changes
+    if (pages > 0) return pages * pageRows
+    if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
+    return 1
+  }
 }
 
-/** Answers a function that takes away times and skeleton of a removed artifact or an aborted session. */
-function createContentClearing({
-  prepare,
-  stageInSteps,
-}: Connection): (contentId: number) => Promise<void> {
+/** Answers a function that takes away some of the times and skeleton of a removed artifact or an aborted session; gives
+ *  about how many rows that were, 0 when none is left. */
+function createContentClearing({ prepare }: Connection): (contentId: number) => number {
   const dropStreams = prepare<[number, number], { streamId: number }>(
     `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
        (SELECT stream_id FROM skeleton_streams WHERE content_id = ? LIMIT ${batch})
@@ -250,15 +267,18 @@ function createContentClearing({
          (SELECT page FROM ${table} WHERE content_id = ? LIMIT ${pageBatch})`,
     ),
   )
-  return (contentId) =>
-    stageInSteps(() => {
-      const rows = dropStreams.all(contentId, contentId)
-      if (rows.length > 0) {
-        touch.run(JSON.stringify(rows.map((row) => row.streamId)))
-        return true
-      }
-      return dropPages.some((drop) => drop.run(contentId, contentId).changes > 0)
-    })
+  return (contentId) => {
+    const rows = dropStreams.all(contentId, contentId)
+    if (rows.length > 0) {
+      touch.run(JSON.stringify(rows.map((row) => row.streamId)))
+      return rows.length
+    }
+    for (const drop of dropPages) {
+      const pages = drop.run(contentId, contentId).changes
+      if (pages > 0) return pages * pageRows
+    }
+    return 0
+  }
 }
 
 /** Answers a function that takes away the leases of an ended session. Blobs that a reference holds are no candidates,

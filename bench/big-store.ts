@@ -1,0 +1,184 @@
+/** `npm run bench -- big-store`: a store of 100,000 artifacts, 1,000,000 blobs and 10,000,000 entries, of which a tenth
+ *  expires while one client reads and another uploads. */
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
+import { buildBigStore } from './big-store-rows.ts'
+import { formatTable, megabytes, type Parts, timed } from './measure.ts'
+import { withScratch } from './scratch.ts'
+
+const idleMs = 15_000
+
+export const bigStoreParts: Parts = { expire: measureExpiry }
+
+async function measureExpiry(): Promise<void> {
+  await withScratch(async (directory) => {
+    const artifacts = Number(process.env['TROVE_BENCH_ARTIFACTS'] ?? 100_000)
+    const built = await timed(() => buildBigStore(directory, { artifacts, now: Date.now() }))
+    const { blobs, entries, databaseBytes } = built.value
+    console.log(
+      `${artifacts} artifacts, ${blobs} blobs, ${entries} entries: built in ${built.seconds.toFixed(0)} s, ` +
+        `database ${megabytes(databaseBytes)} MB`,
+    )
+    const opened = await timed(() =>
+      startTrove(directory, { TROVE_GC_INTERVAL: 'off', TROVE_LOG_LEVEL: 'warn' }),
+    )
+    const trove = opened.value
+    try {
+      console.log(`opened in ${opened.seconds.toFixed(2)} s`)
+      await measure(trove, directory)
+    } finally {
+      await trove.stop()
+      if (trove.log() !== '') console.log(trove.log().slice(-2000))
+    }
+  })
+}
+
+interface Clients {
+  read: number[]
+  upload: number[]
+}
+
+async function measure(trove: TroveProcess, directory: string): Promise<void> {
+  const admin = await trove.token(['--scope', 'admin'])
+  const writer = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  firstId = await upload(trove, writer, 0)
+  const stats: number[] = []
+  for (let round = 0; round < 20; round++) {
+    stats.push((await timed(() => get(trove, '/api/v1/stats', admin))).seconds * 1000)
+  }
+  console.log(
+    `GET /stats: median ${quantile(stats, 0.5).toFixed(1)} ms, worst ${quantile(stats, 1).toFixed(1)} ms`,
+  )
+
+  const idle = await runClients(trove, writer, async () => {
+    await new Promise((resolve) => {
+      setTimeout(resolve, idleMs)
+    })
+  })
+  const before = packCount(directory)
+  let outcome: unknown
+  const collecting = await timed(async () => {
+    const busy = await runClients(trove, writer, async () => {
+      outcome = await collect(trove, admin)
+    })
+    return busy
+  })
+  console.log(
+    `expiring a tenth: ${collecting.seconds.toFixed(1)} s, ${before - packCount(directory)} packs removed`,
+  )
+  console.log(JSON.stringify(outcome))
+  const rows = (['read', 'upload'] as const).map((client) => [
+    client,
+    ...[idle, collecting.value].flatMap((clients) => [
+      String(clients[client].length),
+      quantile(clients[client], 0.5).toFixed(1),
+      quantile(clients[client], 0.99).toFixed(1),
+      quantile(clients[client], 1).toFixed(1),
+    ]),
+    (quantile(collecting.value[client], 0.99) / quantile(idle[client], 0.99)).toFixed(2),
+  ])
+  const header = [
+    'client',
+    'idle n',
+    'p50 ms',
+    'p99 ms',
+    'worst',
+    'busy n',
+    'p50 ms',
+    'p99 ms',
+    'worst',
+    'p99 ratio',
+  ]
+  console.log(formatTable(header, rows))
+}
+
+/** One reader and one uploader, each with one request at a time, until `work` is done; how long each request took. */
+async function runClients(
+  trove: TroveProcess,
+  token: string,
+  work: () => Promise<void>,
+): Promise<Clients> {
+  const clients: Clients = { read: [], upload: [] }
+  let isOver = false
+  const loop = async (times: number[], act: (turn: number) => Promise<void>): Promise<void> => {
+    for (let turn = 1; !isOver; turn++) {
+      times.push((await timed(() => act(turn))).seconds * 1000)
+      // A client that thinks between two requests, so that the requests of both do not queue behind each other alone.
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5)
+      })
+    }
+  }
+  const loops = [
+    loop(clients.read, async () => await download(trove, token)),
+    loop(clients.upload, async (turn) => {
+      await upload(trove, token, turn)
+    }),
+  ]
+  await work()
+  isOver = true
+  await Promise.all(loops)
+  return clients
+}
+
+let uploads = 0
+let firstId = 0
+
+async function upload(trove: TroveProcess, token: string, turn: number): Promise<number> {
+  uploads += 1
+  const path = `/api/v1/projects/octo/demo/runs/${uploads}/artifacts/file`
+  const headers = { authorization: `Bearer ${token}` }
+  const body = `${uploads} ${turn} `.repeat(500)
+  const response = await fetch(trove.url + path, { method: 'PUT', headers, body })
+  if (!response.ok) throw new Error(`PUT: ${response.status} ${await response.text()}`)
+  return ((await response.json()) as { id: number }).id
+}
+
+/** A file of an artifact that is there from the beginning: what it is, and its bytes. */
+async function download(trove: TroveProcess, token: string): Promise<void> {
+  const headers = { authorization: `Bearer ${token}` }
+  const response = await fetch(`${trove.url}/api/v1/artifacts/${firstId}/files/file`, { headers })
+  if (!response.ok) throw new Error(`GET: ${response.status} ${await response.text()}`)
+  await response.arrayBuffer()
+}
+
+async function get(trove: TroveProcess, path: string, token: string): Promise<unknown> {
+  const response = await fetch(trove.url + path, { headers: { authorization: `Bearer ${token}` } })
+  if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`)
+  return await response.json()
+}
+
+async function collect(trove: TroveProcess, token: string): Promise<unknown> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const started = await fetch(`${trove.url}/api/v1/admin/gc`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ now: true }),
+  })
+  const { id } = (await started.json()) as { id: string }
+  for (;;) {
+    const job = (await get(trove, `/api/v1/admin/jobs/${id}`, token)) as {
+      state: string
+      progress: unknown
+      error: string | null
+    }
+    if (job.state === 'done') return job.progress
+    if (job.state === 'failed') throw new Error(job.error ?? 'gc failed')
+    await new Promise((resolve) => {
+      setTimeout(resolve, 200)
+    })
+  }
+}
+
+function quantile(values: number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
+}
+
+function packCount(directory: string): number {
+  const packs = join(directory, 'cas', 'packs')
+  return readdirSync(packs, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(packs, name)).isFile(),
+  ).length
+}
