@@ -1,9 +1,40 @@
+import { expect, test } from 'vitest'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
+import { findScans } from './query-plans.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
+const statements = new Set<string>()
 
 metadataContract('SQLite on the calling thread', async () =>
-  openSqliteMetadata({ path: await newDatabase() }),
+  openSqliteMetadata({ path: await newDatabase(), trace: (sql) => statements.add(sql) }),
 )
+
+/** Steps of a plan that walk something from end to end, and why that is bounded. */
+const boundedScans: RegExp[] = [
+  // The list that the caller gave, at most a thousand long; and rows of a subquery over it.
+  /^SCAN j VIRTUAL TABLE/,
+  /^SCAN \(subquery/,
+  // A single row.
+  /^SCAN m$/,
+  // A site has few projects, and one place lists them all.
+  /^SCAN projects USING INDEX projects_name$/,
+  // Indexes of what is under way or waiting to be worked off.
+  /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared)/,
+  /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|uploads_unfinished)/,
+  /^SCAN altered_streams$/,
+  /^SCAN sqlite_(schema|sequence)$/,
+  // A listing of the whole store without any filter, and how many there are.
+  /^SCAN artifacts( USING COVERING INDEX artifacts_by_run)?$/,
+]
+
+// Goal: every method's cost follows from what it is asked for, not from what the store holds.
+// Method: the plans of all statements that the contract above has run.
+test('no statement reads a table from end to end', async () => {
+  expect(statements.size).toBeGreaterThan(200)
+  const scans = findScans(await newDatabase(), statements)
+  expect(scans.filter(({ step }) => !boundedScans.some((bounded) => bounded.test(step)))).toEqual(
+    [],
+  )
+})

@@ -26,9 +26,11 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
     write(() => {
       const existing = byName(name)
       if (existing) return existing
-      const row = orm.insert(projects).values({ ownerRepo: name, createdAt: now }).returning().get()
-      orm.insert(totals).values({ scope: row.id }).run()
-      return toProject(row)
+      // Not RETURNING: with it, SQLite looks for rows that refer to the new one, and nearly all tables refer to projects.
+      orm.insert(projects).values({ ownerRepo: name, createdAt: now }).run()
+      const project = byName(name)!
+      orm.insert(totals).values({ scope: project.id }).run()
+      return project
     })
 
   const runWhere = (projectId: number, number: number, attempt?: number): Run | undefined => {

@@ -58,7 +58,7 @@ export function createUploadMethods({ orm, write }: Connection): UploadMethods {
     // Where names may be replaced, jobs that race for one both go on, and the later commit wins.
     if (wanted.onConflict === 'reject' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
     const ids = rivals.filter(isOver).map((rival) => rival.id)
-    orm.delete(uploads).where(inArray(uploads.id, ids)).run()
+    if (ids.length > 0) orm.delete(uploads).where(inArray(uploads.id, ids)).run()
     return ids
   }
 

@@ -1,0 +1,35 @@
+/** How SQLite would run statements. */
+import SqliteDatabase from 'better-sqlite3'
+
+/** The steps that visit all of a table or index, with one statement for each. */
+export function findScans(
+  path: string,
+  statements: Iterable<string>,
+): { step: string; sql: string }[] {
+  const database = new SqliteDatabase(path, { readonly: true })
+  const scans = new Map<string, string>()
+  for (const sql of oneOfEachForm(statements)) {
+    if (!/^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b/i.test(sql)) continue
+    for (const step of planOf(database, sql)) {
+      if (step.startsWith('SCAN ')) scans.set(step, sql.slice(0, 400))
+    }
+  }
+  database.close()
+  return [...scans].map(([step, sql]) => ({ step, sql }))
+}
+
+function planOf(database: SqliteDatabase.Database, sql: string): string[] {
+  // A bound Infinity is written in a way that SQL does not read.
+  const readable = sql.replaceAll(/\bInf\b/g, '9e999')
+  const rows = database.prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${readable}`).all()
+  return rows.map((row) => row.detail)
+}
+
+/** Statements that differ in values only have one plan. */
+function oneOfEachForm(statements: Iterable<string>): Iterable<string> {
+  const forms = new Map<string, string>()
+  for (const sql of statements) {
+    forms.set(sql.replaceAll(/[xX]?'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b/g, '?'), sql)
+  }
+  return forms.values()
+}
