@@ -125,6 +125,27 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(await readDigests(path)).toEqual(digestsOf(Object.assign({}, ...trees) as Tree))
   })
 
+  test('merging artifacts, as the merge action does, leaves one with all files in their place', async () => {
+    // GITHUB-PROTOCOL §12: list, download all at once, upload the result, delete what was merged.
+    const trees: Tree[] = [{ 'a.txt': 'a' }, { 'b.txt': 'b' }, { 'sub/c.txt': 'c' }]
+    for (const [part, tree] of trees.entries()) await upload(`part-${part}`, tree)
+    const parts = (await client.listArtifacts()).artifacts.filter(({ name }) =>
+      name.startsWith('part-'),
+    )
+    const path = await mkdtemp(join(scratch, 'parts-'))
+    await Promise.all(parts.map(({ id }) => client.downloadArtifact(id, { path })))
+    const merged = Object.assign({}, ...trees) as Tree
+    const files = Object.keys(merged).map((name) => join(path, name))
+    const { id } = await client.uploadArtifact('merged-artifacts', files, path)
+    await Promise.all(parts.map(({ name }) => client.deleteArtifact(name)))
+
+    const left = (await client.listArtifacts()).artifacts.map(({ name }) => name)
+    expect(left.filter((name) => name.startsWith('part-'))).toEqual([])
+    const out = join(scratch, 'merged-out')
+    await client.downloadArtifact(id!, { path: out })
+    expect(await readDigests(out)).toEqual(digestsOf(merged))
+  })
+
   test('file modes that the upload carried are kept for those who can restore them', async () => {
     const { id } = await upload('modes', smallTree)
     const response = await fetch(`${store.url}/api/v1/artifacts/${id}/manifest`, {
