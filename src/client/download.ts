@@ -5,6 +5,7 @@
  *    3. fetch the rest, write it below `.trove-partial`, every file checked against its digest;
  *    4. move it into place.
  *  A download that was interrupted goes on with the whole files it left. */
+import assert from 'node:assert'
 import {
   closeSync,
   chmodSync,
@@ -237,17 +238,25 @@ async function fetchMissing(downloading: Downloading, missing: readonly number[]
   const { destination, tree, progress, signal, findings } = downloading
   let left = missing
   for (let failures = 0; ;) {
-    const resumed = tidyPartial(destination, tree, left)
+    // All that is missing in DEST, not only what is left to fetch: what earlier turns brought must stay.
+    const found = tidyPartial(destination, tree, missing)
+    const resumed = found.filter((ordinal) => !isThere(findings, ordinal))
     await checkFiles(downloading, resumed, { root: destination.partialRoot, cachePath: null })
     for (const ordinal of resumed) {
-      if (isThere(findings, ordinal))
-        applyAttributes(join(destination.partialRoot, tree.paths[ordinal]!), tree, ordinal)
-      else await rm(join(destination.partialRoot, tree.paths[ordinal]!), { force: true })
+      const path = join(destination.partialRoot, tree.paths[ordinal]!)
+      if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)
+      else await rm(path, { force: true })
+      // Its attributes have changed since it was looked at.
+      findings.settled[ordinal] = 0
     }
     left = left.filter((ordinal) => !isThere(findings, ordinal))
     const before = progress.fetchedBytes
     try {
       await fetchFiles(downloading, left)
+      assert(
+        missing.every((ordinal) => isThere(findings, ordinal)),
+        'a download has all its files',
+      )
       return
     } catch (error) {
       signal.throwIfAborted()
@@ -275,41 +284,39 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
   const { server, pool, tree, destination, artifactId, findings, progress, signal, tell } =
     downloading
   const groups = groupByDigest(tree, missing)
-  const groupOf = new Map(groups.map((group) => [group[0]!, group]))
-  const receivers = new Map<number, Receiver>()
   const large: { ordinal: number; others: number[] }[] = []
   const targetOf = (ordinal: number): PlacedFile['targets'][number] => ({
     path: join(destination.partialRoot, tree.paths[ordinal]!),
     mode: tree.mode(ordinal),
     modifiedAt: tree.modifiedAt(ordinal),
   })
-  for (const [ordinal, ...others] of groups as [number, ...number[]][]) {
-    const sizeBytes = tree.sizeBytes(ordinal)
-    if (sizeBytes < limits.chunkThresholdBytes) {
-      const targets = [ordinal, ...others].map(targetOf)
-      receivers.set(ordinal, { kind: 'whole', ordinal, digest: tree.digest(ordinal), targets })
-    } else {
-      const { path } = targetOf(ordinal)
-      large.push({ ordinal, others })
-      receivers.set(ordinal, { kind: 'parts', path, sizeBytes })
-      makeFile(path, sizeBytes)
+  for (const [ordinal, others] of groups) {
+    if (tree.sizeBytes(ordinal) < limits.chunkThresholdBytes) continue
+    large.push({ ordinal, others })
+    makeFile(targetOf(ordinal).path, tree.sizeBytes(ordinal))
+  }
+  /** Made when they are needed: for all files at once they would take more memory than the files. */
+  const receiverOf = (ordinal: number): Receiver => {
+    const others = groups.get(ordinal)
+    if (others === undefined) {
+      throw new NetworkError(`the server sent entry ${ordinal}, which nobody asked for`)
     }
+    if (tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes) {
+      return { kind: 'parts', path: targetOf(ordinal).path }
+    }
+    const targets = [ordinal, ...others].map(targetOf)
+    return { kind: 'whole', ordinal, digest: tree.digest(ordinal), targets }
   }
   const wants = await planWants(
     downloading,
-    receivers,
+    [...groups.keys()],
     large.map(({ ordinal }) => ordinal),
   )
   await fetchBlobs(server, pool, wants, {
     artifactId,
     connections: Math.min(4, Math.max(2, pool.threads)),
     signal,
-    receiverOf: (ordinal) => {
-      const receiver = receivers.get(ordinal)
-      if (receiver === undefined)
-        throw new NetworkError(`the server sent entry ${ordinal}, which nobody asked for`)
-      return receiver
-    },
+    receiverOf,
     onFetched: ({ bytes, contentBytes }) => {
       progress.fetchedBytes += bytes
       progress.doneBytes += contentBytes
@@ -318,7 +325,7 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
     onPlaced: (files, stats) => {
       let index = 0
       for (const { ordinal } of files) {
-        for (const own of groupOf.get(ordinal)!) {
+        for (const own of [ordinal, ...groups.get(ordinal)!]) {
           note(findings, own, tree, stats.subarray(index * statColumns, (index + 1) * statColumns))
           index += 1
         }
@@ -337,16 +344,25 @@ function note(findings: Findings, ordinal: number, tree: FetchedTree, stats: Flo
   findings.stats[at + 4] = tree.mode(ordinal)
 }
 
-/** Missing files, those of one content together. */
-function groupByDigest(tree: FetchedTree, missing: readonly number[]): number[][] {
-  const groups = new Map<Digest, number[]>()
+const nobody: number[] = []
+
+/** The first file of each content, with the others that have the same. */
+function groupByDigest(tree: FetchedTree, missing: readonly number[]): Map<number, number[]> {
+  const firsts = new Map<Digest, number>()
+  const groups = new Map<number, number[]>()
   for (const ordinal of missing) {
     const digest = tree.digest(ordinal)
-    const group = groups.get(digest)
-    if (group === undefined) groups.set(digest, [ordinal])
-    else group.push(ordinal)
+    const first = firsts.get(digest)
+    if (first === undefined) {
+      firsts.set(digest, ordinal)
+      groups.set(ordinal, nobody)
+    } else if (groups.get(first) === nobody) {
+      groups.set(first, [ordinal])
+    } else {
+      groups.get(first)!.push(ordinal)
+    }
   }
-  return [...groups.values()]
+  return groups
 }
 
 /** A file of its full length, to be filled in any order. */
@@ -363,7 +379,7 @@ function makeFile(path: string, sizeBytes: number): void {
 /** What to ask for: files whole, but of large ones that DEST has in another version only what differs. */
 async function planWants(
   downloading: Downloading,
-  receivers: ReadonlyMap<number, Receiver>,
+  ordinals: readonly number[],
   large: readonly number[],
 ): Promise<Want[]> {
   const { tree, destination } = downloading
@@ -374,16 +390,13 @@ async function planWants(
   )
   const partial = new Map<number, number[]>()
   for (const listed of await listParts(downloading, older)) {
-    const receiver = receivers.get(listed.ordinal)
-    if (receiver?.kind === 'parts')
-      partial.set(listed.ordinal, await reuseParts(downloading, listed, receiver.path))
+    const to = join(destination.partialRoot, tree.paths[listed.ordinal]!)
+    partial.set(listed.ordinal, await reuseParts(downloading, listed, to))
   }
-  const wants: Want[] = []
-  for (const ordinal of [...receivers.keys()].toSorted((a, b) => a - b)) {
-    const parts = partial.get(ordinal) ?? null
-    if (parts === null || parts.length > 0) wants.push({ ordinal, parts })
-  }
-  return wants
+  return ordinals
+    .toSorted((a, b) => a - b)
+    .map((ordinal) => ({ ordinal, parts: partial.get(ordinal) ?? null }))
+    .filter(({ parts }) => parts === null || parts.length > 0)
 }
 
 function isLargeFile(path: string): boolean {

@@ -23,7 +23,7 @@ export type Receiver =
   /** A file that one stream makes whole. */
   | { kind: 'whole'; ordinal: number; digest: string; targets: PlacedFile['targets'] }
   /** A file that is there, filled part by part. */
-  | { kind: 'parts'; path: string; sizeBytes: number }
+  | { kind: 'parts'; path: string }
 
 export interface FetchOptions {
   artifactId: number
@@ -40,8 +40,8 @@ export interface PlacedBatchFile {
   targets: PlacedFile['targets']
 }
 
-/** Entries of one request. */
-const wantsPerRequest = 8192
+/** Entries of one request: the server holds about a kilobyte for each while it answers. */
+const wantsPerRequest = 2048
 /** Stored bytes and files of one task. */
 const taskBytes = 1024 * 1024
 const taskFiles = 256

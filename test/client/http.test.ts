@@ -119,7 +119,9 @@ describe('a request', () => {
     const server = await serve((_, response) =>
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
     )
-    await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toThrow(/cannot be reached/)
+    await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toThrow(
+      /cannot be reached/,
+    )
   })
 
   test.each([

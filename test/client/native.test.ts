@@ -65,7 +65,11 @@ describe('an upload', () => {
     const first = await upload(client, root)
     const again = await upload(client, root, { run: lastRun })
     const other = await upload(client, root, { name: 'other' })
-    expect(again).toMatchObject({ created: false, sentBytes: 0, artifact: { id: first.artifact.id } })
+    expect(again).toMatchObject({
+      created: false,
+      sentBytes: 0,
+      artifact: { id: first.artifact.id },
+    })
     expect(other).toMatchObject({ created: true, sentBytes: 0, reusedBytes: first.logicalBytes })
     expect(other.artifact).toMatchObject({
       treeDigest: first.artifact.treeDigest,
@@ -114,7 +118,9 @@ describe('an upload', () => {
     const client = clientWith(null)
     const { artifact } = await upload(client, root)
     await makeTree(root, { a: '2' })
-    await expect(upload(client, root, { run: lastRun })).rejects.toMatchObject({ code: 'name_taken' })
+    await expect(upload(client, root, { run: lastRun })).rejects.toMatchObject({
+      code: 'name_taken',
+    })
     lastRun -= 1
     const replaced = await upload(client, root, { run: artifact.run, overwrite: true })
     expect(replaced).toMatchObject({ created: true })
@@ -167,13 +173,23 @@ describe('a download', () => {
     await makeTree(root, { big: lines(600_000), keep: pseudoRandom(1_000_000, 'k'), change: 'new' })
     const client = clientWith(await makeDirectory())
     const { artifact } = await upload(client, root)
-    await makeTree(back, { big: lines(600_000).replace('line 5', 'x'), keep: pseudoRandom(1_000_000, 'k'), change: 'old', extra: 'e' })
+    await makeTree(back, {
+      big: lines(600_000).replace('line 5', 'x'),
+      keep: pseudoRandom(1_000_000, 'k'),
+      change: 'old',
+      extra: 'e',
+    })
     const result = await client.download({ artifact, destination: back })
     expect(result).toMatchObject({ writtenFiles: 2, deletedPaths: 0 })
     expect(result.fetchedBytes).toBeLessThan(200_000)
     expect(await readFile(join(back, 'extra'), 'utf8')).toBe('e')
-    expect(await client.download({ artifact, destination: back })).toMatchObject({ writtenFiles: 0, fetchedBytes: 0 })
-    expect(await client.download({ artifact, destination: back, delete: true })).toMatchObject({ deletedPaths: 1 })
+    expect(await client.download({ artifact, destination: back })).toMatchObject({
+      writtenFiles: 0,
+      fetchedBytes: 0,
+    })
+    expect(await client.download({ artifact, destination: back, delete: true })).toMatchObject({
+      deletedPaths: 1,
+    })
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
@@ -185,7 +201,9 @@ describe('a download', () => {
     const client = clientWith(null)
     const { artifact } = await upload(client, root)
     await makeTree(back, { run: 'x', link: '-> elsewhere' })
-    expect(await client.download({ artifact, destination: back })).toMatchObject({ writtenFiles: 0 })
+    expect(await client.download({ artifact, destination: back })).toMatchObject({
+      writtenFiles: 0,
+    })
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
@@ -196,7 +214,12 @@ describe('a download', () => {
     const client = clientWith(null)
     const { artifact } = await upload(client, root)
     await client.download({ artifact, destination: back, paths: ['bin/**'] })
-    expect(Object.keys(await describeTree(back)).toSorted()).toEqual(['bin', 'bin/a', 'bin/x', 'bin/x/c'])
+    expect(Object.keys(await describeTree(back)).toSorted()).toEqual([
+      'bin',
+      'bin/a',
+      'bin/x',
+      'bin/x/c',
+    ])
   })
 
   test('never writes through a link, wherever it lies in the way', async () => {
@@ -215,7 +238,9 @@ describe('a download', () => {
     await symlink(outside, join(back, '.trove-partial/d'))
     await symlink(join(outside, 'victim'), join(back, '.trove-partial/victim'))
     await client.download({ artifact, destination: back })
-    expect(await describeTree(outside)).toEqual({ victim: expect.stringContaining('file') as string })
+    expect(await describeTree(outside)).toEqual({
+      victim: expect.stringContaining('file') as string,
+    })
     expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('untouched')
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })

@@ -1,6 +1,17 @@
 /** Trees on disk for tests of the client. */
 import { createHash } from 'node:crypto'
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -21,7 +32,8 @@ export async function makeTree(root: string, spec: TreeSpec): Promise<void> {
     const full = join(root, path)
     await mkdir(content === null ? full : dirname(full), { recursive: true })
     if (content === null) continue
-    if (typeof content === 'string' && content.startsWith('-> ')) await symlink(content.slice(3), full)
+    if (typeof content === 'string' && content.startsWith('-> '))
+      await symlink(content.slice(3), full)
     else await writeFile(full, content)
   }
 }
@@ -36,7 +48,10 @@ export async function describeTree(root: string): Promise<Record<string, string>
     const path = full.slice(root.length + 1)
     if (entry.isSymbolicLink()) told[path] = `link to ${await readlink(full)}`
     else if (entry.isDirectory()) told[path] = `directory ${bits}`
-    else told[path] = `file ${bits} ${createHash('sha256').update(await readFile(full)).digest('hex')}`
+    else
+      told[path] = `file ${bits} ${createHash('sha256')
+        .update(await readFile(full))
+        .digest('hex')}`
   }
   return told
 }
@@ -77,6 +92,7 @@ export function lines(count: number): string {
 /** Bytes that do not deflate, the same for the same seed. */
 export function pseudoRandom(length: number, seed: string): Buffer {
   const blocks: Buffer[] = []
-  for (let at = 0; at * 32 < length; at++) blocks.push(createHash('sha256').update(`${seed}${at}`).digest())
+  for (let at = 0; at * 32 < length; at++)
+    blocks.push(createHash('sha256').update(`${seed}${at}`).digest())
   return Buffer.concat(blocks).subarray(0, length)
 }

@@ -40,7 +40,10 @@ function manifestOf(files: Files): { text: string; treeDigest: Digest; entryCoun
   return { text, treeDigest: digestOf(text), entryCount: paths.length }
 }
 
-function record(content: Buffer, told: { kind?: 'blob' | 'firstPart'; digest?: Digest } = {}): Buffer {
+function record(
+  content: Buffer,
+  told: { kind?: 'blob' | 'firstPart'; digest?: Digest } = {},
+): Buffer {
   const stream = encodeJoiningSync(content, 6)
   const head = { kind: told.kind ?? 'blob', digest: told.digest ?? digestOf(content) } as const
   return Buffer.concat([
@@ -66,9 +69,15 @@ function encoded(composite: OfferedComposite): Buffer {
   return out.bytes()
 }
 
+type StepName = NegotiationJob['step']
+type StepOf<Name extends StepName> = { step: Name } & Omit<
+  Extract<NegotiationJob, { step: Name }>,
+  'sessionId' | 'step'
+>
+
 interface Session {
   id: string
-  step<Job extends NegotiationJob>(job: Omit<Job, 'sessionId'> & { step: Job['step'] }, body?: Buffer): Promise<NegotiationAnswers[Job['step']]>
+  step<Name extends StepName>(job: StepOf<Name>, body?: Buffer): Promise<NegotiationAnswers[Name]>
   /** Offers files' manifest; answers the missing ordinals. */
   offer(files: Files): Promise<number[]>
   commit(files: Files): Promise<NegotiationAnswers['commit']>
@@ -98,7 +107,9 @@ async function openSession(store: TestStore, project: string): Promise<Session> 
       })) as never,
     offer: async (files) => {
       const { text, treeDigest, entryCount } = manifestOf(files)
-      return decodeOrdinals(await session.step({ step: 'manifest', treeDigest, entryCount }, gzipSync(text)))
+      return decodeOrdinals(
+        await session.step({ step: 'manifest', treeDigest, entryCount }, gzipSync(text)),
+      )
     },
     commit: async (files) =>
       await session.step({
@@ -127,7 +138,12 @@ async function storeWithSecrets(): Promise<{ store: TestStore; files: Files }> {
   expect(await owner.offer(files)).toEqual([0, 1])
   const composite = compositeOf([partA, partB])
   expect(decodeOrdinals(await owner.step({ step: 'parts' }, encoded(composite)))).toEqual([0, 1])
-  const body = [record(small), record(partA, { kind: 'firstPart' }), record(partB), encodeCompositeRecord(composite)]
+  const body = [
+    record(small),
+    record(partA, { kind: 'firstPart' }),
+    record(partB),
+    encodeCompositeRecord(composite),
+  ]
   expect(await owner.step({ step: 'blobs' }, Buffer.concat(body))).toMatchObject({ blobs: 3 })
   expect(await owner.commit(files)).toMatchObject({ created: true })
   return { store, files }
@@ -141,7 +157,9 @@ describe('possession', () => {
     await expect(thief.commit(files)).rejects.toMatchObject({ code: 'upload_incomplete' })
     const { treeDigest } = manifestOf(files)
     const session = await store.metadata.findSession(thief.id)
-    expect(await store.metadata.findKnownTree(session!.projectId, treeDigest, store.ports.now())).toBeUndefined()
+    expect(
+      await store.metadata.findKnownTree(session!.projectId, treeDigest, store.ports.now()),
+    ).toBeUndefined()
   })
 
   test('neither whole files nor parts are stolen by naming parts', async () => {
@@ -191,7 +209,9 @@ describe('what is believed', () => {
     const session = await openSession(store, 'mine/app')
     const forged = record(Buffer.from('evil'), { digest: digestOf('good') })
     const body = Buffer.concat([record(small), forged])
-    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({ code: 'digest_mismatch' })
+    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
+      code: 'digest_mismatch',
+    })
     expect(await session.offer({ small })).toEqual([])
     expect(await store.metadata.findBlob(digestOf('good'))).toBeUndefined()
   })
@@ -203,9 +223,18 @@ describe('what is believed', () => {
     const body = [record(partA, { kind: 'firstPart' }), record(partB), encodeCompositeRecord(lie)]
     await session.step({ step: 'blobs' }, Buffer.concat(body))
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
-    const entry = { kind: 'file', path: parseEntryPath('lie'), mode: 0o644, digest: lie.digest, sizeBytes: 400_000 } as const
+    const entry = {
+      kind: 'file',
+      path: parseEntryPath('lie'),
+      mode: 0o644,
+      digest: lie.digest,
+      sizeBytes: 400_000,
+    } as const
     const text = manifestHeader + formatEntry(entry)
-    await session.step({ step: 'manifest', treeDigest: digestOf(text), entryCount: 1 }, gzipSync(text))
+    await session.step(
+      { step: 'manifest', treeDigest: digestOf(text), entryCount: 1 },
+      gzipSync(text),
+    )
     await session.step({ step: 'parts' }, encoded(lie))
     await expect(
       session.step({
@@ -228,23 +257,36 @@ describe('what is believed', () => {
     const line = (path: string): string => `f 644 5 ${digestOf('x')} ${path}\n`
     const send = async (lines: string[]): Promise<unknown> => {
       const text = manifestHeader + lines.join('')
-      return await session.step({ step: 'manifest', treeDigest: digestOf(text), entryCount: lines.length }, gzipSync(text))
+      return await session.step(
+        { step: 'manifest', treeDigest: digestOf(text), entryCount: lines.length },
+        gzipSync(text),
+      )
     }
     await expect(send([line('../x')])).rejects.toMatchObject({ code: 'unsafe_path' })
     await expect(send([line('b'), line('a')])).rejects.toMatchObject({ code: 'duplicate_path' })
-    await expect(send([line('a'), line('a-b'), line('a/b')])).rejects.toMatchObject({ code: 'duplicate_path' })
-    await expect(send([`f 0644 5 ${digestOf('x')} a\n`])).rejects.toMatchObject({ code: 'invalid_request' })
+    await expect(send([line('a'), line('a-b'), line('a/b')])).rejects.toMatchObject({
+      code: 'duplicate_path',
+    })
+    await expect(send([`f 0644 5 ${digestOf('x')} a\n`])).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
     const { text } = manifestOf({ small })
     const other = { step: 'manifest', treeDigest: digestOf('other'), entryCount: 1 } as const
-    await expect(session.step(other, gzipSync(text))).rejects.toMatchObject({ code: 'digest_mismatch' })
-    await expect(session.step(other, Buffer.from('no gzip'))).rejects.toMatchObject({ code: 'invalid_request' })
+    await expect(session.step(other, gzipSync(text))).rejects.toMatchObject({
+      code: 'digest_mismatch',
+    })
+    await expect(session.step(other, Buffer.from('no gzip'))).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
   })
 
   test('a request that ends within a record keeps the blobs that arrived whole', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const body = Buffer.concat([record(small), record(partA)]).subarray(0, -5)
-    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({ code: 'invalid_request' })
+    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
     expect(await session.offer({ small })).toEqual([])
     expect(await session.offer({ partA })).toEqual([0])
   })
@@ -252,7 +294,12 @@ describe('what is believed', () => {
 
 test('a session that is offered again is found again, and recovery leaves it alone', async () => {
   const store = await openStore()
-  const of = { projectId: store.run.projectId, offer: digestOf('same'), now: Date.now(), leaseMs: 1000 }
+  const of = {
+    projectId: store.run.projectId,
+    offer: digestOf('same'),
+    now: Date.now(),
+    leaseMs: 1000,
+  }
   const { sessionId } = await store.metadata.openOfferSession(of)
   expect(await store.metadata.openOfferSession(of)).toEqual({ sessionId, resumed: true })
   expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])

@@ -1,0 +1,155 @@
+/** Whatever is cut or killed half-way: the same command again succeeds, sends only what is missing, and nothing that was
+ *  acknowledged, or lies under its final name, is ever wrong. */
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { type Client, createClient } from '../../src/client/client.ts'
+import { startTrove as startCommand } from '../cli/run-trove.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { type FlakyProxy, startFlakyProxy } from './flaky-proxy.ts'
+import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
+
+interface Setting {
+  data: string
+  server: TroveProcess
+  proxy: FlakyProxy
+  token: string
+  root: string
+  client: Client
+}
+
+/** A server behind a proxy, and a tree of about 24 MB that does not deflate: small files and a large one. */
+async function prepare(): Promise<Setting> {
+  const data = await mkdtemp(join(tmpdir(), 'trove-cut-'))
+  const server = await startTrove(data)
+  onTestFinished(async () => {
+    await server.stop()
+    await rm(data, { recursive: true, force: true })
+  })
+  const proxy = await startFlakyProxy(server.url)
+  const token = await server.token(['--project', 'octo/demo', '--scope', 'write'])
+  const root = await makeDirectory()
+  const small = Array.from({ length: 160 }, (_, index) => [
+    `small/${index}`,
+    pseudoRandom(100_000, `s${index}`),
+  ])
+  await makeTree(root, { ...Object.fromEntries(small), large: pseudoRandom(8_000_000, 'large') })
+  const client = createClient({ url: proxy.url, token, cacheDir: null })
+  return { data, server, proxy, token, root, client }
+}
+
+const treeBytes = 24_000_000
+
+function uploadOf({ root }: Setting): Parameters<Client['upload']>[0] {
+  return {
+    project: 'octo/demo',
+    run: 1,
+    name: 'build',
+    source: { kind: 'patterns', patterns: ['.'], directory: root },
+  }
+}
+
+async function expectWhole(
+  { client, root }: Setting,
+  artifact: { id: number; treeDigest: string },
+): Promise<void> {
+  const back = await makeDirectory()
+  await client.download({ artifact, destination: back })
+  expect(await describeTree(back)).toEqual(await describeTree(root))
+}
+
+test('a network that cuts connections at random delays an upload and a download, and harms neither', async () => {
+  const setting = await prepare()
+  const { proxy, client, root } = setting
+  let seed = 7
+  const random = (): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+    return seed / 2_147_483_648
+  }
+  proxy.cutNext(8, () => 200_000 + random() * 6_000_000)
+  const { artifact } = await client.upload(uploadOf(setting))
+  // What was whole when a connection was cut was not sent again.
+  expect(proxy.sentBytes()).toBeLessThan(2.5 * treeBytes)
+  proxy.cutNext(6, () => 200_000 + random() * 6_000_000)
+  const back = await makeDirectory()
+  await client.download({ artifact, destination: back })
+  expect(await describeTree(back)).toEqual(await describeTree(root))
+  expect(proxy.receivedBytes()).toBeLessThan(2.5 * treeBytes)
+})
+
+test('a server that is killed in mid-upload has kept what it acknowledged; the same upload sends the rest', async () => {
+  const setting = await prepare()
+  const { proxy, client, server, data } = setting
+  const stop = new AbortController()
+  const interrupted = client.upload({ ...uploadOf(setting), signal: stop.signal })
+  interrupted.catch(() => {})
+  await proxy.passed('sent', 20_000_000)
+  await server.kill()
+  stop.abort()
+  await expect(interrupted).rejects.toThrow()
+  const again = await startTrove(data)
+  onTestFinished(async () => {
+    await again.stop()
+  })
+  proxy.pointTo(again.url)
+  const before = proxy.sentBytes()
+  const { artifact } = await client.upload(uploadOf(setting))
+  expect(proxy.sentBytes() - before).toBeLessThan(0.8 * treeBytes)
+  await expectWhole(setting, artifact)
+})
+
+test('a client that is killed in mid-upload leaves its blobs; the same command sends the rest', async () => {
+  const setting = await prepare()
+  const { proxy, token, root, client } = setting
+  const environment = {
+    TROVE_URL: proxy.url,
+    TROVE_TOKEN: token,
+    TROVE_CACHE_DIR: await makeDirectory(),
+  }
+  const args = ['upload', 'build', root, '--project', 'octo/demo', '--run', '1']
+  const child = startCommand(args, environment)
+  child.stdin.end()
+  await proxy.passed('sent', 16_000_000)
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  const before = proxy.sentBytes()
+  const again = startCommand(args, environment)
+  again.stdin.end()
+  await once(again, 'close')
+  expect(again.exitCode).toBe(0)
+  expect(proxy.sentBytes() - before).toBeLessThan(0.8 * treeBytes)
+  for await (const artifact of client.list({ project: 'octo/demo', run: 1 }))
+    await expectWhole(setting, artifact)
+})
+
+test('a download that is killed leaves no torn file under a final name, and goes on with what it has', async () => {
+  const setting = await prepare()
+  const { proxy, token, root, client } = setting
+  const { artifact } = await client.upload(uploadOf(setting))
+  const back = await makeDirectory()
+  const environment = {
+    TROVE_URL: proxy.url,
+    TROVE_TOKEN: token,
+    TROVE_CACHE_DIR: await makeDirectory(),
+  }
+  const args = ['download', `id:${artifact.id}`, back]
+  const child = startCommand(args, environment)
+  child.stdin.end()
+  await proxy.passed('received', 16_000_000)
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  const whole = await describeTree(root)
+  const left = Object.entries(await describeTree(back)).filter(
+    ([path]) => !path.startsWith('.trove-partial'),
+  )
+  for (const [path, told] of left) expect(told).toBe(whole[path])
+  const before = proxy.receivedBytes()
+  const again = startCommand(args, environment)
+  again.stdin.end()
+  await once(again, 'close')
+  expect(again.exitCode).toBe(0)
+  expect(proxy.receivedBytes() - before).toBeLessThan(0.9 * treeBytes)
+  expect(await describeTree(back)).toEqual(whole)
+})
