@@ -1,0 +1,108 @@
+/** curl against a running server: whole uploads in one request, and downloads that were cut and go on. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openStore, type Store } from './store.ts'
+import { buildTree, readDigests, smallTree, writeTree } from './trees.ts'
+
+const run = promisify(execFile)
+
+let store: Store
+let scratch: string
+let token: string
+/** Ids by name: `tree` came as a tar, `exact` as a zip that another program made. */
+const ids: Record<string, number> = {}
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'trove-curl-'))
+  store = await openStore()
+  token = await store.token()
+  const root = join(scratch, 'root')
+  await writeTree(root, buildTree())
+  await run('tar', ['-cf', join(scratch, 'tree.tar'), '-C', root, '.'])
+  await run('zip', ['-qr', join(scratch, 'exact.zip'), '.'], { cwd: root })
+  ids['tree'] = await put('tree', 'tree.tar', 'application/x-tar')
+  ids['exact'] = await put('exact', 'exact.zip', 'application/zip')
+})
+afterAll(async () => {
+  await store.close()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+async function curl(args: string[]): Promise<string> {
+  const access = ['-H', `Authorization: Bearer ${token}`]
+  return (await run('curl', ['-sS', '--fail-with-body', ...access, ...args])).stdout
+}
+
+async function put(name: string, file: string, type: string): Promise<number> {
+  const url = `${store.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`
+  const answer = await curl(['-T', join(scratch, file), '-H', `Content-Type: ${type}`, url])
+  return (JSON.parse(answer) as { id: number }).id
+}
+
+const representations: [string, () => string][] = [
+  ['a zip as it was sent', () => `/artifacts/${ids['exact']}/archive.zip`],
+  ['a zip made of a tar', () => `/artifacts/${ids['tree']}/archive.zip`],
+  ['a tar.gz', () => `/artifacts/${ids['tree']}/archive.tar.gz`],
+  ['a tar.gz of a zip', () => `/artifacts/${ids['exact']}/archive.tar.gz`],
+  ['a part of an artifact', () => `/artifacts/${ids['tree']}/archive.zip?path=large.*`],
+  ['one file', () => `/artifacts/${ids['tree']}/files/large.bin`],
+  ['all artifacts of a run', () => '/runs/1/archive.zip?project=octo/demo'],
+]
+
+test.each(representations)(
+  '%s that was cut goes on to the same bytes with curl -C -',
+  async (_name, path) => {
+    const url = `${store.url}/api/v1${path()}`
+    const whole = join(scratch, 'whole')
+    await curl(['-o', whole, url])
+    const bytes = await readFile(whole)
+    expect(bytes.length).toBeGreaterThanOrEqual(9 * 1024 * 1024)
+    for (const length of [1, 100, 70_000, Math.floor(bytes.length / 2), bytes.length - 1]) {
+      await truncate(whole, length)
+      await curl(['-C', '-', '-o', whole, url])
+      expect((await readFile(whole)).equals(bytes)).toBe(true)
+      await writeFile(whole, bytes)
+    }
+  },
+)
+
+test('a file that is sent compressed goes on to the same bytes', async () => {
+  const url = `${store.url}/api/v1/artifacts/${ids['tree']}/files/assets/app.js`
+  const gzip = ['-H', 'Accept-Encoding: gzip']
+  const whole = join(scratch, 'app.js.gz')
+  await curl([...gzip, '-o', whole, url])
+  const bytes = await readFile(whole)
+  await truncate(whole, 20)
+  await curl([...gzip, '-C', '-', '-o', whole, url])
+  expect((await readFile(whole)).equals(bytes)).toBe(true)
+  const { stdout } = await run('gzip', ['-dc', whole])
+  expect(stdout).toBe(smallTree['assets/app.js'])
+})
+
+test('a range that curl asks for is that part of the whole', async () => {
+  const url = `${store.url}/api/v1/artifacts/${ids['exact']}/archive.zip`
+  const zip = await readFile(join(scratch, 'exact.zip'))
+  const part = join(scratch, 'part')
+  await curl(['-r', '1000-70999', '-o', part, url])
+  expect((await readFile(part)).equals(zip.subarray(1000, 71_000))).toBe(true)
+  await curl(['-r', '-22', '-o', part, url])
+  expect((await readFile(part)).equals(zip.subarray(-22))).toBe(true)
+})
+
+test('what a tar brought is what unzip and tar take out again', async () => {
+  const expected = await readDigests(join(scratch, 'root'))
+  for (const [format, command, args] of [
+    ['zip', 'unzip', ['-q']],
+    ['tar.gz', 'tar', ['-xzf']],
+  ] as const) {
+    const file = join(scratch, `tree.${format}`)
+    await curl(['-o', file, `${store.url}/api/v1/artifacts/${ids['tree']}/archive.${format}`])
+    const out = await mkdtemp(join(scratch, 'out-'))
+    await run(command, [...args, file], { cwd: out })
+    expect(await readDigests(out)).toEqual(expected)
+  }
+})
