@@ -9,7 +9,8 @@ import { createRestRoutes } from '../actions/rest-routes.ts'
 import { twirpErrorResponse } from '../actions/twirp-error.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
 import { StoreError, storeError } from '../core/errors.ts'
-import { createPageRoutes } from '../web/page-routes.tsx'
+import { onlyContentOnItsHost } from '../web/content-routes.ts'
+import { createPages } from '../web/page-routes.tsx'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { noteFailure } from './failure.ts'
 import type { RouteGroup } from './metrics.ts'
@@ -21,16 +22,18 @@ import { createSignInRoutes } from './sign-in.ts'
 
 export function createApp(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
+  const pages = createPages(context)
   app.use(
     '*',
     identify(context),
     drainUnread,
     secure,
+    onlyContentOnItsHost(context),
     refuseWhileStopping(context),
     refuseWithoutRoom(context),
   )
   app.route('/', createOperationRoutes(context))
-  app.route('/', createSignInRoutes(context))
+  app.route('/', createSignInRoutes(context, pages.sendSignIn))
   app.route('/', createTwirpRoutes(context))
   app.route('/', createBlobRoutes(context))
   app.route('/', createDownloadRoutes(context))
@@ -38,7 +41,7 @@ export function createApp(context: AppContext): Hono<AppEnv> {
   app.route('/', createNativeRoutes(context))
   // Before the pages, whose `/:owner/:repo` would take some of these.
   app.all('/api/*', (c) => noRoute(c))
-  app.route('/', createPageRoutes(context))
+  app.route('/', pages.routes)
   app.notFound((c) => noRoute(c))
   app.onError((error, c) => earlyFailure(c, error))
   return app
@@ -115,8 +118,9 @@ const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
   const { headers } = c.res
   headers.set('x-content-type-options', 'nosniff')
   if (headers.get('content-type')?.startsWith('text/html') !== true) return
-  headers.set('x-frame-options', 'DENY')
-  headers.set('referrer-policy', 'same-origin')
+  // Documents of artifacts are framed by our pages, and bring a policy that says who may.
+  if (!c.req.path.startsWith('/content/')) headers.set('x-frame-options', 'DENY')
+  if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'same-origin')
   if (!headers.has('content-security-policy')) headers.set('content-security-policy', pagePolicy)
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
 }

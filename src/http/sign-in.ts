@@ -12,22 +12,28 @@ import { readBytesBody } from './request-body.ts'
 
 const sessionMs = 30 * dayMs
 
+/** Answers with the page that asks for a token. */
+export type SendSignIn = (
+  c: AppRequest,
+  page: { next: string; problem: string | null; status: 200 | 401 },
+) => Promise<Response>
+
 /** `GET /sign-in?token=&next=`, `POST /sign-in` (form), `POST /sign-out`. */
-export function createSignInRoutes(context: AppContext): Hono<AppEnv> {
+export function createSignInRoutes(context: AppContext, sendPage: SendSignIn): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
 
   app.get('/sign-in', async (c) => {
     const token = c.req.query('token')
     const next = localPath(c.req.query('next'))
-    if (token === undefined) return c.html(signInPage(next, null))
-    return await signIn(context, c, { token, use: 'sign-in', next })
+    if (token === undefined) return await sendPage(c, { next, problem: null, status: 200 })
+    return await signIn(context, c, { token, use: 'sign-in', next, sendPage })
   })
 
   app.post('/sign-in', async (c) => {
     requireOwnOrigin(context, c)
     const form = new URLSearchParams((await readBytesBody(context, c, formLimit)).toString('utf8'))
     const next = localPath(form.get('next') ?? undefined)
-    return await signIn(context, c, { token: (form.get('token') ?? '').trim(), use: 'api', next })
+    return await signIn(context, c, { token: (form.get('token') ?? '').trim(), use: 'api', next, sendPage })
   })
 
   app.post('/sign-out', (c) => {
@@ -43,14 +49,19 @@ const formLimit = { bytesMax: 16 * 1024, limit: 'bytes of a form', setting: null
 async function signIn(
   context: AppContext,
   c: AppRequest,
-  { token, use, next }: { token: string; use: TokenUse; next: string },
+  {
+    token,
+    use,
+    next,
+    sendPage,
+  }: { token: string; use: TokenUse; next: string; sendPage: SendSignIn },
 ): Promise<Response> {
   let principal: Principal
   try {
     principal = await verifyToken(context.keys.tokens, token, { now: context.now(), use })
   } catch (error) {
     if (!hasCode(error, 'unauthenticated')) throw error
-    return c.html(signInPage(next, error.message), 401)
+    return await sendPage(c, { next, problem: error.message, status: 401 })
   }
   // A link lives for minutes and a pasted token as long as it was minted for.
   const expiresAt = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
@@ -68,23 +79,4 @@ async function signIn(
 /** Where to go afterwards: a path of this server, never another host. */
 function localPath(text: string | undefined): string {
   return text !== undefined && /^\/(?![/\\])[^\\\r\n]*$/.test(text) ? text : '/'
-}
-
-function signInPage(next: string, problem: string | null): string {
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Sign in · Trove</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/style.css"></head><body><main>
-<h1>Sign in</h1>
-${problem === null ? '' : `<p role="alert">${escapeHtml(problem)}</p>`}
-<p>Open the link that the server printed when it started, or paste a token made by <code>trove token</code>.</p>
-<form method="post" action="/sign-in">
-<input type="hidden" name="next" value="${escapeHtml(next)}">
-<label>Token <input name="token" type="password" autocomplete="off" required></label>
-<button>Sign in</button>
-</form></main></body></html>
-`
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

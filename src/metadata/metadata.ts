@@ -196,11 +196,36 @@ export interface ArtifactFilter {
   attempt?: number
   name?: string
   branch?: string
+  /** Text that the name contains, without regard to ASCII case. */
+  nameContains?: string
+  pinned?: boolean
+  /** Artifacts of exactly this tree. */
+  manifestId?: number
+  /** Only artifacts older than this one. */
+  beforeId?: number
   /** Default: available and damaged, unexpired at `now`. */
   state?: ArtifactState | 'any'
   ids?: number[]
 }
-export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring'
+export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
+
+/** What runs can be told apart by. */
+export type RunFact = 'branch' | 'workflow' | 'event'
+export type RunFilter = Partial<Record<RunFact, string>>
+
+export interface ArtifactSums {
+  artifacts: number
+  logicalBytes: number
+  newBytes: number
+}
+
+/** Artifacts of one project that were made on one day and ended on another. Days are counted from the epoch in UTC. */
+export interface DayOfArtifacts extends ArtifactSums {
+  projectId: number
+  createdDay: number
+  /** Null while they live. */
+  endedDay: number | null
+}
 
 /** An entry as stored: what it is and, for files, how its bytes can be read. */
 export type StoredEntry =
@@ -257,7 +282,10 @@ export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
   /** Runs of a project, newest first. */
-  listRuns(projectId: number, page: { limit: number; before?: number }): Promise<Run[]>
+  listRuns(
+    projectId: number,
+    page: { limit: number; before?: number; filter?: RunFilter },
+  ): Promise<Run[]>
 
   // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
   // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken. With
@@ -414,6 +442,22 @@ export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
 
   hasPack(name: string): Promise<boolean>
 
+  /** Sums over the artifacts that `listArtifacts` would answer with. */
+  sumArtifacts(filter: ArtifactFilter, now: number): Promise<ArtifactSums>
+  /** Sums over live artifacts of each run (by row id, at most 200); runs without any are left out. */
+  sumRuns(runIds: number[], now: number): Promise<(ArtifactSums & { runId: number })[]>
+  /** Distinct values among a project's runs, most recently used first. */
+  listRunFacts(projectId: number, fact: RunFact, limit: number): Promise<string[]>
+  /** Live artifacts that hold a file of that digest, newest first; of every project when `projectId` is null. */
+  listHolders(
+    digest: Digest,
+    page: { projectId: number | null; now: number; limit: number },
+  ): Promise<Artifact[]>
+  /** Artifacts by the days on which they were made and ended, in order; those removed before `since` are left out. */
+  listDays(
+    projectId: number | null,
+    page: { since: number; now: number },
+  ): Promise<DayOfArtifacts[]>
   figures(): Promise<StoreFigures>
   projectFigures(
     projectId: number,

@@ -9,6 +9,7 @@ import { type ConnectionOptions, openConnection } from './sqlite/connection.ts'
 import { createDamage } from './sqlite/damage.ts'
 import { createFigureMethods } from './sqlite/figures.ts'
 import { createOfferMethods } from './sqlite/offers.ts'
+import { createOverviewMethods } from './sqlite/overview.ts'
 import { createPackMethods } from './sqlite/packs.ts'
 import { createReadingMethods } from './sqlite/reading.ts'
 import { createReadLeaseMethods } from './sqlite/read-leases.ts'
@@ -59,6 +60,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createRollupMethods(connection),
     ...createCopyMethods(connection),
     ...createSweepMethods(connection, removal),
+    ...createOverviewMethods(connection),
     ...createFigureMethods(connection),
     close: async () => connection.close(),
   }

@@ -1,34 +1,50 @@
-/** `/{o}/{r}/actions/runs/{run}/artifacts/{id}`: what an artifact is, and one directory of it with links to files. */
+/** What the pages of one artifact share: its head, its actions and its tabs. */
 import type { Child } from 'hono/jsx'
-import { archivePath, artifactPagePath, filePath, manifestPath } from '../api/paths.ts'
-import type { DirectoryListing } from '../browse/directory.ts'
-import { formatWireDigest } from '../core/digest.ts'
+import { archivePath, filePath, manifestPath, runPagePath } from '../api/paths.ts'
+import { effectiveState } from '../core/retention.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { counted, Fact, ShortDigest, Size, Time } from './format.tsx'
+import { counted, CopyButton, Fact, Size, Time, WholeDigest } from './format.tsx'
 import type { Html } from './html.ts'
+import { actionPath, artifactPath, type ArtifactTab, blobPath, tabPath } from './paths.ts'
+import { keepingReason } from './sentences.ts'
 
-export interface ArtifactView {
+export interface ArtifactHead {
   artifact: Artifact
-  /** '' is the root. */
-  directory: string
-  listing: DirectoryListing
   damagedFiles: string[]
   mayDelete: boolean
+  /** May keep, let go, change expiry. */
+  mayWrite: boolean
+  /** Origin for the commands that are shown. */
+  origin: string
   now: number
 }
 
-export function ArtifactPage(view: ArtifactView): Html {
-  const { artifact, now, damagedFiles } = view
+export function ArtifactFrame({
+  head,
+  tab,
+  children,
+}: {
+  head: ArtifactHead
+  tab: ArtifactTab
+  children?: Child
+}): Html {
+  const { artifact, now, damagedFiles } = head
+  const state = effectiveState(artifact, now)
   return (
     <>
-      <h1>{artifact.name}</h1>
-      <p>
-        {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />.{' '}
+      <h1>
+        {artifact.name}
+        {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
+      </h1>
+      <p class="lead">
+        {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, of{' '}
+        <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a>
+        {artifact.branch !== null && <> on {artifact.branch}</>}.{' '}
         {artifact.pinned ? (
           'Kept until somebody lets it go.'
         ) : (
           <>
-            Expires <Time at={artifact.expiresAt} now={now} />.
+            Expires <Time at={artifact.expiresAt} now={now} /> ({keepingReason(artifact)}).
           </>
         )}
       </p>
@@ -37,17 +53,28 @@ export function ArtifactPage(view: ArtifactView): Html {
           Not taken apart: {artifact.opaqueReason}. The zip comes back as it was sent.
         </p>
       )}
-      {damagedFiles.length > 0 && <Damage paths={damagedFiles} />}
-      <Downloads artifact={artifact} />
-      <Files {...view} />
-      <h2>Details</h2>
-      <Details artifact={artifact} now={now} />
-      {view.mayDelete && <DeleteForm artifact={artifact} />}
+      {damagedFiles.length > 0 && <Damage artifact={artifact} paths={damagedFiles} />}
+      <Actions {...head} />
+      <nav class="tabs" aria-label="Artifact">
+        {tabs.map(([name, label]) => (
+          <a href={tabPath(artifact, name)} aria-current={name === tab ? 'page' : undefined}>
+            {label}
+          </a>
+        ))}
+      </nav>
+      {children}
     </>
   )
 }
 
-function Damage({ paths }: { paths: string[] }) {
+const tabs: [ArtifactTab, string][] = [
+  ['files', 'Files'],
+  ['changes', 'Changes'],
+  ['used', 'Where used'],
+  ['details', 'Details'],
+]
+
+function Damage({ artifact, paths }: { artifact: Artifact; paths: string[] }) {
   return (
     <div class="note" role="alert">
       <p>
@@ -56,167 +83,142 @@ function Damage({ paths }: { paths: string[] }) {
       </p>
       <ul>
         {paths.slice(0, 20).map((path) => (
-          <li>{path}</li>
+          <li>
+            <a href={blobPath(artifact, path)}>{path}</a>
+          </li>
         ))}
       </ul>
     </div>
   )
 }
 
-function Downloads({ artifact }: { artifact: Artifact }) {
+function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
   const onlyFile = artifact.kind === 'raw' ? artifact.fileName : null
   return (
-    <p class="buttons">
-      <a class="button first" href={archivePath(artifact.id, 'zip')}>
-        Download zip (<Size bytes={artifact.zipBytes} />)
-      </a>
-      <a class="button" href={archivePath(artifact.id, 'tar.gz')}>
-        Download tar.gz (<Size bytes={artifact.tarGzBytes} />)
-      </a>
-      {onlyFile !== null && (
-        <a class="button" href={`${filePath(artifact.id, onlyFile)}?download=1`}>
-          Download {onlyFile}
-        </a>
-      )}
-    </p>
-  )
-}
-
-function Details({ artifact, now }: { artifact: Artifact; now: number }) {
-  return (
-    <dl>
-      <Fact term="Tree digest">
-        <span class="digest">{formatWireDigest(artifact.treeDigest)}</span>
-      </Fact>
-      {artifact.zipDigest !== null && (
-        <Fact term="Zip digest">
-          <span class="digest">{formatWireDigest(artifact.zipDigest)}</span>
-        </Fact>
-      )}
-      <Fact term="Job">{artifact.job}</Fact>
-      <Fact term="Attempt">{String(artifact.attempt)}</Fact>
-      <Fact term="Branch">{artifact.branch ?? '–'}</Fact>
-      <Fact term="Commit">
-        <span class="digest">{artifact.sha ?? '–'}</span>
-      </Fact>
-      <Fact term="New bytes">
-        <Size bytes={artifact.newBytes} />
-      </Fact>
-      <Fact term="Uploaded">
-        <Time at={artifact.createdAt} now={now} />
-      </Fact>
-      <Fact term="Id">{String(artifact.id)}</Fact>
-      <Fact term="Manifest">
-        <a href={manifestPath(artifact.id)}>NDJSON</a>
-      </Fact>
-    </dl>
-  )
-}
-
-function Files({ artifact, directory, listing, now }: ArtifactView) {
-  const page = artifactPagePath(artifact.project, artifact.runNumber, artifact.id)
-  return (
     <>
-      <h2 id="files">
-        <PathTrail page={page} directory={directory} />
-      </h2>
-      {listing.children.length === 0 && <p class="quiet">Nothing is in here.</p>}
-      {listing.children.length > 0 && (
-        <div class="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col" class="number">
-                  Size
-                </th>
-                <th scope="col">Mode</th>
-                <th scope="col">Digest</th>
-                <th scope="col">Modified</th>
-              </tr>
-            </thead>
-            <tbody>
-              {listing.children.map((child) => (
-                <EntryRow artifact={artifact} page={page} child={child} now={now} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      {listing.next !== null && (
-        <p>
-          <a href={directoryLink(page, directory, listing.next)}>More entries</a>
-        </p>
-      )}
+      <div class="buttons">
+        <a class="button first" href={archivePath(artifact.id, 'zip')} data-key="d">
+          Download zip (<Size bytes={artifact.zipBytes} />)
+        </a>
+        <a class="button" href={archivePath(artifact.id, 'tar.gz')}>
+          Download tar.gz (<Size bytes={artifact.tarGzBytes} />)
+        </a>
+        {onlyFile !== null && (
+          <a class="button" href={`${filePath(artifact.id, onlyFile)}?download=1`}>
+            Download {onlyFile}
+          </a>
+        )}
+        {mayWrite && (
+          <form method="post" action={actionPath(artifact, 'keep')}>
+            <input type="hidden" name="pinned" value={artifact.pinned ? '0' : '1'} />
+            <button>{artifact.pinned ? 'Let go' : 'Keep'}</button>
+          </form>
+        )}
+        {mayDelete && (
+          <a class="button danger" href={actionPath(artifact, 'delete')} data-dialog>
+            Delete…
+          </a>
+        )}
+      </div>
+      <details class="aside">
+        <summary>From a shell</summary>
+        <ShellLines artifact={artifact} origin={origin} />
+      </details>
     </>
   )
 }
 
-/** The directory with a link for each of its parents. */
-function PathTrail({ page, directory }: { page: string; directory: string }) {
-  const segments = directory === '' ? [] : directory.split('/')
-  const trail: Child[] = [<a href={`${page}#files`}>Files</a>]
-  for (const [index, segment] of segments.entries()) {
-    const path = segments.slice(0, index + 1).join('/')
-    trail.push(
-      ' / ',
-      index === segments.length - 1 ? segment : <a href={directoryLink(page, path)}>{segment}</a>,
-    )
-  }
-  return <>{trail}</>
-}
-
-function EntryRow({
-  artifact,
-  page,
-  child: { entry, modifiedAt },
-  now,
-}: {
-  artifact: Artifact
-  page: string
-  child: DirectoryListing['children'][number]
-  now: number
-}) {
-  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1)
+function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }) {
+  const lines = [
+    `trove download id:${artifact.id} ${shellWord(artifact.name)}`,
+    `curl -C - -OJ -H "Authorization: Bearer $TROVE_TOKEN" ${origin}${archivePath(artifact.id, 'tar.gz')}`,
+  ].join('\n')
   return (
-    <tr>
-      <th scope="row">
-        {entry.kind === 'file' && <a href={filePath(artifact.id, entry.path)}>{name}</a>}
-        {entry.kind === 'directory' && <a href={directoryLink(page, entry.path)}>{name}/</a>}
-        {entry.kind === 'symlink' && (
-          <>
-            {name} <span class="quiet">→ {entry.target}</span>
-          </>
-        )}
-      </th>
-      <td class="number">{entry.kind === 'file' && <Size bytes={entry.sizeBytes} />}</td>
-      <td>
-        <code>{entry.mode.toString(8).padStart(3, '0')}</code>
-      </td>
-      <td>{entry.kind === 'file' && <ShortDigest digest={entry.digest} />}</td>
-      <td>{modifiedAt !== null && <Time at={modifiedAt * 1000} now={now} />}</td>
-    </tr>
+    <div class="commands">
+      <pre tabindex={0}>{lines}</pre>
+      <button type="button" class="needs-script" data-copy={lines}>
+        Copy
+      </button>
+    </div>
   )
 }
 
-function directoryLink(page: string, directory: string, from?: string): string {
-  const query = new URLSearchParams({ path: directory, ...(from !== undefined && { from }) })
-  return `${page}?${query.toString()}#files`
+/** Quoted for a POSIX shell where it must be. */
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) && !text.startsWith('-')
+    ? text
+    : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
-/** Works without scripts: the button shows only after the words that say what it does. */
-function DeleteForm({ artifact }: { artifact: Artifact }) {
-  const action = `${artifactPagePath(artifact.project, artifact.runNumber, artifact.id)}/delete`
+export function DetailsTab({ head }: { head: ArtifactHead }): Html {
+  const { artifact, now, mayWrite } = head
+  const address = artifactPath(artifact)
   return (
-    <details>
-      <summary>Delete this artifact…</summary>
-      <p>
-        {artifact.name} with {counted(artifact.fileCount, 'file')} will be gone at once. Files that
-        other artifacts hold stay stored.
-      </p>
-      <form method="post" action={action}>
-        <button class="danger">Delete {artifact.name}</button>
-      </form>
-    </details>
+    <ArtifactFrame head={head} tab="details">
+      <dl class="facts long">
+        <Fact term="Tree digest">
+          <WholeDigest digest={artifact.treeDigest} what="tree digest" />
+        </Fact>
+        {artifact.zipDigest !== null && (
+          <Fact term="Zip digest">
+            <WholeDigest digest={artifact.zipDigest} what="zip digest" />
+          </Fact>
+        )}
+        <Fact term="Job">{artifact.job}</Fact>
+        <Fact term="Attempt">{String(artifact.attempt)}</Fact>
+        <Fact term="Workflow">{artifact.workflow ?? '–'}</Fact>
+        <Fact term="Branch">{artifact.branch ?? '–'}</Fact>
+        <Fact term="Commit">
+          <span class="digest">{artifact.sha ?? '–'}</span>
+        </Fact>
+        <Fact term="New bytes">
+          <Size bytes={artifact.newBytes} /> were added to the store by this upload
+        </Fact>
+        <Fact term="Uploaded">
+          <Time at={artifact.createdAt} now={now} />
+        </Fact>
+        <Fact term="Expires">
+          {artifact.pinned ? 'never' : new Date(artifact.expiresAt).toISOString()},{' '}
+          {keepingReason(artifact)}
+        </Fact>
+        <Fact term="Id">{String(artifact.id)}</Fact>
+        <Fact term="This version">
+          <span class="copyable">
+            <a href={address} data-key="y">
+              {address}
+            </a>
+            <CopyButton text={head.origin + address} what="address" />
+          </span>
+        </Fact>
+        {artifact.branch !== null && (
+          <Fact term="Always the newest">
+            <a href={latestPath(artifact, artifact.branch)}>
+              {latestPath(artifact, artifact.branch)}
+            </a>
+          </Fact>
+        )}
+        <Fact term="Manifest">
+          <a href={manifestPath(artifact.id)}>NDJSON</a>
+        </Fact>
+      </dl>
+      {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} />}
+    </ArtifactFrame>
+  )
+}
+
+function latestPath(artifact: Artifact, branch: string): string {
+  const escape = encodeURIComponent
+  return `/${artifact.project}/latest/${escape(branch)}/${escape(artifact.name)}`
+}
+
+function ExpiryForm({ artifact }: { artifact: Artifact }) {
+  return (
+    <form method="post" action={actionPath(artifact, 'expire')} class="filter">
+      <label>
+        Expires in
+        <input name="days" type="number" min="0" max="36500" value="30" required /> days from now
+      </label>
+      <button>Change</button>
+    </form>
   )
 }

@@ -1,15 +1,27 @@
 /** `/`: the projects that the visitor can read, or how to make the first upload. */
 import { projectPagePath } from '../api/paths.ts'
-import type { Project } from '../metadata/metadata.ts'
-import { Time } from './format.tsx'
+import type { Project, Run } from '../metadata/metadata.ts'
+import { Sparkline } from './charts.tsx'
+import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+
+export interface ListedProject {
+  project: Project
+  artifacts: number
+  logicalBytes: number
+  /** After each file and chunk is counted once. */
+  uniqueBytes: number
+  lastRun: Run | undefined
+  /** Logical bytes uploaded on each of the last 30 days. */
+  days: number[]
+}
 
 export function HomePage({
   projects,
   origin,
   now,
 }: {
-  projects: Project[]
+  projects: ListedProject[]
   origin: string
   now: number
 }): Html {
@@ -17,24 +29,28 @@ export function HomePage({
   return (
     <>
       <h1>Projects</h1>
-      <div class="scroll">
-        <table>
+      <div class="scroll" tabindex={0} role="region" aria-label="Projects">
+        <table class="rows">
+          <caption class="unseen">Projects and what they hold</caption>
           <thead>
             <tr>
               <th scope="col">Project</th>
-              <th scope="col">Since</th>
+              <th scope="col">Last run</th>
+              <th scope="col" class="number">
+                Artifacts
+              </th>
+              <th scope="col" class="number">
+                Size
+              </th>
+              <th scope="col" class="number">
+                Each byte once
+              </th>
+              <th scope="col">Uploads, 30 days</th>
             </tr>
           </thead>
           <tbody>
-            {projects.map((project) => (
-              <tr>
-                <th scope="row">
-                  <a href={projectPagePath(project.name)}>{project.name}</a>
-                </th>
-                <td>
-                  <Time at={project.createdAt} now={now} />
-                </td>
-              </tr>
+            {projects.map((each) => (
+              <ProjectRow {...each} now={now} />
             ))}
           </tbody>
         </table>
@@ -43,18 +59,71 @@ export function HomePage({
   )
 }
 
+function ProjectRow({
+  project,
+  artifacts,
+  logicalBytes,
+  uniqueBytes,
+  lastRun,
+  days,
+  now,
+}: ListedProject & { now: number }) {
+  return (
+    <tr>
+      <th scope="row">
+        <a href={projectPagePath(project.name)}>{project.name}</a>
+      </th>
+      <td>
+        {lastRun === undefined ? (
+          <span class="quiet">none</span>
+        ) : (
+          <>
+            {lastRun.workflow ?? `Run ${lastRun.number}`}, <Time at={lastRun.createdAt} now={now} />
+          </>
+        )}
+      </td>
+      <td class="number">{artifacts.toLocaleString('en')}</td>
+      <td class="number">
+        <Size bytes={logicalBytes} />
+      </td>
+      <td class="number">
+        <Size bytes={uniqueBytes} />
+      </td>
+      <td>
+        <Sparkline values={days} label={`Bytes uploaded to ${project.name} by day`} />
+      </td>
+    </tr>
+  )
+}
+
 /** Empty store: what makes it non-empty. Commands are complete, so that they can be pasted as they are. */
 function FirstRun({ origin }: { origin: string }) {
   return (
     <>
       <h1>Nothing has been uploaded yet</h1>
-      <p>A project appears here with its first artifact.</p>
+      <p>
+        A project appears here with its first artifact.{' '}
+        <span class="quiet" data-wait-for-upload>
+          Reload this page once it is there.
+        </span>
+      </p>
       <h2>From a shell</h2>
-      <pre>{shellCommands(origin)}</pre>
+      <Commands text={shellCommands(origin)} />
       <h2>From a runner, with the stock actions</h2>
       <p>Give the job these two variables; the workflow needs no change.</p>
-      <pre>{runnerCommands(origin)}</pre>
+      <Commands text={runnerCommands(origin)} />
     </>
+  )
+}
+
+function Commands({ text }: { text: string }) {
+  return (
+    <div class="commands">
+      <pre tabindex={0}>{text}</pre>
+      <button type="button" class="needs-script" data-copy={text}>
+        Copy
+      </button>
+    </div>
   )
 }
 
@@ -62,9 +131,8 @@ function shellCommands(origin: string): string {
   return [
     `export TROVE_URL=${origin}`,
     'export TROVE_TOKEN=$(trove token --project octo/app --scope write)',
-    'tar -c dist | curl --fail -T - -H "Authorization: Bearer $TROVE_TOKEN" -H "Content-Type: application/x-tar" \\',
-    '  $TROVE_URL/api/v1/projects/octo/app/runs/1/artifacts/dist',
-    'trove list',
+    'trove upload dist ./dist --project octo/app --run 1',
+    'trove list --project octo/app',
   ].join('\n')
 }
 

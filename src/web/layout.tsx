@@ -1,6 +1,6 @@
 /** What all pages share: head, bread crumbs, landmarks. Text is escaped by hono/jsx; nothing here is raw. */
-import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
+import { mayAdminister, type Principal } from '../auth/principal.ts'
 import type { Html } from './html.ts'
 
 export interface Crumb {
@@ -8,27 +8,38 @@ export interface Crumb {
   href: string
 }
 
-/** A whole document. */
-export function renderPage(page: PageContent): Html {
-  return html`<!doctype html>${<Layout {...page} />}`
-}
-
-export interface PageContent {
+export interface LayoutProps {
   title: string
   crumbs: Crumb[]
-  isSignedIn: boolean
-  body: Child
+  principal: Principal | undefined
+  nonce: string
+  /** Paths of the style sheet and of modules. */
+  style: string
+  scripts: string[]
+  children?: Child
 }
 
-function Layout({ title, crumbs, isSignedIn, body }: PageContent) {
+export function Layout({
+  title,
+  crumbs,
+  principal,
+  nonce,
+  style,
+  scripts,
+  children,
+}: LayoutProps): Html {
   return (
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
         <title>{`${title} · Trove`}</title>
-        <link rel="stylesheet" href="/style.css" />
-        <link rel="icon" href="data:," />
+        <link rel="stylesheet" href={style} />
+        <link rel="icon" href={icon} />
+        {scripts.map((src) => (
+          <script type="module" src={src} nonce={nonce} />
+        ))}
       </head>
       <body>
         <a class="skip" href="#main">
@@ -36,28 +47,118 @@ function Layout({ title, crumbs, isSignedIn, body }: PageContent) {
         </a>
         <header>
           <a class="brand" href="/">
+            <Mark />
             Trove
           </a>
-          <nav aria-label="Breadcrumb">
+          <nav aria-label="Breadcrumb" class="crumbs">
             <ol>
-              {crumbs.map(({ label, href }) => (
+              {crumbs.map(({ label, href }, index) => (
                 <li>
-                  <a href={href}>{label}</a>
+                  <a href={href} aria-current={index === crumbs.length - 1 ? 'page' : undefined}>
+                    {label}
+                  </a>
                 </li>
               ))}
             </ol>
           </nav>
-          {isSignedIn && (
-            <form method="post" action="/sign-out">
-              <button>Sign out</button>
-            </form>
-          )}
+          {principal !== undefined && <Menu principal={principal} />}
         </header>
-        <main id="main">{body}</main>
+        <main id="main" tabindex={-1}>
+          {children}
+        </main>
         <footer>
           <a href="/openapi.json">API</a>
+          {principal !== undefined && (
+            <button type="button" class="link needs-script" data-show="keys">
+              Keyboard
+            </button>
+          )}
         </footer>
+        <div id="announcer" role="status" class="unseen"></div>
+        <KeyboardDialog />
       </body>
     </html>
+  )
+}
+
+/** A place in the menu for what the visitor may open. */
+function Menu({ principal }: { principal: Principal }) {
+  return (
+    <nav aria-label="Main" class="menu">
+      <a href="/find" data-key="/">
+        Find a file
+      </a>
+      {mayAdminister(principal) && (
+        <>
+          <a href="/admin/storage">Storage</a>
+          <a href="/admin/maintenance">Maintenance</a>
+        </>
+      )}
+      <form method="post" action="/sign-out">
+        <button class="link">Sign out</button>
+      </form>
+    </nav>
+  )
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true" focusable="false">
+      <path fill="var(--accent)" d="M2 8a8 6 0 0 1 16 0v1H2z" />
+      <path fill="currentColor" d="M2 10.5h6v2h4v-2h6V18H2z" />
+    </svg>
+  )
+}
+
+const icon =
+  'data:image/svg+xml,' +
+  encodeURIComponent(
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20"><path fill="#0b6e6e" d="M2 8a8 6 0 0 1 16 0v1H2z"/>' +
+      '<path fill="#667" d="M2 10.5h6v2h4v-2h6V18H2z"/></svg>',
+  )
+
+/** WCAG 2.1.4: single keys can be turned off; they never act inside fields. */
+function KeyboardDialog() {
+  const keys = [
+    ['/', 'find a file by its digest'],
+    ['t', 'go to a file of the artifact'],
+    ['j, k', 'next, previous row'],
+    ['x', 'select the row'],
+    ['Enter', 'open the row'],
+    ['d', 'download'],
+    ['y', 'the address that never changes'],
+    ['?', 'this list'],
+  ]
+  return (
+    <dialog id="keys" aria-labelledby="keys-title">
+      <h2 id="keys-title">Keyboard</h2>
+      <table>
+        <caption class="unseen">Keys and what they do</caption>
+        <thead>
+          <tr>
+            <th scope="col">Key</th>
+            <th scope="col">Does</th>
+          </tr>
+        </thead>
+        <tbody>
+          {keys.map(([key, does]) => (
+            <tr>
+              <th scope="row">
+                <kbd>{key}</kbd>
+              </th>
+              <td>{does}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p>
+        <label class="check">
+          <input type="checkbox" id="keys-on" checked /> Single keys are on
+        </label>
+      </p>
+      <form method="dialog" class="buttons">
+        <button>Close</button>
+      </form>
+    </dialog>
   )
 }

@@ -1,6 +1,9 @@
 /** Pages for what cannot be shown: not there, over, not allowed, broken. */
 import type { StoreError } from '../core/errors.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { ShortDigest, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { actionPath, artifactPath } from './paths.ts'
 
 export interface Problem {
   status: number
@@ -8,14 +11,40 @@ export interface Problem {
   detail: string
   /** What to do about it. */
   advice: string
+  /** Whether the same request can succeed later. */
+  mayRetry: boolean
 }
 
-export function ProblemPage({ problem, requestId }: { problem: Problem; requestId: string }): Html {
+export interface GoneView {
+  artifact: Artifact
+  /** The newest live artifact of that name, on the same branch if it had one. */
+  successor: Artifact | undefined
+  mayUndo: boolean
+  now: number
+}
+
+export function ProblemPage({
+  problem,
+  requestId,
+  gone,
+}: {
+  problem: Problem
+  requestId: string
+  gone?: GoneView | undefined
+}): Html {
   return (
     <>
       <h1>{problem.title}</h1>
       <p>{problem.detail}</p>
+      {gone !== undefined && <Gone {...gone} />}
       <p class="quiet">{problem.advice}</p>
+      {problem.mayRetry && (
+        <p>
+          <a class="button" href="">
+            Retry
+          </a>
+        </p>
+      )}
       <p class="quiet">
         Request <code>{requestId}</code>
       </p>
@@ -23,45 +52,75 @@ export function ProblemPage({ problem, requestId }: { problem: Problem; requestI
   )
 }
 
+function Gone({ artifact, successor, mayUndo, now }: GoneView) {
+  return (
+    <>
+      <p>
+        It held <Size bytes={artifact.logicalBytes} /> under{' '}
+        <ShortDigest digest={artifact.treeDigest} />, of run {artifact.runNumber}
+        {artifact.removedReason !== null && artifact.removedReason !== artifact.state && (
+          <> ({artifact.removedReason})</>
+        )}
+        .
+      </p>
+      <div class="buttons">
+        {successor !== undefined && (
+          <a class="button first" href={artifactPath(successor)}>
+            The newest one: run {successor.runNumber}, <Time at={successor.createdAt} now={now} />
+          </a>
+        )}
+        {mayUndo && (
+          <form method="post" action={actionPath(artifact, 'undo')}>
+            <button>Restore</button>
+          </form>
+        )}
+      </div>
+    </>
+  )
+}
+
 /** How a failure is told to people. `status` is the one of the API. */
 export function describeProblem(failure: StoreError | undefined, status: number): Problem {
   const detail = failure?.message ?? 'The server met an error that it did not expect.'
+  const problem = (title: string, advice: string, mayRetry = false): Problem => ({
+    status,
+    title,
+    detail,
+    advice,
+    mayRetry,
+  })
   switch (status) {
     case 403:
-      return {
-        status,
-        title: 'Not allowed',
-        detail,
-        advice: 'Sign in with a token whose scope allows this.',
-      }
+      return problem('Not allowed', 'Sign in with a token whose scope allows this.')
     case 404:
-      return {
-        status,
-        title: 'Not found',
-        detail,
-        advice: 'It does not exist, or it belongs to a project that your token does not read.',
-      }
+      return problem(
+        'Not found',
+        'It does not exist, or it belongs to a project that your token does not read.',
+      )
+    case 409:
+      return problem('That is taken', 'Another artifact holds the name by now.')
     case 410:
-      return {
-        status,
-        title:
-          failure?.code === 'artifact_expired'
-            ? 'This artifact has expired'
-            : 'This artifact was deleted',
-        detail,
-        advice: 'Its files are gone. The run may have newer artifacts of the same name.',
-      }
+      return problem(
+        failure?.code === 'artifact_expired'
+          ? 'This artifact has expired'
+          : 'This artifact was deleted',
+        'Its files are gone.',
+      )
     case 400:
     case 422:
-      return { status, title: 'That cannot be understood', detail, advice: 'Check the address.' }
+      return problem('That cannot be understood', 'Check the address.')
     case 503:
-      return { status, title: 'Busy', detail, advice: 'Try again in a moment.' }
+      return problem('Busy', 'Try again in a moment.', true)
     default:
-      return {
-        status,
-        title: 'Something went wrong',
-        detail,
-        advice: 'Try again; if it stays, tell the operator the request number below.',
-      }
+      return failure?.code === 'blob_damaged'
+        ? problem(
+            'These bytes are damaged',
+            'What is stored fails its check. The next upload of the same content heals it; other files are not touched.',
+          )
+        : problem(
+            'Something went wrong',
+            'Try again; if it stays, tell the operator the request number below.',
+            true,
+          )
   }
 }

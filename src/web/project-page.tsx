@@ -1,56 +1,40 @@
-/** `/{o}/{r}`: the runs of a project, newest first. */
-import { runPagePath } from '../api/paths.ts'
-import type { Project, Run } from '../metadata/metadata.ts'
-import { Time } from './format.tsx'
+/** `/{o}/{r}`: the runs of a project, newest first, with filters. */
+import { projectPagePath, runPagePath } from '../api/paths.ts'
+import type { ArtifactSums, Project, Run, RunFact } from '../metadata/metadata.ts'
+import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { listPath, retentionPath, storagePath, uploadPagePath, withQuery } from './paths.ts'
 
 export interface ListedRun {
   run: Run
-  /** Live artifacts of this attempt. */
-  artifacts: number
+  /** Of live artifacts. */
+  sums: ArtifactSums
 }
 
-export function ProjectPage({
-  project,
-  runs,
-  older,
-  now,
-}: {
+export type RunChoices = Record<RunFact, { chosen: string; values: string[] }>
+
+export interface ProjectView {
   project: Project
   runs: ListedRun[]
+  choices: RunChoices
+  mayWrite: boolean
   /** Address of the page of older runs; null at the end. */
   older: string | null
   now: number
-}): Html {
+}
+
+export function ProjectPage(view: ProjectView): Html {
+  const { project, runs, choices, older, now } = view
+  const isFiltered = Object.values(choices).some(({ chosen }) => chosen !== '')
   return (
     <>
       <h1>{project.name}</h1>
+      <ProjectMenu project={project.name} current="runs" mayWrite={view.mayWrite} />
+      <RunFilter project={project.name} choices={choices} />
       {runs.length === 0 ? (
-        <p>No run has uploaded anything yet.</p>
+        <NoRuns project={project.name} isFiltered={isFiltered} />
       ) : (
-        <div class="scroll">
-          <table>
-            <caption>Runs, newest first</caption>
-            <thead>
-              <tr>
-                <th scope="col">Run</th>
-                <th scope="col">Workflow</th>
-                <th scope="col">Branch</th>
-                <th scope="col">Commit</th>
-                <th scope="col">Event</th>
-                <th scope="col" class="number">
-                  Artifacts
-                </th>
-                <th scope="col">Started</th>
-              </tr>
-            </thead>
-            <tbody>
-              {runs.map((each) => (
-                <RunRow {...each} now={now} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <RunTable runs={runs} now={now} />
       )}
       {older !== null && (
         <p>
@@ -61,18 +45,122 @@ export function ProjectPage({
   )
 }
 
-function RunRow({ run, artifacts, now }: ListedRun & { now: number }) {
+export function ProjectMenu({
+  project,
+  current,
+  mayWrite,
+}: {
+  project: string
+  current: 'runs' | 'artifacts' | 'storage' | 'retention' | 'upload'
+  mayWrite: boolean
+}): Html {
+  const places = [
+    ['runs', 'Runs', projectPagePath(project)],
+    ['artifacts', 'Artifacts', listPath(project)],
+    ['storage', 'Storage', storagePath(project)],
+    ['retention', 'Retention', retentionPath(project)],
+    ...(mayWrite ? [['upload', 'Upload', uploadPagePath(project)] as const] : []),
+  ] as const
+  return (
+    <nav class="tabs" aria-label="Project">
+      {places.map(([name, label, href]) => (
+        <a href={href} aria-current={name === current ? 'page' : undefined}>
+          {label}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+const labels: Record<RunFact, string> = { branch: 'Branch', workflow: 'Workflow', event: 'Event' }
+
+function RunFilter({ project, choices }: { project: string; choices: RunChoices }) {
+  return (
+    <form class="filter" method="get" action={projectPagePath(project)}>
+      {(['branch', 'workflow', 'event'] as const).map((fact) => (
+        <label>
+          {labels[fact]}
+          <select name={fact} data-submit>
+            <option value="">any</option>
+            {choices[fact].values.map((value) => (
+              <option value={value} selected={value === choices[fact].chosen}>
+                {value}
+              </option>
+            ))}
+          </select>
+        </label>
+      ))}
+      <button>Filter</button>
+    </form>
+  )
+}
+
+function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean }) {
+  if (!isFiltered) return <p>No run has uploaded anything yet.</p>
+  return (
+    <p>
+      No runs match. <a href={projectPagePath(project)}>Clear filters</a>
+    </p>
+  )
+}
+
+function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
+  return (
+    <div class="scroll" tabindex={0} role="region" aria-label="Runs">
+      <table class="rows">
+        <caption>Runs, newest first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">Workflow</th>
+            <th scope="col">Branch</th>
+            <th scope="col">Commit</th>
+            <th scope="col">Event</th>
+            <th scope="col" class="number">
+              Artifacts
+            </th>
+            <th scope="col" class="number">
+              Size
+            </th>
+            <th scope="col" class="number">
+              New bytes
+            </th>
+            <th scope="col">Started</th>
+          </tr>
+        </thead>
+        <tbody>
+          {runs.map((each) => (
+            <RunRow {...each} now={now} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function RunRow({ run, sums, now }: ListedRun & { now: number }) {
+  const filter = (fact: RunFact) => {
+    const value = run[fact]
+    if (value === null) return <>–</>
+    return <a href={withQuery(projectPagePath(run.project), { [fact]: value })}>{value}</a>
+  }
   return (
     <tr>
       <th scope="row">
         <a href={runPagePath(run.project, run.number)}>{run.number}</a>
         {run.attempt > 1 && <span class="badge">attempt {run.attempt}</span>}
       </th>
-      <td>{run.workflow ?? '–'}</td>
-      <td>{run.branch ?? '–'}</td>
+      <td>{filter('workflow')}</td>
+      <td>{filter('branch')}</td>
       <td class="digest">{run.sha?.slice(0, 12) ?? '–'}</td>
-      <td>{run.event ?? '–'}</td>
-      <td class="number">{artifacts.toLocaleString('en')}</td>
+      <td>{filter('event')}</td>
+      <td class="number">{sums.artifacts.toLocaleString('en')}</td>
+      <td class="number">
+        <Size bytes={sums.logicalBytes} />
+      </td>
+      <td class="number">
+        <Size bytes={sums.newBytes} />
+      </td>
       <td>
         <Time at={run.createdAt} now={now} />
       </td>

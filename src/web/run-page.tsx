@@ -1,41 +1,45 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. */
-import { archivePath, artifactPagePath, runArchivePath } from '../api/paths.ts'
-import { effectiveState, isExpired } from '../core/retention.ts'
+import { archivePath, projectPagePath, runArchivePath } from '../api/paths.ts'
+import { effectiveState } from '../core/retention.ts'
 import type { Artifact, Run } from '../metadata/metadata.ts'
-import { counted, Fact, ShortDigest, Size, Time } from './format.tsx'
+import { counted, Delta, Fact, ShortDigest, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { actionPath, artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
+import { isLive } from './sentences.ts'
 
-export function RunPage({
-  run,
-  artifacts,
-  total,
-  older,
-  now,
-}: {
+export interface RunView {
   run: Run
   artifacts: Artifact[]
   total: number
+  /** The artifact of the same name in the run before on the branch, by artifact. */
+  previous: Map<number, Artifact>
+  /** Files that are worth opening at once: a report's front page, test results. */
+  reports: { artifact: Artifact; path: string }[]
+  mayDelete: boolean
+  mayWrite: boolean
   /** Address of the page of older artifacts; null at the end. */
   older: string | null
   now: number
-}): Html {
+}
+
+export function RunPage(view: RunView): Html {
+  const { run, artifacts, older, now, reports } = view
   const isAnyLive = artifacts.some((each) => isLive(each, now))
   return (
     <>
       <h1>Run {run.number}</h1>
-      <dl>
-        <Fact term="Workflow">{run.workflow ?? '–'}</Fact>
-        <Fact term="Branch">{run.branch ?? '–'}</Fact>
-        <Fact term="Commit">
-          <span class="digest">{run.sha ?? '–'}</span>
-        </Fact>
-        <Fact term="Event">{run.event ?? '–'}</Fact>
-      </dl>
+      <RunFacts run={run} now={now} />
+      {reports.length > 0 && <Reports reports={reports} />}
       <h2>Artifacts</h2>
       {artifacts.length === 0 ? (
-        <p>This run has no artifacts.</p>
+        <>
+          <p>This run has no artifacts. A job of this run uploads one with</p>
+          <pre
+            tabindex={0}
+          >{`trove upload NAME PATH --project ${run.project} --run ${run.number}`}</pre>
+        </>
       ) : (
-        <ArtifactTable artifacts={artifacts} total={total} now={now} />
+        <ArtifactTable {...view} />
       )}
       {older !== null && (
         <p>
@@ -44,7 +48,7 @@ export function RunPage({
       )}
       {isAnyLive && (
         <p class="buttons">
-          <a class="button" href={runArchivePath(run.number, run.project)}>
+          <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">
             Download all
           </a>
         </p>
@@ -53,18 +57,46 @@ export function RunPage({
   )
 }
 
-function ArtifactTable({
-  artifacts,
-  total,
-  now,
-}: {
-  artifacts: Artifact[]
-  total: number
-  now: number
-}) {
+function RunFacts({ run, now }: { run: Run; now: number }) {
   return (
-    <div class="scroll">
-      <table>
+    <dl class="facts">
+      <Fact term="Workflow">{run.workflow ?? '–'}</Fact>
+      <Fact term="Branch">
+        {run.branch === null ? (
+          '–'
+        ) : (
+          <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
+        )}
+      </Fact>
+      <Fact term="Commit">
+        <span class="digest">{run.sha ?? '–'}</span>
+      </Fact>
+      <Fact term="Event">{run.event ?? '–'}</Fact>
+      <Fact term="Attempt">{String(run.attempt)}</Fact>
+      <Fact term="Started">
+        <Time at={run.createdAt} now={now} />
+      </Fact>
+    </dl>
+  )
+}
+
+function Reports({ reports }: Pick<RunView, 'reports'>) {
+  return (
+    <nav class="strip" aria-label="Reports">
+      {reports.map(({ artifact, path }) => (
+        <a class="button" href={blobPath(artifact, path)}>
+          {artifact.name}: {path}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+function ArtifactTable({ artifacts, total, previous, mayDelete, now }: RunView) {
+  const hasPrevious = previous.size > 0
+  return (
+    <div class="scroll" tabindex={0} role="region" aria-label="Artifacts">
+      <table class="rows">
         <caption>{counted(total, 'artifact')}</caption>
         <thead>
           <tr>
@@ -75,17 +107,27 @@ function ArtifactTable({
             <th scope="col" class="number">
               Size
             </th>
+            {hasPrevious && (
+              <th scope="col" class="number">
+                Since the run before
+              </th>
+            )}
             <th scope="col" class="number">
               New bytes
             </th>
             <th scope="col">Digest</th>
             <th scope="col">Expires</th>
-            <th scope="col">Download</th>
+            <th scope="col">Actions</th>
           </tr>
         </thead>
         <tbody>
           {artifacts.map((each) => (
-            <ArtifactRow artifact={each} now={now} />
+            <ArtifactRow
+              artifact={each}
+              before={hasPrevious ? (previous.get(each.id) ?? null) : undefined}
+              mayDelete={mayDelete}
+              now={now}
+            />
           ))}
         </tbody>
       </table>
@@ -93,21 +135,32 @@ function ArtifactTable({
   )
 }
 
-function ArtifactRow({ artifact, now }: { artifact: Artifact; now: number }) {
-  const state = effectiveState(artifact, now)
+function ArtifactRow({
+  artifact,
+  before,
+  mayDelete,
+  now,
+}: {
+  artifact: Artifact
+  /** Undefined: there is no such column. */
+  before: Artifact | null | undefined
+  mayDelete: boolean
+  now: number
+}) {
   return (
-    <tr>
+    <tr class={isLive(artifact, now) ? '' : 'gone'}>
       <th scope="row">
-        <a href={artifactPagePath(artifact.project, artifact.runNumber, artifact.id)}>
-          {artifact.name}
-        </a>
-        {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
-        {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
+        <ArtifactName artifact={artifact} now={now} />
       </th>
       <td class="number">{artifact.fileCount.toLocaleString('en')}</td>
       <td class="number">
         <Size bytes={artifact.logicalBytes} />
       </td>
+      {before !== undefined && (
+        <td class="number">
+          {before === null ? <>–</> : <Since artifact={artifact} before={before} />}
+        </td>
+      )}
       <td class="number">
         <Size bytes={artifact.newBytes} />
       </td>
@@ -115,36 +168,72 @@ function ArtifactRow({ artifact, now }: { artifact: Artifact; now: number }) {
         <ShortDigest digest={artifact.zipDigest ?? artifact.treeDigest} />
       </td>
       <td>
-        {artifact.pinned ? (
-          'kept'
-        ) : (
-          <Time at={artifact.removedAt ?? artifact.expiresAt} now={now} />
-        )}
+        <Expiry artifact={artifact} now={now} />
       </td>
       <td class="actions">
-        {isLive(artifact, now) && (
-          <>
-            <a
-              href={archivePath(artifact.id, 'zip')}
-              aria-label={`Download ${artifact.name} as zip`}
-            >
-              zip
-            </a>
-            <a
-              href={archivePath(artifact.id, 'tar.gz')}
-              aria-label={`Download ${artifact.name} as tar.gz`}
-            >
-              tar.gz
-            </a>
-          </>
-        )}
+        {isLive(artifact, now) && <RowActions artifact={artifact} mayDelete={mayDelete} />}
       </td>
     </tr>
   )
 }
 
-function isLive(artifact: Artifact, now: number): boolean {
+function Since({ artifact, before }: { artifact: Artifact; before: Artifact }) {
+  if (artifact.treeDigest === before.treeDigest) {
+    return <span class="quiet">same as run {before.runNumber}</span>
+  }
   return (
-    (artifact.state === 'available' || artifact.state === 'damaged') && !isExpired(artifact, now)
+    <a href={comparePath(artifact.project, before.id, artifact.id)}>
+      <Delta bytes={artifact.logicalBytes - before.logicalBytes} />
+    </a>
+  )
+}
+
+export function ArtifactName({ artifact, now }: { artifact: Artifact; now: number }): Html {
+  const state = effectiveState(artifact, now)
+  return (
+    <>
+      <a href={artifactPath(artifact)}>{artifact.name}</a>
+      {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
+      {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
+      {artifact.pinned && <span class="badge kept">kept</span>}
+    </>
+  )
+}
+
+export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): Html {
+  if (artifact.removedAt !== null) {
+    return (
+      <>
+        {artifact.state} <Time at={artifact.removedAt} now={now} />
+      </>
+    )
+  }
+  if (artifact.pinned) return <>never</>
+  return <Time at={artifact.expiresAt} now={now} />
+}
+
+function RowActions({ artifact, mayDelete }: { artifact: Artifact; mayDelete: boolean }) {
+  return (
+    <>
+      <a href={archivePath(artifact.id, 'zip')} aria-label={`Download ${artifact.name} as zip`}>
+        zip
+      </a>
+      <a
+        href={archivePath(artifact.id, 'tar.gz')}
+        aria-label={`Download ${artifact.name} as tar.gz`}
+      >
+        tar.gz
+      </a>
+      {mayDelete && (
+        <a
+          class="bad"
+          href={actionPath(artifact, 'delete')}
+          aria-label={`Delete ${artifact.name}`}
+          data-dialog
+        >
+          delete
+        </a>
+      )}
+    </>
   )
 }

@@ -70,25 +70,36 @@ describe('pages', () => {
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': expect.stringMatching(/^text\/html/),
       'content-security-policy': expect.stringMatching(
-        /default-src 'none'; script-src 'self'; style-src 'self'/,
+        /default-src 'none'; script-src 'nonce-[A-Za-z0-9+/=]{24}'; .*require-trusted-types-for 'script'/,
       ),
       'x-frame-options': 'DENY',
       'cache-control': 'no-store',
     })
     const html = await response.text()
     expect(html).toMatch(/^<!doctype html><html lang="en">/)
-    expect(html).not.toMatch(/<script|<style|\sstyle=|\son\w+="/)
+    const [, nonce = ''] =
+      /'nonce-([^']+)'/.exec(response.headers.get('content-security-policy') ?? '') ?? []
+    const scripts = html.match(/<script[^>]*>[^<]*/g) ?? []
+    expect(scripts.length).toBeGreaterThan(0)
+    for (const script of scripts)
+      expect(script).toMatch(/^<script type="module" src="\/assets\/[\w.-]+\.js" nonce="[^"]+">$/)
+    expect(html).toContain(`nonce="${nonce}"`)
+    expect(html).not.toMatch(/<style|\sstyle=|\son\w+="/)
   })
 
-  test('share a style sheet that anybody may have, and that is not sent twice', async () => {
-    const response = await server.send('/style.css', { token: null })
-    expect(response.headers.get('content-type')).toBe('text/css; charset=utf-8')
-    const etag = response.headers.get('etag') ?? ''
-    const again = await server.send('/style.css', {
-      token: null,
-      headers: { 'if-none-match': etag },
-    })
-    expect(again.status).toBe(304)
+  test('share a style sheet and scripts that anybody may have, named by their content and kept for ever', async () => {
+    const html = await (await server.send('/sign-in', { token: null })).text()
+    const addresses = [...html.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(
+      (match) => match[1]!,
+    )
+    expect(addresses).toHaveLength(2)
+    for (const address of addresses) {
+      const response = await server.send(address, { token: null })
+      expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+      expect(response.headers.get('content-type')).toMatch(/^text\/(css|javascript)/)
+      expect(response.headers.get('content-encoding')).toBe('gzip')
+    }
+    expect((await server.send('/assets/manifest.json', { token: null })).status).toBe(404)
   })
 })
 
@@ -153,15 +164,15 @@ describe('an artifact page', () => {
     expect(html).not.toContain('<img')
     expect(html).not.toContain('</td><b>')
     expect(html).toContain(
-      `href="/api/v1/artifacts/${id}/files/${encodeURIComponent(hostile).replaceAll("'", '&#39;')}"`,
+      `href="${artifactPage()}/blob/${encodeURIComponent(hostile).replaceAll("'", '&#39;')}"`,
     )
-    expect(html).toContain(`href="${artifactPage()}?path=dir#files"`)
+    expect(html).toContain(`href="${artifactPage()}/tree/dir"`)
   })
 
   test('of a directory lists that directory', async () => {
-    const { html } = await open(`${artifactPage()}?path=dir`)
-    expect(html).toContain(`/files/dir/inner.txt"`)
-    expect((await open(`${artifactPage()}?path=nope`)).status).toBe(404)
+    const { html } = await open(`${artifactPage()}/tree/dir`)
+    expect(html).toContain(`/blob/dir/inner.txt"`)
+    expect((await open(`${artifactPage()}/tree/nope`)).status).toBe(404)
   })
 
   test('answers only under its own run and project', async () => {
@@ -206,18 +217,21 @@ describe('deleting from a page', () => {
     for (const headers of [{}, { origin: 'https://evil.example' }]) {
       expect((await post(kept, headers)).status).toBe(403)
     }
-    expect((await open(`/octo/app/actions/runs/10/artifacts/${kept}`)).html).toContain(
-      'Delete kept',
-    )
+    expect((await open(`/octo/app/actions/runs/10/artifacts/${kept}`)).status).toBe(200)
   })
 
   test('works for writers and is not offered to readers', async () => {
     const doomed = await server.put('/api/v1/projects/octo/app/runs/10/artifacts/doomed')
     const page = `/octo/app/actions/runs/10/artifacts/${doomed}`
-    expect((await open(page, { scope: 'read' })).html).not.toContain('Delete doomed')
+    expect((await open(`${page}/delete`)).html).toContain('Delete doomed?')
+    expect((await open(`${page}/delete`, { scope: 'read' })).status).toBe(403)
+    expect((await open(page, { scope: 'read' })).html).not.toContain('/delete"')
     expect((await post(doomed, { origin: server.url }, { scope: 'read' })).status).toBe(403)
     const done = await post(doomed, { origin: server.url })
-    expect([done.status, done.headers.get('location')]).toEqual([303, '/octo/app/actions/runs/10'])
+    expect([done.status, done.headers.get('location')]).toEqual([
+      303,
+      `/octo/app/actions/runs/10?deleted=${doomed}`,
+    ])
     expect((await open(page)).status).toBe(410)
   })
 })

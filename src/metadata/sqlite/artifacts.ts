@@ -1,5 +1,5 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
-import { type SQL, and, asc, desc, eq, gt, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import { type SQL, and, asc, desc, eq, gt, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import { artifacts, manifests, projects, runs } from '../../../schema/sqlite.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
 import { digestFromBytes } from '../../core/digest.ts'
@@ -37,7 +37,7 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
     findArtifact: async (id) => findArtifact(id),
     listArtifacts: async (filter, { limit, offset, sort, now }) =>
       read(() => {
-        const where = conditions(filter, now)
+        const where = matching(filter, now)
         const rows = selectArtifacts(orm)
           .where(where)
           .orderBy(...order[sort])
@@ -85,15 +85,24 @@ const order: Record<ArtifactSort, SQL[]> = {
   oldest: [asc(artifacts.id)],
   largest: [desc(artifacts.logicalBytes), desc(artifacts.id)],
   expiring: [asc(artifacts.endsAt), asc(artifacts.id)],
+  costliest: [desc(artifacts.newBytes), desc(artifacts.id)],
+  name: [asc(artifacts.name), desc(artifacts.id)],
 }
 
-function conditions(filter: ArtifactFilter, now: number): SQL | undefined {
+/** Artifacts (joined with their runs) that a filter lets through. */
+export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
   return and(
     filter.projectId === undefined ? undefined : eq(artifacts.projectId, filter.projectId),
     filter.run === undefined ? undefined : eq(runs.number, filter.run),
     filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
     filter.name === undefined ? undefined : eq(artifacts.name, filter.name),
     filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
+    filter.nameContains === undefined
+      ? undefined
+      : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
+    filter.pinned === undefined ? undefined : eq(artifacts.pinned, filter.pinned),
+    filter.manifestId === undefined ? undefined : eq(artifacts.manifestId, filter.manifestId),
+    filter.beforeId === undefined ? undefined : lt(artifacts.id, filter.beforeId),
     filter.ids === undefined ? undefined : inArray(artifacts.id, filter.ids),
     stateCondition(filter.state, now),
   )

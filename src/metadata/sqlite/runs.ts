@@ -75,11 +75,19 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
       })
     },
     findRun: async (projectId, number, attempt) => runWhere(projectId, number, attempt),
-    listRuns: async (projectId, { limit, before }) => {
+    listRuns: async (projectId, { limit, before, filter = {} }) => {
       const earlier = before === undefined ? undefined : lt(runs.id, before)
       const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
       const rows = query
-        .where(and(eq(runs.projectId, projectId), earlier))
+        .where(
+          and(
+            eq(runs.projectId, projectId),
+            earlier,
+            filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
+            filter.workflow === undefined ? undefined : eq(runs.workflow, filter.workflow),
+            filter.event === undefined ? undefined : eq(runs.event, filter.event),
+          ),
+        )
         .orderBy(desc(runs.id))
         .limit(limit)
         .all()

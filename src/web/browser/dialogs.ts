@@ -1,0 +1,57 @@
+/** Pages that ask something, shown as a dialog above the page that one is on. The browser's own dialog keeps the focus
+ *  inside, closes on Escape and gives the focus back. */
+
+export function enhanceDialogs(): void {
+  document.addEventListener('click', (event) => {
+    const target = event.target instanceof Element ? event.target : null
+    const link = target?.closest<HTMLAnchorElement>('a[data-dialog]')
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault()
+      void showPage(link.href)
+      return
+    }
+    const name = target?.closest('[data-show]')?.getAttribute('data-show')
+    if (name) showDialog(name)
+    const dialog = target?.closest('dialog')
+    if (dialog && target?.closest('[data-cancel]')) {
+      event.preventDefault()
+      dialog.close()
+    }
+  })
+}
+
+export function showDialog(id: string): void {
+  const dialog = document.getElementById(id)
+  if (dialog instanceof HTMLDialogElement && !dialog.open) dialog.showModal()
+}
+
+async function showPage(address: string): Promise<void> {
+  const page = await fetchDocument(address)
+  const section = page?.querySelector('#confirm')
+  if (!section) {
+    location.assign(address)
+    return
+  }
+  const dialog = document.createElement('dialog')
+  dialog.append(document.importNode(section, true))
+  dialog.setAttribute('aria-labelledby', 'confirm-title')
+  dialog.addEventListener('close', () => {
+    dialog.remove()
+  })
+  document.body.append(dialog)
+  dialog.showModal()
+  dialog.querySelector<HTMLElement>('[data-cancel]')?.focus()
+}
+
+/** Parsed by the browser as a document of its own: nothing in it runs, and no text is turned into markup here. */
+function fetchDocument(address: string): Promise<Document | null> {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest()
+    request.open('GET', address)
+    request.responseType = 'document'
+    request.addEventListener('loadend', () => {
+      resolve(request.status === 200 ? request.responseXML : null)
+    })
+    request.send()
+  })
+}

@@ -1,0 +1,41 @@
+/** Hashes a dropped or chosen file and opens the answer; the file itself stays where it is. */
+import { openHashers } from './hashing.ts'
+
+const drop = document.querySelector<HTMLElement>('[data-find]')
+const input = drop?.querySelector<HTMLInputElement>('input[type=file]')
+if (drop && input) {
+  input.addEventListener('change', () => {
+    const [file] = input.files ?? []
+    if (file) void find(drop, file)
+  })
+  drop.addEventListener('dragover', (event) => {
+    event.preventDefault()
+  })
+  drop.addEventListener('drop', (event) => {
+    event.preventDefault()
+    const [file] = event.dataTransfer?.files ?? []
+    if (file) void find(drop, file)
+  })
+}
+
+async function find(place: HTMLElement, file: File): Promise<void> {
+  const progress = place.querySelector('[data-progress]')
+  const tell = (text: string): void => {
+    if (progress) progress.textContent = text
+  }
+  const hashers = openHashers(place.dataset['worker'] ?? '')
+  let done = 0
+  try {
+    const digest = await hashers.hash(file, (bytes) => {
+      done += bytes
+      tell(`Hashing ${file.name}: ${Math.floor((done / Math.max(1, file.size)) * 100)} %`)
+    })
+    location.assign(`/find?digest=sha256:${digest}`)
+  } catch (error) {
+    tell(
+      `${file.name} could not be read: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  } finally {
+    hashers.close()
+  }
+}

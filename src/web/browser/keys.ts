@@ -1,0 +1,85 @@
+/** Single keys, for those who keep them on (WCAG 2.1.4). They never act inside fields or with Ctrl, Alt or Meta, and none
+ *  of them deletes. */
+import { showDialog } from './dialogs.ts'
+
+const setting = 'trove-keys'
+
+export function enhanceKeys(): void {
+  const box = document.querySelector<HTMLInputElement>('#keys-on')
+  if (box !== null) {
+    box.checked = areOn()
+    box.addEventListener('change', () => {
+      localStorage.setItem(setting, box.checked ? 'on' : 'off')
+    })
+  }
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return
+    if (!areOn() || isInField(event.target) || document.querySelector('dialog[open]')) return
+    if (act(event.key)) event.preventDefault()
+  })
+}
+
+function areOn(): boolean {
+  return localStorage.getItem(setting) !== 'off'
+}
+
+function isInField(target: EventTarget | null): boolean {
+  return (
+    target instanceof Element &&
+    target.closest('input, select, textarea, [contenteditable]') !== null
+  )
+}
+
+/** Whether the key means something here. */
+function act(key: string): boolean {
+  switch (key) {
+    case '?':
+      showDialog('keys')
+      return true
+    case '/':
+    case 't':
+    case 'd':
+    case 'y':
+      return useMarked(key)
+    case 'j':
+      return moveRow(1)
+    case 'k':
+      return moveRow(-1)
+    case 'x':
+      return clickInRow('input[type=checkbox]')
+    default:
+      return false
+  }
+}
+
+/** Fields get the focus, links are followed. */
+function useMarked(key: string): boolean {
+  // The page's own element before the menu's.
+  const element =
+    document.querySelector<HTMLElement>(`main [data-key="${key}"]`) ??
+    document.querySelector<HTMLElement>(`[data-key="${key}"]`)
+  if (element === null) return false
+  if (element instanceof HTMLInputElement) element.focus()
+  else element.click()
+  return true
+}
+
+function rows(): HTMLTableRowElement[] {
+  return [...document.querySelectorAll<HTMLTableRowElement>('table.rows tbody tr')]
+}
+
+function moveRow(step: 1 | -1): boolean {
+  const all = rows()
+  const focused = document.activeElement?.closest('tr')
+  const at = all.findIndex((row) => row === focused)
+  const next = all[at === -1 ? (step === 1 ? 0 : all.length - 1) : at + step]
+  const target = next?.querySelector<HTMLElement>('th a, input, a')
+  target?.focus()
+  return target !== undefined && target !== null
+}
+
+function clickInRow(selector: string): boolean {
+  const box = document.activeElement?.closest('tr')?.querySelector<HTMLElement>(selector)
+  box?.click()
+  return box !== null && box !== undefined
+}

@@ -1,0 +1,44 @@
+/** Line links: `#L10` and `#L10-L20` mark lines; a click with Shift extends the mark. Pictures say how large they are. */
+
+export function enhanceLines(): void {
+  for (const picture of document.querySelectorAll<HTMLImageElement>('img[data-dimensions]')) {
+    const tell = (): void => {
+      const caption = picture.closest('figure')?.querySelector('figcaption')
+      if (caption && picture.naturalWidth > 0)
+        caption.textContent = `${picture.naturalWidth} × ${picture.naturalHeight} pixels`
+    }
+    if (picture.complete) tell()
+    else picture.addEventListener('load', tell)
+  }
+  const list = document.querySelector('[data-lines]')
+  if (list === null) return
+  list.addEventListener('click', (event) => {
+    const link = event.target instanceof Element ? event.target.closest('a') : null
+    const range = parseRange(location.hash)
+    if (!(event instanceof MouseEvent) || !event.shiftKey || link === null || range === undefined)
+      return
+    event.preventDefault()
+    const [, clicked] = /#L(\d+)/.exec(link.hash) ?? []
+    const ends = [range.from, Number(clicked)].sort((a, b) => a - b)
+    history.replaceState(null, '', `#L${ends[0]}-L${ends[1]}`)
+    mark(list)
+  })
+  addEventListener('hashchange', () => {
+    mark(list)
+  })
+  mark(list)
+}
+
+function parseRange(hash: string): { from: number; to: number } | undefined {
+  const [, from, to] = /^#L(\d{1,7})(?:-L(\d{1,7}))?$/.exec(hash) ?? []
+  return from === undefined ? undefined : { from: Number(from), to: Number(to ?? from) }
+}
+
+function mark(list: Element): void {
+  const range = parseRange(location.hash)
+  for (const line of list.querySelectorAll('.marked')) line.classList.remove('marked')
+  if (range === undefined) return
+  for (let number = range.from; number <= Math.min(range.to, range.from + 10_000); number++)
+    document.getElementById(`L${number}`)?.classList.add('marked')
+  if (location.hash.includes('-')) document.getElementById(`L${range.from}`)?.scrollIntoView()
+}

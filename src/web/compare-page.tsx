@@ -1,0 +1,359 @@
+/** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts; with `?file=` how one file does. Its table is also
+ *  the tab Changes of an artifact. */
+import { filePath, projectPagePath } from '../api/paths.ts'
+import type { Comparison, Difference } from '../browse/compare.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { BarTable } from './charts.tsx'
+import { counted, Delta, formatDelta, formatShare, mode, Size, Time } from './format.tsx'
+import { deltaByDirectory, deltaOf, growthCause, sizeOf } from './growth.ts'
+import type { Html } from './html.ts'
+import { artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
+import type { DiffGroup } from './text-diff.ts'
+
+export type DifferenceKind = Difference['kind']
+export const differenceKinds: readonly DifferenceKind[] = [
+  'added',
+  'removed',
+  'changed',
+  'moved',
+  'mode',
+]
+
+export interface CompareView {
+  base: Artifact
+  head: Artifact
+  comparison: Comparison
+  /** Address of this view, to which filters are added. */
+  address: string
+  kind: DifferenceKind | undefined
+  pageNumber: number
+  now: number
+}
+
+const rowsPerPage = 200
+const signs: Record<DifferenceKind, string> = {
+  added: '+',
+  removed: '−',
+  changed: '±',
+  moved: '→',
+  mode: 'x',
+}
+
+export function ComparePage(view: CompareView): Html {
+  const { base, head, now } = view
+  return (
+    <>
+      <h1>Compare</h1>
+      <dl class="facts">
+        <Side term="From" artifact={base} now={now} />
+        <Side term="To" artifact={head} now={now} />
+      </dl>
+      <p>
+        <a href={comparePath(head.project, head.id, base.id)}>Swap</a>
+      </p>
+      <Differences {...view} />
+    </>
+  )
+}
+
+function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: number }) {
+  return (
+    <div>
+      <dt>{term}</dt>
+      <dd>
+        <a href={artifactPath(artifact)}>
+          run {artifact.runNumber}, {artifact.name}
+        </a>
+        , <Size bytes={artifact.logicalBytes} />, <Time at={artifact.createdAt} now={now} />
+      </dd>
+    </div>
+  )
+}
+
+/** Summary, chart and table. */
+export function Differences(view: CompareView): Html {
+  const { base, head, comparison, kind, address, pageNumber } = view
+  const all = comparison.differences
+  const shown = kind === undefined ? all : all.filter((each) => each.kind === kind)
+  const first = (pageNumber - 1) * rowsPerPage
+  const page = shown.slice(first, first + rowsPerPage)
+  const more = first + rowsPerPage < shown.length
+  const deltas = deltaByDirectory(all, { depth: 3, limit: 12 })
+  return (
+    <>
+      <Summary base={base} head={head} comparison={comparison} />
+      {deltas.length > 0 && (
+        <BarTable
+          caption="Change by directory"
+          first="Directory"
+          second="Change"
+          bars={deltas.map(({ directory, bytes, files }) => ({
+            label: `${directory} (${counted(files, 'file')})`,
+            bytes,
+            note: formatDelta(bytes),
+          }))}
+        />
+      )}
+      {all.length > 0 && <KindFilter {...view} />}
+      {!comparison.complete && (
+        <p class="note">More entries differ than are listed; the totals count all of them.</p>
+      )}
+      {page.length > 0 && <DifferenceTable base={base} head={head} differences={page} />}
+      {page.length === 0 && all.length > 0 && (
+        <p>
+          Nothing of that kind. <a href={address}>Clear filters</a>
+        </p>
+      )}
+      {more && (
+        <p>
+          <a href={withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) })}>
+            More differences
+          </a>
+        </p>
+      )}
+    </>
+  )
+}
+
+function Summary({ base, head, comparison }: Pick<CompareView, 'base' | 'head' | 'comparison'>) {
+  const { totals, differences } = comparison
+  const delta = head.logicalBytes - base.logicalBytes
+  const cause = growthCause(deltaByDirectory(differences, { depth: 2, limit: 1 }), delta)
+  if (differences.length === 0) {
+    return (
+      <p class="lead">
+        Identical: the same {counted(totals.unchanged, 'entry').replace('entrys', 'entries')}, byte
+        for byte.
+      </p>
+    )
+  }
+  return (
+    <p class="lead">
+      <Delta bytes={delta} />
+      {cause !== undefined && (
+        <>
+          , {formatShare(cause.share, 1)} of it from <code>{cause.directory}</code>
+        </>
+      )}
+      . {totals.added.toLocaleString('en')} added, {totals.removed.toLocaleString('en')} removed,{' '}
+      {totals.changed.toLocaleString('en')} changed, {totals.moved.toLocaleString('en')} moved,{' '}
+      {totals.mode.toLocaleString('en')} with another mode, {totals.unchanged.toLocaleString('en')}{' '}
+      unchanged.
+    </p>
+  )
+}
+
+function KindFilter({ address, kind, comparison }: CompareView) {
+  return (
+    <nav class="chips" aria-label="Kinds of difference">
+      <a href={address} aria-current={kind === undefined ? 'true' : undefined}>
+        all
+      </a>
+      {differenceKinds.map((each) => (
+        <a
+          href={withQuery(address, { kind: each })}
+          aria-current={kind === each ? 'true' : undefined}
+        >
+          {each} {comparison.totals[each].toLocaleString('en')}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+function DifferenceTable({
+  base,
+  head,
+  differences,
+}: {
+  base: Artifact
+  head: Artifact
+  differences: Difference[]
+}) {
+  return (
+    <div class="scroll" tabindex={0} role="region" aria-label="Differences">
+      <table class="rows">
+        <caption class="unseen">Entries that differ</caption>
+        <thead>
+          <tr>
+            <th scope="col">Kind</th>
+            <th scope="col">Path</th>
+            <th scope="col" class="number">
+              Size
+            </th>
+            <th scope="col" class="number">
+              Change
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {differences.map((difference) => (
+            <DifferenceRow base={base} head={head} difference={difference} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function DifferenceRow({
+  base,
+  head,
+  difference,
+}: {
+  base: Artifact
+  head: Artifact
+  difference: Difference
+}) {
+  const { kind, before, after } = difference
+  const path = (after ?? before).entry.path
+  const isFile = before?.entry.kind === 'file' && after?.entry.kind === 'file'
+  const href =
+    kind === 'changed' && isFile
+      ? withQuery(comparePath(head.project, base.id, head.id), { file: path })
+      : blobPath(after === null ? base : head, path)
+  return (
+    <tr>
+      <td>
+        <span class={`kind ${kind}`}>
+          <span aria-hidden="true">{signs[kind]}</span> {kind}
+        </span>
+      </td>
+      <th scope="row">
+        {(after ?? before).entry.kind === 'file' ? <a href={href}>{path}</a> : path}
+        {kind === 'moved' && <span class="quiet"> from {before.entry.path}</span>}
+        {kind === 'mode' && (
+          <span class="quiet">
+            {' '}
+            {mode(before.entry.mode)} → {mode(after.entry.mode)}
+          </span>
+        )}
+      </th>
+      <td class="number">
+        <Size bytes={sizeOf(after ?? before)} />
+      </td>
+      <td class="number">
+        <Delta bytes={deltaOf(difference)} />
+      </td>
+    </tr>
+  )
+}
+
+/** What can be said of one file that changed. */
+export type FileComparison =
+  | { kind: 'text'; groups: DiffGroup[] }
+  | { kind: 'images' }
+  /** Too large, too different or no text; `reason` says which. */
+  | { kind: 'none'; reason: string }
+
+export function CompareFilePage({
+  base,
+  head,
+  path,
+  sizes,
+  compared,
+}: {
+  base: Artifact
+  head: Artifact
+  path: string
+  sizes: { before: number; after: number }
+  compared: FileComparison
+}): Html {
+  return (
+    <>
+      <h1>{path}</h1>
+      <p class="lead">
+        <Size bytes={sizes.before} /> in <a href={blobPath(base, path)}>run {base.runNumber}</a>,{' '}
+        <Size bytes={sizes.after} /> in <a href={blobPath(head, path)}>run {head.runNumber}</a>:{' '}
+        <Delta bytes={sizes.after - sizes.before} />.{' '}
+        <a href={comparePath(head.project, base.id, head.id)}>All differences</a>
+      </p>
+      {compared.kind === 'text' && <TextDiff groups={compared.groups} />}
+      {compared.kind === 'images' && (
+        <div class="side-by-side">
+          {[base, head].map((artifact) => (
+            <figure class="picture">
+              <img src={filePath(artifact.id, path)} alt={`${path} in run ${artifact.runNumber}`} />
+              <figcaption>Run {artifact.runNumber}</figcaption>
+            </figure>
+          ))}
+        </div>
+      )}
+      {compared.kind === 'none' && <p class="note">{compared.reason}</p>}
+    </>
+  )
+}
+
+function TextDiff({ groups }: { groups: DiffGroup[] }) {
+  return (
+    <div class="scroll code-frame" tabindex={0} role="region" aria-label="Lines that differ">
+      <table class="diff">
+        <caption class="unseen">Lines that differ</caption>
+        <thead class="unseen">
+          <tr>
+            <th scope="col">Before</th>
+            <th scope="col">After</th>
+            <th scope="col">Line</th>
+          </tr>
+        </thead>
+        {groups.map(({ lines, skipped }) => (
+          <tbody>
+            {skipped > 0 && (
+              <tr class="skipped">
+                <td colspan={3}>{counted(skipped, 'equal line')}</td>
+              </tr>
+            )}
+            {lines.map((line) => (
+              <tr class={line.kind}>
+                <td class="line-number">{line.before ?? ''}</td>
+                <td class="line-number">{line.after ?? ''}</td>
+                <td>
+                  <span class="sign">
+                    {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
+                  </span>
+                  {line.text}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        ))}
+      </table>
+    </div>
+  )
+}
+
+/** Nothing to compare with yet, or a choice of what to compare with. */
+export function CompareChooser({
+  artifact,
+  others,
+}: {
+  artifact: Artifact
+  others: Artifact[]
+}): Html {
+  if (others.length === 0) {
+    return (
+      <p class="quiet">
+        No other artifact is called {artifact.name} in{' '}
+        <a href={projectPagePath(artifact.project)}>{artifact.project}</a>.
+      </p>
+    )
+  }
+  return (
+    <form class="filter" method="get" action={`${projectPagePath(artifact.project)}/compare`}>
+      <input type="hidden" name="head" value={String(artifact.id)} />
+      <label>
+        Compare with
+        <select name="base">
+          {others.map((other) => (
+            <option value={String(other.id)}>
+              run {other.runNumber}
+              {other.branch === null ? '' : ` on ${other.branch}`}, {other.name},{' '}
+              {new Date(other.createdAt).toISOString().slice(0, 10)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button>Compare</button>
+    </form>
+  )
+}

@@ -1,0 +1,124 @@
+/** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser and never sent. */
+import type { Digest } from '../core/digest.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { counted, Size, Time } from './format.tsx'
+import type { Html } from './html.ts'
+import { artifactPath, blobPath } from './paths.ts'
+
+export interface Holder {
+  artifact: Artifact
+  /** Where it is inside; null when it was not looked for. */
+  path: string | null
+}
+
+export interface FindView {
+  /** As typed. */
+  text: string
+  /** Undefined when the text is no digest. */
+  digest: Digest | undefined
+  holders: Holder[]
+  /** Whether there may be more than are listed. */
+  isCut: boolean
+  hashWorker: string
+  now: number
+}
+
+export function FindPage(view: FindView): Html {
+  const { text, digest, holders } = view
+  return (
+    <>
+      <h1>Find a file</h1>
+      <form class="filter" method="get" action="/find">
+        <label class="wide">
+          SHA-256 of its content
+          <input
+            name="digest"
+            type="search"
+            value={text}
+            data-key="/"
+            spellcheck={false}
+            autocomplete="off"
+            placeholder="sha256:…"
+            required
+          />
+        </label>
+        <button>Find</button>
+      </form>
+      <div class="drop needs-script" data-find data-worker={view.hashWorker}>
+        <label>
+          Drop a file here, or choose one: <input type="file" />
+        </label>
+        <p class="quiet">It is hashed here in the browser; nothing of it is sent.</p>
+        <p data-progress role="status"></p>
+      </div>
+      {text !== '' && digest === undefined && (
+        <p class="note" role="alert">
+          That is no SHA-256: it has 64 hexadecimal digits, with or without <code>sha256:</code> in
+          front.
+        </p>
+      )}
+      {digest !== undefined && holders.length === 0 && (
+        <p>No artifact that you can read holds a file with this content.</p>
+      )}
+      {holders.length > 0 && <Holders {...view} />}
+    </>
+  )
+}
+
+function Holders({ holders, isCut, now }: FindView) {
+  const first = holders.at(-1)
+  return (
+    <>
+      <p class="lead">
+        {isCut ? 'The newest ' : ''}
+        {counted(holders.length, 'artifact')}
+        {!isCut && first !== undefined && (
+          <>
+            , first seen <Time at={first.artifact.createdAt} now={now} /> in run{' '}
+            {first.artifact.runNumber}
+          </>
+        )}
+        .
+      </p>
+      <div class="scroll" tabindex={0} role="region" aria-label="Artifacts with this file">
+        <table class="rows">
+          <caption class="unseen">Artifacts with this file, newest first</caption>
+          <thead>
+            <tr>
+              <th scope="col">Artifact</th>
+              <th scope="col">Path</th>
+              <th scope="col">Project</th>
+              <th scope="col">Run</th>
+              <th scope="col">Branch</th>
+              <th scope="col">Commit</th>
+              <th scope="col" class="number">
+                Size
+              </th>
+              <th scope="col">Uploaded</th>
+            </tr>
+          </thead>
+          <tbody>
+            {holders.map(({ artifact, path }) => (
+              <tr>
+                <th scope="row">
+                  <a href={artifactPath(artifact)}>{artifact.name}</a>
+                </th>
+                <td>{path === null ? '–' : <a href={blobPath(artifact, path)}>{path}</a>}</td>
+                <td>{artifact.project}</td>
+                <td>{artifact.runNumber}</td>
+                <td>{artifact.branch ?? '–'}</td>
+                <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
+                <td class="number">
+                  <Size bytes={artifact.logicalBytes} />
+                </td>
+                <td>
+                  <Time at={artifact.createdAt} now={now} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  )
+}

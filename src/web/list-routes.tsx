@@ -1,0 +1,210 @@
+/** The list of a project's artifacts, and what is done to many of them at once. */
+import { Hono } from 'hono'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { changedExpiresAt } from '../core/retention.ts'
+import { parsePositiveInteger } from '../core/run.ts'
+import { dayMs } from '../core/units.ts'
+import { requireDelete, requireWriteProject } from '../http/access.ts'
+import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
+import { removeArtifact } from '../http/deletion.ts'
+import { retentionOf } from '../http/retention.ts'
+import { measureDeletion } from '../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter, ArtifactSort, Project } from '../metadata/metadata.ts'
+import { daysOf, pageOfQuery } from './artifact-routes.tsx'
+import { DeletePage } from './delete-page.tsx'
+import { listAsCsv, ListPage, type ListQuery } from './list-page.tsx'
+import { crumbsOf, projectOfPage, readForm } from './page-access.ts'
+import { sendPage, type Web } from './page.tsx'
+import { listPath } from './paths.ts'
+import { isLive } from './sentences.ts'
+
+const rowsPerPage = 100
+const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
+const states = ['damaged', 'expired', 'deleted', 'any'] as const
+
+export function createListPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/artifacts', async (c) => await listPage(web, c))
+  app.post('/:owner/:repo/artifacts', async (c) => await changeMany(web, c))
+  return app
+}
+
+async function listPage(web: Web, c: AppRequest): Promise<Response> {
+  const { metadata, now } = web.context
+  const { project, mayWrite } = await projectOfPage(web.context, c)
+  const query = readQuery((name) => c.req.query(name) ?? '')
+  const filter = filterOf(project, query)
+  if (c.req.query('format') === 'csv') {
+    const artifacts = await listAll(web.context, filter, query.sort)
+    const name = `artifacts-${project.name.replace('/', '-')}.csv`
+    return c.body(listAsCsv(artifacts), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': `attachment; filename="${name}"`,
+      'cache-control': 'no-store',
+    })
+  }
+  const pageNumber = pageOfQuery(c)
+  const page = {
+    limit: rowsPerPage,
+    offset: (pageNumber - 1) * rowsPerPage,
+    sort: query.sort,
+    now: now(),
+  }
+  const [{ artifacts }, sums, branches] = await Promise.all([
+    metadata.listArtifacts(filter, page),
+    metadata.sumArtifacts(filter, page.now),
+    metadata.listRunFacts(project.id, 'branch', 100),
+  ])
+  const view = {
+    project,
+    query,
+    branches,
+    artifacts,
+    sums,
+    pageNumber,
+    pageCount: Math.ceil(sums.artifacts / rowsPerPage),
+    mayWrite,
+    now: page.now,
+  }
+  return await sendPage(web, c, {
+    title: `Artifacts · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <ListPage {...view} />,
+  })
+}
+
+function readQuery(read: (name: string) => string): ListQuery {
+  const sort = sorts.find((each) => each === read('sort')) ?? 'newest'
+  return {
+    name: read('name'),
+    branch: read('branch'),
+    run: read('run'),
+    state: states.find((each) => each === read('state')) ?? '',
+    pinned: read('pinned') === '1' || read('pinned') === '0' ? read('pinned') : '',
+    sort,
+  }
+}
+
+/** Errors: invalid_request. */
+function filterOf(project: Project, query: ListQuery): ArtifactFilter {
+  const state = states.find((each) => each === query.state)
+  return {
+    projectId: project.id,
+    ...(query.name !== '' && { nameContains: query.name }),
+    ...(query.branch !== '' && { branch: query.branch }),
+    ...(query.run !== '' && { run: parsePositiveInteger(query.run, 'run') }),
+    ...(query.pinned !== '' && { pinned: query.pinned === '1' }),
+    ...(state !== undefined && { state }),
+  }
+}
+
+/** Errors: too_large beyond `limits.bulkDeleteMax`. */
+async function listAll(
+  { metadata, now }: AppContext,
+  filter: ArtifactFilter,
+  sort: ArtifactSort,
+): Promise<Artifact[]> {
+  const at = now()
+  const found: Artifact[] = []
+  for (let offset = 0; ; offset += limits.listPageMax) {
+    const page = { limit: limits.listPageMax, offset, sort, now: at }
+    const { artifacts, total } = await metadata.listArtifacts(filter, page)
+    found.push(...artifacts)
+    if (total > limits.bulkDeleteMax) {
+      const details = {
+        limit: 'artifacts at once',
+        limitValue: limits.bulkDeleteMax,
+        setting: null,
+      }
+      throw storeError('too_large', `${total} artifacts match: narrow the filter`, details)
+    }
+    if (artifacts.length < limits.listPageMax) return found
+  }
+}
+
+async function changeMany(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { principal, project } = await projectOfPage(context, c)
+  requireWriteProject(principal, project.name)
+  const form = await readForm(context, c)
+  const query = readQuery((name) => form.get(`filter.${name}`) ?? '')
+  const artifacts = await chosenArtifacts(context, project, form, query)
+  const back = listPath(project.name, { ...query, sort: query.sort === 'newest' ? '' : query.sort })
+  switch (form.get('action')) {
+    case 'keep':
+    case 'release':
+      for (const { id } of artifacts)
+        await context.metadata.setRetention(id, { pinned: form.get('action') === 'keep' })
+      return c.redirect(back, 303)
+    case 'extend': {
+      const now = context.now()
+      const policy = await retentionOf(context, project.name)
+      const expiresAt = changedExpiresAt(now + daysOf(form.get('days')) * dayMs, policy, now)
+      for (const { id } of artifacts) await context.metadata.setRetention(id, { expiresAt })
+      return c.redirect(back, 303)
+    }
+    case 'delete':
+      return await confirmDeletion(web, c, { project, artifacts, form, back })
+    case 'delete-confirmed': {
+      requireWord(artifacts, form)
+      for (const artifact of artifacts) requireDelete(principal, artifact)
+      for (const artifact of artifacts) await removeArtifact(context, artifact)
+      return c.redirect(listPath(project.name, { ...query, state: 'deleted' }), 303)
+    }
+    default:
+      throw storeError('invalid_request', 'choose what to do', { field: 'action' })
+  }
+}
+
+/** The live ones among the ticked, or all that match. Errors: invalid_request when there are none. */
+async function chosenArtifacts(
+  context: AppContext,
+  project: Project,
+  form: URLSearchParams,
+  query: ListQuery,
+): Promise<Artifact[]> {
+  const ids = form.getAll('id').map((id) => parsePositiveInteger(id, 'id'))
+  const filter = form.get('all') === '1' ? filterOf(project, query) : { projectId: project.id, ids }
+  const found = await listAll(context, filter, query.sort)
+  const live = found.filter((artifact) => isLive(artifact, context.now()))
+  if (live.length > 0) return live
+  throw storeError('invalid_request', 'select at least one live artifact', { field: 'id' })
+}
+
+async function confirmDeletion(
+  web: Web,
+  c: AppRequest,
+  chosen: { project: Project; artifacts: Artifact[]; form: URLSearchParams; back: string },
+): Promise<Response> {
+  const { project, artifacts, form, back } = chosen
+  const ids = artifacts.map(({ id }) => id)
+  const { context } = web
+  const kept = [...form].filter(([name]) => name.startsWith('filter.'))
+  const view = {
+    artifacts,
+    action: listPath(project.name),
+    back,
+    freedBytes: await measureDeletion(context.metadata, ids, context.now()),
+    logicalBytes: artifacts.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0),
+    total: artifacts.length,
+    undoMinutes: Math.floor(context.config.undoMs / 60_000),
+    fields: [
+      ['action', 'delete-confirmed'],
+      ...ids.map((id): [string, string] => ['id', String(id)]),
+      ...kept,
+    ] as [string, string][],
+  }
+  return await sendPage(web, c, {
+    title: `Delete ${artifacts.length} artifacts`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <DeletePage {...view} />,
+  })
+}
+
+/** Errors: invalid_request when the word is asked for and missing. */
+function requireWord(artifacts: Artifact[], form: URLSearchParams): void {
+  const isAsked = artifacts.length > 100 || artifacts.some(({ pinned }) => pinned)
+  if (!isAsked || form.get('word') === 'delete') return
+  throw storeError('invalid_request', 'type "delete" to go on', { field: 'word' })
+}

@@ -1,0 +1,114 @@
+/** What pages look up before they show anything, on behalf of the visitor. */
+import { projectPagePath, runPagePath } from '../api/paths.ts'
+import {
+  isSameProject,
+  mayDeleteFromRun,
+  mayReadProject,
+  mayWriteProject,
+  type Principal,
+} from '../auth/principal.ts'
+import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
+import { limits } from '../core/limits.ts'
+import { damagedPaths } from '../egress/damage.ts'
+import { openReadLease } from '../egress/read-lease.ts'
+import { type Access, forbidden, readableArtifact, readProject } from '../http/access.ts'
+import { requirePrincipal } from '../http/authenticate.ts'
+import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
+import { projectParameter } from '../http/input.ts'
+import { readBytesBody } from '../http/request-body.ts'
+import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
+import type { ArtifactHead } from './artifact-page.tsx'
+import type { Crumb } from './layout.tsx'
+import { artifactPath } from './paths.ts'
+
+/** The project of the address, when the visitor may see all of it. Errors: unauthenticated, not_found, forbidden. */
+export async function projectOfPage(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ principal: Principal; project: Project; mayWrite: boolean }> {
+  const principal = await requirePrincipal(context, c)
+  const project = await readProject(context, principal, projectParameter(c))
+  if (!mayReadProject(principal, project.name)) throw forbidden('this token reads only its own run')
+  return { principal, project, mayWrite: mayWriteProject(principal, project.name) }
+}
+
+/** The artifact of the address, dead or alive, when project and run are its own.
+ *  Errors: unauthenticated, artifact_not_found. */
+export async function artifactOfPage(context: AppContext, c: AppRequest): Promise<Access> {
+  const access = await readableArtifact(context, c)
+  const { project, runNumber, id } = access.artifact
+  const isThere =
+    isSameProject(project, projectParameter(c)) && String(runNumber) === c.req.param('run')
+  if (!isThere) throw artifactNotFound(`id:${id} in this run`)
+  return access
+}
+
+/** The same, alive, with what its head shows. Errors: also artifact_expired, artifact_deleted. */
+export async function headOfPage(context: AppContext, c: AppRequest): Promise<ArtifactHead> {
+  const { principal, artifact } = await artifactOfPage(context, c)
+  const now = context.now()
+  assertLive(artifact, now)
+  return {
+    artifact,
+    damagedFiles: artifact.state === 'damaged' ? await damagedPaths(context, artifact) : [],
+    mayDelete: mayDeleteFromRun(principal, artifact),
+    mayWrite: mayWriteProject(principal, artifact.project),
+    origin: publicOrigin(context, c),
+    now,
+  }
+}
+
+/** Reads stored bytes for a page under a lease. Errors: artifact_expired, artifact_deleted, those of `read`. */
+export async function readingForPage<Result>(
+  context: AppContext,
+  artifacts: Artifact[],
+  read: () => Promise<Result>,
+): Promise<Result> {
+  const ids = artifacts.map(({ id }) => id)
+  const lease = await openReadLease(context, ids, context.config.idleMs)
+  if (lease === undefined) {
+    for (const id of ids) {
+      const artifact = await context.metadata.findArtifact(id)
+      if (artifact !== undefined) assertLive(artifact, context.now())
+    }
+    throw new Error(`artifacts ${ids.join(', ')} are live and cannot be leased`)
+  }
+  try {
+    return await read()
+  } finally {
+    await lease.end()
+  }
+}
+
+/** The newest artifact of the same name before this one, on its branch if it has one. Live at `now`. */
+export async function previousOf(
+  { metadata }: Pick<AppContext, 'metadata'>,
+  artifact: Artifact,
+  now: number,
+): Promise<Artifact | undefined> {
+  const filter: ArtifactFilter = {
+    projectId: artifact.projectId,
+    name: artifact.name,
+    beforeId: artifact.id,
+    ...(artifact.branch !== null && { branch: artifact.branch }),
+  }
+  const page = { limit: 10, offset: 0, sort: 'newest', now } as const
+  const { artifacts } = await metadata.listArtifacts(filter, page)
+  return artifacts.find(({ runId }) => runId !== artifact.runId)
+}
+
+export function crumbsOf(place: { project: string; run?: number; artifact?: Artifact }): Crumb[] {
+  const { project, run, artifact } = place
+  const number = run ?? artifact?.runNumber
+  const crumbs: Crumb[] = [{ label: project, href: projectPagePath(project) }]
+  if (number !== undefined)
+    crumbs.push({ label: `Run ${number}`, href: runPagePath(project, number) })
+  if (artifact !== undefined) crumbs.push({ label: artifact.name, href: artifactPath(artifact) })
+  return crumbs
+}
+
+/** Fields of a posted form. The check of its origin is `requirePrincipal`'s. Errors: too_large. */
+export async function readForm(context: AppContext, c: AppRequest): Promise<URLSearchParams> {
+  const limit = { bytesMax: limits.jsonBodyBytesMax, limit: 'bytes of a form', setting: null }
+  return new URLSearchParams((await readBytesBody(context, c, limit)).toString('utf8'))
+}

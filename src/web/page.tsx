@@ -1,0 +1,79 @@
+/** Sends a page: the document around it, a nonce for its scripts, the policy that only those pass, gzip. */
+import { html } from 'hono/html'
+import type { Child } from 'hono/jsx'
+import { randomBytes } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import { contentFrameSource } from './content-origin.ts'
+import { acceptsGzip } from '../http/files.ts'
+import type { AppContext, AppRequest } from '../http/context.ts'
+import type { AssetName, Assets } from './assets.ts'
+import { type Crumb, Layout } from './layout.tsx'
+
+export interface PageContent {
+  title: string
+  crumbs?: Crumb[]
+  body: Child
+  /** Modules besides the one of every page. */
+  scripts?: AssetName[]
+  status?: PageStatus
+}
+
+export type PageStatus = 200 | 400 | 401 | 403 | 404 | 409 | 410 | 413 | 422 | 500 | 503
+
+/** What the pages are made from. */
+export interface Web {
+  context: AppContext
+  assets: Assets
+}
+
+export async function sendPage(web: Web, c: AppRequest, content: PageContent): Promise<Response> {
+  const nonce = randomBytes(16).toString('base64')
+  const { title, crumbs = [], body, scripts = [] } = content
+  const principal = c.get('principal')
+  const document = await html`<!doctype html>${(
+      <Layout
+        title={title}
+        crumbs={crumbs}
+        principal={principal}
+        nonce={nonce}
+        style={web.assets.pathOf('style.css')}
+        scripts={(['every-page', ...scripts] as const).map((name) => web.assets.pathOf(name))}
+      >
+        {body}
+      </Layout>
+    )}`
+  const headers: Record<string, string> = {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': policy(web, nonce),
+    'cross-origin-opener-policy': 'same-origin',
+    // Pages are private, and an artifact can end at any time.
+    'cache-control': 'no-store',
+    vary: 'Accept-Encoding',
+  }
+  const bytes = Buffer.from(String(document))
+  if (!acceptsGzip(c.req.header('accept-encoding')))
+    return c.body(new Uint8Array(bytes), content.status ?? 200, headers)
+  const packed = new Uint8Array(gzipSync(bytes, { level: 6 }))
+  return c.body(packed, content.status ?? 200, { ...headers, 'content-encoding': 'gzip' })
+}
+
+/** Nothing runs but what this answer names; no script can turn text into markup or code (Trusted Types); bytes of
+ *  artifacts are shown as pictures, sound and film, or in frames that the content routes police. */
+function policy(web: Web, nonce: string): string {
+  const content = contentFrameSource(web.context.config)
+  return [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}'`,
+    "worker-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "media-src 'self'",
+    "connect-src 'self'",
+    `frame-src 'self'${content === null ? '' : ` ${content}`}`,
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "require-trusted-types-for 'script'",
+    'trusted-types trove',
+  ].join('; ')
+}

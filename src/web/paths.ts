@@ -1,0 +1,69 @@
+/** Addresses of pages beyond those that the native API shares (api/paths.ts). */
+import { artifactPagePath, projectPagePath } from '../api/paths.ts'
+
+/** What names an artifact's pages. */
+export interface ArtifactPlace {
+  project: string
+  runNumber: number
+  id: number
+}
+
+export type ArtifactTab = 'files' | 'changes' | 'used' | 'details'
+
+export function artifactPath({ project, runNumber, id }: ArtifactPlace): string {
+  return artifactPagePath(project, runNumber, id)
+}
+
+export function tabPath(artifact: ArtifactPlace, tab: ArtifactTab): string {
+  return tab === 'files' ? artifactPath(artifact) : `${artifactPath(artifact)}/${tab}`
+}
+
+/** '' is the root. */
+export function treePath(artifact: ArtifactPlace, directory: string, from?: string): string {
+  const path =
+    directory === ''
+      ? artifactPath(artifact)
+      : `${artifactPath(artifact)}/tree/${escaped(directory)}`
+  return from === undefined ? path : `${path}?from=${encodeURIComponent(from)}`
+}
+
+export function blobPath(artifact: ArtifactPlace, path: string): string {
+  return `${artifactPath(artifact)}/blob/${escaped(path)}`
+}
+
+export function actionPath(
+  artifact: ArtifactPlace,
+  action: 'delete' | 'undo' | 'keep' | 'expire' | 'compare' | 'go',
+): string {
+  return `${artifactPath(artifact)}/${action}`
+}
+
+export function comparePath(project: string, baseId: number, headId: number): string {
+  return `${projectPagePath(project)}/compare/${baseId}...${headId}`
+}
+
+export function listPath(project: string, query: Record<string, string> = {}): string {
+  return withQuery(`${projectPagePath(project)}/artifacts`, query)
+}
+
+export function storagePath(project: string): string {
+  return `${projectPagePath(project)}/storage`
+}
+
+export function retentionPath(project: string): string {
+  return `${projectPagePath(project)}/settings/retention`
+}
+
+export function uploadPagePath(project: string): string {
+  return `${projectPagePath(project)}/upload`
+}
+
+/** Empty values are left out. */
+export function withQuery(path: string, query: Record<string, string>): string {
+  const given = Object.entries(query).filter(([, value]) => value !== '')
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`
+}
+
+function escaped(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
+}

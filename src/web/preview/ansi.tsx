@@ -1,0 +1,126 @@
+/** Text with terminal escapes as spans: the sixteen colours, bold, faint, italic, underline and inverse (ECMA-48 §8.3.117).
+ *  Every other escape is left out, so no byte of a log can do more than colour text. */
+import type { Child } from 'hono/jsx'
+
+export interface AnsiState {
+  foreground: number | null
+  background: number | null
+  bold: boolean
+  faint: boolean
+  italic: boolean
+  underline: boolean
+  inverse: boolean
+}
+
+export function plainAnsiState(): AnsiState {
+  return {
+    foreground: null,
+    background: null,
+    bold: false,
+    faint: false,
+    italic: false,
+    underline: false,
+    inverse: false,
+  }
+}
+
+// oxlint-disable-next-line no-control-regex -- escapes begin with a control character.
+const escapes =
+  /\u001b(?:\[([0-9;:]*)m|\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g
+// oxlint-disable-next-line no-control-regex -- these are what is taken out.
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f]/g
+
+export function hasEscapes(text: string): boolean {
+  return text.includes('\u001b[')
+}
+
+/** One line, continuing in `state`, which is changed. Runs of equal style become one span. */
+export function renderAnsiLine(line: string, state: AnsiState): Child[] {
+  const children: Child[] = []
+  let from = 0
+  const add = (text: string): void => {
+    const shown = text.replaceAll(controls, '')
+    if (shown === '') return
+    const names = classesOf(state)
+    children.push(names === '' ? shown : <span class={names}>{shown}</span>)
+  }
+  for (const match of line.matchAll(escapes)) {
+    add(line.slice(from, match.index))
+    from = match.index + match[0].length
+    if (match[1] !== undefined) applySgr(state, match[1])
+  }
+  add(line.slice(from))
+  return children
+}
+
+function applySgr(state: AnsiState, parameters: string): void {
+  const codes = parameters.split(/[;:]/).map((text) => Number(text === '' ? 0 : text))
+  for (let index = 0; index < codes.length; index++) {
+    const code = codes[index]!
+    if (code === 38 || code === 48) {
+      const { color, taken } = extendedColor(codes, index + 1)
+      if (code === 38) state.foreground = color
+      else state.background = color
+      index += taken
+    } else {
+      applyCode(state, code)
+    }
+  }
+}
+
+function applyCode(state: AnsiState, code: number): void {
+  if (code === 0) Object.assign(state, plainAnsiState())
+  else if (code === 1) state.bold = true
+  else if (code === 2) state.faint = true
+  else if (code === 3) state.italic = true
+  else if (code === 4) state.underline = true
+  else if (code === 7) state.inverse = true
+  else if (code === 22) Object.assign(state, { bold: false, faint: false })
+  else if (code === 23) state.italic = false
+  else if (code === 24) state.underline = false
+  else if (code === 27) state.inverse = false
+  else if (code >= 30 && code <= 37) state.foreground = code - 30
+  else if (code === 39) state.foreground = null
+  else if (code >= 40 && code <= 47) state.background = code - 40
+  else if (code === 49) state.background = null
+  else if (code >= 90 && code <= 97) state.foreground = code - 82
+  else if (code >= 100 && code <= 107) state.background = code - 92
+}
+
+/** `5;N` or `2;R;G;B`, as the nearest of the sixteen. */
+function extendedColor(codes: number[], at: number): { color: number | null; taken: number } {
+  if (codes[at] === 5) return { color: nearestOf256(codes[at + 1] ?? 0), taken: 2 }
+  if (codes[at] === 2) {
+    const [red = 0, green = 0, blue = 0] = codes.slice(at + 1, at + 4)
+    return { color: nearestOfRgb(red, green, blue), taken: 4 }
+  }
+  return { color: null, taken: 0 }
+}
+
+function nearestOf256(index: number): number {
+  if (index < 16) return index
+  if (index >= 232) return index >= 244 ? 7 : 8
+  const cube = index - 16
+  const level = (value: number): number => value * 51
+  return nearestOfRgb(
+    level(Math.floor(cube / 36)),
+    level(Math.floor(cube / 6) % 6),
+    level(cube % 6),
+  )
+}
+
+function nearestOfRgb(red: number, green: number, blue: number): number {
+  const bright = Math.max(red, green, blue)
+  if (bright < 64) return 0
+  const bit = (value: number): number => (value > bright / 2 ? 1 : 0)
+  return (bright > 191 ? 8 : 0) + bit(red) + 2 * bit(green) + 4 * bit(blue)
+}
+
+function classesOf(state: AnsiState): string {
+  const names: string[] = []
+  if (state.foreground !== null) names.push(`fg${state.foreground}`)
+  if (state.background !== null) names.push(`bg${state.background}`)
+  for (const name of ['bold', 'faint', 'italic', 'underline', 'inverse'] as const)
+    if (state[name]) names.push(`ansi-${name}`)
+  return names.join(' ')
+}

@@ -1,0 +1,43 @@
+/** Reads comma- or tab-separated values (RFC 4180, and what programs really write), up to a number of rows. */
+
+export interface CsvTable {
+  rows: string[][]
+  /** False when rows were left out. */
+  complete: boolean
+}
+
+export function parseCsv(
+  text: string,
+  { separator, rowsMax }: { separator: string; rowsMax: number },
+): CsvTable {
+  const rows: string[][] = []
+  let row: string[] = []
+  let field = ''
+  let quoted = false
+  const endRow = (): void => {
+    row.push(field)
+    rows.push(row)
+    row = []
+    field = ''
+  }
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!
+    if (quoted) {
+      if (character !== '"') field += character
+      else if (text[at + 1] === '"') field += text[++at]
+      else quoted = false
+    } else if (character === '"' && field === '') {
+      quoted = true
+    } else if (character === separator) {
+      row.push(field)
+      field = ''
+    } else if (character === '\n') {
+      endRow()
+      if (rows.length === rowsMax) return { rows, complete: at === text.length - 1 }
+    } else if (character !== '\r') {
+      field += character
+    }
+  }
+  if (field !== '' || row.length > 0) endRow()
+  return { rows, complete: true }
+}

@@ -1,0 +1,66 @@
+/** The head of a file that is no text: rows of sixteen bytes, and a guess at what it is by its first bytes. */
+
+export interface HexRow {
+  offset: string
+  bytes: string
+  text: string
+}
+
+export function hexRows(bytes: Uint8Array): HexRow[] {
+  const rows: HexRow[] = []
+  for (let at = 0; at < bytes.length; at += 16) {
+    const part = [...bytes.subarray(at, at + 16)]
+    rows.push({
+      offset: at.toString(16).padStart(8, '0'),
+      bytes: part.map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
+      text: part
+        .map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·'))
+        .join(''),
+    })
+  }
+  return rows
+}
+
+const kinds: [number, string, string][] = [
+  [0, '7f454c46', 'an ELF program or library (Linux)'],
+  [0, '4d5a', 'a Windows program'],
+  [0, 'cffaedfe', 'a Mach-O program (macOS)'],
+  [0, 'cafebabe', 'a Java class or a universal Mach-O program'],
+  [0, '0061736d', 'a WebAssembly module'],
+  [0, '504b0304', 'a zip archive'],
+  [0, '1f8b', 'gzip data'],
+  [0, '28b52ffd', 'Zstandard data'],
+  [0, 'fd377a585a00', 'xz data'],
+  [0, '425a68', 'bzip2 data'],
+  [0, '377abcaf271c', 'a 7-Zip archive'],
+  [257, '7573746172', 'a tar archive'],
+  [0, '53514c69746520666f726d6174203300', 'an SQLite database'],
+  [0, '213c617263683e', 'a static library or Debian package'],
+  [0, '89504e47', 'a PNG image'],
+  [0, '25504446', 'a PDF document'],
+  [0, '774f4632', 'a WOFF2 font'],
+]
+
+/** What the first bytes say; undefined when they say nothing. */
+export function guessKind(bytes: Uint8Array): string | undefined {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString(
+    'hex',
+  )
+  return kinds.find(([offset, magic]) => hex.startsWith(magic, offset * 2))?.[2]
+}
+
+/** Text as people edit it: no NUL, few control characters, UTF-8 (a character cut off at the end is allowed). */
+export function looksLikeText(bytes: Uint8Array): boolean {
+  let odd = 0
+  for (const byte of bytes) {
+    if (byte === 0) return false
+    if (byte < 0x09 || (byte > 0x0d && byte < 0x20 && byte !== 0x1b)) odd++
+  }
+  if (odd > bytes.length / 50) return false
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,71 @@
+/** JSON that folds: nested `details`, the first levels open. Bounded by nodes, so that a page stays a page. */
+import type { Child } from 'hono/jsx'
+import type { Html } from '../html.ts'
+
+const nodesMax = 3000
+const depthMax = 64
+const textMax = 2000
+
+/** Undefined when the text is no JSON, or more than can be shown so. */
+export function parseFoldableJson(text: string): { value: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    let left = nodesMax
+    const isSmall = (node: unknown, depth: number): boolean => {
+      if (--left < 0 || depth > depthMax) return false
+      if (typeof node !== 'object' || node === null) return true
+      return Object.values(node).every((child) => isSmall(child, depth + 1))
+    }
+    return isSmall(value, 0) ? { value } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** One JSON value a line, as logs have it. Undefined when a line is none. */
+export function parseJsonLines(text: string, linesMax: number): unknown[] | undefined {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  try {
+    return lines.slice(0, linesMax).map((line): unknown => JSON.parse(line))
+  } catch {
+    return undefined
+  }
+}
+
+export function JsonTree({ value, depth = 0 }: { value: unknown; depth?: number }): Html {
+  if (typeof value !== 'object' || value === null) return <Scalar value={value} />
+  const isList = Array.isArray(value)
+  const members = Object.entries(value)
+  const [open, close] = isList ? ['[', ']'] : ['{', '}']
+  if (members.length === 0) return <span>{open + close}</span>
+  return (
+    <details open={depth < 2}>
+      <summary>
+        {open}
+        <span class="quiet">
+          {members.length} {isList ? 'items' : 'members'}
+        </span>
+        {close}
+      </summary>
+      <ul>
+        {members.map(([name, child]) => (
+          <li>
+            <Name text={isList ? null : name} />
+            <JsonTree value={child} depth={depth + 1} />
+          </li>
+        ))}
+      </ul>
+    </details>
+  )
+}
+
+function Name({ text }: { text: string | null }): Child {
+  if (text === null) return <></>
+  return <span class="json-name">{`${JSON.stringify(text)}: `}</span>
+}
+
+function Scalar({ value }: { value: unknown }) {
+  const text = JSON.stringify(value) ?? ''
+  const kind = typeof value === 'string' ? 'json-text' : 'json-value'
+  return <span class={kind}>{text.length > textMax ? `${text.slice(0, textMax)}…` : text}</span>
+}

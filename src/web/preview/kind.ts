@@ -1,0 +1,32 @@
+/** How a file is shown, by its extension; what the uploader says of it is not asked. */
+
+export type PreviewKind =
+  | 'image'
+  | 'audio'
+  | 'video'
+  | 'pdf'
+  | 'document'
+  | 'markdown'
+  | 'json'
+  | 'jsonLines'
+  | 'csv'
+  | 'zip'
+  | 'text'
+
+const kinds: [PreviewKind, RegExp][] = [
+  ['image', /\.(png|jpe?g|gif|webp|avif|svg)$/i],
+  ['audio', /\.(mp3|ogg|wav|flac)$/i],
+  ['video', /\.(mp4|webm)$/i],
+  ['pdf', /\.pdf$/i],
+  ['document', /\.html?$/i],
+  ['markdown', /\.(md|markdown)$/i],
+  ['json', /\.(json|map|webmanifest)$/i],
+  ['jsonLines', /\.(ndjson|jsonl)$/i],
+  ['csv', /\.(csv|tsv)$/i],
+  ['zip', /\.(zip|jar|war|whl|apk|ipa|nupkg|xpi|docx|xlsx|odt)$/i],
+]
+
+/** `text` for all others; whether such a file is text is for its bytes to say. */
+export function previewKindOf(path: string): PreviewKind {
+  return kinds.find(([, pattern]) => pattern.test(path))?.[0] ?? 'text'
+}

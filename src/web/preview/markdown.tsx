@@ -1,0 +1,225 @@
+/** Markdown as elements, never as markup: what this file does not make cannot be on the page, so there is nothing to
+ *  sanitize. Headings, paragraphs, lists, quotes, code, tables, emphasis, links and pictures (CommonMark's and GitHub's
+ *  everyday part); HTML in the text is shown as text. Pictures of other hosts become links, since a page loads nothing
+ *  from elsewhere. */
+import type { Child } from 'hono/jsx'
+import type { Html } from '../html.ts'
+
+export interface LinkTargets {
+  /** Page of a path relative to the text's directory; undefined when it leaves the artifact. */
+  page(path: string): string | undefined
+  /** Address of its bytes. */
+  raw(path: string): string | undefined
+}
+
+export function Markdown({ text, targets }: { text: string; targets: LinkTargets }): Html {
+  return <div class="prose">{blocks(text.split(/\r?\n/), targets, 0)}</div>
+}
+
+const nestingMax = 12
+
+type Block = { children: Child; next: number }
+type Rule = (lines: string[], at: number, targets: LinkTargets, depth: number) => Block | undefined
+
+function blocks(lines: string[], targets: LinkTargets, depth: number): Child[] {
+  const children: Child[] = []
+  for (let at = 0; at < lines.length;) {
+    if (lines[at]!.trim() === '') {
+      at++
+      continue
+    }
+    const rules = depth < nestingMax ? [fence, heading, line, quote, list, table] : [fence, heading]
+    const found: Block =
+      firstOf(rules, (rule: Rule) => rule(lines, at, targets, depth)) ??
+      paragraph(lines, at, targets)
+    children.push(found.children)
+    at = found.next
+  }
+  return children
+}
+
+function firstOf(rules: Rule[], apply: (rule: Rule) => Block | undefined): Block | undefined {
+  for (const rule of rules) {
+    const block = apply(rule)
+    if (block !== undefined) return block
+  }
+  return undefined
+}
+
+const fence: Rule = (lines, at) => {
+  const open = /^ {0,3}(`{3,}|~{3,})/.exec(lines[at]!)?.[1]
+  if (open === undefined) return undefined
+  let end = at + 1
+  while (end < lines.length && !lines[end]!.trim().startsWith(open)) end++
+  return { children: <pre tabindex={0}>{lines.slice(at + 1, end).join('\n')}</pre>, next: end + 1 }
+}
+
+/** One level lower than written: the page's own heading stays the only first one. */
+const heading: Rule = (lines, at, targets) => {
+  const [, marks, text] = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/.exec(lines[at]!) ?? []
+  if (marks === undefined || text === undefined) return undefined
+  const children = inline(text, targets)
+  const level = Math.min(6, marks.length + 2)
+  const Tag = `h${level}` as 'h3'
+  return { children: <Tag>{children}</Tag>, next: at + 1 }
+}
+
+const line: Rule = (lines, at) =>
+  /^ {0,3}(?:(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,})$/.test(lines[at]!)
+    ? { children: <hr />, next: at + 1 }
+    : undefined
+
+const quote: Rule = (lines, at, targets, depth) => {
+  let end = at
+  while (end < lines.length && /^ {0,3}>/.test(lines[end]!)) end++
+  if (end === at) return undefined
+  const inner = lines.slice(at, end).map((each) => each.replace(/^ {0,3}> ?/, ''))
+  return { children: <blockquote>{blocks(inner, targets, depth + 1)}</blockquote>, next: end }
+}
+
+const bullet = /^( {0,3})([-*+]|\d{1,9}[.)])\s+/
+
+const list: Rule = (lines, at, targets, depth) => {
+  const first = bullet.exec(lines[at]!)
+  if (first === null) return undefined
+  const isOrdered = /\d/.test(first[2]!)
+  const items: Child[] = []
+  let end = at
+  while (end < lines.length) {
+    const start = bullet.exec(lines[end]!)
+    if (start === null || /\d/.test(start[2]!) !== isOrdered) break
+    const inner = [lines[end]!.slice(start[0].length)]
+    for (end++; end < lines.length && belongs(lines, end); end++)
+      inner.push(lines[end]!.replace(/^(?: {2,4}|\t)/, ''))
+    items.push(<li>{item(inner, targets, depth)}</li>)
+  }
+  return { children: isOrdered ? <ol>{items}</ol> : <ul>{items}</ul>, next: end }
+}
+
+/** Whether a line goes on with the item before it. */
+function belongs(lines: string[], at: number): boolean {
+  const text = lines[at]!
+  if (text.trim() === '') return /^(?: {2,}|\t)\S/.test(lines[at + 1] ?? '')
+  return /^(?: {2,}|\t)/.test(text)
+}
+
+function item(lines: string[], targets: LinkTargets, depth: number): Child {
+  const [task, mark] = /^\[([ xX])\]\s+/.exec(lines[0]!) ?? []
+  if (task !== undefined) lines[0] = `${mark === ' ' ? '☐' : '☑'} ${lines[0]!.slice(task.length)}`
+  return lines.length === 1 ? inline(lines[0]!, targets) : blocks(lines, targets, depth + 1)
+}
+
+const table: Rule = (lines, at, targets) => {
+  const isTable =
+    lines[at]!.includes('|') &&
+    /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/.test(lines[at + 1] ?? '')
+  if (!isTable || !lines[at + 1]!.includes('-')) return undefined
+  let end = at + 2
+  while (end < lines.length && lines[end]!.includes('|')) end++
+  const cells = (text: string): string[] =>
+    text
+      .trim()
+      .replace(/^\||\|$/g, '')
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim())
+  return {
+    next: end,
+    children: (
+      <div class="scroll" tabindex={0} role="region" aria-label="Table">
+        <table>
+          <thead>
+            <tr>
+              {cells(lines[at]!).map((cell) => (
+                <th scope="col">{inline(cell, targets)}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {lines.slice(at + 2, end).map((row) => (
+              <tr>
+                {cells(row).map((cell) => (
+                  <td>{inline(cell, targets)}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    ),
+  }
+}
+
+function paragraph(lines: string[], at: number, targets: LinkTargets): Block {
+  let end = at + 1
+  while (
+    end < lines.length &&
+    !/^\s*$|^ {0,3}(?:#{1,6}\s|```|~~~|>|[-*+]\s|\d+[.)]\s)/.test(lines[end]!)
+  )
+    end++
+  return { children: <p>{inline(lines.slice(at, end).join('\n'), targets)}</p>, next: end }
+}
+
+/** Longest first, where two could begin at one place. Each alternative is linear in the text. */
+const spans =
+  /(`+)([^`]+?)\1(?!`)|!\[([^\]]*)\]\(\s*<?([^\s)>]*)>?[^)]*\)|\[([^\]]+)\]\(\s*<?([^\s)>]*)>?[^)]*\)|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|~~([^~]+)~~|<(https?:\/\/[^\s>]+)>|(https?:\/\/[^\s<>()]+)/g
+
+function inline(text: string, targets: LinkTargets, depth = 0): Child[] {
+  const children: Child[] = []
+  let from = 0
+  for (const match of text.matchAll(spans)) {
+    if (match.index > from) children.push(text.slice(from, match.index))
+    children.push(span(match, targets, depth))
+    from = match.index + match[0].length
+  }
+  children.push(text.slice(from))
+  return children
+}
+
+function span(match: RegExpMatchArray, targets: LinkTargets, depth: number): Child {
+  const [whole, , code, alt, picture, label, target, strong, emphasis, struck, angled, bare] = match
+  const inner = (text: string): Child => (depth < 4 ? inline(text, targets, depth + 1) : text)
+  if (code !== undefined) return <code>{code}</code>
+  if (picture !== undefined) return image(alt ?? '', picture, targets)
+  if (target !== undefined) return anchor(inner(label ?? ''), target, targets)
+  if (strong !== undefined) return <strong>{inner(strong)}</strong>
+  if (emphasis !== undefined) return <em>{inner(emphasis)}</em>
+  if (struck !== undefined) return <del>{inner(struck)}</del>
+  return anchor(whole.replace(/^<|>$/g, ''), angled ?? bare ?? '', targets)
+}
+
+function anchor(children: Child, target: string, targets: LinkTargets): Child {
+  const href = hrefOf(target, targets)
+  if (href === undefined) return <span>{children}</span>
+  return (
+    <a href={href} rel="noreferrer nofollow ugc">
+      {children}
+    </a>
+  )
+}
+
+function image(alt: string, target: string, targets: LinkTargets): Child {
+  if (isExternal(target)) return anchor(alt === '' ? target : alt, target, targets)
+  const source = /^[a-z][a-z0-9+.-]*:/i.test(target) ? undefined : targets.raw(decoded(target))
+  return source === undefined ? <span>{alt}</span> : <img src={source} alt={alt} loading="lazy" />
+}
+
+function isExternal(target: string): boolean {
+  return /^https?:\/\//i.test(target)
+}
+
+/** Only the web and the artifact itself: no `javascript:`, no `data:`, nothing of the page's own. */
+function hrefOf(target: string, targets: LinkTargets): string | undefined {
+  if (isExternal(target)) return target
+  if (target.startsWith('#') || target.startsWith('//') || /^[a-z][a-z0-9+.-]*:/i.test(target))
+    return undefined
+  return targets.page(decoded(target))
+}
+
+function decoded(target: string): string {
+  const path = target.replace(/[?#].*$/, '')
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}

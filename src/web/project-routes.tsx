@@ -1,0 +1,284 @@
+/** Pages of the store as a whole, of projects and of runs. */
+import { Hono } from 'hono'
+import { projectPagePath, runPagePath } from '../api/paths.ts'
+import {
+  mayAdminister,
+  mayDeleteFromRun,
+  mayReadProject,
+  mayReadRun,
+  mayWriteProject,
+  type Principal,
+} from '../auth/principal.ts'
+import { readArtifact } from '../browse/find-artifact.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { parseArtifactName } from '../core/artifact.ts'
+import { parsePositiveInteger } from '../core/run.ts'
+import { dayMs } from '../core/units.ts'
+import { readProject } from '../http/access.ts'
+import { requirePrincipal } from '../http/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
+import { projectParameter } from '../http/input.ts'
+import type { Artifact, Project, Run, RunFact, RunFilter } from '../metadata/metadata.ts'
+import { DeletedNotice } from './delete-page.tsx'
+import { HomePage, type ListedProject } from './home-page.tsx'
+import { crumbsOf, previousOf, projectOfPage } from './page-access.ts'
+import { sendPage, type Web } from './page.tsx'
+import { artifactPath, blobPath, treePath, withQuery } from './paths.ts'
+import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
+import { RunPage, type RunView } from './run-page.tsx'
+import { isLive } from './sentences.ts'
+import { UploadPage } from './upload-page.tsx'
+import { usageHistory } from './usage-history.ts'
+
+const factChoicesMax = 100
+/** Artifacts of a run that are compared with the run before, and looked into for reports. */
+const comparedMax = 20
+const reportNames = [
+  'index.html',
+  'playwright-report/index.html',
+  'coverage/index.html',
+  'lcov.info',
+]
+
+export function createProjectPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/', async (c) => await homePage(web, c))
+  app.get('/:owner/:repo', async (c) => await projectPage(web, c))
+  app.get('/:owner/:repo/actions/runs/:run{[0-9]+}', async (c) => await runPage(web, c))
+  app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
+  app.get('/:owner/:repo/latest/:branch/:name', async (c) => await latest(web, c, ''))
+  app.get('/:owner/:repo/latest/:branch/:name/*', async (c) => {
+    const { owner, repo } = c.req.param() as Record<string, string>
+    const segments = new URL(c.req.url).pathname.split('/')
+    const rest = segments.slice(`/${owner}/${repo}/latest/b/n`.split('/').length)
+    return await latest(web, c, rest.map(decodeURIComponent).join('/'))
+  })
+  return app
+}
+
+async function homePage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const principal = await requirePrincipal(context, c)
+  const projects = await readableProjects(context, principal)
+  const now = context.now()
+  const view = {
+    projects: await Promise.all(projects.map((project) => listedProject(context, project, now))),
+    origin: publicOrigin(context, c),
+    now,
+  }
+  return await sendPage(web, c, { title: 'Projects', body: <HomePage {...view} /> })
+}
+
+async function listedProject(
+  { metadata }: AppContext,
+  project: Project,
+  now: number,
+): Promise<ListedProject> {
+  const length = 30
+  const [figures, [lastRun], days] = await Promise.all([
+    metadata.projectFigures(project.id),
+    metadata.listRuns(project.id, { limit: 1 }),
+    metadata.listDays(project.id, { since: now - length * dayMs, now }),
+  ])
+  return {
+    project,
+    artifacts: figures.artifacts,
+    logicalBytes: figures.logicalBytes,
+    uniqueBytes: figures.chunkBytes,
+    lastRun,
+    days: usageHistory(days, { now, length }).uploadedBytes,
+  }
+}
+
+async function readableProjects(
+  { metadata }: AppContext,
+  principal: Principal,
+): Promise<Project[]> {
+  if (mayAdminister(principal)) return await metadata.listProjects()
+  const project =
+    principal.project === null ? undefined : await metadata.findProject(principal.project)
+  return project === undefined ? [] : [project]
+}
+
+async function projectPage(web: Web, c: AppRequest): Promise<Response> {
+  const { metadata, now } = web.context
+  const { project, mayWrite } = await projectOfPage(web.context, c)
+  const limit = limits.listPageDefault
+  const before = c.req.query('before')
+  const choices = await runChoices(web.context, project.id, c)
+  const filter: RunFilter = {}
+  for (const [fact, { chosen }] of Object.entries(choices) as [RunFact, { chosen: string }][])
+    if (chosen !== '') filter[fact] = chosen
+  const found = await metadata.listRuns(project.id, {
+    limit,
+    filter,
+    ...(before !== undefined && { before: parsePositiveInteger(before, 'before') }),
+  })
+  const last = found.at(-1)
+  const view = {
+    project,
+    runs: await listedRuns(web.context, found),
+    choices,
+    mayWrite,
+    older:
+      found.length === limit && last !== undefined
+        ? withQuery(projectPagePath(project.name), { ...filter, before: String(last.id) })
+        : null,
+    now: now(),
+  }
+  const crumbs = crumbsOf({ project: project.name })
+  return await sendPage(web, c, { title: project.name, crumbs, body: <ProjectPage {...view} /> })
+}
+
+async function runChoices(
+  { metadata }: AppContext,
+  projectId: number,
+  c: AppRequest,
+): Promise<RunChoices> {
+  const choice = async (fact: RunFact): Promise<RunChoices[RunFact]> => ({
+    chosen: c.req.query(fact) ?? '',
+    values: await metadata.listRunFacts(projectId, fact, factChoicesMax),
+  })
+  const [branch, workflow, event] = await Promise.all([
+    choice('branch'),
+    choice('workflow'),
+    choice('event'),
+  ])
+  return { branch, workflow, event }
+}
+
+async function listedRuns({ metadata, now }: AppContext, runs: Run[]): Promise<ListedRun[]> {
+  const found = await metadata.sumRuns(
+    runs.map(({ id }) => id),
+    now(),
+  )
+  const byRun = new Map(found.map((sums) => [sums.runId, sums]))
+  const none = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
+  return runs.map((run) => ({ run, sums: byRun.get(run.id) ?? none }))
+}
+
+async function runPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const principal = await requirePrincipal(context, c)
+  const project = await readProject(context, principal, projectParameter(c))
+  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const place = { project: project.name, runNumber: number }
+  const run = mayReadRun(principal, place)
+    ? await context.metadata.findRun(project.id, number)
+    : undefined
+  if (run === undefined) {
+    const what = `run ${number} of ${project.name}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  const now = context.now()
+  const limit = limits.listPageMax
+  const at = parsePositiveInteger(c.req.query('page') ?? '1', 'page')
+  const { artifacts, total } = await context.metadata.listArtifacts(
+    { projectId: project.id, run: number, state: 'any' },
+    { limit, offset: (at - 1) * limit, sort: 'newest', now },
+  )
+  const view: RunView = {
+    run,
+    artifacts,
+    total,
+    ...(await lookInto(context, principal, artifacts, now)),
+    mayDelete: mayDeleteFromRun(principal, place),
+    mayWrite: mayWriteProject(principal, project.name),
+    older:
+      at * limit < total
+        ? withQuery(runPagePath(project.name, number), { page: String(at + 1) })
+        : null,
+    now,
+  }
+  const deleted = await deletedArtifact(context, c, { projectId: project.id, run: number })
+  const mayUndo = mayWriteProject(principal, project.name)
+  return await sendPage(web, c, {
+    title: `Run ${number} · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name, run: number }),
+    body: (
+      <>
+        {deleted !== undefined && mayUndo && <DeletedNotice artifact={deleted} />}
+        <RunPage {...view} />
+      </>
+    ),
+  })
+}
+
+/** What the run page says of live artifacts beside their rows. */
+async function lookInto(
+  context: AppContext,
+  principal: Principal,
+  artifacts: Artifact[],
+  now: number,
+): Promise<Pick<RunView, 'previous' | 'reports'>> {
+  const previous = new Map<number, Artifact>()
+  const reports: RunView['reports'] = []
+  for (const artifact of artifacts.filter((each) => isLive(each, now)).slice(0, comparedMax)) {
+    const before = mayReadProject(principal, artifact.project)
+      ? await previousOf(context, artifact, now)
+      : undefined
+    if (before !== undefined) previous.set(artifact.id, before)
+    for (const path of reportNames) {
+      const found = await context.metadata.findEntry(artifact.id, path)
+      if (found?.entry.kind !== 'file') continue
+      reports.push({ artifact, path })
+      break
+    }
+  }
+  return { previous, reports }
+}
+
+/** The artifact that was just deleted, while that can be taken back. */
+async function deletedArtifact(
+  { metadata, config, now }: AppContext,
+  c: AppRequest,
+  { projectId, run }: { projectId: number; run: number },
+): Promise<Artifact | undefined> {
+  const id = c.req.query('deleted')
+  if (id === undefined || !/^\d{1,15}$/.test(id)) return undefined
+  const artifact = await metadata.findArtifact(Number(id))
+  const isOurs = artifact?.projectId === projectId && artifact.runNumber === run
+  if (!isOurs || artifact.state !== 'deleted' || artifact.removedAt === null) return undefined
+  return now() < artifact.removedAt + config.undoMs ? artifact : undefined
+}
+
+async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
+  const { project, mayWrite } = await projectOfPage(web.context, c)
+  if (!mayWrite) {
+    const reason = 'uploading needs a token of scope write'
+    throw storeError('forbidden', reason, { reason })
+  }
+  const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
+  return await sendPage(web, c, {
+    title: `Upload · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    scripts: ['upload-page'],
+    body: (
+      <UploadPage
+        project={project.name}
+        run={(last?.number ?? 0) + 1}
+        hashWorker={web.assets.pathOf('hash-worker')}
+      />
+    ),
+  })
+}
+
+/** The newest live artifact of a name on a branch, at the address that never changes. */
+async function latest(web: Web, c: AppRequest, path: string): Promise<Response> {
+  const { context } = web
+  const { project } = await projectOfPage(context, c)
+  const reference = {
+    kind: 'latest',
+    branch: c.req.param('branch') ?? '',
+    name: parseArtifactName(c.req.param('name') ?? ''),
+  } as const
+  const artifact = await readArtifact(context.metadata, reference, {
+    project: project.name,
+    now: context.now(),
+  })
+  if (path === '') return c.redirect(artifactPath(artifact), 302)
+  const found = await context.metadata.findEntry(artifact.id, path)
+  const isFile = found?.entry.kind === 'file'
+  return c.redirect(isFile ? blobPath(artifact, path) : treePath(artifact, path), 302)
+}

@@ -1,0 +1,139 @@
+/** `/{o}/{r}/settings/retention`: how long artifacts are kept, as sentences, and what another length would mean. */
+import { dayMs, formatSizeBytes } from '../core/units.ts'
+import type { RetentionPolicy } from '../core/retention.ts'
+import type { Artifact, Project } from '../metadata/metadata.ts'
+import { counted, Size } from './format.tsx'
+import type { Html } from './html.ts'
+import { artifactPath, listPath, retentionPath } from './paths.ts'
+import { ProjectMenu } from './project-page.tsx'
+
+export interface RetentionView {
+  project: Project
+  policy: RetentionPolicy
+  /** Null where the server has it. */
+  override: { defaultDays: number | null; maxDays: number | null }
+  kept: { artifacts: number; logicalBytes: number }
+  simulation: Simulation | undefined
+  mayWrite: boolean
+  mayChange: boolean
+}
+
+export interface Simulation {
+  days: number
+  /** Artifacts that would have expired by now. */
+  lost: Artifact[]
+  /** Of all of them, listed or not. */
+  lostCount: number
+  lostBytes: number
+  /** What comes back to the disk. */
+  freedBytes: number
+  /** False when only the oldest `limits.bulkDeleteMax` were looked at. */
+  complete: boolean
+}
+
+export function RetentionPage(view: RetentionView): Html {
+  const { project, policy, kept, simulation } = view
+  return (
+    <>
+      <h1>Retention of {project.name}</h1>
+      <ProjectMenu project={project.name} current="retention" mayWrite={view.mayWrite} />
+      <ol>
+        <li>
+          An artifact that somebody keeps never expires: {counted(kept.artifacts, 'artifact')},{' '}
+          <Size bytes={kept.logicalBytes} />.{' '}
+          <a href={listPath(project.name, { pinned: '1' })}>Show them</a>
+        </li>
+        <li>
+          An upload that asks for a time gets it, between {duration(policy.minMs)} and{' '}
+          {duration(policy.maxMs)}.
+        </li>
+        <li>
+          All others are kept for {duration(policy.defaultMs)}
+          {view.override.defaultDays === null
+            ? ', as the server is set (TROVE_RETENTION_DAYS)'
+            : ', as this project is set'}
+          .
+        </li>
+      </ol>
+      {view.mayChange && <ChangeForm {...view} />}
+      <h2>Simulate</h2>
+      <form class="filter" method="get" action={retentionPath(project.name)}>
+        <label>
+          If artifacts lived for
+          <input
+            name="days"
+            type="number"
+            min="0"
+            max="36500"
+            required
+            value={String(simulation?.days ?? 30)}
+          />{' '}
+          days
+        </label>
+        <button>Simulate</button>
+      </form>
+      {simulation !== undefined && <Outcome simulation={simulation} />}
+    </>
+  )
+}
+
+function ChangeForm({ project, override }: RetentionView) {
+  return (
+    <form class="filter" method="post" action={retentionPath(project.name)}>
+      <label>
+        Days of all others (empty: as the server)
+        <input
+          name="defaultDays"
+          type="number"
+          min="1"
+          max="36500"
+          value={String(override.defaultDays ?? '')}
+        />
+      </label>
+      <label>
+        Longest, in days
+        <input
+          name="maxDays"
+          type="number"
+          min="1"
+          max="36500"
+          value={String(override.maxDays ?? '')}
+        />
+      </label>
+      <button>Change</button>
+      <span class="quiet">Artifacts that exist keep the time they have.</span>
+    </form>
+  )
+}
+
+function Outcome({ simulation }: { simulation: Simulation }) {
+  const { days, lost, lostCount, lostBytes, freedBytes, complete } = simulation
+  if (lostCount === 0) return <p role="status">No artifact is older than {counted(days, 'day')}.</p>
+  return (
+    <>
+      <p class="lead" role="status">
+        {complete ? '' : 'Of the oldest artifacts, '}
+        {counted(lostCount, 'artifact')} with {formatSizeBytes(lostBytes)} would be gone by now;
+        that frees {formatSizeBytes(freedBytes)} of the disk.
+      </p>
+      <ul>
+        {lost.map((artifact) => (
+          <li>
+            <a href={artifactPath(artifact)}>
+              run {artifact.runNumber}, {artifact.name}
+            </a>
+            , <Size bytes={artifact.logicalBytes} />
+          </li>
+        ))}
+        {lostCount > lost.length && (
+          <li>and {(lostCount - lost.length).toLocaleString('en')} more</li>
+        )}
+      </ul>
+    </>
+  )
+}
+
+function duration(ms: number): string {
+  if (ms >= dayMs) return counted(Math.round(ms / dayMs), 'day')
+  return counted(Math.round(ms / 3_600_000), 'hour')
+}

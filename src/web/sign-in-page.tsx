@@ -1,0 +1,27 @@
+/** Where visitors without a session land. */
+import type { Html } from './html.ts'
+
+export function SignInPage({ next, problem }: { next: string; problem: string | null }): Html {
+  return (
+    <div class="sign-in">
+      <h1>Sign in</h1>
+      {problem !== null && (
+        <p class="note" role="alert">
+          {problem}
+        </p>
+      )}
+      <p>
+        Open the link that the server printed when it started, or paste a token made by{' '}
+        <code>trove token</code>.
+      </p>
+      <form method="post" action="/sign-in">
+        <input type="hidden" name="next" value={next} />
+        <label>
+          Token
+          <input name="token" type="password" autocomplete="off" required autofocus />
+        </label>
+        <button class="first">Sign in</button>
+      </form>
+    </div>
+  )
+}

@@ -1,0 +1,153 @@
+/** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
+import { formatSizeBytes } from '../core/units.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import type { Usage } from '../stats/usage.ts'
+import { BarTable, LayerBar, LineChart } from './charts.tsx'
+import { counted, Fact, Size } from './format.tsx'
+import type { Html } from './html.ts'
+import { artifactPath } from './paths.ts'
+import { ProjectMenu } from './project-page.tsx'
+import type { UsageHistory } from './usage-history.ts'
+
+export interface StorageView {
+  /** Null: the whole store. */
+  project: string | null
+  mayWrite: boolean
+  usage: Usage
+  history: UsageHistory
+  /** What would come back if one of the largest artifacts went, most first. */
+  exclusive: { artifact: Artifact; bytes: number }[]
+  /** Of the disk; null when it is not shown. */
+  freeBytes: number | null
+}
+
+export function StoragePage(view: StorageView): Html {
+  const { project, usage } = view
+  return (
+    <>
+      <h1>{project === null ? 'Storage' : `Storage of ${project}`}</h1>
+      {project !== null && (
+        <ProjectMenu project={project} current="storage" mayWrite={view.mayWrite} />
+      )}
+      {usage.artifacts === 0 ? (
+        <p>Nothing is stored. The first upload fills this page.</p>
+      ) : (
+        <Filled {...view} />
+      )}
+    </>
+  )
+}
+
+function Filled(view: StorageView) {
+  const { usage, history, exclusive } = view
+  return (
+    <>
+      <Layers usage={usage} />
+      <Facts {...view} />
+      <h2>Over time</h2>
+      <LineChart
+        title="Held by live artifacts, and added to the store, by day"
+        labels={history.labels}
+        series={[
+          { name: 'Size of live artifacts', style: 's1', values: history.liveBytes },
+          { name: 'Added by their uploads', style: 's2', values: history.addedBytes },
+        ]}
+      />
+      <Forecast {...view} />
+      {exclusive.length > 0 && (
+        <BarTable
+          caption="What would come back if it were deleted, among the artifacts that cost most"
+          first="Artifact"
+          second="Frees"
+          bars={exclusive.map(({ artifact, bytes }) => ({
+            label: (
+              <a href={artifactPath(artifact)}>
+                {artifact.project}, run {artifact.runNumber}, {artifact.name}
+              </a>
+            ),
+            bytes,
+          }))}
+        />
+      )}
+    </>
+  )
+}
+
+/** Logical bytes, split by what became of them. */
+function Layers({ usage }: { usage: Usage }) {
+  const { savedBy, logicalBytes } = usage
+  const compression = savedBy.compression ?? 0
+  const left = logicalBytes - savedBy.wholeFile - savedBy.chunk - compression
+  return (
+    <>
+      <p class="lead">
+        {counted(usage.artifacts, 'artifact')} with {counted(usage.files, 'file')} hold{' '}
+        <Size bytes={logicalBytes} />
+        {savedBy.compression === null ? (
+          <>
+            ; each byte once, that is <Size bytes={left} /> before compression.
+          </>
+        ) : (
+          <>
+            {' '}
+            in <Size bytes={left} /> of live packs.
+          </>
+        )}
+      </p>
+      <LayerBar
+        parts={[
+          { name: 'Equal files, kept once', style: 'f1', bytes: savedBy.wholeFile },
+          { name: 'Equal pieces of files, kept once', style: 'f2', bytes: savedBy.chunk },
+          ...(savedBy.compression === null
+            ? []
+            : [{ name: 'Compressed away', style: 'f3', bytes: compression }]),
+          {
+            name: savedBy.compression === null ? 'Left, before compression' : 'Stored',
+            style: 'f4',
+            bytes: left,
+          },
+        ]}
+      />
+    </>
+  )
+}
+
+function Facts({ usage, freeBytes }: StorageView) {
+  return (
+    <dl class="facts">
+      <Fact term="Times smaller by keeping each byte once">{usage.dedupRatio.toFixed(1)}</Fact>
+      {usage.storedBytes !== null && (
+        <Fact term="Pack files">
+          <Size bytes={usage.storedBytes} /> in {counted(usage.packs ?? 0, 'pack')}
+        </Fact>
+      )}
+      {usage.deadBytes !== null && (
+        <Fact term="Dead, comes back with maintenance">
+          <Size bytes={usage.deadBytes} />
+        </Fact>
+      )}
+      {freeBytes !== null && (
+        <Fact term="Free on the disk">
+          <Size bytes={freeBytes} />
+        </Fact>
+      )}
+    </dl>
+  )
+}
+
+/** Said only where there is enough to go by. */
+function Forecast({ history, freeBytes }: StorageView) {
+  const { addedPerDay, daysSeen } = history
+  if (daysSeen < 2 || addedPerDay <= 0) {
+    return <p class="quiet">A forecast needs uploads on two days.</p>
+  }
+  const sentence = `Uploads have added ${formatSizeBytes(addedPerDay)} a day to the store`
+  if (freeBytes === null) return <p>{sentence}.</p>
+  const days = Math.floor(freeBytes / addedPerDay)
+  return (
+    <p>
+      {sentence}; at that rate, and if nothing were deleted, the disk is full in{' '}
+      {days > 3650 ? 'more than ten years' : counted(days, 'day')}.
+    </p>
+  )
+}

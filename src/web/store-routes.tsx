@@ -1,0 +1,249 @@
+/** Pages about bytes rather than runs: storage, retention, maintenance, finding a file by its digest. */
+import { Hono } from 'hono'
+import { statfs } from 'node:fs/promises'
+import { mayAdminister, mayReadProject, type Principal } from '../auth/principal.ts'
+import { walkEntries } from '../browse/entries.ts'
+import { type Digest, parseWireDigest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { dayMs } from '../core/units.ts'
+import { forbidden } from '../http/access.ts'
+import { requirePrincipal } from '../http/authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
+import { requireAdmin } from '../http/maintenance.ts'
+import { retentionOf } from '../http/retention.ts'
+import { measureDeletion } from '../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
+import { usageOfProject, usageOfStore } from '../stats/usage.ts'
+import { daysOf } from './artifact-routes.tsx'
+import { FindPage, type Holder } from './find-page.tsx'
+import { MaintenancePage } from './maintenance-page.tsx'
+import { crumbsOf, projectOfPage, readForm } from './page-access.ts'
+import { sendPage, type Web } from './page.tsx'
+import { retentionPath, withQuery } from './paths.ts'
+import { RetentionPage, type Simulation } from './retention-page.tsx'
+import { StoragePage, type StorageView } from './storage-page.tsx'
+import { usageHistory } from './usage-history.ts'
+
+const historyDays = 90
+const exclusiveShown = 10
+const holdersMax = 100
+/** Entries that are looked through for the path of a digest, over all artifacts of one answer. */
+const pathSearchMax = 200_000
+const lostShown = 20
+
+export function createStorePages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/admin/storage', async (c) => await storeStorage(web, c))
+  app.get('/admin/maintenance', async (c) => await maintenancePage(web, c))
+  app.post('/admin/maintenance', async (c) => await startMaintenance(web, c))
+  app.get('/find', async (c) => await findPage(web, c))
+  app.get('/:owner/:repo/storage', async (c) => await projectStorage(web, c))
+  app.get('/:owner/:repo/settings/retention', async (c) => await retentionPage(web, c))
+  app.post('/:owner/:repo/settings/retention', async (c) => await changeRetention(web, c))
+  return app
+}
+
+async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  await requireAdmin(context, c)
+  const { bavail, bsize } = await statfs(context.config.dataDir)
+  const view: StorageView = {
+    project: null,
+    mayWrite: false,
+    usage: usageOfStore(await context.metadata.figures()),
+    ...(await history(context, null)),
+    freeBytes: bavail * bsize,
+  }
+  return await sendPage(web, c, { title: 'Storage', body: <StoragePage {...view} /> })
+}
+
+async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { project, mayWrite } = await projectOfPage(context, c)
+  const view: StorageView = {
+    project: project.name,
+    mayWrite,
+    usage: usageOfProject(await context.metadata.projectFigures(project.id)),
+    ...(await history(context, project.id)),
+    freeBytes: null,
+  }
+  return await sendPage(web, c, {
+    title: `Storage · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <StoragePage {...view} />,
+  })
+}
+
+async function history(
+  { metadata, now }: AppContext,
+  projectId: number | null,
+): Promise<Pick<StorageView, 'history' | 'exclusive'>> {
+  const at = now()
+  const days = await metadata.listDays(projectId, { since: at - historyDays * dayMs, now: at })
+  const filter: ArtifactFilter = projectId === null ? {} : { projectId }
+  // What cost most when it came is where exclusive bytes are, with few exceptions.
+  const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
+  const { artifacts } = await metadata.listArtifacts(filter, page)
+  const exclusive: StorageView['exclusive'] = []
+  for (const artifact of artifacts)
+    exclusive.push({ artifact, bytes: await measureDeletion(metadata, [artifact.id], at) })
+  return {
+    history: usageHistory(days, { now: at, length: historyDays }),
+    exclusive: exclusive.toSorted((a, b) => b.bytes - a.bytes),
+  }
+}
+
+async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  await requireAdmin(context, c)
+  const id = c.req.query('job')
+  const usage = usageOfStore(await context.metadata.figures())
+  const view = {
+    job: id === undefined ? undefined : context.maintenance.jobs.find(id),
+    deadBytes: usage.deadBytes ?? 0,
+    now: context.now(),
+  }
+  return await sendPage(web, c, {
+    title: 'Maintenance',
+    scripts: ['maintenance-page'],
+    body: <MaintenancePage {...view} />,
+  })
+}
+
+async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
+  await requireAdmin(context, c)
+  const action = (await readForm(context, c)).get('action')
+  if (action !== 'plan' && action !== 'collect' && action !== 'now') {
+    throw storeError('invalid_request', 'choose what to do', { field: 'action' })
+  }
+  const reach = action === 'now' ? 'now' : 'background'
+  const job = context.maintenance.collect({ reach, dryRun: action === 'plan' })
+  return c.redirect(withQuery('/admin/maintenance', { job: job.id }), 303)
+}
+
+async function findPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const principal = await requirePrincipal(context, c)
+  const text = (c.req.query('digest') ?? '').trim()
+  const hex = text.toLowerCase().replace(/^sha256:/, '')
+  const digest = parseWireDigest(`sha256:${hex}`)
+  const holders = digest === undefined ? [] : await findHolders(context, principal, digest)
+  const view = {
+    text,
+    digest,
+    holders,
+    isCut: holders.length === holdersMax,
+    hashWorker: web.assets.pathOf('hash-worker'),
+    now: context.now(),
+  }
+  return await sendPage(web, c, {
+    title: 'Find a file',
+    scripts: ['find-page'],
+    body: <FindPage {...view} />,
+  })
+}
+
+/** Only in what the visitor can read: an answer about others would tell that they have the file. */
+async function findHolders(
+  context: AppContext,
+  principal: Principal,
+  digest: Digest,
+): Promise<Holder[]> {
+  const { metadata } = context
+  const own = principal.project === null ? undefined : await metadata.findProject(principal.project)
+  const isWide = mayAdminister(principal)
+  if (!isWide && (own === undefined || !mayReadProject(principal, own.name))) {
+    throw forbidden('finding files needs a token that reads its whole project')
+  }
+  const artifacts = await metadata.listHolders(digest, {
+    projectId: isWide ? null : (own?.id ?? null),
+    now: context.now(),
+    limit: holdersMax,
+  })
+  let left = pathSearchMax
+  const holders: Holder[] = []
+  for (const artifact of artifacts) {
+    const path = left > artifact.entryCount ? await pathOf(context, artifact, digest) : null
+    left -= artifact.entryCount
+    holders.push({ artifact, path })
+  }
+  return holders
+}
+
+async function pathOf(
+  { metadata }: AppContext,
+  artifact: Artifact,
+  digest: Digest,
+): Promise<string | null> {
+  for await (const { entry } of walkEntries(metadata, artifact.id))
+    if (entry.kind === 'file' && entry.digest === digest) return entry.path
+  return null
+}
+
+async function retentionPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { principal, project, mayWrite } = await projectOfPage(context, c)
+  const days = c.req.query('days')
+  const inDays = (ms: number | null): number | null => (ms === null ? null : Math.round(ms / dayMs))
+  const view = {
+    project,
+    policy: await retentionOf(context, project.name),
+    override: {
+      defaultDays: inDays(project.retentionDefaultMs),
+      maxDays: inDays(project.retentionMaxMs),
+    },
+    kept: await context.metadata.sumArtifacts(
+      { projectId: project.id, pinned: true },
+      context.now(),
+    ),
+    simulation: days === undefined ? undefined : await simulate(context, project, daysOf(days)),
+    mayWrite,
+    mayChange: mayAdminister(principal),
+  }
+  return await sendPage(web, c, {
+    title: `Retention · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <RetentionPage {...view} />,
+  })
+}
+
+/** What would have expired by now if everything that is not kept lived for `days`. */
+async function simulate(context: AppContext, project: Project, days: number): Promise<Simulation> {
+  const { metadata } = context
+  const now = context.now()
+  const before = now - days * dayMs
+  const lost: Artifact[] = []
+  for (let offset = 0; offset < limits.bulkDeleteMax; offset += limits.listPageMax) {
+    const page = { limit: limits.listPageMax, offset, sort: 'oldest', now } as const
+    const filter = { projectId: project.id, pinned: false }
+    const { artifacts } = await metadata.listArtifacts(filter, page)
+    const old = artifacts.filter(({ createdAt }) => createdAt <= before)
+    lost.push(...old)
+    if (old.length < limits.listPageMax) break
+  }
+  const ids = lost.map(({ id }) => id)
+  return {
+    days,
+    lost: lost.slice(0, lostShown),
+    lostCount: lost.length,
+    lostBytes: lost.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0),
+    freedBytes: ids.length === 0 ? 0 : await measureDeletion(metadata, ids, now),
+    complete: lost.length < limits.bulkDeleteMax,
+  }
+}
+
+async function changeRetention({ context }: Web, c: AppRequest): Promise<Response> {
+  const { principal, project } = await projectOfPage(context, c)
+  if (!mayAdminister(principal)) throw forbidden('project settings need a token of scope admin')
+  const form = await readForm(context, c)
+  const length = (name: string): number | null => {
+    const text = form.get(name) ?? ''
+    return text === '' ? null : daysOf(text) * dayMs
+  }
+  await context.metadata.setProjectPolicy(project.id, {
+    retentionDefaultMs: length('defaultDays'),
+    retentionMaxMs: length('maxDays'),
+  })
+  return c.redirect(retentionPath(project.name), 303)
+}

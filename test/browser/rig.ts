@@ -1,0 +1,45 @@
+/** A server with real uploads, and browsers that are signed in to it. */
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { launchChromium } from './chromium.ts'
+
+export interface Rig {
+  server: TestServer
+  browser: Browser
+  /** A context that is signed in with a token of the given scope (default: admin). */
+  context(
+    options?: BrowserContextOptions & { scope?: 'admin' | 'write' | 'read' },
+  ): Promise<BrowserContext>
+  close(): Promise<void>
+}
+
+export async function openRig(environment: Record<string, string> = {}): Promise<Rig> {
+  const server = await openServer(environment)
+  const browser = await launchChromium()
+  return {
+    server,
+    browser,
+    context: async ({ scope = 'admin', ...options } = {}) => {
+      const context = await browser.newContext({ baseURL: server.url, ...options })
+      const request =
+        scope === 'admin' ? { project: undefined, scope } : { project: 'octo/app', scope }
+      const value = await server.token({ ...request, expiresInSeconds: 400 * 86_400 }, 'session')
+      await context.addCookies([{ name: 'trove_session', value, url: server.url, httpOnly: true }])
+      return context
+    },
+    close: async () => {
+      await browser.close()
+      await server.close()
+    },
+  }
+}
+
+/** What a page must not do: throw, or meet its own policy. */
+export function watchFaults(page: Page): string[] {
+  const faults: string[] = []
+  page.on('pageerror', (error) => faults.push(`error: ${error.message}`))
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(`console: ${message.text()}`)
+  })
+  return faults
+}
