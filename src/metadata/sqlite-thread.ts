@@ -9,10 +9,18 @@ if (!parentPort) throw new Error('this file is the body of a worker thread')
 serve(parentPort, openSqliteMetadata(workerData as StoreOptions))
 
 function serve(port: MessagePort, metadata: Metadata): void {
-  port.on('message', async (call: MetadataCall) => {
+  const running = new Set<Promise<void>>()
+  const run = async (call: MetadataCall): Promise<void> => {
+    // The database closes once every call that came before has its answer.
+    if (call.method === 'close') await Promise.all(running)
     port.postMessage(await answer(metadata, call))
     // Nothing keeps the thread alive then, and it ends.
     if (call.method === 'close') port.close()
+  }
+  port.on('message', (call: MetadataCall) => {
+    const done = run(call)
+    running.add(done)
+    void done.finally(() => running.delete(done))
   })
   port.postMessage(readyMessage)
 }

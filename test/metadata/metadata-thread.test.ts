@@ -1,0 +1,96 @@
+/** What the thread adds to the contract: errors that cross, and a death that nobody misses. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { StoreError } from '../../src/core/errors.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openMetadataWorker } from '../../src/metadata/sqlite-worker.ts'
+import { fileEntry, openSession, packOf, seedRun, copyOf } from './seed.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newDatabase, newPath } = temporaryDatabases()
+
+/** The thread behind `metadata`, caught by what is sent to it. */
+async function threadOf(metadata: Metadata): Promise<Worker> {
+  const send = vi.spyOn(Worker.prototype, 'postMessage')
+  await metadata.figures()
+  const [thread] = send.mock.contexts
+  send.mockRestore()
+  return thread as Worker
+}
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+describe('the metadata thread', () => {
+  test('passes expected failures on whole', async () => {
+    const metadata = await openMetadataWorker({ path: await newDatabase() })
+    const failure: unknown = await metadata
+      .renewSession('none', 1, 1)
+      .catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(StoreError)
+    expect(failure).toMatchObject({
+      code: 'session_ended',
+      message: 'session none has ended',
+      details: { sessionId: 'none' },
+    })
+    await metadata.close()
+  })
+
+  test('passes bugs on with their message and the stack of the place', async () => {
+    const metadata = await openMetadataWorker({ path: await newDatabase() })
+    const session = await openSession(metadata, await seedRun(metadata))
+    const bug: unknown = await metadata
+      .stageManifestPage(session, 99, 0, [fileEntry('a', 'x')])
+      .catch((error: unknown) => error)
+    expect(bug).not.toBeInstanceOf(StoreError)
+    expect(bug).toMatchObject({ name: 'AssertionError' })
+    expect((bug as Error).message).toContain('manifest 99')
+    expect((bug as Error).stack).toContain('staging.js')
+    await metadata.close()
+  })
+
+  test('answers what was asked before the end, then nothing', async () => {
+    const metadata = await openMetadataWorker({ path: await newDatabase() })
+    const session = await openSession(metadata, await seedRun(metadata))
+    const contents = Array.from({ length: 3_000 }, (_, index) => `content ${index}`)
+    const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
+    const added = metadata.addPack(session, pack, copies)
+    const [closed, again] = [metadata.close(), metadata.close()]
+    await expect(added).resolves.toBeUndefined()
+    await Promise.all([closed, again])
+    await expect(metadata.figures()).rejects.toThrow('closed')
+  })
+
+  test('does not begin when the database cannot be opened', async () => {
+    const path = join(newPath(), 'no', 'such', 'directory', 'trove.db')
+    await expect(openMetadataWorker({ path })).rejects.toThrow('directory does not exist')
+  })
+
+  test('fails every call when it dies, and says so once', async () => {
+    const deaths: Error[] = []
+    const metadata = await openMetadataWorker({
+      path: await newDatabase(),
+      onDeath: (error) => deaths.push(error),
+    })
+    const thread = await threadOf(metadata)
+    const waiting = [metadata.figures(), metadata.listProjects()]
+    const ended = thread.terminate()
+    for (const call of waiting) await expect(call).rejects.toThrow('metadata thread')
+    await ended
+    await expect(metadata.figures()).rejects.toThrow('metadata thread')
+    await expect(metadata.close()).rejects.toThrow('metadata thread')
+    expect(deaths.map((death) => death.message)).toEqual([expect.stringContaining('thread')])
+  })
+
+  // Goal: a server whose metadata is gone does not go on as if it were there.
+  test('takes the process with it when nobody else takes the news', () => {
+    const child = fileURLToPath(new URL('dying-thread-child.mjs', import.meta.url))
+    const { status, stderr } = spawnSync(process.execPath, [child, newPath()], { encoding: 'utf8' })
+    expect(stderr).toContain('the metadata thread ended with 1')
+    expect(status).toBe(1)
+  })
+})
