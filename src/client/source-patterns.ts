@@ -6,8 +6,12 @@ import { lstatSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
 
-/** What a path is to a list of patterns. `directory`: it counts only if it is one (pattern with a trailing slash). */
-export type PatternMatch = 'none' | 'directory' | 'all'
+/** What a path is to a list of patterns: it may count only if it is a directory (a pattern with a trailing slash), or only
+ *  if it is none (such a pattern takes it away). */
+export interface PatternMatch {
+  asDirectory: boolean
+  asLeaf: boolean
+}
 
 export interface SourcePatterns {
   /** Absolute paths where the search begins, none below another, in the order given. */
@@ -31,6 +35,7 @@ interface Pattern {
 
 const noneBits = 0
 const directoryBits = 1
+const leafBits = 2
 const allBits = 3
 
 /** Compiles `patterns`; relative ones start at the absolute `directory`. A pattern that exists as it is written is that
@@ -56,8 +61,7 @@ export function compileSourcePatterns(
         if (pattern.negate) bits &= ~matchBits(pattern, path)
         else bits |= matchBits(pattern, path)
       }
-      if (bits === allBits) return 'all'
-      return bits === noneBits ? 'none' : 'directory'
+      return { asDirectory: (bits & directoryBits) !== 0, asLeaf: (bits & leafBits) !== 0 }
     },
     mayMatchBelow: (path) =>
       positive.some(

@@ -164,7 +164,7 @@ function createWalker(
 
   function findLeaf(path: string, entry: Stats | Dirent): Found | undefined {
     const entryPath = entryPathOf(path)
-    if ((!patterns.isPlain && patterns.match(path) !== 'all') || excluded(entryPath))
+    if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath))
       return undefined
     if (entry.isFile())
       return { path: entryPath, kind: 'file', stats: undefined, target: undefined }
@@ -210,11 +210,11 @@ function createWalker(
 
   function isOfInterest(path: string): boolean {
     if (excluded(entryPathOf(path))) return false
-    return patterns.isPlain || patterns.mayMatchBelow(path) || patterns.match(path) !== 'none'
+    return patterns.isPlain || patterns.mayMatchBelow(path) || patterns.match(path).asDirectory
   }
 
   function findDirectory(path: string): Found | undefined {
-    if (!patterns.isPlain && patterns.match(path) === 'none') return undefined
+    if (!patterns.isPlain && !patterns.match(path).asDirectory) return undefined
     return { path: entryPathOf(path), kind: 'directory', stats: statSync(path), target: undefined }
   }
 

@@ -1,0 +1,115 @@
+/** What an upload selects, judged by GitHub's own package where patterns are concerned. */
+import { create } from '@actions/glob'
+import fc from 'fast-check'
+import { chmod } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
+import { comparePaths } from '../../src/core/entry.ts'
+import type { SourceTree } from '../../src/client/source-tree.ts'
+import { walkSources } from '../../src/client/walk.ts'
+import { makeDirectory, makeTree, type TreeSpec } from './tree.ts'
+
+async function walk(
+  directory: string,
+  patterns: string[],
+  more: Partial<Parameters<typeof walkSources>[1]> = {},
+): Promise<SourceTree> {
+  const options = { directory, includeHidden: false, symlinks: 'keep', exclude: [], ...more } as const
+  return await walkSources(patterns, options)
+}
+
+async function treeOf(spec: TreeSpec): Promise<string> {
+  const root = await makeDirectory()
+  await makeTree(root, spec)
+  return root
+}
+
+describe('patterns', () => {
+  test('select the files that @actions/glob selects', async () => {
+    const root = await treeOf({
+      'a/b/c.js': '',
+      'a/b/d.ts': '',
+      'a/b.js': '',
+      'a-b/c.js': '',
+      'a/[x]/c.js': '',
+      '.h/c.js': '',
+      'a/.c.js': '',
+      'c.js': '',
+    })
+    const segment = fc.constantFrom('a', 'b', 'a-b', '*', '**', '?', '*.js', 'c.*', '[ab]', '[[]x]', '.h')
+    const pattern = fc
+      .tuple(fc.constantFrom('', '', '!'), fc.array(segment, { minLength: 1, maxLength: 3 }), fc.constantFrom('', '/'))
+      .map(([mark, segments, end]) => `${mark}${root}/${segments.join('/')}${end}`)
+    const lists = fc.tuple(fc.constant(`${root}/*`), fc.array(pattern, { minLength: 1, maxLength: 3 }), fc.boolean())
+    // It prints a line for each step.
+    const silenced = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    try {
+      await fc.assert(
+        fc.asyncProperty(lists, async ([first, others, hidden]) => {
+          const patterns = [first, ...others]
+          const globber = await create(patterns.join('\n'), {
+            followSymbolicLinks: false,
+            matchDirectories: false,
+            excludeHiddenFiles: !hidden,
+          })
+          const expected = (await globber.glob()).toSorted(comparePaths)
+          const tree = await walk(root, patterns, { includeHidden: hidden })
+          const files = [...tree.paths.keys()].filter((ordinal) => tree.kind(ordinal) === 'file')
+          expect(files.map((ordinal) => tree.sourceOf(ordinal)).toSorted(comparePaths)).toEqual(expected)
+        }),
+        { numRuns: 150 },
+      )
+    } finally {
+      silenced.mockRestore()
+    }
+  })
+
+  test.each([
+    ['one directory is its contents', ['dist'], ['a.js', 'sub/b.js']],
+    ['one file is its name', ['dist/a.js'], ['a.js']],
+    ['several paths begin at their least common ancestor', ['dist/sub', 'dist/a.js'], ['a.js', 'sub/b.js']],
+    ['a glob begins before its first wildcard', ['dist/**/*.js'], ['a.js', 'sub/b.js']],
+    ['what is taken away has no part in the root', ['dist', '!dist/sub'], ['a.js']],
+  ])('%s', async (_rule, patterns, paths) => {
+    const root = await treeOf({ 'dist/a.js': '', 'dist/sub/b.js': '', 'other/x': '' })
+    expect((await walk(root, patterns)).paths).toEqual(paths)
+  })
+
+  test('a name with wildcards that exists is that file', async () => {
+    const root = await treeOf({ 'pages/[id].js': '', 'pages/i.js': '' })
+    expect((await walk(root, ['pages/[id].js'])).paths).toEqual(['[id].js'])
+  })
+})
+
+describe('the walk', () => {
+  test('is in manifest order, whatever sorts between a directory and its content', async () => {
+    const root = await treeOf({ 'a/z': '', 'a-b': '', 'a!': '', a0: '', 'a/b-c': '', 'a/b/x': '', 'a.d/e': '', ab: null })
+    await chmod(join(root, 'a'), 0o700)
+    const { paths } = await walk(root, ['.'])
+    expect(paths).toEqual(['a', 'a!', 'a-b', 'a.d/e', 'a/b-c', 'a/b/x', 'a/z', 'a0', 'ab'])
+    expect(paths).toEqual([...paths].toSorted(comparePaths))
+  })
+
+  test('leaves hidden files out, unless asked for them, and what is excluded', async () => {
+    const root = await treeOf({ '.git/x': '', a: '', '.env': '', 'node_modules/y/z': '', 'b/c.map': '' })
+    expect((await walk(root, ['.'])).paths).toEqual(['a', 'b/c.map', 'node_modules/y/z'])
+    expect((await walk(root, ['.'], { includeHidden: true })).paths).toContain('.git/x')
+    const { paths } = await walk(root, ['.'], { exclude: ['node_modules', '**/*.map'] })
+    expect(paths).toEqual(['a', 'b'])
+  })
+
+  test('keeps links, or follows them without going round in circles', async () => {
+    const root = await treeOf({ 'd/f': 'x', link: '-> d', dangling: '-> none', 'd/up': '-> ..' })
+    const kept = await walk(root, ['.'])
+    expect(kept.paths.map((path, ordinal) => `${path} ${kept.kind(ordinal)}`)).toEqual([
+      'd/f file',
+      'd/up symlink',
+      'dangling symlink',
+      'link symlink',
+    ])
+    const followed = await walk(root, ['.'], { symlinks: 'follow' })
+    expect(followed.paths).not.toContain('dangling')
+    expect(followed.paths).toContain('link/f')
+    expect(followed.paths.every((_, ordinal) => followed.kind(ordinal) !== 'symlink')).toBe(true)
+  })
+})
