@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import type { TokenRequest } from '../../auth/token-request.ts'
 import { inheritedEnvironment, type ClientConfig } from '../../config.ts'
 import { parsePairs } from '../../workflow/file-commands.ts'
 import type { RunSink } from '../../workflow/events.ts'
@@ -19,6 +20,7 @@ import { type FlagValues, serverFlags, takeOperands, UsageError } from '../argum
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { write } from '../output.ts'
+import { createRunRecorder, type RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { readRepository } from '../workflow-repository.ts'
 import { openRunServer, type RunServer } from '../workflow-server.ts'
@@ -110,15 +112,25 @@ async function runOrShow(
   try {
     const { repository, runId } = options.facts
     await write(stderr, `run ${runId} of ${repository}, artifacts at ${server.url}\n`)
-    const result = await runWorkflow({
-      ...withServer(options, server, workflow.name),
-      sinks: [sinkOf(given, config, stdout)],
-      signal,
+    const recorder = recorderOf(options, server, {
+      workflow: workflow.name,
+      tell: (text) => void stderr.write(text),
     })
+    const sinks = [sinkOf(given, config, stdout), recorder.sink]
+    const bound = { ...withServer(options, server, workflow.name), sinks, signal }
+    const result = await runRecorded(bound, recorder)
     if (given.keep) await write(stderr, `job directories: ${options.workDirectory}\n`)
     return statusOf(result)
   } finally {
     await server.close()
+  }
+}
+
+async function runRecorded(options: RunOptions, recorder: RunRecorder): Promise<RunResult> {
+  try {
+    return await runWorkflow(options)
+  } finally {
+    await recorder.finish()
   }
 }
 
@@ -172,20 +184,49 @@ async function optionsOf(
   }
 }
 
+/** What tokens say of the run. */
+function claimsOf({ facts }: RunOptions, workflow: string): TokenRequest {
+  const { repository, runId, runAttempt, ref, sha, event } = facts
+  const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
+  return { project: repository, run: runId, attempt: runAttempt, branch, sha, workflow, event }
+}
+
+/** A run of several long jobs outlives an ordinary token. */
+const recordTokenSeconds = 7 * 24 * 60 * 60
+
+function recorderOf(
+  options: RunOptions,
+  server: RunServer,
+  { workflow, tell }: { workflow: string; tell: (text: string) => void },
+): RunRecorder {
+  const { repository: project, runId: run, runAttempt: attempt } = options.facts
+  const claims = claimsOf(options, workflow)
+  let token: Promise<string> | undefined
+  return createRunRecorder({
+    url: server.url,
+    project,
+    run,
+    attempt,
+    token: async () =>
+      await (token ??= server.mint({
+        ...claims,
+        // Of no job of the workflow: it only tells of them.
+        job: '__record',
+        scope: 'run',
+        expiresInSeconds: recordTokenSeconds,
+      })),
+    onFailure: (error) => {
+      const reason = error instanceof Error ? error.message : String(error)
+      tell(`trove: the page of this run will not show the rest of it: ${reason}\n`)
+    },
+  })
+}
+
 function withServer(options: RunOptions, server: RunServer, workflow: string): RunOptions {
-  const { repository, runId, runAttempt, ref, sha, event } = options.facts
+  const { repository, runId } = options.facts
+  const claims = claimsOf(options, workflow)
   const tokens = new Map<string, Promise<string>>()
   const tokenOf = async (job: string): Promise<string> => {
-    const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
-    const claims = {
-      project: repository,
-      run: runId,
-      attempt: runAttempt,
-      branch,
-      sha,
-      workflow,
-      event,
-    }
     const known = tokens.get(job) ?? server.mint({ ...claims, job, scope: 'job' })
     tokens.set(job, known)
     return await known
