@@ -105,6 +105,12 @@ export function isDeadBeyond(parts: 2 | 20): string {
 export const isTiny = `state = 1 AND live_count > 0 AND size_bytes < 4194304
   AND copy_count < 4096`
 
+/** One row: when this database was made; 0 for one that is older than this table. */
+export const store = sqliteTable('store', {
+  id: integer('id').primaryKey(),
+  createdAt: integer('created_at').notNull(),
+})
+
 export const packs = sqliteTable(
   'packs',
   {

@@ -75,6 +75,10 @@ const commands: Record<string, Listed> = {
     summary: 'copies a store, running or not, to a new directory',
     load: async () => (await import('./commands/backup.ts')).backupCommand,
   },
+  recover: {
+    summary: 'rebuilds lost metadata from packs',
+    load: async () => (await import('./commands/recover.ts')).recoverCommand,
+  },
   stats: {
     summary: 'shows what the store holds and what was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

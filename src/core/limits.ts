@@ -117,6 +117,8 @@ export const limits = {
   compactBytesPerSecond: 32 * MiB,
   /** One read of compaction; what it holds besides an open pack. */
   compactReadBytes: 4 * MiB,
+  /** Sealed packs without a row that a crash can have left; more of them mean that the metadata is not theirs. */
+  unknownPacksMax: 64,
   /** Artifacts that one transaction gives a new version when a blob takes another copy: about 50 ms. */
   healedArtifactsMax: 10_000,
   /** One read of scrub; copies up to this size are judged in memory. */

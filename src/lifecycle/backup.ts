@@ -193,7 +193,7 @@ async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Promise<Ba
   for await (const pack of store.list()) present.set(pack.name, pack.sizeBytes)
   const directories = new Set<string>()
   for (let after = 0; ;) {
-    const page = await ports.metadata.listPacks({ after, limit: packsPerPage })
+    const page = await ports.metadata.listPacks({ lease: lease.id, after, limit: packsPerPage })
     for (const pack of page) {
       ports.signal?.throwIfAborted()
       await lease.renew()

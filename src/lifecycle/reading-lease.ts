@@ -2,6 +2,7 @@
 import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadingLease {
+  readonly id: number
   /** Holds on; cheap when it was done a moment ago. */
   renew(): Promise<void>
   close(): Promise<void>
@@ -15,6 +16,7 @@ export async function openReadingLease(
   const { leases } = await metadata.openReadLeases([], now(), leaseMs)
   let renewedAt = performance.now()
   return {
+    id: leases[0]!,
     renew: async () => {
       if (performance.now() - renewedAt < leaseMs / 4) return
       renewedAt = performance.now()

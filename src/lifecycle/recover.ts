@@ -1,10 +1,12 @@
 /** Puts the store in order at start, before the first request, while this process alone has it open:
  *
+ *  0. Packs that the database cannot account for stop everything: it is not theirs, and nothing may be deleted.
  *  1. Sessions of the process before died with it; what they staged goes.
  *  2. Unsealed packs and packs without a row were never committed; they go.
  *  3. Stock uploads that may still be finished keep their blocks; every other staging directory goes.
  *  4. A sweep takes what step 1 left without reference. */
 import type { Staging } from '../ingest/staging.ts'
+import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { removeDeadPacks, sweepBlobs } from './sweep.ts'
@@ -19,9 +21,10 @@ export interface Recovery {
 }
 
 export async function recover(ports: LifecyclePorts & { staging: Staging }): Promise<Recovery> {
+  const unknown = await findUnknownPacks(ports)
   const sessions = await endSessions(ports)
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
-  const unknownPacks = await removeUnknownPacks(ports)
+  const unknownPacks = await removePacks(ports, unknown)
   const stagingDirectories = await tidyStaging(ports)
   const removedBlobs = await sweepBlobs(ports)
   const { removed } = await removeDeadPacks(ports, 0)
@@ -45,14 +48,33 @@ async function endSessions(ports: LifecyclePorts): Promise<number> {
   }
 }
 
-async function removeUnknownPacks(ports: LifecyclePorts): Promise<number> {
-  let removed = 0
-  for await (const pack of ports.packs.list()) {
-    if (await ports.metadata.hasPack(pack.name)) continue
-    await ports.packs.remove(pack.name)
-    removed += 1
+/** Times of files come from a coarser clock than others. */
+const clockGrainMs = 50
+
+/** Sealed packs without a row: what a crash leaves between sealing and registering. So many that no crash explains them,
+ *  or any that are older than the database, belong to metadata that is lost, and nothing of them may go.
+ *  Errors: invalid_request. */
+async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<string[]> {
+  const unknown: string[] = []
+  const bornAt = await metadata.bornAt()
+  let foreign = 0
+  for await (const { name, modifiedAt } of packs.list()) {
+    if (await metadata.hasPack(name)) continue
+    unknown.push(name)
+    if (modifiedAt < bornAt - clockGrainMs) foreign += 1
   }
-  return removed
+  if (foreign === 0 && unknown.length <= limits.unknownPacksMax) return unknown
+  throw storeError(
+    'invalid_request',
+    `the database does not know ${unknown.length} of the packs beside it, so it is new or older than they are; ` +
+      'put the right one back, or take them in with `trove recover --from-packs`',
+    { field: 'data' },
+  )
+}
+
+async function removePacks({ packs }: LifecyclePorts, names: string[]): Promise<number> {
+  for (const name of names) await packs.remove(name)
+  return names.length
 }
 
 /** Uploads older than their life are forgotten; the directory goes first, so that no row is left without a trace. */

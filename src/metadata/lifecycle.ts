@@ -167,8 +167,10 @@ export interface LifecycleMetadata {
   copyTo(path: string): Promise<void>
   /** When this database was made; 0 when it is too old to tell. */
   bornAt(): Promise<number>
-  /** Packs that hold bytes or are about to, by id, after `after`. */
+  /** Packs that the holder of a read lease may come to: all but those that were dead when it began. By id, after
+   *  `after`. */
   listPacks(page: {
+    lease: number
     after: number
     limit: number
   }): Promise<{ id: number; name: string; sizeBytes: number }[]>

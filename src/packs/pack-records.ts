@@ -66,6 +66,38 @@ export function encodeLocalHeader(target: Buffer, at: number, member: MemberReco
   return large ? encodeExtra64(target, end, [member.sizeBytes, member.lengthBytes]) : end
 }
 
+/** The longest local header, for a name of `nameBytes`. */
+export function localHeaderBytesMax(nameBytes: number): number {
+  return localBytes + nameBytes + 20
+}
+
+/** Reads the local header at the beginning of `source`; undefined when it is not whole or not as `encodeLocalHeader`
+ *  writes it. It does not say where it lies: `headerOffset` is 0. */
+export function decodeLocalHeader(
+  source: Buffer,
+): { member: MemberRecord; end: number } | undefined {
+  if (source.length < localBytes || source.readUInt32LE(0) !== localSignature) return undefined
+  const nameEnd = localBytes + source.readUInt16LE(26)
+  const end = nameEnd + source.readUInt16LE(28)
+  const method = source.readUInt16LE(8)
+  if (source.length < end || (method !== 0 && method !== 8)) return undefined
+  const large = end > nameEnd
+  if (large && end - nameEnd !== 20) return undefined
+  const member: MemberRecord = {
+    name: source.toString('latin1', localBytes, nameEnd),
+    codecMethod: method,
+    crc32: source.readUInt32LE(14),
+    // APPNOTE 4.5.3: size, then compressed size.
+    sizeBytes: large ? readUInt64(source, nameEnd + 4) : source.readUInt32LE(22),
+    lengthBytes: large ? readUInt64(source, nameEnd + 12) : source.readUInt32LE(18),
+    headerOffset: 0,
+  }
+  if (localHeaderBytes(member) !== end) return undefined
+  const again = Buffer.alloc(end)
+  encodeLocalHeader(again, 0, member)
+  return again.equals(source.subarray(0, end)) ? { member, end } : undefined
+}
+
 /** Writes the central header at `at`; answers the index after it. */
 export function encodeCentralHeader(target: Buffer, at: number, member: MemberRecord): number {
   const extra: number[] = []

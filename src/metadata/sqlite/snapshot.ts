@@ -4,14 +4,18 @@ import { packState } from '../../../schema/sqlite.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 
-export function createCopyMethods({ prepare }: Connection): Pick<Metadata, 'copyTo' | 'listPacks'> {
+export function createCopyMethods({
+  prepare,
+}: Connection): Pick<Metadata, 'copyTo' | 'listPacks' | 'bornAt'> {
   // One statement, so one snapshot. SQLite's online backup would start over with every commit of another connection.
   const vacuum = prepare<[string]>('VACUUM INTO ?')
-  const list = prepare<[number, number], { id: number; name: string; sizeBytes: number }>(
+  const list = prepare<[number, number, number], { id: number; name: string; sizeBytes: number }>(
     `SELECT id, name, size_bytes AS sizeBytes FROM packs
-     WHERE id > ? AND state <> ${packState.dead} ORDER BY id LIMIT ?`,
+     WHERE id > ? AND (state <> ${packState.dead} OR last_reader >= ?) ORDER BY id LIMIT ?`,
   )
+  const birth = prepare<[], { createdAt: number }>('SELECT created_at AS createdAt FROM store')
   return {
+    bornAt: async () => birth.get()!.createdAt,
     copyTo: async (path) => {
       vacuum.run(path)
       // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).
@@ -22,6 +26,6 @@ export function createCopyMethods({ prepare }: Connection): Pick<Metadata, 'copy
         closeSync(file)
       }
     },
-    listPacks: async ({ after, limit }) => list.all(after, limit),
+    listPacks: async ({ lease, after, limit }) => list.all(after, lease, limit),
   }
 }

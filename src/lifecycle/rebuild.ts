@@ -1,0 +1,193 @@
+/** Rebuilding lost metadata from packs, as far as they allow. Packs hold streams and, by name, the content that each is of;
+ *  so blobs come back with all their copies, and content that is uploaded again costs nothing. They do not hold which
+ *  paths, runs, times and chunked files the blobs made up.
+ *
+ *  Each pack becomes an artifact of project `recovered/packs`, whose files are named by their digests: what is recovered
+ *  can be browsed and fetched, and every stream of it is kept from sweep until that artifact expires or is deleted. A pack that is known
+ *  already is left alone, so this can also follow the return of an older copy of the database, and be repeated. */
+import { type ArtifactName, parseArtifactName } from '../core/artifact.ts'
+import { digestOf } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import { encodeTailPage } from '../core/skeleton.ts'
+import { parseProjectName } from '../core/run.ts'
+import { createBlobWriter } from '../ingest/blob-writer.ts'
+import { createEntryTable } from '../ingest/entry-table.ts'
+import { publish } from '../ingest/publish.ts'
+import type { IngestPorts } from '../ingest/session.ts'
+import type { Run } from '../metadata/metadata.ts'
+import type { SealedPack } from '../packs/pack-store.ts'
+import { type RecognizedCopy, readMembers, recognizeCopy } from '../packs/read-members.ts'
+
+export interface RebuildReport {
+  /** Packs that were taken in, and those that the metadata knew. */
+  packs: number
+  knownPacks: number
+  packBytes: number
+  /** Copies of them, and distinct contents. */
+  copies: number
+  blobs: number
+  /** Members that are not what they say, and packs whose directory is bad, so that members may be missing. */
+  damagedCopies: number
+  damagedPacks: number
+}
+
+export interface RebuildOptions {
+  /** When the artifacts that hold what was recovered expire. */
+  expiresAt: number
+  signal?: AbortSignal | undefined
+  onProgress?: (progress: RebuildReport) => void
+}
+
+const project = 'recovered/packs'
+
+/** Takes every pack in that the metadata does not know. A pack whose taking in was interrupted is taken in whole the next
+ *  time. Errors: what `signal` is aborted with, storage_full. */
+export async function rebuildFromPacks(
+  ports: IngestPorts,
+  options: RebuildOptions,
+): Promise<RebuildReport> {
+  const { metadata, packs, now } = ports
+  const report: RebuildReport = {
+    packs: 0,
+    knownPacks: 0,
+    packBytes: 0,
+    copies: 0,
+    blobs: 0,
+    damagedCopies: 0,
+    damagedPacks: 0,
+  }
+  const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
+  const facts = { branch: null, sha: null, workflow: null, event: null }
+  let run: Run | undefined
+  for await (const pack of packs.list()) {
+    options.signal?.throwIfAborted()
+    run ??= await metadata.ensureRun(identity, facts, now())
+    await takeIn(ports, { pack, run, options, report })
+    options.onProgress?.({ ...report })
+  }
+  return report
+}
+
+interface Taking {
+  pack: SealedPack
+  run: Run
+  options: RebuildOptions
+  report: RebuildReport
+}
+
+async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
+  const { metadata, now, checkpoint } = ports
+  const { pack, run, report } = taking
+  const isKnown = await metadata.hasPack(pack.name)
+  // Of a kind that outlives the process, so that whatever ends it in between leaves the blobs to the next try.
+  const { sessionId, resumed } = await metadata.openOfferSession({
+    projectId: run.projectId,
+    offer: digestOf(`rebuild ${pack.name}`),
+    now: now(),
+    leaseMs: limits.leaseMs,
+  })
+  if (isKnown && !resumed) {
+    await metadata.abortSession(sessionId)
+    report.knownPacks += 1
+    return
+  }
+  const copies = await recognizeAll(ports, taking)
+  if (copies.length === 0) {
+    await metadata.abortSession(sessionId)
+    return
+  }
+  await metadata.addPack(sessionId, { name: pack.name, sizeBytes: pack.sizeBytes }, copies)
+  await checkpoint?.('rebuild-pack-registered')
+  report.blobs += await publishBlobs(ports, { ...taking, sessionId, copies })
+  report.packs += 1
+  report.packBytes += pack.sizeBytes
+  report.copies += copies.length
+  await checkpoint?.('rebuild-pack-published')
+}
+
+async function recognizeAll(
+  { packs }: IngestPorts,
+  { pack, report, options }: Taking,
+): Promise<RecognizedCopy[]> {
+  const { members, isComplete } = await readMembers(packs, pack.name, pack.sizeBytes)
+  if (!isComplete) report.damagedPacks += 1
+  const copies: RecognizedCopy[] = []
+  for (const member of members) {
+    options.signal?.throwIfAborted()
+    const copy = await recognizeCopy(packs, pack.name, member)
+    if (copy === undefined) report.damagedCopies += 1
+    else copies.push(copy)
+  }
+  return copies
+}
+
+/** A file is served from one stream only. The others are kept as those that a skeleton names. */
+async function keepStreams(
+  { metadata }: IngestPorts,
+  sessionId: string,
+  copies: RecognizedCopy[],
+): Promise<void> {
+  const digests = [...new Set(copies.map((copy) => copy.streamDigest))]
+  for (let page = 0; page * limits.skeletonPageMembers < digests.length; page++) {
+    const first = page * limits.skeletonPageMembers
+    const named = digests.slice(first, first + limits.skeletonPageMembers)
+    const streams = await metadata.claimStreams(sessionId, named)
+    const bytes = encodeTailPage(Buffer.alloc(0))
+    const nothing = { page, localOffset: 0, centralOffset: 0, bytes }
+    await metadata.stageSkeletonPage(
+      sessionId,
+      nothing,
+      streams.map((stream) => stream.streamId),
+    )
+  }
+}
+
+/** Commits the artifact that holds the pack's contents; answers how many there are. */
+async function publishBlobs(
+  ports: IngestPorts,
+  {
+    pack,
+    run,
+    options,
+    sessionId,
+    copies,
+  }: Taking & { sessionId: string; copies: RecognizedCopy[] },
+): Promise<number> {
+  const table = createEntryTable({ entriesMax: copies.length })
+  const blobs = new Map(copies.map(({ blob }) => [blob.digest, blob]))
+  for (const { digest, sizeBytes } of blobs.values()) {
+    table.addFile(`sha256/${digest}`, { mode: 0o644, digest, sizeBytes, modifiedAt: null })
+  }
+  const name: ArtifactName = parseArtifactName(`pack-${pack.name}`)
+  const job = {
+    form: 'tar',
+    projectId: run.projectId,
+    runId: run.id,
+    job: 'recover',
+    name,
+    mimeType: null,
+    fileName: name,
+    createdAt: ports.now(),
+    expiresAt: options.expiresAt,
+    onConflict: 'replace',
+    uploadId: null,
+    expected: null,
+    staged: null,
+  } as const
+  const writer = createBlobWriter({ ...ports, sessionId })
+  const { signal } = options
+  const session = { ...ports, id: sessionId, job, writer, signal, bodyDigest: null }
+  await publish(session, table.sort(), {
+    kind: 'tree',
+    mimeType: 'application/zip',
+    fileName: null,
+    opaqueReason: null,
+    zipDigest: null,
+    zipBytes: null,
+    newBytes: pack.sizeBytes,
+    stageContent: async () => {
+      await keepStreams(ports, sessionId, copies)
+    },
+  })
+  return blobs.size
+}

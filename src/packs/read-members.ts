@@ -1,0 +1,177 @@
+/** The members of a pack for whoever has lost the metadata: from the directory or, when that is bad, from the local headers
+ *  as far as they go, and what each member is, found out from its bytes. */
+import { type CopyCodec, joiningEnd } from '../core/copy.ts'
+import { crc32 } from '../core/crc32.ts'
+import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/digest.ts'
+import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { checksOf, createCheckWriter, decodeCopy, inflateStream } from './codec.ts'
+import { type PackDirectoryEntry, readPackDirectory } from './pack-format.ts'
+import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
+import { memberNameBytesMax } from './member-names.ts'
+import type { PackName, PackStore } from './pack-store.ts'
+
+type Store = Pick<PackStore, 'read'>
+
+export interface PackMembers {
+  members: PackDirectoryEntry[]
+  /** False when the directory was bad, so that members may be missing. */
+  isComplete: boolean
+}
+
+/** The members of a pack of `sizeBytes`, in order. Holds about 200 bytes for each. Errors: not_found. */
+export async function readMembers(
+  store: Store,
+  name: PackName,
+  sizeBytes: number,
+): Promise<PackMembers> {
+  const members: PackDirectoryEntry[] = []
+  try {
+    for await (const member of readPackDirectory(store, name, sizeBytes)) members.push(member)
+    return { members, isComplete: true }
+  } catch (error) {
+    if (!hasCode(error, 'blob_damaged')) throw error
+    return { members: await walkHeaders(store, name, sizeBytes), isComplete: false }
+  }
+}
+
+async function walkHeaders(
+  store: Store,
+  name: PackName,
+  sizeBytes: number,
+): Promise<PackDirectoryEntry[]> {
+  const members: PackDirectoryEntry[] = []
+  for (let at = 0; at < sizeBytes;) {
+    const lengthBytes = Math.min(localHeaderBytesMax(memberNameBytesMax), sizeBytes - at)
+    const header = await readOr(store, name, { offset: at, lengthBytes })
+    const decoded = header && decodeLocalHeader(header)
+    if (decoded === undefined) break
+    const { headerOffset: _here, ...member } = decoded.member
+    const offset = at + decoded.end
+    if (offset + member.lengthBytes > sizeBytes) break
+    members.push({ ...member, offset })
+    at = offset + member.lengthBytes
+  }
+  return members
+}
+
+/** What a member is; as `NewCopy` of the metadata has it. */
+export interface RecognizedCopy {
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+  streamDigest: Digest
+  codec: CopyCodec
+  offset: number
+  lengthBytes: number
+  checks: Buffer
+}
+
+/** Joining streams hold a chunk, or a file below the threshold for chunks, deflated or as stored blocks. */
+const joiningBytesMax = limits.chunkThresholdBytes * 4 + 1024
+const inMemoryBytesMax = 4 * limits.checkPageBytes
+
+/** Undefined when the member is damaged: it does not inflate to what its header says, or is not what its name says. */
+export async function recognizeCopy(
+  store: Store,
+  name: PackName,
+  member: PackDirectoryEntry,
+): Promise<RecognizedCopy | undefined> {
+  const isSmall = member.lengthBytes <= inMemoryBytesMax && member.sizeBytes <= 4 * inMemoryBytesMax
+  const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, member)
+  if (copy === undefined || copy.blob.crc32 !== member.crc32) return undefined
+  const prefix = digestToBytes(copy.blob.digest).subarray(0, 16).toString('base64url')
+  return member.name.slice(0, prefix.length) === prefix ? copy : undefined
+}
+
+async function recognizeSmall(
+  store: Store,
+  name: PackName,
+  member: PackDirectoryEntry,
+): Promise<RecognizedCopy | undefined> {
+  const data = await readOr(store, name, member)
+  const foreign: CopyCodec = member.codecMethod === 0 ? 'stored' : 'deflate'
+  const content = data && decodeOr(foreign, data, member.sizeBytes)
+  if (data === undefined || content === undefined) return undefined
+  const joins = foreign === 'deflate' && isJoining(data, content)
+  const stream = joins ? data.subarray(0, data.length - joiningEnd.length) : data
+  return {
+    blob: { digest: digestOf(content), sizeBytes: content.length, crc32: crc32(content) },
+    streamDigest: digestOf(stream),
+    codec: joins ? 'joining' : foreign,
+    offset: member.offset,
+    lengthBytes: stream.length,
+    checks: checksOf(stream),
+  }
+}
+
+/** A stream joins when another can follow it: when it ends at a byte and without a final block. Its own final block is the
+ *  only one that we write so, and a stored block of one byte put before it shows whether that is true. */
+function isJoining(data: Buffer, content: Buffer): boolean {
+  const end = data.length - joiningEnd.length
+  if (end < 0 || data.length > joiningBytesMax || !data.subarray(end).equals(joiningEnd))
+    return false
+  // RFC 1951 §3.2.4: not final, stored, one byte.
+  const follower = Buffer.from([0x00, 0x01, 0x00, 0xfe, 0xff, 0x2a])
+  const joined = Buffer.concat([data.subarray(0, end), follower])
+  const both = decodeOr('joining', joined, content.length + 1)
+  return both?.at(-1) === 0x2a && both.subarray(0, content.length).equals(content)
+}
+
+async function recognizeLarge(
+  store: Store,
+  name: PackName,
+  { offset, lengthBytes, sizeBytes, codecMethod }: PackDirectoryEntry,
+): Promise<RecognizedCopy | undefined> {
+  const stored = createDigestHasher()
+  const checks = createCheckWriter()
+  const content = createDigestHasher()
+  let crc = 0
+  const codec = codecMethod === 0 ? 'stored' : 'deflate'
+  async function* stream(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
+      const bytes = Math.min(limits.checkPageBytes, lengthBytes - at)
+      const page = await store.read(name, offset + at, bytes)
+      stored.update(page)
+      checks.write(page)
+      yield page
+    }
+  }
+  try {
+    for await (const piece of inflateStream(codec, stream(), sizeBytes)) {
+      content.update(piece)
+      crc = crc32(piece, crc)
+    }
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+  return {
+    blob: { digest: content.digest(), sizeBytes, crc32: crc },
+    streamDigest: stored.digest(),
+    codec,
+    offset,
+    lengthBytes,
+    checks: checks.finish(),
+  }
+}
+
+async function readOr(
+  store: Store,
+  name: PackName,
+  { offset, lengthBytes }: { offset: number; lengthBytes: number },
+): Promise<Buffer | undefined> {
+  try {
+    return await store.read(name, offset, lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+}
+
+function decodeOr(codec: CopyCodec, data: Buffer, sizeBytes: number): Buffer | undefined {
+  try {
+    return decodeCopy(codec, data, sizeBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,45 @@
+/** Every call to the file system that a backup makes fails once. */
+import { copyFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { watchFileSystem } from '../packs/watched-file-system.ts'
+import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
+
+test.each(['EIO', 'ENOSPC'])(
+  'a backup of which any one call fails with %s leaves nothing visible, and can be repeated',
+  async (code) => {
+    const filled = await openFilled()
+    const failed = new Set<string>()
+    for (let turn = 1; ; turn++) {
+      const destination = await newDestination()
+      const watched = watchFileSystem({ root: destination })
+      const fileSystem = { ...watched, copyFile }
+      watched.failAt(turn, code, 1)
+      const outcome = await runBackup(filled, destination, { copies: true, fileSystem }).catch(
+        (error: unknown) => error as Error,
+      )
+      if (watched.failedCall === undefined) break
+      failed.add(
+        watched.failedCall.replaceAll(/[0-9a-f]{32}|[0-9a-f]{16}|\/[0-9a-f]{2}(?=\/|$)/g, '…'),
+      )
+      const wasRenamed = await exists(destination)
+      if (outcome instanceof Error && !wasRenamed)
+        await runBackup(filled, destination, { copies: true })
+      // Only its durability may be in doubt when the failure comes after the rename.
+      if (outcome instanceof Error && wasRenamed) expect(watched.failedCall).toContain(' ..')
+      await expectWhole(destination, filled.zips)
+      expect(await readdir(join(destination, 'cas', 'staging', 'packs'))).toEqual([])
+    }
+    expect([...failed].map((call) => call.split(' ')[0])).toEqual(
+      expect.arrayContaining([
+        'open-create',
+        'write',
+        'sync',
+        'read',
+        'rename',
+        'mkdir',
+        'readdir',
+      ]),
+    )
+  },
+)

@@ -1,0 +1,90 @@
+/** A small store, backups of it, and a look at what is in them. */
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { expect, onTestFinished } from 'vitest'
+import { representZip } from '../../src/egress/egress.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
+import { type BackupFileSystem, type BackupReport, backUp } from '../../src/lifecycle/backup.ts'
+import { recover } from '../../src/lifecycle/recover.ts'
+import { scrub } from '../../src/lifecycle/scrub.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
+
+export interface Filled {
+  store: TestStore
+  /** Zips of the artifacts, by id. */
+  zips: Map<number, Buffer>
+}
+
+export async function openFilled(): Promise<Filled> {
+  const store = await openStore()
+  const tar = await tarOf([
+    { name: 'a.txt', content: 'alpha '.repeat(500) },
+    { name: 'b.txt', content: 'beta '.repeat(500) },
+  ])
+  await store.put('tree', 'tar', Readable.from([tar]))
+  await store.put(
+    'stock',
+    'zip',
+    buildZip({ members: [{ name: 'c', content: 'gamma '.repeat(500) }] }),
+  )
+  const zips = new Map<number, Buffer>()
+  for (const id of [1, 2]) zips.set(id, await zipOf(store, id))
+  return { store, zips }
+}
+
+async function zipOf(reader: Pick<TestStore, 'metadata' | 'packs'>, id: number): Promise<Buffer> {
+  return await readAll(await representZip(reader, (await reader.metadata.findArtifact(id))!))
+}
+
+export async function newDestination(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-backup-'))
+  onTestFinished(async () => await rm(directory, { recursive: true, force: true }))
+  return join(directory, 'backup')
+}
+
+export async function runBackup(
+  { store }: Filled,
+  destination: string,
+  more: {
+    copies?: boolean
+    fileSystem?: BackupFileSystem
+    checkpoint?: (step: string) => unknown
+  } = {},
+): Promise<BackupReport> {
+  const { copies = false, fileSystem, checkpoint } = more
+  return await backUp(
+    { ...store.ports, checkpoint: async (step) => void (await checkpoint?.(step)) },
+    { destination, copies, files: [], ...(fileSystem && { fileSystem }) },
+  )
+}
+
+/** Starts on the backup as a server would, and reads everything. */
+export async function expectWhole(destination: string, zips: Map<number, Buffer>): Promise<void> {
+  const metadata = openSqliteMetadata({ path: join(destination, 'trove.db') })
+  const packs = await openLocalPackStore({ directory: join(destination, 'cas') })
+  const staging = await openStaging(join(destination, 'cas', 'staging', 'uploads'), {
+    uploadBytesMax: 1e9,
+  })
+  const ports = { metadata, packs, now: () => Date.UTC(2026, 0, 3) }
+  try {
+    await recover({ ...ports, staging })
+    for (const [id, zip] of zips) expect(await zipOf(ports, id)).toEqual(zip)
+    const report = await scrub(ports, { olderThanMs: null, bytesPerSecond: null, rollups: true })
+    expect(report).toMatchObject({ damagedCopies: 0, drifts: 0 })
+  } finally {
+    await packs.close()
+    await metadata.close()
+  }
+}
+
+export const exists = async (path: string): Promise<boolean> =>
+  await stat(path).then(
+    () => true,
+    () => false,
+  )

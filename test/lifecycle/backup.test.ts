@@ -1,0 +1,99 @@
+/** Backups of a store on disk: what is in them, what they refuse, and that they go on where they stopped. */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
+import { collectNow } from './collection.ts'
+import { packPaths, spoil } from './stored-bytes.ts'
+
+describe('a backup', () => {
+  test.each([false, true])(
+    'is a data directory that serves the same bytes (copies: %s)',
+    async (copies) => {
+      const filled = await openFilled()
+      const destination = await newDestination()
+      expect(await runBackup(filled, destination, { copies })).toMatchObject({
+        path: destination,
+        packs: 2,
+        linkedPacks: copies ? 0 : 2,
+        copiedPacks: copies ? 2 : 0,
+        damagedCopies: 0,
+      })
+      await expectWhole(destination, filled.zips)
+      expect(await exists(`${destination}.partial`)).toBe(false)
+    },
+  )
+
+  test('shares no bytes with the store when it is made of copies', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    await runBackup(filled, destination, { copies: true })
+    for (const path of await packPaths(join(filled.store.directory, 'cas')))
+      await writeFile(path, '')
+    await expectWhole(destination, filled.zips)
+  })
+
+  test('has what the store had, though all of it is deleted and collected meanwhile', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    const { metadata, packs, now } = filled.store.ports
+    await runBackup(filled, destination, {
+      checkpoint: async (step) => {
+        if (step !== 'backup-metadata-copied') return
+        for (const id of filled.zips.keys()) {
+          await metadata.removeArtifact(id, { state: 'deleted', reason: 'deleted', now: now() })
+        }
+        await collectNow({ metadata, packs, now })
+      },
+    })
+    await expectWhole(destination, filled.zips)
+    await collectNow({ metadata, packs, now })
+    expect(await packPaths(join(filled.store.directory, 'cas'))).toEqual([])
+  })
+
+  test('never overwrites, and takes no directory for its own that is not', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    await writeFile(destination, 'mine')
+    await expect(runBackup(filled, destination)).rejects.toMatchObject({ code: 'invalid_request' })
+    await rm(destination)
+    await runBackup(filled, `${destination}-x`)
+    await rm(join(`${destination}-x`, 'trove-backup'))
+    await expect(runBackup(filled, `${destination}-x`)).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
+  })
+
+  test('goes on from the packs that it has got', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    const stopped = runBackup(filled, destination, {
+      copies: true,
+      checkpoint: (step) => {
+        if (step === 'backup-pack-brought') throw new Error('stopped')
+      },
+    })
+    await expect(stopped).rejects.toThrow('stopped')
+    expect(await exists(destination)).toBe(false)
+    expect(await runBackup(filled, destination, { copies: true })).toMatchObject({
+      packs: 2,
+      reusedPacks: 1,
+      copiedPacks: 1,
+    })
+    await expectWhole(destination, filled.zips)
+  })
+
+  test('of a damaged store has the rest, and says so', async () => {
+    const filled = await openFilled()
+    const cas = join(filled.store.directory, 'cas')
+    await spoil(cas, encodeJoiningSync(Buffer.from('beta '.repeat(500)), 6))
+    const destination = await newDestination()
+    expect(await runBackup(filled, destination, { copies: true })).toMatchObject({
+      damagedCopies: 1,
+    })
+    const [path] = await packPaths(cas)
+    await filled.store.packs.remove(path!.slice(-36, -4))
+    expect(await runBackup(filled, `${destination}-2`)).toMatchObject({ missingPacks: 1, packs: 2 })
+  })
+})

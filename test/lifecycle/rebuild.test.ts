@@ -1,0 +1,208 @@
+/** A lost database: what packs give back, and that nothing deletes them before. */
+import { randomBytes } from 'node:crypto'
+import { stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { deflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { recover } from '../../src/lifecycle/recover.ts'
+import { rebuildFromPacks, type RebuildReport } from '../../src/lifecycle/rebuild.ts'
+import { scrub } from '../../src/lifecycle/scrub.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { openPackWriter } from '../../src/packs/pack-format.ts'
+import { readMembers, recognizeCopy } from '../../src/packs/read-members.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { crc32 } from '../../src/core/crc32.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { type TestStore, openStore } from '../ingest/open-store.ts'
+import { flipByte, packPaths, spoil } from './stored-bytes.ts'
+
+const files = {
+  'a.txt': 'alpha '.repeat(500),
+  'b.bin': randomBytes(50_000).toString('latin1'),
+  empty: '',
+}
+
+async function putBoth(store: TestStore): Promise<void> {
+  const entries = Object.entries(files)
+  const tar = await tarOf(entries.map(([name, content]) => ({ name, content })))
+  await store.put('tree', 'tar', Readable.from([tar]))
+  await store.put(
+    'stock',
+    'zip',
+    buildZip({ members: entries.map(([name, content]) => ({ name, content })) }),
+  )
+}
+
+/** The same packs under an empty database. */
+async function loseDatabase(store: TestStore): Promise<TestStore> {
+  const path = join(store.directory, 'new.db')
+  const metadata: Metadata = openSqliteMetadata({ path })
+  onTestFinished(async () => await metadata.close())
+  return { ...store, metadata, ports: { ...store.ports, metadata } }
+}
+
+const rebuild = async (store: TestStore): Promise<RebuildReport> =>
+  await rebuildFromPacks(store.ports, { expiresAt: store.ports.now() + 86_400_000 })
+
+async function recoverAtStart(store: TestStore): ReturnType<typeof recover> {
+  const staging = await openStaging(join(store.directory, 'cas', 'staging', 'uploads'), {
+    uploadBytesMax: 1e9,
+  })
+  return await recover({ ...store.ports, staging })
+}
+
+describe('a start with a lost database', () => {
+  test('deletes nothing and says what to do', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const before = await packPaths(join(store.directory, 'cas'))
+    for (const path of before) await utimes(path, 1, 1)
+    const lost = await loseDatabase(store)
+    await expect(recoverAtStart(lost)).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining('trove recover --from-packs') as string,
+    })
+    expect(await packPaths(join(store.directory, 'cas'))).toEqual(before)
+  })
+
+  test('goes on once the packs are taken in, and keeps all of them', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const lost = await loseDatabase(store)
+    expect(await rebuild(lost)).toMatchObject({
+      packs: 2,
+      copies: 6,
+      damagedCopies: 0,
+      damagedPacks: 0,
+    })
+    expect(await recoverAtStart(lost)).toMatchObject({
+      unknownPacks: 0,
+      removedBlobs: 0,
+      freedBytes: 0,
+    })
+    expect(await scrub(lost.ports, everything)).toMatchObject({
+      packs: 2,
+      damagedCopies: 0,
+      drifts: 0,
+    })
+  })
+})
+
+const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
+
+describe('a rebuild', () => {
+  test('finds every content, and the same upload finds all of it in either form', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const lost = await loseDatabase(store)
+    await rebuild(lost)
+    for (const content of Object.values(files)) {
+      expect(await lost.metadata.findBlob(digestOf(Buffer.from(content)))).toBeDefined()
+    }
+    const { metadata, run } = lost
+    const { projectId } = await metadata.ensureRun(
+      { project: run.project, number: 1, attempt: 1 },
+      { branch: null, sha: null, workflow: null, event: null },
+      lost.ports.now(),
+    )
+    const session = await metadata.openSession({ projectId, now: lost.ports.now(), leaseMs: 1e9 })
+    const contents = Object.values(files).map((content) => Buffer.from(content))
+    // The foreign stream of no content is our own without a byte, and taken for it.
+    const streams = contents
+      .filter((content) => content.length > 0)
+      .map((content) => digestOf(deflateRawSync(content)))
+    const blobs = await metadata.claimBlobs(
+      session,
+      contents.map((content) => digestOf(content)),
+    )
+    expect(blobs.map((blob) => blob.joins)).toEqual([true, true, true])
+    expect(await metadata.claimStreams(session, streams)).toHaveLength(streams.length)
+  })
+
+  test('is the same when it is done again', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const lost = await loseDatabase(store)
+    await rebuild(lost)
+    expect(await rebuild(lost)).toMatchObject({ packs: 0, knownPacks: 2 })
+  })
+
+  test('goes on after a crash between any two steps', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const lost = await loseDatabase(store)
+    const stop = (step: string): void => {
+      if (step === 'rebuild-pack-registered') throw new Error('crash')
+    }
+    const crashing = { ...lost.ports, checkpoint: stop }
+    await expect(rebuildFromPacks(crashing, { expiresAt: 1e15 })).rejects.toThrow('crash')
+    expect(await rebuild(lost)).toMatchObject({ packs: 2, knownPacks: 0 })
+  })
+
+  test('leaves damaged copies out, and reads packs without a directory from their headers', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const cas = join(store.directory, 'cas')
+    await spoil(cas, encodeJoiningSync(Buffer.from(files['a.txt']), 6))
+    for (const path of await packPaths(cas)) await flipByte(path, (await stat(path)).size - 1)
+    const lost = await loseDatabase(store)
+    expect(await rebuild(lost)).toMatchObject({
+      packs: 2,
+      copies: 5,
+      damagedCopies: 1,
+      damagedPacks: 2,
+    })
+  })
+})
+
+describe('what a member is', () => {
+  test('is found out from its bytes: joining streams and foreign ones', async () => {
+    const store = await openStore()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 3000 }),
+          fc.string({ maxLength: 3000 }).map((text) => Buffer.from(text)),
+        ),
+        fc.integer({ min: 0, max: 9 }),
+        fc.constantFrom('joining' as const, 'deflate' as const, 'stored' as const),
+        async (bytes, level, codec) => {
+          const content = Buffer.from(bytes)
+          fc.pre(content.length > 0 || codec !== 'deflate')
+          const stream =
+            codec === 'joining'
+              ? encodeJoiningSync(content, level)
+              : codec === 'deflate'
+                ? deflateRawSync(content, { level })
+                : content
+          const blob = {
+            digest: digestOf(content),
+            sizeBytes: content.length,
+            crc32: crc32(content),
+          }
+          const writer = await openPackWriter(store.packs)
+          await writer.append(
+            { blobDigest: blob.digest, codec, lengthBytes: stream.length, ...blob },
+            stream,
+          )
+          const { name, sizeBytes } = await writer.seal()
+          const { members, isComplete } = await readMembers(store.packs, name, sizeBytes)
+          expect(isComplete).toBe(true)
+          expect(await recognizeCopy(store.packs, name, members[0]!)).toMatchObject({
+            blob,
+            codec,
+            streamDigest: digestOf(stream),
+            lengthBytes: stream.length,
+          })
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})
