@@ -26,6 +26,23 @@ export function runArchivePath(run: number, project: string): string {
   return `${apiRoot}/runs/${run}/archive.zip?project=${encodeURIComponent(project)}`
 }
 
+export function runPath(run: number, project: string): string {
+  return `${apiRoot}/runs/${run}?project=${encodeURIComponent(project)}`
+}
+
+export function jobLogPath(
+  run: number,
+  project: string,
+  { job, attempt }: { job: string; attempt: number },
+): string {
+  const query = `project=${encodeURIComponent(project)}&attempt=${attempt}`
+  return `${apiRoot}/runs/${run}/jobs/${encodeURIComponent(job)}/log?${query}`
+}
+
+export function runRecordPath(project: string, run: number): string {
+  return `${projectApiPath(project)}/runs/${run}/record`
+}
+
 export function uploadPath(project: string, run: number, name: string): string {
   return `${projectApiPath(project)}/runs/${run}/artifacts/${encodeURIComponent(name)}`
 }

@@ -86,6 +86,15 @@ export const runArchiveQuery = z.strictObject({
     .meta({ description: 'OWNER/REPO; that of the token when absent.' }),
 })
 
+export const runQuery = z.strictObject({
+  project: runArchiveQuery.shape.project,
+  attempt: identifier.optional().meta({ description: 'The newest when absent.' }),
+})
+
+export const recordQuery = z.strictObject({
+  attempt: identifier.optional().meta({ description: "The token's when absent." }),
+})
+
 export const uploadQuery = z.strictObject({
   filename: z
     .string()

@@ -21,6 +21,7 @@ import {
   tokenSchema,
 } from './messages.ts'
 import { apiRoot, backupPath, scrubPath } from './paths.ts'
+import { runDetailSchema, runEventsAnswerSchema, runEventsSchema } from './run-record.ts'
 import {
   archiveQuery,
   artifactListQuery,
@@ -29,8 +30,10 @@ import {
   directoryQuery,
   fileQuery,
   manifestQuery,
+  recordQuery,
   runArchiveQuery,
   runDeletionQuery,
+  runQuery,
   statsQuery,
   uploadQuery,
 } from './queries.ts'
@@ -120,10 +123,41 @@ export const apiRoutes: readonly ApiRoute[] = [
     method: 'delete',
     path: `${apiRoot}/runs/{run}`,
     operationId: 'deleteRun',
-    summary: 'Deletes all artifacts of a run.',
+    summary:
+      'Deletes all artifacts of a run, and what was recorded of it; only the former can be taken back.',
     query: runDeletionQuery,
     responses: { 200: { description: 'They are gone.', content: { json: bulkDeletionSchema } } },
     errors: [413],
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}`,
+    operationId: 'readRun',
+    summary: 'A run with its jobs and steps, as far as they were recorded.',
+    query: runQuery,
+    responses: { 200: { description: 'The run.', content: { json: runDetailSchema } } },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}/jobs/{job}/log`,
+    operationId: 'readJobLog',
+    summary: 'The log of a job, by its key.',
+    query: runQuery,
+    responses: { 200: { description: 'The log.', content: { bytes: ['text/plain'] } } },
+  },
+  {
+    method: 'put',
+    path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/record`,
+    operationId: 'recordRun',
+    summary:
+      'Adds events of a run: jobs, steps, lines of logs. Events that are in already are passed over, so that a batch ' +
+      'can be sent again.',
+    query: recordQuery,
+    request: { json: runEventsSchema },
+    responses: {
+      200: { description: 'They are kept.', content: { json: runEventsAnswerSchema } },
+    },
+    errors: [409, 413, 507],
   },
   {
     method: 'get',

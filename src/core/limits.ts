@@ -155,6 +155,8 @@ export const limits = {
   runEventsMax: 1000,
   /** A line longer than this comes in pieces; counted in UTF-16 units. */
   logLineCharactersMax: 64 * KiB,
+  /** Of names of jobs and steps; the first line of a script has its name from it. */
+  recordedNameCharactersMax: 1024,
   /** Bytes of one job's log and of all logs of one run, before compression; a log then ends with a line that says so.
    *  Enough for a verbose build of hours, and a loop that prints costs the store no more than an artifact would. */
   jobLogBytesMax: 16 * MiB,

@@ -7,12 +7,12 @@ import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { parseProjectName, parsePositiveInteger } from '../core/run.ts'
+import { parseProjectName } from '../core/run.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import {
+  forbidden,
   liveArtifact,
-  projectOf,
   readableArtifact,
   readProject,
   requireDelete,
@@ -24,6 +24,7 @@ import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseInput, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
+import { readableRun } from './run-records.ts'
 
 export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -92,17 +93,16 @@ async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response>
 async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const { project: named, dryRun } = parseQuery(c, runDeletionQuery)
-  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
-  const name = projectOf(principal, named)
-  if (name === null) throw projectMissing()
-  const project = await readProject(context, principal, name)
-  const run = await context.metadata.findRun(project.id, number)
-  if (run === undefined || !mayReadRun(principal, { project: project.name, runNumber: number })) {
-    const what = `run ${number} of ${project.name}`
-    throw storeError('not_found', `there is no ${what}`, { what })
+  const { projectId, project, number } = await readableRun(context, c, principal, {
+    project: named,
+  })
+  if (!mayDeleteFromRun(principal, { project, runNumber: number })) {
+    throw forbidden('deleting needs a token of the run, or of scope write')
   }
-  const artifacts = await listAll(context, { projectId: project.id, run: number })
-  return c.json(await deleteAll(context, principal, { artifacts, dryRun }))
+  const artifacts = await listAll(context, { projectId, run: number })
+  const deletion = await deleteAll(context, principal, { artifacts, dryRun })
+  if (!dryRun) await context.metadata.removeRunRecords(projectId, number)
+  return c.json(deletion)
 }
 
 /** All or, when one may not be deleted, none. Errors: forbidden. */

@@ -12,6 +12,7 @@ import { createManifestRoutes } from './manifests.ts'
 import { createOpenApiRoutes } from './openapi.ts'
 import { createProjectRoutes } from './projects.ts'
 import { createPutArtifactRoutes } from './put-artifact.ts'
+import { createRunRecordRoutes } from './run-records.ts'
 import { createStatsRoutes } from './stats.ts'
 import { createTokenRoutes } from './tokens.ts'
 import { createUpkeepRoutes } from './upkeep.ts'
@@ -26,6 +27,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createFileRoutes(context))
   app.route('/', createArchiveRoutes(context))
   app.route('/', createPutArtifactRoutes(context))
+  app.route('/', createRunRecordRoutes(context))
   app.route('/', createStatsRoutes(context))
   app.route('/', createCompareRoutes(context))
   app.route('/', createProjectRoutes(context))

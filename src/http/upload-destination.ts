@@ -2,13 +2,10 @@
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../auth/principal.ts'
 import { type ArtifactName, parseArtifactName } from '../core/artifact.ts'
 import { storeError } from '../core/errors.ts'
-import type { ProjectName, RunFacts } from '../core/run.ts'
+import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import { forbidden } from './access.ts'
 
-export interface UploadDestination {
-  project: ProjectName
-  number: number
-  attempt: number
+export interface UploadDestination extends RunIdentity {
   job: string
   name: ArtifactName
 }
@@ -25,29 +22,32 @@ export function uploadDestination(
     job?: string | undefined
   },
 ): UploadDestination {
-  const isOwnRun = principal.run?.number === wanted.run
   if (principal.job !== null && wanted.job !== undefined && wanted.job !== principal.job) {
     throw forbidden(`this token is of job ${principal.job} and cannot upload for job ${wanted.job}`)
   }
-  const destination: UploadDestination = {
-    project: wanted.project,
-    number: wanted.run,
-    attempt: wanted.attempt ?? (isOwnRun ? principal.run?.attempt : undefined) ?? 1,
+  return {
     job: principal.job ?? wanted.job ?? 'upload',
     name: parseArtifactName(wanted.name),
+    ...runDestination(principal, wanted),
   }
-  requireWrite(principal, destination)
-  return destination
 }
 
-function requireWrite(principal: Principal, { project, number, attempt }: UploadDestination): void {
+/** The attempt is the token's unless one is named.
+ *  Errors: forbidden, not_found (the caller may not know of the project). */
+export function runDestination(
+  principal: Principal,
+  wanted: { project: ProjectName; run: number; attempt?: number | undefined },
+): RunIdentity {
+  const { project, run: number } = wanted
+  const isOwnRun = principal.run?.number === number
+  const attempt = wanted.attempt ?? (isOwnRun ? principal.run?.attempt : undefined) ?? 1
   const place = { project, runNumber: number, attempt }
-  if (mayWriteRun(principal, place)) return
+  if (mayWriteRun(principal, place)) return { project, number, attempt }
   if (!mayReadProject(principal, project) && !mayReadRun(principal, place)) {
     const what = `project ${project}`
     throw storeError('not_found', `there is no ${what}`, { what })
   }
-  throw forbidden('uploading needs a token of that run and attempt, or of scope write')
+  throw forbidden('writing needs a token of that run and attempt, or of scope write')
 }
 
 /** What a token claims is trusted over what a request says. */

@@ -52,8 +52,8 @@ export interface RunRecordMetadata {
   findRunRecord(runId: number): Promise<RunRecord | undefined>
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
-  /** Forgets what was recorded of the run, in steps, logs first. Harmless when there is nothing. */
-  removeRunRecord(runId: number): Promise<void>
+  /** Forgets what was recorded of all attempts of a run, in steps, logs first. Harmless when there is nothing. */
+  removeRunRecords(projectId: number, number: number): Promise<void>
   /** Forgets at most `limit` records of which nothing was heard since `updatedBy`; answers how many. */
   purgeRunRecords(updatedBy: number, limit: number): Promise<number>
 }

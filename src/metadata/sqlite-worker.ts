@@ -36,7 +36,7 @@ const methods: Record<keyof Metadata, true> = {
   appendRunEvents: true,
   findRunRecord: true,
   readLogPage: true,
-  removeRunRecord: true,
+  removeRunRecords: true,
   purgeRunRecords: true,
   createUpload: true,
   findUpload: true,

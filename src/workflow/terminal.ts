@@ -1,5 +1,6 @@
 /** Draws a run on the terminal as it happens: a line for each line of output, behind its job's name where several jobs
  *  run, and at the end what came of each job. */
+import { formatDuration } from '../core/units.ts'
 import type { Annotation, Conclusion, JobReference, LineKind, RunEvent, RunSink } from './events.ts'
 
 export interface TerminalOptions {
@@ -139,14 +140,4 @@ function summarize(drawing: Drawing, { conclusion, durationMs }: Ended): void {
 function placeOf({ file, line: lineNumber, column }: Annotation): string {
   if (file === undefined) return ''
   return `${[file, lineNumber, column].filter((part) => part !== undefined).join(':')}: `
-}
-
-/** `0.4s`, `12s`, `3m 05s`, `1h 02m`. */
-export function formatDuration(ms: number): string {
-  if (ms < 9_950) return `${(ms / 1000).toFixed(1)}s`
-  const seconds = Math.round(ms / 1000)
-  if (seconds < 60) return `${seconds}s`
-  const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return `${minutes}m ${String(seconds % 60).padStart(2, '0')}s`
-  return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`
 }

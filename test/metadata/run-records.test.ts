@@ -25,6 +25,7 @@ const implementations: [name: string, open: (path: string) => Promise<Metadata>]
 describe.each(implementations)('run records %s', (_name, open) => {
   let metadata: Metadata
   let runId: number
+  let projectId: number
   const append = (sequence: number, events: RecordedEvent[], recording = 'a', now = 10) =>
     metadata.appendRunEvents(runId, { recording, sequence, events }, now)
   const logOf = async (key = 'build'): Promise<LogLine[]> => {
@@ -46,7 +47,9 @@ describe.each(implementations)('run records %s', (_name, open) => {
     })
     const project = parseProjectName('octo/app')
     const facts = { branch: null, sha: null, workflow: null, event: null }
-    runId = (await metadata.ensureRun({ project, number: 7, attempt: 1 }, facts, 1)).id
+    const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, facts, 1)
+    runId = run.id
+    projectId = run.projectId
   })
 
   test('a run that goes on and one that has ended read as they were told', async () => {
@@ -164,13 +167,13 @@ describe.each(implementations)('run records %s', (_name, open) => {
       sequence = await append(sequence, steps())
     }
     await expect(append(sequence, steps())).rejects.toMatchObject({ code: 'too_large' })
-    await metadata.removeRunRecord(runId)
+    await metadata.removeRunRecords(projectId, 7)
     expect(await metadata.findRunRecord(runId)).toBeUndefined()
   })
 
   test('what was recorded goes when it is removed, or when nothing was heard for long', async () => {
     await append(0, [named, line('x')])
-    await metadata.removeRunRecord(runId)
+    await metadata.removeRunRecords(projectId, 7)
     expect(await metadata.findRunRecord(runId)).toBeUndefined()
     expect(await metadata.readLogPage(1, 0)).toBeUndefined()
     await append(0, [named, line('x')], 'b', day)

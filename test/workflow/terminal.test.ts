@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { createTerminalSink, formatDuration } from '../../src/workflow/terminal.ts'
+import { formatDuration } from '../../src/core/units.ts'
+import { createTerminalSink } from '../../src/workflow/terminal.ts'
 import { createPlayground, oneJob } from './playground.ts'
 
 const deterministic = (text: string): string =>

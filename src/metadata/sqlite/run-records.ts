@@ -9,7 +9,7 @@ import { createLogAppender, type LogAppender } from './log-appender.ts'
 
 type RunRecordMethods = Pick<
   Metadata,
-  'appendRunEvents' | 'findRunRecord' | 'readLogPage' | 'removeRunRecord' | 'purgeRunRecords'
+  'appendRunEvents' | 'findRunRecord' | 'readLogPage' | 'removeRunRecords' | 'purgeRunRecords'
 >
 
 interface RecordRow {
@@ -46,6 +46,10 @@ export function createRunRecordMethods(connection: Connection): RunRecordMethods
   const old = prepare<[number, number], { runId: number }>(
     'SELECT run_id AS runId FROM run_records WHERE updated_at <= ? ORDER BY updated_at LIMIT ?',
   )
+  const ofRun = prepare<[number, number], { runId: number }>(
+    `SELECT a.run_id AS runId FROM runs r JOIN run_records a ON a.run_id = r.id
+     WHERE r.number = ? AND r.project_id = ?`,
+  )
   const removal = createRecordRemoval(connection)
   const store = createEventStore(connection)
   const logs = createLogAppender(connection)
@@ -66,7 +70,9 @@ export function createRunRecordMethods(connection: Connection): RunRecordMethods
       })
     },
     ...createRecordReading(connection),
-    removeRunRecord: removal,
+    removeRunRecords: async (projectId, number) => {
+      for (const { runId } of ofRun.all(number, projectId)) await removal(runId)
+    },
     purgeRunRecords: async (updatedBy, limit) => {
       const rows = old.all(updatedBy, limit)
       for (const { runId } of rows) await removal(runId)

@@ -1,0 +1,159 @@
+/** What runners tell of their runs, and what is known of a run: jobs, steps, logs. */
+import { Hono } from 'hono'
+import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
+import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.ts'
+import { recordQuery, runQuery } from '../api/queries.ts'
+import { mayReadRun, type Principal } from '../auth/principal.ts'
+import { formatLogLine } from '../browse/run-log.ts'
+import { storeError } from '../core/errors.ts'
+import { parsePositiveInteger } from '../core/run.ts'
+import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
+import { projectOf, readProject } from './access.ts'
+import { instant } from './artifact-message.ts'
+import { requirePrincipal } from './authenticate.ts'
+import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
+import { parseInput, parseQuery, projectParameter } from './input.ts'
+import { readJsonBody } from './request-body.ts'
+import { runDestination, uploadFacts } from './upload-destination.ts'
+
+export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.put(
+    `${apiRoot}/projects/:owner/:repo/runs/:run{[0-9]+}/record`,
+    async (c) => await appendEvents(context, c),
+  )
+  app.get(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await readRun(context, c))
+  app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/log`, async (c) => await readLog(context, c))
+  return app
+}
+
+/** The run of the route's `{run}`, its newest attempt unless one is named, when the caller may read it.
+ *  Errors: invalid_request, not_found. */
+export async function readableRun(
+  context: AppContext,
+  c: AppRequest,
+  principal: Principal,
+  wanted: { project?: string | undefined; attempt?: number | undefined },
+): Promise<Run> {
+  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const name = projectOf(principal, wanted.project)
+  if (name === null)
+    throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
+  const project = await readProject(context, principal, name)
+  const mayRead = mayReadRun(principal, { project: project.name, runNumber: number })
+  const run = mayRead
+    ? await context.metadata.findRun(project.id, number, wanted.attempt)
+    : undefined
+  if (run === undefined) {
+    const what = `run ${number} of ${project.name}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  return run
+}
+
+async function appendEvents(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const { attempt } = parseQuery(c, recordQuery)
+  const run = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const identity = runDestination(principal, { project: projectParameter(c), run, attempt })
+  const batch = parseInput(runEventsSchema, await readJsonBody(context, c), 'body')
+  const now = context.now()
+  const { id } = await context.metadata.ensureRun(identity, uploadFacts(principal, {}), now)
+  return c.json({ nextSequence: await context.metadata.appendRunEvents(id, batch, now) })
+}
+
+async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
+  const record = await context.metadata.findRunRecord(run.id)
+  c.header('cache-control', 'private, no-cache')
+  return c.json(runMessage(run, record, publicOrigin(context, c)))
+}
+
+/** As text, a page of the stored log at a time. */
+async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
+  const record = await context.metadata.findRunRecord(run.id)
+  const key = c.req.param('job') ?? ''
+  const job = record?.jobs.find((each) => each.key === key)
+  if (job === undefined) {
+    const what = `job ${key} of run ${run.number}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  return c.body(openLog(context.metadata, job), 200, {
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'private, no-cache',
+  })
+}
+
+function openLog(metadata: Metadata, job: RecordedJob): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  let page = 0
+  return new ReadableStream({
+    pull: async (controller) => {
+      const lines = await metadata.readLogPage(job.id, page++)
+      if (lines === undefined) controller.close()
+      else controller.enqueue(encoder.encode(lines.map(formatLogLine).join('')))
+    },
+  })
+}
+
+function runMessage(run: Run, record: RunRecord | undefined, origin: string): WireRunDetail {
+  const { number, project, attempt, branch, sha, workflow, event } = run
+  return {
+    number,
+    project,
+    attempt,
+    branch,
+    sha,
+    workflow,
+    event,
+    createdAt: instant(run.createdAt),
+    record: record === undefined ? null : recordMessage(run, record, origin),
+    links: {
+      html: origin + runPagePath(project, number),
+      archive: origin + runArchivePath(number, project),
+    },
+  }
+}
+
+function recordMessage(
+  run: Run,
+  record: RunRecord,
+  origin: string,
+): NonNullable<WireRunDetail['record']> {
+  return {
+    ...progressMessage(record),
+    updatedAt: instant(record.updatedAt),
+    jobs: record.jobs.map((job) => ({
+      key: job.key,
+      id: job.job,
+      name: job.name,
+      ...progressMessage(job),
+      logLines: job.logLines,
+      logCut: job.isLogCut,
+      logUrl: origin + jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt }),
+      steps: job.steps.map((step) => ({
+        number: step.number,
+        name: step.name,
+        ...progressMessage(step),
+      })),
+    })),
+  }
+}
+
+function progressMessage({ conclusion, startedAt, durationMs }: Progress): {
+  state: 'waiting' | 'running' | 'completed'
+  conclusion: Progress['conclusion']
+  startedAt: string | null
+  durationMs: number | null
+} {
+  const isOpen = startedAt === null ? 'waiting' : 'running'
+  return {
+    state: conclusion === null ? isOpen : 'completed',
+    conclusion,
+    startedAt: startedAt === null ? null : instant(startedAt),
+    durationMs,
+  }
+}
