@@ -3,10 +3,12 @@ import { bigStoreParts } from './big-store.ts'
 import { egressParts } from './egress.ts'
 import { ingestParts } from './ingest.ts'
 import { describeMachine, type Parts } from './measure.ts'
+import { nativeParts } from './native.ts'
 
 const benches: Record<string, { parts: Parts; programs: string[] }> = {
   ingest: { parts: ingestParts, programs: ['restic', 'borg', 'curl'] },
   'big-store': { parts: bigStoreParts, programs: [] },
+  native: { parts: nativeParts, programs: ['restic', 'borg'] },
   egress: { parts: egressParts, programs: ['curl'] },
 }
 
