@@ -3,11 +3,12 @@ import SqliteDatabase from 'better-sqlite3'
 import { type SQL, is } from 'drizzle-orm'
 import { SQLiteSyncDialect, SQLiteTable, getTableConfig } from 'drizzle-orm/sqlite-core'
 import { describe, expect, test } from 'vitest'
-import * as schema from '../../schema/sqlite.ts'
+import * as recordTables from '../../schema/run-records.ts'
+import * as mainTables from '../../schema/sqlite.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
-const tables = Object.values(schema)
+const tables = Object.values({ ...mainTables, ...recordTables })
   .filter((value) => is(value, SQLiteTable))
   .map((table) => getTableConfig(table))
 const dialect = new SQLiteSyncDialect()
@@ -28,7 +29,7 @@ function indexSql(where: SQL | undefined): string | undefined {
   return where && plain(dialect.sqlToQuery(where).sql)
 }
 
-describe('schema/sqlite.ts', () => {
+describe('schema/', () => {
   test('has the tables of the migrated database', async () => {
     const database = await openMigrated()
     const names = database

@@ -7,7 +7,9 @@ import { facts } from './playground.ts'
 let runs = 0
 
 /** Options that bind a run of its own to the server. */
-export function onServer(rig: Rig): Partial<RunOptions> & { facts: RunOptions['facts'] } {
+export function onServer(
+  rig: Pick<Rig, 'url' | 'token'>,
+): Partial<RunOptions> & { facts: RunOptions['facts'] } {
   const run = 100 + runs++
   const project = 'octo/demo'
   const tokenOf = (job: { key: string }): Promise<string> =>

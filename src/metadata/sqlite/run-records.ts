@@ -1,9 +1,11 @@
 /** What runners told of their runs. A batch is one transaction; logs are kept in `log-appender.ts`. */
+import { and, eq, getTableColumns, sql } from 'drizzle-orm'
+import { logPages, runJobs, runRecords, runSteps } from '../../../schema/run-records.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../core/run-record.ts'
 import { inflateLogPage, parseLogLines } from '../log-page.ts'
-import type { Metadata, RecordedJob, RecordedStep, RunRecord } from '../metadata.ts'
+import type { Metadata, RecordedJob } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
 
@@ -188,45 +190,45 @@ function countRows(target: Target, added: number): void {
   throw storeError('too_large', `a run has at most ${limitValue} jobs and steps`, details)
 }
 
-type JobRow = Omit<RecordedJob, 'steps' | 'isLogCut'> & { isLogCut: 0 | 1 }
-
 function createRecordReading({
-  prepare,
+  orm,
   read,
 }: Connection): Pick<Metadata, 'findRunRecord' | 'readLogPage'> {
-  const findRecord = prepare<[number], Omit<RunRecord, 'jobs'>>(
-    `SELECT conclusion, started_at AS startedAt, duration_ms AS durationMs, updated_at AS updatedAt
-     FROM run_records WHERE run_id = ?`,
-  )
-  const listJobs = prepare<[number], JobRow>(
-    `SELECT id, key, job, name, conclusion, started_at AS startedAt, duration_ms AS durationMs,
-       (SELECT count(*) FROM log_pages p WHERE p.job_id = run_jobs.id) AS logPages,
-       log_lines AS logLines, log_bytes AS logBytes, log_cut AS isLogCut
-     FROM run_jobs WHERE run_id = ? ORDER BY id`,
-  )
-  const listSteps = prepare<[number], RecordedStep & { jobId: number }>(
-    `SELECT s.job_id AS jobId, s.number, s.name, s.conclusion, s.started_at AS startedAt,
-       s.duration_ms AS durationMs
-     FROM run_jobs j JOIN run_steps s ON s.job_id = j.id WHERE j.run_id = ?
-     ORDER BY s.job_id, s.number`,
-  )
-  const page = prepare<[number, number], { bytes: Buffer }>(
-    'SELECT bytes FROM log_pages WHERE job_id = ? AND page = ?',
-  )
+  const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
+  const jobsOf = (runId: number): RecordedJob[] => {
+    const jobs = orm
+      .select({ ...getTableColumns(runJobs), logPages: pageCount })
+      .from(runJobs)
+      .where(eq(runJobs.runId, runId))
+      .orderBy(runJobs.id)
+      .all()
+    return jobs.map(({ runId: _runId, logCut: isLogCut, ...job }) => ({
+      ...job,
+      isLogCut,
+      steps: [],
+    }))
+  }
+  const stepsOf = (runId: number): (typeof runSteps.$inferSelect)[] =>
+    orm
+      .select(getTableColumns(runSteps))
+      .from(runSteps)
+      .innerJoin(runJobs, eq(runJobs.id, runSteps.jobId))
+      .where(eq(runJobs.runId, runId))
+      .orderBy(runSteps.jobId, runSteps.number)
+      .all()
   return {
     findRunRecord: async (runId) =>
       read(() => {
-        const record = findRecord.get(runId)
+        const record = orm.select().from(runRecords).where(eq(runRecords.runId, runId)).get()
         if (record === undefined) return undefined
-        const jobs = new Map<number, RecordedJob>()
-        for (const { isLogCut, ...row } of listJobs.all(runId)) {
-          jobs.set(row.id, { ...row, isLogCut: isLogCut === 1, steps: [] })
-        }
-        for (const { jobId, ...step } of listSteps.all(runId)) jobs.get(jobId)?.steps.push(step)
-        return { ...record, jobs: [...jobs.values()] }
+        const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
+        for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
+        const { conclusion, startedAt, durationMs, updatedAt } = record
+        return { conclusion, startedAt, durationMs, updatedAt, jobs: [...jobs.values()] }
       }),
-    readLogPage: async (jobId, number) => {
-      const row = page.get(jobId, number)
+    readLogPage: async (jobId, page) => {
+      const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))
+      const row = orm.select().from(logPages).where(place).get()
       return row && parseLogLines(inflateLogPage(row.bytes))
     },
   }

@@ -1,0 +1,79 @@
+/** Tables of what is recorded of runs; the rest is in `sqlite.ts`. */
+import {
+  blob,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
+import { runs } from './sqlite.ts'
+
+const conclusions = ['success', 'failure', 'cancelled', 'skipped'] as const
+
+export const runRecords = sqliteTable(
+  'run_records',
+  {
+    runId: integer('run_id')
+      .primaryKey()
+      .references(() => runs.id, { onDelete: 'cascade' }),
+    recording: text('recording').notNull(),
+    nextSequence: integer('next_sequence').notNull(),
+    conclusion: text('conclusion', { enum: conclusions }),
+    startedAt: integer('started_at'),
+    durationMs: integer('duration_ms'),
+    updatedAt: integer('updated_at').notNull(),
+    rowCount: integer('row_count').notNull(),
+    logBytes: integer('log_bytes').notNull(),
+  },
+  (table) => [index('run_records_by_update').on(table.updatedAt)],
+)
+
+export const runJobs = sqliteTable(
+  'run_jobs',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    runId: integer('run_id')
+      .notNull()
+      .references(() => runRecords.runId, { onDelete: 'cascade' }),
+    key: text('key').notNull(),
+    job: text('job').notNull(),
+    name: text('name').notNull(),
+    conclusion: text('conclusion', { enum: conclusions }),
+    startedAt: integer('started_at'),
+    durationMs: integer('duration_ms'),
+    logBytes: integer('log_bytes').notNull(),
+    logLines: integer('log_lines').notNull(),
+    logCut: integer('log_cut', { mode: 'boolean' }).notNull(),
+  },
+  (table) => [uniqueIndex('run_jobs_key').on(table.runId, table.key)],
+)
+
+export const runSteps = sqliteTable(
+  'run_steps',
+  {
+    jobId: integer('job_id')
+      .notNull()
+      .references(() => runJobs.id, { onDelete: 'cascade' }),
+    number: integer('number').notNull(),
+    name: text('name').notNull(),
+    conclusion: text('conclusion', { enum: conclusions }),
+    startedAt: integer('started_at'),
+    durationMs: integer('duration_ms'),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.number] })],
+)
+
+export const logPages = sqliteTable(
+  'log_pages',
+  {
+    jobId: integer('job_id')
+      .notNull()
+      .references(() => runJobs.id, { onDelete: 'cascade' }),
+    page: integer('page').notNull(),
+    textBytes: integer('text_bytes').notNull(),
+    bytes: blob('bytes', { mode: 'buffer' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.page] })],
+)

@@ -1,0 +1,219 @@
+/** What runners tell of their runs, over HTTP and on pages. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runDetailSchema } from '../../src/api/run-record.ts'
+import { limits } from '../../src/core/limits.ts'
+import type { RecordedEvent } from '../../src/core/run-record.ts'
+import { openServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
+
+let server: TestServer
+let lastRun = 100
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+const recording = '0123456789abcdef0123456789abcdef'
+const job = { key: 'build-1', id: 'build', name: '<b>build</b> (1)' }
+
+function line(text: string, kind: 'output' | 'group' | 'endgroup' = 'output'): RecordedEvent {
+  return { type: 'line', at: 1000, job: job.key, step: 1, kind, text }
+}
+
+async function tell(
+  run: number,
+  sequence: number,
+  events: unknown[],
+  request: SendRequest = {},
+): Promise<Response> {
+  return await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
+    method: 'PUT',
+    json: { recording, sequence, events },
+    ...request,
+  })
+}
+
+async function runPage(run: number): Promise<string> {
+  const cookie = `trove_session=${await server.token({ expiresInSeconds: 400 * 86_400 }, 'session')}`
+  const path = `/octo/app/actions/runs/${run}`
+  return await (await server.send(path, { token: null, headers: { cookie } })).text()
+}
+
+const step = { number: 1, name: 'Run <i>make</i>' }
+const beginning: RecordedEvent[] = [
+  { type: 'run-started', at: 1000 },
+  { type: 'job-named', at: 1000, job },
+  { type: 'job-started', at: 1000, job: job.key },
+  { type: 'step-started', at: 1000, job: job.key, step },
+]
+
+describe('the record of a run', () => {
+  test('is told in batches that may come twice, and read with jobs, steps and log', async () => {
+    const run = lastRun++
+    expect(await (await tell(run, 0, beginning)).json()).toEqual({ nextSequence: 4 })
+    const rest = [
+      line('Compile', 'group'),
+      line('\u001b[31mred\u001b[0m & <script>'),
+      line('', 'endgroup'),
+      {
+        type: 'step-finished',
+        at: 3000,
+        job: job.key,
+        step,
+        conclusion: 'failure',
+        durationMs: 2000,
+      },
+    ]
+    for (let time = 0; time < 2; time++) {
+      expect(await (await tell(run, 4, rest)).json()).toEqual({ nextSequence: 8 })
+    }
+    const response = await server.send(`/api/v1/runs/${run}`)
+    const detail = runDetailSchema.parse(await response.json())
+    expect(detail).toMatchObject({ number: run, project: 'octo/app', attempt: 1 })
+    expect(detail.record).toMatchObject({
+      state: 'running',
+      jobs: [
+        {
+          key: 'build-1',
+          state: 'running',
+          logLines: 3,
+          steps: [{ ...step, state: 'completed', conclusion: 'failure', durationMs: 2000 }],
+        },
+      ],
+    })
+    const log = await server.send(detail.record?.jobs[0]?.logUrl ?? '')
+    expect(log.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+    expect(await log.text()).toBe(
+      '1970-01-01T00:00:01.000Z ##[group]Compile\n' +
+        '1970-01-01T00:00:01.000Z \u001b[31mred\u001b[0m & <script>\n' +
+        '1970-01-01T00:00:01.000Z ##[endgroup]\n',
+    )
+  })
+
+  test('shows on the page of the run, escaped, without escape sequences, beside the artifacts', async () => {
+    const run = lastRun++
+    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/dist`)
+    expect(await runPage(run)).not.toContain('id="jobs"')
+    await tell(run, 0, [
+      ...beginning,
+      line('Compile', 'group'),
+      line('\u001b[31mred\u001b[0m <hr>'),
+    ])
+    await tell(run, 6, [
+      {
+        type: 'step-finished',
+        at: 3000,
+        job: job.key,
+        step,
+        conclusion: 'failure',
+        durationMs: 125_000,
+      },
+      { type: 'job-finished', at: 3000, job: job.key, conclusion: 'failure', durationMs: 125_000 },
+    ])
+    const html = await runPage(run)
+    expect(html).toContain('archive.zip')
+    expect(html).toContain('&lt;b&gt;build&lt;/b&gt; (1)')
+    expect(html).toContain('Run &lt;i&gt;make&lt;/i&gt;')
+    expect(html).toMatch(
+      /<summary>Compile<\/summary><pre class="log" tabindex="0">red &lt;hr&gt;\n/,
+    )
+    expect(html).toContain('<span class="badge failure">failure</span><span class="quiet"> 2m 05s')
+    expect(html).toContain(`/api/v1/runs/${run}/jobs/build-1/log?project=octo%2Fapp&amp;attempt=1`)
+    expect(html).not.toMatch(/<b>build|<i>make|<hr>/)
+    expect(html).not.toContain('\u001b')
+  })
+
+  test('of a long log shows its end on the page and has all of it as text', async () => {
+    const run = lastRun++
+    const lines = Array.from({ length: 900 }, (_, index) =>
+      line(`line ${index} ${'x'.repeat(800)}`),
+    )
+    await tell(run, 0, [...beginning, ...lines.slice(0, 450)])
+    await tell(run, 454, lines.slice(450))
+    const html = await runPage(run)
+    expect(html).not.toContain('line 0 ')
+    expect(html).toContain('line 899 ')
+    expect(html).toContain('the end is shown')
+    const log = await server.send(`/api/v1/runs/${run}/jobs/build-1/log`)
+    expect((await log.text()).match(/ line \d+ /g)).toHaveLength(900)
+  })
+
+  test('is written only by its run and attempt, or with scope write', async () => {
+    const run = lastRun++
+    const may = async (request: Parameters<TestServer['token']>[0]): Promise<number> =>
+      (await tell(run, 0, beginning, { token: await server.token(request) })).status
+    expect(await may({ scope: 'read' })).toBe(403)
+    expect(await may({ scope: 'job', run: run + 1, job: 'j' })).toBe(403)
+    expect(await may({ scope: 'write', project: 'octo/other' })).toBe(404)
+    const own = { scope: 'run', run, job: 'j', attempt: 2, branch: 'main' } as const
+    expect(await may(own)).toBe(200)
+    const detail = await (await server.send(`/api/v1/runs/${run}`)).json()
+    expect(detail).toMatchObject({ attempt: 2, branch: 'main', record: { state: 'running' } })
+    const stranger = await server.token({ project: 'octo/other' })
+    for (const path of [`/api/v1/runs/${run}`, `/api/v1/runs/${run}/jobs/build-1/log`]) {
+      const query = '?project=octo/app'
+      expect((await server.send(path + query, { token: stranger })).status).toBe(404)
+    }
+    const first = await server.send(`/api/v1/runs/${run}?attempt=1`)
+    expect(first.status).toBe(404)
+  })
+
+  test('refuses what is not an event, a gap, and more than one request may carry', async () => {
+    const run = lastRun++
+    expect((await tell(run, 0, [{ type: 'rumour', at: 1 }])).status).toBe(400)
+    expect((await tell(run, 0, [])).status).toBe(400)
+    const many = Array.from({ length: limits.runEventsMax + 1 }, () => line('x'))
+    expect((await tell(run, 0, many)).status).toBe(400)
+    await tell(run, 0, beginning)
+    expect(await problemOf(await tell(run, 5, [line('x')]))).toMatchObject({
+      status: 409,
+      code: 'session_ended',
+    })
+    expect((await server.send(`/api/v1/runs/${run}/jobs/other/log`)).status).toBe(404)
+  })
+
+  test('goes when the run is deleted, but not with a dry run', async () => {
+    const run = lastRun++
+    await tell(run, 0, beginning)
+    const record = async (): Promise<unknown> => {
+      const response = await server.send(`/api/v1/runs/${run}`)
+      return ((await response.json()) as { record: unknown }).record
+    }
+    const reader = await server.token({ scope: 'read' })
+    const path = `/api/v1/runs/${run}`
+    expect((await server.send(path, { method: 'DELETE', token: reader })).status).toBe(403)
+    await server.send(`${path}?dryRun=1`, { method: 'DELETE' })
+    expect(await record()).not.toBeNull()
+    expect((await server.send(path, { method: 'DELETE' })).status).toBe(200)
+    expect(await record()).toBeNull()
+  })
+
+  test('goes with garbage collection once nothing was heard of the run for 90 days', async () => {
+    const run = lastRun++
+    await tell(run, 0, beginning)
+    const collect = async (): Promise<void> => {
+      const token = await server.token({ scope: 'admin', expiresInSeconds: 400 * 86_400 })
+      const request = { method: 'POST', token, json: { now: true } }
+      const { id } = (await (await server.send('/api/v1/admin/gc', request)).json()) as {
+        id: string
+      }
+      await expect
+        .poll(async () => {
+          const job = await (await server.send(`/api/v1/admin/jobs/${id}`, { token })).json()
+          return (job as { state: string }).state
+        })
+        .toBe('done')
+    }
+    const record = async (): Promise<unknown> => {
+      const detail = await (await server.send(`/api/v1/runs/${run}`)).json()
+      return (detail as { record: unknown }).record
+    }
+    server.clock.now += limits.runRecordMs - 1000
+    await collect()
+    expect(await record()).not.toBeNull()
+    server.clock.now += 2000
+    await collect()
+    expect(await record()).toBeNull()
+  })
+})
