@@ -1,0 +1,57 @@
+/** kill -9 at each named step of scrub, backup and rebuild, once. */
+import { rm } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildUpkeepStore, killAt, stepsOf, type UpkeepStore } from './upkeep-crash.ts'
+
+const sealing = ['pack-written', 'pack-synced', 'pack-renamed', 'pack-directory-synced']
+const names = {
+  scrub: [
+    'scrub-pack-begun',
+    'scrub-copies-read',
+    'scrub-pack-judged',
+    'compact-filled',
+    ...sealing,
+    'compact-sealed',
+    'compact-moved',
+    'scrub-pack-rewritten',
+    'scrub-pack-verified',
+    'scrub-reconciled',
+  ],
+  backup: [
+    'backup-begun',
+    'backup-metadata-copied',
+    'backup-pack-brought',
+    'backup-packs-brought',
+    'backup-renamed',
+  ],
+  rebuild: [
+    'rebuild-pack-registered',
+    'manifest-staged',
+    'commit-next',
+    'committed',
+    'rebuild-pack-published',
+  ],
+} as const
+
+let store: UpkeepStore
+beforeAll(async () => {
+  store = await buildUpkeepStore(1)
+})
+afterAll(async () => {
+  await rm(store.directory, { recursive: true, force: true })
+})
+
+describe.each(['scrub', 'backup', 'rebuild'] as const)('%s', (task) => {
+  let steps: string[]
+  beforeAll(async () => {
+    steps = await stepsOf(store, task)
+  })
+
+  test('passes the steps that are tested, and no other', () => {
+    expect(new Set(steps)).toEqual(new Set(names[task]))
+  })
+
+  test.each(names[task])('killed at %s', async (name) => {
+    expect(await killAt(store, task, steps.indexOf(name))).toBe(name)
+  })
+})
