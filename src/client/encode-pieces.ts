@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { encodeBlobRecordHead } from '../core/blob-exchange.ts'
 import { chunkSizes, coarseChunkSizes, createChunker, isCompressed } from '../core/chunker.ts'
 import { crc32 } from '../core/crc32.ts'
-import { type Digest, digestOf, digestToBytes } from '../core/digest.ts'
+import { digestOf, digestToBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { encodeJoiningSync } from '../packs/codec.ts'
 import { FileError, fileError } from './file-error.ts'
@@ -79,12 +79,7 @@ function encodePiece(descriptor: number, piece: EncodePiece): Buffer[] {
   if (count !== piece.sizeBytes || digestOf(content) !== piece.digest) throw changed(piece.path)
   const stream = encodeJoiningSync(content, piece.level)
   const kind = piece.isFirstPart ? 'firstPart' : 'blob'
-  const head = {
-    kind,
-    digest: piece.digest as Digest,
-    sizeBytes: content.length,
-    lengthBytes: stream.length,
-  } as const
+  const head = { kind, sizeBytes: content.length, lengthBytes: stream.length } as const
   return [encodeBlobRecordHead(head), stream]
 }
 

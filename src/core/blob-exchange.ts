@@ -35,22 +35,21 @@ export function readComposite(reader: ByteReader): OfferedComposite {
  *  the last `firstPart` are all of a large file in order, so its digest can be checked while they are at hand. */
 export const recordKind = { blob: 0, firstPart: 1, composite: 2 } as const
 
-/** What comes before a blob's joining stream in a `/packs` body. A composite's record has the length of its own form. */
+/** What comes before a blob's joining stream in a `/packs` body. It does not say the digest: whoever receives the blob
+ *  hashes it anyway, and so nobody can give content another name; 32 bytes are much for a small file. */
 export interface BlobRecordHead {
   kind: 'blob' | 'firstPart'
-  digest: Digest
   sizeBytes: number
   /** Of the stream that follows, without a final block. */
   lengthBytes: number
 }
 
-/** Most bytes that a record's head takes: kind, digest, two varints. */
-export const recordHeadBytesMax = 1 + 32 + 2 * 8
+/** Most bytes that a record's head takes: kind and two varints. */
+export const recordHeadBytesMax: number = 1 + 2 * 8
 
 export function encodeBlobRecordHead(head: BlobRecordHead): Buffer {
   const out = createByteWriter(recordHeadBytesMax)
   out.byte(recordKind[head.kind])
-  out.raw(digestToBytes(head.digest))
   out.varint(head.sizeBytes)
   out.varint(head.lengthBytes)
   return out.bytes()

@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream'
 import { storeError } from '../../core/errors.ts'
 
 export interface BodyBytes {
+  /** Bytes that are there already. */
+  heldBytes(): number
   /** Waits until `count` bytes are there, or the body has ended; answers how many are. */
   await(count: number): Promise<number>
   /** The next `count` bytes without taking them; there must be that many. */
@@ -24,6 +26,7 @@ export function openBodyBytes(body: Readable): BodyBytes {
     waitingBytes = 0
   }
   return {
+    heldBytes: () => held.length + waitingBytes,
     await: async (count) => {
       while (held.length + waitingBytes < count && !ended) {
         const next = await iterator.next()

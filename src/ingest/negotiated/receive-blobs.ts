@@ -1,5 +1,5 @@
-/** Blobs that a client sends, already deflated. Each is inflated and hashed before it is believed, so that no client can
- *  put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
+/** Blobs that a client sends, already deflated. Each is inflated and hashed, and has the digest of its bytes whatever the
+ *  client had in mind, so that nobody can put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
 import type { Readable } from 'node:stream'
 import {
   type OfferedComposite,
@@ -11,7 +11,6 @@ import { crc32 } from '../../core/crc32.ts'
 import {
   createDigestHasher,
   type Digest,
-  digestFromBytes,
   type DigestHasher,
   digestOf,
   digestToBytes,
@@ -32,11 +31,13 @@ interface ReceivedBlob {
   stream: Buffer
 }
 
+/** A large file's digest, size, CRC and 32 bytes for each part: 250,000 parts. */
+const compositeBytesMax = 8 * 1024 * 1024
 /** Blobs looked up and written at a time. */
 const batchBytes = 2 * 1024 * 1024
 
 /** Resolves when every blob of the body is durable, registered, and leased by the session.
- *  Errors: invalid_request, digest_mismatch, blob_damaged, storage_full, and what `body` fails with. */
+ *  Errors: invalid_request, blob_damaged, storage_full, and what `body` fails with. */
 export async function receiveBlobs(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
@@ -58,7 +59,9 @@ export async function receiveBlobs(
 }
 
 interface Target {
-  blob(blob: ReceivedBlob): Promise<void>
+  /** Takes a blob; true when the batch is full and wants to be flushed. */
+  add(blob: ReceivedBlob): boolean
+  flush(): Promise<void>
   composite(composite: OfferedComposite): void
   finish(): Promise<{ blobs: number; newBytes: number }>
 }
@@ -73,22 +76,22 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
     pendingBytes = 0
     if (received.length === 0) return
     // The bytes at hand prove possession, so whatever the store has of them is theirs to refer to.
-    const known = await ports.metadata.claimBlobs(
-      sessionId,
-      received.map((blob) => blob.digest),
-    )
+    const digests = received.map((blob) => blob.digest)
+    const known = await ports.metadata.claimBlobs(sessionId, digests)
     const joining = new Set<Digest>(known.filter((blob) => blob.joins).map((blob) => blob.digest))
-    for (const blob of received)
+    for (const blob of received) {
       if (!joining.has(blob.digest)) await writer.addStream(...streamOf(blob))
+    }
   }
   return {
-    blob: async (blob) => {
-      if (seen.has(blob.digest)) return
+    add: (blob) => {
+      if (seen.has(blob.digest)) return false
       seen.add(blob.digest)
       batch.push(blob)
       pendingBytes += blob.stream.length
-      if (batch.length >= limits.ingestBatchBlobs || pendingBytes >= batchBytes) await flush()
+      return batch.length >= limits.ingestBatchBlobs || pendingBytes >= batchBytes
     },
+    flush,
     composite: (composite) => {
       writer.addComposite({
         ...composite,
@@ -120,38 +123,41 @@ function streamOf(blob: ReceivedBlob): Parameters<BlobWriter['addStream']> {
 async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
   const file = createFileCheck()
   for (;;) {
-    const available = await bytes.await(recordHeadBytesMax)
+    const available = await atLeast(bytes, recordHeadBytesMax)
     if (available === 0) return
-    const { kind, ...head } = readHead(bytes.peek(Math.min(available, recordHeadBytesMax)))
-    if (
-      (await bytes.await(head.headBytes + head.lengthBytes)) <
-      head.headBytes + head.lengthBytes
-    ) {
+    const head = readHead(bytes.peek(Math.min(available, recordHeadBytesMax)))
+    const recordBytes = head.headBytes + head.lengthBytes
+    if ((await atLeast(bytes, recordBytes)) < recordBytes)
       throw malformed('it ends within a record')
-    }
     bytes.take(head.headBytes)
     const record = bytes.take(head.lengthBytes)
-    if (kind === recordKind.composite) {
+    if (head.kind === recordKind.composite) {
       const composite = compositeOf(record)
       if (file.isWhole(composite)) target.composite(composite)
       continue
     }
-    const content = contentOf(head, record)
-    file.add(head.digest, content, kind === recordKind.firstPart)
+    const { sizeBytes } = head
+    const content = sizeBytes === 0 ? Buffer.alloc(0) : decodeCopy('joining', record, sizeBytes)
+    const digest = digestOf(content)
+    file.add(digest, content, head.kind === recordKind.firstPart)
     // A copy: the record is a slice of what the connection brought, which would stay in memory with it.
-    await target.blob({ ...head, crc32: crc32(content), stream: Buffer.from(record) })
+    const stream = Buffer.from(record)
+    if (target.add({ digest, sizeBytes, crc32: crc32(content), stream })) await target.flush()
   }
+}
+
+/** Waits only when there is something to wait for: most records are there with the one before. */
+async function atLeast(bytes: BodyBytes, count: number): Promise<number> {
+  const held = bytes.heldBytes()
+  return held >= count ? held : await bytes.await(count)
 }
 
 interface RecordHead {
   kind: number
   headBytes: number
-  digest: Digest
   sizeBytes: number
   lengthBytes: number
 }
-
-const noDigest = digestOf('')
 
 function readHead(bytes: Buffer): RecordHead {
   try {
@@ -159,39 +165,22 @@ function readHead(bytes: Buffer): RecordHead {
     const kind = reader.byte()
     if (kind === recordKind.composite) {
       const lengthBytes = reader.varint()
-      if (lengthBytes > limits.jsonBodyBytesMax * 8)
-        throw malformed('a large file has too many parts')
-      return { kind, digest: noDigest, sizeBytes: 0, lengthBytes, headBytes: reader.position() }
+      if (lengthBytes > compositeBytesMax) throw malformed('a large file has too many parts')
+      return { kind, sizeBytes: 0, lengthBytes, headBytes: reader.position() }
     }
-    if (kind !== recordKind.blob && kind !== recordKind.firstPart)
+    if (kind !== recordKind.blob && kind !== recordKind.firstPart) {
       throw malformed(`unknown record kind ${kind}`)
-    const digest = digestFromBytes(reader.raw(32))
+    }
     const sizeBytes = reader.varint()
     const lengthBytes = reader.varint()
     // Nothing that deflates well is longer than it was, and stored blocks add 5 bytes for each 65,535.
-    if (sizeBytes > limits.coarseChunkMaxBytes || lengthBytes > sizeBytes + 128)
+    if (sizeBytes > limits.coarseChunkMaxBytes || lengthBytes > sizeBytes + 128) {
       throw malformed('a blob is too large')
-    return { kind, digest, sizeBytes, lengthBytes, headBytes: reader.position() }
+    }
+    return { kind, sizeBytes, lengthBytes, headBytes: reader.position() }
   } catch (error) {
     throw asMalformed(error)
   }
-}
-
-function contentOf(
-  { digest, sizeBytes }: RecordHead | Omit<RecordHead, 'kind'>,
-  stream: Buffer,
-): Buffer {
-  const content = sizeBytes === 0 ? Buffer.alloc(0) : decodeCopy('joining', stream, sizeBytes)
-  const actual = digestOf(content)
-  if (actual === digest) return content
-  throw storeError(
-    'digest_mismatch',
-    `a blob does not have its digest: expected ${digest}, got ${actual}`,
-    {
-      expected: digest,
-      actual,
-    },
-  )
 }
 
 function compositeOf(record: Buffer): OfferedComposite {

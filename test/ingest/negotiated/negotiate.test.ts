@@ -40,16 +40,10 @@ function manifestOf(files: Files): { text: string; treeDigest: Digest; entryCoun
   return { text, treeDigest: digestOf(text), entryCount: paths.length }
 }
 
-function record(
-  content: Buffer,
-  told: { kind?: 'blob' | 'firstPart'; digest?: Digest } = {},
-): Buffer {
+function record(content: Buffer, kind: 'blob' | 'firstPart' = 'blob'): Buffer {
   const stream = encodeJoiningSync(content, 6)
-  const head = { kind: told.kind ?? 'blob', digest: told.digest ?? digestOf(content) } as const
-  return Buffer.concat([
-    encodeBlobRecordHead({ ...head, sizeBytes: content.length, lengthBytes: stream.length }),
-    stream,
-  ])
+  const head = { kind, sizeBytes: content.length, lengthBytes: stream.length }
+  return Buffer.concat([encodeBlobRecordHead(head), stream])
 }
 
 function compositeOf(parts: Buffer[], told: Partial<OfferedComposite> = {}): OfferedComposite {
@@ -140,7 +134,7 @@ async function storeWithSecrets(): Promise<{ store: TestStore; files: Files }> {
   expect(decodeOrdinals(await owner.step({ step: 'parts' }, encoded(composite)))).toEqual([0, 1])
   const body = [
     record(small),
-    record(partA, { kind: 'firstPart' }),
+    record(partA, 'firstPart'),
     record(partB),
     encodeCompositeRecord(composite),
   ]
@@ -204,23 +198,34 @@ describe('possession', () => {
 })
 
 describe('what is believed', () => {
-  test('a blob under a wrong digest is refused, and what came before it is kept', async () => {
+  test('a blob is what its bytes are: sent for another, it leaves that one missing', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
-    const forged = record(Buffer.from('evil'), { digest: digestOf('good') })
-    const body = Buffer.concat([record(small), forged])
+    const good = Buffer.from('good')
+    await session.offer({ good })
+    await session.step({ step: 'blobs' }, record(Buffer.from('evil')))
+    expect(await session.offer({ good })).toEqual([0])
+    await expect(session.commit({ good })).rejects.toMatchObject({ code: 'upload_incomplete' })
+    expect(await store.metadata.findBlob(digestOf('good'))).toBeUndefined()
+  })
+
+  test('bytes that do not inflate to what they announce are refused, and what came before is kept', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const bad = record(partA)
+    bad[bad.length - 20]! ^= 0xff
+    const body = Buffer.concat([record(small), bad])
     await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
-      code: 'digest_mismatch',
+      code: 'blob_damaged',
     })
     expect(await session.offer({ small })).toEqual([])
-    expect(await store.metadata.findBlob(digestOf('good'))).toBeUndefined()
   })
 
   test('a large file whose parts do not make its digest is refused, however it is sent', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const lie = compositeOf([partA, partB], { digest: digestOf('another file') })
-    const body = [record(partA, { kind: 'firstPart' }), record(partB), encodeCompositeRecord(lie)]
+    const body = [record(partA, 'firstPart'), record(partB), encodeCompositeRecord(lie)]
     await session.step({ step: 'blobs' }, Buffer.concat(body))
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
     const entry = {
