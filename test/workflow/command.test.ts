@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
+import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
 
@@ -53,6 +54,13 @@ test('a run with a server of its own shows its log, ends with 0, and leaves the 
   expect(shown.stderr).toMatch(/^run \d+ of octo\/demo, artifacts at http:\/\/127\.0\.0\.1:\d+\n$/)
   expect(shown.text).toContain('test │   it says content\n')
   expect(shown.status).toBe(0)
+  const database = new SqliteDatabase(join(root, 'data/trove.db'), { readonly: true })
+  const recorded = database.prepare('SELECT name, conclusion FROM run_jobs ORDER BY id').all()
+  database.close()
+  expect(recorded).toEqual([
+    { name: 'build', conclusion: 'success' },
+    { name: 'test', conclusion: 'success' },
+  ])
   const again = await trove(twoJobs, ['--project', 'octo/demo', '--json', '--run', '42'])
   const events = again.text
     .trim()
@@ -77,6 +85,17 @@ test('a workflow that fails ends with 1, one that cannot run with 2 and all its 
   expect(broken.stderr.match(/ci\.yml:\d+:\d+: job '[ab]'/g)).toHaveLength(2)
   expect((await trove(twoJobs, ['--input', 'nonsense'])).status).toBe(2)
   expect((await trove(twoJobs, ['--job', 'absent'])).stderr).toContain("there is no job 'absent'")
+})
+
+test('a server that cannot be reached is told of once for the record, and fails each job that cannot get its token', async () => {
+  const shown = await trove(
+    'on: push\njobs:\n  a: {runs-on: x, steps: [{run: echo never}]}\n',
+    ['--url', 'http://127.0.0.1:1'],
+    { TROVE_TOKEN: 'of-nobody' },
+  )
+  expect(shown.status).toBe(1)
+  expect(shown.text).toContain('✗ failure')
+  expect(shown.stderr.match(/the page of this run will not show the rest of it: /g)).toHaveLength(1)
 })
 
 test('--dry-run shows jobs and steps and runs nothing', async () => {
