@@ -2,7 +2,7 @@
  *  of which every check holds, so that anything but the digests of streams can be read, moved and removed.
  *
  *  100 projects take turns. Artifact `i` (from 1) has 100 entries: ten blobs of its own, and those of the nine artifacts
- *  of its project before it, as a build does that changes a tenth of its files. 1,000 blobs share a pack, so the packs of
+ *  of its project before it, as a build does that changes a tenth of its files. 5,000 blobs share a pack, so the packs of
  *  the oldest artifacts die as a whole. Seeded: equal arguments make equal rows. */
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { createHash } from 'node:crypto'
@@ -25,7 +25,7 @@ const projectCount = 100
 const ownBlobs = 10
 const generations = 10
 const entriesPerArtifact = ownBlobs * generations
-const blobsPerPack = 1000
+const blobsPerPack = 5000
 const streamBytes = 1000
 const contentBytes = 4000
 /** Header and directory entry of a member. */
@@ -54,7 +54,6 @@ export async function buildBigStore(
   insertPacks(database, join(dataDir, 'cas', 'packs'), { count: blobs / blobsPerPack, now })
   insertArtifacts(database, { artifacts, now })
   insertTotals(database, { artifacts, blobs })
-  database.exec('ANALYZE')
   database.pragma('wal_checkpoint(TRUNCATE)')
   const pages = database.pragma('page_count', { simple: true }) as number
   const pageBytes = database.pragma('page_size', { simple: true }) as number

@@ -113,7 +113,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
     if (waiting.length >= waitingMax) {
       throw storeError('busy', `${waitingMax} uploads wait already`, { what: 'uploads' })
     }
-    return new Promise<PoolAnswer>((resolve, reject) => {
+    return await new Promise<PoolAnswer>((resolve, reject) => {
       const start = (worker: PoolWorker): void => {
         runOn(worker, nextId++, { job, body, signal, resolve, reject })
       }
@@ -225,6 +225,8 @@ function runOn(
     reject: (error) => {
       signal?.removeEventListener('abort', onAbort)
       running.onCredit?.()
+      // Lets go of the request, whose rest would otherwise wait for a reader that is gone.
+      body?.destroy()
       // What made the sender's body fail says more than what the job made of it.
       work.reject(bodyError ?? error)
     },

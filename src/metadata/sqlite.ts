@@ -12,7 +12,7 @@ import { createOfferMethods } from './sqlite/offers.ts'
 import { createOverviewMethods } from './sqlite/overview.ts'
 import { createPackMethods } from './sqlite/packs.ts'
 import { createReadingMethods } from './sqlite/reading.ts'
-import { createReadLeaseMethods } from './sqlite/read-leases.ts'
+import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/read-leases.ts'
 import { createReclaimMethods } from './sqlite/reclaim.ts'
 import { createReleaseMethods } from './sqlite/release.ts'
 import { createRemoval } from './sqlite/removal.ts'
@@ -36,7 +36,8 @@ const noQuota: Quota = { projectBytes: null, storeBytes: null }
 /** Opens the database at `path`, creating or migrating it first where needed. */
 export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions): Metadata {
   const connection = openConnection(options)
-  const removal = createRemoval(connection)
+  const unwritten = createUnwrittenLeases()
+  const removal = createRemoval(connection, unwritten)
   const damage = createDamage(connection)
   return {
     ...createRunMethods(connection),
@@ -51,9 +52,9 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
     ...createReleaseMethods(connection, { removal, damage }),
-    ...createReadLeaseMethods(connection),
+    ...createReadLeaseMethods(connection, unwritten),
     ...createReclaimMethods(connection),
-    ...createCompactionMethods(connection),
+    ...createCompactionMethods(connection, unwritten),
     markDamaged: damage.markDamaged,
     ...createVerificationMethods(connection, damage),
     ...createHealingMethods(connection, damage),

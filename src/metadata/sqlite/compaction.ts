@@ -7,7 +7,7 @@ import type { Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
 import { createPackCounter } from './pack-counters.ts'
-import { newestReadLease } from './read-leases.ts'
+import { newestReadLease, type UnwrittenLeases } from './read-leases.ts'
 
 type CompactionMethods = Pick<
   Metadata,
@@ -26,11 +26,14 @@ export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy
 /** Each copy that moves is two rows of an index. */
 const movesPerStep = limits.transactionRowsMax / 2
 
-export function createCompactionMethods(connection: Connection): CompactionMethods {
+export function createCompactionMethods(
+  connection: Connection,
+  unwritten: UnwrittenLeases,
+): CompactionMethods {
   return {
     ...createPackListing(connection),
     ...createCopyMoving(connection),
-    ...createPackRemoval(connection),
+    ...createPackRemoval(connection, unwritten),
     ...createPageReturn(connection),
   }
 }
@@ -89,7 +92,7 @@ function toPackedCopy(row: CopyRow): PackedCopy {
 }
 
 function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
-  const { prepare, stage, turn, now } = connection
+  const { prepare, stage, rest, now } = connection
   const countLive = createPackCounter(connection)
   const find = prepare<[string], { id: number }>('SELECT id FROM packs WHERE name = ?')
   const insert = prepare<[string, number, number, number, number], { id: number }>(
@@ -136,17 +139,17 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
           for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
           return count
         })
-        await turn()
+        await rest()
       }
       return moved
     },
   }
 }
 
-function createPackRemoval({
-  prepare,
-  write,
-}: Connection): Pick<Metadata, 'claimDeadPacks' | 'removePackRow'> {
+function createPackRemoval(
+  { prepare, write }: Connection,
+  unwritten: UnwrittenLeases,
+): Pick<Metadata, 'claimDeadPacks' | 'removePackRow'> {
   // The counter finds candidates, the stream rows decide. Packs that were claimed before a crash are listed again.
   const claim = prepare<[number, number]>(
     `UPDATE packs SET state = ${packState.dead}, died_at = ?, last_reader = ${newestReadLease}
@@ -174,7 +177,8 @@ function createPackRemoval({
         claim.run(now, limit)
         return list.all(now, after, limit)
       })
-      return rows.map((row) => ({ ...row, isRead: row.isRead === 1 }))
+      const isReadUnwritten = unwritten.anyAt(now)
+      return rows.map((row) => ({ ...row, isRead: row.isRead === 1 || isReadUnwritten }))
     },
     removePackRow: async (name) => {
       write(() => {

@@ -1,6 +1,6 @@
 /** One thread's connection to the database: settings, migration, transactions. Transactions are synchronous, so none can
  *  cross an await, and short, so that the threads that share the file rarely wait for each other. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { storeError } from '../../core/errors.ts'
@@ -20,12 +20,16 @@ export interface Connection {
   /** As `write`, but durable only with the next `write` of any connection: for rows that nobody counts on before. The
    *  log is written in order, so a power loss takes a tail of the transactions and never one from between. */
   stage<Result>(work: () => Result): Result
-  /** Repeats `step` as `stage` transactions until it answers false, with a turn of the event loop after each. */
+  /** Repeats `step` as `stage` transactions until it answers false, with a rest after each. */
   stageInSteps(step: () => boolean): Promise<void>
   /** Gives at most `pagesMax` free pages back to the file system; answers how many are left. */
   returnPages(pagesMax: number): number
   /** Lets other calls of this thread have their turn between two steps of a long one. */
   turn(): Promise<void>
+  /** The same between two steps of work that nobody waits for, and lets other threads have the write lock for as long as
+   *  the step before held it: they ask for it again and again with pauses, and would starve between steps that follow
+   *  each other at once. */
+  rest(): Promise<void>
   close(): void
 }
 
@@ -38,6 +42,9 @@ export interface ConnectionOptions {
 
 /** How long a transaction waits for another thread's before it fails. Transactions take milliseconds. */
 const busyTimeoutMs = 10_000
+/** Timers are no finer than a millisecond; and a step that was slow for once is no reason to sleep. */
+const restMsMin = 1
+const restMsMax = 20
 const cacheKiB = 16 * 1024
 /** A checkpoint copies pages back at random places and syncs twice; the log is let grow to this many pages (32 MiB), so
  *  that pages which many transactions change are copied once. */
@@ -60,9 +67,24 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
   }
   const run = database.transaction((work: () => unknown) => work())
   const setSync = createSyncSwitch(database)
+  /** How long the last staged transaction held the write lock. */
+  let heldMs = 0
   const stage = <Result>(work: () => Result): Result => {
     setSync('NORMAL')
-    return tellingFull(() => run.immediate(work) as Result)
+    return tellingFull(() => {
+      // The lock is waited for here and not counted.
+      let startedAt = 0
+      const result = run.immediate(() => {
+        startedAt = performance.now()
+        return work()
+      }) as Result
+      heldMs = performance.now() - startedAt
+      return result
+    })
+  }
+  const rest = async (): Promise<void> => {
+    if (heldMs < restMsMin) await nextTurn()
+    else await sleep(Math.min(heldMs, restMsMax))
   }
   return {
     orm: drizzle(database),
@@ -76,13 +98,14 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
     },
     stage,
     stageInSteps: async (step) => {
-      while (stage(step)) await nextTurn()
+      while (stage(step)) await rest()
     },
     returnPages: (pagesMax) => {
       tellingFull(() => database.pragma(`incremental_vacuum(${pagesMax})`))
       return database.pragma('freelist_count', { simple: true }) as number
     },
     turn: nextTurn,
+    rest,
     close: () => database.close(),
   }
 }

@@ -48,7 +48,7 @@ function createReleasing(
   connection: Connection,
   removal: Removal,
 ): Pick<Metadata, 'releaseRemoved'> {
-  const { prepare, stage, turn } = connection
+  const { prepare, stage, rest } = connection
   const releasable = prepare<[number, number, number, number], { id: number; at: number }>(
     `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
      WHERE releasable_at IS NOT NULL AND releasable_at <= ? AND (releasable_at, id) > (?, ?)
@@ -69,7 +69,7 @@ function createReleasing(
           }
         })
         last = rows.at(-1)!
-        await turn()
+        await rest()
       }
       await removal.clearRemoved()
       return { released, waiting }

@@ -8,7 +8,7 @@
 import { manifestState, sessionState } from '../../../schema/sqlite.ts'
 import { limits } from '../../core/limits.ts'
 import type { Connection } from './connection.ts'
-import { isBeingRead } from './read-leases.ts'
+import { isBeingRead, type UnwrittenLeases } from './read-leases.ts'
 
 export interface Removal {
   /** Inside a transaction: makes a live artifact a tombstone; false when it is not live. */
@@ -46,9 +46,9 @@ const briefSteps = 4
 /** A page is about as much work as so many rows. */
 const pageRows = 10
 
-export function createRemoval(connection: Connection): Removal {
+export function createRemoval(connection: Connection, unwritten: UnwrittenLeases): Removal {
   const { prepare, write, stage } = connection
-  const artifactEnding = createArtifactEnding(connection)
+  const artifactEnding = createArtifactEnding(connection, unwritten)
   const clearManifest = createManifestClearing(connection)
   const clearContent = createContentClearing(connection)
   const clearLeases = createLeaseClearing(connection)
@@ -140,9 +140,10 @@ export function createRemoval(connection: Connection): Removal {
   }
 }
 
-function createArtifactEnding({
-  prepare,
-}: Connection): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
+function createArtifactEnding(
+  { prepare }: Connection,
+  unwritten: UnwrittenLeases,
+): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
   const bury = prepare<[string, number, string, number, number], BuriedRow>(
     `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?, releasable_at = ?
      WHERE id = ? AND removed_at IS NULL
@@ -170,7 +171,7 @@ function createArtifactEnding({
     release.run(manifestId)
   }
   const releaseArtifact = (artifactId: number, now: number): boolean => {
-    const released = letGo.get(artifactId, now)
+    const released = unwritten.anyAt(now) ? undefined : letGo.get(artifactId, now)
     if (released) releaseManifest(released.manifestId)
     return released !== undefined
   }

@@ -41,7 +41,7 @@ function createBlobClaiming(
   connection: Connection,
   removal: Removal,
 ): Pick<Metadata, 'claimDeadBlobs'> {
-  const { prepare, stage, turn } = connection
+  const { prepare, stage, rest } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
   const candidates = prepare<[number, number, number], CandidateRow>(
     `SELECT b.id, ${isNeeded} AS isNeeded, ${isLeased} AS isLeased
@@ -80,7 +80,7 @@ function createBlobClaiming(
         const { last, dead } = stage(() => visit(now, after, count))
         claimed.push(...dead)
         after = last
-        await turn()
+        await rest()
       }
       return claimed
     },
@@ -153,7 +153,7 @@ interface DeadRow {
 }
 
 function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBlobs'> {
-  const { prepare, stage, stageInSteps, turn } = connection
+  const { prepare, stage, stageInSteps, rest } = connection
   const removeStreams = createStreamRemoval(connection)
   const findDead = prepare<[string], DeadRow>(
     `SELECT b.id, b.project_id AS projectId, b.part_count AS partCount,
@@ -210,7 +210,7 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
           return dead.filter((row) => row.partCount > 0)
         })
         for (const { id } of composites) await removeComposite(id)
-        await turn()
+        await rest()
       }
     },
   }

@@ -1,0 +1,164 @@
+/** ENOSPC for real, on a small tmpfs: whatever stage meets it, the answer is a clear 507, nothing that was acknowledged is
+ *  lost, reads and deletes go on, and the store works again once there is room. Needs the right to mount. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { rm, statfs, unlink, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { digestOf } from '../../src/core/digest.ts'
+
+const MiB = 1024 * 1024
+let directory: string
+let isMounted = false
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'trove-full-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', directory])
+  isMounted = true
+})
+afterAll(() => {
+  if (isMounted) execFileSync('umount', [directory])
+  rmSync(directory, { recursive: true, force: true })
+})
+
+interface Client {
+  put(
+    name: string,
+    body: Uint8Array,
+    type?: string,
+  ): Promise<{ status: number; body: Record<string, unknown> }>
+  send(method: string, path: string, json?: unknown): Promise<Response>
+}
+
+async function clientOf(trove: TroveProcess): Promise<Client> {
+  const token = await trove.token(['--scope', 'admin', '--project', 'octo/demo'])
+  const headers = { authorization: `Bearer ${token}` }
+  return {
+    put: async (name, body, type = 'application/octet-stream') => {
+      const url = `${trove.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`
+      const response = await fetch(url, {
+        method: 'PUT',
+        headers: { ...headers, 'content-type': type },
+        body: body as Uint8Array<ArrayBuffer>,
+      })
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+    },
+    send: async (method, path, json) =>
+      await fetch(`${trove.url}/api/v1${path}`, {
+        method,
+        headers: { ...headers, ...(json !== undefined && { 'content-type': 'application/json' }) },
+        ...(json !== undefined && { body: JSON.stringify(json) }),
+      }),
+  }
+}
+
+async function freeBytes(): Promise<number> {
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize
+}
+
+/** Takes the disk's room but for `left` bytes. */
+async function fillDisk(left: number): Promise<string> {
+  const path = join(directory, 'ballast')
+  await rm(path, { force: true })
+  onTestFinished(async () => {
+    await rm(path, { force: true })
+  })
+  await writeFile(path, Buffer.alloc(Math.max(0, (await freeBytes()) - left)))
+  return path
+}
+
+test.each([0, 64, 200, 600, 1500, 3000, 5000])(
+  'a disk that has %i KiB left refuses what does not fit and loses nothing',
+  async (leftKiB) => {
+    const dataDir = join(directory, `data-${leftKiB}`)
+    // No minimum: the disk really gets full, and there is no reserve to help.
+    const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '0', TROVE_GC_INTERVAL: 'off' })
+    onTestFinished(async () => {
+      await trove.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    })
+    const client = await clientOf(trove)
+    const kept = randomBytes(MiB)
+    const { body: first } = await client.put('kept', kept)
+    const { body: second } = await client.put('second', randomBytes(2 * MiB))
+
+    const ballast = await fillDisk(leftKiB * 1024)
+    const acknowledged = new Map<number, string>([[Number(first['id']), digestOf(kept)]])
+    let refusals = 0
+    for (let turn = 0; turn < 12; turn++) {
+      const content = randomBytes(turn % 3 === 0 ? 4 * MiB : 60_000)
+      const { status, body } = await client.put(`more-${turn}`, content)
+      if (status === 201) {
+        acknowledged.set(Number(body['id']), digestOf(content))
+      } else {
+        expect([status, body['code']]).toEqual([507, 'storage_full'])
+        refusals += 1
+      }
+    }
+    expect(refusals).toBeGreaterThan(0)
+    const expectWhole = async (): Promise<void> => {
+      for (const [id, digest] of acknowledged) {
+        const response = await client.send('GET', `/artifacts/${id}/archive.tar.gz`)
+        expect(response.status).toBe(200)
+        await response.arrayBuffer()
+        const detail = (await (await client.send('GET', `/artifacts/${id}`)).json()) as {
+          name: string
+        }
+        const file = await client.send('GET', `/artifacts/${id}/files/${detail.name}`)
+        expect(digestOf(Buffer.from(await file.arrayBuffer()))).toBe(digest)
+      }
+    }
+    await expectWhole()
+
+    await unlink(ballast)
+    const removed = await client.send('DELETE', `/artifacts/${Number(second['id'])}`)
+    expect(removed.status).toBe(200)
+    expect((await client.put('after', randomBytes(4 * MiB))).status).toBe(201)
+    await expectWhole()
+  },
+)
+
+test('deleting and collecting make room on a full disk, with the help of the reserve', async () => {
+  const dataDir = join(directory, 'data-reserve')
+  const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '8MiB', TROVE_GC_INTERVAL: 'off' })
+  onTestFinished(async () => {
+    await trove.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  const client = await clientOf(trove)
+  const { body: large } = await client.put('large', randomBytes(12 * MiB))
+  const kept = randomBytes(100_000)
+  const { body: small } = await client.put('small', kept)
+  const ballast = await fillDisk(0)
+  // The guard asks the system at most once a second.
+  let refused = await client.put('more', randomBytes(1000))
+  for (let turn = 0; refused.status === 201 && turn < 30; turn++) {
+    refused = await client.put(`more-${turn}`, randomBytes(1000))
+  }
+  expect([refused.status, refused.body['code']]).toEqual([507, 'storage_full'])
+
+  expect((await client.send('DELETE', `/artifacts/${Number(large['id'])}`)).status).toBe(200)
+  const started = (await (await client.send('POST', '/admin/gc', { now: true })).json()) as {
+    id: string
+  }
+  for (;;) {
+    const job = (await (await client.send('GET', `/admin/jobs/${started.id}`)).json()) as {
+      state: string
+      error: string | null
+      progress: { freedBytes: number }
+    }
+    expect([job.state, job.error]).not.toContain('failed')
+    if (job.state !== 'done') continue
+    expect(job.progress.freedBytes).toBeGreaterThan(12 * MiB)
+    break
+  }
+  expect(await freeBytes()).toBeGreaterThan(8 * MiB)
+  const file = await client.send('GET', `/artifacts/${Number(small['id'])}/files/small`)
+  expect(digestOf(Buffer.from(await file.arrayBuffer()))).toBe(digestOf(kept))
+  await unlink(ballast)
+  expect((await client.put('again', randomBytes(MiB))).status).toBe(201)
+})

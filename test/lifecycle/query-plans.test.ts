@@ -1,0 +1,94 @@
+/** No statement of maintenance, of reading or of an upload scans a whole table: the cost of each follows from what it is
+ *  asked for, not from what else is stored. Method: every statement that runs is noted and its plan asked for. */
+import SqliteDatabase from 'better-sqlite3'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { measureDeletion } from '../../src/lifecycle/deletion.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+import { openSession, seedArtifact, seedRun } from '../metadata/seed.ts'
+import { collectInBackground, collectNow, planNow } from './collection.ts'
+
+/** Walks that are bounded by something other than a key: each by a partial index that holds only what is to be done. */
+const worklists =
+  /USING (?:COVERING )?INDEX (?:packs_empty|packs_half_dead|packs_partly_dead|packs_tiny|manifests_dying|manifests_staged|artifacts_uncleared|artifacts_releasable|artifacts_removed|streams_damaged|blobs_damaged)\b/
+/** Tables that hold only what is to be done, and temporary ones. */
+const worktables = /^SCAN (?:t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|g|d)\b/
+
+test('no statement scans a table', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
+  const path = join(directory, 'trove.db')
+  // Migrations look at what they change, once.
+  await openSqliteMetadata({ path }).close()
+  const statements = new Set<string>()
+  const metadata = openSqliteMetadata({ path, trace: (sql) => statements.add(sql) })
+  const packs = {
+    remove: async () => undefined,
+    read: async (_name: string, _offset: number, bytes: number) => Buffer.alloc(bytes),
+    create: async () => ({
+      name: '0'.repeat(32),
+      write: async () => undefined,
+      seal: async () => ({ name: '0'.repeat(32), sizeBytes: 1000 }),
+      abort: async () => undefined,
+    }),
+  } as unknown as PackStore
+  const run = await seedRun(metadata)
+  const files = (seed: number): Record<string, string> =>
+    Object.fromEntries(
+      Array.from({ length: 20 }, (_, n) => [`f${n}`, `${n < 10 ? '' : seed} ${n}`]),
+    )
+  const ids: number[] = []
+  for (let n = 0; n < 6; n++) {
+    const expiresAt = n === 0 ? 3000 : 1_000_000
+    ids.push((await seedArtifact(metadata, run, files(n), { name: `a${n}`, expiresAt })).id)
+  }
+  const ports = { metadata, packs, now: () => 5000 }
+  const { leases } = await metadata.openReadLeases([ids[1]!], 5000, 1000)
+  await metadata.renewReadLeases(leases, 7000)
+  await metadata.listReadLeases(5000, 10)
+  await measureDeletion(metadata, [ids[2]!], 5000)
+  const removal = { state: 'deleted', reason: 'deleted', now: 5000, undoMs: 1000 } as const
+  for (const id of ids.slice(1, 4)) await metadata.removeArtifact(id, removal)
+  await metadata.restoreArtifact(ids[3]!, 5001)
+  await planNow(ports)
+  await collectInBackground(ports)
+  await collectNow(ports)
+  await metadata.closeReadLeases(leases)
+  await collectNow(ports)
+  await metadata.purgeTombstones(6000, 100)
+  const session = await openSession(metadata, run, 5000)
+  await metadata.abortSession(session)
+  await metadata.figures()
+  await metadata.projectFigures(run.projectId)
+  await metadata.close()
+
+  const database = new SqliteDatabase(path)
+  for (const [table, column] of [
+    ['gone_artifacts', 'artifact_id'],
+    ['dying_blobs', 'blob_id'],
+    ['dying_streams', 'stream_id'],
+  ]) {
+    database.exec(
+      `CREATE TEMP TABLE ${table} (question INTEGER, ${column} INTEGER, PRIMARY KEY (question, ${column})) WITHOUT ROWID`,
+    )
+  }
+  const scans: string[] = []
+  const explained = [...statements].filter((sql) =>
+    /^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)/i.test(sql),
+  )
+  for (const traced of explained) {
+    // SQLite writes infinity as a word that it does not read.
+    const sql = traced.replaceAll(/\bInf\b/g, '9e999')
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[]
+    for (const { detail } of plan) {
+      if (!detail.startsWith('SCAN') || /VIRTUAL TABLE|^SCAN CONSTANT/.test(detail)) continue
+      if (!worklists.test(detail) && !worktables.test(detail)) scans.push(`${detail}\n  in ${sql}`)
+    }
+  }
+  database.close()
+  await rm(directory, { recursive: true, force: true })
+  expect(explained.length).toBeGreaterThan(60)
+  expect(scans).toEqual([])
+})
