@@ -110,7 +110,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
       closing = true
       for (const { reject } of settlers.values()) reject(new Error('the file pool was closed'))
       settlers.clear()
-      await Promise.all(threads.map(async ({ worker }) => worker.terminate()))
+      await Promise.all(threads.map(async ({ worker }) => await worker.terminate()))
     },
   }
 }

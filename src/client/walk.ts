@@ -164,8 +164,7 @@ function createWalker(
 
   function findLeaf(path: string, entry: Stats | Dirent): Found | undefined {
     const entryPath = entryPathOf(path)
-    if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath))
-      return undefined
+    if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath)) return undefined
     if (entry.isFile())
       return { path: entryPath, kind: 'file', stats: undefined, target: undefined }
     if (entry.isSymbolicLink()) {
