@@ -78,11 +78,68 @@ function removedError({ artifactId, state, removedAt, removedReason }: Source): 
 }
 
 function createEntryMethods(connection: Connection): EntryMethods {
-  const { prepare, read } = connection
+  const { read } = connection
   const findSource = createSourceFinder(connection)
-  const findManifest = prepare<[number], { entryCount: number }>(
-    'SELECT entry_count AS entryCount FROM manifests WHERE id = ?',
-  )
+  const pages = createPages(connection)
+
+  return {
+    readEntryPage: async (artifactId, page) =>
+      read(() => {
+        const source = findSource(artifactId)
+        if (isPast(source.entryCount, page)) return undefined
+        const entries = pages.find(source.manifestId, page)
+        const placed = entries && pages.place(entries)
+        if (!placed) throw removedError(source)
+        const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
+        return toEntryPage(page, placed, modifiedAt)
+      }),
+    readStagedEntryPage: async (manifestId, page) =>
+      read(() => {
+        const entries = pages.find(manifestId, page)
+        const placed = entries && pages.place(entries)
+        return placed && toEntryPage(page, placed, Array<null>(placed.length).fill(null))
+      }),
+    findEntry: async (artifactId, path) =>
+      read(() => {
+        const source = findSource(artifactId)
+        const located = pages.locate(source, path)
+        if (!located) return undefined
+        const entries = pages.find(source.manifestId, located.page)!
+        const index = entries.findIndex((entry) => entry.path === path)
+        if (index < 0) return undefined
+        const placed = pages.place([entries[index]!])
+        if (!placed) throw removedError(source)
+        const times = pages.timesOf(source.contentId, located.page, entries.length)
+        return { entry: placed[0]!, modifiedAt: times[index] ?? null }
+      }),
+    findEntryPage: async (artifactId, path) =>
+      read(() => {
+        const source = findSource(artifactId)
+        const located = pages.locate(source, path)
+        if (!located) return source.entryCount > 0 ? 0 : undefined
+        const isInside = comparePaths(path, located.lastPath.toString()) <= 0
+        const page = isInside ? located.page : located.page + 1
+        return isPast(source.entryCount, page) ? undefined : page
+      }),
+  }
+}
+
+function isPast(entryCount: number, page: number): boolean {
+  return page * limits.manifestPageEntries >= entryCount
+}
+
+interface Pages {
+  find(manifestId: number, page: number): PageEntry[] | undefined
+  /** The page where `path` is or would be; undefined when it would come before the first. */
+  locate(source: Source, path: string): { page: number; lastPath: Buffer } | undefined
+  /** Entries with the places of their files; undefined when a blob has gone, and the manifest with it. */
+  place(entries: PageEntry[]): StoredEntry[] | undefined
+  timesOf(contentId: number | null, page: number, count: number): (number | null)[]
+}
+
+function createPages(connection: Connection): Pages {
+  const { prepare } = connection
+  const { toPlacement } = createPlacing(connection)
   const findPage = prepare<[number, number], { bytes: Buffer }>(
     'SELECT bytes FROM manifest_pages WHERE manifest_id = ? AND page = ?',
   )
@@ -99,83 +156,34 @@ function createEntryMethods(connection: Connection): EntryMethods {
     `FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value ${placementJoin}`,
   )
 
-  const { toPlacement } = createPlacing(connection)
-  const place = (entries: PageEntry[]): StoredEntry[] => {
-    const ids = new Set<number>()
-    for (const entry of entries) if (entry.kind === 'file') ids.add(entry.blobId)
-    const rows = placements(JSON.stringify([...ids]))
-    const blobs = new Map(rows.map((row) => [row[7], toPlacement(row)]))
-    return entries.map((entry) => {
-      if (entry.kind !== 'file') return entry
-      const blob = blobs.get(entry.blobId)!
-      const { kind, path, mode } = entry
-      return { kind, path, mode, digest: blob.digest, sizeBytes: blob.sizeBytes, blob }
-    })
-  }
-
-  const readTimes = (contentId: number | null, page: number, count: number): (number | null)[] => {
-    const times = findTimes.get(contentId, page)
-    return times ? decodeTimes(times.bytes, count) : Array<null>(count).fill(null)
-  }
-
-  const readStoredPage = (source: Source, page: number): PageEntry[] => {
-    const row = findPage.get(source.manifestId, page)
-    if (!row) throw removedError(source)
-    return decodeManifestPage(row.bytes)
-  }
-
-  const isPast = (entryCount: number, page: number): boolean =>
-    page * limits.manifestPageEntries >= entryCount
-
-  /** The page where `path` is or would be. */
-  const locate = (source: Source, path: string): { page: number; lastPath: Buffer } | undefined =>
-    source.removedAt === null || findPage.get(source.manifestId, 0)
-      ? pageBefore.get(source.manifestId, Buffer.from(path))
-      : throwRemoved(source)
-
   return {
-    readEntryPage: async (artifactId, page) =>
-      read(() => {
-        const source = findSource(artifactId)
-        if (isPast(source.entryCount, page)) return undefined
-        const entries = readStoredPage(source, page)
-        const modifiedAt = readTimes(source.contentId, page, entries.length)
-        return toEntryPage(page, place(entries), modifiedAt)
-      }),
-    readStagedEntryPage: async (manifestId, page) =>
-      read(() => {
-        const manifest = findManifest.get(manifestId)
-        const row = findPage.get(manifestId, page)
-        if (!manifest || !row) return undefined
-        const entries = place(decodeManifestPage(row.bytes))
-        return toEntryPage(page, entries, Array<null>(entries.length).fill(null))
-      }),
-    findEntry: async (artifactId, path) =>
-      read(() => {
-        const source = findSource(artifactId)
-        const located = locate(source, path)
-        if (!located) return undefined
-        const entries = readStoredPage(source, located.page)
-        const index = entries.findIndex((entry) => entry.path === path)
-        if (index < 0) return undefined
-        const [entry] = place([entries[index]!])
-        const times = readTimes(source.contentId, located.page, entries.length)
-        return { entry: entry!, modifiedAt: times[index] ?? null }
-      }),
-    findEntryPage: async (artifactId, path) =>
-      read(() => {
-        const source = findSource(artifactId)
-        const located = locate(source, path)
-        if (!located) return source.entryCount > 0 ? 0 : undefined
-        const isInside = comparePaths(path, located.lastPath.toString()) <= 0
-        const page = isInside ? located.page : located.page + 1
-        return isPast(source.entryCount, page) ? undefined : page
-      }),
+    find: (manifestId, page) => {
+      const row = findPage.get(manifestId, page)
+      return row && decodeManifestPage(row.bytes)
+    },
+    locate: (source, path) => {
+      const isCleared = source.removedAt !== null && !findPage.get(source.manifestId, 0)
+      if (isCleared && source.entryCount > 0) throw removedError(source)
+      return pageBefore.get(source.manifestId, Buffer.from(path))
+    },
+    place: (entries) => {
+      const ids = new Set<number>()
+      for (const entry of entries) if (entry.kind === 'file') ids.add(entry.blobId)
+      const rows = placements(JSON.stringify([...ids]))
+      if (rows.length < ids.size) return undefined
+      const blobs = new Map(rows.map((row) => [row[7], toPlacement(row)]))
+      return entries.map((entry) => {
+        if (entry.kind !== 'file') return entry
+        const blob = blobs.get(entry.blobId)!
+        const { kind, path, mode } = entry
+        return { kind, path, mode, digest: blob.digest, sizeBytes: blob.sizeBytes, blob }
+      })
+    },
+    timesOf: (contentId, page, count) => {
+      const times = findTimes.get(contentId, page)
+      return times ? decodeTimes(times.bytes, count) : Array<null>(count).fill(null)
+    },
   }
-}
-
-function throwRemoved(source: Source): never {
-  throw removedError(source)
 }
 
 function toEntryPage(

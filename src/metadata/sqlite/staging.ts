@@ -19,8 +19,47 @@ type StagingMethods = Pick<
 
 export function createStagingMethods(connection: Connection): StagingMethods {
   return {
-    ...createManifestStaging(connection),
+    ...createManifestOpening(connection),
+    ...createPageStaging(connection),
     ...createContentStaging(connection),
+  }
+}
+
+function createManifestOpening(connection: Connection): Pick<Metadata, 'stageManifest'> {
+  const { prepare, stage } = connection
+  const findSession = createSessionFinder(connection)
+  const findLive = prepare<[number, Buffer], { id: number }>(
+    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+  )
+  const leaseManifest = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
+  )
+  const insert = prepare<[number, Buffer, number, number, number, number], { id: number }>(
+    `INSERT INTO manifests (project_id, tree_digest, entry_count, file_count, logical_bytes, state, session_id,
+       page_count, staged_entries, fresh_bytes, project_fresh_bytes)
+     VALUES (?, ?, ?, ?, ?, ${manifestState.staged}, ?, 0, 0, 0, 0) RETURNING id`,
+  )
+
+  return {
+    stageManifest: async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
+      stage(() => {
+        const session = findSession(sessionName)
+        const digest = digestToBytes(treeDigest)
+        const live = findLive.get(session.projectId, digest)
+        if (live) {
+          leaseManifest.run(session.id, live.id)
+          return { manifestId: live.id, exists: true }
+        }
+        const row = insert.get(
+          session.projectId,
+          digest,
+          entryCount,
+          fileCount,
+          logicalBytes,
+          session.id,
+        )
+        return { manifestId: row!.id, exists: false }
+      }),
   }
 }
 
@@ -33,23 +72,10 @@ interface StagedManifestRow {
   stagedEntries: number
 }
 
-function createManifestStaging(
-  connection: Connection,
-): Pick<Metadata, 'stageManifest' | 'stageManifestPage'> {
+function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifestPage'> {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const addReferences = createReferenceInsertion(connection)
-  const findLive = prepare<[number, Buffer], { id: number }>(
-    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
-  )
-  const leaseManifest = prepare<[number, number]>(
-    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
-  )
-  const insert = prepare<[number, Buffer, number, number, number, number], { id: number }>(
-    `INSERT INTO manifests (project_id, tree_digest, entry_count, file_count, logical_bytes, state, session_id,
-       page_count, staged_entries, fresh_bytes, project_fresh_bytes)
-     VALUES (?, ?, ?, ?, ?, ${manifestState.staged}, ?, 0, 0, 0, 0) RETURNING id`,
-  )
   const findStaged = prepare<[number], StagedManifestRow>(
     `SELECT project_id AS projectId, session_id AS sessionId, state, page_count AS pageCount,
        entry_count AS entryCount, staged_entries AS stagedEntries
@@ -76,25 +102,6 @@ function createManifestStaging(
   }
 
   return {
-    stageManifest: async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
-      stage(() => {
-        const session = findSession(sessionName)
-        const digest = digestToBytes(treeDigest)
-        const live = findLive.get(session.projectId, digest)
-        if (live) {
-          leaseManifest.run(session.id, live.id)
-          return { manifestId: live.id, exists: true }
-        }
-        const row = insert.get(
-          session.projectId,
-          digest,
-          entryCount,
-          fileCount,
-          logicalBytes,
-          session.id,
-        )
-        return { manifestId: row!.id, exists: false }
-      }),
     stageManifestPage: async (sessionName, manifestId, page, entries) => {
       const most = limits.manifestPageEntries
       assert(entries.length > 0 && entries.length <= most, `a page holds 1 to ${most} entries`)

@@ -22,14 +22,15 @@ type UploadMethods = Pick<
 type CreateUpload = Parameters<Metadata['createUpload']>[0]
 const stateNames: readonly UploadState[] = ['open', 'assembled', 'done']
 
-export function createUploadMethods({ orm, write }: Connection): UploadMethods {
-  const byId = (id: string): Upload | undefined => {
-    const row = orm.select().from(uploads).where(eq(uploads.id, id)).get()
-    return row && toUpload(row)
+export function createUploadMethods(connection: Connection): UploadMethods {
+  return {
+    ...createUploadCreation(connection),
+    ...createUploadProgress(connection),
+    ...createUploadLists(connection),
   }
-  // A literal, because SQLite uses a partial index only for the very terms of its definition.
-  const unfinished = sql`${uploads.state} < ${sql.raw(String(uploadState.done))}`
+}
 
+function createUploadCreation({ orm, write }: Connection): Pick<Metadata, 'createUpload'> {
   const checkNameFree = (wanted: CreateUpload): void => {
     const holder = orm
       .select({ id: artifacts.id })
@@ -87,6 +88,22 @@ export function createUploadMethods({ orm, write }: Connection): UploadMethods {
           .get()
         return { upload: toUpload(row), replacedUploadIds }
       }),
+  }
+}
+
+function createUploadProgress({
+  orm,
+  write,
+}: Connection): Pick<
+  Metadata,
+  'findUpload' | 'findUploadByName' | 'assembleUpload' | 'removeUpload'
+> {
+  const byId = (id: string): Upload | undefined => {
+    const row = orm.select().from(uploads).where(eq(uploads.id, id)).get()
+    return row && toUpload(row)
+  }
+
+  return {
     findUpload: async (id) => byId(id),
     findUploadByName: async (runId, job, name) => {
       const row = orm
@@ -120,6 +137,19 @@ export function createUploadMethods({ orm, write }: Connection): UploadMethods {
           .run()
       })
     },
+    removeUpload: async (id) => {
+      write(() => orm.delete(uploads).where(eq(uploads.id, id)).run())
+    },
+  }
+}
+
+function createUploadLists({
+  orm,
+}: Connection): Pick<Metadata, 'listStaleUploads' | 'listLiveUploads'> {
+  // A literal, because SQLite uses a partial index only for the very terms of its definition.
+  const unfinished = sql`${uploads.state} < ${sql.raw(String(uploadState.done))}`
+
+  return {
     listStaleUploads: async (olderThan, limit) =>
       orm
         .select({ id: uploads.id })
@@ -137,9 +167,6 @@ export function createUploadMethods({ orm, write }: Connection): UploadMethods {
         .orderBy(asc(uploads.createdAt))
         .all()
         .map((row) => row.id),
-    removeUpload: async (id) => {
-      write(() => orm.delete(uploads).where(eq(uploads.id, id)).run())
-    },
   }
 }
 

@@ -1,0 +1,134 @@
+/** Works on a database and kills itself as statement number `killAt` begins. Says on stdout what was acknowledged. */
+import { writeSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { createManifestHasher } from '../../dist/src/core/manifest.js'
+import { encodeTimes } from '../../dist/src/core/modification-times.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+
+const [path, killAt] = [process.argv[2], Number(process.argv[3])]
+let statements = 0
+const metadata = openSqliteMetadata({
+  path,
+  trace: () => {
+    statements += 1
+    if (statements === killAt) process.kill(process.pid, 'SIGKILL')
+  },
+})
+const say = (event) => writeSync(1, `${JSON.stringify(event)}\n`)
+
+const facts = { branch: null, sha: null, workflow: null, event: null }
+const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, facts, 1_000)
+const first = await upload('first', ['a', 'b', 'cc', 'dd'], ['cc', 'dd'])
+await upload('second', ['b', 'e', 'cc', 'ff'], ['cc', 'ff'])
+await metadata.removeArtifact(first, { state: 'deleted', reason: 'test', now: 2_000 })
+say({ removed: first })
+await sweep()
+await abandon(['g', 'h'])
+await sweep()
+// The same name again: the second artifact is replaced.
+await upload('second', ['a', 'e'], [])
+await sweep()
+await metadata.close()
+say({ statements })
+
+/** Files of `contents`, and a composite file of the contents `parts`. */
+async function upload(name, contents, parts) {
+  const session = await open()
+  const copies = contents.map(copyOf)
+  const known = await metadata.claimBlobs(
+    session,
+    copies.map((copy) => copy.blob.digest),
+  )
+  const digests = new Set(known.map((blob) => blob.digest))
+  const missing = copies.filter((copy) => !digests.has(copy.blob.digest))
+  await metadata.addPack(session, { name: `${name} ${session}`, sizeBytes: 1_000 }, missing)
+  const files = [...contents]
+  if (parts.length > 0) {
+    files.push(parts.join(''))
+    const { digest, sizeBytes, crc32: sum } = copyOf(parts.join('')).blob
+    const composite = { digest, sizeBytes, crc32: sum, parts: parts.map(sha256) }
+    await metadata.addComposite(session, composite)
+  }
+  const entries = files.toSorted().map(entryOf)
+  const hasher = createManifestHasher()
+  for (const entry of entries) hasher.add(entry)
+  const { manifestId } = await metadata.stageManifest(session, hasher.summary())
+  await metadata.stageManifestPage(session, manifestId, 0, entries)
+  await metadata.stageTimes(session, 0, encodeTimes(entries.map(() => 5)))
+  const skeleton = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('skeleton') }
+  await metadata.stageSkeletonPage(session, skeleton, [])
+  const { artifact } = await metadata.commitArtifact(session, newArtifact(name, manifestId))
+  say({ committed: artifact.id, paths: entries.map((entry) => entry.path) })
+  return artifact.id
+}
+
+/** An upload that is given up after its pack and its manifest. */
+async function abandon(contents) {
+  const session = await open()
+  const copies = contents.map(copyOf)
+  await metadata.addPack(session, { name: `abandoned ${session}`, sizeBytes: 500 }, copies)
+  const entries = contents.map(entryOf)
+  const hasher = createManifestHasher()
+  for (const entry of entries) hasher.add(entry)
+  const { manifestId } = await metadata.stageManifest(session, hasher.summary())
+  await metadata.stageManifestPage(session, manifestId, 0, entries)
+  await metadata.abortSession(session)
+}
+
+async function sweep() {
+  for (;;) {
+    const dead = await metadata.claimDeadBlobs(3_000, 100)
+    if (dead.length === 0) break
+    await metadata.removeDeadBlobs(dead)
+  }
+  for (const { name } of await metadata.claimDeadPacks(3_000, { after: 0, limit: 100 })) {
+    await metadata.removePackRow(name)
+  }
+}
+
+function open() {
+  return metadata.openSession({ projectId: run.projectId, now: 1_000, leaseMs: 1_000_000 })
+}
+
+function entryOf(content) {
+  const { digest, sizeBytes } = copyOf(content).blob
+  return { kind: 'file', path: `file-${content}`, mode: 0o644, digest, sizeBytes }
+}
+
+function newArtifact(name, manifestId) {
+  return {
+    runId: run.id,
+    job: 'build',
+    name,
+    kind: 'exact',
+    mimeType: 'application/zip',
+    fileName: null,
+    opaqueReason: null,
+    manifestId,
+    zipDigest: null,
+    zipBytes: 1,
+    tarGzBytes: 1,
+    newBytes: 1,
+    createdAt: 1_500,
+    expiresAt: 1_000_000,
+    onConflict: 'replace',
+    uploadId: null,
+  }
+}
+
+function copyOf(content, index = 0) {
+  const bytes = Buffer.from(content)
+  return {
+    blob: { digest: sha256(content), sizeBytes: bytes.length, crc32: crc32(bytes) },
+    streamDigest: sha256(`stream ${content}`),
+    codec: 'joining',
+    offset: index * 100,
+    lengthBytes: 10,
+    checks: Buffer.alloc(4),
+  }
+}
+
+function sha256(text) {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,144 @@
+/** A process that is killed in the middle of its work on a database, and what must be true of the file afterwards. */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import SqliteDatabase from 'better-sqlite3'
+import { expect } from 'vitest'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { claimPacks, sweepBlobs } from './sweep-all.ts'
+
+const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
+
+interface Acknowledged {
+  /** Paths by artifact id, of artifacts whose commit was answered. */
+  committed: Map<number, string[]>
+  removed: Set<number>
+  /** Statements of a run that was not killed. */
+  statements: number | undefined
+}
+
+/** Runs the child until statement `killAt`; Infinity lets it finish. */
+export function workAndDie(path: string, killAt: number): Acknowledged {
+  const { stdout, stderr, signal, status } = spawnSync(
+    process.execPath,
+    [child, path, String(killAt)],
+    { encoding: 'utf8' },
+  )
+  expect({ stderr, ended: signal ?? status }).toEqual({
+    stderr: '',
+    ended: killAt === Infinity ? 0 : 'SIGKILL',
+  })
+  const acknowledged: Acknowledged = {
+    committed: new Map(),
+    removed: new Set(),
+    statements: undefined,
+  }
+  for (const line of stdout.split('\n').filter((text) => text !== '')) {
+    const event = JSON.parse(line) as {
+      committed?: number
+      paths?: string[]
+      removed?: number
+      statements?: number
+    }
+    if (event.committed !== undefined) acknowledged.committed.set(event.committed, event.paths!)
+    if (event.removed !== undefined) acknowledged.removed.add(event.removed)
+    if (event.statements !== undefined) acknowledged.statements = event.statements
+  }
+  return acknowledged
+}
+
+/** Opens the database again, as a restarted server does, and checks it against what was acknowledged. */
+export async function checkSurvival(path: string, acknowledged: Acknowledged): Promise<void> {
+  const metadata = openSqliteMetadata({ path })
+  await checkArtifacts(metadata, acknowledged)
+  await recover(metadata)
+  await checkArtifacts(metadata, acknowledged)
+  await removeEverything(metadata)
+  await metadata.close()
+  checkFile(path)
+}
+
+async function listLive(metadata: Metadata): Promise<number[]> {
+  const page = { limit: 100, offset: 0, sort: 'oldest', now: 3_000 } as const
+  const { artifacts } = await metadata.listArtifacts({}, page)
+  return artifacts.map((artifact) => artifact.id)
+}
+
+/** Acknowledged artifacts are there and whole, and so is whatever else is seen (invariants 1 and 3). */
+async function checkArtifacts(metadata: Metadata, acknowledged: Acknowledged): Promise<void> {
+  const live = await listLive(metadata)
+  for (const id of acknowledged.committed.keys()) {
+    if (live.includes(id)) expect(acknowledged.removed.has(id)).toBe(false)
+    else await checkRemoval(metadata, id, live)
+  }
+  for (const id of live) {
+    const page = await metadata.readEntryPage(id, 0)
+    const paths = acknowledged.committed.get(id)
+    if (paths) expect(page?.entries.map((entry) => entry.path)).toEqual(paths)
+    expect(await metadata.readSkeletonPage(id, 0)).toMatchObject({ page: 0 })
+    for (const entry of page!.entries) {
+      if (entry.kind !== 'file') continue
+      const copies = entry.blob.copy
+        ? [entry.blob.copy]
+        : (await metadata.readParts(entry.blob.blobId, 0, 10)).map((part) => part.copy)
+      expect(copies.length).toBe(Math.max(1, entry.blob.partCount))
+      for (const copy of copies) {
+        expect(copy.damaged).toBe(false)
+        expect(await metadata.hasPack(copy.packName)).toBe(true)
+      }
+    }
+  }
+}
+
+/** What is not there any more was removed by the child: by hand, or by a successor that is there, acknowledged or not. */
+async function checkRemoval(metadata: Metadata, id: number, live: number[]): Promise<void> {
+  const gone = await metadata.findArtifact(id)
+  expect(['test', 'replaced']).toContain(gone?.removedReason)
+  if (gone?.removedReason === 'replaced') {
+    const names = live.map(async (other) => (await metadata.findArtifact(other))?.name)
+    expect(await Promise.all(names)).toContain(gone.name)
+  }
+}
+
+async function recover(metadata: Metadata): Promise<void> {
+  for (const name of await metadata.listSessions(Infinity, 100)) await metadata.abortSession(name)
+  expect(await metadata.listSessions(Infinity, 100)).toEqual([])
+  await sweepAll(metadata)
+}
+
+async function sweepAll(metadata: Metadata): Promise<void> {
+  await sweepBlobs(metadata)
+  for (const name of await claimPacks(metadata)) await metadata.removePackRow(name)
+}
+
+/** Nothing is lost track of: when no artifact is left, nothing else is. */
+async function removeEverything(metadata: Metadata): Promise<void> {
+  for (const id of await listLive(metadata)) {
+    await metadata.removeArtifact(id, { state: 'deleted', reason: 'test', now: 4_000 })
+  }
+  await sweepAll(metadata)
+  expect(await metadata.figures()).toEqual({
+    artifacts: 0,
+    files: 0,
+    logicalBytes: 0,
+    uniqueBytes: 0,
+    chunkBytes: 0,
+    storedBytes: 0,
+    packs: 0,
+    liveBytes: 0,
+  })
+}
+
+function checkFile(path: string): void {
+  const database = new SqliteDatabase(path, { readonly: true })
+  expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
+  expect(database.pragma('foreign_key_check')).toEqual([])
+  // What belongs to artifacts and sessions is gone with them.
+  for (const table of ['"references"', 'leases', 'manifest_leases', 'artifact_times']) {
+    expect(database.prepare(`SELECT count(*) FROM ${table}`).pluck().get()).toBe(0)
+  }
+  for (const table of ['skeleton_pages', 'skeleton_streams', 'composite_parts', 'touched_blobs']) {
+    expect(database.prepare(`SELECT count(*) FROM ${table}`).pluck().get()).toBe(0)
+  }
+  database.close()
+}

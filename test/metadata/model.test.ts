@@ -1,0 +1,226 @@
+/** Uploads, removals and sweeps in any order, against a model that knows only what must be seen.
+ *
+ *  After each step every live artifact reads back whole; at the end everything goes, and nothing is left. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import type { Metadata, Run } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import {
+  addContents,
+  copyOf,
+  entriesOf,
+  newArtifact,
+  openSession,
+  seedRun,
+  stageEntries,
+} from './seed.ts'
+import { claimPacks, sweepBlobs } from './sweep-all.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newDatabase } = temporaryDatabases()
+
+/** Contents of files; those of several letters are composites of one-letter parts. */
+const contents = ['a', 'b', 'c', 'd', 'ab', 'bcd', 'dd'] as const
+type Tree = Record<string, string>
+
+type Step =
+  | { do: 'begin'; slot: number; tree: Tree }
+  | { do: 'stage'; slot: number }
+  | { do: 'commit'; slot: number; name: string }
+  | { do: 'abort'; slot: number }
+  | { do: 'remove'; name: string }
+  | { do: 'sweep' }
+  | { do: 'claim' }
+  | { do: 'finishSweep' }
+  | { do: 'reopen' }
+
+const slot = fc.nat(2)
+const name = fc.constantFrom('one', 'two', 'three')
+const tree = fc.dictionary(fc.constantFrom('f1', 'f2', 'f3'), fc.constantFrom(...contents), {
+  minKeys: 1,
+})
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('begin' as const), slot, tree }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('stage' as const), slot }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('commit' as const), slot, name }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), slot }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), name }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('claim' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('finishSweep' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
+)
+
+interface Upload {
+  session: string
+  tree: Tree
+  manifestId: number | undefined
+}
+
+/** What must be seen: live artifacts by name. Everything else is how it came about. */
+class Model {
+  readonly live = new Map<string, { id: number; tree: Tree }>()
+  readonly uploads = new Map<number, Upload>()
+  /** Blobs claimed for deletion and not removed yet. */
+  condemned: number[] = []
+  readonly path: string
+  metadata: Metadata
+  run!: Run
+
+  constructor(path: string) {
+    this.path = path
+    this.metadata = openSqliteMetadata({ path })
+  }
+
+  async apply(action: Step): Promise<void> {
+    switch (action.do) {
+      case 'begin':
+        return await this.begin(action.slot, action.tree)
+      case 'stage':
+        return await this.stage(action.slot)
+      case 'commit':
+        return await this.commit(action.slot, action.name)
+      case 'abort':
+        return await this.abort(action.slot)
+      case 'remove':
+        return await this.remove(action.name)
+      case 'sweep':
+        await sweepBlobs(this.metadata)
+        return await this.dropPacks()
+      case 'claim':
+        this.condemned = await this.metadata.claimDeadBlobs(3_000, 3)
+        return
+      case 'finishSweep':
+        await this.metadata.removeDeadBlobs(this.condemned)
+        return await this.dropPacks()
+      case 'reopen':
+        await this.metadata.close()
+        this.metadata = openSqliteMetadata({ path: this.path })
+        return
+    }
+  }
+
+  /** Sends what is missing, as an ingest does: chunks first, then composites. */
+  async begin(number: number, files: Tree): Promise<void> {
+    await this.abort(number)
+    const session = await openSession(this.metadata, this.run)
+    for (const content of new Set(Object.values(files))) {
+      const known = await this.metadata.claimBlobs(session, [digestOf(content)])
+      if (known.length > 0) continue
+      const parts = [...content]
+      await addContents(this.metadata, session, parts)
+      if (parts.length === 1) continue
+      const { digest, sizeBytes, crc32 } = copyOf(content).blob
+      const digests = parts.map((part) => digestOf(part))
+      await this.metadata.addComposite(session, { digest, sizeBytes, crc32, parts: digests })
+    }
+    this.uploads.set(number, { session, tree: files, manifestId: undefined })
+  }
+
+  async stage(number: number): Promise<void> {
+    const upload = this.uploads.get(number)
+    if (!upload || upload.manifestId !== undefined) return
+    const entries = entriesOf(upload.tree)
+    upload.manifestId = (await stageEntries(this.metadata, upload.session, entries)).manifestId
+  }
+
+  async commit(number: number, artifactName: string): Promise<void> {
+    await this.stage(number)
+    const upload = this.uploads.get(number)
+    if (!upload) return
+    this.uploads.delete(number)
+    const { artifact } = await this.metadata.commitArtifact(
+      upload.session,
+      newArtifact(this.run, upload.manifestId!, { name: artifactName, onConflict: 'replace' }),
+    )
+    this.live.set(artifactName, { id: artifact.id, tree: upload.tree })
+  }
+
+  async abort(number: number): Promise<void> {
+    const upload = this.uploads.get(number)
+    if (upload) await this.metadata.abortSession(upload.session)
+    this.uploads.delete(number)
+  }
+
+  async remove(artifactName: string): Promise<void> {
+    const artifact = this.live.get(artifactName)
+    if (!artifact) return
+    const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
+    expect(await this.metadata.removeArtifact(artifact.id, removal)).toBe(true)
+    this.live.delete(artifactName)
+  }
+
+  async dropPacks(): Promise<void> {
+    for (const pack of await claimPacks(this.metadata)) await this.metadata.removePackRow(pack)
+  }
+
+  /** Compares everything that can be seen. */
+  async check(): Promise<void> {
+    const page = { limit: 10, offset: 0, sort: 'oldest', now: 3_000 } as const
+    const listed = await this.metadata.listArtifacts({}, page)
+    const byName = (a: [string, number], b: [string, number]): number => a[0].localeCompare(b[0])
+    expect(
+      listed.artifacts.map(({ name: n, id }): [string, number] => [n, id]).toSorted(byName),
+    ).toEqual([...this.live].map(([n, { id }]): [string, number] => [n, id]).toSorted(byName))
+    for (const artifact of this.live.values()) await this.checkArtifact(artifact)
+    const trees = [...this.live.values()].map((artifact) => artifact.tree)
+    const files = trees.flatMap((files) => Object.values(files))
+    const bytesOf = (list: Iterable<string>): number => [...list].join('').length
+    const figures = await this.metadata.figures()
+    expect(figures).toMatchObject({
+      artifacts: this.live.size,
+      files: files.length,
+      logicalBytes: bytesOf(files),
+    })
+    expect(figures.liveBytes).toBeLessThanOrEqual(figures.storedBytes)
+    // Uploads under way may share what they brought first with artifacts that came later.
+    if (this.uploads.size === 0) expect(figures.uniqueBytes).toBe(bytesOf(new Set(files)))
+  }
+
+  private async checkArtifact({ id, tree: files }: { id: number; tree: Tree }): Promise<void> {
+    const page = await this.metadata.readEntryPage(id, 0)
+    const read = page!.entries.map((entry) => [entry.path, entry.kind === 'file' && entry.digest])
+    const wanted = entriesOf(files).map((entry) => [
+      entry.path,
+      entry.kind === 'file' && entry.digest,
+    ])
+    expect(read).toEqual(wanted)
+    for (const entry of page!.entries) {
+      if (entry.kind !== 'file') continue
+      const { blobId, copy, partCount } = entry.blob
+      const parts = await this.metadata.readParts(blobId, 0, 10)
+      expect(parts).toHaveLength(partCount)
+      for (const { packName, damaged } of copy ? [copy] : parts.map((part) => part.copy)) {
+        expect(damaged).toBe(false)
+        expect(await this.metadata.hasPack(packName)).toBe(true)
+      }
+    }
+  }
+
+  /** Lets everything go; what is left then is lost. */
+  async finish(): Promise<void> {
+    for (const number of [...this.uploads.keys()]) await this.abort(number)
+    for (const artifactName of [...this.live.keys()]) await this.remove(artifactName)
+    await sweepBlobs(this.metadata)
+    await this.dropPacks()
+    const figures = await this.metadata.figures()
+    expect(Object.entries(figures).filter(([, value]) => value !== 0)).toEqual([])
+    await this.metadata.close()
+  }
+}
+
+test('whatever the order of uploads, removals and sweeps, live artifacts are whole and nothing leaks', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      const model = new Model(await newDatabase())
+      model.run = await seedRun(model.metadata)
+      for (const action of steps) {
+        await model.apply(action)
+        await model.check()
+      }
+      await model.finish()
+    }),
+    { numRuns: 25 },
+  )
+})
