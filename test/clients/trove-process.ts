@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { workerUrl } from '../../src/worker-url.ts'
 
 const run = promisify(execFile)
+/** Started as a program, because its first line gives flags to Node. */
 const program = fileURLToPath(workerUrl(import.meta.url, '../../src/cli/main.ts'))
 
 export interface TroveProcess {
@@ -27,7 +28,7 @@ export async function startTrove(
   dataDir: string,
   environment: Record<string, string> = {},
 ): Promise<TroveProcess> {
-  const child = spawn(process.execPath, [program, 'serve', '--data', dataDir, '--port', '0'], {
+  const child = spawn(program, ['serve', '--data', dataDir, '--port', '0'], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -54,7 +55,7 @@ export async function runTrove(
   args: string[],
   environment: Record<string, string> = {},
 ): Promise<string> {
-  const { stdout } = await run(process.execPath, [program, ...args], {
+  const { stdout } = await run(program, args, {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
     maxBuffer: 64 * 1024 * 1024,
   })
