@@ -197,8 +197,9 @@ export function packsContract(store: Store): void {
     const session = await openSession(store(), await seedRun(store()))
     await addCopies(store(), session, [copyOf('a'), copyOf('b', { codec: 'deflate' })])
     const refused = { code: 'not_found' }
-    const add = (parts: string[]): Promise<void> =>
-      store().addComposite(session, compositeOf(parts))
+    const add = async (parts: string[]): Promise<void> => {
+      await store().addComposite(session, compositeOf(parts))
+    }
     await expect(add(['a', 'b'])).rejects.toMatchObject(refused)
     await expect(add(['a', 'unknown'])).rejects.toMatchObject(refused)
     const short = { ...compositeOf(['a', 'a']), sizeBytes: 3 }
