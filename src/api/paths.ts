@@ -26,10 +26,6 @@ export function runArchivePath(run: number, project: string): string {
   return `${apiRoot}/runs/${run}/archive.zip?project=${encodeURIComponent(project)}`
 }
 
-export function runPath(run: number, project: string): string {
-  return `${apiRoot}/runs/${run}?project=${encodeURIComponent(project)}`
-}
-
 export function jobLogPath(
   run: number,
   project: string,

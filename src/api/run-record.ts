@@ -27,7 +27,7 @@ const at = milliseconds.meta({ description: 'Milliseconds since the epoch.' })
 const step = z.strictObject({ number: number.min(1), name })
 const ended = { conclusion, durationMs: milliseconds }
 
-export const runEventSchema = z
+const runEventSchema = z
   .discriminatedUnion('type', [
     z.strictObject({ type: z.literal('run-started'), at }),
     z.strictObject({

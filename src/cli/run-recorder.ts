@@ -27,8 +27,8 @@ export interface RecorderOptions {
 
 /** A request carries at most this much, unless one event alone is longer: it is deflated in one go. */
 const batchBytesMax = 128 * 1024
-/** Lines that come while the queue is fuller than this are left out, and counted. */
-const queueBytesMax = 8 * 1024 * 1024
+/** Lines that come while the queue is fuller than this are left out, and counted: twice what is kept of one job. */
+const queueBytesMax = 32 * 1024 * 1024
 /** How long events are gathered before they are sent: what a page is behind. */
 const gatherMs = 300
 /** A server that is silent for this long has failed. */

@@ -310,8 +310,8 @@ test('while a store is slow, one request is under way and lines beyond the queue
   })
   const { recorder, failures } = recorderFor(stub.url)
   recorder.sink({ type: 'job-started', at: 1, job, needs: [], matrix: null, stepsExpected: 1 })
-  // 20 MiB where 8 MiB may wait.
-  for (let index = 0; index < 20_000; index++) recorder.sink(line('x'.repeat(1024)))
+  // 40 MiB where 32 MiB may wait.
+  for (let index = 0; index < 40_000; index++) recorder.sink(line('x'.repeat(1024)))
   release()
   await expect.poll(() => stub.bodies.length).toBeGreaterThan(50)
   recorder.sink(line('the last'))
@@ -329,7 +329,7 @@ test('while a store is slow, one request is under way and lines beyond the queue
   const kept = events.filter(({ kind }) => kind === 'output').length
   expect(events.at(-3)).toMatchObject({
     kind: 'cut',
-    text: `${20_001 - kept} lines came too fast and were not kept.`,
+    text: `${40_001 - kept} lines came too fast and were not kept.`,
   })
   expect(events.at(-2)).toMatchObject({ text: 'the last' })
   expect(events.at(-1)).toMatchObject({ type: 'run-finished' })
