@@ -26,9 +26,13 @@ export function formatEntry(entry: Entry): string {
 export function parseEntry(line: string): Entry {
   const entry = entryOf(line)
   if (entry === undefined || formatEntry(entry) !== `${line}\n`) {
-    throw storeError('invalid_request', `not a line of a manifest: ${JSON.stringify(line.slice(0, 200))}`, {
-      field: 'manifest',
-    })
+    throw storeError(
+      'invalid_request',
+      `not a line of a manifest: ${JSON.stringify(line.slice(0, 200))}`,
+      {
+        field: 'manifest',
+      },
+    )
   }
   return entry
 }
@@ -107,7 +111,11 @@ export function createTreeCheck(): (entry: Entry) => void {
   let previous: string | undefined
   return ({ kind, path }) => {
     if (previous !== undefined && comparePaths(previous, path) >= 0) {
-      throw storeError('duplicate_path', `path ${JSON.stringify(path)} is out of order or occurs twice`, { path })
+      throw storeError(
+        'duplicate_path',
+        `path ${JSON.stringify(path)} is out of order or occurs twice`,
+        { path },
+      )
     }
     previous = path
     leaves = leaves.filter((leaf) => path.startsWith(leaf))

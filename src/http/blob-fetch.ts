@@ -50,7 +50,8 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
     return await underReadLease(
       context,
       [artifact],
-      async () => await sendRepresentation(c, await representBlobs(context, artifact.id, wants), options),
+      async () =>
+        await sendRepresentation(c, await representBlobs(context, artifact.id, wants), options),
     )
   })
   return app

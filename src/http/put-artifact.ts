@@ -46,7 +46,11 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
 async function ingestJob(
   context: AppContext,
   c: AppRequest,
-  { query, destination, facts }: { query: UploadQuery; destination: UploadDestination; facts: RunFacts },
+  {
+    query,
+    destination,
+    facts,
+  }: { query: UploadQuery; destination: UploadDestination; facts: RunFacts },
 ): Promise<IngestJob> {
   const now = context.now()
   const days = query.retentionDays

@@ -33,7 +33,12 @@ export function createSignInRoutes(context: AppContext, sendPage: SendSignIn): H
     requireOwnOrigin(context, c)
     const form = new URLSearchParams((await readBytesBody(context, c, formLimit)).toString('utf8'))
     const next = localPath(form.get('next') ?? undefined)
-    return await signIn(context, c, { token: (form.get('token') ?? '').trim(), use: 'api', next, sendPage })
+    return await signIn(context, c, {
+      token: (form.get('token') ?? '').trim(),
+      use: 'api',
+      next,
+      sendPage,
+    })
   })
 
   app.post('/sign-out', (c) => {

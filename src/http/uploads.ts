@@ -225,7 +225,11 @@ async function readOffer(
     job,
     name,
     createdAt: now,
-    expiresAt: expiresAtOf(days === undefined ? null : { days }, await retentionOf(context, project), now),
+    expiresAt: expiresAtOf(
+      days === undefined ? null : { days },
+      await retentionOf(context, project),
+      now,
+    ),
     onConflict: message.overwrite ? 'replace' : 'same',
   }
 }

@@ -19,8 +19,8 @@ export async function storeFile(
 ): Promise<StoredFile> {
   const iterator = source[Symbol.asyncIterator]()
   const head = await readHead(iterator)
-  if (head.ended) return storeSmall(writer, head.bytes, options.level)
-  return storeLarge(writer, continued(head.bytes, iterator), {
+  if (head.ended) return await storeSmall(writer, head.bytes, options.level)
+  return await storeLarge(writer, continued(head.bytes, iterator), {
     level: options.level,
     compressed: isCompressed(head.bytes),
   })

@@ -53,7 +53,7 @@ async function ingestStream(
 ): Promise<Published> {
   if (body === undefined) throw new Error('a job without staged bytes needs a body')
   const { job, settings } = session
-  if (job.form === 'file') return ingestFile(session, body)
+  if (job.form === 'file') return await ingestFile(session, body)
   if (job.form !== 'tar' && job.form !== 'tar.gz')
     throw new Error(`a ${job.form} needs staged bytes`)
   const table = createEntryTable(settings)
@@ -66,7 +66,7 @@ async function ingestStream(
   })
   const entries = table.sort()
   const { newBytes } = await session.writer.finish()
-  return publish(session, entries, {
+  return await publish(session, entries, {
     kind: 'tree',
     mimeType: 'application/zip',
     fileName: null,
@@ -89,7 +89,7 @@ async function ingestFile(
   const { newBytes } = await writer.finish()
   const table = createEntryTable(settings)
   table.addFile(job.fileName, { ...stored, mode: 0o644, modifiedAt: null })
-  return publish(session, table.sort(), {
+  return await publish(session, table.sort(), {
     kind: 'raw',
     mimeType: job.mimeType ?? 'application/octet-stream',
     fileName: job.fileName,

@@ -115,7 +115,7 @@ export function windowed(
   return {
     sizeBytes: reader.sizeBytes,
     read: async (offset, lengthBytes) => {
-      if (lengthBytes > memory.length) return reader.read(offset, lengthBytes)
+      if (lengthBytes > memory.length) return await reader.read(offset, lengthBytes)
       if (offset < start || offset + lengthBytes > start + filled) {
         start = offset
         filled = Math.min(memory.length, reader.sizeBytes - offset)

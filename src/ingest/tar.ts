@@ -117,7 +117,7 @@ async function addEntry(
 ): Promise<void> {
   const path = normalizeArchivePath(header.name)
   const modifiedAt = Math.floor(header.mtime.getTime() / 1000)
-  if (path === '' && header.type === 'directory') return drain(content)
+  if (path === '' && header.type === 'directory') return await drain(content)
   parseEntryPath(path)
   switch (header.type) {
     case 'file':
@@ -128,13 +128,13 @@ async function addEntry(
     }
     case 'directory':
       target.table.addDirectory(path, { mode: header.mode, modifiedAt })
-      return drain(content)
+      return await drain(content)
     case 'symlink':
       target.table.addSymlink(path, { target: header.linkname ?? '', modifiedAt })
-      return drain(content)
+      return await drain(content)
     case 'link':
       addHardLink(path, header, modifiedAt, target.table)
-      return drain(content)
+      return await drain(content)
     default:
       throw storeError(
         'unsupported_entry',

@@ -75,7 +75,7 @@ async function readWithin(
   limit: number,
 ): Promise<Buffer> {
   if (offset + lengthBytes > limit) throw new ZipOpaque('its members overlap its directory')
-  return reader.read(offset, lengthBytes)
+  return await reader.read(offset, lengthBytes)
 }
 
 /** A descriptor of the two forms with signature; any other form stays among the bytes before the next member. */

@@ -130,7 +130,7 @@ interface StoredMember {
 }
 
 async function storeBatch(target: MembersTarget, batch: PendingMember[]): Promise<StoredMember[]> {
-  if (target.store.as === 'streams') return storeMembers(target.writer, batch)
+  if (target.store.as === 'streams') return await storeMembers(target.writer, batch)
   const stored: StoredMember[] = []
   for (const { data, bytes } of batch) {
     const content = await inflateMember(data, bytes)
@@ -149,7 +149,7 @@ async function storeLarge(
   reader: StagedReader,
   data: MemberData,
 ): Promise<StoredMember> {
-  if (target.store.as === 'streams') return storeLargeMember(target.writer, reader, data)
+  if (target.store.as === 'streams') return await storeLargeMember(target.writer, reader, data)
   const { level } = target.store
   return {
     streamDigest: null,

@@ -53,7 +53,7 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
     })
     await session.checkpoint?.('skeleton-staged')
   }
-  return publish(session, entries, {
+  return await publish(session, entries, {
     kind: rebuild ? 'tree' : 'exact',
     mimeType: 'application/zip',
     fileName: null,
@@ -78,7 +78,7 @@ async function keepWhole(
     : `${job.fileName}.zip`
   const table = createEntryTable(settings)
   table.addFile(fileName, { ...stored, mode: 0o644, modifiedAt: null })
-  return publish(session, table.sort(), {
+  return await publish(session, table.sort(), {
     kind: 'opaque',
     mimeType: 'application/zip',
     fileName,

@@ -37,5 +37,5 @@ mkdirSync(output, { recursive: true })
 for (const { path, contents } of outputFiles) writeFileSync(path, contents)
 writeFileSync(
   join(output, 'manifest.json'),
-  `${JSON.stringify(Object.fromEntries(names.sort()))}\n`,
+  `${JSON.stringify(Object.fromEntries(names.toSorted(([a], [b]) => (a < b ? -1 : 1))))}\n`,
 )

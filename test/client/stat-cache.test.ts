@@ -1,13 +1,22 @@
 import { appendFile, readdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { createStatCacheWriter, isRacy, readStatCache, statCachePath } from '../../src/client/stat-cache.ts'
+import {
+  createStatCacheWriter,
+  isRacy,
+  readStatCache,
+  statCachePath,
+} from '../../src/client/stat-cache.ts'
 import { makeDirectory } from './tree.ts'
 
 function fill(path: string, names: string[]): void {
   const writer = createStatCacheWriter(path, names.length)
   names.forEach((name, index) => {
-    writer.add(name, Float64Array.of(index, index + 0.5, index + 0.25, 2 ** 40 + index), Buffer.alloc(32, index))
+    writer.add(
+      name,
+      Float64Array.of(index, index + 0.5, index + 0.25, 2 ** 40 + index),
+      Buffer.alloc(32, index),
+    )
   })
   writer.save()
 }
@@ -18,7 +27,10 @@ test('what was remembered is found, in ascending order, and nothing else', async
   const cache = readStatCache(path)
   const find = cache.cursor()
   expect(cache.count).toBe(4)
-  expect(find('a')).toEqual({ stats: Float64Array.of(0, 0.5, 0.25, 2 ** 40), digest: Buffer.alloc(32, 0) })
+  expect(find('a')).toEqual({
+    stats: Float64Array.of(0, 0.5, 0.25, 2 ** 40),
+    digest: Buffer.alloc(32, 0),
+  })
   expect(find('b')).toBeUndefined()
   expect(find('b/c')?.stats[0]).toBe(1)
   expect(find('😀')?.digest).toEqual(Buffer.alloc(32, 3))

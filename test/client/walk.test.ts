@@ -14,7 +14,13 @@ async function walk(
   patterns: string[],
   more: Partial<Parameters<typeof walkSources>[1]> = {},
 ): Promise<SourceTree> {
-  const options = { directory, includeHidden: false, symlinks: 'keep', exclude: [], ...more } as const
+  const options = {
+    directory,
+    includeHidden: false,
+    symlinks: 'keep',
+    exclude: [],
+    ...more,
+  } as const
   return await walkSources(patterns, options)
 }
 
@@ -36,11 +42,31 @@ describe('patterns', () => {
       'a/.c.js': '',
       'c.js': '',
     })
-    const segment = fc.constantFrom('a', 'b', 'a-b', '*', '**', '?', '*.js', 'c.*', '[ab]', '[[]x]', '.h')
+    const segment = fc.constantFrom(
+      'a',
+      'b',
+      'a-b',
+      '*',
+      '**',
+      '?',
+      '*.js',
+      'c.*',
+      '[ab]',
+      '[[]x]',
+      '.h',
+    )
     const pattern = fc
-      .tuple(fc.constantFrom('', '', '!'), fc.array(segment, { minLength: 1, maxLength: 3 }), fc.constantFrom('', '/'))
+      .tuple(
+        fc.constantFrom('', '', '!'),
+        fc.array(segment, { minLength: 1, maxLength: 3 }),
+        fc.constantFrom('', '/'),
+      )
       .map(([mark, segments, end]) => `${mark}${root}/${segments.join('/')}${end}`)
-    const lists = fc.tuple(fc.constant(`${root}/*`), fc.array(pattern, { minLength: 1, maxLength: 3 }), fc.boolean())
+    const lists = fc.tuple(
+      fc.constant(`${root}/*`),
+      fc.array(pattern, { minLength: 1, maxLength: 3 }),
+      fc.boolean(),
+    )
     // It prints a line for each step.
     const silenced = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
     try {
@@ -55,7 +81,9 @@ describe('patterns', () => {
           const expected = (await globber.glob()).toSorted(comparePaths)
           const tree = await walk(root, patterns, { includeHidden: hidden })
           const files = [...tree.paths.keys()].filter((ordinal) => tree.kind(ordinal) === 'file')
-          expect(files.map((ordinal) => tree.sourceOf(ordinal)).toSorted(comparePaths)).toEqual(expected)
+          expect(files.map((ordinal) => tree.sourceOf(ordinal)).toSorted(comparePaths)).toEqual(
+            expected,
+          )
         }),
         { numRuns: 150 },
       )
@@ -67,7 +95,11 @@ describe('patterns', () => {
   test.each([
     ['one directory is its contents', ['dist'], ['a.js', 'sub/b.js']],
     ['one file is its name', ['dist/a.js'], ['a.js']],
-    ['several paths begin at their least common ancestor', ['dist/sub', 'dist/a.js'], ['a.js', 'sub/b.js']],
+    [
+      'several paths begin at their least common ancestor',
+      ['dist/sub', 'dist/a.js'],
+      ['a.js', 'sub/b.js'],
+    ],
     ['a glob begins before its first wildcard', ['dist/**/*.js'], ['a.js', 'sub/b.js']],
     ['what is taken away has no part in the root', ['dist', '!dist/sub'], ['a.js']],
   ])('%s', async (_rule, patterns, paths) => {
@@ -83,7 +115,16 @@ describe('patterns', () => {
 
 describe('the walk', () => {
   test('is in manifest order, whatever sorts between a directory and its content', async () => {
-    const root = await treeOf({ 'a/z': '', 'a-b': '', 'a!': '', a0: '', 'a/b-c': '', 'a/b/x': '', 'a.d/e': '', ab: null })
+    const root = await treeOf({
+      'a/z': '',
+      'a-b': '',
+      'a!': '',
+      a0: '',
+      'a/b-c': '',
+      'a/b/x': '',
+      'a.d/e': '',
+      ab: null,
+    })
     await chmod(join(root, 'a'), 0o700)
     const { paths } = await walk(root, ['.'])
     expect(paths).toEqual(['a', 'a!', 'a-b', 'a.d/e', 'a/b-c', 'a/b/x', 'a/z', 'a0', 'ab'])
@@ -91,7 +132,13 @@ describe('the walk', () => {
   })
 
   test('leaves hidden files out, unless asked for them, and what is excluded', async () => {
-    const root = await treeOf({ '.git/x': '', a: '', '.env': '', 'node_modules/y/z': '', 'b/c.map': '' })
+    const root = await treeOf({
+      '.git/x': '',
+      a: '',
+      '.env': '',
+      'node_modules/y/z': '',
+      'b/c.map': '',
+    })
     expect((await walk(root, ['.'])).paths).toEqual(['a', 'b/c.map', 'node_modules/y/z'])
     expect((await walk(root, ['.'], { includeHidden: true })).paths).toContain('.git/x')
     const { paths } = await walk(root, ['.'], { exclude: ['node_modules', '**/*.map'] })

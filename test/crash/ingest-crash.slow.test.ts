@@ -78,7 +78,7 @@ async function runChild(
   upload: { form: string; body: string; name: string; step: string },
 ): Promise<{ killed: boolean; output: string }> {
   const argv = [child, directory, upload.form, upload.body, upload.name, upload.step]
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     execFile(process.execPath, argv, (error, stdout, stderr) => {
       if (error === null) resolve({ killed: false, output: stdout })
       else if (error.signal === 'SIGKILL') resolve({ killed: true, output: stdout })

@@ -88,12 +88,16 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
         staged: null,
         ...more,
       }
-      if (!Buffer.isBuffer(content)) return ingest(ports, job, { body: content })
+      if (!Buffer.isBuffer(content)) return await ingest(ports, job, { body: content })
       const path = join(directory, `body-${staged++}`)
       await writeFile(path, content)
-      return ingest(ports, { ...job, staged: { files: [{ path, sizeBytes: content.length }] } }, {})
+      return await ingest(
+        ports,
+        { ...job, staged: { files: [{ path, sizeBytes: content.length }] } },
+        {},
+      )
     },
-    packBytes: async () => sumSizes(join(directory, 'cas', 'packs')),
+    packBytes: async () => await sumSizes(join(directory, 'cas', 'packs')),
   }
 }
 

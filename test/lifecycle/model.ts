@@ -348,13 +348,13 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const collectSome = random() < 0.5 ? collectNow : collectInBackground
     await dying(pick(30), collectSome)
     // What let go before the end cannot be undone any more; nobody can tell from outside.
-    for (const each of [...known.values()]) if (each.undoUntil !== null) known.delete(each.id)
+    for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
     await reopen()
   }
 
   /** `gc --now` waits for no undo. */
   function forgetUndoable(): void {
-    for (const each of [...known.values()]) if (each.undoUntil !== null) known.delete(each.id)
+    for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
   }
 
   const actions: [name: string, weight: number, act: () => Promise<void>][] = [

@@ -5,10 +5,11 @@ import { SQLiteSyncDialect, SQLiteTable, getTableConfig } from 'drizzle-orm/sqli
 import { describe, expect, test } from 'vitest'
 import * as recordTables from '../../schema/run-records.ts'
 import * as mainTables from '../../schema/sqlite.ts'
+import * as uploadTables from '../../schema/stock-uploads.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
-const tables = Object.values({ ...mainTables, ...recordTables })
+const tables = Object.values({ ...mainTables, ...recordTables, ...uploadTables })
   .filter((value) => is(value, SQLiteTable))
   .map((table) => getTableConfig(table))
 const dialect = new SQLiteSyncDialect()

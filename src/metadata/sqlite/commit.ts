@@ -2,14 +2,8 @@
  *  changes hands with a few rows. */
 import assert from 'node:assert'
 import { and, eq, isNull } from 'drizzle-orm'
-import {
-  artifacts,
-  manifestState,
-  manifests,
-  runs,
-  uploadState,
-  uploads,
-} from '../../../schema/sqlite.ts'
+import { artifacts, manifestState, manifests, runs } from '../../../schema/sqlite.ts'
+import { uploadState, uploads } from '../../../schema/stock-uploads.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { quotaExceeded } from '../../core/quota.ts'

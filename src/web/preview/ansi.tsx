@@ -24,8 +24,8 @@ export function plainAnsiState(): AnsiState {
   }
 }
 
-// oxlint-disable-next-line no-control-regex -- escapes begin with a control character.
 const escapes =
+  // oxlint-disable-next-line no-control-regex -- escapes begin with a control character.
   /\u001b(?:\[([0-9;:]*)m|\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g
 // oxlint-disable-next-line no-control-regex -- these are what is taken out.
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f]/g

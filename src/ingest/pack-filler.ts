@@ -1,0 +1,128 @@
+/** Fills packs with the new streams of one upload: a full pack is sealed (durable) and only then registered, while the
+ *  next one is filled. Calls come one at a time. Memory: the records of two packs. */
+import type { Digest } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import type { Metadata, NewCopy } from '../metadata/metadata.ts'
+import { type PackWriter, openPackWriter } from '../packs/pack-format.ts'
+import type { PackStore } from '../packs/pack-store.ts'
+import { healBlobs } from './heal.ts'
+
+export interface PackFiller {
+  /** Appends a stream that neither the store nor an earlier call has. */
+  append(copy: Omit<NewCopy, 'offset'>, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+  /** Whether a joining stream of this blob was appended and is not registered yet. */
+  holdsJoining(digest: Digest): boolean
+  /** The blob of a stream that was appended and is not registered yet. */
+  heldStream(digest: Digest): NewCopy['blob'] | undefined
+  /** Seals and registers what is left. Answers the pack bytes that all calls added. */
+  finish(): Promise<{ newBytes: number }>
+  /** Drops what is not sealed. Never throws. */
+  abort(): Promise<void>
+}
+
+export interface PackFillerOptions {
+  metadata: Metadata
+  packs: PackStore
+  sessionId: string
+  checkpoint?: ((name: string) => void | Promise<void>) | undefined
+}
+
+/** A pack being filled: its writer, and what is in it but not yet registered. */
+interface OpenPack {
+  writer: PackWriter
+  copies: NewCopy[]
+  joining: Set<Digest>
+  streams: Map<Digest, NewCopy['blob']>
+}
+
+export function createPackFiller(options: PackFillerOptions): PackFiller {
+  let open: OpenPack | undefined
+  let sealing: { pack: OpenPack; done: Promise<number> } | undefined
+  let newBytes = 0
+
+  const settleSealing = async (): Promise<void> => {
+    if (sealing === undefined) return
+    newBytes += await sealing.done
+    sealing = undefined
+  }
+
+  /** Hands the open pack to sealing; the next one can be filled meanwhile. */
+  const rotate = async (): Promise<void> => {
+    await settleSealing()
+    if (open === undefined) return
+    const pack = open
+    open = undefined
+    const done = sealAndRegister(pack, options)
+    // The failure is met by whoever awaits `sealing`; without this it would also count as unhandled.
+    done.catch(() => {})
+    sealing = { pack, done }
+  }
+
+  return {
+    append: async (copy, body) => {
+      open ??= await openPack(options.packs)
+      await appendTo(open, copy, body)
+      const { bytesWritten, memberCount } = open.writer
+      if (bytesWritten >= limits.packTargetBytes || memberCount >= limits.packMembersMax) {
+        await rotate()
+      }
+    },
+    holdsJoining: (digest) =>
+      open?.joining.has(digest) === true || sealing?.pack.joining.has(digest) === true,
+    heldStream: (digest) => open?.streams.get(digest) ?? sealing?.pack.streams.get(digest),
+    finish: async () => {
+      await rotate()
+      await settleSealing()
+      return { newBytes }
+    },
+    abort: async () => {
+      await sealing?.done.catch(() => {})
+      // Harmless for a pack that was sealed; one whose seal failed still has its bytes in staging.
+      await sealing?.pack.writer.abort()
+      await open?.writer.abort()
+    },
+  }
+}
+
+async function openPack(packs: PackStore): Promise<OpenPack> {
+  return {
+    writer: await openPackWriter(packs),
+    copies: [],
+    joining: new Set(),
+    streams: new Map(),
+  }
+}
+
+async function appendTo(
+  pack: OpenPack,
+  copy: Omit<NewCopy, 'offset'>,
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const { blob, codec, lengthBytes, streamDigest } = copy
+  const { offset } = await pack.writer.append(
+    {
+      blobDigest: blob.digest,
+      codec,
+      crc32: blob.crc32,
+      sizeBytes: blob.sizeBytes,
+      lengthBytes,
+    },
+    body,
+  )
+  pack.copies.push({ ...copy, offset })
+  pack.streams.set(streamDigest, blob)
+  if (codec === 'joining') pack.joining.add(blob.digest)
+}
+
+/** Bytes first, rows after (invariant 1). Answers the size of the pack. */
+async function sealAndRegister(pack: OpenPack, options: PackFillerOptions): Promise<number> {
+  const { metadata, sessionId, checkpoint } = options
+  await checkpoint?.('pack-filled')
+  const sealed = await pack.writer.seal()
+  await checkpoint?.('pack-sealed')
+  await metadata.addPack(sessionId, sealed, pack.copies)
+  // What this pack brings in another form than the damaged one must be readable before a manifest refers to it.
+  await healBlobs(metadata)
+  await checkpoint?.('pack-registered')
+  return sealed.sizeBytes
+}
