@@ -1,5 +1,6 @@
 /** Healing with other bytes: content that came again in another form than the one that is damaged. The same stream heals
  *  in place, when it is registered; here the blob takes a new copy, and everything that is made of it is measured anew. */
+import { storeError } from '../core/errors.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import { measureRepresentations } from '../egress/measure.ts'
 import type { BlobPlacement, Copy } from '../core/copy.ts'
@@ -27,11 +28,29 @@ export async function healBlobs(metadata: Metadata): Promise<number> {
   return healed
 }
 
+/** Registers a composite; a damaged blob of the same content takes its parts. Errors: busy, when another upload under way
+ *  depends on that blob. */
+export async function addComposite(
+  metadata: Metadata,
+  ...args: Parameters<Metadata['addComposite']>
+): Promise<void> {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const healing = await metadata.addComposite(...args)
+    if (healing === undefined) return
+    const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
+    if (outcome === 'healed') return
+  }
+  throw storeError('busy', 'a damaged file of this upload is being healed; try again', {
+    what: 'healing',
+  })
+}
+
 type Measured = Parameters<Metadata['healBlob']>[1]
 
 async function measure(metadata: Metadata, healing: Healing): Promise<Measured> {
-  const [placed] = await metadata.readStreams([healing.streamId])
-  const after = readingAfter(metadata, healing, placed!.copy)
+  const { streamId } = healing
+  const [placed] = streamId === null ? [] : await metadata.readStreams([streamId])
+  const after = readingAfter(metadata, healing, placed?.copy ?? null)
   const lengths = new Map<number, { zipBytes: number; tarGzBytes: number }>()
   const measured: Measured = []
   for (const { artifactId, manifestId, kind } of healing.holders) {
@@ -52,13 +71,14 @@ async function measure(metadata: Metadata, healing: Healing): Promise<Measured> 
 /** Reads manifests as they will be. */
 function readingAfter(
   metadata: Metadata,
-  { blobId, replacesCopy, joinedDeltas }: Healing,
-  copy: Copy,
+  { blobId, replacesCopy, joinedDeltas, composite }: Healing,
+  copy: Copy | null,
 ): Pick<Metadata, 'readStagedEntryPage'> {
   const deltas = new Map(joinedDeltas.map((each) => [each.blobId, each.delta]))
   const placementAfter = (blob: BlobPlacement): BlobPlacement => {
     if (blob.blobId === blobId && replacesCopy) {
-      return { ...blob, copy, partCount: 0, joinedBytes: copy.lengthBytes }
+      const { partCount = 0, joinedBytes = copy?.lengthBytes ?? 0 } = composite ?? {}
+      return { ...blob, copy, partCount, joinedBytes }
     }
     const delta = deltas.get(blob.blobId)
     return delta === undefined ? blob : { ...blob, joinedBytes: blob.joinedBytes + delta }

@@ -71,9 +71,11 @@ export interface CopyVerdict {
 /** A blob that can be read again if it takes another stream for its copy, and what that changes. */
 export interface Healing {
   blobId: number
-  /** The sound stream of the blob. */
-  streamId: number
-  /** The damaged one; null when the blob is a composite with damaged parts, which becomes a single copy. */
+  /** The sound stream of the blob; null when it is to take the parts of `composite`. */
+  streamId: number | null
+  /** A composite of the same content that waits, without a digest, to become this blob. */
+  composite: { blobId: number; partCount: number; joinedBytes: number } | null
+  /** The damaged one; null when the blob is a composite with damaged parts, which takes a single copy or other parts. */
   oldStreamId: number | null
   /** Whether the blob's own serving copy changes, and whether the stream does by which it joins. */
   replacesCopy: boolean

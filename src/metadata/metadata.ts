@@ -15,7 +15,7 @@ import type { BlobPlacement, Copy, CopyCodec, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
-import type { LifecycleMetadata } from './lifecycle.ts'
+import type { Healing, LifecycleMetadata } from './lifecycle.ts'
 import type { RunRecordMetadata } from './run-records.ts'
 
 // ---- projects and runs -------------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never other values. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
-  /** Runs of a project, newest first. */
+  /** Runs of a project, newest first. `before` is the `id` of the last run of the page before. */
   listRuns(
     projectId: number,
     page: { limit: number; before?: number; filter?: RunFilter },
@@ -373,11 +373,12 @@ export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
     copies: NewCopy[],
   ): Promise<void>
   /** Registers a composite over blobs that join, all of them claimed or added by this session. Repeating is harmless.
-   *  A blob of that digest that exists already stays as it is. Any number of parts; batched inside. */
+   *  A blob of that digest that can be read stays as it is;
+   *  one that is damaged waits for `healBlob` with the answer. Any number of parts; batched inside. */
   addComposite(
     sessionId: string,
     composite: { digest: Digest; sizeBytes: number; crc32: number; parts: Digest[] },
-  ): Promise<void>
+  ): Promise<Healing | undefined>
 
   /** Begins a manifest, invisible until an artifact commits with it. When the project already has a committed manifest
    *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages. */
@@ -410,7 +411,7 @@ export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
   listSessions(expiredAt: number, limit: number): Promise<string[]>
 
   findArtifact(id: number): Promise<Artifact | undefined>
-  /** Filters really filter. `after` is the sort position of the last item of the page before. */
+  /** Filters really filter; `total` counts what passes them. Ties in the order are settled by id. */
   listArtifacts(
     filter: ArtifactFilter,
     page: { limit: number; offset: number; sort: ArtifactSort; now: number },

@@ -11,6 +11,7 @@ import { limits } from '../../core/limits.ts'
 import { createManifestHasher, type ManifestSummary } from '../../core/manifest.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
+import { addComposite } from '../heal.ts'
 import type { Published } from '../publish.ts'
 import type { IngestPorts } from '../session.ts'
 import type { OfferedArtifact } from './job.ts'
@@ -136,7 +137,7 @@ async function registerComposites(
       const missing = await countMissingParts(ports, sessionId, composite)
       if (missing > 0) throw incomplete('blobs', missing)
       await withReadLease(ports, () => verifyComposite(ports, sessionId, composite))
-      await metadata.addComposite(sessionId, composite)
+      await addComposite(metadata, sessionId, composite)
     }
   }
 }

@@ -4,9 +4,10 @@ import { blobState } from '../../../schema/sqlite.ts'
 import { type Digest, digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import type { Metadata } from '../metadata.ts'
+import type { Healing, Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { createDigestRelease } from './digest-holding.ts'
+import { createCompositeHealing } from './healing.ts'
 import { createLeaser, createSessionFinder } from './sessions.ts'
 
 type NewComposite = Parameters<Metadata['addComposite']>[1]
@@ -37,6 +38,8 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
      VALUES (?, ?, ?, ${blobState.filling}, ?, ?, 0) RETURNING id`,
   )
   const releaseDigest = createDigestRelease(connection)
+  const healingWith = createCompositeHealing(connection)
+  const setJoined = prepare<[number, number]>('UPDATE blobs SET joined_bytes = ? WHERE id = ?')
   const publish = prepare<[number, number]>(
     `UPDATE blobs SET state = ${blobState.live}, joined_bytes = ? WHERE id = ?`,
   )
@@ -60,13 +63,26 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
     return id
   }
 
-  const finish = (sessionName: string, digest: Digest, filled: Filled): void => {
+  const finish = (
+    sessionName: string,
+    { digest, parts }: NewComposite,
+    { id, joinedBytes }: Filled,
+  ): Healing | undefined => {
     const session = findSession(sessionName)
     // An equal upload was faster: this row is swept when the session lets go of it.
-    if (leaseKnown(session.id, digest)) return releaseDigest(filled.id)
+    if (leaseKnown(session.id, digest)) {
+      releaseDigest(id)
+      return undefined
+    }
     const damaged = find.get(digestToBytes(digest))
-    if (damaged) releaseDigest(damaged.id)
-    publish.run(filled.joinedBytes, filled.id)
+    if (!damaged) {
+      publish.run(joinedBytes, id)
+      return undefined
+    }
+    // What is made of the damaged blob changes with its parts, which takes measuring. This row waits for it.
+    setJoined.run(joinedBytes, id)
+    lease(session.id, [damaged.id])
+    return healingWith(damaged.id, { blobId: id, partCount: parts.length, joinedBytes })
   }
 
   const addPartsOf = (composite: NewComposite, filled: Filled, first: number): void => {
@@ -82,9 +98,9 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
       const { digest, sizeBytes, parts } = composite
       assert(parts.length > 0, 'a composite has parts')
       // Nearly all composites fit one transaction, which these steps then share.
-      const filled = stage(() => {
+      const first = stage((): { filled?: Filled; healing?: Healing | undefined } => {
         const id = begin(sessionName, composite)
-        if (id === undefined) return undefined
+        if (id === undefined) return {}
         const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
         addPartsOf(composite, begun, 0)
         if (parts.length <= limits.transactionRowsMax) {
@@ -93,19 +109,19 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
             sizeBytes,
             `the parts of ${digest} are not as long as it is`,
           )
-          finish(sessionName, digest, begun)
-          return undefined
+          return { healing: finish(sessionName, composite, begun) }
         }
-        return begun
+        return { filled: begun }
       })
-      if (!filled) return
-      for (let first = limits.transactionRowsMax; first < parts.length;) {
+      const { filled } = first
+      if (!filled) return first.healing
+      for (let next = limits.transactionRowsMax; next < parts.length;) {
         await turn()
-        stage(() => addPartsOf(composite, filled, first))
-        first += limits.transactionRowsMax
+        stage(() => addPartsOf(composite, filled, next))
+        next += limits.transactionRowsMax
       }
       assert.equal(filled.partBytes, sizeBytes, `the parts of ${digest} are not as long as it is`)
-      stage(() => finish(sessionName, digest, filled))
+      return stage(() => finish(sessionName, composite, filled))
     },
   }
 }

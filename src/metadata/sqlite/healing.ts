@@ -20,6 +20,26 @@ interface HealableRow {
   lengthDelta: number
 }
 
+/** Answers a function that says what healing a blob with a composite takes, inside a transaction. */
+export function createCompositeHealing(
+  connection: Connection,
+): (blobId: number, composite: NonNullable<Healing['composite']>) => Healing {
+  const holders = createHolderLookUp(connection)
+  const findCopy = connection.prepare<[number], { copyStreamId: number | null }>(
+    'SELECT copy_stream_id AS copyStreamId FROM blobs WHERE id = ?',
+  )
+  return (blobId, composite) => ({
+    blobId,
+    streamId: null,
+    composite,
+    oldStreamId: findCopy.get(blobId)!.copyStreamId,
+    replacesCopy: true,
+    replacesJoining: false,
+    joinedDeltas: [],
+    holders: holders.artifacts([blobId]),
+  })
+}
+
 export function createHealingMethods(
   connection: Connection,
   damage: Damage,
@@ -60,6 +80,7 @@ export function createHealingMethods(
           return {
             blobId,
             streamId,
+            composite: null,
             oldStreamId,
             replacesCopy: row.replacesCopy === 1,
             replacesJoining,
@@ -77,8 +98,9 @@ export function createHealingMethods(
         if (now.length > limits.healedArtifactsMax) return 'busy'
         if (now.length !== known.size || now.some((each) => !known.has(each.artifactId)))
           return 'changed'
-        if (!swap(healing, measured)) return 'changed'
-        damage.note(healing.streamId)
+        const streamId = swap(healing, measured)
+        if (streamId === undefined) return 'changed'
+        damage.note(streamId)
         return 'healed'
       })
       await damage.spread()
@@ -120,11 +142,13 @@ function createHolderLookUp({ prepare }: Connection): {
   }
 }
 
-/** Answers a function that puts the new stream in the place of the old one, inside a transaction; false when either is
- *  not what it was. */
-function createSwap({
-  prepare,
-}: Connection): (healing: Healing, measured: Parameters<Metadata['healBlob']>[1]) => boolean {
+/** Answers a function that puts the new stream, or the parts of the composite, in the place of what is damaged, inside a
+ *  transaction. Gives a stream of the blob as it is now, or undefined when something is not what it was. */
+function createSwap(
+  connection: Connection,
+): (healing: Healing, measured: Parameters<Metadata['healBlob']>[1]) => number | undefined {
+  const { prepare } = connection
+  const adopt = createAdoption(connection)
   const isSound = prepare<[number, number]>(
     `SELECT 1 FROM streams WHERE id = ? AND blob_id = ? AND state = ${streamState.live}`,
   )
@@ -164,29 +188,87 @@ function createSwap({
        zip_digest = iif(kind = 'tree', NULL, zip_digest), tar_gz_bytes = ?
      WHERE id = ?`,
   )
+  const replaceCopy = ({ blobId, oldStreamId }: Healing, streamId: number): boolean => {
+    const blob = setCopy.get(streamId, blobId, oldStreamId)
+    if (!blob) return false
+    if (oldStreamId !== null) return true
+    const parts = dropParts.all(blobId).map((row) => row.partId)
+    touch.run(JSON.stringify(parts))
+    becomeSingle.run(blobId)
+    countChunks.run(blob.sizeBytes, blob.projectId)
+    return true
+  }
+  const replaceStream = (healing: Healing, streamId: number): number | undefined => {
+    const { blobId, oldStreamId } = healing
+    if (!isSound.get(streamId, blobId)) return undefined
+    if (healing.replacesCopy && !replaceCopy(healing, streamId)) return undefined
+    if (!healing.replacesJoining) return streamId
+    if (setJoining.run(streamId, blobId, oldStreamId).changes === 0) return undefined
+    for (const { blobId: compositeId, delta } of healing.joinedDeltas) {
+      growJoined.run(delta, compositeId)
+    }
+    return streamId
+  }
   return (healing, measured) => {
     const { blobId, streamId, oldStreamId } = healing
-    if (!isSound.get(streamId, blobId)) return false
-    if (healing.replacesCopy) {
-      const blob = setCopy.get(streamId, blobId, oldStreamId)
-      if (!blob) return false
-      if (oldStreamId === null) {
-        const parts = dropParts.all(blobId).map((row) => row.partId)
-        touch.run(JSON.stringify(parts))
-        becomeSingle.run(blobId)
-        countChunks.run(blob.sizeBytes, blob.projectId)
-      }
-    }
-    if (healing.replacesJoining) {
-      if (setJoining.run(streamId, blobId, oldStreamId).changes === 0) return false
-      for (const { blobId: compositeId, delta } of healing.joinedDeltas)
-        growJoined.run(delta, compositeId)
-    }
+    const now = streamId === null ? adopt(healing) : replaceStream(healing, streamId)
+    if (now === undefined) return undefined
     for (const { artifactId, zipBytes, tarGzBytes, namesOldStream } of measured) {
       if (namesOldStream && oldStreamId !== null) keepNamed.run(oldStreamId, artifactId)
       renew.run(zipBytes, tarGzBytes, artifactId)
     }
     touch.run(JSON.stringify([blobId]))
-    return true
+    return now
   }
+}
+
+/** Answers a function that gives the parts of a waiting composite to the damaged blob, and the leases on it; the
+ *  composite's own row goes. Gives a stream of the new parts. */
+function createAdoption({ prepare }: Connection): (healing: Healing) => number | undefined {
+  const becomeComposite = prepare<[number, number, number, number | null], BecomingRow>(
+    `UPDATE blobs SET copy_stream_id = NULL, part_count = ?, joined_bytes = ?
+     WHERE id = ? AND copy_stream_id IS ? RETURNING project_id AS projectId, size_bytes AS sizeBytes`,
+  )
+  const isWaiting = prepare<[number]>(
+    `SELECT 1 FROM blobs WHERE id = ? AND state = ${blobState.filling}`,
+  )
+  const dropParts = prepare<[number], { partId: number }>(
+    'DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId',
+  )
+  const touch = prepare<[string]>(
+    'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
+  )
+  const moveParts = prepare<[number, number]>(
+    'UPDATE composite_parts SET composite_id = ? WHERE composite_id = ?',
+  )
+  const moveLeases = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO leases (session_id, blob_id) SELECT session_id, ? FROM leases WHERE blob_id = ?',
+  )
+  const dropLeases = prepare<[number]>('DELETE FROM leases WHERE blob_id = ?')
+  const dropRow = prepare<[number]>('DELETE FROM blobs WHERE id = ?')
+  const uncountChunks = prepare<[number, number]>(
+    'UPDATE totals SET chunk_bytes = chunk_bytes - ? WHERE scope IN (0, ?)',
+  )
+  const joiningOfPart = prepare<[number], { streamId: number }>(
+    `SELECT b.joining_stream_id AS streamId FROM composite_parts c CROSS JOIN blobs b ON b.id = c.part_id
+     WHERE c.composite_id = ? LIMIT 1`,
+  )
+  return ({ blobId, composite, oldStreamId }) => {
+    if (composite === null || !isWaiting.get(composite.blobId)) return undefined
+    const { partCount, joinedBytes } = composite
+    const blob = becomeComposite.get(partCount, joinedBytes, blobId, oldStreamId)
+    if (!blob) return undefined
+    if (oldStreamId !== null) uncountChunks.run(blob.sizeBytes, blob.projectId)
+    touch.run(JSON.stringify(dropParts.all(blobId).map((row) => row.partId)))
+    moveParts.run(blobId, composite.blobId)
+    moveLeases.run(blobId, composite.blobId)
+    dropLeases.run(composite.blobId)
+    dropRow.run(composite.blobId)
+    return joiningOfPart.get(blobId)!.streamId
+  }
+}
+
+interface BecomingRow {
+  projectId: number
+  sizeBytes: number
 }

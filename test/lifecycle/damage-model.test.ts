@@ -1,0 +1,8 @@
+/** Damage and healing against a map, a few seeds; more in the slow tests. */
+import { expect, test } from 'vitest'
+import { runDamageModel } from './damage-model.ts'
+
+test.each([1, 2, 3])('random damage heals and loses nothing (seed %i)', async (seed) => {
+  const counts = await runDamageModel(seed, 25)
+  expect(counts.get('upload')).toBeGreaterThan(0)
+})
