@@ -74,12 +74,14 @@ describe('imports', () => {
   })
 
   test('every source file is reached from an entry point', () => {
-    const entries = ['src/cli/main.ts', 'src/server.ts']
+    const entries = ['src/cli/main.ts', 'src/server.ts', 'src/web/bundle.mjs']
     const byPath = new Map(shipped.map((file) => [file.path, file]))
     const reached = new Set<string>()
     const open = [
       ...entries,
-      ...shipped.map(({ path }) => path).filter((path) => path.endsWith('-worker.ts')),
+      ...shipped
+        .map(({ path }) => path)
+        .filter((path) => /-worker\.ts$|^src\/web\/browser\/[^/]+-page\.ts$/.test(path)),
     ]
     for (let path = open.pop(); path !== undefined; path = open.pop()) {
       if (reached.has(path)) continue
