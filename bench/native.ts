@@ -20,6 +20,8 @@ import { changeEveryHundredth, changeMegabyte, copyTree, fetchNativeTree } from 
 import { type BenchStore, withScratch, withStore } from './scratch.ts'
 
 const program = fileURLToPath(workerUrl(import.meta.url, '../src/cli/main.ts'))
+/** As the first line of the program has them, which a shell heeds. */
+const heap = ['--max-old-space-size=512', '--max-semi-space-size=4']
 const rounds = 3
 
 export const nativeParts: Parts = {
@@ -57,7 +59,7 @@ async function clientOf(store: BenchStore, cache: string): Promise<TroveClient> 
     CI: '1',
   }
   const run = async (args: string[]): Promise<ProgramRun> =>
-    await runProgram(process.execPath, [program, ...args], { env })
+    await runProgram(process.execPath, [...heap, program, ...args], { env })
   return {
     run,
     upload: async (name, runNumber, directory, flags = []) => {

@@ -18,13 +18,9 @@ import {
 import { realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { wantsMediaType } from '../api/negotiation.ts'
-import { encodeWants, type ListedParts, readListedParts, type Want } from '../core/blob-exchange.ts'
-import { apiRoot } from '../api/paths.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
-import { createByteReader } from '../core/varint.ts'
 import {
   type Destination,
   examineDestination,
@@ -38,8 +34,9 @@ import { fetchBlobs, type Receiver } from './fetch-blobs.ts'
 import { type FetchedTree, fetchTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { hashColumns, type PlacedFile } from './file-tasks.ts'
-import { NetworkError, requestBytes, type ServerAccess } from './http.ts'
+import { NetworkError, type ServerAccess } from './http.ts'
 import { openNew } from './place-files.ts'
+import { planWants } from './plan-wants.ts'
 import {
   createStatCacheWriter,
   digestBytes,
@@ -374,85 +371,6 @@ function makeFile(path: string, sizeBytes: number): void {
   } finally {
     closeSync(descriptor)
   }
-}
-
-/** What to ask for: files whole, but of large ones that DEST has in another version only what differs. */
-async function planWants(
-  downloading: Downloading,
-  ordinals: readonly number[],
-  large: readonly number[],
-): Promise<Want[]> {
-  const { tree, destination } = downloading
-  const older = large.filter(
-    (ordinal) =>
-      destination.places[ordinal] === place.same &&
-      isLargeFile(join(destination.root, tree.paths[ordinal]!)),
-  )
-  const partial = new Map<number, number[]>()
-  for (const listed of await listParts(downloading, older)) {
-    const to = join(destination.partialRoot, tree.paths[listed.ordinal]!)
-    partial.set(listed.ordinal, await reuseParts(downloading, listed, to))
-  }
-  return ordinals
-    .toSorted((a, b) => a - b)
-    .map((ordinal) => ({ ordinal, parts: partial.get(ordinal) ?? null }))
-    .filter(({ parts }) => parts === null || parts.length > 0)
-}
-
-function isLargeFile(path: string): boolean {
-  return (lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) >= limits.chunkMinBytes
-}
-
-async function listParts(
-  { server, artifactId, signal }: Downloading,
-  ordinals: readonly number[],
-): Promise<ListedParts[]> {
-  if (ordinals.length === 0) return []
-  const bytes = await requestBytes(server, {
-    method: 'POST',
-    path: `${apiRoot}/blobs/parts`,
-    query: { artifact: artifactId },
-    headers: { 'content-type': wantsMediaType },
-    body: encodeWants(ordinals.map((ordinal) => ({ ordinal, parts: null }))),
-    repeatable: true,
-    signal,
-  })
-  const reader = createByteReader(bytes)
-  const listed: ListedParts[] = []
-  while (!reader.atEnd()) listed.push(readListedParts(reader))
-  return listed.filter(({ parts }) => parts.length > 0)
-}
-
-/** Copies the parts that the older file has; answers the ordinals of the others. */
-async function reuseParts(
-  { pool, tree, destination, progress, tell }: Downloading,
-  listed: ListedParts,
-  to: string,
-): Promise<number[]> {
-  const from = join(destination.root, tree.paths[listed.ordinal]!)
-  const cut = await pool.run({ kind: 'chunk', path: from })
-  const offsets = new Map<Digest, number>()
-  let offset = 0
-  for (const [index, sizeBytes] of cut.sizes.entries()) {
-    offsets.set(
-      digestFromBytes(cut.digests.subarray(index * digestBytes, (index + 1) * digestBytes)),
-      offset,
-    )
-    offset += sizeBytes
-  }
-  const missing: number[] = []
-  const pieces: { from: number; to: number; sizeBytes: number }[] = []
-  let at = 0
-  for (const [index, { digest, sizeBytes }] of listed.parts.entries()) {
-    const held = offsets.get(digest)
-    if (held === undefined) missing.push(index)
-    else pieces.push({ from: held, to: at, sizeBytes })
-    at += sizeBytes
-  }
-  await pool.run({ kind: 'copy', from, to, pieces })
-  progress.doneBytes += pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
-  tell()
-  return missing
 }
 
 /** Checks large files and gives copies of them to the other places of their content. */

@@ -88,7 +88,7 @@ test('a server that is killed in mid-upload has kept what it acknowledged; the s
   await proxy.passed('sent', 20_000_000)
   await server.kill()
   stop.abort()
-  await expect(interrupted).rejects.toThrow()
+  await expect(interrupted).rejects.toMatchObject({ name: 'AbortError' })
   const again = await startTrove(data)
   onTestFinished(async () => {
     await again.stop()

@@ -41,7 +41,7 @@ export async function makeTree(root: string, spec: TreeSpec): Promise<void> {
 /** Every path below `root` with its mode and what it holds, so that two trees are equal when this is. */
 export async function describeTree(root: string): Promise<Record<string, string>> {
   const told: Record<string, string> = {}
-  for (const entry of (await readdir(root, { recursive: true, withFileTypes: true })).toSorted()) {
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
     const full = join(entry.parentPath, entry.name)
     const { mode } = await lstat(full)
     const bits = (mode & 0o777).toString(8)
