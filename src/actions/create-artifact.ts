@@ -6,13 +6,14 @@ import { parseArtifactName } from '../core/artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { AppContext } from '../http/context.ts'
+import { requireQuota } from '../http/quota.ts'
 import type { ConflictPolicy, Run } from '../metadata/metadata.ts'
 import type { FinalizeQueue } from './finalize-artifact.ts'
 import { forbidden, jobPlaceOf } from './job-place.ts'
 import type { CreateRequest } from './messages.ts'
 
 /** Answers the path and query of the upload URL. An unfinished upload of the name gives way (GITHUB-PROTOCOL §6.1).
- *  Errors: forbidden, invalid_name, name_taken, too_large. */
+ *  Errors: forbidden, invalid_name, name_taken, too_large, quota_exceeded. */
 export async function createArtifact(
   context: AppContext,
   queue: FinalizeQueue,
@@ -27,6 +28,9 @@ export async function createArtifact(
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, now)
   await refuseRunaway(context, run, now)
+  const onConflict = await conflictPolicyOf(context, run)
+  // Nothing is said of its size, but one byte is the least that it can add.
+  if (onConflict === 'reject') await requireQuota(context, run.project, 1)
   const id = randomBytes(16).toString('hex')
   await context.staging.openUpload(id)
   try {
@@ -39,7 +43,7 @@ export async function createArtifact(
       requestedExpiresAt: request.expiresAt,
       now,
       takeoverMs: limits.uploadTakeoverMs,
-      onConflict: await conflictPolicyOf(context, run),
+      onConflict,
     })
     for (const replaced of replacedUploadIds) await queue.dropUpload(replaced)
   } catch (error) {

@@ -25,6 +25,7 @@ import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
+import { requireQuota } from './quota.ts'
 import { retentionOf } from './retention.ts'
 import { parseInput } from './input.ts'
 import { openRequestBody, readJsonBody } from './request-body.ts'
@@ -213,6 +214,9 @@ async function readOffer(
     uploadFacts(principal, message),
     now,
   )
+  if (!message.overwrite && c.req.path.endsWith('/uploads')) {
+    await requireQuota(context, project, message.logicalBytes)
+  }
   const days = message.retentionDays
   const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
   return {

@@ -289,6 +289,18 @@ describe('quotas', () => {
       body: { limitBytes: 100_000, usedBytes: 120_000, setting: 'TROVE_PROJECT_QUOTA' },
     })
     expect(await jsonOf(await send('GET', '/artifacts'))).toMatchObject({ total: 1 })
+    // A stock client hears it before it sends anything, when nothing more fits at all.
+    const adminToken = await own.token({ scope: 'admin' })
+    const full = { method: 'PATCH', json: { quotaBytes: 60_000 }, token: adminToken }
+    await own.send(`/api/v1/projects/${project}`, full)
+    const job = await own.token({ project, run: 1, job: 'build', scope: 'job' })
+    const create = '/twirp/github.actions.results.api.v1.ArtifactService/CreateArtifact'
+    const ids = { workflow_run_backend_id: '1', workflow_job_run_backend_id: 'build' }
+    const json4 = { ...ids, name: 'x', version: 4 }
+    const told = await own.send(create, { method: 'POST', json: json4, token: job })
+    expect([told.status, await jsonOf(told)]).toMatchObject([403, { code: 'resource_exhausted' }])
+    await own.send(`/api/v1/projects/${project}`, { ...full, json: { quotaBytes: null } })
+
     await send('DELETE', `/artifacts/${id}`)
     expect((await upload()).status).toBe(201)
 
