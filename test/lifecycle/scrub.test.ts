@@ -10,6 +10,8 @@ import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import { type ScrubFinding, type ScrubReport, scrub } from '../../src/lifecycle/scrub.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
@@ -183,6 +185,29 @@ describe('a scrub', () => {
       }
     }
     expect([...kinds].toSorted()).toEqual(['copy', 'framing'])
+  })
+
+  test('takes a pack that the medium does not read for damage, as a download does, and fails neither', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'tree')
+    const watched = watchFileSystem({ root: casOf(store) })
+    const packs = await openLocalPackStore({ directory: casOf(store), fileSystem: watched })
+    const bad = {
+      ...store,
+      packs,
+      reader: { ...store.reader, packs },
+      ports: { ...store.ports, packs },
+    }
+    watched.failAt(1, 'EIO', Number.POSITIVE_INFINITY)
+    await expect(zipOf(bad, id)).rejects.toMatchObject({ code: 'blob_damaged' })
+    expect(await scrubAll(bad)).toMatchObject({ damagedCopies: 3, damagedArtifacts: 1 })
+    watched.failAt(1, 'EIO', 0)
+    expect(await scrubAll(bad)).toMatchObject({
+      damagedCopies: 0,
+      healedCopies: 3,
+      damagedArtifacts: 0,
+    })
+    await packs.close()
   })
 
   test('goes on where it stopped, and passes over what is verified since', async () => {
