@@ -32,7 +32,7 @@ export interface BackupFileSystem extends PackFileSystem {
   copyFile(from: string, to: string): Promise<void>
 }
 
-export const nodeBackupFileSystem: BackupFileSystem = { ...nodeFileSystem, copyFile }
+const nodeBackupFileSystem: BackupFileSystem = { ...nodeFileSystem, copyFile }
 
 export interface BackupOptions {
   /** Absolute. Must not exist. */

@@ -123,7 +123,7 @@ interface Pass {
   pace: Pace
 }
 
-export function emptyReport(): ScrubReport {
+function emptyReport(): ScrubReport {
   return {
     packs: 0,
     copies: 0,
