@@ -1,7 +1,8 @@
 /** Cutting of large files, and the encoding of blobs for the wire. Runs in worker threads. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { encodeBlobRecordHead } from '../core/blob-exchange.ts'
-import { chunkSizes, coarseChunkSizes, createChunker, isCompressed } from '../core/chunker.ts'
+import { createChunker, isCompressed } from '../core/chunker.ts'
+import { chunkSizes, coarseChunkSizes } from '../core/cut-points.ts'
 import { crc32 } from '../core/crc32.ts'
 import { digestOf, digestToBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'

@@ -1,7 +1,8 @@
 /** One file of any size into blobs: a small one whole, a larger one cut by content and joined as a composite, which is
  *  still found by the digest of the whole file. */
 import { crc32 } from '../core/crc32.ts'
-import { coarseChunkSizes, cutChunks, isCompressed } from '../core/chunker.ts'
+import { cutChunks, isCompressed } from '../core/chunker.ts'
+import { coarseChunkSizes } from '../core/cut-points.ts'
 import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'

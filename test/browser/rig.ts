@@ -21,6 +21,7 @@ export async function openRig(environment: Record<string, string> = {}): Promise
     browser,
     context: async ({ scope = 'admin', ...options } = {}) => {
       const context = await browser.newContext({ baseURL: server.url, ...options })
+      context.setDefaultTimeout(15_000)
       const request =
         scope === 'admin' ? { project: undefined, scope } : { project: 'octo/app', scope }
       const value = await server.token({ ...request, expiresInSeconds: 400 * 86_400 }, 'session')

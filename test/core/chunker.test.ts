@@ -2,14 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import {
-  type ChunkSizes,
-  chunkSizes,
-  coarseChunkSizes,
-  createChunker,
-  cutChunks,
-  isCompressed,
-} from '../../src/core/chunker.ts'
+import { createChunker, cutChunks, isCompressed } from '../../src/core/chunker.ts'
+import { type ChunkSizes, chunkSizes, coarseChunkSizes } from '../../src/core/cut-points.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 

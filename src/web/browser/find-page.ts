@@ -1,5 +1,5 @@
 /** Hashes a dropped or chosen file and opens the answer; the file itself stays where it is. */
-import { openHashers } from './hashing.ts'
+import { openWorkers } from './hashing.ts'
 
 const drop = document.querySelector<HTMLElement>('[data-find]')
 const input = drop?.querySelector<HTMLInputElement>('input[type=file]')
@@ -23,10 +23,10 @@ async function find(place: HTMLElement, file: File): Promise<void> {
   const tell = (text: string): void => {
     if (progress) progress.textContent = text
   }
-  const hashers = openHashers(place.dataset['worker'] ?? '')
+  const workers = openWorkers(place.dataset['worker'] ?? '')
   let done = 0
   try {
-    const digest = await hashers.hash(file, (bytes) => {
+    const digest = await workers.hash(file, (bytes) => {
       done += bytes
       tell(`Hashing ${file.name}: ${Math.floor((done / Math.max(1, file.size)) * 100)} %`)
     })
@@ -36,6 +36,6 @@ async function find(place: HTMLElement, file: File): Promise<void> {
       `${file.name} could not be read: ${error instanceof Error ? error.message : String(error)}`,
     )
   } finally {
-    hashers.close()
+    workers.close()
   }
 }

@@ -1,26 +1,121 @@
-/** Hashes the files it is given, one after another. */
-import type { HashAnswer, HashRequest } from './hashing.ts'
+/** Does what it is given, one piece of work after another. */
+import {
+  chunkSizes,
+  coarseChunkSizes,
+  createCutFinder,
+  hasCompressedHead,
+} from '../../core/cut-points.ts'
+import type { Piece, Work, WorkAnswer, WorkRequest } from './hashing.ts'
+import { crc32, encodeJoining } from './joining.ts'
 import { createSha256, toHex } from './sha256.ts'
+import {
+  type Composite,
+  createWriter,
+  fromHex,
+  joined,
+  recordKind,
+  writeComposite,
+} from './wire.ts'
 
 let last: Promise<void> = Promise.resolve()
 
-addEventListener('message', ({ data }: MessageEvent<HashRequest>) => {
+addEventListener('message', ({ data }: MessageEvent<WorkRequest>) => {
   last = last.then(() => answer(data))
 })
 
-async function answer({ id, file }: HashRequest): Promise<void> {
-  const tell = (message: HashAnswer): void => {
+async function answer({ id, work }: WorkRequest): Promise<void> {
+  const tell = (message: WorkAnswer): void => {
     postMessage(message)
   }
   try {
-    const hasher = createSha256()
-    const reader = file.stream().getReader()
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-      hasher.update(chunk.value)
-      tell({ id, kind: 'progress', bytes: chunk.value.length })
+    const onBytes = (bytes: number): void => {
+      tell({ id, kind: 'progress', bytes })
     }
-    tell({ id, kind: 'done', digest: toHex(hasher.digest()) })
+    tell({ id, kind: 'done', result: await perform(work, onBytes) })
   } catch (error) {
     tell({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error) })
   }
+}
+
+async function perform(work: Work, onBytes: (bytes: number) => void): Promise<unknown> {
+  switch (work.kind) {
+    case 'hash':
+      return await hashFile(work.file, onBytes)
+    case 'cut':
+      return await cutFile(work.file, work.digest)
+    case 'encode':
+      return await encodePieces(work.pieces, work.whole)
+  }
+}
+
+async function* piecesOf(file: Blob): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = file.stream().getReader()
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) yield chunk.value
+}
+
+async function hashFile(file: File, onBytes: (bytes: number) => void): Promise<string> {
+  const hasher = createSha256()
+  for await (const piece of piecesOf(file)) {
+    hasher.update(piece)
+    onBytes(piece.length)
+  }
+  return toHex(hasher.digest())
+}
+
+/** Holds one part and one piece of the file. */
+async function cutFile(file: File, digest: string): Promise<Composite> {
+  const head = new Uint8Array(await file.slice(0, 16).arrayBuffer())
+  const findEnd = createCutFinder(hasCompressedHead(head) ? coarseChunkSizes : chunkSizes)
+  const parts: Composite['parts'] = []
+  let held: Uint8Array[] = []
+  let heldBytes = 0
+  let crc = 0
+  const finish = (): void => {
+    const hasher = createSha256()
+    for (const piece of held) hasher.update(piece)
+    parts.push({ digest: toHex(hasher.digest()), sizeBytes: heldBytes })
+    held = []
+    heldBytes = 0
+  }
+  for await (const piece of piecesOf(file)) {
+    crc = crc32(piece, crc)
+    let start = 0
+    for (
+      let end = findEnd(piece, 0, heldBytes);
+      end !== undefined;
+      end = findEnd(piece, start, 0)
+    ) {
+      held.push(piece.subarray(start, end))
+      heldBytes += end - start
+      finish()
+      start = end
+    }
+    held.push(piece.slice(start))
+    heldBytes += piece.length - start
+  }
+  if (heldBytes > 0) finish()
+  return { digest, sizeBytes: file.size, crc32: crc, parts }
+}
+
+async function encodePieces(pieces: Piece[], whole: Composite | null): Promise<Uint8Array> {
+  const records: Uint8Array[] = []
+  for (const { file, start, end, digest, kind } of pieces) {
+    const bytes = new Uint8Array(await file.slice(start, end).arrayBuffer())
+    const stream = encodeJoining(bytes)
+    const out = createWriter()
+    out.byte(recordKind[kind])
+    out.raw(fromHex(digest))
+    out.varint(bytes.length)
+    out.varint(stream.length)
+    records.push(out.bytes(), stream)
+  }
+  if (whole !== null) {
+    const body = createWriter()
+    writeComposite(body, whole)
+    const out = createWriter()
+    out.byte(recordKind.composite)
+    out.sized(body.bytes())
+    records.push(out.bytes())
+  }
+  return joined(records)
 }

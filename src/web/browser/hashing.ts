@@ -1,65 +1,94 @@
-/** Files hashed in workers, a few at a time. */
+/** Work on files' bytes, done in workers: hashing, cutting large files, encoding what is to be sent. */
+import type { Composite } from './wire.ts'
 
-export interface HashRequest {
-  id: number
+/** A range of a file that is a blob. */
+export interface Piece {
   file: File
+  start: number
+  end: number
+  digest: string
+  kind: 'blob' | 'firstPart'
 }
 
-export type HashAnswer =
+export type Work =
+  | { kind: 'hash'; file: File }
+  | { kind: 'cut'; file: File; digest: string }
+  /** `whole`: the pieces are all of this file, in order. */
+  | { kind: 'encode'; pieces: Piece[]; whole: Composite | null }
+
+export interface WorkRequest {
+  id: number
+  work: Work
+}
+
+export type WorkAnswer =
   | { id: number; kind: 'progress'; bytes: number }
-  | { id: number; kind: 'done'; digest: string }
+  | { id: number; kind: 'done'; result: unknown }
   | { id: number; kind: 'failed'; message: string }
 
-export interface Hashers {
+export interface Workers {
   /** The SHA-256 as hex; `onBytes` is told of bytes as they are read. */
   hash(file: File, onBytes: (bytes: number) => void): Promise<string>
+  cut(file: File, digest: string): Promise<Composite>
+  /** Records of a `/packs` body. */
+  encode(pieces: Piece[], whole: Composite | null): Promise<Uint8Array<ArrayBuffer>>
   close(): void
 }
 
 const workersMax = 4
 
-export function openHashers(address: string): Hashers {
+export function openWorkers(address: string): Workers {
   const url = trustedWorker(address)
   const count = Math.max(1, Math.min(workersMax, navigator.hardwareConcurrency - 1))
   const workers = Array.from({ length: count }, () => openWorker(url))
   let turn = 0
+  const run = (work: Work, onBytes: (bytes: number) => void = () => {}): Promise<unknown> =>
+    workers[turn++ % workers.length]!.run(work, onBytes)
   return {
-    hash: (file, onBytes) => workers[turn++ % workers.length]!.hash(file, onBytes),
+    hash: async (file, onBytes) => (await run({ kind: 'hash', file }, onBytes)) as string,
+    cut: async (file, digest) => (await run({ kind: 'cut', file, digest })) as Composite,
+    encode: async (pieces, whole) =>
+      (await run({ kind: 'encode', pieces, whole })) as Uint8Array<ArrayBuffer>,
     close: () => {
       for (const worker of workers) worker.close()
     },
   }
 }
 
-function openWorker(url: string): Hashers {
+interface OneWorker {
+  run(work: Work, onBytes: (bytes: number) => void): Promise<unknown>
+  close(): void
+}
+
+function openWorker(url: string): OneWorker {
   interface Waiting {
     onBytes(bytes: number): void
-    resolve(digest: string): void
+    resolve(result: unknown): void
     reject(error: Error): void
   }
   const worker = new Worker(url, { type: 'module' })
   const waiting = new Map<number, Waiting>()
   let lastId = 0
-  worker.addEventListener('message', ({ data }: MessageEvent<HashAnswer>) => {
+  worker.addEventListener('message', ({ data }: MessageEvent<WorkAnswer>) => {
     const request = waiting.get(data.id)
     if (data.kind === 'progress') {
       request?.onBytes(data.bytes)
       return
     }
     waiting.delete(data.id)
-    if (data.kind === 'done') request?.resolve(data.digest)
+    if (data.kind === 'done') request?.resolve(data.result)
     else request?.reject(new Error(data.message))
   })
   worker.addEventListener('error', () => {
-    for (const { reject } of waiting.values()) reject(new Error('hashing failed to start'))
+    for (const { reject } of waiting.values()) reject(new Error('a worker failed'))
     waiting.clear()
   })
   return {
-    hash: (file, onBytes) =>
+    run: (work, onBytes) =>
       new Promise((resolve, reject) => {
         const id = ++lastId
         waiting.set(id, { onBytes, resolve, reject })
-        worker.postMessage({ id, file } satisfies HashRequest)
+        worker.postMessage({ id, work } satisfies WorkRequest)
       }),
     close: () => {
       worker.terminate()
@@ -71,9 +100,7 @@ interface Policies {
   createPolicy(
     name: string,
     rules: { createScriptURL(address: string): string },
-  ): {
-    createScriptURL(address: string): string
-  }
+  ): { createScriptURL(address: string): string }
 }
 
 let policy: ReturnType<Policies['createPolicy']> | undefined

@@ -39,7 +39,7 @@ export function JsonTree({ value, depth = 0 }: { value: unknown; depth?: number 
   const [open, close] = isList ? ['[', ']'] : ['{', '}']
   if (members.length === 0) return <span>{open + close}</span>
   return (
-    <details open={depth < 2}>
+    <details open={depth < 3}>
       <summary>
         {open}
         <span class="quiet">

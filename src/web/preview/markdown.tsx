@@ -13,15 +13,22 @@ export interface LinkTargets {
 }
 
 export function Markdown({ text, targets }: { text: string; targets: LinkTargets }): Html {
-  return <div class="prose">{blocks(text.split(/\r?\n/), targets, 0)}</div>
+  const outline = { ...targets, level: 1 }
+  return <div class="prose">{blocks(text.split(/\r?\n/), outline, 0)}</div>
+}
+
+/** The page's own heading is the first; levels that a text leaves out are closed up, so that the outline has no holes. */
+interface Outline extends LinkTargets {
+  /** Of the heading before. */
+  level: number
 }
 
 const nestingMax = 12
 
 type Block = { children: Child; next: number }
-type Rule = (lines: string[], at: number, targets: LinkTargets, depth: number) => Block | undefined
+type Rule = (lines: string[], at: number, targets: Outline, depth: number) => Block | undefined
 
-function blocks(lines: string[], targets: LinkTargets, depth: number): Child[] {
+function blocks(lines: string[], targets: Outline, depth: number): Child[] {
   const children: Child[] = []
   for (let at = 0; at < lines.length;) {
     if (lines[at]!.trim() === '') {
@@ -54,12 +61,12 @@ const fence: Rule = (lines, at) => {
   return { children: <pre tabindex={0}>{lines.slice(at + 1, end).join('\n')}</pre>, next: end + 1 }
 }
 
-/** One level lower than written: the page's own heading stays the only first one. */
 const heading: Rule = (lines, at, targets) => {
   const [, marks, text] = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/.exec(lines[at]!) ?? []
   if (marks === undefined || text === undefined) return undefined
   const children = inline(text, targets)
-  const level = Math.min(6, marks.length + 2)
+  const level = Math.min(6, marks.length + 1, targets.level + 1)
+  targets.level = level
   const Tag = `h${level}` as 'h3'
   return { children: <Tag>{children}</Tag>, next: at + 1 }
 }
@@ -103,7 +110,7 @@ function belongs(lines: string[], at: number): boolean {
   return /^(?: {2,}|\t)/.test(text)
 }
 
-function item(lines: string[], targets: LinkTargets, depth: number): Child {
+function item(lines: string[], targets: Outline, depth: number): Child {
   const [task, mark] = /^\[([ xX])\]\s+/.exec(lines[0]!) ?? []
   if (task !== undefined) lines[0] = `${mark === ' ' ? '☐' : '☑'} ${lines[0]!.slice(task.length)}`
   return lines.length === 1 ? inline(lines[0]!, targets) : blocks(lines, targets, depth + 1)

@@ -162,7 +162,7 @@ function JsonLines({ values }: { values: unknown[] }) {
     <ol class="json">
       {values.map((value) => (
         <li>
-          <JsonTree value={value} depth={2} />
+          <JsonTree value={value} depth={3} />
         </li>
       ))}
     </ol>

@@ -1,0 +1,105 @@
+/** The form that takes a folder: chooses, starts, shows progress, and opens the artifact that came of it. */
+import { announce } from './announce.ts'
+import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
+import { type UploadPhase, uploadTree } from './upload.ts'
+
+const form = document.querySelector<HTMLFormElement>('form[data-upload]')
+if (form) enhance(form)
+
+function enhance(form: HTMLFormElement): void {
+  const find = <E extends HTMLElement>(selector: string): E => form.querySelector<E>(selector)!
+  const [start, stop, drop] = [
+    find<HTMLButtonElement>('[data-start]'),
+    find<HTMLButtonElement>('[data-stop]'),
+    find('[data-drop]'),
+  ]
+  let files: ChosenFile[] = []
+  let stopping: AbortController | undefined
+  const choose = (chosen: ChosenFile[]): void => {
+    files = chosen
+    start.disabled = files.length === 0
+    const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
+    find('[data-chosen]').textContent =
+      `${files.length.toLocaleString('en')} files, ${bytes.toLocaleString('en')} bytes are chosen.`
+  }
+  for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]')) {
+    input.addEventListener('change', () => {
+      choose(chosenFiles(input.files ?? []))
+    })
+  }
+  listenForDrops(drop, choose)
+  stop.addEventListener('click', () => {
+    stopping?.abort()
+  })
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    if (files.length === 0 || stopping !== undefined) return
+    stopping = new AbortController()
+    start.disabled = true
+    stop.hidden = false
+    void run(form, files, stopping.signal).finally(() => {
+      stopping = undefined
+      start.disabled = false
+      stop.hidden = true
+    })
+  })
+}
+
+function listenForDrops(drop: HTMLElement, choose: (files: ChosenFile[]) => void): void {
+  drop.addEventListener('dragover', (event) => {
+    event.preventDefault()
+    drop.classList.add('over')
+  })
+  drop.addEventListener('dragleave', () => {
+    drop.classList.remove('over')
+  })
+  drop.addEventListener('drop', (event) => {
+    event.preventDefault()
+    drop.classList.remove('over')
+    if (event.dataTransfer) void droppedFiles(event.dataTransfer).then(choose)
+  })
+}
+
+const phases: Record<UploadPhase, string> = {
+  hashing: 'Hashing…',
+  asking: 'Asking what is missing…',
+  sending: 'Sending what is missing…',
+  finishing: 'Finishing…',
+}
+
+async function run(form: HTMLFormElement, files: ChosenFile[], signal: AbortSignal): Promise<void> {
+  const find = <E extends HTMLElement>(selector: string): E => form.querySelector<E>(selector)!
+  const phase = find('[data-phase]')
+  find('[data-bars]').hidden = false
+  try {
+    const page = await uploadTree(
+      {
+        project: form.dataset['project'] ?? '',
+        worker: form.dataset['worker'] ?? '',
+        name: find<HTMLInputElement>('[name=name]').value,
+        run: Number(find<HTMLInputElement>('[name=run]').value),
+        overwrite: find<HTMLInputElement>('[name=overwrite]').checked,
+      },
+      files,
+      {
+        signal,
+        onPhase: (name) => {
+          phase.textContent = phases[name]
+        },
+        onHashed: (share) => {
+          find<HTMLProgressElement>('[data-hashed]').value = share
+        },
+        onSent: (share) => {
+          find<HTMLProgressElement>('[data-sent]').value = share
+        },
+      },
+    )
+    announce('Uploaded')
+    location.assign(page)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    phase.textContent = signal.aborted
+      ? 'Stopped. What was sent is kept for a day; the same upload goes on from there.'
+      : `It did not work: ${reason}`
+  }
+}

@@ -1,0 +1,284 @@
+/** The negotiated upload (api/negotiation.ts) from a browser: hash everything, offer the tree, send what is missing. The
+ *  same upload begun again finds its session and goes on where it was. */
+import { deflateSync, gzipSync } from 'fflate'
+import { limits } from '../../core/limits.ts'
+import type { ChosenFile } from './chosen-files.ts'
+import { openWorkers, type Piece, type Workers } from './hashing.ts'
+import { createSha256, toHex } from './sha256.ts'
+import {
+  comparePaths,
+  type Composite,
+  createWriter,
+  decodeOrdinals,
+  encodeTimes,
+  writeComposite,
+} from './wire.ts'
+
+export type UploadPhase = 'hashing' | 'asking' | 'sending' | 'finishing'
+
+export interface UploadTarget {
+  project: string
+  run: number
+  name: string
+  overwrite: boolean
+  /** Address of the worker. */
+  worker: string
+}
+
+export interface UploadListener {
+  signal: AbortSignal
+  onPhase(phase: UploadPhase): void
+  /** Shares from 0 to 1. */
+  onHashed(share: number): void
+  onSent(share: number): void
+}
+
+interface HashedFile extends ChosenFile {
+  digest: string
+}
+
+const root = '/api/v1/uploads'
+/** Content bytes of one request, and requests at a time. */
+const requestBytes = 4 * 1024 * 1024
+const requestsAtOnce = 3
+/** A larger file is not sent in one request; its digest is then checked from the parts when everything is there. */
+const wholeFileBytesMax = 32 * 1024 * 1024
+
+/** Answers the address of the artifact's page. Errors: what the server says, in its words. */
+export async function uploadTree(
+  target: UploadTarget,
+  chosen: ChosenFile[],
+  listener: UploadListener,
+): Promise<string> {
+  const workers = openWorkers(target.worker)
+  try {
+    listener.onPhase('hashing')
+    const files = await hashAll(workers, chosen, listener)
+    const { offer, manifest, timesPages } = describe(target, files)
+    listener.onPhase('asking')
+    const opened = (await post(root, JSON.stringify(offer), listener)) as Opened
+    if (opened.state === 'done') return pageOf(opened.artifact)
+    const upload = `${root}/${opened.id}`
+    if (opened.needs === 'manifest') {
+      const query = `tree=${offer.treeDigest}&entries=${files.length}`
+      const missing = await postForOrdinals(
+        `${upload}/manifest?${query}`,
+        gzipSync(manifest),
+        listener,
+      )
+      await sendTimes(upload, timesPages, files.length, listener)
+      listener.onPhase('sending')
+      await sendMissing(
+        { upload, workers, listener },
+        missing.map((ordinal) => files[ordinal]!),
+      )
+    } else {
+      await sendTimes(upload, timesPages, files.length, listener)
+    }
+    listener.onPhase('finishing')
+    listener.onSent(1)
+    const committed = (await post(`${upload}/commit`, JSON.stringify(offer), listener)) as Committed
+    return pageOf(committed.artifact)
+  } finally {
+    workers.close()
+  }
+}
+
+interface WireArtifact {
+  links: { html: string }
+}
+type Opened =
+  | { state: 'done'; artifact: WireArtifact }
+  | { state: 'open'; id: string; needs: 'manifest' | 'times' }
+interface Committed {
+  artifact: WireArtifact
+}
+
+function pageOf({ links }: WireArtifact): string {
+  return new URL(links.html).pathname
+}
+
+async function hashAll(
+  workers: Workers,
+  chosen: ChosenFile[],
+  { signal, onHashed }: UploadListener,
+): Promise<HashedFile[]> {
+  const total = chosen.reduce((sum, { file }) => sum + file.size, 0)
+  let done = 0
+  const files = await Promise.all(
+    chosen.map(async ({ path, file }) => {
+      const digest = await workers.hash(file, (bytes) => {
+        done += bytes
+        onHashed(total === 0 ? 1 : done / total)
+      })
+      signal.throwIfAborted()
+      return { path, file, digest }
+    }),
+  )
+  return files.sort((a, b) => comparePaths(a.path, b.path))
+}
+
+function describe(target: UploadTarget, files: HashedFile[]) {
+  const lines = files.map(({ path, file, digest }) => `f 644 ${file.size} ${digest} ${path}\n`)
+  const manifest = new TextEncoder().encode(`trove manifest 1\n${lines.join('')}`)
+  const timesPages: Uint8Array[] = []
+  for (let first = 0; first < files.length; first += limits.manifestPageEntries) {
+    const page = files.slice(first, first + limits.manifestPageEntries)
+    const times = page.map(({ file }) => Math.floor(file.lastModified / 1000))
+    timesPages.push(encodeTimes(times, (bytes) => deflateSync(bytes, { level: 9 })))
+  }
+  const { project, run, name, overwrite } = target
+  const offer = {
+    project,
+    run,
+    name,
+    overwrite,
+    treeDigest: digestOf([manifest]),
+    entryCount: files.length,
+    fileCount: files.length,
+    logicalBytes: files.reduce((sum, { file }) => sum + file.size, 0),
+    timesDigest: digestOf(timesPages),
+  }
+  return { offer, manifest, timesPages }
+}
+
+function digestOf(pieces: Uint8Array[]): string {
+  const hasher = createSha256()
+  for (const piece of pieces) hasher.update(piece)
+  return `sha256:${toHex(hasher.digest())}`
+}
+
+async function sendTimes(
+  upload: string,
+  pages: Uint8Array[],
+  entries: number,
+  listener: UploadListener,
+): Promise<void> {
+  const out = createWriter()
+  for (const page of pages) out.sized(page)
+  await send(`${upload}/times?entries=${entries}`, out.bytes(), listener)
+}
+
+interface Sending {
+  upload: string
+  workers: Workers
+  listener: UploadListener
+}
+
+/** One request: pieces, and the large file that they are all of. */
+interface Unit {
+  pieces: Piece[]
+  whole: Composite | null
+  bytes: number
+}
+
+async function sendMissing(sending: Sending, missing: HashedFile[]): Promise<void> {
+  const { upload, workers, listener } = sending
+  const distinct = [...new Map(missing.map((file) => [file.digest, file])).values()]
+  const isLarge = ({ file }: HashedFile): boolean => file.size >= limits.chunkThresholdBytes
+  const small = distinct.filter((file) => !isLarge(file)).map(pieceOf)
+  const units = [...inUnits(small), ...(await planLarge(sending, distinct.filter(isLarge)))]
+  const total = Math.max(
+    1,
+    units.reduce((sum, { bytes }) => sum + bytes, 0),
+  )
+  let sent = 0
+  const queue = units.values()
+  const sendNext = async (): Promise<void> => {
+    // Several loops take from one queue.
+    for (const { pieces, whole, bytes } of queue) {
+      listener.signal.throwIfAborted()
+      await send(`${upload}/packs`, await workers.encode(pieces, whole), listener)
+      sent += bytes
+      listener.onSent(sent / total)
+    }
+  }
+  await Promise.all(Array.from({ length: requestsAtOnce }, sendNext))
+}
+
+function pieceOf({ file, digest }: HashedFile): Piece {
+  return { file, digest, start: 0, end: file.size, kind: 'blob' }
+}
+
+function inUnits(pieces: Piece[]): Unit[] {
+  const units: Unit[] = []
+  for (const piece of pieces) {
+    const last = units.at(-1)
+    const bytes = piece.end - piece.start
+    if (last !== undefined && last.bytes + bytes <= requestBytes && last.pieces.length < 1000) {
+      last.pieces.push(piece)
+      last.bytes += bytes
+    } else {
+      units.push({ pieces: [piece], whole: null, bytes })
+    }
+  }
+  return units
+}
+
+async function planLarge(
+  { upload, workers, listener }: Sending,
+  files: HashedFile[],
+): Promise<Unit[]> {
+  if (files.length === 0) return []
+  const composites = await Promise.all(files.map(({ file, digest }) => workers.cut(file, digest)))
+  const out = createWriter()
+  for (const composite of composites) writeComposite(out, composite)
+  const missing = new Set(await postForOrdinals(`${upload}/parts`, out.bytes(), listener))
+  const units: Unit[] = []
+  const loose: Piece[] = []
+  const planned = new Set<string>()
+  let ordinal = 0
+  for (const [index, composite] of composites.entries()) {
+    const pieces = partsOf(files[index]!.file, composite)
+    const wanted = pieces.filter((_, part) => missing.has(ordinal + part))
+    ordinal += pieces.length
+    const [first] = pieces
+    if (
+      first !== undefined &&
+      wanted.length === pieces.length &&
+      composite.sizeBytes <= wholeFileBytesMax
+    ) {
+      first.kind = 'firstPart'
+      units.push({ pieces, whole: composite, bytes: composite.sizeBytes })
+    } else {
+      loose.push(...wanted.filter(({ digest }) => !planned.has(digest)))
+    }
+    for (const { digest } of wanted) planned.add(digest)
+  }
+  return [...units, ...inUnits(loose)]
+}
+
+function partsOf(file: File, { parts }: Composite): Piece[] {
+  let start = 0
+  return parts.map(({ digest, sizeBytes }) => {
+    const piece: Piece = { file, digest, start, end: start + sizeBytes, kind: 'blob' }
+    start += sizeBytes
+    return piece
+  })
+}
+
+async function post(path: string, json: string, listener: UploadListener): Promise<unknown> {
+  const headers = { 'content-type': 'application/json' }
+  return (await (await send(path, json, listener, headers)).json()) as unknown
+}
+
+async function postForOrdinals(
+  path: string,
+  body: Uint8Array<ArrayBuffer>,
+  listener: UploadListener,
+): Promise<number[]> {
+  const response = await send(path, body, listener)
+  return decodeOrdinals(new Uint8Array(await response.arrayBuffer()))
+}
+
+async function send(
+  path: string,
+  body: BodyInit,
+  { signal }: UploadListener,
+  headers: Record<string, string> = { 'content-type': 'application/octet-stream' },
+): Promise<Response> {
+  const response = await fetch(path, { method: 'POST', body, headers, signal })
+  if (response.ok) return response
+  const problem = (await response.json().catch(() => ({}))) as { detail?: string }
+  throw new Error(problem.detail ?? `the server answered ${response.status}`)
+}

@@ -1,0 +1,113 @@
+/** A folder from a browser becomes an artifact, byte for byte, and a second time sends next to nothing. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasChromium, reportMissingChromium } from './chromium.ts'
+import { openRig, type Rig, watchFaults } from './rig.ts'
+import { putTar } from './seed.ts'
+
+if (!hasChromium) reportMissingChromium('uploads from a browser')
+
+/** Bytes that do not deflate, the same for each seed. */
+function noise(length: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(length)
+  let state = seed
+  for (let at = 0; at < length; at++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    bytes[at] = state >>> 16
+  }
+  return bytes
+}
+
+describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
+  let rig: Rig
+  let folder: string
+  const files: Record<string, Buffer> = {
+    'index.html': Buffer.from('<h1>hello</h1>'),
+    'empty.txt': Buffer.alloc(0),
+    'deep/er/ünïcode.txt': Buffer.from('text '.repeat(1000)),
+    'big.bin': noise(3_000_000, 1),
+    'long.txt': Buffer.from('a line of text that goes on\n'.repeat(40_000)),
+  }
+  beforeAll(async () => {
+    rig = await openRig()
+    await putTar(rig.server, '1/artifacts/seed', [{ name: 'x', content: 'x' }])
+    folder = join(await mkdtemp(join(tmpdir(), 'trove-')), 'site')
+    for (const [path, content] of Object.entries(files)) {
+      await mkdir(join(folder, path, '..'), { recursive: true })
+      await writeFile(join(folder, path), content)
+    }
+  }, 60_000)
+  afterAll(async () => {
+    await rig.close()
+    await rm(join(folder, '..'), { recursive: true, force: true })
+  })
+
+  async function upload(
+    name: string,
+  ): Promise<{ id: number; sentBytes: number; faults: string[] }> {
+    const context = await rig.context({ scope: 'write' })
+    const page = await context.newPage()
+    const faults = watchFaults(page)
+    let sentBytes = 0
+    page.on('request', (request) => {
+      if (request.url().includes('/packs')) sentBytes += request.postDataBuffer()?.length ?? 0
+    })
+    await page.goto('/octo/app/upload')
+    await page.locator('[data-folder]').setInputFiles(folder)
+    await page.getByText('5 files').waitFor()
+    await page.getByLabel('Artifact name').fill(name)
+    await page.getByRole('button', { name: 'Upload' }).click()
+    const failed = page.getByText('It did not work:')
+    const outcome = await Promise.race([
+      page.waitForURL('**/artifacts/*').then(() => 'uploaded'),
+      failed.waitFor().then(
+        async () => await failed.textContent(),
+        () => 'uploaded',
+      ),
+    ])
+    expect(outcome).toBe('uploaded')
+    const id = Number(new URL(page.url()).pathname.split('/').at(-1))
+    await context.close()
+    return { id, sentBytes, faults }
+  }
+
+  test('arrives whole', async () => {
+    const { id, faults, sentBytes } = await upload('site')
+    for (const [path, content] of Object.entries(files)) {
+      const response = await rig.server.send(
+        `/api/v1/artifacts/${id}/files/${path.split('/').map(encodeURIComponent).join('/')}`,
+      )
+      expect([path, response.status]).toEqual([path, 200])
+      expect(Buffer.from(await response.arrayBuffer()).equals(content), path).toBe(true)
+    }
+    expect(sentBytes).toBeGreaterThan(3_000_000)
+    expect(sentBytes).toBeLessThan(3_200_000)
+    expect(faults).toEqual([])
+  })
+
+  test('is not sent twice, and of a file that changed a little only the change', async () => {
+    expect((await upload('again')).sentBytes).toBe(0)
+    const changed = Buffer.from(files['big.bin'] ?? '')
+    changed.fill(9, 1_500_000, 1_500_100)
+    await writeFile(join(folder, 'big.bin'), changed)
+    const { sentBytes } = await upload('changed')
+    expect(sentBytes).toBeGreaterThan(0)
+    expect(sentBytes).toBeLessThan(600_000)
+  })
+
+  test('under a name that is taken says so', async () => {
+    const context = await rig.context({ scope: 'write' })
+    const page = await context.newPage()
+    await page.goto('/octo/app/upload')
+    await page.getByLabel('Run').fill('1')
+    await page.getByLabel('Artifact name').fill('seed')
+    await page.locator('[data-files]').setInputFiles(join(folder, 'index.html'))
+    await page.getByRole('button', { name: 'Upload' }).click()
+    const phase = page.getByText('It did not work:')
+    await phase.waitFor()
+    expect(await phase.textContent()).toContain('seed')
+    await context.close()
+  })
+})

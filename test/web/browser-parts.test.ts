@@ -1,0 +1,107 @@
+/** What browsers compute must be what the server computes: hashes, records, streams, cuts, order, times. */
+import fc from 'fast-check'
+import { createHash } from 'node:crypto'
+import { crc32 as nodeCrc32, deflateRawSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { encodeOrdinals, encodeCompositeRecord } from '../../src/core/blob-exchange.ts'
+import type { Digest } from '../../src/core/digest.ts'
+import { comparePaths } from '../../src/core/entry.ts'
+import { encodeTimes } from '../../src/core/modification-times.ts'
+import { decodeCopy } from '../../src/packs/codec.ts'
+import { bestMatches } from '../../src/web/browser/fuzzy.ts'
+import { crc32, encodeJoining } from '../../src/web/browser/joining.ts'
+import { createSha256, toHex } from '../../src/web/browser/sha256.ts'
+import * as wire from '../../src/web/browser/wire.ts'
+
+describe('in a browser', () => {
+  test('SHA-256 over pieces of any sizes is that of the whole', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), (pieces) => {
+        const hasher = createSha256()
+        for (const piece of pieces) hasher.update(piece)
+        const expected = createHash('sha256').update(Buffer.concat(pieces)).digest('hex')
+        expect(toHex(hasher.digest())).toBe(expected)
+      }),
+      { examples: [[[new Uint8Array(55)]], [[new Uint8Array(56)]], [[new Uint8Array(64)]]] },
+    )
+  })
+
+  test('a joining stream is one that the store inflates to the same bytes, and is hardly longer than they', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 100_000 }),
+        fc.integer({ min: 1, max: 256 }),
+        (bytes, letters) => {
+          const content = bytes.map((byte) => byte % letters)
+          const stream = encodeJoining(content)
+          expect(decodeCopy('joining', stream, content.length)).toEqual(Buffer.from(content))
+          expect(stream.length).toBeLessThanOrEqual(content.length + 128)
+          expect(crc32(content)).toBe(nodeCrc32(content))
+        },
+      ),
+      { numRuns: 200, examples: [[Buffer.from('text '.repeat(1000)), 256]] },
+    )
+  })
+
+  test('paths are in the order of their UTF-8', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (a, b) => {
+        expect(Math.sign(wire.comparePaths(a, b))).toBe(Math.sign(comparePaths(a, b)))
+      }),
+      {
+        examples: [
+          ['\uffff', '😀'],
+          ['a', 'a/b'],
+          ['a-b', 'a/b'],
+        ],
+      },
+    )
+  })
+
+  test('ordinals, composites and times are written and read as Node does', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.nat(2 ** 40)), (numbers) => {
+        const ordinals = numbers.toSorted((a, b) => a - b)
+        expect(wire.decodeOrdinals(encodeOrdinals(ordinals))).toEqual(ordinals)
+      }),
+    )
+    const digest = 'ab'.repeat(32)
+    const body = wire.createWriter()
+    wire.writeComposite(body, {
+      digest,
+      sizeBytes: 300_000,
+      crc32: 4_000_000_000,
+      parts: [{ digest, sizeBytes: 300_000 }],
+    })
+    const record = wire.createWriter()
+    record.byte(wire.recordKind.composite)
+    record.sized(body.bytes())
+    const parts = [digest as Digest]
+    expect(Buffer.from(record.bytes())).toEqual(
+      encodeCompositeRecord({
+        digest: digest as Digest,
+        sizeBytes: 300_000,
+        crc32: 4_000_000_000,
+        parts,
+      }),
+    )
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -(2 ** 33), max: 2 ** 33 })), (times) => {
+        const pack = (bytes: Uint8Array): Uint8Array => deflateRawSync(bytes, { level: 9 })
+        expect(Buffer.from(wire.encodeTimes(times, pack))).toEqual(encodeTimes(times))
+      }),
+    )
+  })
+
+  test('a few letters find the file that they mean', () => {
+    const paths = [
+      'src/web/page.tsx',
+      'src/web/paths.ts',
+      'test/web/pages.test.ts',
+      'dist/module-042.js',
+    ]
+    expect(bestMatches(paths, 'page.tsx', 2)[0]).toBe('src/web/page.tsx')
+    expect(bestMatches(paths, 'MOD042', 3)).toEqual(['dist/module-042.js'])
+    expect(bestMatches(paths, 'zzz', 3)).toEqual([])
+  })
+})
