@@ -52,7 +52,7 @@ export function createDamage(connection: Connection): Damage {
       write(() => {
         if (setDamaged.run(streamId).changes > 0) note(streamId)
       })
-      return spread()
+      return await spread()
     },
   }
 }

@@ -16,7 +16,11 @@ type TreeMethods = Pick<Metadata, 'findKnownTree' | 'readTimesDigest' | 'stageTi
 
 export function createOfferMethods(
   connection: Connection,
-): SessionMethods & OfferedMethods & PartMethods & TreeMethods & Pick<Metadata, 'claimReadableBlobs'> {
+): SessionMethods &
+  OfferedMethods &
+  PartMethods &
+  TreeMethods &
+  Pick<Metadata, 'claimReadableBlobs'> {
   return {
     ...createOfferSessions(connection),
     ...createReadableClaiming(connection),
@@ -176,7 +180,8 @@ function createOfferedPages(connection: Connection): OfferedMethods {
         insert.run(id, offeredKind[kind], number, bytes)
       })
     },
-    readOffered: async (name, kind, page) => find.get(findSession(name).id, offeredKind[kind], page)?.bytes,
+    readOffered: async (name, kind, page) =>
+      find.get(findSession(name).id, offeredKind[kind], page)?.bytes,
     dropOffered: async (name, kind, from) => {
       stage(() => drop.run(findSession(name).id, offeredKind[kind], from))
     },
