@@ -3,7 +3,7 @@
 import type { ErrorCode, StoreError } from '../core/errors.ts'
 
 /** Name and status of each code. */
-export const azureErrors = {
+const azureErrors = {
   invalid_request: ['InvalidInput', 400],
   invalid_name: ['InvalidInput', 400],
   unsafe_path: ['InvalidInput', 400],

@@ -29,7 +29,7 @@ export function adminGrant(expiresAt: number): TokenGrant {
 }
 
 /** What is wrong with a grant, or undefined. */
-export function grantFault(grant: TokenGrant): string | undefined {
+function grantFault(grant: TokenGrant): string | undefined {
   if (grant.project === null && grant.scope !== 'admin') return 'a token needs a project'
   if (
     (grant.scope === 'job' || grant.scope === 'run') &&

@@ -92,7 +92,7 @@ export interface Client {
 }
 
 /** Deflate of native uploads; see bench/README.md for what each level costs and saves. */
-export const defaultCompressionLevel = 6
+const defaultCompressionLevel = 6
 
 export function createClient({ url, token, cacheDir }: ClientOptions): Client {
   const server: ServerAccess = { url, token }

@@ -22,7 +22,7 @@ import { defaultDirectoryMode } from '../core/entry.ts'
 import { FileError } from './file-error.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 
-export const partialName = '.trove-partial'
+const partialName = '.trove-partial'
 
 /** What is at an entry's place. */
 export const place = { absent: 0, same: 1, other: 2 } as const
@@ -106,7 +106,7 @@ function childrenByDirectory(
   return inside
 }
 
-export function splitPath(path: string): { parent: string; name: string } {
+function splitPath(path: string): { parent: string; name: string } {
   const slash = path.lastIndexOf('/')
   return { parent: slash === -1 ? '' : path.slice(0, slash), name: path.slice(slash + 1) }
 }

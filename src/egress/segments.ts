@@ -138,11 +138,11 @@ function narrow(segment: PlainSegment, from: number, to: number): PlainSegment {
 }
 
 /** Most bytes of a deflate stored block. RFC 1951 §3.2.4. */
-export const storedBlockBytesMax = 65_535
+const storedBlockBytesMax = 65_535
 const storedBlockHeaderBytes = 5
 
 /** Length of `lengthBytes` bytes as deflate stored blocks. */
-export function storedBlocksBytes(lengthBytes: number): number {
+function storedBlocksBytes(lengthBytes: number): number {
   return lengthBytes + Math.ceil(lengthBytes / storedBlockBytesMax) * storedBlockHeaderBytes
 }
 

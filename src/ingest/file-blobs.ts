@@ -28,7 +28,7 @@ export async function storeFile(
 }
 
 /** A file already in memory, below the chunk threshold. */
-export async function storeSmall(
+async function storeSmall(
   writer: BlobWriter,
   bytes: Buffer,
   level: number,

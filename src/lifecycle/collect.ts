@@ -122,7 +122,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   return result
 }
 
-export function emptyCollection(): Collection {
+function emptyCollection(): Collection {
   return {
     expired: 0,
     deletedArtifacts: 0,

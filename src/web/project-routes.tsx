@@ -10,6 +10,7 @@ import {
   type Principal,
 } from '../auth/principal.ts'
 import { readArtifact } from '../browse/find-artifact.ts'
+import { readShownLogs } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parseArtifactName } from '../core/artifact.ts'
@@ -178,8 +179,11 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     { projectId: project.id, run: number, state: 'any' },
     { limit, offset: (at - 1) * limit, sort: 'newest', now },
   )
+  const record = await context.metadata.findRunRecord(run.id)
   const view: RunView = {
     run,
+    record,
+    logs: await readShownLogs(context.metadata, record?.jobs ?? []),
     artifacts,
     total,
     ...(await lookInto(context, principal, artifacts, now)),

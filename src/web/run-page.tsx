@@ -1,9 +1,12 @@
-/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. */
+/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
+ *  are its jobs, where a runner told of them. */
 import { archivePath, projectPagePath, runArchivePath } from '../api/paths.ts'
 import { effectiveState } from '../core/retention.ts'
-import type { Artifact, Run } from '../metadata/metadata.ts'
+import type { ShownLog } from '../browse/run-log.ts'
+import type { Artifact, Run, RunRecord } from '../metadata/metadata.ts'
 import { counted, Delta, Fact, ShortDigest, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { RunJobs } from './run-jobs.tsx'
 import { actionPath, artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
 import { isLive } from './sentences.ts'
 
@@ -15,6 +18,10 @@ export interface RunView {
   previous: Map<number, Artifact>
   /** Files that are worth opening at once: a report's front page, test results. */
   reports: { artifact: Artifact; path: string }[]
+  /** Undefined for a run that nobody recorded. */
+  record: RunRecord | undefined
+  /** By the key of the job. */
+  logs: ReadonlyMap<string, ShownLog>
   mayDelete: boolean
   mayWrite: boolean
   /** Address of the page of older artifacts; null at the end. */
@@ -53,6 +60,7 @@ export function RunPage(view: RunView): Html {
           </a>
         </p>
       )}
+      {view.record !== undefined && <RunJobs {...view} record={view.record} />}
     </>
   )
 }

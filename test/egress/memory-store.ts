@@ -50,7 +50,7 @@ export interface MemoryStore {
   addSkeleton(artifactId: number, pages: SkeletonPage[]): void
 }
 
-export const joined = (content: Buffer): Buffer =>
+const joined = (content: Buffer): Buffer =>
   deflateRawSync(content, { finishFlush: constants.Z_SYNC_FLUSH })
 
 /** `packBytes`: a new pack is begun once the current one is longer; small ones scatter an artifact over many. */
@@ -194,7 +194,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
 }
 
 /** CRC-32 of each check page. */
-export function checksOf(bytes: Buffer): Buffer {
+function checksOf(bytes: Buffer): Buffer {
   const pages = Math.ceil(bytes.length / limits.checkPageBytes)
   const checks = Buffer.alloc(pages * 4)
   for (let page = 0; page < pages; page++) {

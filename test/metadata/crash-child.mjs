@@ -50,7 +50,7 @@ async function upload(name, contents, parts) {
     const composite = { digest, sizeBytes, crc32: sum, parts: parts.map(sha256) }
     await metadata.addComposite(session, composite)
   }
-  const entries = files.toSorted().map(entryOf)
+  const entries = files.toSorted((a, b) => (a < b ? -1 : 1)).map(entryOf)
   const hasher = createManifestHasher()
   for (const entry of entries) hasher.add(entry)
   const { manifestId } = await metadata.stageManifest(session, hasher.summary())

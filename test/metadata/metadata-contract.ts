@@ -4,6 +4,7 @@ import type { Metadata } from '../../src/metadata/metadata.ts'
 import { damageContract } from './contract/damage.ts'
 import { figuresContract } from './contract/figures.ts'
 import { listingContract } from './contract/listing.ts'
+import { overviewContract } from './contract/overview.ts'
 import { packsContract } from './contract/packs.ts'
 import { publishingContract } from './contract/publishing.ts'
 import { readingContract } from './contract/reading.ts'
@@ -44,6 +45,9 @@ export function metadataContract(name: string, make: () => Promise<Metadata>): v
     })
     describe('listing', () => {
       listingContract(store)
+    })
+    describe('overview', () => {
+      overviewContract(store)
     })
     describe('reading', () => {
       readingContract(store)

@@ -108,7 +108,7 @@ class Model {
     for (const content of new Set(Object.values(files))) {
       const known = await this.metadata.claimBlobs(session, [digestOf(content)])
       if (known.length > 0) continue
-      const parts = [...content]
+      const parts = content.split('')
       await addContents(this.metadata, session, parts)
       if (parts.length === 1) continue
       const { digest, sizeBytes, crc32 } = copyOf(content).blob
@@ -200,8 +200,8 @@ class Model {
 
   /** Lets everything go; what is left then is lost. */
   async finish(): Promise<void> {
-    for (const number of [...this.uploads.keys()]) await this.abort(number)
-    for (const artifactName of [...this.live.keys()]) await this.remove(artifactName)
+    for (const number of this.uploads.keys()) await this.abort(number)
+    for (const artifactName of this.live.keys()) await this.remove(artifactName)
     await sweepBlobs(this.metadata)
     await this.dropPacks()
     const figures = await this.metadata.figures()

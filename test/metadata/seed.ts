@@ -13,7 +13,7 @@ import type { Artifact, Metadata, NewArtifact, NewCopy, Run } from '../../src/me
 let packs = 0
 
 /** A pack name that no other call gives. */
-export function newPackName(): string {
+function newPackName(): string {
   packs += 1
   return packs.toString(16).padStart(32, '0')
 }

@@ -14,7 +14,7 @@ type ArtifactMethods = Pick<
 >
 
 /** `ends_at` of a pinned artifact. */
-export const endOfTime = Number.MAX_SAFE_INTEGER
+const endOfTime = Number.MAX_SAFE_INTEGER
 
 /** Live and unexpired: such an artifact is seen, and holds its name. */
 export function isHeld(now: number): SQL | undefined {

@@ -57,20 +57,7 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
       const found = runWhere(project.id, number, attempt)
       if (found && !addsFacts(found, facts)) return found
       return write(() => {
-        orm
-          .insert(runs)
-          .values({ projectId: project.id, number, attempt, ...facts, createdAt: now })
-          .onConflictDoUpdate({
-            target: [runs.number, runs.projectId, runs.attempt],
-            // Facts are told once: what is known stays, whatever a later caller claims.
-            set: {
-              branch: sql`coalesce(${runs.branch}, excluded.branch)`,
-              sha: sql`coalesce(${runs.sha}, excluded.sha)`,
-              workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
-              event: sql`coalesce(${runs.event}, excluded.event)`,
-            },
-          })
-          .run()
+        upsertRun(orm, { projectId: project.id, number, attempt, ...facts, createdAt: now })
         return runWhere(project.id, number, attempt)!
       })
     },
@@ -94,6 +81,23 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
       return rows.map(toRun)
     },
   }
+}
+
+function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): void {
+  orm
+    .insert(runs)
+    .values(values)
+    .onConflictDoUpdate({
+      target: [runs.number, runs.projectId, runs.attempt],
+      // Facts are told once: what is known stays, whatever a later caller claims.
+      set: {
+        branch: sql`coalesce(${runs.branch}, excluded.branch)`,
+        sha: sql`coalesce(${runs.sha}, excluded.sha)`,
+        workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
+        event: sql`coalesce(${runs.event}, excluded.event)`,
+      },
+    })
+    .run()
 }
 
 function addsFacts(run: Run, facts: RunFacts): boolean {

@@ -6,7 +6,7 @@ export interface Match {
 }
 
 /** Undefined when `path` does not hold the characters in order. Both in lower case. */
-export function scoreOf(path: string, typed: string): number | undefined {
+function scoreOf(path: string, typed: string): number | undefined {
   const whole = path.lastIndexOf(typed)
   const name = path.lastIndexOf('/') + 1
   if (whole >= 0) return 1000 - path.length + (whole >= name ? 500 : 0) + (whole === name ? 200 : 0)

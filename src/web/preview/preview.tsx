@@ -30,7 +30,7 @@ export interface PreviewRequest {
 
 /** Text up to this size is shown whole; of more, the head and a way to more. */
 const textBytesMax = 1024 * 1024
-export const textHeadBytes: number = 64 * 1024
+const textHeadBytes: number = 64 * 1024
 const imageBytesMax = 20 * 1024 * 1024
 const csvRowsMax = 1000
 const zipMembersMax = 1000
@@ -265,7 +265,7 @@ async function textPreview(request: PreviewRequest): Promise<Html> {
 }
 
 /** Numbered lines that can be linked to. A log's colours go on from line to line. */
-export function Lines({ lines }: { lines: string[] }): Html {
+function Lines({ lines }: { lines: string[] }): Html {
   const state = plainAnsiState()
   const isColoured = lines.some(hasEscapes)
   return (
@@ -325,7 +325,7 @@ function linkTargets(artifact: Artifact, path: string): LinkTargets {
 }
 
 /** Undefined for what climbs out of the artifact, or names the root itself. */
-export function resolveBelow(directory: string, relative: string): string | undefined {
+function resolveBelow(directory: string, relative: string): string | undefined {
   const segments = relative.startsWith('/') || directory === '' ? [] : directory.split('/')
   for (const segment of relative.split('/')) {
     if (segment === '' || segment === '.') continue

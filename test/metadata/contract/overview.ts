@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { Store } from '../metadata-contract.ts'
+import { seedArtifact, seedRun } from '../seed.ts'
+
+const now = 3_000
+
+/** What pages ask across artifacts and runs. */
+export function overviewContract(store: Store): void {
+  test('sums are over what the same filter lists', async () => {
+    const run = await seedRun(store(), { number: 1, branch: 'main' })
+    await seedArtifact(store(), run, { a: '12345' }, { name: 'app-Linux' })
+    await seedArtifact(store(), run, { a: '123' }, { name: 'docs' })
+    const { projectId } = run
+    expect(await store().sumArtifacts({ projectId }, now)).toMatchObject({
+      artifacts: 2,
+      logicalBytes: 8,
+    })
+    expect(await store().sumArtifacts({ nameContains: 'linux' }, now)).toMatchObject({
+      artifacts: 1,
+      logicalBytes: 5,
+    })
+    expect(await store().sumArtifacts({ nameContains: '%' }, now)).toEqual({
+      artifacts: 0,
+      logicalBytes: 0,
+      newBytes: 0,
+    })
+    expect(await store().sumRuns([run.id, 999], now)).toMatchObject([
+      { runId: run.id, artifacts: 2, logicalBytes: 8 },
+    ])
+  })
+
+  test('filters by pin, tree and age let through what they name', async () => {
+    const run = await seedRun(store(), { number: 1 })
+    const one = await seedArtifact(store(), run, { a: 'same' }, { name: 'one' })
+    const two = await seedArtifact(store(), run, { a: 'same' }, { name: 'two' })
+    await seedArtifact(store(), run, { a: 'other' }, { name: 'three' })
+    await store().setRetention(two.id, { pinned: true })
+    const names = async (filter: Parameters<ReturnType<Store>['listArtifacts']>[0]) => {
+      const page = { limit: 10, offset: 0, sort: 'name', now } as const
+      return (await store().listArtifacts(filter, page)).artifacts.map(({ name }) => name)
+    }
+    expect(await names({ pinned: true })).toEqual(['two'])
+    expect(await names({ pinned: false })).toEqual(['one', 'three'])
+    expect(await names({ manifestId: one.manifestId })).toEqual(['one', 'two'])
+    expect(await names({ beforeId: two.id })).toEqual(['one'])
+  })
+
+  test('runs are filtered by what is known of them, and values are told most recent first', async () => {
+    const first = await seedRun(store(), { number: 1, branch: 'main' })
+    await seedRun(store(), { number: 2, branch: 'dev' })
+    await seedRun(store(), { number: 3, branch: 'main' })
+    await seedRun(store(), { project: 'other/repo', number: 4, branch: 'theirs' })
+    const { projectId } = first
+    const page = { limit: 10, filter: { branch: 'main' } }
+    expect((await store().listRuns(projectId, page)).map(({ number }) => number)).toEqual([3, 1])
+    expect(await store().listRunFacts(projectId, 'branch', 10)).toEqual(['main', 'dev'])
+    expect(await store().listRunFacts(projectId, 'branch', 1)).toEqual(['main'])
+  })
+
+  test('holders of a digest are live, newest first, and of one project when one is named', async () => {
+    const run = await seedRun(store(), { number: 1 })
+    const other = await seedRun(store(), { project: 'other/repo', number: 1 })
+    const one = await seedArtifact(store(), run, { a: 'wanted', b: 'more' }, { name: 'one' })
+    const two = await seedArtifact(store(), run, { 'deep/z': 'wanted' }, { name: 'two' })
+    const theirs = await seedArtifact(store(), other, { a: 'wanted' }, { name: 'theirs' })
+    const gone = await seedArtifact(store(), run, { c: 'wanted', d: 'x' }, { name: 'gone' })
+    await store().removeArtifact(gone.id, { state: 'deleted', reason: 'deleted', now })
+    const holders = async (projectId: number | null, limit = 10) =>
+      (await store().listHolders(digestOf('wanted'), { projectId, now, limit })).map(({ id }) => id)
+    expect(await holders(null)).toEqual([theirs.id, two.id, one.id])
+    expect(await holders(run.projectId)).toEqual([two.id, one.id])
+    expect(await holders(null, 1)).toEqual([theirs.id])
+    expect(
+      await store().listHolders(digestOf('nothing'), { projectId: null, now, limit: 9 }),
+    ).toEqual([])
+  })
+
+  test('days tell when artifacts were made and when they ended', async () => {
+    const run = await seedRun(store(), { number: 1 })
+    const dead = await seedArtifact(store(), run, { a: '12' }, { name: 'dead' })
+    await seedArtifact(store(), run, { b: '123' }, { name: 'alive' })
+    const later = 5 * 86_400_000
+    await store().removeArtifact(dead.id, { state: 'deleted', reason: 'deleted', now: later })
+    const days = await store().listDays(run.projectId, { since: 0, now: 2_000 })
+    expect(days).toMatchObject([
+      { createdDay: 0, endedDay: null, artifacts: 1, logicalBytes: 3 },
+      { createdDay: 0, endedDay: 5, artifacts: 1, logicalBytes: 2 },
+    ])
+    const since = later + 1
+    expect(await store().listDays(run.projectId, { since, now: 2_000 })).toHaveLength(1)
+  })
+}
