@@ -85,4 +85,3 @@ export const receivedSchema = z
   .meta({ id: 'ReceivedBlobs' })
 
 export type Offer = z.input<typeof offerSchema>
-export type OfferAnswer = z.infer<typeof offerAnswerSchema>

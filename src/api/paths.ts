@@ -60,10 +60,6 @@ export function artifactPagePath(project: string, run: number, id: number): stri
   return `${runPagePath(project, run)}/artifacts/${id}`
 }
 
-export function undeletePath(id: number): string {
-  return `${artifactPath(id)}/undelete`
-}
-
 export const collectionPath = `${apiRoot}/admin/gc`
 
 export const scrubPath = `${apiRoot}/admin/scrub`

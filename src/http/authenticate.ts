@@ -22,10 +22,7 @@ export async function requirePrincipal(context: AppContext, c: AppRequest): Prom
 
 /** The principal, or undefined when the request carries no credential. Errors: unauthenticated (a credential that is
  *  not valid), forbidden (a form of another site). */
-async function findPrincipal(
-  context: AppContext,
-  c: AppRequest,
-): Promise<Principal | undefined> {
+async function findPrincipal(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
   return (await findBearer(context, c)) ?? (await findSession(context, c))
 }
 

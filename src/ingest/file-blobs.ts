@@ -28,11 +28,7 @@ export async function storeFile(
 }
 
 /** A file already in memory, below the chunk threshold. */
-async function storeSmall(
-  writer: BlobWriter,
-  bytes: Buffer,
-  level: number,
-): Promise<StoredFile> {
+async function storeSmall(writer: BlobWriter, bytes: Buffer, level: number): Promise<StoredFile> {
   const digest = digestOf(bytes)
   await writer.add({ digest, bytes, level: isCompressed(bytes) ? 0 : level, joins: false })
   return { digest, sizeBytes: bytes.length }
