@@ -106,7 +106,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await open('bin/tool')
     await page.getByText('an ELF program or library').waitFor()
     await open('events.ndjson')
-    await page.getByText('"start"').waitFor()
+    await page.getByText('"start"').waitFor({ state: 'attached' })
   })
 
   test('links to lines', async () => {

@@ -41,7 +41,7 @@ export interface ConnectionOptions {
 }
 
 /** How long a transaction waits for another thread's before it fails. Transactions take milliseconds. */
-const busyTimeoutMs = 10_000
+const busyTimeoutMs = 60_000
 /** Timers are no finer than a millisecond; and a step that was slow for once is no reason to sleep. */
 const restMsMin = 1
 const restMsMax = 20

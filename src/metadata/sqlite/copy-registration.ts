@@ -91,14 +91,14 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
     stream.state = streamState.live
   }
   const blob = batch.blobs.get(copy.blob.digest)
-  if (blob) {
-    batch.leased.add(stream.blobId)
-    return blob
-  }
-  // The stream's blob is being swept, or gave its digest up: a new blob takes the stream over.
-  const taker = insertBlob(rows, batch, copy, stream.id)
+  if (blob?.id === stream.blobId) return blob
+  // The stream's blob is being swept, so nothing holds it: the blob that has the digest now takes the stream over.
+  const taker = blob ?? insertBlob(rows, batch, copy, stream.id)
   rows.giveStream(stream.id, taker.id)
-  return taker
+  stream.blobId = taker.id
+  if (copy.codec !== 'joining' || taker.joiningState !== null) return taker
+  rows.setJoining(taker.id, stream.id)
+  return { ...taker, joiningState: streamState.live }
 }
 
 /** The stream is new: adds it to its blob, with the blob where that is new too. */

@@ -1,4 +1,5 @@
 /** What pages ask across artifacts and runs: sums behind a filter, facets, who holds a digest, what was made by day. */
+import type { Statement } from 'better-sqlite3'
 import { type SQL, and, eq, inArray, sql } from 'drizzle-orm'
 import { artifacts, runs } from '../../../schema/sqlite.ts'
 import { digestToBytes } from '../../core/digest.ts'
@@ -28,15 +29,21 @@ export function createOverviewMethods(connection: Connection): OverviewMethods {
        AND (? IS NULL OR a.project_id = ?)
      ORDER BY a.id DESC LIMIT ?`,
   )
-  const days = prepare<[number, number, number | null, number | null, number], DayOfArtifacts>(
-    `SELECT project_id AS projectId, created_at / ${dayMs} AS createdDay,
-       CASE WHEN removed_at IS NOT NULL THEN removed_at / ${dayMs}
-            WHEN ends_at <= ? THEN ends_at / ${dayMs} END AS endedDay,
-       count(*) AS artifacts, sum(logical_bytes) AS logicalBytes, sum(new_bytes) AS newBytes
-     FROM artifacts
-     WHERE (removed_at IS NULL OR removed_at >= ?) AND (? IS NULL OR project_id = ?)
-     GROUP BY 1, 2, 3 ORDER BY 2 LIMIT ?`,
-  )
+  const prepareDays = <Parameters extends unknown[]>(
+    where: string,
+  ): Statement<Parameters, DayOfArtifacts> =>
+    prepare(
+      `SELECT project_id AS projectId, created_at / ${dayMs} AS createdDay,
+         CASE WHEN removed_at IS NOT NULL THEN removed_at / ${dayMs}
+              WHEN ends_at <= ? THEN ends_at / ${dayMs} END AS endedDay,
+         count(*) AS artifacts, sum(logical_bytes) AS logicalBytes, sum(new_bytes) AS newBytes
+       FROM artifacts
+       WHERE (removed_at IS NULL OR removed_at >= ?) ${where}
+       GROUP BY 1, 2, 3 ORDER BY 2 LIMIT ${daysRowsMax}`,
+    )
+  const daysOfStore = prepareDays<[now: number, since: number]>('')
+  const daysOfProject =
+    prepareDays<[now: number, since: number, projectId: number]>('AND project_id = ?')
   return {
     sumArtifacts: async (filter, now) =>
       orm
@@ -82,6 +89,6 @@ export function createOverviewMethods(connection: Connection): OverviewMethods {
           .filter((found): found is Artifact => found !== undefined),
       ),
     listDays: async (projectId, { since, now }) =>
-      days.all(now, since, projectId, projectId, daysRowsMax),
+      projectId === null ? daysOfStore.all(now, since) : daysOfProject.all(now, since, projectId),
   }
 }

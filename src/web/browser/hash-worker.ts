@@ -8,14 +8,7 @@ import {
 import type { Piece, Work, WorkAnswer, WorkRequest } from './hashing.ts'
 import { crc32, encodeJoining } from './joining.ts'
 import { createSha256, toHex } from './sha256.ts'
-import {
-  type Composite,
-  createWriter,
-  fromHex,
-  joined,
-  recordKind,
-  writeComposite,
-} from './wire.ts'
+import { type Composite, createWriter, joined, recordKind, writeComposite } from './wire.ts'
 
 let last: Promise<void> = Promise.resolve()
 
@@ -99,12 +92,11 @@ async function cutFile(file: File, digest: string): Promise<Composite> {
 
 async function encodePieces(pieces: Piece[], whole: Composite | null): Promise<Uint8Array> {
   const records: Uint8Array[] = []
-  for (const { file, start, end, digest, kind } of pieces) {
+  for (const { file, start, end, kind } of pieces) {
     const bytes = new Uint8Array(await file.slice(start, end).arrayBuffer())
     const stream = encodeJoining(bytes)
     const out = createWriter()
     out.byte(recordKind[kind])
-    out.raw(fromHex(digest))
     out.varint(bytes.length)
     out.varint(stream.length)
     records.push(out.bytes(), stream)

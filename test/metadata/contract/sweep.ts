@@ -177,6 +177,37 @@ export function sweepContract(store: Store): void {
     expect(await claimPacks(store())).toHaveLength(2)
   })
 
+  test('a stream that only a skeleton holds stays with its blob, which is in no manifest', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['file', 'data of a directory'])
+    const { streamDigest } = copyOf('data of a directory')
+    const [stream] = await store().claimStreams(session, [streamDigest])
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'file' }))
+    const page = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('p') }
+    await store().stageSkeletonPage(session, page, [stream!.streamId])
+    const wanted = newArtifact(run, manifestId, { kind: 'exact' })
+    const { artifact } = await store().commitArtifact(session, wanted)
+    expect(await sweepBlobs(store())).toBe(0)
+    expect(await store().readStreams([stream!.streamId])).toHaveLength(1)
+    await remove(artifact)
+    expect(await sweepBlobs(store())).toBe(2)
+  })
+
+  test('a stream that an abandoned upload added to a blob in use goes again', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'one' })
+    const { liveBytes } = await store().figures()
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([copyOf('one', { codec: 'deflate' })])
+    await store().addPack(session, pack, copies)
+    expect((await store().figures()).liveBytes).toBeGreaterThan(liveBytes)
+    await store().abortSession(session)
+    expect(await sweepBlobs(store())).toBe(0)
+    expect((await store().figures()).liveBytes).toBe(liveBytes)
+    expect(await claimPacks(store())).toEqual([pack.name])
+  })
+
   test('a stream that no skeleton names any more goes, though its blob stays', async () => {
     const run = await seedRun(store())
     await commitExact(run, 1, 'first')
@@ -236,6 +267,26 @@ export function sweepContract(store: Store): void {
     expect(page?.entries[0]).toMatchObject({ blob: { copy: { damaged: false } } })
     expect(await sweepBlobs(store())).toBe(0)
     expect((await store().figures()).chunkBytes).toBe(1)
+  })
+
+  test('a condemned stream that comes back beside another one is there for its skeleton', async () => {
+    const run = await seedRun(store())
+    await remove(await seedArtifact(store(), run, { a: 'one' }))
+    const old = await store().claimDeadBlobs(3_000, 10)
+    const session = await openSession(store(), run)
+    const copies = [copyOf('one', { codec: 'deflate' }), copyOf('one')]
+    for (const copy of copies) {
+      const placed = packOf([copy])
+      await store().addPack(session, placed.pack, placed.copies)
+    }
+    const digests = copies.map((copy) => copy.streamDigest)
+    expect(await store().claimStreams(session, digests)).toHaveLength(2)
+    expect((await store().claimBlobs(session, [digestOf('one')]))[0]?.joins).toBe(true)
+    await store().removeDeadBlobs(old)
+    expect(await store().claimStreams(session, digests)).toHaveLength(2)
+    await store().abortSession(session)
+    await sweepBlobs(store())
+    expect(await store().figures()).toMatchObject({ chunkBytes: 0, liveBytes: 0 })
   })
 
   test('a condemned composite comes back whole too', async () => {
