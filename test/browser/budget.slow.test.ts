@@ -51,7 +51,11 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
 
   test('a page begins within 200 ms and stays within its weight', async () => {
     const figures: Record<string, string> = {}
-    for (const path of [artifact, `${artifact}/tree/flat`, `${artifact}/blob/flat/dir-00-file-000000.txt`]) {
+    for (const path of [
+      artifact,
+      `${artifact}/tree/flat`,
+      `${artifact}/blob/flat/dir-00-file-000000.txt`,
+    ]) {
       const times: number[] = []
       let bytes: Buffer = Buffer.alloc(0)
       const before = process.cpuUsage()
@@ -64,7 +68,8 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
       const quickest = Math.min(...times)
       const { user, system } = process.cpuUsage(before)
       const cpuMs = (user + system) / 1000 / roundsMax
-      figures[path] = `${quickest.toFixed(0)} ms, ${cpuMs.toFixed(0)} ms of CPU, ${bytes.length} bytes`
+      figures[path] =
+        `${quickest.toFixed(0)} ms, ${cpuMs.toFixed(0)} ms of CPU, ${bytes.length} bytes`
       process.stderr.write(`${path}: ${figures[path]}\n`)
       expect(quickest, path).toBeLessThan(firstByteMsMax)
       expect(bytes.length, path).toBeLessThan(pageBytesMax)
