@@ -16,9 +16,28 @@ import { uploadsContract } from './contract/uploads.ts'
 /** The store of the running test. */
 export type Store = () => Metadata
 
-/** `make` gives a new, empty store each time; the contract closes it. */
-export function metadataContract(name: string, make: () => Promise<Metadata>): void {
-  describe(`every metadata: ${name}`, () => {
+const parts = {
+  'projects and runs': runsContract,
+  'stock uploads': uploadsContract,
+  sessions: sessionsContract,
+  'packs and composites': packsContract,
+  publishing: publishingContract,
+  listing: listingContract,
+  overview: overviewContract,
+  reading: readingContract,
+  sweep: sweepContract,
+  damage: damageContract,
+  figures: figuresContract,
+}
+export type ContractPart = keyof typeof parts
+
+/** `make` gives a new, empty store each time; the contract closes it. All parts, unless some are named. */
+export function metadataContract(
+  name: string,
+  make: () => Promise<Metadata>,
+  names = Object.keys(parts) as ContractPart[],
+): void {
+  describe.each(names)(`every metadata: ${name}: %s`, (part) => {
     let metadata: Metadata
     beforeEach(async () => {
       metadata = await make()
@@ -26,40 +45,6 @@ export function metadataContract(name: string, make: () => Promise<Metadata>): v
     afterEach(async () => {
       await metadata.close()
     })
-    const store: Store = () => metadata
-
-    describe('projects and runs', () => {
-      runsContract(store)
-    })
-    describe('stock uploads', () => {
-      uploadsContract(store)
-    })
-    describe('sessions', () => {
-      sessionsContract(store)
-    })
-    describe('packs and composites', () => {
-      packsContract(store)
-    })
-    describe('publishing', () => {
-      publishingContract(store)
-    })
-    describe('listing', () => {
-      listingContract(store)
-    })
-    describe('overview', () => {
-      overviewContract(store)
-    })
-    describe('reading', () => {
-      readingContract(store)
-    })
-    describe('sweep', () => {
-      sweepContract(store)
-    })
-    describe('damage', () => {
-      damageContract(store)
-    })
-    describe('figures', () => {
-      figuresContract(store)
-    })
+    parts[part](() => metadata)
   })
 }
