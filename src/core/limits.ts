@@ -53,7 +53,7 @@ export const limits = {
   /** Window over staged bytes for the many small reads that go forward through a zip. */
   stagedWindowBytes: 256 * KiB,
   /** New blobs are looked up and deflated in batches of at most this many bytes and blobs. */
-  ingestBatchBytes: 8 * MiB,
+  ingestBatchBytes: 4 * MiB,
   ingestBatchBlobs: 1000,
 
   /** One read-ahead window of a download; each download holds at most two. */
