@@ -1,5 +1,5 @@
 /** Scratch directories and stores of a bench, on the disk that holds the corpora, gone when the bench is done. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
 import { corporaDirectory } from './corpora.ts'
@@ -20,7 +20,8 @@ export interface BenchStore {
   token: string
   /** Apparent bytes of all packs. */
   packBytes(): Promise<number>
-  /** The same with the database. Stops the server, whose write-ahead log is folded in by that. */
+  /** The same with the database, without what is kept free for a full disk. Stops the server, whose write-ahead log is
+   *  folded in by that. */
   stopAndMeasure(): Promise<number>
   peakRssBytes(): number
 }
@@ -37,7 +38,8 @@ export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Pro
         packBytes: () => directoryBytes(join(data, 'cas', 'packs')),
         stopAndMeasure: async () => {
           await trove.stop()
-          return await directoryBytes(data)
+          const { size } = await stat(join(data, 'trove.db'))
+          return size + (await directoryBytes(join(data, 'cas')))
         },
         peakRssBytes: () => readPeakRss(trove.pid),
       })
