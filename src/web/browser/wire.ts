@@ -47,7 +47,7 @@ export function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return all
 }
 
-export function fromHex(digest: string): Uint8Array {
+function fromHex(digest: string): Uint8Array {
   return Uint8Array.from({ length: digest.length / 2 }, (_, index) =>
     Number.parseInt(digest.slice(index * 2, index * 2 + 2), 16),
   )
