@@ -56,6 +56,7 @@ export function createCommitMethods(
       })
       // The artifact is published whatever happens now: recovery finds what stays of the session (`listSessions`).
       await removal.clearSession(sessionId).catch(() => undefined)
+      connection.checkpoint()
       return committed
     },
   }

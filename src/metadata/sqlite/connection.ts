@@ -20,6 +20,9 @@ export interface Connection {
   /** As `write`, but durable only with the next `write` of any connection: for rows that nobody counts on before. The
    *  log is written in order, so a power loss takes a tail of the transactions and never one from between. */
   stage<Result>(work: () => Result): Result
+  /** Copies the write-ahead log into the database as far as nobody is in the way, so that the log starts over instead of
+   *  growing with every upload. Never fails: what cannot be copied now is copied later. */
+  checkpoint(): void
   /** Repeats `step` as `stage` transactions until it answers false, with a rest after each. */
   stageInSteps(step: () => boolean): Promise<void>
   /** Gives at most `pagesMax` free pages back to the file system; answers how many are left. */
@@ -97,6 +100,14 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
       return tellingFull(() => run.immediate(work) as Result)
     },
     stage,
+    checkpoint: () => {
+      try {
+        database.pragma('wal_checkpoint(PASSIVE)')
+      } catch (error) {
+        // A full disk, for one; the log holds everything until a later turn.
+        if (!(error instanceof SqliteDatabase.SqliteError)) throw error
+      }
+    },
     stageInSteps: async (step) => {
       while (stage(step)) await rest()
     },
