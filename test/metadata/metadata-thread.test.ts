@@ -77,7 +77,14 @@ describe('the metadata thread', () => {
       onDeath: (error) => deaths.push(error),
     })
     const thread = await threadOf(metadata)
-    const waiting = [metadata.figures(), metadata.listProjects()]
+    const session = await openSession(metadata, await seedRun(metadata))
+    const contents = Array.from({ length: 20_000 }, (_, index) => `content ${index}`)
+    const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
+    // Registering so many takes many transactions: a short call could be answered before the end comes.
+    const waiting = [
+      metadata.addPack(session, pack, copies),
+      metadata.addPack(session, pack, copies),
+    ]
     const ended = thread.terminate()
     for (const call of waiting) await expect(call).rejects.toThrow('metadata thread')
     await ended
