@@ -3,7 +3,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ConfigError, readClientConfig, readServerConfig, type Environment } from '../src/config.ts'
+import { readClientConfig, readServerConfig } from '../src/config.ts'
+import { ConfigError, type Environment } from '../src/settings.ts'
 import { dayMs } from '../src/core/units.ts'
 
 function problemsOf(read: () => unknown): readonly string[] {

@@ -1,24 +1,26 @@
 /** The native API's routes as data: what `/openapi.json` is made of. A test checks that the server answers each. */
 import type { z } from 'zod'
 import {
+  backupRequestSchema,
+  collectionRequestSchema,
+  jobSchema,
+  projectPolicySchema,
+  projectSchema,
+  statsSchema,
+  tokenRequestSchema,
+  tokenSchema,
+} from './admin-messages.ts'
+import {
   artifactDetailSchema,
   artifactListSchema,
-  backupRequestSchema,
   bulkDeletionRequestSchema,
   bulkDeletionSchema,
-  collectionRequestSchema,
   comparisonSchema,
   deletionSchema,
   directoryPageSchema,
   entrySchema,
-  jobSchema,
   manifestPageSchema,
-  projectPolicySchema,
-  projectSchema,
   retentionChangeSchema,
-  statsSchema,
-  tokenRequestSchema,
-  tokenSchema,
 } from './messages.ts'
 import { apiRoot, backupPath, scrubPath } from './paths.ts'
 import { runDetailSchema, runEventsAnswerSchema, runEventsSchema } from './run-record.ts'

@@ -3,7 +3,7 @@
  *  place that ends the process. */
 // The bounds in the first line keep V8 from letting garbage grow with the machine's memory; no command holds that much.
 import { setMaxListeners } from 'node:events'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
 import { type Command, formatColumns, formatHelp } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'

@@ -1,6 +1,6 @@
 /** Maintenance by command: as a job of the server that runs on a store, or on the store itself when none does. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jobSchema, type WireJob } from '../api/messages.ts'
+import { jobSchema, type WireJob } from '../api/admin-messages.ts'
 import { jobPath } from '../api/paths.ts'
 import { findKeys } from '../auth/key.ts'
 import { adminGrant, mintToken } from '../auth/tokens.ts'

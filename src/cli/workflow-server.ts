@@ -1,5 +1,5 @@
 /** The server that a workflow run keeps its artifacts in: one that is running, or one for the length of the run. */
-import { tokenSchema } from '../api/messages.ts'
+import { tokenSchema } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../auth/key.ts'
 import { grantOf, type TokenRequest } from '../auth/token-request.ts'

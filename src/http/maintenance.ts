@@ -1,6 +1,6 @@
 /** `/admin`: maintenance by hand. A job is put in the queue and asked about. */
 import { Hono } from 'hono'
-import { collectionRequestSchema, type WireJob } from '../api/messages.ts'
+import { collectionRequestSchema, type WireJob } from '../api/admin-messages.ts'
 import { apiRoot, jobPath } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
 import { StoreError, storeError } from '../core/errors.ts'

@@ -1,7 +1,7 @@
 /** Settings of one project. */
 import { Hono } from 'hono'
 import type { z } from 'zod'
-import { projectPolicySchema, type WireProject } from '../api/messages.ts'
+import { projectPolicySchema, type WireProject } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
 import { dayMs } from '../core/units.ts'

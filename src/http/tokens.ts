@@ -1,6 +1,6 @@
 /** `POST /tokens`: administrators mint tokens for jobs and people. */
 import { Hono } from 'hono'
-import { tokenRequestSchema } from '../api/messages.ts'
+import { tokenRequestSchema } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
 import { grantOf } from '../auth/token-request.ts'

@@ -1,6 +1,6 @@
 /** `/admin`: scrub and backup by hand. Both are jobs, asked about as those of maintenance.ts are. */
 import { Hono } from 'hono'
-import { backupRequestSchema } from '../api/messages.ts'
+import { backupRequestSchema } from '../api/admin-messages.ts'
 import { backupPath, scrubPath } from '../api/paths.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { parseInput } from './input.ts'

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { comparisonSchema, statsSchema } from '../../src/api/messages.ts'
+import { statsSchema } from '../../src/api/admin-messages.ts'
+import { comparisonSchema } from '../../src/api/messages.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 

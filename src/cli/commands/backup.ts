@@ -1,6 +1,6 @@
 /** `trove backup`: a copy of a store, running or not, that is a data directory itself. */
 import { join, resolve } from 'node:path'
-import { backupReportSchema, type WireBackupReport } from '../../api/messages.ts'
+import { backupReportSchema, type WireBackupReport } from '../../api/admin-messages.ts'
 import { backupPath } from '../../api/paths.ts'
 import { readServerConfig } from '../../config.ts'
 import { formatSizeBytes } from '../../core/units.ts'

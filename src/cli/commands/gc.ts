@@ -1,5 +1,5 @@
 /** `trove gc`: expires, sweeps and compacts, now and by hand. */
-import { collectionSchema, type WireCollection } from '../../api/messages.ts'
+import { collectionSchema, type WireCollection } from '../../api/admin-messages.ts'
 import { collectionPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { collect, planCollection } from '../../lifecycle/collect.ts'

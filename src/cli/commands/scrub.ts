@@ -1,5 +1,5 @@
 /** `trove scrub`: reads back everything that is stored. */
-import { scrubReportSchema, type WireScrubReport } from '../../api/messages.ts'
+import { scrubReportSchema, type WireScrubReport } from '../../api/admin-messages.ts'
 import { scrubPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { type ScrubFinding, type ScrubReport, scrub } from '../../lifecycle/scrub.ts'

@@ -1,5 +1,5 @@
 /** `trove stats`: what the store holds and what each layer saved. */
-import { statsSchema, type WireStats } from '../../api/messages.ts'
+import { statsSchema, type WireStats } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/http.ts'
 import { formatSizeBytes } from '../../core/units.ts'

@@ -1,5 +1,5 @@
 /** `trove token`: mints a token, with the key of a data directory or through a server. */
-import { tokenSchema } from '../../api/messages.ts'
+import { tokenSchema } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
 import { type Scope, scopes } from '../../auth/principal.ts'

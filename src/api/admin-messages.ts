@@ -1,0 +1,178 @@
+/** The part of the wire contract that operators use: figures, maintenance and its jobs, projects' policies, tokens. */
+import { z } from 'zod'
+import { bytes, count, id, instant } from './fields.ts'
+
+export const statsSchema = z
+  .object({
+    artifacts: count,
+    files: count,
+    logicalBytes: bytes.meta({ description: 'Sum over live artifacts of what their files hold.' }),
+    uniqueBytes: bytes.meta({ description: 'Each distinct file once.' }),
+    storedBytes: bytes.nullable().meta({
+      description: 'Sum of pack file sizes; null for one project, since packs are shared.',
+    }),
+    dedupRatio: z.number().meta({
+      description:
+        'Logical bytes over the bytes that remain once each file and each chunk is kept once.',
+    }),
+    savedBy: z.object({
+      wholeFile: z.int().meta({ description: 'Bytes of files that were there already.' }),
+      chunk: z.int().meta({ description: 'Bytes of chunks that other files hold too.' }),
+      compression: z
+        .int()
+        .nullable()
+        .meta({ description: 'Remaining bytes less live pack bytes; null for one project.' }),
+    }),
+    packs: count.nullable(),
+    liveBytes: bytes.nullable(),
+    deadBytes: bytes.nullable(),
+  })
+  .meta({ id: 'Stats' })
+
+export const collectionRequestSchema = z
+  .strictObject({
+    now: z.boolean().default(false).meta({
+      description: 'Waits for no grace, and rewrites every pack more than 5 % dead.',
+    }),
+    dryRun: z.boolean().default(false),
+  })
+  .meta({ id: 'CollectionRequest' })
+
+/** The outcome of a `gc` job. */
+export const collectionSchema = z
+  .object({
+    expired: count,
+    deletedArtifacts: count,
+    freedBytes: z.int(),
+    waitingBytes: bytes,
+    waitingPacks: z.array(z.string()),
+    removedBlobs: count,
+    removedPacks: count,
+    rewrittenPacks: count,
+  })
+  .meta({ id: 'Collection' })
+
+/** The outcome of a `scrub` job. */
+export const scrubReportSchema = z
+  .object({
+    packs: count,
+    copies: count,
+    readBytes: bytes,
+    damagedCopies: count.meta({ description: 'Copies that are bad, known before or not.' }),
+    foundCopies: count.meta({ description: 'Of these, those that nobody knew of.' }),
+    healedCopies: count.meta({ description: 'Copies that were thought bad and are whole.' }),
+    healedBlobs: count.meta({
+      description: 'Blobs that took another stream of the store in place of a bad one.',
+    }),
+    rewrittenPacks: count.meta({ description: 'Packs of which only the framing was bad.' }),
+    drifts: count.meta({ description: 'Rollups that were off and are set right.' }),
+    damagedArtifacts: count,
+    damaged: z
+      .array(
+        z.object({
+          id,
+          project: z.string(),
+          run: id,
+          name: z.string(),
+          damagedFiles: z.array(z.string()),
+        }),
+      )
+      .meta({ description: 'The first damaged artifacts, each with the first of its files.' }),
+  })
+  .meta({ id: 'ScrubReport' })
+
+export const backupRequestSchema = z
+  .strictObject({
+    destination: z
+      .string()
+      .regex(/^\/[^\0]*[^\0/]$/)
+      .meta({
+        description: 'An absolute path of the machine that the server runs on. Must not exist.',
+      }),
+    copies: z.boolean().default(false).meta({
+      description: 'Never hard links, so that the backup shares no bytes with the store.',
+    }),
+  })
+  .meta({ id: 'BackupRequest' })
+
+/** The outcome of a `backup` job. */
+export const backupReportSchema = z
+  .object({
+    path: z.string(),
+    packs: count,
+    packBytes: bytes,
+    linkedPacks: count,
+    copiedPacks: count,
+    reusedPacks: count.meta({ description: 'Packs that an earlier try had brought.' }),
+    damagedCopies: count,
+    missingPacks: count,
+  })
+  .meta({ id: 'BackupReport' })
+
+export const jobSchema = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    state: z.enum(['waiting', 'running', 'done', 'failed']),
+    createdAt: instant,
+    endedAt: instant.nullable(),
+    progress: z.record(z.string(), z.unknown()).meta({
+      description: 'What it told last; the outcome once it is done.',
+    }),
+    error: z.string().nullable(),
+  })
+  .meta({ id: 'Job' })
+
+const retentionDays = z.number().positive().max(36_500).nullable()
+
+/** Null follows the server, and so does everything that was never set. */
+const projectPolicy = {
+  onConflict: z.enum(['reject', 'replace']).nullable().meta({
+    description: 'What CreateArtifact does when the name is taken.',
+  }),
+  retentionDays: retentionDays.meta({ description: 'When an upload asks for none.' }),
+  retentionMinDays: retentionDays,
+  retentionMaxDays: retentionDays.meta({ description: "At most the server's." }),
+  quotaBytes: z
+    .int()
+    .positive()
+    .nullable()
+    .meta({ description: 'Bound on the logical bytes of its live artifacts.' }),
+}
+
+export const projectPolicySchema = z
+  .strictObject(projectPolicy)
+  .partial()
+  .meta({ id: 'ProjectPolicy' })
+
+export const projectSchema = z
+  .object({
+    name: z.string(),
+    ...projectPolicy,
+    createdAt: instant,
+  })
+  .meta({ id: 'Project' })
+
+export const tokenRequestSchema = z
+  .strictObject({
+    project: z.string().optional(),
+    run: id.optional(),
+    attempt: id.optional(),
+    job: z.string().min(1).optional(),
+    branch: z.string().optional(),
+    sha: z.string().optional(),
+    workflow: z.string().optional(),
+    event: z.string().optional(),
+    scope: z.enum(['job', 'run', 'read', 'write', 'admin']).optional(),
+    expiresInSeconds: z.int().min(1).optional(),
+  })
+  .meta({ id: 'TokenRequest' })
+
+export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).meta({ id: 'Token' })
+
+export type WireStats = z.infer<typeof statsSchema>
+export type WireCollection = z.infer<typeof collectionSchema>
+export type WireScrubReport = z.infer<typeof scrubReportSchema>
+export type WireBackupReport = z.infer<typeof backupReportSchema>
+export type WireJob = z.infer<typeof jobSchema>
+export type WireProject = z.infer<typeof projectSchema>

@@ -1,0 +1,12 @@
+/** Fields that many messages have. */
+import { z } from 'zod'
+
+export const bytes = z.int().min(0)
+export const count = z.int().min(0)
+export const id = z.int().min(1)
+export const instant = z.iso.datetime()
+export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+export const cursor = z
+  .string()
+  .nullable()
+  .meta({ description: 'Give it as `cursor` to go on; null at the end.' })

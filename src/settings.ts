@@ -1,0 +1,121 @@
+/** Single settings as text becomes values; what cannot be used is collected, so that all of it is reported at once. */
+import { parseDurationMs, parseSizeBytes } from './core/units.ts'
+
+export type Environment = Record<string, string | undefined>
+
+/** Settings that cannot be used; `problems` names each variable or flag and what it accepts. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/** Reads single variables and collects what is wrong with them. An empty variable counts as absent. */
+export class Settings {
+  readonly #env: Environment
+  readonly #problems: string[] = []
+
+  constructor(env: Environment) {
+    this.#env = env
+  }
+
+  refuse(name: string, accepted: string): void {
+    this.#problems.push(`${name} ${accepted}`)
+  }
+
+  finish(): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems)
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#env[name]
+    return value === undefined || value === '' ? undefined : value
+  }
+
+  integer(
+    name: string,
+    fallback: number,
+    min: number,
+    max: number,
+    flag?: { flag: string; text: string | undefined },
+  ): number {
+    const text = flag?.text ?? this.text(name)
+    if (text === undefined) return fallback
+    const value = Number(text)
+    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
+    const source = flag?.text === undefined ? name : flag.flag
+    this.refuse(source, `must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`)
+    return fallback
+  }
+
+  positiveInteger(flag: string, flagText: string | undefined, names: string[]): number | null {
+    const name = flagText === undefined ? names.find((each) => this.text(each) !== undefined) : flag
+    if (name === undefined) return null
+    const text = flagText ?? this.text(name) ?? ''
+    const value = Number(text)
+    if (/^\d{1,16}$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value
+    this.refuse(name, `must be a positive whole number, got ${JSON.stringify(text)}`)
+    return null
+  }
+
+  size(name: string, fallback: number): number {
+    const text = this.text(name)
+    if (text === undefined) return fallback
+    const bytes = parseSizeBytes(text)
+    if (bytes !== undefined && bytes > 0) return bytes
+    this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
+    return fallback
+  }
+
+  /** Null when it is not set. */
+  optionalSize(name: string, minBytes = 1): number | null {
+    const text = this.text(name)
+    if (text === undefined) return null
+    const bytes = parseSizeBytes(text)
+    if (bytes !== undefined && bytes >= minBytes) return bytes
+    this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
+    return null
+  }
+
+  /** Null when the variable says `word`, else what `read` makes of it. */
+  unless<T>(name: string, word: string, read: (name: string) => T): T | null {
+    return this.text(name) === word ? null : read(name)
+  }
+
+  duration(name: string, fallback: number, minMs: number, maxMs: number): number {
+    const text = this.text(name)
+    if (text === undefined) return fallback
+    const ms = parseDurationMs(text)
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
+    this.refuse(
+      name,
+      `must be a duration such as 90s, 24h or 7d, from ${minMs / 1000}s to ${maxMs / 1000}s, got ${JSON.stringify(text)}`,
+    )
+    return fallback
+  }
+
+  choice<const T extends string>(name: string, accepted: readonly T[], fallback: T): T {
+    const text = this.text(name)
+    if (text === undefined) return fallback
+    const found = accepted.find((each) => each === text)
+    if (found === undefined)
+      this.refuse(name, `must be ${accepted.join(' or ')}, got ${JSON.stringify(text)}`)
+    return found ?? fallback
+  }
+
+  origin(name: string): string | undefined {
+    return this.originOf(name, this.text(name))
+  }
+
+  /** Only the origin counts, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */
+  originOf(name: string, text: string | undefined): string | undefined {
+    if (text === undefined) return undefined
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.origin
+    this.refuse(name, `must be an http or https URL, got ${JSON.stringify(text)}`)
+    return undefined
+  }
+}
