@@ -99,7 +99,7 @@ export const directoryPageSchema = z
   .object({ path: z.string(), items: z.array(entrySchema), nextCursor: cursor })
   .meta({ id: 'DirectoryPage' })
 
-const differenceSchema = z
+export const differenceSchema = z
   .object({
     kind: z.enum(['added', 'removed', 'changed', 'moved', 'mode']).meta({
       description:
@@ -112,27 +112,39 @@ const differenceSchema = z
   })
   .meta({ id: 'Difference' })
 
+const comparison = {
+  base: artifactSchema,
+  head: artifactSchema,
+  totals: z.object({
+    added: count,
+    removed: count,
+    changed: count,
+    moved: count,
+    mode: count,
+    unchanged: count,
+    baseBytes: bytes,
+    headBytes: bytes,
+  }),
+  complete: z.boolean().meta({
+    description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, the items are the first.`,
+  }),
+}
+
 export const comparisonSchema = z
-  .object({
-    base: artifactSchema,
-    head: artifactSchema,
-    totals: z.object({
-      added: count,
-      removed: count,
-      changed: count,
-      moved: count,
-      mode: count,
-      unchanged: count,
-      baseBytes: bytes,
-      headBytes: bytes,
-    }),
-    complete: z.boolean().meta({
-      description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, the items are the first.`,
-    }),
-    items: z.array(differenceSchema),
-    nextCursor: cursor,
-  })
+  .object({ ...comparison, items: z.array(differenceSchema), nextCursor: cursor })
   .meta({ id: 'Comparison' })
+
+export const comparisonHeadSchema = z
+  .object({
+    ...comparison,
+    differences: count.meta({ description: 'Lines that follow.' }),
+  })
+  .meta({ id: 'ComparisonHead' })
+
+export const comparisonLineSchema = z.union([comparisonHeadSchema, differenceSchema]).meta({
+  id: 'ComparisonLine',
+  description: 'The first line is the head; every other one is a difference.',
+})
 
 export const retentionChangeSchema = z
   .strictObject({ expiresAt: instant.optional(), pinned: z.boolean().optional() })
@@ -210,5 +222,6 @@ export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>
 export type WireEntry = z.infer<typeof entrySchema>
 export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
+export type WireComparisonHead = z.infer<typeof comparisonHeadSchema>
 export type WireDifference = z.infer<typeof differenceSchema>
 export type WireBulkDeletion = z.infer<typeof bulkDeletionSchema>

@@ -1,7 +1,8 @@
 /** OpenAPI 3.1 of the native API, generated from the route table and from the schemas that validate. */
 import { z } from 'zod'
 import { problemSchema } from './messages.ts'
-import { type ApiRoute, apiRoutes, type Content } from './routes.ts'
+import type { ApiRoute, Content } from './route.ts'
+import { apiRoutes } from './routes.ts'
 
 type JsonObject = Record<string, unknown>
 

@@ -128,3 +128,15 @@ export const compareQuery = z.strictObject({
     .meta({ description: 'Completes references that name no project.' }),
   ...paging,
 })
+
+/** `TROVE_MAX_ENTRIES` decides; this is the most that it can be. */
+const entryCount = integer(0, 10_000_000).meta({ description: 'Entries of the manifest.' })
+
+export const manifestOfferQuery = z.strictObject({
+  tree: z.string().meta({ description: 'The tree digest of the manifest.' }),
+  entries: entryCount,
+})
+
+export const timesOfferQuery = z.strictObject({ entries: entryCount })
+
+export const artifactFetchQuery = z.strictObject({ artifact: identifier })

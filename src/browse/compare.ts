@@ -1,11 +1,14 @@
-/** What differs between two manifests: one merge of two sorted walks, then moves are matched among what was added and
+/** What differs between two manifests: a merge of two sorted lists, then moves are matched among what was added and
  *  removed. No file is read; memory is bounded by `limits.compareDifferencesMax`. */
-import { comparePaths } from '../core/entry.ts'
+import type { Entry } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
-import type { StoredEntry } from '../metadata/metadata.ts'
-import { type EntryReader, type ListedEntry, walkEntries } from './entries.ts'
-
-type Side = Pick<ListedEntry, 'entry' | 'modifiedAt'>
+import type {
+  ComparedEntry as Side,
+  ComparedStretch,
+  ComparePlace,
+  EntryPair,
+  Metadata,
+} from '../metadata/metadata.ts'
 
 export type Difference =
   | { kind: 'added'; before: null; after: Side }
@@ -23,7 +26,7 @@ export interface Comparison {
 }
 
 export async function compareEntries(
-  reader: EntryReader,
+  reader: Pick<Metadata, 'readDifferences'>,
   baseId: number,
   headId: number,
   signal?: AbortSignal,
@@ -31,19 +34,18 @@ export async function compareEntries(
   const totals = { added: 0, removed: 0, changed: 0, moved: 0, mode: 0, unchanged: 0 }
   const differences: Difference[] = []
   let complete = true
-  for await (const { before, after } of pairByPath(
-    walkEntries(reader, baseId),
-    walkEntries(reader, headId),
-  )) {
+  let place: ComparePlace | null = { base: 0, head: 0 }
+  while (place !== null) {
     signal?.throwIfAborted()
-    const difference = differenceOf(before, after)
-    if (difference === undefined) {
-      totals.unchanged++
-      continue
+    const stretch: ComparedStretch = await reader.readDifferences(baseId, headId, place)
+    totals.unchanged += stretch.unchanged
+    for (const pair of stretch.differing) {
+      const difference = differenceOf(pair)
+      totals[difference.kind]++
+      if (differences.length < limits.compareDifferencesMax) differences.push(difference)
+      else complete = false
     }
-    totals[difference.kind]++
-    if (differences.length < limits.compareDifferencesMax) differences.push(difference)
-    else complete = false
+    place = stretch.next
   }
   const { merged, moves } = matchMoves(differences)
   totals.added -= moves
@@ -52,47 +54,15 @@ export async function compareEntries(
   return { differences: merged, totals, complete }
 }
 
-type Pair =
-  | { before: ListedEntry; after: ListedEntry | null }
-  | { before: null; after: ListedEntry }
-
-async function* pairByPath(
-  base: AsyncGenerator<ListedEntry>,
-  head: AsyncGenerator<ListedEntry>,
-): AsyncGenerator<Pair, void, undefined> {
-  let before = await following(base)
-  let after = await following(head)
-  while (before !== null || after !== null) {
-    const order =
-      before === null ? 1 : after === null ? -1 : comparePaths(before.entry.path, after.entry.path)
-    if (before !== null && order < 0) {
-      yield { before, after: null }
-      before = await following(base)
-    } else if (after !== null && order > 0) {
-      yield { before: null, after }
-      after = await following(head)
-    } else if (before !== null) {
-      yield { before, after }
-      before = await following(base)
-      after = await following(head)
-    }
-  }
-}
-
-async function following(walk: AsyncGenerator<ListedEntry>): Promise<ListedEntry | null> {
-  const { value, done } = await walk.next()
-  return done === true ? null : value
-}
-
-function differenceOf(before: Side | null, after: Side | null): Difference | undefined {
-  if (before === null) return after === null ? undefined : { kind: 'added', before, after }
+function differenceOf({ before, after }: EntryPair): Difference {
+  if (before === null) return { kind: 'added', before, after }
   if (after === null) return { kind: 'removed', before, after }
-  if (contentOf(before.entry) !== contentOf(after.entry)) return { kind: 'changed', before, after }
-  return before.entry.mode === after.entry.mode ? undefined : { kind: 'mode', before, after }
+  const isModeOnly = contentOf(before.entry) === contentOf(after.entry)
+  return { kind: isModeOnly ? 'mode' : 'changed', before, after }
 }
 
 /** Equal for two entries exactly when they hold the same thing, whatever their paths and modes. */
-function contentOf(entry: StoredEntry): string {
+function contentOf(entry: Entry): string {
   if (entry.kind === 'file') return `file ${entry.digest}`
   return entry.kind === 'symlink' ? `symlink ${entry.target}` : 'directory'
 }

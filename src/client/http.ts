@@ -2,7 +2,6 @@
  *  asks for it; a problem answer becomes the StoreError that the server threw. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
-import { problemSchema } from '../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../core/errors.ts'
 
 export interface ServerAccess {
@@ -142,6 +141,8 @@ function pauseMs(outcome: Response | NetworkError, attempt: number): number {
 
 async function errorOf(server: ServerAccess, response: Response): Promise<Error> {
   const text = await response.text()
+  // Loaded when it is needed: schemas take as long to load as a small command takes to run.
+  const { problemSchema } = await import('../api/messages.ts')
   const problem = problemSchema.safeParse(jsonOf(text))
   if (problem.success) {
     const {

@@ -1,10 +1,9 @@
 /** Artifacts and entries in their wire form. */
 import type { WireArtifact, WireEntry } from '../api/messages.ts'
 import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../api/paths.ts'
-import type { ListedEntry } from '../browse/entries.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { effectiveState } from '../core/retention.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Artifact, ComparedEntry } from '../metadata/metadata.ts'
 
 /** `origin` begins every link; `now` decides whether an available artifact has expired. */
 export function artifactMessage(
@@ -48,10 +47,7 @@ export function artifactMessage(
   }
 }
 
-export function entryMessage({
-  entry,
-  modifiedAt,
-}: Pick<ListedEntry, 'entry' | 'modifiedAt'>): WireEntry {
+export function entryMessage({ entry, modifiedAt }: ComparedEntry): WireEntry {
   const base = {
     path: entry.path,
     mode: `0${entry.mode.toString(8).padStart(3, '0')}`,

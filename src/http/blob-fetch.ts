@@ -6,10 +6,9 @@ import { pipeline, Readable } from 'node:stream'
 import { manifestMediaType, partsMediaType } from '../api/negotiation.ts'
 import { decodeWants, listBytesMax, type Want } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
+import { artifactFetchQuery } from '../api/queries.ts'
 import { limits } from '../core/limits.ts'
-import { formatEntry, manifestHeader } from '../core/manifest.ts'
-import { encodeTimes } from '../core/modification-times.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { manifestHeader } from '../core/manifest.ts'
 import { createByteWriter } from '../core/varint.ts'
 import { listParts, representBlobs } from '../egress/blob-list.ts'
 import { storeError } from '../core/errors.ts'
@@ -20,6 +19,7 @@ import { requirePrincipal } from './authenticate.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
+import { parseQuery } from './input.ts'
 import { underReadLease } from './reading.ts'
 import { readBytesBody } from './request-body.ts'
 
@@ -59,7 +59,7 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
 
 async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifact> {
   const principal = await requirePrincipal(context, c)
-  const id = parsePositiveInteger(c.req.query('artifact') ?? '', 'artifact')
+  const { artifact: id } = parseQuery(c, artifactFetchQuery)
   const artifact = await readReference(context, principal, { kind: 'id', id }, null)
   assertLive(artifact, context.now())
   return artifact
@@ -108,15 +108,16 @@ function send(c: AppRequest, source: Readable, headers: Record<string, string>):
 /** Each page: canonical lines, then times, as sized records; an empty record ends the tree. */
 async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGenerator<Buffer> {
   yield Buffer.from(manifestHeader)
-  for (let number = 0; ; number++) {
-    const page = await metadata.readEntryPage(artifact.id, number)
+  let ahead = metadata.readTreePage(artifact.id, 0)
+  for (let number = 1; ; number++) {
+    const page = await ahead
     if (page === undefined) break
+    // The next one is looked up while this one is on its way.
+    ahead = metadata.readTreePage(artifact.id, number)
+    ahead.catch(() => {})
     const out = createByteWriter(64 * 1024)
-    out.sized(Buffer.from(page.entries.map(formatEntry).join('')))
-    const times = page.modifiedAt.some((time) => time !== null)
-      ? encodeTimes(page.modifiedAt)
-      : Buffer.alloc(0)
-    out.sized(times)
+    out.sized(Buffer.from(page.lines))
+    out.sized(page.times ?? Buffer.alloc(0))
     yield out.bytes()
   }
   yield Buffer.from([0])

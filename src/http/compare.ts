@@ -1,6 +1,6 @@
 /** `GET /compare`: which entries of two artifacts differ. */
 import { Hono } from 'hono'
-import type { WireDifference } from '../api/messages.ts'
+import type { WireComparisonHead, WireDifference } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { compareQuery } from '../api/queries.ts'
 import { compareEntries, type Difference } from '../browse/compare.ts'
@@ -9,8 +9,9 @@ import { parseReference } from '../core/reference.ts'
 import { projectOf, readReference } from './access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
-import { publicOrigin, type AppContext, type AppEnv } from './context.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from './input.ts'
+import { linesOf, lineStream, ndjsonType } from './lines.ts'
 
 export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -23,24 +24,50 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     const now = context.now()
     assertLive(base, now)
     assertLive(head, now)
-    const compared = await compareEntries(context.metadata, base.id, head.id, c.req.raw.signal)
+    const { differences, totals, complete } = await compareEntries(
+      context.metadata,
+      base.id,
+      head.id,
+      c.req.raw.signal,
+    )
+    const origin = publicOrigin(context, c)
+    const comparison = {
+      base: artifactMessage(base, { origin, now }),
+      head: artifactMessage(head, { origin, now }),
+      totals: { ...totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
+      complete,
+    }
+    c.header('cache-control', 'private, no-cache')
+    c.header('vary', 'Accept')
+    if (c.req.header('accept')?.includes(ndjsonType) === true) {
+      return await comparisonStream(
+        c,
+        { ...comparison, differences: differences.length },
+        differences,
+      )
+    }
     // Nothing is kept between requests: each page repeats the merge, which reads no file.
     const first = parseOffsetCursor(query.cursor)
     const end = first + query.limit
-    const nextCursor = end < compared.differences.length ? formatCursor(end) : null
-    const origin = publicOrigin(context, c)
+    const nextCursor = end < differences.length ? formatCursor(end) : null
     if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
-    c.header('cache-control', 'private, no-cache')
-    return c.json({
-      base: artifactMessage(base, { origin, now }),
-      head: artifactMessage(head, { origin, now }),
-      totals: { ...compared.totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
-      complete: compared.complete,
-      items: compared.differences.slice(first, end).map(differenceMessage),
-      nextCursor,
-    })
+    const items = differences.slice(first, end).map(differenceMessage)
+    return c.json({ ...comparison, items, nextCursor })
   })
   return app
+}
+
+async function comparisonStream(
+  c: AppRequest,
+  head: WireComparisonHead,
+  differences: readonly Difference[],
+): Promise<Response> {
+  const messages = function* (): Generator<WireComparisonHead | WireDifference> {
+    yield head
+    for (const difference of differences) yield differenceMessage(difference)
+  }
+  const lines = linesOf(messages())
+  return c.body(lineStream(c, await lines.next(), lines), 200, { 'content-type': ndjsonType })
 }
 
 function differenceMessage({ kind, before, after }: Difference): WireDifference {

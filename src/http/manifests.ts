@@ -1,6 +1,6 @@
 /** Manifests: all entries as NDJSON, pages of them, and the children of one directory. */
-import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
+import type { WireEntry } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { directoryQuery, manifestQuery } from '../api/queries.ts'
 import { listDirectory, noSuchPath } from '../browse/directory.ts'
@@ -12,6 +12,7 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { liveArtifact } from './access.ts'
 import { entryMessage } from './artifact-message.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
+import { linesOf, lineStream, ndjsonType } from './lines.ts'
 import { formatCursor, nextLink, parseOffsetCursor, parsePathCursor, parseQuery } from './input.ts'
 
 export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
@@ -77,68 +78,20 @@ async function manifestStream(
   const directory = under.replace(/\/+$/, '')
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
   if (isUnchanged(c, tag)) return notModified(tag)
-  const lines = linesOf(walkSubtree(context.metadata, artifact.id, directory))
+  const lines = linesOf(messages(walkSubtree(context.metadata, artifact.id, directory)))
   // What fails at once, or is not there, still has a status to say so.
   const first = await lines.next()
   if (first.done === true && directory !== '') throw noSuchPath(artifact, directory)
-  const headers = { 'content-type': 'application/x-ndjson', ...cacheHeaders(tag) }
+  const headers = { 'content-type': ndjsonType, ...cacheHeaders(tag) }
   if (c.req.method !== 'HEAD') return new Response(lineStream(c, first, lines), { headers })
   await lines.return()
   return new Response(null, { headers })
 }
 
-/** Lines in pieces of about 64 KiB. */
-async function* linesOf(
+async function* messages(
   entries: AsyncIterable<ListedEntry>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const encoder = new TextEncoder()
-  let pending = ''
-  for await (const listed of entries) {
-    pending += `${JSON.stringify(entryMessage(listed))}\n`
-    if (pending.length < 65_536) continue
-    yield encoder.encode(pending)
-    pending = ''
-  }
-  if (pending !== '') yield encoder.encode(pending)
-}
-
-/** The length is not known before the first byte, so a failure part-way cuts the connection: chunked encoding would
- *  otherwise end as if the listing were whole. */
-function lineStream(
-  c: AppRequest,
-  first: IteratorResult<Uint8Array, void>,
-  rest: AsyncGenerator<Uint8Array, void, undefined>,
-): ReadableStream<Uint8Array> {
-  let next: IteratorResult<Uint8Array, void> | undefined = first
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { value, done } = next ?? (await rest.next())
-        next = undefined
-        if (done === true) controller.close()
-        else controller.enqueue(value)
-      } catch (error) {
-        noteCut(c, error)
-        const outgoing = outgoingOf(c)
-        if (outgoing === undefined) controller.error(error)
-        else outgoing.destroy()
-      }
-    },
-    async cancel() {
-      await rest.return()
-    },
-  })
-}
-
-function noteCut(c: AppRequest, error: unknown): void {
-  const cause = error instanceof Error ? error : new Error(String(error))
-  c.get('log').warn('a listing failed in mid-body', { error: cause })
-}
-
-/** Absent when the app is called without a server. */
-function outgoingOf(c: AppRequest): HttpBindings['outgoing'] | undefined {
-  const bindings: Partial<HttpBindings> | undefined = c.env
-  return bindings?.outgoing
+): AsyncGenerator<WireEntry, void, undefined> {
+  for await (const listed of entries) yield entryMessage(listed)
 }
 
 /** The tree digest, with a suffix for each other view of the same manifest. */

@@ -11,6 +11,7 @@ import {
 } from '../api/negotiation.ts'
 import { listBytesMax } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
+import { manifestOfferQuery, timesOfferQuery } from '../api/queries.ts'
 import type { Principal } from '../auth/principal.ts'
 import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
@@ -27,7 +28,7 @@ import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './c
 import { acceptsGzip } from './files.ts'
 import { requireQuota } from './quota.ts'
 import { retentionOf } from './retention.ts'
-import { parseInput } from './input.ts'
+import { parseInput, parseQuery } from './input.ts'
 import { openRequestBody, readJsonBody } from './request-body.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
 
@@ -45,10 +46,8 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   app.post('/', async (c) => await answerOffer(context, c))
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const sessionId = await sessionOf(context, c)
-    const treeDigest = digestParameter(c, 'tree')
-    const entryCount = Number(c.req.query('entries') ?? Number.NaN)
-    if (!Number.isSafeInteger(entryCount) || entryCount < 0)
-      throw invalid('entries', 'must be a whole number')
+    const { tree, entries: entryCount } = parseQuery(c, manifestOfferQuery)
+    const treeDigest = requireDigest(tree, 'tree')
     const body = openRequestBody(context, c, bodyLimit(context))
     const job = { step: 'manifest', sessionId, treeDigest, entryCount } as const
     return ordinalsResponse(c, await context.ingest.negotiate(job, body, c.req.raw.signal))
@@ -62,9 +61,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   })
   app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
     const sessionId = await sessionOf(context, c)
-    const entryCount = Number(c.req.query('entries') ?? Number.NaN)
-    if (!Number.isSafeInteger(entryCount) || entryCount < 0)
-      throw invalid('entries', 'must be a whole number')
+    const { entries: entryCount } = parseQuery(c, timesOfferQuery)
     const body = openRequestBody(context, c, listLimit)
     await context.ingest.negotiate({ step: 'times', sessionId, entryCount }, body, c.req.raw.signal)
     return c.body(null, 204)
@@ -277,10 +274,6 @@ function bodyLimit({ config }: AppContext): Parameters<typeof openRequestBody>[2
 }
 
 const listLimit = { bytesMax: listBytesMax, limit: 'bytes of one list', setting: null }
-
-function digestParameter(c: AppRequest, name: string): Digest {
-  return requireDigest(c.req.query(name) ?? '', name)
-}
 
 function requireDigest(text: string, field: string): Digest {
   const digest = parseWireDigest(text)

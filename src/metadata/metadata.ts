@@ -17,6 +17,7 @@ import type { Entry } from '../core/entry.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import type { Healing, LifecycleMetadata } from './lifecycle.ts'
 import type { RunRecordMetadata } from './run-records.ts'
+import type { TreeMetadata } from './trees.ts'
 
 // ---- projects and runs -------------------------------------------------------------------------------------------
 
@@ -270,8 +271,9 @@ export interface StoreFigures {
 
 export type * from './lifecycle.ts'
 export type * from './run-records.ts'
+export type * from './trees.ts'
 
-export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
+export interface Metadata extends LifecycleMetadata, RunRecordMetadata, TreeMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
@@ -318,8 +320,8 @@ export interface Metadata extends LifecycleMetadata, RunRecordMetadata {
   /** Begins an ingest. Everything the session claims is kept from deletion until `expiresAt`. */
   openSession(session: { projectId: number; now: number; leaseMs: number }): Promise<string>
   renewSession(sessionId: string, now: number, leaseMs: number): Promise<void>
-  /** Finds the live session of the project that has this offer, renewing its lease, or begins one. Such sessions outlive
-   *  the process: recovery leaves them alone until their lease ends, so that a repeated command goes on where it was. */
+  /** Finds the live session of the project that has this offer, renewing its lease, or begins one. An offer names its run,
+   *  so no two projects have the same. Such sessions outlive the process: recovery leaves them alone until their lease ends, so that a repeated command goes on where it was. */
   openOfferSession(session: {
     projectId: number
     offer: Digest

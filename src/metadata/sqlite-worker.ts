@@ -73,6 +73,8 @@ const methods: Record<keyof Metadata, true> = {
   findArtifact: true,
   listArtifacts: true,
   readEntryPage: true,
+  readTreePage: true,
+  readDifferences: true,
   readStagedEntryPage: true,
   findEntry: true,
   findEntryPage: true,

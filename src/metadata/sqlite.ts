@@ -25,6 +25,7 @@ import { createHealingMethods } from './sqlite/healing.ts'
 import { createRollupMethods } from './sqlite/rollups.ts'
 import { createCopyMethods } from './sqlite/snapshot.ts'
 import { createVerificationMethods } from './sqlite/verification.ts'
+import { createTreeMethods } from './sqlite/trees.ts'
 import { createUploadMethods } from './sqlite/uploads.ts'
 
 export interface StoreOptions extends ConnectionOptions {
@@ -51,6 +52,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createCommitMethods(connection, { removal, quota }),
     ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
+    ...createTreeMethods(connection),
     ...createReleaseMethods(connection, { removal, damage }),
     ...createReadLeaseMethods(connection, unwritten),
     ...createReclaimMethods(connection),

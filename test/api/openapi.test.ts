@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { apiRoot } from '../../src/api/paths.ts'
+import type { AppContext } from '../../src/http/context.ts'
+import { createNativeRoutes } from '../../src/http/native-routes.ts'
 import { openApiDocument } from '../../src/api/openapi.ts'
 import { apiRoutes } from '../../src/api/routes.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
@@ -41,6 +44,17 @@ describe('/openapi.json', () => {
     }
   })
 
+  test('has every route of the native API that the server has, and no other', () => {
+    // Nothing of the context is read before a request comes.
+    const mounted = createNativeRoutes({} as AppContext)
+      .routes.filter(({ path }) => path.startsWith(`${apiRoot}/`))
+      .map(({ method, path }) => `${method} ${path.replaceAll(/:\w+(?:\{[^}/]+\}+)?|\*/g, '{}')}`)
+    const told = apiRoutes.map(
+      ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`,
+    )
+    expect(new Set(mounted)).toEqual(new Set(told))
+  })
+
   // A route that the server lacks would answer 404 `not_found`; without a token every one of ours answers 401.
   test.each(apiRoutes.map((route) => [route.method.toUpperCase(), route.path] as const))(
     '%s %s is a route of the server, and closed to strangers',
@@ -48,6 +62,7 @@ describe('/openapi.json', () => {
       const address = path
         .replace('{id}', '1')
         .replace('{run}', '1')
+        .replace('{uploadId}', '0'.repeat(32))
         .replace(/\{\w+\}/g, 'x')
       const response = await server.send(address, { method, token: null })
       expect([response.status, await response.json()]).toEqual([

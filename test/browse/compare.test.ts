@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareEntries, type Difference } from '../../src/browse/compare.ts'
-import type { EntryPath } from '../../src/core/entry.ts'
+import type { Entry, EntryPath } from '../../src/core/entry.ts'
 import type { StoredEntry } from '../../src/metadata/metadata.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
@@ -91,7 +91,7 @@ describe('a comparison', () => {
         const common = totals.unchanged + totals.changed + totals.mode + totals.moved
         expect(common + totals.removed).toBe(base.length)
         expect(common + totals.added).toBe(head.length)
-        const rebuilt = new Map(base.map((entry) => [entry.path, entry]))
+        const rebuilt = new Map<string, Entry>(base.map((entry) => [entry.path, entry]))
         for (const { before } of differences) if (before !== null) rebuilt.delete(before.entry.path)
         for (const { after } of differences)
           if (after !== null) rebuilt.set(after.entry.path, after.entry)

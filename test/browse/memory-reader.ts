@@ -3,7 +3,9 @@ import type { EntryReader } from '../../src/browse/entries.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import type { StoredEntry } from '../../src/metadata/metadata.ts'
+import { formatEntry } from '../../src/core/manifest.ts'
+import { pairByPath } from '../../src/core/paired-entries.ts'
+import type { EntryPair, Metadata, StoredEntry } from '../../src/metadata/metadata.ts'
 
 /** A file whose content is `content`. */
 export function fileEntry(path: string, content: string, mode = 0o644): StoredEntry {
@@ -26,7 +28,7 @@ export function directoryEntry(path: string): StoredEntry {
 /** Artifact `n` has the entries of `manifests[n - 1]`; each has its position as its time. Counts the pages read. */
 export function createMemoryReader(
   ...manifests: StoredEntry[][]
-): EntryReader & { pagesRead: number } {
+): EntryReader & Pick<Metadata, 'readDifferences'> & { pagesRead: number } {
   const sorted = manifests.map((entries) =>
     entries.toSorted((a, b) => comparePaths(a.path, b.path)),
   )
@@ -53,5 +55,27 @@ export function createMemoryReader(
       return entry === undefined ? undefined : { entry, modifiedAt: ordinal }
     },
   }
-  return reader
+  const readDifferences: Metadata['readDifferences'] = async (baseId, headId, from) => {
+    const stretch = (id: number, ordinal: number): StoredEntry[] =>
+      entriesOf(id).slice(ordinal, ordinal + size)
+    const differing: EntryPair[] = []
+    let unchanged = 0
+    const taken = pairByPath(
+      stretch(baseId, from.base),
+      stretch(headId, from.head),
+      (before, after) => {
+        if (before !== null && after !== null && formatEntry(before) === formatEntry(after)) {
+          unchanged += 1
+          return
+        }
+        const sideOf = (entry: StoredEntry | null) =>
+          entry === null ? null : { entry, modifiedAt: null }
+        differing.push({ before: sideOf(before), after: sideOf(after) } as EntryPair)
+      },
+    )
+    const next = { base: from.base + taken.base, head: from.head + taken.head }
+    const isOver = next.base >= entriesOf(baseId).length && next.head >= entriesOf(headId).length
+    return { differing, unchanged, next: isOver ? null : next }
+  }
+  return Object.assign(reader, { readDifferences })
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statsSchema } from '../../src/api/admin-messages.ts'
-import { comparisonSchema } from '../../src/api/messages.ts'
+import { comparisonLineSchema, comparisonSchema } from '../../src/api/messages.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
@@ -107,6 +107,25 @@ describe('a comparison', () => {
       cursor = page.nextCursor === null ? '' : `&cursor=${page.nextCursor}`
     } while (cursor !== '')
     expect(paths).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
+  })
+
+  test('is one difference a line after a head that counts them, for those who accept that', async () => {
+    const files = Array.from({ length: 1500 }, (_, index) => ({
+      name: `f${String(index).padStart(4, '0')}`,
+      content: `${index}`,
+    }))
+    await putTree(23, [{ name: 'same', content: 's' }])
+    await putTree(24, [{ name: 'same', content: 's' }, ...files])
+    const response = await server.send('/api/v1/compare?base=23/build&head=24/build', {
+      headers: { accept: 'application/x-ndjson' },
+    })
+    expect(response.headers.get('content-type')).toBe('application/x-ndjson')
+    const lines = (await response.text()).trimEnd().split('\n')
+    const [head, ...rest] = lines.map((line) => comparisonLineSchema.parse(JSON.parse(line)))
+    expect(head).toMatchObject({ differences: 1500, totals: { added: 1500, unchanged: 1 } })
+    expect(rest.map((each) => ('path' in each ? each.path : ''))).toEqual(
+      files.map(({ name }) => name),
+    )
   })
 
   test('needs two live artifacts that the caller may read', async () => {

@@ -4,6 +4,7 @@ import type { Metadata } from '../../src/metadata/metadata.ts'
 import { damageContract } from './contract/damage.ts'
 import { figuresContract } from './contract/figures.ts'
 import { listingContract } from './contract/listing.ts'
+import { offersContract } from './contract/offers.ts'
 import { overviewContract } from './contract/overview.ts'
 import { packsContract } from './contract/packs.ts'
 import { publishingContract } from './contract/publishing.ts'
@@ -11,6 +12,7 @@ import { readingContract } from './contract/reading.ts'
 import { runsContract } from './contract/runs.ts'
 import { sessionsContract } from './contract/sessions.ts'
 import { sweepContract } from './contract/sweep.ts'
+import { treesContract } from './contract/trees.ts'
 import { uploadsContract } from './contract/uploads.ts'
 
 /** The store of the running test. */
@@ -20,11 +22,13 @@ const parts = {
   'projects and runs': runsContract,
   'stock uploads': uploadsContract,
   sessions: sessionsContract,
+  offers: offersContract,
   'packs and composites': packsContract,
   publishing: publishingContract,
   listing: listingContract,
   overview: overviewContract,
   reading: readingContract,
+  trees: treesContract,
   sweep: sweepContract,
   damage: damageContract,
   figures: figuresContract,

@@ -1,15 +1,8 @@
-/** `trove diff`: what differs between two artifacts. Both trees are fetched in their compact form and compared here by the
- *  same merge that `GET /compare` uses, because that answers 200 differences a page. */
-import type { WireArtifact } from '../../api/messages.ts'
-import { type Comparison, compareEntries, type Difference } from '../../browse/compare.ts'
-import type { EntryReader } from '../../browse/entries.ts'
-import { type FetchedTree, fetchTree } from '../../client/fetched-tree.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
-import type { Entry, EntryPath } from '../../core/entry.ts'
-import { limits } from '../../core/limits.ts'
+/** `trove diff`: what differs between two artifacts. The server compares; only what differs travels. */
+import type { WireComparisonHead, WireDifference, WireEntry } from '../../api/messages.ts'
+import { type ReceivedComparison, readComparison } from '../../client/comparison.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatSizeBytes, parseSizeBytes } from '../../core/units.ts'
-import type { EntryPage, StoredEntry } from '../../metadata/metadata.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -39,28 +32,23 @@ export const diffCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
     const budget = given['fail-over'] === undefined ? undefined : parseBudget(given['fail-over'])
+    const references = { base: parseReference(a), head: parseReference(b) }
     const { server, project } = serverContext(given)
-    const find = async (text: string): Promise<WireArtifact> =>
-      await readArtifact(server, parseReference(text), { project, signal })
-    const [base, head] = await Promise.all([find(a), find(b)])
-    const [before, after] = await Promise.all([
-      fetchTree(server, base, signal),
-      fetchTree(server, head, signal),
-    ])
-    const compared = await compareEntries(readerOf([before, after]), 0, 1, signal)
-    const growthBytes = head.logicalBytes - base.logicalBytes
-    if (given.json) await writeJson(stdout, jsonOf(compared, base, head, given.stat))
-    else if (!given.stat)
-      for (const each of compared.differences) await write(stdout, lineOf(each, given['name-only']))
+    const compared = await readComparison(server, references, { project, signal })
+    const { base, head, totals } = compared.head
+    if (given.json) await writeJson(stdout, await jsonOf(compared, given.stat))
+    else if (!given.stat) await writeLines(stdout, compared.differences, given['name-only'])
     if (!given['name-only'])
-      await write(given.stat && !given.json ? stdout : stderr, statOf(compared, growthBytes))
-    const limitBytes = budget?.(base.logicalBytes)
+      await write(given.stat && !given.json ? stdout : stderr, statOf(compared.head))
+    const growthBytes = totals.headBytes - totals.baseBytes
+    const limitBytes = budget?.(totals.baseBytes)
     if (limitBytes !== undefined && growthBytes > limitBytes) {
       const told = `grew by ${formatSizeBytes(growthBytes)}, ${formatSizeBytes(limitBytes)} were allowed`
-      await write(stderr, `trove: ${printable(head.name)} ${told}\n`)
+      const than = `${printable(head.name)} of run ${head.run} against run ${base.run}`
+      await write(stderr, `trove: ${than} ${told}\n`)
       return exitStatus.overBudget
     }
-    return compared.differences.length === 0 ? exitStatus.ok : exitStatus.failure
+    return compared.head.differences === 0 ? exitStatus.ok : exitStatus.failure
   },
 }
 
@@ -74,48 +62,7 @@ function parseBudget(text: string): (baseBytes: number) => number {
   return () => bytes
 }
 
-/** Trees as the comparison reads them; the artifact ids are their positions. */
-function readerOf(trees: readonly FetchedTree[]): EntryReader {
-  const size = limits.manifestPageEntries
-  return {
-    readEntryPage: async (id: number, page: number): Promise<EntryPage | undefined> => {
-      const tree = trees[id]!
-      const first = page * size
-      if (first >= tree.count) return undefined
-      const ordinals = Array.from(
-        { length: Math.min(size, tree.count - first) },
-        (_, index) => first + index,
-      )
-      return {
-        firstOrdinal: first,
-        // The comparison looks at no placement, which only a server has.
-        entries: ordinals.map((ordinal) => entryOf(tree, ordinal) as StoredEntry),
-        modifiedAt: ordinals.map((ordinal) => tree.modifiedAt(ordinal)),
-      }
-    },
-  } as EntryReader
-}
-
-function entryOf(tree: FetchedTree, ordinal: number): Entry {
-  const path = tree.paths[ordinal] as EntryPath
-  const mode = tree.mode(ordinal)
-  switch (tree.kind(ordinal)) {
-    case 'file':
-      return {
-        kind: 'file',
-        path,
-        mode,
-        digest: tree.digest(ordinal),
-        sizeBytes: tree.sizeBytes(ordinal),
-      }
-    case 'directory':
-      return { kind: 'directory', path, mode }
-    case 'symlink':
-      return { kind: 'symlink', path, mode, target: tree.linkTarget(ordinal) }
-  }
-}
-
-const marks: Record<Difference['kind'], string> = {
+const marks: Record<WireDifference['kind'], string> = {
   added: 'A',
   removed: 'D',
   changed: 'M',
@@ -123,49 +70,58 @@ const marks: Record<Difference['kind'], string> = {
   mode: 'C',
 }
 
-function lineOf({ kind, before, after }: Difference, nameOnly: boolean): string {
-  const path = printable((after ?? before).entry.path)
-  if (nameOnly) return `${path}\n`
+async function writeLines(
+  stdout: NodeJS.WritableStream,
+  differences: AsyncIterable<WireDifference>,
+  nameOnly: boolean,
+): Promise<void> {
+  let pending = ''
+  for await (const difference of differences) {
+    pending += lineOf(difference, nameOnly)
+    if (pending.length < 65_536) continue
+    await write(stdout, pending)
+    pending = ''
+  }
+  await write(stdout, pending)
+}
+
+function lineOf({ kind, path, from, before, after }: WireDifference, nameOnly: boolean): string {
+  if (nameOnly) return `${printable(path)}\n`
   const sizes = `${sizeOf(before).padStart(10)} -> ${sizeOf(after).padEnd(10)}`
-  const from = kind === 'moved' ? ` (from ${printable(before.entry.path)})` : ''
-  const modes =
-    kind === 'mode' ? ` (${octal(before.entry.mode)} -> ${octal(after.entry.mode)})` : ''
-  return `${marks[kind]} ${sizes} ${path}${from}${modes}\n`
+  const source = from === null ? '' : ` (from ${printable(from)})`
+  const modes = kind === 'mode' ? ` (${before?.mode} -> ${after?.mode})` : ''
+  return `${marks[kind]} ${sizes} ${printable(path)}${source}${modes}\n`
 }
 
-function octal(mode: number): string {
-  return mode.toString(8).padStart(3, '0')
+function sizeOf(side: WireEntry | null): string {
+  return side?.kind === 'file' ? formatSizeBytes(side.sizeBytes) : '-'
 }
 
-function sizeOf(side: Difference['before']): string {
-  return side?.entry.kind === 'file' ? formatSizeBytes(side.entry.sizeBytes) : '-'
-}
-
-function statOf({ totals, complete }: Comparison, growthBytes: number): string {
-  const { added, removed, changed, moved, mode, unchanged } = totals
+function statOf({ totals, complete }: WireComparisonHead): string {
+  const { added, removed, changed, moved, mode, unchanged, baseBytes, headBytes } = totals
+  const growthBytes = headBytes - baseBytes
   const sign = growthBytes < 0 ? '-' : '+'
   const size = `${sign}${formatSizeBytes(Math.abs(growthBytes))}`
   const counts = `${added} added, ${removed} removed, ${changed} changed, ${moved} moved, ${mode} mode only, ${unchanged} unchanged`
   return `${counts}; ${size}${complete ? '' : '; the list is not complete'}\n`
 }
 
-function jsonOf(
-  { totals, differences, complete }: Comparison,
-  base: WireArtifact,
-  head: WireArtifact,
+async function jsonOf(
+  { head: { base, head, totals, complete }, differences }: ReceivedComparison,
   statOnly: boolean,
-): Record<string, unknown> {
-  const items = differences.map(({ kind, before, after }) => ({
-    kind,
-    path: (after ?? before).entry.path,
-    from: kind === 'moved' ? before.entry.path : null,
-    beforeBytes: before?.entry.kind === 'file' ? before.entry.sizeBytes : null,
-    afterBytes: after?.entry.kind === 'file' ? after.entry.sizeBytes : null,
-  }))
+): Promise<Record<string, unknown>> {
+  const bytesOf = (side: WireEntry | null): number | null =>
+    side?.kind === 'file' ? side.sizeBytes : null
+  const items: unknown[] = []
+  if (!statOnly) {
+    for await (const { kind, path, from, before, after } of differences) {
+      items.push({ kind, path, from, beforeBytes: bytesOf(before), afterBytes: bytesOf(after) })
+    }
+  }
   return {
     base: { id: base.id, name: base.name, run: base.run },
     head: { id: head.id, name: head.name, run: head.run },
-    totals: { ...totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
+    totals,
     complete,
     ...(statOnly ? {} : { items }),
   }

@@ -1,0 +1,73 @@
+/** Routes that operators use, as data. */
+import {
+  backupRequestSchema,
+  collectionRequestSchema,
+  jobSchema,
+  projectPolicySchema,
+  projectSchema,
+  statsSchema,
+  tokenRequestSchema,
+  tokenSchema,
+} from './admin-messages.ts'
+import { apiRoot, backupPath, scrubPath } from './paths.ts'
+import { statsQuery } from './queries.ts'
+import type { ApiRoute } from './route.ts'
+
+export const adminRoutes: readonly ApiRoute[] = [
+  {
+    method: 'get',
+    path: `${apiRoot}/stats`,
+    operationId: 'readStats',
+    summary: 'What the store, or one project, holds and what each layer saved.',
+    query: statsQuery,
+    responses: { 200: { description: 'The figures.', content: { json: statsSchema } } },
+  },
+  {
+    method: 'patch',
+    path: `${apiRoot}/projects/{owner}/{repo}`,
+    operationId: 'changeProject',
+    summary: "Changes a project's settings. Needs scope admin.",
+    request: { json: projectPolicySchema },
+    responses: {
+      200: { description: 'The project as it is now.', content: { json: projectSchema } },
+    },
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/admin/gc`,
+    operationId: 'collectGarbage',
+    summary: 'Expires, sweeps and compacts, as a job. Needs scope admin.',
+    request: { json: collectionRequestSchema },
+    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'post',
+    path: scrubPath,
+    operationId: 'scrub',
+    summary: 'Reads back and judges everything that is stored, as a job. Needs scope admin.',
+    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'post',
+    path: backupPath,
+    operationId: 'backUp',
+    summary: 'Copies the store to a directory of its machine, as a job. Needs scope admin.',
+    request: { json: backupRequestSchema },
+    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/admin/jobs/{id}`,
+    operationId: 'readJob',
+    summary: 'How far a job is, and its outcome. Needs scope admin.',
+    responses: { 200: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/tokens`,
+    operationId: 'mintToken',
+    summary: 'Mints a token. Needs scope admin.',
+    request: { json: tokenRequestSchema },
+    responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
+  },
+]

@@ -1,0 +1,246 @@
+/** Routes of artifacts, their contents, and the runs that they belong to, as data. */
+import {
+  artifactDetailSchema,
+  artifactListSchema,
+  bulkDeletionRequestSchema,
+  bulkDeletionSchema,
+  comparisonLineSchema,
+  comparisonSchema,
+  deletionSchema,
+  directoryPageSchema,
+  entrySchema,
+  manifestPageSchema,
+  retentionChangeSchema,
+} from './messages.ts'
+import { apiRoot } from './paths.ts'
+import {
+  archiveQuery,
+  artifactListQuery,
+  compareQuery,
+  deletionQuery,
+  directoryQuery,
+  fileQuery,
+  manifestQuery,
+  recordQuery,
+  runArchiveQuery,
+  runDeletionQuery,
+  runQuery,
+  uploadQuery,
+} from './queries.ts'
+import type { ApiRoute } from './route.ts'
+import { runDetailSchema, runEventsAnswerSchema, runEventsSchema } from './run-record.ts'
+
+const gone = [410]
+const ranged = [410, 416]
+
+export const artifactRoutes: readonly ApiRoute[] = [
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts`,
+    operationId: 'listArtifacts',
+    summary: 'Artifacts that the caller may read, filtered and sorted.',
+    query: artifactListQuery,
+    responses: {
+      200: { description: 'A page of artifacts.', content: { json: artifactListSchema } },
+    },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}`,
+    operationId: 'readArtifact',
+    summary: 'One artifact.',
+    responses: { 200: { description: 'The artifact.', content: { json: artifactDetailSchema } } },
+    errors: gone,
+  },
+  {
+    method: 'patch',
+    path: `${apiRoot}/artifacts/{id}`,
+    operationId: 'changeRetention',
+    summary: 'Changes when an artifact expires, or pins it. Needs scope write.',
+    request: { json: retentionChangeSchema },
+    responses: {
+      200: { description: 'The artifact as it is now.', content: { json: artifactDetailSchema } },
+    },
+    errors: gone,
+  },
+  {
+    method: 'delete',
+    path: `${apiRoot}/artifacts/{id}`,
+    operationId: 'deleteArtifact',
+    summary: 'Deletes an artifact. It can be taken back for a while; then its bytes come back.',
+    query: deletionQuery,
+    responses: { 200: { description: 'It is gone.', content: { json: deletionSchema } } },
+    errors: gone,
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/artifacts/{id}/undelete`,
+    operationId: 'undeleteArtifact',
+    summary: 'Takes a delete back while its time lasts. Needs scope write.',
+    responses: {
+      200: { description: 'The artifact is back.', content: { json: artifactDetailSchema } },
+    },
+    errors: [409, 410],
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/artifacts/bulk-delete`,
+    operationId: 'deleteArtifacts',
+    summary: 'Deletes artifacts by ids or filter; `dryRun` says what that would free.',
+    request: { json: bulkDeletionRequestSchema },
+    responses: { 200: { description: 'They are gone.', content: { json: bulkDeletionSchema } } },
+    errors: [413],
+  },
+  {
+    method: 'delete',
+    path: `${apiRoot}/runs/{run}`,
+    operationId: 'deleteRun',
+    summary:
+      'Deletes all artifacts of a run, and what was recorded of it; only the former can be taken back.',
+    query: runDeletionQuery,
+    responses: { 200: { description: 'They are gone.', content: { json: bulkDeletionSchema } } },
+    errors: [413],
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}`,
+    operationId: 'readRun',
+    summary: 'A run with its jobs and steps, as far as they were recorded.',
+    query: runQuery,
+    responses: { 200: { description: 'The run.', content: { json: runDetailSchema } } },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}/jobs/{job}/log`,
+    operationId: 'readJobLog',
+    summary: 'The log of a job, by its key.',
+    query: runQuery,
+    responses: { 200: { description: 'The log.', content: { bytes: ['text/plain'] } } },
+  },
+  {
+    method: 'put',
+    path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/record`,
+    operationId: 'recordRun',
+    summary:
+      'Adds events of a run: jobs, steps, lines of logs. Events that are in already are passed over, so that a batch ' +
+      'can be sent again.',
+    query: recordQuery,
+    request: { json: runEventsSchema },
+    responses: {
+      200: { description: 'They are kept.', content: { json: runEventsAnswerSchema } },
+    },
+    errors: [409, 413, 507],
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/manifest`,
+    operationId: 'readManifest',
+    summary:
+      'All entries, one a line; one page of them when `limit` or `cursor` is given. ETag is the tree digest.',
+    query: manifestQuery,
+    responses: {
+      200: {
+        description: 'Entries in path order.',
+        content: { ndjson: entrySchema, orJson: manifestPageSchema },
+      },
+      304: { description: 'The caller has it.' },
+    },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/directory`,
+    operationId: 'listDirectory',
+    summary: 'The children of one directory.',
+    query: directoryQuery,
+    responses: {
+      200: { description: 'A page of children.', content: { json: directoryPageSchema } },
+    },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/files/{path}`,
+    operationId: 'readFile',
+    summary: 'One file, whole or in part; gzip when accepted. `path` may hold slashes.',
+    query: fileQuery,
+    responses: {
+      200: { description: 'The file.', content: { bytes: ['application/octet-stream'] } },
+      206: {
+        description: 'The range asked for.',
+        content: { bytes: ['application/octet-stream'] },
+      },
+      304: { description: 'The caller has it.' },
+    },
+    errors: ranged,
+  },
+  ...(['zip', 'tar.gz'] as const).map((format): ApiRoute => {
+    const type = format === 'zip' ? 'application/zip' : 'application/gzip'
+    return {
+      method: 'get',
+      path: `${apiRoot}/artifacts/{id}/archive.${format}`,
+      operationId: format === 'zip' ? 'readZip' : 'readTarGz',
+      summary: `The artifact as ${format}, whole or in part.`,
+      query: archiveQuery,
+      responses: {
+        200: { description: 'The archive.', content: { bytes: [type] } },
+        206: { description: 'The range asked for.', content: { bytes: [type] } },
+        304: { description: 'The caller has it.' },
+      },
+      errors: ranged,
+    }
+  }),
+  {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}/archive.zip`,
+    operationId: 'readRunZip',
+    summary: 'All artifacts of a run as one zip, a folder each.',
+    query: runArchiveQuery,
+    responses: {
+      200: { description: 'The archive.', content: { bytes: ['application/zip'] } },
+      206: { description: 'The range asked for.', content: { bytes: ['application/zip'] } },
+      304: { description: 'The caller has it.' },
+    },
+    errors: [416],
+  },
+  {
+    method: 'put',
+    path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/artifacts/{name}`,
+    operationId: 'putArtifact',
+    summary:
+      'Uploads a whole artifact. Content-Type says what the body is; any other type is one file.',
+    query: uploadQuery,
+    request: {
+      bytes: [
+        'application/zip',
+        'application/x-tar',
+        'application/gzip',
+        'application/octet-stream',
+      ],
+    },
+    responses: {
+      200: {
+        description: 'The same job had sent the same tree under this name before.',
+        content: { json: artifactDetailSchema },
+      },
+      201: { description: 'The new artifact.', content: { json: artifactDetailSchema } },
+    },
+    errors: [408, 409, 413, 422, 507],
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/compare`,
+    operationId: 'compareArtifacts',
+    summary:
+      'Entries that differ between two artifacts, given as references: a page of them, or with ' +
+      '`Accept: application/x-ndjson` all, one a line.',
+    query: compareQuery,
+    responses: {
+      200: {
+        description: 'Differences in path order.',
+        content: { ndjson: comparisonLineSchema, orJson: comparisonSchema },
+      },
+    },
+    errors: gone,
+  },
+]

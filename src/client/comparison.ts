@@ -1,0 +1,56 @@
+/** What differs between two artifacts, as the server sees it. */
+import type { WireComparisonHead, WireDifference } from '../api/messages.ts'
+import { apiRoot } from '../api/paths.ts'
+import { formatReference, type Reference } from '../core/reference.ts'
+import type { ProjectName } from '../core/run.ts'
+import { NetworkError, openResponse, type ServerAccess } from './http.ts'
+import { linesOf } from './lines.ts'
+
+export interface ReceivedComparison {
+  head: WireComparisonHead
+  /** In order of paths; ends early only by throwing. */
+  differences: AsyncGenerator<WireDifference, void, undefined>
+}
+
+/** `project` completes references that name none; null leaves that to the token.
+ *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openResponse`. */
+export async function readComparison(
+  server: ServerAccess,
+  { base, head }: { base: Reference; head: Reference },
+  { project, signal }: { project: ProjectName | null; signal: AbortSignal },
+): Promise<ReceivedComparison> {
+  const asked = openResponse(server, {
+    path: `${apiRoot}/compare`,
+    query: { base: formatReference(base), head: formatReference(head), project },
+    headers: { accept: 'application/x-ndjson' },
+    signal,
+  })
+  // Loading the schemas takes about as long as the comparison itself, so the server works meanwhile.
+  const [response, { comparisonHeadSchema }] = await Promise.all([
+    asked,
+    import('../api/messages.ts'),
+  ])
+  const lines = linesOf(response)
+  const first = await lines.next()
+  if (first.done === true) throw broken(server)
+  const received = comparisonHeadSchema.parse(JSON.parse(first.value))
+  return { head: received, differences: differencesOf(server, lines, received.differences) }
+}
+
+async function* differencesOf(
+  server: ServerAccess,
+  lines: AsyncGenerator<string, void, undefined>,
+  count: number,
+): AsyncGenerator<WireDifference, void, undefined> {
+  const { differenceSchema } = await import('../api/messages.ts')
+  let left = count
+  for await (const line of lines) {
+    left -= 1
+    yield differenceSchema.parse(JSON.parse(line))
+  }
+  if (left > 0) throw broken(server)
+}
+
+function broken({ url }: ServerAccess): NetworkError {
+  return new NetworkError(`the comparison of ${url} broke off`)
+}

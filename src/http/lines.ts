@@ -1,0 +1,59 @@
+/** Listings as NDJSON bodies of unknown length. */
+import type { HttpBindings } from '@hono/node-server'
+import type { AppRequest } from './context.ts'
+
+export const ndjsonType = 'application/x-ndjson'
+
+/** JSON, one value a line, in pieces of about 64 KiB. */
+export async function* linesOf(
+  values: AsyncIterable<object> | Iterable<object>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder()
+  let pending = ''
+  for await (const value of values) {
+    pending += `${JSON.stringify(value)}\n`
+    if (pending.length < 65_536) continue
+    yield encoder.encode(pending)
+    pending = ''
+  }
+  if (pending !== '') yield encoder.encode(pending)
+}
+
+/** The length is not known before the first byte, so a failure part-way cuts the connection: chunked encoding would
+ *  otherwise end as if the listing were whole. */
+export function lineStream(
+  c: AppRequest,
+  first: IteratorResult<Uint8Array, void>,
+  rest: AsyncGenerator<Uint8Array, void, undefined>,
+): ReadableStream<Uint8Array> {
+  let next: IteratorResult<Uint8Array, void> | undefined = first
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { value, done } = next ?? (await rest.next())
+        next = undefined
+        if (done === true) controller.close()
+        else controller.enqueue(value)
+      } catch (error) {
+        noteCut(c, error)
+        const outgoing = outgoingOf(c)
+        if (outgoing === undefined) controller.error(error)
+        else outgoing.destroy()
+      }
+    },
+    async cancel() {
+      await rest.return()
+    },
+  })
+}
+
+function noteCut(c: AppRequest, error: unknown): void {
+  const cause = error instanceof Error ? error : new Error(String(error))
+  c.get('log').warn('a listing failed in mid-body', { error: cause })
+}
+
+/** Absent when the app is called without a server. */
+function outgoingOf(c: AppRequest): HttpBindings['outgoing'] | undefined {
+  const bindings: Partial<HttpBindings> | undefined = c.env
+  return bindings?.outgoing
+}

@@ -1,0 +1,46 @@
+/** Port: whole trees as lists, the part of `Metadata` that asks what entries are and not where their bytes lie. The rules of
+ *  metadata.ts hold here too. */
+import type { Entry } from '../core/entry.ts'
+
+/** A page of a manifest, as it travels. */
+export interface TreePage {
+  /** Canonical lines (core/manifest.ts). */
+  lines: string
+  /** As `encodeTimes` makes them; null where the upload carried none. */
+  times: Uint8Array | null
+}
+
+/** An entry of one of two trees that are compared. */
+export interface ComparedEntry {
+  entry: Entry
+  /** Seconds since the epoch; null where the upload carried none. */
+  modifiedAt: number | null
+}
+
+/** The entries of both trees at one path, of which at least one is there. */
+export type EntryPair =
+  | { before: ComparedEntry; after: ComparedEntry | null }
+  | { before: null; after: ComparedEntry }
+
+/** Where a comparison is: the ordinal of the next entry of each tree. */
+export interface ComparePlace {
+  base: number
+  head: number
+}
+
+/** A stretch of a comparison: at most one stored page of each tree. */
+export interface ComparedStretch {
+  /** In order of paths. */
+  differing: EntryPair[]
+  unchanged: number
+  /** Null at the end. */
+  next: ComparePlace | null
+}
+
+export interface TreeMetadata {
+  /** Undefined past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  readTreePage(artifactId: number, page: number): Promise<TreePage | undefined>
+  /** Entries of two artifacts that differ in kind, content, link target or mode, a stretch at a time.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>
+}

@@ -1,0 +1,212 @@
+import { expect, test } from 'vitest'
+import { createDigestHasher, digestOf } from '../../../src/core/digest.ts'
+import { encodeTimes } from '../../../src/core/modification-times.ts'
+import type { Run } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import {
+  addContents,
+  copyOf,
+  entriesOf,
+  newArtifact,
+  openSession,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+
+export function offersContract(store: Store): void {
+  const offer = digestOf('an offer')
+  const open = async (run: Run, now = 1_000, leaseMs = 500) =>
+    await store().openOfferSession({ projectId: run.projectId, offer, now, leaseMs })
+  const digestsOf = (...contents: string[]) => contents.map((content) => digestOf(content))
+
+  test('an offer finds its session again while the lease holds, and each time the lease is longer', async () => {
+    const run = await seedRun(store())
+    const first = await open(run)
+    expect(first.resumed).toBe(false)
+    expect(await store().findSession(first.sessionId)).toEqual({ projectId: run.projectId, offer })
+    expect(await open(run, 1_400)).toEqual({ sessionId: first.sessionId, resumed: true })
+    expect(await open(run, 1_899)).toEqual({ sessionId: first.sessionId, resumed: true })
+    const later = await open(run, 9_000)
+    expect(later.resumed).toBe(false)
+    expect(later.sessionId).not.toBe(first.sessionId)
+  })
+
+  test('a session that committed or was aborted is not found by its offer', async () => {
+    const run = await seedRun(store())
+    const { sessionId } = await open(run)
+    await store().abortSession(sessionId)
+    expect(await store().findSession(sessionId)).toBeUndefined()
+    const second = await open(run)
+    expect(second.resumed).toBe(false)
+    await addContents(store(), second.sessionId, ['x'])
+    const { manifestId } = await stageEntries(store(), second.sessionId, entriesOf({ a: 'x' }))
+    await store().commitArtifact(second.sessionId, newArtifact(run, manifestId))
+    expect(await store().findSession(second.sessionId)).toBeUndefined()
+    expect(await open(run)).toMatchObject({ resumed: false })
+  })
+
+  test('recovery is not told of an offer whose lease goes on, and is told of one that is over', async () => {
+    const run = await seedRun(store())
+    const { sessionId } = await open(run, Date.now(), 60_000)
+    const plain = await openSession(store(), run)
+    expect(await store().listSessions(Infinity, 10)).toEqual([plain])
+    await store().abortSession(sessionId)
+    const past = await open(run, 1_000, 500)
+    expect(new Set(await store().listSessions(Infinity, 10))).toEqual(
+      new Set([plain, past.sessionId]),
+    )
+  })
+
+  test('a session knows the pack bytes that it added', async () => {
+    const run = await seedRun(store())
+    const { sessionId } = await open(run)
+    expect(await store().sessionPackBytes(sessionId)).toBe(0)
+    await addContents(store(), sessionId, ['one'])
+    const bytes = await store().sessionPackBytes(sessionId)
+    expect(bytes).toBeGreaterThan(0)
+    await addContents(store(), sessionId, ['two'])
+    expect(await store().sessionPackBytes(sessionId)).toBe(2 * bytes)
+    await store().abortSession(sessionId)
+    await expect(store().sessionPackBytes(sessionId)).rejects.toMatchObject({
+      code: 'session_ended',
+    })
+  })
+
+  test('only what the project refers to, or the session sent, can be claimed by its digest', async () => {
+    const run = await seedRun(store())
+    const other = await seedRun(store(), { project: 'acme/other' })
+    await seedArtifact(store(), run, { a: 'mine', b: 'both' })
+    await seedArtifact(store(), other, { a: 'theirs', b: 'both' })
+    const { sessionId } = await open(run)
+    const second = await openSession(store(), run)
+    await addContents(store(), second, ['sent by another session'])
+    await addContents(store(), sessionId, ['sent'])
+    const wanted = digestsOf('mine', 'theirs', 'both', 'sent', 'sent by another session', 'nobody')
+    const known = await store().claimReadableBlobs(sessionId, wanted)
+    expect(new Set(known.map(({ digest }) => digest))).toEqual(
+      new Set(digestsOf('mine', 'both', 'sent')),
+    )
+    expect(known.find(({ digest }) => digest === digestOf('mine'))).toEqual({
+      ...copyOf('mine').blob,
+      joins: true,
+    })
+    expect(await store().claimReadableBlobs(sessionId, [])).toEqual([])
+  })
+
+  test('what was claimed stays when the artifact that had it goes', async () => {
+    const run = await seedRun(store())
+    const { id } = await seedArtifact(store(), run, { a: 'one' })
+    const { sessionId } = await open(run)
+    expect(await store().claimReadableBlobs(sessionId, digestsOf('one'))).toHaveLength(1)
+    await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 1_100 })
+    expect(await store().claimReadableBlobs(sessionId, digestsOf('one'))).toHaveLength(1)
+    const stranger = await openSession(store(), run)
+    expect(await store().claimReadableBlobs(stranger, digestsOf('one'))).toEqual([])
+  })
+
+  test('parts of a composite that the project has can be claimed, and read in order', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['part one ', 'part two'])
+    const whole = 'part one part two'
+    const composite = { ...copyOf(whole).blob, parts: digestsOf('part one ', 'part two') }
+    await store().addComposite(session, composite)
+    const { manifestId } = await stageEntries(store(), session, entriesOf({ big: whole }))
+    await store().commitArtifact(session, newArtifact(run, manifestId))
+    const { sessionId } = await open(run)
+    const known = await store().claimReadableBlobs(sessionId, [
+      composite.digest,
+      ...composite.parts,
+    ])
+    expect(known).toHaveLength(3)
+    const blob = await store().findBlob(composite.digest)
+    expect(await store().readPartDigests(blob!.blobId, 0, 10)).toEqual([
+      { digest: composite.parts[0], sizeBytes: 9 },
+      { digest: composite.parts[1], sizeBytes: 8 },
+    ])
+    expect(await store().readPartDigests(blob!.blobId, 1, 10)).toHaveLength(1)
+    expect(await store().readPartDigests(blob!.blobId, 0, 1)).toHaveLength(1)
+    expect(await store().readPartDigests(blob!.blobId, 2, 10)).toEqual([])
+    const copies = await store().readJoiningCopies(composite.parts.toReversed())
+    expect(copies.map(({ lengthBytes }) => lengthBytes)).toEqual([10, 11])
+    await expect(store().readJoiningCopies(digestsOf('nobody'))).rejects.toMatchObject({
+      code: 'not_found',
+    })
+  })
+
+  test('pages that were offered are kept by kind and number, replaced, appended and dropped', async () => {
+    const run = await seedRun(store())
+    const { sessionId } = await open(run)
+    const stage = async (kind: 'entries' | 'composites', page: number | null, text: string) => {
+      await store().stageOffered(sessionId, kind, page, Buffer.from(text))
+    }
+    const read = async (kind: 'entries' | 'composites', page: number) => {
+      const bytes = await store().readOffered(sessionId, kind, page)
+      return bytes && Buffer.from(bytes).toString()
+    }
+    await stage('entries', 0, 'zero')
+    await stage('entries', 1, 'one')
+    await stage('entries', 1, 'one again')
+    await stage('composites', null, 'first')
+    await stage('composites', null, 'second')
+    expect([await read('entries', 0), await read('entries', 1)]).toEqual(['zero', 'one again'])
+    expect([await read('composites', 0), await read('composites', 1)]).toEqual(['first', 'second'])
+    await store().dropOffered(sessionId, 'entries', 1)
+    expect([await read('entries', 0), await read('entries', 1)]).toEqual(['zero', undefined])
+    expect(await read('composites', 1)).toBe('second')
+    await store().abortSession(sessionId)
+    await expect(read('entries', 0)).rejects.toMatchObject({ code: 'session_ended' })
+    await expect(stage('entries', 0, 'x')).rejects.toMatchObject({ code: 'session_ended' })
+  })
+
+  test('a tree is known to the project that has it, while an artifact of it lives', async () => {
+    const run = await seedRun(store())
+    const other = await seedRun(store(), { project: 'acme/other' })
+    const artifact = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 5_000 })
+    const { treeDigest } = artifact
+    const known = await store().findKnownTree(run.projectId, treeDigest, 4_999)
+    expect(known?.artifacts.map(({ id, kind }) => [id, kind])).toEqual([[artifact.id, 'tree']])
+    expect(await store().findKnownTree(run.projectId, treeDigest, 5_000)).toBeUndefined()
+    expect(await store().findKnownTree(other.projectId, treeDigest, 2_000)).toBeUndefined()
+    expect(await store().findKnownTree(run.projectId, digestOf('x'), 2_000)).toBeUndefined()
+    await store().removeArtifact(artifact.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    expect(await store().findKnownTree(run.projectId, treeDigest, 2_600)).toBeUndefined()
+  })
+
+  test('a tree that has damage is not known, so that it is sent again', async () => {
+    const run = await seedRun(store())
+    const { id, treeDigest } = await seedArtifact(store(), run, { a: 'one' })
+    const page = await store().readEntryPage(id, 0)
+    const [entry] = page!.entries
+    const streamId = entry?.kind === 'file' ? entry.blob.copy!.streamId : -1
+    await store().markDamaged(streamId)
+    expect(await store().findKnownTree(run.projectId, treeDigest, 2_000)).toBeUndefined()
+  })
+
+  test('times are named by a digest, and given to another artifact of the project only', async () => {
+    const run = await seedRun(store())
+    const other = await seedRun(store(), { project: 'acme/other' })
+    const commit = async (owner: Run, name: string, from: number | null) => {
+      const session = await openSession(store(), owner)
+      await addContents(store(), session, ['one'])
+      const entries = entriesOf({ a: 'one' })
+      const { manifestId } = await stageEntries(store(), session, entries, [77])
+      if (from !== null) {
+        await store().stageTimes(session, 0, encodeTimes([1]))
+        await store().stageTimesOf(session, from)
+      }
+      const wanted = newArtifact(owner, manifestId, { name })
+      return (await store().commitArtifact(session, wanted)).artifact
+    }
+    const first = await commit(run, 'first', null)
+    const hasher = createDigestHasher()
+    hasher.update(encodeTimes([77]))
+    expect(await store().readTimesDigest(first.id)).toBe(hasher.digest())
+    expect(await store().readTimesDigest(9_999)).toBe(digestOf(''))
+    const second = await commit(run, 'second', first.id)
+    expect((await store().readEntryPage(second.id, 0))?.modifiedAt).toEqual([77])
+    const stranger = await commit(other, 'stranger', first.id)
+    expect((await store().readEntryPage(stranger.id, 0))?.modifiedAt).toEqual([1])
+  })
+}

@@ -1,0 +1,152 @@
+import { expect, test } from 'vitest'
+import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/entry.ts'
+import { formatEntry } from '../../../src/core/manifest.ts'
+import { decodeTimes } from '../../../src/core/modification-times.ts'
+import type { Artifact, EntryPair } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import {
+  addContents,
+  fileEntry,
+  newArtifact,
+  openSession,
+  seedArtifact,
+  seedRun,
+  stageEntries,
+} from '../seed.ts'
+
+export function treesContract(store: Store): void {
+  const commitEntries = async (
+    name: string,
+    files: { entry: Entry; content?: string }[],
+    times?: (number | null)[],
+  ): Promise<Artifact> => {
+    const sorted = files.toSorted((a, b) => comparePaths(a.entry.path, b.entry.path))
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const contents = sorted.flatMap(({ content }) => (content === undefined ? [] : [content]))
+    await addContents(store(), session, contents)
+    const entries = sorted.map(({ entry }) => entry)
+    const { manifestId } = await stageEntries(store(), session, entries, times)
+    return (await store().commitArtifact(session, newArtifact(run, manifestId, { name }))).artifact
+  }
+  const file = (path: string, content: string, mode = 0o644) => ({
+    entry: fileEntry(path, content, mode),
+    content,
+  })
+  const link = (path: string, target: string): { entry: Entry } => ({
+    entry: { kind: 'symlink', path: parseEntryPath(path), mode: 0o777, target },
+  })
+  const directory = (path: string): { entry: Entry } => ({
+    entry: { kind: 'directory', path: parseEntryPath(path), mode: 0o700 },
+  })
+  const many = (from: number, to: number, content = 'x') =>
+    Array.from({ length: to - from }, (_, index) =>
+      file(`f${String(from + index).padStart(5, '0')}`, content),
+    )
+
+  /** Everything that a whole comparison tells, as text. */
+  const compare = async (base: Artifact, head: Artifact) => {
+    const pairs: EntryPair[] = []
+    let unchanged = 0
+    for (let place: { base: number; head: number } | null = { base: 0, head: 0 }; place !== null;) {
+      const stretch = await store().readDifferences(base.id, head.id, place)
+      pairs.push(...stretch.differing)
+      unchanged += stretch.unchanged
+      place = stretch.next
+    }
+    const told = pairs.map(({ before, after }) =>
+      before === null
+        ? `+ ${after.entry.path}`
+        : `${after === null ? '-' : '!'} ${before.entry.path}`,
+    )
+    return { told, unchanged, pairs }
+  }
+
+  test('a page of a tree is its canonical lines and its times', async () => {
+    const files = [directory('d'), file('f', 'one', 0o755), link('l', 'f')]
+    const artifact = await commitEntries('a', files, [1, null, -3])
+    const page = await store().readTreePage(artifact.id, 0)
+    expect(page?.lines).toBe(files.map(({ entry }) => formatEntry(entry)).join(''))
+    expect(decodeTimes(page!.times!, 3)).toEqual([1, null, -3])
+    expect(await store().readTreePage(artifact.id, 1)).toBeUndefined()
+  })
+
+  test('a comparison tells what differs in content, kind, target or mode, with times of both', async () => {
+    const base = await commitEntries(
+      'a',
+      [
+        file('alike', '1'),
+        file('content', '2'),
+        file('gone', '3'),
+        link('kind', 'x'),
+        file('mode', '4'),
+        link('target', 'x'),
+      ],
+      [1, 2, 3, 4, 5, 6],
+    )
+    const head = await commitEntries(
+      'b',
+      [
+        file('added', '5'),
+        file('alike', '1'),
+        file('content', '6'),
+        directory('kind'),
+        file('mode', '4', 0o755),
+        link('target', 'y'),
+      ],
+      [10, 20, 30, 40, 50, 60],
+    )
+    const { told, unchanged, pairs } = await compare(base, head)
+    expect(told).toEqual(['+ added', '! content', '- gone', '! kind', '! mode', '! target'])
+    expect(unchanged).toBe(1)
+    expect(pairs[1]).toEqual({
+      before: { entry: fileEntry('content', '2'), modifiedAt: 2 },
+      after: { entry: fileEntry('content', '6'), modifiedAt: 30 },
+    })
+  })
+
+  test('trees of several pages are compared to their ends, however they are shifted', async () => {
+    const base = await commitEntries('a', many(0, 1_300))
+    const shifted = await commitEntries('b', [
+      file('a', 'new'),
+      ...many(0, 700),
+      ...many(701, 1_300),
+    ])
+    expect(await compare(base, shifted)).toMatchObject({
+      told: ['+ a', '- f00700'],
+      unchanged: 1_299,
+    })
+    expect(await compare(shifted, base)).toMatchObject({
+      told: ['- a', '+ f00700'],
+      unchanged: 1_299,
+    })
+    const longer = await commitEntries('c', [...many(0, 1_300), ...many(1_300, 1_310, 'y')])
+    const { told, unchanged } = await compare(base, longer)
+    expect([told.length, told[0], unchanged]).toEqual([10, '+ f01300', 1_300])
+    const empty = await commitEntries('d', [])
+    expect(await compare(empty, base)).toMatchObject({ unchanged: 0, told: { length: 1_300 } })
+    expect(await compare(base, empty)).toMatchObject({ unchanged: 0, told: { length: 1_300 } })
+  })
+
+  test('artifacts of one tree are alike, at one step', async () => {
+    const base = await commitEntries('a', many(0, 1_300))
+    const head = await commitEntries('b', many(0, 1_300))
+    expect(await store().readDifferences(base.id, head.id, { base: 0, head: 0 })).toEqual({
+      differing: [],
+      unchanged: 1_300,
+      next: null,
+    })
+  })
+
+  test('a tree that goes while it is read fails loudly', async () => {
+    const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
+    const other = await seedArtifact(store(), await seedRun(store()), { a: 'two' }, { name: 'b' })
+    await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
+    const gone = { code: 'artifact_deleted' }
+    await expect(store().readTreePage(id, 0)).rejects.toMatchObject(gone)
+    const place = { base: 0, head: 0 }
+    await expect(store().readDifferences(id, other.id, place)).rejects.toMatchObject(gone)
+    await expect(store().readDifferences(other.id, id, place)).rejects.toMatchObject(gone)
+    await expect(store().readTreePage(99, 0)).rejects.toMatchObject({ code: 'artifact_not_found' })
+  })
+}
