@@ -20,6 +20,7 @@ import { openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recover.ts'
 import { startUpkeep } from './lifecycle/upkeep.ts'
+import { startUsageHistory } from './lifecycle/usage-history.ts'
 import type { Log } from './log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
 import { openLocalPackStore } from './packs/local.ts'
@@ -136,6 +137,8 @@ async function openContext(
   const { jobs } = maintenance
   const upkeep = startUpkeep({ dataDir, jobs, metadata, log, scrubIntervalMs, scrubBytesPerSecond })
   cleanups.push(() => upkeep.close())
+  const history = await startUsageHistory({ metadata, now, log })
+  cleanups.push(() => history.stop())
   const metrics = createRequestMetrics()
   return {
     config,

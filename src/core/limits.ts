@@ -142,6 +142,16 @@ export const limits = {
   minFreeBytes: 1 * GiB,
   /** Size of the file that is given up when a full disk must be cleaned: enough for the database's log. */
   reserveBytesMax: 32 * MiB,
+  /** How often the background notes what is stored; a point stands for an hour, and the last one counts. */
+  usageRoundMs: 10 * 60 * 1000,
+  /** Of the whole store, points are an hour apart for this long and a day apart before that. */
+  usageHoursMs: 7 * 24 * 60 * 60 * 1000,
+  /** How far back usage is known: a year and what is needed to compare it. */
+  usageHistoryMs: 400 * 24 * 60 * 60 * 1000,
+  /** Points of one answer: 400 days and a week of hours are 568. */
+  usagePointsMax: 600,
+  /** Projects whose usage one transaction notes: about 5 ms. */
+  usageScopesPerStep: 200,
   /** Finished jobs whose outcome can still be asked for. */
   jobsKept: 100,
   /** Packs that an answer names; the rest is counted. */

@@ -18,6 +18,7 @@ import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import type { Healing, LifecycleMetadata } from './lifecycle.ts'
 import type { RunRecordMetadata } from './run-records.ts'
 import type { TreeMetadata } from './trees.ts'
+import type { UsageHistoryMetadata } from './usage-history.ts'
 
 // ---- projects and runs -------------------------------------------------------------------------------------------
 
@@ -272,8 +273,10 @@ export interface StoreFigures {
 export type * from './lifecycle.ts'
 export type * from './run-records.ts'
 export type * from './trees.ts'
+export type * from './usage-history.ts'
 
-export interface Metadata extends LifecycleMetadata, RunRecordMetadata, TreeMetadata {
+export interface Metadata
+  extends LifecycleMetadata, RunRecordMetadata, TreeMetadata, UsageHistoryMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>

@@ -119,6 +119,8 @@ const methods: Record<keyof Metadata, true> = {
   listRunFacts: true,
   listHolders: true,
   listDays: true,
+  recordUsage: true,
+  listUsage: true,
   figures: true,
   projectFigures: true,
   close: true,

@@ -27,6 +27,7 @@ import { createCopyMethods } from './sqlite/snapshot.ts'
 import { createVerificationMethods } from './sqlite/verification.ts'
 import { createTreeMethods } from './sqlite/trees.ts'
 import { createUploadMethods } from './sqlite/uploads.ts'
+import { createUsageHistoryMethods } from './sqlite/usage-history.ts'
 
 export interface StoreOptions extends ConnectionOptions {
   quota?: Quota | undefined
@@ -65,6 +66,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createSweepMethods(connection, removal),
     ...createOverviewMethods(connection),
     ...createFigureMethods(connection),
+    ...createUsageHistoryMethods(connection),
     close: async () => connection.close(),
   }
 }

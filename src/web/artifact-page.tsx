@@ -3,6 +3,7 @@ import type { Child } from 'hono/jsx'
 import { archivePath, filePath, manifestPath, runPagePath } from '../api/paths.ts'
 import { effectiveState } from '../core/retention.ts'
 import type { Artifact } from '../metadata/metadata.ts'
+import { Commands } from './commands.tsx'
 import { counted, CopyButton, Fact, Size, Time, WholeDigest } from './format.tsx'
 import type { Html } from './html.ts'
 import { actionPath, artifactPath, type ArtifactTab, blobPath, tabPath } from './paths.ts'
@@ -133,14 +134,7 @@ function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }
     `trove download id:${artifact.id} ${shellWord(artifact.name)}`,
     `curl -C - -OJ -H "Authorization: Bearer $TROVE_TOKEN" ${origin}${archivePath(artifact.id, 'tar.gz')}`,
   ].join('\n')
-  return (
-    <div class="commands">
-      <pre tabindex={0}>{lines}</pre>
-      <button type="button" class="needs-script" data-copy={lines}>
-        Copy
-      </button>
-    </div>
-  )
+  return <Commands text={lines} />
 }
 
 /** Quoted for a POSIX shell where it must be. */

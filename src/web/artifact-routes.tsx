@@ -1,68 +1,43 @@
-/** Pages and forms of one artifact. */
+/** Pages of one artifact. */
 import { Hono } from 'hono'
-import { runPagePath } from '../api/paths.ts'
 import { mayReadProject } from '../auth/principal.ts'
 import { compareEntries } from '../browse/compare.ts'
 import { listDirectory, noSuchPath } from '../browse/directory.ts'
-import { assertLive } from '../browse/find-artifact.ts'
-import { storeError } from '../core/errors.ts'
-import { changedExpiresAt } from '../core/retention.ts'
 import { parsePositiveInteger } from '../core/run.ts'
-import { dayMs } from '../core/units.ts'
-import { requireDelete, requireWriteProject } from '../http/access.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
-import { removeArtifact } from '../http/deletion.ts'
 import { restOfPath } from '../http/input.ts'
-import { retentionOf } from '../http/retention.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
-import {
-  CompareChooser,
-  type DifferenceKind,
-  differenceKinds,
-  Differences,
-} from './compare-page.tsx'
-import { DeletePage, deletionOf } from './delete-page.tsx'
+import { CompareChooser } from './compare-chooser.tsx'
+import { type DifferenceKind, differenceKinds, Differences } from './compare-page.tsx'
 import { FilePage } from './file-page.tsx'
 import { FilesTab } from './files-tab.tsx'
 import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
-import {
-  artifactOfPage,
-  crumbsOf,
-  headOfPage,
-  previousOf,
-  readForm,
-  readingForPage,
-} from './page-access.ts'
+import { pageOfQuery } from './input.ts'
+import { crumbsOf, headOfPage, previousOf, readingForPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
-import { artifactPath, blobPath, comparePath, tabPath, treePath, withQuery } from './paths.ts'
+import { artifactPath, artifactRoute, blobPath, comparePath, tabPath, treePath } from './paths.ts'
 import { preview } from './preview/preview.tsx'
 import { freedSentence } from './sentences.ts'
 
-const route = '/:owner/:repo/actions/runs/:run{[0-9]+}/artifacts/:id{[0-9]+}'
 /** Entries of one directory that a page shows: about 20 KB of it, compressed. */
 const directoryRowsMax = 500
 const holdersShown = 12
 
 export function createArtifactRoutes(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.get(route, async (c) => await filesPage(web, c, legacyDirectory(c)))
-  app.get(`${route}/tree/*`, async (c) => await filesPage(web, c, pathAfter(c, 'tree')))
-  app.get(`${route}/blob/*`, async (c) => await filePage(web, c, pathAfter(c, 'blob')))
-  app.get(`${route}/go`, async (c) => await goToFile(web, c))
-  app.get(`${route}/changes`, async (c) => await changesPage(web, c))
-  app.get(`${route}/used`, async (c) => await usedPage(web, c))
-  app.get(`${route}/details`, async (c) => {
+  app.get(artifactRoute, async (c) => await filesPage(web, c, legacyDirectory(c)))
+  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, pathAfter(c, 'tree')))
+  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, pathAfter(c, 'blob')))
+  app.get(`${artifactRoute}/go`, async (c) => await goToFile(web, c))
+  app.get(`${artifactRoute}/changes`, async (c) => await changesPage(web, c))
+  app.get(`${artifactRoute}/used`, async (c) => await usedPage(web, c))
+  app.get(`${artifactRoute}/details`, async (c) => {
     const head = await headOfPage(web.context, c)
     return await sendTab(web, c, head, <DetailsTab head={head} />)
   })
-  app.get(`${route}/delete`, async (c) => await deletePage(web, c))
-  app.post(`${route}/delete`, async (c) => await deleteArtifact(web, c))
-  app.post(`${route}/undo`, async (c) => await undoDelete(web, c))
-  app.post(`${route}/keep`, async (c) => await keepArtifact(web, c))
-  app.post(`${route}/expire`, async (c) => await changeExpiry(web, c))
   return app
 }
 
@@ -219,11 +194,6 @@ export function kindOfQuery(c: AppRequest): DifferenceKind | undefined {
   return differenceKinds.find((kind) => kind === c.req.query('kind'))
 }
 
-/** Errors: invalid_request. */
-export function pageOfQuery(c: AppRequest): number {
-  return parsePositiveInteger(c.req.query('page') ?? '1', 'page')
-}
-
 async function usedPage(web: Web, c: AppRequest): Promise<Response> {
   const { metadata } = web.context
   const head = await headOfPage(web.context, c)
@@ -276,70 +246,4 @@ function SameTree({
       </ul>
     </>
   )
-}
-
-async function deletePage(web: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(web.context, c)
-  const now = web.context.now()
-  assertLive(artifact, now)
-  requireDelete(principal, artifact)
-  const freedBytes = await measureDeletion(web.context.metadata, [artifact.id], now)
-  return await sendPage(web, c, {
-    title: `Delete ${artifact.name}`,
-    crumbs: crumbsOf({ project: artifact.project, artifact }),
-    body: <DeletePage {...deletionOf(artifact, freedBytes, web.context.config.undoMs)} />,
-  })
-}
-
-/** A session's POST has passed the check of its origin in `requirePrincipal`. */
-async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  assertLive(artifact, context.now())
-  requireDelete(principal, artifact)
-  const form = await readForm(context, c)
-  if (artifact.pinned && form.get('word') !== 'delete') {
-    throw storeError('invalid_request', 'somebody keeps this artifact: type "delete"', {
-      field: 'word',
-    })
-  }
-  await removeArtifact(context, artifact)
-  const run = runPagePath(artifact.project, artifact.runNumber)
-  const undo = context.config.undoMs > 0 ? String(artifact.id) : ''
-  return c.redirect(withQuery(run, { deleted: undo }), 303)
-}
-
-async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  requireWriteProject(principal, artifact.project)
-  await context.metadata.restoreArtifact(artifact.id, context.now())
-  return c.redirect(artifactPath(artifact), 303)
-}
-
-async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  assertLive(artifact, context.now())
-  requireWriteProject(principal, artifact.project)
-  const form = await readForm(context, c)
-  await context.metadata.setRetention(artifact.id, { pinned: form.get('pinned') === '1' })
-  return c.redirect(artifactPath(artifact), 303)
-}
-
-async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  const now = context.now()
-  assertLive(artifact, now)
-  requireWriteProject(principal, artifact.project)
-  const days = daysOf((await readForm(context, c)).get('days'))
-  const policy = await retentionOf(context, artifact.project)
-  const expiresAt = changedExpiresAt(now + days * dayMs, policy, now)
-  await context.metadata.setRetention(artifact.id, { expiresAt })
-  return c.redirect(tabPath(artifact, 'details'), 303)
-}
-
-/** Errors: invalid_request. */
-export function daysOf(text: string | null): number {
-  if (text === null || !/^\d{1,5}$/.test(text)) {
-    throw storeError('invalid_request', 'days must be a whole number', { field: 'days' })
-  }
-  return Number(text)
 }

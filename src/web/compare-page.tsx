@@ -1,6 +1,5 @@
-/** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts; with `?file=` how one file does. Its table is also
- *  the tab Changes of an artifact. */
-import { filePath, projectPagePath } from '../api/paths.ts'
+/** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. Its table is also the tab Changes of an
+ *  artifact. */
 import type { Comparison, Difference } from '../browse/compare.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { BarTable } from './charts.tsx'
@@ -8,7 +7,7 @@ import { counted, Delta, formatDelta, formatShare, mode, Size, Time } from './fo
 import { deltaByDirectory, deltaOf, growthCause, sizeOf } from './growth.ts'
 import type { Html } from './html.ts'
 import { artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
-import type { DiffGroup } from './text-diff.ts'
+import { figures, Pager, Table } from './table.tsx'
 
 export type DifferenceKind = Difference['kind']
 export const differenceKinds: readonly DifferenceKind[] = [
@@ -104,13 +103,16 @@ export function Differences(view: CompareView): Html {
           Nothing of that kind. <a href={address}>Clear filters</a>
         </p>
       )}
-      {more && (
-        <p>
-          <a href={withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) })}>
-            More differences
-          </a>
-        </p>
-      )}
+      <Pager
+        next={
+          more
+            ? {
+                href: withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) }),
+                label: 'More differences',
+              }
+            : null
+        }
+      />
     </>
   )
 }
@@ -171,28 +173,14 @@ function DifferenceTable({
   differences: Difference[]
 }) {
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label="Differences">
-      <table class="rows">
-        <caption class="unseen">Entries that differ</caption>
-        <thead>
-          <tr>
-            <th scope="col">Kind</th>
-            <th scope="col">Path</th>
-            <th scope="col" class="number">
-              Size
-            </th>
-            <th scope="col" class="number">
-              Change
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {differences.map((difference) => (
-            <DifferenceRow base={base} head={head} difference={difference} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      name="Entries that differ"
+      columns={['Kind', 'Path', figures('Size'), figures('Change')]}
+    >
+      {differences.map((difference) => (
+        <DifferenceRow base={base} head={head} difference={difference} />
+      ))}
+    </Table>
   )
 }
 
@@ -236,124 +224,5 @@ function DifferenceRow({
         <Delta bytes={deltaOf(difference)} />
       </td>
     </tr>
-  )
-}
-
-/** What can be said of one file that changed. */
-export type FileComparison =
-  | { kind: 'text'; groups: DiffGroup[] }
-  | { kind: 'images' }
-  /** Too large, too different or no text; `reason` says which. */
-  | { kind: 'none'; reason: string }
-
-export function CompareFilePage({
-  base,
-  head,
-  path,
-  sizes,
-  compared,
-}: {
-  base: Artifact
-  head: Artifact
-  path: string
-  sizes: { before: number; after: number }
-  compared: FileComparison
-}): Html {
-  return (
-    <>
-      <h1>{path}</h1>
-      <p class="lead">
-        <Size bytes={sizes.before} /> in <a href={blobPath(base, path)}>run {base.runNumber}</a>,{' '}
-        <Size bytes={sizes.after} /> in <a href={blobPath(head, path)}>run {head.runNumber}</a>:{' '}
-        <Delta bytes={sizes.after - sizes.before} />.{' '}
-        <a href={comparePath(head.project, base.id, head.id)}>All differences</a>
-      </p>
-      {compared.kind === 'text' && <TextDiff groups={compared.groups} />}
-      {compared.kind === 'images' && (
-        <div class="side-by-side">
-          {[base, head].map((artifact) => (
-            <figure class="picture">
-              <img src={filePath(artifact.id, path)} alt={`${path} in run ${artifact.runNumber}`} />
-              <figcaption>Run {artifact.runNumber}</figcaption>
-            </figure>
-          ))}
-        </div>
-      )}
-      {compared.kind === 'none' && <p class="note">{compared.reason}</p>}
-    </>
-  )
-}
-
-function TextDiff({ groups }: { groups: DiffGroup[] }) {
-  return (
-    <div class="scroll code-frame" tabindex={0} role="region" aria-label="Lines that differ">
-      <table class="diff">
-        <caption class="unseen">Lines that differ</caption>
-        <thead class="unseen">
-          <tr>
-            <th scope="col">Before</th>
-            <th scope="col">After</th>
-            <th scope="col">Line</th>
-          </tr>
-        </thead>
-        {groups.map(({ lines, skipped }) => (
-          <tbody>
-            {skipped > 0 && (
-              <tr class="skipped">
-                <td colspan={3}>{counted(skipped, 'equal line')}</td>
-              </tr>
-            )}
-            {lines.map((line) => (
-              <tr class={line.kind}>
-                <td class="line-number">{line.before ?? ''}</td>
-                <td class="line-number">{line.after ?? ''}</td>
-                <td>
-                  <span class="sign">
-                    {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
-                  </span>
-                  {line.text}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        ))}
-      </table>
-    </div>
-  )
-}
-
-/** Nothing to compare with yet, or a choice of what to compare with. */
-export function CompareChooser({
-  artifact,
-  others,
-}: {
-  artifact: Artifact
-  others: Artifact[]
-}): Html {
-  if (others.length === 0) {
-    return (
-      <p class="quiet">
-        No other artifact is called {artifact.name} in{' '}
-        <a href={projectPagePath(artifact.project)}>{artifact.project}</a>.
-      </p>
-    )
-  }
-  return (
-    <form class="filter" method="get" action={`${projectPagePath(artifact.project)}/compare`}>
-      <input type="hidden" name="head" value={String(artifact.id)} />
-      <label>
-        Compare with
-        <select name="base">
-          {others.map((other) => (
-            <option value={String(other.id)}>
-              run {other.runNumber}
-              {other.branch === null ? '' : ` on ${other.branch}`}, {other.name},{' '}
-              {new Date(other.createdAt).toISOString().slice(0, 10)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <button>Compare</button>
-    </form>
   )
 }

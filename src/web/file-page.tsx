@@ -6,7 +6,8 @@ import { PathTrail } from './files-tab.tsx'
 import { isShownTime, mode, Size, Time, WholeDigest } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, blobPath, withQuery } from './paths.ts'
-import { hasTextForm, type StoredFile } from './preview/preview.tsx'
+import { hasTextForm } from './preview/preview.tsx'
+import type { StoredFile } from './preview/request.ts'
 
 export interface FileView {
   head: ArtifactHead

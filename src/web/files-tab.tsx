@@ -7,6 +7,7 @@ import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { counted, isShownTime, mode, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { actionPath, blobPath, treePath } from './paths.ts'
+import { figures, Pager, Table } from './table.tsx'
 
 export interface FilesView {
   head: ArtifactHead
@@ -29,36 +30,24 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
       {children.length === 0 ? (
         <p class="quiet">Nothing is in here.</p>
       ) : (
-        <div class="scroll" tabindex={0} role="region" aria-label="Files">
-          <table class="rows files">
-            <caption class="unseen">
-              {counted(children.length, 'entry').replace('entrys', 'entries')}
-            </caption>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col" class="number">
-                  Size
-                </th>
-                <th scope="col">Mode</th>
-                <th scope="col">Digest</th>
-                <th scope="col">Modified</th>
-              </tr>
-            </thead>
-            <tbody>
-              {directory !== '' && <UpRow artifact={artifact} directory={directory} />}
-              {children.map((child) => (
-                <EntryRow artifact={artifact} child={child} now={now} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          name={`Files: ${counted(children.length, 'entry').replace('entrys', 'entries')}`}
+          style="rows files"
+          columns={['Name', figures('Size'), 'Mode', 'Digest', 'Modified']}
+        >
+          {directory !== '' && <UpRow artifact={artifact} directory={directory} />}
+          {children.map((child) => (
+            <EntryRow artifact={artifact} child={child} now={now} />
+          ))}
+        </Table>
       )}
-      {listing.next !== null && (
-        <p>
-          <a href={treePath(artifact, directory, listing.next)}>More entries</a>
-        </p>
-      )}
+      <Pager
+        next={
+          listing.next === null
+            ? null
+            : { href: treePath(artifact, directory, listing.next), label: 'More entries' }
+        }
+      />
     </ArtifactFrame>
   )
 }

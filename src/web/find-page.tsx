@@ -4,6 +4,7 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, blobPath } from './paths.ts'
+import { figures, Table } from './table.tsx'
 
 export interface Holder {
   artifact: Artifact
@@ -80,45 +81,38 @@ function Holders({ holders, isCut, now }: FindView) {
         )}
         .
       </p>
-      <div class="scroll" tabindex={0} role="region" aria-label="Artifacts with this file">
-        <table class="rows">
-          <caption class="unseen">Artifacts with this file, newest first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Artifact</th>
-              <th scope="col">Path</th>
-              <th scope="col">Project</th>
-              <th scope="col">Run</th>
-              <th scope="col">Branch</th>
-              <th scope="col">Commit</th>
-              <th scope="col" class="number">
-                Size
-              </th>
-              <th scope="col">Uploaded</th>
-            </tr>
-          </thead>
-          <tbody>
-            {holders.map(({ artifact, path }) => (
-              <tr>
-                <th scope="row">
-                  <a href={artifactPath(artifact)}>{artifact.name}</a>
-                </th>
-                <td>{path === null ? '–' : <a href={blobPath(artifact, path)}>{path}</a>}</td>
-                <td>{artifact.project}</td>
-                <td>{artifact.runNumber}</td>
-                <td>{artifact.branch ?? '–'}</td>
-                <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
-                <td class="number">
-                  <Size bytes={artifact.logicalBytes} />
-                </td>
-                <td>
-                  <Time at={artifact.createdAt} now={now} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        name="Artifacts with this file, newest first"
+        columns={[
+          'Artifact',
+          'Path',
+          'Project',
+          'Run',
+          'Branch',
+          'Commit',
+          figures('Size'),
+          'Uploaded',
+        ]}
+      >
+        {holders.map(({ artifact, path }) => (
+          <tr>
+            <th scope="row">
+              <a href={artifactPath(artifact)}>{artifact.name}</a>
+            </th>
+            <td>{path === null ? '–' : <a href={blobPath(artifact, path)}>{path}</a>}</td>
+            <td>{artifact.project}</td>
+            <td>{artifact.runNumber}</td>
+            <td>{artifact.branch ?? '–'}</td>
+            <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
+            <td class="number">
+              <Size bytes={artifact.logicalBytes} />
+            </td>
+            <td>
+              <Time at={artifact.createdAt} now={now} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   )
 }

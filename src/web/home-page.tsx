@@ -3,7 +3,9 @@ import { projectPagePath } from '../api/paths.ts'
 import type { Project, Run } from '../metadata/metadata.ts'
 import { Sparkline } from './charts.tsx'
 import { Size, Time } from './format.tsx'
+import { Commands } from './commands.tsx'
 import type { Html } from './html.ts'
+import { figures, Table } from './table.tsx'
 
 export interface ListedProject {
   project: Project
@@ -29,32 +31,21 @@ export function HomePage({
   return (
     <>
       <h1>Projects</h1>
-      <div class="scroll" tabindex={0} role="region" aria-label="Projects">
-        <table class="rows">
-          <caption class="unseen">Projects and what they hold</caption>
-          <thead>
-            <tr>
-              <th scope="col">Project</th>
-              <th scope="col">Last run</th>
-              <th scope="col" class="number">
-                Artifacts
-              </th>
-              <th scope="col" class="number">
-                Size
-              </th>
-              <th scope="col" class="number">
-                Each byte once
-              </th>
-              <th scope="col">Uploads, 30 days</th>
-            </tr>
-          </thead>
-          <tbody>
-            {projects.map((each) => (
-              <ProjectRow {...each} now={now} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        name="Projects and what they hold"
+        columns={[
+          'Project',
+          'Last run',
+          figures('Artifacts'),
+          figures('Size'),
+          figures('Each byte once'),
+          'Uploads, 30 days',
+        ]}
+      >
+        {projects.map((each) => (
+          <ProjectRow {...each} now={now} />
+        ))}
+      </Table>
     </>
   )
 }
@@ -113,17 +104,6 @@ function FirstRun({ origin }: { origin: string }) {
       <p>Give the job these two variables; the workflow needs no change.</p>
       <Commands text={runnerCommands(origin)} />
     </>
-  )
-}
-
-function Commands({ text }: { text: string }) {
-  return (
-    <div class="commands">
-      <pre tabindex={0}>{text}</pre>
-      <button type="button" class="needs-script" data-copy={text}>
-        Copy
-      </button>
-    </div>
   )
 }
 

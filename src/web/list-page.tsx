@@ -1,11 +1,13 @@
 /** `/{o}/{r}/artifacts`: all artifacts of a project, filtered, sorted, summed up, and dealt with several at a time. */
 import type { Artifact, ArtifactSort, ArtifactSums, Project } from '../metadata/metadata.ts'
+import { UploadHint } from './commands.tsx'
 import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { listPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
 import { ArtifactName, Expiry } from './run-page.tsx'
 import { isLive, keepingReason } from './sentences.ts'
+import { type Column, figures, Pager, Table } from './table.tsx'
 
 export interface ListQuery {
   name: string
@@ -137,12 +139,7 @@ function Nothing({ project, hasFilter }: { project: string; hasFilter: boolean }
       </p>
     )
   }
-  return (
-    <>
-      <p>No artifacts. A job uploads one with</p>
-      <pre tabindex={0}>{`trove upload NAME PATH --project ${project} --run 1`}</pre>
-    </>
-  )
+  return <UploadHint reason="There are no artifacts." project={project} run="RUN" />
 }
 
 function BulkForm(view: ListView) {
@@ -153,17 +150,11 @@ function BulkForm(view: ListView) {
         <input type="hidden" name={`filter.${name}`} value={value} />
       ))}
       {mayWrite && <BulkBar total={sums.artifacts} shown={artifacts.length} />}
-      <div class="scroll" tabindex={0} role="region" aria-label="Artifacts">
-        <table class="rows">
-          <caption class="unseen">Artifacts</caption>
-          <Head sort={query.sort} mayWrite={mayWrite} />
-          <tbody>
-            {artifacts.map((each) => (
-              <Row artifact={each} mayWrite={mayWrite} now={now} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table name="Artifacts" columns={columnsOf(query.sort)} lead={mayWrite && <SelectAll />}>
+        {artifacts.map((each) => (
+          <Row artifact={each} mayWrite={mayWrite} now={now} />
+        ))}
+      </Table>
     </form>
   )
 }
@@ -197,38 +188,27 @@ function BulkBar({ total, shown }: { total: number; shown: number }) {
   )
 }
 
-function Head({ sort, mayWrite }: { sort: ArtifactSort; mayWrite: boolean }) {
-  const order = (column: ArtifactSort, direction: 'ascending' | 'descending') =>
-    sort === column ? direction : undefined
+function SelectAll() {
   return (
-    <thead>
-      <tr>
-        {mayWrite && (
-          <td>
-            <input type="checkbox" class="needs-script" data-select-all aria-label="Select all" />
-          </td>
-        )}
-        <th scope="col" aria-sort={order('name', 'ascending')}>
-          Name
-        </th>
-        <th scope="col">Run</th>
-        <th scope="col">Branch</th>
-        <th scope="col" class="number" aria-sort={order('largest', 'descending')}>
-          Size
-        </th>
-        <th scope="col" class="number" aria-sort={order('costliest', 'descending')}>
-          New bytes
-        </th>
-        <th scope="col" aria-sort={order('newest', 'descending') ?? order('oldest', 'ascending')}>
-          Uploaded
-        </th>
-        <th scope="col" aria-sort={order('expiring', 'ascending')}>
-          Expires
-        </th>
-        <th scope="col">Why so long</th>
-      </tr>
-    </thead>
+    <td>
+      <input type="checkbox" class="needs-script" data-select-all aria-label="Select all" />
+    </td>
   )
+}
+
+function columnsOf(sort: ArtifactSort): (string | Column)[] {
+  const order = (column: ArtifactSort, direction: Column['sorted']) =>
+    sort === column ? direction : undefined
+  return [
+    { label: 'Name', sorted: order('name', 'ascending') },
+    'Run',
+    'Branch',
+    figures('Size', order('largest', 'descending')),
+    figures('New bytes', order('costliest', 'descending')),
+    { label: 'Uploaded', sorted: order('newest', 'descending') ?? order('oldest', 'ascending') },
+    { label: 'Expires', sorted: order('expiring', 'ascending') },
+    'Why so long',
+  ]
 }
 
 function Row({ artifact, mayWrite, now }: { artifact: Artifact; mayWrite: boolean; now: number }) {
@@ -270,17 +250,16 @@ function Row({ artifact, mayWrite, now }: { artifact: Artifact; mayWrite: boolea
 }
 
 function Pages({ project, query, pageNumber, pageCount }: ListView) {
-  if (pageCount <= 1) return <></>
-  const to = (number: number): string =>
-    listPath(project.name, { ...queryOf(query), page: String(number) })
+  const to = (number: number, label: string) =>
+    number < 1 || number > pageCount
+      ? null
+      : { label, href: listPath(project.name, { ...queryOf(query), page: String(number) }) }
   return (
-    <nav class="buttons" aria-label="Pages">
-      {pageNumber > 1 && <a href={to(pageNumber - 1)}>Newer</a>}
-      <span>
-        Page {pageNumber} of {pageCount}
-      </span>
-      {pageNumber < pageCount && <a href={to(pageNumber + 1)}>More</a>}
-    </nav>
+    <Pager
+      previous={to(pageNumber - 1, 'Back')}
+      next={to(pageNumber + 1, 'More')}
+      at={`Page ${pageNumber} of ${pageCount}`}
+    />
   )
 }
 

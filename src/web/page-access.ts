@@ -8,14 +8,12 @@ import {
   type Principal,
 } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
-import { limits } from '../core/limits.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import { openReadLease } from '../egress/read-lease.ts'
 import { type Access, forbidden, readableArtifact, readProject } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
-import { readBytesBody } from '../http/request-body.ts'
 import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
 import type { ArtifactHead } from './artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
@@ -105,10 +103,4 @@ export function crumbsOf(place: { project: string; run?: number; artifact?: Arti
     crumbs.push({ label: `Run ${number}`, href: runPagePath(project, number) })
   if (artifact !== undefined) crumbs.push({ label: artifact.name, href: artifactPath(artifact) })
   return crumbs
-}
-
-/** Fields of a posted form. The check of its origin is `requirePrincipal`'s. Errors: too_large. */
-export async function readForm(context: AppContext, c: AppRequest): Promise<URLSearchParams> {
-  const limit = { bytesMax: limits.jsonBodyBytesMax, limit: 'bytes of a form', setting: null }
-  return new URLSearchParams((await readBytesBody(context, c, limit)).toString('utf8'))
 }

@@ -7,6 +7,7 @@ import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
 import { acceptsGzip } from '../http/files.ts'
 import { problemStatus } from '../http/problem.ts'
+import { createArtifactActionRoutes } from './artifact-action-routes.tsx'
 import { createArtifactRoutes } from './artifact-routes.tsx'
 import { loadAssets } from './assets.ts'
 import { createComparePages } from './compare-routes.tsx'
@@ -16,6 +17,7 @@ import { type PageStatus, sendPage, type Web } from './page.tsx'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
 import { SignInPage } from './sign-in-page.tsx'
+import { createStoragePages } from './storage-routes.tsx'
 import { createStorePages } from './store-routes.tsx'
 
 export interface Pages {
@@ -34,10 +36,12 @@ export function createPages(context: AppContext): Pages {
   routes.route('/', createContentRoutes(context))
   // Before `/:owner/:repo`, which would take `/admin/storage`.
   routes.route('/', createStorePages(web))
+  routes.route('/', createStoragePages(web))
   routes.route('/', createProjectPages(web))
   routes.route('/', createListPages(web))
   routes.route('/', createComparePages(web))
   routes.route('/', createArtifactRoutes(web))
+  routes.route('/', createArtifactActionRoutes(web))
   routes.onError(async (error, c) => await problemPage(web, c, error))
   return {
     routes,

@@ -10,6 +10,9 @@ export interface ArtifactPlace {
 
 export type ArtifactTab = 'files' | 'changes' | 'used' | 'details'
 
+/** Of an artifact; its pages and forms are below it. */
+export const artifactRoute = '/:owner/:repo/actions/runs/:run{[0-9]+}/artifacts/:id{[0-9]+}'
+
 export function artifactPath({ project, runNumber, id }: ArtifactPlace): string {
   return artifactPagePath(project, runNumber, id)
 }

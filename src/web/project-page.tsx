@@ -3,7 +3,9 @@ import { projectPagePath, runPagePath } from '../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact } from '../metadata/metadata.ts'
 import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { UploadHint } from './commands.tsx'
 import { listPath, retentionPath, storagePath, uploadPagePath, withQuery } from './paths.ts'
+import { figures, Pager, Table } from './table.tsx'
 
 export interface ListedRun {
   run: Run
@@ -36,11 +38,7 @@ export function ProjectPage(view: ProjectView): Html {
       ) : (
         <RunTable runs={runs} now={now} />
       )}
-      {older !== null && (
-        <p>
-          <a href={older}>Older runs</a>
-        </p>
-      )}
+      <Pager next={older === null ? null : { href: older, label: 'Older runs' }} />
     </>
   )
 }
@@ -96,7 +94,8 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
 }
 
 function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean }) {
-  if (!isFiltered) return <p>No run has uploaded anything yet.</p>
+  if (!isFiltered)
+    return <UploadHint reason="No run has uploaded anything yet." project={project} run="RUN" />
   return (
     <p>
       No runs match. <a href={projectPagePath(project)}>Clear filters</a>
@@ -106,35 +105,25 @@ function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean 
 
 function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label="Runs">
-      <table class="rows">
-        <caption>Runs, newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Run</th>
-            <th scope="col">Workflow</th>
-            <th scope="col">Branch</th>
-            <th scope="col">Commit</th>
-            <th scope="col">Event</th>
-            <th scope="col" class="number">
-              Artifacts
-            </th>
-            <th scope="col" class="number">
-              Size
-            </th>
-            <th scope="col" class="number">
-              New bytes
-            </th>
-            <th scope="col">Started</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((each) => (
-            <RunRow {...each} now={now} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      name="Runs"
+      caption="Runs, newest first"
+      columns={[
+        'Run',
+        'Workflow',
+        'Branch',
+        'Commit',
+        'Event',
+        figures('Artifacts'),
+        figures('Size'),
+        figures('New bytes'),
+        'Started',
+      ]}
+    >
+      {runs.map((each) => (
+        <RunRow {...each} now={now} />
+      ))}
+    </Table>
   )
 }
 

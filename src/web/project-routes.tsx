@@ -30,7 +30,7 @@ import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx
 import { RunPage, type RunView } from './run-page.tsx'
 import { isLive } from './sentences.ts'
 import { UploadPage } from './upload-page.tsx'
-import { usageHistory } from './usage-history.ts'
+import { uploadsByDay } from './uploads-by-day.ts'
 
 const factChoicesMax = 100
 /** Artifacts of a run that are compared with the run before, and looked into for reports. */
@@ -88,7 +88,7 @@ async function listedProject(
     logicalBytes: figures.logicalBytes,
     uniqueBytes: figures.chunkBytes,
     lastRun,
-    days: usageHistory(days, { now, length }).uploadedBytes,
+    days: uploadsByDay(days, { now, length }),
   }
 }
 

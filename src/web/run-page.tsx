@@ -4,11 +4,13 @@ import { archivePath, projectPagePath, runArchivePath } from '../api/paths.ts'
 import { effectiveState } from '../core/retention.ts'
 import type { ShownLog } from '../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../metadata/metadata.ts'
+import { UploadHint } from './commands.tsx'
 import { counted, Delta, Fact, ShortDigest, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { RunJobs } from './run-jobs.tsx'
 import { actionPath, artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
 import { isLive } from './sentences.ts'
+import { figures, Pager, Table } from './table.tsx'
 
 export interface RunView {
   run: Run
@@ -39,20 +41,11 @@ export function RunPage(view: RunView): Html {
       {reports.length > 0 && <Reports reports={reports} />}
       <h2>Artifacts</h2>
       {artifacts.length === 0 ? (
-        <>
-          <p>This run has no artifacts. A job of this run uploads one with</p>
-          <pre
-            tabindex={0}
-          >{`trove upload NAME PATH --project ${run.project} --run ${run.number}`}</pre>
-        </>
+        <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
       ) : (
         <ArtifactTable {...view} />
       )}
-      {older !== null && (
-        <p>
-          <a href={older}>Older artifacts</a>
-        </p>
-      )}
+      <Pager next={older === null ? null : { href: older, label: 'Older artifacts' }} />
       {isAnyLive && (
         <p class="buttons">
           <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">
@@ -103,43 +96,29 @@ function Reports({ reports }: Pick<RunView, 'reports'>) {
 function ArtifactTable({ artifacts, total, previous, mayDelete, now }: RunView) {
   const hasPrevious = previous.size > 0
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label="Artifacts">
-      <table class="rows">
-        <caption>{counted(total, 'artifact')}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col" class="number">
-              Files
-            </th>
-            <th scope="col" class="number">
-              Size
-            </th>
-            {hasPrevious && (
-              <th scope="col" class="number">
-                Since the run before
-              </th>
-            )}
-            <th scope="col" class="number">
-              New bytes
-            </th>
-            <th scope="col">Digest</th>
-            <th scope="col">Expires</th>
-            <th scope="col">Actions</th>
-          </tr>
-        </thead>
-        <tbody>
-          {artifacts.map((each) => (
-            <ArtifactRow
-              artifact={each}
-              before={hasPrevious ? (previous.get(each.id) ?? null) : undefined}
-              mayDelete={mayDelete}
-              now={now}
-            />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      name="Artifacts"
+      caption={counted(total, 'artifact')}
+      columns={[
+        'Name',
+        figures('Files'),
+        figures('Size'),
+        ...(hasPrevious ? [figures('Since the run before')] : []),
+        figures('New bytes'),
+        'Digest',
+        'Expires',
+        'Actions',
+      ]}
+    >
+      {artifacts.map((each) => (
+        <ArtifactRow
+          artifact={each}
+          before={hasPrevious ? (previous.get(each.id) ?? null) : undefined}
+          mayDelete={mayDelete}
+          now={now}
+        />
+      ))}
+    </Table>
   )
 }
 

@@ -1,24 +1,21 @@
 /** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
-import { formatSizeBytes } from '../core/units.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import type { Usage } from '../stats/usage.ts'
-import { BarTable, LayerBar, LineChart } from './charts.tsx'
+import { BarTable, LayerBar } from './charts.tsx'
+import { UploadHint } from './commands.tsx'
 import { counted, Fact, Size } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
-import type { UsageHistory } from './usage-history.ts'
+import { UsageOverTime, type UsageOverTimeView } from './usage-over-time.tsx'
 
-export interface StorageView {
+export interface StorageView extends UsageOverTimeView {
   /** Null: the whole store. */
   project: string | null
   mayWrite: boolean
   usage: Usage
-  history: UsageHistory
   /** What would come back if one of the largest artifacts went, most first. */
   exclusive: { artifact: Artifact; bytes: number }[]
-  /** Of the disk; null when it is not shown. */
-  freeBytes: number | null
 }
 
 export function StoragePage(view: StorageView): Html {
@@ -30,7 +27,7 @@ export function StoragePage(view: StorageView): Html {
         <ProjectMenu project={project} current="storage" mayWrite={view.mayWrite} />
       )}
       {usage.artifacts === 0 ? (
-        <p>Nothing is stored. The first upload fills this page.</p>
+        <UploadHint reason="Nothing is stored yet." project={project ?? 'OWNER/REPO'} run="RUN" />
       ) : (
         <Filled {...view} />
       )}
@@ -39,21 +36,12 @@ export function StoragePage(view: StorageView): Html {
 }
 
 function Filled(view: StorageView) {
-  const { usage, history, exclusive } = view
+  const { usage, exclusive } = view
   return (
     <>
       <Layers usage={usage} />
       <Facts {...view} />
-      <h2>Over time</h2>
-      <LineChart
-        title="Held by live artifacts, and added to the store, by day"
-        labels={history.labels}
-        series={[
-          { name: 'Size of live artifacts', style: 's1', values: history.liveBytes },
-          { name: 'Added by their uploads', style: 's2', values: history.addedBytes },
-        ]}
-      />
-      <Forecast {...view} />
+      <UsageOverTime {...view} />
       {exclusive.length > 0 && (
         <BarTable
           caption="What would come back if it were deleted, among the artifacts that cost most"
@@ -132,22 +120,5 @@ function Facts({ usage, freeBytes }: StorageView) {
         </Fact>
       )}
     </dl>
-  )
-}
-
-/** Said only where there is enough to go by. */
-function Forecast({ history, freeBytes }: StorageView) {
-  const { addedPerDay, daysSeen } = history
-  if (daysSeen < 2 || addedPerDay <= 0) {
-    return <p class="quiet">A forecast needs uploads on two days.</p>
-  }
-  const sentence = `Uploads have added ${formatSizeBytes(addedPerDay)} a day to the store`
-  if (freeBytes === null) return <p>{sentence}.</p>
-  const days = Math.floor(freeBytes / addedPerDay)
-  return (
-    <p>
-      {sentence}; at that rate, and if nothing were deleted, the disk is full in{' '}
-      {days > 3650 ? 'more than ten years' : counted(days, 'day')}.
-    </p>
   )
 }

@@ -1,6 +1,5 @@
-/** Pages about bytes rather than runs: storage, retention, maintenance, finding a file by its digest. */
+/** Pages about bytes rather than runs: retention, maintenance, finding a file by its digest. */
 import { Hono } from 'hono'
-import { statfs } from 'node:fs/promises'
 import { mayAdminister, mayReadProject, type Principal } from '../auth/principal.ts'
 import { walkEntries } from '../browse/entries.ts'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
@@ -13,20 +12,16 @@ import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { requireAdmin } from '../http/maintenance.ts'
 import { retentionOf } from '../http/retention.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
-import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
-import { usageOfProject, usageOfStore } from '../stats/usage.ts'
-import { daysOf } from './artifact-routes.tsx'
+import type { Artifact, Project } from '../metadata/metadata.ts'
+import { usageOfStore } from '../stats/usage.ts'
+import { daysOf, readForm } from './input.ts'
 import { FindPage, type Holder } from './find-page.tsx'
 import { MaintenancePage } from './maintenance-page.tsx'
-import { crumbsOf, projectOfPage, readForm } from './page-access.ts'
+import { crumbsOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { retentionPath, withQuery } from './paths.ts'
 import { RetentionPage, type Simulation } from './retention-page.tsx'
-import { StoragePage, type StorageView } from './storage-page.tsx'
-import { usageHistory } from './usage-history.ts'
 
-const historyDays = 90
-const exclusiveShown = 10
 const holdersMax = 100
 /** Entries that are looked through for the path of a digest, over all artifacts of one answer. */
 const pathSearchMax = 200_000
@@ -34,64 +29,12 @@ const lostShown = 20
 
 export function createStorePages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.get('/admin/storage', async (c) => await storeStorage(web, c))
   app.get('/admin/maintenance', async (c) => await maintenancePage(web, c))
   app.post('/admin/maintenance', async (c) => await startMaintenance(web, c))
   app.get('/find', async (c) => await findPage(web, c))
-  app.get('/:owner/:repo/storage', async (c) => await projectStorage(web, c))
   app.get('/:owner/:repo/settings/retention', async (c) => await retentionPage(web, c))
   app.post('/:owner/:repo/settings/retention', async (c) => await changeRetention(web, c))
   return app
-}
-
-async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
-  const { context } = web
-  await requireAdmin(context, c)
-  const { bavail, bsize } = await statfs(context.config.dataDir)
-  const view: StorageView = {
-    project: null,
-    mayWrite: false,
-    usage: usageOfStore(await context.metadata.figures()),
-    ...(await history(context, null)),
-    freeBytes: bavail * bsize,
-  }
-  return await sendPage(web, c, { title: 'Storage', body: <StoragePage {...view} /> })
-}
-
-async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
-  const { context } = web
-  const { project, mayWrite } = await projectOfPage(context, c)
-  const view: StorageView = {
-    project: project.name,
-    mayWrite,
-    usage: usageOfProject(await context.metadata.projectFigures(project.id)),
-    ...(await history(context, project.id)),
-    freeBytes: null,
-  }
-  return await sendPage(web, c, {
-    title: `Storage · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
-    body: <StoragePage {...view} />,
-  })
-}
-
-async function history(
-  { metadata, now }: AppContext,
-  projectId: number | null,
-): Promise<Pick<StorageView, 'history' | 'exclusive'>> {
-  const at = now()
-  const days = await metadata.listDays(projectId, { since: at - historyDays * dayMs, now: at })
-  const filter: ArtifactFilter = projectId === null ? {} : { projectId }
-  // What cost most when it came is where exclusive bytes are, with few exceptions.
-  const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
-  const { artifacts } = await metadata.listArtifacts(filter, page)
-  const exclusive: StorageView['exclusive'] = []
-  for (const artifact of artifacts)
-    exclusive.push({ artifact, bytes: await measureDeletion(metadata, [artifact.id], at) })
-  return {
-    history: usageHistory(days, { now: at, length: historyDays }),
-    exclusive: exclusive.toSorted((a, b) => b.bytes - a.bytes),
-  }
 }
 
 async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {

@@ -1,5 +1,6 @@
 /** `/{o}/{r}/upload`: a folder dropped here becomes an artifact. The browser hashes it, asks what is missing, and sends
  *  only that. Without scripts one file can be sent as it is. */
+import { uploadCommand } from './commands.tsx'
 import type { Html } from './html.ts'
 import { ProjectMenu } from './project-page.tsx'
 
@@ -61,7 +62,7 @@ export function UploadPage({ project, run, hashWorker }: UploadView): Html {
       </form>
       <noscript>
         <p>Choosing a folder takes scripts. From a shell, the same upload is</p>
-        <pre tabindex={0}>{`trove upload NAME PATH --project ${project} --run ${run}`}</pre>
+        <pre tabindex={0}>{uploadCommand(project, run)}</pre>
       </noscript>
     </>
   )

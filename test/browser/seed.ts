@@ -1,7 +1,10 @@
 /** Real uploads of every kind that pages show. */
 import { strToU8, zipSync } from 'fflate'
+import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { crc32 } from '../../src/core/crc32.ts'
+import { recordUsage } from '../../src/lifecycle/usage-history.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { tarOf, type TarEntry } from '../http/archives-of.ts'
 import type { TestServer } from '../http/open-server.ts'
 
@@ -43,6 +46,35 @@ export async function seedProject(server: TestServer): Promise<Seeded> {
     facts.replace('main', 'feature%2Fdark').replace('push', 'pull_request'),
   )
   return { before, site, report }
+}
+
+/** As many days of a project that grows: each day an upload that shares most of its files with the one before, and the
+ *  figures noted as the server notes them. */
+export async function seedDays(server: TestServer, days: number): Promise<void> {
+  const metadata = openSqliteMetadata({ path: join(server.dataDir, 'trove.db') })
+  try {
+    for (let day = 0; day < days; day++) {
+      const files = siteFiles(1 + Math.floor(day / 6)).map((file) =>
+        file.name === 'build.log' ? { ...file, content: noise(20_000, day) } : file,
+      )
+      await putTar(server, `${10 + day}/artifacts/nightly`, files)
+      await recordUsage({ metadata, now: () => server.clock.now })
+      server.clock.now += 86_400_000
+    }
+  } finally {
+    await metadata.close()
+  }
+}
+
+/** Bytes that do not deflate, the same for each seed. */
+export function noise(length: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(length)
+  let state = seed
+  for (let at = 0; at < length; at++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    bytes[at] = state >>> 16
+  }
+  return bytes
 }
 
 function siteFiles(version: number): TarEntry[] {

@@ -5,20 +5,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
-import { putTar } from './seed.ts'
+import { noise, putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('uploads from a browser')
-
-/** Bytes that do not deflate, the same for each seed. */
-function noise(length: number, seed: number): Buffer {
-  const bytes = Buffer.alloc(length)
-  let state = seed
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    bytes[at] = state >>> 16
-  }
-  return bytes
-}
 
 describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
   let rig: Rig

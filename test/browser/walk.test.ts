@@ -204,7 +204,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   test('sees what is stored, what another retention would mean, and maintenance', async () => {
     await page.goto('/admin/storage')
     await page.getByText('Equal files, kept once').waitFor()
-    expect(await page.locator('polyline').count()).toBe(2)
+    expect(await page.locator('.chart path').count()).toBe(3)
     await page.goto('/octo/app/settings/retention?days=1')
     await page.getByText(/would be gone by now; that frees/).waitFor()
     await page.goto('/admin/maintenance')

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { measureDeletion } from '../../src/lifecycle/deletion.ts'
+import { recordUsage } from '../../src/lifecycle/usage-history.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openSession, seedArtifact, seedRun } from '../metadata/seed.ts'
@@ -58,6 +59,8 @@ test('no statement scans a table', async () => {
   await metadata.closeReadLeases(leases)
   await collectNow(ports)
   await metadata.purgeTombstones(6000, 100)
+  await recordUsage({ metadata, now: () => 5000 })
+  await metadata.listUsage(null, 0)
   const session = await openSession(metadata, run, 5000)
   await metadata.abortSession(session)
   await metadata.figures()

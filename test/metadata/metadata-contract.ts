@@ -14,6 +14,7 @@ import { sessionsContract } from './contract/sessions.ts'
 import { sweepContract } from './contract/sweep.ts'
 import { treesContract } from './contract/trees.ts'
 import { uploadsContract } from './contract/uploads.ts'
+import { usageHistoryContract } from './contract/usage-history.ts'
 
 /** The store of the running test. */
 export type Store = () => Metadata
@@ -32,6 +33,7 @@ const parts = {
   sweep: sweepContract,
   damage: damageContract,
   figures: figuresContract,
+  'usage history': usageHistoryContract,
 }
 export type ContractPart = keyof typeof parts
 

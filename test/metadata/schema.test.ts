@@ -6,10 +6,11 @@ import { describe, expect, test } from 'vitest'
 import * as recordTables from '../../schema/run-records.ts'
 import * as mainTables from '../../schema/sqlite.ts'
 import * as uploadTables from '../../schema/stock-uploads.ts'
+import * as usageTables from '../../schema/usage-history.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
-const tables = Object.values({ ...mainTables, ...recordTables, ...uploadTables })
+const tables = Object.values({ ...mainTables, ...recordTables, ...uploadTables, ...usageTables })
   .filter((value) => is(value, SQLiteTable))
   .map((table) => getTableConfig(table))
 const dialect = new SQLiteSyncDialect()

@@ -1,0 +1,32 @@
+/** What a preview is made of, and how it reads the file. */
+import { representFile } from '../../egress/egress.ts'
+import type { AppContext } from '../../http/context.ts'
+import type { Artifact, StoredEntry } from '../../metadata/metadata.ts'
+
+export type StoredFile = Extract<StoredEntry, { kind: 'file' }>
+
+export interface PreviewRequest {
+  context: AppContext
+  artifact: Artifact
+  file: StoredFile
+  /** Shows markup, tables and trees as the text they are. */
+  asText: boolean
+  /** How many bytes of text to show, bounded by `textBytesMax`. */
+  wantedBytes: number
+}
+
+/** Text up to this size is shown whole, and structure looked for in it. */
+export const textBytesMax: number = 1024 * 1024
+
+/** Bytes of the file in memory. Errors: blob_damaged. */
+export async function readBytes(
+  { context, artifact, file }: Pick<PreviewRequest, 'context' | 'artifact' | 'file'>,
+  start: number,
+  end: number,
+): Promise<Buffer> {
+  const representation = await representFile(context, artifact, file)
+  await representation.verifyReadable()
+  const pieces: Buffer[] = []
+  for await (const piece of representation.read(start, end)) pieces.push(piece)
+  return Buffer.concat(pieces)
+}

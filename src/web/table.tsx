@@ -1,0 +1,92 @@
+/** Tables as all lists have them: a named region that scrolls sideways on its own, a caption, headings. */
+import type { Child } from 'hono/jsx'
+import type { Html } from './html.ts'
+
+export interface Column {
+  label: string
+  /** Right-aligned. */
+  isNumber?: boolean
+  sorted?: 'ascending' | 'descending' | undefined
+}
+
+/** A column of figures. */
+export function figures(label: string, sorted?: Column['sorted']): Column {
+  return { label, isNumber: true, sorted }
+}
+
+/** `name` is said of the region, and as the caption unless one is to be seen. `rows` are those that keys move through. */
+export function Table({
+  name,
+  caption,
+  columns,
+  lead,
+  style = 'rows',
+  children,
+}: {
+  name: string
+  caption?: string
+  columns: readonly (string | Column)[]
+  /** A cell before the headings. */
+  lead?: Child
+  style?: string
+  children?: Child
+}): Html {
+  return (
+    <div class="scroll" tabindex={0} role="region" aria-label={name}>
+      <table class={style}>
+        {caption === undefined ? (
+          <caption class="unseen">{name}</caption>
+        ) : (
+          <caption>{caption}</caption>
+        )}
+        <thead>
+          <tr>
+            {lead}
+            {columns.map((column) => (
+              <Heading {...(typeof column === 'string' ? { label: column } : column)} />
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  )
+}
+
+function Heading({ label, isNumber, sorted }: Column) {
+  return (
+    <th scope="col" class={isNumber === true ? 'number' : undefined} aria-sort={sorted}>
+      {label}
+    </th>
+  )
+}
+
+/** Ways to the pages before and after; nothing where there is neither. */
+export function Pager({
+  previous,
+  next,
+  at,
+}: {
+  previous?: { href: string; label: string } | null
+  next: { href: string; label: string } | null
+  /** Said between the two. */
+  at?: string | undefined
+}): Html {
+  const before = previous ?? null
+  if (before === null && next === null) return <></>
+  return (
+    <nav class="buttons" aria-label="Pages">
+      {before !== null && (
+        <a class="button" href={before.href} rel="prev">
+          {before.label}
+        </a>
+      )}
+      {at !== undefined && <span>{at}</span>}
+      {next !== null && (
+        <a class="button" href={next.href} rel="next">
+          {next.label}
+        </a>
+      )}
+    </nav>
+  )
+}

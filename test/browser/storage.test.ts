@@ -1,0 +1,55 @@
+/** The storage pages over days in which a project grew: charts of three lines, what is exclusive, and a forecast. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasChromium, reportMissingChromium } from './chromium.ts'
+import { openRig, type Rig, watchFaults } from './rig.ts'
+import { putTar, seedDays } from './seed.ts'
+
+if (!hasChromium) reportMissingChromium('storage pages')
+
+describe.skipIf(!hasChromium)('storage', () => {
+  let rig: Rig
+  beforeAll(async () => {
+    rig = await openRig({ TROVE_STORE_QUOTA: '4MiB', TROVE_PROJECT_QUOTA: '2MiB' })
+  }, 60_000)
+  afterAll(async () => {
+    await rig.close()
+  })
+
+  test('of an empty store says what fills it, and of its first day when a forecast comes', async () => {
+    const page = await (await rig.context()).newPage()
+    await page.goto('/admin/storage')
+    await page.getByText('trove upload').waitFor()
+    await putTar(rig.server, '1/artifacts/first', [{ name: 'a', content: 'a' }])
+    await page.reload()
+    await page.getByText('A forecast needs a day of history').waitFor()
+    expect(await page.getByText('trove upload').count()).toBe(0)
+  })
+
+  test('draws logical, unique and stored bytes over time and says when disk and quota are full', async () => {
+    await seedDays(rig.server, 6)
+    const page = await (await rig.context()).newPage()
+    const faults = watchFaults(page)
+    await page.goto('/admin/storage')
+    const lines = page.locator('.chart path')
+    expect(await lines.count()).toBe(3)
+    // Each day is a step up of every line.
+    for (const line of await lines.all())
+      expect((await line.getAttribute('d'))?.split('V').length).toBeGreaterThan(5)
+    await page.getByText('Figures').click()
+    // Six days with uploads, and today.
+    expect(await page.locator('.chart tbody tr').count()).toBe(7)
+    const [newest, oldest] = await Promise.all(
+      [page.locator('.chart tbody tr').first(), page.locator('.chart tbody tr').last()].map(
+        async (row) => await row.locator('td').allTextContents(),
+      ),
+    )
+    expect(newest).not.toEqual(oldest)
+    await page.getByText(/^Packs grew by [\d.]+ KiB a day over the last 6 days\./).waitFor()
+    await page.getByText(/The quota of 4\.0 MiB is full in \d+ days\./).waitFor()
+    await page.getByText('What would come back if it were deleted').waitFor()
+    await page.goto('/octo/app/storage')
+    expect(await page.locator('.chart path').count()).toBe(2)
+    await page.getByText(/The quota of 2\.0 MiB is full in \d+ days\./).waitFor()
+    expect(faults).toEqual([])
+  })
+})
