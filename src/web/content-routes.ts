@@ -17,6 +17,7 @@ import {
   isHostOf,
   openContentPath,
 } from './content-origin.ts'
+import { withStorageShim } from './storage-shim.ts'
 
 /** On the content origin there is nothing but content: no page, no API, no sign-in. */
 export function onlyContentOnItsHost(context: AppContext): MiddlewareHandler<AppEnv> {
@@ -33,7 +34,7 @@ export function onlyContentOnItsHost(context: AppContext): MiddlewareHandler<App
 export function createContentRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get(`${contentRoot}/:credential/*`, async (c) => {
-    refuseWorkers(c)
+    refuseWorkers(context, c)
     const credential = c.req.param('credential')
     const artifact = await openArtifact(context, c, credential)
     const path = restOfPath(c, `${contentRoot}/${credential}/`)
@@ -42,7 +43,9 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
     const contentType = mediaTypeOf(file.path)
     for (const [name, value] of Object.entries(contentHeaders(context, c, contentType)))
       c.header(name, value)
-    const representation = await representFile(context, artifact, file, { contentType })
+    const plain = await representFile(context, artifact, file, { contentType })
+    const mayRun = isContentHost(context.config, hostOf(c)) && contentType.startsWith('text/html')
+    const representation = mayRun ? await withStorageShim(plain) : plain
     return await sendRepresentation(c, representation, {
       mode: 'ranged',
       disposition: 'inline',
@@ -54,9 +57,11 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** A service worker would outlive the page that registered it, and see other artifacts of a shared host. */
-function refuseWorkers(c: AppRequest): void {
+/** A service worker would outlive the page that registered it, and see other artifacts of a shared host. On a host of its
+ *  own an artifact may have one (traces of Playwright are shown by it). */
+function refuseWorkers({ config }: AppContext, c: AppRequest): void {
   if (c.req.header('service-worker') === undefined) return
+  if (hasOwnHosts(config) && isContentHost(config, hostOf(c))) return
   const reason = 'service workers are not served'
   throw storeError('forbidden', reason, { reason })
 }

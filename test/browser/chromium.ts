@@ -3,20 +3,20 @@
 import { type Browser, chromium } from 'playwright-core'
 import { existsSync } from 'node:fs'
 
-const executablePath = process.env['TROVE_CHROMIUM'] ?? '/usr/bin/chromium'
+export const chromiumPath: string = process.env['TROVE_CHROMIUM'] ?? '/usr/bin/chromium'
 
-export const hasChromium = existsSync(executablePath)
+export const hasChromium = existsSync(chromiumPath)
 
 export function reportMissingChromium(what: string): void {
-  const advice = `${executablePath} is missing: apt-get install chromium, or set TROVE_CHROMIUM`
+  const advice = `${chromiumPath} is missing: apt-get install chromium, or set TROVE_CHROMIUM`
   if (process.env['TROVE_CHROMIUM_REQUIRED'] !== undefined) throw new Error(advice)
   process.stderr.write(`skipped: ${what} (${advice})\n`)
 }
 
 /** Nothing in the background asks the network: every request is one of the pages under test. */
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(args: string[] = []): Promise<Browser> {
   return await chromium.launch({
-    executablePath,
+    executablePath: chromiumPath,
     headless: true,
     args: [
       '--no-sandbox',
@@ -26,6 +26,7 @@ export async function launchChromium(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...args,
     ],
   })
 }

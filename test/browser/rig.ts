@@ -15,7 +15,12 @@ export interface Rig {
 
 export async function openRig(environment: Record<string, string> = {}): Promise<Rig> {
   const server = await openServer(environment)
-  const browser = await launchChromium()
+  const { port } = new URL(server.url)
+  // `http://content.localhost` is a name of the server, without the port that nobody knows beforehand.
+  const toServer = ['content.localhost', '*.content.localhost'].map(
+    (name) => `MAP ${name} 127.0.0.1:${port}`,
+  )
+  const browser = await launchChromium([`--host-resolver-rules=${toServer.join(',')}`])
   return {
     server,
     browser,
