@@ -91,8 +91,8 @@ export interface Client {
   ): Promise<WireArtifact>
 }
 
-/** Deflate of native uploads; see bench/README.md for what each level costs and saves. */
-const defaultCompressionLevel = 6
+/** Deflate of native uploads: level 6 takes a third more time to save 1.4 % (853 MB of npm packages). */
+const defaultCompressionLevel = 5
 
 export function createClient({ url, token, cacheDir }: ClientOptions): Client {
   const server: ServerAccess = { url, token }

@@ -1,12 +1,12 @@
 /** Cutting of large files, and the encoding of blobs for the wire. Runs in worker threads. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { encodeBlobRecordHead } from '../core/blob-exchange.ts'
+import { encodeBlobRecordHead, recordHeadBytesMax } from '../core/blob-exchange.ts'
 import { createChunker, isCompressed } from '../core/chunker.ts'
 import { chunkSizes, coarseChunkSizes } from '../core/cut-points.ts'
 import { crc32 } from '../core/crc32.ts'
 import { digestOf, digestToBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
-import { encodeJoiningSync } from '../packs/codec.ts'
+import { encodeJoiningInto, joiningRoom } from '../packs/codec.ts'
 import { FileError, fileError } from './file-error.ts'
 import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
 
@@ -57,7 +57,9 @@ export function chunkFile({ path }: ChunkTask): ChunkAnswer {
 
 /** Errors: FileError, also for content that is no longer what was announced. */
 export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
-  const records: Buffer[] = []
+  const room = pieces.reduce((sum, { sizeBytes }) => sum + recordRoom(sizeBytes), 0)
+  const records = Buffer.allocUnsafe(room)
+  let at = 0
   let open: { path: string; descriptor: number } | undefined
   try {
     for (const piece of pieces) {
@@ -66,22 +68,35 @@ export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
         open = undefined
         open = { path: piece.path, descriptor: opened(piece.path) }
       }
-      records.push(...encodePiece(open.descriptor, piece))
+      at = encodePiece(open.descriptor, piece, records, at)
     }
   } finally {
     if (open !== undefined) closeSync(open.descriptor)
   }
-  return { records: Uint8Array.from(Buffer.concat(records)) }
+  return { records: Uint8Array.from(records.subarray(0, at)) }
 }
 
-function encodePiece(descriptor: number, piece: EncodePiece): Buffer[] {
-  const content = Buffer.allocUnsafe(piece.sizeBytes)
-  const count = readSync(descriptor, content, 0, piece.sizeBytes, piece.offset)
-  if (count !== piece.sizeBytes || digestOf(content) !== piece.digest) throw changed(piece.path)
-  const stream = encodeJoiningSync(content, piece.level)
-  const kind = piece.isFirstPart ? 'firstPart' : 'blob'
-  const head = { kind, sizeBytes: content.length, lengthBytes: stream.length } as const
-  return [encodeBlobRecordHead(head), stream]
+function recordRoom(sizeBytes: number): number {
+  return recordHeadBytesMax + joiningRoom(sizeBytes)
+}
+
+let content = Buffer.allocUnsafeSlow(limits.chunkThresholdBytes)
+
+/** Writes the record of a piece at `at`; answers the index after it. */
+function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at: number): number {
+  const { path, offset, sizeBytes, digest, level, isFirstPart } = piece
+  if (sizeBytes > content.length) content = Buffer.allocUnsafeSlow(sizeBytes)
+  const bytes = content.subarray(0, sizeBytes)
+  if (readSync(descriptor, bytes, 0, sizeBytes, offset) !== sizeBytes) throw changed(path)
+  if (digestOf(bytes) !== digest) throw changed(path)
+  // The head says how long the stream is, so it can only be written after it.
+  const start = at + recordHeadBytesMax
+  const lengthBytes = encodeJoiningInto(records.subarray(start), bytes, level)
+  const kind = isFirstPart ? 'firstPart' : 'blob'
+  const head = encodeBlobRecordHead({ kind, sizeBytes, lengthBytes })
+  records.set(head, at)
+  records.copyWithin(at + head.length, start, start + lengthBytes)
+  return at + head.length + lengthBytes
 }
 
 function opened(path: string): number {

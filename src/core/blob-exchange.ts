@@ -3,8 +3,9 @@ import type { CopyCodec } from './copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
 import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from './varint.ts'
 
-/** Composites of one request of `/parts`, and wants of one request of `/blobs`, take at most this many bytes. */
-export const listBytesMax = 8 * 1024 * 1024
+/** Composites of one request of `/parts`, and wants of one request of `/blobs`, take at most this many bytes: those of a
+ *  file of 16 GiB. */
+export const listBytesMax = 16 * 1024 * 1024
 
 /** A large file as its parts; the parts' sizes are those of their blobs. */
 export interface OfferedComposite {

@@ -10,13 +10,13 @@ import {
   constants,
   createInflateRaw,
   deflateRaw,
-  deflateRawSync,
   inflateRawSync,
 } from 'node:zlib'
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
 const deflateOnPool = promisify(deflateRaw)
 
@@ -38,31 +38,50 @@ export async function encodeJoining(bytes: Uint8Array, level: number): Promise<B
 
 /** The same stream, made on the caller's thread: for threads that have nothing else to do. */
 export function encodeJoiningSync(bytes: Uint8Array, level: number): Buffer {
-  if (bytes.length === 0) return Buffer.alloc(0)
-  if (level === 0) return encodeStoredBlocks(bytes)
-  return shorterStream(deflateRawSync(bytes, joiningOptions(bytes, level)), bytes)
+  const target = Buffer.allocUnsafe(joiningRoom(bytes.length))
+  return Buffer.from(target.subarray(0, encodeJoiningInto(target, bytes, level)))
+}
+
+/** The same stream, written to the front of `target`, which has `joiningRoom`; answers its length. */
+export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: number): number {
+  checkLevel(level)
+  if (bytes.length === 0) return 0
+  if (level > 0) {
+    const lengthBytes = deflateInto(target, bytes, level)
+    if (lengthBytes < storedBlocksBytes(bytes.length)) return lengthBytes
+  }
+  return writeStoredBlocks(target, bytes)
+}
+
+/** Bytes that a joining stream of `sizeBytes` of content can take while it is made. */
+export function joiningRoom(sizeBytes: number): number {
+  return storedBlocksBytes(sizeBytes) + 64
+}
+
+function checkLevel(level: number): void {
+  const isLevel = Number.isInteger(level) && level >= 0 && level <= 9
+  assert(isLevel, `a deflate level is 0 to 9, got ${level}`)
 }
 
 function joiningOptions(bytes: Uint8Array, level: number): ZlibOptions {
-  assert(
-    Number.isInteger(level) && level >= 0 && level <= 9,
-    `a deflate level is 0 to 9, got ${level}`,
-  )
+  checkLevel(level)
   // zlib.h, deflate: an output buffer that fills up while flushing would repeat the flush marker.
-  return { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: storedBlocksBytes(bytes) + 64 }
+  return { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: joiningRoom(bytes.length) }
 }
 
 function shorterStream(deflated: Buffer, bytes: Uint8Array): Buffer {
-  return deflated.length < storedBlocksBytes(bytes) ? deflated : encodeStoredBlocks(bytes)
+  if (deflated.length < storedBlocksBytes(bytes.length)) return deflated
+  const stored = Buffer.allocUnsafe(storedBlocksBytes(bytes.length))
+  writeStoredBlocks(stored, bytes)
+  return stored
 }
 
-function storedBlocksBytes(bytes: Uint8Array): number {
-  return bytes.length + storedHeaderBytes * Math.ceil(bytes.length / storedBlockBytesMax)
+function storedBlocksBytes(sizeBytes: number): number {
+  return sizeBytes + storedHeaderBytes * Math.ceil(sizeBytes / storedBlockBytesMax)
 }
 
-/** RFC 1951 §3.2.4. None of the blocks is final, and each ends at a byte, so no flush is needed. */
-function encodeStoredBlocks(bytes: Uint8Array): Buffer {
-  const stream = Buffer.allocUnsafe(storedBlocksBytes(bytes))
+/** RFC 1951 §3.2.4. None of the blocks is final, and each ends at a byte, so no flush is needed. Answers the length. */
+function writeStoredBlocks(stream: Buffer, bytes: Uint8Array): number {
   let at = 0
   for (let start = 0; start < bytes.length; start += storedBlockBytesMax) {
     const block = bytes.subarray(start, start + storedBlockBytesMax)
@@ -72,17 +91,38 @@ function encodeStoredBlocks(bytes: Uint8Array): Buffer {
     stream.set(block, at + storedHeaderBytes)
     at += storedHeaderBytes + block.length
   }
-  return stream
+  return at
 }
 
 /** The content of a copy in memory, on the caller's thread: for copies of about 1 MiB, larger ones are for
  *  `inflateStream`. Allocates no more than `sizeBytes` and a little. The answer may share memory with `stored`.
  *  Errors: blob_damaged, when the stream is not one of exactly `sizeBytes`. */
 export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: number): Buffer {
-  const content =
-    codec === 'stored' ? viewOf(stored) : inflateAll(endedStream(codec, stored), sizeBytes)
-  if (content.length !== sizeBytes) throw wrongSize(sizeBytes, content.length)
-  return content
+  if (codec === 'joining')
+    return decodeJoining(Buffer.allocUnsafe(sizeBytes + 1), stored, sizeBytes)
+  if (codec === 'deflate') return inflateAll(stored, sizeBytes)
+  if (stored.length !== sizeBytes) throw wrongSize(sizeBytes, stored.length)
+  return viewOf(stored)
+}
+
+/** The content of a joining copy, at the front of `target`, which has at least one byte more than `sizeBytes`.
+ *  Errors: blob_damaged. */
+export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: number): Buffer {
+  const fault = inflateJoiningInto(target, stored, sizeBytes)
+  switch (fault) {
+    case undefined:
+      return target.subarray(0, sizeBytes)
+    case 'too long':
+      throw wrongSize(sizeBytes, sizeBytes + 1)
+    case 'too short':
+      throw damaged(`holds less content than ${sizeBytes} bytes`)
+    case 'has more':
+      throw damaged('has bytes after its end')
+    case 'corrupt':
+      throw damaged('does not inflate')
+    case 'unable':
+      return inflateAll(Buffer.concat([stored, joiningEnd]), sizeBytes)
+  }
 }
 
 function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
@@ -100,6 +140,7 @@ function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
       engine: { bytesWritten: number }
     }
     if (answer.engine.bytesWritten !== stream.length) throw damaged('has bytes after its end')
+    if (answer.buffer.length !== sizeBytes) throw wrongSize(sizeBytes, answer.buffer.length)
     return answer.buffer
   } catch (error) {
     throw asDamage(error)
@@ -151,11 +192,6 @@ async function* inflatePieces(
   }
   // zlib stops at the final block, whatever follows.
   if (!fedAll || inflate.bytesWritten !== fedBytes) throw damaged('has bytes after its end')
-}
-
-/** The stream with the final block that a joining one lacks. A stream that is cut short does not end well with it. */
-function endedStream(codec: CopyCodec, stored: Uint8Array): Uint8Array {
-  return codec === 'joining' ? Buffer.concat([stored, joiningEnd]) : stored
 }
 
 /** Takes the CRC-32 of each page of a stream that passes by in pieces. */

@@ -51,34 +51,64 @@ test('cut points are those of the chunks on disk', () => {
     cutWhole(bytes, sizes).map((chunk) => chunk.length)
   expect(lengths(chunkSizes)).toMatchInlineSnapshot(`
     [
-      78642,
-      81919,
-      67691,
-      54432,
-      46108,
-      81053,
-      80385,
-      103760,
-      92988,
-      78908,
-      104545,
-      82618,
-      70902,
-      70539,
-      17024,
-      67752,
-      122631,
-      97561,
-      71697,
-      70842,
+      40154,
+      38488,
+      39362,
+      35860,
+      34724,
+      37047,
+      47531,
+      9518,
+      39840,
+      21158,
+      41853,
+      40689,
+      35294,
+      39319,
+      43176,
+      49977,
+      67390,
+      55145,
+      38587,
+      32820,
+      47643,
+      33517,
+      52029,
+      37631,
+      33417,
+      38077,
+      36065,
+      43666,
+      33525,
+      35764,
+      14192,
+      46162,
+      45739,
+      16538,
+      33983,
+      27631,
+      35947,
+      38913,
+      32784,
+      16432,
+      54410,
       28775,
-      80597,
-      73329,
-      72532,
-      87238,
-      91503,
-      71582,
-      49599,
+      34388,
+      46209,
+      15468,
+      39052,
+      18809,
+      34701,
+      37190,
+      42748,
+      45131,
+      33415,
+      37460,
+      35692,
+      40293,
+      17442,
+      38851,
+      9531,
     ]
   `)
   expect(lengths(coarseChunkSizes)).toMatchInlineSnapshot(`
@@ -129,7 +159,7 @@ test('chunks keep their bounds, but for a last one that may be short', () => {
 test('the average chunk of random content is near the average asked for', () => {
   const bytes = seededBytes('average', 24 * 1024 * 1024)
   for (const [sizes, low, high] of [
-    [chunkSizes, 56, 88],
+    [chunkSizes, 28, 44],
     [coarseChunkSizes, 400, 660],
   ] as const) {
     const averageKiB = bytes.length / cutWhole(bytes, sizes).length / 1024
@@ -154,7 +184,7 @@ test('an insertion changes few chunks', () => {
 
 test('content without cut points is cut at the maximum', () => {
   const lengths = cutWhole(Buffer.alloc(600 * 1024), chunkSizes).map((chunk) => chunk.length / 1024)
-  expect(lengths).toEqual([256, 256, 88])
+  expect(lengths).toEqual([128, 128, 128, 128, 88])
 })
 
 test('a chunk owns its memory, so the pieces may be reused', async () => {

@@ -18,7 +18,7 @@ import {
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createByteReader } from '../../core/varint.ts'
-import { checksOf, decodeCopy } from '../../packs/codec.ts'
+import { checksOf, decodeJoining } from '../../packs/codec.ts'
 import { type BlobWriter, createBlobWriter } from '../blob-writer.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
@@ -31,8 +31,8 @@ interface ReceivedBlob {
   stream: Buffer
 }
 
-/** A large file's digest, size, CRC and 32 bytes for each part: 250,000 parts. */
-const compositeBytesMax = 8 * 1024 * 1024
+/** A large file's digest, size, CRC and 32 bytes for each part: 500,000 parts. */
+const compositeBytesMax = 16 * 1024 * 1024
 /** Blobs looked up and written at a time. */
 const batchBytes = 2 * 1024 * 1024
 
@@ -120,8 +120,12 @@ function streamOf(blob: ReceivedBlob): Parameters<BlobWriter['addStream']> {
   ]
 }
 
+const emptyContent = Buffer.alloc(0)
+
 async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
   const file = createFileCheck()
+  // Contents pass through one buffer, a record at a time: what is kept of them are their digests.
+  const scratch = Buffer.allocUnsafeSlow(limits.coarseChunkMaxBytes + 1)
   for (;;) {
     const available = await atLeast(bytes, recordHeadBytesMax)
     if (available === 0) return
@@ -137,12 +141,11 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
       continue
     }
     const { sizeBytes } = head
-    const content = sizeBytes === 0 ? Buffer.alloc(0) : decodeCopy('joining', record, sizeBytes)
+    const content = sizeBytes === 0 ? emptyContent : decodeJoining(scratch, record, sizeBytes)
     const digest = digestOf(content)
     file.add(digest, content, head.kind === recordKind.firstPart)
-    // A copy: the record is a slice of what the connection brought, which would stay in memory with it.
-    const stream = Buffer.from(record)
-    if (target.add({ digest, sizeBytes, crc32: crc32(content), stream })) await target.flush()
+    const blob = { digest, sizeBytes, crc32: crc32(content), stream: record }
+    if (target.add(blob)) await target.flush()
   }
 }
 

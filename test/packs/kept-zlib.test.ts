@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto'
+import { constants, deflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { deflateInto, inflateJoiningInto, keepsEngines } from '../../src/packs/kept-zlib.ts'
+
+const content = fc.oneof(
+  fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  fc
+    .tuple(fc.string({ minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 6000 }))
+    .map(([text, times]) => Buffer.from(text.repeat(times))),
+  fc.integer({ min: 1, max: 200_000 }).map((size) => randomBytes(size)),
+)
+
+function deflated(bytes: Buffer, level: number): Buffer {
+  const target = Buffer.alloc(bytes.length + 100)
+  return target.subarray(0, deflateInto(target, bytes, level))
+}
+
+test('engines are kept on this version of Node', () => {
+  expect(keepsEngines()).toBe(true)
+})
+
+test('a kept engine makes the bytes that a new one makes, whatever it made before', () => {
+  fc.assert(
+    fc.property(content, fc.integer({ min: 1, max: 9 }), (bytes, level) => {
+      const options = { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: bytes.length + 100 }
+      expect(deflated(bytes, level).equals(deflateRawSync(bytes, options))).toBe(true)
+    }),
+  )
+})
+
+test('an engine that met a bad stream inflates the next one', () => {
+  fc.assert(
+    fc.property(content, fc.uint8Array({ maxLength: 500 }), (bytes, noise) => {
+      const target = Buffer.alloc(bytes.length + 1)
+      inflateJoiningInto(target, noise, bytes.length)
+      expect(inflateJoiningInto(target, deflated(bytes, 6), bytes.length)).toBeUndefined()
+      expect(target.subarray(0, bytes.length).equals(bytes)).toBe(true)
+    }),
+  )
+})
+
+test('what is wrong with a stream is told', () => {
+  const bytes = Buffer.from('content '.repeat(1000))
+  const stream = deflated(bytes, 6)
+  const target = Buffer.alloc(20_000)
+  const judge = (changed: Uint8Array, sizeBytes = bytes.length): unknown =>
+    inflateJoiningInto(target, changed, sizeBytes)
+  expect(judge(stream)).toBeUndefined()
+  expect(judge(stream, bytes.length - 1)).toBe('too long')
+  expect(judge(stream, bytes.length + 1)).toBe('too short')
+  expect(judge(Buffer.concat([deflateRawSync(bytes), Buffer.from('x')]))).toBe('has more')
+  // A final block of its own ends it too early for ours to follow.
+  expect(judge(deflateRawSync(bytes))).toBe('corrupt')
+  expect(judge(stream.subarray(0, stream.length - 3))).toBe('corrupt')
+  expect(judge(Buffer.from([0xff, 0xff, 0xff]))).toBe('corrupt')
+})
+
+test('a target without room is refused', () => {
+  expect(() => deflateInto(Buffer.alloc(10), randomBytes(1000), 6)).toThrow(/too short/)
+})
