@@ -229,6 +229,11 @@ export function createCheckWriter(): CheckWriter {
 
 /** `Copy.checks` of a stream in memory. No bytes have no checks. */
 export function checksOf(stream: Uint8Array): Buffer {
+  if (stream.length > 0 && stream.length <= limits.checkPageBytes) {
+    const checks = Buffer.allocUnsafe(4)
+    checks.writeUInt32LE(crc32(stream))
+    return checks
+  }
   const writer = createCheckWriter()
   writer.write(stream)
   return writer.finish()

@@ -86,9 +86,9 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<{ offset: number }> {
     const record = recordOf(member, names.nameOf(member.blobDigest), output.length)
-    const header = Buffer.allocUnsafe(localHeaderBytes(record))
-    encodeLocalHeader(header, 0, record)
-    await output.put(header)
+    const headerBytes = localHeaderBytes(record)
+    if (output.room() < headerBytes) await output.flush()
+    output.write(headerBytes, (buffer, at) => encodeLocalHeader(buffer, at, record))
     const offset = output.length
     await putBody(output, body, member.lengthBytes)
     if (member.codec === 'joining') await output.put(joiningEnd)
@@ -164,6 +164,10 @@ async function putBody(
 interface Output {
   /** Of everything put so far. */
   readonly length: number
+  /** Bytes that fit before the next flush. */
+  room(): number
+  /** Lets `encode` write bytes for which there is room. */
+  write(lengthBytes: number, encode: (buffer: Buffer, at: number) => void): void
   /** `bytes` may be reused when it resolves. */
   put(bytes: Uint8Array): Promise<void>
   flush(): Promise<void>
@@ -181,6 +185,12 @@ function createOutput(sink: PackSink): Output {
   return {
     get length() {
       return length
+    },
+    room: () => buffer.length - buffered,
+    write: (lengthBytes, encode) => {
+      encode(buffer, buffered)
+      buffered += lengthBytes
+      length += lengthBytes
     },
     put: async (bytes) => {
       if (bytes.length > buffer.length - buffered) await flush()

@@ -13,45 +13,52 @@ export interface BodyBytes {
   take(count: number): Buffer
 }
 
+/** What is taken is a slice of a piece that arrived, and is only copied when it lies in several: copying all of them costs
+ *  as much memory again as the body has. */
 export function openBodyBytes(body: Readable): BodyBytes {
   const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-  let held: Buffer = Buffer.alloc(0)
-  let waiting: Buffer[] = []
-  let waitingBytes = 0
+  const pieces: Buffer[] = []
+  /** Of the first piece, what was taken. */
+  let takenBytes = 0
+  let heldBytes = 0
   let ended = false
-  const gather = (): void => {
-    if (waiting.length === 0) return
-    held = Buffer.concat([held, ...waiting])
-    waiting = []
-    waitingBytes = 0
+  const front = (count: number): Buffer => {
+    if (heldBytes < count)
+      throw new RangeError(`${count} bytes were asked for, ${heldBytes} are there`)
+    const first = pieces[0]
+    if (first === undefined) return emptyBytes
+    if (first.length - takenBytes >= count) return first.subarray(takenBytes, takenBytes + count)
+    const joined = Buffer.allocUnsafe(count)
+    let at = first.copy(joined, 0, takenBytes)
+    for (let index = 1; at < count; index++) at += pieces[index]!.copy(joined, at, 0, count - at)
+    return joined
   }
   return {
-    heldBytes: () => held.length + waitingBytes,
+    heldBytes: () => heldBytes,
     await: async (count) => {
-      while (held.length + waitingBytes < count && !ended) {
+      while (heldBytes < count && !ended) {
         const next = await iterator.next()
         if (next.done === true) ended = true
-        else {
-          waiting.push(next.value)
-          waitingBytes += next.value.length
+        else if (next.value.length > 0) {
+          pieces.push(next.value)
+          heldBytes += next.value.length
         }
       }
-      return held.length + waitingBytes
+      return heldBytes
     },
-    peek: (count) => {
-      if (held.length < count) gather()
-      return held.subarray(0, count)
-    },
+    peek: front,
     take: (count) => {
-      if (held.length < count) gather()
-      if (held.length < count)
-        throw new RangeError(`${count} bytes were asked for, ${held.length} are there`)
-      const taken = held.subarray(0, count)
-      held = held.subarray(count)
+      const taken = front(count)
+      heldBytes -= count
+      takenBytes += count
+      while (pieces.length > 0 && takenBytes >= pieces[0]!.length)
+        takenBytes -= pieces.shift()!.length
       return taken
     },
   }
 }
+
+const emptyBytes = Buffer.alloc(0)
 
 /** The whole body. Errors: too_large. */
 export async function readWhole(body: Readable, bytesMax: number): Promise<Buffer> {
