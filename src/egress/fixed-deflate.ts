@@ -9,6 +9,7 @@
 const matchBytesMax = 258
 const matchBytesMin = 3
 const endOfBlock = 256
+const distanceBits = 5
 
 /** Codes as they are written, first bit lowest, and their lengths, for the 286 symbols. */
 const { codes, codeBits } = buildCodes()
@@ -46,7 +47,7 @@ export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): B
       putSymbol(lengthSymbols[match]!)
       put(lengthExtra[match]!, lengthExtraBits[match]!)
       // Distance 1 is distance code 0, of five bits and no extra bits.
-      put(0, 5)
+      put(0, distanceBits)
       at += match
     }
   }
@@ -58,6 +59,23 @@ export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): B
     length += 4
   }
   return out.subarray(0, length)
+}
+
+/** The length of what `encodeFixedBlock` answers, for a third of its time. */
+export function fixedBlockBytes(bytes: Uint8Array, ending: 'open' | 'final'): number {
+  let bits = 3 + codeBits[endOfBlock]!
+  for (let at = 0; at < bytes.length;) {
+    bits += codeBits[bytes[at]!]!
+    if (bytes[at++] !== 0) continue
+    const runEnd = endOfRun(bytes, at)
+    while (runEnd - at >= matchBytesMin) {
+      const match = Math.min(runEnd - at, matchBytesMax)
+      bits += codeBits[lengthSymbols[match]!]! + lengthExtraBits[match]! + distanceBits
+      at += match
+    }
+  }
+  if (ending === 'final') return Math.ceil(bits / 8)
+  return Math.ceil((bits + 3) / 8) + 4
 }
 
 /** Where the NULs that begin at `start` end. */

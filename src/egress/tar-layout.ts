@@ -9,7 +9,7 @@
 import type { BlobPlacement } from '../core/copy.ts'
 import { combineCrc32, crc32 } from '../core/crc32.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
-import { encodeFixedBlock } from './fixed-deflate.ts'
+import { encodeFixedBlock, fixedBlockBytes } from './fixed-deflate.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import {
   blobStream,
@@ -43,17 +43,29 @@ interface GzipMember {
   sizeBytes: number
   text: Buffer[]
   textBytes: number
+  /** Deflates text, or tells how long it would be. */
+  deflate(text: Buffer, ending: 'open' | 'final'): Segment
 }
 
-function createGzipMember(): GzipMember {
-  return { begun: false, crc32: 0, sizeBytes: 0, text: [], textBytes: 0 }
+function createGzipMember(deflate: GzipMember['deflate']): GzipMember {
+  return { begun: false, crc32: 0, sizeBytes: 0, text: [], textBytes: 0, deflate }
 }
+
+const deflateText: GzipMember['deflate'] = (text, ending) => literal(encodeFixedBlock(text, ending))
+
+const measureText: GzipMember['deflate'] = (text, ending) => ({
+  kind: 'deferred',
+  lengthBytes: fixedBlockBytes(text, ending),
+  open: () => {
+    throw new Error('text is not read while measuring')
+  },
+})
 
 export async function* tarGzSegments(
   members: AsyncIterable<TarMember[]>,
   readParts: ReadParts,
 ): AsyncGenerator<Segment[]> {
-  const gzip = createGzipMember()
+  const gzip = createGzipMember(deflateText)
   for await (const batch of members)
     yield batch.flatMap((member) => memberSegments(gzip, member, readParts))
   yield endSegments(gzip)
@@ -67,7 +79,7 @@ export interface TarGzMeter {
 }
 
 export function createTarGzMeter(): TarGzMeter {
-  const gzip = createGzipMember()
+  const gzip = createGzipMember(measureText)
   let measured = 0
   return {
     add: (batch) => {
@@ -125,7 +137,7 @@ function addText(gzip: GzipMember, bytes: Buffer): void {
 function flushText(segments: Segment[], gzip: GzipMember, ending: 'open' | 'final'): void {
   if (!gzip.begun) segments.push(literal(gzipHeader))
   gzip.begun = true
-  segments.push(literal(encodeFixedBlock(Buffer.concat(gzip.text), ending)))
+  segments.push(gzip.deflate(Buffer.concat(gzip.text), ending))
   gzip.text = []
   gzip.textBytes = 0
 }
@@ -144,5 +156,5 @@ function addContent(
 
 function endMember(segments: Segment[], gzip: GzipMember): void {
   segments.push(literal(gzipTrailer(gzip.crc32, gzip.sizeBytes)))
-  Object.assign(gzip, createGzipMember())
+  Object.assign(gzip, createGzipMember(gzip.deflate))
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { constants, inflateRawSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { encodeFixedBlock } from '../../src/egress/fixed-deflate.ts'
+import { encodeFixedBlock, fixedBlockBytes } from '../../src/egress/fixed-deflate.ts'
 
 /** Bytes with runs of NULs of every length that has its own code, and around the longest match. */
 const bytes = fc
@@ -51,6 +51,15 @@ test('the length does not depend on which digits there are', () => {
         encodeFixedBlock(Buffer.from(`${text}\0${text}`), 'open').length
       expect(lengthOf(a)).toBe(lengthOf(b))
     }),
+  )
+})
+
+test('the length of a block can be told without making it', () => {
+  fc.assert(
+    fc.property(bytes, fc.constantFrom('open' as const, 'final' as const), (content, ending) => {
+      expect(fixedBlockBytes(content, ending)).toBe(encodeFixedBlock(content, ending).length)
+    }),
+    { numRuns: 500 },
   )
 })
 
