@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../api/paths.ts'
 import { fileQuery } from '../api/queries.ts'
-import { noSuchPath } from '../browse/directory.ts'
+import { noSuchPath } from '../browse/no-such-path.ts'
 import { representFile } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
 import type { Artifact, StoredEntry } from '../metadata/metadata.ts'

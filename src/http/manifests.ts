@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import type { WireEntry } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { directoryQuery, manifestQuery } from '../api/queries.ts'
-import { listDirectory, noSuchPath } from '../browse/directory.ts'
+import { noSuchPath } from '../browse/no-such-path.ts'
 import { type ListedEntry, walkEntries, walkSubtree } from '../browse/entries.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
@@ -40,7 +40,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     const { path, limit, cursor } = parseQuery(c, directoryQuery)
     const directory = path.replace(/\/+$/, '')
     const from = parsePathCursor(cursor)
-    const listing = await listDirectory(context.metadata, artifact.id, { directory, limit, from })
+    const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
     const nextCursor = listing.next === null ? null : formatCursor(listing.next)
     if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))

@@ -73,6 +73,7 @@ const methods: Record<keyof Metadata, true> = {
   findArtifact: true,
   listArtifacts: true,
   readEntryPage: true,
+  listDirectory: true,
   readTreePage: true,
   readDifferences: true,
   readStagedEntryPage: true,

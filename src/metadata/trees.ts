@@ -37,7 +37,22 @@ export interface ComparedStretch {
   next: ComparePlace | null
 }
 
+/** Some children of a directory. */
+export interface DirectoryListing {
+  /** In path order. A directory that no entry names has mode 755 and no time. */
+  children: ComparedEntry[]
+  /** Where to go on; null at the end. */
+  next: string | null
+}
+
 export interface TreeMetadata {
+  /** At most `limit` children of `directory` ('' is the root), from `from` (a `next` of the page before) on. Undefined
+   *  when there is no such directory. Costs in proportion to what it lists, not to what lies below.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  listDirectory(
+    artifactId: number,
+    place: { directory: string; limit: number; from: string | null },
+  ): Promise<DirectoryListing | undefined>
   /** Undefined past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreePage(artifactId: number, page: number): Promise<TreePage | undefined>
   /** Entries of two artifacts that differ in kind, content, link target or mode, a stretch at a time.

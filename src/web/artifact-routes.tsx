@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { mayReadProject } from '../auth/principal.ts'
 import { compareEntries } from '../browse/compare.ts'
-import { listDirectory, noSuchPath } from '../browse/directory.ts'
+import { noSuchPath } from '../browse/no-such-path.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
@@ -67,7 +67,7 @@ async function sendTab(
 
 async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Response> {
   const head = await headOfPage(web.context, c)
-  const listing = await listDirectory(web.context.metadata, head.artifact.id, {
+  const listing = await web.context.metadata.listDirectory(head.artifact.id, {
     directory,
     limit: directoryRowsMax,
     from: c.req.query('from') ?? null,

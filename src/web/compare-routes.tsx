@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { mayReadRun } from '../auth/principal.ts'
 import { compareEntries } from '../browse/compare.ts'
-import { noSuchPath } from '../browse/directory.ts'
+import { noSuchPath } from '../browse/no-such-path.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { parseReference } from '../core/reference.ts'

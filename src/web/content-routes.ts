@@ -1,7 +1,7 @@
 /** Answers documents of artifacts (content-origin.ts), each with the policy of the origin it is asked on. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { assertLive } from '../browse/find-artifact.ts'
-import { noSuchPath } from '../browse/directory.ts'
+import { noSuchPath } from '../browse/no-such-path.ts'
 import { artifactNotFound } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { representFile } from '../egress/egress.ts'

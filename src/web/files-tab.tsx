@@ -1,7 +1,7 @@
 /** The first tab of an artifact: one directory of it, folders first within a page, with links to files. */
 import type { Child } from 'hono/jsx'
 import { manifestPath } from '../api/paths.ts'
-import type { DirectoryListing } from '../browse/directory.ts'
+import type { DirectoryListing } from '../metadata/metadata.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { counted, isShownTime, mode, Size, Time } from './format.tsx'

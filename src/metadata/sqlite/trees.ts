@@ -1,7 +1,5 @@
 /** Trees as lists: pages as they travel, and what differs between two. No place of any byte is looked up, and what two
  *  trees share is passed over by the ids of its blobs, or by the stored bytes of whole pages. */
-import type { Digest } from '../../core/digest.ts'
-import type { Entry } from '../../core/entry.ts'
 import { limits } from '../../core/limits.ts'
 import { formatEntry } from '../../core/manifest.ts'
 import { pairByPath } from '../../core/paired-entries.ts'
@@ -14,6 +12,8 @@ import type {
   TreeMetadata,
 } from '../trees.ts'
 import type { Connection } from './connection.ts'
+import { createDescribing } from './describing.ts'
+import { createDirectoryMethods } from './directories.ts'
 import {
   createPages,
   createSourceFinder,
@@ -21,7 +21,6 @@ import {
   removedError,
   type Source,
 } from './manifest-source.ts'
-import { prepareRows } from './rows.ts'
 
 export function createTreeMethods(connection: Connection): TreeMetadata {
   const { read } = connection
@@ -30,6 +29,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
   const describe = createDescribing(connection)
   const compare = createComparing(connection)
   return {
+    ...createDirectoryMethods(connection),
     readTreePage: async (artifactId, page) =>
       read(() => {
         const source = findSource(artifactId)
@@ -47,31 +47,6 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
         if (base.manifestId !== head.manifestId) return compare(base, head, from)
         return { differing: [], unchanged: base.entryCount - from.base, next: null }
       }),
-  }
-}
-
-type BlobTuple = [blobId: number, digest: Digest, sizeBytes: number]
-
-/** Answers a function that gives entries the digests and sizes of their blobs; undefined when one has gone. */
-function createDescribing(
-  connection: Connection,
-): (entries: readonly PageEntry[]) => Entry[] | undefined {
-  const blobs = prepareRows<[string], BlobTuple>(
-    connection,
-    'b.id, lower(hex(b.digest)), b.size_bytes',
-    'FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value',
-  )
-  return (entries) => {
-    const ids = new Set<number>()
-    for (const entry of entries) if (entry.kind === 'file') ids.add(entry.blobId)
-    const found = new Map(blobs(JSON.stringify([...ids])).map((row) => [row[0], row]))
-    if (found.size < ids.size) return undefined
-    return entries.map((entry) => {
-      if (entry.kind !== 'file') return entry
-      const { path, mode, blobId } = entry
-      const [, digest, sizeBytes] = found.get(blobId)!
-      return { kind: 'file', path, mode, digest, sizeBytes }
-    })
   }
 }
 

@@ -11,6 +11,7 @@ export function enhanceGoToFile(): void {
   const { manifest, blob } = form?.dataset ?? {}
   if (!form || !input || !list || manifest === undefined || blob === undefined) return
   let paths: Promise<string[]> | undefined
+  let hasPaths = false
   let asked = 0
   const update = async (): Promise<void> => {
     const turn = ++asked
@@ -19,10 +20,13 @@ export function enhanceGoToFile(): void {
       list.hidden = true
       return
     }
+    if (!hasPaths) showText(list, 'Reading the names of all files…')
     const found = bestMatches(await (paths ??= fetchPaths(manifest)), typed, shownMax)
+    hasPaths = true
     if (turn !== asked) return
     list.replaceChildren(...found.map((path) => itemOf(path, blob)))
     list.hidden = false
+    if (found.length === 0) showText(list, 'No file matches.')
     announce(found.length === 0 ? 'No file matches' : `${found.length} files match`)
   }
   input.addEventListener('focus', () => {
@@ -69,6 +73,13 @@ async function fetchPaths(address: string): Promise<string[]> {
     }
   }
   return paths
+}
+
+function showText(list: HTMLUListElement, text: string): void {
+  const item = document.createElement('li')
+  item.textContent = text
+  list.replaceChildren(item)
+  list.hidden = false
 }
 
 function itemOf(path: string, blob: string): HTMLLIElement {

@@ -44,6 +44,48 @@ export function treesContract(store: Store): void {
       file(`f${String(from + index).padStart(5, '0')}`, content),
     )
 
+  test('a directory lists its children as they are, with their times, page by page', async () => {
+    const { id } = await commitEntries(
+      'listed',
+      [
+        file('a/one', '1'),
+        file('a/deep/two', '22'),
+        directory('a/empty'),
+        link('a/link', 'one'),
+        file('b', '333'),
+      ],
+      // In the order of paths: a/deep/two, a/empty, a/link, a/one, b.
+      [2, 3, 4, 1, 5],
+    )
+    const list = async (at: string, limit = 10, from: string | null = null) =>
+      await store().listDirectory(id, { directory: at, limit, from })
+    const root = await list('')
+    expect(root?.children.map(({ entry, modifiedAt }) => [formatEntry(entry), modifiedAt])).toEqual(
+      [
+        [formatEntry({ kind: 'directory', path: parseEntryPath('a'), mode: 0o755 }), null],
+        [formatEntry(fileEntry('b', '333')), 5],
+      ],
+    )
+    const first = await list('a', 2)
+    const second = await list('a', 2, first?.next ?? null)
+    expect(
+      [...(first?.children ?? []), ...(second?.children ?? [])].map((each) => [
+        each.entry.path,
+        each.entry.kind,
+        each.modifiedAt,
+      ]),
+    ).toEqual([
+      ['a/deep', 'directory', null],
+      ['a/empty', 'directory', 3],
+      ['a/link', 'symlink', 4],
+      ['a/one', 'file', 1],
+    ])
+    expect(second?.next).toBeNull()
+    expect(await list('a/empty')).toEqual({ children: [], next: null })
+    expect(await list('b')).toBeUndefined()
+    expect(await list('missing')).toBeUndefined()
+  })
+
   /** Everything that a whole comparison tells, as text. */
   const compare = async (base: Artifact, head: Artifact) => {
     const pairs: EntryPair[] = []

@@ -1,0 +1,31 @@
+import { describe, expect, test } from 'vitest'
+import { createEntryCursor, walkSubtree } from '../../src/browse/entries.ts'
+import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
+
+describe('a subtree', () => {
+  test('is the entry itself and all below it, in order, across pages', async () => {
+    const entries = Array.from({ length: 1300 }, (_, index) =>
+      fileEntry(`d/${String(index).padStart(4, '0')}`, 'x'),
+    )
+    const others = [fileEntry('c', 'x'), fileEntry('d-', 'x'), fileEntry('e', 'x')]
+    const reader = createMemoryReader([...entries, ...others, directoryEntry('d')])
+    const found: string[] = []
+    for await (const { entry } of walkSubtree(reader, 1, 'd')) found.push(entry.path)
+    expect(found).toEqual(['d', ...entries.map((entry) => entry.path)])
+  })
+})
+
+describe('a cursor', () => {
+  test('seeks forward to the first entry at or after a path, and goes on from there', async () => {
+    const paths = Array.from({ length: 1300 }, (_, index) => `f${String(index).padStart(4, '0')}`)
+    const cursor = createEntryCursor(
+      createMemoryReader(paths.map((each) => fileEntry(each, 'x'))),
+      1,
+    )
+    expect((await cursor.next())?.entry.path).toBe('f0000')
+    expect((await cursor.seek('f0511'))?.ordinal).toBe(511)
+    expect((await cursor.next())?.ordinal).toBe(512)
+    expect((await cursor.seek('f1299-'))?.entry.path).toBeUndefined()
+    expect(await cursor.next()).toBeUndefined()
+  })
+})
