@@ -37,7 +37,7 @@ const batch = 1000
 export async function buildBigStore(
   dataDir: string,
   { artifacts, now }: { artifacts: number; now: number },
-): Promise<BigStore> {
+): Promise<void> {
   mkdirSync(dataDir, { recursive: true })
   const path = join(dataDir, 'trove.db')
   await openSqliteMetadata({ path }).close()
@@ -54,13 +54,29 @@ export async function buildBigStore(
   insertPacks(database, join(dataDir, 'cas', 'packs'), { count: blobs / blobsPerPack, now })
   insertArtifacts(database, { artifacts, now })
   insertTotals(database, { artifacts, blobs })
-  database.pragma('wal_checkpoint(TRUNCATE)')
+  database.close()
+}
+
+/** Moves the times of a store that was built earlier, so that the oldest tenth has expired at `now`. */
+export function ageBigStore(
+  dataDir: string,
+  { artifacts, now }: { artifacts: number; now: number },
+): BigStore {
+  const database = new SqliteDatabase(join(dataDir, 'trove.db'))
+  const builtAt = database.prepare('SELECT created_at FROM projects WHERE id = 1').pluck().get()
+  const later = now - Number(builtAt)
+  database
+    .prepare(
+      `UPDATE artifacts SET created_at = created_at + @later, expires_at = expires_at + @later,
+         ends_at = ends_at + @later`,
+    )
+    .run({ later })
   const pages = database.pragma('page_count', { simple: true }) as number
   const pageBytes = database.pragma('page_size', { simple: true }) as number
   database.close()
   return {
     artifacts,
-    blobs,
+    blobs: artifacts * ownBlobs,
     entries: artifacts * entriesPerArtifact,
     databaseBytes: pages * pageBytes,
   }

@@ -123,7 +123,10 @@ function randomSource(seed: number): (length: number) => Buffer {
 }
 
 /** The cached directory `name`; `fill` makes it in a scratch directory, which is renamed only when it is complete. */
-async function once(name: string, fill: (directory: string) => Promise<void>): Promise<string> {
+export async function once(
+  name: string,
+  fill: (directory: string) => Promise<void>,
+): Promise<string> {
   const root = corporaDirectory()
   const directory = join(root, name)
   if (existsSync(directory)) return directory
