@@ -22,6 +22,8 @@ import { recover } from './lifecycle/recover.ts'
 import { startUpkeep } from './lifecycle/upkeep.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
 import type { Log } from './log.ts'
+import { startLogKeeper } from './metadata/log-keeper.ts'
+import { createSharedLog } from './metadata/shared-log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
 import { openLocalPackStore } from './packs/local.ts'
 
@@ -104,8 +106,17 @@ async function openContext(
   const packs = await openLocalPackStore({ directory: packDirectory })
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
-  const metadata = await openMetadataWorker({ path: databasePath, quota })
+  const sharedLog = createSharedLog()
+  const metadata = await openMetadataWorker({ path: databasePath, sharedLog, quota })
   cleanups.push(() => metadata.close())
+  const logKeeper = await startLogKeeper({
+    path: databasePath,
+    sharedLog,
+    onFailure: (error) => {
+      log.error('the log keeper failed', { error })
+    },
+  })
+  cleanups.push(() => logKeeper.close())
   const staging = await openStaging(join(packDirectory, 'staging', 'uploads'), {
     uploadBytesMax: config.artifactBytesMax,
     checkpoint,
@@ -118,6 +129,7 @@ async function openContext(
     workers,
     databasePath,
     packDirectory,
+    sharedLog,
     settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
     onWorkerFailure: (error) => {
       log.error('an ingest thread failed', { error })
@@ -135,7 +147,15 @@ async function openContext(
   cleanups.push(() => maintenance.close())
   const { dataDir, scrubIntervalMs, scrubBytesPerSecond } = config
   const { jobs } = maintenance
-  const upkeep = startUpkeep({ dataDir, jobs, metadata, log, scrubIntervalMs, scrubBytesPerSecond })
+  const upkeep = startUpkeep({
+    dataDir,
+    sharedLog,
+    jobs,
+    metadata,
+    log,
+    scrubIntervalMs,
+    scrubBytesPerSecond,
+  })
   cleanups.push(() => upkeep.close())
   const history = await startUsageHistory({ metadata, now, log })
   cleanups.push(() => history.stop())

@@ -138,7 +138,7 @@ export const limits = {
   tinyPacksMin: 16,
   /** Tiny packs that one round merges. */
   tinyPacksMax: 200,
-  /** Free pages of the database given back in one call: about 5 ms. */
+  /** Free pages of the database given back in one call, which takes several steps. */
   databasePagesPerStep: 256,
   /** Free bytes of the disk below which uploads are refused, unless a hundredth of it is less. Setting: TROVE_MIN_FREE. */
   minFreeBytes: 1 * GiB,

@@ -42,7 +42,11 @@ async function run(ports: IngestPorts, id: number, job: PoolJob, hasBody: boolea
   }
 }
 
-const metadata = openSqliteMetadata({ path: data.databasePath, quota: data.settings.quota })
+const metadata = openSqliteMetadata({
+  path: data.databasePath,
+  sharedLog: data.sharedLog,
+  quota: data.settings.quota,
+})
 const packs = await openLocalPackStore({ directory: data.packDirectory })
 const ports: IngestPorts = { metadata, packs, settings: data.settings, now: () => Date.now() }
 

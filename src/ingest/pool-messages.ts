@@ -12,6 +12,8 @@ export const bodyCreditBytes = 2 * 1024 * 1024
 export interface IngestWorkerData {
   databasePath: string
   packDirectory: string
+  /** Of the threads that share the database. */
+  sharedLog: SharedArrayBuffer
   settings: IngestSettings
 }
 

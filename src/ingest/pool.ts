@@ -35,6 +35,8 @@ export interface IngestPoolOptions {
   workers: number
   databasePath: string
   packDirectory: string
+  /** Of the threads that share the database. */
+  sharedLog: SharedArrayBuffer
   settings: IngestSettings
   /** Told when a thread dies; its jobs have failed and a new one takes its place. */
   onWorkerFailure(error: Error): void
@@ -147,9 +149,9 @@ function leastBusy(workers: PoolWorker[]): PoolWorker | undefined {
 }
 
 async function startWorker(options: IngestPoolOptions): Promise<PoolWorker> {
-  const { databasePath, packDirectory, settings } = options
+  const { databasePath, packDirectory, sharedLog, settings } = options
   const thread = new Worker(workerUrl(import.meta.url, './ingest-worker.ts'), {
-    workerData: { databasePath, packDirectory, settings } satisfies IngestWorkerData,
+    workerData: { databasePath, packDirectory, sharedLog, settings } satisfies IngestWorkerData,
     resourceLimits: {
       maxOldGenerationSizeMb: heapMegabytesMax.old,
       maxYoungGenerationSizeMb: heapMegabytesMax.young,

@@ -11,13 +11,13 @@ import { scrub } from './scrub.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the background worker is started by background.ts')
-const { task, databasePath, packDirectory } = workerData as BackgroundData
+const { task, databasePath, packDirectory, sharedLog } = workerData as BackgroundData
 
 function say(message: FromBackground): void {
   port!.postMessage(message)
 }
 
-const metadata = openSqliteMetadata({ path: databasePath })
+const metadata = openSqliteMetadata({ path: databasePath, sharedLog })
 const packs = await openLocalPackStore({ directory: packDirectory })
 const stop = new AbortController()
 port.once('message', () => {

@@ -17,6 +17,8 @@ export interface BackgroundData {
   task: BackgroundTask
   databasePath: string
   packDirectory: string
+  /** Of the threads that share the database. */
+  sharedLog?: SharedArrayBuffer
 }
 
 export type FromBackground =

@@ -20,6 +20,8 @@ export interface Upkeep {
 
 export interface UpkeepOptions {
   dataDir: string
+  /** Of the threads that share the database. */
+  sharedLog: SharedArrayBuffer
   jobs: Jobs
   metadata: Pick<Metadata, 'listUnverifiedPacks'>
   log: Log
@@ -37,6 +39,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
   const places = {
     databasePath: join(dataDir, 'trove.db'),
     packDirectory: join(dataDir, 'cas'),
+    sharedLog: options.sharedLog,
   }
   const background = (onProgress: (progress: object) => void) => ({
     onProgress,

@@ -137,12 +137,13 @@ interface Waiting {
 export async function openMetadataWorker(options: {
   path: string
   quota?: Quota
+  sharedLog?: SharedArrayBuffer
   onDeath?: (error: Error) => void
 }): Promise<Metadata> {
-  const { path, quota, onDeath = throwLater } = options
+  const { path, quota, sharedLog, onDeath = throwLater } = options
   const worker = new Worker(workerUrl(import.meta.url, './sqlite-thread.ts'), {
     name: 'metadata',
-    workerData: { path, quota },
+    workerData: { path, quota, sharedLog },
     // A young generation of this size keeps garbage of large listings from piling up.
     resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
   })

@@ -6,10 +6,27 @@ import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
 const statements = new Set<string>()
+/** Statements that changed rows without the write lock taken first. */
+const unlocked = new Set<string>()
 
-metadataContract('SQLite on the calling thread', async () =>
-  openSqliteMetadata({ path: await newDatabase(), trace: (sql) => statements.add(sql) }),
-)
+metadataContract('SQLite on the calling thread', async () => {
+  let isLocked = false
+  const trace = (sql: string): void => {
+    statements.add(sql)
+    if (sql.startsWith('BEGIN')) isLocked = sql === 'BEGIN IMMEDIATE'
+    else if (/^(COMMIT|ROLLBACK)$/.test(sql)) isLocked = false
+    else if (!isLocked && isWrite(sql)) unlocked.add(sql)
+  }
+  return openSqliteMetadata({ path: await newDatabase(), trace })
+})
+
+/** Temporary tables are the connection's own. */
+function isWrite(sql: string): boolean {
+  return (
+    /^\s*(INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER)\b/i.test(sql) &&
+    !/\b(INTO|FROM) temp\.|\bTEMP TABLE\b/.test(sql)
+  )
+}
 
 /** Steps of a plan that walk something from end to end, and why that is bounded. */
 const boundedScans: RegExp[] = [
@@ -39,4 +56,11 @@ test('no statement reads a table from end to end', async () => {
   expect(scans.filter(({ step }) => !boundedScans.some((bounded) => bounded.test(step)))).toEqual(
     [],
   )
+})
+
+// Goal: no transaction ever reads first and then asks for the lock: SQLite refuses that at once, however long the busy
+// timeout, when somebody has written since.
+test('no statement writes without the lock taken before', () => {
+  expect([...statements].filter(isWrite).length).toBeGreaterThan(50)
+  expect([...unlocked]).toEqual([])
 })

@@ -2,8 +2,7 @@
  *  if it still points at the place that was copied, so a copy that died or was healed meanwhile stays where it is. */
 import { isDeadBeyond, isTiny, packState } from '../../../schema/sqlite.ts'
 import { digestFromBytes } from '../../core/digest.ts'
-import { limits } from '../../core/limits.ts'
-import type { Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
+import type { CopyMove, Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
 import { createPackCounter } from './pack-counters.ts'
@@ -24,7 +23,9 @@ export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy
   p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
 
 /** Each copy that moves is two rows of an index. */
-const movesPerStep = limits.transactionRowsMax / 2
+const movesPerStep = 25
+
+type SealedPack = Parameters<Metadata['moveCopies']>[0]
 
 export function createCompactionMethods(
   connection: Connection,
@@ -92,7 +93,7 @@ function toPackedCopy(row: CopyRow): PackedCopy {
 }
 
 function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
-  const { prepare, stage, rest, now } = connection
+  const { prepare, stageInSteps, now } = connection
   const countLive = createPackCounter(connection)
   const find = prepare<[string], { id: number }>('SELECT id FROM packs WHERE name = ?')
   const insert = prepare<[string, number, number, number, number], { id: number }>(
@@ -107,40 +108,40 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
   )
 
   /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead. */
-  const openPack = (pack: Parameters<Metadata['moveCopies']>[0]): number => {
+  const openPack = (pack: SealedPack): number => {
     const known = find.get(pack.name)
     if (known) return known.id
     countPack.run(pack.sizeBytes)
     return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id
   }
 
+  const moveSome = (pack: SealedPack, moves: CopyMove[]): number => {
+    const packId = openPack(pack)
+    const counts = new Map<number, { count: number; bytes: number }>()
+    let moved = 0
+    for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves) {
+      if (move.run(packId, offset, streamId, fromPackId, fromOffset).changes === 0) continue
+      moved += 1
+      for (const [id, sign] of [
+        [packId, 1],
+        [fromPackId, -1],
+      ] as const) {
+        const sum = counts.get(id) ?? { count: 0, bytes: 0 }
+        counts.set(id, { count: sum.count + sign, bytes: sum.bytes + sign * lengthBytes })
+      }
+    }
+    for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
+    return moved
+  }
+
   return {
     moveCopies: async (pack, moves) => {
       let moved = 0
-      for (let start = 0; start < moves.length; start += movesPerStep) {
-        moved += stage(() => {
-          const packId = openPack(pack)
-          const counts = new Map<number, { count: number; bytes: number }>()
-          let count = 0
-          for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves.slice(
-            start,
-            start + movesPerStep,
-          )) {
-            if (move.run(packId, offset, streamId, fromPackId, fromOffset).changes === 0) continue
-            count += 1
-            for (const [id, sign] of [
-              [packId, 1],
-              [fromPackId, -1],
-            ] as const) {
-              const sum = counts.get(id) ?? { count: 0, bytes: 0 }
-              counts.set(id, { count: sum.count + sign, bytes: sum.bytes + sign * lengthBytes })
-            }
-          }
-          for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
-          return count
-        })
-        await rest()
-      }
+      let start = 0
+      await stageInSteps(() => {
+        moved += moveSome(pack, moves.slice(start, (start += movesPerStep)))
+        return start < moves.length
+      })
       return moved
     },
   }
@@ -199,6 +200,6 @@ interface DeadPackRow {
 
 function createPageReturn(connection: Connection): Pick<Metadata, 'returnPages'> {
   return {
-    returnPages: async (pagesMax) => connection.returnPages(pagesMax),
+    returnPages: connection.returnPages,
   }
 }

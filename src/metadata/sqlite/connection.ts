@@ -4,6 +4,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { storeError } from '../../core/errors.ts'
+import { joinSharedLog } from '../shared-log.ts'
 import { migrateDatabase } from './migrate.ts'
 
 export interface Connection {
@@ -21,12 +22,15 @@ export interface Connection {
    *  log is written in order, so a power loss takes a tail of the transactions and never one from between. */
   stage<Result>(work: () => Result): Result
   /** Copies the write-ahead log into the database as far as nobody is in the way, so that the log starts over instead of
-   *  growing with every upload. Never fails: what cannot be copied now is copied later. */
+   *  growing with every upload. Left to the log keeper where there is one. */
   checkpoint(): void
-  /** Repeats `step` as `stage` transactions until it answers false, with a rest after each. */
+  /** Repeats `step`, which takes well under a millisecond, in one `stage` transaction until it answers false or the
+   *  transaction has lasted `stepMsMax`; what the last step answered. */
+  stageSteps(step: () => boolean): boolean
+  /** Repeats `step` until it answers false, in as many such transactions as it takes, with a rest after each. */
   stageInSteps(step: () => boolean): Promise<void>
   /** Gives at most `pagesMax` free pages back to the file system; answers how many are left. */
-  returnPages(pagesMax: number): number
+  returnPages(pagesMax: number): Promise<number>
   /** Lets other calls of this thread have their turn between two steps of a long one. */
   turn(): Promise<void>
   /** The same between two steps of work that nobody waits for, and lets other threads have the write lock for as long as
@@ -38,6 +42,8 @@ export interface Connection {
 
 export interface ConnectionOptions {
   path: string
+  /** Of threads that share the database; their log keeper does the checkpoints (shared-log.ts). */
+  sharedLog?: SharedArrayBuffer | undefined
   now?: () => number
   /** Called with each statement as it runs, parameters filled in. */
   trace?: (sql: string) => void
@@ -45,36 +51,55 @@ export interface ConnectionOptions {
 
 /** How long a transaction waits for another thread's before it fails. Transactions take milliseconds. */
 const busyTimeoutMs = 60_000
+/** Pages that go back to the file system in one step: the last ones move into the gaps. */
+const pagesPerStep = 8
+/** What a download that meets a step waits for it, at most: about half of what its whole answer takes. */
+const stepMsMax = 2
 /** Timers are no finer than a millisecond; and a step that was slow for once is no reason to sleep. */
 const restMsMin = 1
 const restMsMax = 20
+/** How long work that nobody waits for leaves a long log to the log keeper at most. */
+const pauseMsMax = 2000
 const cacheKiB = 16 * 1024
-/** A checkpoint copies pages back at random places and syncs twice; the log is let grow to this many pages (32 MiB), so
- *  that pages which many transactions change are copied once. */
-const checkpointPages = 8192
+/** Without a log keeper a checkpoint is made by whoever writes this many pages (32 MiB): pages which many transactions
+ *  change are copied once. With one, nobody comes to the second bound as long as the keeper lives. */
+const checkpointPages = { alone: 8192, kept: 65_536 } as const
 /** The write-ahead log is cut back to this after a checkpoint. */
 const journalBytesMax = 64 * 1024 * 1024
 
 /** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once. */
-export function openConnection({ path, now = Date.now, trace }: ConnectionOptions): Connection {
+export function openConnection(options: ConnectionOptions): Connection {
+  const { path, sharedLog, now = Date.now, trace } = options
   const database = new SqliteDatabase(path, {
     timeout: busyTimeoutMs,
     ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
   })
   try {
-    configure(database)
+    configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
     migrateDatabase(database)
   } catch (error) {
     database.close()
     throw error
   }
   const run = database.transaction((work: () => unknown) => work())
+  const log = sharedLog && joinSharedLog(sharedLog)
+  /** Runs `work`, which writes, when its turn has come. */
+  const inTurn = <Result>(work: () => Result): Result => {
+    if (log === undefined || database.inTransaction) return tellingFull(work)
+    const ticket = log.enter()
+    try {
+      return tellingFull(work)
+    } finally {
+      log.leave(ticket)
+      log.announce()
+    }
+  }
   const setSync = createSyncSwitch(database)
   /** How long the last staged transaction held the write lock. */
   let heldMs = 0
   const stage = <Result>(work: () => Result): Result => {
     setSync('NORMAL')
-    return tellingFull(() => {
+    return inTurn(() => {
       // The lock is waited for here and not counted.
       let startedAt = 0
       const result = run.immediate(() => {
@@ -88,6 +113,24 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
   const rest = async (): Promise<void> => {
     if (heldMs < restMsMin) await nextTurn()
     else await sleep(Math.min(heldMs, restMsMax))
+    for (let pausedMs = 0; log?.isLong() === true && pausedMs < pauseMsMax;) {
+      await sleep(restMsMax)
+      pausedMs += restMsMax
+    }
+  }
+  const stageSteps = (step: () => boolean): boolean =>
+    stage(() => {
+      const until = performance.now() + stepMsMax
+      for (;;) {
+        if (!step()) return false
+        if (performance.now() >= until) return true
+      }
+    })
+  const stageInSteps = async (step: () => boolean): Promise<void> => {
+    for (let isMore = true; isMore;) {
+      isMore = stageSteps(step)
+      await rest()
+    }
   }
   return {
     orm: drizzle(database),
@@ -97,27 +140,56 @@ export function openConnection({ path, now = Date.now, trace }: ConnectionOption
     read: <Result>(work: () => Result): Result => run.deferred(work) as Result,
     write: <Result>(work: () => Result): Result => {
       setSync('FULL')
-      return tellingFull(() => run.immediate(work) as Result)
+      return inTurn(() => run.immediate(work) as Result)
     },
     stage,
     checkpoint: () => {
-      try {
-        database.pragma('wal_checkpoint(PASSIVE)')
-      } catch (error) {
-        // A full disk, for one; the log holds everything until a later turn.
-        if (!(error instanceof SqliteDatabase.SqliteError)) throw error
-      }
+      if (log === undefined) checkpoint(database)
     },
-    stageInSteps: async (step) => {
-      while (stage(step)) await rest()
-    },
-    returnPages: (pagesMax) => {
-      tellingFull(() => database.pragma(`incremental_vacuum(${pagesMax})`))
-      return database.pragma('freelist_count', { simple: true }) as number
+    stageSteps,
+    stageInSteps,
+    returnPages: async (pagesMax) => {
+      let left = 0
+      let returned = 0
+      await stageInSteps(() => {
+        database.pragma(`incremental_vacuum(${pagesPerStep})`)
+        returned += pagesPerStep
+        const before = left
+        left = database.pragma('freelist_count', { simple: true }) as number
+        return left > 0 && left !== before && returned < pagesMax
+      })
+      return left
     },
     turn: nextTurn,
     rest,
     close: () => database.close(),
+  }
+}
+
+export interface Checkpointer {
+  /** Copies the log into the database as far as nobody is in the way; answers how many pages the log has. */
+  run(): number
+  close(): void
+}
+
+/** A connection that only makes checkpoints. The database exists. */
+export function openCheckpointer(path: string): Checkpointer {
+  const database = new SqliteDatabase(path, { fileMustExist: true })
+  return {
+    run: () => checkpoint(database),
+    close: () => database.close(),
+  }
+}
+
+/** Never fails: what cannot be copied now is copied later. Answers how many pages the log has. */
+function checkpoint(database: Database): number {
+  try {
+    const [row] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[]
+    return row!.log
+  } catch (error) {
+    // A full disk, for one; the log holds everything until a later turn.
+    if (error instanceof SqliteDatabase.SqliteError) return 0
+    throw error
   }
 }
 
@@ -139,12 +211,12 @@ function tellingFull<Result>(work: () => Result): Result {
   }
 }
 
-function configure(database: Database): void {
+function configure(database: Database, autocheckpointPages: number): void {
   // It can be chosen only while the file is empty; gives pages of deleted rows back to the file system in small steps.
   database.pragma('auto_vacuum = INCREMENTAL')
   enterWal(database)
   database.pragma('foreign_keys = ON')
-  database.pragma(`wal_autocheckpoint = ${checkpointPages}`)
+  database.pragma(`wal_autocheckpoint = ${autocheckpointPages}`)
   database.pragma(`cache_size = -${cacheKiB}`)
   database.pragma(`journal_size_limit = ${journalBytesMax}`)
 }

@@ -1,7 +1,6 @@
 /** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
  *  tombstone goes too. */
 import { storeError } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
@@ -14,7 +13,7 @@ type ReleaseMethods = Pick<
 >
 
 /** An artifact that lets go of its rows touches a handful of others. */
-const releaseBatch = limits.transactionRowsMax / 5
+const releaseBatch = 25
 
 export function createReleaseMethods(
   connection: Connection,
@@ -48,7 +47,7 @@ function createReleasing(
   connection: Connection,
   removal: Removal,
 ): Pick<Metadata, 'releaseRemoved'> {
-  const { prepare, stage, rest } = connection
+  const { prepare, stageInSteps } = connection
   const releasable = prepare<[number, number, number, number], { id: number; at: number }>(
     `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
      WHERE releasable_at IS NOT NULL AND releasable_at <= ? AND (releasable_at, id) > (?, ?)
@@ -59,18 +58,16 @@ function createReleasing(
       const waiting: number[] = []
       let released = 0
       // Those that are being read stay in the list, so it is walked and not taken from the top.
-      for (let last = { at: -1, id: 0 }; ;) {
+      let last = { at: -1, id: 0 }
+      await stageInSteps(() => {
         const rows = releasable.all(by, last.at, last.id, releaseBatch)
-        if (rows.length === 0) break
-        stage(() => {
-          for (const { id } of rows) {
-            if (removal.releaseArtifact(id, now)) released += 1
-            else waiting.push(id)
-          }
-        })
-        last = rows.at(-1)!
-        await rest()
-      }
+        for (const { id } of rows) {
+          if (removal.releaseArtifact(id, now)) released += 1
+          else waiting.push(id)
+        }
+        last = rows.at(-1) ?? last
+        return rows.length > 0
+      })
       await removal.clearRemoved()
       return { released, waiting }
     },
@@ -159,7 +156,10 @@ function createRestoring(
 }
 
 /** Each tombstone is a row or three: the artifact, the upload it came from, and its manifest when it was the last. */
-function createTombstonePurge({ prepare, stage }: Connection): Pick<Metadata, 'purgeTombstones'> {
+function createTombstonePurge({
+  prepare,
+  stageInSteps,
+}: Connection): Pick<Metadata, 'purgeTombstones'> {
   const find = prepare<[number, number], { id: number; manifestId: number }>(
     `SELECT id, manifest_id AS manifestId FROM artifacts INDEXED BY artifacts_removed
      WHERE removed_at IS NOT NULL AND removed_at <= ? AND releasable_at IS NULL AND content_id IS NULL
@@ -177,14 +177,18 @@ function createTombstonePurge({ prepare, stage }: Connection): Pick<Metadata, 'p
        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
   )
   return {
-    purgeTombstones: async (removedBy, limit) =>
-      stage(() => {
-        const rows = find.all(removedBy, Math.min(limit, limits.transactionRowsMax))
+    purgeTombstones: async (removedBy, limit) => {
+      let purged = 0
+      await stageInSteps(() => {
+        const rows = find.all(removedBy, Math.min(limit - purged, releaseBatch))
         const ids = JSON.stringify(rows.map((row) => row.id))
         dropUploads.run(ids)
         dropArtifacts.run(ids)
         dropManifests.run(JSON.stringify(rows.map((row) => row.manifestId)))
-        return rows.length
-      }),
+        purged += rows.length
+        return rows.length > 0 && purged < limit
+      })
+      return purged
+    },
   }
 }

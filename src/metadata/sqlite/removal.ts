@@ -6,7 +6,6 @@
  *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton becomes a candidate of
  *  sweep in the same transaction; sweep.ts does the rest. */
 import { manifestState, sessionState } from '../../../schema/sqlite.ts'
-import { limits } from '../../core/limits.ts'
 import type { Connection } from './connection.ts'
 import { isBeingRead, type UnwrittenLeases } from './read-leases.ts'
 
@@ -25,8 +24,8 @@ export interface Removal {
   endSession(name: string): Promise<void>
   /** Takes away the rows of everything that has been removed and lets go of them, whoever removed it. */
   clearRemoved(): Promise<void>
-  /** The same for a few steps: what one removal leaves is gone at once as a rule, and no request waits for a thousand
-   *  others. The next sweep does the rest. */
+  /** The same for a few steps, if this connection has removed anything since it did so last: what one removal leaves is
+   *  gone at once as a rule, and no request waits for a thousand others. The next sweep does the rest. */
   clearBriefly(): Promise<void>
 }
 
@@ -39,16 +38,18 @@ export interface ArtifactEnd {
 }
 
 /** A reference that goes is a row of two trees, and a look at what else holds the blob. */
-const batch = limits.transactionRowsMax / 2
+const batch = 50
 /** Pages are some kilobytes each. */
-const pageBatch = 50
+const pageBatch = 5
 const briefSteps = 4
-/** A page is about as much work as so many rows. */
-const pageRows = 10
 
 export function createRemoval(connection: Connection, unwritten: UnwrittenLeases): Removal {
-  const { prepare, write, stage } = connection
-  const artifactEnding = createArtifactEnding(connection, unwritten)
+  const { prepare, write, stage, stageSteps } = connection
+  let hasRemoved = false
+  const onRelease = (): void => {
+    hasRemoved = true
+  }
+  const artifactEnding = createArtifactEnding(connection, unwritten, onRelease)
   const clearManifest = createManifestClearing(connection)
   const clearContent = createContentClearing(connection)
   const clearLeases = createLeaseClearing(connection)
@@ -79,37 +80,35 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
     'SELECT id FROM manifests WHERE state = 3 LIMIT 1',
   )
   const unclearedArtifact = prepare<[], { id: number; contentId: number }>(
-    `SELECT id, content_id AS contentId FROM artifacts
+    // Named, because SQLite would take the index of all tombstones and pass over thousands of them.
+    `SELECT id, content_id AS contentId FROM artifacts INDEXED BY artifacts_uncleared
      WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL LIMIT 1`,
   )
   const markCleared = prepare<[number]>('UPDATE artifacts SET content_id = NULL WHERE id = ?')
 
   const closeSession = (sessionId: number, state: 'committed' | 'aborted'): void => {
     close.run(sessionState[state], sessionId)
-    dropStaged.run(sessionId)
+    if (dropStaged.run(sessionId).changes > 0) onRelease()
     for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
   }
 
-  /** Works on one removed thing after the other until about a step's rows are gone; false when nothing is left. */
+  /** Takes some rows of one removed thing away; false when nothing is left. */
   const clearSome = (): boolean => {
-    for (let rows = 0; rows < batch;) {
-      const manifest = dyingManifest.get()
-      const artifact = manifest === undefined ? unclearedArtifact.get() : undefined
-      if (manifest !== undefined) {
-        rows += clearManifest(manifest.id)
-      } else if (artifact !== undefined) {
-        const cleared = clearContent(artifact.contentId)
-        if (cleared === 0) markCleared.run(artifact.id)
-        rows += cleared + 1
-      } else {
-        return false
-      }
+    const manifest = dyingManifest.get()
+    if (manifest !== undefined) {
+      clearManifest(manifest.id)
+      return true
     }
+    const artifact = unclearedArtifact.get()
+    if (artifact === undefined) return false
+    if (!clearContent(artifact.contentId)) markCleared.run(artifact.id)
     return true
   }
   const clearRemoved = (): Promise<void> => connection.stageInSteps(clearSome)
   const clearBriefly = async (): Promise<void> => {
-    for (let step = 0; step < briefSteps && stage(clearSome); step++) await connection.turn()
+    if (!hasRemoved) return
+    hasRemoved = false
+    for (let step = 0; step < briefSteps && stageSteps(clearSome); step++) await connection.turn()
   }
 
   const clearSession = async (sessionId: number): Promise<void> => {
@@ -117,7 +116,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
     await clearOffered(sessionId)
     // What a committed session staged belongs to its artifact now.
     if (sessionById.get(sessionId)?.state === sessionState.aborted) {
-      await connection.stageInSteps(() => clearContent(sessionId) > 0)
+      await connection.stageInSteps(() => clearContent(sessionId))
     }
     await clearBriefly()
     stage(() => deleteSession.run(sessionId))
@@ -140,9 +139,11 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   }
 }
 
+/** `onRelease`: told when something lets go of its rows. */
 function createArtifactEnding(
   { prepare }: Connection,
   unwritten: UnwrittenLeases,
+  onRelease: () => void,
 ): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
   const bury = prepare<[string, number, string, number, number], BuriedRow>(
     `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?, releasable_at = ?
@@ -168,12 +169,14 @@ function createArtifactEnding(
        AND NOT EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = manifests.id)`,
   )
   const releaseManifest = (manifestId: number): void => {
-    release.run(manifestId)
+    if (release.run(manifestId).changes > 0) onRelease()
   }
   const releaseArtifact = (artifactId: number, now: number): boolean => {
     const released = unwritten.anyAt(now) ? undefined : letGo.get(artifactId, now)
-    if (released) releaseManifest(released.manifestId)
-    return released !== undefined
+    if (released === undefined) return false
+    releaseManifest(released.manifestId)
+    onRelease()
+    return true
   }
   return {
     releaseManifest,
@@ -194,8 +197,8 @@ interface BuriedRow {
 }
 
 /** Answers a function that takes away some of the references and pages of a dying manifest, and at last the manifest, whose
- *  own row stays as long as a tombstone needs its tree digest; gives about how many rows that were, at least one. */
-function createManifestClearing({ prepare }: Connection): (manifestId: number) => number {
+ *  own row stays as long as a tombstone needs its tree digest. */
+function createManifestClearing({ prepare }: Connection): (manifestId: number) => void {
   const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
     `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
        (SELECT blob_id FROM "references" WHERE manifest_id = ? LIMIT ${batch})
@@ -228,31 +231,28 @@ function createManifestClearing({ prepare }: Connection): (manifestId: number) =
     `UPDATE manifests SET state = ${manifestState.emptied} WHERE id = ? AND state = 3`,
   )
 
-  const dropSomeReferences = (manifestId: number): number => {
+  const dropSomeReferences = (manifestId: number): boolean => {
     const rows = dropReferences.all(manifestId, manifestId)
-    if (rows.length === 0) return 0
+    if (rows.length === 0) return false
     const blobIds = JSON.stringify(rows.map((row) => row.blobId))
     const { projectId } = rows[0]!
     const { store, project } = lost.get(projectId, blobIds)!
     subtract.run(store, 0)
     subtract.run(project, projectId)
     touch.run(blobIds)
-    return rows.length
+    return true
   }
 
   return (manifestId) => {
-    const references = dropSomeReferences(manifestId)
-    if (references > 0) return references
-    const pages = dropPages.run(manifestId, manifestId).changes
-    if (pages > 0) return pages * pageRows
+    if (dropSomeReferences(manifestId)) return
+    if (dropPages.run(manifestId, manifestId).changes > 0) return
     if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
-    return 1
   }
 }
 
-/** Answers a function that takes away some of the times and skeleton of a removed artifact or an aborted session; gives
- *  about how many rows that were, 0 when none is left. */
-function createContentClearing({ prepare }: Connection): (contentId: number) => number {
+/** Answers a function that takes away some of the times and skeleton of a removed artifact or an aborted session; false
+ *  when there is nothing left. */
+function createContentClearing({ prepare }: Connection): (contentId: number) => boolean {
   const dropStreams = prepare<[number, number], { streamId: number }>(
     `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
        (SELECT stream_id FROM skeleton_streams WHERE content_id = ? LIMIT ${batch})
@@ -272,13 +272,9 @@ function createContentClearing({ prepare }: Connection): (contentId: number) => 
     const rows = dropStreams.all(contentId, contentId)
     if (rows.length > 0) {
       touch.run(JSON.stringify(rows.map((row) => row.streamId)))
-      return rows.length
+      return true
     }
-    for (const drop of dropPages) {
-      const pages = drop.run(contentId, contentId).changes
-      if (pages > 0) return pages * pageRows
-    }
-    return 0
+    return dropPages.some((drop) => drop.run(contentId, contentId).changes > 0)
   }
 }
 

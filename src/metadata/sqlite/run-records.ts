@@ -234,6 +234,10 @@ function createRecordReading({
   }
 }
 
+/** Rows of one step; a page of a log is up to 64 KiB. */
+const pageBatch = 5
+const stepBatch = 50
+
 /** Logs are up to a thousand pages, jobs and steps up to ten thousand rows: too many for one transaction. */
 function createRecordRemoval({
   prepare,
@@ -251,9 +255,8 @@ function createRecordRemoval({
   )
   const dropRecord = prepare<[number]>('DELETE FROM run_records WHERE run_id = ?')
   return async (runId) => {
-    const rows = limits.transactionRowsMax
-    await stageInSteps(() => dropPages.run(runId, rows).changes === rows)
-    await stageInSteps(() => dropSteps.run(runId, rows).changes === rows)
+    await stageInSteps(() => dropPages.run(runId, pageBatch).changes === pageBatch)
+    await stageInSteps(() => dropSteps.run(runId, stepBatch).changes === stepBatch)
     stage(() => dropRecord.run(runId))
   }
 }

@@ -37,7 +37,7 @@ export function createSessionFinder({ prepare }: Connection): (name: string) => 
 }
 
 export function createSessionMethods(connection: Connection, removal: Removal): SessionMethods {
-  const { prepare, write, stage } = connection
+  const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const insert = prepare<[string, number, number, number]>(
     'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
@@ -70,11 +70,12 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   return {
     openSession: async ({ projectId, now, leaseMs }) => {
       const name = randomBytes(16).toString('hex')
-      write(() => insert.run(name, projectId, now, now + leaseMs))
+      // A session does not outlive its process, nor does it a power loss.
+      stage(() => insert.run(name, projectId, now, now + leaseMs))
       return name
     },
     renewSession: async (name, now, leaseMs) => {
-      const { changes } = write(() => renew.run(now + leaseMs, name))
+      const { changes } = stage(() => renew.run(now + leaseMs, name))
       if (changes === 0) findSession(name)
     },
     claimStreams: async (name, digests) =>

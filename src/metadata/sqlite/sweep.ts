@@ -5,12 +5,14 @@
  *  touch it again), or condemns it: the blob gives its digest up, so nobody is told that it is present, and content that
  *  arrives again gets a new row. Removal checks once more, because a lease may have come in between. */
 import { blobState } from '../../../schema/sqlite.ts'
-import { limits } from '../../core/limits.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { stateWithoutDigest } from './digest-holding.ts'
 import { createPackCounter } from './pack-counters.ts'
 import type { Removal } from './removal.ts'
+
+/** Blobs of one step: each is looked up in six trees. */
+const batch = 25
 
 type SweepMethods = Pick<Metadata, 'claimDeadBlobs' | 'removeDeadBlobs'>
 
@@ -41,7 +43,7 @@ function createBlobClaiming(
   connection: Connection,
   removal: Removal,
 ): Pick<Metadata, 'claimDeadBlobs'> {
-  const { prepare, stage, rest } = connection
+  const { prepare, stageInSteps } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
   const candidates = prepare<[number, number, number], CandidateRow>(
     `SELECT b.id, ${isNeeded} AS isNeeded, ${isLeased} AS isLeased
@@ -75,13 +77,13 @@ function createBlobClaiming(
       await removal.clearRemoved()
       const claimed: number[] = []
       // Condemned blobs stay candidates until they are removed, so that a crash forgets none.
-      for (let after = 0; claimed.length < limit && after < Infinity;) {
-        const count = Math.min(limits.transactionRowsMax, limit - claimed.length)
-        const { last, dead } = stage(() => visit(now, after, count))
+      let after = 0
+      await stageInSteps(() => {
+        const { last, dead } = visit(now, after, Math.min(batch, limit - claimed.length))
         claimed.push(...dead)
         after = last
-        await rest()
-      }
+        return claimed.length < limit && after < Infinity
+      })
       return claimed
     },
   }
@@ -153,7 +155,7 @@ interface DeadRow {
 }
 
 function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBlobs'> {
-  const { prepare, stage, stageInSteps, rest } = connection
+  const { prepare, stageInSteps } = connection
   const removeStreams = createStreamRemoval(connection)
   const findDead = prepare<[string], DeadRow>(
     `SELECT b.id, b.project_id AS projectId, b.part_count AS partCount,
@@ -174,7 +176,7 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
   )
   const dropParts = prepare<[number, number], { partId: number }>(
     `DELETE FROM composite_parts WHERE composite_id = ? AND ordinal IN
-       (SELECT ordinal FROM composite_parts WHERE composite_id = ? LIMIT ${limits.transactionRowsMax})
+       (SELECT ordinal FROM composite_parts WHERE composite_id = ? LIMIT ${batch})
      RETURNING part_id AS partId`,
   )
   const touch = prepare<[string]>(
@@ -202,16 +204,16 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
 
   return {
     removeDeadBlobs: async (blobIds) => {
-      for (let start = 0; start < blobIds.length; start += limits.transactionRowsMax) {
-        const list = JSON.stringify(blobIds.slice(start, start + limits.transactionRowsMax))
-        const composites = stage(() => {
-          const dead = findDead.all(list)
-          removeRows(dead.filter((row) => row.partCount === 0))
-          return dead.filter((row) => row.partCount > 0)
-        })
-        for (const { id } of composites) await removeComposite(id)
-        await rest()
-      }
+      const composites: number[] = []
+      let start = 0
+      await stageInSteps(() => {
+        const list = JSON.stringify(blobIds.slice(start, (start += batch)))
+        const dead = findDead.all(list)
+        removeRows(dead.filter((row) => row.partCount === 0))
+        composites.push(...dead.filter((row) => row.partCount > 0).map((row) => row.id))
+        return start < blobIds.length
+      })
+      for (const id of composites) await removeComposite(id)
     },
   }
 }

@@ -1,0 +1,61 @@
+/** The thread behind `startLogKeeper`. It waits in shared memory and not for messages, so it runs until it is closed there.
+ *  A checkpoint copies pages back at random places and syncs twice; nobody who answers a request should do that. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { openCheckpointer } from './sqlite/connection.ts'
+import { joinSharedLog } from './shared-log.ts'
+import type { LogKeeperData } from './log-keeper.ts'
+
+/** After writes the log is copied back once there was none for this long, */
+const quietMs = 20
+/** or this long after the first of them. */
+const patienceMs = 250
+/** Pages of the log (32 MiB) beyond which it is to start over, and the writers of upkeep pause until it can. */
+const logPagesMax = 8192
+
+if (!parentPort) throw new Error('this file is the body of a worker thread')
+const { path, sharedLog } = workerData as LogKeeperData
+const log = joinSharedLog(sharedLog)
+const checkpointer = openCheckpointer(path)
+parentPort.postMessage('ready')
+keep()
+checkpointer.close()
+
+function keep(): void {
+  let seen = log.waitForWrites(0, 0)
+  // What was written before this thread began.
+  checkpointer.run()
+  while (!log.isClosing()) {
+    const first = log.waitForWrites(seen, Infinity)
+    if (first === seen) continue
+    seen = waitForQuiet(first)
+    copyBack()
+  }
+}
+
+/** Answers the mark of the last write that the next checkpoint will copy. */
+function waitForQuiet(first: number): number {
+  const until = performance.now() + patienceMs
+  for (let seen = first; ;) {
+    const next = log.waitForWrites(seen, quietMs)
+    if (next === seen || performance.now() >= until || log.isClosing()) return next
+    seen = next
+  }
+}
+
+/** A log starts over only when all of it is copied and nobody has written meanwhile. Under steady writing that moment is
+ *  made: upkeep pauses, the bulk is copied beside the other writers, and the rest in a turn of our own. */
+function copyBack(): void {
+  if (checkpointer.run() < logPagesMax) return
+  log.setLong(true)
+  try {
+    checkpointer.run()
+    const ticket = log.enter()
+    try {
+      checkpointer.run()
+    } finally {
+      log.leave(ticket)
+    }
+  } finally {
+    log.setLong(false)
+  }
+}

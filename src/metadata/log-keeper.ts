@@ -1,0 +1,38 @@
+/** Keeps the write-ahead log short from a thread of its own, so that no upload and no download pays for a checkpoint. */
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { workerUrl } from '../worker-url.ts'
+import { joinSharedLog } from './shared-log.ts'
+
+export interface LogKeeperData {
+  path: string
+  sharedLog: SharedArrayBuffer
+}
+
+export interface LogKeeper {
+  /** Copies back what is left and ends the thread. Before the last connection closes. */
+  close(): Promise<void>
+}
+
+/** The database exists. `onFailure`: told when the thread dies; then whoever writes makes a checkpoint now and again. */
+export async function startLogKeeper({
+  onFailure,
+  ...data
+}: LogKeeperData & { onFailure(error: Error): void }): Promise<LogKeeper> {
+  const worker = new Worker(workerUrl(import.meta.url, './log-keeper-thread.ts'), {
+    name: 'log keeper',
+    workerData: data satisfies LogKeeperData,
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
+  })
+  await once(worker, 'message')
+  worker.on('error', onFailure)
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve())
+  })
+  return {
+    close: async () => {
+      joinSharedLog(data.sharedLog).close()
+      await exited
+    },
+  }
+}

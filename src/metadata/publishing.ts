@@ -1,0 +1,238 @@
+/** Port: how artifacts come to be, the part of `Metadata` that uploads work with. The rules of metadata.ts hold here too.
+ *
+ *  How an upload becomes visible (invariants 1–3):
+ *    1. `openSession`; 2. `claimStreams`/`claimBlobs` lease what is known; 3. packs are sealed, then `addPack` registers
+ *    them with their blobs; `addComposite` registers composites; 4. `stageManifest*`, `stageTimes`, `stageSkeleton*`
+ *    put rows that nobody reads; 5. `commitArtifact` publishes all of it in one short transaction.
+ *  A session that dies leaves rows that `abortSession` or recovery takes away. */
+import type { ArtifactKind, ArtifactName } from '../core/artifact.ts'
+import type { Copy, CopyCodec } from '../core/copy.ts'
+import type { Digest } from '../core/digest.ts'
+import type { Entry } from '../core/entry.ts'
+import type { Healing } from './lifecycle.ts'
+import type { Artifact, SkeletonPage } from './reading.ts'
+
+export type ConflictPolicy = 'reject' | 'replace'
+
+// ---- stock uploads (Azure block protocol) ------------------------------------------------------------------------
+
+/** `open`: blocks may arrive. `assembled`: the block list fixed the bytes. `done`: an artifact came of it. */
+export type UploadState = 'open' | 'assembled' | 'done'
+
+export interface Upload {
+  /** 32 lower-case hex characters; also the name of the staging directory. */
+  id: string
+  projectId: number
+  runId: number
+  job: string
+  name: ArtifactName
+  mimeType: string | null
+  /** As asked for by the client; policy is applied at commit. */
+  requestedExpiresAt: number | null
+  state: UploadState
+  /** Identifies the accepted block list, so that a repeated one is recognized. */
+  blockListDigest: Digest | null
+  contentType: string | null
+  sizeBytes: number | null
+  artifactId: number | null
+  createdAt: number
+}
+
+// ---- ingest ------------------------------------------------------------------------------------------------------
+
+/** A copy about to be registered. Its bytes are already durable in the pack. */
+export interface NewCopy {
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+  /** SHA-256 of the stored bytes (without a joining stream's final `03 00`). */
+  streamDigest: Digest
+  codec: CopyCodec
+  offset: number
+  lengthBytes: number
+  checks: Uint8Array
+}
+
+export interface KnownStream {
+  streamDigest: Digest
+  streamId: number
+  blob: { digest: Digest; sizeBytes: number; crc32: number }
+  lengthBytes: number
+  codec: CopyCodec
+}
+
+export interface KnownBlob {
+  digest: Digest
+  sizeBytes: number
+  crc32: number
+  /** True when the blob has an undamaged joining copy, so that it can be a part of a composite. */
+  joins: boolean
+}
+
+/** What a negotiated upload has told: canonical lines of its manifest, or composites. Opaque to the store. */
+export type OfferedKind = 'entries' | 'composites'
+
+/** A tree that a project can read whole: nothing of it is missing, damaged, expired or being deleted. */
+export interface KnownTree {
+  manifestId: number
+  /** Artifacts of the tree that are live at the instant asked for, newest first, at most 5. */
+  artifacts: Pick<Artifact, 'id' | 'kind' | 'zipBytes' | 'tarGzBytes'>[]
+}
+
+export interface NewArtifact {
+  runId: number
+  job: string
+  name: ArtifactName
+  kind: ArtifactKind
+  mimeType: string
+  /** File name offered on download of `raw` and `opaque` artifacts. */
+  fileName: string | null
+  /** Why a zip was kept whole; `opaque` only. */
+  opaqueReason: string | null
+  manifestId: number
+  zipDigest: Digest | null
+  /** Length of the artifact's zip and tar.gz representations. */
+  zipBytes: number
+  tarGzBytes: number
+  /** Pack bytes that this upload added. */
+  newBytes: number
+  createdAt: number
+  expiresAt: number
+  /** `reject`: name_taken when the name is held. `replace`: the holder is deleted (reason `replaced`) in the same
+   *  transaction. `same`: when the holder has the same job, manifest and kind, it is the answer and nothing is
+   *  committed; otherwise as `reject`. */
+  onConflict: 'reject' | 'replace' | 'same'
+  /** The stock upload that this commit finishes, if any; it becomes `done`. */
+  uploadId: string | null
+}
+
+/** Bounds on logical bytes of live artifacts, checked at commit; null is none. A project's own goes before
+ *  `projectBytes`. */
+export interface Quota {
+  projectBytes: number | null
+  storeBytes: number | null
+}
+
+export interface PublishingMetadata {
+  // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
+  // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken. With
+  // `onConflict` `replace` neither is: uploads of several jobs go on side by side and the last to commit wins.
+  createUpload(upload: {
+    id: string
+    runId: number
+    job: string
+    name: ArtifactName
+    mimeType: string | null
+    requestedExpiresAt: number | null
+    now: number
+    takeoverMs: number
+    onConflict: ConflictPolicy
+  }): Promise<{ upload: Upload; replacedUploadIds: string[] }>
+  findUpload(id: string): Promise<Upload | undefined>
+  /** The newest upload of that name in that run and job, finished ones included (Finalize names it only so). */
+  findUploadByName(runId: number, job: string, name: string): Promise<Upload | undefined>
+  /** open → assembled. The same digest again is success; another is block_list_conflict. Errors: not_found. */
+  assembleUpload(
+    id: string,
+    list: { digest: Digest; contentType: string | null; sizeBytes: number },
+  ): Promise<void>
+  /** Ids of uploads created before `olderThan` that are not done; used to drop staging. */
+  listStaleUploads(olderThan: number, limit: number): Promise<string[]>
+  /** Ids of uploads that may still need their staging directory (open or assembled). */
+  listLiveUploads(): Promise<string[]>
+  removeUpload(id: string): Promise<void>
+
+  /** Begins an ingest. Everything the session claims is kept from deletion until `expiresAt`. */
+  openSession(session: { projectId: number; now: number; leaseMs: number }): Promise<string>
+  renewSession(sessionId: string, now: number, leaseMs: number): Promise<void>
+  /** Finds the live session of the project that has this offer, renewing its lease, or begins one. An offer names its run,
+   *  so no two projects have the same. Such sessions outlive the process: recovery leaves them alone until their lease
+   *  ends, so that a repeated command goes on where it was. */
+  openOfferSession(session: {
+    projectId: number
+    offer: Digest
+    now: number
+    leaseMs: number
+  }): Promise<{ sessionId: string; resumed: boolean }>
+  /** The session while it is live. */
+  findSession(sessionId: string): Promise<{ projectId: number; offer: Digest | null } | undefined>
+  /** Pack bytes that the session has added. */
+  sessionPackBytes(sessionId: string): Promise<number>
+  /** As `claimBlobs`, for callers that only name a digest: answers (and leases) a blob only when the session's project
+   *  refers to it, or to a composite that it is a part of, or when the session holds a lease on it (invariant 10). */
+  claimReadableBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
+  /** Joining copies of blobs that the caller has claimed, in the order asked. At most 1,000. Errors: not_found. */
+  readJoiningCopies(digests: Digest[]): Promise<Copy[]>
+  /** Digests and sizes of parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
+  readPartDigests(
+    blobId: number,
+    first: number,
+    limit: number,
+  ): Promise<{ digest: Digest; sizeBytes: number }[]>
+  /** Keeps a page with the session; one of that number is replaced. Null takes the number after the last. */
+  stageOffered(
+    sessionId: string,
+    kind: OfferedKind,
+    page: number | null,
+    bytes: Uint8Array,
+  ): Promise<void>
+  readOffered(sessionId: string, kind: OfferedKind, page: number): Promise<Uint8Array | undefined>
+  /** Forgets the pages of that kind from number `from` on. */
+  dropOffered(sessionId: string, kind: OfferedKind, from: number): Promise<void>
+  /** Undefined when the project has no such tree, or cannot read all of it at `now`. */
+  findKnownTree(projectId: number, treeDigest: Digest, now: number): Promise<KnownTree | undefined>
+  /** SHA-256 over the encoded pages of an artifact's times, in order; of nothing when it has none. */
+  readTimesDigest(artifactId: number): Promise<Digest>
+  /** Stages the times of an artifact of the session's project as those of the artifact to come. */
+  stageTimesOf(sessionId: string, artifactId: number): Promise<void>
+
+  /** Which of these stored streams exist undamaged; those answered are leased in the same statement.
+   *  At most 1,000 digests; no order. Only for callers that hold the bytes themselves (proof of possession). */
+  claimStreams(sessionId: string, digests: Digest[]): Promise<KnownStream[]>
+  /** Which of these blobs exist and can be read, leased in the same statement. At most 1,000; no order. Only for callers
+   *  that hold the bytes themselves. */
+  claimBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
+  /** Registers a sealed pack and its copies; blobs that exist already gain the copy when it is a stream they lack.
+   *  A copy whose stream is known by now (two equal uploads at once) is left out and its bytes are dead weight in the
+   *  pack. Any number of copies; batched inside. Repeating the call is harmless. */
+  addPack(
+    sessionId: string,
+    pack: { name: string; sizeBytes: number },
+    copies: NewCopy[],
+  ): Promise<void>
+  /** Registers a composite over blobs that join, all of them claimed or added by this session. Repeating is harmless.
+   *  A blob of that digest that can be read stays as it is;
+   *  one that is damaged waits for `healBlob` with the answer. Any number of parts; batched inside. */
+  addComposite(
+    sessionId: string,
+    composite: { digest: Digest; sizeBytes: number; crc32: number; parts: Digest[] },
+  ): Promise<Healing | undefined>
+
+  /** Begins a manifest, invisible until an artifact commits with it. When the project already has a committed manifest
+   *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages. */
+  stageManifest(
+    sessionId: string,
+    manifest: { treeDigest: Digest; entryCount: number; fileCount: number; logicalBytes: number },
+  ): Promise<{ manifestId: number; exists: boolean }>
+  /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages. Every
+   *  file's blob must be known. */
+  stageManifestPage(
+    sessionId: string,
+    manifestId: number,
+    page: number,
+    entries: Entry[],
+  ): Promise<void>
+  /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
+   *  manifest page, as `encodeTimes` of core/modification-times.ts gives them. */
+  stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
+  stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
+  /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.
+   *  Errors: name_taken, session_ended, quota_exceeded. */
+  commitArtifact(
+    sessionId: string,
+    artifact: NewArtifact,
+  ): Promise<{ artifact: Artifact; created: boolean }>
+  /** Takes back everything the session staged. Harmless when it is unknown. */
+  abortSession(sessionId: string): Promise<void>
+  /** Sessions past their lease at `expiredAt`; with Infinity all but those of `openOfferSession` whose lease goes on
+   *  (recovery of a single-process store). */
+  listSessions(expiredAt: number, limit: number): Promise<string[]>
+}

@@ -1,0 +1,158 @@
+/** Port: what is stored and where its bytes lie, the part of `Metadata` that downloads and listings work with. The rules of
+ *  metadata.ts hold here too. */
+import type { ArtifactKind, ArtifactName, ArtifactState } from '../core/artifact.ts'
+import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
+import type { Digest } from '../core/digest.ts'
+import type { Entry } from '../core/entry.ts'
+import type { ProjectName } from '../core/run.ts'
+
+export interface Artifact {
+  id: number
+  projectId: number
+  project: ProjectName
+  runId: number
+  runNumber: number
+  attempt: number
+  branch: string | null
+  sha: string | null
+  workflow: string | null
+  event: string | null
+  job: string
+  name: ArtifactName
+  /** As stored; whether an `available` artifact's time has passed is for `core/retention.ts`. */
+  state: ArtifactState
+  kind: ArtifactKind
+  mimeType: string
+  fileName: string | null
+  opaqueReason: string | null
+  manifestId: number
+  treeDigest: Digest
+  zipDigest: Digest | null
+  zipBytes: number
+  tarGzBytes: number
+  newBytes: number
+  entryCount: number
+  fileCount: number
+  logicalBytes: number
+  createdAt: number
+  expiresAt: number
+  pinned: boolean
+  removedAt: number | null
+  removedReason: string | null
+  /** Grows when a representation's bytes change (heal with another stream); part of every archive's ETag. */
+  version: number
+}
+
+export interface ArtifactFilter {
+  projectId?: number
+  /** Run number, as users know it. */
+  run?: number
+  attempt?: number
+  name?: string
+  branch?: string
+  /** Text that the name contains, without regard to ASCII case. */
+  nameContains?: string
+  pinned?: boolean
+  /** Artifacts of exactly this tree. */
+  manifestId?: number
+  /** Only artifacts older than this one. */
+  beforeId?: number
+  /** Default: available and damaged, unexpired at `now`. */
+  state?: ArtifactState | 'any'
+  ids?: number[]
+}
+export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
+
+export interface ArtifactSums {
+  artifacts: number
+  logicalBytes: number
+  newBytes: number
+}
+
+/** Artifacts of one project that were made on one day and ended on another. Days are counted from the epoch in UTC. */
+export interface DayOfArtifacts extends ArtifactSums {
+  projectId: number
+  createdDay: number
+  /** Null while they live. */
+  endedDay: number | null
+}
+
+/** An entry as stored: what it is and, for files, how its bytes can be read. */
+export type StoredEntry =
+  | (Extract<Entry, { kind: 'file' }> & { blob: BlobPlacement })
+  | Exclude<Entry, { kind: 'file' }>
+
+export interface EntryPage {
+  /** Position of the first entry in the manifest. */
+  firstOrdinal: number
+  entries: StoredEntry[]
+  /** Modification times in whole seconds since the epoch, aligned with `entries`; null where the upload carried none. */
+  modifiedAt: (number | null)[]
+}
+
+export interface PlacedStream {
+  streamId: number
+  copy: Copy
+  sizeBytes: number
+  crc32: number
+  blobDigest: Digest
+}
+
+/** One page of a skeleton, opaque to the store. `localOffset` and `centralOffset` are where, in the zip, the page's
+ *  first local header (with the gap before it) and first central header begin. */
+export interface SkeletonPage {
+  page: number
+  localOffset: number
+  centralOffset: number
+  bytes: Uint8Array
+}
+
+export interface ReadingMetadata {
+  findArtifact(id: number): Promise<Artifact | undefined>
+  /** Filters really filter; `total` counts what passes them. Ties in the order are settled by id. */
+  listArtifacts(
+    filter: ArtifactFilter,
+    page: { limit: number; offset: number; sort: ArtifactSort; now: number },
+  ): Promise<{ artifacts: Artifact[]; total: number }>
+  /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
+   *  Undefined past the end. */
+  readEntryPage(artifactId: number, page: number): Promise<EntryPage | undefined>
+  /** The same for a manifest that is not committed yet, times absent; used to measure representations. */
+  readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
+  /** The entry at `path`, or undefined. */
+  findEntry(
+    artifactId: number,
+    path: string,
+  ): Promise<{ entry: StoredEntry; modifiedAt: number | null } | undefined>
+  /** The page that holds the first entry at or after `path`; undefined when the manifest ends before. */
+  findEntryPage(artifactId: number, path: string): Promise<number | undefined>
+  /** Parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
+  readParts(blobId: number, first: number, limit: number): Promise<Part[]>
+  readSkeletonPage(artifactId: number, page: number): Promise<SkeletonPage | undefined>
+  /** The last page whose `localOffset` (or `centralOffset`) is at or before `offset`. */
+  findSkeletonPage(
+    artifactId: number,
+    side: 'local' | 'central',
+    offset: number,
+  ): Promise<number | undefined>
+  /** At most 1,000 ids. Every id must exist; answers in the order asked. */
+  readStreams(streamIds: number[]): Promise<PlacedStream[]>
+  findBlob(digest: Digest): Promise<BlobPlacement | undefined>
+
+  hasPack(name: string): Promise<boolean>
+
+  /** Sums over the artifacts that `listArtifacts` would answer with. */
+  sumArtifacts(filter: ArtifactFilter, now: number): Promise<ArtifactSums>
+  /** Sums over live artifacts of each run (by row id, at most 200); runs without any are left out. */
+  sumRuns(runIds: number[], now: number): Promise<(ArtifactSums & { runId: number })[]>
+  /** Live artifacts that hold a file of that digest, newest first; of every project when `projectId` is null. */
+  listHolders(
+    digest: Digest,
+    page: { projectId: number | null; now: number; limit: number },
+  ): Promise<Artifact[]>
+  /** Artifacts by the days on which they were made and ended, in order; those removed before `since` are left out. */
+  listDays(
+    projectId: number | null,
+    page: { since: number; now: number },
+  ): Promise<DayOfArtifacts[]>
+}

@@ -1,0 +1,86 @@
+/** Threads that share a database take turns to write, and leave its log to a thread that keeps it short. */
+import { once } from 'node:events'
+import { statSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { expect, test } from 'vitest'
+import { startLogKeeper } from '../../src/metadata/log-keeper.ts'
+import { createSharedLog, joinSharedLog } from '../../src/metadata/shared-log.ts'
+import { openConnection } from '../../src/metadata/sqlite/connection.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newDatabase } = temporaryDatabases()
+const greedy = fileURLToPath(new URL('greedy-thread.mjs', import.meta.url))
+
+// Goal: nobody fails with "database is locked" because others write all the time. SQLite alone asks for its lock again
+// after pauses of 100 ms and meets a transaction each time: a single wait took seconds, and an upload failed after ten.
+// Method: a thread leaves the database alone for some microseconds at a time, and another wants to write.
+test('a writer gets its turn beside one that never rests', async () => {
+  const path = await newDatabase()
+  const sharedLog = createSharedLog()
+  const stop = new Int32Array(new SharedArrayBuffer(4))
+  const thread = new Worker(greedy, { workerData: { path, sharedLog, stop } })
+  await once(thread, 'message')
+  const connection = openConnection({ path, sharedLog })
+  const touch = connection.prepare('UPDATE totals SET packs = packs WHERE scope = 0')
+  const waits: number[] = []
+  for (let turn = 0; turn < 20; turn++) {
+    const askedAt = performance.now()
+    connection.write(() => {
+      waits.push(performance.now() - askedAt)
+      touch.run()
+    })
+  }
+  Atomics.store(stop, 0, 1)
+  await once(thread, 'exit')
+  connection.close()
+  // A turn of the other takes 20 ms; the rest is a machine with other work.
+  expect(waits.toSorted((a, b) => a - b)[10]).toBeLessThan(100)
+  expect(Math.max(...waits)).toBeLessThan(1000)
+})
+
+test('a thread that dies in its turn holds the others up once', () => {
+  const log = joinSharedLog(createSharedLog())
+  const waitMs = (): number => {
+    const askedAt = performance.now()
+    log.leave(log.enter())
+    return performance.now() - askedAt
+  }
+  const dead = log.enter()
+  expect(waitMs()).toBeGreaterThan(1500)
+  expect(waitMs()).toBeLessThan(500)
+  // It was only slow, and ends its turn after all: nobody else loses theirs by that.
+  const running = log.enter()
+  log.leave(dead)
+  expect(waitMs()).toBeGreaterThan(1500)
+  log.leave(running)
+  expect(waitMs()).toBeLessThan(500)
+})
+
+test('the log starts over though no writer makes a checkpoint', async () => {
+  const path = await newDatabase()
+  const sharedLog = createSharedLog()
+  const connection = openConnection({ path, sharedLog })
+  const keeper = await startLogKeeper({
+    path,
+    sharedLog,
+    onFailure: (error) => {
+      throw error
+    },
+  })
+  connection.prepare('CREATE TABLE scratch (bytes BLOB)').run()
+  const insert = connection.prepare<[Buffer]>('INSERT INTO scratch VALUES (?)')
+  const logBytes = (): number => statSync(`${path}-wal`).size
+  const page = Buffer.alloc(1_000_000, 7)
+  let peak = 0
+  for (let turn = 0; turn < 10; turn++) {
+    connection.write(() => insert.run(page))
+    peak = Math.max(peak, logBytes())
+    await sleep(150)
+  }
+  connection.close()
+  await keeper.close()
+  // Ten megabytes went through it.
+  expect(peak).toBeLessThan(6_000_000)
+})
