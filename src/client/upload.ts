@@ -8,28 +8,18 @@
  *  A network that fails costs what was on its way: the missing set is asked for again. A process that dies costs no more,
  *  because the same upload finds its session. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createGzip } from 'node:zlib'
-import { Readable } from 'node:stream'
-import {
-  commitAnswerSchema,
-  manifestMediaType,
-  offerAnswerSchema,
-  type Offer,
-  partsMediaType,
-  timesMediaType,
-} from '../api/negotiation.ts'
-import { decodeOrdinals, listBytesMax, writeComposite } from '../core/blob-exchange.ts'
 import type { WireArtifact } from '../api/messages.ts'
+import { commitAnswerSchema, offerAnswerSchema, type Offer } from '../api/negotiation.ts'
 import { apiRoot } from '../api/paths.ts'
-import { type Digest, digestFromBytes, formatWireDigest } from '../core/digest.ts'
+import { formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
-import { formatEntry, manifestHeader } from '../core/manifest.ts'
-import { createByteWriter } from '../core/varint.ts'
 import type { FilePool } from './file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
-import { NetworkError, requestBytes, requestJson, type ServerAccess } from './http.ts'
-import { sendBlobs } from './send-blobs.ts'
-import { type CutFile, planLarge, planSmall, type SendUnit, splitMissing } from './upload-plan.ts'
+import { NetworkError, requestJson, type ServerAccess } from './http.ts'
+import { offerManifest, offerTimes } from './offer-tree.ts'
+import { sendLarge } from './send-large.ts'
+import { type Sending, type SendTreeOptions, sendUnits } from './sending.ts'
+import { planSmall, splitMissing } from './upload-plan.ts'
 
 /** Who uploads, and as what; what is absent the token says, or the server's defaults. */
 export type UploadTarget = Pick<
@@ -47,14 +37,6 @@ export type UploadTarget = Pick<
   | 'event'
 >
 
-export interface SendProgress {
-  /** Content bytes of files that need not be sent, or have been. */
-  doneBytes: number
-  totalBytes: number
-  /** Bytes of request bodies. */
-  sentBytes: number
-}
-
 export interface SentTree {
   artifact: WireArtifact
   /** False when the same job had sent the same tree under this name before. */
@@ -62,25 +44,6 @@ export interface SentTree {
   sentBytes: number
   /** Content bytes that the server had, or that came more than once in the tree. */
   reusedBytes: number
-}
-
-export interface SendTreeOptions {
-  level: number
-  connections: number
-  signal: AbortSignal
-  onProgress(progress: SendProgress): void
-  /** Told when everything is sent and the server makes the artifact. */
-  onFinishing(): void
-}
-
-interface Sending extends SendTreeOptions {
-  server: ServerAccess
-  pool: FilePool
-  tree: HashedTree
-  offer: Offer
-  progress: SendProgress
-  /** Content bytes that had to be sent. */
-  missingBytes: number
 }
 
 const networkTriesMax = 6
@@ -189,196 +152,7 @@ async function sendContent(sending: Sending, uploadPath: string): Promise<void> 
   sending.missingBytes = Math.max(sending.missingBytes, missingBytes)
   progress.doneBytes = progress.totalBytes - missingBytes
   sending.onProgress(progress)
-  // Small files are on their way while large ones are cut.
+  // Small files first: they can be sent at once, so the server has work while the first large ones are cut.
   await sendUnits(sending, uploadPath, planSmall(tree, small, sending.level))
   await sendLarge(sending, uploadPath, large)
-}
-
-async function sendUnits(
-  sending: Sending,
-  uploadPath: string,
-  units: Iterable<SendUnit>,
-): Promise<void> {
-  const { server, pool, progress, connections, signal } = sending
-  await sendBlobs(server, pool, units, {
-    uploadPath,
-    connections,
-    signal,
-    onSent: ({ bytes, contentBytes }) => {
-      progress.sentBytes += bytes
-      progress.doneBytes += contentBytes
-      sending.onProgress(progress)
-    },
-  })
-}
-
-async function offerManifest(sending: Sending, uploadPath: string): Promise<number[]> {
-  const { server, tree, progress, signal } = sending
-  const body = (): AsyncIterable<Uint8Array> => {
-    const gzip = createGzip({ level: 1, chunkSize: 128 * 1024 })
-    Readable.from(manifestText(tree), { objectMode: false }).pipe(gzip)
-    return counted(gzip as AsyncIterable<Uint8Array>, progress)
-  }
-  const query = { tree: sending.offer.treeDigest, entries: sending.offer.entryCount }
-  const headers = { 'content-type': manifestMediaType }
-  return decodeOrdinals(
-    await requestBytes(server, {
-      method: 'POST',
-      path: `${uploadPath}/manifest`,
-      query,
-      headers,
-      body,
-      repeatable: true,
-      signal,
-    }),
-  )
-}
-
-function* manifestText(tree: HashedTree): Generator<Buffer> {
-  let text = manifestHeader
-  for (let ordinal = 0; ordinal < tree.source.count; ordinal++) {
-    text += formatEntry(tree.entry(ordinal))
-    if (text.length < 64 * 1024) continue
-    yield Buffer.from(text)
-    text = ''
-  }
-  yield Buffer.from(text)
-}
-
-async function* counted(
-  pieces: AsyncIterable<Uint8Array>,
-  progress: SendProgress,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    progress.sentBytes += piece.length
-    yield piece
-  }
-}
-
-async function offerTimes(sending: Sending, uploadPath: string): Promise<void> {
-  const { server, tree, progress, signal } = sending
-  const out = createByteWriter()
-  for (const page of tree.timesPages) out.sized(page)
-  const body = out.bytes()
-  progress.sentBytes += body.length
-  await requestBytes(server, {
-    method: 'POST',
-    path: `${uploadPath}/times`,
-    query: { entries: sending.offer.entryCount },
-    headers: { 'content-type': timesMediaType },
-    body,
-    repeatable: true,
-    signal,
-  })
-}
-
-/** Large files in groups: while one is sent, the threads can cut the next. */
-async function sendLarge(
-  sending: Sending,
-  uploadPath: string,
-  ordinals: readonly number[],
-): Promise<void> {
-  const sent = new Set<Digest>()
-  const groups = groupsOf(sending.tree, ordinals)
-  let cutting = groups[0] === undefined ? undefined : cutFiles(sending, groups[0])
-  for (let index = 0; cutting !== undefined; index++) {
-    const files: CutFile[] = await cutting
-    const next = groups[index + 1]
-    cutting = next === undefined ? undefined : cutFiles(sending, next)
-    cutting?.catch(() => {})
-    const missing = await offerParts(sending, uploadPath, files)
-    const units = files.map((file, at) => {
-      const isMissing = (part: number): boolean => missing[at]!.has(part)
-      const unit = planLarge(sending.tree, file, { isMissing, sent, level: sending.level })
-      sending.progress.doneBytes += file.composite.sizeBytes - unit.contentBytes
-      return unit
-    })
-    sending.onProgress(sending.progress)
-    await sendUnits(sending, uploadPath, units)
-  }
-}
-
-/** Content of one group, so that lists of parts stay small. */
-const groupBytes = 512 * 1024 * 1024
-
-function groupsOf(tree: HashedTree, ordinals: readonly number[]): number[][] {
-  const groups: number[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const ordinal of ordinals) {
-    if (bytes >= groupBytes) {
-      groups.push([])
-      bytes = 0
-    }
-    groups.at(-1)!.push(ordinal)
-    bytes += tree.sizeBytes(ordinal)
-  }
-  return groups
-}
-
-async function cutFiles({ pool, tree }: Sending, ordinals: readonly number[]): Promise<CutFile[]> {
-  return await Promise.all(
-    ordinals.map(async (ordinal) => {
-      const { sizeBytes, crc32, sizes, digests, isCompressed } = await pool.run({
-        kind: 'chunk',
-        path: tree.source.sourceOf(ordinal),
-      })
-      const parts: Digest[] = []
-      for (let at = 0; at < digests.length; at += 32)
-        parts.push(digestFromBytes(digests.subarray(at, at + 32)))
-      return {
-        ordinal,
-        composite: { digest: tree.digest(ordinal), sizeBytes, crc32, parts },
-        sizes,
-        isCompressed,
-      }
-    }),
-  )
-}
-
-/** Which parts of each file are missing. */
-async function offerParts(
-  sending: Sending,
-  uploadPath: string,
-  files: readonly CutFile[],
-): Promise<Set<number>[]> {
-  const answers: Set<number>[] = []
-  let out = createByteWriter()
-  let batch: CutFile[] = []
-  let bytes = 0
-  const flush = async (): Promise<void> => {
-    if (batch.length === 0) return
-    const body = out.bytes()
-    sending.progress.sentBytes += body.length
-    const missing = decodeOrdinals(
-      await requestBytes(sending.server, {
-        method: 'POST',
-        path: `${uploadPath}/parts`,
-        headers: { 'content-type': partsMediaType },
-        body,
-        repeatable: true,
-        signal: sending.signal,
-      }),
-    )
-    let at = 0
-    let first = 0
-    for (const { composite } of batch) {
-      const own = new Set<number>()
-      const end = first + composite.parts.length
-      while (at < missing.length && missing[at]! < end) own.add(missing[at++]! - first)
-      answers.push(own)
-      first = end
-    }
-    out = createByteWriter()
-    batch = []
-    bytes = 0
-  }
-  for (const file of files) {
-    const own = 64 + 32 * file.composite.parts.length
-    if (bytes + own > listBytesMax / 2) await flush()
-    writeComposite(out, file.composite)
-    batch.push(file)
-    bytes += own
-  }
-  await flush()
-  return answers
 }

@@ -1,0 +1,71 @@
+/** What a tree is offered by: its manifest, and the modification times of its entries. */
+import { Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
+import { manifestMediaType, timesMediaType } from '../api/negotiation.ts'
+import { decodeOrdinals } from '../core/blob-exchange.ts'
+import { formatEntry, manifestHeader } from '../core/manifest.ts'
+import { createByteWriter } from '../core/varint.ts'
+import type { HashedTree } from './hashed-tree.ts'
+import { requestBytes } from './http.ts'
+import type { SendProgress, Sending } from './sending.ts'
+
+/** Answers the ordinals of entries that must be sent. */
+export async function offerManifest(sending: Sending, uploadPath: string): Promise<number[]> {
+  const { server, tree, progress, signal } = sending
+  const body = (): AsyncIterable<Uint8Array> => {
+    const gzip = createGzip({ level: 1, chunkSize: 128 * 1024 })
+    Readable.from(manifestText(tree), { objectMode: false }).pipe(gzip)
+    return counted(gzip as AsyncIterable<Uint8Array>, progress)
+  }
+  const query = { tree: sending.offer.treeDigest, entries: sending.offer.entryCount }
+  const headers = { 'content-type': manifestMediaType }
+  return decodeOrdinals(
+    await requestBytes(server, {
+      method: 'POST',
+      path: `${uploadPath}/manifest`,
+      query,
+      headers,
+      body,
+      repeatable: true,
+      signal,
+    }),
+  )
+}
+
+function* manifestText(tree: HashedTree): Generator<Buffer> {
+  let text = manifestHeader
+  for (let ordinal = 0; ordinal < tree.source.count; ordinal++) {
+    text += formatEntry(tree.entry(ordinal))
+    if (text.length < 64 * 1024) continue
+    yield Buffer.from(text)
+    text = ''
+  }
+  yield Buffer.from(text)
+}
+
+async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  progress: SendProgress,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    progress.sentBytes += piece.length
+    yield piece
+  }
+}
+
+export async function offerTimes(sending: Sending, uploadPath: string): Promise<void> {
+  const { server, tree, progress, signal } = sending
+  const out = createByteWriter()
+  for (const page of tree.timesPages) out.sized(page)
+  const body = out.bytes()
+  progress.sentBytes += body.length
+  await requestBytes(server, {
+    method: 'POST',
+    path: `${uploadPath}/times`,
+    query: { entries: sending.offer.entryCount },
+    headers: { 'content-type': timesMediaType },
+    body,
+    repeatable: true,
+    signal,
+  })
+}
