@@ -12,17 +12,11 @@ import {
 } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import {
-  type EntryKind,
-  comparePaths,
-  defaultDirectoryMode,
-  parseEntryPath,
-} from '../core/entry.ts'
+import { comparePaths, defaultDirectoryMode } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
-import { checkSymlinkTarget } from '../core/manifest.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import { fileError } from './file-error.ts'
+import { createGrowingTree, type Found } from './growing-tree.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'
 
@@ -37,13 +31,6 @@ export interface WalkOptions {
   /** Told of files as they are found, in order, a batch at a time. */
   onFiles?: ((from: number, to: number, tree: SourceTree) => void) | undefined
   signal?: AbortSignal | undefined
-}
-
-interface Found {
-  path: string
-  kind: EntryKind
-  stats: Stats | undefined
-  target: string | undefined
 }
 
 /** How long the walk keeps the event loop to itself. */
@@ -278,59 +265,4 @@ function specialKind(entry: Stats | Dirent): string {
   if (entry.isSocket()) return 'socket'
   if (entry.isFIFO()) return 'pipe'
   return 'device'
-}
-
-interface GrowingTree extends SourceTree {
-  add(found: Found, source?: string): void
-}
-
-const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
-
-/** Columns that grow at their end as the walk goes on. */
-function createGrowingTree(root: string): GrowingTree {
-  const prefix = root === '/' ? '/' : `${root}/`
-  const paths: string[] = []
-  const kindOf: number[] = []
-  const sources = new Map<number, string>()
-  const others = new Map<number, { mode: number; seconds: number; target: string | undefined }>()
-  return {
-    root,
-    get count() {
-      return paths.length
-    },
-    paths,
-    kind: (ordinal) => kinds[kindOf[ordinal]!]!,
-    sourceOf: (ordinal) => sources.get(ordinal) ?? prefix + paths[ordinal]!,
-    directoryMode: (ordinal) => others.get(ordinal)!.mode,
-    linkTarget: (ordinal) => others.get(ordinal)!.target!,
-    modifiedAt: (ordinal) => others.get(ordinal)!.seconds,
-    add: ({ path: found, kind, stats, target }, source) => {
-      const ordinal = paths.length
-      if (ordinal >= limits.entriesMax) throw tooMany()
-      const path = parseEntryPath(found)
-      if (ordinal > 0 && comparePaths(paths[ordinal - 1]!, path) >= 0) {
-        throw storeError(
-          'duplicate_path',
-          `path ${JSON.stringify(path)} occurs twice in the upload`,
-          { path },
-        )
-      }
-      paths.push(path)
-      kindOf.push(kinds.indexOf(kind))
-      if (source !== undefined) sources.set(ordinal, source)
-      if (target !== undefined) checkSymlinkTarget(path, target)
-      if (stats !== undefined) {
-        const seconds = Math.floor(stats.mtimeMs / 1000)
-        others.set(ordinal, { mode: stats.mode & 0o777, seconds, target })
-      }
-    },
-  }
-}
-
-function tooMany(): Error {
-  return storeError('too_large', `the upload has more than ${limits.entriesMax} entries`, {
-    limit: 'entries of one artifact',
-    limitValue: limits.entriesMax,
-    setting: 'TROVE_MAX_ENTRIES',
-  })
 }

@@ -1,0 +1,127 @@
+/** What a download knows of the files it wants: which are there with their content, and what the stat cache may keep. */
+import { chmodSync, lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { digestFromBytes, digestToBytes } from '../core/digest.ts'
+import type { Downloading, Findings } from './downloading.ts'
+import type { FetchedTree } from './fetched-tree.ts'
+import { hashColumns } from './file-tasks.ts'
+import {
+  createStatCacheWriter,
+  digestBytes,
+  isRacy,
+  readStatCache,
+  statColumns,
+} from './stat-cache.ts'
+
+export function createFindings(count: number): Findings {
+  return {
+    stats: new Float64Array(count * hashColumns).fill(Number.NaN),
+    settled: new Uint8Array(count),
+  }
+}
+
+const filesPerTask = 128
+
+/** Hashes files where `cachePath` does not know them; those that have the wanted digest are noted as there. */
+export async function checkFiles(
+  { pool, tree, findings, progress, tell }: Downloading,
+  ordinals: readonly number[],
+  { root, cachePath }: { root: string; cachePath: string | null },
+): Promise<void> {
+  const cache = cachePath === null ? undefined : readStatCache(cachePath)
+  const find = cache === undefined || cache.count === 0 ? undefined : cache.cursor()
+  const checks: Promise<void>[] = []
+  for (let first = 0; first < ordinals.length; first += filesPerTask) {
+    const batch = ordinals.slice(first, first + filesPerTask)
+    const paths = batch.map((ordinal) => `${root}/${tree.paths[ordinal]!}\0`).join('')
+    let known: { stats: Float64Array; digests: Uint8Array } | null = null
+    if (find !== undefined) {
+      known = {
+        stats: new Float64Array(batch.length * statColumns).fill(Number.NaN),
+        digests: new Uint8Array(batch.length * digestBytes),
+      }
+      for (const [index, ordinal] of batch.entries()) {
+        const file = find(tree.paths[ordinal]!)
+        if (file === undefined) continue
+        known.stats.set(file.stats, index * statColumns)
+        known.digests.set(file.digest, index * digestBytes)
+      }
+    }
+    const check = pool.run({ kind: 'check', paths, known }).then(({ stats, digests, settled }) => {
+      for (const [index, ordinal] of batch.entries()) {
+        const digest = digestFromBytes(
+          digests.subarray(index * digestBytes, (index + 1) * digestBytes),
+        )
+        if (Number.isNaN(stats[index * hashColumns]) || digest !== tree.digest(ordinal)) continue
+        findings.stats.set(
+          stats.subarray(index * hashColumns, (index + 1) * hashColumns),
+          ordinal * hashColumns,
+        )
+        findings.settled[ordinal] = settled[index]!
+        progress.doneBytes += tree.sizeBytes(ordinal)
+      }
+      tell()
+    })
+    check.catch(() => {})
+    checks.push(check)
+  }
+  await Promise.all(checks)
+}
+
+export function isThere({ stats }: Findings, ordinal: number): boolean {
+  return !Number.isNaN(stats[ordinal * hashColumns])
+}
+
+/** Notes a file that was written, with its stat columns, NaN when they may not be recorded. */
+export function note(
+  findings: Findings,
+  ordinal: number,
+  tree: FetchedTree,
+  stats: Float64Array,
+): void {
+  const at = ordinal * hashColumns
+  const isSettled = !Number.isNaN(stats[0])
+  findings.settled[ordinal] = isSettled ? 1 : 0
+  if (isSettled) findings.stats.set(stats, at)
+  else findings.stats[at] = tree.sizeBytes(ordinal)
+  findings.stats[at + 4] = tree.mode(ordinal)
+}
+
+/** Files that were there with the right content may have another mode. */
+export function correctModes(
+  { tree, destination, findings }: Downloading,
+  present: readonly number[],
+): void {
+  for (const ordinal of present) {
+    const mode = findings.stats[ordinal * hashColumns + 4]
+    if (mode === tree.mode(ordinal)) continue
+    chmodSync(join(destination.root, tree.paths[ordinal]!), tree.mode(ordinal))
+    // A new ctime: what is known of the file does not hold any more.
+    findings.settled[ordinal] = 0
+  }
+}
+
+export function saveCache(
+  { tree, wanted, destination, findings }: Downloading,
+  cachePath: string,
+  moved: ReadonlySet<string>,
+): void {
+  const writer = createStatCacheWriter(cachePath, wanted.length)
+  for (const ordinal of wanted) {
+    if (tree.kind(ordinal) !== 'file' || findings.settled[ordinal] !== 1) continue
+    const path = tree.paths[ordinal]!
+    const own = findings.stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
+    if (moved.has(path)) {
+      const stats = lstatSync(join(destination.root, path))
+      if (stats.size !== own[0] || stats.mtimeMs !== own[1] || isRacy(stats.mtimeMs, Date.now()))
+        continue
+      own.set([stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino])
+    }
+    writer.add(path, own, digestToBytes(tree.digest(ordinal)))
+  }
+  try {
+    writer.save()
+  } catch {
+    // The next download reads the files again.
+  }
+}
