@@ -3,7 +3,8 @@
 import { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
 import { workerUrl } from '../worker-url.ts'
-import type { BackupOptions, BackupReport } from './backup.ts'
+import type { BackupOptions } from './backup.ts'
+import type { BackupReport } from './backup-packs.ts'
 import type { ScrubFinding, ScrubOptions, ScrubReport } from './scrub.ts'
 
 /** What crosses to the thread. */

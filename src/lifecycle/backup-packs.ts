@@ -1,0 +1,191 @@
+/** The packs of a backup: linked where that can be done, else copied, read back and judged. A pack that an earlier try
+ *  brought is taken as it is. */
+import { createDigestHasher } from '../core/digest.ts'
+import { hasCode, storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { ignoringAbsence } from '../packs/errno.ts'
+import { type PackFileSystem, readAll, syncDirectory, writeAll } from '../packs/file-system.ts'
+import type { LocalPaths } from '../packs/local-layout.ts'
+import type { PackStore, SealedPack } from '../packs/pack-store.ts'
+import type { LifecyclePorts } from './ports.ts'
+import type { ReadingLease } from './reading-lease.ts'
+import { verifyCopies } from './verify-copies.ts'
+
+export interface BackupReport {
+  /** Where it is, or will be. */
+  path: string
+  packs: number
+  packBytes: number
+  linkedPacks: number
+  copiedPacks: number
+  /** Packs that an earlier try had brought. */
+  reusedPacks: number
+  /** Copies found bad in packs that were copied; they are in the backup as far as they can be read. */
+  damagedCopies: number
+  /** Packs that the store has lost. */
+  missingPacks: number
+}
+
+const packsPerPage = 500
+
+export interface Bringing {
+  fileSystem: PackFileSystem
+  /** Where the backup will be, for the report. */
+  destination: string
+  /** Never links. */
+  copies: boolean
+  lease: ReadingLease
+  onProgress?: (progress: BackupReport) => void
+  /** The packs of the backup, and where they lie. */
+  store: PackStore
+  paths: LocalPaths
+  ensureFanOut: (name: string) => Promise<void>
+}
+
+/** Brings every pack that the metadata of the backup needs, and removes what an earlier try brought for nothing; durable
+ *  when it resolves. Errors: storage_full, digest_mismatch (the destination does not keep what is written). */
+export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Promise<BackupReport> {
+  const { fileSystem, paths, store, destination, lease } = bringing
+  const report: BackupReport = {
+    path: destination,
+    packs: 0,
+    packBytes: 0,
+    linkedPacks: 0,
+    copiedPacks: 0,
+    reusedPacks: 0,
+    damagedCopies: 0,
+    missingPacks: 0,
+  }
+  // What an earlier try left half-written.
+  await store.removeUnsealed(Number.POSITIVE_INFINITY)
+  const present = new Map<string, number>()
+  for await (const pack of store.list()) present.set(pack.name, pack.sizeBytes)
+  const directories = new Set<string>()
+  for (let after = 0; ;) {
+    const page = await ports.metadata.listPacks({ lease: lease.id, after, limit: packsPerPage })
+    for (const pack of page) {
+      ports.signal?.throwIfAborted()
+      await lease.renew()
+      directories.add(paths.fanOut(pack.name))
+      if (present.get(pack.name) === pack.sizeBytes) report.reusedPacks += 1
+      else await bringIfThere(ports, bringing, pack, report)
+      present.delete(pack.name)
+      report.packs += 1
+      report.packBytes += pack.sizeBytes
+      bringing.onProgress?.({ ...report })
+      await ports.checkpoint?.('backup-pack-brought')
+    }
+    if (page.length < packsPerPage) break
+    after = page.at(-1)!.id
+  }
+  // Packs that died since an earlier try brought them.
+  for (const name of present.keys()) await store.remove(name)
+  for (const directory of directories) await syncDirectory(directory, fileSystem)
+  return report
+}
+
+async function bringIfThere(...args: Parameters<typeof bringPack>): Promise<void> {
+  try {
+    await bringPack(...args)
+  } catch (error) {
+    if (!hasCode(error, 'not_found')) throw error
+    const [, , , report] = args
+    report.missingPacks += 1
+  }
+}
+
+/** Errors: not_found, storage_full. */
+async function bringPack(
+  ports: LifecyclePorts,
+  bringing: Bringing,
+  pack: SealedPack & { id: number },
+  report: BackupReport,
+): Promise<void> {
+  const { fileSystem, paths, copies } = bringing
+  const target = paths.sealedPack(pack.name)
+  await bringing.ensureFanOut(pack.name)
+  // A pack of another size is one that the medium cut short after an earlier try.
+  await ignoringAbsence(() => fileSystem.unlink(target))
+  if (!copies && (await ports.packs.linkTo?.(pack.name, target)) === true) {
+    report.linkedPacks += 1
+    return
+  }
+  await copyPack(ports, bringing, pack)
+  report.damagedCopies += await countDamaged(ports, bringing, pack)
+  report.copiedPacks += 1
+}
+
+/** Writes the pack beside its place, reads it back, and only then gives it its name. */
+async function copyPack(
+  { packs, signal }: LifecyclePorts,
+  { fileSystem, paths, lease }: Bringing,
+  { name, sizeBytes }: SealedPack,
+): Promise<void> {
+  const staged = paths.stagedPack(name)
+  const read = createDigestHasher()
+  const written = createDigestHasher()
+  const pages = function* (): Generator<{ at: number; lengthBytes: number }> {
+    for (let at = 0; at < sizeBytes; at += limits.packWriteBytes) {
+      yield { at, lengthBytes: Math.min(limits.packWriteBytes, sizeBytes - at) }
+    }
+  }
+  const target = await fileSystem.open(staged, 'create')
+  try {
+    for (const { at, lengthBytes } of pages()) {
+      signal?.throwIfAborted()
+      const bytes = await readOrZeros(packs, { name, at, lengthBytes })
+      read.update(bytes)
+      await writeAll(target, bytes, at)
+      await lease.renew()
+    }
+    await target.sync()
+  } finally {
+    await target.close()
+  }
+  const source = await fileSystem.open(staged, 'read')
+  try {
+    for (const { at, lengthBytes } of pages()) {
+      const bytes = Buffer.alloc(lengthBytes)
+      await readAll(source, bytes, at)
+      written.update(bytes)
+    }
+  } finally {
+    await source.close()
+  }
+  const [expected, actual] = [read.digest(), written.digest()]
+  if (expected !== actual) {
+    throw storeError('digest_mismatch', `pack ${name} reads back other than it was written`, {
+      expected,
+      actual,
+    })
+  }
+  await fileSystem.rename(staged, paths.sealedPack(name))
+}
+
+/** One bad sector is no reason to give up the rest of the pack. */
+async function readOrZeros(
+  packs: PackStore,
+  { name, at, lengthBytes }: { name: string; at: number; lengthBytes: number },
+): Promise<Buffer> {
+  try {
+    return await packs.read(name, at, lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return Buffer.alloc(lengthBytes)
+    throw error
+  }
+}
+
+async function countDamaged(
+  { metadata, signal }: LifecyclePorts,
+  { store }: Bringing,
+  pack: { id: number; name: string },
+): Promise<number> {
+  let damaged = 0
+  for (let after = -1; ;) {
+    const page = await metadata.readPackCopies(pack.id, { after, limit: 1000 })
+    const options = { packs: store, packName: pack.name, pace: async () => {}, signal }
+    for await (const { fault } of verifyCopies(page, options)) if (fault !== null) damaged += 1
+    if (page.length < 1000) return damaged
+    after = page.at(-1)!.offset
+  }
+}
