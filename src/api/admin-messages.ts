@@ -113,6 +113,9 @@ export const jobSchema = z
   .object({
     id: z.string(),
     kind: z.string(),
+    origin: z.enum(['schedule', 'request']).meta({
+      description: 'Whether the clock of the server or somebody asked for it.',
+    }),
     state: z.enum(['waiting', 'running', 'done', 'failed']),
     createdAt: instant,
     endedAt: instant.nullable(),
@@ -122,6 +125,8 @@ export const jobSchema = z
     error: z.string().nullable(),
   })
   .meta({ id: 'Job' })
+
+export const jobListSchema = z.object({ items: z.array(jobSchema) }).meta({ id: 'JobList' })
 
 const retentionDays = z.number().positive().max(36_500).nullable()
 

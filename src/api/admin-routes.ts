@@ -2,6 +2,7 @@
 import {
   backupRequestSchema,
   collectionRequestSchema,
+  jobListSchema,
   jobSchema,
   projectPolicySchema,
   projectSchema,
@@ -54,6 +55,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     summary: 'Copies the store to a directory of its machine, as a job. Needs scope admin.',
     request: { json: backupRequestSchema },
     responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/admin/jobs`,
+    operationId: 'listJobs',
+    summary:
+      'Maintenance that waits, runs or has ended lately, scheduled rounds too, the newest first. Needs scope admin.',
+    responses: { 200: { description: 'The jobs.', content: { json: jobListSchema } } },
   },
   {
     method: 'get',

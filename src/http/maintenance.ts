@@ -20,6 +20,11 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
     const reach = body.now ? 'now' : 'background'
     return accepted(c, context.maintenance.collect({ reach, dryRun: body.dryRun }))
   })
+  app.get(`${apiRoot}/admin/jobs`, async (c) => {
+    await requireAdmin(context, c)
+    const items = context.maintenance.jobs.list().map(jobMessage)
+    return c.json({ items }, 200, { 'cache-control': 'no-store' })
+  })
   app.get(`${apiRoot}/admin/jobs/:id`, async (c) => {
     await requireAdmin(context, c)
     const id = c.req.param('id')
@@ -42,10 +47,12 @@ export function accepted(c: AppRequest, job: Job): Response {
   return c.json(jobMessage(job), 202, { location: jobPath(job.id), 'cache-control': 'no-store' })
 }
 
-function jobMessage({ id, kind, state, createdAt, endedAt, progress, error }: Job): WireJob {
+function jobMessage(job: Job): WireJob {
+  const { id, kind, origin, state, createdAt, endedAt, progress, error } = job
   return {
     id,
     kind,
+    origin,
     state,
     createdAt: instant(createdAt),
     endedAt: endedAt === null ? null : instant(endedAt),

@@ -1,4 +1,5 @@
 /** Request counters of this process, and `/metrics` as Prometheus text (exposition format 0.0.4). */
+import type { JobTally } from '../lifecycle/jobs.ts'
 import type { StoreFigures } from '../metadata/metadata.ts'
 
 /** Groups of routes that are counted apart; a closed set, so the number of series is bounded. */
@@ -9,7 +10,7 @@ export interface RequestMetrics {
   end(group: RouteGroup, status: number, durationMs: number): void
   received(bytes: number): void
   sent(bytes: number): void
-  render(figures: StoreFigures): string
+  render(figures: StoreFigures, jobs: readonly JobTally[]): string
 }
 
 interface Series {
@@ -40,7 +41,7 @@ export function createRequestMetrics(): RequestMetrics {
     sent: (bytes) => {
       sentBytes += bytes
     },
-    render: (figures) =>
+    render: (figures, jobs) =>
       [
         ...metric(
           'trove_requests_total',
@@ -72,6 +73,7 @@ export function createRequestMetrics(): RequestMetrics {
             value,
           ),
         ),
+        ...jobMetrics(jobs),
         '',
       ].join('\n'),
   }
@@ -88,15 +90,31 @@ const figureHelp: Record<keyof StoreFigures, string> = {
   liveBytes: 'Pack bytes that hold live blobs.',
 }
 
-function metric(
+function metric<Each>(
   name: string,
   type: string,
   help: string,
-  series: Map<string, Series>,
-  valueOf: (each: Series) => number,
+  series: Map<string, Each>,
+  valueOf: (each: Each) => number,
 ): string[] {
   const lines = [...series].map(([labels, each]) => `${name}{${labels}} ${valueOf(each)}`)
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
+}
+
+/** What an operator watches, so that upkeep that fails again and again is noticed. */
+function jobMetrics(jobs: readonly JobTally[]): string[] {
+  const ends = new Map<string, number>()
+  const times = new Map<string, number>()
+  for (const { kind, done, failed, lastDoneAt } of jobs) {
+    ends.set(`kind="${kind}",outcome="done"`, done)
+    ends.set(`kind="${kind}",outcome="failed"`, failed)
+    if (lastDoneAt !== null) times.set(`kind="${kind}"`, lastDoneAt / 1000)
+  }
+  const help = 'When one last ended well, in seconds since 1970.'
+  return [
+    ...metric('trove_jobs_total', 'counter', 'Jobs of upkeep that ended.', ends, (each) => each),
+    ...metric('trove_job_last_success_seconds', 'gauge', help, times, (each) => each),
+  ]
 }
 
 function single(name: string, type: string, help: string, value: number): string[] {

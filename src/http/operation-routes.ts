@@ -17,7 +17,10 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 
   app.get('/metrics', async (c) => {
     if (!isLoopback(c)) await requireBearer(context, c)
-    const text = context.metrics.render(await context.metadata.figures())
+    const text = context.metrics.render(
+      await context.metadata.figures(),
+      context.maintenance.jobs.tallies(),
+    )
     return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
   })
   return app

@@ -1,15 +1,20 @@
 /** Maintenance as jobs: one at a time of those that must not overlap, whoever asked, with progress that can be asked for.
- *  Outcomes are kept for a while and forgotten with the process. */
+ *  Outcomes are kept for a while and forgotten with the process; a failure is told to whoever keeps the log, since nobody
+ *  may ask for it. */
 import { randomBytes } from 'node:crypto'
 import { limits } from '../core/limits.ts'
 
 export type JobState = 'waiting' | 'running' | 'done' | 'failed'
+
+/** Whether the clock or somebody asked for it. */
+export type JobOrigin = 'schedule' | 'request'
 
 export interface Job {
   /** 32 lower-case hex characters. */
   readonly id: string
   /** What it does, such as `gc`. */
   readonly kind: string
+  readonly origin: JobOrigin
   readonly state: JobState
   readonly createdAt: number
   readonly endedAt: number | null
@@ -19,31 +24,57 @@ export interface Job {
   readonly error: Error | null
 }
 
+/** What became of all jobs of one kind since the process began. */
+export interface JobTally {
+  readonly kind: string
+  readonly done: number
+  readonly failed: number
+  /** When one last ended well; null before that. */
+  readonly lastDoneAt: number | null
+}
+
 export interface Jobs {
   /** Puts work in a queue. `work` tells its progress through its argument and answers the outcome. Jobs of one `lane` run
    *  one at a time, those of different lanes side by side. */
   start(
     kind: string,
     work: (tell: (progress: object) => void) => Promise<object>,
-    lane?: string,
+    options: { lane?: string; origin: JobOrigin },
   ): Job
   find(id: string): Job | undefined
+  /** All that are kept, the newest first. */
+  list(): Job[]
+  /** By kind, in no order. */
+  tallies(): JobTally[]
   /** Resolves with the job when it has ended, well or not. */
   ended(id: string): Promise<Job>
   /** Resolves when no job runs or waits. */
   idle(): Promise<void>
 }
 
-export function createJobs(now: () => number): Jobs {
+/** `onFailure` hears of every job that fails, but not of those that are stopped. */
+export function createJobs({
+  now,
+  onFailure,
+}: {
+  now(): number
+  onFailure(job: Job, error: Error): void
+}): Jobs {
   const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
   const lanes = new Map<string, Promise<unknown>>()
+  const tallies = new Map<string, JobTally>()
+  const count = (kind: string, change: (tally: JobTally) => Partial<JobTally>): void => {
+    const tally = tallies.get(kind) ?? { kind, done: 0, failed: 0, lastDoneAt: null }
+    tallies.set(kind, { ...tally, ...change(tally) })
+  }
 
   return {
-    start: (kind, work, lane = 'collection') => {
+    start: (kind, work, { lane = 'collection', origin }) => {
       const id = randomBytes(16).toString('hex')
       let job: Job = {
         id,
         kind,
+        origin,
         state: 'waiting',
         createdAt: now(),
         endedAt: null,
@@ -60,10 +91,16 @@ export function createJobs(now: () => number): Jobs {
         change({ state: 'running' })
         try {
           const progress = await work((told) => change({ progress: told }))
+          count(kind, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
           return change({ state: 'done', progress, endedAt: now() })
         } catch (error) {
           const failure = error instanceof Error ? error : new Error(String(error))
-          return change({ state: 'failed', error: failure, endedAt: now() })
+          const failed = change({ state: 'failed', error: failure, endedAt: now() })
+          if (failure.name !== 'AbortError') {
+            count(kind, (tally) => ({ failed: tally.failed + 1 }))
+            onFailure(failed, failure)
+          }
+          return failed
         }
       }
       const ended = (lanes.get(lane) ?? Promise.resolve()).then(run)
@@ -73,6 +110,8 @@ export function createJobs(now: () => number): Jobs {
       return job
     },
     find: (id) => jobs.get(id)?.job,
+    list: () => [...jobs.values()].map(({ job }) => job).toReversed(),
+    tallies: () => [...tallies.values()],
     ended: async (id) => {
       const kept = jobs.get(id)
       if (kept === undefined) throw new RangeError(`there is no job ${id}`)

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import { type Collection, type CollectOptions, collect, planCollection } from './collect.ts'
 import type { CompactionReach } from './compact.ts'
 import type { DiskSpace } from './disk-space.ts'
-import { type Job, type Jobs, createJobs } from './jobs.ts'
+import { type Job, type JobOrigin, type Jobs, createJobs } from './jobs.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { dropStaleUploads } from './recover.ts'
 import { startSchedule } from './schedule.ts'
@@ -31,7 +31,12 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { space, log, intervalMs } = options
   const stop = new AbortController()
   const ports = { ...options.ports, signal: stop.signal }
-  const jobs = createJobs(ports.now)
+  const jobs = createJobs({
+    now: ports.now,
+    onFailure: ({ kind, id }, error) => {
+      log.error(`${kind} failed`, { job: id, error })
+    },
+  })
 
   const run = async (
     reach: CompactionReach,
@@ -43,9 +48,14 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     await space.restoreReserve()
     return result
   }
-  const startCollect: Maintenance['collect'] = ({ reach, dryRun }) =>
-    jobs.start('gc', async (tell) =>
-      dryRun ? await planCollection(ports, { reach }) : await run(reach, tell),
+  const startCollect = (
+    { reach, dryRun }: { reach: CompactionReach; dryRun: boolean },
+    origin: JobOrigin,
+  ): Job =>
+    jobs.start(
+      'gc',
+      async (tell) => (dryRun ? await planCollection(ports, { reach }) : await run(reach, tell)),
+      { origin },
     )
 
   const schedule =
@@ -56,16 +66,17 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
           intervalMs,
           log,
           round: async () => {
-            const { id } = startCollect({ reach: 'background', dryRun: false })
-            const { error, progress } = await jobs.ended(id)
-            if (error !== null) throw error
+            const { id } = startCollect({ reach: 'background', dryRun: false }, 'schedule')
+            const { state, progress } = await jobs.ended(id)
+            // The queue has told the log why.
+            if (state === 'failed') return {}
             const { waitingPacks: _names, ...figures } = progress as Collection
             return figures
           },
         })
   return {
     jobs,
-    collect: startCollect,
+    collect: (asked) => startCollect(asked, 'request'),
     close: async () => {
       stop.abort()
       await schedule?.stop()

@@ -12,6 +12,7 @@ export function startSchedule(options: {
   name: string
   intervalMs: number
   log: Log
+  /** Answers figures; those of a round that did nothing are all 0 and are not logged. */
   round(): Promise<Record<string, number>>
 }): Schedule {
   let timer: NodeJS.Timeout | undefined

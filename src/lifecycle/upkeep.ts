@@ -5,7 +5,7 @@ import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { type BackgroundData, runInBackground } from './background.ts'
-import type { Job, Jobs } from './jobs.ts'
+import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from './schedule.ts'
 import type { ScrubFinding, ScrubReport } from './scrub.ts'
 
@@ -46,17 +46,21 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
     onFinding: (finding: ScrubFinding) => report(log, finding),
     signal: stop.signal,
   })
-  const startScrub = (task: ScrubTask, lane: string): Job =>
-    jobs.start('scrub', (tell) => runInBackground({ ...places, task }, background(tell)), lane)
+  const startScrub = (task: ScrubTask, options: { lane: string; origin: JobOrigin }): Job =>
+    jobs.start('scrub', (tell) => runInBackground({ ...places, task }, background(tell)), options)
 
   let reconciledAt = performance.now() - rollupsIntervalMs + limits.scrubRoundMs
   const round = async (olderThanMs: number): Promise<Record<string, number>> => {
     const rollups = performance.now() - reconciledAt >= rollupsIntervalMs
     if (!rollups && !(await isDue(options, olderThanMs))) return {}
     const scrubOptions = { olderThanMs, bytesPerSecond: scrubBytesPerSecond, rollups }
-    const { id } = startScrub({ kind: 'scrub', options: scrubOptions }, 'background scrub')
-    const { error, progress } = await jobs.ended(id)
-    if (error !== null) throw error
+    const { id } = startScrub(
+      { kind: 'scrub', options: scrubOptions },
+      { lane: 'background scrub', origin: 'schedule' },
+    )
+    const { state, progress } = await jobs.ended(id)
+    // The queue has told the log why.
+    if (state === 'failed') return {}
     if (rollups) reconciledAt = performance.now()
     return figuresOf(progress as ScrubReport)
   }
@@ -72,7 +76,10 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
   return {
     scrub: () => {
       const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true }
-      return startScrub({ kind: 'scrub', options: everything }, 'scrub')
+      return startScrub(
+        { kind: 'scrub', options: everything },
+        { lane: 'scrub', origin: 'request' },
+      )
     },
     backUp: ({ destination, copies }) => {
       const files = [join(dataDir, 'secret.key')]
@@ -80,7 +87,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
       return jobs.start(
         'backup',
         (tell) => runInBackground({ ...places, task }, background(tell)),
-        'backup',
+        { lane: 'backup', origin: 'request' },
       )
     },
     close: async () => {

@@ -1,17 +1,28 @@
 /** `/admin/maintenance`: garbage collection by hand, planned or done, with its progress. The page that shows a job reloads
  *  itself without scripts; with them its figures are filled in as they come. */
 import type { Job } from '../lifecycle/jobs.ts'
-import { formatSizeBytes } from '../core/units.ts'
+import { formatDuration, formatSizeBytes } from '../core/units.ts'
 import { Fact, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { figures, Table } from './table.tsx'
 
 export interface MaintenanceView {
   job: Job | undefined
+  /** The newest first. */
+  recent: readonly Job[]
+  /** Time between two rounds by the clock; null when there are none. */
+  intervalMs: number | null
   deadBytes: number
   now: number
 }
 
-export function MaintenancePage({ job, deadBytes, now }: MaintenanceView): Html {
+export function MaintenancePage({
+  job,
+  recent,
+  intervalMs,
+  deadBytes,
+  now,
+}: MaintenanceView): Html {
   return (
     <>
       <h1>Maintenance</h1>
@@ -35,8 +46,51 @@ export function MaintenancePage({ job, deadBytes, now }: MaintenanceView): Html 
         undone.
       </p>
       {job !== undefined && <JobStatus job={job} now={now} />}
+      <h2>By the clock</h2>
+      <p>
+        {intervalMs === null
+          ? 'No round runs by itself: TROVE_GC_INTERVAL is off.'
+          : `A round runs by itself about every ${formatDuration(intervalMs)} (TROVE_GC_INTERVAL).`}
+      </p>
+      <RecentJobs jobs={recent} now={now} />
     </>
   )
+}
+
+function RecentJobs({ jobs, now }: { jobs: readonly Job[]; now: number }) {
+  if (jobs.length === 0) return <p class="quiet">Nothing has run since the server started.</p>
+  return (
+    <Table
+      name="Recent work"
+      columns={['What', 'Asked for by', 'State', 'Begun', figures('Freed')]}
+    >
+      {jobs.map((job) => (
+        <tr>
+          <td>
+            <a href={`/admin/maintenance?job=${job.id}`}>{nameOf(job)}</a>
+          </td>
+          <td>{job.origin === 'schedule' ? 'the clock' : 'somebody'}</td>
+          <td>
+            <span class={`badge ${job.state}`}>{job.state}</span>
+          </td>
+          <td>
+            <Time at={job.createdAt} now={now} />
+          </td>
+          <td class="number">
+            {'freedBytes' in job.progress && typeof job.progress.freedBytes === 'number' ? (
+              <Size bytes={job.progress.freedBytes} />
+            ) : (
+              '–'
+            )}
+          </td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+function nameOf({ kind }: Job): string {
+  return kind === 'gc' ? 'Garbage collection' : kind.charAt(0).toUpperCase() + kind.slice(1)
 }
 
 function JobStatus({ job, now }: { job: Job; now: number }) {
@@ -44,7 +98,7 @@ function JobStatus({ job, now }: { job: Job; now: number }) {
   return (
     <section aria-labelledby="job-title" data-job={isOver ? undefined : job.id}>
       <h2 id="job-title">
-        {job.kind === 'gc' ? 'Garbage collection' : job.kind}{' '}
+        {nameOf(job)}{' '}
         <span class={`badge ${job.state}`} data-job-state>
           {job.state}
         </span>

@@ -23,6 +23,7 @@ import { retentionPath, withQuery } from './paths.ts'
 import { RetentionPage, type Simulation } from './retention-page.tsx'
 
 const holdersMax = 100
+const recentJobs = 20
 /** Entries that are looked through for the path of a digest, over all artifacts of one answer. */
 const pathSearchMax = 200_000
 const lostShown = 20
@@ -44,6 +45,8 @@ async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
   const usage = usageOfStore(await context.metadata.figures())
   const view = {
     job: id === undefined ? undefined : context.maintenance.jobs.find(id),
+    recent: context.maintenance.jobs.list().slice(0, recentJobs),
+    intervalMs: context.config.gcIntervalMs,
     deadBytes: usage.deadBytes ?? 0,
     now: context.now(),
   }

@@ -1,0 +1,114 @@
+/** Upkeep of a running server, by the clock and by hand: what operators are shown of it. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { packPaths } from '../lifecycle/stored-bytes.ts'
+import { openServer, type TestServer } from './open-server.ts'
+
+interface WireJob {
+  id: string
+  kind: string
+  origin: string
+  state: string
+  error: string | null
+  progress: Record<string, unknown>
+}
+
+async function jobsOf(server: TestServer): Promise<WireJob[]> {
+  const token = await server.token({ scope: 'admin', expiresInSeconds: 400 * 86_400 })
+  const answer = await server.send('/api/v1/admin/jobs', { token })
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { items: WireJob[] }).items
+}
+
+/** The newest job that `isMeant`, as soon as there is one. */
+async function waitForJob(
+  server: TestServer,
+  isMeant: (job: WireJob) => boolean,
+): Promise<WireJob> {
+  for (let turn = 0; turn < 1000; turn++) {
+    const job = (await jobsOf(server)).find(isMeant)
+    if (job !== undefined) return job
+    await pause(20)
+  }
+  throw new Error(`it has not come: ${JSON.stringify((await jobsOf(server)).slice(0, 5))}`)
+}
+
+async function pageOf(server: TestServer): Promise<string> {
+  const token = await server.token({ scope: 'admin', expiresInSeconds: 400 * 86_400 })
+  return await (await server.send('/admin/maintenance', { token })).text()
+}
+
+test('rounds come by themselves, free what has expired, and are shown', async () => {
+  const server = await openServer({ TROVE_GC_INTERVAL: '1s', TROVE_MIN_FREE: '0' })
+  onTestFinished(() => server.close())
+  const path = '/api/v1/projects/octo/app/runs/1/artifacts/a?retentionDays=1'
+  await server.put(path, { body: randomBytes(50_000) })
+  // A dead pack keeps a grace of hours; its round comes, and says what waits.
+  server.clock.now += 2 * 86_400_000
+  const expired = await waitForJob(
+    server,
+    ({ progress, state }) => progress['expired'] === 1 && state === 'done',
+  )
+  expect(expired).toMatchObject({ kind: 'gc', origin: 'schedule', error: null })
+  server.clock.now += 2 * 86_400_000
+  const freed = await waitForJob(server, ({ progress }) => Number(progress['freedBytes']) > 50_000)
+  expect(freed).toMatchObject({ origin: 'schedule', state: 'done' })
+  const html = await pageOf(server)
+  expect(html).toContain('about every 1.0s (TROVE_GC_INTERVAL)')
+  expect(html).toContain(`/admin/maintenance?job=${freed.id}`)
+  expect(html).toContain('the clock')
+  const metrics = await (await server.send('/metrics')).text()
+  expect(metrics).toMatch(/^trove_jobs_total\{kind="gc",outcome="done"\} [1-9]\d*$/m)
+  expect(metrics).toMatch(/^trove_jobs_total\{kind="gc",outcome="failed"\} 0$/m)
+  expect(metrics).toMatch(/^trove_job_last_success_seconds\{kind="gc"\} [\d.]+$/m)
+})
+
+test('a round that fails is shown, counted, and the next one comes', async () => {
+  const server = await openServer({ TROVE_GC_INTERVAL: '1s', TROVE_MIN_FREE: '0' })
+  onTestFinished(() => server.close())
+  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/a', { body: randomBytes(50_000) })
+  // A directory where the pack was cannot be unlinked, whoever runs this.
+  const [pack] = await packPaths(join(server.dataDir, 'cas'))
+  await server.send('/api/v1/artifacts/1', { method: 'DELETE' })
+  await rm(pack!)
+  await mkdir(pack!)
+  await writeFile(join(pack!, 'in-the-way'), '')
+  server.clock.now += 2 * 86_400_000
+  await waitForJob(server, ({ progress }) => Number(progress['waitingBytes']) > 0)
+  server.clock.now += 2 * 86_400_000
+  const failed = await waitForJob(server, ({ state }) => state === 'failed')
+  expect(failed).toMatchObject({ origin: 'schedule', error: 'internal error' })
+  expect(await pageOf(server)).toContain('badge failed')
+  expect(await (await server.send('/metrics')).text()).toMatch(
+    /^trove_jobs_total\{kind="gc",outcome="failed"\} [1-9]\d*$/m,
+  )
+
+  await rm(pack!, { recursive: true })
+  const freed = await waitForJob(server, ({ progress }) => Number(progress['freedBytes']) > 50_000)
+  expect(freed).toMatchObject({ origin: 'schedule', state: 'done' })
+})
+
+test('without a clock nothing runs until somebody asks', async () => {
+  const server = await openServer({ TROVE_GC_INTERVAL: 'off' })
+  onTestFinished(() => server.close())
+  expect(await jobsOf(server)).toEqual([])
+  const html = await pageOf(server)
+  expect(html).toContain('No round runs by itself')
+  expect(html).toContain('Nothing has run since the server started')
+  const token = await server.token({ scope: 'admin' })
+  await server.send('/api/v1/admin/gc', { method: 'POST', json: {}, token })
+  expect(await waitForJob(server, ({ state }) => state === 'done')).toMatchObject({
+    kind: 'gc',
+    origin: 'request',
+  })
+})
+
+test('jobs are for administrators', async () => {
+  const server = await openServer({ TROVE_GC_INTERVAL: 'off' })
+  onTestFinished(() => server.close())
+  expect((await server.send('/api/v1/admin/jobs')).status).toBe(403)
+  expect((await server.send('/api/v1/admin/jobs', { token: null })).status).toBe(401)
+})

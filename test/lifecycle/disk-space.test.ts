@@ -1,0 +1,106 @@
+/** Room on the disk: who is refused when, and the reserve that lets a full disk be cleaned. The disk is a number here;
+ *  test/crash/full-disk.slow.test.ts has a real one. */
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { type DiskSpace, openDiskSpace } from '../../src/lifecycle/disk-space.ts'
+
+const MiB = 1024 * 1024
+let directory: string
+let freeBytes: number
+let asked: number
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'trove-space-'))
+  onTestFinished(async () => {
+    await rm(directory, { recursive: true, force: true })
+  })
+  freeBytes = 10_000 * MiB
+  asked = 0
+})
+
+async function openWith(
+  minFreeBytes: number | null,
+  totalBytes = 20_000 * MiB,
+): Promise<DiskSpace> {
+  const readFreeBytes = async (): Promise<{ freeBytes: number; totalBytes: number }> => {
+    asked += 1
+    return { freeBytes, totalBytes }
+  }
+  return await openDiskSpace({ directory, minFreeBytes, readFreeBytes })
+}
+
+async function reserveBytes(): Promise<number | undefined> {
+  try {
+    return (await stat(join(directory, 'reserve'))).size
+  } catch {
+    return undefined
+  }
+}
+
+test('below the minimum an upload is refused, with both sizes and the setting', async () => {
+  freeBytes = 99 * MiB
+  const space = await openWith(100 * MiB)
+  await expect(space.requireRoom()).rejects.toMatchObject({
+    code: 'storage_full',
+    message: expect.stringMatching(/99\.0 MiB free.*100\.0 MiB.*TROVE_MIN_FREE/),
+    details: { neededBytes: MiB },
+  })
+})
+
+test('at the minimum it passes, and the system is not asked for every request', async () => {
+  freeBytes = 100 * MiB
+  const space = await openWith(100 * MiB)
+  const before = asked
+  for (let turn = 0; turn < 100; turn++) await space.requireRoom()
+  expect(asked - before).toBe(1)
+})
+
+test('an answer of the system is trusted for a second and no longer', async () => {
+  const space = await openWith(100 * MiB)
+  await space.requireRoom()
+  freeBytes = 0
+  await space.requireRoom()
+  const at = performance.now()
+  vi.spyOn(performance, 'now').mockReturnValue(at + 1001)
+  onTestFinished(() => {
+    vi.restoreAllMocks()
+  })
+  await expect(space.requireRoom()).rejects.toMatchObject({ code: 'storage_full' })
+})
+
+test('without a setting the minimum is 1 GiB, or a hundredth of a small disk', async () => {
+  freeBytes = 1024 * MiB - 1
+  await expect((await openWith(null, 10_000_000 * MiB)).requireRoom()).rejects.toMatchObject({
+    code: 'storage_full',
+  })
+  freeBytes = 100 * MiB
+  await (await openWith(null, 10_000 * MiB)).requireRoom()
+})
+
+test('upkeep may write down to half of the minimum, so that it can free what uploads may not use', async () => {
+  freeBytes = 100 * MiB
+  const space = await openWith(100 * MiB)
+  expect([await space.hasRoom(50 * MiB), await space.hasRoom(50 * MiB + 1)]).toEqual([true, false])
+})
+
+test('a reserve is kept, given up when the disk is nearly full, and put back when there is room', async () => {
+  const space = await openWith(4 * MiB)
+  expect(await reserveBytes()).toBe(MiB)
+  expect((await stat(join(directory, 'reserve'))).blocks * 512).toBeGreaterThanOrEqual(MiB)
+
+  freeBytes = 3 * MiB
+  await space.makeRoom()
+  expect(await reserveBytes()).toBe(MiB)
+  freeBytes = MiB - 1
+  await space.makeRoom()
+  expect(await reserveBytes()).toBeUndefined()
+
+  freeBytes = 5 * MiB - 1
+  await space.restoreReserve()
+  expect(await reserveBytes()).toBeUndefined()
+  freeBytes = 5 * MiB
+  await space.restoreReserve()
+  expect(await reserveBytes()).toBe(MiB)
+})

@@ -1,0 +1,244 @@
+/** Upkeep by the clock: jittered, one round at a time, and alive whatever a round does. Timers are the test's own. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { openStaging } from '../../src/ingest/staging.ts'
+import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
+import { type Maintenance, startMaintenance } from '../../src/lifecycle/maintenance.ts'
+import { type Schedule, startSchedule } from '../../src/lifecycle/schedule.ts'
+import { createLog, type Log } from '../../src/log.ts'
+import { openStore } from '../ingest/open-store.ts'
+
+const hour = 60 * 60 * 1000
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+interface Line {
+  level: string
+  message: string
+  [field: string]: unknown
+}
+
+function keptLog(): { log: Log; lines: Line[] } {
+  const lines: Line[] = []
+  return { log: createLog('info', (line) => lines.push(JSON.parse(line) as Line)), lines }
+}
+
+function schedule(round: () => Promise<Record<string, number>>): {
+  schedule: Schedule
+  lines: Line[]
+} {
+  const { log, lines } = keptLog()
+  const started = startSchedule({ name: 'rounds', intervalMs: hour, log, round })
+  onTestFinished(() => started.stop())
+  return { schedule: started, lines }
+}
+
+describe('a schedule', () => {
+  test.each([
+    [0, 0.9],
+    [0.5, 1],
+    [1 - 1e-9, 1.1],
+  ])('waits its interval, a tenth more or less (draw %d: %d of it)', async (draw, share) => {
+    vi.spyOn(Math, 'random').mockReturnValue(draw)
+    let rounds = 0
+    schedule(async () => ({ rounds: ++rounds }))
+    for (let turn = 1; turn <= 3; turn++) {
+      await vi.advanceTimersByTimeAsync(share * hour - 30)
+      expect(rounds).toBe(turn - 1)
+      await vi.advanceTimersByTimeAsync(31)
+      expect(rounds).toBe(turn)
+    }
+  })
+
+  test('draws anew for each round, so that many servers do not keep in step', async () => {
+    const draws = vi.spyOn(Math, 'random')
+    schedule(async () => ({}))
+    await vi.advanceTimersByTimeAsync(5 * 1.1 * hour)
+    expect(draws.mock.calls.length).toBeGreaterThanOrEqual(5)
+  })
+
+  test('never runs two rounds at once, however long one takes', async () => {
+    let running = 0
+    let rounds = 0
+    let finish = (): void => {}
+    schedule(async () => {
+      running += 1
+      rounds += 1
+      expect(running).toBe(1)
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      running -= 1
+      return {}
+    })
+    await vi.advanceTimersByTimeAsync(10 * hour)
+    expect(rounds).toBe(1)
+    finish()
+    await vi.advanceTimersByTimeAsync(1.2 * hour)
+    expect(rounds).toBe(2)
+    finish()
+  })
+
+  test.each([
+    ['rejects', async () => await Promise.reject(new Error('the disk is gone'))],
+    [
+      'throws before it has begun',
+      (): Promise<Record<string, number>> => {
+        throw new Error('the disk is gone')
+      },
+    ],
+  ])('logs a round that %s, and the next one comes all the same', async (_how, fail) => {
+    let rounds = 0
+    const { lines } = schedule(() => {
+      rounds += 1
+      return rounds < 3 ? fail() : Promise.resolve({ done: 1 })
+    })
+    await vi.advanceTimersByTimeAsync(3 * 1.1 * hour + 1000)
+    expect(rounds).toBeGreaterThanOrEqual(3)
+    expect(lines.slice(0, 3)).toMatchObject([
+      { level: 'error', message: 'rounds failed', error: expect.stringContaining('disk is gone') },
+      { level: 'error', message: 'rounds failed' },
+      { level: 'info', message: 'rounds', done: 1 },
+    ])
+  })
+
+  test('says nothing of a round that did nothing', async () => {
+    const { lines } = schedule(async () => ({ freedBytes: 0 }))
+    await vi.advanceTimersByTimeAsync(5 * hour)
+    expect(lines).toEqual([])
+  })
+
+  test('ends with the round under way, and no other comes', async () => {
+    let rounds = 0
+    let finish = (): void => {}
+    const started = schedule(async () => {
+      rounds += 1
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      return {}
+    })
+    await vi.advanceTimersByTimeAsync(1.1 * hour)
+    let isOver = false
+    const stopped = started.schedule.stop().then(() => {
+      isOver = true
+    })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(isOver).toBe(false)
+    finish()
+    await stopped
+    await vi.advanceTimersByTimeAsync(10 * hour)
+    expect(rounds).toBe(1)
+  })
+})
+
+/** Maintenance of a store whose staging fails until `heal` is called. */
+async function startFailing(): Promise<{
+  maintenance: Maintenance
+  lines: Line[]
+  heal(): void
+}> {
+  vi.useRealTimers()
+  const { metadata, packs, ports } = await openStore()
+  const directory = await mkdtemp(join(tmpdir(), 'trove-schedule-'))
+  const staging = await openStaging(join(directory, 'uploads'), { uploadBytesMax: 2 ** 30 })
+  const space = await openDiskSpace({ directory, minFreeBytes: 0 })
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  let isBroken = true
+  const { log, lines } = keptLog()
+  const maintenance = startMaintenance({
+    ports: {
+      metadata: {
+        ...metadata,
+        listStaleUploads: async (...args) => {
+          if (isBroken) throw new Error('the database is gone')
+          return await metadata.listStaleUploads(...args)
+        },
+      },
+      packs,
+      staging,
+      now: ports.now,
+    },
+    space,
+    log,
+    intervalMs: hour,
+    compactBytesPerSecond: null,
+  })
+  onTestFinished(async () => {
+    vi.useRealTimers()
+    await maintenance.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  return {
+    maintenance,
+    lines,
+    heal: () => {
+      isBroken = false
+    },
+  }
+}
+
+/** Lets the hour pass, and the round that comes with it end. */
+async function passRound({ jobs }: Maintenance): Promise<void> {
+  const before = jobs.list().length
+  await vi.advanceTimersByTimeAsync(1.1 * hour)
+  expect(jobs.list().length).toBe(before + 1)
+  await settle(() => jobs.list()[0]!.endedAt !== null)
+}
+
+/** Waits, by turns of the event loop, for something that is under way already. */
+async function settle(isSettled: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 10_000 && !isSettled(); turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(isSettled()).toBe(true)
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('garbage collection by the clock', () => {
+  test('that fails is logged, shown, counted, and tried again', async () => {
+    const { maintenance, lines, heal } = await startFailing()
+    await passRound(maintenance)
+    expect(lines).toMatchObject([
+      { level: 'error', message: 'gc failed', error: expect.stringContaining('database is gone') },
+    ])
+    expect(maintenance.jobs.list()).toMatchObject([
+      { kind: 'gc', origin: 'schedule', state: 'failed', error: { message: /database is gone/ } },
+    ])
+    heal()
+    await passRound(maintenance)
+    expect(maintenance.jobs.list()).toMatchObject([
+      { origin: 'schedule', state: 'done', error: null },
+      { state: 'failed' },
+    ])
+    expect(maintenance.jobs.tallies()).toMatchObject([
+      { kind: 'gc', done: 1, failed: 1, lastDoneAt: expect.any(Number) },
+    ])
+  })
+
+  test('waits for one that somebody asked for, and the other way round', async () => {
+    const { maintenance, heal } = await startFailing()
+    heal()
+    const asked = [
+      maintenance.collect({ reach: 'now', dryRun: false }),
+      maintenance.collect({ reach: 'now', dryRun: true }),
+    ]
+    await vi.advanceTimersByTimeAsync(1.1 * hour)
+    const running = (): number =>
+      maintenance.jobs.list().filter(({ state }) => state === 'running').length
+    await settle(() => {
+      expect(running()).toBeLessThanOrEqual(1)
+      return maintenance.jobs.list().every(({ state }) => state === 'done')
+    })
+    expect(asked.map(({ id }) => maintenance.jobs.find(id)!.state)).toEqual(['done', 'done'])
+    expect(maintenance.jobs.list()).toHaveLength(3)
+  })
+})
