@@ -25,7 +25,7 @@ const flags = {
   'retention-days': { value: 'N', help: 'days until it expires; 0 is the server default' },
   overwrite: { value: null, help: 'take the place of an artifact of that name in this run' },
   symlinks: { value: 'HOW', help: 'keep (default) or follow' },
-  'compression-level': { value: '0..9', help: 'of what is sent' },
+  'compression-level': { value: '0..9', help: 'of what is sent (default: 5)' },
   jobs: { value: 'N', help: 'threads; one for each processor by default' },
 } as const
 
