@@ -1,4 +1,4 @@
-/** Tables of what is recorded of runs; the rest is in `sqlite.ts`. */
+/** Tables of what is recorded of runs. */
 import {
   blob,
   index,
@@ -8,7 +8,7 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
-import { runs } from './sqlite.ts'
+import { runs } from './runs.ts'
 
 const conclusions = ['success', 'failure', 'cancelled', 'skipped'] as const
 

@@ -1,7 +1,8 @@
-/** Table of what stock clients are uploading; the rest is in `sqlite.ts`. */
+/** Table of what stock clients are uploading. */
 import { sql } from 'drizzle-orm'
 import { blob, index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import { artifacts, projects, runs } from './sqlite.ts'
+import { artifacts } from './artifacts.ts'
+import { projects, runs } from './runs.ts'
 
 export const uploadState = { open: 0, assembled: 1, done: 2 } as const
 

@@ -1,4 +1,4 @@
-/** Table of what was stored in the past; the rest is in `sqlite.ts`. */
+/** Table of what was stored in the past. */
 import { integer, primaryKey, sqliteTable } from 'drizzle-orm/sqlite-core'
 
 export const usagePoints = sqliteTable(

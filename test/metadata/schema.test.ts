@@ -3,14 +3,25 @@ import SqliteDatabase from 'better-sqlite3'
 import { type SQL, is } from 'drizzle-orm'
 import { SQLiteSyncDialect, SQLiteTable, getTableConfig } from 'drizzle-orm/sqlite-core'
 import { describe, expect, test } from 'vitest'
+import * as artifactTables from '../../schema/artifacts.ts'
+import * as contentTables from '../../schema/content.ts'
 import * as recordTables from '../../schema/run-records.ts'
-import * as mainTables from '../../schema/sqlite.ts'
+import * as runTables from '../../schema/runs.ts'
+import * as sessionTables from '../../schema/sessions.ts'
 import * as uploadTables from '../../schema/stock-uploads.ts'
 import * as usageTables from '../../schema/usage-history.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
-const tables = Object.values({ ...mainTables, ...recordTables, ...uploadTables, ...usageTables })
+const tables = Object.values({
+  ...artifactTables,
+  ...contentTables,
+  ...recordTables,
+  ...runTables,
+  ...sessionTables,
+  ...uploadTables,
+  ...usageTables,
+})
   .filter((value) => is(value, SQLiteTable))
   .map((table) => getTableConfig(table))
 const dialect = new SQLiteSyncDialect()

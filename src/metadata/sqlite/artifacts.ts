@@ -1,6 +1,7 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
 import { type SQL, and, asc, desc, eq, gt, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
-import { artifacts, manifests, projects, runs } from '../../../schema/sqlite.ts'
+import { artifacts, manifests } from '../../../schema/artifacts.ts'
+import { projects, runs } from '../../../schema/runs.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
 import { digestFromBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'

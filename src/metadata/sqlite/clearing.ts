@@ -1,6 +1,6 @@
 /** The rows behind a removed thing, in small steps: each function takes some of them away and can be called again after a
  *  crash. References first, and a blob that loses one becomes a candidate of sweep in the same transaction (invariant 5). */
-import { manifestState } from '../../../schema/sqlite.ts'
+import { manifestState } from '../../../schema/artifacts.ts'
 import type { Connection } from './connection.ts'
 
 /** A reference that goes is a row of two trees, and a look at what else holds the blob. */

@@ -2,7 +2,8 @@
  *  changes hands with a few rows. */
 import assert from 'node:assert'
 import { and, eq, isNull } from 'drizzle-orm'
-import { artifacts, manifestState, manifests, runs } from '../../../schema/sqlite.ts'
+import { artifacts, manifestState, manifests } from '../../../schema/artifacts.ts'
+import { runs } from '../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../schema/stock-uploads.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'

@@ -1,6 +1,6 @@
 /** Compaction: which packs waste room, what in them is alive, and the move of a copy to another pack. A row is moved only
  *  if it still points at the place that was copied, so a copy that died or was healed meanwhile stays where it is. */
-import { isDeadBeyond, isTiny, packState } from '../../../schema/sqlite.ts'
+import { isDeadBeyond, isTiny, packState } from '../../../schema/content.ts'
 import { digestFromBytes } from '../../core/digest.ts'
 import type { CopyMove, Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
 import { codecs } from './codecs.ts'

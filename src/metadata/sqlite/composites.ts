@@ -1,6 +1,6 @@
 /** Composites: registered in steps under a row that holds no digest yet, then published by the last one. */
 import assert from 'node:assert'
-import { blobState } from '../../../schema/sqlite.ts'
+import { blobState } from '../../../schema/content.ts'
 import { type Digest, digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'

@@ -4,7 +4,7 @@
  *    2. its blob is known: the blob gains the stream. A blob whose own copy is damaged keeps the new one beside it, because
  *       the representations made from it change (invariant 6); taking it for its own is `healBlob`, of healing.ts;
  *    3. else blob and stream are new, and the stream is the blob's serving copy. */
-import { blobState, streamState } from '../../../schema/sqlite.ts'
+import { blobState, streamState } from '../../../schema/content.ts'
 import type { CopyCodec } from '../../core/copy.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { NewCopy } from '../metadata.ts'

@@ -3,7 +3,8 @@
  *  follows is worked off in short steps; after a crash the note makes the next call start over.
  *
  *  An artifact is damaged while its manifest refers to an unreadable blob or its skeleton names a damaged stream. */
-import { blobState, manifestState, streamState } from '../../../schema/sqlite.ts'
+import { manifestState } from '../../../schema/artifacts.ts'
+import { blobState, streamState } from '../../../schema/content.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 

@@ -1,5 +1,5 @@
 /** Giving a digest up: the blob row lives on for what refers to it, and a newer row may have the digest. */
-import { blobState } from '../../../schema/sqlite.ts'
+import { blobState } from '../../../schema/content.ts'
 import type { Connection } from './connection.ts'
 
 /** SQL of the state that a blob row has afterwards. */

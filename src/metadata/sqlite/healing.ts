@@ -4,7 +4,7 @@
  *
  *  All of it is one transaction, because no reader may see the new copy with the old lengths. It is refused while an
  *  upload under way refers to the blob, whose measuring may be over already. */
-import { blobState, streamState } from '../../../schema/sqlite.ts'
+import { blobState, streamState } from '../../../schema/content.ts'
 import { limits } from '../../core/limits.ts'
 import type { Healing, HealingOutcome, Metadata } from '../metadata.ts'
 import { codecNumber } from './codecs.ts'

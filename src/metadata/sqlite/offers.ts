@@ -1,7 +1,7 @@
 /** Negotiated uploads: sessions that outlive a request and a process, what clients have told in them, and what they need
  *  not send. */
 import { randomBytes } from 'node:crypto'
-import { offeredKind, sessionState } from '../../../schema/sqlite.ts'
+import { offeredKind, sessionState } from '../../../schema/sessions.ts'
 import { createDigestHasher, digestFromBytes, digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import type { KnownBlob, KnownTree, Metadata } from '../metadata.ts'

@@ -1,7 +1,8 @@
 /** What pages ask across artifacts and runs: sums behind a filter, facets, who holds a digest, what was made by day. */
 import type { Statement } from 'better-sqlite3'
 import { type SQL, and, eq, inArray, sql } from 'drizzle-orm'
-import { artifacts, runs } from '../../../schema/sqlite.ts'
+import { artifacts } from '../../../schema/artifacts.ts'
+import { runs } from '../../../schema/runs.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Artifact, DayOfArtifacts, Metadata } from '../metadata.ts'

@@ -1,5 +1,5 @@
 /** Sealed packs: registered with their copies, whatever their number, in steps. */
-import { packState } from '../../../schema/sqlite.ts'
+import { packState } from '../../../schema/content.ts'
 import { limits } from '../../core/limits.ts'
 import type { Metadata, NewCopy } from '../metadata.ts'
 import type { Connection } from './connection.ts'

@@ -5,7 +5,8 @@
  *
  *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton becomes a candidate of
  *  sweep in the same transaction (clearing.ts); sweep.ts does the rest. */
-import { manifestState, sessionState } from '../../../schema/sqlite.ts'
+import { manifestState } from '../../../schema/artifacts.ts'
+import { sessionState } from '../../../schema/sessions.ts'
 import {
   createContentClearing,
   createLeaseClearing,

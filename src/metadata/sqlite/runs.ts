@@ -1,6 +1,6 @@
 /** Projects and runs: found or created as uploads name them. */
 import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
-import { projects, runs, totals } from '../../../schema/sqlite.ts'
+import { projects, runs, totals } from '../../../schema/runs.ts'
 import type { ProjectName, RunFacts } from '../../core/run.ts'
 import type { Metadata, Project, Run } from '../metadata.ts'
 import type { Connection } from './connection.ts'

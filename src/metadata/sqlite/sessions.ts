@@ -2,7 +2,7 @@
  *  that is live; ending the session ends all its leases at once, and their rows are taken away in small steps, which
  *  is also what makes the blobs candidates of sweep. */
 import { randomBytes } from 'node:crypto'
-import { sessionState } from '../../../schema/sqlite.ts'
+import { sessionState } from '../../../schema/sessions.ts'
 import type { Digest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import type { KnownBlob, KnownStream, Metadata } from '../metadata.ts'

@@ -1,6 +1,6 @@
 /** A copy of the database for a backup, and the packs that it names. */
 import { closeSync, fsyncSync, openSync } from 'node:fs'
-import { packState } from '../../../schema/sqlite.ts'
+import { packState } from '../../../schema/content.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 

@@ -1,7 +1,7 @@
 /** Staging: rows of an artifact to come, in batches that nobody reads before the commit. Reference rows are real from the
  *  start, so nothing staged can be swept. */
 import assert from 'node:assert'
-import { manifestState } from '../../../schema/sqlite.ts'
+import { manifestState } from '../../../schema/artifacts.ts'
 import { type Digest, digestToBytes } from '../../core/digest.ts'
 import { type Entry, comparePaths } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'

@@ -4,7 +4,7 @@
  *  the blob there in the same transaction. A visit either finds the blob held and forgets it (losing that hold will
  *  touch it again), or condemns it: the blob gives its digest up, so nobody is told that it is present, and content that
  *  arrives again gets a new row. Removal checks once more, because a lease may have come in between. */
-import { blobState } from '../../../schema/sqlite.ts'
+import { blobState } from '../../../schema/content.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { stateWithoutDigest } from './digest-holding.ts'

@@ -1,6 +1,7 @@
 /** Stock uploads: what CreateArtifact promised and how far its blocks have come. Their bytes are in staging. */
 import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
-import { artifacts, runs } from '../../../schema/sqlite.ts'
+import { artifacts } from '../../../schema/artifacts.ts'
+import { runs } from '../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../schema/stock-uploads.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../core/digest.ts'

@@ -1,7 +1,7 @@
 /** Scrub's side of the metadata: which packs are due, and what reading their copies back has shown. Times are kept per
  *  pack, because packs are read whole: one row changes where thousands would. A verdict counts only while the copy still
  *  lies where it was read, since compaction and healing move copies meanwhile. */
-import { packState, streamState } from '../../../schema/sqlite.ts'
+import { packState, streamState } from '../../../schema/content.ts'
 import type { Metadata, UnverifiedPack } from '../metadata.ts'
 import { occupancyColumns } from './compaction.ts'
 import type { Connection } from './connection.ts'

@@ -1,0 +1,57 @@
+/** Tables of projects and their runs, and of what is summed over them. */
+import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+export const projects = sqliteTable(
+  'projects',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    ownerRepo: text('owner_repo').notNull(),
+    onConflict: text('on_conflict', { enum: ['reject', 'replace'] }),
+    createdAt: integer('created_at').notNull(),
+    retentionDefaultMs: integer('retention_default_ms'),
+    retentionMinMs: integer('retention_min_ms'),
+    retentionMaxMs: integer('retention_max_ms'),
+    quotaBytes: integer('quota_bytes'),
+  },
+  (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
+)
+
+export const runs = sqliteTable(
+  'runs',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    projectId: integer('project_id')
+      .notNull()
+      .references(() => projects.id),
+    number: integer('number').notNull(),
+    attempt: integer('attempt').notNull(),
+    branch: text('branch'),
+    sha: text('sha'),
+    workflow: text('workflow'),
+    event: text('event'),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('runs_identity').on(table.number, table.projectId, table.attempt),
+    index('runs_by_project').on(table.projectId, table.id),
+  ],
+)
+
+export const totals = sqliteTable('totals', {
+  /** A project's id, or 0 for the whole store. */
+  scope: integer('scope').primaryKey(),
+  artifacts: integer('artifacts').notNull().default(0),
+  files: integer('files').notNull().default(0),
+  logicalBytes: integer('logical_bytes').notNull().default(0),
+  uniqueBytes: integer('unique_bytes').notNull().default(0),
+  chunkBytes: integer('chunk_bytes').notNull().default(0),
+  storedBytes: integer('stored_bytes').notNull().default(0),
+  packs: integer('packs').notNull().default(0),
+  liveBytes: integer('live_bytes').notNull().default(0),
+})
+
+/** One row: when this database was made; 0 for one that is older than this table. */
+export const store = sqliteTable('store', {
+  id: integer('id').primaryKey(),
+  createdAt: integer('created_at').notNull(),
+})
