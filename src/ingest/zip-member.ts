@@ -1,9 +1,10 @@
 /** One member of an uploaded zip: where its bytes lie, and what its headers say it is. Headers that disagree with each
  *  other would let two readers see two different archives, so such a zip is kept whole. */
 import { defaultDirectoryMode, defaultFileMode, normalizeArchivePath } from '../core/entry.ts'
-import { expectedDescriptor } from '../core/skeleton.ts'
+import { expectedDescriptor } from '../core/skeleton-member.ts'
 import type { WindowedReader } from './staged-reader.ts'
-import { type CentralRecord, ZipOpaque, findExtra } from './zip-directory.ts'
+import { type CentralRecord, findExtra } from './central-record.ts'
+import { ZipOpaque } from './zip-opaque.ts'
 
 export type MemberKind = 'file' | 'directory' | 'symlink'
 

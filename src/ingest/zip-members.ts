@@ -8,7 +8,9 @@ import type { BlobWriter } from './blob-writer.ts'
 import type { EntryTable } from './entry-table.ts'
 import { type StoredFile, storeFile } from './file-blobs.ts'
 import { type StagedReader, windowed } from './staged-reader.ts'
-import { type ZipDirectory, ZipOpaque, readCentralRecord } from './zip-directory.ts'
+import { readCentralRecord } from './central-record.ts'
+import { type ZipDirectory } from './zip-directory.ts'
+import { ZipOpaque } from './zip-opaque.ts'
 import { type MemberEntry, memberEntry, placeMember } from './zip-member.ts'
 import {
   type MemberData,

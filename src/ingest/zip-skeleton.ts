@@ -2,16 +2,12 @@
  *  member, that rendering them gives the uploaded bytes. */
 import { digestFromBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
-import {
-  type SkeletonMember,
-  type StreamFacts,
-  decodeSkeletonPage,
-  encodeMembersPage,
-  encodeTailPage,
-} from '../core/skeleton.ts'
+import { type SkeletonMember, type StreamFacts } from '../core/skeleton-member.ts'
+import { decodeSkeletonPage, encodeMembersPage, encodeTailPage } from '../core/skeleton.ts'
 import type { KnownStream, Metadata } from '../metadata/metadata.ts'
 import { type StagedReader, windowed } from './staged-reader.ts'
-import { type ZipDirectory, readCentralRecord } from './zip-directory.ts'
+import { readCentralRecord } from './central-record.ts'
+import { type ZipDirectory } from './zip-directory.ts'
 import { placeMember } from './zip-member.ts'
 import type { ZipStreams } from './zip-members.ts'
 

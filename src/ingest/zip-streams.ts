@@ -8,7 +8,7 @@ import { type Digest, createDigestHasher, digestOf } from '../core/digest.ts'
 import { checksOf, createCheckWriter } from '../packs/codec.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import type { StagedReader } from './staged-reader.ts'
-import { ZipOpaque } from './zip-directory.ts'
+import { ZipOpaque } from './zip-opaque.ts'
 
 /** A member's stored bytes, declared facts included. */
 export interface MemberData {

@@ -2,7 +2,7 @@
  *  whoever rebuilds a lost database from packs. */
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { readPackDirectory } from './pack-format.ts'
+import { readPackDirectory } from './pack-directory.ts'
 import { encodeLocalHeader, localHeaderBytes } from './pack-records.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 

@@ -6,7 +6,7 @@ import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../cor
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { checksOf, createCheckWriter, decodeCopy, inflateStream } from './codec.ts'
-import { type PackDirectoryEntry, readPackDirectory } from './pack-format.ts'
+import { type PackDirectoryEntry, readPackDirectory } from './pack-directory.ts'
 import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
 import { memberNameBytesMax } from './member-names.ts'
 import type { PackName, PackStore } from './pack-store.ts'

@@ -3,11 +3,9 @@ import { describe, expect, test } from 'vitest'
 import {
   type SkeletonMember,
   type StreamFacts,
-  decodeSkeletonPage,
-  encodeMembersPage,
-  encodeTailPage,
   expectedDescriptor,
-} from '../../src/core/skeleton.ts'
+} from '../../src/core/skeleton-member.ts'
+import { decodeSkeletonPage, encodeMembersPage, encodeTailPage } from '../../src/core/skeleton.ts'
 
 const bytes = (min: number, max: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ minLength: min, maxLength: max }).map((array) => Buffer.from(array))

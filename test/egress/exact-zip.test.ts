@@ -4,12 +4,8 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { Digest } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
-import {
-  encodeMembersPage,
-  encodeTailPage,
-  type SkeletonMember,
-  type StreamFacts,
-} from '../../src/core/skeleton.ts'
+import { type SkeletonMember, type StreamFacts } from '../../src/core/skeleton-member.ts'
+import { encodeMembersPage, encodeTailPage } from '../../src/core/skeleton.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import type { Artifact, SkeletonPage } from '../../src/metadata/metadata.ts'
 import { buildZip, type ZipMemberSpec } from '../corpus/build-zip.ts'

@@ -10,7 +10,8 @@ import { combineCrc32, crc32 } from '../../src/core/crc32.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { encodeJoining, inflateStream } from '../../src/packs/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
-import { type PackMember, openPackWriter, readPackDirectory } from '../../src/packs/pack-format.ts'
+import { readPackDirectory } from '../../src/packs/pack-directory.ts'
+import { type PackMember, openPackWriter } from '../../src/packs/pack-format.ts'
 
 const run = promisify(execFile)
 const MiB = 1024 * 1024

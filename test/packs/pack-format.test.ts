@@ -15,12 +15,8 @@ import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { decodeCopy, encodeJoining } from '../../src/packs/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
-import {
-  type PackDirectoryEntry,
-  type PackMember,
-  openPackWriter,
-  readPackDirectory,
-} from '../../src/packs/pack-format.ts'
+import { type PackDirectoryEntry, readPackDirectory } from '../../src/packs/pack-directory.ts'
+import { type PackMember, openPackWriter } from '../../src/packs/pack-format.ts'
 import type { PackSink, PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 
 const run = promisify(execFile)
