@@ -18,6 +18,7 @@ export const exitStatus = {
   network: 10,
   overBudget: 11,
   noFilesMatched: 12,
+  locked: 13,
   interrupted: 130,
 } as const
 
@@ -37,6 +38,7 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   10: 'network, after retries',
   11: 'over budget',
   12: 'no files matched',
+  13: 'another process works on the data directory',
   130: 'interrupted',
 }
 
@@ -87,6 +89,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
   if (error instanceof NetworkError) return exitStatus.network
+  if (isLocked(error)) return exitStatus.locked
   if (isAbort(error)) return exitStatus.interrupted
   return exitStatus.failure
 }
@@ -96,7 +99,13 @@ export function hintFor(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code]
   if (error instanceof NetworkError)
     return 'Is the server running, and is TROVE_URL (or --url) right?'
+  if (isLocked(error)) return 'Stop the server that runs on it, or wait for the command that does.'
   return undefined
+}
+
+/** By name, so that no command loads what only a few need. */
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && error.name === 'DataLockedError'
 }
 
 export function isAbort(error: unknown): boolean {

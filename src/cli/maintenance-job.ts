@@ -4,7 +4,7 @@ import { jobSchema, type WireJob } from '../api/admin-messages.ts'
 import { jobPath } from '../api/paths.ts'
 import { findKeys } from '../auth/key.ts'
 import { adminGrant, mintToken } from '../auth/tokens.ts'
-import { requestJson, type ServerAccess } from '../client/http.ts'
+import { NetworkError, requestJson, type ServerAccess } from '../client/http.ts'
 import { readServerConfig } from '../config.ts'
 import { DataLockedError } from '../metadata/data-lock.ts'
 import { type LocalStore, withLocalStore } from './local-store.ts'
@@ -32,7 +32,20 @@ export async function runMaintenance<T>(
     return await withLocalStore(config, signal, work.local)
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
-    return await work.remote(await withOwnToken(server, config.dataDir))
+    return await askHolder(error, async () => {
+      return await work.remote(await withOwnToken(server, config.dataDir))
+    })
+  }
+}
+
+/** Who holds a directory may be a command, or a server elsewhere than we were told. */
+async function askHolder<T>(locked: DataLockedError, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error
+    const reason = `${locked.message}, and no server answers for it: ${error.message}`
+    throw new DataLockedError(reason, { cause: error })
   }
 }
 

@@ -2,8 +2,10 @@
 import {
   artifactDetailSchema,
   artifactListSchema,
+  bulkDeletionSchema,
   type WireArtifact,
   type WireArtifactDetail,
+  type WireBulkDeletion,
 } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { openResponse, requestJson, type ServerAccess } from './http.ts'
@@ -56,6 +58,36 @@ export async function removeArtifact(
   }
   const response = await openResponse(server, request)
   await response.body?.cancel()
+}
+
+/** Deletes all of them or, when one may not be deleted, none; what they free together is counted once. With `dryRun` says
+ *  so and deletes none. Errors: artifact_not_found (also for what has ended), forbidden, too_large. */
+export async function removeArtifacts(
+  server: ServerAccess,
+  ids: readonly number[],
+  { dryRun = false, signal }: { dryRun?: boolean; signal?: AbortSignal },
+): Promise<WireBulkDeletion> {
+  const request = {
+    method: 'POST' as const,
+    path: `${apiRoot}/artifacts/bulk-delete`,
+    json: { ids, dryRun },
+    ...(signal !== undefined && { signal }),
+  }
+  return await requestJson(server, request, bulkDeletionSchema)
+}
+
+/** Takes a delete back. Errors: artifact_not_found, artifact_deleted (too late), artifact_expired, name_taken, forbidden. */
+export async function restoreArtifact(
+  server: ServerAccess,
+  artifactId: number,
+  signal?: AbortSignal,
+): Promise<WireArtifactDetail> {
+  const request = {
+    method: 'POST' as const,
+    path: `${artifactPath(artifactId)}/undelete`,
+    ...(signal !== undefined && { signal }),
+  }
+  return await requestJson(server, request, artifactDetailSchema)
 }
 
 /** Errors: artifact_not_found, artifact_expired, artifact_deleted, forbidden. */

@@ -1,6 +1,6 @@
 /** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
  *  that work on files live as long as one call. */
-import type { WireArtifact } from '../api/messages.ts'
+import type { WireArtifact, WireBulkDeletion } from '../api/messages.ts'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { openFilePool } from './file-pool.ts'
@@ -13,7 +13,14 @@ import { listSources, walkSources } from './walk.ts'
 import { storeError } from '../core/errors.ts'
 import { type DownloadOptions, type DownloadResult, downloadArtifact } from './download.ts'
 import type { FilePool } from './file-pool.ts'
-import { listArtifacts, type ListOptions, removeArtifact, changeRetention } from './artifacts.ts'
+import {
+  changeRetention,
+  listArtifacts,
+  type ListOptions,
+  removeArtifact,
+  removeArtifacts,
+  restoreArtifact,
+} from './artifacts.ts'
 
 export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
@@ -83,6 +90,13 @@ export interface Client {
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
   /** Deletes an artifact. */
   remove(artifactId: number, signal?: AbortSignal): Promise<void>
+  /** Deletes all of them or none; says what comes back to the disk. */
+  removeAll(
+    artifactIds: readonly number[],
+    options?: { dryRun?: boolean; signal?: AbortSignal },
+  ): Promise<WireBulkDeletion>
+  /** Takes a delete back while that can be done. */
+  restore(artifactId: number, signal?: AbortSignal): Promise<WireArtifact>
   /** Keeps an artifact for ever, or changes when it expires. */
   retain(
     artifactId: number,
@@ -109,6 +123,9 @@ export function createClient({ url, token, cacheDir }: ClientOptions): Client {
     remove: async (artifactId, signal) => {
       await removeArtifact(server, artifactId, signal)
     },
+    removeAll: async (artifactIds, options = {}) =>
+      await removeArtifacts(server, artifactIds, options),
+    restore: async (artifactId, signal) => await restoreArtifact(server, artifactId, signal),
     retain: async (artifactId, change, signal) =>
       await changeRetention(server, artifactId, change, signal),
   }

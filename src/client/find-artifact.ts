@@ -22,10 +22,29 @@ export async function readArtifact(
   return await requestJson(server, { path: artifactPath(id), signal }, artifactDetailSchema)
 }
 
+/** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openResponse`. */
+export async function findDeleted(
+  server: ServerAccess,
+  reference: Reference,
+  { project, signal }: { project: ProjectName | null; signal: AbortSignal },
+): Promise<number> {
+  if (reference.kind === 'id') return reference.id
+  return await findId(server, reference, { project, signal, states: ['deleted'] })
+}
+
 async function findId(
   server: ServerAccess,
   reference: Exclude<Reference, { kind: 'id' }>,
-  { project, signal }: { project: ProjectName | null; signal: AbortSignal },
+  {
+    project,
+    signal,
+    // A dead artifact is looked for second: asking for it by id then says how it ended.
+    states = [undefined, 'any'],
+  }: {
+    project: ProjectName | null
+    signal: AbortSignal
+    states?: readonly ('deleted' | 'any' | undefined)[]
+  },
 ): Promise<number> {
   const query = {
     project: (reference.kind === 'run' ? reference.project : null) ?? project,
@@ -33,12 +52,12 @@ async function findId(
     limit: 1,
     ...(reference.kind === 'run' ? { run: reference.run } : { branch: reference.branch }),
   }
-  // A dead artifact is looked for second: asking for it by id then says how it ended.
-  for (const state of [undefined, 'any']) {
+  for (const state of states) {
     const request = { path: `${apiRoot}/artifacts`, query: { ...query, state }, signal }
     const [found] = (await requestJson(server, request, artifactListSchema)).items
     if (found !== undefined) return found.id
   }
   const text = formatReference(reference)
-  throw storeError('artifact_not_found', `there is no artifact ${text}`, { reference: text })
+  const kind = states.includes('deleted') ? 'deleted artifact' : 'artifact'
+  throw storeError('artifact_not_found', `there is no ${kind} ${text}`, { reference: text })
 }

@@ -28,7 +28,7 @@ export const backupCommand: Command<typeof flags> = {
     'trove backup /mnt/backup/trove-2026-07-01',
     'trove backup --data /srv/trove --copies /mnt/backup/trove',
   ],
-  exitStatuses: [5, 6, 8, 9, 10],
+  exitStatuses: [5, 6, 8, 9, 10, 13],
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['DEST'])
     const { copies } = given

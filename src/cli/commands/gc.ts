@@ -24,7 +24,7 @@ export const gcCommand: Command<typeof flags> = {
   summary: 'Gives the bytes of expired and deleted artifacts back to the disk.',
   flags,
   examples: ['trove gc', 'trove gc --dry-run --now', 'trove gc --now --data /srv/trove --json'],
-  exitStatuses: [5, 6, 9, 10],
+  exitStatuses: [5, 6, 9, 10, 13],
   async run({ flags: given, operands, stdout, signal }) {
     takeOperands(operands, [])
     const asked = { now: given.now, dryRun: given['dry-run'] }

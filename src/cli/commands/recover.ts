@@ -24,7 +24,7 @@ export const recoverCommand: Command<typeof flags> = {
     'Rebuilds lost metadata from packs. Contents come back, named by digest; paths, runs and chunked files do not.',
   flags,
   examples: ['trove recover --from-packs --data /srv/trove'],
-  exitStatuses: [8, 9],
+  exitStatuses: [8, 9, 13],
   async run({ flags: given, operands, stdout, signal }) {
     takeOperands(operands, [])
     if (!given['from-packs']) throw new UsageError('--from-packs is missing: there is no other way')

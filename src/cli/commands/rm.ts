@@ -1,52 +1,93 @@
-/** `trove rm`: deletes artifacts. */
-import { createClient } from '../../client/client.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
-import { parseReference } from '../../core/reference.ts'
+/** `trove rm`: deletes artifacts, or takes that back. */
+import { createClient, type Client } from '../../client/client.ts'
+import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
+import { parseReference, type Reference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { serverContext, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  'dry-run': { value: null, short: 'n', help: 'say what would be deleted, and delete nothing' },
+  'dry-run': { value: null, short: 'n', help: 'say what would be freed, and delete nothing' },
+  undo: { value: null, help: 'take a delete back, while that can be done (TROVE_UNDO)' },
 } as const
+
+type RmInvocation = Invocation<typeof flags>
 
 export const rmCommand: Command<typeof flags> = {
   name: 'rm',
   operands: 'REF...',
-  summary: 'Deletes artifacts.',
+  summary: 'Deletes artifacts and says how many bytes that frees. It can be undone for a while.',
   flags,
-  examples: ['trove rm 42/build', 'trove rm id:7 id:8', 'trove rm -n latest:main/build'],
-  exitStatuses: [3, 4, 5, 6, 10],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
+  examples: [
+    'trove rm 42/build',
+    'trove rm id:7 id:8',
+    'trove rm -n latest:main/build',
+    'trove rm --undo 42/build',
+  ],
+  exitStatuses: [3, 4, 5, 6, 7, 10],
+  async run(invocation) {
+    const { flags: given, operands } = invocation
     if (operands.length === 0) throw new UsageError('REF is missing')
+    if (given.undo && given['dry-run']) throw new UsageError('--undo has no dry run')
     const references = operands.map(parseReference)
-    const { server, config, project } = serverContext(given)
-    const client = createClient({ ...server, cacheDir: config.cacheDir })
-    const artifacts = []
-    // All of them are looked up before the first goes, so that a mistyped one deletes nothing.
-    for (const reference of references)
-      artifacts.push(await readArtifact(server, reference, { project, signal }))
-    for (const artifact of artifacts) {
-      if (!given['dry-run']) await client.remove(artifact.id, signal)
-      const verb = given['dry-run'] ? 'would delete' : 'deleted'
-      const size = `${artifact.files} files, ${formatSizeBytes(artifact.logicalBytes)}`
-      await write(stderr, `${verb} id:${artifact.id} ${printable(artifact.name)} (${size})\n`)
-    }
-    if (given.json) {
-      await writeJson(
-        stdout,
-        artifacts.map(({ id, name, logicalBytes }) => ({
-          artifactId: id,
-          name,
-          logicalBytes,
-          deleted: !given['dry-run'],
-        })),
-      )
-    }
+    const context = serverContext(given)
+    const client = createClient({ ...context.server, cacheDir: context.config.cacheDir })
+    await (given.undo ? restore : remove)(invocation, { context, client, references })
     return exitStatus.ok
   },
+}
+
+interface Work {
+  context: ServerContext
+  client: Client
+  references: Reference[]
+}
+
+async function remove(
+  { flags: given, stdout, stderr, signal }: RmInvocation,
+  { context: { server, project }, client, references }: Work,
+): Promise<void> {
+  const artifacts = []
+  // All of them are looked up before the first goes, so that a mistyped one deletes nothing.
+  for (const reference of references)
+    artifacts.push(await readArtifact(server, reference, { project, signal }))
+  const dryRun = given['dry-run']
+  const ids = [...new Set(artifacts.map(({ id }) => id))]
+  const { freedBytes, undoUntil } = await client.removeAll(ids, { dryRun, signal })
+  for (const { id, name, files, logicalBytes } of artifacts) {
+    const size = `${files} files, ${formatSizeBytes(logicalBytes)}`
+    const verb = dryRun ? 'would delete' : 'deleted'
+    await write(stderr, `${verb} id:${id} ${printable(name)} (${size})\n`)
+  }
+  const until = undoUntil === null ? '' : `; \`trove rm --undo\` takes it back until ${undoUntil}`
+  const verb = dryRun ? 'would free' : 'frees'
+  await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${until}\n`)
+  if (!given.json) return
+  const items = artifacts.map(({ id, name, logicalBytes }) => ({
+    artifactId: id,
+    name,
+    logicalBytes,
+    deleted: !dryRun,
+  }))
+  await writeJson(stdout, { items, freedBytes, undoUntil })
+}
+
+async function restore(
+  { flags: given, stdout, stderr, signal }: RmInvocation,
+  { context: { server, project }, client, references }: Work,
+): Promise<void> {
+  const ids: number[] = []
+  for (const reference of references)
+    ids.push(await findDeleted(server, reference, { project, signal }))
+  const restored = []
+  for (const id of ids) {
+    const artifact = await client.restore(id, signal)
+    restored.push(artifact)
+    await write(stderr, `id:${id} ${printable(artifact.name)} is back\n`)
+  }
+  if (given.json) await writeJson(stdout, restored)
 }

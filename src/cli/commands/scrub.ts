@@ -23,7 +23,7 @@ export const scrubCommand: Command<typeof flags> = {
     'Reads back and judges everything that is stored. Exit status 8 when anything is damaged.',
   flags,
   examples: ['trove scrub', 'trove scrub --json', 'trove scrub --data /srv/trove'],
-  exitStatuses: [5, 6, 8, 10],
+  exitStatuses: [5, 6, 8, 10, 13],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const outcome = await runMaintenance<object>(given, signal, {

@@ -23,7 +23,7 @@ export const serveCommand: Command<typeof flags> = {
   summary: 'Starts the server. Prints where it listens on stdout, and a sign-in link on stderr.',
   flags,
   examples: ['trove serve', 'trove serve --data /srv/trove --host 0.0.0.0 --port 8080'],
-  exitStatuses: [],
+  exitStatuses: [13],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const config = readServerConfig(given)

@@ -1,0 +1,318 @@
+/** `trove gc`, `scrub`, `backup` and `recover` as an operator runs them: on a server, on a data directory, and on one that
+ *  another process holds. The restore is what the README says, word by word. */
+import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { buffer } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { workerUrl } from '../../src/worker-url.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { packPaths, spoil } from '../lifecycle/stored-bytes.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+// A dozen processes each, on machines that have other work.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
+
+const quiet = { TROVE_GC_INTERVAL: 'off', TROVE_MIN_FREE: '0', TROVE_LOG_LEVEL: 'error' }
+const files = { 'a.txt': 'alpha '.repeat(500), 'b.txt': 'beta '.repeat(500) }
+
+let root: string
+let data: string
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'trove-operator-'))
+  data = join(root, 'data')
+})
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true })
+})
+
+async function serve(): Promise<TroveProcess> {
+  const server = await startTrove(data, quiet)
+  onTestFinished(async () => {
+    await server.stop()
+  })
+  return server
+}
+
+/** PUTs to run 1 of octo/demo; answers the id. */
+async function put(
+  server: TroveProcess,
+  name: string,
+  body: Uint8Array,
+  type = 'application/octet-stream',
+): Promise<number> {
+  const response = await fetch(`${server.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${await server.token()}`, 'content-type': type },
+    body: body as Uint8Array<ArrayBuffer>,
+  })
+  expect(response.status).toBe(201)
+  return ((await response.json()) as { id: number }).id
+}
+
+async function putFiles(server: TroveProcess, name: string): Promise<number> {
+  const entries = Object.entries(files).map(([path, content]) => ({ name: path, content }))
+  return await put(server, name, await tarOf(entries), 'application/x-tar')
+}
+
+async function admin(server: TroveProcess, args: string[]): Promise<Outcome> {
+  const token = await server.token(['--scope', 'admin'])
+  return await runTrove(args, { TROVE_URL: server.url, TROVE_TOKEN: token })
+}
+
+/** On the data directory, with nothing else in the environment than where a server would be. */
+async function local(args: string[], url = 'http://127.0.0.1:9'): Promise<Outcome> {
+  return await runTrove([...args, '--data', data], { TROVE_URL: url, TROVE_MIN_FREE: '0' })
+}
+
+async function archiveOf({ url, token }: TroveProcess, id: number): Promise<Buffer> {
+  const headers = {
+    authorization: `Bearer ${await token(['--project', 'octo/demo', '--scope', 'read'])}`,
+  }
+  const response = await fetch(`${url}/api/v1/artifacts/${id}/archive.zip`, { headers })
+  expect(response.status).toBe(200)
+  return Buffer.from(await response.arrayBuffer())
+}
+
+async function storedBytes(): Promise<number> {
+  let sum = 0
+  for (const path of await packPaths(join(data, 'cas'))) sum += (await readFile(path)).length
+  return sum
+}
+
+describe('trove gc on a data directory without a server', () => {
+  test('announces with --dry-run what --now then frees', async () => {
+    const server = await serve()
+    await put(server, 'gone', randomBytes(50_000))
+    await put(server, 'kept', randomBytes(50_000))
+    await admin(server, ['rm', '1/gone', '--project', 'octo/demo'])
+    await server.stop()
+    const before = await storedBytes()
+
+    const waits = JSON.parse((await local(['gc', '--json'])).text) as Record<string, unknown>
+    expect(waits).toMatchObject({ deletedArtifacts: 0, freedBytes: 0 })
+    const dry = await local(['gc', '--dry-run', '--now', '--json'])
+    expect([dry.status, dry.stderr]).toEqual([0, ''])
+    expect(await storedBytes()).toBe(before)
+    const plan = JSON.parse(dry.text) as { freedBytes: number; deletedArtifacts: number }
+    expect(plan.deletedArtifacts).toBe(1)
+    const done = JSON.parse((await local(['gc', '--now', '--json'])).text) as typeof plan
+    expect(done).toMatchObject({ deletedArtifacts: 1, freedBytes: before - (await storedBytes()) })
+    expect(Math.abs(plan.freedBytes - done.freedBytes)).toBeLessThan(done.freedBytes / 100)
+    expect((await local(['gc', '--now'])).text).toBe(
+      'expired 0 artifacts, 0 deleted ones let go\nfreed 0 B\n',
+    )
+  })
+})
+
+describe('trove scrub', () => {
+  test('ends with 8 when anything is damaged and names it, with 0 when all is well or healed', async () => {
+    const server = await serve()
+    const id = await putFiles(server, 'build')
+    const well = await admin(server, ['scrub'])
+    expect([well.status, well.stderr]).toEqual([0, ''])
+    expect(well.text).toMatch(/^read 1 packs, 2 copies, .*\nno copy is damaged\n$/)
+
+    await spoil(join(data, 'cas'), encodeJoiningSync(Buffer.from(files['b.txt']), 6))
+    const bad = await admin(server, ['scrub'])
+    expect(bad.status).toBe(8)
+    expect(bad.text).toContain('damaged copies: 1, of which 1 were not known')
+    expect(bad.text).toContain(`  id:${id}  octo/demo@1/build\n    b.txt\n`)
+    const known = await admin(server, ['scrub', '--json'])
+    expect(known.status).toBe(8)
+    expect(JSON.parse(known.text)).toMatchObject({
+      damagedCopies: 1,
+      foundCopies: 0,
+      damaged: [{ id, damagedFiles: ['b.txt'] }],
+    })
+    await server.stop()
+    const offline = await local(['scrub'])
+    expect([offline.status, offline.text]).toEqual([8, expect.stringContaining('    b.txt\n')])
+
+    const again = await serve()
+    await putFiles(again, 'build-again')
+    expect((await admin(again, ['scrub'])).status).toBe(0)
+  })
+})
+
+describe('trove backup', () => {
+  test.each([
+    [
+      'through the server',
+      async (server: TroveProcess, args: string[]) => await admin(server, args),
+    ],
+    [
+      'on the directory of a running server',
+      async ({ url }: TroveProcess, args: string[]) => await local(args, url),
+    ],
+    [
+      'on a directory without a server',
+      async (server: TroveProcess, args: string[]) => {
+        await server.stop()
+        return await local(args)
+      },
+    ],
+  ])('%s makes a data directory that serves the same bytes', async (_how, backUp) => {
+    const server = await serve()
+    const id = await putFiles(server, 'build')
+    const zip = await archiveOf(server, id)
+    const destination = join(root, 'backup')
+    const done = await backUp(server, ['backup', destination, '--json'])
+    expect([done.status, done.stderr]).toEqual([0, ''])
+    expect(JSON.parse(done.text)).toMatchObject({ path: destination, packs: 1, damagedCopies: 0 })
+    const taken = await backUp(server, ['backup', destination])
+    expect(taken).toMatchObject({ text: '', stderr: expect.stringContaining('exists') })
+    expect(taken.status).not.toBe(0)
+    await server.stop()
+
+    data = destination
+    expect(await archiveOf(await serve(), id)).toEqual(zip)
+  })
+
+  test('of a damaged store has the rest, and ends with 8', async () => {
+    const server = await serve()
+    await putFiles(server, 'build')
+    await spoil(join(data, 'cas'), encodeJoiningSync(Buffer.from(files['b.txt']), 6))
+    const done = await admin(server, ['backup', join(root, 'backup'), '--copies'])
+    expect([done.status, done.text]).toEqual([
+      8,
+      expect.stringContaining('damaged copies in it: 1'),
+    ])
+  })
+
+  test('is restored by the commands of the README', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    const [, text = ''] =
+      /\*\*Restore\.\*\*[^\n]*\n(?:[^\n]+\n)*\n((?: {4}[^\n]*\n)+)/.exec(readme) ?? []
+    const commands = text
+      .trim()
+      .split('\n')
+      .map((line) => line.trim())
+    expect(commands).toHaveLength(3)
+    const [backUp, restore, start] = commands.map((command) =>
+      command.replaceAll('/srv/trove', data).replaceAll('/mnt/backup', root),
+    ) as [string, string, string]
+    const bin = join(root, 'bin')
+    await mkdir(bin)
+    await symlink(
+      fileURLToPath(workerUrl(import.meta.url, '../../src/cli/main.ts')),
+      join(bin, 'trove'),
+    )
+    const server = await serve()
+    const env = { PATH: `${bin}:${process.env['PATH']}`, HOME: root, TROVE_URL: server.url }
+    const sh = async (command: string): Promise<void> => {
+      await promisify(execFile)('sh', ['-c', command], { env })
+    }
+    const id = await putFiles(server, 'build')
+    const zip = await archiveOf(server, id)
+    const token = await server.token(['--project', 'octo/demo', '--scope', 'read'])
+    await sh(backUp)
+    await put(server, 'too-late', Buffer.from('x'))
+    await server.stop()
+    await sh(restore)
+
+    const child = spawn('sh', ['-c', `exec ${start} --port 0`], { env })
+    const stderr = buffer(child.stderr)
+    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+    const url = line.replace('listening on ', '')
+    const get = async (path: string): Promise<Response> =>
+      await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } })
+    // With the same key: tokens that were minted before still work.
+    expect(Buffer.from(await (await get(`/artifacts/${id}/archive.zip`)).arrayBuffer())).toEqual(
+      zip,
+    )
+    expect(await (await get('/artifacts')).json()).toMatchObject({ total: 1 })
+    child.kill('SIGTERM')
+    await once(child, 'close')
+    expect([child.exitCode, (await stderr).toString()]).toEqual([
+      0,
+      expect.not.stringMatching(/error/),
+    ])
+  })
+})
+
+describe('trove recover', () => {
+  test('brings contents back of which the database is lost, as the start of a server says', async () => {
+    const server = await serve()
+    await putFiles(server, 'build')
+    await server.stop()
+    for (const path of await packPaths(join(data, 'cas'))) await utimes(path, 1, 1)
+    await rename(join(data, 'trove.db'), join(root, 'lost.db'))
+
+    const refused = await runTrove(['serve', '--data', data, '--port', '0'])
+    expect(refused).toMatchObject({
+      status: 2,
+      text: '',
+      stderr: expect.stringContaining('trove recover --from-packs'),
+    })
+    expect((await local(['recover'])).status).toBe(2)
+    const done = await local(['recover', '--from-packs'])
+    expect([done.status, done.stderr]).toEqual([0, ''])
+    expect(done.text).toMatch(/^took in 1 packs, .*: 2 copies of 2 contents\nsee artifacts pack-/)
+
+    const again = await serve()
+    const token = await again.token(['--project', 'recovered/packs', '--scope', 'read'])
+    const access = { TROVE_URL: again.url, TROVE_TOKEN: token }
+    const listed = JSON.parse((await runTrove(['list', '--json'], access)).text) as {
+      name: string
+    }[]
+    const { text } = await runTrove(['ls', '-R', `1/${listed[0]!.name}`], access)
+    const contents: string[] = []
+    for (const path of text.trim().split('\n'))
+      contents.push((await runTrove(['cat', `1/${listed[0]!.name}:${path}`], access)).text)
+    expect(contents.toSorted()).toEqual(Object.values(files))
+  })
+})
+
+describe('a data directory that another process holds', () => {
+  test('is left alone by what must have it for itself, with a hint', async () => {
+    await serve()
+    for (const args of [
+      ['recover', '--from-packs', '--data', data],
+      ['serve', '--port', '0', '--data', data],
+    ]) {
+      expect(await runTrove(args)).toMatchObject({
+        status: 13,
+        text: '',
+        stderr: `trove: another trove process works on ${data}\nhint: Stop the server that runs on it, or wait for the command that does.\n`,
+      })
+    }
+  })
+
+  test.each([
+    ['gc', ['gc']],
+    ['scrub', ['scrub']],
+    ['backup', ['backup', '/nowhere/at/all']],
+  ])('is asked for through its server; %s says so when none answers', async (_name, args) => {
+    await serve()
+    const outcome = await local(args)
+    expect(outcome).toMatchObject({ status: 13, text: '' })
+    expect(outcome.stderr).toContain(
+      `another trove process works on ${data}, and no server answers`,
+    )
+    expect(outcome.stderr).toContain('hint: ')
+  })
+})
+
+test('upkeep that the server refuses ends as its code says', async () => {
+  const server = await serve()
+  const token = await server.token()
+  for (const args of [['gc'], ['scrub'], ['backup', join(root, 'x')]]) {
+    expect(await runTrove(args, { TROVE_URL: server.url, TROVE_TOKEN: token })).toMatchObject({
+      status: 6,
+      text: '',
+    })
+  }
+  await writeFile(join(root, 'mine'), '')
+  const outcome = await admin(server, ['backup', join(root, 'mine')])
+  expect(outcome).toMatchObject({ text: '', stderr: expect.stringContaining('exists') })
+  expect(outcome.status).not.toBe(0)
+})

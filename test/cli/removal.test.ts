@@ -1,0 +1,150 @@
+/** `trove rm`, `keep` and `expire` as scripts see them. */
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+let server: TestServer
+let runs = 0
+beforeAll(async () => {
+  server = await openServer({ TROVE_MIN_FREE: '0' })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function trove(...args: string[]): Promise<Outcome> {
+  return await runTrove(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
+}
+
+/** An artifact in a run of its own; answers the run. */
+async function putArtifact(body: Uint8Array = randomBytes(50_000)): Promise<number> {
+  runs += 1
+  await server.put(`/api/v1/projects/octo/app/runs/${runs}/artifacts/build`, { body })
+  return runs
+}
+
+interface Removed {
+  items: { artifactId: number; name: string; logicalBytes: number; deleted: boolean }[]
+  freedBytes: number
+  undoUntil: string | null
+}
+
+function removedOf({ text }: Outcome): Removed {
+  return JSON.parse(text) as Removed
+}
+
+describe('trove rm', () => {
+  test('says before and after what it frees, and how to take it back', async () => {
+    const run = await putArtifact()
+    const dry = await trove('rm', '-n', `${run}/build`)
+    expect([dry.status, dry.text]).toEqual([0, ''])
+    expect(dry.stderr).toMatch(
+      /^would delete id:\d+ build \(1 files, 48\.8 KiB\)\nwould free 4\d\.\d KiB\n$/,
+    )
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+    const done = await trove('rm', `${run}/build`)
+    expect(done.stderr).toMatch(
+      /^deleted id:\d+ build .*\nfrees 4\d\.\d KiB; `trove rm --undo` takes it back until 20\S+Z\n$/,
+    )
+    expect((await trove('ls', `${run}/build`)).status).toBe(4)
+  })
+
+  test('counts what several share once, and what others hold not at all', async () => {
+    const shared = randomBytes(80_000)
+    const [a, b, other] = [
+      await putArtifact(shared),
+      await putArtifact(shared),
+      await putArtifact(shared),
+    ]
+    const both = removedOf(await trove('rm', '--json', '-n', `${a}/build`, `${b}/build`))
+    expect(both).toMatchObject({ freedBytes: 0, undoUntil: null })
+    expect(both.items).toMatchObject([{ deleted: false }, { deleted: false }])
+    await trove('rm', `${other}/build`)
+    const all = removedOf(await trove('rm', '--json', `${a}/build`, `${b}/build`, `${a}/build`))
+    expect(all.freedBytes).toBeGreaterThan(80_000)
+    expect(all.freedBytes).toBeLessThan(81_000)
+  })
+
+  test('deletes nothing when one of several is not there', async () => {
+    const run = await putArtifact()
+    expect((await trove('rm', `${run}/build`, `${run}/nope`)).status).toBe(3)
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+  })
+
+  test('--undo takes it back by name or id, while that can be done', async () => {
+    const run = await putArtifact()
+    expect(await trove('rm', '--undo', `${run}/build`)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('there is no deleted artifact'),
+    })
+    const { items } = removedOf(await trove('rm', '--json', `${run}/build`))
+    const back = await trove('rm', '--undo', '--json', `${run}/build`)
+    expect([back.status, JSON.parse(back.text)]).toMatchObject([
+      0,
+      [{ id: items[0]!.artifactId, state: 'available' }],
+    ])
+    expect((await trove('cat', `${run}/build:build`)).stdout).toHaveLength(50_000)
+
+    await trove('rm', `${run}/build`)
+    server.clock.now += 60 * 60 * 1000
+    expect(await trove('rm', '--undo', `id:${items[0]!.artifactId}`)).toMatchObject({
+      status: 4,
+      stderr: expect.stringContaining('too long ago'),
+    })
+  })
+
+  test('--undo of what has another in its place says so', async () => {
+    const run = await putArtifact()
+    await trove('rm', `${run}/build`)
+    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/build`)
+    expect((await trove('rm', '--undo', `${run}/build`)).status).toBe(7)
+  })
+
+  test('needs a token that may', async () => {
+    const run = await putArtifact()
+    const environment = {
+      TROVE_URL: server.url,
+      TROVE_TOKEN: await server.token({ scope: 'read' }),
+    }
+    expect((await runTrove(['rm', `${run}/build`], environment)).status).toBe(6)
+    expect((await trove('rm', '--undo', '-n', `${run}/build`)).status).toBe(2)
+  })
+})
+
+describe('trove expire', () => {
+  test('moves the end, to this moment too, and says when it is', async () => {
+    const run = await putArtifact()
+    const later = await trove('expire', `${run}/build`, '--in', '7d', '--json')
+    const { expiresAt } = JSON.parse(later.text) as { expiresAt: string }
+    expect(Math.abs(Date.parse(expiresAt) - Date.now() - 7 * 86_400_000)).toBeLessThan(60_000)
+    expect(later.stderr).toMatch(/^id:\d+ build expires at 20\S+Z\n$/)
+    const dry = await trove('expire', `${run}/build`, '--in', '0s', '-n')
+    expect(dry.stderr).toContain('would expire at')
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+    expect((await trove('expire', `${run}/build`, '--in', '0s')).status).toBe(0)
+    expect(await trove('ls', `${run}/build`)).toMatchObject({
+      status: 4,
+      stderr: expect.stringMatching(/expired at 20\S+Z/),
+    })
+  })
+
+  test('goes no further than the longest retention', async () => {
+    const run = await putArtifact()
+    const far = await trove('expire', `${run}/build`, '--in', '3650d', '--json')
+    const { expiresAt } = JSON.parse(far.text) as { expiresAt: string }
+    expect(Date.parse(expiresAt)).toBe(server.clock.now + 400 * 86_400_000)
+  })
+})
+
+describe('trove keep', () => {
+  test('outlasts every retention, until it is released', async () => {
+    const run = await putArtifact()
+    expect((await trove('keep', `${run}/build`)).stderr).toMatch(/^id:\d+ build is kept\n$/)
+    server.clock.now += 1000 * 86_400_000
+    const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+    expect((await runTrove(['ls', `${run}/build`], access)).status).toBe(0)
+    expect((await runTrove(['keep', `${run}/build`, '--release'], access)).status).toBe(0)
+    expect((await runTrove(['ls', `${run}/build`], access)).status).toBe(4)
+  })
+})
