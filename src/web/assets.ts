@@ -4,13 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { workerUrl } from '../worker-url.ts'
 
 /** What pages refer to: entry points of `browser/`, and the style sheet. */
-export type AssetName =
-  | 'style.css'
-  | 'every-page'
-  | 'find-page'
-  | 'upload-page'
-  | 'maintenance-page'
-  | 'hash-worker'
+export type AssetName = 'style.css' | 'every-page' | 'find-page' | 'upload-page' | 'hash-worker'
 
 export interface Asset {
   bytes: Buffer

@@ -1,35 +1,104 @@
-/** `/admin/maintenance`: garbage collection by hand, planned or done, with its progress. The page that shows a job reloads
- *  itself without scripts; with them its figures are filled in as they come. */
+/** `/admin/maintenance`: what the server does by itself, done by hand and watched: collecting garbage, reading everything
+ *  back, a backup. */
 import type { Job } from '../lifecycle/jobs.ts'
-import { formatDuration, formatSizeBytes } from '../core/units.ts'
-import { Fact, Size, Time } from './format.tsx'
+import type { Artifact } from '../metadata/metadata.ts'
+import { formatDuration } from '../core/units.ts'
+import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
-import { figures, Table } from './table.tsx'
+import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
+import { artifactPath, maintenancePath } from './paths.ts'
+import { Table } from './table.tsx'
 
 export interface MaintenanceView {
+  /** The job of the address. */
   job: Job | undefined
-  /** The newest first. */
-  recent: readonly Job[]
-  /** Time between two rounds by the clock; null when there are none. */
-  intervalMs: number | null
+  /** Whether the address names a job that nobody knows any more. */
+  isForgotten: boolean
+  /** Time between two collections by the clock, and how old a verification may get; null: never by itself. */
+  collectEveryMs: number | null
+  scrubEveryMs: number | null
+  /** Of the store: what a whole pass goes through. */
+  packs: number
   deadBytes: number
+  /** When the pack that was verified longest ago was; null without packs. */
+  verifiedAt: number | null
+  damaged: Artifact[]
+  damagedTotal: number
+  /** Newest first, without the one of the address. */
+  recent: Job[]
   now: number
 }
 
-export function MaintenancePage({
-  job,
-  recent,
-  intervalMs,
-  deadBytes,
-  now,
-}: MaintenanceView): Html {
+export function MaintenancePage(view: MaintenanceView): Html {
+  const { job, isForgotten, recent, packs, now } = view
   return (
     <>
       <h1>Maintenance</h1>
-      <p class="lead">
+      {isForgotten && (
+        <p class="note" role="status">
+          Nothing is known of that job any more: it is long over, or the server was started anew.
+        </p>
+      )}
+      {job !== undefined && <JobStatus job={job} packs={packs} now={now} />}
+      <Damaged {...view} />
+      <div class="cards">
+        <Collection {...view} />
+        <Scrub {...view} />
+        <Backup />
+      </div>
+      {recent.length > 0 && <Recent jobs={recent} now={now} />}
+    </>
+  )
+}
+
+function Damaged({ damaged, damagedTotal }: MaintenanceView) {
+  if (damagedTotal === 0) return <></>
+  return (
+    <div class="note" role="alert">
+      <p>
+        Stored bytes of {counted(damagedTotal, 'artifact')} are damaged. The next upload of the same
+        content heals them.
+      </p>
+      <ul>
+        {damaged.map((artifact) => (
+          <li>
+            <a href={artifactPath(artifact)}>
+              {artifact.project}, run {artifact.runNumber}, {artifact.name}
+            </a>
+          </li>
+        ))}
+        {damagedTotal > damaged.length && <li>and {damagedTotal - damaged.length} more</li>}
+      </ul>
+    </div>
+  )
+}
+
+function ByItself({ everyMs, setting }: { everyMs: number | null; setting: string }) {
+  return (
+    <p>
+      {everyMs === null
+        ? 'Does not run by itself: '
+        : `Runs by itself about every ${formatDuration(everyMs)} (`}
+      <code>{setting}</code>
+      {everyMs === null ? ' is off.' : ').'}
+    </p>
+  )
+}
+
+function Collection({ deadBytes, collectEveryMs }: MaintenanceView) {
+  return (
+    <section class="card" aria-labelledby="collection">
+      <h2 id="collection">Garbage collection</h2>
+      <p>
         <Size bytes={deadBytes} /> of the packs hold nothing that anybody needs.
       </p>
-      <form method="post" action="/admin/maintenance" class="buttons">
+      <ByItself everyMs={collectEveryMs} setting="TROVE_GC_INTERVAL" />
+      <p class="quiet">
+        Expires what has had its time, deletes what nobody refers to and rewrites packs that are
+        mostly dead. “All of it now” waits neither for the time in which a deletion can be undone
+        nor for packs to be half dead.
+      </p>
+      <form method="post" action={maintenancePath()} class="buttons">
         <button name="action" value="plan">
           Dry run
         </button>
@@ -37,114 +106,89 @@ export function MaintenancePage({
           Collect garbage
         </button>
         <button name="action" value="now">
-          Collect all of it now
+          All of it now
         </button>
       </form>
-      <p class="quiet">
-        Collecting expires what has had its time, deletes what nobody refers to and rewrites packs
-        that are mostly dead. The last one does not wait for the time in which a deletion can be
-        undone.
-      </p>
-      {job !== undefined && <JobStatus job={job} now={now} />}
-      <h2>By the clock</h2>
-      <p>
-        {intervalMs === null
-          ? 'No round runs by itself: TROVE_GC_INTERVAL is off.'
-          : `A round runs by itself about every ${formatDuration(intervalMs)} (TROVE_GC_INTERVAL).`}
-      </p>
-      <RecentJobs jobs={recent} now={now} />
-    </>
-  )
-}
-
-function RecentJobs({ jobs, now }: { jobs: readonly Job[]; now: number }) {
-  if (jobs.length === 0) return <p class="quiet">Nothing has run since the server started.</p>
-  return (
-    <Table
-      name="Recent work"
-      columns={['What', 'Asked for by', 'State', 'Begun', figures('Freed')]}
-    >
-      {jobs.map((job) => (
-        <tr>
-          <td>
-            <a href={`/admin/maintenance?job=${job.id}`}>{nameOf(job)}</a>
-          </td>
-          <td>{job.origin === 'schedule' ? 'the clock' : 'somebody'}</td>
-          <td>
-            <span class={`badge ${job.state}`}>{job.state}</span>
-          </td>
-          <td>
-            <Time at={job.createdAt} now={now} />
-          </td>
-          <td class="number">
-            {'freedBytes' in job.progress && typeof job.progress.freedBytes === 'number' ? (
-              <Size bytes={job.progress.freedBytes} />
-            ) : (
-              '–'
-            )}
-          </td>
-        </tr>
-      ))}
-    </Table>
-  )
-}
-
-function nameOf({ kind }: Job): string {
-  return kind === 'gc' ? 'Garbage collection' : kind.charAt(0).toUpperCase() + kind.slice(1)
-}
-
-function JobStatus({ job, now }: { job: Job; now: number }) {
-  const isOver = job.state === 'done' || job.state === 'failed'
-  return (
-    <section aria-labelledby="job-title" data-job={isOver ? undefined : job.id}>
-      <h2 id="job-title">
-        {nameOf(job)}{' '}
-        <span class={`badge ${job.state}`} data-job-state>
-          {job.state}
-        </span>
-      </h2>
-      <p>
-        Begun <Time at={job.createdAt} now={now} />
-        {job.endedAt !== null && (
-          <>
-            , ended <Time at={job.endedAt} now={now} />
-          </>
-        )}
-        .
-      </p>
-      {job.error !== null && (
-        <p class="note" role="alert">
-          It failed. The log of the server says why.
-        </p>
-      )}
-      <dl class="facts" data-job-figures>
-        {Object.entries(job.progress)
-          .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
-          .map(([name, value]) => (
-            <Fact term={figureNames[name] ?? name}>
-              <span data-figure={name}>
-                {name.endsWith('Bytes') ? formatSizeBytes(value) : value.toLocaleString('en')}
-              </span>
-            </Fact>
-          ))}
-      </dl>
-      {!isOver && (
-        <p>
-          <a class="button" href="">
-            Refresh
-          </a>
-        </p>
-      )}
     </section>
   )
 }
 
-const figureNames: Record<string, string> = {
-  expired: 'Artifacts expired',
-  deletedArtifacts: 'Deleted artifacts let go',
-  freedBytes: 'Freed',
-  waitingBytes: 'Waiting for a grace or a reader',
-  removedBlobs: 'Pieces removed',
-  removedPacks: 'Packs removed',
-  rewrittenPacks: 'Packs rewritten',
+function Scrub({ verifiedAt, packs, scrubEveryMs, now }: MaintenanceView) {
+  return (
+    <section class="card" aria-labelledby="scrub">
+      <h2 id="scrub">Scrub</h2>
+      <p>
+        {verifiedAt === null ? (
+          'There are no packs yet.'
+        ) : (
+          <>
+            Of {counted(packs, 'pack')}, the one verified longest ago was verified{' '}
+            <Time at={verifiedAt} now={now} />.
+          </>
+        )}
+      </p>
+      <ByItself everyMs={scrubEveryMs} setting="TROVE_SCRUB_INTERVAL" />
+      <p class="quiet">
+        Reads everything back and checks it against its digests. What is bad counts as missing from
+        then on, and its artifacts name the damaged files.
+      </p>
+      <form method="post" action={maintenancePath()} class="buttons">
+        <button name="action" value="scrub">
+          Read everything back
+        </button>
+      </form>
+    </section>
+  )
+}
+
+function Backup() {
+  return (
+    <section class="card" aria-labelledby="backup">
+      <h2 id="backup">Backup</h2>
+      <p class="quiet">
+        A copy of the whole store, while it goes on, that <code>trove serve --data</code> can start
+        from.
+      </p>
+      <form method="post" action={maintenancePath()} class="stack">
+        <label class="wide">
+          New directory on the server’s machine
+          <input name="destination" required pattern="/.*[^\/]" placeholder="/mnt/backup/trove" />
+        </label>
+        <label class="check">
+          <input type="checkbox" name="copies" value="1" /> share no bytes with the store (no hard
+          links)
+        </label>
+        <div class="buttons">
+          <button name="action" value="backup">
+            Back up
+          </button>
+        </div>
+      </form>
+    </section>
+  )
+}
+
+function Recent({ jobs, now }: { jobs: Job[]; now: number }) {
+  return (
+    <section aria-labelledby="recent">
+      <h2 id="recent">Lately</h2>
+      <Table name="Jobs, newest first" columns={['Job', 'Asked for by', 'State', 'Begun', 'Outcome']}>
+        {jobs.map((job) => (
+          <tr>
+            <th scope="row">
+              <a href={maintenancePath(job.id)}>{jobTitle(job)}</a>
+            </th>
+            <td>{job.origin === 'schedule' ? 'the clock' : 'somebody'}</td>
+            <td>
+              <JobState job={job} />
+            </td>
+            <td>
+              <Time at={job.createdAt} now={now} />
+            </td>
+            <td>{outcomeOf(job)}</td>
+          </tr>
+        ))}
+      </Table>
+    </section>
+  )
 }

@@ -13,6 +13,7 @@ import { loadAssets } from './assets.ts'
 import { createComparePages } from './compare-routes.tsx'
 import { createContentRoutes } from './content-routes.ts'
 import { createListPages } from './list-routes.tsx'
+import { createMaintenancePages } from './maintenance-routes.tsx'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
@@ -35,6 +36,7 @@ export function createPages(context: AppContext): Pages {
   routes.get('/assets/:file', (c) => sendAsset(web, c))
   routes.route('/', createContentRoutes(context))
   // Before `/:owner/:repo`, which would take `/admin/storage`.
+  routes.route('/', createMaintenancePages(web))
   routes.route('/', createStorePages(web))
   routes.route('/', createStoragePages(web))
   routes.route('/', createProjectPages(web))

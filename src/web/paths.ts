@@ -61,6 +61,11 @@ export function uploadPagePath(project: string): string {
   return `${projectPagePath(project)}/upload`
 }
 
+/** With the job to show, if any. */
+export function maintenancePath(job: string = ''): string {
+  return withQuery('/admin/maintenance', { job })
+}
+
 /** Empty values are left out. */
 export function withQuery(path: string, query: Record<string, string>): string {
   const given = Object.entries(query).filter(([, value]) => value !== '')

@@ -1,71 +1,34 @@
-/** Pages about bytes rather than runs: retention, maintenance, finding a file by its digest. */
+/** Pages about bytes rather than runs: retention, finding a file by its digest. */
 import { Hono } from 'hono'
 import { mayAdminister, mayReadProject, type Principal } from '../auth/principal.ts'
 import { walkEntries } from '../browse/entries.ts'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
-import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { dayMs } from '../core/units.ts'
 import { forbidden } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
-import { requireAdmin } from '../http/maintenance.ts'
 import { retentionOf } from '../http/retention.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, Project } from '../metadata/metadata.ts'
-import { usageOfStore } from '../stats/usage.ts'
 import { daysOf, readForm } from './input.ts'
 import { FindPage, type Holder } from './find-page.tsx'
-import { MaintenancePage } from './maintenance-page.tsx'
 import { crumbsOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
-import { retentionPath, withQuery } from './paths.ts'
+import { retentionPath } from './paths.ts'
 import { RetentionPage, type Simulation } from './retention-page.tsx'
 
 const holdersMax = 100
-const recentJobs = 20
 /** Entries that are looked through for the path of a digest, over all artifacts of one answer. */
 const pathSearchMax = 200_000
 const lostShown = 20
 
 export function createStorePages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.get('/admin/maintenance', async (c) => await maintenancePage(web, c))
-  app.post('/admin/maintenance', async (c) => await startMaintenance(web, c))
   app.get('/find', async (c) => await findPage(web, c))
   app.get('/:owner/:repo/settings/retention', async (c) => await retentionPage(web, c))
   app.post('/:owner/:repo/settings/retention', async (c) => await changeRetention(web, c))
   return app
-}
-
-async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
-  const { context } = web
-  await requireAdmin(context, c)
-  const id = c.req.query('job')
-  const usage = usageOfStore(await context.metadata.figures())
-  const view = {
-    job: id === undefined ? undefined : context.maintenance.jobs.find(id),
-    recent: context.maintenance.jobs.list().slice(0, recentJobs),
-    intervalMs: context.config.gcIntervalMs,
-    deadBytes: usage.deadBytes ?? 0,
-    now: context.now(),
-  }
-  return await sendPage(web, c, {
-    title: 'Maintenance',
-    scripts: ['maintenance-page'],
-    body: <MaintenancePage {...view} />,
-  })
-}
-
-async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
-  await requireAdmin(context, c)
-  const action = (await readForm(context, c)).get('action')
-  if (action !== 'plan' && action !== 'collect' && action !== 'now') {
-    throw storeError('invalid_request', 'choose what to do', { field: 'action' })
-  }
-  const reach = action === 'now' ? 'now' : 'background'
-  const job = context.maintenance.collect({ reach, dryRun: action === 'plan' })
-  return c.redirect(withQuery('/admin/maintenance', { job: job.id }), 303)
 }
 
 async function findPage(web: Web, c: AppRequest): Promise<Response> {

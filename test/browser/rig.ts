@@ -13,8 +13,12 @@ export interface Rig {
   close(): Promise<void>
 }
 
-export async function openRig(environment: Record<string, string> = {}): Promise<Rig> {
-  const server = await openServer(environment)
+/** `checkpoint`: as of `openServer`. */
+export async function openRig(
+  environment: Record<string, string> = {},
+  checkpoint?: (step: string) => void | Promise<void>,
+): Promise<Rig> {
+  const server = await openServer(environment, undefined, checkpoint)
   const { port } = new URL(server.url)
   // `http://content.localhost` is a name of the server, without the port that nobody knows beforehand.
   const toServer = ['content.localhost', '*.content.localhost'].map(

@@ -33,15 +33,20 @@ export interface SendRequest {
   json?: unknown
 }
 
-/** In a new directory, or on `existing`, which goes with the server. */
+/** In a new directory, or on `existing`, which goes with the server. `checkpoint` is awaited at named steps. */
 export async function openServer(
   environment: Environment = {},
   existing?: string,
+  checkpoint?: (step: string) => void | Promise<void>,
 ): Promise<TestServer> {
   const dataDir = existing ?? (await mkdtemp(join(tmpdir(), 'trove-')))
   const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
   const clock = { now: Date.now() }
-  const server = await startServer(config, { log: createLog('error'), now: () => clock.now })
+  const server = await startServer(config, {
+    log: createLog('error'),
+    now: () => clock.now,
+    checkpoint,
+  })
   const keys = await openKeys(dataDir)
   const token = async (request: TokenRequest = {}, use: TokenUse = 'api'): Promise<string> =>
     await mintToken(

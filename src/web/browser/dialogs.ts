@@ -1,5 +1,6 @@
 /** Pages that ask something, shown as a dialog above the page that one is on. The browser's own dialog keeps the focus
  *  inside, closes on Escape and gives the focus back. */
+import { fetchDocument } from './fetch-document.ts'
 
 export function enhanceDialogs(): void {
   document.addEventListener('click', (event) => {
@@ -41,17 +42,4 @@ async function showPage(address: string): Promise<void> {
   document.body.append(dialog)
   dialog.showModal()
   dialog.querySelector<HTMLElement>('[data-cancel]')?.focus()
-}
-
-/** Parsed by the browser as a document of its own: nothing in it runs, and no text is turned into markup here. */
-function fetchDocument(address: string): Promise<Document | null> {
-  return new Promise((resolve) => {
-    const request = new XMLHttpRequest()
-    request.open('GET', address)
-    request.responseType = 'document'
-    request.addEventListener('loadend', () => {
-      resolve(request.status === 200 ? request.responseXML : null)
-    })
-    request.send()
-  })
 }

@@ -5,6 +5,7 @@ import { enhanceCopying } from './copying.ts'
 import { enhanceDialogs } from './dialogs.ts'
 import { enhanceGoToFile } from './go-to-file.ts'
 import { enhanceKeys } from './keys.ts'
+import { enhanceLive } from './live.ts'
 import { enhanceLines } from './lines.ts'
 import { enhanceWaiting } from './waiting.ts'
 
@@ -15,4 +16,5 @@ enhanceKeys()
 enhanceBulk()
 enhanceGoToFile()
 enhanceLines()
+enhanceLive()
 enhanceWaiting()

@@ -1,0 +1,33 @@
+/** Parts of a page that go on while somebody looks (`data-live`, with an id): fetched again and put in place, until the
+ *  server says that they are over. What is said of them is told to screen readers now and then, and at the end. */
+import { announce } from './announce.ts'
+import { fetchDocument } from './fetch-document.ts'
+
+const everyMs = 1000
+const announceEveryMs = 5000
+
+export function enhanceLive(): void {
+  for (const part of document.querySelectorAll<HTMLElement>('[data-live][id]')) void follow(part.id)
+}
+
+async function follow(id: string): Promise<void> {
+  let announcedAt = 0
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+    if (document.hidden) continue
+    const shown = document.getElementById(id)
+    const fresh = (await fetchDocument(location.href))?.getElementById(id)
+    // A server that is away for a moment is asked again; a page that has lost the part has nothing more to tell.
+    if (shown === null || fresh === null) return
+    if (fresh === undefined) continue
+    if (!fresh.isEqualNode(shown)) shown.replaceWith(document.importNode(fresh, true))
+    const { live, ended } = fresh.dataset
+    if (live === undefined) {
+      announce(ended ?? '')
+      return
+    }
+    if (Date.now() - announcedAt < announceEveryMs) continue
+    announcedAt = Date.now()
+    announce(live)
+  }
+}

@@ -1,0 +1,142 @@
+/** The maintenance page: what it starts, that one can watch it without doing anything, and what it says at the end. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasChromium, reportMissingChromium } from './chromium.ts'
+import { spoil } from '../lifecycle/stored-bytes.ts'
+import { openRig, type Rig, watchFaults } from './rig.ts'
+import { noise, putTar } from './seed.ts'
+
+if (!hasChromium) reportMissingChromium('the maintenance page')
+
+describe.skipIf(!hasChromium)('maintenance', () => {
+  let rig: Rig
+  let page: Page
+  let faults: string[]
+  let directory: string
+  /** A garbage collection waits for it half-way. */
+  let pause: Promise<void> | undefined
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'trove-'))
+    rig = await openRig({}, async (step) => {
+      if (step === 'released') await pause
+    })
+    await putTar(rig.server, '1/artifacts/kept', [{ name: 'a.bin', content: noise(300_000, 1) }])
+    page = await (await rig.context()).newPage()
+    faults = watchFaults(page)
+  }, 60_000)
+  afterAll(async () => {
+    expect(faults).toEqual([])
+    await rig.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  /** Answers how to let them go on. */
+  function holdCollections(): () => void {
+    let goOn = (): void => undefined
+    pause = new Promise((resolve) => {
+      goOn = resolve
+    })
+    return () => {
+      goOn()
+    }
+  }
+
+  const fact = (name: string) =>
+    page.locator('#job dl > div').filter({ hasText: name }).locator('dd')
+
+  test('of a job that goes on shows how far it is, and how it ended, without a reload', async () => {
+    const goOn = holdCollections()
+    const brief = await putTar(
+      rig.server,
+      '2/artifacts/brief',
+      [{ name: 'b.bin', content: noise(200_000, 2) }],
+      'retentionDays=1',
+    )
+    rig.server.clock.now += 2 * 86_400_000
+    await page.goto('/admin/maintenance')
+    await page.getByRole('button', { name: 'All of it now' }).click()
+    await page.waitForURL('**job=*')
+    await page.locator('#job .badge.running').waitFor()
+    await fact('Artifacts expired').getByText('1', { exact: true }).waitFor()
+    await page.evaluate('window.sameDocument = true')
+    await page.locator('#announcer', { hasText: 'Garbage collection running' }).waitFor()
+    goOn()
+    await page.locator('#job .badge.done').waitFor()
+    expect(await page.evaluate('window.sameDocument')).toBe(true)
+    expect(await fact('Freed').textContent()).toMatch(/^19\d\.\d KiB$/)
+    await page.locator('#announcer', { hasText: 'Garbage collection done' }).waitFor()
+    const gone = await rig.server.send(`/api/v1/artifacts/${brief}/archive.zip`)
+    expect(gone.status).toBe(410)
+  })
+
+  test('tells beforehand what a collection would do, and does nothing', async () => {
+    const id = await putTar(rig.server, '3/artifacts/doomed', [
+      { name: 'c.bin', content: noise(100_000, 3) },
+    ])
+    await rig.server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
+    rig.server.clock.now += 2 * 3_600_000
+    await page.goto('/admin/maintenance')
+    await page.getByRole('button', { name: 'Dry run' }).click()
+    await page.locator('#job .badge.done').waitFor()
+    expect(await fact('Deleted artifacts let go').textContent()).toBe('1')
+    await page.getByRole('link', { name: 'Maintenance' }).click()
+    await page
+      .getByRole('row', { name: /Garbage collection.*freed/ })
+      .first()
+      .waitFor()
+  })
+
+  test('reads everything back, and names the files that are damaged', async () => {
+    await page.goto('/admin/maintenance')
+    await page.getByRole('button', { name: 'Read everything back' }).click()
+    await page.locator('#job .badge.done').waitFor()
+    expect(await fact('Copies that are bad').textContent()).toBe('0')
+    await spoil(join(rig.server.dataDir, 'cas'), noise(300_000, 1).subarray(150_000, 150_016))
+    await page.getByRole('button', { name: 'Read everything back' }).click()
+    await page.locator('#job').getByText('a.bin').waitFor()
+    await page.goto('/admin/maintenance')
+    await page.getByRole('alert').getByText('Stored bytes of 1 artifact are damaged').waitFor()
+    await page.getByRole('link', { name: 'octo/app, run 1, kept' }).click()
+    await page.getByRole('alert').getByRole('link', { name: 'a.bin' }).waitFor()
+  })
+
+  test('makes a backup, and says why it made none', async () => {
+    const destination = join(directory, 'copy')
+    await page.goto('/admin/maintenance')
+    await page.getByLabel('New directory on the server’s machine').fill(destination)
+    await page.getByRole('button', { name: 'Back up' }).click()
+    await page.getByText(`trove serve --data ${destination}`).waitFor()
+    expect(await readdir(destination)).toContain('trove.db')
+    await page.getByLabel('New directory on the server’s machine').fill(destination)
+    await page.getByRole('button', { name: 'Back up' }).click()
+    await page.getByRole('alert').getByText(`${destination} exists; give a new name`).waitFor()
+  })
+
+  test('of a job that is forgotten says so, and to others than operators nothing', async () => {
+    await page.goto('/admin/maintenance?job=00000000000000000000000000000000')
+    await page.getByText('Nothing is known of that job any more').waitFor()
+    const other = await (await rig.context({ scope: 'write' })).newPage()
+    const answer = await other.goto('/admin/maintenance')
+    expect(answer?.status()).toBe(403)
+    await other.getByRole('heading', { name: 'Not allowed' }).waitFor()
+  })
+
+  test('works without scripts: a link looks again', async () => {
+    const goOn = holdCollections()
+    const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
+    await plain.goto('/admin/maintenance')
+    await plain.getByRole('button', { name: 'Collect garbage' }).click()
+    await plain.locator('#job .badge.running, #job .badge.waiting').waitFor()
+    goOn()
+    await expect
+      .poll(async () => {
+        const link = plain.getByRole('link', { name: 'Look again' })
+        if (await link.isVisible()) await link.click()
+        return await plain.locator('#job .badge').textContent()
+      })
+      .toBe('done')
+  })
+})
