@@ -12,6 +12,7 @@ import { limits } from './core/limits.ts'
 import { lockDataDir } from './metadata/data-lock.ts'
 import { createApp } from './http/app.ts'
 import type { AppContext } from './http/context.ts'
+import { createArrivals } from './http/arrivals.ts'
 import { createRequestMetrics } from './http/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
 import { dropRefusedUploads } from './ingest/refused-uploads.ts'
@@ -170,6 +171,7 @@ async function openContext(
     keys,
     log,
     metrics,
+    arrivals: createArrivals(now),
     stopping,
     graceOver,
     checkpoint,

@@ -64,7 +64,7 @@ async function putBlock(context: AppContext, c: AppRequest, upload: Upload): Pro
   await context.staging.writeBlock(
     upload.id,
     blockId,
-    openRequestBody(context, c, blockLimit(context)),
+    openRequestBody(context.arrivals.counting(upload.id, context), c, blockLimit(context)),
   )
 }
 
@@ -88,7 +88,8 @@ async function putBlob(context: AppContext, c: AppRequest, upload: Upload): Prom
     throw invalid('x-ms-blob-type', 'must be BlockBlob')
   if (upload.state === 'done') return
   const contentType = c.req.header('x-ms-blob-content-type') ?? null
-  const body = openRequestBody(context, c, blockLimit(context))
+  const counting = context.arrivals.counting(upload.id, context)
+  const body = openRequestBody(counting, c, blockLimit(context))
   const whole = await context.staging.writeWhole(upload.id, body)
   await context.metadata.assembleUpload(upload.id, { ...whole, contentType })
   await context.checkpoint?.('list-accepted')

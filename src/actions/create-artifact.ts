@@ -46,6 +46,8 @@ export async function createArtifact(
       onConflict,
     })
     for (const replaced of replacedUploadIds) await queue.dropUpload(replaced)
+    const { projectId } = run
+    context.arrivals.begin(id, { projectId, run: run.number, name, totalBytes: null })
   } catch (error) {
     await context.staging.removeUpload(id)
     throw error

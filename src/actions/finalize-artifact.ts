@@ -46,6 +46,7 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
 
     dropUpload: async (uploadId) => {
       await settled(uploadId)
+      context.arrivals.end(uploadId)
       await context.staging.removeUpload(uploadId)
     },
   }
@@ -132,6 +133,7 @@ async function finalizeUpload(
       staged,
       onConflict,
     })
+    context.arrivals.end(upload.id)
     await context.checkpoint?.('finalized')
     await context.staging.removeUpload(upload.id)
     return artifact.id

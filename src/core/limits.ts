@@ -87,6 +87,8 @@ export const limits = {
 
   /** Bytes of staging and leases of a stock upload that never finished. */
   uploadLifeMs: 24 * 60 * 60 * 1000,
+  /** Uploads under way that pages can tell of: some megabytes of memory. */
+  arrivalsMax: 10_000,
   /** How old another job's unfinished upload of the same name must be before a new one takes its place. */
   uploadTakeoverMs: 60 * 60 * 1000,
   /** How long a session's claim on blobs lasts without contact. */

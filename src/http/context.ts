@@ -12,6 +12,7 @@ import type { Upkeep } from '../lifecycle/upkeep.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { RequestMetrics } from './metrics.ts'
 
 export interface AppContext {
@@ -28,6 +29,7 @@ export interface AppContext {
   now(): number
   log: Log
   metrics: RequestMetrics
+  arrivals: Arrivals
   /** Aborted once the server has begun to stop: new work is refused, running work goes on. */
   stopping: AbortSignal
   /** Aborted when running work has had its time during a stop: bodies still being sent end as failures do. */

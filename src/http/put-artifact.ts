@@ -15,7 +15,7 @@ import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery, projectParameter } from './input.ts'
 import { retentionOf } from './retention.ts'
-import { type BodyLimit, openRequestBody } from './request-body.ts'
+import { type BodyLimit, contentLength, openRequestBody } from './request-body.ts'
 import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
 
 type UploadQuery = z.infer<typeof uploadQuery>
@@ -36,7 +36,7 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
       destination,
       facts: uploadFacts(principal, query),
     })
-    const { artifact, created } = await ingest(context, c, job)
+    const { artifact, created } = await ingest(context, c, { job, run: destination.number })
     const detail = await artifactDetail(context, c, artifact)
     return c.json(detail, created ? 201 : 200, { location: detail.links.self })
   })
@@ -98,22 +98,36 @@ function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
 async function ingest(
   context: AppContext,
   c: AppRequest,
-  job: IngestJob,
+  { job, run }: { job: IngestJob; run: number },
+): Promise<{ artifact: Artifact; created: boolean }> {
+  const key = randomBytes(16).toString('hex')
+  const { projectId, name } = job
+  context.arrivals.begin(key, { projectId, run, name, totalBytes: contentLength(c) })
+  try {
+    return await ingestBody(context, c, { job, key })
+  } finally {
+    context.arrivals.end(key)
+  }
+}
+
+async function ingestBody(
+  context: AppContext,
+  c: AppRequest,
+  { job, key }: { job: IngestJob; key: string },
 ): Promise<{ artifact: Artifact; created: boolean }> {
   const limit: BodyLimit = {
     bytesMax: context.config.artifactBytesMax,
     limit: 'bytes of an upload',
     setting: 'TROVE_MAX_ARTIFACT',
   }
-  const body = openRequestBody(context, c, limit)
+  const body = openRequestBody(context.arrivals.counting(key, context), c, limit)
   if (job.form !== 'zip') return await context.ingest.run(job, body, c.req.raw.signal)
-  const uploadId = randomBytes(16).toString('hex')
-  await context.staging.openUpload(uploadId)
+  await context.staging.openUpload(key)
   try {
-    const { digest } = await context.staging.writeWhole(uploadId, body)
-    const staged = await context.staging.readAssembled(uploadId, digest)
+    const { digest } = await context.staging.writeWhole(key, body)
+    const staged = await context.staging.readAssembled(key, digest)
     return await context.ingest.run({ ...job, staged }, undefined, c.req.raw.signal)
   } finally {
-    await context.staging.removeUpload(uploadId)
+    await context.staging.removeUpload(key)
   }
 }

@@ -24,7 +24,7 @@ export interface BodyContext {
 
 /** Announced length of the body; null when it is chunked or has none.
  *  Errors: invalid_request. */
-function contentLength(c: AppRequest): number | null {
+export function contentLength(c: AppRequest): number | null {
   const text = c.req.header('content-length')
   if (text === undefined) return null
   const length = Number(text)

@@ -35,6 +35,7 @@ import { uploadDestination, uploadFacts } from './upload-destination.ts'
 /** An offer whose sender may make it. */
 interface Offered extends OfferedArtifact {
   projectId: number
+  run: number
   /** Names the session that the same command finds again. */
   key: Digest
   entryCount: number
@@ -76,14 +77,17 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   })
   app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
     const sessionId = await sessionOf(context, c)
-    const body = openRequestBody(context, c, bodyLimit(context))
+    const counting = context.arrivals.counting(sessionId, context)
+    const body = openRequestBody(counting, c, bodyLimit(context))
     return c.json(
       await context.ingest.negotiate({ step: 'blobs', sessionId }, body, c.req.raw.signal),
     )
   })
   app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c))
   app.delete('/:id{[0-9a-f]{32}}', async (c) => {
-    await context.metadata.abortSession(await sessionOf(context, c))
+    const sessionId = await sessionOf(context, c)
+    await context.metadata.abortSession(sessionId)
+    context.arrivals.end(sessionId)
     return c.body(null, 204)
   })
   return app
@@ -103,9 +107,13 @@ async function answerOffer(context: AppContext, c: AppRequest): Promise<Response
     leaseMs: limits.leaseMs,
   })
   const answer = (message: z.infer<typeof offerAnswerSchema>): Response => c.json(message)
+  // What it says of its size is before anything is deflated or left out, so it is no whole of what will arrive.
+  const { projectId, run, name } = offered
+  context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
   if (known === undefined) return answer({ state: 'open', id: sessionId, needs: 'manifest' })
   const published = await commitKnown(context, sessionId, { offered, known })
   if (published === undefined) return answer({ state: 'open', id: sessionId, needs: 'times' })
+  context.arrivals.end(sessionId)
   return answer({ state: 'done', ...publishedMessage(context, c, published) })
 }
 
@@ -156,6 +164,7 @@ async function commit(context: AppContext, c: AppRequest): Promise<Response> {
   const {
     projectId,
     key,
+    run: _run,
     entryCount: _entries,
     timesDigest: _times,
     ...offered
@@ -170,6 +179,7 @@ async function commit(context: AppContext, c: AppRequest): Promise<Response> {
     undefined,
     c.req.raw.signal,
   )
+  context.arrivals.end(sessionId)
   return c.json(
     commitAnswerSchema.parse(publishedMessage(context, c, published)),
     published.created ? 201 : 200,
@@ -218,6 +228,7 @@ async function readOffer(
   const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
   return {
     projectId: run.projectId,
+    run: number,
     key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
     entryCount: message.entryCount,
     timesDigest: requireDigest(message.timesDigest, 'timesDigest'),

@@ -1,7 +1,6 @@
 /** Pages of one artifact. */
 import { Hono } from 'hono'
 import { mayReadProject } from '../auth/principal.ts'
-import { compareEntries } from '../browse/compare.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
@@ -10,14 +9,16 @@ import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
 import { CompareChooser } from './compare-chooser.tsx'
-import { type DifferenceKind, differenceKinds, Differences } from './compare-page.tsx'
+import { comparingSentence, Differences } from './compare-page.tsx'
+import { comparisonOf, kindOfQuery } from './comparison.ts'
 import { FilePage } from './file-page.tsx'
 import { FilesTab } from './files-tab.tsx'
-import { Size, Time } from './format.tsx'
+import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { pageOfQuery } from './input.ts'
 import { crumbsOf, headOfPage, previousOf, readingForPage } from './page-access.ts'
-import { sendPage, type Web } from './page.tsx'
+import { type PageContent, sendPage, type Web } from './page.tsx'
+import { sendSlowPage } from './slow-page.tsx'
 import { artifactPath, artifactRoute, blobPath, comparePath, tabPath, treePath } from './paths.ts'
 import { preview } from './preview/preview.tsx'
 import { freedSentence } from './sentences.ts'
@@ -52,17 +53,15 @@ function pathAfter(c: AppRequest, word: 'tree' | 'blob'): string {
   return restOfPath(c, prefix).replace(/\/+$/, '')
 }
 
-async function sendTab(
-  web: Web,
-  c: AppRequest,
-  { artifact }: ArtifactHead,
-  body: Html,
-): Promise<Response> {
-  return await sendPage(web, c, {
+async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {
+  return await sendPage(web, c, { ...tabContent(head), body })
+}
+
+function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'crumbs'> {
+  return {
     title: `${artifact.name} · Run ${artifact.runNumber} · ${artifact.project}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),
-    body,
-  })
+  }
 }
 
 async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Response> {
@@ -154,64 +153,68 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
       others={others.artifacts.filter(({ id }) => id !== artifact.id)}
     />
   )
-  const body = (
-    <ArtifactFrame head={head} tab="changes">
-      {base === undefined ? (
+  if (base === undefined) {
+    const body = (
+      <ArtifactFrame head={head} tab="changes">
         <p>
           Nothing to compare with: this is the first live artifact called {artifact.name}
           {artifact.branch === null ? '' : ` on ${artifact.branch}`}.
         </p>
-      ) : (
-        <>
-          <p>
-            Since <a href={artifactPath(base)}>run {base.runNumber}</a>,{' '}
-            <Time at={base.createdAt} now={now} />.{' '}
-            <a href={comparePath(artifact.project, base.id, artifact.id)}>Full comparison</a>
-          </p>
-          <Differences
-            base={base}
-            head={artifact}
-            comparison={await compareEntries(
-              context.metadata,
-              base.id,
-              artifact.id,
-              c.req.raw.signal,
-            )}
-            address={tabPath(artifact, 'changes')}
-            kind={kindOfQuery(c)}
-            pageNumber={pageOfQuery(c)}
-            now={now}
-          />
-        </>
-      )}
-      {chooser}
-    </ArtifactFrame>
-  )
-  return await sendTab(web, c, head, body)
-}
-
-export function kindOfQuery(c: AppRequest): DifferenceKind | undefined {
-  return differenceKinds.find((kind) => kind === c.req.query('kind'))
+        {chooser}
+      </ArtifactFrame>
+    )
+    return await sendTab(web, c, head, body)
+  }
+  const view = {
+    base,
+    head: artifact,
+    address: tabPath(artifact, 'changes'),
+    kind: kindOfQuery(c),
+    pageNumber: pageOfQuery(c),
+    now,
+  }
+  return await sendSlowPage(web, c, {
+    ...tabContent(head),
+    frame: (part) => (
+      <ArtifactFrame head={head} tab="changes">
+        <p>
+          Since <a href={artifactPath(base)}>run {base.runNumber}</a>,{' '}
+          <Time at={base.createdAt} now={now} />.{' '}
+          <a href={comparePath(artifact.project, base.id, artifact.id)}>Full comparison</a>
+        </p>
+        {part}
+        {chooser}
+      </ArtifactFrame>
+    ),
+    waiting: comparingSentence(base, artifact),
+    part: async () => <Differences {...view} comparison={await comparisonOf(context, c, view)} />,
+  })
 }
 
 async function usedPage(web: Web, c: AppRequest): Promise<Response> {
   const { metadata } = web.context
   const head = await headOfPage(web.context, c)
   const { artifact, now } = head
-  const exclusiveBytes = await measureDeletion(metadata, [artifact.id], now)
   const principal = c.get('principal')
   const isWider = principal !== undefined && mayReadProject(principal, artifact.project)
   const page = { limit: 50, offset: 0, sort: 'newest', now } as const
   const equal = isWider
     ? await metadata.listArtifacts({ manifestId: artifact.manifestId }, page)
     : { artifacts: [artifact], total: 1 }
-  const body = (
-    <ArtifactFrame head={head} tab="used">
-      <p class="lead">Deleting it: {freedSentence(exclusiveBytes, artifact.logicalBytes)}</p>
-      <SameTree artifact={artifact} others={equal.artifacts} total={equal.total - 1} now={now} />
-    </ArtifactFrame>
-  )
-  return await sendTab(web, c, head, body)
+  return await sendSlowPage(web, c, {
+    ...tabContent(head),
+    frame: (part) => (
+      <ArtifactFrame head={head} tab="used">
+        {part}
+        <SameTree artifact={artifact} others={equal.artifacts} total={equal.total - 1} now={now} />
+      </ArtifactFrame>
+    ),
+    waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
+    part: async () => {
+      const freedBytes = await measureDeletion(metadata, [artifact.id], now)
+      return <p class="lead">Deleting it: {freedSentence(freedBytes, artifact.logicalBytes)}</p>
+    },
+  })
 }
 
 function SameTree({

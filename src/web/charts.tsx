@@ -11,17 +11,20 @@ export function Sparkline({ values, label }: { values: number[]; label: string }
   return (
     <svg class="spark" viewBox={`0 0 ${values.length * 4} 24`} width="120" height="24" role="img">
       <title>{`${label}: ${formatSizeBytes(total)} in ${values.length} days`}</title>
-      {values.map((value, index) => (
-        <rect
-          x={index * 4}
-          width="3"
-          y={24 - Math.max(1, (value / top) * 24)}
-          height={Math.max(1, (value / top) * 24)}
-          class={value === 0 ? 'spark-none' : 'spark-bar'}
-        />
-      ))}
+      <path class="spark-none" d={`M0 23.5H${values.length * 4 - 1}`} />
+      <path
+        class="spark-bar"
+        d={values.map((value, index) => barOf(value / top, index)).join('')}
+      />
     </svg>
   )
+}
+
+/** `share` of the height, for the day at `index`; nothing for none. */
+function barOf(share: number, index: number): string {
+  if (share === 0) return ''
+  const height = Math.max(1, share * 24).toFixed(1)
+  return `M${index * 4} 24v-${height}h3v${height}z`
 }
 
 export interface Bar {

@@ -8,7 +8,12 @@ import type { DiffGroup } from './text-diff.ts'
 
 /** What can be said of one file that changed. */
 export type FileComparison =
-  | { kind: 'text'; groups: DiffGroup[] }
+  | {
+      kind: 'text'
+      groups: DiffGroup[]
+      /** Address of the page with all of them, when there are more. */
+      all: string | null
+    }
   | { kind: 'images' }
   /** Too large, too different or no text; `reason` says which. */
   | { kind: 'none'; reason: string }
@@ -36,6 +41,11 @@ export function CompareFilePage({
         <a href={comparePath(head.project, base.id, head.id)}>All differences</a>
       </p>
       {compared.kind === 'text' && <TextDiff groups={compared.groups} />}
+      {compared.kind === 'text' && compared.all !== null && (
+        <p class="note">
+          More lines differ. <a href={compared.all}>Show all</a>
+        </p>
+      )}
       {compared.kind === 'images' && (
         <div class="side-by-side">
           {[base, head].map((artifact) => (
@@ -63,28 +73,35 @@ function TextDiff({ groups }: { groups: DiffGroup[] }) {
             <th scope="col">Line</th>
           </tr>
         </thead>
-        {groups.map(({ lines, skipped }) => (
-          <tbody>
-            {skipped > 0 && (
-              <tr class="skipped">
-                <td colspan={3}>{counted(skipped, 'equal line')}</td>
-              </tr>
-            )}
-            {lines.map((line) => (
-              <tr class={line.kind}>
-                <td class="line-number">{line.before ?? ''}</td>
-                <td class="line-number">{line.after ?? ''}</td>
-                <td>
-                  <span class="sign">
-                    {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
-                  </span>
-                  {line.text}
-                </td>
-              </tr>
-            ))}
-          </tbody>
+        {groups.map((group) => (
+          <Group group={group} />
         ))}
       </table>
     </div>
+  )
+}
+
+/** Lines that belong together. */
+export function Group({ group: { lines, skipped } }: { group: DiffGroup }): Html {
+  return (
+    <tbody>
+      {skipped > 0 && (
+        <tr class="skipped">
+          <td colspan={3}>{counted(skipped, 'equal line')}</td>
+        </tr>
+      )}
+      {lines.map((line) => (
+        <tr class={line.kind}>
+          <td class="line-number">{line.before ?? ''}</td>
+          <td class="line-number">{line.after ?? ''}</td>
+          <td>
+            <span class="sign">
+              {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
+            </span>
+            {line.text}
+          </td>
+        </tr>
+      ))}
+    </tbody>
   )
 }

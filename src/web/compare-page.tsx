@@ -1,5 +1,6 @@
 /** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. Its table is also the tab Changes of an
  *  artifact. */
+import type { Child } from 'hono/jsx'
 import type { Comparison, Difference } from '../browse/compare.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { BarTable } from './charts.tsx'
@@ -38,8 +39,13 @@ const signs: Record<DifferenceKind, string> = {
   mode: 'x',
 }
 
-export function ComparePage(view: CompareView): Html {
-  const { base, head, now } = view
+/** `children`: the differences. */
+export function ComparePage({
+  base,
+  head,
+  now,
+  children,
+}: Pick<CompareView, 'base' | 'head' | 'now'> & { children?: Child }): Html {
   return (
     <>
       <h1>Compare</h1>
@@ -50,9 +56,14 @@ export function ComparePage(view: CompareView): Html {
       <p>
         <a href={comparePath(head.project, head.id, base.id)}>Swap</a>
       </p>
-      <Differences {...view} />
+      {children}
     </>
   )
+}
+
+/** Said while the differences are being looked for. */
+export function comparingSentence(base: Artifact, head: Artifact): string {
+  return `Comparing ${counted(base.fileCount, 'file')} with ${head.fileCount.toLocaleString('en')}…`
 }
 
 function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: number }) {

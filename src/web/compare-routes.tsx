@@ -1,7 +1,6 @@
 /** Comparing two artifacts, and one file of them. */
 import { Hono } from 'hono'
 import { mayReadRun } from '../auth/principal.ts'
-import { compareEntries } from '../browse/compare.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
@@ -12,20 +11,24 @@ import { requirePrincipal } from '../http/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { kindOfQuery } from './artifact-routes.tsx'
 import { pageOfQuery } from './input.ts'
-import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
-import { ComparePage } from './compare-page.tsx'
+import { comparisonOf, kindOfQuery } from './comparison.ts'
+import { countFitting } from './fitting.ts'
+import { CompareFilePage, type FileComparison, Group } from './compare-file-page.tsx'
+import { ComparePage, comparingSentence, Differences } from './compare-page.tsx'
 import { crumbsOf, readingForPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
-import { comparePath } from './paths.ts'
+import { sendSlowPage } from './slow-page.tsx'
+import { comparePath, withQuery } from './paths.ts'
 import { looksLikeText } from './preview/hex.ts'
 import { previewKindOf } from './preview/kind.ts'
 import { readBytes, type StoredFile } from './preview/request.ts'
-import { diffLines, groupChanges } from './text-diff.ts'
+import { diffLines, groupChanges, splitGroups } from './text-diff.ts'
 
 const diffBytesMax = 512 * 1024
 const contextLines = 3
+/** A page ends between two pieces. */
+const linesPerPiece = 10
 
 export function createComparePages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -76,20 +79,25 @@ async function comparePage(
   { base, head }: { base: Artifact; head: Artifact },
 ): Promise<Response> {
   const { context } = web
-  const comparison = await compareEntries(context.metadata, base.id, head.id, c.req.raw.signal)
+  const now = context.now()
   const view = {
     base,
     head,
-    comparison,
     address: comparePath(head.project, base.id, head.id),
     kind: kindOfQuery(c),
     pageNumber: pageOfQuery(c),
-    now: context.now(),
+    now,
   }
-  return await sendPage(web, c, {
+  return await sendSlowPage(web, c, {
     title: `Compare ${base.name} of runs ${base.runNumber} and ${head.runNumber}`,
     crumbs: crumbsOf({ project: head.project, artifact: head }),
-    body: <ComparePage {...view} />,
+    frame: (part) => (
+      <ComparePage base={base} head={head} now={now}>
+        {part}
+      </ComparePage>
+    ),
+    waiting: comparingSentence(base, head),
+    part: async () => <Differences {...view} comparison={await comparisonOf(context, c, view)} />,
   })
 }
 
@@ -106,11 +114,13 @@ async function filePage(
       return found.entry
     }),
   )
+  const sides: [Side, Side] = [
+    { artifact: base, file: before! },
+    { artifact: head, file: after! },
+  ]
+  const all = c.req.query('all') === '1'
   const compared = await readingForPage(context, [base, head], () =>
-    compareFiles(context, path, [
-      { artifact: base, file: before! },
-      { artifact: head, file: after! },
-    ]),
+    compareFiles(context, path, { sides, all }),
   )
   const sizes = { before: before!.sizeBytes, after: after!.sizeBytes }
   return await sendPage(web, c, {
@@ -125,7 +135,7 @@ type Side = { artifact: Artifact; file: StoredFile }
 async function compareFiles(
   context: AppContext,
   path: string,
-  sides: [Side, Side],
+  { sides, all }: { sides: [Side, Side]; all: boolean },
 ): Promise<FileComparison> {
   if (previewKindOf(path) === 'image') return { kind: 'images' }
   if (sides.some(({ file }) => file.sizeBytes > diffBytesMax)) {
@@ -138,9 +148,24 @@ async function compareFiles(
     return { kind: 'none', reason: 'The file is not text.' }
   }
   const lines = diffLines(linesOf(before!), linesOf(after!))
-  return lines === undefined
-    ? { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
-    : { kind: 'text', groups: groupChanges(lines, contextLines) }
+  if (lines === undefined)
+    return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
+  const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
+  const fitting = all
+    ? pieces.length
+    : await countFitting(pieces, (group) => <Group group={group} />)
+  const [base, head] = sides
+  return {
+    kind: 'text',
+    groups: pieces.slice(0, fitting),
+    all:
+      fitting === pieces.length
+        ? null
+        : withQuery(comparePath(head.artifact.project, base.artifact.id, head.artifact.id), {
+            file: path,
+            all: '1',
+          }),
+  }
 }
 
 function linesOf(bytes: Buffer): string[] {

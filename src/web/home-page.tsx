@@ -5,7 +5,8 @@ import { Sparkline } from './charts.tsx'
 import { Size, Time } from './format.tsx'
 import { Commands } from './commands.tsx'
 import type { Html } from './html.ts'
-import { figures, Table } from './table.tsx'
+import { withQuery } from './paths.ts'
+import { figures, Pager, Table } from './table.tsx'
 
 export interface ListedProject {
   project: Project
@@ -20,14 +21,22 @@ export interface ListedProject {
 
 export function HomePage({
   projects,
+  pageNumber,
+  pageCount,
   origin,
   now,
 }: {
   projects: ListedProject[]
+  pageNumber: number
+  pageCount: number
   origin: string
   now: number
 }): Html {
-  if (projects.length === 0) return <FirstRun origin={origin} />
+  if (pageCount === 0) return <FirstRun origin={origin} />
+  const to = (number: number, label: string) =>
+    number < 1 || number > pageCount
+      ? null
+      : { label, href: withQuery('/', { page: String(number) }) }
   return (
     <>
       <h1>Projects</h1>
@@ -46,6 +55,11 @@ export function HomePage({
           <ProjectRow {...each} now={now} />
         ))}
       </Table>
+      <Pager
+        previous={to(pageNumber - 1, 'Back')}
+        next={to(pageNumber + 1, 'More')}
+        at={`Page ${pageNumber} of ${pageCount}`}
+      />
     </>
   )
 }

@@ -56,7 +56,7 @@ export function LineChart({ title, series, points, table }: LineChartView): Html
         ))}
         <XLabels points={points} x={x} />
         {series.map(({ style }, index) => (
-          <path d={pathOf(points, index, { x, y })} class={`line ${style}`} />
+          <path d={pathOf(distinctIn(points, x), index, { x, y })} class={`line ${style}`} />
         ))}
       </svg>
       <ul class="legend">
@@ -89,6 +89,13 @@ function XLabels({ points, x }: { points: ChartPoint[]; x(at: number): number })
       )}
     </>
   )
+}
+
+/** Of points that fall on the same place the last one: what is noted hourly for months is more than can be seen. */
+function distinctIn(points: ChartPoint[], x: (at: number) => number): ChartPoint[] {
+  const place = (point: ChartPoint | undefined) =>
+    point === undefined ? null : Math.round(x(point.x) / 2)
+  return points.filter((point, index) => place(point) !== place(points[index + 1]))
 }
 
 /** Level to the next point's place, then up or down to it. */

@@ -172,7 +172,10 @@ function Recent({ jobs, now }: { jobs: Job[]; now: number }) {
   return (
     <section aria-labelledby="recent">
       <h2 id="recent">Lately</h2>
-      <Table name="Jobs, newest first" columns={['Job', 'Asked for by', 'State', 'Begun', 'Outcome']}>
+      <Table
+        name="Jobs, newest first"
+        columns={['Job', 'Asked for by', 'State', 'Begun', 'Outcome']}
+      >
         {jobs.map((job) => (
           <tr>
             <th scope="row">

@@ -76,11 +76,7 @@ const shownStatuses: readonly PageStatus[] = [400, 401, 403, 404, 409, 410, 413,
 
 async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Response> {
   const failure = noteFailure(c, error)
-  if (hasCode(error, 'unauthenticated')) {
-    const { pathname, search } = new URL(c.req.url)
-    const next = c.req.method === 'GET' ? pathname + search : '/'
-    return c.redirect(`/sign-in?next=${encodeURIComponent(next)}`, 302)
-  }
+  if (hasCode(error, 'unauthenticated')) return c.redirect(signInPath(c), 302)
   const code = failure === undefined ? 500 : problemStatus(failure.code)
   const status = shownStatuses.find((each) => each === code) ?? 500
   const problem = describeProblem(failure, status)
@@ -88,8 +84,18 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
     hasCode(error, 'artifact_deleted') || hasCode(error, 'artifact_expired')
       ? await goneView(web.context, c, error.details.artifactId)
       : undefined
-  const body = <ProblemPage problem={problem} requestId={c.get('requestId')} gone={gone} />
+  const signIn = status === 403 || status === 404 ? signInPath(c) : null
+  const body = (
+    <ProblemPage problem={problem} requestId={c.get('requestId')} gone={gone} signIn={signIn} />
+  )
   return await sendPage(web, c, { title: problem.title, body, status })
+}
+
+/** The way to sign in and back to the page that was asked for. */
+function signInPath(c: AppRequest): string {
+  const { pathname, search } = new URL(c.req.url)
+  const next = c.req.method === 'GET' ? pathname + search : '/'
+  return `/sign-in?next=${encodeURIComponent(next)}`
 }
 
 /** What is known of a dead artifact; whoever gets here may read it. */

@@ -27,6 +27,20 @@ export interface Web {
 }
 
 export async function sendPage(web: Web, c: AppRequest, content: PageContent): Promise<Response> {
+  const { document, headers } = await renderPage(web, c, content)
+  const bytes = Buffer.from(document)
+  if (!acceptsGzip(c.req.header('accept-encoding')))
+    return c.body(new Uint8Array(bytes), content.status ?? 200, headers)
+  const packed = new Uint8Array(gzipSync(bytes, { level: 6 }))
+  return c.body(packed, content.status ?? 200, { ...headers, 'content-encoding': 'gzip' })
+}
+
+/** The document, and the headers of its answer. */
+export async function renderPage(
+  web: Web,
+  c: AppRequest,
+  content: PageContent,
+): Promise<{ document: string; headers: Record<string, string> }> {
   const nonce = randomBytes(16).toString('base64')
   const { title, crumbs = [], body, scripts = [] } = content
   const principal = c.get('principal')
@@ -50,11 +64,7 @@ export async function sendPage(web: Web, c: AppRequest, content: PageContent): P
     'cache-control': 'no-store',
     vary: 'Accept-Encoding',
   }
-  const bytes = Buffer.from(String(document))
-  if (!acceptsGzip(c.req.header('accept-encoding')))
-    return c.body(new Uint8Array(bytes), content.status ?? 200, headers)
-  const packed = new Uint8Array(gzipSync(bytes, { level: 6 }))
-  return c.body(packed, content.status ?? 200, { ...headers, 'content-encoding': 'gzip' })
+  return { document: String(document), headers }
 }
 
 /** Nothing runs but what this answer names; no script can turn text into markup or code (Trusted Types); bytes of

@@ -27,10 +27,13 @@ export function ProblemPage({
   problem,
   requestId,
   gone,
+  signIn,
 }: {
   problem: Problem
   requestId: string
   gone?: GoneView | undefined
+  /** Where another token can be given, for what this visitor may not see. */
+  signIn: string | null
 }): Html {
   return (
     <>
@@ -45,10 +48,36 @@ export function ProblemPage({
           </a>
         </p>
       )}
+      {signIn !== null && (
+        <p>
+          <a class="button" href={signIn}>
+            Sign in with another token
+          </a>
+        </p>
+      )}
       <p class="quiet">
         Request <code>{requestId}</code>
       </p>
     </>
+  )
+}
+
+/** The same where a part of a page should be. */
+export function ProblemSection({
+  problem: { title, detail, advice },
+  requestId,
+}: {
+  problem: Problem
+  requestId: string
+}): Html {
+  return (
+    <section class="note" role="alert">
+      <h2>{title}</h2>
+      <p>{detail}</p>
+      <p class="quiet">
+        {advice} Request <code>{requestId}</code>
+      </p>
+    </section>
   )
 }
 
@@ -108,7 +137,10 @@ export function describeProblem(failure: StoreError | undefined, status: number)
       )
     case 400:
     case 422:
-      return problem('That cannot be understood', 'Check the address.')
+      return problem(
+        'That cannot be understood',
+        'Check the address, or go back and check what was entered.',
+      )
     case 503:
       return problem('Busy', 'Try again in a moment.', true)
     default:

@@ -23,6 +23,7 @@ import { projectParameter } from '../http/input.ts'
 import type { Artifact, Project, Run, RunFact, RunFilter } from '../metadata/metadata.ts'
 import { DeletedNotice } from './delete-page.tsx'
 import { HomePage, type ListedProject } from './home-page.tsx'
+import { pageOfQuery } from './input.ts'
 import { crumbsOf, previousOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { artifactPath, blobPath, treePath, withQuery } from './paths.ts'
@@ -33,6 +34,8 @@ import { UploadPage } from './upload-page.tsx'
 import { uploadsByDay } from './uploads-by-day.ts'
 
 const factChoicesMax = 100
+const projectsPerPage = 50
+const artifactsPerPage = 100
 /** Artifacts of a run that are compared with the run before, and looked into for reports. */
 const comparedMax = 20
 const reportNames = [
@@ -63,8 +66,13 @@ async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const projects = await readableProjects(context, principal)
   const now = context.now()
+  const pageNumber = pageOfQuery(c)
+  const first = (pageNumber - 1) * projectsPerPage
+  const shown = projects.slice(first, first + projectsPerPage)
   const view = {
-    projects: await Promise.all(projects.map((project) => listedProject(context, project, now))),
+    projects: await Promise.all(shown.map((project) => listedProject(context, project, now))),
+    pageNumber,
+    pageCount: Math.ceil(projects.length / projectsPerPage),
     origin: publicOrigin(context, c),
     now,
   }
@@ -173,8 +181,8 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     throw storeError('not_found', `there is no ${what}`, { what })
   }
   const now = context.now()
-  const limit = limits.listPageMax
-  const at = parsePositiveInteger(c.req.query('page') ?? '1', 'page')
+  const limit = artifactsPerPage
+  const at = pageOfQuery(c)
   const { artifacts, total } = await context.metadata.listArtifacts(
     { projectId: project.id, run: number, state: 'any' },
     { limit, offset: (at - 1) * limit, sort: 'newest', now },
@@ -186,6 +194,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     logs: await readShownLogs(context.metadata, record?.jobs ?? []),
     artifacts,
     total,
+    arrivals: context.arrivals.list(project.id, number),
     ...(await lookInto(context, principal, artifacts, now)),
     mayDelete: mayDeleteFromRun(principal, place),
     mayWrite: mayWriteProject(principal, project.name),

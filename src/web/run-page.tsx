@@ -2,12 +2,14 @@
  *  are its jobs, where a runner told of them. */
 import { archivePath, projectPagePath, runArchivePath } from '../api/paths.ts'
 import { effectiveState } from '../core/retention.ts'
+import type { Arrival } from '../http/arrivals.ts'
 import type { ShownLog } from '../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../metadata/metadata.ts'
 import { UploadHint } from './commands.tsx'
 import { counted, Delta, Fact, ShortDigest, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { RunJobs } from './run-jobs.tsx'
+import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
 import { isLive } from './sentences.ts'
 import { figures, Pager, Table } from './table.tsx'
@@ -16,6 +18,8 @@ export interface RunView {
   run: Run
   artifacts: Artifact[]
   total: number
+  /** Uploads under way. */
+  arrivals: Arrival[]
   /** The artifact of the same name in the run before on the branch, by artifact. */
   previous: Map<number, Artifact>
   /** Files that are worth opening at once: a report's front page, test results. */
@@ -39,12 +43,7 @@ export function RunPage(view: RunView): Html {
       <h1>Run {run.number}</h1>
       <RunFacts run={run} now={now} />
       {reports.length > 0 && <Reports reports={reports} />}
-      <h2>Artifacts</h2>
-      {artifacts.length === 0 ? (
-        <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
-      ) : (
-        <ArtifactTable {...view} />
-      )}
+      <Artifacts {...view} />
       <Pager next={older === null ? null : { href: older, label: 'Older artifacts' }} />
       {isAnyLive && (
         <p class="buttons">
@@ -55,6 +54,27 @@ export function RunPage(view: RunView): Html {
       )}
       {view.record !== undefined && <RunJobs {...view} record={view.record} />}
     </>
+  )
+}
+
+/** Fetched again while something arrives, so that it turns into a row before one's eyes. */
+function Artifacts(view: RunView) {
+  const { run, artifacts, arrivals, now } = view
+  const isArriving = arrivals.length > 0
+  return (
+    <section
+      id="artifacts"
+      aria-labelledby="artifacts-title"
+      data-live={isArriving ? `${counted(arrivals.length, 'upload')} under way` : undefined}
+      data-ended={`${counted(view.total, 'artifact')}, no upload under way`}
+    >
+      <h2 id="artifacts-title">Artifacts</h2>
+      {isArriving && <ArrivalList arrivals={arrivals} now={now} />}
+      {artifacts.length > 0 && <ArtifactTable {...view} />}
+      {artifacts.length === 0 && !isArriving && (
+        <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
+      )}
+    </section>
   )
 }
 

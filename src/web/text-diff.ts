@@ -111,6 +111,16 @@ export function groupChanges(lines: DiffLine[], context: number): DiffGroup[] {
   return groups
 }
 
+/** The same groups in pieces of at most `linesMax` lines. */
+export function splitGroups(groups: DiffGroup[], linesMax: number): DiffGroup[] {
+  return groups.flatMap(({ lines, skipped }) =>
+    Array.from({ length: Math.ceil(lines.length / linesMax) }, (_, index) => ({
+      lines: lines.slice(index * linesMax, (index + 1) * linesMax),
+      skipped: index === 0 ? skipped : 0,
+    })),
+  )
+}
+
 function lastChange(lines: DiffLine[], from: number, to: number): number {
   for (let at = to - 1; at > from; at--) if (lines[at]!.kind !== 'same') return at
   return from

@@ -6,9 +6,9 @@ import { launchChromium } from './chromium.ts'
 export interface Rig {
   server: TestServer
   browser: Browser
-  /** A context that is signed in with a token of the given scope (default: admin). */
+  /** A context that is signed in with a token of the given scope (default: admin, or write where a project is named). */
   context(
-    options?: BrowserContextOptions & { scope?: 'admin' | 'write' | 'read' },
+    options?: BrowserContextOptions & { scope?: 'admin' | 'write' | 'read'; project?: string },
   ): Promise<BrowserContext>
   close(): Promise<void>
 }
@@ -28,11 +28,17 @@ export async function openRig(
   return {
     server,
     browser,
-    context: async ({ scope = 'admin', ...options } = {}) => {
+    context: async ({
+      project,
+      scope = project === undefined ? 'admin' : 'write',
+      ...options
+    } = {}) => {
       const context = await browser.newContext({ baseURL: server.url, ...options })
       context.setDefaultTimeout(15_000)
       const request =
-        scope === 'admin' ? { project: undefined, scope } : { project: 'octo/app', scope }
+        scope === 'admin'
+          ? { project: undefined, scope }
+          : { project: project ?? 'octo/app', scope }
       const value = await server.token({ ...request, expiresInSeconds: 400 * 86_400 }, 'session')
       await context.addCookies([{ name: 'trove_session', value, url: server.url, httpOnly: true }])
       return context

@@ -92,10 +92,12 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.getByText('"two"').waitFor()
     await open('README.md')
     expect(await page.locator('.prose em').textContent()).toBe('small')
+    const logo = page.locator('.prose img')
     expect(
-      await page
-        .locator('.prose img')
-        .evaluate((image: { naturalWidth: number }) => image.naturalWidth),
+      await logo.evaluate(async (image: { decode(): Promise<void>; naturalWidth: number }) => {
+        await image.decode()
+        return image.naturalWidth
+      }),
     ).toBe(64)
     await open('sizes.csv')
     await page.getByRole('cell', { name: 'a, b.js' }).waitFor()

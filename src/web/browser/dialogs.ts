@@ -26,20 +26,26 @@ export function showDialog(id: string): void {
   if (dialog instanceof HTMLDialogElement && !dialog.open) dialog.showModal()
 }
 
+/** What the page says can take a moment to be counted; until it is there the dialog says so. */
 async function showPage(address: string): Promise<void> {
-  const page = await fetchDocument(address)
-  const section = page?.querySelector('#confirm')
-  if (!section) {
-    location.assign(address)
-    return
-  }
   const dialog = document.createElement('dialog')
-  dialog.append(document.importNode(section, true))
-  dialog.setAttribute('aria-labelledby', 'confirm-title')
+  const waiting = document.createElement('p')
+  waiting.textContent = 'Counting what it frees…'
+  waiting.setAttribute('role', 'status')
+  dialog.append(waiting)
+  dialog.setAttribute('aria-label', 'Before it is done')
   dialog.addEventListener('close', () => {
     dialog.remove()
   })
   document.body.append(dialog)
   dialog.showModal()
+  const section = (await fetchDocument(address))?.querySelector('#confirm')
+  if (!dialog.open) return
+  if (!section) {
+    location.assign(address)
+    return
+  }
+  dialog.replaceChildren(document.importNode(section, true))
+  dialog.setAttribute('aria-labelledby', 'confirm-title')
   dialog.querySelector<HTMLElement>('[data-cancel]')?.focus()
 }

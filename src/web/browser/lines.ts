@@ -1,4 +1,6 @@
 /** Line links: `#L10` and `#L10-L20` mark lines; a click with Shift extends the mark. Pictures say how large they are. */
+import { announce } from './announce.ts'
+import { fetchDocument } from './fetch-document.ts'
 
 export function enhanceLines(): void {
   for (const picture of document.querySelectorAll<HTMLImageElement>('img[data-dimensions]')) {
@@ -26,7 +28,39 @@ export function enhanceLines(): void {
   addEventListener('hashchange', () => {
     mark(list)
   })
+  document.querySelector('[data-more]')?.addEventListener('click', (event) => {
+    event.preventDefault()
+    void showRest(list)
+  })
   mark(list)
+  const range = parseRange(location.hash)
+  if (range !== undefined && document.getElementById(`L${range.to}`) === null) {
+    void showRest(list).then(() => {
+      mark(list)
+      document.getElementById(`L${range.from}`)?.scrollIntoView()
+    })
+  }
+}
+
+/** The lines that the page has left out, fetched once and put below those that are there. */
+async function showRest(list: Element): Promise<void> {
+  const link = document.querySelector<HTMLAnchorElement>('a[data-more]')
+  if (link === null) return
+  const page = await fetchDocument(link.href)
+  const lines = page?.querySelectorAll('[data-lines] > li')
+  if (!lines) {
+    location.assign(link.href)
+    return
+  }
+  const shown = list.childElementCount
+  list.append(...[...lines].slice(shown).map((line) => document.importNode(line, true)))
+  const rest = page?.querySelector('[data-rest]')
+  const note = document.querySelector('[data-rest]')
+  if (rest) note?.replaceWith(document.importNode(rest, true))
+  else note?.remove()
+  announce(`${list.childElementCount} lines`)
+  // Where one would have gone on reading.
+  list.children[shown]?.querySelector('a')?.focus()
 }
 
 function parseRange(hash: string): { from: number; to: number } | undefined {

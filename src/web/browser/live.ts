@@ -20,7 +20,7 @@ async function follow(id: string): Promise<void> {
     // A server that is away for a moment is asked again; a page that has lost the part has nothing more to tell.
     if (shown === null || fresh === null) return
     if (fresh === undefined) continue
-    if (!fresh.isEqualNode(shown)) shown.replaceWith(document.importNode(fresh, true))
+    if (!fresh.isEqualNode(shown)) replace(shown, fresh)
     const { live, ended } = fresh.dataset
     if (live === undefined) {
       announce(ended ?? '')
@@ -30,4 +30,14 @@ async function follow(id: string): Promise<void> {
     announcedAt = Date.now()
     announce(live)
   }
+}
+
+/** What had the focus keeps it, when it is still there. */
+function replace(shown: HTMLElement, fresh: HTMLElement): void {
+  const focused = shown.contains(document.activeElement) ? document.activeElement : null
+  const href = focused?.getAttribute('href')
+  const next = document.importNode(fresh, true)
+  shown.replaceWith(next)
+  if (typeof href === 'string')
+    next.querySelector<HTMLElement>(`a[href="${CSS.escape(href)}"]`)?.focus()
 }

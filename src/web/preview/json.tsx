@@ -22,11 +22,15 @@ export function parseFoldableJson(text: string): { value: unknown } | undefined 
   }
 }
 
-/** One JSON value a line, as logs have it. Undefined when a line is none. */
-export function parseJsonLines(text: string, linesMax: number): unknown[] | undefined {
+/** One JSON value a line, as logs have it: the first `linesMax`, and how many there are. Undefined when one is none. */
+export function parseJsonLines(
+  text: string,
+  linesMax: number,
+): { values: unknown[]; total: number } | undefined {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   try {
-    return lines.slice(0, linesMax).map((line): unknown => JSON.parse(line))
+    const values = lines.slice(0, linesMax).map((line): unknown => JSON.parse(line))
+    return { values, total: lines.length }
   } catch {
     return undefined
   }

@@ -3,18 +3,21 @@
 import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
+import { fits } from '../fitting.ts'
+import { counted } from '../format.tsx'
 import { contentOriginOf, contentPath } from '../content-origin.ts'
 import type { Html } from '../html.ts'
-import { blobPath } from '../paths.ts'
+import { blobPath, withQuery } from '../paths.ts'
 import { looksLikeText } from './hex.ts'
 import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
 import { previewKindOf } from './kind.ts'
 import { type LinkTargets, Markdown } from './markdown.tsx'
 import { type PreviewRequest, readBytes, type StoredFile, textBytesMax } from './request.ts'
-import { CsvPreview, zipPreview } from './table-preview.tsx'
+import { csvPreview, zipPreview } from './table-preview.tsx'
 import { textPreview } from './text-preview.tsx'
 
 const imageBytesMax = 20 * 1024 * 1024
+const jsonLinesMax = 500
 
 export async function preview(request: PreviewRequest): Promise<Html> {
   const { file } = request
@@ -117,33 +120,59 @@ async function structuredPreview(
   const bytes = await readBytes(request, 0, file.sizeBytes)
   if (!looksLikeText(bytes)) return undefined
   const text = new TextDecoder().decode(bytes)
+  if (kind === 'csv') return await csvPreview(request, text)
+  const whole = structureOf(kind, text, linkTargets(artifact, file.path))
+  if (whole === undefined || request.wantedBytes > 0 || (await fits(whole))) return whole
+  const query = { bytes: String(textBytesMax) }
+  return (
+    <>
+      <p class="note">
+        Shown as text, because it is large.{' '}
+        <a href={withQuery(blobPath(artifact, file.path), query)}>
+          Show it as {kind === 'markdown' ? 'a document' : 'a tree'}
+        </a>
+      </p>
+      {await textPreview(request)}
+    </>
+  )
+}
+
+/** Undefined for what cannot be shown so. */
+function structureOf(
+  kind: 'markdown' | 'json' | 'jsonLines',
+  text: string,
+  targets: LinkTargets,
+): Html | undefined {
   switch (kind) {
     case 'markdown':
-      return <Markdown text={text} targets={linkTargets(artifact, file.path)} />
+      return <Markdown text={text} targets={targets} />
     case 'json': {
       const parsed = parseFoldableJson(text)
       return parsed && <div class="json">{<JsonTree value={parsed.value} />}</div>
     }
     case 'jsonLines': {
-      const values = parseJsonLines(text, 500)
-      return values && <JsonLines values={values} />
+      const lines = parseJsonLines(text, jsonLinesMax)
+      return lines && <JsonLines {...lines} />
     }
-    case 'csv':
-      return (
-        <CsvPreview text={text} separator={file.path.toLowerCase().endsWith('.tsv') ? '\t' : ','} />
-      )
   }
 }
 
-function JsonLines({ values }: { values: unknown[] }) {
+function JsonLines({ values, total }: { values: unknown[]; total: number }) {
   return (
-    <ol class="json">
-      {values.map((value) => (
-        <li>
-          <JsonTree value={value} depth={3} />
-        </li>
-      ))}
-    </ol>
+    <>
+      {total > values.length && (
+        <p class="quiet">
+          The first {values.length} of {counted(total, 'value')}.
+        </p>
+      )}
+      <ol class="json">
+        {values.map((value) => (
+          <li>
+            <JsonTree value={value} depth={3} />
+          </li>
+        ))}
+      </ol>
+    </>
   )
 }
 

@@ -11,7 +11,7 @@ export interface PreviewRequest {
   file: StoredFile
   /** Shows markup, tables and trees as the text they are. */
   asText: boolean
-  /** How many bytes of text to show, bounded by `textBytesMax`. */
+  /** How many bytes to show, bounded by `textBytesMax`; 0: as much as fits on a page. */
   wantedBytes: number
 }
 

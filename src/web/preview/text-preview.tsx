@@ -1,36 +1,48 @@
 /** Text as numbered lines that can be linked to; what is no text as rows of bytes. */
+import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
+import { countFitting } from '../fitting.ts'
 import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
 import { guessKind, hexRows, looksLikeText } from './hex.ts'
 import { type PreviewRequest, readBytes, textBytesMax } from './request.ts'
 
-/** Of text beyond `textBytesMax` the head, and a way to more. */
-const textHeadBytes: number = 64 * 1024
 const hexBytes = 1024
 const sniffedBytes = 4096
-const shownLinesMax = 20_000
+const shownLinesMax = 50_000
 
+/** As many lines as fit, or as many bytes as are asked for. */
 export async function textPreview(request: PreviewRequest): Promise<Html> {
   const { artifact, file, wantedBytes } = request
-  const limit = Math.max(textHeadBytes, Math.min(textBytesMax, wantedBytes))
-  const shownBytes = file.sizeBytes <= textBytesMax && wantedBytes === 0 ? file.sizeBytes : limit
-  const bytes = await readBytes(request, 0, Math.min(shownBytes, file.sizeBytes))
+  const readMax = wantedBytes === 0 ? textBytesMax : Math.min(textBytesMax, wantedBytes)
+  const bytes = await readBytes(request, 0, Math.min(readMax, file.sizeBytes))
   if (!looksLikeText(bytes.subarray(0, sniffedBytes))) return <HexPreview bytes={bytes} />
-  const isWhole = bytes.length === file.sizeBytes
-  const lines = new TextDecoder().decode(bytes).split(/\r?\n/)
-  if (isWhole && lines.at(-1) === '') lines.pop()
-  const more = Math.min(textBytesMax, limit * 4)
+  const texts = new TextDecoder().decode(bytes).split(/\r?\n/).slice(0, shownLinesMax)
+  if (bytes.length === file.sizeBytes && texts.at(-1) === '') texts.pop()
+  const lines = coloured(texts)
+  const fitting = wantedBytes === 0 ? await countFitting(lines, lineOf) : lines.length
+  const shown = lines.slice(0, fitting)
+  const isWhole = fitting === lines.length && bytes.length === file.sizeBytes
+  const shownBytes =
+    fitting === lines.length ? bytes.length : Buffer.byteLength(texts.slice(0, fitting).join('\n'))
+  const isAtEnd = wantedBytes >= textBytesMax || (isWhole && wantedBytes > 0)
   return (
     <>
-      <Lines lines={lines.slice(0, shownLinesMax)} />
+      <div class="scroll code-frame" tabindex={0} role="region" aria-label="Content">
+        <ol class="code" data-lines>
+          {shown.map(lineOf)}
+        </ol>
+      </div>
       {!isWhole && (
-        <p class="note">
-          The first {formatSizeBytes(bytes.length)} of {formatSizeBytes(file.sizeBytes)}.{' '}
-          {bytes.length < textBytesMax && (
-            <a href={withQuery(blobPath(artifact, file.path), { bytes: String(more) })}>
+        <p class="note" data-rest>
+          The first {formatSizeBytes(shownBytes)} of {formatSizeBytes(file.sizeBytes)}.{' '}
+          {!isAtEnd && (
+            <a
+              href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}
+              data-more
+            >
               Show more
             </a>
           )}{' '}
@@ -41,21 +53,22 @@ export async function textPreview(request: PreviewRequest): Promise<Html> {
   )
 }
 
-/** Numbered lines that can be linked to. A log's colours go on from line to line. */
-function Lines({ lines }: { lines: string[] }): Html {
+/** A log's colours go on from line to line. */
+function coloured(texts: string[]): Child[] {
+  if (!texts.some(hasEscapes)) return texts
   const state = plainAnsiState()
-  const isColoured = lines.some(hasEscapes)
+  return texts.map((text) => renderAnsiLine(text, state))
+}
+
+function lineOf(line: Child, index: number): Html {
+  const number = index + 1
   return (
-    <div class="scroll code-frame" tabindex={0} role="region" aria-label="Content">
-      <ol class="code" data-lines>
-        {lines.map((text, index) => (
-          <li id={`L${index + 1}`}>
-            <a href={`#L${index + 1}`} tabindex={-1} aria-label={`Line ${index + 1}`}></a>
-            <span>{isColoured ? renderAnsiLine(text, state) : text}</span>
-          </li>
-        ))}
-      </ol>
-    </div>
+    <li id={`L${number}`}>
+      <a href={`#L${number}`} tabindex={-1}>
+        {number}
+      </a>
+      <span>{line}</span>
+    </li>
   )
 }
 

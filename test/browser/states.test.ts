@@ -1,0 +1,290 @@
+/** What pages show when there is nothing, not yet, no more, or not for everybody: each state as a visitor meets it. */
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { tarOf } from '../http/archives-of.ts'
+import { spoil } from '../lifecycle/stored-bytes.ts'
+import { hasChromium, reportMissingChromium } from './chromium.ts'
+import { openRig, type Rig, watchFaults } from './rig.ts'
+import { noise, png, putTar } from './seed.ts'
+
+if (!hasChromium) reportMissingChromium('states of the pages')
+
+const run = '/octo/app/actions/runs/1'
+
+describe.skipIf(!hasChromium)('an empty store', () => {
+  let rig: Rig
+  let folder: string
+  beforeAll(async () => {
+    rig = await openRig()
+    folder = await mkdtemp(join(tmpdir(), 'trove-'))
+  }, 60_000)
+  afterAll(async () => {
+    await rig.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** As a shell beside the server would, where `trove` is on the path. */
+  async function pasteIntoShell(commands: string): Promise<string> {
+    const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+    await chmod(main, 0o755)
+    await mkdir(join(folder, 'bin'), { recursive: true })
+    await symlink(main, join(folder, 'bin', 'trove'))
+    await mkdir(join(folder, 'dist'))
+    await writeFile(join(folder, 'dist', 'hello.txt'), 'hello\n')
+    const { stdout } = await promisify(execFile)('sh', ['-e', '-c', commands], {
+      cwd: folder,
+      env: {
+        PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
+        HOME: folder,
+        TROVE_DATA: rig.server.dataDir,
+      },
+    })
+    return stdout
+  }
+
+  test('shows commands that fill it as they are, and opens the first project by itself', async () => {
+    const page = await (await rig.context()).newPage()
+    const faults = watchFaults(page)
+    await page.goto('/')
+    await page.getByRole('heading', { name: 'Nothing has been uploaded yet' }).waitFor()
+    await page.getByText('Waiting for the first upload…').waitFor()
+    const commands = (await page.locator('.commands pre').first().textContent()) ?? ''
+    expect(await pasteIntoShell(commands)).toContain('dist')
+    await page.getByRole('link', { name: 'octo/app' }).waitFor()
+    expect(faults).toEqual([])
+  }, 60_000)
+
+  test('of artifacts, of runs, of matches and of files says so, and what to do', async () => {
+    const page = await (await rig.context()).newPage()
+    const id = await putTar(rig.server, '2/artifacts/hollow', [
+      { name: 'nothing.txt', content: '' },
+      { name: 'hollow', type: 'directory', mode: 0o755 },
+    ])
+    await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/tree/hollow`)
+    await page.getByText('Nothing is in here.').waitFor()
+    expect(await page.locator('table').count()).toBe(0)
+    await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/blob/nothing.txt`)
+    await page.getByText('The file is empty.').waitFor()
+    await page.goto('/octo/app/artifacts?name=nonesuch')
+    await page.getByText('No artifacts match.').waitFor()
+    await page.goto('/octo/app?branch=nonesuch')
+    await page.getByText('No runs match.').waitFor()
+    await page.goto(`/find?digest=${'0'.repeat(64)}`)
+    await page.getByText('No artifact that you can read holds a file with this content.').waitFor()
+  })
+})
+
+describe.skipIf(!hasChromium)('a page', () => {
+  let rig: Rig
+  let page: Page
+  let faults: string[]
+  /** Comparisons wait for it. */
+  let pause: Promise<void> | undefined
+  beforeEach(async () => {
+    pause = undefined
+    rig = await openRig({}, async (step) => {
+      if (step === 'comparing') await pause
+    })
+    page = await (await rig.context()).newPage()
+    faults = watchFaults(page)
+  }, 60_000)
+  afterEach(async () => {
+    // A browser logs every answer of 400 and above; those that are asked for are no faults.
+    const asked = /status of (403|404|410|500)/
+    expect(faults.filter((fault) => !asked.test(fault))).toEqual([])
+    await rig.close()
+  })
+
+  test('that takes long comes at once, with what it waits for, and goes on without a script', async () => {
+    const base = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
+    const head = await putTar(rig.server, '2/artifacts/site', [{ name: 'a.txt', content: 'two' }])
+    const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
+    for (const each of [page, plain]) {
+      let goOn = (): void => undefined
+      pause = new Promise((resolve) => {
+        goOn = resolve
+      })
+      await each.goto(`/octo/app/compare/${base}...${head}`, { waitUntil: 'commit' })
+      await each.getByText('Comparing 1 file with 1…').waitFor()
+      expect(await each.getByRole('heading', { name: 'Compare' }).isVisible()).toBe(true)
+      expect(await each.locator('table').count()).toBe(0)
+      goOn()
+      await each.getByText('1 changed').first().waitFor()
+      await each.getByText('Comparing 1 file with 1…').waitFor({ state: 'hidden' })
+    }
+  })
+
+  test('whose late part fails says so in its place', async () => {
+    const base = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
+    const head = await putTar(rig.server, '2/artifacts/site', [{ name: 'a.txt', content: 'two' }])
+    let fail = (): void => undefined
+    pause = new Promise((_, reject) => {
+      fail = () => {
+        reject(new Error('on purpose'))
+      }
+    })
+    await page.goto(`/octo/app/compare/${base}...${head}`, { waitUntil: 'commit' })
+    await page.getByText('Comparing 1 file with 1…').waitFor()
+    fail()
+    await page.getByRole('alert').getByText('Something went wrong').waitFor()
+    expect(await page.content()).not.toContain('on purpose')
+  })
+
+  test('of a run shows an upload that is under way, and its artifact once it is whole', async () => {
+    const body = await tarOf([{ name: 'big.bin', content: noise(3_000_000, 1) }])
+    const sent = request(
+      new URL(`/api/v1/projects/octo/app/runs/1/artifacts/slow`, rig.server.url),
+      {
+        method: 'PUT',
+        headers: {
+          authorization: `Bearer ${await rig.server.token()}`,
+          'content-type': 'application/x-tar',
+          'content-length': body.length,
+        },
+      },
+    )
+    const answered = new Promise((resolve) => {
+      sent.on('response', resolve)
+    })
+    sent.write(body.subarray(0, 2_000_000))
+    await expect.poll(async () => (await page.goto(run))?.status(), { timeout: 10_000 }).toBe(200)
+    const row = page.getByRole('list', { name: 'Uploads under way' }).getByRole('listitem')
+    await row.getByText('1.9 MiB of 2.9 MiB received').waitFor()
+    await page.evaluate('window.sameDocument = true')
+    sent.end(body.subarray(2_000_000))
+    await answered
+    await page.getByRole('link', { name: 'slow', exact: true }).waitFor()
+    expect(await row.count()).toBe(0)
+    expect(await page.evaluate('window.sameDocument')).toBe(true)
+    await page.locator('#announcer', { hasText: '1 artifact, no upload under way' }).waitFor()
+  })
+
+  test('of an upload that nothing is heard of says when it is cleaned up', async () => {
+    const offer = {
+      project: 'octo/app',
+      run: 1,
+      name: 'left-behind',
+      treeDigest: `sha256:${'a'.repeat(64)}`,
+      entryCount: 1,
+      fileCount: 1,
+      logicalBytes: 10,
+      timesDigest: `sha256:${'b'.repeat(64)}`,
+    }
+    const answer = await rig.server.send('/api/v1/uploads', { method: 'POST', json: offer })
+    expect(answer.status).toBe(200)
+    await page.goto(run)
+    await page.getByText('uploading').waitFor()
+    rig.server.clock.now += 5 * 60_000
+    await page.getByText('upload not finished').waitFor()
+    await page.getByText('5 minutes ago').waitFor()
+    rig.server.clock.now += 25 * 3_600_000
+    await page.getByText('This run has no artifacts.').waitFor()
+    await page.getByText('trove upload NAME PATH --project octo/app --run 1').waitFor()
+  })
+
+  test('of what has expired says when and why, keeps its row, and leads to what lives', async () => {
+    const brief = await putTar(
+      rig.server,
+      '1/artifacts/site',
+      [{ name: 'x', content: 'x' }],
+      'branch=main&retentionDays=1',
+    )
+    rig.server.clock.now += 3 * 86_400_000
+    const answer = await page.goto(`${run}/artifacts/${brief}`)
+    expect(answer?.status()).toBe(410)
+    await page.getByRole('heading', { name: 'This artifact has expired' }).waitFor()
+    await page.getByText('It held').waitFor()
+    const next = await putTar(rig.server, '2/artifacts/site', [{ name: 'x', content: 'y' }])
+    await page.reload()
+    await page.getByRole('link', { name: 'The newest one: run 2' }).click()
+    await page.waitForURL(`**/artifacts/${next}`)
+    await page.goto(run)
+    const row = page.getByRole('row', { name: /site/ })
+    await row.getByText('expired').first().waitFor()
+    await row.getByText('2 days ago').waitFor()
+    expect(await row.getByRole('link', { name: /Download/ }).count()).toBe(0)
+  })
+
+  test('of what was deleted offers it back as long as it can be had', async () => {
+    const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'x', content: 'x' }])
+    await rig.server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
+    await page.goto(`${run}/artifacts/${id}`)
+    await page.getByRole('heading', { name: 'This artifact was deleted' }).waitFor()
+    await page.getByRole('button', { name: 'Restore' }).click()
+    await page.getByRole('link', { name: 'x', exact: true }).waitFor()
+    await rig.server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
+    rig.server.clock.now += 2 * 3_600_000
+    await page.goto(`${run}/artifacts/${id}`)
+    expect(await page.getByRole('button', { name: 'Restore' }).count()).toBe(0)
+  })
+
+  test('of a damaged artifact names the files, and the others stay', async () => {
+    const bad = noise(100_000, 1)
+    const id = await putTar(rig.server, '1/artifacts/site', [
+      { name: 'bad.bin', content: bad },
+      { name: 'good.txt', content: 'good' },
+    ])
+    await spoil(join(rig.server.dataDir, 'cas'), bad.subarray(50_000, 50_016))
+    // A download that meets the damage makes it known.
+    await rig.server.send(`/api/v1/artifacts/${id}/files/bad.bin`)
+    await page.goto(run)
+    await page.locator('.badge.damaged').waitFor()
+    await page.getByRole('link', { name: 'site', exact: true }).click()
+    const alert = page.getByRole('alert')
+    await alert.getByText('1 file cannot be read').waitFor()
+    await alert.getByRole('link', { name: 'bad.bin' }).click()
+    await page.getByText('The stored bytes of this file are damaged.').waitFor()
+    await page.goto(`${run}/artifacts/${id}/blob/good.txt`)
+    await page.getByText('good', { exact: true }).waitFor()
+    await putTar(rig.server, '2/artifacts/again', [{ name: 'bad.bin', content: bad }])
+    await page.goto(`${run}/artifacts/${id}`)
+    expect(await page.getByRole('alert').count()).toBe(0)
+  })
+
+  test('that one may not see is like one that does not exist, and leads to another sign-in', async () => {
+    const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'x', content: 'x' }])
+    const context = await rig.context({ scope: 'read' })
+    const reader = await context.newPage()
+    await reader.goto(`${run}/artifacts/${id}`)
+    await reader.getByRole('link', { name: 'x', exact: true }).waitFor()
+    for (const name of ['Keep', 'Delete…', 'Upload', 'Maintenance'])
+      expect(await reader.getByText(name, { exact: true }).count(), name).toBe(0)
+    expect((await reader.goto(`${run}/artifacts/${id}/delete`))?.status()).toBe(403)
+    await reader.getByRole('heading', { name: 'Not allowed' }).waitFor()
+    await reader.getByRole('link', { name: 'Sign in with another token' }).click()
+    await reader.getByLabel('Token').fill(await rig.server.token())
+    await reader.getByRole('button', { name: 'Sign in' }).click()
+    await reader.getByRole('heading', { name: 'Delete site?' }).waitFor()
+    const foreign = await rig.context({ project: 'other/app' })
+    const stranger = await foreign.newPage()
+    for (const path of ['/octo/app', run, `${run}/artifacts/${id}`, '/octo/nonesuch']) {
+      expect((await stranger.goto(path))?.status(), path).toBe(404)
+      await stranger.getByRole('heading', { name: 'Not found' }).waitFor()
+    }
+  })
+
+  test('of a file that is too big to preview shows its beginning, or says so', async () => {
+    const lines = Array.from({ length: 200_000 }, (_, line) => `line ${line} of a long log`)
+    const id = await putTar(rig.server, '1/artifacts/site', [
+      { name: 'long.log', content: lines.join('\n') },
+      { name: 'huge.png', content: Buffer.concat([png(8), noise(21 * 1024 * 1024, 1)]) },
+    ])
+    await page.goto(`${run}/artifacts/${id}/blob/long.log`)
+    await page.getByText('line 0 of a long log').waitFor()
+    const note = page.locator('.note', { hasText: 'The first' })
+    const before = await page.locator('.code li').count()
+    await note.getByRole('link', { name: 'Show more' }).click()
+    await expect.poll(async () => await page.locator('.code li').count()).toBeGreaterThan(before)
+    expect(await note.getByRole('link', { name: 'Raw' }).getAttribute('href')).toContain('long.log')
+    await page.goto(`${run}/artifacts/${id}/blob/huge.png`)
+    await page.getByText('The picture has 21.0 MiB, too much to show here.').waitFor()
+    expect(await page.locator('main img').count()).toBe(0)
+  })
+})
