@@ -46,7 +46,7 @@ export function MaintenancePage(view: MaintenanceView): Html {
         <Scrub {...view} />
         <Backup />
       </div>
-      {recent.length > 0 && <Recent jobs={recent} now={now} />}
+      <Recent jobs={recent} isRest={job !== undefined} now={now} />
     </>
   )
 }
@@ -77,10 +77,8 @@ function ByItself({ everyMs, setting }: { everyMs: number | null; setting: strin
   return (
     <p>
       {everyMs === null
-        ? 'Does not run by itself: '
-        : `Runs by itself about every ${formatDuration(everyMs)} (`}
-      <code>{setting}</code>
-      {everyMs === null ? ' is off.' : ').'}
+        ? `Never runs by itself: ${setting} is off.`
+        : `Runs by itself about every ${formatDuration(everyMs)} (${setting}).`}
     </p>
   )
 }
@@ -168,30 +166,38 @@ function Backup() {
   )
 }
 
-function Recent({ jobs, now }: { jobs: Job[]; now: number }) {
+/** `isRest`: another job is shown already. */
+function Recent({ jobs, isRest, now }: { jobs: Job[]; isRest: boolean; now: number }) {
   return (
     <section aria-labelledby="recent">
       <h2 id="recent">Lately</h2>
-      <Table
-        name="Jobs, newest first"
-        columns={['Job', 'Asked for by', 'State', 'Begun', 'Outcome']}
-      >
-        {jobs.map((job) => (
-          <tr>
-            <th scope="row">
-              <a href={maintenancePath(job.id)}>{jobTitle(job)}</a>
-            </th>
-            <td>{job.origin === 'schedule' ? 'the clock' : 'somebody'}</td>
-            <td>
-              <JobState job={job} />
-            </td>
-            <td>
-              <Time at={job.createdAt} now={now} />
-            </td>
-            <td>{outcomeOf(job)}</td>
-          </tr>
-        ))}
-      </Table>
+      {jobs.length === 0 ? (
+        <p class="quiet">Nothing {isRest && 'else '}has run since the server started.</p>
+      ) : (
+        <RecentTable jobs={jobs} now={now} />
+      )}
     </section>
+  )
+}
+
+function RecentTable({ jobs, now }: { jobs: Job[]; now: number }) {
+  return (
+    <Table name="Jobs, newest first" columns={['Job', 'Asked for by', 'State', 'Begun', 'Outcome']}>
+      {jobs.map((job) => (
+        <tr>
+          <th scope="row">
+            <a href={maintenancePath(job.id)}>{jobTitle(job)}</a>
+          </th>
+          <td>{job.origin === 'schedule' ? 'the clock' : 'somebody'}</td>
+          <td>
+            <JobState job={job} />
+          </td>
+          <td>
+            <Time at={job.createdAt} now={now} />
+          </td>
+          <td>{outcomeOf(job)}</td>
+        </tr>
+      ))}
+    </Table>
   )
 }

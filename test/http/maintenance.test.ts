@@ -96,7 +96,7 @@ test('without a clock nothing runs until somebody asks', async () => {
   onTestFinished(() => server.close())
   expect(await jobsOf(server)).toEqual([])
   const html = await pageOf(server)
-  expect(html).toContain('No round runs by itself')
+  expect(html).toContain('Never runs by itself: TROVE_GC_INTERVAL is off.')
   expect(html).toContain('Nothing has run since the server started')
   const token = await server.token({ scope: 'admin' })
   await server.send('/api/v1/admin/gc', { method: 'POST', json: {}, token })
