@@ -9,6 +9,7 @@ import {
   deletionSchema,
   directoryPageSchema,
   entrySchema,
+  holderListSchema,
   manifestPageSchema,
   retentionChangeSchema,
 } from './messages.ts'
@@ -20,6 +21,7 @@ import {
   deletionQuery,
   directoryQuery,
   fileQuery,
+  holdersQuery,
   manifestQuery,
   recordQuery,
   runArchiveQuery,
@@ -201,7 +203,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       206: { description: 'The range asked for.', content: { bytes: ['application/zip'] } },
       304: { description: 'The caller has it.' },
     },
-    errors: [416],
+    errors: ranged,
   },
   {
     method: 'put',
@@ -226,6 +228,18 @@ export const artifactRoutes: readonly ApiRoute[] = [
       201: { description: 'The new artifact.', content: { json: artifactDetailSchema } },
     },
     errors: [408, 409, 413, 422, 507],
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/digests/{digest}`,
+    operationId: 'findHolders',
+    summary:
+      'Live artifacts that hold a file of this digest, `sha256:` and 64 hex digits; of all projects for administrators ' +
+      'who name none. Needs a token that reads the whole project.',
+    query: holdersQuery,
+    responses: {
+      200: { description: 'The newest first.', content: { json: holderListSchema } },
+    },
   },
   {
     method: 'get',

@@ -73,6 +73,11 @@ export const artifactListSchema = z
   .object({ items: z.array(artifactSchema), nextCursor: cursor, total: count })
   .meta({ id: 'ArtifactList' })
 
+/** Without a total: counting what holds a file would look at all of it. */
+export const holderListSchema = z
+  .object({ items: z.array(artifactSchema), nextCursor: cursor })
+  .meta({ id: 'HolderList' })
+
 const mode = z
   .string()
   .regex(/^0[0-7]{3}$/)

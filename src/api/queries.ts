@@ -55,6 +55,11 @@ export const artifactListQuery = z.strictObject({
   ...paging,
 })
 
+export const holdersQuery = z.strictObject({
+  project: artifactListQuery.shape.project,
+  ...paging,
+})
+
 export const manifestQuery = z.strictObject({
   under: z.string().optional().meta({ description: 'Only this path and what lies below it.' }),
   limit: limit.optional().meta({ description: 'Asks for one page of JSON in place of NDJSON.' }),

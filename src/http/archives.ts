@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { apiRoot, archivePath } from '../api/paths.ts'
 import { archiveQuery, runArchiveQuery } from '../api/queries.ts'
 import { mayReadRun } from '../auth/principal.ts'
+import { assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
@@ -63,7 +64,7 @@ async function send(
 }
 
 /** The live artifacts of the route's run, by name; of several attempts, the newest one's.
- *  Errors: unauthenticated, not_found, invalid_request. */
+ *  Errors: unauthenticated, not_found, invalid_request; artifact_expired or artifact_deleted when all have ended. */
 async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
   const principal = await requirePrincipal(context, c)
   const { project: named } = parseQuery(c, runArchiveQuery)
@@ -73,18 +74,31 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
     throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
   const project = await readProject(context, principal, name)
   const found = new Map<string, Artifact>()
+  const filter = { projectId: project.id, run: number }
   if (mayReadRun(principal, { project: project.name, runNumber: number })) {
-    for await (const artifact of liveArtifacts(context, { projectId: project.id, run: number })) {
+    for await (const artifact of liveArtifacts(context, filter)) {
       const known = found.get(artifact.name)
       if (known === undefined || artifact.attempt > known.attempt)
         found.set(artifact.name, artifact)
     }
+    if (found.size === 0) await assertNoneEnded(context, filter)
   }
   if (found.size === 0) {
     const what = `run ${number} of ${project.name}`
     throw storeError('not_found', `${what} has no artifacts`, { what })
   }
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Says how the newest of the ended artifacts ended. Errors: artifact_expired, artifact_deleted. */
+async function assertNoneEnded(
+  { metadata, now }: AppContext,
+  filter: { projectId: number; run: number },
+): Promise<void> {
+  const at = now()
+  const page = { limit: 1, offset: 0, sort: 'newest', now: at } as const
+  const { artifacts } = await metadata.listArtifacts({ ...filter, state: 'any' }, page)
+  for (const artifact of artifacts) assertLive(artifact, at)
 }
 
 async function* liveArtifacts(

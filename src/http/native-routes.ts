@@ -6,6 +6,7 @@ import { createBlobFetchRoutes } from './blob-fetch.ts'
 import { createCompareRoutes } from './compare.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { createDeletionRoutes } from './deletion.ts'
+import { createDigestRoutes } from './digests.ts'
 import { createFileRoutes } from './files.ts'
 import { createMaintenanceRoutes } from './maintenance.ts'
 import { createManifestRoutes } from './manifests.ts'
@@ -30,6 +31,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createRunRecordRoutes(context))
   app.route('/', createStatsRoutes(context))
   app.route('/', createCompareRoutes(context))
+  app.route('/', createDigestRoutes(context))
   app.route('/', createProjectRoutes(context))
   app.route('/', createTokenRoutes(context))
   app.route('/', createUploadRoutes(context))

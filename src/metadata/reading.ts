@@ -145,10 +145,11 @@ export interface ReadingMetadata {
   sumArtifacts(filter: ArtifactFilter, now: number): Promise<ArtifactSums>
   /** Sums over live artifacts of each run (by row id, at most 200); runs without any are left out. */
   sumRuns(runIds: number[], now: number): Promise<(ArtifactSums & { runId: number })[]>
-  /** Live artifacts that hold a file of that digest, newest first; of every project when `projectId` is null. */
+  /** Live artifacts that hold a file of that digest, newest first; of every project when `projectId` is null. With
+   *  `beforeId` only those with a smaller id, which is the next page. */
   listHolders(
     digest: Digest,
-    page: { projectId: number | null; now: number; limit: number },
+    page: { projectId: number | null; now: number; limit: number; beforeId?: number },
   ): Promise<Artifact[]>
   /** Artifacts by the days on which they were made and ended, in order; those removed before `since` are left out. */
   listDays(

@@ -9,7 +9,7 @@ import {
   mayWriteProject,
   type Principal,
 } from '../auth/principal.ts'
-import { readArtifact } from '../browse/find-artifact.ts'
+import { assertLive, readArtifact } from '../browse/find-artifact.ts'
 import { readShownLogs } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -286,10 +286,9 @@ async function latest(web: Web, c: AppRequest, path: string): Promise<Response> 
     branch: c.req.param('branch') ?? '',
     name: parseArtifactName(c.req.param('name') ?? ''),
   } as const
-  const artifact = await readArtifact(context.metadata, reference, {
-    project: project.name,
-    now: context.now(),
-  })
+  const now = context.now()
+  const artifact = await readArtifact(context.metadata, reference, { project: project.name, now })
+  assertLive(artifact, now)
   if (path === '') return c.redirect(artifactPath(artifact), 302)
   const found = await context.metadata.findEntry(artifact.id, path)
   const isFile = found?.entry.kind === 'file'

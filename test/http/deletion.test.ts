@@ -248,7 +248,9 @@ describe('expiry', () => {
     expect(await jsonOf(await send('GET', '/artifacts'))).toMatchObject({ items: [] })
     const late = await problemOf(await send('POST', `/artifacts/${id}/undelete`))
     expect(late.status).not.toBe(200)
-    expect((await send('GET', `/runs/1/archive.zip?project=${project}`)).status).toBe(404)
+    expect(
+      await problemOf(await send('GET', `/runs/1/archive.zip?project=${project}`)),
+    ).toMatchObject(gone)
     const repo = await own.token({ project, expiresInSeconds: 400 * 86_400 })
     const rest = `/repos/${project}/actions/artifacts/${id}`
     expect(await jsonOf(await own.send(rest, { token: repo }))).toMatchObject({ expired: true })

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statsSchema } from '../../src/api/admin-messages.ts'
-import { comparisonLineSchema, comparisonSchema } from '../../src/api/messages.ts'
+import { comparisonLineSchema, comparisonSchema, holderListSchema } from '../../src/api/messages.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
@@ -143,6 +144,63 @@ describe('a comparison', () => {
     await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
     expect((await compare(`base=1/build&head=id:${dead}`)).status).toBe(410)
     expect((await compare('base=1/build&head=31/build')).status).toBe(410)
+  })
+})
+
+describe('holders of a digest', () => {
+  const content = 'a file that several artifacts hold'
+  const path = `/api/v1/digests/sha256:${digestOf(content)}`
+  let mine: number[]
+  let theirs: number
+  beforeAll(async () => {
+    mine = []
+    for (const run of [61, 62, 63])
+      mine.unshift(
+        await putTree(run, [
+          { name: `at/${run}`, content },
+          { name: 'x', content: 'x' },
+        ]),
+      )
+    theirs = await putTree(61, [{ name: 'theirs', content }], 'octo/other')
+  })
+
+  async function holders(query: string, token?: string): Promise<number[]> {
+    const answer = await server.send(path + query, token === undefined ? {} : { token })
+    expect(answer.status).toBe(200)
+    return holderListSchema.parse(await answer.json()).items.map(({ id }) => id)
+  }
+
+  test('are those that the caller may read, the newest first', async () => {
+    expect(await holders('')).toEqual(mine)
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    expect(await holders('', admin)).toEqual([theirs, ...mine])
+    expect(await holders('?project=octo/other', admin)).toEqual([theirs])
+    expect((await server.send(`${path}?project=octo/other`)).status).toBe(404)
+    const narrow = await server.token({ run: 61, job: 'build', scope: 'run' })
+    expect((await server.send(path, { token: narrow })).status).toBe(403)
+  })
+
+  test('are paged', async () => {
+    const found: number[] = []
+    let next: string | null = `${path}?limit=2`
+    for (let pages = 0; next !== null; pages++) {
+      expect(pages).toBeLessThan(3)
+      const answer = await server.send(next)
+      const { items, nextCursor } = holderListSchema.parse(await answer.json())
+      found.push(...items.map(({ id }) => id))
+      expect(answer.headers.has('link')).toBe(nextCursor !== null)
+      next = nextCursor === null ? null : `${path}?limit=2&cursor=${nextCursor}`
+    }
+    expect(found).toEqual(mine)
+  })
+
+  test('are none for an unknown digest, and a malformed one is refused', async () => {
+    const unknown = await server.send(`/api/v1/digests/sha256:${'0'.repeat(64)}`)
+    expect(await unknown.json()).toEqual({ items: [], nextCursor: null })
+    expect(await problemOf(await server.send('/api/v1/digests/abc'))).toMatchObject({
+      status: 400,
+      body: { field: 'digest' },
+    })
   })
 })
 

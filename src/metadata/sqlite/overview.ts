@@ -22,12 +22,15 @@ const daysRowsMax = 100_000
 export function createOverviewMethods(connection: Connection): OverviewMethods {
   const { orm, read, prepare } = connection
   const findArtifact = createArtifactFinder(connection)
-  const holders = prepare<[Buffer, number, number | null, number | null, number], { id: number }>(
+  const holders = prepare<
+    [Buffer, number, number | null, number | null, number, number],
+    { id: number }
+  >(
     `SELECT a.id FROM blobs b
        JOIN "references" r ON r.blob_id = b.id
        JOIN artifacts a ON a.manifest_id = r.manifest_id
      WHERE b.digest = ? AND b.state < 2 AND a.removed_at IS NULL AND a.ends_at > ?
-       AND (? IS NULL OR a.project_id = ?)
+       AND (? IS NULL OR a.project_id = ?) AND a.id < ?
      ORDER BY a.id DESC LIMIT ?`,
   )
   const prepareDays = <Parameters extends unknown[]>(
@@ -82,10 +85,10 @@ export function createOverviewMethods(connection: Connection): OverviewMethods {
         .all()
         .map(({ value }) => value!)
     },
-    listHolders: async (digest, { projectId, now, limit }) =>
+    listHolders: async (digest, { projectId, now, limit, beforeId = Number.MAX_SAFE_INTEGER }) =>
       read(() =>
         holders
-          .all(digestToBytes(digest), now, projectId, projectId, limit)
+          .all(digestToBytes(digest), now, projectId, projectId, beforeId, limit)
           .map(({ id }) => findArtifact(id))
           .filter((found): found is Artifact => found !== undefined),
       ),

@@ -1,0 +1,411 @@
+/** Expired means gone on the very next read, whatever the route (invariant 9). The table below has every route of the server,
+ *  and the first test compares it with what is mounted, so that a new one must say what it does with an expired artifact.
+ *  Each request is made twice: in the last millisecond, when it must work, and one later. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
+import { encodeWants } from '../../src/core/blob-exchange.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { createApp } from '../../src/http/app.ts'
+import type { AppContext } from '../../src/http/context.ts'
+import { contentPath } from '../../src/web/content-origin.ts'
+import { tarOf } from './archives-of.ts'
+import { openServer, type SendRequest, type TestServer } from './open-server.ts'
+
+const hour = 60 * 60 * 1000
+const project = 'octo/app'
+/** Nothing else on any page has this word. */
+const name = 'perishable'
+const fileText = 'the only file with this text'
+const fileDigest = `sha256:${digestOf(fileText)}`
+
+interface Fixture {
+  id: number
+  /** Lives on. */
+  other: number
+  expiresAt: number
+  /** Given out while the artifact lived. */
+  signedUrl: string
+  contentUrl: string
+  treeDigest: string
+}
+
+interface Ask extends SendRequest {
+  path: string
+}
+
+type Asking = (fixture: Fixture) => Ask
+
+type Rule =
+  /** 410 with when and why, as a problem. */
+  | { problem: Asking }
+  /** 410 with when and why, as a page. */
+  | { page: Asking }
+  /** 410 in the words of GitHub's REST API. */
+  | { rest: Asking }
+  /** A success that has `text` (the name when absent) while the artifact lives, and lacks it then. */
+  | { list: Asking; text?: string }
+  /** A page that goes on naming it, as expired. */
+  | { shown: Asking }
+  /** A success before, and this status after, which says nothing of it. */
+  | { then: Asking; status: number }
+  /** Why it can tell nothing of an artifact. */
+  | { none: string }
+
+const api = '/api/v1'
+const one = '/api/v1/artifacts/:id{[0-9]+}'
+const pages = '/:owner/:repo/actions/runs/:run{[0-9]+}/artifacts/:id{[0-9]+}'
+const twirp = '/twirp/github.actions.results.api.v1.ArtifactService'
+const uploads = '/api/v1/uploads/:id{[0-9a-f]{32}}'
+const ids = { workflow_run_backend_id: '1', workflow_job_run_backend_id: 'build' }
+
+const artifact =
+  (rest: string, request: SendRequest = {}): Asking =>
+  ({ id }) => ({ path: `${api}/artifacts/${id}${rest}`, ...request })
+const page =
+  (rest: string, form?: string): Asking =>
+  ({ id }) => ({
+    path: `/${project}/actions/runs/1/artifacts/${id}${rest}`,
+    ...(form !== undefined && {
+      method: 'POST',
+      body: form,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    }),
+  })
+const at =
+  (path: string): Asking =>
+  () => ({ path })
+const call =
+  (method: string, message: object): Asking =>
+  () => ({ path: `${twirp}/${method}`, method: 'POST', json: { ...ids, ...message } })
+const wants =
+  (path: string): Asking =>
+  ({ id }) => ({
+    path: `${api}/blobs/${path}?artifact=${id}`,
+    method: 'POST',
+    headers: { 'content-type': 'application/x-trove-wants' },
+    body: encodeWants([{ ordinal: 0, parts: null }]),
+  })
+const repository = (base: string): Record<string, Rule> => {
+  const path = `${base}/repos/${project}/actions`
+  return {
+    [`GET ${base}/repos/:owner/:repo/actions/runs/:run/artifacts`]: {
+      list: at(`${path}/runs/1/artifacts`),
+      text: '"expired":false',
+    },
+    [`GET ${base}/repos/:owner/:repo/actions/artifacts`]: {
+      list: at(`${path}/artifacts?name=${name}`),
+    },
+    [`GET ${base}/repos/:owner/:repo/actions/artifacts/:id`]: {
+      list: ({ id }) => ({ path: `${path}/artifacts/${id}` }),
+      text: '"expired":false',
+    },
+    [`GET ${base}/repos/:owner/:repo/actions/artifacts/:id/zip`]: {
+      rest: ({ id }) => ({ path: `${path}/artifacts/${id}/zip` }),
+    },
+    [`DELETE ${base}/repos/:owner/:repo/actions/artifacts/:id`]: {
+      none: 'deleting what is over answers 404; below',
+    },
+  }
+}
+
+const rules: Record<string, Rule> = {
+  // The native API.
+  [`GET ${api}/artifacts`]: { list: at(`${api}/artifacts`) },
+  [`GET ${one}`]: { problem: artifact('') },
+  [`PATCH ${one}`]: {
+    problem: artifact('', { method: 'PATCH', json: { pinned: false } }),
+  },
+  [`DELETE ${one}`]: { problem: artifact('?dryRun', { method: 'DELETE' }) },
+  [`POST ${one}/undelete`]: { none: 'a live artifact cannot be taken back either; below' },
+  [`POST ${api}/artifacts/bulk-delete`]: {
+    list: () => ({
+      path: `${api}/artifacts/bulk-delete`,
+      method: 'POST',
+      json: { filter: { run: 1 }, dryRun: true },
+    }),
+  },
+  [`DELETE ${api}/runs/:run{[0-9]+}`]: {
+    list: () => ({ path: `${api}/runs/1?dryRun`, method: 'DELETE' }),
+  },
+  [`GET ${one}/manifest`]: { problem: artifact('/manifest') },
+  [`GET ${one}/directory`]: { problem: artifact('/directory') },
+  [`GET ${one}/tree`]: { problem: artifact('/tree') },
+  [`GET ${one}/files/*`]: { problem: artifact('/files/index.html') },
+  [`GET ${one}/archive.zip`]: { problem: artifact('/archive.zip') },
+  [`GET ${one}/archive.tar.gz`]: { problem: artifact('/archive.tar.gz') },
+  [`GET ${api}/runs/:run{[0-9]+}/archive.zip`]: { problem: at(`${api}/runs/1/archive.zip`) },
+  'GET /api/artifacts/:id{[0-9]+}/download': {
+    problem: ({ id }) => ({ path: `/api/artifacts/${id}/download` }),
+  },
+  [`POST ${api}/blobs/parts`]: { problem: wants('parts') },
+  [`POST ${api}/blobs/fetch`]: { problem: wants('fetch') },
+  [`GET ${api}/compare`]: {
+    problem: ({ id, other }) => ({ path: `${api}/compare?base=id:${other}&head=id:${id}` }),
+  },
+  [`GET ${api}/digests/:digest`]: { list: at(`${api}/digests/${fileDigest}`) },
+  [`GET ${api}/stats`]: { none: 'figures; expired artifacts leave them with the next round' },
+  [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; artifacts are not in it' },
+  [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/log`]: { none: 'a log' },
+  // "You need not send this": an expired tree is not known any more.
+  [`POST ${api}/uploads`]: {
+    list: ({ treeDigest }) => ({
+      path: `${api}/uploads`,
+      method: 'POST',
+      json: {
+        project,
+        run: 3,
+        name: 'again',
+        treeDigest,
+        timesDigest: `sha256:${'0'.repeat(64)}`,
+        entryCount: 2,
+        fileCount: 2,
+        logicalBytes: 1,
+      },
+    }),
+    text: '"needs":"times"',
+  },
+  [`POST ${uploads}/manifest`]: { none: 'bytes in' },
+  [`GET ${uploads}/missing`]: { none: 'of a session, which holds leases of its own' },
+  [`POST ${uploads}/times`]: { none: 'bytes in' },
+  [`POST ${uploads}/parts`]: { none: 'bytes in' },
+  [`POST ${uploads}/packs`]: { none: 'bytes in' },
+  [`POST ${uploads}/commit`]: { none: 'makes a new artifact' },
+  [`DELETE ${uploads}`]: { none: 'ends a session' },
+  [`PUT ${api}/projects/:owner/:repo/runs/:run/artifacts/:name`]: {
+    none: 'makes a new artifact; below',
+  },
+  [`PUT ${api}/projects/:owner/:repo/runs/:run{[0-9]+}/record`]: { none: 'events in' },
+  [`PATCH ${api}/projects/:owner/:repo`]: { none: 'settings' },
+  [`POST ${api}/tokens`]: { none: 'tokens' },
+  [`POST ${api}/admin/gc`]: { none: 'upkeep' },
+  [`POST ${api}/admin/scrub`]: { none: 'upkeep' },
+  [`POST ${api}/admin/backup`]: { none: 'upkeep' },
+  [`GET ${api}/admin/jobs`]: { none: 'upkeep' },
+  [`GET ${api}/admin/jobs/:id`]: { none: 'upkeep' },
+  'GET /openapi.json': { none: 'the contract' },
+  // Stock clients.
+  [`POST ${twirp}/ListArtifacts`]: { list: call('ListArtifacts', {}) },
+  [`POST ${twirp}/GetSignedArtifactURL`]: {
+    then: call('GetSignedArtifactURL', { name }),
+    status: 404,
+  },
+  [`POST ${twirp}/DeleteArtifact`]: { none: 'deleting what is over answers 404; below' },
+  [`POST ${twirp}/CreateArtifact`]: { none: 'bytes in' },
+  [`POST ${twirp}/FinalizeArtifact`]: { none: 'bytes in' },
+  'PUT /blob/artifacts/:id': { none: 'bytes in' },
+  'GET /artifacts/download/:id/:file': { problem: ({ signedUrl }) => ({ path: signedUrl }) },
+  'HEAD /artifacts/download/:id/:file': {
+    then: ({ signedUrl }) => ({ path: signedUrl, method: 'HEAD', token: null }),
+    status: 410,
+  },
+  ...repository(''),
+  ...repository('/api/v3'),
+  // Pages.
+  [`GET ${pages}`]: { page: page('') },
+  [`GET ${pages}/tree/*`]: { page: page('/tree/sub') },
+  [`GET ${pages}/blob/*`]: { page: page('/blob/index.html') },
+  [`GET ${pages}/go`]: { page: page('/go?path=index.html') },
+  [`GET ${pages}/changes`]: { page: page('/changes') },
+  [`GET ${pages}/used`]: { page: page('/used') },
+  [`GET ${pages}/details`]: { page: page('/details') },
+  [`GET ${pages}/delete`]: { page: page('/delete') },
+  [`POST ${pages}/keep`]: { page: page('/keep', 'pinned=0') },
+  [`POST ${pages}/expire`]: { none: 'would change what is tested; below' },
+  [`POST ${pages}/delete`]: { none: 'would change what is tested; below' },
+  [`POST ${pages}/undo`]: { none: 'a live artifact cannot be taken back either; below' },
+  'GET /content/:credential/*': { page: ({ contentUrl }) => ({ path: contentUrl }) },
+  'GET /:owner/:repo/actions/runs/:run{[0-9]+}': { shown: at(`/${project}/actions/runs/1`) },
+  'GET /:owner/:repo/artifacts': { list: at(`/${project}/artifacts`) },
+  'POST /:owner/:repo/artifacts': { none: 'changes many; below' },
+  'GET /:owner/:repo/compare': { none: 'leads to the page of the pair' },
+  'GET /:owner/:repo/compare/:pair': {
+    page: ({ id, other }) => ({ path: `/${project}/compare/${other}...${id}` }),
+  },
+  'GET /:owner/:repo/latest/:branch/:name': { page: at(`/${project}/latest/main/${name}`) },
+  'GET /:owner/:repo/latest/:branch/:name/*': {
+    page: at(`/${project}/latest/main/${name}/index.html`),
+  },
+  'GET /find': { list: at(`/find?digest=${fileDigest}`) },
+  'GET /': { none: 'projects and figures' },
+  'GET /:owner/:repo': { none: 'runs and figures' },
+  'GET /:owner/:repo/upload': { none: 'a form' },
+  'GET /:owner/:repo/storage': { none: 'figures' },
+  'GET /:owner/:repo/settings/retention': { none: 'settings, and what is still to expire' },
+  'POST /:owner/:repo/settings/retention': { none: 'settings' },
+  'GET /admin/storage': { none: 'figures' },
+  'GET /admin/maintenance': { none: 'upkeep' },
+  'POST /admin/maintenance': { none: 'upkeep' },
+  'GET /sign-in': { none: 'a form' },
+  'POST /sign-in': { none: 'tokens' },
+  'POST /sign-out': { none: 'tokens' },
+  'GET /assets/:file': { none: 'our own files' },
+  'GET /healthz': { none: 'operation' },
+  'GET /readyz': { none: 'operation' },
+  'GET /metrics': { none: 'figures' },
+}
+
+let server: TestServer
+let fixture: Fixture
+beforeAll(async () => {
+  server = await openServer({ TROVE_GC_INTERVAL: 'off' })
+  fixture = await fill()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function fill(): Promise<Fixture> {
+  const put = async (run: number, as: string, text: string): Promise<number> => {
+    const body = await tarOf([
+      { name: 'index.html', content: text },
+      { name: 'sub/x', content: 'x' },
+    ])
+    const query = '?branch=main&job=build'
+    const path = `${api}/projects/${project}/runs/${run}/artifacts/${as}${query}`
+    return await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body })
+  }
+  const other = await put(2, 'other', 'another')
+  const id = await put(1, name, fileText)
+  const expiresAt = server.clock.now + hour
+  const json = { expiresAt: new Date(expiresAt).toISOString() }
+  const changed = await server.send(`${api}/artifacts/${id}`, { method: 'PATCH', json })
+  const { treeDigest } = (await changed.json()) as { treeDigest: string }
+  const link = await send(call('GetSignedArtifactURL', { name }))
+  const { signed_url: signedUrl } = (await link.json()) as { signed_url: string }
+  const { pathname, search } = new URL(signedUrl)
+  const keys = (await openKeys(server.dataDir))!
+  const contentUrl = contentPath(keys, {
+    artifactId: id,
+    path: 'index.html',
+    now: server.clock.now,
+  })
+  return { id, other, expiresAt, signedUrl: pathname + search, contentUrl, treeDigest }
+}
+
+/** As a job of the run for stock clients, else as somebody who may write. */
+async function send(asking: Asking): Promise<Response> {
+  const { path, ...request } = asking(fixture)
+  const isJob = path.startsWith('/twirp/')
+  const token = isJob
+    ? await server.token({ project, run: 1, job: 'build', scope: 'job', expiresInSeconds: 86_400 })
+    : await server.token({ project, expiresInSeconds: 86_400 })
+  return await server.send(path, { token, ...request })
+}
+
+const cases = Object.entries(rules).filter(([, rule]) => !('none' in rule))
+
+test('the table has every route that the server has, and no other', () => {
+  // Nothing of the context is read before a request comes.
+  const mounted = createApp({ config: {} } as AppContext)
+    .routes.filter(({ method }) => method !== 'ALL')
+    .map(({ method, path }) => `${method} ${path}`)
+  expect(Object.keys(rules).toSorted()).toEqual([...new Set(mounted)].toSorted())
+})
+
+describe('in the last millisecond', () => {
+  beforeAll(() => {
+    server.clock.now = fixture.expiresAt - 1
+  })
+
+  test.each(cases)('%s works', async (_route, rule) => {
+    const answer = await send(askingOf(rule))
+    expect(answer.status, await answer.clone().text()).toBeLessThan(400)
+    const text = await answer.text()
+    if ('list' in rule) expect(text).toContain(rule.text ?? name)
+    if ('shown' in rule) expect(text).not.toContain('badge expired')
+  })
+})
+
+describe('one later', () => {
+  beforeAll(() => {
+    server.clock.now = fixture.expiresAt
+  })
+
+  test.each(cases)('%s is over', async (_route, rule) => {
+    const answer = await send(askingOf(rule))
+    const text = await answer.text()
+    // Nothing of what it held, whatever the answer.
+    expect(text).not.toContain(fileText)
+    const when = new Date(fixture.expiresAt).toISOString()
+    if ('problem' in rule) {
+      expect([answer.status, JSON.parse(text)]).toMatchObject([
+        410,
+        { code: 'artifact_expired', expiredAt: when, reason: expect.stringMatching(/\w/) },
+      ])
+    } else if ('page' in rule) {
+      expect(answer.status).toBe(410)
+      expect(text).toContain('This artifact has expired')
+      expect(text).toContain(when)
+    } else if ('rest' in rule) {
+      expect([answer.status, JSON.parse(text)]).toMatchObject([
+        410,
+        { message: 'Artifact has expired' },
+      ])
+    } else if ('list' in rule) {
+      expect(answer.status).toBe(200)
+      expect(text).not.toContain(rule.text ?? name)
+    } else if ('shown' in rule) {
+      expect(answer.status).toBe(200)
+      expect(text).toContain('badge expired')
+    } else if ('then' in rule) {
+      expect(answer.status).toBe(rule.status)
+    }
+  })
+
+  test.each([
+    [`POST ${one}/undelete`, artifact('/undelete', { method: 'POST' })],
+    [`DELETE ${one}`, artifact('', { method: 'DELETE' })],
+    [`PATCH ${one}`, artifact('', { method: 'PATCH', json: { pinned: true } })],
+    [`POST ${pages}/undo`, page('/undo', '')],
+    [`POST ${pages}/delete`, page('/delete', 'word=delete')],
+    [`POST ${pages}/expire`, page('/expire', 'days=7')],
+    [`POST ${pages}/keep`, page('/keep', 'pinned=1')],
+    [`POST ${twirp}/DeleteArtifact`, call('DeleteArtifact', { name })],
+    [
+      'DELETE /repos/:owner/:repo/actions/artifacts/:id',
+      ({ id }: Fixture) => ({
+        path: `/repos/${project}/actions/artifacts/${id}`,
+        method: 'DELETE',
+      }),
+    ],
+    [
+      'POST /:owner/:repo/artifacts',
+      ({ id }: Fixture) => ({
+        path: `/${project}/artifacts`,
+        method: 'POST',
+        body: `action=keep&id=${id}`,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      }),
+    ],
+  ])('%s does not bring it back', async (_route, asking) => {
+    const answer = await send(asking)
+    await answer.text()
+    const detail = await send(artifact(''))
+    expect([detail.status, await detail.json()]).toMatchObject([410, { code: 'artifact_expired' }])
+  })
+
+  test('its name is free, and the same content sent again is a new artifact', async () => {
+    const body = await tarOf([
+      { name: 'index.html', content: fileText },
+      { name: 'sub/x', content: 'x' },
+    ])
+    const answer = await send(() => ({
+      path: `${api}/projects/${project}/runs/1/artifacts/${name}?job=build`,
+      method: 'PUT',
+      headers: { 'content-type': 'application/x-tar' },
+      body,
+    }))
+    const made = (await answer.json()) as { id: number }
+    expect([answer.status, made]).toMatchObject([201, { treeDigest: fixture.treeDigest }])
+    expect(made.id).toBeGreaterThan(fixture.id)
+    expect((await send(artifact(''))).status).toBe(410)
+  })
+})
+
+function askingOf(rule: Rule): Asking {
+  const asking = Object.entries(rule).find(
+    (entry): entry is [string, Asking] => typeof entry[1] === 'function',
+  )
+  if (asking === undefined) throw new Error('a rule without a request')
+  return asking[1]
+}
