@@ -47,7 +47,7 @@ type Rule =
   /** A page that goes on naming it, as expired. */
   | { shown: Asking }
   /** A success before, and this status after, which says nothing of it. */
-  | { then: Asking; status: number }
+  | { after: Asking; status: number }
   /** Why it can tell nothing of an artifact. */
   | { none: string }
 
@@ -186,7 +186,7 @@ const rules: Record<string, Rule> = {
   // Stock clients.
   [`POST ${twirp}/ListArtifacts`]: { list: call('ListArtifacts', {}) },
   [`POST ${twirp}/GetSignedArtifactURL`]: {
-    then: call('GetSignedArtifactURL', { name }),
+    after: call('GetSignedArtifactURL', { name }),
     status: 404,
   },
   [`POST ${twirp}/DeleteArtifact`]: { none: 'deleting what is over answers 404; below' },
@@ -195,7 +195,7 @@ const rules: Record<string, Rule> = {
   'PUT /blob/artifacts/:id': { none: 'bytes in' },
   'GET /artifacts/download/:id/:file': { problem: ({ signedUrl }) => ({ path: signedUrl }) },
   'HEAD /artifacts/download/:id/:file': {
-    then: ({ signedUrl }) => ({ path: signedUrl, method: 'HEAD', token: null }),
+    after: ({ signedUrl }) => ({ path: signedUrl, method: 'HEAD', token: null }),
     status: 410,
   },
   ...repository(''),
@@ -347,7 +347,7 @@ describe('one later', () => {
     } else if ('shown' in rule) {
       expect(answer.status).toBe(200)
       expect(text).toContain('badge expired')
-    } else if ('then' in rule) {
+    } else if ('after' in rule) {
       expect(answer.status).toBe(rule.status)
     }
   })
