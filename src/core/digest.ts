@@ -29,6 +29,11 @@ export function createDigestHasher(): DigestHasher {
   }
 }
 
+/** Reads 64 lower-case hex characters; answers undefined for anything else. */
+export function parseDigest(text: string): Digest | undefined {
+  return /^[0-9a-f]{64}$/.test(text) ? (text as Digest) : undefined
+}
+
 /** Reads `sha256:<64 hex>`; answers undefined for anything else, upper case included (the wire form is exact). */
 export function parseWireDigest(text: string): Digest | undefined {
   return /^sha256:[0-9a-f]{64}$/.test(text) ? (text.slice(7) as Digest) : undefined

@@ -6,8 +6,8 @@
  *    d MODE PATH                    a directory that is empty or whose mode is not 755; others are implied by paths
  *    l TARGET-BYTES TARGET PATH     a symbolic link
  *  Paths and targets hold no control characters, so lines never break inside. */
-import { createDigestHasher, type Digest, parseWireDigest } from './digest.ts'
-import { type Entry, comparePaths, parseEntryPath, symlinkMode } from './entry.ts'
+import { createDigestHasher, type Digest, parseDigest } from './digest.ts'
+import { type Entry, type EntryPath, comparePaths, parseEntryPath, symlinkMode } from './entry.ts'
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
@@ -24,7 +24,7 @@ export function formatEntry(entry: Entry): string {
 /** Reads a canonical line, without its line feed; anything that `formatEntry` would not have written is refused.
  *  Errors: unsafe_path, invalid_request. */
 export function parseEntry(line: string): Entry {
-  const entry = entryOf(line)
+  const entry = entryOf(line, parseEntryPath)
   if (entry === undefined || formatEntry(entry) !== `${line}\n`) {
     throw storeError(
       'invalid_request',
@@ -37,23 +37,32 @@ export function parseEntry(line: string): Entry {
   return entry
 }
 
-function entryOf(line: string): Entry | undefined {
+/** Reads a line that `parseEntry` accepted before; it is not judged again. */
+export function readEntry(line: string): Entry {
+  const entry = entryOf(line, (path) => path as EntryPath)
+  if (entry === undefined) throw new RangeError('a kept line of a manifest cannot be read')
+  return entry
+}
+
+function entryOf(line: string, pathOf: (text: string) => EntryPath): Entry | undefined {
   const mode = Number.parseInt(line.slice(2, 5), 8)
   switch (line.slice(0, 2)) {
     case 'f ': {
-      const [, size, hex, path] = /^f [0-7]{3} (\d{1,16}) ([0-9a-f]{64}) (.*)$/s.exec(line) ?? []
-      const digest = hex === undefined ? undefined : parseWireDigest(`sha256:${hex}`)
-      if (digest === undefined || path === undefined) return undefined
-      return { kind: 'file', path: parseEntryPath(path), mode, digest, sizeBytes: Number(size) }
+      const sizeEnd = line.indexOf(' ', 6)
+      const sizeBytes = Number(line.slice(6, sizeEnd))
+      const digest = parseDigest(line.slice(sizeEnd + 1, sizeEnd + 65))
+      if (sizeEnd < 0 || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return undefined
+      if (digest === undefined) return undefined
+      return { kind: 'file', path: pathOf(line.slice(sizeEnd + 66)), mode, digest, sizeBytes }
     }
     case 'd ':
-      return { kind: 'directory', path: parseEntryPath(line.slice(6)), mode }
+      return { kind: 'directory', path: pathOf(line.slice(6)), mode }
     case 'l ': {
       const [head, count] = /^l (\d{1,5}) /.exec(line) ?? []
       if (head === undefined) return undefined
       const rest = Buffer.from(line.slice(head.length))
       const target = rest.toString('utf8', 0, Number(count))
-      const path = parseEntryPath(rest.toString('utf8', Number(count) + 1))
+      const path = pathOf(rest.toString('utf8', Number(count) + 1))
       checkSymlinkTarget(path, target)
       return { kind: 'symlink', path, mode: symlinkMode, target }
     }
@@ -70,8 +79,12 @@ export interface ManifestSummary {
   logicalBytes: number
 }
 
-/** Collects a manifest's summary entry by entry. `add` asserts the order: a break in it is a bug in the caller. */
-export function createManifestHasher(): { add(entry: Entry): void; summary(): ManifestSummary } {
+/** Collects a manifest's summary entry by entry. `line`: the entry's canonical line, where the caller has it. `add` asserts
+ *  the order: a break in it is a bug in the caller. */
+export function createManifestHasher(): {
+  add(entry: Entry, line?: string): void
+  summary(): ManifestSummary
+} {
   const hasher = createDigestHasher()
   hasher.update(Buffer.from(manifestHeader))
   let pending = ''
@@ -80,7 +93,7 @@ export function createManifestHasher(): { add(entry: Entry): void; summary(): Ma
   let fileCount = 0
   let logicalBytes = 0
   return {
-    add: (entry) => {
+    add: (entry, line) => {
       if (previous !== undefined && comparePaths(previous, entry.path) >= 0) {
         throw new RangeError(`entries out of order: ${previous} before ${entry.path}`)
       }
@@ -90,7 +103,7 @@ export function createManifestHasher(): { add(entry: Entry): void; summary(): Ma
         fileCount += 1
         logicalBytes += entry.sizeBytes
       }
-      pending += formatEntry(entry)
+      pending += line === undefined ? formatEntry(entry) : `${line}\n`
       if (pending.length > 65_536) {
         hasher.update(Buffer.from(pending))
         pending = ''
@@ -107,7 +120,7 @@ export function createManifestHasher(): { add(entry: Entry): void; summary(): Ma
  *  Errors: duplicate_path. */
 export function createTreeCheck(): (entry: Entry) => void {
   // Between `a` and `a/b` there are only paths that begin with `a`, so what can still be a parent is a short stack.
-  let leaves: string[] = []
+  const leaves: string[] = []
   let previous: string | undefined
   return ({ kind, path }) => {
     if (previous !== undefined && comparePaths(previous, path) >= 0) {
@@ -118,7 +131,7 @@ export function createTreeCheck(): (entry: Entry) => void {
       )
     }
     previous = path
-    leaves = leaves.filter((leaf) => path.startsWith(leaf))
+    while (leaves.length > 0 && !path.startsWith(leaves.at(-1)!)) leaves.pop()
     if (leaves.some((leaf) => path[leaf.length] === '/')) {
       throw storeError('duplicate_path', `path ${JSON.stringify(path)} lies below a file`, { path })
     }

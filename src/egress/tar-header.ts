@@ -5,6 +5,7 @@ import type { StoredEntry } from '../metadata/metadata.ts'
 const blockBytes = 512
 const nameBytesMax = 100
 const prefixBytesMax = 155
+const prefixAt = 345
 /** Eleven octal digits. */
 const octal11Max = 0o77777777777
 
@@ -107,9 +108,10 @@ function ustarHeader(fields: {
   header.write(fields.typeFlag, 156, 'latin1')
   header.write(fields.target, 157, 'latin1')
   header.write('ustar\u000000', 257, 'latin1')
-  header.write(fields.prefix, 345, 'latin1')
+  header.write(fields.prefix, prefixAt, 'latin1')
   let sum = 0
-  for (let at = 0; at < blockBytes; at++) sum += header[at]!
+  // Behind the prefix are only NULs.
+  for (let at = 0; at < prefixAt + fields.prefix.length; at++) sum += header[at]!
   writeOctal(header, sum, { at: 148, digits: 6 })
   header[154] = 0
   return header
@@ -117,5 +119,10 @@ function ustarHeader(fields: {
 
 /** Octal digits, the rest of the field is left as it is. */
 function writeOctal(header: Buffer, value: number, field: { at: number; digits: number }): void {
-  header.write(value.toString(8).padStart(field.digits, '0'), field.at, 'latin1')
+  let rest = value
+  for (let at = field.at + field.digits - 1; at >= field.at; at--) {
+    header[at] = 0x30 + (rest % 8)
+    // Sizes have more bits than bitwise operators take.
+    rest = Math.floor(rest / 8)
+  }
 }

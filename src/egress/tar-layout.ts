@@ -33,6 +33,7 @@ export interface TarMember {
 
 const blockBytes = 512
 const endOfArchive = Buffer.alloc(2 * blockBytes)
+const paddingBlock = Buffer.alloc(blockBytes)
 /** Headers of entries without content are gathered up to this size before they are deflated. */
 const textBytesMax = 64 * 1024
 
@@ -43,29 +44,41 @@ interface GzipMember {
   sizeBytes: number
   text: Buffer[]
   textBytes: number
-  /** Deflates text, or tells how long it would be. */
+  purpose: Purpose
+}
+
+/** What the layout is run for: to emit bytes, or only to know how many there would be. */
+interface Purpose {
   deflate(text: Buffer, ending: 'open' | 'final'): Segment
+  /** False where nobody reads the checksum: combining it takes longer than all the rest of measuring. */
+  sums: boolean
 }
 
-function createGzipMember(deflate: GzipMember['deflate']): GzipMember {
-  return { begun: false, crc32: 0, sizeBytes: 0, text: [], textBytes: 0, deflate }
+function createGzipMember(purpose: Purpose): GzipMember {
+  return { begun: false, crc32: 0, sizeBytes: 0, text: [], textBytes: 0, purpose }
 }
 
-const deflateText: GzipMember['deflate'] = (text, ending) => literal(encodeFixedBlock(text, ending))
+const emitting: Purpose = {
+  deflate: (text, ending) => literal(encodeFixedBlock(text, ending)),
+  sums: true,
+}
 
-const measureText: GzipMember['deflate'] = (text, ending) => ({
-  kind: 'deferred',
-  lengthBytes: fixedBlockBytes(text, ending),
-  open: () => {
-    throw new Error('text is not read while measuring')
-  },
-})
+const measuring: Purpose = {
+  deflate: (text, ending) => ({
+    kind: 'deferred',
+    lengthBytes: fixedBlockBytes(text, ending),
+    open: () => {
+      throw new Error('text is not read while measuring')
+    },
+  }),
+  sums: false,
+}
 
 export async function* tarGzSegments(
   members: AsyncIterable<TarMember[]>,
   readParts: ReadParts,
 ): AsyncGenerator<Segment[]> {
-  const gzip = createGzipMember(deflateText)
+  const gzip = createGzipMember(emitting)
   for await (const batch of members)
     yield batch.flatMap((member) => memberSegments(gzip, member, readParts))
   yield endSegments(gzip)
@@ -79,7 +92,7 @@ export interface TarGzMeter {
 }
 
 export function createTarGzMeter(): TarGzMeter {
-  const gzip = createGzipMember(measureText)
+  const gzip = createGzipMember(measuring)
   let measured = 0
   return {
     add: (batch) => {
@@ -104,8 +117,13 @@ function memberSegments(gzip: GzipMember, member: TarMember, readParts: ReadPart
   if (entry.kind !== 'file' || entry.blob.sizeBytes === 0) return segments
   flushText(segments, gzip, 'open')
   addContent(segments, gzip, entry.blob, blobStreamIn(entry, readParts))
-  addText(gzip, Buffer.alloc((blockBytes - (entry.blob.sizeBytes % blockBytes)) % blockBytes))
+  addText(gzip, paddingAfter(entry.blob.sizeBytes))
   return segments
+}
+
+/** Content fills whole blocks. */
+function paddingAfter(sizeBytes: number): Buffer {
+  return paddingBlock.subarray(0, (blockBytes - (sizeBytes % blockBytes)) % blockBytes)
 }
 
 function blobStreamIn(
@@ -130,14 +148,14 @@ function endSegments(gzip: GzipMember): Segment[] {
 function addText(gzip: GzipMember, bytes: Buffer): void {
   gzip.text.push(bytes)
   gzip.textBytes += bytes.length
-  gzip.crc32 = crc32(bytes, gzip.crc32)
+  if (gzip.purpose.sums) gzip.crc32 = crc32(bytes, gzip.crc32)
   gzip.sizeBytes += bytes.length
 }
 
 function flushText(segments: Segment[], gzip: GzipMember, ending: 'open' | 'final'): void {
   if (!gzip.begun) segments.push(literal(gzipHeader))
   gzip.begun = true
-  segments.push(gzip.deflate(Buffer.concat(gzip.text), ending))
+  segments.push(gzip.purpose.deflate(Buffer.concat(gzip.text), ending))
   gzip.text = []
   gzip.textBytes = 0
 }
@@ -149,12 +167,12 @@ function addContent(
   stream: Segment,
 ): void {
   segments.push(stream)
-  gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
+  if (gzip.purpose.sums) gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
   gzip.sizeBytes += blob.sizeBytes
   if (blob.copy?.codec === 'deflate') endMember(segments, gzip)
 }
 
 function endMember(segments: Segment[], gzip: GzipMember): void {
   segments.push(literal(gzipTrailer(gzip.crc32, gzip.sizeBytes)))
-  Object.assign(gzip, createGzipMember(gzip.deflate))
+  Object.assign(gzip, createGzipMember(gzip.purpose))
 }

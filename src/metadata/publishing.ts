@@ -6,7 +6,7 @@
  *    put rows that nobody reads; 5. `commitArtifact` publishes all of it in one short transaction.
  *  A session that dies leaves rows that `abortSession` or recovery takes away. */
 import type { ArtifactKind, ArtifactName } from '../core/artifact.ts'
-import type { Copy, CopyCodec } from '../core/copy.ts'
+import type { CopyCodec, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { Healing } from './lifecycle.ts'
@@ -159,8 +159,9 @@ export interface PublishingMetadata {
   /** As `claimBlobs`, for callers that only name a digest: answers (and leases) a blob only when the session's project
    *  refers to it, or to a composite that it is a part of, or when the session holds a lease on it (invariant 10). */
   claimReadableBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
-  /** Joining copies of blobs that the caller has claimed, in the order asked. At most 1,000. Errors: not_found. */
-  readJoiningCopies(digests: Digest[]): Promise<Copy[]>
+  /** Blobs that the caller has claimed as parts, with their joining copies, in the order asked. At most 1,000.
+   *  Errors: not_found. */
+  readJoiningParts(digests: Digest[]): Promise<Part[]>
   /** Digests and sizes of parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
   readPartDigests(
     blobId: number,

@@ -51,7 +51,7 @@ const methods: Record<keyof Metadata, true> = {
   findSession: true,
   sessionPackBytes: true,
   claimReadableBlobs: true,
-  readJoiningCopies: true,
+  readJoiningParts: true,
   readPartDigests: true,
   stageOffered: true,
   readOffered: true,

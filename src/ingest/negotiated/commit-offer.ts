@@ -1,9 +1,7 @@
 /** The end of a negotiated upload: whatever the manifest names is claimed once more, large files are checked against
  *  their own digest, and the artifact becomes visible. Holds one page of entries at a time. */
-import { promisify } from 'node:util'
-import { inflateRaw } from 'node:zlib'
 import type { OfferedComposite } from '../../core/blob-exchange.ts'
-import { type Copy, joiningEnd } from '../../core/copy.ts'
+import type { Part } from '../../core/copy.ts'
 import { crc32 } from '../../core/crc32.ts'
 import { createDigestHasher } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
@@ -11,11 +9,12 @@ import { limits } from '../../core/limits.ts'
 import { createManifestHasher, type ManifestSummary } from '../../core/manifest.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
+import { decodeJoining } from '../../packs/codec.ts'
 import { addComposite } from '../heal.ts'
 import type { Published } from '../publish.ts'
 import type { IngestPorts } from '../session.ts'
 import type { OfferedArtifact } from './job.ts'
-import { readOfferedEntries } from './offered-entries.ts'
+import { readOfferedPages } from './offered-entries.ts'
 import { createClaims } from './receive-manifest.ts'
 import { decodeComposites } from './receive-parts.ts'
 
@@ -81,7 +80,7 @@ async function stageEntries(
   const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
   if (exists) return manifestId
   let page = 0
-  for await (const entries of readOfferedEntries(metadata, sessionId)) {
+  for await (const { entries } of readOfferedPages(metadata, sessionId)) {
     signal?.throwIfAborted()
     for (let first = 0; first < entries.length; first += limits.manifestPageEntries) {
       const batch = entries.slice(first, first + limits.manifestPageEntries)
@@ -100,9 +99,9 @@ async function claimAll(
   const hasher = createManifestHasher()
   const claims = createClaims(ports, sessionId)
   let ordinal = 0
-  for await (const entries of readOfferedEntries(ports.metadata, sessionId)) {
-    for (const entry of entries) {
-      hasher.add(entry)
+  for await (const { entries, lines } of readOfferedPages(ports.metadata, sessionId)) {
+    for (const [index, entry] of entries.entries()) {
+      hasher.add(entry, lines[index])
       if (entry.kind === 'file') await claims.add(ordinal, entry)
       ordinal += 1
     }
@@ -156,9 +155,8 @@ async function countMissingParts(
   return missing
 }
 
-/** Parts read and inflated at a time: the thread pool inflates them, this thread hashes. */
+/** Parts read at a time, about a megabyte; then this thread inflates and hashes them. */
 const partsAtOnce = 16
-const inflateOnPool = promisify(inflateRaw)
 
 /** Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
 async function verifyComposite(
@@ -169,13 +167,14 @@ async function verifyComposite(
   const hasher = createDigestHasher()
   let crc = 0
   let sizeBytes = 0
+  let room = Buffer.allocUnsafe(limits.coarseChunkMaxBytes + 1)
   for (let first = 0; first < composite.parts.length; first += partsAtOnce) {
-    const copies = await ports.metadata.readJoiningCopies(
-      composite.parts.slice(first, first + partsAtOnce),
-    )
-    for (const content of await Promise.all(
-      copies.map(async (copy) => await readPart(ports, copy)),
-    )) {
+    const batch = composite.parts.slice(first, first + partsAtOnce)
+    const parts = await ports.metadata.readJoiningParts(batch)
+    const streams = await Promise.all(parts.map(async (part) => await readStream(ports, part)))
+    for (const [index, part] of parts.entries()) {
+      if (part.sizeBytes >= room.length) room = Buffer.allocUnsafe(part.sizeBytes + 1)
+      const content = decodeJoining(room, streams[index]!, part.sizeBytes)
       hasher.update(content)
       crc = crc32(content, crc)
       sizeBytes += content.length
@@ -195,9 +194,6 @@ async function verifyComposite(
   )
 }
 
-async function readPart({ packs }: IngestPorts, copy: Copy): Promise<Buffer> {
-  const stored = await packs.read(copy.packName, copy.offset, copy.lengthBytes)
-  return await inflateOnPool(Buffer.concat([stored, joiningEnd]), {
-    maxOutputLength: limits.coarseChunkMaxBytes + 1,
-  })
+async function readStream({ packs }: IngestPorts, { copy }: Part): Promise<Buffer> {
+  return await packs.read(copy.packName, copy.offset, copy.lengthBytes)
 }

@@ -2,7 +2,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Entry } from '../../core/entry.ts'
 import { limits } from '../../core/limits.ts'
-import { parseEntry } from '../../core/manifest.ts'
+import { readEntry } from '../../core/manifest.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 
 /** A whole number of manifest pages, so that those can be made one offered page at a time. */
@@ -15,17 +15,23 @@ export function encodeOfferedPage(lines: string): Buffer {
   return deflateRawSync(lines, { level: 1 })
 }
 
-/** The entries offered so far, a page at a time. */
-export async function* readOfferedEntries(
+/** Entries and their canonical lines, in order. */
+export interface OfferedPage {
+  entries: Entry[]
+  lines: string[]
+}
+
+/** The entries offered so far, a page at a time. They were judged when they were kept. */
+export async function* readOfferedPages(
   metadata: Pick<Metadata, 'readOffered'>,
   sessionId: string,
-): AsyncGenerator<Entry[], void, undefined> {
+): AsyncGenerator<OfferedPage, void, undefined> {
   for (let page = 0; ; page++) {
     const bytes = await metadata.readOffered(sessionId, 'entries', page)
     if (bytes === undefined) return
     const text = inflateRawSync(bytes, { maxOutputLength: offeredPageEntries * lineBytesMax })
     const lines = text.toString().split('\n')
     lines.pop()
-    yield lines.map(parseEntry)
+    yield { entries: lines.map(readEntry), lines }
   }
 }

@@ -15,7 +15,7 @@ import {
 } from '../../core/manifest.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { IngestPorts } from '../session.ts'
-import { encodeOfferedPage, offeredPageEntries, readOfferedEntries } from './offered-entries.ts'
+import { encodeOfferedPage, offeredPageEntries, readOfferedPages } from './offered-entries.ts'
 
 /** Keeps the manifest with the session and answers the ordinals of files that are missing.
  *  Errors: invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
@@ -48,7 +48,7 @@ export async function receiveManifest(
     if (ordinal >= job.entryCount) throw faulty('it has more entries than were announced')
     const entry = parseEntry(line)
     order(entry)
-    hasher.add(entry)
+    hasher.add(entry, line)
     if (entry.kind === 'file') await claims.add(ordinal, entry)
     ordinal += 1
     pending.push(line)
@@ -78,7 +78,7 @@ export async function findMissing(
 ): Promise<Uint8Array> {
   const claims = createClaims(ports, sessionId)
   let ordinal = 0
-  for await (const entries of readOfferedEntries(ports.metadata, sessionId)) {
+  for await (const { entries } of readOfferedPages(ports.metadata, sessionId)) {
     for (const entry of entries) {
       if (entry.kind === 'file') await claims.add(ordinal, entry)
       ordinal += 1

@@ -4,14 +4,22 @@ import { randomBytes } from 'node:crypto'
 import { offeredKind, sessionState } from '../../../schema/sessions.ts'
 import { createDigestHasher, digestFromBytes, digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
-import type { KnownBlob, KnownTree, Metadata } from '../metadata.ts'
+import type { KnownTree, Metadata } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
-import { type SessionRow, createLeaser, createSessionFinder } from './sessions.ts'
+import { prepareRows } from './rows.ts'
+import {
+  type ClaimedBlob,
+  type SessionRow,
+  claimedBlobColumns,
+  createLeaser,
+  createSessionFinder,
+  toKnownBlob,
+} from './sessions.ts'
 
 type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
-type PartMethods = Pick<Metadata, 'readJoiningCopies' | 'readPartDigests'>
+type PartMethods = Pick<Metadata, 'readJoiningParts' | 'readPartDigests'>
 type TreeMethods = Pick<Metadata, 'findKnownTree' | 'readTimesDigest' | 'stageTimesOf'>
 
 export function createOfferMethods(
@@ -75,21 +83,14 @@ function createOfferSessions(connection: Connection): SessionMethods {
   }
 }
 
-interface ReadableRow {
-  id: number
-  digest: Buffer
-  sizeBytes: number
-  crc32: number
-  joiningState: number | null
-}
-
 function createReadableClaiming(connection: Connection): Pick<Metadata, 'claimReadableBlobs'> {
-  const { prepare, stage } = connection
+  const { stage } = connection
   const findSession = createSessionFinder(connection)
   const lease = createLeaser(connection)
-  const readable = prepare<[string, number, number, number], ReadableRow>(
-    `SELECT b.id, b.digest, b.size_bytes AS sizeBytes, b.crc32, s.state AS joiningState
-     FROM json_each(?) j
+  const readable = prepareRows<[string, number, number, number], ClaimedBlob>(
+    connection,
+    claimedBlobColumns,
+    `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      LEFT JOIN streams s ON s.id = b.joining_stream_id
      WHERE b.state = 0 AND (
@@ -103,22 +104,19 @@ function createReadableClaiming(connection: Connection): Pick<Metadata, 'claimRe
     claimReadableBlobs: async (name, digests) =>
       stage(() => {
         const { id, projectId }: SessionRow = findSession(name)
-        const rows = readable.all(JSON.stringify(digests), projectId, id, projectId)
+        const rows = readable(JSON.stringify(digests), projectId, id, projectId)
         lease(
           id,
-          rows.map((row) => row.id),
+          rows.map(([blobId]) => blobId),
         )
         return rows.map(toKnownBlob)
       }),
   }
 }
 
-function toKnownBlob(row: ReadableRow): KnownBlob {
-  const { sizeBytes, crc32 } = row
-  return { digest: digestFromBytes(row.digest), sizeBytes, crc32, joins: row.joiningState === 0 }
-}
-
 interface JoiningRow {
+  sizeBytes: number
+  crc32: number
   streamId: number
   codec: number
   packName: string
@@ -129,7 +127,7 @@ interface JoiningRow {
 
 function createPartReading({ prepare }: Connection): PartMethods {
   const joining = prepare<[string], JoiningRow>(
-    `SELECT s.id AS streamId, s.codec, p.name AS packName, s."offset", s.length_bytes AS lengthBytes, s.checks
+    `SELECT b.size_bytes AS sizeBytes, b.crc32, s.id AS streamId, s.codec, p.name AS packName, s."offset", s.length_bytes AS lengthBytes, s.checks
      FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      CROSS JOIN streams s ON s.id = b.joining_stream_id AND s.state = 0
@@ -142,12 +140,16 @@ function createPartReading({ prepare }: Connection): PartMethods {
      WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ? ORDER BY c.ordinal`,
   )
   return {
-    readJoiningCopies: async (digests) => {
+    readJoiningParts: async (digests) => {
       const rows = joining.all(JSON.stringify(digests))
       if (rows.length !== digests.length) {
         throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
       }
-      return rows.map((row) => ({ ...row, codec: codecs[row.codec]!, damaged: false }))
+      return rows.map(({ sizeBytes, crc32, codec, ...place }) => ({
+        sizeBytes,
+        crc32,
+        copy: { ...place, codec: codecs[codec]!, damaged: false },
+      }))
     },
     readPartDigests: async (blobId, first, limit) =>
       parts

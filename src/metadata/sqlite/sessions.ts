@@ -59,7 +59,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   )
   const claimedBlobs = prepareRows<[string], ClaimedBlob>(
     connection,
-    'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state',
+    claimedBlobColumns,
     `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      LEFT JOIN streams s ON s.id = b.joining_stream_id
@@ -137,7 +137,10 @@ function toKnownStream(row: ClaimedStream): KnownStream {
   return { streamDigest, streamId, blob, lengthBytes, codec: codecs[codec]! }
 }
 
-type ClaimedBlob = [
+/** Columns of a blob `b` and its joining stream `s`, for `prepareRows`. */
+export const claimedBlobColumns = 'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state'
+
+export type ClaimedBlob = [
   id: number,
   digest: Digest,
   sizeBytes: number,
@@ -145,6 +148,6 @@ type ClaimedBlob = [
   joiningState: number | null,
 ]
 
-function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
+export function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
   return { digest, sizeBytes, crc32, joins: joiningState === 0 }
 }

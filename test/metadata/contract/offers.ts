@@ -128,9 +128,10 @@ export function offersContract(store: Store): void {
     expect(await store().readPartDigests(blob!.blobId, 1, 10)).toHaveLength(1)
     expect(await store().readPartDigests(blob!.blobId, 0, 1)).toHaveLength(1)
     expect(await store().readPartDigests(blob!.blobId, 2, 10)).toEqual([])
-    const copies = await store().readJoiningCopies(composite.parts.toReversed())
-    expect(copies.map(({ lengthBytes }) => lengthBytes)).toEqual([10, 11])
-    await expect(store().readJoiningCopies(digestsOf('nobody'))).rejects.toMatchObject({
+    const parts = await store().readJoiningParts(composite.parts.toReversed())
+    expect(parts.map(({ copy }) => copy.lengthBytes)).toEqual([10, 11])
+    expect(parts.map(({ sizeBytes }) => sizeBytes)).toEqual([8, 9])
+    await expect(store().readJoiningParts(digestsOf('nobody'))).rejects.toMatchObject({
       code: 'not_found',
     })
   })

@@ -1,0 +1,143 @@
+/** Judging and ordering paths, and the canonical lines of entries. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { type Entry, type EntryPath, comparePaths, pathFault } from '../../src/core/entry.ts'
+import { limits } from '../../src/core/limits.ts'
+import {
+  createManifestHasher,
+  createTreeCheck,
+  formatEntry,
+  parseEntry,
+  readEntry,
+} from '../../src/core/manifest.ts'
+
+/** Pieces that paths can go wrong with, and some that they are made of. */
+const pieces = ['a', 'Z', '0', '-', '_', '.', '..', '/', '//', ' ', '@', '~', '+', ':', '\\', '\n']
+const odd = ['\u007f', 'ä', '\u{1f600}', '\ud800', '\uffff', 'x'.repeat(200), 'ü'.repeat(120)]
+const piece = fc.constantFrom(...pieces, ...odd)
+const anyPath = fc.array(piece, { maxLength: 12 }).map((chosen) => chosen.join(''))
+
+/** Whether a path may be stored, said once more and as plainly as possible. */
+function isSafe(path: string): boolean {
+  const segments = path.split('/')
+  return (
+    Buffer.byteLength(path) <= limits.pathBytesMax &&
+    path.isWellFormed() &&
+    !/^[A-Za-z]:/.test(path) &&
+    // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
+    !/[\u0000-\u001f\u007f]/.test(path) &&
+    !path.split(/[\\/]/).includes('..') &&
+    segments.every(
+      (segment) =>
+        segment !== '' && segment !== '.' && Buffer.byteLength(segment) <= limits.segmentBytesMax,
+    )
+  )
+}
+
+describe('a path', () => {
+  test('is refused exactly when it could hurt', () => {
+    fc.assert(
+      fc.property(anyPath, (path) => {
+        expect(pathFault(path) === undefined).toBe(isSafe(path))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('is ordered by the bytes of its UTF-8', () => {
+    const text = fc.array(fc.constantFrom('a', 'b', '/', '.', 'ä', '\ue000', '\uffff', '\u{1f600}'))
+    fc.assert(
+      fc.property(text, text, (left, right) => {
+        const [a, b] = [left.join(''), right.join('')]
+        const wanted = Buffer.compare(Buffer.from(a), Buffer.from(b))
+        expect(Math.sign(comparePaths(a, b))).toBe(wanted)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+const entry: fc.Arbitrary<Entry> = fc.oneof(
+  fc.record({
+    kind: fc.constant('file' as const),
+    path: fc.constantFrom('a b', 'ä/b', 'deep/er/file.js') as fc.Arbitrary<EntryPath>,
+    mode: fc.integer({ min: 0, max: 0o777 }),
+    digest: fc.string().map((text) => digestOf(text)),
+    sizeBytes: fc.maxSafeNat(),
+  }),
+  fc.record({
+    kind: fc.constant('directory' as const),
+    path: fc.constantFrom('a b', 'ä/b') as fc.Arbitrary<EntryPath>,
+    mode: fc.integer({ min: 0, max: 0o777 }),
+  }),
+  fc.record({
+    kind: fc.constant('symlink' as const),
+    path: fc.constantFrom('a b', 'ä/b') as fc.Arbitrary<EntryPath>,
+    mode: fc.constant(0o777),
+    target: fc.constantFrom('x y', '../ä', '/'),
+  }),
+)
+
+describe('a line of a manifest', () => {
+  test('is read back as what was written', () => {
+    fc.assert(
+      fc.property(entry, (written) => {
+        const line = formatEntry(written).slice(0, -1)
+        expect(parseEntry(line)).toEqual(written)
+        expect(readEntry(line)).toEqual(written)
+      }),
+    )
+  })
+
+  test.each([
+    ['a negative size', (line: string) => line.replace(/^f 644 \d+/, 'f 644 -1')],
+    ['a size with a zero in front', (line: string) => line.replace(/^f 644 /, 'f 644 0')],
+    ['a size in another notation', (line: string) => line.replace(/^f 644 \d+/, 'f 644 1e3')],
+    ['an empty size', (line: string) => line.replace(/^f 644 \d+/, 'f 644 ')],
+    [
+      'a size that is no safe integer',
+      (line: string) => line.replace(/ \d+ /, ' 9007199254740993 '),
+    ],
+    ['a mode in decimal', (line: string) => line.replace('644', '648')],
+    [
+      'a digest in upper case',
+      (line: string) => line.replace(/[0-9a-f]{64}/, (h) => h.toUpperCase()),
+    ],
+    ['a short digest', (line: string) => line.replace(/[0-9a-f]{64}/, (h) => h.slice(1))],
+    ['two spaces', (line: string) => line.replace(' 644 ', ' 644  ')],
+    ['another kind', (line: string) => line.replace('f ', 'g ')],
+    ['no path', (line: string) => line.slice(0, -'name'.length)],
+    ['nothing', () => ''],
+  ])('with %s is refused', (_, change) => {
+    const [path, digest] = ['name' as EntryPath, digestOf('a content whose digest has letters')]
+    const line = formatEntry({ kind: 'file', path, mode: 0o644, digest, sizeBytes: 34 }).trimEnd()
+    expect(parseEntry(line).path).toBe(path)
+    expect(() => parseEntry(change(line))).toThrow(/not a line of a manifest|is refused/)
+  })
+
+  test('gives the same digest whether it is formatted or handed over', () => {
+    const [formatted, given] = [createManifestHasher(), createManifestHasher()]
+    for (const path of ['a', 'a/b', 'b'] as EntryPath[]) {
+      const directory = { kind: 'directory' as const, path, mode: 0o700 }
+      formatted.add(directory)
+      given.add(directory, formatEntry(directory).slice(0, -1))
+    }
+    expect(given.summary()).toEqual(formatted.summary())
+  })
+})
+
+test('a tree has nothing below a file, however far the file is behind', () => {
+  const file = (path: string): Entry => ({
+    kind: 'file',
+    path: path as EntryPath,
+    mode: 0o644,
+    digest: digestOf(''),
+    sizeBytes: 0,
+  })
+  const judge = (...paths: string[]): void => paths.map(file).forEach(createTreeCheck())
+  expect(() => judge('a', 'a.b', 'a.b.c', 'b')).not.toThrow()
+  expect(() => judge('a', 'a.b', 'a.b.c', 'a/b')).toThrow(/below a file/)
+  expect(() => judge('a.b', 'a.b.c', 'a.b/c')).toThrow(/below a file/)
+  expect(() => judge('b', 'a')).toThrow(/out of order/)
+})
