@@ -65,20 +65,20 @@ export function normalizeArchivePath(path: string): string {
     .join('/')
 }
 
-/** Order of entries everywhere: by the bytes of their UTF-8 path, which is the order of code points. */
+/** Order of entries everywhere: by the bytes of their UTF-8 path. */
 export function comparePaths(a: string, b: string): number {
-  const most = Math.min(a.length, b.length)
-  for (let at = 0; at < most; at++) {
-    const unitA = a.charCodeAt(at)
-    const unitB = b.charCodeAt(at)
-    if (unitA !== unitB) return rankOf(unitA) - rankOf(unitB)
-  }
-  return a.length - b.length
+  if (a === b) return 0
+  // UTF-16 order equals UTF-8 order except where surrogates meet the range U+E000–U+FFFF. Looking for these takes less
+  // time than a loop to the first difference: paths in a row share most of their length.
+  return needsByteOrder(a) || needsByteOrder(b)
+    ? Buffer.compare(Buffer.from(a), Buffer.from(b))
+    : a < b
+      ? -1
+      : 1
 }
 
-/** A surrogate of UTF-16 stands for a code point above all that have one unit. */
-function rankOf(unit: number): number {
-  return (unit & 0xf800) === 0xd800 ? unit + 0x10000 : unit
+function needsByteOrder(text: string): boolean {
+  return /[\ud800-\uffff]/.test(text)
 }
 
 /** Default modes for uploads that carry none. */
