@@ -100,12 +100,18 @@ export function hintFor(error: unknown): string | undefined {
   if (error instanceof NetworkError)
     return 'Is the server running, and is TROVE_URL (or --url) right?'
   if (isLocked(error)) return 'Stop the server that runs on it, or wait for the command that does.'
+  if (isNamed(error, 'NewerDatabaseError'))
+    return 'Start that version again, or put back the backup from before the upgrade.'
   return undefined
 }
 
-/** By name, so that no command loads what only a few need. */
 function isLocked(error: unknown): boolean {
-  return error instanceof Error && error.name === 'DataLockedError'
+  return isNamed(error, 'DataLockedError')
+}
+
+/** By name, so that no command loads what only a few need. */
+function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name
 }
 
 export function isAbort(error: unknown): boolean {

@@ -178,6 +178,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'ConfigError',
   'NetworkError',
   'DataLockedError',
+  'NewerDatabaseError',
 ])
 
 function isReaderGone(error: unknown): boolean {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
+import SqliteDatabase from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runTrove, startTrove } from './run-trove.ts'
 
@@ -70,5 +71,26 @@ describe('trove serve', () => {
     expect(outcome).toMatchObject({ status: 2, text: '' })
     expect(outcome.stderr).toMatch(/--port must be/)
     expect(outcome.stderr).toMatch(/TROVE_WORKERS must be/)
+  })
+
+  test('leaves a database alone that a newer version wrote, and says what to do', async () => {
+    const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    await firstLine(child)
+    child.kill()
+    await once(child, 'exit')
+    const path = join(dataDir, 'trove.db')
+    const database = new SqliteDatabase(path)
+    const later = Date.UTC(2099, 0, 1)
+    database
+      .prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)')
+      .run('later', later)
+    database.close()
+    const refused = await runTrove(['serve', '--data', dataDir, '--port', '0'])
+    expect(refused.status).toBe(1)
+    expect(refused.text).toBe('')
+    expect(refused.stderr).toBe(
+      `trove: ${path} was written by a newer version of Trove, and is left as it is\n` +
+        'hint: Start that version again, or put back the backup from before the upgrade.\n',
+    )
   })
 })

@@ -8,8 +8,16 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 // The same relative place from `src/` and from `dist/src/`.
 const migrationsFolder = fileURLToPath(new URL('../../../schema/migrations', import.meta.url))
 
-/** Harmless when the database is up to date, which is found out without writing. A database made by a newer version is
- *  refused. */
+/** The database has tables that only a newer version of the program knows. */
+export class NewerDatabaseError extends Error {
+  override readonly name = 'NewerDatabaseError'
+
+  constructor(path: string) {
+    super(`${path} was written by a newer version of Trove, and is left as it is`)
+  }
+}
+
+/** Harmless when the database is up to date, which is found out without writing. Errors: NewerDatabaseError. */
 export function migrateDatabase(database: Database): void {
   const migrations = readMigrationFiles({ migrationsFolder })
   const newest = Math.max(...migrations.map((migration) => migration.folderMillis))
@@ -20,9 +28,7 @@ export function migrateDatabase(database: Database): void {
     })
     .immediate()
   const applied = lastApplied(database)
-  if (applied !== newest) {
-    throw new Error(`the database has schema ${applied}, this version knows ${newest} at most`)
-  }
+  if (applied !== newest) throw new NewerDatabaseError(database.name)
 }
 
 function applyMissing(database: Database, migrations: MigrationMeta[]): void {
