@@ -9,7 +9,7 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 const migrationsFolder = fileURLToPath(new URL('../../../schema/migrations', import.meta.url))
 
 /** The database has tables that only a newer version of the program knows. */
-export class NewerDatabaseError extends Error {
+class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError'
 
   constructor(path: string) {
