@@ -20,7 +20,8 @@ import { openLocalPackStore } from '../../src/packs/local.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { readAll } from '../ingest/open-store.ts'
 import { collectNow, day, hour } from '../lifecycle/collection.ts'
-import { createRandom, diskBytes, leftovers } from '../lifecycle/model.ts'
+import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
+import { createRandom } from '../lifecycle/random-world.ts'
 
 const child = fileURLToPath(new URL('collect-child.mjs', import.meta.url))
 const uploadedAt = Date.UTC(2026, 0, 2)

@@ -26,7 +26,8 @@ import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { readAll } from '../ingest/open-store.ts'
 import { collectNow } from '../lifecycle/collection.ts'
-import { createRandom, diskBytes, leftovers } from '../lifecycle/model.ts'
+import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
+import { createRandom } from '../lifecycle/random-world.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 
 export const tasks = ['scrub', 'backup', 'rebuild'] as const

@@ -7,7 +7,7 @@ const seeds = given === undefined ? [1, 2, 3, Math.floor(Math.random() * 2 ** 31
 
 test.each(seeds)('3,000 random steps of a store and a map agree (seed %i)', async (seed) => {
   const counts = await runModel(seed, 3000)
-  for (const kind of ['upload', 'undo', 'collect', 'read', 'die', 'reopen']) {
+  for (const kind of ['upload', 'undo', 'collect', 'read', 'die', 'reopen', 'scrub', 'corrupt']) {
     expect(counts.get(kind)).toBeGreaterThan(10)
   }
 })

@@ -1,12 +1,13 @@
 /** A store and a plain map that must agree. `runModel` makes random steps from a seed: uploads of every form (new, equal,
- *  sharing files), overwriting, deleting, undoing, keeping, time passing, reading under a lease, collecting, and the
- *  process dying at any named step of an upload or a collection. At the end nothing may be lost and nothing left over. */
-import SqliteDatabase from 'better-sqlite3'
+ *  sharing files), overwriting, deleting, undoing, keeping, time passing, reading under a lease, collecting, bytes going bad
+ *  with the scrub that finds them and the uploads that heal them, and the process dying at any named step of an upload, a
+ *  collection or a scrub. At the end nothing may be lost and nothing left over. damage-model.ts has damage that stays. */
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { unzipSync } from 'fflate'
 import { pack as createTar } from 'tar-stream'
 import { expect } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
@@ -20,6 +21,7 @@ import type { UploadForm } from '../../src/ingest/job.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { measureDeletion } from '../../src/lifecycle/deletion.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
+import { scrub } from '../../src/lifecycle/scrub.ts'
 import type { Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
@@ -27,13 +29,23 @@ import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { readAll } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
+import { type MortalPorts, runDying } from './dying.ts'
+import { diskBytes, leftovers } from './leftovers.ts'
+import { contentOf, createRandom } from './random-world.ts'
+import { flipByte, packPaths } from './stored-bytes.ts'
 
 /** What the map knows of an artifact. */
 interface Known {
   id: number
   name: ArtifactName
+  form: UploadForm
+  /** What was uploaded. */
+  body: Buffer
+  version: number
   zip: string
   tarGz: string
+  /** Digests of the files in the zip, by path. */
+  files: Record<string, string>
   expiresAt: number
   pinned: boolean
   /** Until when a delete can be taken back; null while it is live. */
@@ -54,17 +66,6 @@ export interface Model {
   counts: Map<string, number>
 }
 
-/** Uniform in [0, 1); the same seed gives the same numbers. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 export async function runModel(seed: number, steps: number): Promise<Map<string, number>> {
   const directory = await mkdtemp(join(tmpdir(), 'trove-model-'))
   const model = await openModel(directory, seed)
@@ -80,8 +81,7 @@ export async function runModel(seed: number, steps: number): Promise<Map<string,
   }
 }
 
-/** The process has died: every call of it that is still under way fails, and changes nothing more. */
-class Died extends Error {}
+const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 async function openModel(directory: string, seed: number): Promise<Model> {
   const random = createRandom(seed)
@@ -114,39 +114,13 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     await recover({ ...store, staging, now: () => now })
   }
 
-  /** Runs `work` with ports that die at the `nth` named step. Answers whether they did. */
-  async function dying(
+  const dying = async (
     nth: number,
-    work: (ports: Open & { now(): number; checkpoint(name: string): void }) => Promise<unknown>,
-  ): Promise<boolean> {
-    let left = nth
-    let dead = false
-    const guard = <T extends object>(port: T): T =>
-      new Proxy(port, {
-        get: (target, name) => {
-          const value: unknown = Reflect.get(target, name)
-          if (typeof value !== 'function') return value
-          return (...args: unknown[]): unknown => {
-            if (dead) throw new Died()
-            return Reflect.apply(value, target, args)
-          }
-        },
-      })
-    const checkpoint = (): void => {
-      left -= 1
-      if (left >= 0) return
-      dead = true
-      throw new Died()
-    }
-    const ports = { metadata: guard(store.metadata), packs: guard(store.packs), run: store.run }
-    try {
-      await work({ ...ports, now: () => now, checkpoint })
-      return false
-    } catch (error) {
-      if (!dead) throw error
-      return true
-    }
-  }
+    work: (ports: Open & MortalPorts) => Promise<unknown>,
+  ): Promise<boolean> =>
+    await runDying({ ...store, nth, now: () => now }, async (ports) => {
+      await work({ ...ports, run: store.run })
+    })
 
   const live = (): Known[] =>
     [...known.values()].filter((each) => each.undoUntil === null && !isExpired(each, now))
@@ -180,42 +154,14 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const name = parseArtifactName(`artifact-${pick(40)}`)
     const holder = holderOf(name)
     const onConflict = holder !== undefined && random() < 0.5 ? 'replace' : 'reject'
-    const path = join(directory, 'body')
-    await writeFile(path, content)
-    const isStaged = form === 'zip'
     const expiresAt = now + (1 + pick(20)) * day
     let committed: { id: number } | undefined
     // A few die on the way.
     const nth = random() < 0.1 ? pick(12) : Infinity
-    const job = {
-      form,
-      projectId: store.run.projectId,
-      runId: store.run.id,
-      job: 'build',
-      name,
-      mimeType: null,
-      fileName: name,
-      createdAt: now,
-      expiresAt,
-      onConflict,
-      uploadId: null,
-      expected: null,
-      staged: isStaged ? { files: [{ path, sizeBytes: content.length }] } : null,
-    } as const
-    const settings = {
-      artifactBytesMax: 2 ** 36,
-      entriesMax: 1e6,
-      compressionLevel: 6,
-      stockZips: 'exact',
-    } as const
+    const asked = { form, body: content, name, onConflict, expiresAt } as const
     try {
       const died = await dying(nth, async (ports) => {
-        const result = await ingest(
-          { ...ports, settings },
-          job,
-          isStaged ? {} : { body: Readable.from([content]) },
-        )
-        committed = result.artifact
+        committed = await send(ports, asked)
       })
       if (died) await reopen()
     } catch (error) {
@@ -237,24 +183,72 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     expect(found).toBeDefined()
     expect(committed === undefined || committed.id === found!.id).toBe(true)
     if (holder !== undefined) known.delete(holder.id)
-    const [zip, tarGz] = await read(found!.id)
-    if (isStaged) expect(zip).toBe(sha256(content))
+    const { zip, tarGz, files: inZip } = await read(found!.id)
+    if (form === 'zip') expect(zip).toBe(sha256(content))
     known.set(found!.id, {
       id: found!.id,
       name,
+      form,
+      body: content,
+      version: found!.version,
       zip,
       tarGz,
+      files: inZip,
       expiresAt,
       pinned: false,
       undoUntil: null,
     })
   }
 
-  /** Digests of the zip and the tar.gz. */
-  async function read(id: number): Promise<[zip: string, tarGz: string]> {
+  /** One upload; answers the artifact. */
+  async function send(
+    ports: Open & { now(): number; checkpoint?(name: string): void },
+    asked: Pick<Known, 'form' | 'body' | 'name' | 'expiresAt'> & {
+      onConflict: 'replace' | 'reject'
+    },
+  ): Promise<{ id: number }> {
+    const { form, body: content, name, expiresAt, onConflict } = asked
+    const path = join(directory, 'body')
+    await writeFile(path, content)
+    const isStaged = form === 'zip'
+    const job = {
+      form,
+      projectId: ports.run.projectId,
+      runId: ports.run.id,
+      job: 'build',
+      name,
+      mimeType: null,
+      fileName: name,
+      createdAt: now,
+      expiresAt,
+      onConflict,
+      uploadId: null,
+      expected: null,
+      staged: isStaged ? { files: [{ path, sizeBytes: content.length }] } : null,
+    } as const
+    const settings = {
+      artifactBytesMax: 2 ** 36,
+      entriesMax: 1e6,
+      compressionLevel: 6,
+      stockZips: 'exact',
+    } as const
+    const source = isStaged ? {} : { body: Readable.from([content]) }
+    return (await ingest({ ...ports, settings }, job, source)).artifact
+  }
+
+  /** Digests of the zip, of what is in it, and of the tar.gz. */
+  async function read(id: number): Promise<Pick<Known, 'zip' | 'tarGz' | 'files'>> {
     const artifact = (await store.metadata.findArtifact(id))!
     const zip = await readAll(await representZip(store, artifact))
-    return [sha256(zip), sha256(await readAll(await representTarGz(store, artifact)))]
+    const entries = Object.entries(unzipSync(zip)).map(([path, bytes]) => [
+      path,
+      sha256(Buffer.from(bytes)),
+    ])
+    return {
+      zip: sha256(zip),
+      tarGz: sha256(await readAll(await representTarGz(store, artifact))),
+      files: Object.fromEntries(entries) as Record<string, string>,
+    }
   }
 
   async function check(each: Known | undefined): Promise<void> {
@@ -265,7 +259,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       pinned: each.pinned,
       expiresAt: each.expiresAt,
     })
-    expect(await read(each.id)).toEqual([each.zip, each.tarGz])
+    const { zip, tarGz, files: inZip } = each
+    expect(await read(each.id)).toEqual({ zip, tarGz, files: inZip })
   }
 
   /** Reads half of an artifact, lets everything else happen that could take it away, and reads the rest. */
@@ -352,6 +347,54 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     await reopen()
   }
 
+  async function scrubAll(): Promise<void> {
+    // A pass is later than the one before.
+    now += 1
+    const report = await scrub({ ...store, now: () => now }, everything)
+    expect(report.drifts).toBe(0)
+  }
+
+  /** Bytes go bad, a scrub that may die finds it, and what is damaged is sent again. */
+  async function corrupt(): Promise<void> {
+    // What can still be undone would come back damaged.
+    await collectNow({ ...store, now: () => now })
+    forgetUndoable()
+    for (let flips = 1 + pick(3); flips > 0; flips--) {
+      const path = oneOf(await packPaths(join(directory, 'cas')))
+      if (path === undefined) return
+      await flipByte(path, pick((await stat(path)).size))
+    }
+    now += 1
+    if (await dying(random() < 0.4 ? pick(15) : Infinity, (ports) => scrub(ports, everything))) {
+      await reopen()
+      // Whoever died holds what it read until then.
+      now += 2 * hour
+    }
+    await scrubAll()
+    for (const each of live()) {
+      const { state } = (await store.metadata.findArtifact(each.id))!
+      if (state === 'available') continue
+      expect(state).toBe('damaged')
+      const name = parseArtifactName(`healer-${serial++}`)
+      const expiresAt = now + day
+      const ports = { ...store, now: () => now }
+      const { id } = await send(ports, { ...each, name, expiresAt, onConflict: 'reject' })
+      await store.metadata.removeArtifact(id, { state: 'deleted', reason: 'healed', now })
+    }
+    for (const each of live()) await checkHealed(each)
+  }
+
+  /** Healed by another stream, an artifact has a new version: other archives, but the same files; an exact zip stays. */
+  async function checkHealed(each: Known): Promise<void> {
+    const { version } = (await store.metadata.findArtifact(each.id))!
+    if (version === each.version) return await check(each)
+    const found = await read(each.id)
+    expect(found.files).toEqual(each.files)
+    if (each.form === 'zip') expect(found.zip).toBe(each.zip)
+    Object.assign(each, found, { version })
+    await check(each)
+  }
+
   /** `gc --now` waits for no undo. */
   function forgetUndoable(): void {
     for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
@@ -380,6 +423,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     ['collect', 8, collectAll],
     ['read', 3, readSlowly],
     ['die', 2, dieCollecting],
+    ['scrub', 1, scrubAll],
+    ['corrupt', 2, corrupt],
     ['reopen', 2, reopen],
   ]
   const total = actions.reduce((sum, [, weight]) => sum + weight, 0)
@@ -418,63 +463,6 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       await close()
     },
   }
-}
-
-/** Rows that nothing needs, by what they are; none in a store that was collected. */
-export function leftovers(path: string): Record<string, number> {
-  const database = new SqliteDatabase(path, { readonly: true })
-  const queries: Record<string, string> = {
-    'blobs without a holder': `SELECT count(*) AS n FROM blobs b
-      WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)
-        AND NOT EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id)
-        AND NOT EXISTS (SELECT 1 FROM streams s JOIN skeleton_streams k ON k.stream_id = s.id WHERE s.blob_id = b.id)`,
-    'blobs without a copy': `SELECT count(*) AS n FROM blobs b WHERE b.part_count = 0
-      AND NOT EXISTS (SELECT 1 FROM streams s WHERE s.id = b.copy_stream_id)`,
-    'streams that serve nothing': `SELECT count(*) AS n FROM streams s JOIN blobs b ON b.id = s.blob_id
-      WHERE s.id IS NOT b.copy_stream_id
-        AND (s.id IS NOT b.joining_stream_id
-          OR NOT EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id))
-        AND NOT EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id)`,
-    'references of nobody': `SELECT count(*) AS n FROM "references" r
-      WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = r.manifest_id AND a.removed_at IS NULL)`,
-    'skeletons of nobody': `SELECT count(*) AS n FROM skeleton_streams k
-      WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND a.removed_at IS NULL)`,
-    'packs without a copy': `SELECT count(*) AS n FROM packs p
-      WHERE NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)`,
-    'wrong counts of packs': `SELECT count(*) AS n FROM packs p
-      WHERE p.live_count <> (SELECT count(*) FROM streams s WHERE s.pack_id = p.id)
-         OR p.live_bytes <> (SELECT coalesce(sum(s.length_bytes), 0) FROM streams s WHERE s.pack_id = p.id)`,
-    'candidates of sweep': 'SELECT count(*) AS n FROM touched_blobs',
-    sessions: 'SELECT count(*) AS n FROM sessions',
-    leases: 'SELECT count(*) AS n FROM leases',
-  }
-  const found = Object.entries(queries).map(([what, sql]): [string, number] => [
-    what,
-    (database.prepare(sql).get() as { n: number }).n,
-  ])
-  database.close()
-  return Object.fromEntries(found.filter(([, count]) => count > 0))
-}
-
-export async function diskBytes(directory: string): Promise<number> {
-  let sum = 0
-  const packs = join(directory, 'cas', 'packs')
-  for (const entry of await readdir(packs, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size
-  }
-  return sum
-}
-
-/** File `which` of the world: most small, a few cut by content, some compressible. */
-function contentOf(which: number): Buffer {
-  const sizes = [0, 10, 700, 4000, 30_000, which % 7 === 0 ? 400_000 : 9000]
-  const bytes = sizes[which % sizes.length]!
-  const pieces: Buffer[] = []
-  for (let at = 0; at < bytes; at += 64) {
-    const seed = which % 2 === 0 ? `${which} ${at}` : `${which} ${at % 1024}`
-    pieces.push(createHash('sha512').update(seed).digest())
-  }
-  return Buffer.concat(pieces).subarray(0, bytes)
 }
 
 function sha256(bytes: Buffer): string {

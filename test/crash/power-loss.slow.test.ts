@@ -1,0 +1,37 @@
+/** Hundreds of power losses, with nothing left that was not synced and with some of it. TROVE_KILLS: how many at least. */
+import { expect, test } from 'vitest'
+import { runPowerLosses } from './power-loss.ts'
+
+const lossesMin = Number(process.env['TROVE_KILLS'] ?? 600)
+const perSeed = 120
+
+test('power that goes at any step takes nothing that was acknowledged', async () => {
+  const steps = new Map<string, number>()
+  let losses = 0
+  for (let seed = 100; losses < lossesMin; seed++) {
+    const run = await runPowerLosses(seed, perSeed)
+    losses += run.losses
+    for (const [step, count] of run.steps) steps.set(step, (steps.get(step) ?? 0) + count)
+  }
+  process.stdout.write(`${losses} losses: ${JSON.stringify(Object.fromEntries(steps))}\n`)
+  expect([...steps.keys()]).toEqual(
+    expect.arrayContaining([
+      'session-opened',
+      'pack-written',
+      'pack-synced',
+      'pack-renamed',
+      'pack-directory-synced',
+      'manifest-staged',
+      'commit-next',
+      'committed',
+      'released',
+      'blobs-claimed',
+      'blobs-removed',
+      'pack-claimed',
+      'pack-removed',
+      'pack-row-removed',
+      'compact-sealed',
+      'compact-moved',
+    ]),
+  )
+})
