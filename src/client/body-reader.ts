@@ -4,6 +4,8 @@ import { brokenOff, NetworkError, type ServerAccess } from './http.ts'
 export interface BodyReader {
   /** The next `count` bytes. Errors: NetworkError. */
   take(count: number): Promise<Buffer>
+  /** The next bytes, as many as `target` has room for. Errors: NetworkError. */
+  takeInto(target: Uint8Array): Promise<void>
   /** At least one and at most `count` of the next bytes, without taking them. Errors: NetworkError. */
   peek(count: number): Promise<Buffer>
   /** The next `count` bytes in pieces. */
@@ -47,6 +49,16 @@ export function openBodyReader(server: ServerAccess, response: Response): BodyRe
       held = held.subarray(count)
       position += count
       return taken
+    },
+    takeInto: async (target) => {
+      for (let at = 0; at < target.length;) {
+        if (held.length === 0) held = await next()
+        const piece = held.subarray(0, target.length - at)
+        target.set(piece, at)
+        held = held.subarray(piece.length)
+        at += piece.length
+      }
+      position += target.length
     },
     peek: async (count) => {
       await fill(1)

@@ -45,31 +45,10 @@ export function examineDestination(
   wanted: readonly number[],
 ): Destination {
   mkdirSync(root, { recursive: true })
-  const inside = childrenByDirectory(tree, wanted)
   const places = new Uint8Array(tree.count)
   const directories = new Set<string>()
   const strangers: string[] = []
-  const enter = (path: string): void => {
-    directories.add(path)
-    const known = inside.get(path)
-    for (const entry of readdirSync(path === '' ? root : join(root, path), {
-      withFileTypes: true,
-    })) {
-      if (path === '' && entry.name === partialName) continue
-      const below = path === '' ? entry.name : `${path}/${entry.name}`
-      const ordinal = known?.get(entry.name)
-      if (ordinal === undefined) {
-        strangers.push(below)
-      } else if (ordinal === impliedDirectory) {
-        if (entry.isDirectory()) enter(below)
-      } else {
-        const isSame = kindOf(entry) === tree.kind(ordinal)
-        places[ordinal] = isSame ? place.same : place.other
-        if (isSame && entry.isDirectory()) enter(below)
-      }
-    }
-  }
-  enter('')
+  lookAt(root, tree, wanted, { places, directories, strangers })
   return {
     root,
     partialRoot: join(root, partialName),
@@ -79,31 +58,67 @@ export function examineDestination(
   }
 }
 
-/** Stands for a directory that only the paths below it tell of. */
-const impliedDirectory = -1
-
-function childrenByDirectory(
+/** Goes down into DEST, with the part of the tree that lies below each directory: its entries stand in a row, since the
+ *  order of a tree is that of paths whose directories end in a slash. */
+function lookAt(
+  root: string,
   tree: FetchedTree,
   wanted: readonly number[],
-): Map<string, Map<string, number>> {
-  const inside = new Map<string, Map<string, number>>([['', new Map()]])
-  const childrenOf = (directory: string): Map<string, number> => {
-    const known = inside.get(directory)
-    if (known !== undefined) return known
-    const fresh = new Map<string, number>()
-    inside.set(directory, fresh)
-    const { parent, name } = splitPath(directory)
-    const siblings = childrenOf(parent)
-    if (!siblings.has(name)) siblings.set(name, impliedDirectory)
-    return fresh
+  {
+    places,
+    directories,
+    strangers,
+  }: { places: Uint8Array; directories: Set<string>; strangers: string[] },
+): void {
+  const enter = (path: string, first: number, end: number): void => {
+    directories.add(path)
+    const entries = readdirSync(path === '' ? root : join(root, path), { withFileTypes: true })
+    if (entries.length === 0) return
+    const known = childrenOf(tree, wanted, { path, first, end })
+    for (const entry of entries) {
+      if (path === '' && entry.name === partialName) continue
+      const below = path === '' ? entry.name : `${path}/${entry.name}`
+      const child = known.get(entry.name)
+      if (child === undefined) {
+        strangers.push(below)
+        continue
+      }
+      const { ordinal } = child
+      const isSame = ordinal === null ? entry.isDirectory() : kindOf(entry) === tree.kind(ordinal)
+      if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
+      if (isSame && entry.isDirectory()) enter(below, child.first, child.end)
+    }
   }
-  for (const ordinal of wanted) {
-    const path = tree.paths[ordinal]!
-    const { parent, name } = splitPath(path)
-    childrenOf(parent).set(name, ordinal)
-    if (tree.kind(ordinal) === 'directory') childrenOf(path)
+  enter('', 0, wanted.length)
+}
+
+/** A child of a directory: its entry, null for a directory that only paths below it tell of; and where in `wanted` what
+ *  lies below it stands. */
+interface Child {
+  ordinal: number | null
+  first: number
+  end: number
+}
+
+function childrenOf(
+  tree: FetchedTree,
+  wanted: readonly number[],
+  { path, first, end }: { path: string; first: number; end: number },
+): Map<string, Child> {
+  const children = new Map<string, Child>()
+  const start = path === '' ? 0 : path.length + 1
+  for (let at = first; at < end; at++) {
+    const ordinal = wanted[at]!
+    const own = tree.paths[ordinal]!
+    const slash = own.indexOf('/', start)
+    const name = own.slice(start, slash === -1 ? undefined : slash)
+    const child = children.get(name)
+    if (slash === -1) children.set(name, { ordinal, first: at, end: at })
+    else if (child === undefined) children.set(name, { ordinal: null, first: at, end: at + 1 })
+    else if (child.first === child.end) Object.assign(child, { first: at, end: at + 1 })
+    else child.end = at + 1
   }
-  return inside
+  return children
 }
 
 function splitPath(path: string): { parent: string; name: string } {

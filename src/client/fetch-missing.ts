@@ -4,12 +4,11 @@ import { closeSync, chmodSync, copyFileSync, ftruncateSync, rmSync, utimesSync }
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { tidyPartial } from './destination.ts'
-import { fetchBlobs, type Receiver } from './fetch-blobs.ts'
+import { fetchBlobs } from './fetch-blobs.ts'
 import type { FetchedTree } from './fetched-tree.ts'
-import type { PlacedFile } from './file-tasks.ts'
+import type { PlaceTarget } from './file-tasks.ts'
 import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from './http.ts'
@@ -69,77 +68,74 @@ function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void
 async function fetchFiles(downloading: Downloading, missing: readonly number[]): Promise<void> {
   const { server, pool, tree, destination, artifactId, findings, progress, signal, tell } =
     downloading
-  const groups = groupByDigest(tree, missing)
-  const large: { ordinal: number; others: number[] }[] = []
-  const targetOf = (ordinal: number): PlacedFile['targets'][number] => ({
-    path: join(destination.partialRoot, tree.paths[ordinal]!),
+  const { firsts, others } = groupByContent(tree, missing)
+  const isLarge = (ordinal: number): boolean =>
+    tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes
+  const target = (ordinal: number): PlaceTarget => ({
+    path: `${destination.partialRoot}/${tree.paths[ordinal]!}`,
     mode: tree.mode(ordinal),
     modifiedAt: tree.modifiedAt(ordinal),
   })
-  for (const [ordinal, others] of groups) {
-    if (tree.sizeBytes(ordinal) < limits.chunkThresholdBytes) continue
-    large.push({ ordinal, others })
-    makeFile(targetOf(ordinal).path, tree.sizeBytes(ordinal))
-  }
-  /** Made when they are needed: for all files at once they would take more memory than the files. */
-  const receiverOf = (ordinal: number): Receiver => {
-    const others = groups.get(ordinal)
-    if (others === undefined) {
-      throw new NetworkError(`the server sent entry ${ordinal}, which nobody asked for`)
-    }
-    if (tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes) {
-      return { kind: 'parts', path: targetOf(ordinal).path }
-    }
-    const targets = [ordinal, ...others].map(targetOf)
-    return { kind: 'whole', ordinal, digest: tree.digest(ordinal), targets }
-  }
-  const wants = await planWants(
-    downloading,
-    [...groups.keys()],
-    large.map(({ ordinal }) => ordinal),
-  )
+  const large = firsts.filter(isLarge)
+  for (const ordinal of large) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
+  const asked = new Uint8Array(tree.count)
+  for (const ordinal of firsts) asked[ordinal] = 1
+  const wants = await planWants(downloading, firsts, large)
   await fetchBlobs(server, pool, wants, {
     artifactId,
     connections: Math.min(4, Math.max(2, pool.threads)),
     signal,
-    receiverOf,
+    source: {
+      sharers: (ordinal) => [ordinal, ...(others.get(ordinal) ?? [])],
+      digest: (ordinal) => tree.digestBytes(ordinal),
+      target,
+    },
+    patchedPath: (ordinal) => {
+      if (asked[ordinal] !== 1)
+        throw new NetworkError(`the server sent entry ${ordinal}, which nobody asked for`)
+      return isLarge(ordinal) ? target(ordinal).path : undefined
+    },
     onFetched: ({ bytes, contentBytes }) => {
       progress.fetchedBytes += bytes
       progress.doneBytes += contentBytes
       tell()
     },
-    onPlaced: (files, stats) => {
-      let index = 0
-      for (const { ordinal } of files) {
-        for (const own of [ordinal, ...groups.get(ordinal)!]) {
-          note(findings, own, tree, stats.subarray(index * statColumns, (index + 1) * statColumns))
-          index += 1
-        }
-      }
+    onPlaced: (ordinals, stats) => {
+      for (const [index, ordinal] of ordinals.entries())
+        note(
+          findings,
+          ordinal,
+          tree,
+          stats.subarray(index * statColumns, (index + 1) * statColumns),
+        )
     },
   })
-  await sealLarge(downloading, large, targetOf)
+  const copies = large.map((ordinal) => ({ ordinal, others: others.get(ordinal) ?? [] }))
+  await sealLarge(downloading, copies, target)
 }
 
-const nobody: number[] = []
-
-/** The first file of each content, with the others that have the same. */
-function groupByDigest(tree: FetchedTree, missing: readonly number[]): Map<number, number[]> {
-  const firsts = new Map<Digest, number>()
-  const groups = new Map<number, number[]>()
+/** The first file of each content, and the others that have the same. */
+function groupByContent(
+  tree: FetchedTree,
+  missing: readonly number[],
+): { firsts: number[]; others: Map<number, number[]> } {
+  const known = new Map<string, number>()
+  const firsts: number[] = []
+  const others = new Map<number, number[]>()
   for (const ordinal of missing) {
-    const digest = tree.digest(ordinal)
-    const first = firsts.get(digest)
+    // A character for each byte of the digest: half of the memory that hexadecimal digits take.
+    const key = tree.digestBytes(ordinal).toString('latin1')
+    const first = known.get(key)
     if (first === undefined) {
-      firsts.set(digest, ordinal)
-      groups.set(ordinal, nobody)
-    } else if (groups.get(first) === nobody) {
-      groups.set(first, [ordinal])
+      known.set(key, ordinal)
+      firsts.push(ordinal)
     } else {
-      groups.get(first)!.push(ordinal)
+      const own = others.get(first)
+      if (own === undefined) others.set(first, [ordinal])
+      else own.push(ordinal)
     }
   }
-  return groups
+  return { firsts, others }
 }
 
 /** A file of its full length, to be filled in any order. */
@@ -157,7 +153,7 @@ function makeFile(path: string, sizeBytes: number): void {
 async function sealLarge(
   { pool, tree, findings }: Downloading,
   large: readonly { ordinal: number; others: number[] }[],
-  targetOf: (ordinal: number) => PlacedFile['targets'][number],
+  targetOf: (ordinal: number) => PlaceTarget,
 ): Promise<void> {
   await Promise.all(
     large.map(async ({ ordinal, others }) => {

@@ -23,6 +23,8 @@ export interface FetchedTree {
   mode(ordinal: number): number
   sizeBytes(ordinal: number): number
   digest(ordinal: number): Digest
+  /** The digest as bytes, which must not be changed. */
+  digestBytes(ordinal: number): Buffer
   linkTarget(ordinal: number): string
   /** Whole seconds; null where the upload carried none. */
   modifiedAt(ordinal: number): number | null
@@ -110,6 +112,7 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
     mode: (ordinal) => modes[ordinal]!,
     sizeBytes: (ordinal) => sizes[ordinal]!,
     digest: (ordinal) => digestFromBytes(digests.subarray(ordinal * 32, ordinal * 32 + 32)),
+    digestBytes: (ordinal) => digests.subarray(ordinal * 32, ordinal * 32 + 32),
     linkTarget: (ordinal) => targets.get(ordinal)!,
     modifiedAt: (ordinal) => seconds[ordinal] ?? null,
     addPage: (text, times) => {
@@ -124,7 +127,7 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
       for (const line of lines) {
         const entry = parseEntry(line)
         check(entry)
-        const ordinal = paths.push(entry.path) - 1
+        const ordinal = paths.push(owned(entry.path)) - 1
         kindOf.push(kinds.indexOf(entry.kind))
         modes.push(entry.mode)
         sizes.push(entry.kind === 'file' ? entry.sizeBytes : 0)
@@ -135,4 +138,9 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
       else for (let left = lines.length; left > 0; left--) seconds.push(null)
     },
   }
+}
+
+/** A string of its own: a part of a longer one would keep the page that it came in. */
+function owned(text: string): string {
+  return Buffer.from(text).toString()
 }

@@ -1,6 +1,8 @@
 /** What the threads that work on files are asked, and what they answer. Many small files make one task, and columns of
  *  numbers travel without being copied, because a message for each file would cost more than the file. */
 
+import type { CopyCodec } from '../core/copy.ts'
+
 /** Reads and hashes files, unless a look at them shows that they are as they were known. */
 export interface HashTask {
   kind: 'hash'
@@ -64,23 +66,34 @@ export interface EncodeAnswer {
 /** Files of a download in memory, to be inflated, checked and written. */
 export interface PlaceTask {
   kind: 'place'
-  files: PlacedFile[]
+  /** `placeColumns` numbers a file. */
+  files: Float64Array
+  digests: Uint8Array
+  /** Absolute paths that get the contents, each ended by a NUL, those of a file in a row; missing directories are made. */
+  paths: string
+  /** Permission bits and modification time (seconds, NaN for none) of each path. */
+  attributes: Float64Array
   /** Stored bytes of all files, one after the other. */
   stored: Uint8Array
 }
 
-export interface PlacedFile {
-  /** Absolute paths that get this content; missing directories are made. */
-  targets: { path: string; mode: number; modifiedAt: number | null }[]
-  digest: string
-  sizeBytes: number
-  codec: 'joining' | 'deflate' | 'stored'
-  lengthBytes: number
+/** Content bytes, stored bytes, codec (its place in `copyCodecs`), paths. */
+export const placeColumns = 4
+export const copyCodecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
+
+/** Where a file goes, and what it is given. */
+export interface PlaceTarget {
+  path: string
+  mode: number
+  /** Seconds; null leaves the time of writing. */
+  modifiedAt: number | null
 }
 
 export interface PlaceAnswer {
-  /** Stat columns of each target, in order. */
+  /** Stat columns of each path, in order. */
   stats: Float64Array
+  /** The buffer of the task. */
+  stored: Uint8Array
 }
 
 /** Parts of a large file, to be inflated and written where they belong in a file that is there. */
@@ -90,7 +103,7 @@ export interface PatchTask {
   pieces: {
     offset: number
     sizeBytes: number
-    codec: 'joining' | 'deflate' | 'stored'
+    codec: CopyCodec
     lengthBytes: number
   }[]
   /** Stored bytes of all pieces, one after the other. */
@@ -136,9 +149,10 @@ export interface FileAnswers {
   chunk: ChunkAnswer
   encode: EncodeAnswer
   place: PlaceAnswer
-  patch: Record<string, never>
+  patch: { stored: Uint8Array }
   copy: Record<string, never>
-  seal: PlaceAnswer
+  /** Stat columns of the file. */
+  seal: { stats: Float64Array }
   /** Size is NaN for what is no readable file. */
   check: HashAnswer
 }

@@ -3,29 +3,29 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { storeError } from '../core/errors.ts'
 import type { Digest } from '../core/digest.ts'
-import { decodeCopy } from '../packs/codec.ts'
 import { FileError } from './file-error.ts'
-import type { CopyTask, PatchTask, PlaceAnswer, SealTask } from './file-tasks.ts'
+import type { CopyTask, FileAnswers, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
+import { inflateCopy } from './inflate-copy.ts'
 import { finishFile } from './place-files.ts'
 
 /** A link in the file's place is refused, not followed. */
 const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
 
 /** Errors: blob_damaged. */
-export function patchFile({ path, pieces, stored }: PatchTask): Record<string, never> {
+export function patchFile({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
   const descriptor = openSync(path, openFlags)
   try {
     let at = 0
     for (const { offset, sizeBytes, codec, lengthBytes } of pieces) {
-      const content = decodeCopy(codec, stored.subarray(at, at + lengthBytes), sizeBytes)
+      const content = inflateCopy(codec, stored.subarray(at, at + lengthBytes), sizeBytes)
       at += lengthBytes
       writeAt(descriptor, content, offset)
     }
   } finally {
     closeSync(descriptor)
   }
-  return {}
+  return { stored }
 }
 
 /** Errors: FileError, when the older file has become shorter. */
@@ -48,7 +48,7 @@ export function copyPieces({ from, to, pieces }: CopyTask): Record<string, never
 }
 
 /** Errors: digest_mismatch. */
-export function sealFile({ path, digest, mode, modifiedAt }: SealTask): PlaceAnswer {
+export function sealFile({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal'] {
   const descriptor = openSync(path, openFlags)
   try {
     const actual = digestOfOpen(descriptor).digest.toString('hex') as Digest

@@ -1,5 +1,6 @@
 /** Writing of files that a download brought: inflated, checked against their digest, then put on the disk. Runs in
  *  worker threads. Nothing is written that does not have its digest. */
+import { hash } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
@@ -10,44 +11,58 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { digestOf } from '../core/digest.ts'
+import { digestFromBytes } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { decodeCopy } from '../packs/codec.ts'
-import type { PlaceAnswer, PlaceTask, PlacedFile } from './file-tasks.ts'
-import { isRacy, statColumns } from './stat-cache.ts'
+import {
+  copyCodecs,
+  type PlaceAnswer,
+  placeColumns,
+  type PlaceTarget,
+  type PlaceTask,
+} from './file-tasks.ts'
+import { inflateCopy } from './inflate-copy.ts'
+import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
 
 /** Errors: digest_mismatch, blob_damaged. */
-export function placeFiles({ files, stored }: PlaceTask): PlaceAnswer {
-  const count = files.reduce((sum, file) => sum + file.targets.length, 0)
-  const stats = new Float64Array(count * statColumns)
+export function placeFiles({ files, digests, paths, attributes, stored }: PlaceTask): PlaceAnswer {
+  const targets = paths.split('\0')
+  const stats = new Float64Array((targets.length - 1) * statColumns)
   let at = 0
-  let index = 0
-  for (const file of files) {
-    const content = contentOf(file, stored.subarray(at, at + file.lengthBytes))
-    at += file.lengthBytes
-    for (const target of file.targets) {
-      stats.set(writeFile(target, content), index * statColumns)
-      index += 1
+  let target = 0
+  for (let file = 0; file * placeColumns < files.length; file++) {
+    const [sizeBytes = 0, lengthBytes = 0, codec = 0, count = 0] = files.subarray(
+      file * placeColumns,
+      (file + 1) * placeColumns,
+    )
+    const bytes = stored.subarray(at, at + lengthBytes)
+    const content = inflateCopy(copyCodecs[codec]!, bytes, sizeBytes)
+    at += lengthBytes
+    const digest = digests.subarray(file * digestBytes, (file + 1) * digestBytes)
+    checkDigest(content, digest, targets[target]!)
+    for (const end = target + count; target < end; target++) {
+      const seconds = attributes[target * 2 + 1]!
+      const modifiedAt = Number.isNaN(seconds) ? null : seconds
+      const own = { path: targets[target]!, mode: attributes[target * 2]!, modifiedAt }
+      stats.set(writeFile(own, content), target * statColumns)
     }
   }
-  return { stats }
+  return { stats, stored }
 }
 
-function contentOf(file: PlacedFile, stored: Uint8Array): Buffer {
-  const content = decodeCopy(file.codec, stored, file.sizeBytes)
-  const actual = digestOf(content)
-  if (actual === file.digest) return content
-  const expected = file.digest as typeof actual
-  throw storeError(
-    'digest_mismatch',
-    `${file.targets[0]?.path}: expected ${expected}, got ${actual}`,
-    { expected, actual },
-  )
+function checkDigest(content: Buffer, wanted: Uint8Array, path: string): void {
+  const found = hash('sha256', content, 'buffer')
+  if (found.equals(wanted)) return
+  const expected = digestFromBytes(wanted)
+  const actual = digestFromBytes(found)
+  throw storeError('digest_mismatch', `${path}: expected ${expected}, got ${actual}`, {
+    expected,
+    actual,
+  })
 }
 
 /** Creates the file; it must not be there, so a link that somebody put in its place is not followed. Answers its stat
  *  columns, NaN when they may not be recorded. */
-function writeFile(target: PlacedFile['targets'][number], content: Buffer): number[] {
+function writeFile(target: PlaceTarget, content: Buffer): number[] {
   const descriptor = openNew(target.path, target.mode)
   try {
     for (let at = 0; at < content.length;) at += writeSync(descriptor, content, at)

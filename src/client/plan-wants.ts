@@ -4,11 +4,12 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { wantsMediaType } from '../api/negotiation.ts'
 import { apiRoot } from '../api/paths.ts'
-import { encodeWants, type ListedParts, readListedParts, type Want } from '../core/blob-exchange.ts'
+import { encodeWants, type ListedParts, readListedParts } from '../core/blob-exchange.ts'
 import { type Digest, digestFromBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { createByteReader } from '../core/varint.ts'
 import { type Destination, place } from './destination.ts'
+import type { Wants } from './fetch-blobs.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { requestBytes, type ServerAccess } from './http.ts'
@@ -31,22 +32,20 @@ export async function planWants(
   planning: Planning,
   ordinals: readonly number[],
   large: readonly number[],
-): Promise<Want[]> {
+): Promise<Wants> {
   const { tree, destination } = planning
   const older = large.filter(
     (ordinal) =>
       destination.places[ordinal] === place.same &&
       isLargeFile(join(destination.root, tree.paths[ordinal]!)),
   )
-  const partial = new Map<number, number[]>()
+  const parts = new Map<number, number[]>()
   for (const listed of await listParts(planning, older)) {
     const to = join(destination.partialRoot, tree.paths[listed.ordinal]!)
-    partial.set(listed.ordinal, await reuseParts(planning, listed, to))
+    parts.set(listed.ordinal, await reuseParts(planning, listed, to))
   }
-  return ordinals
-    .toSorted((a, b) => a - b)
-    .map((ordinal) => ({ ordinal, parts: partial.get(ordinal) ?? null }))
-    .filter(({ parts }) => parts === null || parts.length > 0)
+  const wanted = ordinals.filter((ordinal) => parts.get(ordinal)?.length !== 0)
+  return { ordinals: wanted.sort((a, b) => a - b), parts }
 }
 
 function isLargeFile(path: string): boolean {
