@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { limits } from './core/limits.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
+import { readTokenClaims } from './core/token-claims.ts'
 import { dayMs } from './core/units.ts'
 import { type Environment, Settings } from './settings.ts'
 
@@ -188,7 +189,7 @@ function readRetention(source: Settings): RetentionConfig {
   return Object.freeze(retention)
 }
 
-/** Errors: ConfigError with all problems. */
+/** What neither flag nor environment says of project and run, the token says. Errors: ConfigError with all problems. */
 export function readClientConfig(
   flags: ClientFlags = {},
   env: Environment = process.env,
@@ -196,15 +197,17 @@ export function readClientConfig(
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
+  const token = flags.token ?? readToken(source)
+  const claims = readTokenClaims(token)
   const config: ClientConfig = {
     url:
       source.originOf('--url', flags.url) ??
       source.origin('TROVE_URL') ??
       source.origin('ACTIONS_RESULTS_URL') ??
       'http://127.0.0.1:7878',
-    token: flags.token ?? readToken(source),
-    project: readProject(source, flags.project),
-    run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID'),
+    token,
+    project: readProject(source, flags.project, claims.project),
+    run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID') ?? claims.run,
     attempt: number('--attempt', flags.attempt, 'GITHUB_RUN_ATTEMPT'),
     job: flags.job ?? source.text('TROVE_JOB') ?? source.text('GITHUB_JOB') ?? null,
     // A pull request's GITHUB_REF_NAME is `17/merge`; its branch is the head.
@@ -238,11 +241,16 @@ function readToken(source: Settings): string | null {
   }
 }
 
-function readProject(source: Settings, flag: string | undefined): ProjectName | null {
+function readProject(
+  source: Settings,
+  flag: string | undefined,
+  claimed: string | null,
+): ProjectName | null {
   const found = [
     ['--project', flag],
     ['TROVE_PROJECT', source.text('TROVE_PROJECT')],
     ['GITHUB_REPOSITORY', source.text('GITHUB_REPOSITORY')],
+    ['the token', claimed ?? undefined],
   ].find(([, text]) => text !== undefined)
   const [name, text] = found ?? []
   if (name === undefined || text === undefined) return null

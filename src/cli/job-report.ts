@@ -1,17 +1,23 @@
 /** What a command leaves with a GitHub-style job: outputs of the step, and lines of the job's summary. Outside of a job
  *  there are no such files, and nothing happens. */
+import { randomUUID } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
 import type { ClientConfig } from '../config.ts'
 
 type JobFiles = Pick<ClientConfig, 'outputFile' | 'summaryFile'>
 
-/** Values are single lines. */
+/** Values of one line are written plainly, others between two delimiters that nobody can guess: what comes after a line
+ *  feed would be read as an output of its own. */
 export async function writeOutputs(
   { outputFile }: JobFiles,
   outputs: Record<string, string>,
 ): Promise<void> {
   if (outputFile === null) return
-  const lines = Object.entries(outputs).map(([name, value]) => `${name}=${value}\n`)
+  const lines = Object.entries(outputs).map(([name, value]) => {
+    if (!/[\r\n]/.test(value)) return `${name}=${value}\n`
+    const delimiter = `trove_${randomUUID()}`
+    return `${name}<<${delimiter}\n${value}\n${delimiter}\n`
+  })
   await appendFile(outputFile, lines.join(''))
 }
 

@@ -13,6 +13,21 @@ export async function write(
   })
 }
 
+/** Writes many short texts, some tens of kilobytes at a time. */
+export async function writeAll(
+  stream: NodeJS.WritableStream,
+  texts: AsyncIterable<string>,
+): Promise<void> {
+  let pending = ''
+  for await (const text of texts) {
+    pending += text
+    if (pending.length < 65_536) continue
+    await write(stream, pending)
+    pending = ''
+  }
+  if (pending !== '') await write(stream, pending)
+}
+
 export async function writeJson(stream: NodeJS.WritableStream, value: unknown): Promise<void> {
   await write(stream, `${JSON.stringify(value, null, 2)}\n`)
 }

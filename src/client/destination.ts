@@ -38,13 +38,12 @@ export interface Destination {
   hasDirectory(path: string): boolean
 }
 
-/** Looks at DEST, which is made when it is missing. `wanted` are ordinals of entries, ascending. */
+/** Looks at DEST; one that is missing is empty. `wanted` are ordinals of entries, ascending. */
 export function examineDestination(
   root: string,
   tree: FetchedTree,
   wanted: readonly number[],
 ): Destination {
-  mkdirSync(root, { recursive: true })
   const places = new Uint8Array(tree.count)
   const directories = new Set<string>()
   const strangers: string[] = []
@@ -72,7 +71,7 @@ function lookAt(
 ): void {
   const enter = (path: string, first: number, end: number): void => {
     directories.add(path)
-    const entries = readdirSync(path === '' ? root : join(root, path), { withFileTypes: true })
+    const entries = readDirectory(path === '' ? root : join(root, path))
     if (entries.length === 0) return
     const known = childrenOf(tree, wanted, { path, first, end })
     for (const entry of entries) {
@@ -90,6 +89,18 @@ function lookAt(
     }
   }
   enter('', 0, wanted.length)
+}
+
+/** Errors: FileError. */
+function readDirectory(path: string): Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return []
+    const reason = code === 'ENOTDIR' ? 'is no directory' : `cannot be read: ${message}`
+    throw new FileError(path, reason, { cause: error })
+  }
 }
 
 /** A child of a directory: its entry, null for a directory that only paths below it tell of; and where in `wanted` what

@@ -5,7 +5,9 @@
  *    3. fetch the rest, write it below `.trove-partial`, every file checked against its digest;
  *    4. move it into place.
  *  A download that was interrupted goes on with the whole files it left. */
+import { existsSync, mkdirSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
+import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import {
   examineDestination,
@@ -16,6 +18,7 @@ import {
 } from './destination.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
+import { FileError } from './file-error.ts'
 import { type FetchedTree, fetchTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { checkFiles, correctModes, createFindings, isThere, saveCache } from './findings.ts'
@@ -30,6 +33,8 @@ export interface DownloadOptions {
   paths?: readonly string[]
   /** Removes what the artifact does not have, and lets files take the place of directories. */
   delete?: boolean
+  /** Compares only: DEST stays as it is, and the result says what would be done. */
+  dryRun?: boolean
   jobs?: number
   signal?: AbortSignal
   onProgress?(progress: DownloadProgress): void
@@ -38,10 +43,13 @@ export interface DownloadOptions {
 export interface DownloadResult {
   files: number
   logicalBytes: number
-  /** Files that were written, and stored bytes that were received for them. */
+  /** Files that were written (or would be), and stored bytes that were received for them. */
   writtenFiles: number
   fetchedBytes: number
+  /** Paths that were deleted (or would be), a directory with all that it holds as one. */
   deletedPaths: number
+  /** Of a dry run: the paths. */
+  planned: { write: string[]; delete: readonly string[] } | null
 }
 
 /** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), the server's. */
@@ -51,6 +59,12 @@ export async function downloadArtifact(
   options: DownloadOptions & { cacheDir: string | null },
 ): Promise<DownloadResult> {
   const signal = options.signal ?? new AbortController().signal
+  if (options.delete === true && options.paths !== undefined && options.paths.length > 0) {
+    // What the globs leave out may be in DEST on purpose.
+    throw storeError('invalid_request', 'a download of some paths cannot delete', {
+      field: 'paths',
+    })
+  }
   const tree = await fetchTree(server, options.artifact, signal)
   const wanted = selectEntries(tree, options.paths)
   const progress: DownloadProgress = {
@@ -64,9 +78,11 @@ export async function downloadArtifact(
     if (tree.kind(ordinal) === 'file') progress.files += 1
     progress.totalBytes += tree.sizeBytes(ordinal)
   }
+  const isDry = options.dryRun === true
+  if (!isDry) makeDestination(options.destination)
   const destination = examineDestination(options.destination, tree, wanted)
   const cachePath =
-    options.cacheDir === null
+    options.cacheDir === null || !existsSync(options.destination)
       ? null
       : statCachePath(
           options.cacheDir,
@@ -92,6 +108,7 @@ export async function downloadArtifact(
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
   )
+  if (isDry) return plannedResult(downloading, missing, options.delete === true)
   progress.phase = 'fetching'
   await fetchMissing(downloading, missing)
   progress.phase = 'placing'
@@ -107,6 +124,35 @@ export async function downloadArtifact(
     writtenFiles: missing.length,
     fetchedBytes: progress.fetchedBytes,
     deletedPaths,
+    planned: null,
+  }
+}
+
+function plannedResult(
+  { tree, destination, progress }: Downloading,
+  missing: readonly number[],
+  deletes: boolean,
+): DownloadResult {
+  const strangers = deletes ? destination.strangers : []
+  return {
+    files: progress.files,
+    logicalBytes: progress.totalBytes,
+    writtenFiles: missing.length,
+    fetchedBytes: 0,
+    deletedPaths: strangers.length,
+    planned: { write: missing.map((ordinal) => tree.paths[ordinal]!), delete: strangers },
+  }
+}
+
+/** Errors: FileError. */
+function makeDestination(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'
+    const reason = isInTheWay ? 'is no directory' : `cannot be made: ${message}`
+    throw new FileError(path, reason, { cause: error })
   }
 }
 

@@ -3,7 +3,8 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { artifactDetailSchema, type WireArtifactDetail } from '../api/messages.ts'
 import { archivePath, uploadPath } from '../api/paths.ts'
-import { NetworkError, openResponse, requestJson, type ServerAccess } from './http.ts'
+import { requestJson, type ServerAccess } from './http.ts'
+import { readResumed } from './resumed-body.ts'
 
 export interface FileUpload {
   /** `owner/repo`. */
@@ -37,19 +38,32 @@ export async function uploadFile(
   return await requestJson(server, request, artifactDetailSchema)
 }
 
-/** Writes an artifact's zip to a file. Errors: those of `openResponse`; NetworkError when the transfer breaks. */
+/** An artifact's archive, or of it what `paths` match, as a stream. Errors: those of `readResumed`. */
+export function readArchive(
+  server: ServerAccess,
+  {
+    artifactId,
+    format,
+    paths,
+  }: { artifactId: number; format: 'zip' | 'tar.gz'; paths: readonly string[] },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const [first, ...others] = paths
+  const path = others.length === 0 ? first : `{${paths.join(',')}}`
+  const request = {
+    path: archivePath(artifactId, format),
+    ...(path !== undefined && { query: { path } }),
+    told: `the ${format} of artifact ${artifactId}`,
+  }
+  return readResumed(server, request, signal)
+}
+
+/** Writes an artifact's zip to a file. Errors: those of `readResumed`. */
 export async function saveZip(
   server: ServerAccess,
   artifactId: number,
   { target, signal }: { target: string; signal: AbortSignal },
 ): Promise<void> {
-  const { body } = await openResponse(server, { path: archivePath(artifactId, 'zip'), signal })
-  try {
-    await pipeline(body ?? new ReadableStream(), createWriteStream(target), { signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    // fetch reports a cut connection as a TypeError; anything else comes from the file system.
-    if (!(error instanceof TypeError)) throw error
-    throw new NetworkError(`the download of ${target} broke off`, { cause: error })
-  }
+  const archive = readArchive(server, { artifactId, format: 'zip', paths: [] }, signal)
+  await pipeline(archive, createWriteStream(target), { signal })
 }

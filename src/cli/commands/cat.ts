@@ -1,4 +1,5 @@
 /** `trove cat`: one file to stdout. */
+import type { WireEntry } from '../../api/messages.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { readEntries } from '../../client/read-entries.ts'
 import { readFile } from '../../client/read-file.ts'
@@ -26,13 +27,13 @@ export const catCommand: Command<typeof flags> = {
     if (path === '') throw new UsageError('a path is missing: write REF:PATH')
     const { server, project } = serverContext({ url: given.url, project: given.project })
     const artifact = await readArtifact(server, reference, { project, signal })
-    const { value: entry } = await readEntries(server, artifact.id, { under: path, signal }).next()
+    const entries = readEntries(server, artifact.id, { under: path, signal })
+    const first = await entries.next()
+    await entries.return()
+    const entry = first.done === true ? undefined : first.value
     if (entry?.kind !== 'file' || entry.path !== path) {
-      throw storeError(
-        'not_found',
-        `artifact ${artifact.name} has no file ${JSON.stringify(path)}`,
-        { what: path },
-      )
+      const reason = `${artifact.name} has no file ${JSON.stringify(path)}: ${insteadOf(entry, path)}`
+      throw storeError('not_found', reason, { what: path })
     }
     const digest = parseWireDigest(entry.digest)
     if (digest === undefined) throw new TypeError(`not a digest: ${entry.digest}`)
@@ -41,4 +42,9 @@ export const catCommand: Command<typeof flags> = {
     }
     return exitStatus.ok
   },
+}
+
+function insteadOf(entry: WireEntry | undefined, path: string): string {
+  if (entry?.kind === 'symlink' && entry.path === path) return `it is a link to ${entry.target}`
+  return 'it is a directory, which `trove ls` lists'
 }

@@ -6,7 +6,7 @@ import { formatSizeBytes, parseSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { printable, write, writeAll, writeJson } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
 const flags = {
@@ -37,7 +37,7 @@ export const diffCommand: Command<typeof flags> = {
     const compared = await readComparison(server, references, { project, signal })
     const { base, head, totals } = compared.head
     if (given.json) await writeJson(stdout, await jsonOf(compared, given.stat))
-    else if (!given.stat) await writeLines(stdout, compared.differences, given['name-only'])
+    else if (!given.stat) await writeAll(stdout, linesOf(compared.differences, given['name-only']))
     if (!given['name-only'])
       await write(given.stat && !given.json ? stdout : stderr, statOf(compared.head))
     const growthBytes = totals.headBytes - totals.baseBytes
@@ -70,19 +70,11 @@ const marks: Record<WireDifference['kind'], string> = {
   mode: 'C',
 }
 
-async function writeLines(
-  stdout: NodeJS.WritableStream,
+async function* linesOf(
   differences: AsyncIterable<WireDifference>,
   nameOnly: boolean,
-): Promise<void> {
-  let pending = ''
-  for await (const difference of differences) {
-    pending += lineOf(difference, nameOnly)
-    if (pending.length < 65_536) continue
-    await write(stdout, pending)
-    pending = ''
-  }
-  await write(stdout, pending)
+): AsyncGenerator<string> {
+  for await (const difference of differences) yield lineOf(difference, nameOnly)
 }
 
 function lineOf({ kind, path, from, before, after }: WireDifference, nameOnly: boolean): string {

@@ -1,27 +1,21 @@
 /** `trove download`: brings a directory to what an artifact holds, fetching only what it lacks; or saves an archive. */
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import type { WireArtifact } from '../../api/messages.ts'
-import { archivePath } from '../../api/paths.ts'
 import { type Client, createClient } from '../../client/client.ts'
 import type { DownloadResult } from '../../client/download.ts'
 import type { DownloadProgress } from '../../client/downloading.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
-import { openResponse } from '../../client/http.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, UsageError } from '../arguments.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import { type Command, type Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
-import { writeOutputs } from '../job-report.ts'
+import { writeOutputs, writeSummary } from '../job-report.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
+import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
 import { serverContext, type ServerContext } from '../server-access.ts'
 import { integer } from './upload.ts'
 
@@ -32,14 +26,15 @@ const flags = {
     help: 'run whose artifacts --pattern chooses from (TROVE_RUN, GITHUB_RUN_ID)',
   },
   pattern: { value: 'GLOB', help: 'artifacts of the run whose names match, in place of REF' },
-  path: { value: 'GLOB', help: 'only files and links whose paths match' },
+  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match; repeatable' },
   'merge-multiple': {
     value: null,
     help: 'with --pattern: all into DEST itself, not into a folder each',
   },
   delete: { value: null, help: 'remove from DEST what the artifact does not have' },
-  format: { value: 'FORM', help: 'dir (default), zip or tar.gz' },
-  output: { value: 'FILE', short: 'o', help: 'where the archive goes; - is stdout' },
+  'dry-run': { value: null, short: 'n', help: 'list what would be written and deleted' },
+  format: { value: 'FORM', help: 'dir (default), zip or tar.gz; told by FILE where it ends so' },
+  output: { value: 'FILE', short: 'o', help: 'where the archive goes (NAME.FORM); - is stdout' },
   jobs: { value: 'N', help: 'threads; one for each processor by default' },
 } as const
 
@@ -55,33 +50,64 @@ export const downloadCommand: Command<DownloadFlags> = {
     'trove download 42/build dist',
     "trove download latest:main/build . --path 'bin/**'",
     "trove download --run 42 --pattern 'logs-*' logs",
+    'trove download 42/build dist --delete --dry-run',
+    'trove download 42/build -o build.zip',
     'trove download 42/build --format tar.gz -o - | tar tz',
   ],
   exitStatuses: [3, 4, 5, 6, 8, 10],
   async run(invocation) {
-    const { flags: given, operands } = invocation
+    const { flags: given, operands, signal } = invocation
+    const format = formatOf(given)
     const context = serverContext(given)
+    if (given.delete && given.path.length > 0)
+      throw new UsageError('--delete and --path exclude each other')
+    if (format !== 'dir') {
+      refuseForArchives(given)
+      const [text] = takeOperands(operands, ['REF'])
+      return await saveArchive(context, invocation, { reference: parseReference(text), format })
+    }
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)
     const [text, target, ...rest] = operands
-    if (text === undefined) throw new UsageError('REF is missing')
+    if (text === undefined) throw new UsageError('REF is missing (or --pattern GLOB)')
     if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`)
+    if (given['merge-multiple']) throw new UsageError('--merge-multiple needs --pattern')
     const { server, project } = context
-    const artifact = await readArtifact(server, parseReference(text), {
-      project,
-      signal: invocation.signal,
-    })
-    const format = given.format ?? 'dir'
-    if (format === 'zip' || format === 'tar.gz')
-      return await saveArchive(context, invocation, { artifact, format })
-    if (format !== 'dir')
-      throw new UsageError(`--format must be dir, zip or tar.gz, got ${JSON.stringify(format)}`)
-    const result = await downloadOne(context, invocation, {
-      artifact,
-      destination: resolve(target ?? '.'),
-    })
-    await tell(invocation, [result])
+    const artifact = await readArtifact(server, parseReference(text), { project, signal })
+    const destination = resolve(target ?? '.')
+    const result = await downloadOne(context, invocation, { artifact, destination })
+    await tell(context, invocation, { results: [result], root: destination })
     return exitStatus.ok
   },
+}
+
+type Format = 'dir' | ArchiveFormat
+
+/** Errors: UsageError. */
+function formatOf({
+  format,
+  output,
+}: {
+  format: string | undefined
+  output: string | undefined
+}): Format {
+  const told = archiveFormats.find((each) => output?.endsWith(`.${each}`) === true)
+  const named = format ?? told ?? 'dir'
+  const found = (['dir', ...archiveFormats] as const).find((each) => each === named)
+  if (found === undefined)
+    throw new UsageError(`--format must be dir, zip or tar.gz, got ${JSON.stringify(format)}`)
+  if (found === 'dir' && output !== undefined)
+    throw new UsageError(
+      '--output takes an archive: add --format zip or tar.gz, or name DEST instead',
+    )
+  return found
+}
+
+/** Errors: UsageError. */
+function refuseForArchives(given: Invocation<DownloadFlags>['flags']): void {
+  for (const flag of ['delete', 'dry-run', 'merge-multiple', 'pattern'] as const) {
+    if (given[flag] !== undefined && given[flag] !== false)
+      throw new UsageError(`--${flag} works with --format dir only`)
+  }
 }
 
 interface Downloaded extends DownloadResult {
@@ -99,6 +125,8 @@ async function downloadMatching(
     throw new UsageError(`unexpected argument ${JSON.stringify(operands[1])}`)
   if (config.run === null) throw new UsageError('a run is missing: --run or TROVE_RUN')
   const matches = compilePathGlobs([given.pattern ?? '*'])
+  if (given.delete && given['merge-multiple'])
+    throw new UsageError('--delete and --merge-multiple exclude each other')
   const root = resolve(operands[0] ?? '.')
   const client = clientOf(context)
   const results: Downloaded[] = []
@@ -108,8 +136,6 @@ async function downloadMatching(
     if (names.has(artifact.name) || !matches(artifact.name)) continue
     names.add(artifact.name)
     const destination = given['merge-multiple'] ? root : join(root, artifact.name)
-    if (given.delete && given['merge-multiple'])
-      throw new UsageError('--delete and --merge-multiple exclude each other')
     results.push(await downloadOne(context, invocation, { artifact, destination }))
   }
   if (results.length === 0) {
@@ -118,7 +144,7 @@ async function downloadMatching(
       reference,
     })
   }
-  await tell(invocation, results)
+  await tell(context, invocation, { results, root })
   return exitStatus.ok
 }
 
@@ -138,7 +164,8 @@ async function downloadOne(
       artifact,
       destination,
       delete: given.delete,
-      ...(given.path !== undefined && { paths: [given.path] }),
+      dryRun: given['dry-run'],
+      paths: given.path,
       ...(given.jobs !== undefined && { jobs: integer(given.jobs, '--jobs', 1, 64) }),
       signal,
       onProgress: (now) => {
@@ -155,7 +182,6 @@ async function downloadOne(
         progress.show([{ label, doneBytes: now.doneBytes, totalBytes: now.totalBytes, note }])
       },
     })
-    await writeOutputs(context.config, { 'download-path': destination })
     return { artifact, destination, ...result }
   } finally {
     progress.finish()
@@ -163,60 +189,51 @@ async function downloadOne(
 }
 
 async function tell(
+  { config }: ServerContext,
   { flags: given, stdout, stderr }: Invocation<DownloadFlags>,
-  results: Downloaded[],
+  { results, root }: { results: Downloaded[]; root: string },
 ): Promise<void> {
+  const dryRun = given['dry-run']
   if (given.json) {
-    const messages = results.map(({ artifact, ...result }) => ({
+    const messages = results.map(({ artifact, planned, ...result }) => ({
       artifactId: artifact.id,
       name: artifact.name,
       ...result,
+      ...(planned !== null && { planned }),
     }))
     await writeJson(stdout, given.pattern === undefined ? messages[0] : messages)
   }
-  for (const {
-    artifact,
-    files,
-    logicalBytes,
-    writtenFiles,
-    fetchedBytes,
-    deletedPaths,
-    destination,
-  } of results) {
-    const deleted = deletedPaths === 0 ? '' : `, ${deletedPaths} deleted`
-    await write(
-      stderr,
-      `${printable(artifact.name)}  ${writtenFiles} of ${files} files written${deleted}, ` +
-        `${formatSizeBytes(fetchedBytes)} received for ${formatSizeBytes(logicalBytes)}  ${printable(destination)}\n`,
-    )
+  for (const result of results) {
+    if (!given.json) await write(stdout, planOf(result))
+    await write(stderr, `${summaryOf(result, dryRun)}\n`)
   }
+  if (dryRun) return
+  await writeOutputs(config, { 'download-path': root })
+  for (const result of results) await summarize(config, result)
 }
 
-async function saveArchive(
-  context: ServerContext,
-  { flags: given, stdout, stderr, signal }: Invocation<DownloadFlags>,
-  { artifact, format }: { artifact: WireArtifact; format: 'zip' | 'tar.gz' },
-): Promise<ExitStatus> {
-  const response = await openResponse(context.server, {
-    path: archivePath(artifact.id, format),
-    query: { path: given.path },
-    headers: { 'accept-encoding': 'identity' },
-    signal,
-  })
-  const body = Readable.fromWeb((response.body ?? new ReadableStream()) as NodeReadableStream)
-  if (given.output === '-') {
-    await pipeline(body, stdout, { end: false })
-    return exitStatus.ok
-  }
-  const target = resolve(given.output ?? `${artifact.name}.${format}`)
-  const partial = `${target}.partial`
-  try {
-    await pipeline(body, createWriteStream(partial))
-    await rename(partial, target)
-  } catch (error) {
-    await rm(partial, { force: true })
-    throw error
-  }
-  await write(stderr, `${printable(artifact.name)}  ${printable(target)}\n`)
-  return exitStatus.ok
+function planOf({ planned, destination }: Downloaded): string {
+  const lines = (verb: string, paths: readonly string[]): string =>
+    paths.map((path) => `${verb} ${printable(join(destination, path))}\n`).join('')
+  return planned === null ? '' : lines('write', planned.write) + lines('delete', planned.delete)
+}
+
+function summaryOf(result: Downloaded, dryRun: boolean): string {
+  const { artifact, files, logicalBytes, writtenFiles, fetchedBytes, deletedPaths } = result
+  const would = dryRun ? 'would be ' : ''
+  const deleted = deletedPaths === 0 ? '' : `, ${deletedPaths} ${would}deleted`
+  const received = dryRun ? '' : `, ${formatSizeBytes(fetchedBytes)} received`
+  return (
+    `${printable(artifact.name)}  ${writtenFiles} of ${files} files ${would}written${deleted}${received}` +
+    ` for ${formatSizeBytes(logicalBytes)}  ${printable(result.destination)}`
+  )
+}
+
+async function summarize(config: ServerContext['config'], result: Downloaded): Promise<void> {
+  await writeSummary(config, `Downloaded ${result.artifact.name}`, [
+    ['files', `${result.files}, of which ${result.writtenFiles} were written`],
+    ['size', formatSizeBytes(result.logicalBytes)],
+    ['received', formatSizeBytes(result.fetchedBytes)],
+    ['to', result.destination],
+  ])
 }

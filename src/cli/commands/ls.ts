@@ -10,7 +10,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write } from '../output.ts'
+import { printable, writeAll } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
 const flags = {
@@ -35,12 +35,14 @@ export const lsCommand: Command<typeof flags> = {
       ? readEntries(server, artifact.id, { under: path, signal })
       : listChildren(server, artifact.id, { path, signal })
     if (given.json) {
-      await writeArray(stdout, entries)
+      await writeAll(stdout, arrayOf(entries))
       return exitStatus.ok
     }
     const prefix = given.recursive || path === '' ? '' : `${path}/`
-    for await (const entry of entries)
-      await write(stdout, `${formatEntry(entry, prefix, given.long)}\n`)
+    const lines = async function* (): AsyncGenerator<string> {
+      for await (const entry of entries) yield `${formatEntry(entry, prefix, given.long)}\n`
+    }
+    await writeAll(stdout, lines())
     return exitStatus.ok
   },
 }
@@ -67,16 +69,13 @@ async function* listChildren(
 }
 
 /** A JSON array, an element a line, without holding it. */
-async function writeArray(
-  stdout: NodeJS.WritableStream,
-  entries: AsyncIterable<WireEntry>,
-): Promise<void> {
+async function* arrayOf(entries: AsyncIterable<WireEntry>): AsyncGenerator<string> {
   let before = '['
   for await (const entry of entries) {
-    await write(stdout, `${before}\n${JSON.stringify(entry)}`)
+    yield `${before}\n${JSON.stringify(entry)}`
     before = ','
   }
-  await write(stdout, before === '[' ? '[]\n' : '\n]\n')
+  yield before === '[' ? '[]\n' : '\n]\n'
 }
 
 function formatEntry(entry: WireEntry, prefix: string, isLong: boolean): string {

@@ -2,11 +2,12 @@
 import { createClient, type UploadProgress, type UploadResult } from '../../client/client.ts'
 import type { UploadTarget } from '../../client/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { hasCode } from '../../core/errors.ts'
+import { type WalkOptions, walkSources } from '../../client/walk.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
-import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
+import type { Command, Invocation } from '../command.ts'
+import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
@@ -19,7 +20,7 @@ const flags = {
   job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB)' },
   branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME)' },
   sha: { value: 'SHA', help: 'commit (GITHUB_SHA)' },
-  exclude: { value: 'GLOB', help: 'leave these entry paths out; several with {a,b}' },
+  exclude: { value: 'GLOB', repeats: true, help: 'leave out entry paths that match; repeatable' },
   'include-hidden': { value: null, help: 'files and directories that begin with a dot as well' },
   'if-no-files-found': { value: 'WHAT', help: 'warn (default), error or ignore' },
   'retention-days': { value: 'N', help: 'days until it expires; 0 is the server default' },
@@ -27,6 +28,7 @@ const flags = {
   symlinks: { value: 'HOW', help: 'keep (default) or follow' },
   'compression-level': { value: '0..9', help: 'of what is sent (default: 5)' },
   jobs: { value: 'N', help: 'threads; one for each processor by default' },
+  'dry-run': { value: null, short: 'n', help: 'list what would be uploaded, and send nothing' },
 } as const
 
 type UploadFlags = typeof flags
@@ -44,7 +46,8 @@ export const uploadCommand: Command<UploadFlags> = {
     'trove upload coverage coverage --retention-days 7 --overwrite',
   ],
   exitStatuses: [5, 6, 7, 8, 9, 10, 12],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
+  async run(invocation) {
+    const { flags: given, operands, stdout, stderr, signal } = invocation
     const [name, ...patterns] = operands
     if (name === undefined) throw new UsageError('NAME is missing')
     if (patterns.length === 0) throw new UsageError('PATH is missing')
@@ -52,6 +55,23 @@ export const uploadCommand: Command<UploadFlags> = {
     const whenEmpty =
       choice(given['if-no-files-found'], ['warn', 'error', 'ignore'], '--if-no-files-found') ??
       'warn'
+    const source = {
+      kind: 'patterns',
+      patterns,
+      directory: process.cwd(),
+      includeHidden: given['include-hidden'],
+      symlinks: choice(given.symlinks, ['keep', 'follow'], '--symlinks') ?? 'keep',
+      exclude: given.exclude,
+    } as const
+    const whenNone = async (error: unknown): Promise<ExitStatus> => {
+      if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
+      const hint = given['include-hidden'] ? '' : ' (hidden files count only with --include-hidden)'
+      if (whenEmpty === 'warn')
+        await write(stderr, `trove: warning: no files match ${patterns.join(' ')}${hint}\n`)
+      if (given.json) await writeJson(stdout, null)
+      return exitStatus.ok
+    }
+    if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
     const context = serverContext(given)
     const { config, server } = context
     const client = createClient({ ...server, cacheDir: config.cacheDir })
@@ -60,14 +80,7 @@ export const uploadCommand: Command<UploadFlags> = {
     try {
       const result = await client.upload({
         ...uploadTarget(context, name, given),
-        source: {
-          kind: 'patterns',
-          patterns,
-          directory: process.cwd(),
-          includeHidden: given['include-hidden'],
-          symlinks: choice(given.symlinks, ['keep', 'follow'], '--symlinks') ?? 'keep',
-          ...(given.exclude !== undefined && { exclude: [given.exclude] }),
-        },
+        source,
         ...levelAndJobs(given),
         signal,
         onProgress: showUpload(progress),
@@ -79,13 +92,25 @@ export const uploadCommand: Command<UploadFlags> = {
       return exitStatus.ok
     } catch (error) {
       progress.finish()
-      if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
-      const hint = given['include-hidden'] ? '' : ' (hidden files count only with --include-hidden)'
-      if (whenEmpty === 'warn')
-        await write(stderr, `trove: warning: no files match ${patterns.join(' ')}${hint}\n`)
-      return exitStatus.ok
+      return await whenNone(error)
     }
   },
+}
+
+/** Errors: no_files. */
+async function listSource(
+  { flags: given, stdout, stderr, signal }: Invocation<typeof flags>,
+  source: Omit<WalkOptions, 'signal'> & { patterns: readonly string[] },
+): Promise<ExitStatus> {
+  const tree = await walkSources(source.patterns, { ...source, signal })
+  if (tree.count === 0)
+    throw storeError('no_files', 'no files were found to upload', {
+      patterns: [...source.patterns],
+    })
+  if (given.json) await writeJson(stdout, tree.paths)
+  else await write(stdout, tree.paths.map((path) => `${printable(path)}\n`).join(''))
+  await write(stderr, `would upload ${tree.count} entries of ${printable(tree.root)}\n`)
+  return exitStatus.ok
 }
 
 function uploadTarget(

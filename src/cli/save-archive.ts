@@ -1,0 +1,73 @@
+/** An artifact as one archive, in a file or on stdout. */
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { readArtifact } from '../client/find-artifact.ts'
+import { readArchive } from '../client/whole-artifact.ts'
+import type { Reference } from '../core/reference.ts'
+import { formatSizeBytes } from '../core/units.ts'
+import { exitStatus, type ExitStatus } from './exit-status.ts'
+import { writeOutputs } from './job-report.ts'
+import { printable, write, writeJson } from './output.ts'
+import { createProgress } from './progress.ts'
+import type { ServerContext } from './server-access.ts'
+
+export const archiveFormats = ['zip', 'tar.gz'] as const
+export type ArchiveFormat = (typeof archiveFormats)[number]
+
+interface Saving {
+  flags: { path: readonly string[]; output: string | undefined; json: boolean }
+  stdout: NodeJS.WriteStream
+  stderr: NodeJS.WriteStream
+  signal: AbortSignal
+}
+
+/** A file gets its name only when it is whole. Errors: those of `readArtifact` and `readArchive`. */
+export async function saveArchive(
+  { server, project, config }: ServerContext,
+  { flags: given, stdout, stderr, signal }: Saving,
+  { reference, format }: { reference: Reference; format: ArchiveFormat },
+): Promise<ExitStatus> {
+  const artifact = await readArtifact(server, reference, { project, signal })
+  const wanted = { artifactId: artifact.id, format, paths: given.path }
+  const progress = createProgress(stderr, { bars: !config.ci && given.output !== '-' })
+  let receivedBytes = 0
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of readArchive(server, wanted, signal)) {
+      receivedBytes += chunk.length
+      progress.show([{ label: 'Receiving', doneBytes: receivedBytes, totalBytes: 0 }])
+      yield chunk
+    }
+  }
+  try {
+    if (given.output === '-') {
+      await pipeline(body, stdout, { end: false })
+      return exitStatus.ok
+    }
+    const target = resolve(given.output ?? `${artifact.name}.${format}`)
+    await saveAs(target, body())
+    progress.finish()
+    if (given.json) {
+      const { id, name } = artifact
+      await writeJson(stdout, { artifactId: id, name, format, bytes: receivedBytes, file: target })
+    }
+    const told = `${printable(artifact.name)}  ${formatSizeBytes(receivedBytes)}  ${printable(target)}`
+    await write(stderr, `${told}\n`)
+    await writeOutputs(config, { 'download-path': target })
+    return exitStatus.ok
+  } finally {
+    progress.finish()
+  }
+}
+
+async function saveAs(target: string, body: AsyncIterable<Uint8Array>): Promise<void> {
+  const partial = `${target}.partial`
+  try {
+    await pipeline(body, createWriteStream(partial))
+    await rename(partial, target)
+  } catch (error) {
+    await rm(partial, { force: true })
+    throw error
+  }
+}
