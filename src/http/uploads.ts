@@ -6,19 +6,13 @@ import type { z } from 'zod'
 import {
   commitAnswerSchema,
   type offerAnswerSchema,
-  offerSchema,
   ordinalsMediaType,
 } from '../api/negotiation.ts'
 import { listBytesMax } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../api/queries.ts'
-import type { Principal } from '../auth/principal.ts'
-import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { expiresAtOf } from '../core/retention.ts'
-import { parseProjectName } from '../core/run.ts'
-import type { OfferedArtifact } from '../ingest/negotiated/job.ts'
 import type { Published } from '../ingest/publish.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { readProject } from './access.ts'
@@ -26,21 +20,9 @@ import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
-import { requireQuota } from './quota.ts'
-import { retentionOf } from './retention.ts'
-import { parseInput, parseQuery } from './input.ts'
-import { openRequestBody, readJsonBody } from './request-body.ts'
-import { uploadDestination, uploadFacts } from './upload-destination.ts'
-
-/** An offer whose sender may make it. */
-interface Offered extends OfferedArtifact {
-  projectId: number
-  run: number
-  /** Names the session that the same command finds again. */
-  key: Digest
-  entryCount: number
-  timesDigest: Digest
-}
+import { parseQuery } from './input.ts'
+import { invalid, type Offered, readOffer, requireDigest, requireFreeName } from './offer.ts'
+import { openRequestBody } from './request-body.ts'
 
 export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/uploads`)
@@ -100,6 +82,7 @@ async function answerOffer(context: AppContext, c: AppRequest): Promise<Response
   const { metadata } = context
   const now = context.now()
   const known = await metadata.findKnownTree(offered.projectId, offered.treeDigest, now)
+  await requireFreeName(context, offered)
   const { sessionId } = await metadata.openOfferSession({
     projectId: offered.projectId,
     offer: offered.key,
@@ -165,6 +148,7 @@ async function commit(context: AppContext, c: AppRequest): Promise<Response> {
     projectId,
     key,
     run: _run,
+    attempt: _attempt,
     entryCount: _entries,
     timesDigest: _times,
     ...offered
@@ -193,57 +177,6 @@ function publishedMessage(
 ): z.infer<typeof commitAnswerSchema> {
   const origin = publicOrigin(context, c)
   return { created, artifact: artifactMessage(artifact, { origin, now: context.now() }) }
-}
-
-async function readOffer(
-  context: AppContext,
-  c: AppRequest,
-  principal: Principal,
-): Promise<Offered> {
-  const message = parseInput(offerSchema, await readJsonBody(context, c), 'offer')
-  const destination = uploadDestination(principal, {
-    ...message,
-    project: parseProjectName(message.project),
-  })
-  if (message.entryCount > context.config.entriesMax)
-    throw tooMany('entries of one artifact', context.config.entriesMax, 'TROVE_MAX_ENTRIES')
-  if (message.logicalBytes > context.config.artifactBytesMax) {
-    throw tooMany(
-      'logical bytes of one artifact',
-      context.config.artifactBytesMax,
-      'TROVE_MAX_ARTIFACT',
-    )
-  }
-  const now = context.now()
-  const { project, number, attempt, job, name } = destination
-  const run = await context.metadata.ensureRun(
-    { project, number, attempt },
-    uploadFacts(principal, message),
-    now,
-  )
-  if (!message.overwrite && c.req.path.endsWith('/uploads')) {
-    await requireQuota(context, project, message.logicalBytes)
-  }
-  const days = message.retentionDays
-  const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
-  return {
-    projectId: run.projectId,
-    run: number,
-    key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
-    entryCount: message.entryCount,
-    timesDigest: requireDigest(message.timesDigest, 'timesDigest'),
-    treeDigest,
-    runId: run.id,
-    job,
-    name,
-    createdAt: now,
-    expiresAt: expiresAtOf(
-      days === undefined ? null : { days },
-      await retentionOf(context, project),
-      now,
-    ),
-    onConflict: message.overwrite ? 'replace' : 'same',
-  }
 }
 
 /** The session of the route, when the caller may use it. Errors: session_ended, not_found. */
@@ -285,21 +218,3 @@ function bodyLimit({ config }: AppContext): Parameters<typeof openRequestBody>[2
 }
 
 const listLimit = { bytesMax: listBytesMax, limit: 'bytes of one list', setting: null }
-
-function requireDigest(text: string, field: string): Digest {
-  const digest = parseWireDigest(text)
-  if (digest === undefined) throw invalid(field, 'must be sha256: and 64 hex digits')
-  return digest
-}
-
-function invalid(field: string, what: string): Error {
-  return storeError('invalid_request', `${field} ${what}`, { field })
-}
-
-function tooMany(limit: string, limitValue: number, setting: string): Error {
-  return storeError('too_large', `${limit}: at most ${limitValue} (${setting})`, {
-    limit,
-    limitValue,
-    setting,
-  })
-}

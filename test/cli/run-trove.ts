@@ -16,16 +16,18 @@ export interface Outcome {
 export function startTrove(
   args: string[],
   environment: Record<string, string> = {},
+  cwd?: string,
 ): ChildProcessWithoutNullStreams {
   const { PATH = '', HOME = '' } = process.env
-  return spawn(process.execPath, [main, ...args], { env: { PATH, HOME, ...environment } })
+  return spawn(process.execPath, [main, ...args], { cwd, env: { PATH, HOME, ...environment } })
 }
 
 export async function runTrove(
   args: string[],
   environment: Record<string, string> = {},
+  cwd?: string,
 ): Promise<Outcome> {
-  const child = startTrove(args, environment)
+  const child = startTrove(args, environment, cwd)
   child.stdin.end()
   const [stdout, stderr] = await Promise.all([
     buffer(child.stdout),

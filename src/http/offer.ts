@@ -1,0 +1,117 @@
+/** What a negotiated upload offers, checked before anything is sent: who may, how much, under which name. */
+import { offerSchema } from '../api/negotiation.ts'
+import type { Principal } from '../auth/principal.ts'
+import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { expiresAtOf } from '../core/retention.ts'
+import { parseProjectName } from '../core/run.ts'
+import type { OfferedArtifact } from '../ingest/negotiated/job.ts'
+import type { AppContext, AppRequest } from './context.ts'
+import { parseInput } from './input.ts'
+import { requireQuota } from './quota.ts'
+import { readJsonBody } from './request-body.ts'
+import { retentionOf } from './retention.ts'
+import { uploadDestination, uploadFacts } from './upload-destination.ts'
+
+/** An offer whose sender may make it. */
+export interface Offered extends OfferedArtifact {
+  projectId: number
+  run: number
+  attempt: number
+  /** Names the session that the same command finds again. */
+  key: Digest
+  entryCount: number
+  timesDigest: Digest
+}
+
+/** Errors: invalid_request, invalid_name, forbidden, not_found, too_large, quota_exceeded. */
+export async function readOffer(
+  context: AppContext,
+  c: AppRequest,
+  principal: Principal,
+): Promise<Offered> {
+  const message = parseInput(offerSchema, await readJsonBody(context, c), 'offer')
+  const destination = uploadDestination(principal, {
+    ...message,
+    project: parseProjectName(message.project),
+  })
+  if (message.entryCount > context.config.entriesMax)
+    throw tooMany('entries of one artifact', context.config.entriesMax, 'TROVE_MAX_ENTRIES')
+  if (message.logicalBytes > context.config.artifactBytesMax) {
+    throw tooMany(
+      'logical bytes of one artifact',
+      context.config.artifactBytesMax,
+      'TROVE_MAX_ARTIFACT',
+    )
+  }
+  const now = context.now()
+  const { project, number, attempt, job, name } = destination
+  const run = await context.metadata.ensureRun(
+    { project, number, attempt },
+    uploadFacts(principal, message),
+    now,
+  )
+  if (!message.overwrite && c.req.path.endsWith('/uploads')) {
+    await requireQuota(context, project, message.logicalBytes)
+  }
+  const days = message.retentionDays
+  const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
+  return {
+    projectId: run.projectId,
+    run: number,
+    attempt,
+    key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
+    entryCount: message.entryCount,
+    timesDigest: requireDigest(message.timesDigest, 'timesDigest'),
+    treeDigest,
+    runId: run.id,
+    job,
+    name,
+    createdAt: now,
+    expiresAt: expiresAtOf(
+      days === undefined ? null : { days },
+      await retentionOf(context, project),
+      now,
+    ),
+    onConflict: message.overwrite ? 'replace' : 'same',
+  }
+}
+
+/** Refuses an upload whose name is taken before anything of it is sent. Whether it still is, the commit decides.
+ *  Errors: name_taken. */
+export async function requireFreeName(
+  { metadata }: AppContext,
+  { projectId, run, attempt, job, name, treeDigest, onConflict, createdAt: now }: Offered,
+): Promise<void> {
+  if (onConflict === 'replace') return
+  const filter = { projectId, run, attempt, name }
+  const page = { limit: 1, offset: 0, sort: 'newest', now } as const
+  const { artifacts } = await metadata.listArtifacts(filter, page)
+  const [holder] = artifacts
+  if (holder === undefined) return
+  const { id } = holder
+  if (holder.job === job && holder.kind === 'tree' && holder.treeDigest === treeDigest) return
+  throw storeError('name_taken', `the name ${JSON.stringify(name)} is held by artifact ${id}`, {
+    name,
+    artifactId: id,
+  })
+}
+
+/** Errors: invalid_request. */
+export function requireDigest(text: string, field: string): Digest {
+  const digest = parseWireDigest(text)
+  if (digest === undefined) throw invalid(field, 'must be sha256: and 64 hex digits')
+  return digest
+}
+
+export function invalid(field: string, what: string): Error {
+  return storeError('invalid_request', `${field} ${what}`, { field })
+}
+
+function tooMany(limit: string, limitValue: number, setting: string): Error {
+  return storeError('too_large', `${limit}: at most ${limitValue} (${setting})`, {
+    limit,
+    limitValue,
+    setting,
+  })
+}

@@ -1,0 +1,123 @@
+/** `trove diff` as a gate in scripts. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+  const put = async (run: number, files: Parameters<typeof tarOf>[0]): Promise<number> =>
+    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/build?branch=b${run}`, {
+      headers: { 'content-type': 'application/x-tar' },
+      body: await tarOf(files),
+    })
+  await put(1, [
+    { name: 'changed', content: 'x'.repeat(1000) },
+    { name: 'from', content: 'it moves' },
+    { name: 'gone', content: 'g' },
+    { name: 'mode', content: 'm' },
+    { name: 'same', content: 's' },
+  ])
+  await put(2, [
+    { name: 'changed', content: 'x'.repeat(1100) },
+    { name: 'mode', content: 'm', mode: 0o755 },
+    { name: 'new', content: 'n' },
+    { name: 'same', content: 's' },
+    { name: 'to', content: 'it moves' },
+  ])
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function diff(...args: string[]): Promise<Outcome> {
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'read' }) }
+  return await runTrove(['diff', ...args], access)
+}
+
+const counts = '1 added, 1 removed, 1 changed, 1 moved, 1 mode only, 1 unchanged; +100 B\n'
+
+describe('trove diff', () => {
+  test('shows what differs, a line each, and the sums on stderr; status 1 says that it differs', async () => {
+    const outcome = await diff('1/build', 'latest:b2/build')
+    expect(outcome.status).toBe(1)
+    expect(outcome.text.split('\n').map((line) => line.replaceAll(/ +/g, ' ').trim())).toEqual([
+      'M 1000 B -> 1.1 KiB changed',
+      'D 1 B -> - gone',
+      'C 1 B -> 1 B mode (0644 -> 0755)',
+      'A - -> 1 B new',
+      'R 8 B -> 8 B to (from from)',
+      '',
+    ])
+    expect(outcome.stderr).toBe(counts)
+  })
+
+  test('of the same is status 0 and nothing on stdout', async () => {
+    expect(await diff('1/build', '1/build')).toMatchObject({
+      status: 0,
+      text: '',
+      stderr: expect.stringContaining('5 unchanged; +0 B'),
+    })
+  })
+
+  test('--name-only gives paths alone, --stat sums alone', async () => {
+    const names = await diff('1/build', '2/build', '--name-only')
+    expect(names).toMatchObject({ status: 1, text: 'changed\ngone\nmode\nnew\nto\n', stderr: '' })
+    expect(await diff('1/build', '2/build', '--stat')).toMatchObject({ text: counts, stderr: '' })
+  })
+
+  test('--json gives both', async () => {
+    const { text } = await diff('1/build', '2/build', '--json')
+    expect(JSON.parse(text)).toMatchObject({
+      base: { run: 1, name: 'build' },
+      head: { run: 2, name: 'build' },
+      totals: {
+        added: 1,
+        removed: 1,
+        changed: 1,
+        moved: 1,
+        mode: 1,
+        baseBytes: 1011,
+        headBytes: 1111,
+      },
+      complete: true,
+      items: [
+        { kind: 'changed', path: 'changed', beforeBytes: 1000, afterBytes: 1100 },
+        { kind: 'removed', path: 'gone', afterBytes: null },
+        { kind: 'mode', path: 'mode' },
+        { kind: 'added', path: 'new', beforeBytes: null },
+        { kind: 'moved', path: 'to', from: 'from' },
+      ],
+    })
+  })
+
+  test.each([
+    ['+5%', 11],
+    ['5%', 11],
+    ['+10%', 1],
+    ['99', 11],
+    ['+100B', 1],
+    ['+1KiB', 1],
+  ])('--fail-over %s, grown by 100 B or 9.9 %%, ends with %d', async (limit, status) => {
+    const outcome = await diff('1/build', '2/build', '--stat', '--fail-over', limit)
+    expect(outcome.status).toBe(status)
+    if (status === 11) expect(outcome.stderr).toMatch(/build of run 2 against run 1 grew by 100 B/)
+  })
+
+  test('what became smaller is never over budget', async () => {
+    expect((await diff('2/build', '1/build', '--fail-over', '0%')).status).toBe(1)
+  })
+
+  test.each([
+    [['1/build'], 2, /B is missing/],
+    [['1/build', '2/build', '--fail-over', 'much'], 2, /--fail-over must be/],
+    [['1/build', '9/none'], 3, /9\/none/],
+  ])('%j ends with %d', async (args, status, message) => {
+    expect(await diff(...args)).toMatchObject({
+      status,
+      text: '',
+      stderr: expect.stringMatching(message),
+    })
+  })
+})

@@ -1,0 +1,263 @@
+/** `trove download` as scripts use it. */
+import { execFileSync } from 'node:child_process'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { startFlakyProxy } from '../client/flaky-proxy.ts'
+import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+const noise = pseudoRandom(700_000, 'noise')
+
+let server: TestServer
+let id: number
+let root: string
+beforeAll(async () => {
+  server = await openServer()
+  const put = async (name: string, files: Parameters<typeof tarOf>[0]): Promise<number> =>
+    await server.put(`/api/v1/projects/octo/app/runs/42/artifacts/${name}?branch=main`, {
+      headers: { 'content-type': 'application/x-tar' },
+      body: await tarOf(files),
+    })
+  id = await put('build', [
+    { name: 'bin/tool', content: noise, mode: 0o755 },
+    { name: 'bin/sub/x', content: 'x' },
+    { name: 'VERSION', content: '1.2.3\n' },
+    { name: 'link', type: 'symlink', linkname: 'VERSION' },
+  ])
+  await put('logs-a', [
+    { name: 'a.log', content: 'a' },
+    { name: 'both', content: 'of a' },
+  ])
+  await put('logs-b', [{ name: 'b.log', content: 'b' }])
+})
+afterAll(async () => {
+  await server.close()
+})
+beforeEach(async () => {
+  root = await makeDirectory()
+})
+
+async function trove(args: string[], environment: Record<string, string> = {}): Promise<Outcome> {
+  const access = {
+    TROVE_URL: server.url,
+    TROVE_TOKEN: await server.token(),
+    TROVE_CACHE_DIR: join(root, '.cache'),
+  }
+  return await runTrove(args, { ...access, ...environment }, root)
+}
+
+async function pathsIn(directory: string): Promise<string[]> {
+  return Object.keys(await describeTree(join(root, directory))).toSorted()
+}
+
+describe('trove download', () => {
+  test('makes DEST what the artifact holds, and the second time writes nothing', async () => {
+    const first = await trove(['download', '42/build', 'dist'])
+    expect(first).toMatchObject({ status: 0, text: '' })
+    expect(first.stderr).toMatch(/^build {2}3 of 3 files written, 6\d\d\.\d KiB received for /m)
+    expect(await describeTree(join(root, 'dist'))).toMatchObject({
+      bin: 'directory 755',
+      'bin/tool': expect.stringMatching(/^file 755/),
+      link: 'link to VERSION',
+    })
+    const again = await trove(['download', 'latest:main/build', 'dist', '--json'])
+    expect(JSON.parse(again.text)).toMatchObject({
+      artifactId: id,
+      name: 'build',
+      files: 3,
+      logicalBytes: 700_007,
+      writtenFiles: 0,
+      fetchedBytes: 0,
+      deletedPaths: 0,
+      destination: join(root, 'dist'),
+    })
+  })
+
+  test('goes to the working directory when no DEST is named', async () => {
+    await trove(['download', `id:${id}`, '--path', 'VERSION'])
+    expect(await readFile(join(root, 'VERSION'), 'utf8')).toBe('1.2.3\n')
+  })
+
+  test('--path takes what matches one of several', async () => {
+    await trove(['download', '42/build', 'd', '--path', 'bin/*', '--path', 'V*'])
+    expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/tool'])
+  })
+
+  test('--delete -n lists what would be written and deleted, and does neither', async () => {
+    await makeTree(root, { 'd/VERSION': '1.2.3\n', 'd/old/x': 'o', 'd/stray': 's' })
+    const args = ['download', '42/build', 'd', '--delete']
+    const before = await describeTree(join(root, 'd'))
+    const dry = await trove([...args, '-n'])
+    expect(dry.status).toBe(0)
+    expect(dry.text.trim().split('\n').toSorted()).toEqual(
+      [
+        `delete ${join(root, 'd/old')}`,
+        `delete ${join(root, 'd/stray')}`,
+        `write ${join(root, 'd/bin/sub/x')}`,
+        `write ${join(root, 'd/bin/tool')}`,
+      ].toSorted(),
+    )
+    expect(dry.stderr).toMatch(/2 of 3 files would be written, 2 would be deleted/)
+    expect(await describeTree(join(root, 'd'))).toEqual(before)
+    const done = await trove([...args, '--json'])
+    expect(JSON.parse(done.text)).toMatchObject({ writtenFiles: 2, deletedPaths: 2 })
+    expect(await pathsIn('d')).toEqual([
+      'VERSION',
+      'bin',
+      'bin/sub',
+      'bin/sub/x',
+      'bin/tool',
+      'link',
+    ])
+  })
+
+  test('a dry run makes no DEST', async () => {
+    const { text } = await trove(['download', '42/build', 'new', '-n', '--json'])
+    expect(JSON.parse(text)).toMatchObject({
+      writtenFiles: 3,
+      planned: { write: ['VERSION', 'bin/sub/x', 'bin/tool'], delete: [] },
+    })
+    expect(await readdir(root)).not.toContain('new')
+  })
+
+  test('a DEST that is a file is told by its name', async () => {
+    await writeFile(join(root, 'file'), '')
+    const outcome = await trove(['download', '42/build', 'file'])
+    expect(outcome).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('file is no directory'),
+    })
+  })
+
+  test('a link at DEST itself is where the user wants it; one below is not followed', async () => {
+    await mkdir(join(root, 'real'))
+    await mkdir(join(root, 'outside'))
+    await symlink('real', join(root, 'dest'))
+    await symlink('../outside', join(root, 'real/bin'))
+    expect((await trove(['download', '42/build', 'dest'])).status).toBe(0)
+    expect(await readdir(join(root, 'outside'))).toEqual([])
+    expect(await pathsIn('real')).toContain('bin/tool')
+  })
+})
+
+describe('trove download --pattern', () => {
+  test('gives each artifact of the run a folder, or with --merge-multiple none', async () => {
+    const { status, text } = await trove([
+      'download',
+      '--run',
+      '42',
+      '--pattern',
+      'logs-*',
+      'l',
+      '--json',
+    ])
+    expect(status).toBe(0)
+    expect((JSON.parse(text) as { name: string }[]).map(({ name }) => name).toSorted()).toEqual([
+      'logs-a',
+      'logs-b',
+    ])
+    expect(await pathsIn('l')).toEqual([
+      'logs-a',
+      'logs-a/a.log',
+      'logs-a/both',
+      'logs-b',
+      'logs-b/b.log',
+    ])
+    const output = join(root, 'output')
+    await trove(['download', '--pattern', 'logs-*', 'm', '--merge-multiple'], {
+      TROVE_RUN: '42',
+      GITHUB_OUTPUT: output,
+    })
+    expect(await pathsIn('m')).toEqual(['a.log', 'b.log', 'both'])
+    expect(await readFile(output, 'utf8')).toBe(`download-path=${join(root, 'm')}\n`)
+  })
+
+  test('that matches nothing is status 3', async () => {
+    const outcome = await trove(['download', '--run', '42', '--pattern', 'none-*', 'l'])
+    expect(outcome).toMatchObject({ status: 3, stderr: expect.stringContaining('42/none-*') })
+  })
+})
+
+describe('trove download as an archive', () => {
+  test('is a zip or tar.gz that other programs read, in a file or on stdout', async () => {
+    expect((await trove(['download', '42/build', '-o', 'b.zip'])).status).toBe(0)
+    expect(execFileSync('unzip', ['-p', 'b.zip', 'VERSION'], { cwd: root }).toString()).toBe(
+      '1.2.3\n',
+    )
+    const saved = await trove(['download', '42/build', '--format', 'tar.gz', '--json'])
+    expect(JSON.parse(saved.text)).toMatchObject({
+      format: 'tar.gz',
+      file: join(root, 'build.tar.gz'),
+    })
+    const { stdout, stderr } = await trove([
+      'download',
+      '42/build',
+      '--format',
+      'tar.gz',
+      '-o',
+      '-',
+    ])
+    expect(stdout.equals(await readFile(join(root, 'build.tar.gz')))).toBe(true)
+    expect(stderr).toBe('')
+    const listed = execFileSync('tar', ['tz'], { input: stdout }).toString().trim().split('\n')
+    expect(listed).toEqual(['VERSION', 'bin/sub/x', 'bin/tool', 'link'])
+    expect((await readdir(root)).filter((name) => name.endsWith('.partial'))).toEqual([])
+  })
+
+  test('holds what one of several --path matches', async () => {
+    await trove(['download', '42/build', '-o', 'p.zip', '--path', 'V*', '--path', 'bin/sub/*'])
+    const listed = execFileSync('unzip', ['-Z1', 'p.zip'], { cwd: root })
+      .toString()
+      .trim()
+      .split('\n')
+    expect(listed).toEqual(['VERSION', 'bin/sub/x'])
+  })
+
+  test('goes on where a connection broke', async () => {
+    const proxy = await startFlakyProxy(server.url)
+    const cuts = [100_000, 250_000, 200_000]
+    await trove(['download', '42/build', '-o', 'whole.zip'])
+    // The first connection looks the artifact up; it is cut in the middle of the archive.
+    proxy.cutNext(3, () => cuts.pop() ?? Number.POSITIVE_INFINITY)
+    const outcome = await trove(['download', '42/build', '-o', 'cut.zip'], { TROVE_URL: proxy.url })
+    expect(outcome.status).toBe(0)
+    expect(cuts).toEqual([])
+    const [whole, cut] = await Promise.all(
+      ['whole.zip', 'cut.zip'].map((name) => readFile(join(root, name))),
+    )
+    expect(cut!.equals(whole!)).toBe(true)
+    expect(proxy.receivedBytes()).toBeLessThan(1.5 * whole!.length)
+  })
+})
+
+test.each([
+  [['download'], /REF is missing/],
+  [['download', '42/build', 'a', 'b'], /unexpected argument "b"/],
+  [['download', '42/build', '--format', 'rar'], /--format must be/],
+  [['download', '42/build', '-o', '-'], /--output takes an archive/],
+  [['download', '42/build', 'dest', '--format', 'zip'], /unexpected argument "dest"/],
+  [['download', '42/build', '-o', 'x.zip', '--delete'], /--delete works with --format dir only/],
+  [['download', '42/build', '--delete', '--path', 'x'], /--delete and --path exclude/],
+  [['download', '42/build', '--merge-multiple'], /--merge-multiple needs --pattern/],
+  [['download', '--pattern', '*'], /a run is missing/],
+  [
+    ['download', '--pattern', '*', '--run', '42', '--delete', '--merge-multiple'],
+    /exclude each other/,
+  ],
+  [['download', '42/build', '--path', '@(a|b)'], /path pattern/],
+])('%j is a mistake in usage', async (args, message) => {
+  const outcome = await trove(args)
+  expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
+})
+
+test('expired, unknown and damaged are told apart by the status', async () => {
+  const dead = await server.put('/api/v1/projects/octo/app/runs/60/artifacts/dead')
+  await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
+  expect((await trove(['download', '60/dead', 'd'])).status).toBe(4)
+  expect((await trove(['download', '60/none', 'd'])).status).toBe(3)
+  expect((await trove(['download', '60/dead', '-o', 'd.zip'])).status).toBe(4)
+  expect(await readdir(root)).not.toContain('d.zip')
+})

@@ -1,0 +1,96 @@
+/** What long commands say while they work, on a terminal and elsewhere. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { writeOutputs, writeSummary } from '../../src/cli/job-report.ts'
+import { createProgress } from '../../src/cli/progress.ts'
+import { makeDirectory } from '../client/tree.ts'
+
+/** Standard error as the command sees it. */
+function openStderr(isTTY: boolean): { stream: NodeJS.WriteStream; text(): string } {
+  let text = ''
+  const stream = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      text += chunk.toString()
+      done()
+    },
+  })
+  return {
+    stream: Object.assign(stream, { isTTY, columns: 60 }) as unknown as NodeJS.WriteStream,
+    text: () => text,
+  }
+}
+
+const MiB = 1024 * 1024
+
+describe('progress', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  test.each([
+    ['without a terminal', false, true],
+    ['in a CI job that pretends to have one', true, false],
+  ])('%s is a line for each phase, and one every ten seconds at most', (_, isTTY, bars) => {
+    const { stream, text } = openStderr(isTTY)
+    const progress = createProgress(stream, { bars })
+    for (let second = 0; second < 35; second++) {
+      for (let step = 0; step < 50; step++) {
+        progress.show([{ label: 'Sending', doneBytes: second * MiB, totalBytes: 40 * MiB }])
+        vi.advanceTimersByTime(20)
+      }
+    }
+    progress.phase('sent 40.0 MiB')
+    progress.show([{ label: 'Placing', doneBytes: 1, totalBytes: 2 }])
+    progress.finish()
+    expect(text()).toBe(
+      'Sending 10.0 MiB of 40.0 MiB\n' +
+        'Sending 20.0 MiB of 40.0 MiB\n' +
+        'Sending 30.0 MiB of 40.0 MiB\n' +
+        'sent 40.0 MiB\n',
+    )
+  })
+
+  test('on a terminal is bars with rate and time left, that fit its width and go away', () => {
+    const { stream, text } = openStderr(true)
+    const progress = createProgress(stream, { bars: true })
+    for (let second = 0; second <= 4; second++) {
+      progress.show([
+        { label: 'Hashing', doneBytes: 40 * MiB, totalBytes: 40 * MiB, note: '9 files' },
+        { label: 'Sending', doneBytes: second * 5 * MiB, totalBytes: 40 * MiB },
+      ])
+      vi.advanceTimersByTime(1000)
+    }
+    const drawn = text().split('\u001b[2A\u001b[0J').at(-1)!
+    const [hashing, sending] = drawn.split('\n')
+    expect(hashing).toBe('Hashing    #################### 40.0 MiB of 40.0 MiB, 9 fil')
+    expect(sending).toMatch(/^Sending {4}#{10}\.{10} 20\.0 MiB of 40\.0 MiB {2}5\.0 MiB/)
+    progress.phase('nothing is said of phases')
+    progress.finish()
+    expect(text().endsWith('\u001b[2A\u001b[0J')).toBe(true)
+  })
+})
+
+describe('a job', () => {
+  test('gets outputs, those of several lines between delimiters, and a table that cells cannot break', async () => {
+    const directory = await makeDirectory()
+    const files = { outputFile: join(directory, 'o'), summaryFile: join(directory, 's') }
+    await writeOutputs(files, { plain: 'a=b', evil: 'x\nother=1' })
+    const text = await readFile(files.outputFile, 'utf8')
+    expect(text).toMatch(/^plain=a=b\nevil<<(trove_[0-9a-f-]{36})\nx\nother=1\n\1\n$/)
+    await writeSummary(files, 'Artifact a', [['size', 'a|b\nc']])
+    expect(await readFile(files.summaryFile, 'utf8')).toBe(
+      '### Artifact a\n\n| | |\n|---|---|\n| size | a\\|b c |\n\n',
+    )
+  })
+
+  test('that is none gets nothing', async () => {
+    const files = { outputFile: null, summaryFile: null }
+    await expect(writeOutputs(files, { a: '1' })).resolves.toBeUndefined()
+    await expect(writeSummary(files, 'x', [])).resolves.toBeUndefined()
+  })
+})

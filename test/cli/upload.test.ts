@@ -1,0 +1,267 @@
+/** `trove upload` as scripts and CI jobs use it. */
+import { chmod, readFile, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { lines, makeDirectory, makeTree } from '../client/tree.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+let server: TestServer
+let root: string
+let run = 100
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+beforeEach(async () => {
+  run += 1
+  root = await makeDirectory()
+  await makeTree(root, {
+    'dist/a.js': `run ${run}\n${lines(2000)}`,
+    'dist/a.js.map': 'map',
+    'dist/sub/b.js': 'b',
+    'dist/.hidden': 'h',
+    'logs/x.log': 'x',
+    'node_modules/y/y.log': 'y',
+  })
+})
+
+async function trove(args: string[], environment: Record<string, string> = {}): Promise<Outcome> {
+  const access = {
+    TROVE_URL: server.url,
+    TROVE_TOKEN: await server.token(),
+    TROVE_RUN: String(run),
+    TROVE_CACHE_DIR: join(root, '.cache'),
+  }
+  return await runTrove(args, { ...access, ...environment }, root)
+}
+
+async function pathsOf(name: string): Promise<string[]> {
+  const { status, text } = await trove(['ls', '-R', `${run}/${name}`])
+  return status === 0 ? text.trim().split('\n') : []
+}
+
+describe('trove upload selects', () => {
+  test.each([
+    ['the contents of one directory', ['dist'], ['a.js', 'a.js.map', 'sub/b.js']],
+    ['one file under its name', ['dist/sub/b.js'], ['b.js']],
+    [
+      'several paths below their least common ancestor',
+      ['dist/sub', 'logs'],
+      ['dist/sub/b.js', 'logs/x.log'],
+    ],
+    ['a glob below what comes before its first wildcard', ['dist/**/*.js'], ['a.js', 'sub/b.js']],
+    ['what no ! takes away', ['**/*.log', '!node_modules/**'], ['logs/x.log']],
+    ['a directory without what ! takes away', ['dist', '!dist/sub'], ['a.js', 'a.js.map']],
+    [
+      'without --exclude, several times',
+      ['dist', '--exclude', '**/*.map', '--exclude', 'sub'],
+      ['a.js'],
+    ],
+    [
+      'hidden files only with --include-hidden',
+      ['dist', '--include-hidden'],
+      ['.hidden', 'a.js', 'a.js.map', 'sub/b.js'],
+    ],
+  ])('%s', async (_, args, paths) => {
+    expect(await trove(['upload', 'build', ...args])).toMatchObject({ status: 0, text: '' })
+    expect(await pathsOf('build')).toEqual(paths)
+    // A dry run says the same beforehand.
+    const planned = await trove(['upload', 'build', ...args, '--dry-run'])
+    expect(planned.text.trim().split('\n')).toEqual(paths)
+  })
+
+  test('links as links, or what they lead to with --symlinks follow', async () => {
+    await symlink('a.js', join(root, 'dist/link'))
+    await symlink('nowhere', join(root, 'dist/dangling'))
+    await trove(['upload', 'kept', 'dist'])
+    await trove(['upload', 'followed', 'dist', '--symlinks', 'follow'])
+    const kept = await trove(['ls', '-lR', `${run}/kept`])
+    expect(kept.text).toMatch(/^l\S+ .* link -> a\.js$/m)
+    expect(kept.text).toMatch(/dangling -> nowhere$/m)
+    const followed = await trove(['ls', '-lR', `${run}/followed`])
+    expect(followed.text).toMatch(/^-\S+ .* link$/m)
+    expect(followed.text).not.toContain('dangling')
+  })
+})
+
+describe('trove upload that finds no files', () => {
+  test.each([
+    [[], 0, /warning: no files match nothing\/\*\*/],
+    [['--if-no-files-found', 'warn'], 0, /--include-hidden/],
+    [['--if-no-files-found', 'ignore'], 0, /^$/],
+    [['--if-no-files-found', 'error'], 12, /no files were found/],
+    [['--dry-run', '--if-no-files-found', 'error'], 12, /no files were found/],
+  ])('with %j ends with %d', async (flags, status, stderr) => {
+    const outcome = await trove(['upload', 'build', 'nothing/**', ...flags])
+    expect(outcome).toMatchObject({ status, text: '', stderr: expect.stringMatching(stderr) })
+    expect(await trove(['ls', `${run}/build`])).toMatchObject({ status: 3 })
+  })
+
+  test('is null with --json', async () => {
+    expect(await trove(['upload', 'build', 'nothing/**', '--json'])).toMatchObject({
+      status: 0,
+      text: 'null\n',
+    })
+  })
+})
+
+describe('trove upload tells', () => {
+  test('a summary on stderr, and with --json the result on stdout', async () => {
+    const first = await trove(['upload', 'build', 'dist', '--retention-days', '7'])
+    expect(first).toMatchObject({ status: 0, text: '' })
+    expect(first.stderr).toMatch(
+      /^build {2}3 files {2}[\d.]+ KiB {2}sent [\d.]+ (?:B|KiB) \([\d.]+ %\) {2}saved: [\d.]+ B unchanged, /m,
+    )
+    expect(first.stderr).toMatch(/tree sha256:[0-9a-f]{64} {2}expires \d{4}-\d\d-\d\d \(7 d\)/)
+    expect(first.stderr).toContain(`${server.url}/octo/app/actions/runs/${run}/artifacts/`)
+    const second = await trove(['upload', 'other', 'dist', '--json'])
+    const result = JSON.parse(second.text) as Record<string, unknown>
+    expect(Object.keys(result)).toEqual([
+      'artifactId',
+      'name',
+      'files',
+      'logicalBytes',
+      'sentBytes',
+      'reusedBytes',
+      'treeDigest',
+      'zipDigest',
+      'expiresAt',
+      'url',
+    ])
+    const { logicalBytes } = result
+    expect(result).toMatchObject({
+      name: 'other',
+      files: 3,
+      sentBytes: 0,
+      reusedBytes: logicalBytes,
+    })
+  })
+
+  test('the same upload again that it was there already', async () => {
+    await trove(['upload', 'build', 'dist'])
+    const again = await trove(['upload', 'build', 'dist'])
+    expect(again).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('it was there already'),
+    })
+  })
+
+  test('a taken name with status 7, unless it may overwrite', async () => {
+    await trove(['upload', 'build', 'dist'])
+    const refused = await trove(['upload', 'build', 'logs'])
+    // It is told before anything is sent.
+    expect(refused.stderr).not.toContain('sent')
+    expect(refused).toMatchObject({
+      status: 7,
+      stderr: expect.stringMatching(/is held by artifact \d+\nhint: .*--overwrite/),
+    })
+    expect(await trove(['upload', 'build', 'logs', '--overwrite'])).toMatchObject({ status: 0 })
+    expect(await pathsOf('build')).toEqual(['x.log'])
+  })
+
+  test('an unreadable file by its name', async () => {
+    const file = join(root, 'dist/a.js')
+    await chmod(file, 0o000)
+    const outcome = await trove(['upload', 'build', 'dist'])
+    // Root reads everything.
+    if (process.getuid?.() === 0) expect(outcome.status).toBe(0)
+    else expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining(file) })
+  })
+})
+
+test('--compression-level and --jobs are heeded, and say what they accept', async () => {
+  const sent = async (level: string): Promise<number> => {
+    await makeTree(root, { 'text/t': lines(50_000 + Number(level)) })
+    const args = ['upload', `level-${level}`, 'text', '--compression-level', level, '--jobs', '1']
+    const { text } = await trove([...args, '--json'])
+    return (JSON.parse(text) as { sentBytes: number }).sentBytes
+  }
+  expect(await sent('0')).toBeGreaterThan(2 * (await sent('9')))
+  for (const flags of [
+    ['--compression-level', '10'],
+    ['--jobs', '0'],
+    ['--symlinks', 'maybe'],
+    ['--if-no-files-found', 'cry'],
+    ['--retention-days', 'x'],
+  ]) {
+    const outcome = await trove(['upload', 'build', 'dist', ...flags])
+    expect(outcome).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(`${flags[0]} must be`),
+    })
+  }
+})
+
+test.each([
+  [[], /NAME is missing/],
+  [['build'], /PATH is missing/],
+  [['bad/name', 'dist'], /bad\/name/],
+  [['build', 'dist', '--bogus'], /--bogus/],
+])('upload %j is a mistake in usage', async (args, message) => {
+  const outcome = await trove(['upload', ...args])
+  expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
+})
+
+describe('inside a GitHub-style job', () => {
+  test('outputs and a summary are left for the job, without a flag', async () => {
+    const output = join(root, 'output')
+    const summary = join(root, 'summary')
+    const token = await server.token({ scope: 'job', run, job: 'build', branch: 'main' })
+    const job = {
+      PATH: process.env['PATH'] ?? '',
+      CI: 'true',
+      GITHUB_ACTIONS: 'true',
+      GITHUB_REPOSITORY: 'octo/app',
+      GITHUB_RUN_ID: String(run),
+      GITHUB_JOB: 'build',
+      GITHUB_OUTPUT: output,
+      GITHUB_STEP_SUMMARY: summary,
+      ACTIONS_RESULTS_URL: `${server.url}/`,
+      ACTIONS_RUNTIME_TOKEN: token,
+      TROVE_CACHE_DIR: join(root, '.cache'),
+    }
+    const uploaded = await runTrove(['upload', 'build', 'dist', '--json'], job, root)
+    expect(uploaded.status).toBe(0)
+    const { artifactId, treeDigest, url } = JSON.parse(uploaded.text) as Record<string, string>
+    expect(await readFile(output, 'utf8')).toBe(
+      `artifact-id=${artifactId}\nartifact-url=${url}\nartifact-digest=\ntree-digest=${treeDigest}\n`,
+    )
+    expect(await readFile(summary, 'utf8')).toMatch(
+      /^### Artifact build\n\n\| \| \|\n\|---\|---\|\n\| files \| 3 \|\n[\s\S]*\| page \| http/,
+    )
+    // A phase a line, and no bars.
+    expect(uploaded.stderr).toMatch(/^hashed 3 files, .*\nsent .*\nbuild {2}3 files/)
+    const back = join(root, 'back')
+    const downloaded = await runTrove(['download', `${run}/build`, back], job, root)
+    expect(downloaded.status).toBe(0)
+    expect(await readFile(output, 'utf8')).toMatch(new RegExp(`\ndownload-path=${back}\n$`))
+    expect(await readFile(summary, 'utf8')).toMatch(
+      /### Downloaded build\n[\s\S]*3, of which 3 were written/,
+    )
+  })
+
+  test('the token alone says project and run; flags and variables win over it', async () => {
+    const token = await server.token({ scope: 'job', run, job: 'build' })
+    const environment = { TROVE_TOKEN: token, TROVE_RUN: '', TROVE_CACHE_DIR: join(root, '.cache') }
+    const access = { TROVE_URL: server.url, TROVE_TOKEN: token }
+    expect(
+      await runTrove(['upload', 'build', 'dist'], { ...access, ...environment }, root),
+    ).toMatchObject({ status: 0 })
+    expect(await pathsOf('build')).toEqual(['a.js', 'a.js.map', 'sub/b.js'])
+    const other = await runTrove(
+      ['upload', 'build', 'dist', '--run', '7'],
+      { ...access, ...environment },
+      root,
+    )
+    expect(other).toMatchObject({ status: 6, stderr: expect.stringContaining('token of that run') })
+    const elsewhere = await runTrove(
+      ['upload', 'b', 'dist'],
+      { ...access, TROVE_PROJECT: 'octo/none' },
+      root,
+    )
+    expect(elsewhere.status).toBe(3)
+  })
+})
