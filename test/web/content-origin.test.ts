@@ -1,0 +1,78 @@
+/** What the content origin answers, and to whom: by requests of our own, which can name any host. */
+import { request } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tarOf, type TarEntry } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+describe('a report on the content origin', () => {
+  let server: TestServer
+  beforeAll(async () => {
+    server = await openServer({ TROVE_CONTENT_URL: 'http://content.localhost' })
+  })
+  afterAll(async () => {
+    await server.close()
+  })
+
+  test('has no pages, no API and no sign-in', async () => {
+    for (const path of ['/', '/sign-in', '/octo/app', '/api/v1/artifacts', '/healthz']) {
+      const response = await hostRequest(server.url, 'content.localhost', path)
+      expect([path, response.status]).toEqual([path, 404])
+    }
+  })
+
+  test('answers only whoever has the address, with a sandbox of its own', async () => {
+    const id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/report', {
+      headers: { 'content-type': 'application/x-tar' },
+      body: await tarOf(report),
+    })
+    const response = await server.send(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`, {
+      token: null,
+      headers: { cookie: `trove_session=${await server.token({}, 'session')}` },
+    })
+    const html = await response.text()
+    const [, path = ''] = /src="http:\/\/content\.localhost(\/content\/[^"]+)"/.exec(html) ?? []
+    const answer = await hostRequest(server.url, 'content.localhost', path)
+    expect(answer.status).toBe(200)
+    expect(answer.headers['content-security-policy']).toMatch(/^sandbox allow-scripts/)
+    expect(answer.headers['content-security-policy']).not.toContain('allow-same-origin')
+    expect(answer.headers['set-cookie']).toBeUndefined()
+    const onOurs = await server.send(path, { token: null })
+    expect(onOurs.headers.get('content-security-policy')).toMatch(/^sandbox; default-src 'none'/)
+    const forged = path.replace(
+      /\.([\w-])([\w-]+)\//,
+      (_, head: string, rest: string) => `.${head === 'A' ? 'B' : 'A'}${rest}/`,
+    )
+    expect((await hostRequest(server.url, 'content.localhost', forged)).status).toBe(403)
+    const worker = { 'service-worker': 'script' }
+    const asWorker = await hostRequest(server.url, 'content.localhost', path, worker)
+    expect(asWorker.status).toBe(403)
+  })
+})
+
+const report: TarEntry[] = [
+  {
+    name: 'index.html',
+    content:
+      '<!doctype html><title>Report</title><link rel="stylesheet" href="report.css"><h1>Report</h1>' +
+      '<p id="out">scripts did not run</p><script src="report.js"></script>',
+  },
+  { name: 'report.css', content: 'h1 { color: rgb(1, 2, 3) }' },
+  { name: 'report.js', content: 'document.getElementById("out").textContent = "scripts ran"' },
+]
+
+/** `fetch` does not let the Host header be chosen. */
+async function hostRequest(
+  origin: string,
+  host: string,
+  path: string,
+  more: Record<string, string> = {},
+): Promise<{ status: number; headers: Record<string, string | string[] | undefined> }> {
+  return await new Promise((resolve, reject) => {
+    const sent = request(new URL(path, origin), { headers: { host, ...more } }, (response) => {
+      response.resume()
+      resolve({ status: response.statusCode ?? 0, headers: response.headers })
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
