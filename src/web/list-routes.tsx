@@ -12,14 +12,18 @@ import { retentionOf } from '../http/retention.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSort, Project } from '../metadata/metadata.ts'
 import { daysOf, pageOfQuery, readForm } from './input.ts'
-import { DeletePage } from './delete-page.tsx'
-import { listAsCsv, ListPage, type ListQuery } from './list-page.tsx'
+import { DeletedManyNotice, DeletePage } from './delete-page.tsx'
+import { listAsCsv } from './list-csv.ts'
+import { ListPage } from './list-page.tsx'
+import { type ListQuery, queryOf } from './list-view.ts'
 import { crumbsOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { listPath } from './paths.ts'
-import { isLive } from './sentences.ts'
+import { isLive, isRestorable } from './sentences.ts'
 
 const rowsPerPage = 100
+/** Of more at once only the list of deleted ones is shown, from where they are restored. */
+const idsInAddressMax = 100
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
 const states = ['damaged', 'expired', 'deleted', 'any'] as const
 
@@ -31,7 +35,8 @@ export function createListPages(web: Web): Hono<AppEnv> {
 }
 
 async function listPage(web: Web, c: AppRequest): Promise<Response> {
-  const { metadata, now } = web.context
+  const { context } = web
+  const { metadata, now } = context
   const { project, mayWrite } = await projectOfPage(web.context, c)
   const query = readQuery((name) => c.req.query(name) ?? '')
   const filter = filterOf(project, query)
@@ -65,13 +70,49 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
     pageNumber,
     pageCount: Math.ceil(sums.artifacts / rowsPerPage),
     mayWrite,
+    undoMs: context.config.undoMs,
     now: page.now,
   }
+  const deleted = mayWrite ? await justDeleted(context, c, project) : []
   return await sendPage(web, c, {
     title: `Artifacts · ${project.name}`,
     crumbs: crumbsOf({ project: project.name }),
-    body: <ListPage {...view} />,
+    body: (
+      <>
+        {deleted.length > 0 && (
+          <DeletedManyNotice
+            ids={deleted}
+            action={listPath(project.name)}
+            fields={Object.entries(queryOf(query)).map(([name, value]) => [
+              `filter.${name}`,
+              value,
+            ])}
+          />
+        )}
+        <ListPage {...view} />
+      </>
+    ),
   })
+}
+
+/** Of what was just deleted, that which can be taken back. */
+async function justDeleted(
+  { metadata, config, now }: AppContext,
+  c: AppRequest,
+  project: Project,
+): Promise<number[]> {
+  const ids = (c.req.query('deleted') ?? '').split(',').filter((id) => /^\d{1,15}$/.test(id))
+  if (ids.length === 0) return []
+  const filter = {
+    projectId: project.id,
+    ids: ids.slice(0, idsInAddressMax).map(Number),
+    state: 'deleted',
+  } as const
+  const page = { limit: idsInAddressMax, offset: 0, sort: 'newest', now: now() } as const
+  const { artifacts } = await metadata.listArtifacts(filter, page)
+  return artifacts
+    .filter((artifact) => isRestorable(artifact, { undoMs: config.undoMs, now: now() }))
+    .map(({ id }) => id)
 }
 
 function readQuery(read: (name: string) => string): ListQuery {
@@ -129,13 +170,14 @@ async function changeMany(web: Web, c: AppRequest): Promise<Response> {
   requireWriteProject(principal, project.name)
   const form = await readForm(context, c)
   const query = readQuery((name) => form.get(`filter.${name}`) ?? '')
-  const artifacts = await chosenArtifacts(context, project, form, query)
-  const back = listPath(project.name, { ...query, sort: query.sort === 'newest' ? '' : query.sort })
-  switch (form.get('action')) {
+  const action = form.get('action')
+  const artifacts = await chosenArtifacts(context, project, { form, query, action })
+  const back = listPath(project.name, queryOf(query))
+  switch (action) {
     case 'keep':
     case 'release':
       for (const { id } of artifacts)
-        await context.metadata.setRetention(id, { pinned: form.get('action') === 'keep' })
+        await context.metadata.setRetention(id, { pinned: action === 'keep' })
       return c.redirect(back, 303)
     case 'extend': {
       const now = context.now()
@@ -150,24 +192,38 @@ async function changeMany(web: Web, c: AppRequest): Promise<Response> {
       requireWord(artifacts, form)
       for (const artifact of artifacts) requireDelete(principal, artifact)
       for (const artifact of artifacts) await removeArtifact(context, artifact)
-      return c.redirect(listPath(project.name, { ...query, state: 'deleted' }), 303)
+      const ids = artifacts.length > idsInAddressMax ? [] : artifacts.map(({ id }) => id)
+      const there = { ...queryOf(query), state: 'deleted', deleted: ids.join(',') }
+      return c.redirect(listPath(project.name, there), 303)
     }
+    case 'restore':
+      for (const { id } of artifacts) await context.metadata.restoreArtifact(id, context.now())
+      return c.redirect(listPath(project.name, { ...queryOf(query), state: '' }), 303)
     default:
       throw storeError('invalid_request', 'choose what to do', { field: 'action' })
   }
 }
 
-/** The live ones among the ticked, or all that match. Errors: invalid_request when there are none. */
+/** Those among the ticked, or all that match, to which it can be done. Errors: invalid_request when there are none. */
 async function chosenArtifacts(
   context: AppContext,
   project: Project,
-  form: URLSearchParams,
-  query: ListQuery,
+  { form, query, action }: { form: URLSearchParams; query: ListQuery; action: string | null },
 ): Promise<Artifact[]> {
   const ids = form.getAll('id').map((id) => parsePositiveInteger(id, 'id'))
   const filter = form.get('all') === '1' ? filterOf(project, query) : { projectId: project.id, ids }
+  const now = context.now()
+  const { undoMs } = context.config
+  if (action === 'restore') {
+    const found = await listAll(context, { ...filter, state: 'deleted' }, query.sort)
+    const dead = found.filter((artifact) => isRestorable(artifact, { undoMs, now }))
+    if (dead.length > 0) return dead
+    throw storeError('invalid_request', 'select at least one artifact that can be restored', {
+      field: 'id',
+    })
+  }
   const found = await listAll(context, filter, query.sort)
-  const live = found.filter((artifact) => isLive(artifact, context.now()))
+  const live = found.filter((artifact) => isLive(artifact, now))
   if (live.length > 0) return live
   throw storeError('invalid_request', 'select at least one live artifact', { field: 'id' })
 }

@@ -17,6 +17,7 @@ import { createMaintenancePages } from './maintenance-routes.tsx'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
+import { isRestorable } from './sentences.ts'
 import { SignInPage } from './sign-in-page.tsx'
 import { createStoragePages } from './storage-routes.tsx'
 import { createStorePages } from './store-routes.tsx'
@@ -112,9 +113,7 @@ async function goneView(
   const page = { limit: 1, offset: 0, sort: 'newest', now: now() } as const
   const [successor] = (await metadata.listArtifacts(filter, page)).artifacts
   const mayUndo =
-    artifact.state === 'deleted' &&
-    artifact.removedAt !== null &&
-    now() < artifact.removedAt + config.undoMs &&
+    isRestorable(artifact, { undoMs: config.undoMs, now: now() }) &&
     mayWriteProject(principal, artifact.project)
   return { artifact, successor, mayUndo, now: now() }
 }

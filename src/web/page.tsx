@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { contentFrameSource } from './content-origin.ts'
 import { acceptsGzip } from '../http/files.ts'
-import type { AppContext, AppRequest } from '../http/context.ts'
+import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import type { AssetName, Assets } from './assets.ts'
 import { type Crumb, Layout } from './layout.tsx'
 
@@ -59,12 +59,21 @@ export async function renderPage(
   const headers: Record<string, string> = {
     'content-type': 'text/html; charset=utf-8',
     'content-security-policy': policy(web, nonce),
-    'cross-origin-opener-policy': 'same-origin',
+    // Over plain http from another machine browsers ignore it and say so on every page.
+    ...(isTrustworthy(publicOrigin(web.context, c)) && {
+      'cross-origin-opener-policy': 'same-origin',
+    }),
     // Pages are private, and an artifact can end at any time.
     'cache-control': 'no-store',
     vary: 'Accept-Encoding',
   }
   return { document: String(document), headers }
+}
+
+/** As browsers judge it (W3C Secure Contexts §3.1). */
+function isTrustworthy(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin)
+  return protocol === 'https:' || /^(127(\.\d+){3}|\[::1\]|(.+\.)?localhost)$/.test(hostname)
 }
 
 /** Nothing runs but what this answer names; no script can turn text into markup or code (Trusted Types); bytes of

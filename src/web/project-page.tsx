@@ -78,7 +78,7 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
       {(['branch', 'workflow', 'event'] as const).map((fact) => (
         <label>
           {labels[fact]}
-          <select name={fact} data-submit>
+          <select name={fact}>
             <option value="">any</option>
             {choices[fact].values.map((value) => (
               <option value={value} selected={value === choices[fact].chosen}>

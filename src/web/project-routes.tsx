@@ -29,7 +29,7 @@ import { sendPage, type Web } from './page.tsx'
 import { artifactPath, blobPath, treePath, withQuery } from './paths.ts'
 import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
-import { isLive } from './sentences.ts'
+import { isLive, isRestorable } from './sentences.ts'
 import { UploadPage } from './upload-page.tsx'
 import { uploadsByDay } from './uploads-by-day.ts'
 
@@ -252,8 +252,9 @@ async function deletedArtifact(
   if (id === undefined || !/^\d{1,15}$/.test(id)) return undefined
   const artifact = await metadata.findArtifact(Number(id))
   const isOurs = artifact?.projectId === projectId && artifact.runNumber === run
-  if (!isOurs || artifact.state !== 'deleted' || artifact.removedAt === null) return undefined
-  return now() < artifact.removedAt + config.undoMs ? artifact : undefined
+  return isOurs && isRestorable(artifact, { undoMs: config.undoMs, now: now() })
+    ? artifact
+    : undefined
 }
 
 async function uploadPage(web: Web, c: AppRequest): Promise<Response> {

@@ -62,19 +62,18 @@ function Artifacts(view: RunView) {
   const { run, artifacts, arrivals, now } = view
   const isArriving = arrivals.length > 0
   return (
-    <section
+    <div
       id="artifacts"
-      aria-labelledby="artifacts-title"
       data-live={isArriving ? `${counted(arrivals.length, 'upload')} under way` : undefined}
       data-ended={`${counted(view.total, 'artifact')}, no upload under way`}
     >
-      <h2 id="artifacts-title">Artifacts</h2>
+      <h2>Artifacts</h2>
       {isArriving && <ArrivalList arrivals={arrivals} now={now} />}
       {artifacts.length > 0 && <ArtifactTable {...view} />}
       {artifacts.length === 0 && !isArriving && (
         <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
       )}
-    </section>
+    </div>
   )
 }
 

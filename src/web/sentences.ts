@@ -9,6 +9,14 @@ export function isLive(artifact: Artifact, now: number): boolean {
   return state === 'available' || state === 'damaged'
 }
 
+/** Whether a deletion can still be taken back. */
+export function isRestorable(
+  { state, removedAt }: Artifact,
+  { undoMs, now }: { undoMs: number; now: number },
+): boolean {
+  return state === 'deleted' && removedAt !== null && now < removedAt + undoMs
+}
+
 /** Why an artifact is there for as long as it is. */
 export function keepingReason(artifact: Artifact): string {
   if (artifact.pinned) return 'kept until somebody lets it go'

@@ -1,11 +1,13 @@
-/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, and the keyboard alone does all. */
+/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, in any state. */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import type { Page } from 'playwright-core'
+import { join } from 'node:path'
+import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig } from './rig.ts'
-import { putTar, type Seeded, seedProject } from './seed.ts'
+import { noise, putTar, type Seeded, seedDays, seedProject } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('accessibility of the pages')
 
@@ -14,108 +16,181 @@ interface Violation {
   nodes: { html: string; failureSummary: string }[]
 }
 
-describe.skipIf(!hasChromium)('pages', () => {
+const run = '/octo/app/actions/runs/42'
+const rules = '["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]'
+
+describe.skipIf(!hasChromium).each(['light', 'dark'] as const)('pages, in %s,', (colorScheme) => {
   let rig: Rig
   let seeded: Seeded
   let axe: string
+  let context: BrowserContext
+  let page: Page
+  let addresses: Record<string, string>
   beforeAll(async () => {
-    rig = await openRig()
+    rig = await openRig({ TROVE_STORE_QUOTA: '64MiB' })
+    addresses = await putStates(rig)
     seeded = await seedProject(rig.server)
     axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+    context = await rig.context({ colorScheme, bypassCSP: true })
+    page = await context.newPage()
   }, 60_000)
   afterAll(async () => {
     await rig.close()
   })
 
-  async function violations(page: Page): Promise<string[]> {
-    await page.evaluate(axe)
-    const found = (await page.evaluate(
-      'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then((r) => r.violations)',
+  async function expectNoViolations(where: string, on: Page = page): Promise<void> {
+    await on.evaluate(axe)
+    const found = (await on.evaluate(
+      `axe.run(document, { runOnly: ${rules} }).then((r) => r.violations)`,
     )) as Violation[]
-    return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`)
+    const told = found.map(
+      ({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`,
+    )
+    expect(told, where).toEqual([])
   }
 
-  test.each(['light', 'dark'] as const)(
-    'show axe nothing to complain about, in %s',
-    async (colorScheme) => {
-      const context = await rig.context({ colorScheme, bypassCSP: true })
-      const page = await context.newPage()
-      const run = '/octo/app/actions/runs/42'
-      const artifact = `${run}/artifacts/${seeded.site}`
-      const gone = await putTar(rig.server, `44/artifacts/gone-${colorScheme}`, [
-        { name: 'a', content: 'a' },
-      ])
-      await rig.server.send(`/api/v1/artifacts/${gone}`, { method: 'DELETE' })
-      const addresses = [
-        '/',
-        '/octo/app',
-        '/octo/app?branch=none',
-        '/octo/app/artifacts',
-        '/octo/app/artifacts?name=none',
-        run,
-        `${run}?deleted=${gone}`,
-        artifact,
-        `${artifact}/tree/assets`,
-        `${artifact}/changes`,
-        `${artifact}/used`,
-        `${artifact}/details`,
-        `${artifact}/delete`,
-        ...[
-          'build.log',
-          'config.json',
-          'README.md',
-          'sizes.csv',
-          'logo.png',
-          'pack.zip',
-          'bin/tool',
-          'index.html',
-          'events.ndjson',
-        ].map((path) => `${artifact}/blob/${path}`),
-        `/octo/app/compare/${seeded.before}...${seeded.site}`,
-        `/octo/app/compare/${seeded.before}...${seeded.site}?file=build.log`,
-        `/octo/app/actions/runs/44/artifacts/${gone}`,
-        '/octo/app/upload',
-        '/octo/app/storage',
-        '/octo/app/settings/retention?days=1',
-        '/admin/storage',
-        '/admin/maintenance',
-        '/find',
-        '/nowhere/at-all',
-        '/sign-in',
-      ]
-      for (const address of addresses) {
-        await page.goto(address)
-        expect(await violations(page), address).toEqual([])
-      }
-      await context.close()
-    },
-    120_000,
-  )
+  const artifact = (): string => `${run}/artifacts/${seeded.site}`
 
-  test('are used by keyboard alone', async () => {
-    const context = await rig.context()
-    const page = await context.newPage()
-    await page.goto(`/octo/app/actions/runs/42/artifacts/${seeded.site}`)
-    await page.keyboard.press('Tab')
-    expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to content')
-    await page.keyboard.press('Enter')
-    await page.keyboard.press('j')
-    await page.keyboard.press('j')
-    expect(await page.evaluate('document.activeElement.textContent')).toBe('bin/')
-    await page.keyboard.press('k')
-    await page.keyboard.press('Enter')
-    await page.waitForURL('**/tree/assets')
+  test('show axe nothing to complain about', async () => {
+    const files =
+      'build.log config.json README.md sizes.csv logo.png pack.zip bin/tool index.html events.ndjson'
+    const compare = `/octo/app/compare/${seeded.before}...${seeded.site}`
+    const all = {
+      projects: '/',
+      runs: '/octo/app',
+      'runs of a branch that has none': '/octo/app?branch=none',
+      artifacts: '/octo/app/artifacts',
+      'artifacts that were deleted': '/octo/app/artifacts?state=deleted',
+      'no artifacts': '/octo/app/artifacts?name=none',
+      run,
+      artifact: artifact(),
+      'a directory': `${artifact()}/tree/assets`,
+      changes: `${artifact()}/changes`,
+      'where used': `${artifact()}/used`,
+      details: `${artifact()}/details`,
+      'the question before deleting': `${artifact()}/delete`,
+      ...Object.fromEntries(files.split(' ').map((path) => [path, `${artifact()}/blob/${path}`])),
+      source: `${artifact()}/blob/index.html?as=text`,
+      compare,
+      'a text that changed': `${compare}?file=build.log`,
+      'a picture that changed': `${compare}?file=logo.png`,
+      upload: '/octo/app/upload',
+      'storage of a project': '/octo/app/storage',
+      retention: '/octo/app/settings/retention?days=1',
+      storage: '/admin/storage',
+      maintenance: '/admin/maintenance',
+      find: '/find',
+      'no digest': '/find?digest=none',
+      nowhere: '/nowhere/at-all',
+      'sign in': '/sign-in',
+      'a token that is none': '/sign-in?token=none',
+      ...addresses,
+    }
+    for (const [name, address] of Object.entries(all)) {
+      await page.goto(address)
+      await expectNoViolations(name)
+    }
+  }, 240_000)
+
+  test('show none in dialogs, lists and results that scripts open', async () => {
+    await page.goto(artifact())
+    await page.getByRole('link', { name: 'Delete…' }).click()
+    await page.getByRole('dialog').getByRole('heading').waitFor()
+    await expectNoViolations('the dialog before deleting')
+    await page.keyboard.press('Escape')
     await page.keyboard.press('?')
-    await page.getByRole('dialog').getByLabel('Single keys are on').uncheck()
+    await page.getByRole('dialog').waitFor()
+    await expectNoViolations('the list of keys')
     await page.keyboard.press('Escape')
     await page.keyboard.press('t')
-    expect(await page.evaluate('document.activeElement.tagName')).not.toBe('INPUT')
+    await page.keyboard.type('mod04')
+    await page.locator('.found a').first().waitFor()
+    await expectNoViolations('matching files')
     await page.goto('/octo/app/artifacts')
-    await page.getByLabel('Select all').focus()
-    await page.keyboard.press('Space')
-    await page.getByRole('button', { name: 'Keep' }).focus()
-    await page.keyboard.press('Enter')
-    await page.locator('.badge.kept').first().waitFor()
-    await context.close()
-  })
+    await page.getByLabel('Select all').check()
+    await expectNoViolations('ticked artifacts')
+    await page.getByRole('button', { name: 'Delete…' }).click()
+    await page.getByRole('heading', { name: /^Delete \d+ artifacts\?/ }).waitFor()
+    await expectNoViolations('the question before deleting many')
+    await page.goto('/find')
+    await page.locator('[data-find] input').setInputFiles({
+      name: 'any',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('the same words\n'),
+    })
+    await page.waitForURL('**digest=*')
+    await expectNoViolations('a file that was found')
+    await page.goto('/octo/app/upload')
+    await page.locator('[data-files]').setInputFiles({
+      name: 'any',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('words'),
+    })
+    await expectNoViolations('files to upload')
+    await page.goto('/admin/maintenance')
+    await page.getByRole('button', { name: 'Read everything back' }).click()
+    await page.locator('#job .badge.done').waitFor()
+    await expectNoViolations('a job that found damage')
+    await page.goto('/admin/storage')
+    await page.getByText('Figures').click()
+    await expectNoViolations('figures of a chart')
+    await page.goto(`${run}/artifacts/${seeded.report}/delete`)
+    await page.getByRole('button', { name: 'Delete report' }).click()
+    await page.getByText('Deleted report.').waitFor()
+    await expectNoViolations('what was just deleted')
+    const reader = await (
+      await rig.context({ scope: 'read', colorScheme, bypassCSP: true })
+    ).newPage()
+    await reader.goto(`${artifact()}/delete`)
+    await expectNoViolations('what is not allowed', reader)
+  }, 120_000)
 })
+
+/** Artifacts and runs in states that last; addresses by what they show. */
+async function putStates({ server }: Rig): Promise<Record<string, string>> {
+  await seedDays(server, 4)
+  const place = (number: number, id: number): string =>
+    `/octo/app/actions/runs/${number}/artifacts/${id}`
+  const brief = await putTar(
+    server,
+    '1/artifacts/site',
+    [{ name: 'a', content: 'a' }],
+    'retentionDays=1',
+  )
+  server.clock.now += 2 * 86_400_000
+  const gone = await putTar(server, '2/artifacts/gone', [{ name: 'a', content: 'a' }])
+  await server.send(`/api/v1/artifacts/${gone}`, { method: 'DELETE' })
+  const bad = noise(50_000, 77)
+  const damaged = await putTar(server, '3/artifacts/damaged', [{ name: 'bad.bin', content: bad }])
+  await spoil(join(server.dataDir, 'cas'), bad.subarray(25_000, 25_016))
+  await server.send(`/api/v1/artifacts/${damaged}/files/bad.bin`)
+  const at = server.clock.now
+  const job = { key: 'job', id: 'build', name: 'build (20)' }
+  const line = { type: 'line', at, job: 'job', step: 1 }
+  const events = [
+    { type: 'run-started', at },
+    { type: 'job-named', at, job },
+    { type: 'job-started', at, job: 'job' },
+    { type: 'step-started', at, job: 'job', step: { number: 1, name: 'Run make' } },
+    { ...line, kind: 'command', text: 'make' },
+    { ...line, kind: 'group', text: 'Compile' },
+    { ...line, kind: 'warning', text: 'old' },
+    { ...line, kind: 'endgroup', text: '' },
+    { ...line, kind: 'error', text: 'no rule' },
+    { type: 'job-finished', at, job: 'job', conclusion: 'failure', durationMs: 9000 },
+  ]
+  const json = { recording: '0'.repeat(32), sequence: 0, events }
+  const recorded = await server.send('/api/v1/projects/octo/app/runs/4/record', {
+    method: 'PUT',
+    json,
+  })
+  expect(recorded.status).toBe(200)
+  return {
+    'what has expired': place(1, brief),
+    'what was deleted': place(2, gone),
+    'the run of what was deleted': `/octo/app/actions/runs/2?deleted=${gone}`,
+    'what is damaged': place(3, damaged),
+    'a file that is damaged': `${place(3, damaged)}/blob/bad.bin`,
+    'a run that was recorded': '/octo/app/actions/runs/4',
+  }
+}

@@ -13,6 +13,9 @@ export interface Rig {
   close(): Promise<void>
 }
 
+/** A name of the server that is not of this machine, so that browsers take plain http to it for what it is: insecure. */
+export const insecureHost = 'trove.test'
+
 /** `checkpoint`: as of `openServer`. */
 export async function openRig(
   environment: Record<string, string> = {},
@@ -21,7 +24,7 @@ export async function openRig(
   const server = await openServer(environment, undefined, checkpoint)
   const { port } = new URL(server.url)
   // `http://content.localhost` is a name of the server, without the port that nobody knows beforehand.
-  const toServer = ['content.localhost', '*.content.localhost'].map(
+  const toServer = ['content.localhost', '*.content.localhost', insecureHost].map(
     (name) => `MAP ${name} 127.0.0.1:${port}`,
   )
   const browser = await launchChromium([`--host-resolver-rules=${toServer.join(',')}`])
@@ -33,14 +36,15 @@ export async function openRig(
       scope = project === undefined ? 'admin' : 'write',
       ...options
     } = {}) => {
-      const context = await browser.newContext({ baseURL: server.url, ...options })
+      const url = options.baseURL ?? server.url
+      const context = await browser.newContext({ ...options, baseURL: url })
       context.setDefaultTimeout(15_000)
       const request =
         scope === 'admin'
           ? { project: undefined, scope }
           : { project: project ?? 'octo/app', scope }
       const value = await server.token({ ...request, expiresInSeconds: 400 * 86_400 }, 'session')
-      await context.addCookies([{ name: 'trove_session', value, url: server.url, httpOnly: true }])
+      await context.addCookies([{ name: 'trove_session', value, url, httpOnly: true }])
       return context
     },
     close: async () => {

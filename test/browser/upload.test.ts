@@ -2,14 +2,19 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
-import { openRig, type Rig, watchFaults } from './rig.ts'
+import { insecureHost, openRig, type Rig, watchFaults } from './rig.ts'
 import { noise, putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('uploads from a browser')
 
-describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
+describe.skipIf(!hasChromium).each([
+  ['over a secure origin', null],
+  // Where crypto.subtle and the clipboard are missing.
+  ['over plain http from another machine', `http://${insecureHost}`],
+])('a folder, %s,', (_, origin) => {
   let rig: Rig
   let folder: string
   const files: Record<string, Buffer> = {
@@ -33,18 +38,37 @@ describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
     await rm(join(folder, '..'), { recursive: true, force: true })
   })
 
+  async function openPage(): Promise<Page> {
+    const context = await rig.context({
+      scope: 'write',
+      ...(origin !== null && { baseURL: origin }),
+    })
+    return await context.newPage()
+  }
+
+  /** As a file manager would: with the folder itself, whose content the page has to find. */
+  async function dropFolder(page: Page): Promise<void> {
+    const box = await page.locator('[data-drop]').boundingBox()
+    const session = await page.context().newCDPSession(page)
+    const at = { x: box!.x + box!.width / 2, y: box!.y + box!.height / 2 }
+    const data = { items: [], files: [folder], dragOperationsMask: 1 }
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+      await session.send('Input.dispatchDragEvent', { type, ...at, data })
+  }
+
   async function upload(
     name: string,
+    choose: (page: Page) => Promise<void> = dropFolder,
   ): Promise<{ id: number; sentBytes: number; faults: string[] }> {
-    const context = await rig.context({ scope: 'write' })
-    const page = await context.newPage()
+    const page = await openPage()
     const faults = watchFaults(page)
     let sentBytes = 0
     page.on('request', (request) => {
       if (request.url().includes('/packs')) sentBytes += request.postDataBuffer()?.length ?? 0
     })
     await page.goto('/octo/app/upload')
-    await page.locator('[data-folder]').setInputFiles(folder)
+    expect(await page.evaluate('crypto.subtle === undefined')).toBe(origin !== null)
+    await choose(page)
     await page.getByText('5 files').waitFor()
     await page.getByLabel('Artifact name').fill(name)
     await page.getByRole('button', { name: 'Upload' }).click()
@@ -58,7 +82,7 @@ describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
     ])
     expect(outcome).toBe('uploaded')
     const id = Number(new URL(page.url()).pathname.split('/').at(-1))
-    await context.close()
+    await page.context().close()
     return { id, sentBytes, faults }
   }
 
@@ -77,7 +101,10 @@ describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
   })
 
   test('is not sent twice, and of a file that changed a little only the change', async () => {
-    expect((await upload('again')).sentBytes).toBe(0)
+    const chosen = await upload('again', async (page) => {
+      await page.locator('[data-folder]').setInputFiles(folder)
+    })
+    expect(chosen.sentBytes).toBe(0)
     const changed = Buffer.from(files['big.bin'] ?? '')
     changed.fill(9, 1_500_000, 1_500_100)
     await writeFile(join(folder, 'big.bin'), changed)
@@ -87,8 +114,7 @@ describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
   })
 
   test('under a name that is taken says so', async () => {
-    const context = await rig.context({ scope: 'write' })
-    const page = await context.newPage()
+    const page = await openPage()
     await page.goto('/octo/app/upload')
     await page.getByLabel('Run').fill('1')
     await page.getByLabel('Artifact name').fill('seed')
@@ -97,6 +123,6 @@ describe.skipIf(!hasChromium)('a folder chosen in a browser', () => {
     const phase = page.getByText('It did not work:')
     await phase.waitFor()
     expect(await phase.textContent()).toContain('seed')
-    await context.close()
+    await page.context().close()
   })
 })

@@ -64,6 +64,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   test('filters runs, and clears the filter', async () => {
     await page.goto('/octo/app')
     await page.getByLabel('Branch').selectOption('feature/dark')
+    await page.getByRole('button', { name: 'Filter' }).click()
     await page.waitForURL('**branch=feature*')
     expect(await page.locator('table.rows tbody tr').count()).toBe(1)
     await page.goto('/octo/app?workflow=nothing')

@@ -1,11 +1,6 @@
 /** Ticking many rows: one box for all of them, a count, and a bar that shows once something is ticked. */
 
 export function enhanceBulk(): void {
-  for (const select of document.querySelectorAll<HTMLSelectElement>('select[data-submit]')) {
-    select.addEventListener('change', () => {
-      select.form?.requestSubmit()
-    })
-  }
   const form = document.querySelector<HTMLFormElement>('form[data-bulk]')
   const bar = form?.querySelector<HTMLElement>('[data-bulk-bar]')
   if (!form || !bar) return

@@ -26,7 +26,7 @@ function areOn(): boolean {
 function isInField(target: EventTarget | null): boolean {
   return (
     target instanceof Element &&
-    target.closest('input, select, textarea, [contenteditable]') !== null
+    target.closest('input:not([type=checkbox]), select, textarea, [contenteditable]') !== null
   )
 }
 
@@ -73,7 +73,8 @@ function moveRow(step: 1 | -1): boolean {
   const focused = document.activeElement?.closest('tr')
   const at = all.findIndex((row) => row === focused)
   const next = all[at === -1 ? (step === 1 ? 0 : all.length - 1) : at + step]
-  const target = next?.querySelector<HTMLElement>('th a, input, a')
+  const target =
+    next?.querySelector<HTMLElement>('th a') ?? next?.querySelector<HTMLElement>('input, a')
   target?.focus()
   return target !== undefined && target !== null
 }
