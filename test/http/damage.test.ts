@@ -1,8 +1,11 @@
 /** Damage from a flipped byte to its end, as callers of the API see it. */
 import { deflateRawSync } from 'node:zlib'
-import { readFile, stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { unzipSync } from 'fflate'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { flipByte, packPaths, spoil } from '../lifecycle/stored-bytes.ts'
@@ -109,6 +112,62 @@ describe('one flipped byte in a pack', () => {
     expect(await detail(id)).toMatchObject({ state: 'damaged', damagedFiles: ['b.txt'] })
   })
 })
+
+/** Opens, and fails every read with EIO, as a bad sector does (proc_pid_mem(5): nothing is mapped at the first pages). */
+const failingMedium = '/proc/self/mem'
+
+describe.skipIf(!existsSync(failingMedium))(
+  'a medium that fails in the middle of a download',
+  () => {
+    const [large, lost] = [randomBytes(6_000_000), randomBytes(6_000_000)]
+    let id: number
+    beforeEach(async () => {
+      await server.put(path('first'), { body: large })
+      const before = new Set(await packPaths(cas()))
+      id = await server.put(path('both'), {
+        headers: { 'content-type': 'application/x-tar' },
+        body: await tarOf([
+          { name: 'a', content: large },
+          { name: 'b', content: lost },
+        ]),
+      })
+      for (const pack of await packPaths(cas())) {
+        if (before.has(pack)) continue
+        await rm(pack)
+        await symlink(failingMedium, pack)
+      }
+    })
+
+    test.each(['archive.zip', 'archive.tar.gz', 'files/b'])('%s fails visibly', async (what) => {
+      const answer = await server.send(`/api/v1/artifacts/${id}/${what}`)
+      // What fails before the first byte still has a status; then only the connection is left.
+      if (answer.status === 200) await expect(answer.arrayBuffer()).rejects.toThrow('terminated')
+      else expect(await answer.json()).toMatchObject({ code: 'blob_damaged' })
+      expect(answer.status).toBe(what === 'files/b' ? 500 : 200)
+      expect(await detail(id)).toMatchObject({ state: 'damaged', damagedFiles: ['b'] })
+      expect(large.equals((await download(id, 'files/a')) as Buffer)).toBe(true)
+    })
+
+    test('the zip of a stock client ends in bytes that no reader takes', async () => {
+      const ids = { workflow_run_backend_id: '1', workflow_job_run_backend_id: 'build' }
+      const token = await server.token({ run: 1, job: 'build', scope: 'job' })
+      const service = '/twirp/github.actions.results.api.v1.ArtifactService'
+      const signed = await server.send(`${service}/GetSignedArtifactURL`, {
+        method: 'POST',
+        json: { ...ids, name: 'both' },
+        token,
+      })
+      const { signed_url: url } = (await signed.json()) as { signed_url: string }
+      const headers = { 'user-agent': '@actions/artifact-2.3.2' }
+      const answer = await fetch(url, { headers })
+      const body = Buffer.from(await answer.arrayBuffer())
+      expect([answer.status, answer.headers.get('content-length')]).toEqual([200, null])
+      expect(body.subarray(-4096).every((byte) => byte === 0xff)).toBe(true)
+      expect(() => unzipSync(body)).toThrow()
+      expect(await detail(id)).toMatchObject({ state: 'damaged', damagedFiles: ['b'] })
+    })
+  },
+)
 
 describe('a pack written anew', () => {
   test('serves what the one with bad framing did', async () => {
