@@ -122,7 +122,11 @@ export const jobSchema = z
     progress: z.record(z.string(), z.unknown()).meta({
       description: 'What it told last; the outcome once it is done.',
     }),
-    error: z.string().nullable(),
+    error: z.string().nullable().meta({ description: 'Why it failed.' }),
+    code: z.string().nullable().meta({
+      description:
+        'The same for programs: a code of problems, or `internal`, of which the log tells more.',
+    }),
   })
   .meta({ id: 'Job' })
 

@@ -4,6 +4,7 @@ import { jobSchema, type WireJob } from '../api/admin-messages.ts'
 import { jobPath } from '../api/paths.ts'
 import { findKeys } from '../auth/key.ts'
 import { adminGrant, mintToken } from '../auth/tokens.ts'
+import { type ErrorCode, StoreError } from '../core/errors.ts'
 import { NetworkError, requestJson, type ServerAccess } from '../client/http.ts'
 import { readServerConfig } from '../config.ts'
 import { DataLockedError } from '../metadata/data-lock.ts'
@@ -60,8 +61,8 @@ async function withOwnToken(server: ServerAccess, dataDir: string): Promise<Serv
 const tokenLifeMs = 24 * 60 * 60 * 1000
 const askEveryMs = 500
 
-/** Starts a job and waits for its end; `onProgress` hears of every change. Errors: those of the request; an Error with
- *  the server's words when the job fails. */
+/** Starts a job and waits for its end; `onProgress` hears of every change. Errors: those of the request; when the job
+ *  fails, a StoreError with the server's code and words. */
 export async function runJob(
   server: ServerAccess,
   job: { path: string; json: unknown; signal: AbortSignal; onProgress?: (job: WireJob) => void },
@@ -71,8 +72,14 @@ export async function runJob(
   for (;;) {
     onProgress?.(state)
     if (state.state === 'done') return state.progress
-    if (state.state === 'failed') throw new Error(state.error ?? `the ${state.kind} failed`)
+    if (state.state === 'failed') throw failureOf(state)
     await sleep(askEveryMs, undefined, { signal })
     state = await requestJson(server, { path: jobPath(state.id), signal }, jobSchema)
   }
+}
+
+/** The facts stay with the server; its words have them. Codes of a newer server are readable as text. */
+function failureOf({ kind, code, error }: WireJob): StoreError {
+  const details = {} as StoreError['details']
+  return new StoreError((code ?? 'internal') as ErrorCode, error ?? `the ${kind} failed`, details)
 }

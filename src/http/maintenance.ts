@@ -48,7 +48,7 @@ export function accepted(c: AppRequest, job: Job): Response {
 }
 
 function jobMessage(job: Job): WireJob {
-  const { id, kind, origin, state, createdAt, endedAt, progress, error } = job
+  const { id, kind, origin, state, createdAt, endedAt, progress } = job
   return {
     id,
     kind,
@@ -57,7 +57,14 @@ function jobMessage(job: Job): WireJob {
     createdAt: instant(createdAt),
     endedAt: endedAt === null ? null : instant(endedAt),
     progress: { ...progress },
-    // What is no expected failure may tell of paths; the log has it.
-    error: error === null ? null : error instanceof StoreError ? error.message : 'internal error',
+    ...failureOf(job),
   }
+}
+
+function failureOf({ id, error }: Job): Pick<WireJob, 'error' | 'code'> {
+  if (error === null) return { error: null, code: null }
+  if (error instanceof StoreError) return { error: error.message, code: error.code }
+  if (error.name === 'AbortError') return { error: 'the server is stopping', code: 'shutting_down' }
+  // What is no expected failure may tell of paths.
+  return { error: `an internal error happened; the log has it under job ${id}`, code: 'internal' }
 }

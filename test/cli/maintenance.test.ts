@@ -169,8 +169,11 @@ describe('trove backup', () => {
     expect([done.status, done.stderr]).toEqual([0, ''])
     expect(JSON.parse(done.text)).toMatchObject({ path: destination, packs: 1, damagedCopies: 0 })
     const taken = await backUp(server, ['backup', destination])
-    expect(taken).toMatchObject({ text: '', stderr: expect.stringContaining('exists') })
-    expect(taken.status).not.toBe(0)
+    expect(taken).toMatchObject({
+      status: 2,
+      text: '',
+      stderr: expect.stringMatching(/^trove: .* exists; give a new name\n$/),
+    })
     await server.stop()
 
     data = destination
@@ -313,6 +316,9 @@ test('upkeep that the server refuses ends as its code says', async () => {
   }
   await writeFile(join(root, 'mine'), '')
   const outcome = await admin(server, ['backup', join(root, 'mine')])
-  expect(outcome).toMatchObject({ text: '', stderr: expect.stringContaining('exists') })
-  expect(outcome.status).not.toBe(0)
+  expect(outcome).toMatchObject({
+    status: 2,
+    text: '',
+    stderr: `trove: ${join(root, 'mine')} exists; give a new name\n`,
+  })
 })

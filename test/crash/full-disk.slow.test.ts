@@ -3,12 +3,15 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rm, statfs, unlink, writeFile } from 'node:fs/promises'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { digestOf } from '../../src/core/digest.ts'
+import { callerOf } from '../actions/rig.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { runTrove } from '../cli/run-trove.ts'
+import { buildZip } from '../corpus/build-zip.ts'
 
 const MiB = 1024 * 1024
 let directory: string
@@ -161,4 +164,134 @@ test('deleting and collecting make room on a full disk, with the help of the res
   expect(digestOf(Buffer.from(await file.arrayBuffer()))).toBe(digestOf(kept))
   await unlink(ballast)
   expect((await client.put('again', randomBytes(MiB))).status).toBe(201)
+})
+
+async function startFull(name: string): Promise<{ trove: TroveProcess; dataDir: string }> {
+  const dataDir = join(directory, name)
+  const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '0', TROVE_GC_INTERVAL: 'off' })
+  onTestFinished(async () => {
+    await trove.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  return { trove, dataDir }
+}
+
+test.each([0, 40, 150, 400, 1000, 2500])(
+  'the stock protocol with %i KiB left: each step is done or refused with 507, and may be repeated later',
+  async (leftKiB) => {
+    const { trove } = await startFull(`data-stock-${leftKiB}`)
+    const job = callerOf(trove.url, await trove.token(), '@actions/artifact-2.3.2')
+    const zipOf = (bytes: number): Buffer =>
+      buildZip({ members: [{ name: 'x', content: randomBytes(bytes) }] })
+    const kept = zipOf(100_000)
+    await job.upload('kept', kept)
+    const ballast = await fillDisk(leftKiB * 1024)
+    const acknowledged = new Map([['kept', kept]])
+    let refusals = 0
+    for (let turn = 0; turn < 8; turn++) {
+      const name = `more-${turn}`
+      const zip = zipOf(turn % 2 === 0 ? 1_500_000 : 30_000)
+      const isDone = await uploadByHand(job, name, zip)
+      if (isDone) acknowledged.set(name, zip)
+      else refusals += 1
+    }
+    expect(refusals).toBeGreaterThan(0)
+    const expectWhole = async (): Promise<void> => {
+      const listed = await job.list()
+      expect(listed.map((each) => String(each['name'])).toSorted()).toEqual(
+        [...acknowledged.keys()].toSorted(),
+      )
+      for (const item of listed) {
+        const answer = await fetch(await job.signedUrl(item))
+        const body = Buffer.from(await answer.arrayBuffer())
+        expect(body.equals(acknowledged.get(item['name']!)!)).toBe(true)
+      }
+    }
+    await expectWhole()
+    await unlink(ballast)
+    const after = zipOf(1_500_000)
+    expect(await uploadByHand(job, 'after', after)).toBe(true)
+    acknowledged.set('after', after)
+    await expectWhole()
+  },
+)
+
+/** Create, one block, the block list, Finalize; false when one of them was refused for want of room. */
+async function uploadByHand(
+  job: ReturnType<typeof callerOf>,
+  name: string,
+  zip: Buffer,
+): Promise<boolean> {
+  const isFull = (status: number): boolean => {
+    if (status === 507) return true
+    expect([200, 201]).toContain(status)
+    return false
+  }
+  const created = await job.twirp('CreateArtifact', { name, version: 4 })
+  if (isFull(created.status)) return false
+  const url = String(created.body['signed_upload_url'])
+  const block = Buffer.from('block-1').toString('base64')
+  const put = async (query: string, body: Uint8Array | string): Promise<number> => {
+    const answer = await fetch(url + query, {
+      method: 'PUT',
+      body: body as Uint8Array<ArrayBuffer>,
+    })
+    const text = await answer.text()
+    if (answer.status === 507) expect(text).toContain('<Error><Code>')
+    return answer.status
+  }
+  if (isFull(await put(`&comp=block&blockid=${encodeURIComponent(block)}`, zip))) return false
+  const list = `<?xml version="1.0"?><BlockList><Latest>${block}</Latest></BlockList>`
+  if (isFull(await put('&comp=blocklist', list))) return false
+  const { status, body } = await job.finalize(name, zip)
+  if (isFull(status)) {
+    expect(body).toMatchObject({ code: 'resource_exhausted' })
+    return false
+  }
+  return true
+}
+
+test('trove upload and backup say that the disk is full, and work once it is not', async () => {
+  const { trove, dataDir } = await startFull('data-native')
+  const tree = mkdtempSync(join(tmpdir(), 'trove-full-tree-'))
+  onTestFinished(() => {
+    rmSync(tree, { recursive: true, force: true })
+  })
+  await writeFile(join(tree, 'large'), randomBytes(4 * MiB))
+  const access = {
+    TROVE_URL: trove.url,
+    TROVE_TOKEN: await trove.token(['--scope', 'admin', '--project', 'octo/demo']),
+    TROVE_PROJECT: 'octo/demo',
+    TROVE_CACHE_DIR: join(tree, '..', 'trove-full-cache'),
+  }
+  const run = async (...args: string[]): ReturnType<typeof runTrove> => await runTrove(args, access)
+  expect((await run('upload', 'first', tree, '--run', '1')).status).toBe(0)
+  await writeFile(join(tree, 'large'), randomBytes(4 * MiB))
+  const destination = join(directory, 'backup')
+  onTestFinished(() => {
+    rmSync(destination, { recursive: true, force: true })
+    rmSync(`${destination}.partial`, { recursive: true, force: true })
+  })
+
+  const ballast = await fillDisk(1.5 * MiB)
+  for (const args of [
+    ['upload', 'second', tree, '--run', '2'],
+    ['backup', destination, '--copies'],
+  ]) {
+    const full = await run(...args)
+    expect([full.status, full.stderr]).toEqual([9, expect.stringContaining('full')])
+  }
+  expect(existsSync(destination)).toBe(false)
+  expect((await run('gc', '--now')).status).toBe(0)
+  expect((await run('scrub')).status).toBe(0)
+  expect((await run('list', '--json')).text).not.toContain('second')
+
+  await unlink(ballast)
+  expect((await run('upload', 'second', tree, '--run', '2')).status).toBe(0)
+  expect((await run('backup', destination, '--copies')).status).toBe(0)
+  expect((await run('scrub')).status).toBe(0)
+  await trove.stop()
+  const restored = await runTrove(['scrub', '--data', destination], { TROVE_MIN_FREE: '0' })
+  expect(restored.status).toBe(0)
+  expect(existsSync(join(dataDir, 'trove.db'))).toBe(true)
 })

@@ -13,6 +13,7 @@ interface WireJob {
   origin: string
   state: string
   error: string | null
+  code: string | null
   progress: Record<string, unknown>
 }
 
@@ -80,7 +81,11 @@ test('a round that fails is shown, counted, and the next one comes', async () =>
   await waitForJob(server, ({ progress }) => Number(progress['waitingBytes']) > 0)
   server.clock.now += 2 * 86_400_000
   const failed = await waitForJob(server, ({ state }) => state === 'failed')
-  expect(failed).toMatchObject({ origin: 'schedule', error: 'internal error' })
+  expect(failed).toMatchObject({
+    origin: 'schedule',
+    code: 'internal',
+    error: `an internal error happened; the log has it under job ${failed.id}`,
+  })
   expect(await pageOf(server)).toContain('badge failed')
   expect(await (await server.send('/metrics')).text()).toMatch(
     /^trove_jobs_total\{kind="gc",outcome="failed"\} [1-9]\d*$/m,
