@@ -7,7 +7,8 @@ import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { AppContext } from '../http/context.ts'
 import { requireQuota } from '../http/quota.ts'
-import type { ConflictPolicy, Run } from '../metadata/metadata.ts'
+import type { Run } from '../metadata/metadata.ts'
+import { conflictPolicyOf } from './conflict-policy.ts'
 import type { FinalizeQueue } from './finalize-artifact.ts'
 import { forbidden, jobPlaceOf } from './job-place.ts'
 import type { CreateRequest } from './messages.ts'
@@ -56,12 +57,6 @@ export async function createArtifact(
   const { se, sig } = signTarget(context.keys.signedUrls, target, now + context.config.uploadUrlMs)
   // GITHUB-PROTOCOL §8.1: two segments or more, nothing that needs escaping.
   return `/blob/artifacts/${id}?se=${se}&sig=${sig}`
-}
-
-/** The project's policy, else the server's. */
-export async function conflictPolicyOf(context: AppContext, run: Run): Promise<ConflictPolicy> {
-  const project = await context.metadata.findProject(run.project)
-  return project?.onConflict ?? context.config.onConflict
 }
 
 async function refuseRunaway(context: AppContext, run: Run, now: number): Promise<void> {

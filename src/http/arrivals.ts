@@ -1,7 +1,7 @@
 /** Uploads under way, for people who look at a run meanwhile. Kept in memory only: what an upload needs to go on is in the
  *  metadata and in staging, and a server that was started anew hears of it again. */
 import { limits } from '../core/limits.ts'
-import type { BodyContext } from './request-body.ts'
+import type { BodyContext } from './body-context.ts'
 
 export interface Arrival {
   projectId: number

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import type { BodyContext } from './body-context.ts'
 import type { AppRequest } from './context.ts'
-import type { RequestMetrics } from './metrics.ts'
 
 export interface BodyLimit {
   bytesMax: number
@@ -14,12 +14,6 @@ export interface BodyLimit {
   limit: string
   /** The variable that moves the bound; null when none does. */
   setting: string | null
-}
-
-/** The parts of the context that bodies need. */
-export interface BodyContext {
-  config: { idleMs: number }
-  metrics: Pick<RequestMetrics, 'received'>
 }
 
 /** Announced length of the body; null when it is chunked or has none.

@@ -6,13 +6,9 @@ import type { Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
+import type { BodyContext } from '../../src/http/body-context.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import {
-  drainBody,
-  openRequestBody,
-  readJsonBody,
-  type BodyContext,
-} from '../../src/http/request-body.ts'
+import { drainBody, openRequestBody, readJsonBody } from '../../src/http/request-body.ts'
 
 const context: BodyContext = {
   config: { idleMs: 150 },
