@@ -1,5 +1,6 @@
 /** Command lines: flags and operands of one command, parsed strictly. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { suggestion } from './suggestion.ts'
 
 /** A flag: how it is written, and what its value is called in help; null for one that takes none. */
 interface Flag {
@@ -68,9 +69,11 @@ function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
     return parseArgs(config)
   } catch (error) {
     // The parser's own messages end in advice about its API.
-    if (error instanceof TypeError)
-      throw new UsageError(error.message.split('. ')[0] ?? error.message)
-    throw error
+    if (!(error instanceof TypeError)) throw error
+    const [told = error.message] = error.message.split('. ')
+    const [, unknown] = /^Unknown option '--([^']+)'/.exec(told) ?? []
+    const meant = unknown && suggestion(unknown, Object.keys(config.options ?? {}), '--')
+    throw new UsageError(meant ? `${told}; ${meant}` : told)
   }
 }
 

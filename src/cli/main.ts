@@ -3,101 +3,33 @@
  *  place that ends the process. */
 // The bounds in the first line keep V8 from letting garbage grow with the machine's memory; no command holds that much.
 import { setMaxListeners } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { ConfigError } from '../settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
+import { commands, findCommand } from './command-list.ts'
 import { type Command, formatColumns, formatHelp } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
 import { write } from './output.ts'
 
-interface Listed {
-  summary: string
-  load(): Promise<Command>
-}
-
-const commands: Record<string, Listed> = {
-  serve: {
-    summary: 'starts the server',
-    load: async () => (await import('./commands/serve.ts')).serveCommand,
-  },
-  token: {
-    summary: 'mints a token',
-    load: async () => (await import('./commands/token.ts')).tokenCommand,
-  },
-  list: {
-    summary: 'lists artifacts',
-    load: async () => (await import('./commands/list.ts')).listCommand,
-  },
-  ls: {
-    summary: 'lists the entries of an artifact',
-    load: async () => (await import('./commands/ls.ts')).lsCommand,
-  },
-  cat: {
-    summary: 'writes one file of an artifact to stdout',
-    load: async () => (await import('./commands/cat.ts')).catCommand,
-  },
-  upload: {
-    summary: 'uploads files and directories; sends only what the server lacks',
-    load: async () => (await import('./commands/upload.ts')).uploadCommand,
-  },
-  download: {
-    summary: 'brings a directory to what an artifact holds',
-    load: async () => (await import('./commands/download.ts')).downloadCommand,
-  },
-  rm: {
-    summary: 'deletes artifacts',
-    load: async () => (await import('./commands/rm.ts')).rmCommand,
-  },
-  keep: {
-    summary: 'keeps an artifact for ever',
-    load: async () => (await import('./commands/keep.ts')).keepCommand,
-  },
-  expire: {
-    summary: 'changes when an artifact expires',
-    load: async () => (await import('./commands/expire.ts')).expireCommand,
-  },
-  diff: {
-    summary: 'shows what differs between two artifacts',
-    load: async () => (await import('./commands/diff.ts')).diffCommand,
-  },
-  run: {
-    summary: 'runs a workflow on this machine',
-    load: async () => (await import('./commands/run.ts')).runCommand,
-  },
-  gc: {
-    summary: 'gives the bytes of what expired or was deleted back to the disk',
-    load: async () => (await import('./commands/gc.ts')).gcCommand,
-  },
-  scrub: {
-    summary: 'reads back everything that is stored, and names what is damaged',
-    load: async () => (await import('./commands/scrub.ts')).scrubCommand,
-  },
-  backup: {
-    summary: 'copies a store, running or not, to a new directory',
-    load: async () => (await import('./commands/backup.ts')).backupCommand,
-  },
-  recover: {
-    summary: 'rebuilds lost metadata from packs',
-    load: async () => (await import('./commands/recover.ts')).recoverCommand,
-  },
-  stats: {
-    summary: 'shows what the store holds and what was saved',
-    load: async () => (await import('./commands/stats.ts')).statsCommand,
-  },
-}
-
 async function main(args: string[]): Promise<ExitStatus> {
   const [name, ...rest] = args
+  if (name === 'version' || name === '--version' || name === '-V') {
+    await write(process.stdout, `trove ${readVersion()}\n`)
+    return exitStatus.ok
+  }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    const named = rest[0] === undefined ? undefined : commands[rest[0]]
     const isAsked = name !== undefined
-    const text = named === undefined ? overview() : formatHelp(await named.load())
+    const text = rest[0] === undefined ? overview() : formatHelp(await findCommand(rest[0]).load())
     await write(isAsked ? process.stdout : process.stderr, text)
     return isAsked ? exitStatus.ok : exitStatus.usage
   }
-  const listed = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (listed === undefined)
-    throw new UsageError(`there is no command ${JSON.stringify(name)}; \`trove help\` lists them`)
-  return await runCommand(await listed.load(), rest)
+  return await runCommand(await findCommand(name).load(), rest)
+}
+
+/** Of the package that this file was built into: `dist/src/cli` is three folders below it. */
+function readVersion(): string {
+  const path = new URL('../../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
 }
 
 async function runCommand(command: Command, args: string[]): Promise<ExitStatus> {
@@ -143,7 +75,7 @@ function overview(): string {
     'Commands:',
     ...formatColumns(rows),
     '',
-    '`trove COMMAND --help` shows flags, examples and exit statuses of one.',
+    '`trove COMMAND --help` shows flags, examples and exit statuses of one, `trove --version` the version.',
     '',
   ].join('\n')
 }

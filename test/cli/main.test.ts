@@ -1,0 +1,47 @@
+/** `trove` itself: help, version, and what it says to who mistypes. */
+import { readFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { suggestion } from '../../src/cli/suggestion.ts'
+import { runTrove } from './run-trove.ts'
+
+test('help goes to stdout when it is asked for, else to stderr with status 2', async () => {
+  const asked = await runTrove(['--help'])
+  expect(asked).toMatchObject({ status: 0, stderr: '' })
+  expect(asked.text).toContain('  upload    ')
+  expect(await runTrove([])).toMatchObject({ status: 2, text: '', stderr: asked.text })
+  const [long, short] = await Promise.all([runTrove(['help', 'rm']), runTrove(['rm', '-h'])])
+  expect(long.text).toBe(short.text)
+})
+
+test('the version is the package’s', async () => {
+  const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
+  for (const word of ['--version', '-V', 'version']) {
+    expect(await runTrove([word])).toMatchObject({
+      status: 0,
+      text: `trove ${version}\n`,
+      stderr: '',
+    })
+  }
+})
+
+test.each([
+  [['uplaod', 'x'], 'there is no command "uplaod"; did you mean upload?'],
+  [['help', 'lst'], 'there is no command "lst"; did you mean list?'],
+  [['purge'], 'there is no command "purge"; `trove help` lists them'],
+  [['upload', '--overwrit', 'x', 'y'], "Unknown option '--overwrit'; did you mean --overwrite?"],
+  [['upload', '--colour', 'x', 'y'], "Unknown option '--colour'"],
+])('%j is answered with what was meant', async (words, message) => {
+  const { status, text, stderr } = await runTrove(words)
+  expect({ status, text }).toEqual({ status: 2, text: '' })
+  expect(stderr.split('\n')[0]).toBe(`trove: ${message}`)
+})
+
+test('what is nearest is suggested, and nothing that is far', () => {
+  const words = ['list', 'ls', 'rm', 'run', 'download']
+  expect(suggestion('dwonload', words)).toBe('did you mean download?')
+  expect(suggestion('down', words)).toBe('did you mean download?')
+  expect(suggestion('lits', words)).toBe('did you mean list?')
+  expect(suggestion('rnu', words)).toBe('did you mean run?')
+  expect(suggestion('x', words)).toBeUndefined()
+  expect(suggestion('upload-all', words)).toBeUndefined()
+})
