@@ -120,6 +120,16 @@ export const artifactRoutes: readonly ApiRoute[] = [
     responses: { 200: { description: 'The log.', content: { bytes: ['text/plain'] } } },
   },
   {
+    method: 'delete',
+    path: `${apiRoot}/runs/{run}/jobs/{job}`,
+    operationId: 'deleteJob',
+    summary:
+      'Forgets what was recorded of a job, by its key: its steps and its log. The artifacts that it made stay.',
+    query: runQuery,
+    responses: { 204: { description: 'It is forgotten.' } },
+    errors: [503],
+  },
+  {
     method: 'put',
     path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/record`,
     operationId: 'recordRun',

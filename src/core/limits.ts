@@ -179,6 +179,8 @@ export const limits = {
   logPageBytes: 64 * KiB,
   /** Bytes of logs that a run page shows; the rest is a link. */
   shownLogBytesMax: 1 * MiB,
+  /** A run of which nothing was heard for so long is over, whatever it said last. */
+  recordSilenceMs: 60 * 60 * 1000,
   /** How long after its last event a run's record stays; as long as GitHub keeps logs by default. */
   runRecordMs: 90 * 24 * 60 * 60 * 1000,
 } as const

@@ -28,6 +28,25 @@ export function projectPolicy(
   return { defaultMs, minMs, maxMs }
 }
 
+/** Refuses settings of a project that contradict each other, which `projectPolicy` would bend into something that nobody
+ *  asked for. Bounds beyond those of the server are fine: they follow the server when it changes. Errors: invalid_request. */
+export function checkOverrides({
+  retentionDefaultMs,
+  retentionMinMs,
+  retentionMaxMs,
+}: RetentionOverrides): void {
+  const refuse = (field: string, reason: string): never => {
+    throw storeError('invalid_request', `${field} ${reason}`, { field })
+  }
+  if (retentionMinMs !== null && retentionMaxMs !== null && retentionMinMs > retentionMaxMs)
+    refuse('retentionMinDays', 'must not be above retentionMaxDays')
+  if (retentionDefaultMs === null) return
+  if (retentionMaxMs !== null && retentionDefaultMs > retentionMaxMs)
+    refuse('retentionDays', 'must not be above retentionMaxDays')
+  if (retentionMinMs !== null && retentionDefaultMs < retentionMinMs)
+    refuse('retentionDays', 'must not be below retentionMinDays')
+}
+
 /** What an uploader asked for: a number of days (0: the default), an instant, or nothing. */
 export type RetentionRequest = { days: number } | { expiresAt: number } | null
 

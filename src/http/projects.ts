@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { projectPolicySchema, type WireProject } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
+import { checkOverrides } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
 import type { Project, ProjectPolicy } from '../metadata/metadata.ts'
 import { forbidden, readProject } from './access.ts'
@@ -20,7 +21,9 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
     const project = await readProject(context, principal, projectParameter(c))
     if (!mayAdminister(principal)) throw forbidden('project settings need a token of scope admin')
     const policy = parseInput(projectPolicySchema, await readJsonBody(context, c), 'body')
-    await context.metadata.setProjectPolicy(project.id, changesOf(policy))
+    const changes = changesOf(policy)
+    checkOverrides({ ...project, ...changes })
+    await context.metadata.setProjectPolicy(project.id, changes)
     const changed = await context.metadata.findProject(project.name)
     return c.json(projectMessage(changed ?? project))
   })

@@ -3,12 +3,13 @@ import { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.ts'
 import { recordQuery, runQuery } from '../api/queries.ts'
-import { mayReadRun, type Principal } from '../auth/principal.ts'
+import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
-import { projectOf, readProject } from './access.ts'
+import { forbidden, projectOf, readProject } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
@@ -24,6 +25,7 @@ export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
   )
   app.get(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await readRun(context, c))
   app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/log`, async (c) => await readLog(context, c))
+  app.delete(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job`, async (c) => await deleteJob(context, c))
   return app
 }
 
@@ -70,17 +72,44 @@ async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   return c.json(runMessage(run, record, publicOrigin(context, c)))
 }
 
+/** The job of the route's `{job}`. Errors: not_found. */
+async function readJob(
+  { metadata }: AppContext,
+  c: AppRequest,
+  run: Run,
+): Promise<{ record: RunRecord; job: RecordedJob }> {
+  const record = await metadata.findRunRecord(run.id)
+  const key = c.req.param('job') ?? ''
+  const job = record?.jobs.find((each) => each.key === key)
+  if (record === undefined || job === undefined) {
+    const what = `job ${key} of run ${run.number}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  return { record, job }
+}
+
+/** Whoever still tells of a job would be refused from then on, so it must have ended, or fallen silent. */
+async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
+  if (!mayDeleteFromRun(principal, { project: run.project, runNumber: run.number })) {
+    throw forbidden('deleting needs a token of the run, or of scope write')
+  }
+  const { record, job } = await readJob(context, c, run)
+  const isOver = job.conclusion !== null || record.conclusion !== null
+  if (!isOver && context.now() - record.updatedAt < limits.recordSilenceMs) {
+    const what = `job ${job.key}`
+    throw storeError('busy', `${what} is still running`, { what })
+  }
+  await context.metadata.removeRunJob(run.id, job.key)
+  return c.body(null, 204)
+}
+
 /** As text, a page of the stored log at a time. */
 async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
-  const record = await context.metadata.findRunRecord(run.id)
-  const key = c.req.param('job') ?? ''
-  const job = record?.jobs.find((each) => each.key === key)
-  if (job === undefined) {
-    const what = `job ${key} of run ${run.number}`
-    throw storeError('not_found', `there is no ${what}`, { what })
-  }
+  const { job } = await readJob(context, c, run)
   return c.body(openLog(context.metadata, job), 200, {
     'content-type': 'text/plain; charset=utf-8',
     'cache-control': 'private, no-cache',

@@ -54,6 +54,9 @@ export interface RunRecordMetadata {
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
   /** Forgets what was recorded of all attempts of a run, in steps, logs first. Harmless when there is nothing. */
   removeRunRecords(projectId: number, number: number): Promise<void>
+  /** Forgets one job with its steps and its log, in steps, the log first; false when there is none of that key. Artifacts
+   *  that it made stay. */
+  removeRunJob(runId: number, key: string): Promise<boolean>
   /** Forgets at most `limit` records of which nothing was heard since `updatedBy`; answers how many. */
   purgeRunRecords(updatedBy: number, limit: number): Promise<number>
 }

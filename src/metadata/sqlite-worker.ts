@@ -37,6 +37,7 @@ const methods: Record<keyof Metadata, true> = {
   findRunRecord: true,
   readLogPage: true,
   removeRunRecords: true,
+  removeRunJob: true,
   purgeRunRecords: true,
   createUpload: true,
   findUpload: true,

@@ -4,6 +4,7 @@ import { mayAdminister, mayReadProject, type Principal } from '../auth/principal
 import { walkEntries } from '../browse/entries.ts'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
+import { checkOverrides } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
 import { forbidden } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
@@ -150,9 +151,11 @@ async function changeRetention({ context }: Web, c: AppRequest): Promise<Respons
     const text = form.get(name) ?? ''
     return text === '' ? null : daysOf(text) * dayMs
   }
-  await context.metadata.setProjectPolicy(project.id, {
+  const changes = {
     retentionDefaultMs: length('defaultDays'),
     retentionMaxMs: length('maxDays'),
-  })
+  }
+  checkOverrides({ ...project, ...changes })
+  await context.metadata.setProjectPolicy(project.id, changes)
   return c.redirect(retentionPath(project.name), 303)
 }

@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   changedExpiresAt,
+  checkOverrides,
   effectiveState,
   expiresAtOf,
   isExpired,
+  projectPolicy,
 } from '../../src/core/retention.ts'
 import { dayMs } from '../../src/core/units.ts'
 
@@ -42,6 +44,47 @@ describe('expiry of a new artifact', () => {
   test.each([-1, 1.5, Number.NaN])('%d days are refused', (days) => {
     expect(() => expiresAtOf({ days }, policy, 0)).toThrow(
       expect.objectContaining({ code: 'invalid_request' }),
+    )
+  })
+})
+
+describe('the policy of a project', () => {
+  const length = fc.option(fc.integer({ min: 0, max: 1000 * dayMs }))
+  const overrides = fc.record({
+    retentionDefaultMs: length,
+    retentionMinMs: length,
+    retentionMaxMs: length,
+  })
+
+  test('lies within that of the server, whatever is set', () => {
+    fc.assert(
+      fc.property(overrides, (own) => {
+        const { defaultMs, minMs, maxMs } = projectPolicy(policy, own)
+        expect(minMs).toBeGreaterThanOrEqual(policy.minMs)
+        expect(maxMs).toBeLessThanOrEqual(policy.maxMs)
+        expect(minMs).toBeLessThanOrEqual(defaultMs)
+        expect(defaultMs).toBeLessThanOrEqual(maxMs)
+      }),
+    )
+  })
+
+  test('is what is set, where that does not contradict itself or the server', () => {
+    const [low, middle, high] = [2 * dayMs, 7 * dayMs, 30 * dayMs]
+    const own = { retentionMinMs: low, retentionDefaultMs: middle, retentionMaxMs: high }
+    expect(projectPolicy(policy, own)).toEqual({ minMs: low, defaultMs: middle, maxMs: high })
+    const none = { retentionMinMs: null, retentionDefaultMs: null, retentionMaxMs: null }
+    expect(projectPolicy(policy, none)).toEqual(policy)
+    checkOverrides(own)
+    checkOverrides(none)
+  })
+
+  test.each([
+    ['retentionMinDays', { retentionMinMs: 2, retentionMaxMs: 1, retentionDefaultMs: null }],
+    ['retentionDays', { retentionMinMs: null, retentionMaxMs: 1, retentionDefaultMs: 2 }],
+    ['retentionDays', { retentionMinMs: 2, retentionMaxMs: null, retentionDefaultMs: 1 }],
+  ])('names %s when %j contradict each other', (field, own) => {
+    expect(() => checkOverrides(own)).toThrow(
+      expect.objectContaining({ code: 'invalid_request', details: { field } }),
     )
   })
 })

@@ -171,6 +171,55 @@ test('deleting a run deletes the artifacts of all its attempts, and nothing else
   expect((await send('GET', `/artifacts/${stays}`)).status).toBe(200)
 })
 
+test('deleting a job forgets its steps and log, and leaves its artifacts', async () => {
+  const { project, put, send } = await senderOf(freshProject())
+  const id = await put('1/a', 'content', '?job=build')
+  const tell = async (sequence: number, ...events: object[]): Promise<void> => {
+    const path = `/projects/${project}/runs/1/record`
+    const told = { recording: '0'.repeat(32), sequence, events }
+    expect((await send('PUT', path, told)).status).toBe(200)
+  }
+  const job = { key: 'build', id: 'build', name: 'build' }
+  await tell(
+    0,
+    { type: 'run-started', at: 1 },
+    { type: 'job-named', at: 1, job },
+    { type: 'job-started', at: 1, job: 'build' },
+    { type: 'line', at: 1, job: 'build', step: 1, kind: 'output', text: 'hello' },
+  )
+  const path = `/runs/1/jobs/build?project=${project}`
+  const busy = await problemOf(await send('DELETE', path))
+  expect(busy).toMatchObject({ status: 503, code: 'busy' })
+  await tell(4, { type: 'job-finished', at: 2, job: 'build', conclusion: 'success', durationMs: 1 })
+  const reader = await server.token({ project, scope: 'read' })
+  expect((await server.send(`/api/v1${path}`, { method: 'DELETE', token: reader })).status).toBe(
+    403,
+  )
+  expect((await send('DELETE', path)).status).toBe(204)
+  expect((await send('DELETE', path)).status).toBe(404)
+  expect(await jsonOf(await send('GET', `/runs/1?project=${project}`))).toMatchObject({
+    record: { jobs: [] },
+  })
+  expect((await send('GET', `/runs/1/jobs/build/log?project=${project}`)).status).toBe(404)
+  expect(await jsonOf(await send('GET', `/artifacts/${id}`))).toMatchObject({ job: 'build' })
+  expect(await (await send('GET', `/artifacts/${id}/files/a`)).text()).toBe('content')
+})
+
+test('a job of which nothing was heard for an hour can be deleted though it never ended', async () => {
+  const own = await ownServer()
+  const { project, send } = await senderOf(freshProject(), own)
+  const job = { key: 'build', id: 'build', name: 'build' }
+  await send('PUT', `/projects/${project}/runs/1/record`, {
+    recording: '0'.repeat(32),
+    sequence: 0,
+    events: [{ type: 'job-named', at: 1, job }],
+  })
+  const path = `/runs/1/jobs/build?project=${project}`
+  expect((await send('DELETE', path)).status).toBe(503)
+  own.clock.now += 60 * 60 * 1000
+  expect((await send('DELETE', path)).status).toBe(204)
+})
+
 describe('gc', () => {
   test('frees what its dry run and the delete announced', async () => {
     const own = await ownServer()
@@ -272,6 +321,51 @@ describe('expiry', () => {
     expect(await daysOf(await put('1/default', 'a', '?retentionDays=0'))).toBe(7)
     expect(await daysOf(await put('1/longer', 'b', '?retentionDays=90'))).toBe(30)
     expect(await daysOf(await put('1/shorter', 'c', '?retentionDays=2'))).toBe(2)
+  })
+})
+
+describe('retention', () => {
+  const daysOf = async (send: Sender['send'], id: number): Promise<number> => {
+    const { createdAt, expiresAt } = await jsonOf(await send('GET', `/artifacts/${id}`))
+    return (Date.parse(String(expiresAt)) - Date.parse(String(createdAt))) / 86_400_000
+  }
+
+  test('lies within the bounds of the server, and counts from the upload, not from the run', async () => {
+    const own = await ownServer({
+      TROVE_RETENTION_MIN: '3d',
+      TROVE_RETENTION_DAYS: '5',
+      TROVE_RETENTION_MAX_DAYS: '10',
+    })
+    const { put, send } = await senderOf(freshProject(), own)
+    expect(await daysOf(send, await put('1/short', 'a', '?retentionDays=1'))).toBe(3)
+    expect(await daysOf(send, await put('1/none', 'b'))).toBe(5)
+    own.clock.now += 4 * 86_400_000
+    expect(await daysOf(send, await put('1/zero', 'c', '?retentionDays=0'))).toBe(5)
+    const late = await put('1/long', 'd', '?retentionDays=90')
+    expect(await daysOf(send, late)).toBe(10)
+    const { createdAt } = await jsonOf(await send('GET', `/artifacts/${late}`))
+    expect(Date.parse(String(createdAt))).toBe(own.clock.now)
+  })
+
+  test('of a project has a minimum too, and settings that contradict each other are refused', async () => {
+    const { project, put, send } = await senderOf(freshProject())
+    await put('1/first', 'x')
+    const token = await server.token({ scope: 'admin' })
+    const change = async (json: object): Promise<Response> =>
+      await server.send(`/api/v1/projects/${project}`, { method: 'PATCH', json, token })
+    expect((await change({ retentionMinDays: 10, retentionMaxDays: 30 })).status).toBe(200)
+    expect(await daysOf(send, await put('1/short', 'a', '?retentionDays=2'))).toBe(10)
+    expect(await daysOf(send, await put('1/default', 'b'))).toBe(30)
+    for (const [json, field] of [
+      [{ retentionMaxDays: 9 }, 'retentionMinDays'],
+      [{ retentionDays: 31 }, 'retentionDays'],
+      [{ retentionDays: 9 }, 'retentionDays'],
+    ] as const) {
+      const refused = await problemOf(await change(json))
+      expect(refused).toMatchObject({ status: 400, code: 'invalid_request', body: { field } })
+    }
+    expect((await change({ retentionMinDays: null, retentionMaxDays: null })).status).toBe(200)
+    expect(await daysOf(send, await put('1/again', 'c'))).toBe(90)
   })
 })
 

@@ -146,6 +146,7 @@ const rules: Record<string, Rule> = {
   [`GET ${api}/stats`]: { none: 'figures; expired artifacts leave them with the next round' },
   [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; artifacts are not in it' },
   [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/log`]: { none: 'a log' },
+  [`DELETE ${api}/runs/:run{[0-9]+}/jobs/:job`]: { none: 'steps and a log' },
   // "You need not send this": an expired tree is not known any more.
   [`POST ${api}/uploads`]: {
     list: ({ treeDigest }) => ({

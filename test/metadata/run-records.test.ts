@@ -171,6 +171,35 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(await metadata.findRunRecord(runId)).toBeUndefined()
   })
 
+  test('a job is forgotten with its steps and log, and gives back what it counted', async () => {
+    const other = { ...job, key: 'other' }
+    await append(0, [
+      named,
+      { type: 'job-named', at: 1, job: other },
+      { type: 'step-started', at: 1, job: 'build', step: { number: 1, name: 's' } },
+      line('mine'),
+      line('theirs', 'other'),
+    ])
+    expect(await metadata.removeRunJob(runId, 'nobody')).toBe(false)
+    expect(await metadata.removeRunJob(runId, 'build')).toBe(true)
+    expect(await metadata.removeRunJob(runId, 'build')).toBe(false)
+    const record = await metadata.findRunRecord(runId)
+    expect(record?.jobs).toMatchObject([{ key: 'other', steps: [], logLines: 1 }])
+    expect((await logOf('other')).map(({ text }) => text)).toEqual(['theirs'])
+    expect(await metadata.readLogPage(1, 0)).toBeUndefined()
+    // The bound on rows counts what is left.
+    const steps = (count: number): RecordedEvent[] =>
+      Array.from({ length: count }, (_, index) => ({
+        type: 'step-started',
+        at: 1,
+        job: 'other',
+        step: { number: index + 1, name: 's' },
+      }))
+    expect(await append(5, steps(limits.runEventsMax))).toBe(5 + limits.runEventsMax)
+    expect(await metadata.removeRunJob(runId, 'other')).toBe(true)
+    expect((await metadata.findRunRecord(runId))?.jobs).toEqual([])
+  })
+
   test('what was recorded goes when it is removed, or when nothing was heard for long', async () => {
     await append(0, [named, line('x')])
     await metadata.removeRunRecords(projectId, 7)

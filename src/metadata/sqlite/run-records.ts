@@ -8,10 +8,16 @@ import { inflateLogPage, parseLogLines } from '../log-page.ts'
 import type { Metadata, RecordedJob } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
+import { createJobRemoval, createRecordRemoval } from './run-record-removal.ts'
 
 type RunRecordMethods = Pick<
   Metadata,
-  'appendRunEvents' | 'findRunRecord' | 'readLogPage' | 'removeRunRecords' | 'purgeRunRecords'
+  | 'appendRunEvents'
+  | 'findRunRecord'
+  | 'readLogPage'
+  | 'removeRunRecords'
+  | 'removeRunJob'
+  | 'purgeRunRecords'
 >
 
 interface RecordRow {
@@ -72,6 +78,7 @@ export function createRunRecordMethods(connection: Connection): RunRecordMethods
       })
     },
     ...createRecordReading(connection),
+    removeRunJob: createJobRemoval(connection),
     removeRunRecords: async (projectId, number) => {
       for (const { runId } of ofRun.all(number, projectId)) await removal(runId)
     },
@@ -231,32 +238,5 @@ function createRecordReading({
       const row = orm.select().from(logPages).where(place).get()
       return row && parseLogLines(inflateLogPage(row.bytes))
     },
-  }
-}
-
-/** Rows of one step; a page of a log is up to 64 KiB. */
-const pageBatch = 5
-const stepBatch = 50
-
-/** Logs are up to a thousand pages, jobs and steps up to ten thousand rows: too many for one transaction. */
-function createRecordRemoval({
-  prepare,
-  stage,
-  stageInSteps,
-}: Connection): (runId: number) => Promise<void> {
-  const ofRun = '(SELECT id FROM run_jobs WHERE run_id = ?)'
-  const dropPages = prepare<[number, number]>(
-    `DELETE FROM log_pages WHERE (job_id, page) IN
-       (SELECT job_id, page FROM log_pages WHERE job_id IN ${ofRun} LIMIT ?)`,
-  )
-  const dropSteps = prepare<[number, number]>(
-    `DELETE FROM run_steps WHERE (job_id, number) IN
-       (SELECT job_id, number FROM run_steps WHERE job_id IN ${ofRun} LIMIT ?)`,
-  )
-  const dropRecord = prepare<[number]>('DELETE FROM run_records WHERE run_id = ?')
-  return async (runId) => {
-    await stageInSteps(() => dropPages.run(runId, pageBatch).changes === pageBatch)
-    await stageInSteps(() => dropSteps.run(runId, stepBatch).changes === stepBatch)
-    stage(() => dropRecord.run(runId))
   }
 }
