@@ -12,7 +12,8 @@ import { CompareChooser } from './compare-chooser.tsx'
 import { comparingSentence, Differences } from './compare-page.tsx'
 import { comparisonOf, kindOfQuery } from './comparison.ts'
 import { FilePage } from './file-page.tsx'
-import { FilesTab } from './files-tab.tsx'
+import { EntryRow, FilesTab } from './files-tab.tsx'
+import { countFitting } from './fitting.ts'
 import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { pageOfQuery } from './input.ts'
@@ -23,7 +24,7 @@ import { artifactPath, artifactRoute, blobPath, comparePath, tabPath, treePath }
 import { preview } from './preview/preview.tsx'
 import { freedSentence } from './sentences.ts'
 
-/** Entries of one directory that a page shows: about 20 KB of it, compressed. */
+/** Entries of one directory that a page shows, when their names are no longer than most. */
 const directoryRowsMax = 500
 const holdersShown = 12
 
@@ -66,12 +67,20 @@ function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'cr
 
 async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Response> {
   const head = await headOfPage(web.context, c)
-  const listing = await web.context.metadata.listDirectory(head.artifact.id, {
+  const { artifact, now } = head
+  const found = await web.context.metadata.listDirectory(artifact.id, {
     directory,
     limit: directoryRowsMax,
     from: c.req.query('from') ?? null,
   })
-  if (listing === undefined) throw noSuchPath(head.artifact, directory)
+  if (found === undefined) throw noSuchPath(artifact, directory)
+  const fitting = await countFitting(found.children, (child) => (
+    <EntryRow artifact={artifact} child={child} now={now} />
+  ))
+  const listing = {
+    children: found.children.slice(0, fitting),
+    next: found.children[fitting]?.entry.path ?? found.next,
+  }
   return await sendTab(
     web,
     c,

@@ -1,6 +1,7 @@
 /** Bundles browser modules and the style sheet into `dist/src/web/assets`, each under a name that holds a hash of its
  *  content, so that a browser may keep it for ever; `manifest.json` maps source names to those. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -13,6 +14,29 @@ const entries = readdirSync(join(here, 'browser'))
   .filter((name) => /-(page|worker)\.ts$/.test(name))
   .map((name) => join(here, 'browser', name))
 
+/** Of `core/limits.ts` browsers need a few values, and a bundler keeps an object whole: each becomes a constant of its
+ *  own. The compiled module is there, because the build compiles first. */
+const { limits } = await import(join(root, 'dist', 'src', 'core', 'limits.js'))
+const onlyUsedLimits = {
+  name: 'only-used-limits',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^limit-values$/ }, () => ({ path: 'limit-values', namespace: 'limits' }))
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8')
+      const imported = /^import \{ limits \} from '[^']*\/limits\.ts'$/m
+      return {
+        contents: source.replace(imported, "import * as limits from 'limit-values'"),
+        loader: 'ts',
+      }
+    })
+    onLoad({ filter: /.*/, namespace: 'limits' }, () => ({
+      contents: Object.entries(limits)
+        .map(([name, value]) => `export const ${name} = ${JSON.stringify(value)}`)
+        .join('\n'),
+    }))
+  },
+}
+
 const { metafile, outputFiles } = await build({
   entryPoints: [...entries, join(here, 'style.css')],
   entryNames: '[name]-[hash]',
@@ -24,6 +48,7 @@ const { metafile, outputFiles } = await build({
   target: ['chrome111', 'firefox114', 'safari16.4'],
   charset: 'utf8',
   legalComments: 'none',
+  plugins: [onlyUsedLimits],
   metafile: true,
   write: false,
   logLevel: 'warning',

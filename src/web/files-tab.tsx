@@ -113,7 +113,7 @@ function UpRow({ artifact, directory }: { artifact: Artifact; directory: string 
   )
 }
 
-function EntryRow({
+export function EntryRow({
   artifact,
   child: { entry, modifiedAt },
   now,
@@ -121,7 +121,7 @@ function EntryRow({
   artifact: Artifact
   child: ListedChild
   now: number
-}) {
+}): Html {
   const name = entry.path.slice(entry.path.lastIndexOf('/') + 1)
   return (
     <tr>

@@ -13,15 +13,26 @@ export async function countFitting<Item>(
   items: readonly Item[],
   render: (item: Item, index: number) => Child,
 ): Promise<number> {
+  return Math.max(1, (await takeFitting(items, render, longPartBytesMax)).count)
+}
+
+/** The same within a bound of its own, and what those take. */
+export async function takeFitting<Item>(
+  items: readonly Item[],
+  render: (item: Item, index: number) => Child,
+  bytesMax: number,
+): Promise<{ count: number; bytes: number }> {
   let bytes = 0
   for (let first = 0; first < items.length; first += itemsPerStep) {
     const step = items.slice(first, first + itemsPerStep)
     const added = await compressedBytes(step.map((item, index) => render(item, first + index)))
-    if (bytes + added > longPartBytesMax)
-      return Math.max(1, first + Math.floor((step.length * (longPartBytesMax - bytes)) / added))
+    if (bytes + added > bytesMax) {
+      const count = first + Math.floor((step.length * (bytesMax - bytes)) / added)
+      return { count, bytes: bytesMax }
+    }
     bytes += added
   }
-  return items.length
+  return { count: items.length, bytes }
 }
 
 export async function fits(part: Child): Promise<boolean> {

@@ -28,6 +28,7 @@ import { crumbsOf, previousOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { artifactPath, blobPath, treePath, withQuery } from './paths.ts'
 import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
+import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
 import { isLive, isRestorable } from './sentences.ts'
 import { UploadPage } from './upload-page.tsx'
@@ -35,7 +36,7 @@ import { uploadsByDay } from './uploads-by-day.ts'
 
 const factChoicesMax = 100
 const projectsPerPage = 50
-const artifactsPerPage = 100
+const artifactsPerPage = 50
 /** Artifacts of a run that are compared with the run before, and looked into for reports. */
 const comparedMax = 20
 const reportNames = [
@@ -191,7 +192,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
   const view: RunView = {
     run,
     record,
-    logs: await readShownLogs(context.metadata, record?.jobs ?? []),
+    logs: await fittingLogs(await readShownLogs(context.metadata, record?.jobs ?? [])),
     artifacts,
     total,
     arrivals: context.arrivals.list(project.id, number),

@@ -1,10 +1,15 @@
 /** The jobs of a recorded run: how they and their steps ended, how long they took, and their logs. */
+import type { Child } from 'hono/jsx'
 import { jobLogPath } from '../api/paths.ts'
 import { groupLines, type LogGroup, type ShownLog } from '../browse/run-log.ts'
 import { formatDuration } from '../core/units.ts'
 import type { Progress, RecordedJob, RecordedStep, Run, RunRecord } from '../metadata/metadata.ts'
 import { counted, Time } from './format.tsx'
+import { takeFitting } from './fitting.ts'
 import type { Html } from './html.ts'
+
+/** Compressed; a page of artifacts is above them. */
+const logsBytesMax = 12 * 1024
 
 export function RunJobs({
   run,
@@ -34,6 +39,21 @@ export function RunJobs({
       ))}
     </section>
   )
+}
+
+/** The ends of logs that fit on the page together, in the order of `logs`; what does not is behind a link. */
+export async function fittingLogs(
+  logs: ReadonlyMap<string, ShownLog>,
+): Promise<Map<string, ShownLog>> {
+  const fitting = new Map<string, ShownLog>()
+  let leftBytes = logsBytesMax
+  for (const [key, { lines, isWhole }] of logs) {
+    const { count, bytes } = await takeFitting(lines.toReversed(), lineOf, leftBytes)
+    leftBytes -= bytes
+    if (count === 0) continue
+    fitting.set(key, { lines: lines.slice(-count), isWhole: isWhole && count === lines.length })
+  }
+  return fitting
 }
 
 function Job({ run, job, log }: { run: Run; job: RecordedJob; log: ShownLog | undefined }): Html {
@@ -102,11 +122,13 @@ function Groups({ groups }: { groups: LogGroup[] }): Html {
 function Lines({ lines }: { lines: LogGroup['lines'] }): Html {
   return (
     <pre class="log" tabindex={0}>
-      {lines.map(({ kind, text }) =>
-        kind === 'output' ? `${text}\n` : <span class={kind}>{`${text}\n`}</span>,
-      )}
+      {lines.map(lineOf)}
     </pre>
   )
+}
+
+function lineOf({ kind, text }: LogGroup['lines'][number]): Child {
+  return kind === 'output' ? `${text}\n` : <span class={kind}>{`${text}\n`}</span>
 }
 
 /** In words, because a mark or a colour alone says nothing to many. */

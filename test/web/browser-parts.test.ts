@@ -88,7 +88,7 @@ describe('in a browser', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -(2 ** 33), max: 2 ** 33 })), (times) => {
         const pack = (bytes: Uint8Array): Uint8Array => deflateRawSync(bytes, { level: 9 })
-        expect(Buffer.from(wire.encodeTimes(times, pack))).toEqual(encodeTimes(times))
+        expect(pack(wire.encodeTimes(times))).toEqual(encodeTimes(times))
       }),
     )
   })

@@ -1,10 +1,8 @@
 /** The negotiated upload (api/negotiation.ts) from a browser: hash everything, offer the tree, send what is missing. The
  *  same upload begun again finds its session and goes on where it was. */
-import { deflateSync, gzipSync } from 'fflate'
 import { limits } from '../../core/limits.ts'
 import type { ChosenFile } from './chosen-files.ts'
 import { openWorkers, type Piece, type Workers } from './hashing.ts'
-import { createSha256, toHex } from './sha256.ts'
 import {
   comparePaths,
   type Composite,
@@ -54,7 +52,7 @@ export async function uploadTree(
   try {
     listener.onPhase('hashing')
     const files = await hashAll(workers, chosen, listener)
-    const { offer, manifest, timesPages } = describe(target, files)
+    const { offer, manifest, timesPages } = await describe(workers, target, files)
     listener.onPhase('asking')
     const opened = (await post(root, JSON.stringify(offer), listener)) as Opened
     if (opened.state === 'done') return pageOf(opened.artifact)
@@ -63,7 +61,7 @@ export async function uploadTree(
       const query = `tree=${offer.treeDigest}&entries=${files.length}`
       const missing = await postForOrdinals(
         `${upload}/manifest?${query}`,
-        gzipSync(manifest),
+        await compressed(manifest, 'gzip'),
         listener,
       )
       await sendTimes(upload, timesPages, files.length, listener)
@@ -118,14 +116,14 @@ async function hashAll(
   return files.sort((a, b) => comparePaths(a.path, b.path))
 }
 
-function describe(target: UploadTarget, files: HashedFile[]) {
+async function describe(workers: Workers, target: UploadTarget, files: HashedFile[]) {
   const lines = files.map(({ path, file, digest }) => `f 644 ${file.size} ${digest} ${path}\n`)
   const manifest = new TextEncoder().encode(`trove manifest 1\n${lines.join('')}`)
-  const timesPages: Uint8Array[] = []
+  const timesPages: Uint8Array<ArrayBuffer>[] = []
   for (let first = 0; first < files.length; first += limits.manifestPageEntries) {
     const page = files.slice(first, first + limits.manifestPageEntries)
     const times = page.map(({ file }) => Math.floor(file.lastModified / 1000))
-    timesPages.push(encodeTimes(times, (bytes) => deflateSync(bytes, { level: 9 })))
+    timesPages.push(await compressed(encodeTimes(times), 'deflate-raw'))
   }
   const { project, run, name, overwrite } = target
   const offer = {
@@ -133,19 +131,26 @@ function describe(target: UploadTarget, files: HashedFile[]) {
     run,
     name,
     overwrite,
-    treeDigest: digestOf([manifest]),
+    treeDigest: await digestOf(workers, [manifest]),
     entryCount: files.length,
     fileCount: files.length,
     logicalBytes: files.reduce((sum, { file }) => sum + file.size, 0),
-    timesDigest: digestOf(timesPages),
+    timesDigest: await digestOf(workers, timesPages),
   }
   return { offer, manifest, timesPages }
 }
 
-function digestOf(pieces: Uint8Array[]): string {
-  const hasher = createSha256()
-  for (const piece of pieces) hasher.update(piece)
-  return `sha256:${toHex(hasher.digest())}`
+async function digestOf(workers: Workers, pieces: Uint8Array<ArrayBuffer>[]): Promise<string> {
+  return `sha256:${await workers.hash(new File(pieces, ''), () => undefined)}`
+}
+
+/** By the browser itself, so that the page need not load what the workers have. */
+async function compressed(
+  bytes: Uint8Array<ArrayBuffer>,
+  format: CompressionFormat,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream(format))
+  return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
 async function sendTimes(

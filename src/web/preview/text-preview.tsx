@@ -12,6 +12,8 @@ import { type PreviewRequest, readBytes, textBytesMax } from './request.ts'
 const hexBytes = 1024
 const sniffedBytes = 4096
 const shownLinesMax = 50_000
+/** Of one line, while the whole is not asked for: programs write files of a single one. */
+const lineCharactersMax = 8192
 
 /** As many lines as fit, or as many bytes as are asked for. */
 export async function textPreview(request: PreviewRequest): Promise<Html> {
@@ -21,12 +23,15 @@ export async function textPreview(request: PreviewRequest): Promise<Html> {
   if (!looksLikeText(bytes.subarray(0, sniffedBytes))) return <HexPreview bytes={bytes} />
   const texts = new TextDecoder().decode(bytes).split(/\r?\n/).slice(0, shownLinesMax)
   if (bytes.length === file.sizeBytes && texts.at(-1) === '') texts.pop()
-  const lines = coloured(texts)
+  const isCut = wantedBytes === 0 && texts.some((text) => text.length > lineCharactersMax)
+  const lines = coloured(isCut ? texts.map(cut) : texts)
   const fitting = wantedBytes === 0 ? await countFitting(lines, lineOf) : lines.length
   const shown = lines.slice(0, fitting)
-  const isWhole = fitting === lines.length && bytes.length === file.sizeBytes
+  const isWhole = !isCut && fitting === lines.length && bytes.length === file.sizeBytes
   const shownBytes =
-    fitting === lines.length ? bytes.length : Buffer.byteLength(texts.slice(0, fitting).join('\n'))
+    fitting === lines.length && !isCut
+      ? bytes.length
+      : Buffer.byteLength(texts.slice(0, fitting).map(cut).join('\n'))
   const isAtEnd = wantedBytes >= textBytesMax || (isWhole && wantedBytes > 0)
   return (
     <>
@@ -51,6 +56,10 @@ export async function textPreview(request: PreviewRequest): Promise<Html> {
       )}
     </>
   )
+}
+
+function cut(text: string): string {
+  return text.length > lineCharactersMax ? `${text.slice(0, lineCharactersMax)}…` : text
 }
 
 /** A log's colours go on from line to line. */
