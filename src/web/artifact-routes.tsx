@@ -21,6 +21,7 @@ import { crumbsOf, headOfPage, previousOf, readingForPage } from './page-access.
 import { type PageContent, sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
 import { artifactPath, artifactRoute, blobPath, comparePath, tabPath, treePath } from './paths.ts'
+import { sendPaths } from './path-list.ts'
 import { preview } from './preview/preview.tsx'
 import { freedSentence } from './sentences.ts'
 
@@ -34,6 +35,10 @@ export function createArtifactRoutes(web: Web): Hono<AppEnv> {
   app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, pathAfter(c, 'tree')))
   app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, pathAfter(c, 'blob')))
   app.get(`${artifactRoute}/go`, async (c) => await goToFile(web, c))
+  app.get(`${artifactRoute}/paths`, async (c) => {
+    const { artifact } = await headOfPage(web.context, c)
+    return sendPaths(web.context, c, artifact)
+  })
   app.get(`${artifactRoute}/changes`, async (c) => await changesPage(web, c))
   app.get(`${artifactRoute}/used`, async (c) => await usedPage(web, c))
   app.get(`${artifactRoute}/details`, async (c) => {

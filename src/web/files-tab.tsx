@@ -1,6 +1,5 @@
 /** The first tab of an artifact: one directory of it, folders first within a page, with links to files. */
 import type { Child } from 'hono/jsx'
-import { manifestPath } from '../api/paths.ts'
 import type { DirectoryListing } from '../metadata/metadata.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
@@ -64,7 +63,7 @@ function GoToFile({ artifact }: { artifact: Artifact }) {
       method="get"
       action={actionPath(artifact, 'go')}
       role="search"
-      data-manifest={manifestPath(artifact.id)}
+      data-paths={actionPath(artifact, 'paths')}
       data-blob={blobPath(artifact, '')}
     >
       <label>

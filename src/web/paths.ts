@@ -36,7 +36,7 @@ export function blobPath(artifact: ArtifactPlace, path: string): string {
 
 export function actionPath(
   artifact: ArtifactPlace,
-  action: 'delete' | 'undo' | 'keep' | 'expire' | 'compare' | 'go',
+  action: 'delete' | 'undo' | 'keep' | 'expire' | 'compare' | 'go' | 'paths',
 ): string {
   return `${artifactPath(artifact)}/${action}`
 }

@@ -69,7 +69,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
     ])
     await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/tree/hollow`)
     await page.getByText('Nothing is in here.').waitFor()
-    expect(await page.locator('table').count()).toBe(0)
+    expect(await page.locator('main table').count()).toBe(0)
     await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/blob/nothing.txt`)
     await page.getByText('The file is empty.').waitFor()
     await page.goto('/octo/app/artifacts?name=nonesuch')
@@ -114,11 +114,35 @@ describe.skipIf(!hasChromium)('a page', () => {
       await each.goto(`/octo/app/compare/${base}...${head}`, { waitUntil: 'commit' })
       await each.getByText('Comparing 1 file with 1…').waitFor()
       expect(await each.getByRole('heading', { name: 'Compare' }).isVisible()).toBe(true)
-      expect(await each.locator('table').count()).toBe(0)
+      expect(await each.locator('main table').count()).toBe(0)
       goOn()
       await each.getByText('1 changed').first().waitFor()
       await each.getByText('Comparing 1 file with 1…').waitFor({ state: 'hidden' })
     }
+  })
+
+  test('that goes to a file says that it reads the names, and that it cannot', async () => {
+    const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
+    let goOn = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    let isBroken = true
+    await page.route('**/paths', async (route) => {
+      await held
+      if (isBroken) await route.fulfill({ body: '["a.txt"]\n' })
+      else await route.continue()
+    })
+    await page.goto(`${run}/artifacts/${id}`)
+    await page.getByLabel('Go to file').fill('a')
+    await page.getByText('Reading the names of all files…').waitFor()
+    goOn()
+    // An answer that broke off half-way.
+    await page.getByText('The names of the files cannot be read now.').waitFor()
+    isBroken = false
+    await page.getByLabel('Go to file').fill('a.')
+    await page.locator('.found').getByRole('link', { name: 'a.txt' }).waitFor()
+    expect(await page.locator('.found a').count()).toBe(1)
   })
 
   test('whose late part fails says so in its place', async () => {

@@ -1,15 +1,15 @@
-/** The box that narrows an artifact's files while one types. The manifest is fetched once, when the box is first used. */
+/** The box that narrows an artifact's files while one types. All paths are fetched once, when the box is first used. */
 import { announce } from './announce.ts'
 import { bestMatches } from './fuzzy.ts'
 
 const shownMax = 20
 
 export function enhanceGoToFile(): void {
-  const form = document.querySelector<HTMLFormElement>('form[data-manifest]')
+  const form = document.querySelector<HTMLFormElement>('form[data-paths]')
   const input = form?.querySelector<HTMLInputElement>('input[name=path]')
   const list = form?.querySelector<HTMLUListElement>('ul.found')
-  const { manifest, blob } = form?.dataset ?? {}
-  if (!form || !input || !list || manifest === undefined || blob === undefined) return
+  const { paths: address, blob } = form?.dataset ?? {}
+  if (!form || !input || !list || address === undefined || blob === undefined) return
   let paths: Promise<string[]> | undefined
   let hasPaths = false
   let asked = 0
@@ -21,7 +21,15 @@ export function enhanceGoToFile(): void {
       return
     }
     if (!hasPaths) showText(list, 'Reading the names of all files…')
-    const found = bestMatches(await (paths ??= fetchPaths(manifest)), typed, shownMax)
+    let all: string[]
+    try {
+      all = await (paths ??= fetchPaths(address))
+    } catch {
+      paths = undefined
+      showText(list, 'The names of the files cannot be read now.')
+      return
+    }
+    const found = bestMatches(all, typed, shownMax)
     hasPaths = true
     if (turn !== asked) return
     list.replaceChildren(...found.map((path) => itemOf(path, blob)))
@@ -30,7 +38,9 @@ export function enhanceGoToFile(): void {
     announce(found.length === 0 ? 'No file matches' : `${found.length} files match`)
   }
   input.addEventListener('focus', () => {
-    paths ??= fetchPaths(manifest)
+    // Whoever types is told when it fails.
+    paths ??= fetchPaths(address)
+    paths.catch(() => undefined)
   })
   input.addEventListener('input', () => void update())
   form.addEventListener('submit', (event) => {
@@ -58,21 +68,16 @@ function moveBetween(event: KeyboardEvent, input: HTMLInputElement, list: HTMLUL
   stops[(at + step + stops.length) % stops.length]?.focus()
 }
 
+/** Lines of lists; the last one is empty (web/path-list.ts). */
 async function fetchPaths(address: string): Promise<string[]> {
   const response = await fetch(address)
-  if (!response.ok || response.body === null) return []
-  const paths: string[] = []
-  let rest = ''
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
-  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
-    const lines = (rest + chunk.value).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) {
-      const entry = JSON.parse(line) as { kind: string; path: string }
-      if (entry.kind === 'file') paths.push(entry.path)
-    }
-  }
-  return paths
+  if (!response.ok) throw new Error(`the server answered ${response.status}`)
+  const lists = (await response.text())
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as string[])
+  if (lists.at(-1)?.length !== 0) throw new Error('the list broke off')
+  return lists.flat()
 }
 
 function showText(list: HTMLUListElement, text: string): void {
