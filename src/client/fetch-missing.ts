@@ -92,7 +92,7 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
     },
     patchedPath: (ordinal) => {
       if (asked[ordinal] !== 1)
-        throw new NetworkError(`the server sent entry ${ordinal}, which nobody asked for`)
+        throw new RangeError(`the server sent entry ${ordinal}, which nobody asked for`)
       return isLarge(ordinal) ? target(ordinal).path : undefined
     },
     onFetched: ({ bytes, contentBytes }) => {

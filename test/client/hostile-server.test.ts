@@ -1,0 +1,139 @@
+/** A server that lies must not make a download write outside of DEST, nor leave other content than it announced. */
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { fetchEnd, writeFetchedHead } from '../../src/core/blob-exchange.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { manifestHeader } from '../../src/core/manifest.ts'
+import { createByteWriter } from '../../src/core/varint.ts'
+import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { describeTree, makeDirectory, makeTree } from './tree.ts'
+
+const right = Buffer.from('the content that was announced')
+const digest = digestOf(right)
+
+function file(path: string): string {
+  return `f 644 ${right.length} ${digest} ${path}\n`
+}
+
+function link(path: string, target: string): string {
+  return `l ${Buffer.byteLength(target)} ${target} ${path}\n`
+}
+
+interface Sent {
+  ordinal: number
+  offset?: number
+  content?: Buffer
+  sizeBytes?: number
+}
+
+/** Answers with these lines as the tree and, whatever is asked for, these streams. */
+function answering(lines: string[], sent: Sent[]): RequestListener {
+  const text = Buffer.from(lines.join(''))
+  const tree = createByteWriter()
+  tree.raw(Buffer.from(manifestHeader))
+  tree.sized(text)
+  tree.sized(Buffer.alloc(0))
+  tree.byte(0)
+  const blobs = createByteWriter()
+  for (const { ordinal, offset = 0, content = right, sizeBytes = content.length } of sent) {
+    const stream = encodeJoiningSync(content, 6)
+    writeFetchedHead(blobs, {
+      ordinal,
+      offset,
+      sizeBytes,
+      codec: 'joining',
+      lengthBytes: stream.length,
+    })
+    blobs.raw(stream)
+  }
+  blobs.byte(fetchEnd)
+  return (request, response) => {
+    request.resume()
+    response.end(request.url?.endsWith('/tree') === true ? tree.bytes() : blobs.bytes())
+  }
+}
+
+/** Downloads into DEST beside a file that must stay as it is; answers the failure and what is below DEST. */
+async function download(
+  lines: string[],
+  sent: Sent[] = [],
+): Promise<{ error: unknown; left: string[] }> {
+  const server = createServer(answering(lines, sent))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const root = await makeDirectory()
+  await makeTree(root, { victim: 'untouched', dest: null })
+  const before = await describeTree(root)
+  const { port } = server.address() as AddressInfo
+  const client = createClient({ url: `http://127.0.0.1:${port}`, token: 'x', cacheDir: null })
+  const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + lines.join('')))}`
+  let error: unknown
+  try {
+    await client.download({ artifact: { id: 1, treeDigest }, destination: join(root, 'dest') })
+  } catch (failure) {
+    error = failure
+  }
+  const after = await describeTree(root)
+  for (const [path, told] of Object.entries(before)) expect(after[path]).toBe(told)
+  expect((await readdir(root)).toSorted()).toEqual(['dest', 'victim'])
+  const left = Object.keys(after).filter(
+    (path) => path.startsWith('dest/') && !path.startsWith('dest/.trove-partial'),
+  )
+  return { error, left }
+}
+
+test('a truthful answer is what this server can give', async () => {
+  const { error, left } = await download([file('a/b')], [{ ordinal: 0 }])
+  expect([error, left]).toEqual([undefined, ['dest/a', 'dest/a/b']])
+})
+
+test.each([
+  ['climbs', [file('../victim')], 'unsafe_path'],
+  ['climbs on its way', [file('a/../../victim')], 'unsafe_path'],
+  ['is absolute', [file('/tmp/trove-hostile')], 'unsafe_path'],
+  ['is DEST itself', [file('.')], 'unsafe_path'],
+  ['has a NUL', [file('a\0b')], 'unsafe_path'],
+  ['goes through a link of the same tree', [link('a', '..'), file('a/victim')], 'duplicate_path'],
+  ['lies below a file', [file('a'), file('a/b')], 'duplicate_path'],
+  ['comes twice, as a link and as a file', [link('a', '../victim'), file('a')], 'duplicate_path'],
+  ['is out of order', [file('b'), file('a')], 'duplicate_path'],
+])('a path that %s is refused before anything is written', async (_, lines, code) => {
+  const { error, left } = await download(lines, [{ ordinal: 0 }, { ordinal: 1 }])
+  expect(error).toMatchObject({ code })
+  expect(left).toEqual([])
+})
+
+test('links that lead out are made as links, and nothing goes through them', async () => {
+  const { error, left } = await download([link('a', '..'), link('b', '/etc')], [])
+  expect(error).toBeUndefined()
+  expect(left).toEqual(['dest/a', 'dest/b'])
+})
+
+test.each([
+  [
+    'is other content',
+    [{ ordinal: 0, content: Buffer.from('other content of the same length') }],
+    'digest_mismatch',
+  ],
+  ['is longer than announced', [{ ordinal: 0, sizeBytes: 5 }], 'blob_damaged'],
+  ['is shorter than announced', [{ ordinal: 0, sizeBytes: 500 }], 'blob_damaged'],
+])('a file that %s does not get its name', async (_, sent, code) => {
+  const { error, left } = await download([file('a')], sent)
+  expect(error).toMatchObject({ code })
+  expect(left).toEqual([])
+})
+
+test('streams that nobody asked for are refused', async () => {
+  const { error, left } = await download([file('a')], [{ ordinal: 7 }])
+  expect(error).toMatchObject({ message: expect.stringContaining('nobody asked for') as string })
+  expect(left).toEqual([])
+})

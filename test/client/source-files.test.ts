@@ -1,0 +1,219 @@
+/** Files that cannot be read, vanish, or change while they are uploaded; and what the stat cache may believe. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  appendFile,
+  mkdtemp,
+  readdir,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
+import { readStatCache } from '../../src/client/stat-cache.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { makeDirectory, makeTree } from './tree.ts'
+
+const run = promisify(execFile)
+
+let data: string
+let trove: TroveProcess
+let token: string
+let lastRun = 0
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'trove-sources-'))
+  trove = await startTrove(data)
+  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+})
+
+afterAll(async () => {
+  await trove.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+async function upload(
+  directory: string,
+  {
+    cacheDir = null,
+    onProgress,
+    ...more
+  }: {
+    cacheDir?: string | null
+    onProgress?: (progress: UploadProgress) => void
+    symlinks?: 'keep' | 'follow'
+    exclude?: string[]
+  } = {},
+): ReturnType<Client['upload']> {
+  lastRun += 1
+  return await createClient({ url: trove.url, token, cacheDir }).upload({
+    project: 'octo/demo',
+    run: lastRun,
+    name: 'build',
+    source: { kind: 'patterns', patterns: ['.'], directory, ...more },
+    ...(onProgress !== undefined && { onProgress }),
+  })
+}
+
+/** Does something once, when sending begins: after files were hashed and before they are read again. */
+function beforeSending(act: () => Promise<void>): (progress: UploadProgress) => void {
+  let acted = false
+  return ({ phase, totalBytes }) => {
+    if (acted || phase !== 'sending' || totalBytes === 0) return
+    acted = true
+    void act()
+  }
+}
+
+describe('an upload tells by its path a file that', () => {
+  test('cannot be read', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { fine: 'f', 'sub/memory': '-> /proc/self/mem' })
+    await expect(upload(root, { symlinks: 'follow' })).rejects.toMatchObject({
+      name: 'FileError',
+      path: join(root, 'sub/memory'),
+      message: expect.stringMatching(/sub\/memory cannot be read: .*EIO/) as string,
+    })
+  })
+
+  test('was there for the walk and vanished', async () => {
+    const root = await makeDirectory()
+    const source = { absolutePath: join(root, 'gone'), entryPath: 'gone' }
+    const client = createClient({ url: trove.url, token, cacheDir: null })
+    const files = { kind: 'files', files: [source] } as const
+    await expect(
+      client.upload({ project: 'octo/demo', run: 1, name: 'x', source: files }),
+    ).rejects.toThrow(`${join(root, 'gone')} vanished while it was being uploaded`)
+  })
+
+  test.each([
+    ['vanishes', async (file: string) => await unlink(file), /vanished/],
+    ['becomes shorter', async (file: string) => await truncate(file, 10), /changed/],
+    [
+      'is written to',
+      async (file: string) => await writeFile(file, randomBytes(50_000)),
+      /changed/,
+    ],
+  ])('%s between hashing and sending, and makes no artifact', async (_, act, message) => {
+    const root = await makeDirectory()
+    // Enough before it that it is not read at once.
+    const others = Array.from({ length: 400 }, (_each, index) => [
+      `a/${index}`,
+      randomBytes(50_000),
+    ])
+    await makeTree(root, {
+      ...Object.fromEntries(others),
+      'z/last': randomBytes(50_000),
+    })
+    const file = join(root, 'z/last')
+    const outcome = upload(root, {
+      onProgress: beforeSending(async () => {
+        await act(file)
+      }),
+    })
+    await expect(outcome).rejects.toMatchObject({
+      name: 'FileError',
+      path: file,
+      message: expect.stringMatching(message) as string,
+    })
+    const client = createClient({ url: trove.url, token, cacheDir: null })
+    for await (const { run: held } of client.list({ project: 'octo/demo' }))
+      expect(held).not.toBe(lastRun)
+  })
+
+  test('is a socket or a pipe, unless it is excluded', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { fine: 'f' })
+    await run('mkfifo', [join(root, 'pipe')])
+    await expect(upload(root)).rejects.toMatchObject({
+      code: 'unsupported_entry',
+      message: expect.stringContaining(`${join(root, 'pipe')} is a pipe`) as string,
+    })
+    await unlink(join(root, 'pipe'))
+    const socket = createServer().listen(join(root, 'socket'))
+    onTestFinished(() => {
+      socket.close()
+    })
+    await expect(upload(root)).rejects.toThrow(/socket is a socket/)
+    expect(await upload(root, { exclude: ['socket'] })).toMatchObject({ files: 1 })
+  })
+
+  test('is a link that leads to itself, when links are followed', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { fine: 'f' })
+    await symlink('loop', join(root, 'loop'))
+    expect(await upload(root)).toMatchObject({ files: 1 })
+    await expect(upload(root, { symlinks: 'follow' })).rejects.toThrow(join(root, 'loop'))
+  })
+})
+
+describe('the stat cache', () => {
+  test('keeps what is settled, and believes in no file as young as the look at it', async () => {
+    const root = await makeDirectory()
+    const cacheDir = await makeDirectory()
+    await makeTree(root, { old: 'settled', young: 'young' })
+    await utimes(join(root, 'old'), 1_600_000_000.5, 1_600_000_000.5)
+    const soon = Date.now() / 1000 + 60
+    await utimes(join(root, 'young'), soon, soon)
+    await upload(root, { cacheDir })
+    const [name = ''] = await readdir(join(cacheDir, 'stat'))
+    const find = readStatCache(join(cacheDir, 'stat', name)).cursor()
+    expect(find('old')).toBeDefined()
+    expect(find('young')).toBeUndefined()
+  })
+
+  // The worst case: same size, same inode, and a clock whose ticks are longer than an upload takes.
+  test('never takes a file for unchanged that was rewritten in the moment after it was hashed', async () => {
+    const root = await makeDirectory()
+    const cacheDir = await makeDirectory()
+    const file = join(root, 'f')
+    const digests = new Set<string>()
+    for (let round = 0; round < 12; round++) {
+      await writeFile(file, `round ${String(round).padStart(4, '0')}`)
+      const { artifact } = await upload(root, { cacheDir })
+      digests.add(artifact.treeDigest)
+    }
+    expect(digests.size).toBe(12)
+  })
+
+  test('sees a change that keeps size and modification time', async () => {
+    const root = await makeDirectory()
+    const cacheDir = await makeDirectory()
+    const file = join(root, 'f')
+    const write = async (content: string): Promise<void> => {
+      await writeFile(file, content)
+      await utimes(file, 1_600_000_000.5, 1_600_000_000.5)
+    }
+    await write('one')
+    const before = await upload(root, { cacheDir })
+    await write('two')
+    const after = await upload(root, { cacheDir })
+    expect(after.artifact.treeDigest).not.toBe(before.artifact.treeDigest)
+  })
+
+  test('that is damaged costs time and changes nothing', async () => {
+    const root = await makeDirectory()
+    const cacheDir = await makeDirectory()
+    await makeTree(root, { f: 'content' })
+    await utimes(join(root, 'f'), 1_600_000_000.5, 1_600_000_000.5)
+    const before = await upload(root, { cacheDir })
+    const [name = ''] = await readdir(join(cacheDir, 'stat'))
+    await appendFile(join(cacheDir, 'stat', name), 'garbage')
+    const after = await upload(root, { cacheDir })
+    expect(after.artifact.treeDigest).toBe(before.artifact.treeDigest)
+  })
+
+  test('that cannot be written is no failure', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { f: 'content' })
+    expect(await upload(root, { cacheDir: '/dev/null/none' })).toMatchObject({ files: 1 })
+  })
+})

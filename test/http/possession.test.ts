@@ -1,0 +1,126 @@
+/** Invariant 10 over HTTP: whoever knows a digest, a tree, an artifact's id or a session gets nothing of another project
+ *  for it. */
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Offer } from '../../src/api/negotiation.ts'
+import { createClient } from '../../src/client/client.ts'
+import { decodeOrdinals, encodeWants } from '../../src/core/blob-exchange.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { manifestHeader } from '../../src/core/manifest.ts'
+import { encodeTimes } from '../../src/core/modification-times.ts'
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+const secret = 'what only octo/app may read'
+const text = `${manifestHeader}f 644 ${secret.length} ${digestOf(secret)} secret\n`
+const offer: Offer = {
+  project: 'eve/own',
+  run: 1,
+  name: 'stolen',
+  treeDigest: `sha256:${digestOf(text)}`,
+  entryCount: 1,
+  fileCount: 1,
+  logicalBytes: secret.length,
+  timesDigest: `sha256:${digestOf(encodeTimes([1_600_000_000]))}`,
+}
+
+let server: TestServer
+let thief: string
+let directory: string
+let artifactId: number
+beforeAll(async () => {
+  server = await openServer()
+  thief = await server.token({ project: 'eve/own', scope: 'write' })
+  directory = await mkdtemp(join(tmpdir(), 'trove-secret-'))
+  await writeFile(join(directory, 'secret'), secret, { mode: 0o644 })
+  await utimes(join(directory, 'secret'), 1_600_000_000, 1_600_000_000)
+  const client = createClient({ url: server.url, token: await server.token(), cacheDir: null })
+  const source = { kind: 'patterns', patterns: ['.'], directory } as const
+  const { artifact } = await client.upload({ project: 'octo/app', run: 1, name: 'own', source })
+  // What the thief will offer is that very tree.
+  expect(artifact.treeDigest).toBe(offer.treeDigest)
+  artifactId = artifact.id
+})
+afterAll(async () => {
+  await server.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+async function post(path: string, body: Uint8Array | object, token = thief): Promise<Response> {
+  const request = body instanceof Uint8Array ? { body } : { json: body }
+  return await server.send(`/api/v1${path}`, { method: 'POST', token, ...request })
+}
+
+describe('somebody of another project', () => {
+  test('who offers the digests of tree and times is asked for the manifest, then for every file', async () => {
+    const known = await post(
+      '/uploads',
+      { ...offer, project: 'octo/app', name: 'again' },
+      await server.token(),
+    )
+    expect(await known.json()).toMatchObject({ state: 'done' })
+
+    const opened = (await (await post('/uploads', offer)).json()) as { state: string; id: string }
+    expect(opened).toMatchObject({ state: 'open', needs: 'manifest' })
+    const query = `tree=${encodeURIComponent(offer.treeDigest)}&entries=1`
+    const missing = await post(`/uploads/${opened.id}/manifest?${query}`, gzipSync(text))
+    expect(decodeOrdinals(new Uint8Array(await missing.arrayBuffer()))).toEqual([0])
+    const committed = await post(`/uploads/${opened.id}/commit`, offer)
+    expect(await problemOf(committed)).toMatchObject({ status: 409, code: 'upload_incomplete' })
+    const listed = await server.send('/api/v1/artifacts?project=eve/own', { token: thief })
+    expect(
+      listed.status === 404 || ((await listed.json()) as { items: [] }).items.length === 0,
+    ).toBe(true)
+  })
+
+  test('who names the project of others is told of nothing', async () => {
+    expect((await post('/uploads', { ...offer, project: 'octo/app' })).status).toBe(404)
+  })
+
+  test.each([
+    ['POST', '/blobs/fetch?artifact=ID'],
+    ['POST', '/blobs/parts?artifact=ID'],
+    ['GET', '/artifacts/ID/tree'],
+    ['GET', '/artifacts/ID/manifest'],
+    ['GET', '/artifacts/ID/files/secret'],
+    ['GET', '/artifacts/ID/archive.zip'],
+    ['GET', `/digests/sha256:${digestOf(secret)}`],
+  ])('gets nothing by %s %s', async (method, path) => {
+    const address = `/api/v1${path.replace('ID', String(artifactId))}`
+    const body = encodeWants([{ ordinal: 0, parts: null }])
+    const request = method === 'POST' ? { method, body } : { method }
+    const response = await server.send(address, { token: thief, ...request })
+    const answer = await response.text()
+    expect(answer).not.toContain(secret)
+    if (response.ok) expect(JSON.parse(answer)).toMatchObject({ items: [] })
+    else expect(response.status).toBe(404)
+  })
+
+  test('who learns of a session cannot use it', async () => {
+    const owner = await server.token()
+    const own = {
+      ...offer,
+      project: 'octo/app',
+      name: 'mine',
+      treeDigest: `sha256:${'0'.repeat(64)}`,
+    }
+    const { id } = (await (await post('/uploads', own, owner)).json()) as { id: string }
+    for (const step of [
+      'manifest?tree=x&entries=1',
+      'packs',
+      'parts',
+      'times?entries=1',
+      'commit',
+    ]) {
+      const body = step === 'commit' ? own : gzipSync(text)
+      expect(
+        (await problemOf(await post(`/uploads/${id}/${step}`, body))).status,
+      ).toBeGreaterThanOrEqual(400)
+    }
+    const ended = await server.send(`/api/v1/uploads/${id}`, { method: 'DELETE', token: thief })
+    expect(ended.ok).toBe(false)
+    expect((await server.send(`/api/v1/uploads/${id}/missing`, { token: thief })).ok).toBe(false)
+  })
+})
