@@ -10,6 +10,7 @@ import {
   planCompaction,
   planMerge,
 } from './compact.ts'
+import { measureHeld } from './deletion.ts'
 import { expire } from './expire.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { removeDeadPacks, sweepBlobs } from './sweep.ts'
@@ -32,9 +33,9 @@ export interface Collection {
   deletedArtifacts: number
   /** Pack bytes that came back to the disk, new packs taken off. */
   freedBytes: number
-  /** Pack bytes that are dead and wait for a reader or a grace. */
+  /** Pack bytes that are dead, or belong to removed artifacts, and wait for a reader or a grace. */
   waitingBytes: number
-  /** Names of those packs, at most `limits.packsNamedMax`. */
+  /** Names of the packs that they are in, at most `limits.packsNamedMax`. */
   waitingPacks: string[]
   removedBlobs: number
   removedPacks: number
@@ -106,7 +107,8 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   result.expired = await expire(ports)
   tell()
   const by = isNow ? Number.POSITIVE_INFINITY : now()
-  result.deletedArtifacts = (await metadata.releaseRemoved(by, now())).released
+  const { released, waiting } = await metadata.releaseRemoved(by, now())
+  result.deletedArtifacts = released
   await ports.checkpoint?.('released')
   tell()
   result.removedBlobs = await sweepBlobs(ports)
@@ -117,6 +119,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   result.rewrittenPacks = rewrittenPacks
   result.freedBytes -= writtenBytes
   take(result, await removeDeadPacks(ports, graceMs))
+  await addHeld(ports, result, { artifactIds: waiting, by })
   await tidyDatabase(ports)
   tell()
   return result
@@ -140,6 +143,19 @@ function take(result: Collection, packs: Awaited<ReturnType<typeof removeDeadPac
   result.removedPacks += packs.removed.size
   result.waitingPacks = packs.waiting
   result.waitingBytes = packs.waitingBytes
+}
+
+/** Removed artifacts that somebody reads: their bytes wait for that reader, and whoever waits is told where they are. */
+async function addHeld(
+  { metadata, now }: LifecyclePorts,
+  result: Collection,
+  { artifactIds, by }: { artifactIds: number[]; by: number },
+): Promise<void> {
+  if (artifactIds.length === 0) return
+  const held = await measureHeld(metadata, artifactIds, { by, now: now() })
+  const names = new Set([...result.waitingPacks, ...held.packs])
+  result.waitingPacks = [...names].slice(0, limits.packsNamedMax)
+  result.waitingBytes += held.bytes
 }
 
 /** Sessions past their lease: whoever opened them is gone. */

@@ -248,6 +248,9 @@ describe('gc', () => {
     await send('DELETE', `/artifacts/${id}`)
     const held = await collect(own, { now: true })
     expect(held).toMatchObject({ deletedArtifacts: 0, freedBytes: 0 })
+    // It says what waits, and where it is.
+    expect(held['waitingBytes']).toBe(await packBytes(own))
+    expect(held['waitingPacks']).toHaveLength(1)
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       pieces.push(next.value)
     }
