@@ -1,7 +1,8 @@
 /** Puts the store in order at start, before the first request, while this process alone has it open:
  *
  *  0. Packs that the database cannot account for stop everything: it is not theirs, and nothing may be deleted.
- *  1. Sessions of the process before died with it; what they staged goes.
+ *  1. Sessions and readers of the process before died with it; what the former staged goes, and nothing waits for the
+ *     latter. A restored backup has those of the store that it was made of.
  *  2. Unsealed packs and packs without a row were never committed; they go.
  *  3. Stock uploads that may still be finished keep their blocks; every other staging directory goes.
  *  4. A sweep takes what step 1 left without reference. */
@@ -13,6 +14,7 @@ import { removeDeadPacks, sweepBlobs } from './sweep.ts'
 
 export interface Recovery {
   sessions: number
+  readLeases: number
   unsealedPacks: number
   unknownPacks: number
   stagingDirectories: number
@@ -23,6 +25,7 @@ export interface Recovery {
 export async function recover(ports: LifecyclePorts & { staging: Staging }): Promise<Recovery> {
   const unknown = await findUnknownPacks(ports)
   const sessions = await endSessions(ports)
+  const readLeases = await endReadLeases(ports)
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
   const unknownPacks = await removePacks(ports, unknown)
   const stagingDirectories = await tidyStaging(ports)
@@ -30,6 +33,7 @@ export async function recover(ports: LifecyclePorts & { staging: Staging }): Pro
   const { removed } = await removeDeadPacks(ports, 0)
   return {
     sessions,
+    readLeases,
     unsealedPacks,
     unknownPacks,
     stagingDirectories,
@@ -45,6 +49,16 @@ async function endSessions(ports: LifecyclePorts): Promise<number> {
     if (ids.length === 0) return ended
     for (const id of ids) await ports.metadata.abortSession(id)
     ended += ids.length
+  }
+}
+
+async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
+  let ended = 0
+  for (;;) {
+    const leases = await metadata.listReadLeases(0, 100)
+    if (leases.length === 0) return ended
+    await metadata.closeReadLeases(leases.map(({ id }) => id))
+    ended += leases.length
   }
 }
 

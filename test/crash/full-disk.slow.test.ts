@@ -6,7 +6,7 @@ import { rm, statfs, unlink, writeFile } from 'node:fs/promises'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { callerOf } from '../actions/rig.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
@@ -14,17 +14,25 @@ import { runTrove } from '../cli/run-trove.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 
 const MiB = 1024 * 1024
-let directory: string
-let isMounted = false
+const directory = mkdtempSync(join(tmpdir(), 'trove-full-'))
+const isMounted = tryMount()
 
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'trove-full-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', directory])
-  isMounted = true
-})
+function tryMount(): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', directory])
+    return true
+  } catch (error) {
+    process.stdout.write(`a disk of its own cannot be mounted: ${String(error)}\n`)
+    return false
+  }
+}
+
 afterAll(() => {
   if (isMounted) execFileSync('umount', [directory])
   rmSync(directory, { recursive: true, force: true })
+})
+beforeEach(({ skip }) => {
+  skip(!isMounted, 'needs the right to mount')
 })
 
 interface Client {

@@ -1,9 +1,12 @@
 /** What garbage collection promises: announced bytes are freed bytes, and the disk is as if the rest had never been. */
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { representZip } from '../../src/egress/egress.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
 import { aliveBytes } from '../../src/lifecycle/compact.ts'
+import { recover } from '../../src/lifecycle/recover.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
@@ -167,6 +170,17 @@ describe('a reader', () => {
     await collectNow(store.ports)
     expect(await store.packBytes()).toBeGreaterThan(0)
     await collectNow({ ...store.ports, now: () => start + hour })
+    expect(await store.packBytes()).toBe(0)
+  })
+
+  test('of a process that ended holds nothing after the next start', async () => {
+    const store = await openStore()
+    const artifact = (await upload(store, [1])).get(1)!
+    await store.metadata.openReadLeases([artifact.id], start, hour)
+    await remove(store.metadata, artifact)
+    const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
+    expect(await recover({ ...store.ports, staging })).toMatchObject({ readLeases: 1 })
+    expect(await collectNow(store.ports)).toMatchObject({ deletedArtifacts: 1, waitingBytes: 0 })
     expect(await store.packBytes()).toBe(0)
   })
 

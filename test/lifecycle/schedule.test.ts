@@ -1,14 +1,22 @@
 /** Upkeep by the clock: jittered, one round at a time, and alive whatever a round does. Timers are the test's own. */
+import SqliteDatabase from 'better-sqlite3'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
+import { createJobs } from '../../src/lifecycle/jobs.ts'
 import { type Maintenance, startMaintenance } from '../../src/lifecycle/maintenance.ts'
 import { type Schedule, startSchedule } from '../../src/lifecycle/schedule.ts'
+import { startUpkeep } from '../../src/lifecycle/upkeep.ts'
 import { createLog, type Log } from '../../src/log.ts'
+import { createSharedLog } from '../../src/metadata/shared-log.ts'
 import { openStore } from '../ingest/open-store.ts'
+import { flipByte, packPaths } from './stored-bytes.ts'
 
 const hour = 60 * 60 * 1000
 
@@ -202,6 +210,48 @@ async function settle(isSettled: () => boolean): Promise<void> {
   expect(isSettled()).toBe(true)
   await new Promise((resolve) => setImmediate(resolve))
 }
+
+describe('scrub by the clock', () => {
+  test('reads what is due, logs damage, and is shown as a job', async () => {
+    vi.useRealTimers()
+    const store = await openStore()
+    await store.put('build', 'file', Readable.from([randomBytes(5000)]))
+    const [pack] = await packPaths(join(store.directory, 'cas'))
+    await flipByte(pack!, 3000)
+    const database = new SqliteDatabase(join(store.directory, 'trove.db'))
+    database.exec('UPDATE packs SET created_at = 1, verified_at = 1')
+    database.close()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { log, lines } = keptLog()
+    const failures: Error[] = []
+    const jobs = createJobs({ now: Date.now, onFailure: (_job, error) => failures.push(error) })
+    const upkeep = startUpkeep({
+      dataDir: store.directory,
+      sharedLog: createSharedLog(),
+      jobs,
+      metadata: store.metadata,
+      log,
+      scrubIntervalMs: 30 * 24 * hour,
+      scrubBytesPerSecond: null,
+    })
+    onTestFinished(() => upkeep.close())
+    await vi.advanceTimersByTimeAsync(1.1 * limits.scrubRoundMs)
+    await vi.waitFor(() => expect(jobs.list()).toMatchObject([{ endedAt: expect.any(Number) }]), {
+      timeout: 20_000,
+    })
+    expect(failures).toEqual([])
+    expect(jobs.list()).toMatchObject([
+      { kind: 'scrub', origin: 'schedule', state: 'done', progress: { damagedCopies: 1 } },
+    ])
+    expect(lines).toMatchObject([
+      { level: 'error', message: 'a stored copy is damaged', fault: 'its bytes have changed' },
+      { level: 'info', message: 'scrub', damagedCopies: 1 },
+    ])
+    // Nothing is due after that.
+    await vi.advanceTimersByTimeAsync(5 * limits.scrubRoundMs)
+    expect(jobs.list()).toHaveLength(1)
+  })
+})
 
 describe('garbage collection by the clock', () => {
   test('that fails is logged, shown, counted, and tried again', async () => {

@@ -1,0 +1,78 @@
+/** Quotas and a disk that is nearly full, as somebody meets them who uploads, reads and deletes with `trove`. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+let tree: string
+beforeEach(async () => {
+  tree = await mkdtemp(join(tmpdir(), 'trove-limits-'))
+})
+afterEach(async () => {
+  await rm(tree, { recursive: true, force: true })
+})
+
+async function open(
+  environment: Record<string, string>,
+  existing?: string,
+): Promise<{ server: TestServer; trove(...args: string[]): Promise<Outcome> }> {
+  const server = await openServer(environment, existing)
+  onTestFinished(() => server.close())
+  const access = {
+    TROVE_URL: server.url,
+    TROVE_TOKEN: await server.token(),
+    TROVE_CACHE_DIR: join(tree, '..', 'trove-limits-cache'),
+  }
+  return { server, trove: async (...args) => await runTrove(args, access) }
+}
+
+test('a quota refuses what does not fit with 9, naming sizes and setting; rm makes room at once', async () => {
+  const { trove } = await open({ TROVE_PROJECT_QUOTA: '100KB', TROVE_MIN_FREE: '0' })
+  await writeFile(join(tree, 'file'), randomBytes(60_000))
+  expect((await trove('upload', 'a', tree, '--run', '1')).status).toBe(0)
+  await writeFile(join(tree, 'file'), randomBytes(60_001))
+  const refused = await trove('upload', 'b', tree, '--run', '2')
+  expect([refused.status, refused.text]).toEqual([9, ''])
+  expect(refused.stderr).toMatch(
+    /project octo\/app exceeded: 117\.2 KiB of 97\.7 KiB \(TROVE_PROJECT_QUOTA\)\n.*trove rm/s,
+  )
+  // The same file once more is as many logical bytes, stored or not.
+  const again = await trove('upload', 'a', tree, '--run', '3')
+  expect(again.status).toBe(9)
+  expect((await trove('rm', '1/a')).status).toBe(0)
+  expect((await trove('upload', 'b', tree, '--run', '2')).status).toBe(0)
+  // Taking the delete back would go beyond it, and is allowed: what was there may be there.
+  expect((await trove('rm', '--undo', '1/a')).status).toBe(0)
+})
+
+test('below the minimum of free disk uploads are refused early with 9, while all else goes on', async () => {
+  const roomy = await open({ TROVE_MIN_FREE: '0' })
+  const content = randomBytes(5000)
+  await writeFile(join(tree, 'file'), content)
+  expect((await roomy.trove('upload', 'a', tree, '--run', '1')).status).toBe(0)
+  const { dataDir } = roomy.server
+  const backup = `${dataDir}-moved`
+  const admin = await roomy.server.token({ scope: 'admin' })
+  const access = { TROVE_URL: roomy.server.url, TROVE_TOKEN: admin }
+  expect((await runTrove(['backup', backup], access)).status).toBe(0)
+
+  const { trove, server } = await open({ TROVE_MIN_FREE: '1000TiB' }, backup)
+  await writeFile(join(tree, 'file'), randomBytes(5000))
+  const refused = await trove('upload', 'b', tree, '--run', '2')
+  expect([refused.status, refused.text]).toEqual([9, ''])
+  expect(refused.stderr).toMatch(
+    /nearly full: .* free, uploads need 1000\.0 TiB \(TROVE_MIN_FREE\)/,
+  )
+  expect((await trove('cat', '1/a:file')).stdout.equals(content)).toBe(true)
+  expect((await trove('list')).status).toBe(0)
+  expect((await trove('keep', '1/a')).status).toBe(0)
+  expect((await trove('rm', '1/a')).status).toBe(0)
+  const full = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'admin' }) }
+  const collected = await runTrove(['gc', '--now', '--json'], full)
+  expect(JSON.parse(collected.text)).toMatchObject({ deletedArtifacts: 1, waitingBytes: 0 })
+})
