@@ -1,0 +1,125 @@
+/** Upkeep within its budget: how fast it may move bytes, and what it takes first. */
+import SqliteDatabase from 'better-sqlite3'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { collect } from '../../src/lifecycle/collect.ts'
+import { createPace } from '../../src/lifecycle/compact.ts'
+import { scrub } from '../../src/lifecycle/scrub.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { openStore, type TestStore } from '../ingest/open-store.ts'
+import { hour } from './collection.ts'
+import { packPaths } from './stored-bytes.ts'
+
+describe('a pace', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  /** How long it takes to move these amounts one after the other, in ms of the fake clock. */
+  async function timeOf(
+    pace: (bytes: number) => Promise<void>,
+    amounts: number[],
+  ): Promise<number> {
+    const startedAt = performance.now()
+    let isDone = false
+    const moving = (async () => {
+      for (const bytes of amounts) await pace(bytes)
+      isDone = true
+    })()
+    while (!isDone) await vi.advanceTimersByTimeAsync(10)
+    await moving
+    return performance.now() - startedAt
+  }
+
+  test('keeps to its rate on average, in large pieces and in small ones', async () => {
+    const second = 1000
+    for (const amounts of [[1000], Array.from({ length: 1000 }, () => 1)]) {
+      const took = await timeOf(createPace(1000), [...amounts, ...amounts, ...amounts])
+      // Debts of less than 50 ms are left to the next call.
+      expect(took).toBeGreaterThan(2.9 * second)
+      expect(took).toBeLessThan(3.1 * second)
+    }
+  })
+
+  test('saves nothing up while nothing moves', async () => {
+    const pace = createPace(1000)
+    await timeOf(pace, [1])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(await timeOf(pace, [2000])).toBeGreaterThan(1900)
+  })
+
+  test('that is no bound waits for nothing', async () => {
+    expect(await timeOf(createPace(null), [1e12])).toBeLessThan(20)
+  })
+})
+
+async function putNoise(store: TestStore, name: string): Promise<number> {
+  const entries = [
+    { name: 'half', content: randomBytes(100_000) },
+    { name: `other half of ${name}`, content: randomBytes(100_000) },
+  ]
+  return (await store.put(name, 'tar', Readable.from([await tarOf(entries)]))).artifact.id
+}
+
+describe('within a budget', () => {
+  test('scrub takes the time for what it reads', async () => {
+    const store = await openStore()
+    await putNoise(store, 'a')
+    const startedAt = performance.now()
+    const report = await scrub(store.ports, {
+      olderThanMs: null,
+      bytesPerSecond: 400_000,
+      rollups: false,
+    })
+    expect(report.readBytes).toBeGreaterThan(200_000)
+    expect(performance.now() - startedAt).toBeGreaterThan(400)
+  })
+
+  test('compaction takes the time for what it reads and writes', async () => {
+    const store = await openStore()
+    // Half of the pack dies with the first of two artifacts, and a little of it lives on.
+    const shared = { name: 'shared', content: randomBytes(80_000) }
+    const alone = { name: 'alone', content: randomBytes(200_000) }
+    const first = await store.put('a', 'tar', Readable.from([await tarOf([shared, alone])]))
+    await store.put('b', 'tar', Readable.from([await tarOf([shared])]))
+    const removal = { state: 'deleted', reason: 'deleted', now: store.ports.now() } as const
+    await store.metadata.removeArtifact(first.artifact.id, removal)
+    const startedAt = performance.now()
+    const done = await collect(store.ports, {
+      reach: 'background',
+      compactBytesPerSecond: 400_000,
+      hasRoom: async () => true,
+    })
+    expect(done.rewrittenPacks).toBe(1)
+    expect(performance.now() - startedAt).toBeGreaterThan(300)
+  })
+})
+
+test('scrub reads what was verified longest ago first, and nothing that is not due', async () => {
+  const store = await openStore()
+  for (const name of ['a', 'b', 'c', 'd']) await putNoise(store, name)
+  const names = (await packPaths(join(store.directory, 'cas'))).map((path) => path.slice(-36, -4))
+  const now = store.ports.now()
+  const ages = [3 * hour, 9 * hour, hour, 6 * hour]
+  const database = new SqliteDatabase(join(store.directory, 'trove.db'))
+  const set = database.prepare('UPDATE packs SET created_at = 1, verified_at = ? WHERE name = ?')
+  for (const [index, name] of names.entries()) set.run(now - ages[index]!, name)
+  database.close()
+  const read: string[] = []
+  const packs: PackStore = {
+    ...store.packs,
+    read: async (name, offset, lengthBytes) => {
+      if (read.at(-1) !== name) read.push(name)
+      return await store.packs.read(name, offset, lengthBytes)
+    },
+  }
+  const due = { olderThanMs: 2 * hour, bytesPerSecond: null, rollups: false }
+  expect(await scrub({ ...store.ports, packs }, due)).toMatchObject({ packs: 3, damagedCopies: 0 })
+  expect(read).toEqual([names[1], names[3], names[0]])
+})
