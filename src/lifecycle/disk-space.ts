@@ -7,7 +7,8 @@ import { limits } from '../core/limits.ts'
 import { formatSizeBytes } from '../core/units.ts'
 
 export interface DiskSpace {
-  /** Errors: storage_full, when less than the minimum is free. Asks the system at most once a second. */
+  /** Errors: storage_full, when less than the minimum is free. While there is enough, asks the system at most once a
+   *  second; nobody is refused for what it said before. */
   requireRoom(): Promise<void>
   /** Whether `bytes` more leave the disk with the half of its minimum. */
   hasRoom(bytes: number): Promise<boolean>
@@ -40,10 +41,14 @@ export async function openDiskSpace({
   let asked: { at: number; freeBytes: Promise<number> } | undefined
 
   const free = async (): Promise<number> => (await readFreeBytes(directory)).freeBytes
-  const recentlyFree = async (): Promise<number> => {
-    const at = performance.now()
-    if (asked === undefined || at - asked.at > askEveryMs) asked = { at, freeBytes: free() }
+  const askNow = async (): Promise<number> => {
+    asked = { at: performance.now(), freeBytes: free() }
     return await asked.freeBytes
+  }
+  const recentlyFree = async (): Promise<number> => {
+    const isFresh = asked !== undefined && performance.now() - asked.at <= askEveryMs
+    const freeBytes = isFresh ? await asked!.freeBytes : await askNow()
+    return isFresh && freeBytes < minFreeBytes ? await askNow() : freeBytes
   }
   const restoreReserve = async (): Promise<void> => {
     if (reserveBytes === 0 || (await sizeOf(reserve)) >= reserveBytes) return

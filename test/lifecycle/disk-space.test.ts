@@ -70,6 +70,14 @@ test('an answer of the system is trusted for a second and no longer', async () =
   await expect(space.requireRoom()).rejects.toMatchObject({ code: 'storage_full' })
 })
 
+test('room that came back is seen at once', async () => {
+  freeBytes = 99 * MiB
+  const space = await openWith(100 * MiB)
+  await expect(space.requireRoom()).rejects.toMatchObject({ code: 'storage_full' })
+  freeBytes = 100 * MiB
+  await space.requireRoom()
+})
+
 test('without a setting the minimum is 1 GiB, or a hundredth of a small disk', async () => {
   freeBytes = 1024 * MiB - 1
   await expect((await openWith(null, 10_000_000 * MiB)).requireRoom()).rejects.toMatchObject({
