@@ -208,7 +208,7 @@ function latestPath(artifact: Artifact, branch: string): string {
 function ExpiryForm({ artifact }: { artifact: Artifact }) {
   return (
     <form method="post" action={actionPath(artifact, 'expire')} class="filter">
-      <label>
+      <label class="inline">
         Expires in
         <input name="days" type="number" min="0" max="36500" value="30" required /> days from now
       </label>

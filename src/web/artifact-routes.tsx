@@ -226,7 +226,8 @@ async function usedPage(web: Web, c: AppRequest): Promise<Response> {
     waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
       const freedBytes = await measureDeletion(metadata, [artifact.id], now)
-      return <p class="lead">Deleting it: {freedSentence(freedBytes, artifact.logicalBytes)}</p>
+      const packed = { logicalBytes: artifact.logicalBytes, packedBytes: artifact.zipBytes }
+      return <p class="lead">Deleting it: {freedSentence(freedBytes, packed)}</p>
     },
   })
 }

@@ -49,7 +49,7 @@ export function ComparePage({
   return (
     <>
       <h1>Compare</h1>
-      <dl class="facts">
+      <dl class="facts long">
         <Side term="From" artifact={base} now={now} />
         <Side term="To" artifact={head} now={now} />
       </dl>

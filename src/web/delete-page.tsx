@@ -14,6 +14,7 @@ export interface DeletionView {
   freedBytes: number
   /** Sum over all that match, listed or not. */
   logicalBytes: number
+  packedBytes: number
   total: number
   /** Whole minutes in which it can be taken back; 0: not at all. */
   undoMinutes: number
@@ -28,6 +29,7 @@ export function deletionOf(artifact: Artifact, freedBytes: number, undoMs: numbe
     back: artifactPath(artifact),
     freedBytes,
     logicalBytes: artifact.logicalBytes,
+    packedBytes: artifact.zipBytes,
     total: 1,
     undoMinutes: Math.floor(undoMs / 60_000),
     fields: [],
@@ -38,7 +40,7 @@ export function deletionOf(artifact: Artifact, freedBytes: number, undoMs: numbe
 const freelyDeletedMax = 100
 
 export function DeletePage(view: DeletionView): Html {
-  const { artifacts, total, freedBytes, logicalBytes, undoMinutes } = view
+  const { artifacts, total, freedBytes, logicalBytes, packedBytes, undoMinutes } = view
   const [first] = artifacts
   const what = total === 1 && first !== undefined ? first.name : counted(total, 'artifact')
   const files = artifacts.reduce((sum, { fileCount }) => sum + fileCount, 0)
@@ -48,7 +50,7 @@ export function DeletePage(view: DeletionView): Html {
       <h1 id="confirm-title">Delete {what}?</h1>
       <p>
         {total === artifacts.length ? `${counted(files, 'file')}, ` : ''}
-        {formatSizeBytes(logicalBytes)}. {freedSentence(freedBytes, logicalBytes)}
+        {formatSizeBytes(logicalBytes)}. {freedSentence(freedBytes, { logicalBytes, packedBytes })}
       </p>
       <p>
         {undoMinutes === 0

@@ -1,7 +1,7 @@
 /** How values read on pages. */
 import type { Child } from 'hono/jsx'
 import { formatWireDigest, type Digest } from '../core/digest.ts'
-import { dayMs, formatSizeBytes } from '../core/units.ts'
+import { dayMs, formatDuration, formatSizeBytes } from '../core/units.ts'
 import type { Html } from './html.ts'
 
 export function Size({ bytes }: { bytes: number }): Html {
@@ -81,7 +81,9 @@ function relativeTime(at: number, now: number): string {
     ['second', 1000],
   ]
   const [unit, unitMs] = units.find(([, ms]) => Math.abs(distanceMs) >= ms) ?? ['second', 1000]
-  return relative.format(Math.trunc(distanceMs / unitMs), unit)
+  const count = distanceMs / unitMs
+  // What is to come loses its first second at once, and would lose a whole day with it.
+  return relative.format(count > 0 ? Math.round(count) : Math.trunc(count), unit)
 }
 
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
@@ -99,6 +101,13 @@ export function Fact({ term, children }: { term: string; children?: Child }): Ht
 /** A count with its noun. */
 export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** `90 days`, `1 hour`; below an hour as durations are. */
+export function formatPeriod(ms: number): string {
+  const hourMs = 60 * 60 * 1000
+  if (ms >= dayMs) return counted(Math.round(ms / dayMs), 'day')
+  return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
 }
 
 /** `12 %`; below one percent with a decimal, so that something is never nothing. */

@@ -243,6 +243,7 @@ async function confirmDeletion(
     back,
     freedBytes: await measureDeletion(context.metadata, ids, context.now()),
     logicalBytes: artifacts.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0),
+    packedBytes: artifacts.reduce((sum, { zipBytes }) => sum + zipBytes, 0),
     total: artifacts.length,
     undoMinutes: Math.floor(context.config.undoMs / 60_000),
     fields: [

@@ -2,8 +2,7 @@
  *  back, a backup. */
 import type { Job } from '../lifecycle/jobs.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { formatDuration } from '../core/units.ts'
-import { counted, Size, Time } from './format.tsx'
+import { counted, formatPeriod, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
 import { artifactPath, maintenancePath } from './paths.ts'
@@ -78,7 +77,7 @@ function ByItself({ everyMs, setting }: { everyMs: number | null; setting: strin
     <p>
       {everyMs === null
         ? `Never runs by itself: ${setting} is off.`
-        : `Runs by itself about every ${formatDuration(everyMs)} (${setting}).`}
+        : `Runs by itself about every ${formatPeriod(everyMs)} (${setting}).`}
     </p>
   )
 }
@@ -93,18 +92,18 @@ function Collection({ deadBytes, collectEveryMs }: MaintenanceView) {
       <ByItself everyMs={collectEveryMs} setting="TROVE_GC_INTERVAL" />
       <p class="quiet">
         Expires what has had its time, deletes what nobody refers to and rewrites packs that are
-        mostly dead. “All of it now” waits neither for the time in which a deletion can be undone
-        nor for packs to be half dead.
+        mostly dead. “All now” waits neither for the time in which a deletion can be undone nor for
+        packs to be half dead.
       </p>
       <form method="post" action={maintenancePath()} class="buttons">
         <button name="action" value="plan">
           Dry run
         </button>
         <button name="action" value="collect" class="first">
-          Collect garbage
+          Collect
         </button>
         <button name="action" value="now">
-          All of it now
+          All now
         </button>
       </form>
     </section>

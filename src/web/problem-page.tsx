@@ -108,9 +108,13 @@ function Gone({ artifact, successor, mayUndo, now }: GoneView) {
   )
 }
 
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
+}
+
 /** How a failure is told to people. `status` is the one of the API. */
 export function describeProblem(failure: StoreError | undefined, status: number): Problem {
-  const detail = failure?.message ?? 'The server met an error that it did not expect.'
+  const detail = sentence(failure?.message ?? 'The server met an error that it did not expect')
   const problem = (title: string, advice: string, mayRetry = false): Problem => ({
     status,
     title,

@@ -1,8 +1,8 @@
 /** `/{o}/{r}/settings/retention`: how long artifacts are kept, as sentences, and what another length would mean. */
-import { dayMs, formatSizeBytes } from '../core/units.ts'
+import { formatSizeBytes } from '../core/units.ts'
 import type { RetentionPolicy } from '../core/retention.ts'
 import type { Artifact, Project } from '../metadata/metadata.ts'
-import { counted, Size } from './format.tsx'
+import { counted, formatPeriod, Size } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, listPath, retentionPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
@@ -44,11 +44,11 @@ export function RetentionPage(view: RetentionView): Html {
           <a href={listPath(project.name, { pinned: '1' })}>Show them</a>
         </li>
         <li>
-          An upload that asks for a time gets it, between {duration(policy.minMs)} and{' '}
-          {duration(policy.maxMs)}.
+          An upload that asks for a time gets it, between {formatPeriod(policy.minMs)} and{' '}
+          {formatPeriod(policy.maxMs)}.
         </li>
         <li>
-          All others are kept for {duration(policy.defaultMs)}
+          All others are kept for {formatPeriod(policy.defaultMs)}
           {view.override.defaultDays === null
             ? ', as the server is set (TROVE_RETENTION_DAYS)'
             : ', as this project is set'}
@@ -58,7 +58,7 @@ export function RetentionPage(view: RetentionView): Html {
       {view.mayChange && <ChangeForm {...view} />}
       <h2>Simulate</h2>
       <form class="filter" method="get" action={retentionPath(project.name)}>
-        <label>
+        <label class="inline">
           If artifacts lived for
           <input
             name="days"
@@ -131,9 +131,4 @@ function Outcome({ simulation }: { simulation: Simulation }) {
       </ul>
     </>
   )
-}
-
-function duration(ms: number): string {
-  if (ms >= dayMs) return counted(Math.round(ms / dayMs), 'day')
-  return counted(Math.round(ms / 3_600_000), 'hour')
 }

@@ -80,19 +80,21 @@ function Artifacts(view: RunView) {
 function RunFacts({ run, now }: { run: Run; now: number }) {
   return (
     <dl class="facts">
-      <Fact term="Workflow">{run.workflow ?? '–'}</Fact>
-      <Fact term="Branch">
-        {run.branch === null ? (
-          '–'
-        ) : (
+      {run.workflow !== null && <Fact term="Workflow">{run.workflow}</Fact>}
+      {run.branch !== null && (
+        <Fact term="Branch">
           <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
-        )}
-      </Fact>
-      <Fact term="Commit">
-        <span class="digest">{run.sha ?? '–'}</span>
-      </Fact>
-      <Fact term="Event">{run.event ?? '–'}</Fact>
-      <Fact term="Attempt">{String(run.attempt)}</Fact>
+        </Fact>
+      )}
+      {run.sha !== null && (
+        <Fact term="Commit">
+          <span class="digest" title={run.sha}>
+            {run.sha.slice(0, 12)}
+          </span>
+        </Fact>
+      )}
+      {run.event !== null && <Fact term="Event">{run.event}</Fact>}
+      {run.attempt > 1 && <Fact term="Attempt">{String(run.attempt)}</Fact>}
       <Fact term="Started">
         <Time at={run.createdAt} now={now} />
       </Fact>

@@ -2,7 +2,7 @@
 import { effectiveState } from '../core/retention.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { counted, formatShare } from './format.tsx'
+import { counted } from './format.tsx'
 
 export function isLive(artifact: Artifact, now: number): boolean {
   const state = effectiveState(artifact, now)
@@ -24,12 +24,18 @@ export function keepingReason(artifact: Artifact): string {
   return days === 0 ? 'asked for less than a day' : `${counted(days, 'day')} from its upload`
 }
 
-/** What deleting brings back: bytes of the store that only these artifacts hold. */
-export function freedSentence(freedBytes: number, logicalBytes: number): string {
-  if (freedBytes >= logicalBytes) return `Frees ${formatSizeBytes(freedBytes)}.`
-  const rest = formatShare(logicalBytes - freedBytes, logicalBytes)
-  return (
-    `Frees ${formatSizeBytes(freedBytes)} of ${formatSizeBytes(logicalBytes)}; ` +
-    `${rest} is compressed away or shared with other artifacts, and stays.`
-  )
+/** What deleting brings back, and where the rest is: `packedBytes` is what the artifacts take when compressed. */
+export function freedSentence(
+  freedBytes: number,
+  { logicalBytes, packedBytes }: { logicalBytes: number; packedBytes: number },
+): string {
+  const compressed = Math.max(0, logicalBytes - Math.max(packedBytes, freedBytes))
+  const shared = Math.max(0, logicalBytes - compressed - freedBytes)
+  const rest = [
+    ...(compressed > 0 ? [`${formatSizeBytes(compressed)} is compressed away`] : []),
+    ...(shared > 0 ? [`${formatSizeBytes(shared)} is shared and stays`] : []),
+  ]
+  const freed = `Frees ${formatSizeBytes(freedBytes)}`
+  if (rest.length === 0) return `${freed}.`
+  return `${freed} of ${formatSizeBytes(logicalBytes)}; ${rest.join(', ')}.`
 }

@@ -20,10 +20,17 @@ export function UsageOverTime(view: UsageOverTimeView): Html {
   return (
     <section aria-labelledby="over-time">
       <h2 id="over-time">Over time</h2>
-      <UsageChart {...view} />
+      {spanOf(view.points) >= chartFromMs && <UsageChart {...view} />}
       <Forecast {...view} />
     </section>
   )
+}
+
+/** Of less there is nothing to see. */
+const chartFromMs = 60 * 60 * 1000
+
+function spanOf(points: UsagePoint[]): number {
+  return (points.at(-1)?.at ?? 0) - (points[0]?.at ?? 0)
 }
 
 function UsageChart({ points, freeBytes }: UsageOverTimeView) {
@@ -38,7 +45,7 @@ function UsageChart({ points, freeBytes }: UsageOverTimeView) {
     chunkBytes,
     ...(hasPacks ? [storedBytes] : []),
   ]
-  const isShort = (points.at(-1)?.at ?? 0) - (points[0]?.at ?? 0) < 3 * dayMs
+  const isShort = spanOf(points) < 3 * dayMs
   const label = (at: number): string =>
     new Date(at)
       .toISOString()
