@@ -12,5 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // What a poll waits for may take long on a machine that does much else.
+    expect: { poll: { timeout: 10_000 } },
   },
 })

@@ -11,6 +11,8 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 15 * 60_000,
     hookTimeout: 10 * 60_000,
+    // What a poll waits for may take long on a machine that does much else.
+    expect: { poll: { timeout: 10_000 } },
     // One line a test: what a log of half an hour is read for.
     reporters: ['verbose'],
   },
