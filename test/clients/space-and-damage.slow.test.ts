@@ -3,16 +3,13 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Outcome, runTrove } from '../cli/run-trove.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { openStockClient } from './stock-client.ts'
 import { startTrove, type TroveProcess } from './trove-process.ts'
 import { digestsOf, readDigests, type Tree, writeTree } from './trees.ts'
-
-// Dozens of processes each, on machines that have other work.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 })
 
 const project = 'octo/demo'
 let root: string

@@ -10,16 +10,13 @@ import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { workerUrl } from '../../src/worker-url.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { packPaths, spoil } from '../lifecycle/stored-bytes.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
-
-// A dozen processes each, on machines that have other work.
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
 
 const quiet = { TROVE_GC_INTERVAL: 'off', TROVE_MIN_FREE: '0', TROVE_LOG_LEVEL: 'error' }
 const files = { 'a.txt': 'alpha '.repeat(500), 'b.txt': 'beta '.repeat(500) }
