@@ -10,7 +10,7 @@ import {
   planCompaction,
   planMerge,
 } from './compact.ts'
-import { measureHeld } from './deletion.ts'
+import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire } from './expire.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { removeDeadPacks, sweepBlobs } from './sweep.ts'
@@ -53,13 +53,16 @@ export async function planCollection(
 ): Promise<Collection> {
   const { metadata } = ports
   const now = ports.now()
-  const { expired, released, packs } = await metadata.measureRemoval({
+  const question = {
     artifactIds: [],
     expiredBy: now,
     releasableBy: reach === 'now' ? Number.POSITIVE_INFINITY : now,
-    readersHold: true,
     garbage: true,
     now,
+  }
+  const { expired, released, packs } = await metadata.measureRemoval({
+    ...question,
+    readersHold: true,
   })
   const dying = new Map<number, DyingPack>(packs.map((pack) => [pack.id, pack]))
   const look = (pack: PackOccupancy): DyingPack => {
@@ -82,12 +85,17 @@ export async function planCollection(
   const dead = await deadPackBytes(ports)
   const bytes = plan.freedBytes + dead.bytes
   // Whoever reads now holds every pack that dies from now on; in the background they have their grace besides.
-  const isHeld = reach === 'background' || (await metadata.listReadLeases(now, 1)).length > 0
+  const isRead = (await metadata.listReadLeases(now, 1)).length > 0
+  const isHeld = reach === 'background' || isRead
+  const withoutReaders = isRead
+    ? await metadata.measureRemoval({ ...question, readersHold: false })
+    : { packs }
+  const readBytes = Math.max(0, dyingBytesOf(withoutReaders.packs) - dyingBytesOf(packs))
   return {
     expired,
     deletedArtifacts: released,
     freedBytes: isHeld ? dead.freeBytes : bytes,
-    waitingBytes: isHeld ? bytes - dead.freeBytes : 0,
+    waitingBytes: readBytes + (isHeld ? bytes - dead.freeBytes : 0),
     waitingPacks: [],
     removedBlobs: 0,
     removedPacks: plan.remove.length,

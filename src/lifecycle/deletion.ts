@@ -12,7 +12,7 @@ export async function measureDeletion(
   now: number,
 ): Promise<number> {
   const by = Number.POSITIVE_INFINITY
-  return sumBytes(await listDying(metadata, artifactIds, { by, now }))
+  return dyingBytesOf(await listDying(metadata, artifactIds, { by, now }))
 }
 
 export interface Held {
@@ -28,7 +28,7 @@ export async function measureHeld(
   times: { by: number; now: number },
 ): Promise<Held> {
   const packs = await listDying(metadata, artifactIds, times)
-  return { bytes: sumBytes(packs), packs: packs.map(({ name }) => name) }
+  return { bytes: dyingBytesOf(packs), packs: packs.map(({ name }) => name) }
 }
 
 async function listDying(
@@ -47,7 +47,8 @@ async function listDying(
   return packs
 }
 
-function sumBytes(packs: readonly DyingPack[]): number {
+/** What is dying in these packs, with its share of their framing. */
+export function dyingBytesOf(packs: readonly DyingPack[]): number {
   return packs.reduce(
     (sum, { dyingCount, dyingBytes, ...pack }) =>
       sum + aliveBytes({ ...pack, liveCount: dyingCount, liveBytes: dyingBytes }),

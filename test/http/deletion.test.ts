@@ -246,6 +246,8 @@ describe('gc', () => {
     const reader = download.body!.getReader()
     const pieces = [(await reader.read()).value!]
     await send('DELETE', `/artifacts/${id}`)
+    const plan = await collect(own, { now: true, dryRun: true })
+    expect(plan).toMatchObject({ freedBytes: 0, waitingBytes: await packBytes(own) })
     const held = await collect(own, { now: true })
     expect(held).toMatchObject({ deletedArtifacts: 0, freedBytes: 0 })
     // It says what waits, and where it is.
