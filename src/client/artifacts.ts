@@ -8,7 +8,7 @@ import {
   type WireBulkDeletion,
 } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
-import { openResponse, requestJson, type ServerAccess } from './http.ts'
+import { openAnswer, requestJson, type ServerAccess } from './http.ts'
 
 export interface ListOptions {
   project?: string | null
@@ -22,7 +22,7 @@ export interface ListOptions {
 
 const pageItems = 200
 
-/** Errors: those of `openResponse`. */
+/** Errors: those of `openAnswer`. */
 export async function* listArtifacts(
   server: ServerAccess,
   { signal, ...filter }: ListOptions,
@@ -56,8 +56,8 @@ export async function removeArtifact(
     path: artifactPath(artifactId),
     ...(signal !== undefined && { signal }),
   }
-  const response = await openResponse(server, request)
-  await response.body?.cancel()
+  const answer = await openAnswer(server, request)
+  answer.discard()
 }
 
 /** Deletes all of them or, when one may not be deleted, none; what they free together is counted once. With `dryRun` says

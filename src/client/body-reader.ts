@@ -1,5 +1,6 @@
 /** An answer's body as bytes taken from its front. A body that ends early is a network failure. */
-import { brokenOff, NetworkError, type ServerAccess } from './http.ts'
+import { type Answer } from './answer.ts'
+import { NetworkError } from './network-error.ts'
 
 export interface BodyReader {
   /** The next `count` bytes. Errors: NetworkError. */
@@ -15,32 +16,25 @@ export interface BodyReader {
   cancel(): Promise<void>
 }
 
-export function openBodyReader(server: ServerAccess, response: Response): BodyReader {
-  const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader()
+export function openBodyReader(answer: Answer): BodyReader {
+  const pieces = answer.chunks()
   let held: Buffer = Buffer.alloc(0)
   let position = 0
   const next = async (): Promise<Buffer> => {
-    let result: Awaited<ReturnType<typeof reader.read>>
-    try {
-      result = await reader.read()
-    } catch (error) {
-      throw brokenOff(server, { path: '' }, error)
-    }
-    if (result.done || result.value === undefined)
-      throw new NetworkError(`the answer of ${server.url} broke off`)
-    const { buffer, byteOffset, byteLength } = result.value
-    return Buffer.from(buffer, byteOffset, byteLength)
+    const { value, done } = await pieces.next()
+    if (done === true) throw new NetworkError('the answer ends too early')
+    return value
   }
   const fill = async (count: number): Promise<void> => {
     if (held.length >= count) return
-    const pieces = [held]
+    const gathered = [held]
     let bytes = held.length
     while (bytes < count) {
       const piece = await next()
-      pieces.push(piece)
+      gathered.push(piece)
       bytes += piece.length
     }
-    held = Buffer.concat(pieces)
+    held = Buffer.concat(gathered)
   }
   return {
     take: async (count) => {
@@ -64,8 +58,8 @@ export function openBodyReader(server: ServerAccess, response: Response): BodyRe
       await fill(1)
       // What is needed of a short record is there, or comes with the next piece; the end of a body is short.
       while (held.length < count) {
-        const { value, done } = await reader.read()
-        if (done) break
+        const { value, done } = await pieces.next()
+        if (done === true) break
         held = Buffer.concat([held, value])
       }
       return held.subarray(0, count)
@@ -85,7 +79,7 @@ export function openBodyReader(server: ServerAccess, response: Response): BodyRe
       return position
     },
     cancel: async () => {
-      await reader.cancel()
+      await pieces.return()
     },
   }
 }

@@ -3,7 +3,8 @@ import type { WireComparisonHead, WireDifference } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
-import { NetworkError, openResponse, type ServerAccess } from './http.ts'
+import { NetworkError } from './network-error.ts'
+import { openAnswer, type ServerAccess } from './http.ts'
 import { linesOf } from './lines.ts'
 
 export interface ReceivedComparison {
@@ -13,24 +14,24 @@ export interface ReceivedComparison {
 }
 
 /** `project` completes references that name none; null leaves that to the token.
- *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openResponse`. */
+ *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */
 export async function readComparison(
   server: ServerAccess,
   { base, head }: { base: Reference; head: Reference },
   { project, signal }: { project: ProjectName | null; signal: AbortSignal },
 ): Promise<ReceivedComparison> {
-  const asked = openResponse(server, {
+  const asked = openAnswer(server, {
     path: `${apiRoot}/compare`,
     query: { base: formatReference(base), head: formatReference(head), project },
     headers: { accept: 'application/x-ndjson' },
     signal,
   })
   // Loading the schemas takes about as long as the comparison itself, so the server works meanwhile.
-  const [response, { comparisonHeadSchema }] = await Promise.all([
+  const [answer, { comparisonHeadSchema }] = await Promise.all([
     asked,
     import('../api/messages.ts'),
   ])
-  const lines = linesOf(response)
+  const lines = linesOf(answer)
   const first = await lines.next()
   if (first.done === true) throw broken(server)
   const received = comparisonHeadSchema.parse(JSON.parse(first.value))

@@ -16,7 +16,7 @@ import { inflateStream } from '../packs/codec.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
 import type { FilePool } from './file-pool.ts'
 import { createFetchedWriter, taskBytes } from './fetched-writer.ts'
-import { openResponse, type ServerAccess } from './http.ts'
+import { openAnswer, type ServerAccess } from './http.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
 
@@ -90,7 +90,7 @@ async function fetchSome(
   options: FetchOptions & { rooms: Rooms },
 ): Promise<void> {
   const { artifactId, signal } = options
-  const response = await openResponse(server, {
+  const answer = await openAnswer(server, {
     method: 'POST',
     path: `${apiRoot}/blobs/fetch`,
     query: { artifact: artifactId },
@@ -99,7 +99,7 @@ async function fetchSome(
     repeatable: true,
     signal,
   })
-  const body = openBodyReader(server, response)
+  const body = openBodyReader(answer)
   const writer = createFetchedWriter(pool, options)
   try {
     for (let head = await readHead(body); head !== undefined; head = await readHead(body)) {

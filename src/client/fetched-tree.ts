@@ -14,7 +14,7 @@ import { limits } from '../core/limits.ts'
 import { createTreeCheck, manifestHeader, parseEntry } from '../core/manifest.ts'
 import { decodeTimes } from '../core/modification-times.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
-import { openResponse, type ServerAccess } from './http.ts'
+import { openAnswer, type ServerAccess } from './http.ts'
 
 export interface FetchedTree {
   readonly count: number
@@ -41,16 +41,12 @@ export async function fetchTree(
   artifact: { id: number; treeDigest: string },
   signal: AbortSignal,
 ): Promise<FetchedTree> {
-  const response = await openResponse(server, {
+  const answer = await openAnswer(server, {
     path: `${artifactPath(artifact.id)}/tree`,
-    headers: {
-      accept: manifestMediaType,
-      // Nothing is gained by compressing what stays on this machine.
-      ...(isLoopback(server.url) && { 'accept-encoding': 'identity' }),
-    },
+    headers: { accept: manifestMediaType },
     signal,
   })
-  const body = openBodyReader(server, response)
+  const body = openBodyReader(answer)
   const tree = createTree()
   const hasher = createDigestHasher()
   const header = await body.take(Buffer.byteLength(manifestHeader))
@@ -77,11 +73,6 @@ export async function fetchTree(
     )
   }
   return tree
-}
-
-function isLoopback(url: string): boolean {
-  const { hostname } = new URL(url)
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
 async function readVarint(body: BodyReader): Promise<number> {

@@ -11,7 +11,7 @@ import type { ProjectName } from '../core/run.ts'
 import { requestJson, type ServerAccess } from './http.ts'
 
 /** `project` completes references that name none; null leaves that to the token.
- *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openResponse`. */
+ *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */
 export async function readArtifact(
   server: ServerAccess,
   reference: Reference,
@@ -22,7 +22,7 @@ export async function readArtifact(
   return await requestJson(server, { path: artifactPath(id), signal }, artifactDetailSchema)
 }
 
-/** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openResponse`. */
+/** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openAnswer`. */
 export async function findDeleted(
   server: ServerAccess,
   reference: Reference,

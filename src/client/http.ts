@@ -3,6 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../core/errors.ts'
+import { type Answer, type Exchange, exchange } from './answer.ts'
+import { NetworkError } from './network-error.ts'
 
 export interface ServerAccess {
   /** Origin, without a trailing slash. */
@@ -25,30 +27,19 @@ export interface ApiRequest {
   signal?: AbortSignal
 }
 
-/** No usable answer after every permitted try. */
-export class NetworkError extends Error {
-  override readonly name = 'NetworkError'
-}
-
 const triesMax = 4
 const firstPauseMs = 250
 const retryAfterMaxMs = 30_000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-/** Sends one request and parses its JSON answer. Errors: those of `openResponse`. */
+/** Sends one request and parses its JSON answer. Errors: those of `openAnswer`. */
 export async function requestJson<Schema extends z.ZodType>(
   server: ServerAccess,
   request: ApiRequest,
   schema: Schema,
 ): Promise<z.infer<Schema>> {
-  const response = await openResponse(server, request)
-  let answer: unknown
-  try {
-    answer = await response.json()
-  } catch (error) {
-    throw brokenOff(server, request, error)
-  }
-  const parsed = schema.safeParse(answer)
+  const answer = await openAnswer(server, request)
+  const parsed = schema.safeParse(jsonOf((await answer.bytes()).toString()))
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw new Error(
@@ -56,91 +47,91 @@ export async function requestJson<Schema extends z.ZodType>(
   )
 }
 
-/** Sends a request that can be repeated and reads its whole answer. Errors: those of `openResponse`. */
+/** Sends a request that can be repeated and reads its whole answer. Errors: those of `openAnswer`. */
 export async function requestBytes(server: ServerAccess, request: ApiRequest): Promise<Buffer> {
   for (let attempt = 1; ; attempt++) {
-    const response = await openResponse(server, request)
+    const answer = await openAnswer(server, request)
     try {
-      return Buffer.from(await response.arrayBuffer())
+      return await answer.bytes()
     } catch (error) {
-      const broken = brokenOff(server, request, error)
-      if (attempt >= triesMax) throw broken
-      await sleep(pauseMs(broken, attempt), undefined, { signal: request.signal })
+      if (!(error instanceof NetworkError) || attempt >= triesMax) throw error
+      await sleep(pauseMs(error, attempt), undefined, { signal: request.signal })
     }
   }
 }
 
-/** What a failure to read an answer means: fetch reports a cut connection as a TypeError. Other errors pass. */
-export function brokenOff(server: ServerAccess, request: ApiRequest, error: unknown): NetworkError {
-  request.signal?.throwIfAborted()
-  if (!(error instanceof TypeError)) throw error
-  return new NetworkError(`the answer of ${server.url} broke off`, { cause: error })
-}
-
 /** Sends one request; answers once a success status arrived, with the body still to be read.
- *  Errors: the server's own codes; NetworkError. */
-export async function openResponse(server: ServerAccess, request: ApiRequest): Promise<Response> {
+ *  Errors: the server's own codes; NetworkError; what a body fails with. */
+export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
   const isRepeatable =
     request.repeatable ?? (request.method !== 'POST' && request.method !== 'PATCH')
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
-    if (outcome instanceof Response && outcome.ok) return outcome
+    if (!(outcome instanceof NetworkError) && outcome.status < 300) return outcome
     if (isRepeatable && attempt < triesMax && isWorthRepeating(outcome)) {
+      if (!(outcome instanceof NetworkError)) outcome.discard()
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
       continue
     }
-    throw outcome instanceof Response ? await errorOf(server, outcome) : outcome
+    throw outcome instanceof NetworkError ? outcome : await errorOf(server, request, outcome)
   }
 }
 
 async function attemptOnce(
   server: ServerAccess,
   request: ApiRequest,
-): Promise<Response | NetworkError> {
+): Promise<Answer | NetworkError> {
   const url = new URL(request.path, server.url)
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
   }
-  const headers = new Headers(request.headers)
-  if (server.token !== null) headers.set('authorization', `Bearer ${server.token}`)
-  if (request.json !== undefined) headers.set('content-type', 'application/json')
+  const headers: Record<string, string> = {
+    // Nothing is gained by compressing what stays on this machine.
+    'accept-encoding': isLoopback(url) ? 'identity' : 'gzip',
+    ...request.headers,
+    ...(server.token !== null && { authorization: `Bearer ${server.token}` }),
+    ...(request.json !== undefined && { 'content-type': 'application/json' }),
+  }
   try {
-    return await fetch(url, {
-      method: request.method ?? 'GET',
-      headers,
-      redirect: 'error',
-      ...bodyOf(request),
-      ...(request.signal !== undefined && { signal: request.signal }),
-    })
+    const body = bodyOf(request)
+    const { method = 'GET', signal } = request
+    return await exchange({ url, method, headers, body, signal })
   } catch (error) {
-    request.signal?.throwIfAborted()
-    const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const told = reason instanceof Error ? reason.message || reason.name : String(reason)
-    return new NetworkError(`${server.url} cannot be reached: ${told}`, { cause: error })
+    if (error instanceof NetworkError) return error
+    throw error
   }
 }
 
-function bodyOf({ json, body }: ApiRequest): RequestInit {
-  if (json !== undefined) return { body: JSON.stringify(json) }
-  if (body === undefined) return {}
-  // fetch of Node takes any async iterable; a stream can only be sent while the answer waits ("half").
-  if (typeof body === 'function') return { body: body(), duplex: 'half' } as unknown as RequestInit
-  return { body: body as Uint8Array<ArrayBuffer> }
+function isLoopback({ hostname }: URL): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
-function isWorthRepeating(outcome: Response | NetworkError): boolean {
+function bodyOf({ json, body }: ApiRequest): Exchange['body'] {
+  if (json !== undefined) return Buffer.from(JSON.stringify(json))
+  return typeof body === 'function' ? body() : body
+}
+
+function isWorthRepeating(outcome: Answer | NetworkError): boolean {
   return outcome instanceof NetworkError || retryableStatuses.has(outcome.status)
 }
 
 /** Doubles each time, with up to half of it at random so that many jobs do not come back at once. */
-function pauseMs(outcome: Response | NetworkError, attempt: number): number {
-  const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? 0) : 0
+function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
+  const seconds = outcome instanceof NetworkError ? 0 : Number(outcome.header('retry-after') ?? 0)
   if (seconds > 0) return Math.min(retryAfterMaxMs, seconds * 1000)
   return firstPauseMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
 }
 
-async function errorOf(server: ServerAccess, response: Response): Promise<Error> {
-  const text = await response.text()
+async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer): Promise<Error> {
+  const { status } = answer
+  if (status < 400) {
+    answer.discard()
+    const place = answer.header('location') ?? 'elsewhere'
+    return new NetworkError(
+      `${server.url} cannot be reached: it answered ${status}, and leads to ${place}`,
+    )
+  }
+  const text = (await answer.bytes()).toString()
   // Loaded when it is needed: schemas take as long to load as a small command takes to run.
   const { problemSchema } = await import('../api/messages.ts')
   const problem = problemSchema.safeParse(jsonOf(text))
@@ -157,12 +148,11 @@ async function errorOf(server: ServerAccess, response: Response): Promise<Error>
     // A newer server may send codes that this version does not know; they stay readable as text.
     return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
   }
-  const reason = `${server.url} answered ${response.status} ${response.statusText}`
-  if (response.status === 401) return storeError('unauthenticated', reason, { reason })
-  if (response.status === 403) return storeError('forbidden', reason, { reason })
-  if (response.status === 404)
-    return storeError('not_found', reason, { what: new URL(response.url).pathname })
-  return response.status >= 500 ? new NetworkError(reason) : new Error(reason)
+  const reason = `${server.url} answered ${status}`
+  if (status === 401) return storeError('unauthenticated', reason, { reason })
+  if (status === 403) return storeError('forbidden', reason, { reason })
+  if (status === 404) return storeError('not_found', reason, { what: request.path })
+  return status >= 500 ? new NetworkError(reason) : new Error(reason)
 }
 
 function jsonOf(text: string): unknown {

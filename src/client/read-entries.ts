@@ -1,20 +1,20 @@
 /** An artifact's entries, streamed in path order. */
 import { entrySchema, type WireEntry } from '../api/messages.ts'
 import { manifestPath } from '../api/paths.ts'
-import { openResponse, type ServerAccess } from './http.ts'
+import { openAnswer, type ServerAccess } from './http.ts'
 import { linesOf } from './lines.ts'
 
 /** All entries, or the entry `under` with what lies below it. Ends early only by throwing.
- *  Errors: not_found (nothing is there), and those of `openResponse`. */
+ *  Errors: not_found (nothing is there), and those of `openAnswer`. */
 export async function* readEntries(
   server: ServerAccess,
   artifactId: number,
   { under, signal }: { under: string; signal: AbortSignal },
 ): AsyncGenerator<WireEntry, void, undefined> {
-  const response = await openResponse(server, {
+  const answer = await openAnswer(server, {
     path: manifestPath(artifactId),
     query: { under: under === '' ? undefined : under },
     signal,
   })
-  for await (const line of linesOf(response)) yield entrySchema.parse(JSON.parse(line))
+  for await (const line of linesOf(answer)) yield entrySchema.parse(JSON.parse(line))
 }

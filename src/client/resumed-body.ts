@@ -1,10 +1,11 @@
 /** The body of an answer that has a strong ETag, as a stream. A connection that breaks is taken up again where it broke. */
-import { NetworkError, openResponse, type ServerAccess } from './http.ts'
+import { NetworkError } from './network-error.ts'
+import { openAnswer, type ServerAccess } from './http.ts'
 
 /** Times that a broken transfer is taken up again without a byte of progress in between. */
 const resumesMax = 3
 
-/** The bytes, in order. `told` names them in messages. Errors: those of `openResponse`; NetworkError when the transfer
+/** The bytes, in order. `told` names them in messages. Errors: those of `openAnswer`; NetworkError when the transfer
  *  breaks and cannot be resumed. */
 export async function* readResumed(
   server: ServerAccess,
@@ -15,7 +16,7 @@ export async function* readResumed(
   let etag: string | null = null
   for (let failures = 0; ; failures++) {
     const isResumed = position > 0 && etag !== null
-    const response: Response = await openResponse(server, {
+    const answer = await openAnswer(server, {
       path,
       query,
       headers: {
@@ -25,13 +26,13 @@ export async function* readResumed(
       },
       signal,
     })
-    if (position > 0 && response.status !== 206) {
-      await response.body?.cancel()
+    if (position > 0 && answer.status !== 206) {
+      answer.discard()
       throw new NetworkError(`${told} changed while it was read`)
     }
-    etag = response.headers.get('etag')
+    etag = answer.header('etag')
     try {
-      for await (const chunk of response.body ?? new ReadableStream<Uint8Array>()) {
+      for await (const chunk of answer.chunks()) {
         position += chunk.length
         failures = 0
         yield chunk
@@ -39,8 +40,7 @@ export async function* readResumed(
       return
     } catch (error) {
       signal.throwIfAborted()
-      // fetch reports a cut connection as a TypeError; anything else comes from our caller.
-      if (!(error instanceof TypeError)) throw error
+      if (!(error instanceof NetworkError)) throw error
       if (failures < resumesMax && etag !== null) continue
       throw new NetworkError(`${told} broke off after ${position} bytes`, { cause: error })
     }

@@ -20,7 +20,7 @@ export interface FileUpload {
   signal: AbortSignal
 }
 
-/** Uploads one file as an artifact that is no archive. Errors: name_taken, and those of `openResponse`. */
+/** Uploads one file as an artifact that is no archive. Errors: name_taken, and those of `openAnswer`. */
 export async function uploadFile(
   server: ServerAccess,
   upload: FileUpload,

@@ -217,19 +217,24 @@ describe('trove download as an archive', () => {
   })
 
   test('goes on where a connection broke', async () => {
+    await server.put('/api/v1/projects/octo/app/runs/43/artifacts/large', {
+      headers: { 'content-type': 'application/x-tar' },
+      body: await tarOf([{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }]),
+    })
     const proxy = await startFlakyProxy(server.url)
-    const cuts = [100_000, 250_000, 200_000]
-    await trove(['download', '42/build', '-o', 'whole.zip'])
+    const cuts = [800_000, 1_200_000, 1_000_000]
+    await trove(['download', '43/large', '-o', 'whole.zip'])
     // The first connection looks the artifact up; it is cut in the middle of the archive.
     proxy.cutNext(3, () => cuts.pop() ?? Number.POSITIVE_INFINITY)
-    const outcome = await trove(['download', '42/build', '-o', 'cut.zip'], { TROVE_URL: proxy.url })
+    const outcome = await trove(['download', '43/large', '-o', 'cut.zip'], { TROVE_URL: proxy.url })
     expect(outcome.status).toBe(0)
     expect(cuts).toEqual([])
     const [whole, cut] = await Promise.all(
       ['whole.zip', 'cut.zip'].map((name) => readFile(join(root, name))),
     )
     expect(cut!.equals(whole!)).toBe(true)
-    expect(proxy.receivedBytes()).toBeLessThan(1.5 * whole!.length)
+    // What the sockets held at each cut is lost; begun anew it would be 1.75 times the archive.
+    expect(proxy.receivedBytes()).toBeLessThan(1.4 * whole!.length)
   })
 })
 

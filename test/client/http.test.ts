@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { NetworkError, requestJson, type ServerAccess } from '../../src/client/http.ts'
+import { requestBytes, requestJson, type ServerAccess } from '../../src/client/http.ts'
+import { NetworkError } from '../../src/client/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
 import { readFile } from '../../src/client/read-file.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -138,6 +140,99 @@ describe('a request', () => {
       await expect(requestJson(server, { path: '/' }, answerSchema)).rejects.toMatchObject(wanted)
     },
   )
+})
+
+describe('a body', () => {
+  const send = async (
+    server: ServerAccess,
+    body: () => AsyncIterable<Uint8Array>,
+  ): Promise<unknown> =>
+    await requestJson(server, { method: 'POST', path: '/', body }, answerSchema)
+
+  test('is sent no further when the answer comes before its end', async () => {
+    const server = await serve((request, response) => {
+      request.once('data', () => problem(response, 413, 'too_large'))
+    })
+    let sent = 0
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        sent += 1
+        yield Buffer.alloc(64 * 1024)
+        await new Promise(setImmediate)
+      }
+    }
+    await expect(send(server, endless)).rejects.toMatchObject({ code: 'too_large' })
+    const soon = sent
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100)
+    })
+    expect(sent).toBeLessThanOrEqual(soon + 1)
+  })
+
+  test('that fails ends the request with its own error', async () => {
+    const server = await serve((request) => request.resume())
+    // oxlint-disable-next-line require-yield -- it fails before it has anything.
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      throw new RangeError('the file is gone')
+    }
+    await expect(send(server, failing)).rejects.toThrow(RangeError)
+  })
+
+  test('is taken only as fast as the server reads it', async () => {
+    const server = await serve((request, response) => {
+      setTimeout(() => {
+        request.resume().once('end', () => response.end('{"fine":true}'))
+      }, 200)
+    })
+    let ahead = 0
+    async function* large(): AsyncGenerator<Uint8Array> {
+      const begun = performance.now()
+      for (let count = 0; count < 64; count++) {
+        if (performance.now() < begun + 150) ahead += 1
+        yield Buffer.alloc(1024 * 1024)
+      }
+    }
+    expect(await send(server, large)).toEqual({ fine: true })
+    // What the sockets of both sides hold, and no more.
+    expect(ahead).toBeLessThan(32)
+  })
+})
+
+describe('an answer', () => {
+  const get = async (server: ServerAccess): Promise<Buffer> =>
+    await requestBytes(server, { path: '/', headers: { 'accept-encoding': 'gzip' } })
+
+  test('that is gzipped is inflated', async () => {
+    const server = await serve((_, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('told')),
+    )
+    expect((await get(server)).toString()).toBe('told')
+  })
+
+  test('that breaks off is asked for again, within bounds', async () => {
+    const server = await serve((_, response, attempt) => {
+      response.writeHead(200, { 'content-length': 10 })
+      response.write('12345', () => {
+        if (attempt === 1) response.destroy()
+        else response.end('67890')
+      })
+    })
+    expect((await get(server)).toString()).toBe('1234567890')
+    const cut = await serve((_, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).write('no gzip', () => {
+        response.destroy()
+      })
+    })
+    await expect(get(cut)).rejects.toBeInstanceOf(NetworkError)
+    expect(cut.requests).toHaveLength(4)
+  })
+
+  test('of a server that nobody answers for names it', async () => {
+    const gone = { url: 'http://127.0.0.1:1', token: null }
+    await expect(requestBytes(gone, { method: 'POST', path: '/' })).rejects.toThrow(
+      /^http:\/\/127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/,
+    )
+  })
 })
 
 describe('a file', () => {

@@ -1,0 +1,145 @@
+/** One HTTP exchange over `node:http`, which takes a third of the time that `fetch` of Node takes to move bytes and half of
+ *  what it takes to load. Redirects are not followed: the token would go along. */
+import { once } from 'node:events'
+import { Agent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http'
+import { Agent as SecureAgent, request as secureRequest } from 'node:https'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { NetworkError } from './network-error.ts'
+
+export interface Exchange {
+  url: URL
+  method: string
+  headers: Record<string, string>
+  /** Taken only as fast as it can be sent, and not to its end when the answer comes before. */
+  body: Uint8Array | AsyncIterable<Uint8Array> | undefined
+  signal: AbortSignal | undefined
+}
+
+/** An answer whose body is still to be read. */
+export interface Answer {
+  readonly status: number
+  /** Null when the answer has no such header. */
+  header(name: string): string | null
+  /** The body, decoded. Errors: NetworkError when it breaks off. */
+  chunks(): AsyncGenerator<Buffer, void, undefined>
+  /** The whole of it. Errors: NetworkError. */
+  bytes(): Promise<Buffer>
+  /** Drops the body, and the connection with it when there is more than a little left. */
+  discard(): void
+}
+
+/** Idle connections are dropped before the server does (5 s), so that none is used at the moment of its end. */
+const idleMs = 4000
+/** Longest silence in an exchange. */
+const silenceMs = 300_000
+const agents = {
+  plain: new Agent({ keepAlive: true, timeout: idleMs }),
+  secure: new SecureAgent({ keepAlive: true, timeout: idleMs }),
+}
+
+/** Sends a request and waits for the head of its answer. Errors: NetworkError; what `body` fails with; the signal's. */
+export async function exchange({ url, method, headers, body, signal }: Exchange): Promise<Answer> {
+  signal?.throwIfAborted()
+  const isSecure = url.protocol === 'https:'
+  const options = {
+    method,
+    headers: body instanceof Uint8Array ? { ...headers, 'content-length': body.length } : headers,
+    agent: isSecure ? agents.secure : agents.plain,
+    timeout: silenceMs,
+    ...(signal !== undefined && { signal }),
+  }
+  const request = isSecure ? secureRequest(url, options) : plainRequest(url, options)
+  request.once('timeout', () => {
+    request.destroy(new Error(`nothing came for ${silenceMs / 1000} s`))
+  })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    request.once('response', resolve)
+    // Stays for the life of the request: later errors reach whoever reads the answer.
+    request.on('error', reject)
+  })
+  const sending = send(request, body)
+  try {
+    // A body that fails ends the request; its own error says why.
+    const response = await Promise.race([answered, sending.then(async () => await answered)])
+    return answerOf(request, response, { url, signal })
+  } catch (error) {
+    request.destroy()
+    signal?.throwIfAborted()
+    if (error instanceof BodyFault) throw error.cause
+    const told = error instanceof Error ? error.message || error.name : String(error)
+    throw new NetworkError(`${url.origin} cannot be reached: ${told}`, { cause: error })
+  }
+}
+
+/** What the body failed with, as its cause. */
+class BodyFault extends Error {}
+
+async function send(request: ClientRequest, body: Exchange['body']): Promise<void> {
+  if (body === undefined || body instanceof Uint8Array) {
+    request.end(body)
+    return
+  }
+  let isAnswered = false
+  request.once('response', () => {
+    isAnswered = true
+  })
+  const gone = once(request, 'close').catch(() => {})
+  try {
+    for await (const piece of body) {
+      if (isAnswered || request.destroyed) return
+      if (!request.write(piece)) await Promise.race([once(request, 'drain'), gone])
+    }
+    request.end()
+  } catch (error) {
+    if (request.destroyed) return
+    throw new BodyFault('the body failed', { cause: error })
+  }
+}
+
+function answerOf(
+  request: ClientRequest,
+  response: IncomingMessage,
+  { url, signal }: Pick<Exchange, 'url' | 'signal'>,
+): Answer {
+  async function* chunks(): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* (isGzipped(response) ? inflated(response) : response) as AsyncIterable<Buffer>
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw new NetworkError(`the answer of ${url.origin} broke off`, { cause: error })
+    } finally {
+      // A connection with an unsent rest of a body, or an unread one of an answer, is of no more use.
+      if (!request.writableEnded || !response.complete) request.destroy()
+    }
+  }
+  return {
+    status: response.statusCode ?? 0,
+    header: (name) => {
+      const value = response.headers[name]
+      return Array.isArray(value) ? value.join(', ') : (value ?? null)
+    },
+    chunks,
+    bytes: async () => {
+      const pieces: Buffer[] = []
+      for await (const piece of chunks()) pieces.push(piece)
+      return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    },
+    discard: () => {
+      response.on('error', () => {})
+      if (request.writableEnded && response.complete) response.resume()
+      else request.destroy()
+    },
+  }
+}
+
+function isGzipped({ headers }: IncomingMessage): boolean {
+  return headers['content-encoding'] === 'gzip'
+}
+
+function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
+  const gunzip = createGunzip({ chunkSize: 64 * 1024 })
+  // Its failure is met by whoever reads `gunzip`.
+  pipeline(response, gunzip).catch(() => {})
+  return gunzip as AsyncIterable<Buffer>
+}
