@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../core/limits.ts'
+import { createContentIndex } from './content-index.ts'
 import { tidyPartial } from './destination.ts'
 import { fetchBlobs } from './fetch-blobs.ts'
 import type { FetchedTree } from './fetched-tree.ts'
@@ -119,21 +120,18 @@ function groupByContent(
   tree: FetchedTree,
   missing: readonly number[],
 ): { firsts: number[]; others: Map<number, number[]> } {
-  const known = new Map<string, number>()
+  const index = createContentIndex(missing.length, (ordinal) => tree.digestBytes(ordinal))
   const firsts: number[] = []
   const others = new Map<number, number[]>()
   for (const ordinal of missing) {
-    // A character for each byte of the digest: half of the memory that hexadecimal digits take.
-    const key = tree.digestBytes(ordinal).toString('latin1')
-    const first = known.get(key)
-    if (first === undefined) {
-      known.set(key, ordinal)
+    const first = index.add(ordinal)
+    if (first === ordinal) {
       firsts.push(ordinal)
-    } else {
-      const own = others.get(first)
-      if (own === undefined) others.set(first, [ordinal])
-      else own.push(ordinal)
+      continue
     }
+    const own = others.get(first)
+    if (own === undefined) others.set(first, [ordinal])
+    else own.push(ordinal)
   }
   return { firsts, others }
 }

@@ -41,7 +41,8 @@ export function createGrowingTree(root: string): GrowingTree {
     add: ({ path: found, kind, stats, target }, source) => {
       const ordinal = paths.length
       if (ordinal >= limits.entriesMax) throw tooMany()
-      const path = parseEntryPath(found)
+      // A string of its own: a part of a longer one would keep the absolute path.
+      const path = parseEntryPath(Buffer.from(found).toString())
       if (ordinal > 0 && comparePaths(paths[ordinal - 1]!, path) >= 0) {
         throw storeError(
           'duplicate_path',

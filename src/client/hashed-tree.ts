@@ -14,6 +14,8 @@ export interface HashedTree {
   readonly summary: ManifestSummary
   entry(ordinal: number): Entry
   digest(ordinal: number): Digest
+  /** The digest as bytes, which must not be changed. */
+  digestBytes(ordinal: number): Buffer
   sizeBytes(ordinal: number): number
   /** Encoded modification times, a page each, and the digest over all pages. */
   readonly timesPages: readonly Buffer[]
@@ -37,31 +39,36 @@ export function createTreeHasher(
   /** Waits for all. Errors: FileError. */
   finish(tree: SourceTree): Promise<HashedTree>
 } {
-  const cache = options.cachePath === null ? undefined : readStatCache(options.cachePath)
-  const find = cache === undefined || cache.count === 0 ? undefined : cache.cursor()
-  const batches: { ordinals: Uint32Array; answer: Promise<HashAnswer> }[] = []
+  const cache = options.cachePath === null ? null : readStatCache(options.cachePath)
+  let find = cache === null || cache.count === 0 ? undefined : cache.cursor()
+  const columns = createColumns()
+  const batches: Promise<void>[] = []
   const progress: HashProgress = { files: 0, bytes: 0 }
   let failure: { error: unknown } | undefined
 
   const run = (ordinals: number[], tree: SourceTree): void => {
+    const lookUp = find
     const task: HashTask = {
       kind: 'hash',
       paths: ordinals.map((ordinal) => `${tree.sourceOf(ordinal)}\0`).join(''),
       known:
-        find === undefined ? null : knownOf(ordinals.map((ordinal) => find(tree.paths[ordinal]!))),
+        lookUp === undefined
+          ? null
+          : knownOf(ordinals.map((ordinal) => lookUp(tree.paths[ordinal]!))),
     }
-    const answer = pool.run(task)
-    answer.then(
-      ({ stats }) => {
+    const batch = pool.run(task).then(
+      (answer) => {
+        columns.fill(ordinals, answer)
         progress.files += ordinals.length
-        for (let at = 0; at < stats.length; at += hashColumns) progress.bytes += stats[at]!
+        for (let at = 0; at < answer.stats.length; at += hashColumns)
+          progress.bytes += answer.stats[at]!
         options.onProgress(progress)
       },
       (error: unknown) => {
         failure ??= { error }
       },
     )
-    batches.push({ ordinals: Uint32Array.from(ordinals), answer })
+    batches.push(batch)
   }
 
   return {
@@ -79,9 +86,11 @@ export function createTreeHasher(
       if (ordinals.length > 0) run(ordinals, tree)
     },
     finish: async (tree) => {
-      const columns = createColumns(tree.count)
-      for (const { ordinals, answer } of batches.splice(0)) columns.fill(ordinals, await answer)
+      // What was known before is of no more use, and large.
+      find = undefined
+      await Promise.all(batches.splice(0))
       if (failure !== undefined) throw failure.error
+      columns.reserve(tree.count)
       return finishTree(tree, columns, options.cachePath)
     },
   }
@@ -105,22 +114,46 @@ function knownOf(
   return isAny ? { stats, digests } : null
 }
 
+/** Grows as answers come; `stats`, `digests` and `settled` may be others after each call. */
 interface Columns {
-  stats: Float64Array
-  digests: Buffer
-  settled: Uint8Array
-  fill(ordinals: Uint32Array, answer: HashAnswer): void
+  readonly stats: Float64Array
+  readonly digests: Buffer
+  readonly settled: Uint8Array
+  /** Makes room for `count` entries. */
+  reserve(count: number): void
+  fill(ordinals: readonly number[], answer: HashAnswer): void
 }
 
-function createColumns(count: number): Columns {
-  const stats = new Float64Array(count * hashColumns)
-  const digests = Buffer.alloc(count * digestBytes)
-  const settled = new Uint8Array(count)
+function createColumns(): Columns {
+  let room = 1024
+  let stats = new Float64Array(room * hashColumns)
+  let digests = Buffer.alloc(room * digestBytes)
+  let settled = new Uint8Array(room)
+  const reserve = (count: number): void => {
+    if (count <= room) return
+    room = Math.max(count, Math.ceil(room * 1.5))
+    const [oldStats, oldDigests, oldSettled] = [stats, digests, settled]
+    stats = new Float64Array(room * hashColumns)
+    stats.set(oldStats)
+    digests = Buffer.alloc(room * digestBytes)
+    digests.set(oldDigests)
+    settled = new Uint8Array(room)
+    settled.set(oldSettled)
+  }
   return {
-    stats,
-    digests,
-    settled,
+    get stats() {
+      return stats
+    },
+    get digests() {
+      return digests
+    },
+    get settled() {
+      return settled
+    },
+    reserve,
     fill: (ordinals, answer) => {
+      // Ascending, so the last is the highest.
+      reserve((ordinals.at(-1) ?? 0) + 1)
       for (const [index, ordinal] of ordinals.entries()) {
         stats.set(
           answer.stats.subarray(index * hashColumns, (index + 1) * hashColumns),
@@ -138,8 +171,9 @@ function createColumns(count: number): Columns {
 
 function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null): HashedTree {
   const { stats, digests, settled } = columns
-  const digest = (ordinal: number): Digest =>
-    digestFromBytes(digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes))
+  const digestOf = (ordinal: number): Buffer =>
+    digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes)
+  const digest = (ordinal: number): Digest => digestFromBytes(digestOf(ordinal))
   const sizeBytes = (ordinal: number): number => stats[ordinal * hashColumns]!
   const entry = (ordinal: number): Entry => {
     const path = tree.paths[ordinal] as EntryPath
@@ -172,6 +206,7 @@ function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null
     summary: manifest.summary(),
     entry,
     digest,
+    digestBytes: digestOf,
     sizeBytes,
     timesPages,
     timesDigest: hasher.digest(),
@@ -181,11 +216,7 @@ function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null
       for (let ordinal = 0; ordinal < tree.count; ordinal++) {
         if (settled[ordinal] !== 1) continue
         const own = stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
-        writer.add(
-          tree.paths[ordinal]!,
-          own,
-          digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes),
-        )
+        writer.add(tree.paths[ordinal]!, own, digestOf(ordinal))
       }
       try {
         writer.save()

@@ -8,7 +8,9 @@
  *  (git calls such timestamps racy). It is only a cache: one that is missing, damaged or of another version is empty. */
 import { randomBytes } from 'node:crypto'
 import {
+  closeSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   renameSync,
@@ -89,9 +91,7 @@ export function readStatCache(path: string): StatCache {
 
 function createCursor(bytes: Buffer, count: number): (path: string) => KnownFile | undefined {
   const digestsAt = headBytes + count * statColumns * 8
-  const stats = new Float64Array(
-    bytes.buffer.slice(bytes.byteOffset + headBytes, bytes.byteOffset + digestsAt),
-  )
+  const stats = numbersOf(bytes.subarray(headBytes, digestsAt))
   let at = digestsAt + count * digestBytes
   let index = -1
   let current = ''
@@ -116,6 +116,12 @@ function createCursor(bytes: Buffer, count: number): (path: string) => KnownFile
   }
 }
 
+/** Doubles in place where they are aligned, else copied. */
+function numbersOf({ buffer, byteOffset, length }: Buffer): Float64Array {
+  if (byteOffset % 8 === 0) return new Float64Array(buffer, byteOffset, length / 8)
+  return new Float64Array(buffer.slice(byteOffset, byteOffset + length))
+}
+
 export function createStatCacheWriter(path: string, countMax: number): StatCacheWriter {
   let stats = new Float64Array(countMax * statColumns)
   let digests = Buffer.allocUnsafe(countMax * digestBytes)
@@ -137,19 +143,23 @@ export function createStatCacheWriter(path: string, countMax: number): StatCache
     },
     save: () => {
       flush()
-      const body = Buffer.concat([
+      const body = [
         Buffer.from(stats.buffer, 0, count * statColumns * 8),
         digests.subarray(0, count * digestBytes),
         ...paths,
-      ])
+      ]
       const head = Buffer.concat([magic, Buffer.alloc(16)])
+      const pathBytes = paths.reduce((sum, each) => sum + each.length, 0)
       head.writeUInt32LE(count, magic.length)
-      head.writeUInt32LE(body.length - count * (statColumns * 8 + digestBytes), magic.length + 4)
-      head.writeUInt32LE(crc32(body), magic.length + 8)
+      head.writeUInt32LE(pathBytes, magic.length + 4)
+      head.writeUInt32LE(
+        body.reduce((check, each) => crc32(each, check), 0),
+        magic.length + 8,
+      )
+      replaceFile(path, [head, ...body])
       stats = new Float64Array()
       digests = Buffer.alloc(0)
       paths = []
-      replaceFile(path, [head, body])
     },
   }
 }
@@ -159,7 +169,12 @@ function replaceFile(path: string, pieces: Buffer[]): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   try {
-    for (const piece of pieces) writeFileSync(temporary, piece, { flag: 'a', mode: 0o600 })
+    const descriptor = openSync(temporary, 'wx', 0o600)
+    try {
+      for (const piece of pieces) writeFileSync(descriptor, piece)
+    } finally {
+      closeSync(descriptor)
+    }
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })

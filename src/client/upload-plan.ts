@@ -3,6 +3,7 @@
 import { encodeCompositeRecord, type OfferedComposite } from '../core/blob-exchange.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
+import { createContentIndex } from './content-index.ts'
 import type { EncodePiece } from './file-tasks.ts'
 import type { HashedTree } from './hashed-tree.ts'
 
@@ -32,13 +33,11 @@ export function splitMissing(
   tree: HashedTree,
   missing: readonly number[],
 ): { small: number[]; large: number[] } {
-  const seen = new Set<Digest>()
+  const index = createContentIndex(missing.length, (ordinal) => tree.digestBytes(ordinal))
   const small: number[] = []
   const large: number[] = []
   for (const ordinal of missing) {
-    const digest = tree.digest(ordinal)
-    if (seen.has(digest)) continue
-    seen.add(digest)
+    if (index.add(ordinal) !== ordinal) continue
     if (tree.sizeBytes(ordinal) < limits.chunkThresholdBytes) small.push(ordinal)
     else large.push(ordinal)
   }
