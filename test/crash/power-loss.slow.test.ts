@@ -3,7 +3,26 @@ import { expect, test } from 'vitest'
 import { runPowerLosses } from './power-loss.ts'
 
 const lossesMin = Number(process.env['TROVE_KILLS'] ?? 600)
-const perSeed = 120
+const perSeed = Math.min(120, lossesMin / 2)
+
+const everyStep = [
+  'session-opened',
+  'pack-written',
+  'pack-synced',
+  'pack-renamed',
+  'pack-directory-synced',
+  'manifest-staged',
+  'commit-next',
+  'committed',
+  'released',
+  'blobs-claimed',
+  'blobs-removed',
+  'pack-claimed',
+  'pack-removed',
+  'pack-row-removed',
+  'compact-sealed',
+  'compact-moved',
+]
 
 test('power that goes at any step takes nothing that was acknowledged', async () => {
   const steps = new Map<string, number>()
@@ -14,24 +33,10 @@ test('power that goes at any step takes nothing that was acknowledged', async ()
     for (const [step, count] of run.steps) steps.set(step, (steps.get(step) ?? 0) + count)
   }
   process.stdout.write(`${losses} losses: ${JSON.stringify(Object.fromEntries(steps))}\n`)
+  // A shortened run may miss some.
   expect([...steps.keys()]).toEqual(
-    expect.arrayContaining([
-      'session-opened',
-      'pack-written',
-      'pack-synced',
-      'pack-renamed',
-      'pack-directory-synced',
-      'manifest-staged',
-      'commit-next',
-      'committed',
-      'released',
-      'blobs-claimed',
-      'blobs-removed',
-      'pack-claimed',
-      'pack-removed',
-      'pack-row-removed',
-      'compact-sealed',
-      'compact-moved',
-    ]),
+    expect.arrayContaining(
+      lossesMin < 600 ? ['commit-next', 'released', 'pack-removed'] : everyStep,
+    ),
   )
 })

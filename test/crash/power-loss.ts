@@ -119,16 +119,16 @@ interface Site extends Promises {
   clock: { now: number }
 }
 
-/** Uploads pass most of all steps; losses are to come at the others too. */
-const ofUpload =
-  /^(?:session|pack-(?!claimed|removed|row)|blobs-registered|skeleton|manifest|commit|between)/
+/** Steps that come often; losses are to come at the others too. */
+const isFrequent =
+  /^(?:session|pack-(?!claimed|removed|row)|blobs-registered|skeleton|manifest|commit|between|backup-pack-)/
 
 /** Works until the power has gone `lossesMin` times. */
 export async function runPowerLosses(seed: number, lossesMin: number): Promise<PowerLosses> {
   const random = createRandom(seed)
   const result: PowerLosses = { losses: 0, steps: new Map() }
   const lose = async (site: Site, step: string): Promise<void> => {
-    if (random() >= (ofUpload.test(step) ? 0.08 : 0.6)) return
+    if (random() >= (isFrequent.test(step) ? 0.08 : 0.6)) return
     for (const isMixed of [false, true]) await checkLoss(site, isMixed ? random : undefined)
     result.losses += 2
     result.steps.set(step, (result.steps.get(step) ?? 0) + 2)
