@@ -1,0 +1,156 @@
+/** Numbers and pictures that pages show, against what was uploaded: the list of artifacts with its sums, comparisons by
+ *  kind, the question before deleting, both colour schemes. */
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasChromium, reportMissingChromium } from './chromium.ts'
+import { openRig, type Rig, watchFaults } from './rig.ts'
+import { noise, png, putTar } from './seed.ts'
+
+if (!hasChromium) reportMissingChromium('lists and comparisons')
+
+describe.skipIf(!hasChromium)('a visitor', () => {
+  let rig: Rig
+  let page: Page
+  let faults: string[]
+  let before: number
+  let after: number
+  beforeAll(async () => {
+    rig = await openRig()
+    const shared = { name: 'lib/shared.bin', content: noise(200_000, 1) }
+    before = await putTar(rig.server, '1/artifacts/build', [
+      shared,
+      { name: 'app/old.txt', content: 'words that move '.repeat(20) },
+      { name: 'app/logo.png', content: png(20) },
+      { name: 'app/text.txt', content: 'one\ntwo\nthree\n' },
+      { name: 'app/gone.txt', content: 'gone '.repeat(1000) },
+      { name: 'run.sh', content: 'echo\n', mode: 0o644 },
+    ])
+    rig.server.clock.now += 60_000
+    after = await putTar(rig.server, '2/artifacts/build', [
+      shared,
+      { name: 'app/new/name.txt', content: 'words that move '.repeat(20) },
+      { name: 'app/logo.png', content: png(40) },
+      { name: 'app/text.txt', content: 'one\n2\nthree\n' },
+      { name: 'vendor/big.bin', content: noise(100_000, 2) },
+      { name: 'run.sh', content: 'echo\n', mode: 0o755 },
+    ])
+    rig.server.clock.now += 60_000
+    await putTar(
+      rig.server,
+      '3/artifacts/notes',
+      [{ name: 'n.txt', content: 'notes' }],
+      'branch=feature',
+    )
+    page = await (await rig.context()).newPage()
+    faults = watchFaults(page)
+  }, 60_000)
+  afterAll(async () => {
+    expect(faults).toEqual([])
+    await rig.close()
+  })
+
+  const names = async (): Promise<string[]> =>
+    await page.locator('main table.rows tbody th a').allTextContents()
+
+  test('filters and sorts all artifacts of a project, and sees the sums of what is left', async () => {
+    await page.goto('/octo/app/artifacts')
+    expect(await names()).toEqual(['notes', 'build', 'build'])
+    await page.getByLabel('Sort').selectOption('largest first')
+    await page.getByRole('button', { name: 'Filter' }).click()
+    await page.waitForURL('**sort=largest*')
+    expect(await names()).toEqual(['build', 'build', 'notes'])
+    expect(await page.getByRole('columnheader', { name: 'Size' }).getAttribute('aria-sort')).toBe(
+      'descending',
+    )
+    await page.getByLabel('Branch').selectOption('feature')
+    await page.getByRole('button', { name: 'Filter' }).click()
+    await page.waitForURL('**branch=feature*')
+    expect(await names()).toEqual(['notes'])
+    expect(await page.locator('.lead').textContent()).toMatch(/^1 artifact, 5 B; \d+ B were added/)
+    const csv = await page.request.get(
+      (await page.getByRole('link', { name: 'CSV' }).getAttribute('href')) ?? '',
+    )
+    expect((await csv.text()).split('\r\n')[1]).toMatch(/^\d+,notes,3,feature,available,5,/)
+    await page.getByLabel('Name contains').fill('BUIL')
+    await page.getByLabel('Branch').selectOption('any')
+    await page.getByRole('textbox', { name: 'Run' }).fill('1')
+    await page.getByRole('button', { name: 'Filter' }).click()
+    await page.waitForURL('**run=1*')
+    expect(await names()).toEqual(['build'])
+  })
+
+  test('keeps many at once, finds them by that, and gives them another time', async () => {
+    await page.goto('/octo/app/artifacts')
+    await page.getByLabel('Select all').check()
+    await page.getByRole('button', { name: 'Keep' }).click()
+    await page.locator('.badge.kept').first().waitFor()
+    await page.goto('/octo/app/artifacts?pinned=1')
+    expect(await names()).toHaveLength(3)
+    await page.getByLabel('Select all').check()
+    await page.getByRole('button', { name: 'Let go' }).click()
+    await page.getByText('No artifacts match.').waitFor()
+    await page.goto('/octo/app/artifacts?name=notes')
+    await page.getByLabel('Select notes of run 3').check()
+    await page.getByLabel('Expire in').fill('3')
+    await page.getByRole('button', { name: 'Set' }).click()
+    await page.getByRole('cell', { name: 'in 3 days' }).waitFor()
+    expect(await page.locator('.badge.kept').count()).toBe(0)
+  })
+
+  test('sees each kind of difference, where it comes from, and the file itself', async () => {
+    await page.goto(`/octo/app/compare/${before}...${after}`)
+    const lead =
+      (await page.locator('.part .lead, main > .lead, main .lead').first().textContent()) ?? ''
+    expect(lead).toContain(
+      '1 added, 1 removed, 2 changed, 1 moved, 1 with another mode, 1 unchanged',
+    )
+    expect(lead).toMatch(/of it from vendor\//)
+    const chart = page.getByRole('table', { name: 'Change by directory' })
+    expect(await chart.getByRole('row', { name: /^vendor\// }).textContent()).toContain('+97.7 KiB')
+    const row = (kind: string) => page.getByRole('row', { name: new RegExp(`^${kind} `) })
+    expect(await row('moved').textContent()).toContain('app/new/name.txt from app/old.txt')
+    expect(await row('mode').textContent()).toContain('644 → 755')
+    await page.getByRole('link', { name: 'app/text.txt' }).click()
+    await page.waitForURL('**file=app%2Ftext.txt')
+    expect(await page.locator('.diff .removed td').last().textContent()).toBe('−two')
+    expect(await page.locator('.diff .added td').last().textContent()).toBe('+2')
+    await page.goto(`/octo/app/compare/${before}...${after}?file=app/logo.png`)
+    const widths = page.locator('.side-by-side img')
+    await expect
+      .poll(() =>
+        widths.evaluateAll((images: { naturalWidth: number }[]) =>
+          images.map((image) => image.naturalWidth),
+        ),
+      )
+      .toEqual([20, 40])
+  })
+
+  test('is told before deleting what comes back and what others keep', async () => {
+    await page.goto(`/octo/app/actions/runs/2/artifacts/${after}`)
+    await page.getByRole('link', { name: 'Delete…' }).click()
+    const said =
+      (await page
+        .getByRole('dialog')
+        .getByText(/^6 files/)
+        .textContent()) ?? ''
+    // Its own 100 KB come back; the 200 KB that the run before holds too stay.
+    expect(said).toMatch(/Frees (9[89]|10\d)\.\d KiB of 29\d\.\d KiB/)
+    expect(said).toMatch(/19\d\.\d KiB is shared and stays\./)
+    await page.keyboard.press('Escape')
+  })
+
+  test('has light pages in a light scheme and dark ones in a dark one', async () => {
+    const brightness = async (colorScheme: 'light' | 'dark'): Promise<number> => {
+      const context = await rig.context({ colorScheme })
+      const each = await context.newPage()
+      await each.goto('/octo/app')
+      const colour = (await each.evaluate(
+        'getComputedStyle(document.body).backgroundColor',
+      )) as string
+      await context.close()
+      return Math.max(...(colour.match(/\d+/g) ?? []).map(Number))
+    }
+    expect(await brightness('light')).toBeGreaterThan(200)
+    expect(await brightness('dark')).toBeLessThan(60)
+  })
+})
