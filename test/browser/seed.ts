@@ -51,19 +51,38 @@ export async function seedProject(server: TestServer): Promise<Seeded> {
 /** As many days of a project that grows: each day an upload that shares most of its files with the one before, and the
  *  figures noted as the server notes them. */
 export async function seedDays(server: TestServer, days: number): Promise<void> {
+  for (let day = 0; day < days; day++) {
+    const files = siteFiles(1 + Math.floor(day / 6)).map((file) =>
+      file.name === 'build.log' ? { ...file, content: noise(20_000, day) } : file,
+    )
+    await putTar(server, `${10 + day}/artifacts/nightly`, files)
+    await noteUsage(server)
+    server.clock.now += 86_400_000
+  }
+}
+
+/** As the server does by the hour. */
+export async function noteUsage(server: TestServer): Promise<void> {
   const metadata = openSqliteMetadata({ path: join(server.dataDir, 'trove.db') })
   try {
-    for (let day = 0; day < days; day++) {
-      const files = siteFiles(1 + Math.floor(day / 6)).map((file) =>
-        file.name === 'build.log' ? { ...file, content: noise(20_000, day) } : file,
-      )
-      await putTar(server, `${10 + day}/artifacts/nightly`, files)
-      await recordUsage({ metadata, now: () => server.clock.now })
-      server.clock.now += 86_400_000
-    }
+    await recordUsage({ metadata, now: () => server.clock.now })
   } finally {
     await metadata.close()
   }
+}
+
+/** What a build says, in the colours that it says it in. */
+export function buildLog(run: number): string {
+  const steps = ['install', 'types', 'lint', 'build', 'test', 'pack']
+  const lines = Array.from({ length: 240 }, (_, index) => {
+    const step = steps[Math.floor(index / 40)] ?? 'pack'
+    const ms = ((index * 7919 + run * 104_729) % 900) + 12
+    const mark = index % 37 === 11 ? '\u001b[33mwarn\u001b[0m' : '\u001b[32mok\u001b[0m'
+    return `\u001b[2m${step}\u001b[0m  src/module-${String(index % 40).padStart(2, '0')}.ts  ${mark}  ${ms} ms`
+  })
+  lines[14] =
+    '\u001b[1;31merror\u001b[0m  src/module-14.ts:31  expected 2 arguments, got 1 (tried again)'
+  return `$ npm ci && npm run build  # run ${run}\n${lines.join('\n')}\n`
 }
 
 /** Bytes that do not deflate, the same for each seed. */
