@@ -98,7 +98,7 @@ export function Differences(view: CompareView): Html {
           first="Directory"
           second="Change"
           bars={deltas.map(({ directory, bytes, files }) => ({
-            label: `${directory} (${counted(files, 'file')})`,
+            label: <DirectoryLabel directory={directory} files={files} />,
             bytes,
             note: formatDelta(bytes),
           }))}
@@ -124,6 +124,21 @@ export function Differences(view: CompareView): Html {
             : null
         }
       />
+    </>
+  )
+}
+
+/** A long path is broken behind a slash. */
+function DirectoryLabel({ directory, files }: { directory: string; files: number }) {
+  return (
+    <>
+      {directory.split(/(?<=\/)/).map((segment) => (
+        <>
+          {segment}
+          <wbr />
+        </>
+      ))}{' '}
+      <span class="quiet">({counted(files, 'file')})</span>
     </>
   )
 }
