@@ -117,6 +117,8 @@ async function commitKnown(
     const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
     if (!exists) return undefined
     await metadata.stageTimesOf(sessionId, id)
+    // Nothing holds that artifact; when its times are still whole, so is the copy.
+    if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
     const { runId, job, name, createdAt, expiresAt, onConflict } = offered
     return await metadata.commitArtifact(sessionId, {
       runId,

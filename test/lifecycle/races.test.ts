@@ -1,5 +1,7 @@
 /** Two actors, one stopped at a named point while the other runs, in both orders. Goal: whatever the order, an artifact
  *  that was committed is whole, and nothing that it needs was taken. */
+import { Readable } from 'node:stream'
+import { unzipSync } from 'fflate'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -9,13 +11,16 @@ import type { IngestJob } from '../../src/ingest/job.ts'
 import type { IngestPorts } from '../../src/ingest/session.ts'
 import { expire } from '../../src/lifecycle/expire.ts'
 import { removeDeadPacks, sweepBlobs } from '../../src/lifecycle/sweep.ts'
-import type { Artifact } from '../../src/metadata/metadata.ts'
+import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { parseArtifactName } from '../../src/core/artifact.ts'
 import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
 import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
 import { collectNow, day } from './collection.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+
+type StagedManifest = Awaited<ReturnType<Metadata['stageManifest']>>
 
 const start = Date.UTC(2026, 0, 2)
 const zip = buildZip({
@@ -160,6 +165,81 @@ describe('an upload of what is being swept', () => {
     expect(await store.metadata.claimDeadBlobs(start, 10)).toEqual([])
     await store.metadata.abortSession(id)
     expect(await store.metadata.claimDeadBlobs(start, 10)).toHaveLength(1)
+  })
+})
+
+describe('an offer of a tree whose only artifact goes', () => {
+  const files = [
+    { name: 'a', content: 'alpha '.repeat(900) },
+    { name: 'b', content: 'beta '.repeat(900) },
+  ]
+
+  async function offerOf(
+    store: TestStore,
+  ): Promise<{ artifact: Artifact; sessionId: string; stage(): Promise<StagedManifest> }> {
+    const { artifact } = await store.put('old', 'tar', Readable.from([await tarOf(files)]))
+    const { metadata, run } = store
+    const known = await metadata.findKnownTree(run.projectId, artifact.treeDigest, start)
+    expect(known?.artifacts).toMatchObject([{ id: artifact.id }])
+    const { sessionId } = await metadata.openOfferSession({
+      projectId: run.projectId,
+      offer: digestOf('offer'),
+      now: start,
+      leaseMs: limits.leaseMs,
+    })
+    const { treeDigest } = artifact
+    const summary = { treeDigest, entryCount: 0, fileCount: 0, logicalBytes: 0 }
+    return {
+      artifact,
+      sessionId,
+      stage: async () => await metadata.stageManifest(sessionId, summary),
+    }
+  }
+
+  test('before the lease finds it unknown, so everything is sent', async () => {
+    const store = await openStore()
+    const { artifact, stage } = await offerOf(store)
+    await remove(store, artifact)
+    await sweepAll(store)
+    expect(await stage()).toMatchObject({ exists: false })
+  })
+
+  test('after the lease commits it whole, and sweep takes it when that goes too', async () => {
+    const store = await openStore()
+    const { artifact, sessionId, stage } = await offerOf(store)
+    const { manifestId, exists } = await stage()
+    expect(exists).toBe(true)
+    await remove(store, artifact)
+    await sweepAll(store)
+    const { zipBytes, tarGzBytes } = artifact
+    const { artifact: made } = await store.metadata.commitArtifact(sessionId, {
+      runId: store.run.id,
+      job: 'build',
+      name: parseArtifactName('new'),
+      kind: 'tree',
+      mimeType: 'application/zip',
+      fileName: null,
+      opaqueReason: null,
+      manifestId,
+      zipDigest: null,
+      zipBytes,
+      tarGzBytes,
+      newBytes: 0,
+      createdAt: start,
+      expiresAt: start + 90 * day,
+      onConflict: 'reject',
+      uploadId: null,
+    })
+    await collectNow(store.ports)
+    const zipped = await readAll(await representZip(store.reader, made))
+    const contents = Object.entries(unzipSync(zipped)).map(([name, bytes]) => ({
+      name,
+      content: Buffer.from(bytes).toString(),
+    }))
+    expect(contents).toEqual(files)
+    await remove(store, made)
+    await collectNow(store.ports)
+    expect(await store.packBytes()).toBe(0)
   })
 })
 
