@@ -1,4 +1,4 @@
-/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, in any state. */
+/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, wide or narrow, in any state. */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -19,7 +19,10 @@ interface Violation {
 const run = '/octo/app/actions/runs/42'
 const rules = '["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]'
 
-describe.skipIf(!hasChromium).each(['light', 'dark'] as const)('pages, in %s,', (colorScheme) => {
+describe.skipIf(!hasChromium).each([
+  ['light, on a desk,', 'light', { width: 1280, height: 800 }],
+  ['dark, on a phone,', 'dark', { width: 390, height: 800 }],
+] as const)('pages, %s', (_, colorScheme, viewport) => {
   let rig: Rig
   let seeded: Seeded
   let axe: string
@@ -31,7 +34,7 @@ describe.skipIf(!hasChromium).each(['light', 'dark'] as const)('pages, in %s,', 
     addresses = await putStates(rig)
     seeded = await seedProject(rig.server)
     axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-    context = await rig.context({ colorScheme, bypassCSP: true })
+    context = await rig.context({ colorScheme, viewport, bypassCSP: true })
     page = await context.newPage()
   }, 60_000)
   afterAll(async () => {

@@ -113,6 +113,37 @@ describe.skipIf(!hasChromium).each([
     expect(sentBytes).toBeLessThan(600_000)
   })
 
+  test('shows how far it is, and when it is stopped goes on from there', async () => {
+    const content = noise(600_000, 5)
+    await writeFile(join(folder, 'big.bin'), content)
+    const page = await openPage()
+    let goOn = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    await page.route('**/packs', async (route) => {
+      await held
+      // Whoever stopped it waits for no answer.
+      await route.continue().catch(() => undefined)
+    })
+    await page.goto('/octo/app/upload')
+    await dropFolder(page)
+    await page.getByLabel('Artifact name').fill('stopped')
+    await page.getByRole('button', { name: 'Upload' }).click()
+    await page.getByText('Sending what is missing…').waitFor()
+    expect(await page.locator('[data-hashed]').getAttribute('value')).toBe('1')
+    expect(await page.locator('[data-sent]').getAttribute('value')).toBe('0')
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await page.getByText('Stopped. What was sent is kept for a day').waitFor()
+    goOn()
+    await page.getByRole('button', { name: 'Upload' }).click()
+    await page.waitForURL('**/artifacts/*')
+    const id = new URL(page.url()).pathname.split('/').at(-1)
+    const response = await rig.server.send(`/api/v1/artifacts/${id}/files/big.bin`)
+    expect(Buffer.from(await response.arrayBuffer()).equals(content)).toBe(true)
+    await page.context().close()
+  })
+
   test('under a name that is taken says so', async () => {
     const page = await openPage()
     await page.goto('/octo/app/upload')
