@@ -205,6 +205,7 @@ const rules: Record<string, Rule> = {
   [`GET ${pages}`]: { page: page('') },
   [`GET ${pages}/tree/*`]: { page: page('/tree/sub') },
   [`GET ${pages}/blob/*`]: { page: page('/blob/index.html') },
+  [`GET ${pages}/paths`]: { page: page('/paths') },
   [`GET ${pages}/go`]: { page: page('/go?path=index.html') },
   [`GET ${pages}/changes`]: { page: page('/changes') },
   [`GET ${pages}/used`]: { page: page('/used') },
