@@ -51,6 +51,8 @@ export async function interleave<Name extends string>(
 
 export interface ProgramRun {
   seconds: number
+  /** Processor time of the process itself, to about a fiftieth of a second. */
+  cpuSeconds: number
   /** Highest resident size of the process itself, children not counted. */
   peakRssBytes: number
   stdout: string
@@ -69,13 +71,13 @@ export async function runProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exit = once(child, 'exit')
-  const peak = watchPeakRss(child.pid!)
+  const usage = watchUsage(child.pid!)
   const [stdout, stderr] = await Promise.all([readText(child.stdout), readText(child.stderr)])
   const [status] = await exit
   const seconds = (performance.now() - start) / 1000
   // Without the arguments, some of which are tokens.
   if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}${stdout}`)
-  return { seconds, peakRssBytes: peak.stop(), stdout }
+  return { seconds, ...usage.stop(), stdout }
 }
 
 async function readText(stream: NodeJS.ReadableStream): Promise<string> {
@@ -84,19 +86,32 @@ async function readText(stream: NodeJS.ReadableStream): Promise<string> {
   return text
 }
 
-/** Follows a process's highest resident size (VmHWM, kept by Linux) until `stop`. */
-function watchPeakRss(pid: number): { stop(): number } {
-  let peakBytes = 0
+/** Follows a process's highest resident size (VmHWM, kept by Linux) and processor time until `stop`. */
+function watchUsage(pid: number): { stop(): { peakRssBytes: number; cpuSeconds: number } } {
+  let peakRssBytes = 0
+  let cpuSeconds = 0
   const look = (): void => {
-    peakBytes = Math.max(peakBytes, readPeakRss(pid))
+    peakRssBytes = Math.max(peakRssBytes, readPeakRss(pid))
+    cpuSeconds = Math.max(cpuSeconds, readCpuSeconds(pid))
   }
   const timer = setInterval(look, 20)
   return {
     stop: () => {
       clearInterval(timer)
       look()
-      return peakBytes
+      return { peakRssBytes, cpuSeconds }
     },
+  }
+}
+
+/** Processor time so far, of all threads, in user and system mode; 0 once the process is gone. */
+export function readCpuSeconds(pid: number): number {
+  try {
+    // proc(5): after the name in brackets, utime and stime are the 12th and 13th fields, in hundredths of a second.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return 0
   }
 }
 

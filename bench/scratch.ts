@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
 import { corporaDirectory } from './corpora.ts'
-import { directoryBytes, readPeakRss } from './measure.ts'
+import { directoryBytes, readCpuSeconds, readPeakRss } from './measure.ts'
 
 export async function withScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
   await mkdir(corporaDirectory(), { recursive: true })
@@ -24,6 +24,7 @@ export interface BenchStore {
    *  folded in by that. */
   stopAndMeasure(): Promise<number>
   peakRssBytes(): number
+  cpuSeconds(): number
 }
 
 /** A server of its own with an empty store. */
@@ -42,6 +43,7 @@ export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Pro
           return size + (await directoryBytes(join(data, 'cas')))
         },
         peakRssBytes: () => readPeakRss(trove.pid),
+        cpuSeconds: () => readCpuSeconds(trove.pid),
       })
     } catch (error) {
       throw new Error(`the server said: ${trove.log().slice(-2000)}`, { cause: error })
