@@ -1,0 +1,122 @@
+/** The framing of listings, one JSON value a line: what the server writes is what the client reads, however it is cut. */
+import fc from 'fast-check'
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Answer } from '../../src/client/answer.ts'
+import { readComparison } from '../../src/client/comparison.ts'
+import { linesOf as readLines } from '../../src/client/lines.ts'
+import { parseReference } from '../../src/core/reference.ts'
+import { linesOf as writeLines } from '../../src/http/lines.ts'
+import { openServer } from './open-server.ts'
+
+async function written(values: object[]): Promise<Buffer> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of writeLines(values)) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+/** An answer whose body arrives in pieces of these lengths, in turn. */
+function cut(bytes: Buffer, lengths: number[]): Answer {
+  return {
+    status: 200,
+    header: () => null,
+    bytes: async () => await Promise.resolve(bytes),
+    discard: () => {},
+    async *chunks() {
+      for (let at = 0, turn = 0; at < bytes.length; turn++) {
+        const length = lengths[turn % lengths.length]!
+        yield await Promise.resolve(bytes.subarray(at, at + length))
+        at += length
+      }
+    },
+  }
+}
+
+async function read(answer: Answer): Promise<unknown[]> {
+  const values: unknown[] = []
+  for await (const line of readLines(answer)) values.push(JSON.parse(line))
+  return values
+}
+
+describe('one value a line', () => {
+  const value = fc.record({
+    path: fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('a\nb', 'a\r\nb', '\u2028', '\u0085', '"\\', '\u{1f600}', 'e\u0301'),
+    ),
+    size: fc.maxSafeNat(),
+  })
+
+  test('comes back as it went, wherever the body is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(value, { maxLength: 40 }),
+        fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 8 }),
+        async (values, lengths) => {
+          const bytes = await written(values)
+          // A line feed ends each value and stands nowhere else.
+          expect(bytes.filter((byte) => byte === 0x0a)).toHaveLength(values.length)
+          expect(await read(cut(bytes, lengths))).toEqual(values)
+        },
+      ),
+    )
+  })
+
+  test('is written in pieces that do not grow with the listing', async () => {
+    const many = Array.from({ length: 20_000 }, (_, index) => ({ path: `file ${index}` }))
+    let largest = 0
+    let count = 0
+    for await (const piece of writeLines(many)) {
+      largest = Math.max(largest, piece.length)
+      count += 1
+    }
+    expect(count).toBeGreaterThan(5)
+    expect(largest).toBeLessThan(70_000)
+  })
+
+  test('that ends within a value is a failure', async () => {
+    const bytes = await written([{ path: 'a' }, { path: 'b' }])
+    for (const end of [1, bytes.length - 1]) {
+      await expect(read(cut(bytes.subarray(0, end), [3]))).rejects.toThrow(/broke off/)
+    }
+  })
+
+  test('without an end is given up instead of being held', async () => {
+    const endless = Buffer.alloc(1024 * 1024, 'x')
+    await expect(read(cut(endless, [65_536]))).rejects.toThrow(RangeError)
+  })
+})
+
+test('a comparison that has fewer lines than its head counts is a failure', async () => {
+  const trove = await openServer()
+  onTestFinished(async () => {
+    await trove.close()
+  })
+  await trove.put('/api/v1/projects/octo/app/runs/1/artifacts/n', { body: 'one' })
+  await trove.put('/api/v1/projects/octo/app/runs/2/artifacts/n', { body: 'two' })
+  const headers = { accept: 'application/x-ndjson' }
+  const whole = await trove.send('/api/v1/compare?base=1/n&head=2/n', { headers })
+  const [head, ...differences] = (await whole.text()).trimEnd().split('\n')
+  expect(differences).toHaveLength(1)
+  const server = createServer((request, response) => {
+    request.resume()
+    response.end(`${head}\n`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+  })
+  const access = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: 'x' }
+  const references = { base: parseReference('1/n'), head: parseReference('2/n') }
+  const { signal } = new AbortController()
+  const received = await readComparison(access, references, { project: null, signal })
+  const paths: string[] = []
+  const all = async (): Promise<void> => {
+    for await (const { path } of received.differences) paths.push(path)
+  }
+  await expect(all()).rejects.toThrow(/broke off/)
+  expect(paths).toEqual([])
+})
