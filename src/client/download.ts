@@ -110,6 +110,8 @@ export async function downloadArtifact(
   )
   if (isDry) return plannedResult(downloading, missing, options.delete === true)
   progress.phase = 'fetching'
+  // Once before anything comes, with what was there.
+  downloading.tell()
   await fetchMissing(downloading, missing)
   progress.phase = 'placing'
   downloading.tell()
