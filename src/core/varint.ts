@@ -8,6 +8,8 @@ export interface ByteWriter {
   raw(bytes: Uint8Array): void
   /** A varint length, then the bytes. */
   sized(bytes: Uint8Array): void
+  /** Bytes written so far. */
+  position(): number
   bytes(): Buffer
 }
 
@@ -49,6 +51,7 @@ export function createByteWriter(initialBytes = 4096): ByteWriter {
       varint(bytes.length)
       raw(bytes)
     },
+    position: () => length,
     bytes: () => Buffer.from(buffer.subarray(0, length)),
   }
 }

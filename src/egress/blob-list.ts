@@ -2,6 +2,7 @@
  *  after a head that says where its content belongs (api/negotiation.ts). */
 import {
   fetchEnd,
+  fetchedHeadBytesMax,
   type ListedParts,
   type Want,
   writeFetchedHead,
@@ -44,7 +45,7 @@ export async function representBlobs(
   }
   const damaged = fetched.filter(({ copy }) => copy.damaged)
   fetched.sort(comparePlaces)
-  const heads = fetched.map(headOf)
+  const heads = headsOf(fetched)
   const end = literal(Buffer.from([fetchEnd]))
   const totalBytes = fetched.reduce(
     (sum, { copy }, index) => sum + heads[index]!.length + copy.lengthBytes,
@@ -146,16 +147,15 @@ async function* streamsOf(
   }
 }
 
-function headOf({ ordinal, offset, sizeBytes, copy }: Fetched): Buffer {
-  const out = createByteWriter(32)
-  writeFetchedHead(out, {
-    ordinal,
-    offset,
-    sizeBytes,
-    codec: copy.codec,
-    lengthBytes: copy.lengthBytes,
+/** Cut from one buffer: a request has thousands of heads, of some ten bytes each. */
+function headsOf(fetched: readonly Fetched[]): Buffer[] {
+  const out = createByteWriter(16 * fetched.length + fetchedHeadBytesMax)
+  const ends = fetched.map(({ ordinal, offset, sizeBytes, copy: { codec, lengthBytes } }) => {
+    writeFetchedHead(out, { ordinal, offset, sizeBytes, codec, lengthBytes })
+    return out.position()
   })
-  return out.bytes()
+  const bytes = out.bytes()
+  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
 }
 
 function comparePlaces({ copy: a }: Fetched, { copy: b }: Fetched): number {
