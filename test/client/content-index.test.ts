@@ -1,0 +1,29 @@
+import fc from 'fast-check'
+import { createHash } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { createContentIndex } from '../../src/client/content-index.ts'
+
+const digestOf = (content: number): Buffer => createHash('sha256').update(`${content}`).digest()
+
+test('the first file of each content is found, as a map would find it', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat({ max: 40 }), { maxLength: 200 }), (contents) => {
+      const digests = contents.map(digestOf)
+      const index = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
+      const firsts = new Map<number, number>()
+      for (const [ordinal, content] of contents.entries()) {
+        if (!firsts.has(content)) firsts.set(content, ordinal)
+        expect(index.add(ordinal)).toBe(firsts.get(content))
+      }
+    }),
+  )
+})
+
+test('contents whose digests begin alike are told apart, in a full table too', () => {
+  const digests = Array.from({ length: 16 }, (_, index) => Buffer.alloc(32).fill(index, 31))
+  const index = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
+  for (const turn of [0, 1]) {
+    const found = digests.map((_, ordinal) => index.add(ordinal))
+    expect({ turn, found }).toEqual({ turn, found: [...digests.keys()] })
+  }
+})
