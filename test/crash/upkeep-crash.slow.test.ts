@@ -6,27 +6,31 @@ import { buildUpkeepStore, killAt, stepsOf, tasks } from './upkeep-crash.ts'
 
 const killsMin = Number(process.env['TROVE_KILLS'] ?? 220)
 
-test('no kill at any step loses an artifact, shows half a backup, or leaves anything over', async () => {
-  const kills = { scrub: 0, backup: 0, rebuild: 0 }
-  for (let seed = 100; kills.scrub + kills.backup < killsMin; seed++) {
-    const store = await buildUpkeepStore(seed)
-    try {
-      for (const task of tasks) {
-        if (task === 'rebuild' && kills.rebuild > 0) continue
-        const { length } = await stepsOf(store, task)
-        for (let nth = 0; nth < length; nth++) {
-          await killAt(store, task, nth)
-          kills[task] += 1
+test(
+  'no kill at any step loses an artifact, shows half a backup, or leaves anything over',
+  { timeout: 30 * 60_000 },
+  async () => {
+    const kills = { scrub: 0, backup: 0, rebuild: 0 }
+    for (let seed = 100; kills.scrub + kills.backup < killsMin; seed++) {
+      const store = await buildUpkeepStore(seed)
+      try {
+        for (const task of tasks) {
+          if (task === 'rebuild' && kills.rebuild > 0) continue
+          const { length } = await stepsOf(store, task)
+          for (let nth = 0; nth < length; nth++) {
+            await killAt(store, task, nth)
+            kills[task] += 1
+          }
         }
+      } catch (error) {
+        throw new Error(`seed ${seed}, kills ${JSON.stringify(kills)}: ${String(error)}`, {
+          cause: error,
+        })
+      } finally {
+        await rm(store.directory, { recursive: true, force: true })
       }
-    } catch (error) {
-      throw new Error(`seed ${seed}, kills ${JSON.stringify(kills)}: ${String(error)}`, {
-        cause: error,
-      })
-    } finally {
-      await rm(store.directory, { recursive: true, force: true })
     }
-  }
-  process.stdout.write(`killed: ${JSON.stringify(kills)}\n`)
-  for (const count of Object.values(kills)) expect(count).toBeGreaterThan(0)
-})
+    process.stdout.write(`killed: ${JSON.stringify(kills)}\n`)
+    for (const count of Object.values(kills)) expect(count).toBeGreaterThan(0)
+  },
+)
