@@ -8,8 +8,9 @@ export interface FlakyProxy {
   /** Bytes that clients have sent and received. */
   sentBytes(): number
   receivedBytes(): number
-  /** Cuts each of the next `count` connections after some bytes, in either direction, that `bytes` gives in turn. */
-  cutNext(count: number, bytes: () => number): void
+  /** Cuts each of the next `count` connections after some bytes, in either direction, that `bytes` gives in turn.
+   *  `reset` loses what the client has not read yet; `close` lets it have all that passed. */
+  cutNext(count: number, bytes: () => number, how?: 'reset' | 'close'): void
   /** Resolves once clients have sent (or received) that many bytes more. */
   passed(direction: 'sent' | 'received', bytes: number): Promise<void>
   pointTo(url: string): void
@@ -18,6 +19,7 @@ export interface FlakyProxy {
 export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
   let port = Number(new URL(target).port)
   let cuts = 0
+  let cutHow: 'reset' | 'close' = 'reset'
   let nextCut = (): number => Number.POSITIVE_INFINITY
   const passed = { sent: 0, received: 0 }
   const waiting: { direction: 'sent' | 'received'; at: number; resolve(): void }[] = []
@@ -41,9 +43,13 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
     }
     const relay = (from: Socket, to: Socket, direction: 'sent' | 'received'): void => {
       from.on('data', (chunk: Buffer) => {
-        note(direction, chunk.length)
+        if (left < 0) return
         left -= chunk.length
-        if (left < 0) {
+        // What comes with the cut does not pass, and is not counted, where the rest is to arrive.
+        if (left >= 0 || cutHow === 'reset') note(direction, chunk.length)
+        if (left < 0 && cutHow === 'close') {
+          client.end(() => upstream.destroy())
+        } else if (left < 0) {
           client.resetAndDestroy()
           upstream.destroy()
         } else if (!to.write(chunk)) {
@@ -65,8 +71,9 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     sentBytes: () => passed.sent,
     receivedBytes: () => passed.received,
-    cutNext: (count, bytes) => {
+    cutNext: (count, bytes, how = 'reset') => {
       cuts = count
+      cutHow = how
       nextCut = bytes
     },
     passed: async (direction, bytes) =>
