@@ -45,8 +45,21 @@ async function findNamed(
   const owner = await finder.findProject(named)
   if (owner === undefined) return undefined
   const filter: ArtifactFilter = { projectId: owner.id, name: reference.name }
-  if (reference.kind === 'run') filter.run = reference.run
-  else filter.branch = reference.branch
+  if (reference.kind === 'run')
+    return await newestOrDead(finder, { ...filter, run: reference.run }, now)
+  // A pull request from a fork can call its branch `main`; it must not pass for the project's.
+  const onBranch = { ...filter, branch: reference.branch }
+  return (
+    (await newestOrDead(finder, { ...onBranch, merged: true }, now)) ??
+    (await newestOrDead(finder, onBranch, now))
+  )
+}
+
+async function newestOrDead(
+  finder: ArtifactFinder,
+  filter: ArtifactFilter,
+  now: number,
+): Promise<Artifact | undefined> {
   return (
     (await newest(finder, filter, now)) ?? (await newest(finder, { ...filter, state: 'any' }, now))
   )

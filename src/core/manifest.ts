@@ -37,9 +37,13 @@ export function parseEntry(line: string): Entry {
   return entry
 }
 
-/** Reads a line that `parseEntry` accepted before; it is not judged again. */
-export function readEntry(line: string): Entry {
-  const entry = entryOf(line, (path) => path as EntryPath)
+/** Reads a line whose canonical form is vouched for: by the digest of the whole manifest, or because `parseEntry` accepted
+ *  it before, when its path need not be judged again either. Errors: those of `pathOf`. */
+export function readEntry(
+  line: string,
+  pathOf: (text: string) => EntryPath = (path) => path as EntryPath,
+): Entry {
+  const entry = entryOf(line, pathOf)
   if (entry === undefined) throw new RangeError('a kept line of a manifest cannot be read')
   return entry
 }

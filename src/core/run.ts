@@ -20,6 +20,21 @@ export interface RunFacts {
   event: string | null
 }
 
+/** Events whose runs build code that nobody has merged, from a fork perhaps, which can give its branch any name. GitHub's
+ *  "Events that trigger workflows"; GitLab's CI_PIPELINE_SOURCE. `pull_request_target` runs the project's own code. */
+export const pullRequestEvents: readonly string[] = [
+  'pull_request',
+  'pull_request_review',
+  'pull_request_review_comment',
+  'merge_request_event',
+  'external_pull_request_event',
+]
+
+/** Whether what the run made comes from code that nobody has merged. */
+export function isOfPullRequest({ event }: Pick<RunFacts, 'event'>): boolean {
+  return event !== null && pullRequestEvents.includes(event)
+}
+
 const projectPart = /^[A-Za-z0-9_.-]{1,100}$/
 
 /** Errors: invalid_name. */

@@ -50,6 +50,8 @@ export interface ArtifactFilter {
   attempt?: number
   name?: string
   branch?: string
+  /** True: none of pull requests (core/run.ts). */
+  merged?: boolean
   /** Text that the name contains, without regard to ASCII case. */
   nameContains?: string
   pinned?: boolean

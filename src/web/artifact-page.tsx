@@ -8,6 +8,7 @@ import { counted, CopyButton, Fact, Size, Time, WholeDigest } from './format.tsx
 import type { Html } from './html.ts'
 import { actionPath, artifactPath, type ArtifactTab, blobPath, tabPath } from './paths.ts'
 import { keepingReason } from './sentences.ts'
+import { Untrusted } from './untrusted.tsx'
 
 export interface ArtifactHead {
   artifact: Artifact
@@ -55,6 +56,7 @@ export function ArtifactFrame({
         </p>
       )}
       {damagedFiles.length > 0 && <Damage artifact={artifact} paths={damagedFiles} />}
+      <Untrusted run={artifact} />
       <Actions {...head} />
       <nav class="tabs" aria-label="Artifact">
         {tabs.map(([name, label]) => (

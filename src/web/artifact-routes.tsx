@@ -112,6 +112,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
           artifact,
           file,
           asText,
+          isConfirmed: c.req.query('confirmed') === '1',
           wantedBytes: bytes === undefined ? 0 : parsePositiveInteger(bytes, 'bytes'),
         }),
       )

@@ -8,6 +8,7 @@ import type { Html } from './html.ts'
 import { artifactPath, blobPath, withQuery } from './paths.ts'
 import { hasTextForm } from './preview/preview.tsx'
 import type { StoredFile } from './preview/request.ts'
+import { Untrusted } from './untrusted.tsx'
 
 export interface FileView {
   head: ArtifactHead
@@ -55,6 +56,7 @@ export function FilePage(view: FileView): Html {
           Copy link
         </button>
       </div>
+      <Untrusted run={artifact} />
       {shown}
       <Holders {...view} />
     </>

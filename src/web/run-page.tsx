@@ -13,6 +13,7 @@ import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
 import { isLive } from './sentences.ts'
 import { figures, Pager, Table } from './table.tsx'
+import { Untrusted } from './untrusted.tsx'
 
 export interface RunView {
   run: Run
@@ -42,6 +43,7 @@ export function RunPage(view: RunView): Html {
     <>
       <h1>Run {run.number}</h1>
       <RunFacts run={run} now={now} />
+      <Untrusted run={run} />
       {reports.length > 0 && <Reports reports={reports} />}
       <Artifacts {...view} />
       <Pager next={older === null ? null : { href: older, label: 'Older artifacts' }} />

@@ -311,4 +311,22 @@ describe.skipIf(!hasChromium)('a page', () => {
     await page.getByText('The picture has 21.0 MiB, too much to show here.').waitFor()
     expect(await page.locator('main img').count()).toBe(0)
   })
+
+  test('of what a pull request made says that it is untrusted, and shows HTML only on demand', async () => {
+    const files = [{ name: 'index.html', content: '<h1>Look at me</h1>' }]
+    const facts = 'branch=main&event=pull_request'
+    const id = await putTar(rig.server, '90/artifacts/site', files, facts)
+    const warning = page.getByText('From a pull request: nobody has merged the code')
+    for (const place of ['', `/artifacts/${id}`, `/artifacts/${id}/blob/index.html`]) {
+      await page.goto(`/octo/app/actions/runs/90${place}`)
+      await warning.waitFor()
+    }
+    expect(await page.locator('iframe').count()).toBe(0)
+    await page.getByRole('link', { name: 'Show the page all the same' }).click()
+    await page
+      .frameLocator('iframe.document')
+      .getByRole('heading', { name: 'Look at me' })
+      .waitFor()
+    await warning.waitFor()
+  })
 })

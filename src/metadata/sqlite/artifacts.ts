@@ -1,5 +1,20 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
-import { type SQL, and, asc, desc, eq, gt, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  gt,
+  inArray,
+  isNull,
+  lt,
+  lte,
+  notInArray,
+  or,
+  sql,
+  type SQL,
+} from 'drizzle-orm'
+import { pullRequestEvents } from '../../core/run.ts'
 import { artifacts, manifests } from '../../../schema/artifacts.ts'
 import { projects, runs } from '../../../schema/runs.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
@@ -98,6 +113,9 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
     filter.name === undefined ? undefined : eq(artifacts.name, filter.name),
     filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
+    filter.merged === true
+      ? or(isNull(runs.event), notInArray(runs.event, [...pullRequestEvents]))
+      : undefined,
     filter.nameContains === undefined
       ? undefined
       : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,

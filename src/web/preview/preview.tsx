@@ -1,6 +1,7 @@
 /** A look at one file. Text, tables and trees are made here, element by element; pictures, sound, film and documents
  *  are loaded by the browser from addresses that have policies of their own. */
 import { filePath } from '../../api/paths.ts'
+import { isOfPullRequest } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { fits } from '../fitting.ts'
@@ -75,7 +76,11 @@ function mediaPreview({ artifact, file }: PreviewRequest, kind: 'audio' | 'video
 }
 
 /** HTML and PDF in a frame. Scripts run only on the content origin; without one, the page says which setting it takes. */
-function documentPreview({ context, artifact, file }: PreviewRequest, what: string): Html {
+function documentPreview(request: PreviewRequest, what: string): Html {
+  const { context, artifact, file } = request
+  if (what === 'HTML' && isOfPullRequest(artifact) && !request.isConfirmed) {
+    return <ConfirmFirst artifact={artifact} file={file} />
+  }
   const place = { artifactId: artifact.id, path: file.path, now: context.now() }
   const origin = contentOriginOf(context.config, artifact.id)
   const source = `${origin ?? ''}${contentPath(context.keys, place)}`
@@ -101,6 +106,17 @@ function documentPreview({ context, artifact, file }: PreviewRequest, what: stri
         </a>
       </p>
     </>
+  )
+}
+
+/** A page can look like anything, this one too, so it is not shown unasked. */
+function ConfirmFirst({ artifact, file }: Pick<PreviewRequest, 'artifact' | 'file'>): Html {
+  return (
+    <p>
+      <a class="button" href={withQuery(blobPath(artifact, file.path), { confirmed: '1' })}>
+        Show the page all the same
+      </a>
+    </p>
   )
 }
 

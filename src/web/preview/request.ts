@@ -11,6 +11,8 @@ export interface PreviewRequest {
   file: StoredFile
   /** Shows markup, tables and trees as the text they are. */
   asText: boolean
+  /** The reader has been told that it is untrusted, and wants to see it all the same. */
+  isConfirmed: boolean
   /** How many bytes to show, bounded by `textBytesMax`; 0: as much as fits on a page. */
   wantedBytes: number
 }

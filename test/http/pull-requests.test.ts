@@ -1,0 +1,92 @@
+/** What comes from a pull request: it does not pass for the project's own, and pages say what it is. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { isOfPullRequest } from '../../src/core/run.ts'
+import { tarOf } from './archives-of.ts'
+import { openServer, type TestServer } from './open-server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function put(
+  run: number,
+  name: string,
+  facts: { branch: string; event?: string },
+): Promise<number> {
+  const query = new URLSearchParams({ ...facts, retentionDays: '7' })
+  return await server.put(
+    `/api/v1/projects/octo/app/runs/${run}/artifacts/${name}?${query.toString()}`,
+    {
+      headers: { 'content-type': 'application/x-tar' },
+      body: await tarOf([
+        { name: 'index.html', content: `<h1>Run ${run}</h1>` },
+        { name: 'notes.txt', content: `of run ${run}` },
+      ]),
+    },
+  )
+}
+
+async function latest(branch: string, name: string): Promise<{ id: number; status: number }> {
+  const cookie = `trove_session=${await server.token({}, 'session')}`
+  const response = await server.send(`/octo/app/latest/${branch}/${name}`, {
+    token: null,
+    headers: { cookie },
+  })
+  const [, id] = /artifacts\/(\d+)$/.exec(response.headers.get('location') ?? '') ?? []
+  return { id: Number(id ?? 0), status: response.status }
+}
+
+async function pageOf(path: string): Promise<string> {
+  const cookie = `trove_session=${await server.token({}, 'session')}`
+  return await (await server.send(path, { token: null, headers: { cookie } })).text()
+}
+
+test('events of code that nobody has merged', () => {
+  const told = (event: string | null): boolean => isOfPullRequest({ event })
+  expect(['pull_request', 'merge_request_event'].map(told)).toEqual([true, true])
+  expect(['push', 'schedule', 'pull_request_target', null].map(told)).toEqual(
+    Array.from({ length: 4 }, () => false),
+  )
+})
+
+test('the latest of a branch is the project’s own, whatever a pull request calls its branch', async () => {
+  const own = await put(1, 'build', { branch: 'main', event: 'push' })
+  const foreign = await put(2, 'build', { branch: 'main', event: 'pull_request' })
+  expect(foreign).toBeGreaterThan(own)
+  expect(await latest('main', 'build')).toEqual({ id: own, status: 302 })
+  // Once it is gone, that is what is said; a pull request does not step in.
+  await server.send(`/api/v1/artifacts/${own}`, { method: 'DELETE' })
+  expect((await latest('main', 'build')).status).toBe(410)
+  const manual = await put(3, 'build', { branch: 'main' })
+  expect(await latest('main', 'build')).toEqual({ id: manual, status: 302 })
+})
+
+test('a branch that only pull requests have built is read from them', async () => {
+  const first = await put(4, 'build', { branch: 'feature', event: 'pull_request' })
+  expect(await latest('feature', 'build')).toEqual({ id: first, status: 302 })
+})
+
+test('pages say that it is untrusted, and show a page of it only when asked again', async () => {
+  const foreign = await put(5, 'report', { branch: 'feature', event: 'pull_request' })
+  const own = await put(6, 'report', { branch: 'main', event: 'push' })
+  const at = (run: number, id: number, rest = ''): string =>
+    `/octo/app/actions/runs/${run}${id === 0 ? '' : `/artifacts/${id}`}${rest}`
+  const warning = /From a pull request: nobody has merged the code/
+  for (const path of [at(5, 0), at(5, foreign), at(5, foreign, '/blob/notes.txt')]) {
+    expect(await pageOf(path)).toMatch(warning)
+  }
+  for (const path of [at(6, 0), at(6, own), at(6, own, '/blob/notes.txt')]) {
+    expect(await pageOf(path)).not.toMatch(warning)
+  }
+  expect(await pageOf(at(6, own, '/blob/index.html'))).toContain('<iframe')
+  const asked = await pageOf(at(5, foreign, '/blob/index.html'))
+  expect(asked).not.toContain('<iframe')
+  const [, link] = /href="([^"]*confirmed=1)"/.exec(asked) ?? []
+  const confirmed = await pageOf(link!)
+  expect(confirmed).toContain('<iframe')
+  expect(confirmed).toMatch(warning)
+})
