@@ -8,10 +8,10 @@ import {
   digestToBytes,
   parseWireDigest,
 } from '../core/digest.ts'
-import type { EntryKind } from '../core/entry.ts'
+import { type EntryKind, parseEntryPath } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { createTreeCheck, manifestHeader, parseEntry } from '../core/manifest.ts'
+import { createTreeCheck, manifestHeader, readEntry } from '../core/manifest.ts'
 import { decodeTimes } from '../core/modification-times.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
@@ -116,7 +116,8 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
         )
       }
       for (const line of lines) {
-        const entry = parseEntry(line)
+        // The digest of the whole vouches for the form of each line; only paths are judged.
+        const entry = readEntry(line, parseEntryPath)
         check(entry)
         const ordinal = paths.push(owned(entry.path)) - 1
         kindOf.push(kinds.indexOf(entry.kind))

@@ -44,7 +44,7 @@ export function readEntry(
   pathOf: (text: string) => EntryPath = (path) => path as EntryPath,
 ): Entry {
   const entry = entryOf(line, pathOf)
-  if (entry === undefined) throw new RangeError('a kept line of a manifest cannot be read')
+  if (entry === undefined) throw new RangeError('a line of a manifest cannot be read')
   return entry
 }
 
@@ -56,10 +56,11 @@ function entryOf(line: string, pathOf: (text: string) => EntryPath): Entry | und
       const sizeBytes = Number(line.slice(6, sizeEnd))
       const digest = parseDigest(line.slice(sizeEnd + 1, sizeEnd + 65))
       if (sizeEnd < 0 || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return undefined
-      if (digest === undefined) return undefined
+      if (digest === undefined || Number.isNaN(mode)) return undefined
       return { kind: 'file', path: pathOf(line.slice(sizeEnd + 66)), mode, digest, sizeBytes }
     }
     case 'd ':
+      if (Number.isNaN(mode)) return undefined
       return { kind: 'directory', path: pathOf(line.slice(6)), mode }
     case 'l ': {
       const [head, count] = /^l (\d{1,5}) /.exec(line) ?? []

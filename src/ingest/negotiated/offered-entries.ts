@@ -32,6 +32,6 @@ export async function* readOfferedPages(
     const text = inflateRawSync(bytes, { maxOutputLength: offeredPageEntries * lineBytesMax })
     const lines = text.toString().split('\n')
     lines.pop()
-    yield { entries: lines.map(readEntry), lines }
+    yield { entries: lines.map((line) => readEntry(line)), lines }
   }
 }
