@@ -33,8 +33,8 @@ export interface Connection {
   returnPages(pagesMax: number): Promise<number>
   /** Lets other calls of this thread have their turn between two steps of a long one. */
   turn(): Promise<void>
-  /** The same between two steps of work that nobody waits for, and lets other threads have the write lock for as long as
-   *  the step before held it: they ask for it again and again with pauses, and would starve between steps that follow
+  /** The same between two steps of work that nobody waits for, and lets other threads have the write lock for four times
+   *  as long as the step before held it: they ask for it again and again with pauses, and would starve between steps that follow
    *  each other at once. */
   rest(): Promise<void>
   close(): void
@@ -58,6 +58,9 @@ const stepMsMax = 2
 /** Timers are no finer than a millisecond; and a step that was slow for once is no reason to sleep. */
 const restMsMin = 1
 const restMsMax = 20
+/** With as much rest as work, readers and uploads waited 2.2 and 2.3 times as long at the 99th percentile as beside
+ *  nothing; now it is 1.5 and 1.8, and expiring 10,000 of 100,000 artifacts takes 45 s in place of 21 (bench/big-store). */
+const restPerWork = 4
 /** How long work that nobody waits for leaves a long log to the log keeper at most. */
 const pauseMsMax = 2000
 const cacheKiB = 16 * 1024
@@ -112,7 +115,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
   const rest = async (): Promise<void> => {
     if (heldMs < restMsMin) await nextTurn()
-    else await sleep(Math.min(heldMs, restMsMax))
+    else await sleep(Math.min(heldMs * restPerWork, restMsMax))
     for (let pausedMs = 0; log?.isLong() === true && pausedMs < pauseMsMax;) {
       await sleep(restMsMax)
       pausedMs += restMsMax
