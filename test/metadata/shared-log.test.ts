@@ -35,9 +35,9 @@ test('a writer gets its turn beside one that never rests', async () => {
   Atomics.store(stop, 0, 1)
   await once(thread, 'exit')
   connection.close()
-  // A turn of the other takes 20 ms; the rest is a machine with other work.
-  expect(waits.toSorted((a, b) => a - b)[10]).toBeLessThan(100)
-  expect(Math.max(...waits)).toBeLessThan(1000)
+  // A turn of the other takes 20 ms; the rest is a machine with other work. Without turns a single wait takes seconds.
+  expect(waits.toSorted((a, b) => a - b)[10]).toBeLessThan(400)
+  expect(Math.max(...waits)).toBeLessThan(5000)
 })
 
 test('a thread that dies in its turn holds the others up once', () => {
