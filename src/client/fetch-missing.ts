@@ -3,7 +3,6 @@ import assert from 'node:assert'
 import { closeSync, chmodSync, copyFileSync, ftruncateSync, rmSync, utimesSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../core/limits.ts'
 import { createContentIndex } from './content-index.ts'
 import { tidyPartial } from './destination.ts'
@@ -15,10 +14,8 @@ import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from './network-error.ts'
 import { openNew } from './place-files.ts'
 import { planWants } from './plan-wants.ts'
+import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
 import { statColumns } from './stat-cache.ts'
-
-const networkTriesMax = 6
-const firstPauseMs = 300
 
 /** Fetches what is missing, again and again while the network breaks but something gets through. */
 export async function fetchMissing(
@@ -51,11 +48,9 @@ export async function fetchMissing(
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof NetworkError)) throw error
-      failures = progress.fetchedBytes > before + 256 * 1024 ? 1 : failures + 1
-      if (failures >= networkTriesMax) throw error
-      await sleep(firstPauseMs * 2 ** (failures - 1) * (0.75 + Math.random() / 2), undefined, {
-        signal,
-      })
+      failures = progress.fetchedBytes > before + significantBytes ? 1 : failures + 1
+      if (failures >= transferTriesMax) throw error
+      await waitForTransfer(failures, signal)
     }
   }
 }

@@ -9,6 +9,7 @@ import {
   createStatCacheWriter,
   digestBytes,
   isRacy,
+  knownColumns,
   readStatCache,
   statColumns,
 } from './stat-cache.ts'
@@ -34,19 +35,8 @@ export async function checkFiles(
   for (let first = 0; first < ordinals.length; first += filesPerTask) {
     const batch = ordinals.slice(first, first + filesPerTask)
     const paths = batch.map((ordinal) => `${root}/${tree.paths[ordinal]!}\0`).join('')
-    let known: { stats: Float64Array; digests: Uint8Array } | null = null
-    if (find !== undefined) {
-      known = {
-        stats: new Float64Array(batch.length * statColumns).fill(Number.NaN),
-        digests: new Uint8Array(batch.length * digestBytes),
-      }
-      for (const [index, ordinal] of batch.entries()) {
-        const file = find(tree.paths[ordinal]!)
-        if (file === undefined) continue
-        known.stats.set(file.stats, index * statColumns)
-        known.digests.set(file.digest, index * digestBytes)
-      }
-    }
+    const known =
+      find === undefined ? null : knownColumns(batch.map((ordinal) => find(tree.paths[ordinal]!)))
     const check = pool.run({ kind: 'check', paths, known }).then(({ stats, digests, settled }) => {
       for (const [index, ordinal] of batch.entries()) {
         const digest = digestFromBytes(

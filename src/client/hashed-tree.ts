@@ -7,7 +7,13 @@ import { encodeTimes } from '../core/modification-times.ts'
 import type { FilePool } from './file-pool.ts'
 import { type HashAnswer, hashColumns, type HashTask } from './file-tasks.ts'
 import type { SourceTree } from './source-tree.ts'
-import { createStatCacheWriter, digestBytes, readStatCache, statColumns } from './stat-cache.ts'
+import {
+  createStatCacheWriter,
+  digestBytes,
+  knownColumns,
+  readStatCache,
+  statColumns,
+} from './stat-cache.ts'
 
 export interface HashedTree {
   readonly source: SourceTree
@@ -54,7 +60,7 @@ export function createTreeHasher(
       known:
         lookUp === undefined
           ? null
-          : knownOf(ordinals.map((ordinal) => lookUp(tree.paths[ordinal]!))),
+          : knownColumns(ordinals.map((ordinal) => lookUp(tree.paths[ordinal]!))),
     }
     const batch = pool.run(task).then(
       (answer) => {
@@ -98,21 +104,6 @@ export function createTreeHasher(
 
 /** Small enough that a batch of large files does not keep one thread busy while the others are idle. */
 const filesPerTask = 128
-
-function knownOf(
-  files: ({ stats: Float64Array; digest: Uint8Array } | undefined)[],
-): HashTask['known'] {
-  const stats = new Float64Array(files.length * statColumns).fill(Number.NaN)
-  const digests = new Uint8Array(files.length * digestBytes)
-  let isAny = false
-  for (const [index, known] of files.entries()) {
-    if (known === undefined) continue
-    isAny = true
-    stats.set(known.stats, index * statColumns)
-    digests.set(known.digest, index * digestBytes)
-  }
-  return isAny ? { stats, digests } : null
-}
 
 /** Grows as answers come; `stats`, `digests` and `settled` may be others after each call. */
 interface Columns {

@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../core/errors.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { NetworkError } from './network-error.ts'
+import { backoffMs } from './retry.ts'
 
 export interface ServerAccess {
   /** Origin, without a trailing slash. */
@@ -115,11 +116,10 @@ function isWorthRepeating(outcome: Answer | NetworkError): boolean {
   return outcome instanceof NetworkError || retryableStatuses.has(outcome.status)
 }
 
-/** Doubles each time, with up to half of it at random so that many jobs do not come back at once. */
 function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
   const seconds = outcome instanceof NetworkError ? 0 : Number(outcome.header('retry-after') ?? 0)
   if (seconds > 0) return Math.min(retryAfterMaxMs, seconds * 1000)
-  return firstPauseMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
+  return backoffMs(firstPauseMs, attempt)
 }
 
 async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer): Promise<Error> {

@@ -122,6 +122,23 @@ function numbersOf({ buffer, byteOffset, length }: Buffer): Float64Array {
   return new Float64Array(buffer.slice(byteOffset, byteOffset + length))
 }
 
+/** What is known of some files, one after the other, as threads take it: stats are NaN for those that are not known. Null
+ *  when none is. */
+export function knownColumns(
+  files: readonly (KnownFile | undefined)[],
+): { stats: Float64Array; digests: Uint8Array } | null {
+  const stats = new Float64Array(files.length * statColumns).fill(Number.NaN)
+  const digests = new Uint8Array(files.length * digestBytes)
+  let isAny = false
+  for (const [index, known] of files.entries()) {
+    if (known === undefined) continue
+    isAny = true
+    stats.set(known.stats, index * statColumns)
+    digests.set(known.digest, index * digestBytes)
+  }
+  return isAny ? { stats, digests } : null
+}
+
 export function createStatCacheWriter(path: string, countMax: number): StatCacheWriter {
   let stats = new Float64Array(countMax * statColumns)
   let digests = Buffer.allocUnsafe(countMax * digestBytes)

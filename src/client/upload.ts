@@ -7,7 +7,6 @@
  *    5. commit.
  *  A network that fails costs what was on its way: the missing set is asked for again. A process that dies costs no more,
  *  because the same upload finds its session. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireArtifact } from '../api/messages.ts'
 import { commitAnswerSchema, offerAnswerSchema, type Offer } from '../api/negotiation.ts'
 import { apiRoot } from '../api/paths.ts'
@@ -18,6 +17,7 @@ import type { HashedTree } from './hashed-tree.ts'
 import { requestJson, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
 import { offerManifest, offerTimes } from './offer-tree.ts'
+import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
 import { sendLarge } from './send-large.ts'
 import { type Sending, type SendTreeOptions, sendUnits } from './sending.ts'
 import { planSmall, splitMissing } from './upload-plan.ts'
@@ -46,9 +46,6 @@ export interface SentTree {
   /** Content bytes that the server had, or that came more than once in the tree. */
   reusedBytes: number
 }
-
-const networkTriesMax = 6
-const firstPauseMs = 300
 
 /** Uploads a hashed tree. Errors: FileError, NetworkError, and the server's codes: name_taken, too_large, storage_full… */
 export async function sendTree(
@@ -90,16 +87,11 @@ export async function sendTree(
       options.signal.throwIfAborted()
       if (!isPassing(error)) throw error
       failures = sending.progress.sentBytes > before + significantBytes ? 1 : failures + 1
-      if (failures >= networkTriesMax) throw error
-      await sleep(firstPauseMs * 2 ** (failures - 1) * (0.75 + Math.random() / 2), undefined, {
-        signal: options.signal,
-      })
+      if (failures >= transferTriesMax) throw error
+      await waitForTransfer(failures, options.signal)
     }
   }
 }
-
-/** So much gets through only while a network works. */
-const significantBytes = 256 * 1024
 
 /** What the same upload, begun again, may well get over. */
 function isPassing(error: unknown): boolean {
