@@ -42,7 +42,8 @@ export async function saveArchive(
   }
   try {
     if (given.output === '-') {
-      await pipeline(body, stdout, { end: false })
+      // Each piece is waited for: whoever ends the process must not cut what the pipe has not taken yet.
+      for await (const chunk of body()) await write(stdout, chunk)
       return exitStatus.ok
     }
     const target = resolve(given.output ?? `${artifact.name}.${format}`)
