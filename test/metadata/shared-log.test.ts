@@ -16,7 +16,7 @@ const greedy = fileURLToPath(new URL('greedy-thread.mjs', import.meta.url))
 // Goal: nobody fails with "database is locked" because others write all the time. SQLite alone asks for its lock again
 // after pauses of 100 ms and meets a transaction each time: a single wait took seconds, and an upload failed after ten.
 // Method: a thread leaves the database alone for some microseconds at a time, and another wants to write.
-test('a writer gets its turn beside one that never rests', async () => {
+test('a writer gets its turn beside one that never rests', { timeout: 120_000 }, async () => {
   const path = await newDatabase()
   const sharedLog = createSharedLog()
   const stop = new Int32Array(new SharedArrayBuffer(4))
