@@ -216,7 +216,10 @@ function tellingFull<Result>(work: () => Result): Result {
 
 function configure(database: Database, autocheckpointPages: number): void {
   // It can be chosen only while the file is empty; gives pages of deleted rows back to the file system in small steps.
-  database.pragma('auto_vacuum = INCREMENTAL')
+  // Later it would change nothing, and wait for SQLite's write lock outside the turns of shared-log.ts, which beside busy
+  // writers takes for ever.
+  if (database.pragma('page_count', { simple: true }) === 0)
+    database.pragma('auto_vacuum = INCREMENTAL')
   enterWal(database)
   database.pragma('foreign_keys = ON')
   database.pragma(`wal_autocheckpoint = ${autocheckpointPages}`)
