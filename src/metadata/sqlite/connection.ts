@@ -59,7 +59,7 @@ const stepMsMax = 2
 const restMsMin = 1
 const restMsMax = 20
 /** With as much rest as work, readers and uploads waited 2.2 and 2.3 times as long at the 99th percentile as beside
- *  nothing; now it is 1.5 and 1.8, and expiring 10,000 of 100,000 artifacts takes 45 s in place of 21 (bench/big-store). */
+ *  nothing; now it is 1.2 and 1.4, and expiring 10,000 of 100,000 artifacts takes 42 s in place of 21 (bench/big-store). */
 const restPerWork = 4
 /** How long work that nobody waits for leaves a long log to the log keeper at most. */
 const pauseMsMax = 2000
@@ -67,8 +67,9 @@ const cacheKiB = 16 * 1024
 /** Without a log keeper a checkpoint is made by whoever writes this many pages (32 MiB): pages which many transactions
  *  change are copied once. With one, nobody comes to the second bound as long as the keeper lives. */
 const checkpointPages = { alone: 8192, kept: 65_536 } as const
-/** The write-ahead log is cut back to this after a checkpoint. */
-const journalBytesMax = 64 * 1024 * 1024
+/** The write-ahead log is cut back to this after a checkpoint: what it comes to under steady upkeep, so that its file is
+ *  not made anew each time. */
+const journalBytesMax = 128 * 1024 * 1024
 
 /** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once. */
 export function openConnection(options: ConnectionOptions): Connection {
