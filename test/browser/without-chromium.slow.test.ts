@@ -10,7 +10,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 function runVitest(environment: Record<string, string>): { status: number | null; said: string } {
   const { TROVE_CHROMIUM_REQUIRED: _, ...inherited } = process.env
-  const child = spawnSync('npx', ['vitest', 'run', 'test/browser/storage.test.ts'], {
+  const file = 'test/browser/storage.slow.test.ts'
+  const child = spawnSync('npx', ['vitest', 'run', '--config', 'vitest.slow.config.ts', file], {
     cwd: root,
     encoding: 'utf8',
     env: { ...inherited, NO_COLOR: '1', TROVE_CHROMIUM: '/nowhere/chromium', ...environment },
