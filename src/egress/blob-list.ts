@@ -34,7 +34,7 @@ const batchSegments = 1000
 
 /** Errors: invalid_request (an ordinal that is no file), too_large, blob_damaged. */
 export async function representBlobs(
-  reader: Reader,
+  reader: Reader & { metadata: Pick<Metadata, 'readEntries'> },
   artifactId: number,
   wants: readonly Want[],
 ): Promise<Representation> {
@@ -81,7 +81,7 @@ export async function representBlobs(
 
 /** The parts of the files that are wanted and have any. Errors: invalid_request, too_large. */
 export async function listParts(
-  metadata: Pick<Metadata, 'readEntryPage' | 'readPartDigests'>,
+  metadata: Pick<Metadata, 'readEntries' | 'readPartDigests'>,
   artifactId: number,
   wants: readonly Want[],
 ): Promise<Buffer> {
@@ -101,28 +101,33 @@ export async function listParts(
 
 const partsPerRead = 2000
 
-/** Entries come a page at a time; pages without wants are not read. */
+/** Only what is wanted is looked up, and pages without wants are not read. */
 async function* filesOf(
-  metadata: Pick<Metadata, 'readEntryPage'>,
+  metadata: Pick<Metadata, 'readEntries'>,
   artifactId: number,
   wants: readonly Want[],
 ): AsyncGenerator<{ file: StoredFile; want: Want }> {
-  let page: Awaited<ReturnType<Metadata['readEntryPage']>>
-  let number = -1
-  for (const want of wants) {
-    const wanted = Math.floor(want.ordinal / limits.manifestPageEntries)
-    if (wanted !== number) {
-      number = wanted
-      page = await metadata.readEntryPage(artifactId, number)
+  const pageOf = ({ ordinal }: Want): number => Math.floor(ordinal / limits.manifestPageEntries)
+  for (let first = 0; first < wants.length;) {
+    const page = pageOf(wants[first]!)
+    let end = first + 1
+    while (end < wants.length && pageOf(wants[end]!) === page) end += 1
+    const own = wants.slice(first, end)
+    const indexes = own.map(({ ordinal }) => ordinal % limits.manifestPageEntries)
+    const entries = await metadata.readEntries(artifactId, page, indexes)
+    for (const [at, want] of own.entries()) {
+      const entry = entries[at]
+      if (entry?.kind !== 'file') throw noFile(want)
+      yield { file: entry, want }
     }
-    const entry = page?.entries[want.ordinal - page.firstOrdinal]
-    if (entry?.kind !== 'file') {
-      throw storeError('invalid_request', `entry ${want.ordinal} is not a file of the artifact`, {
-        field: 'wants',
-      })
-    }
-    yield { file: entry, want }
+    first = end
   }
+}
+
+function noFile({ ordinal }: Want): Error {
+  return storeError('invalid_request', `entry ${ordinal} is not a file of the artifact`, {
+    field: 'wants',
+  })
 }
 
 async function* streamsOf(

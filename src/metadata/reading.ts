@@ -119,7 +119,14 @@ export interface ReadingMetadata {
   /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
    *  Undefined past the end. */
   readEntryPage(artifactId: number, page: number): Promise<EntryPage | undefined>
-  /** The same for a manifest that is not committed yet, times absent; used to measure representations. */
+  /** Some entries of a stored page, by their index in it, in the order asked; undefined for each that is past the end.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  readEntries(
+    artifactId: number,
+    page: number,
+    indexes: readonly number[],
+  ): Promise<(StoredEntry | undefined)[]>
+  /** The same as `readEntryPage` for a manifest that is not committed yet, times absent; used to measure representations. */
   readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
   /** The entry at `path`, or undefined. */
   findEntry(

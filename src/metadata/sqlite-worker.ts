@@ -74,6 +74,7 @@ const methods: Record<keyof Metadata, true> = {
   findArtifact: true,
   listArtifacts: true,
   readEntryPage: true,
+  readEntries: true,
   listDirectory: true,
   readTreePage: true,
   readDifferences: true,

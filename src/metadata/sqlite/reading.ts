@@ -24,7 +24,7 @@ import { prepareRows } from './rows.ts'
 
 type EntryMethods = Pick<
   Metadata,
-  'readEntryPage' | 'readStagedEntryPage' | 'findEntry' | 'findEntryPage'
+  'readEntryPage' | 'readEntries' | 'readStagedEntryPage' | 'findEntry' | 'findEntryPage'
 >
 type StreamMethods = Pick<Metadata, 'readParts' | 'readStreams' | 'findBlob'>
 type SkeletonMethods = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage'>
@@ -54,6 +54,18 @@ function createEntryMethods(connection: Connection): EntryMethods {
         if (!placed) throw removedError(source)
         const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
         return toEntryPage(page, placed, modifiedAt)
+      }),
+    readEntries: async (artifactId, page, indexes) =>
+      read(() => {
+        const source = findSource(artifactId)
+        if (isPast(source.entryCount, page)) return indexes.map(() => undefined)
+        const entries = pages.find(source.manifestId, page)
+        if (entries === undefined) throw removedError(source)
+        const there = indexes.filter((index) => entries[index] !== undefined)
+        const placed = pages.place(there.map((index) => entries[index]!))
+        if (placed === undefined) throw removedError(source)
+        const byIndex = new Map(there.map((index, at) => [index, placed[at]!]))
+        return indexes.map((index) => byIndex.get(index))
       }),
     readStagedEntryPage: async (manifestId, page) =>
       read(() => {
