@@ -9,13 +9,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
-import {
-  examineDestination,
-  moveIntoPlace,
-  place,
-  prepareLeaves,
-  removeStrangers,
-} from './destination.ts'
+import { examineDestination, place, removeStrangers } from './destination.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from './file-error.ts'
@@ -23,6 +17,7 @@ import { type FetchedTree, fetchTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { checkFiles, correctModes, createFindings, isThere, saveCache } from './findings.ts'
 import type { ServerAccess } from './http.ts'
+import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 import { statCachePath } from './stat-cache.ts'
 
 export interface DownloadOptions {
@@ -104,7 +99,8 @@ export async function downloadArtifact(
   const present = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && destination.places[ordinal] === place.same,
   )
-  await checkFiles(downloading, present, { root: destination.root, cachePath })
+  const pathOf = (ordinal: number): string => `${destination.root}/${tree.paths[ordinal]!}`
+  await checkFiles(downloading, present, { pathOf, cachePath })
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
   )

@@ -2,16 +2,15 @@
 import assert from 'node:assert'
 import { closeSync, chmodSync, copyFileSync, ftruncateSync, rmSync, utimesSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
 import { createContentIndex } from './content-index.ts'
-import { tidyPartial } from './destination.ts'
 import { fetchBlobs } from './fetch-blobs.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import type { PlaceTarget } from './file-tasks.ts'
 import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from './network-error.ts'
+import { partialPath, tidyPartial } from './partial-tree.ts'
 import { openNew } from './place-files.ts'
 import { planWants } from './plan-wants.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
@@ -28,9 +27,10 @@ export async function fetchMissing(
     // All that is missing in DEST, not only what is left to fetch: what earlier turns brought must stay.
     const found = tidyPartial(destination, tree, missing)
     const resumed = found.filter((ordinal) => !isThere(findings, ordinal))
-    await checkFiles(downloading, resumed, { root: destination.partialRoot, cachePath: null })
+    const pathOf = (ordinal: number): string => partialPath(destination, tree, ordinal)
+    await checkFiles(downloading, resumed, { pathOf, cachePath: null })
     for (const ordinal of resumed) {
-      const path = join(destination.partialRoot, tree.paths[ordinal]!)
+      const path = pathOf(ordinal)
       if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)
       else await rm(path, { force: true })
       // Its attributes have changed since it was looked at.
@@ -68,7 +68,7 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
   const isLarge = (ordinal: number): boolean =>
     tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes
   const target = (ordinal: number): PlaceTarget => ({
-    path: `${destination.partialRoot}/${tree.paths[ordinal]!}`,
+    path: partialPath(destination, tree, ordinal),
     mode: tree.mode(ordinal),
     modifiedAt: tree.modifiedAt(ordinal),
   })

@@ -5,7 +5,6 @@ import {
   createDigestHasher,
   type Digest,
   digestFromBytes,
-  digestToBytes,
   parseWireDigest,
 } from '../core/digest.ts'
 import { type EntryKind, parseEntryPath } from '../core/entry.ts'
@@ -25,6 +24,8 @@ export interface FetchedTree {
   digest(ordinal: number): Digest
   /** The digest as bytes, which must not be changed. */
   digestBytes(ordinal: number): Buffer
+  /** Whether its digest is what `bytes` has at `at`; makes no object, since a download asks for each file. */
+  hasDigest(ordinal: number, bytes: Uint8Array, at: number): boolean
   linkTarget(ordinal: number): string
   /** Whole seconds; null where the upload carried none. */
   modifiedAt(ordinal: number): number | null
@@ -104,6 +105,12 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
     sizeBytes: (ordinal) => sizes[ordinal]!,
     digest: (ordinal) => digestFromBytes(digests.subarray(ordinal * 32, ordinal * 32 + 32)),
     digestBytes: (ordinal) => digests.subarray(ordinal * 32, ordinal * 32 + 32),
+    hasDigest: (ordinal, bytes, at) => {
+      for (let index = 0; index < 32; index++) {
+        if (digests[ordinal * 32 + index] !== bytes[at + index]) return false
+      }
+      return true
+    },
     linkTarget: (ordinal) => targets.get(ordinal)!,
     modifiedAt: (ordinal) => seconds[ordinal] ?? null,
     addPage: (text, times) => {
@@ -123,7 +130,7 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
         kindOf.push(kinds.indexOf(entry.kind))
         modes.push(entry.mode)
         sizes.push(entry.kind === 'file' ? entry.sizeBytes : 0)
-        if (entry.kind === 'file') digestToBytes(entry.digest).copy(digests, ordinal * 32)
+        if (entry.kind === 'file') digests.write(entry.digest, ordinal * 32, 'hex')
         if (entry.kind === 'symlink') targets.set(ordinal, entry.target)
       }
       if (times.length > 0) seconds.push(...decodeTimes(times, lines.length))

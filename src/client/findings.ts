@@ -1,7 +1,6 @@
 /** What a download knows of the files it wants: which are there with their content, and what the stat cache may keep. */
 import { chmodSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { digestFromBytes, digestToBytes } from '../core/digest.ts'
 import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import { hashColumns } from './file-tasks.ts'
@@ -27,22 +26,20 @@ const filesPerTask = 128
 export async function checkFiles(
   { pool, tree, findings, progress, tell }: Downloading,
   ordinals: readonly number[],
-  { root, cachePath }: { root: string; cachePath: string | null },
+  { pathOf, cachePath }: { pathOf: (ordinal: number) => string; cachePath: string | null },
 ): Promise<void> {
   const cache = cachePath === null ? undefined : readStatCache(cachePath)
   const find = cache === undefined || cache.count === 0 ? undefined : cache.cursor()
   const checks: Promise<void>[] = []
   for (let first = 0; first < ordinals.length; first += filesPerTask) {
     const batch = ordinals.slice(first, first + filesPerTask)
-    const paths = batch.map((ordinal) => `${root}/${tree.paths[ordinal]!}\0`).join('')
+    const paths = batch.map((ordinal) => `${pathOf(ordinal)}\0`).join('')
     const known =
       find === undefined ? null : knownColumns(batch.map((ordinal) => find(tree.paths[ordinal]!)))
     const check = pool.run({ kind: 'check', paths, known }).then(({ stats, digests, settled }) => {
       for (const [index, ordinal] of batch.entries()) {
-        const digest = digestFromBytes(
-          digests.subarray(index * digestBytes, (index + 1) * digestBytes),
-        )
-        if (Number.isNaN(stats[index * hashColumns]) || digest !== tree.digest(ordinal)) continue
+        if (Number.isNaN(stats[index * hashColumns])) continue
+        if (!tree.hasDigest(ordinal, digests, index * digestBytes)) continue
         findings.stats.set(
           stats.subarray(index * hashColumns, (index + 1) * hashColumns),
           ordinal * hashColumns,
@@ -107,7 +104,7 @@ export function saveCache(
         continue
       own.set([stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino])
     }
-    writer.add(path, own, digestToBytes(tree.digest(ordinal)))
+    writer.add(path, own, tree.digestBytes(ordinal))
   }
   try {
     writer.save()

@@ -2,6 +2,7 @@
  *  only the others are fetched. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import { wantsMediaType } from '../api/negotiation.ts'
 import { apiRoot } from '../api/paths.ts'
 import { encodeWants, type ListedParts, readListedParts } from '../core/blob-exchange.ts'
@@ -13,6 +14,7 @@ import type { Wants } from './fetch-blobs.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { requestBytes, type ServerAccess } from './http.ts'
+import { partialPath } from './partial-tree.ts'
 import { digestBytes } from './stat-cache.ts'
 
 /** What of a download under way this needs to know. */
@@ -40,10 +42,15 @@ export async function planWants(
       isLargeFile(join(destination.root, tree.paths[ordinal]!)),
   )
   const parts = new Map<number, number[]>()
-  for (const listed of await listParts(planning, older)) {
-    const to = join(destination.partialRoot, tree.paths[listed.ordinal]!)
-    parts.set(listed.ordinal, await reuseParts(planning, listed, to))
-  }
+  const limit = pLimit(planning.pool.threads)
+  await Promise.all(
+    (await listParts(planning, older)).map(async (listed) => {
+      await limit(async () => {
+        const to = partialPath(destination, tree, listed.ordinal)
+        parts.set(listed.ordinal, await reuseParts(planning, listed, to))
+      })
+    }),
+  )
   const wanted = ordinals.filter((ordinal) => parts.get(ordinal)?.length !== 0)
   return { ordinals: wanted.sort((a, b) => a - b), parts }
 }

@@ -152,7 +152,7 @@ test('a download that is killed leaves no torn file under a final name, and goes
   )
   for (const [path, told] of left) expect(told).toBe(whole[path])
   // What lies whole in the partial tree is not fetched again.
-  const partial = Object.entries(await describeTree(join(back, '.trove-partial')))
+  const partial = Object.entries(await describeTree(join(back, '.trove-partial/tree')))
   const kept = partial.filter(([path, told]) => told === whole[path])
   const sizes = await Promise.all(kept.map(async ([path]) => (await lstat(join(root, path))).size))
   const keptBytes = sizes.reduce((sum, size) => sum + size, 0)

@@ -1,4 +1,5 @@
 /** The native client against a real server: what goes in comes back, and only what is missing travels. */
+import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -222,6 +223,30 @@ describe('a download', () => {
     ])
   })
 
+  test('goes on with whole files that an interrupted one left, in directories that are there and others', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    const paths = ['old/a', 'old/b', 'old/c', 'new/d', 'new/e']
+    // Of random bytes, so that each one that is fetched shows.
+    await makeTree(root, Object.fromEntries(paths.map((path) => [path, randomBytes(50_000)])))
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await makeTree(back, { 'old/a': 'another' })
+    const partial = join(back, '.trove-partial')
+    await makeTree(partial, {
+      // By their place in the order of paths.
+      'files/3': await readFile(join(root, 'old/b')),
+      'files/4': 'torn',
+      'files/99': 'of another artifact',
+      'tree/new/d': await readFile(join(root, 'new/d')),
+      'tree/new/stranger': 's',
+    })
+    const { fetchedBytes } = await client.download({ artifact, destination: back })
+    expect(fetchedBytes).toBeGreaterThan(150_000)
+    expect(fetchedBytes).toBeLessThan(160_000)
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
   test('never writes through a link, wherever it lies in the way', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
@@ -234,15 +259,36 @@ describe('a download', () => {
     await mkdir(join(back, 'e'))
     await symlink(outside, join(back, 'e/f'))
     await symlink(join(outside, 'victim'), join(back, 'victim'))
-    await mkdir(join(back, '.trove-partial'))
-    await symlink(outside, join(back, '.trove-partial/d'))
-    await symlink(join(outside, 'victim'), join(back, '.trove-partial/victim'))
-    await client.download({ artifact, destination: back })
-    expect(await describeTree(outside)).toEqual({
-      victim: expect.stringContaining('file') as string,
-    })
-    expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('untouched')
-    expect(await describeTree(back)).toEqual(await describeTree(root))
+    const partial = join(back, '.trove-partial')
+    const traps = [
+      async () => {
+        await mkdir(join(partial, 'tree/e'), { recursive: true })
+        await symlink(outside, join(partial, 'tree/d'))
+        await symlink(outside, join(partial, 'tree/e/f'))
+        await symlink(outside, join(partial, 'files'))
+      },
+      async () => {
+        await mkdir(join(partial, 'files'), { recursive: true })
+        await symlink(outside, join(partial, 'tree'))
+        for (const name of ['0', '1', '2'])
+          await symlink(join(outside, 'victim'), join(partial, 'files', name))
+        await rm(join(back, 'd'), { recursive: true })
+        await rm(join(back, 'victim'))
+      },
+      async () => {
+        await symlink(outside, partial)
+        await rm(join(back, 'victim'))
+      },
+    ]
+    for (const setTrap of traps) {
+      await setTrap()
+      await client.download({ artifact, destination: back })
+      expect(await describeTree(outside)).toEqual({
+        victim: expect.stringContaining('file') as string,
+      })
+      expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('untouched')
+      expect(await describeTree(back)).toEqual(await describeTree(root))
+    }
   })
 
   test('keeps a directory of the user that a file would replace, unless it may delete', async () => {
