@@ -2,6 +2,7 @@
  *  crash. References first, and a blob that loses one becomes a candidate of sweep in the same transaction (invariant 5). */
 import { manifestState } from '../../../schema/artifacts.ts'
 import type { Connection } from './connection.ts'
+import { createUniqueByteCounting } from './unique-bytes.ts'
 
 /** A reference that goes is a row of two trees, and a look at what else holds the blob. */
 const batch = 50
@@ -10,26 +11,17 @@ const pageBatch = 5
 
 /** Answers a function that takes away some of the references and pages of a dying manifest, and at last the manifest, whose
  *  own row stays as long as a tombstone needs its tree digest. */
-export function createManifestClearing({ prepare }: Connection): (manifestId: number) => void {
+export function createManifestClearing(connection: Connection): (manifestId: number) => void {
+  const { prepare } = connection
+  const uniqueBytes = createUniqueByteCounting(connection)
   const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
     `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
        (SELECT blob_id FROM "references" WHERE manifest_id = ? LIMIT ${batch})
      RETURNING blob_id AS blobId, project_id AS projectId`,
   )
-  const lost = prepare<[number, string], { store: number; project: number }>(
-    `SELECT
-       coalesce(sum(b.size_bytes) FILTER
-         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)), 0) AS store,
-       coalesce(sum(b.size_bytes) FILTER
-         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)), 0) AS project
-     FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value`,
-  )
   const touch = prepare<[string]>(
     `INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j
      WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = j.value)`,
-  )
-  const subtract = prepare<[number, number]>(
-    'UPDATE totals SET unique_bytes = unique_bytes - ? WHERE scope = ?',
   )
   const dropPages = prepare<[number, number]>(
     `DELETE FROM manifest_pages WHERE manifest_id = ? AND page IN
@@ -48,9 +40,8 @@ export function createManifestClearing({ prepare }: Connection): (manifestId: nu
     if (rows.length === 0) return false
     const blobIds = JSON.stringify(rows.map((row) => row.blobId))
     const { projectId } = rows[0]!
-    const { store, project } = lost.get(projectId, blobIds)!
-    subtract.run(store, 0)
-    subtract.run(project, projectId)
+    const { store, project } = uniqueBytes.unreferenced(projectId, blobIds)
+    uniqueBytes.add(projectId, { store: -store, project: -project })
     touch.run(blobIds)
     return true
   }

@@ -1,24 +1,13 @@
 /** Figures, read from the rollups. Unique bytes of uploads under way are left out, as far as nobody else shares them;
  *  the figure is exact whenever none is. */
-import type { Metadata } from '../metadata.ts'
+import type { Metadata, StoreFigures } from '../metadata.ts'
 import type { Connection } from './connection.ts'
-
-interface TotalsRow {
-  artifacts: number
-  files: number
-  logicalBytes: number
-  uniqueBytes: number
-  chunkBytes: number
-  storedBytes: number
-  packs: number
-  liveBytes: number
-}
 
 export function createFigureMethods(
   connection: Connection,
 ): Pick<Metadata, 'figures' | 'projectFigures'> {
   const { prepare, read } = connection
-  const totals = prepare<[number], TotalsRow>(
+  const totals = prepare<[number], StoreFigures>(
     `SELECT artifacts, files, logical_bytes AS logicalBytes, unique_bytes AS uniqueBytes,
        chunk_bytes AS chunkBytes, stored_bytes AS storedBytes, packs, live_bytes AS liveBytes
      FROM totals WHERE scope = ?`,

@@ -11,6 +11,7 @@ import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { prepareRows } from './rows.ts'
 import { createSessionFinder } from './sessions.ts'
+import { createUniqueByteCounting } from './unique-bytes.ts'
 
 type StagingMethods = Pick<
   Metadata,
@@ -138,20 +139,13 @@ function createReferenceInsertion(
   connection: Connection,
 ): (manifestId: number, projectId: number, entries: Entry[]) => PageEntry[] {
   const { prepare } = connection
+  const uniqueBytes = createUniqueByteCounting(connection)
   const find = prepareRows<[string], [index: number, id: number, sizeBytes: number]>(
     connection,
     'j.key, b.id, b.size_bytes',
     `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      WHERE b.state = 0`,
-  )
-  const measureFresh = prepare<[number, string], { store: number; project: number }>(
-    `SELECT
-       coalesce(sum(b.size_bytes) FILTER
-         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)), 0) AS store,
-       coalesce(sum(b.size_bytes) FILTER
-         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)), 0) AS project
-     FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value`,
   )
   const insert = prepare<[number, number, string]>(
     `INSERT OR IGNORE INTO "references" (manifest_id, blob_id, project_id)
@@ -161,10 +155,6 @@ function createReferenceInsertion(
     `UPDATE manifests SET fresh_bytes = fresh_bytes + ?, project_fresh_bytes = project_fresh_bytes + ?
      WHERE id = ?`,
   )
-  const countUnique = prepare<[number, number]>(
-    'UPDATE totals SET unique_bytes = unique_bytes + ? WHERE scope = ?',
-  )
-
   const findBlobs = (entries: Entry[]): Map<Digest, number> => {
     const files = entries.filter((entry) => entry.kind === 'file')
     const digests = [...new Set(files.map((file) => file.digest))]
@@ -189,11 +179,10 @@ function createReferenceInsertion(
   return (manifestId, projectId, entries) => {
     const ids = findBlobs(entries)
     const list = JSON.stringify([...ids.values()].toSorted((a, b) => a - b))
-    const fresh = measureFresh.get(projectId, list)!
+    const fresh = uniqueBytes.unreferenced(projectId, list)
     insert.run(manifestId, projectId, list)
     countFresh.run(fresh.store, fresh.project, manifestId)
-    countUnique.run(fresh.store, 0)
-    countUnique.run(fresh.project, projectId)
+    uniqueBytes.add(projectId, fresh)
     return entries.map((entry) =>
       entry.kind === 'file'
         ? { kind: 'file', path: entry.path, mode: entry.mode, blobId: ids.get(entry.digest)! }
