@@ -5,6 +5,19 @@ import type { Digest } from './digest.ts'
  *  `deflate`: a foreign zip's own complete deflate stream. `stored`: a foreign zip's own uncompressed member. */
 export type CopyCodec = 'joining' | 'deflate' | 'stored'
 
+/** A stream's identity: the same bytes mean one thing as a deflate stream and another as a stored member. */
+export interface StreamName {
+  streamDigest: Digest
+  codec: CopyCodec
+}
+
+/** As a key of maps. */
+export type StreamKey = `${CopyCodec} ${Digest}`
+
+export function streamKey({ streamDigest, codec }: StreamName): StreamKey {
+  return `${codec} ${streamDigest}`
+}
+
 /** The empty final block that ends a joining stream (fixed Huffman, end of block). */
 export const joiningEnd: Buffer = Buffer.from([0x03, 0x00])
 

@@ -6,6 +6,7 @@
  *  4. `finish` seals the last pack and registers composites, whose parts are all known by then.
  *  Memory: two batches, one of them deflated, and the records of two packs. */
 import pLimit from 'p-limit'
+import { type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type Digest, digestFromBytes, digestOf } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
@@ -21,9 +22,7 @@ export interface BlobWriter {
   /** Registers, at `finish`, a blob made of parts that were all added here. `parts` holds 32 bytes each. */
   addComposite(composite: NewComposite): void
   /** Of these streams, the ones that need not be added: stored before, or added here already. At most 1,000. */
-  knownStreams(
-    digests: Digest[],
-  ): Promise<Map<Digest, { digest: Digest; sizeBytes: number; crc32: number }>>
+  knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, NewCopy['blob']>>
   /** Appends a foreign stream, verified by the caller, that `knownStreams` did not answer. */
   addStream(
     stream: Pick<NewCopy, 'blob' | 'streamDigest' | 'codec' | 'lengthBytes' | 'checks'>,
@@ -86,17 +85,17 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
     addComposite: (composite) => {
       composites.push(composite)
     },
-    knownStreams: async (digests) => {
+    knownStreams: async (streams) => {
       await flushing
-      const known = new Map<Digest, NewCopy['blob']>()
-      const ask: Digest[] = []
-      for (const digest of digests) {
-        const held = filler.heldStream(digest)
-        if (held === undefined) ask.push(digest)
-        else known.set(digest, held)
+      const known = new Map<StreamKey, NewCopy['blob']>()
+      const ask = new Set<Digest>()
+      for (const stream of streams) {
+        const held = filler.heldStream(streamKey(stream))
+        if (held === undefined) ask.add(stream.streamDigest)
+        else known.set(streamKey(stream), held)
       }
-      for (const stream of await metadata.claimStreams(sessionId, ask)) {
-        known.set(stream.streamDigest, stream.blob)
+      for (const stream of await metadata.claimStreams(sessionId, [...ask])) {
+        known.set(streamKey(stream), stream.blob)
       }
       return known
     },

@@ -1,5 +1,6 @@
 /** Fills packs with the new streams of one upload: a full pack is sealed (durable) and only then registered, while the
  *  next one is filled. Calls come one at a time. Memory: the records of two packs. */
+import { type StreamKey, streamKey } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata, NewCopy } from '../metadata/metadata.ts'
@@ -12,8 +13,8 @@ export interface PackFiller {
   append(copy: Omit<NewCopy, 'offset'>, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
   /** Whether a joining stream of this blob was appended and is not registered yet. */
   holdsJoining(digest: Digest): boolean
-  /** The blob of a stream that was appended and is not registered yet. */
-  heldStream(digest: Digest): NewCopy['blob'] | undefined
+  /** The blob of a foreign stream that was appended and is not registered yet. */
+  heldStream(key: StreamKey): NewCopy['blob'] | undefined
   /** Seals and registers what is left. Answers the pack bytes that all calls added. */
   finish(): Promise<{ newBytes: number }>
   /** Drops what is not sealed. Never throws. */
@@ -32,7 +33,7 @@ interface OpenPack {
   writer: PackWriter
   copies: NewCopy[]
   joining: Set<Digest>
-  streams: Map<Digest, NewCopy['blob']>
+  streams: Map<StreamKey, NewCopy['blob']>
 }
 
 export function createPackFiller(options: PackFillerOptions): PackFiller {
@@ -69,7 +70,7 @@ export function createPackFiller(options: PackFillerOptions): PackFiller {
     },
     holdsJoining: (digest) =>
       open?.joining.has(digest) === true || sealing?.pack.joining.has(digest) === true,
-    heldStream: (digest) => open?.streams.get(digest) ?? sealing?.pack.streams.get(digest),
+    heldStream: (key) => open?.streams.get(key) ?? sealing?.pack.streams.get(key),
     finish: async () => {
       await rotate()
       await settleSealing()
@@ -98,7 +99,7 @@ async function appendTo(
   copy: Omit<NewCopy, 'offset'>,
   body: Uint8Array | AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const { blob, codec, lengthBytes, streamDigest } = copy
+  const { blob, codec, lengthBytes } = copy
   const { offset } = await pack.writer.append(
     {
       blobDigest: blob.digest,
@@ -110,8 +111,8 @@ async function appendTo(
     body,
   )
   pack.copies.push({ ...copy, offset })
-  pack.streams.set(streamDigest, blob)
   if (codec === 'joining') pack.joining.add(blob.digest)
+  else pack.streams.set(streamKey(copy), blob)
 }
 
 /** Bytes first, rows after (invariant 1). Answers the size of the pack. */

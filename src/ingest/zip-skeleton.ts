@@ -1,5 +1,6 @@
 /** Second pass over an uploaded zip, once its streams have ids: cuts the skeleton into pages and proves, member by
  *  member, that rendering them gives the uploaded bytes. */
+import { type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { digestFromBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { type SkeletonMember, type StreamFacts } from '../core/skeleton-member.ts'
@@ -10,6 +11,7 @@ import { readCentralRecord } from './central-record.ts'
 import { type ZipDirectory } from './zip-directory.ts'
 import { placeMember } from './zip-member.ts'
 import type { ZipStreams } from './zip-members.ts'
+import { codecOf } from './zip-streams.ts'
 
 const noStream = Buffer.alloc(32)
 const tailPageBytes = 256 * 1024
@@ -29,7 +31,7 @@ export async function stageSkeleton(
   let centralOffset = directory.start
   for (let first = 0; first < directory.count; first += limits.skeletonPageMembers) {
     const last = Math.min(first + limits.skeletonPageMembers, directory.count)
-    const facts = await readFacts(target, streams, first, last)
+    const facts = await readFacts(target, { directory, streams }, first, last)
     const members: SkeletonMember[] = []
     const localOffset = localEnd
     let centralBytes = 0
@@ -78,39 +80,32 @@ type MemberFacts = StreamFacts & { streamId: number | null }
 
 async function readFacts(
   target: { metadata: Metadata; sessionId: string },
-  streams: ZipStreams,
+  { directory, streams }: { directory: ZipDirectory; streams: ZipStreams },
   first: number,
   last: number,
 ): Promise<MemberFacts[]> {
-  const bytesOf = (position: number): Buffer =>
-    streams.digests.subarray(position * 32, position * 32 + 32)
-  const wanted = new Set<string>()
+  const names: (StreamName | null)[] = []
   for (let position = first; position < last; position++) {
-    if (!bytesOf(position).equals(noStream)) wanted.add(digestFromBytes(bytesOf(position)))
+    const bytes = streams.digests.subarray(position * 32, position * 32 + 32)
+    const codec = codecOf(directory.method[directory.localOrder[position]!]!)
+    names.push(bytes.equals(noStream) ? null : { streamDigest: digestFromBytes(bytes), codec })
   }
-  const known = new Map<string, KnownStream>()
-  const answers = await target.metadata.claimStreams(
-    target.sessionId,
-    [...wanted].map((digest) => digest as KnownStream['streamDigest']),
-  )
-  for (const stream of answers) known.set(stream.streamDigest, stream)
-  const facts: MemberFacts[] = []
-  for (let position = first; position < last; position++) {
-    if (bytesOf(position).equals(noStream)) {
-      facts.push({ streamId: null, crc32: 0, storedBytes: 0, sizeBytes: 0 })
-      continue
-    }
-    const stream = known.get(digestFromBytes(bytesOf(position)))
+  const wanted = new Set(names.flatMap((name) => (name === null ? [] : [name.streamDigest])))
+  const known = new Map<StreamKey, KnownStream>()
+  for (const stream of await target.metadata.claimStreams(target.sessionId, [...wanted]))
+    known.set(streamKey(stream), stream)
+  return names.map((name, index) => {
+    if (name === null) return { streamId: null, crc32: 0, storedBytes: 0, sizeBytes: 0 }
+    const stream = known.get(streamKey(name))
     if (stream === undefined)
-      throw new Error(`stream of member ${position} is gone while its session lives`)
-    facts.push({
+      throw new Error(`stream of member ${first + index} is gone while its session lives`)
+    return {
       streamId: stream.streamId,
       crc32: stream.blob.crc32,
       storedBytes: stream.lengthBytes,
       sizeBytes: stream.blob.sizeBytes,
-    })
-  }
-  return facts
+    }
+  })
 }
 
 /** The page must render to what was uploaded; anything else is a bug that must never reach a commit. */

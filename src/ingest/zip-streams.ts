@@ -3,6 +3,7 @@
  *  carries what inflating would find. */
 import { promisify } from 'node:util'
 import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from 'node:zlib'
+import { type CopyCodec, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type Digest, createDigestHasher, digestOf } from '../core/digest.ts'
 import { checksOf, createCheckWriter } from '../packs/codec.ts'
@@ -25,6 +26,11 @@ export interface VerifiedStream {
   blob: { digest: Digest; sizeBytes: number; crc32: number }
 }
 
+/** What bytes of a member are, by its compression method (APPNOTE 4.4.5). */
+export function codecOf(method: number): CopyCodec {
+  return method === 8 ? 'deflate' : 'stored'
+}
+
 /** Members larger than this, stored or inflated, are streamed instead of held in memory. */
 export const memberInMemoryMax = 4 * 1024 * 1024
 
@@ -38,34 +44,30 @@ export async function storeMembers(
   writer: BlobWriter,
   members: { data: MemberData; bytes: Buffer }[],
 ): Promise<VerifiedStream[]> {
-  const digests = members.map(({ bytes }) => digestOf(bytes))
-  const known = await writer.knownStreams([...new Set(digests)])
-  const fresh = new Map<Digest, { data: MemberData; bytes: Buffer }>()
-  members.forEach((member, index) => {
-    const digest = digests[index]!
-    if (!known.has(digest)) fresh.set(digest, member)
+  const names = members.map(({ data, bytes }): StreamName => {
+    return { streamDigest: digestOf(bytes), codec: codecOf(data.method) }
   })
+  const known = await writer.knownStreams(names)
+  const fresh = new Map<StreamKey, { name: StreamName; data: MemberData; bytes: Buffer }>()
+  for (const [index, member] of members.entries()) {
+    const name = names[index]!
+    if (!known.has(streamKey(name))) fresh.set(streamKey(name), { name, ...member })
+  }
   const contents = await Promise.all(
     [...fresh.values()].map(({ data, bytes }) => inflateMember(data, bytes)),
   )
   let position = 0
-  for (const [streamDigest, { data, bytes }] of fresh) {
+  for (const [key, { name, data, bytes }] of fresh) {
     const content = contents[position++]!
     checkContent(data, content.length, crc32(content))
     const blob = { digest: digestOf(content), sizeBytes: content.length, crc32: data.crc32 }
     await writer.addStream(
-      {
-        blob,
-        streamDigest,
-        codec: data.method === 8 ? 'deflate' : 'stored',
-        lengthBytes: bytes.length,
-        checks: checksOf(bytes),
-      },
+      { blob, ...name, lengthBytes: bytes.length, checks: checksOf(bytes) },
       bytes,
     )
-    known.set(streamDigest, blob)
+    known.set(key, blob)
   }
-  return members.map(({ data }, index) => recognized(data, digests[index]!, known))
+  return members.map(({ data }, index) => recognized(data, names[index]!, known))
 }
 
 /** A member of any size, read from staging piece by piece: once to hash, once to inflate, once to store. */
@@ -80,33 +82,27 @@ export async function storeLargeMember(
     hasher.update(piece)
     checks.write(piece)
   }
-  const streamDigest = hasher.digest()
-  const known = await writer.knownStreams([streamDigest])
-  if (!known.has(streamDigest)) {
+  const name: StreamName = { streamDigest: hasher.digest(), codec: codecOf(data.method) }
+  const known = await writer.knownStreams([name])
+  if (!known.has(streamKey(name))) {
     const blob = await inspectContent(reader, data)
     await writer.addStream(
-      {
-        blob,
-        streamDigest,
-        codec: data.method === 8 ? 'deflate' : 'stored',
-        lengthBytes: data.storedBytes,
-        checks: checks.finish(),
-      },
+      { blob, ...name, lengthBytes: data.storedBytes, checks: checks.finish() },
       reader.stream(data.offset, data.storedBytes),
     )
-    known.set(streamDigest, blob)
+    known.set(streamKey(name), blob)
   }
-  return recognized(data, streamDigest, known)
+  return recognized(data, name, known)
 }
 
 function recognized(
   data: MemberData,
-  streamDigest: Digest,
-  known: Map<Digest, VerifiedStream['blob']>,
+  name: StreamName,
+  known: Map<StreamKey, VerifiedStream['blob']>,
 ): VerifiedStream {
-  const blob = known.get(streamDigest)!
+  const blob = known.get(streamKey(name))!
   checkContent(data, blob.sizeBytes, blob.crc32)
-  return { streamDigest, blob }
+  return { streamDigest: name.streamDigest, blob }
 }
 
 export function checkContent(data: MemberData, sizeBytes: number, crc: number): void {

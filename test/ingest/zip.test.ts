@@ -163,6 +163,36 @@ describe('a zip that is taken apart', () => {
     )
   })
 
+  // `03 00` is both an empty file, deflated, and two bytes that a file can have.
+  test.each(['in one zip', 'in two zips', 'in two zips, the other first'])(
+    'a file that holds what is the deflate stream of another comes back byte for byte, %s',
+    async (order) => {
+      const store = await openStore()
+      const text = Buffer.from('some text, some text, some text')
+      const deflated = [
+        { name: 'empty', content: Buffer.alloc(0), method: 8 },
+        { name: 'text', content: text, method: 8 },
+      ]
+      const stored = [
+        { name: 'two-bytes', content: Buffer.from([3, 0]), method: 0 },
+        { name: 'text.deflate', content: deflateRawSync(text), method: 0 },
+      ]
+      const zips =
+        order === 'in one zip'
+          ? [[...deflated, ...stored]]
+          : order === 'in two zips'
+            ? [deflated, stored]
+            : [stored, deflated]
+      for (const [index, members] of zips.entries()) {
+        const { id, kind } = await roundTrip(store, buildZip({ members }), `zip-${index}`)
+        expect(kind).toBe('exact')
+        const page = await store.metadata.readEntryPage(id, 0)
+        const digests = page!.entries.map((entry) => entry.kind === 'file' && entry.digest)
+        expect(digests.toSorted()).toEqual(members.map(({ content }) => sha256(content)).toSorted())
+      }
+    },
+  )
+
   test('the same tree in another order and with other times adds next to nothing', async () => {
     const store = await openStore()
     const files = Array.from({ length: 800 }, (_, index) => ({
