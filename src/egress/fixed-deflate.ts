@@ -61,21 +61,77 @@ export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): B
   return out.subarray(0, length)
 }
 
-/** The length of what `encodeFixedBlock` answers, for a third of its time. */
-export function fixedBlockBytes(bytes: Uint8Array, ending: 'open' | 'final'): number {
-  let bits = 3 + codeBits[endOfBlock]!
+/** What bytes that begin with no NUL take in a block: bits up to the NULs at their end, and how many of those there are. */
+export interface FixedLength {
+  lengthBytes: number
+  bits: number
+  nuls: number
+}
+
+export function measureFixed(bytes: Uint8Array): FixedLength {
+  let bits = 0
   for (let at = 0; at < bytes.length;) {
-    bits += codeBits[bytes[at]!]!
-    if (bytes[at++] !== 0) continue
-    const runEnd = endOfRun(bytes, at)
-    while (runEnd - at >= matchBytesMin) {
-      const match = Math.min(runEnd - at, matchBytesMax)
-      bits += codeBits[lengthSymbols[match]!]! + lengthExtraBits[match]! + distanceBits
-      at += match
+    if (bytes[at] !== 0) {
+      bits += codeBits[bytes[at++]!]!
+      continue
     }
+    const end = endOfRun(bytes, at)
+    if (end === bytes.length) return { lengthBytes: bytes.length, bits, nuls: end - at }
+    bits += runBits(end - at)
+    at = end
   }
-  if (ending === 'final') return Math.ceil(bits / 8)
-  return Math.ceil((bits + 3) / 8) + 4
+  return { lengthBytes: bytes.length, bits, nuls: 0 }
+}
+
+/** Bits of a run of NULs: a literal, matches, and what is too short for one. */
+function runBits(count: number): number {
+  if (count === 0) return 0
+  let bits = codeBits[0]!
+  let left = count - 1
+  for (; left >= matchBytesMin; left -= Math.min(left, matchBytesMax)) {
+    const match = Math.min(left, matchBytesMax)
+    bits += codeBits[lengthSymbols[match]!]! + lengthExtraBits[match]! + distanceBits
+  }
+  return bits + left * codeBits[0]!
+}
+
+/** Tells the length of `encodeFixedBlock` without the bytes: as only NULs are matched, lengths of pieces add up, but for a
+ *  run that goes on from one to the next. */
+export interface FixedMeter {
+  /** Of what was added since the last block. */
+  readonly lengthBytes: number
+  add(piece: FixedLength): void
+  addNuls(count: number): void
+  /** The length of the block of all that was added; the next one begins. */
+  takeBlock(ending: 'open' | 'final'): number
+}
+
+export function createFixedMeter(): FixedMeter {
+  let lengthBytes = 0
+  let bits = 0
+  let nuls = 0
+  return {
+    get lengthBytes() {
+      return lengthBytes
+    },
+    add: (piece) => {
+      bits += runBits(nuls) + piece.bits
+      nuls = piece.nuls
+      lengthBytes += piece.lengthBytes
+    },
+    addNuls: (count) => {
+      nuls += count
+      lengthBytes += count
+    },
+    takeBlock: (ending) => {
+      const blockBits = 3 + bits + runBits(nuls) + codeBits[endOfBlock]!
+      lengthBytes = 0
+      bits = 0
+      nuls = 0
+      // An empty stored block: three bits, alignment, four bytes.
+      return ending === 'final' ? Math.ceil(blockBits / 8) : Math.ceil((blockBits + 3) / 8) + 4
+    },
+  }
 }
 
 /** Where the NULs that begin at `start` end. */

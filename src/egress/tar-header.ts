@@ -36,6 +36,17 @@ export function tarHeader(entry: StoredEntry, modifiedAt: number | null): Buffer
   return records.length === 0 ? header : Buffer.concat([paxHeader(path, records), header])
 }
 
+/** Headers of one shape have their fields end at the same places, and nothing but ASCII in them, so they take equally many
+ *  bits in `fixed-deflate.ts`. Undefined for an entry that needs an extended header. */
+export function tarHeaderShape(entry: StoredEntry): number | undefined {
+  const place = placePath(entry.kind === 'directory' ? `${entry.path}/` : entry.path)
+  const target = entry.kind === 'symlink' ? entry.target : ''
+  if (place === undefined || !fitsField(target, nameBytesMax)) return undefined
+  if (entry.kind === 'file' && entry.sizeBytes > octal11Max) return undefined
+  const lengths = [place.name, place.prefix, target].map((field) => field.length)
+  return lengths.reduce((shape, length) => shape * 256 + length, 0)
+}
+
 /** The two fields that hold a path, or undefined when it needs an extended header. */
 function placePath(path: string): { name: string; prefix: string } | undefined {
   if (fitsField(path, nameBytesMax)) return { name: path, prefix: '' }

@@ -1,15 +1,14 @@
 /** The tar.gz: gzip around stored deflate streams, a pure function of entries, modification times and chosen copies.
  *
- *  Tar headers and padding are text that we deflate ourselves (`fixed-deflate.ts`); contents are stored streams. A
+ *  Tar headers and padding are text that we deflate ourselves (`tar-text.ts`); contents are stored streams. A
  *  joining stream ends at a byte border without a final block, so the next header can follow it in the same gzip
  *  member; a foreign `deflate` stream brings its own final block, so its gzip member ends after it and the next header
  *  begins another; a foreign `stored` member is wrapped in stored blocks. Members concatenate: RFC 1952 §2.2.
  *
  *  Formats: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format"; RFC 1952 (gzip). */
 import type { BlobPlacement } from '../core/copy.ts'
-import { combineCrc32, crc32 } from '../core/crc32.ts'
+import { combineCrc32 } from '../core/crc32.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
-import { encodeFixedBlock, fixedBlockBytes } from './fixed-deflate.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import {
   blobStream,
@@ -20,7 +19,7 @@ import {
   totalBytes,
   unreadParts,
 } from './segments.ts'
-import { tarHeader } from './tar-header.ts'
+import { createEmittedText, createMeasuredText, type TarText } from './tar-text.ts'
 
 /** Part of every tar.gz's ETag: grows whenever the same entries would give other bytes. */
 export const tarGzFormatVersion = 1
@@ -32,56 +31,40 @@ export interface TarMember {
 }
 
 const blockBytes = 512
-const endOfArchive = Buffer.alloc(2 * blockBytes)
-const paddingBlock = Buffer.alloc(blockBytes)
 /** Headers of entries without content are gathered up to this size before they are deflated. */
 const textBytesMax = 64 * 1024
 
-/** The gzip member being written: what was put into it, and the text that still waits to be deflated. */
+/** The gzip member being written: what was put into it, but for the text that still waits to be deflated. */
 interface GzipMember {
   begun: boolean
   crc32: number
   sizeBytes: number
-  text: Buffer[]
-  textBytes: number
-  purpose: Purpose
 }
 
-/** What the layout is run for: to emit bytes, or only to know how many there would be. */
-interface Purpose {
-  deflate(text: Buffer, ending: 'open' | 'final'): Segment
+/** An archive being laid out, to emit bytes or only to know how many there would be. */
+interface Archive {
+  gzip: GzipMember
+  text: TarText
   /** False where nobody reads the checksum: combining it takes longer than all the rest of measuring. */
   sums: boolean
 }
 
-function createGzipMember(purpose: Purpose): GzipMember {
-  return { begun: false, crc32: 0, sizeBytes: 0, text: [], textBytes: 0, purpose }
+function createArchive(text: TarText, sums: boolean): Archive {
+  return { gzip: emptyMember(), text, sums }
 }
 
-const emitting: Purpose = {
-  deflate: (text, ending) => literal(encodeFixedBlock(text, ending)),
-  sums: true,
-}
-
-const measuring: Purpose = {
-  deflate: (text, ending) => ({
-    kind: 'deferred',
-    lengthBytes: fixedBlockBytes(text, ending),
-    open: () => {
-      throw new Error('text is not read while measuring')
-    },
-  }),
-  sums: false,
+function emptyMember(): GzipMember {
+  return { begun: false, crc32: 0, sizeBytes: 0 }
 }
 
 export async function* tarGzSegments(
   members: AsyncIterable<TarMember[]>,
   readParts: ReadParts,
 ): AsyncGenerator<Segment[]> {
-  const gzip = createGzipMember(emitting)
+  const archive = createArchive(createEmittedText(), true)
   for await (const batch of members)
-    yield batch.flatMap((member) => memberSegments(gzip, member, readParts))
-  yield endSegments(gzip)
+    yield batch.flatMap((member) => memberSegments(archive, member, readParts))
+  yield endSegments(archive)
 }
 
 /** Adds up the length of a tar.gz, batch by batch. Modification times make no difference to it. */
@@ -92,13 +75,14 @@ export interface TarGzMeter {
 }
 
 export function createTarGzMeter(): TarGzMeter {
-  const gzip = createGzipMember(measuring)
+  const archive = createArchive(createMeasuredText(), false)
   let measured = 0
   return {
     add: (batch) => {
-      for (const member of batch) measured += totalBytes(memberSegments(gzip, member, unreadParts))
+      for (const member of batch)
+        measured += totalBytes(memberSegments(archive, member, unreadParts))
     },
-    finish: () => measured + totalBytes(endSegments(gzip)),
+    finish: () => measured + totalBytes(endSegments(archive)),
   }
 }
 
@@ -109,21 +93,18 @@ export async function measureTarGz(members: AsyncIterable<TarMember[]>): Promise
   return meter.finish()
 }
 
-function memberSegments(gzip: GzipMember, member: TarMember, readParts: ReadParts): Segment[] {
+function memberSegments(archive: Archive, member: TarMember, readParts: ReadParts): Segment[] {
   const { entry, modifiedAt } = member
+  const { text } = archive
   const segments: Segment[] = []
-  addText(gzip, tarHeader(entry, modifiedAt))
-  if (gzip.textBytes >= textBytesMax) flushText(segments, gzip, 'open')
+  text.addHeader(entry, modifiedAt)
+  if (text.lengthBytes >= textBytesMax) flushText(segments, archive, 'open')
   if (entry.kind !== 'file' || entry.blob.sizeBytes === 0) return segments
-  flushText(segments, gzip, 'open')
-  addContent(segments, gzip, entry.blob, blobStreamIn(entry, readParts))
-  addText(gzip, paddingAfter(entry.blob.sizeBytes))
+  flushText(segments, archive, 'open')
+  addContent(segments, archive, entry.blob, blobStreamIn(entry, readParts))
+  // Content fills whole blocks.
+  text.addNuls((blockBytes - (entry.blob.sizeBytes % blockBytes)) % blockBytes)
   return segments
-}
-
-/** Content fills whole blocks. */
-function paddingAfter(sizeBytes: number): Buffer {
-  return paddingBlock.subarray(0, (blockBytes - (sizeBytes % blockBytes)) % blockBytes)
 }
 
 function blobStreamIn(
@@ -137,42 +118,37 @@ function blobStreamIn(
 }
 
 /** The end-of-archive blocks and the end of the last gzip member. */
-function endSegments(gzip: GzipMember): Segment[] {
+function endSegments(archive: Archive): Segment[] {
   const segments: Segment[] = []
-  addText(gzip, endOfArchive)
-  flushText(segments, gzip, 'final')
-  endMember(segments, gzip)
+  archive.text.addNuls(2 * blockBytes)
+  flushText(segments, archive, 'final')
+  endMember(segments, archive)
   return segments
 }
 
-function addText(gzip: GzipMember, bytes: Buffer): void {
-  gzip.text.push(bytes)
-  gzip.textBytes += bytes.length
-  if (gzip.purpose.sums) gzip.crc32 = crc32(bytes, gzip.crc32)
-  gzip.sizeBytes += bytes.length
-}
-
-function flushText(segments: Segment[], gzip: GzipMember, ending: 'open' | 'final'): void {
+function flushText(segments: Segment[], { gzip, text }: Archive, ending: 'open' | 'final'): void {
   if (!gzip.begun) segments.push(literal(gzipHeader))
   gzip.begun = true
-  segments.push(gzip.purpose.deflate(Buffer.concat(gzip.text), ending))
-  gzip.text = []
-  gzip.textBytes = 0
+  gzip.sizeBytes += text.lengthBytes
+  const { segment, crc32 } = text.flush(ending, gzip.crc32)
+  gzip.crc32 = crc32
+  segments.push(segment)
 }
 
 function addContent(
   segments: Segment[],
-  gzip: GzipMember,
+  archive: Archive,
   blob: BlobPlacement,
   stream: Segment,
 ): void {
+  const { gzip, sums } = archive
   segments.push(stream)
-  if (gzip.purpose.sums) gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
+  if (sums) gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
   gzip.sizeBytes += blob.sizeBytes
-  if (blob.copy?.codec === 'deflate') endMember(segments, gzip)
+  if (blob.copy?.codec === 'deflate') endMember(segments, archive)
 }
 
-function endMember(segments: Segment[], gzip: GzipMember): void {
-  segments.push(literal(gzipTrailer(gzip.crc32, gzip.sizeBytes)))
-  Object.assign(gzip, createGzipMember(gzip.purpose))
+function endMember(segments: Segment[], archive: Archive): void {
+  segments.push(literal(gzipTrailer(archive.gzip.crc32, archive.gzip.sizeBytes)))
+  archive.gzip = emptyMember()
 }

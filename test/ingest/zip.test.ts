@@ -188,7 +188,7 @@ describe('a zip that is taken apart', () => {
         expect(kind).toBe('exact')
         const page = await store.metadata.readEntryPage(id, 0)
         const digests = page!.entries.map((entry) => entry.kind === 'file' && entry.digest)
-        expect(digests.toSorted()).toEqual(members.map(({ content }) => sha256(content)).toSorted())
+        expect(new Set(digests)).toEqual(new Set(members.map(({ content }) => sha256(content))))
       }
     },
   )

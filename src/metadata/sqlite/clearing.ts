@@ -81,7 +81,7 @@ export function createContentClearing({ prepare }: Connection): (contentId: numb
   }
 }
 
-/** Answers a function that takes away the leases of an ended session. Blobs that a reference holds are no candidates,
+/** Answers a function that takes away the leases of an ended session, whose client waits for it. Blobs that a reference holds are no candidates,
  *  unless they have a stream beside their serving copy, which may be needed by nobody now. */
 export function createLeaseClearing({
   prepare,
@@ -99,12 +99,15 @@ export function createLeaseClearing({
         OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = b.id AND s.id IS NOT b.copy_stream_id)`,
   )
   return (sessionId) =>
-    stageInSteps(() => {
-      const rows = drop.all(sessionId, sessionId)
-      if (rows.length === 0) return false
-      touch.run(JSON.stringify(rows.map((row) => row.blobId)))
-      return true
-    })
+    stageInSteps(
+      () => {
+        const rows = drop.all(sessionId, sessionId)
+        if (rows.length === 0) return false
+        touch.run(JSON.stringify(rows.map((row) => row.blobId)))
+        return true
+      },
+      { isAwaited: true },
+    )
 }
 
 /** Answers a function that takes away what a session offered and nobody will ask for again. */
@@ -116,5 +119,6 @@ export function createOfferClearing({
     `DELETE FROM offered_pages WHERE session_id = ? AND rowid IN
        (SELECT rowid FROM offered_pages WHERE session_id = ? LIMIT ${pageBatch})`,
   )
-  return (sessionId) => stageInSteps(() => drop.run(sessionId, sessionId).changes > 0)
+  return (sessionId) =>
+    stageInSteps(() => drop.run(sessionId, sessionId).changes > 0, { isAwaited: true })
 }

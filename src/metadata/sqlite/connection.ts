@@ -27,8 +27,9 @@ export interface Connection {
   /** Repeats `step`, which takes well under a millisecond, in one `stage` transaction until it answers false or the
    *  transaction has lasted `stepMsMax`; what the last step answered. */
   stageSteps(step: () => boolean): boolean
-  /** Repeats `step` until it answers false, in as many such transactions as it takes, with a rest after each. */
-  stageInSteps(step: () => boolean): Promise<void>
+  /** Repeats `step` until it answers false, in as many such transactions as it takes, with a rest after each; with no more
+   *  than a turn for others when somebody waits for the end. */
+  stageInSteps(step: () => boolean, options?: { isAwaited: boolean }): Promise<void>
   /** Gives at most `pagesMax` free pages back to the file system; answers how many are left. */
   returnPages(pagesMax: number): Promise<number>
   /** Lets other calls of this thread have their turn between two steps of a long one. */
@@ -67,6 +68,7 @@ const cacheKiB = 16 * 1024
 /** Without a log keeper a checkpoint is made by whoever writes this many pages (32 MiB): pages which many transactions
  *  change are copied once. With one, nobody comes to the second bound as long as the keeper lives. */
 const checkpointPages = { alone: 8192, kept: 65_536 } as const
+const unawaited = { isAwaited: false }
 /** The write-ahead log is cut back to this after a checkpoint: what it comes to under steady upkeep, so that its file is
  *  not made anew each time. */
 const journalBytesMax = 128 * 1024 * 1024
@@ -130,10 +132,10 @@ export function openConnection(options: ConnectionOptions): Connection {
         if (performance.now() >= until) return true
       }
     })
-  const stageInSteps = async (step: () => boolean): Promise<void> => {
+  const stageInSteps: Connection['stageInSteps'] = async (step, { isAwaited } = unawaited) => {
     for (let isMore = true; isMore;) {
       isMore = stageSteps(step)
-      await rest()
+      await (isAwaited ? nextTurn() : rest())
     }
   }
   return {
