@@ -2,7 +2,7 @@
  *  take turns in one run; the server's time is part of ours, because both share the machine. */
 import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { fetchReleases } from './corpora.ts'
+import { fetchReleases, generateSmallFiles } from './corpora.ts'
 import {
   directoryBytes,
   formatSummary,
@@ -85,16 +85,16 @@ async function measureReupload(): Promise<void> {
 }
 
 /** 2. First uploads, each into a store that has had one other artifact, since a server is not begun for each upload: the
- *  code it runs is compiled by then. Stored bytes are those of the packs. */
+ *  code it runs is compiled by then. Of its content the tree has nothing. Stored bytes are those of the packs. */
 async function measureFirstUpload(): Promise<void> {
   const tree = await fetchNativeTree()
-  const [other] = await fetchReleases('next')
+  const other = await generateSmallFiles(20_000, 4096)
   const trove = (flags: string[]) => async (): Promise<Sample> =>
     await withScratch(
       async (scratch) =>
         await withStore(async (store) => {
           const client = await clientOf(store, join(scratch, 'stat'))
-          await client.upload('other', 1, other!)
+          await client.upload('other', 1, other)
           const before = await store.packBytes()
           const { seconds, peakRssBytes, report } = await client.upload('tree', 1, tree, flags)
           const serverRss = store.peakRssBytes()
