@@ -1,7 +1,6 @@
 /** The files of staging: their names, how bytes arrive, how an order is fixed. What an upload is, is `staging.ts`. */
 import { createHash, randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -75,8 +74,10 @@ export async function receive(
     }
   }
   try {
-    const file = createWriteStream(path, { flags: 'wx', highWaterMark: limits.readWindowBytes })
-    await pipeline(body, count, file)
+    // Opened before the bytes come: a stream that opens its file by itself may make it after the body has failed, and
+    // after it has been removed below.
+    const file = await open(path, 'wx')
+    await pipeline(body, count, file.createWriteStream({ highWaterMark: limits.readWindowBytes }))
   } catch (error) {
     ledger.heldBytes -= sizeBytes
     await rm(path, { force: true })
