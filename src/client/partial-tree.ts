@@ -13,6 +13,7 @@ import {
   readdirSync,
   readlinkSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -66,7 +67,8 @@ function isLinkTo(path: string, target: string): boolean {
   return readlinkSync(path) === target
 }
 
-/** Leaves of an earlier download only plain files that may serve again; answers the ordinals of those. */
+/** Leaves of an earlier download only plain files that may serve again, and directories that will hold some: all that is
+ *  there in the end is moved. Answers the ordinals of the files. */
 export function tidyPartial(
   destination: Destination,
   tree: FetchedTree,
@@ -80,13 +82,20 @@ export function tidyPartial(
     return []
   }
   const expected = new Map<string, number>()
-  for (const ordinal of missing) expected.set(partialPath(destination, tree, ordinal), ordinal)
+  const parents = new Set<string>()
+  for (const ordinal of missing) {
+    const path = partialPath(destination, tree, ordinal)
+    expected.set(path, ordinal)
+    let parent = dirname(path)
+    for (; parent !== partialRoot && !parents.has(parent); parent = dirname(parent))
+      parents.add(parent)
+  }
   const found: number[] = []
   const enter = (directory: string): void => {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const path = `${directory}/${entry.name}`
       const ordinal = expected.get(path)
-      if (entry.isDirectory() && ordinal === undefined) enter(path)
+      if (entry.isDirectory() && parents.has(path)) enter(path)
       else if (entry.isFile() && ordinal !== undefined) found.push(ordinal)
       else rmSync(path, { recursive: true, force: true })
     }
@@ -106,8 +115,7 @@ export function moveIntoPlace(
   if (isThere(destination.partialRoot)) {
     moveFiles(destination, tree, { mayDelete, moved })
     moveTree(destination, { mayDelete, moved })
-    // Empty directories are what an older download may have left beside them.
-    rmSync(destination.partialRoot, { recursive: true, force: true })
+    rmdirSync(destination.partialRoot)
   }
   setDirectoryModes(destination, tree, wanted)
   return moved
@@ -131,8 +139,7 @@ function moveFiles(
   if (!isThere(directory)) return
   const writable = new Set<string>()
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = tree.paths[Number(entry.name)]
-    if (path === undefined || !entry.isFile()) continue
+    const path = tree.paths[Number(entry.name)]!
     const target = join(root, path)
     const parent = dirname(target)
     if (!writable.has(parent)) makeWritable(parent)
@@ -141,6 +148,7 @@ function moveFiles(
     renameSync(join(directory, entry.name), target)
     moved.push(path)
   }
+  rmdirSync(directory)
 }
 
 function moveTree(destination: Destination, { mayDelete, moved }: Moving): void {
@@ -158,6 +166,7 @@ function moveTree(destination: Destination, { mayDelete, moved }: Moving): void 
       renameSync(join(partial, entry.name), target)
       if (!entry.isDirectory()) moved.push(path)
     }
+    rmdirSync(partial)
   }
   if (isThere(join(destination.partialRoot, treeName))) merge('')
 }

@@ -247,6 +247,27 @@ describe('a download', () => {
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
+  test('brings nothing into DEST of what an interrupted download of another artifact left', async () => {
+    const root = await makeDirectory()
+    const back = await makeDirectory()
+    await makeTree(root, { 'new/file': 'f', 'old/file': 'g' })
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    await makeTree(back, { 'old/kept': 'by the user' })
+    await makeTree(join(back, '.trove-partial'), {
+      'tree/other/deep/file': 'x',
+      'tree/other/void': null,
+      'tree/new/void': null,
+      'tree/old/void': null,
+      'files/0': 'torn',
+      'files/sub/0': 'y',
+      stray: 'z',
+    })
+    await client.download({ artifact, destination: back })
+    await rm(join(back, 'old/kept'))
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
   test('never writes through a link, wherever it lies in the way', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
