@@ -5,7 +5,7 @@
  *       the representations made from it change (invariant 6); taking it for its own is `healBlob`, of healing.ts;
  *    3. else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, streamState } from '../../../schema/content.ts'
-import type { CopyCodec } from '../../core/copy.ts'
+import { type StreamKey, streamKey } from '../../core/copy.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { NewCopy } from '../metadata.ts'
 import { codecs } from './codecs.ts'
@@ -34,8 +34,7 @@ interface KnownBlob {
 interface Batch {
   session: SessionRow
   packId: number
-  /** By `streamKey`. */
-  streams: Map<string, KnownStream>
+  streams: Map<StreamKey, KnownStream>
   blobs: Map<Digest, KnownBlob>
   leased: Set<number>
   nextStreamId: number
@@ -70,7 +69,7 @@ export function createCopyRegistration(
       addedChunkBytes: 0,
     }
     for (const copy of copies) {
-      const stream = batch.streams.get(streamKey(copy.streamDigest, copy.codec))
+      const stream = batch.streams.get(streamKey(copy))
       const blob = stream ? keepStream(rows, batch, copy, stream) : addStream(rows, batch, copy)
       batch.blobs.set(copy.blob.digest, blob)
       batch.leased.add(blob.id)
@@ -131,17 +130,13 @@ function insertStream(rows: CopyRows, batch: Batch, copy: NewCopy, blobId: numbe
   countAdded(batch, copy)
   const { lengthBytes } = copy
   const known = { id, blobId, packId, lengthBytes, state: streamState.live }
-  batch.streams.set(streamKey(copy.streamDigest, copy.codec), known)
+  batch.streams.set(streamKey(copy), known)
   return id
 }
 
 function countAdded(batch: Batch, copy: NewCopy): void {
   batch.addedCount += 1
   batch.addedBytes += copy.lengthBytes
-}
-
-function streamKey(digest: Digest, codec: CopyCodec): string {
-  return `${codec} ${digest}`
 }
 
 /** Answers a function that finds the streams and blobs of copies that are known. */
@@ -176,7 +171,7 @@ function createLookUp(
     const streamDigests = copies.map((copy) => copy.streamDigest)
     for (const row of findStreams(JSON.stringify(streamDigests))) {
       const [index, codec, id, blobId, packId, lengthBytes, state] = row
-      const key = streamKey(streamDigests[index]!, codecs[codec]!)
+      const key = streamKey({ streamDigest: streamDigests[index]!, codec: codecs[codec]! })
       streams.set(key, { id, blobId, packId, lengthBytes, state })
     }
     const blobs: Batch['blobs'] = new Map()
