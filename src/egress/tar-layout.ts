@@ -45,12 +45,10 @@ interface GzipMember {
 interface Archive {
   gzip: GzipMember
   text: TarText
-  /** False where nobody reads the checksum: combining it takes longer than all the rest of measuring. */
-  sums: boolean
 }
 
-function createArchive(text: TarText, sums: boolean): Archive {
-  return { gzip: emptyMember(), text, sums }
+function createArchive(text: TarText): Archive {
+  return { gzip: emptyMember(), text }
 }
 
 function emptyMember(): GzipMember {
@@ -61,7 +59,7 @@ export async function* tarGzSegments(
   members: AsyncIterable<TarMember[]>,
   readParts: ReadParts,
 ): AsyncGenerator<Segment[]> {
-  const archive = createArchive(createEmittedText(), true)
+  const archive = createArchive(createEmittedText())
   for await (const batch of members)
     yield batch.flatMap((member) => memberSegments(archive, member, readParts))
   yield endSegments(archive)
@@ -75,7 +73,7 @@ export interface TarGzMeter {
 }
 
 export function createTarGzMeter(): TarGzMeter {
-  const archive = createArchive(createMeasuredText(), false)
+  const archive = createArchive(createMeasuredText())
   let measured = 0
   return {
     add: (batch) => {
@@ -141,9 +139,9 @@ function addContent(
   blob: BlobPlacement,
   stream: Segment,
 ): void {
-  const { gzip, sums } = archive
+  const { gzip, text } = archive
   segments.push(stream)
-  if (sums) gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
+  if (text.sums) gzip.crc32 = combineCrc32(gzip.crc32, blob.crc32, blob.sizeBytes)
   gzip.sizeBytes += blob.sizeBytes
   if (blob.copy?.codec === 'deflate') endMember(segments, archive)
 }

@@ -12,6 +12,8 @@ import { literal, type Segment } from './segments.ts'
 import { tarHeader, tarHeaderShape } from './tar-header.ts'
 
 export interface TarText {
+  /** False where nobody reads the checksum: combining it takes longer than all the rest of measuring. */
+  readonly sums: boolean
   /** Of what was gathered since the last flush. */
   readonly lengthBytes: number
   /** `modifiedAt`: whole seconds since the epoch. */
@@ -29,6 +31,7 @@ export function createEmittedText(): TarText {
     lengthBytes += bytes.length
   }
   return {
+    sums: true,
     get lengthBytes() {
       return lengthBytes
     },
@@ -50,6 +53,7 @@ const nuls = Buffer.alloc(1024)
 export function createMeasuredText(): TarText {
   const meter = createFixedMeter()
   return {
+    sums: false,
     get lengthBytes() {
       return meter.lengthBytes
     },
