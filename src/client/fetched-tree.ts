@@ -12,8 +12,11 @@ import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createTreeCheck, manifestHeader, readEntry } from '../core/manifest.ts'
 import { decodeTimes } from '../core/modification-times.ts'
+import type { Answer } from './answer.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
+import { NetworkError } from './network-error.ts'
+import { transferTriesMax, waitForTransfer } from './retry.ts'
 
 export interface FetchedTree {
   readonly count: number
@@ -36,17 +39,32 @@ const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 const pageBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
 
-/** Errors: digest_mismatch, NetworkError, unsafe_path (nothing that climbs gets past the parser), the server's. */
+/** Begins anew, within bounds, when the answer breaks off.
+ *  Errors: digest_mismatch, NetworkError, unsafe_path (nothing that climbs gets past the parser), the server's. */
 export async function fetchTree(
   server: ServerAccess,
   artifact: { id: number; treeDigest: string },
   signal: AbortSignal,
 ): Promise<FetchedTree> {
-  const answer = await openAnswer(server, {
-    path: `${artifactPath(artifact.id)}/tree`,
-    headers: { accept: manifestMediaType },
-    signal,
-  })
+  for (let failures = 1; ; failures++) {
+    const answer = await openAnswer(server, {
+      path: `${artifactPath(artifact.id)}/tree`,
+      headers: { accept: manifestMediaType },
+      signal,
+    })
+    try {
+      return await readTree(answer, artifact)
+    } catch (error) {
+      if (!(error instanceof NetworkError) || failures >= transferTriesMax) throw error
+      await waitForTransfer(failures, signal)
+    }
+  }
+}
+
+async function readTree(
+  answer: Answer,
+  artifact: { id: number; treeDigest: string },
+): Promise<FetchedTree> {
   const body = openBodyReader(answer)
   const tree = createTree()
   const hasher = createDigestHasher()

@@ -7,6 +7,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { startFlakyProxy } from './flaky-proxy.ts'
 import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
 let data: string
@@ -246,6 +247,23 @@ describe('a download', () => {
     expect(fetchedBytes).toBeLessThan(160_000)
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
+
+  test.each(['reset', 'close'] as const)(
+    'asks for the tree again when it breaks off by %s',
+    async (how) => {
+      const root = await makeDirectory()
+      const back = await makeDirectory()
+      const names = Array.from({ length: 2000 }, (_, index) => [`directory/file-${index}`, 'x'])
+      await makeTree(root, Object.fromEntries(names))
+      const { artifact } = await upload(clientWith(null), root)
+      const proxy = await startFlakyProxy(trove.url)
+      proxy.cutNext(2, () => 100_000, how)
+      const client = createClient({ url: proxy.url, token, cacheDir: null })
+      await client.download({ artifact, destination: back })
+      expect(proxy.receivedBytes()).toBeGreaterThan(300_000)
+      expect(await describeTree(back)).toEqual(await describeTree(root))
+    },
+  )
 
   test('brings nothing into DEST of what an interrupted download of another artifact left', async () => {
     const root = await makeDirectory()
