@@ -73,6 +73,15 @@ describe('imports', () => {
     expect(strays).toEqual([])
   })
 
+  test('the client takes types from schemas, and loads none', () => {
+    const strays = shipped
+      .filter(({ path }) => path.startsWith('src/client/'))
+      .filter(({ text }) =>
+        /(^import (?!type\b)[^']*|\bimport\()'\.\.\/api\/(?!paths|negotiation\.ts)/m.test(text),
+      )
+    expect(strays.map(({ path }) => path)).toEqual([])
+  })
+
   test('every source file is reached from an entry point', () => {
     const entries = ['src/cli/main.ts', 'src/server.ts', 'src/web/bundle.mjs']
     const byPath = new Map(shipped.map((file) => [file.path, file]))

@@ -184,4 +184,5 @@ export type WireCollection = z.infer<typeof collectionSchema>
 export type WireScrubReport = z.infer<typeof scrubReportSchema>
 export type WireBackupReport = z.infer<typeof backupReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
+export type WireToken = z.infer<typeof tokenSchema>
 export type WireProject = z.infer<typeof projectSchema>

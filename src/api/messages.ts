@@ -222,6 +222,7 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' })
 
+export type WireProblem = z.infer<typeof problemSchema>
 export type WireArtifact = z.infer<typeof artifactSchema>
 export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>

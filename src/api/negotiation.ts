@@ -1,5 +1,6 @@
-/** The negotiated upload and the delta download, as both sides speak them (API §2 `/uploads`, `/blobs`). Bodies are
- *  binary (core/blob-exchange.ts), because a manifest may have hundreds of thousands of entries and a re-upload should cost kilobytes.
+/** The negotiated upload and the delta download, as both sides speak them (API §2 `/uploads`, `/blobs`). JSON messages
+ *  are in negotiation-messages.ts; other bodies are binary (core/blob-exchange.ts), because a manifest may have hundreds
+ *  of thousands of entries and a re-upload should cost kilobytes.
  *
  *  Upload:
  *    1. POST /uploads                    JSON: who, name, tree digest, times digest. Known in this project: the artifact, done.
@@ -19,69 +20,9 @@
  *    1. GET  /artifacts/{id}/tree        canonical text and times, a page each.
  *    2. POST /blobs/parts?artifact=      digests and sizes of the parts of large files, by ordinals of entries.
  *    3. POST /blobs/fetch?artifact=      stored streams of entries or parts, in the order in which they are stored. */
-import { z } from 'zod'
-import { artifactSchema } from './messages.ts'
-
 export const manifestMediaType = 'application/x-trove-manifest'
 export const timesMediaType = 'application/x-trove-times'
 export const partsMediaType = 'application/x-trove-parts'
 export const packMediaType = 'application/x-trove-blobs'
 export const ordinalsMediaType = 'application/x-trove-ordinals'
 export const wantsMediaType = 'application/x-trove-wants'
-
-const wireDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
-const count = z.int().min(0)
-const positive = z.int().min(1)
-
-export const offerSchema = z
-  .strictObject({
-    project: z.string(),
-    run: positive,
-    attempt: positive.optional(),
-    job: z.string().min(1).max(255).optional(),
-    name: z.string(),
-    treeDigest: wireDigest,
-    entryCount: count,
-    fileCount: count,
-    logicalBytes: count,
-    timesDigest: wireDigest.meta({
-      description: 'SHA-256 over the encoded pages of modification times, in order.',
-    }),
-    retentionDays: z.int().min(0).max(36_500).optional(),
-    overwrite: z.boolean().default(false),
-    branch: z.string().min(1).optional(),
-    sha: z.string().min(1).optional(),
-    workflow: z.string().min(1).optional(),
-    event: z.string().min(1).optional(),
-  })
-  .meta({ id: 'Offer' })
-
-export const offerAnswerSchema = z
-  .discriminatedUnion('state', [
-    z.object({
-      state: z.literal('done'),
-      created: z.boolean().meta({ description: 'False when the artifact was there already.' }),
-      artifact: artifactSchema,
-    }),
-    z.object({
-      state: z.literal('open'),
-      id: z.string(),
-      needs: z
-        .enum(['manifest', 'times'])
-        .meta({ description: '`times`: the tree is known, its times are not.' }),
-    }),
-  ])
-  .meta({ id: 'OfferAnswer' })
-
-export const commitAnswerSchema = z
-  .object({ created: z.boolean(), artifact: artifactSchema })
-  .meta({ id: 'CommitAnswer' })
-
-export const receivedSchema = z
-  .object({
-    blobs: count,
-    newBytes: count.meta({ description: 'Pack bytes that the request added.' }),
-  })
-  .meta({ id: 'ReceivedBlobs' })
-
-export type Offer = z.input<typeof offerSchema>

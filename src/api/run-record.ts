@@ -106,4 +106,5 @@ export const runDetailSchema = z
   })
   .meta({ id: 'RunDetail' })
 
+export type WireRunEventsAnswer = z.infer<typeof runEventsAnswerSchema>
 export type WireRunDetail = z.infer<typeof runDetailSchema>

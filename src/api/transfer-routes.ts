@@ -2,17 +2,19 @@
 import type { z } from 'zod'
 import { artifactFetchQuery, manifestOfferQuery, timesOfferQuery } from './queries.ts'
 import {
-  commitAnswerSchema,
   manifestMediaType,
-  offerAnswerSchema,
-  offerSchema,
   ordinalsMediaType,
   packMediaType,
   partsMediaType,
-  receivedSchema,
   timesMediaType,
   wantsMediaType,
 } from './negotiation.ts'
+import {
+  commitAnswerSchema,
+  offerAnswerSchema,
+  offerSchema,
+  receivedSchema,
+} from './negotiation-messages.ts'
 import { apiRoot } from './paths.ts'
 import type { ApiRoute, Content } from './route.ts'
 

@@ -1,6 +1,6 @@
 /** Maintenance by command: as a job of the server that runs on a store, or on the store itself when none does. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jobSchema, type WireJob } from '../api/admin-messages.ts'
+import type { WireJob } from '../api/admin-messages.ts'
 import { jobPath } from '../api/paths.ts'
 import { findKeys } from '../auth/key.ts'
 import { adminGrant, mintToken } from '../auth/tokens.ts'
@@ -69,13 +69,14 @@ export async function runJob(
   job: { path: string; json: unknown; signal: AbortSignal; onProgress?: (job: WireJob) => void },
 ): Promise<Record<string, unknown>> {
   const { path, json, signal, onProgress } = job
-  let state = await requestJson(server, { method: 'POST', path, json, signal }, jobSchema)
+  const fields = ['id', 'state', 'progress'] as const
+  let state = await requestJson<WireJob>(server, { method: 'POST', path, json, signal }, fields)
   for (;;) {
     onProgress?.(state)
     if (state.state === 'done') return state.progress
     if (state.state === 'failed') throw failureOf(state)
     await sleep(askEveryMs, undefined, { signal })
-    state = await requestJson(server, { path: jobPath(state.id), signal }, jobSchema)
+    state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
   }
 }
 

@@ -2,7 +2,7 @@
  *  in a bounded queue while one request is under way; whatever fails here never fails the run. */
 import { randomBytes } from 'node:crypto'
 import { runRecordPath } from '../api/paths.ts'
-import { runEventsAnswerSchema } from '../api/run-record.ts'
+import type { WireRunEventsAnswer } from '../api/run-record.ts'
 import { requestJson } from '../client/http.ts'
 import { limits } from '../core/limits.ts'
 import type { LogKind, RecordedEvent } from '../core/run-record.ts'
@@ -116,10 +116,10 @@ async function sendBatch(options: RecorderOptions, recording: string, queue: Que
     ),
     signal: AbortSignal.timeout(requestMs),
   }
-  await requestJson(
+  await requestJson<WireRunEventsAnswer>(
     { url: options.url, token: await options.token() },
     request,
-    runEventsAnswerSchema,
+    ['nextSequence'],
   )
   queue.items.splice(0, count)
   queue.bytes -= bytes

@@ -1,5 +1,5 @@
 /** The server that a workflow run keeps its artifacts in: one that is running, or one for the length of the run. */
-import { tokenSchema } from '../api/admin-messages.ts'
+import type { WireToken } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../auth/key.ts'
 import { grantOf, type TokenRequest } from '../auth/token-request.ts'
@@ -72,6 +72,7 @@ function mintWith(keys: Keys): RunServer['mint'] {
 function mintThrough(server: ServerAccess): RunServer['mint'] {
   return async (request) => {
     const path = `${apiRoot}/tokens`
-    return (await requestJson(server, { method: 'POST', path, json: request }, tokenSchema)).token
+    const asked = { method: 'POST' as const, path, json: request }
+    return (await requestJson<WireToken>(server, asked, ['token'])).token
   }
 }

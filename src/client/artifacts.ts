@@ -1,11 +1,9 @@
 /** Artifacts as a whole: listing, deleting, keeping. */
-import {
-  artifactDetailSchema,
-  artifactListSchema,
-  bulkDeletionSchema,
-  type WireArtifact,
-  type WireArtifactDetail,
-  type WireBulkDeletion,
+import type {
+  WireArtifact,
+  WireArtifactDetail,
+  WireArtifactList,
+  WireBulkDeletion,
 } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { openAnswer, requestJson, type ServerAccess } from './http.ts'
@@ -35,11 +33,7 @@ export async function* listArtifacts(
       cursor,
     }
     const request = { path: `${apiRoot}/artifacts`, query, ...(signal !== undefined && { signal }) }
-    const page: { items: WireArtifact[]; nextCursor: string | null } = await requestJson(
-      server,
-      request,
-      artifactListSchema,
-    )
+    const page: WireArtifactList = await requestJson(server, request, ['items', 'nextCursor'])
     yield* page.items
     cursor = page.nextCursor
   } while (cursor !== null)
@@ -73,7 +67,7 @@ export async function removeArtifacts(
     json: { ids, dryRun },
     ...(signal !== undefined && { signal }),
   }
-  return await requestJson(server, request, bulkDeletionSchema)
+  return await requestJson(server, request, ['items', 'freedBytes'])
 }
 
 /** Takes a delete back. Errors: artifact_not_found, artifact_deleted (too late), artifact_expired, name_taken, forbidden. */
@@ -87,7 +81,7 @@ export async function restoreArtifact(
     path: `${artifactPath(artifactId)}/undelete`,
     ...(signal !== undefined && { signal }),
   }
-  return await requestJson(server, request, artifactDetailSchema)
+  return await requestJson(server, request, ['id', 'state'])
 }
 
 /** Errors: artifact_not_found, artifact_expired, artifact_deleted, forbidden. */
@@ -105,5 +99,5 @@ export async function changeRetention(
     repeatable: true,
     ...(signal !== undefined && { signal }),
   }
-  return await requestJson(server, request, artifactDetailSchema)
+  return await requestJson(server, request, ['id', 'state'])
 }

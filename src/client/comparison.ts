@@ -6,6 +6,7 @@ import type { ProjectName } from '../core/run.ts'
 import { NetworkError } from './network-error.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
 import { linesOf } from './lines.ts'
+import { parseMessage } from './message.ts'
 
 export interface ReceivedComparison {
   head: WireComparisonHead
@@ -20,21 +21,16 @@ export async function readComparison(
   { base, head }: { base: Reference; head: Reference },
   { project, signal }: { project: ProjectName | null; signal: AbortSignal },
 ): Promise<ReceivedComparison> {
-  const asked = openAnswer(server, {
+  const answer = await openAnswer(server, {
     path: `${apiRoot}/compare`,
     query: { base: formatReference(base), head: formatReference(head), project },
     headers: { accept: 'application/x-ndjson' },
     signal,
   })
-  // Loading the schemas takes about as long as the comparison itself, so the server works meanwhile.
-  const [answer, { comparisonHeadSchema }] = await Promise.all([
-    asked,
-    import('../api/messages.ts'),
-  ])
   const lines = linesOf(answer)
   const first = await lines.next()
   if (first.done === true) throw broken(server)
-  const received = comparisonHeadSchema.parse(JSON.parse(first.value))
+  const received = parseMessage<WireComparisonHead>(server, first.value, ['totals', 'differences'])
   return { head: received, differences: differencesOf(server, lines, received.differences) }
 }
 
@@ -43,11 +39,10 @@ async function* differencesOf(
   lines: AsyncGenerator<string, void, undefined>,
   count: number,
 ): AsyncGenerator<WireDifference, void, undefined> {
-  const { differenceSchema } = await import('../api/messages.ts')
   let left = count
   for await (const line of lines) {
     left -= 1
-    yield differenceSchema.parse(JSON.parse(line))
+    yield parseMessage<WireDifference>(server, line, ['kind', 'path'])
   }
   if (left > 0) throw broken(server)
 }

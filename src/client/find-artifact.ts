@@ -1,9 +1,5 @@
 /** From a reference to the artifact it means, over the API. */
-import {
-  artifactDetailSchema,
-  artifactListSchema,
-  type WireArtifactDetail,
-} from '../api/messages.ts'
+import type { WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
@@ -19,7 +15,7 @@ export async function readArtifact(
 ): Promise<WireArtifactDetail> {
   const id =
     reference.kind === 'id' ? reference.id : await findId(server, reference, { project, signal })
-  return await requestJson(server, { path: artifactPath(id), signal }, artifactDetailSchema)
+  return await requestJson(server, { path: artifactPath(id), signal }, ['id', 'treeDigest'])
 }
 
 /** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openAnswer`. */
@@ -54,7 +50,8 @@ async function findId(
   }
   for (const state of states) {
     const request = { path: `${apiRoot}/artifacts`, query: { ...query, state }, signal }
-    const [found] = (await requestJson(server, request, artifactListSchema)).items
+    const { items } = await requestJson<WireArtifactList>(server, request, ['items'])
+    const [found] = items
     if (found !== undefined) return found.id
   }
   const text = formatReference(reference)

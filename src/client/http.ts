@@ -1,9 +1,10 @@
 /** Requests to a server's native API. Idempotent requests are tried again, with a bound, when the network or the server
  *  asks for it; a problem answer becomes the StoreError that the server threw. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { z } from 'zod'
+import type { WireProblem } from '../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../core/errors.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
+import { objectOf, parseMessage } from './message.ts'
 import { NetworkError } from './network-error.ts'
 import { backoffMs } from './retry.ts'
 
@@ -33,19 +34,15 @@ const firstPauseMs = 250
 const retryAfterMaxMs = 30_000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-/** Sends one request and parses its JSON answer. Errors: those of `openAnswer`. */
-export async function requestJson<Schema extends z.ZodType>(
+/** Sends one request and parses its JSON answer, of which `fields` must be there. Errors: those of `openAnswer` and
+ *  `parseMessage`. */
+export async function requestJson<Message extends object>(
   server: ServerAccess,
   request: ApiRequest,
-  schema: Schema,
-): Promise<z.infer<Schema>> {
+  fields: readonly (keyof Message & string)[],
+): Promise<Message> {
   const answer = await openAnswer(server, request)
-  const parsed = schema.safeParse(jsonOf((await answer.bytes()).toString()))
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new Error(
-    `${server.url} gave an answer that this version cannot read: ${issue?.path.join('.')} ${issue?.message}`,
-  )
+  return parseMessage<Message>(server, (await answer.bytes()).toString(), fields)
 }
 
 /** Sends a request that can be repeated and reads its whole answer. Errors: those of `openAnswer`. */
@@ -132,10 +129,8 @@ async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer
     )
   }
   const text = (await answer.bytes()).toString()
-  // Loaded when it is needed: schemas take as long to load as a small command takes to run.
-  const { problemSchema } = await import('../api/messages.ts')
-  const problem = problemSchema.safeParse(jsonOf(text))
-  if (problem.success) {
+  const problem = problemOf(text)
+  if (problem !== undefined) {
     const {
       type: _type,
       title: _title,
@@ -144,7 +139,7 @@ async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer
       code,
       retryable: _retryable,
       ...details
-    } = problem.data
+    } = problem
     // A newer server may send codes that this version does not know; they stay readable as text.
     return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
   }
@@ -155,10 +150,9 @@ async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer
   return status >= 500 ? new NetworkError(reason) : new Error(reason)
 }
 
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+/** What a problem answer says; undefined when the text is none, as where a proxy answers. */
+function problemOf(text: string): WireProblem | undefined {
+  const problem: Partial<WireProblem> = objectOf(text) ?? {}
+  const isProblem = typeof problem.detail === 'string' && typeof problem.code === 'string'
+  return isProblem ? (problem as WireProblem) : undefined
 }

@@ -1,8 +1,9 @@
 /** An artifact's entries, streamed in path order. */
-import { entrySchema, type WireEntry } from '../api/messages.ts'
+import type { WireEntry } from '../api/messages.ts'
 import { manifestPath } from '../api/paths.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
 import { linesOf } from './lines.ts'
+import { parseMessage } from './message.ts'
 
 /** All entries, or the entry `under` with what lies below it. Ends early only by throwing.
  *  Errors: not_found (nothing is there), and those of `openAnswer`. */
@@ -16,5 +17,6 @@ export async function* readEntries(
     query: { under: under === '' ? undefined : under },
     signal,
   })
-  for await (const line of linesOf(answer)) yield entrySchema.parse(JSON.parse(line))
+  for await (const line of linesOf(answer))
+    yield parseMessage<WireEntry>(server, line, ['kind', 'path'])
 }

@@ -1,6 +1,7 @@
 /** Sends units of blobs through a few connections at once. The body of a request is made while it is sent, so memory is
  *  bounded by the tasks under way; what a failed request carried is asked for again by whoever called. */
-import { packMediaType, receivedSchema } from '../api/negotiation.ts'
+import { packMediaType } from '../api/negotiation.ts'
+import type { ReceivedBlobs } from '../api/negotiation-messages.ts'
 import type { FilePool } from './file-pool.ts'
 import { type ServerAccess, requestJson } from './http.ts'
 import type { SendUnit } from './upload-plan.ts'
@@ -78,7 +79,7 @@ async function sendAll(
       signal: options.signal,
     }
     try {
-      await requestJson(server, request, receivedSchema)
+      await requestJson<ReceivedBlobs>(server, request, ['blobs'])
     } catch (error) {
       throw fault.error ?? error
     }

@@ -1,5 +1,5 @@
 /** An upload under way: what its steps share. */
-import type { Offer } from '../api/negotiation.ts'
+import type { Offer } from '../api/negotiation-messages.ts'
 import type { FilePool } from './file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import type { ServerAccess } from './http.ts'

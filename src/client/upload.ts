@@ -8,7 +8,7 @@
  *  A network that fails costs what was on its way: the missing set is asked for again. A process that dies costs no more,
  *  because the same upload finds its session. */
 import type { WireArtifact } from '../api/messages.ts'
-import { commitAnswerSchema, offerAnswerSchema, type Offer } from '../api/negotiation.ts'
+import type { CommitAnswer, Offer, OfferAnswer } from '../api/negotiation-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
@@ -108,10 +108,10 @@ function isPassing(error: unknown): boolean {
 
 async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; created: boolean }> {
   const { server, offer, tree, signal } = sending
-  const offering = requestJson(
+  const offering = requestJson<OfferAnswer>(
     server,
     { method: 'POST', path: `${apiRoot}/uploads`, json: offer, repeatable: true, signal },
-    offerAnswerSchema,
+    ['state'],
   )
   // Written while the server thinks.
   tree.saveStatCache()
@@ -124,10 +124,10 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
   if (answer.needs === 'times') await offerTimes(sending, uploadPath)
   else await sendContent(sending, uploadPath)
   sending.onFinishing()
-  return await requestJson(
+  return await requestJson<CommitAnswer>(
     server,
     { method: 'POST', path: `${uploadPath}/commit`, json: offer, repeatable: true, signal },
-    commitAnswerSchema,
+    ['artifact', 'created'],
   )
 }
 

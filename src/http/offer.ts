@@ -1,5 +1,5 @@
 /** What a negotiated upload offers, checked before anything is sent: who may, how much, under which name. */
-import { offerSchema } from '../api/negotiation.ts'
+import { offerSchema } from '../api/negotiation-messages.ts'
 import type { Principal } from '../auth/principal.ts'
 import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'

@@ -3,11 +3,8 @@
 import { Hono } from 'hono'
 import { gzipSync } from 'node:zlib'
 import type { z } from 'zod'
-import {
-  commitAnswerSchema,
-  type offerAnswerSchema,
-  ordinalsMediaType,
-} from '../api/negotiation.ts'
+import { ordinalsMediaType } from '../api/negotiation.ts'
+import { commitAnswerSchema, type offerAnswerSchema } from '../api/negotiation-messages.ts'
 import { listBytesMax } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../api/queries.ts'

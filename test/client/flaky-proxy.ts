@@ -13,6 +13,8 @@ export interface FlakyProxy {
   cutNext(count: number, bytes: () => number, how?: 'reset' | 'close'): void
   /** Resolves once clients have sent (or received) that many bytes more. */
   passed(direction: 'sent' | 'received', bytes: number): Promise<void>
+  /** Passes no more to clients once they have received that many bytes more; answers what lets it go on. */
+  stallAfter(bytes: number): () => void
   pointTo(url: string): void
 }
 
@@ -24,6 +26,8 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
   const passed = { sent: 0, received: 0 }
   const waiting: { direction: 'sent' | 'received'; at: number; resolve(): void }[] = []
   const sockets = new Set<Socket>()
+  let stallAt = Number.POSITIVE_INFINITY
+  const stalled = new Set<Socket>()
   const note = (direction: 'sent' | 'received', bytes: number): void => {
     passed[direction] += bytes
     for (const each of waiting) if (passed[each.direction] >= each.at) each.resolve()
@@ -54,7 +58,13 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
           upstream.destroy()
         } else if (!to.write(chunk)) {
           from.pause()
-          to.once('drain', () => from.resume())
+          to.once('drain', () => {
+            if (!stalled.has(from)) from.resume()
+          })
+        }
+        if (direction === 'received' && passed.received >= stallAt) {
+          from.pause()
+          stalled.add(from)
         }
       })
     }
@@ -80,6 +90,14 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
       await new Promise<void>((resolve) => {
         waiting.push({ direction, at: passed[direction] + bytes, resolve })
       }),
+    stallAfter: (bytes) => {
+      stallAt = passed.received + bytes
+      return () => {
+        stallAt = Number.POSITIVE_INFINITY
+        for (const socket of stalled) socket.resume()
+        stalled.clear()
+      }
+    },
     pointTo: (url) => {
       port = Number(new URL(url).port)
     },

@@ -1,6 +1,7 @@
 /** Whatever is cut or killed half-way: the same command again succeeds, sends only what is missing, and nothing that was
  *  acknowledged, or lies under its final name, is ever wrong. */
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { lstat, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,6 +52,15 @@ function uploadOf({ root }: Setting): Parameters<Client['upload']>[0] {
     name: 'build',
     source: { kind: 'patterns', patterns: ['.'], directory: root },
   }
+}
+
+/** Paths of what a partial tree has just as the whole one does. */
+async function wholeFiles(partial: string, whole: Record<string, string>): Promise<string[]> {
+  if (!existsSync(partial)) return []
+  const held = Object.entries(await describeTree(partial))
+  return held.flatMap(([path, told]) =>
+    told.startsWith('file') && told === whole[path] ? [path] : [],
+  )
 }
 
 async function expectWhole(
@@ -141,20 +151,25 @@ test('a download that is killed leaves no torn file under a final name, and goes
     TROVE_CACHE_DIR: await makeDirectory(),
   }
   const args = ['download', `id:${artifact.id}`, back]
+  const whole = await describeTree(root)
+  const partialTree = join(back, '.trove-partial/tree')
+  const goOn = proxy.stallAfter(16_000_000)
   const child = startCommand(args, environment)
   child.stdin.end()
-  await proxy.passed('received', 16_000_000)
+  // Files of 0.1 MB each: some of what passed is on the disk then, the rest can still come.
+  await expect
+    .poll(async () => (await wholeFiles(partialTree, whole)).length, { timeout: 20_000 })
+    .toBeGreaterThan(30)
   child.kill('SIGKILL')
   await once(child, 'close')
-  const whole = await describeTree(root)
+  goOn()
   const left = Object.entries(await describeTree(back)).filter(
     ([path]) => !path.startsWith('.trove-partial'),
   )
   for (const [path, told] of left) expect(told).toBe(whole[path])
   // What lies whole in the partial tree is not fetched again.
-  const partial = Object.entries(await describeTree(join(back, '.trove-partial/tree')))
-  const kept = partial.filter(([path, told]) => told === whole[path])
-  const sizes = await Promise.all(kept.map(async ([path]) => (await lstat(join(root, path))).size))
+  const kept = await wholeFiles(partialTree, whole)
+  const sizes = await Promise.all(kept.map(async (path) => (await lstat(join(root, path))).size))
   const keptBytes = sizes.reduce((sum, size) => sum + size, 0)
   expect(keptBytes).toBeGreaterThan(0.1 * treeBytes)
   const before = proxy.receivedBytes()

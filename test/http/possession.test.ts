@@ -2,7 +2,7 @@
  *  for it. */
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Offer } from '../../src/api/negotiation.ts'
+import type { Offer } from '../../src/api/negotiation-messages.ts'
 import { createClient } from '../../src/client/client.ts'
 import { decodeOrdinals, encodeWants } from '../../src/core/blob-exchange.ts'
 import { digestOf } from '../../src/core/digest.ts'

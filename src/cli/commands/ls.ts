@@ -1,5 +1,5 @@
 /** `trove ls`: the entries of an artifact, or of a directory in it. */
-import { directoryPageSchema, type WireDirectoryPage, type WireEntry } from '../../api/messages.ts'
+import type { WireDirectoryPage, WireEntry } from '../../api/messages.ts'
 import { directoryPath } from '../../api/paths.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { requestJson, type ServerAccess } from '../../client/http.ts'
@@ -57,7 +57,7 @@ async function* listChildren(
     do {
       const query: Record<string, string | number | null> = { limit: limits.listPageMax, cursor }
       const request = { path: directoryPath(artifactId, path), query, signal }
-      const page: WireDirectoryPage = await requestJson(server, request, directoryPageSchema)
+      const page: WireDirectoryPage = await requestJson(server, request, ['items', 'nextCursor'])
       yield* page.items
       cursor = page.nextCursor
     } while (cursor !== null)

@@ -1,5 +1,5 @@
 /** `trove stats`: what the store holds and what each layer saved. */
-import { statsSchema, type WireStats } from '../../api/admin-messages.ts'
+import type { WireStats } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/http.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -26,10 +26,10 @@ export const statsCommand: Command<typeof serverFlags> = {
     takeOperands(operands, [])
     const { server } = serverContext({ url: given.url, project: given.project })
     const query = { project: given.project }
-    const stats = await requestJson(
+    const stats = await requestJson<WireStats>(
       server,
       { path: `${apiRoot}/stats`, query, signal },
-      statsSchema,
+      ['artifacts', 'savedBy'],
     )
     if (given.json) await writeJson(stdout, stats)
     else await write(stdout, `${formatColumns(statRows(stats)).join('\n')}\n`)

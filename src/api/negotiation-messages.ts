@@ -1,0 +1,63 @@
+/** The JSON of the negotiated upload (negotiation.ts says in what order). */
+import { z } from 'zod'
+import { artifactSchema } from './messages.ts'
+
+const wireDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+const count = z.int().min(0)
+const positive = z.int().min(1)
+
+export const offerSchema = z
+  .strictObject({
+    project: z.string(),
+    run: positive,
+    attempt: positive.optional(),
+    job: z.string().min(1).max(255).optional(),
+    name: z.string(),
+    treeDigest: wireDigest,
+    entryCount: count,
+    fileCount: count,
+    logicalBytes: count,
+    timesDigest: wireDigest.meta({
+      description: 'SHA-256 over the encoded pages of modification times, in order.',
+    }),
+    retentionDays: z.int().min(0).max(36_500).optional(),
+    overwrite: z.boolean().default(false),
+    branch: z.string().min(1).optional(),
+    sha: z.string().min(1).optional(),
+    workflow: z.string().min(1).optional(),
+    event: z.string().min(1).optional(),
+  })
+  .meta({ id: 'Offer' })
+
+export const offerAnswerSchema = z
+  .discriminatedUnion('state', [
+    z.object({
+      state: z.literal('done'),
+      created: z.boolean().meta({ description: 'False when the artifact was there already.' }),
+      artifact: artifactSchema,
+    }),
+    z.object({
+      state: z.literal('open'),
+      id: z.string(),
+      needs: z
+        .enum(['manifest', 'times'])
+        .meta({ description: '`times`: the tree is known, its times are not.' }),
+    }),
+  ])
+  .meta({ id: 'OfferAnswer' })
+
+export const commitAnswerSchema = z
+  .object({ created: z.boolean(), artifact: artifactSchema })
+  .meta({ id: 'CommitAnswer' })
+
+export const receivedSchema = z
+  .object({
+    blobs: count,
+    newBytes: count.meta({ description: 'Pack bytes that the request added.' }),
+  })
+  .meta({ id: 'ReceivedBlobs' })
+
+export type Offer = z.input<typeof offerSchema>
+export type OfferAnswer = z.infer<typeof offerAnswerSchema>
+export type CommitAnswer = z.infer<typeof commitAnswerSchema>
+export type ReceivedBlobs = z.infer<typeof receivedSchema>
