@@ -28,6 +28,8 @@ export interface BlobWriter {
     stream: Pick<NewCopy, 'blob' | 'streamDigest' | 'codec' | 'lengthBytes' | 'checks'>,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<void>
+  /** Whether a joining stream of this blob was added that the store may not tell of yet. */
+  holdsJoining(digest: Digest): boolean
   /** Resolves when everything added is durable and registered. Answers the pack bytes that the upload added. */
   finish(): Promise<{ newBytes: number }>
   /** Drops the open pack. What is registered stays until the session is aborted. */
@@ -103,6 +105,7 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
       await flushing
       await filler.append(stream, body)
     },
+    holdsJoining: (digest) => filler.holdsJoining(digest),
     finish: async () => {
       await startFlush()
       await flushing

@@ -67,7 +67,7 @@ interface Target {
 }
 
 function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter): Target {
-  const seen = new Set<Digest>()
+  let blobs = 0
   let batch: ReceivedBlob[] = []
   let pendingBytes = 0
   const flush = async (): Promise<void> => {
@@ -80,13 +80,14 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
     const known = await ports.metadata.claimBlobs(sessionId, digests)
     const joining = new Set<Digest>(known.filter((blob) => blob.joins).map((blob) => blob.digest))
     for (const blob of received) {
-      if (!joining.has(blob.digest)) await writer.addStream(...streamOf(blob))
+      // The same blob may come twice, in a request of any length: what was written is remembered until it can be claimed.
+      if (!joining.has(blob.digest) && !writer.holdsJoining(blob.digest))
+        await writer.addStream(...streamOf(blob))
     }
   }
   return {
     add: (blob) => {
-      if (seen.has(blob.digest)) return false
-      seen.add(blob.digest)
+      blobs += 1
       batch.push(blob)
       pendingBytes += blob.stream.length
       return batch.length >= limits.ingestBatchBlobs || pendingBytes >= batchBytes
@@ -101,7 +102,7 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
     finish: async () => {
       await flush()
       const { newBytes } = await writer.finish()
-      return { blobs: seen.size, newBytes }
+      return { blobs, newBytes }
     },
   }
 }
