@@ -10,7 +10,7 @@ import {
 import { type EntryKind, parseEntryPath } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { createTreeCheck, manifestHeader, readEntry } from '../core/manifest.ts'
+import { createTreeCheck, manifestHeader, readEntry, readFileLine } from '../core/manifest.ts'
 import { decodeTimes } from '../core/modification-times.ts'
 import type { Answer } from './answer.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
@@ -35,6 +35,8 @@ export interface FetchedTree {
 }
 
 const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
+const lineFeed = 0x0a
+const fileLine = 'f'.charCodeAt(0)
 /** A page of entries: each a line of two paths at most. */
 const pageBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
@@ -77,7 +79,7 @@ async function readTree(
     const text = await body.take(length)
     hasher.update(text)
     const times = await body.take(await readVarint(body))
-    tree.addPage(text.toString(), times)
+    tree.addPage(text, times)
   }
   const actual = hasher.digest()
   const expected = parseWireDigest(artifact.treeDigest)
@@ -103,7 +105,7 @@ async function readVarint(body: BodyReader): Promise<number> {
   }
 }
 
-function createTree(): FetchedTree & { addPage(text: string, times: Buffer): void } {
+function createTree(): FetchedTree & { addPage(text: Buffer, times: Buffer): void } {
   const paths: string[] = []
   const kindOf: number[] = []
   const modes: number[] = []
@@ -113,6 +115,29 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
   // A file below a link would be written wherever the link points.
   const check = createTreeCheck()
   let digests = Buffer.allocUnsafe(32 * 1024)
+
+  // The digest of the whole vouches for the form of each line; only paths are judged.
+  const addLine = (text: Buffer, at: number, end: number): void => {
+    const ordinal = paths.length
+    if ((ordinal + 1) * 32 > digests.length) digests = Buffer.concat([digests], digests.length * 2)
+    if (text[at] === fileLine) {
+      const { path, mode, sizeBytes } = readFileLine(text, [at, end], digests, ordinal * 32)
+      check({ kind: 'file', path })
+      paths.push(path)
+      kindOf.push(kinds.indexOf('file'))
+      modes.push(mode)
+      sizes.push(sizeBytes)
+      return
+    }
+    const entry = readEntry(text.toString('utf8', at, end), parseEntryPath)
+    check(entry)
+    paths.push(owned(entry.path))
+    kindOf.push(kinds.indexOf(entry.kind))
+    modes.push(entry.mode)
+    sizes.push(0)
+    if (entry.kind === 'symlink') targets.set(ordinal, entry.target)
+  }
+
   return {
     get count() {
       return paths.length
@@ -132,32 +157,21 @@ function createTree(): FetchedTree & { addPage(text: string, times: Buffer): voi
     linkTarget: (ordinal) => targets.get(ordinal)!,
     modifiedAt: (ordinal) => seconds[ordinal] ?? null,
     addPage: (text, times) => {
-      const lines = text.split('\n')
-      lines.pop()
-      if (digests.length < (paths.length + lines.length) * 32) {
-        digests = Buffer.concat(
-          [digests],
-          Math.max(digests.length * 2, (paths.length + lines.length) * 32),
-        )
+      const first = paths.length
+      for (let at = 0; at < text.length;) {
+        const end = text.indexOf(lineFeed, at)
+        if (end < 0) throw new RangeError('a page of a manifest does not end with a line')
+        addLine(text, at, end)
+        at = end + 1
       }
-      for (const line of lines) {
-        // The digest of the whole vouches for the form of each line; only paths are judged.
-        const entry = readEntry(line, parseEntryPath)
-        check(entry)
-        const ordinal = paths.push(owned(entry.path)) - 1
-        kindOf.push(kinds.indexOf(entry.kind))
-        modes.push(entry.mode)
-        sizes.push(entry.kind === 'file' ? entry.sizeBytes : 0)
-        if (entry.kind === 'file') digests.write(entry.digest, ordinal * 32, 'hex')
-        if (entry.kind === 'symlink') targets.set(ordinal, entry.target)
-      }
-      if (times.length > 0) seconds.push(...decodeTimes(times, lines.length))
-      else for (let left = lines.length; left > 0; left--) seconds.push(null)
+      const count = paths.length - first
+      if (times.length > 0) seconds.push(...decodeTimes(times, count))
+      else for (let left = count; left > 0; left--) seconds.push(null)
     },
   }
 }
 
-/** A string of its own: a part of a longer one would keep the page that it came in. */
+/** A string of its own: a part of a longer one would keep the line that it came in. */
 function owned(text: string): string {
   return Buffer.from(text).toString()
 }

@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { digestOf, digestToBytes } from '../../src/core/digest.ts'
+import { type Entry, parseEntryPath } from '../../src/core/entry.ts'
+import { formatEntry, parseEntry, readFileLine } from '../../src/core/manifest.ts'
+
+type FileEntry = Extract<Entry, { kind: 'file' }>
+
+const files: fc.Arbitrary<FileEntry> = fc.record({
+  kind: fc.constant('file' as const),
+  path: fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
+    .filter((name) => /^[^\p{C}\\/:.][^\p{C}\\/:]*$/u.test(name) && name.isWellFormed())
+    .map((name) => parseEntryPath(`dir with space/${name}`)),
+  mode: fc.integer({ min: 0, max: 0o777 }),
+  digest: fc.string().map((text) => digestOf(text)),
+  sizeBytes: fc.maxSafeNat(),
+})
+
+function read(line: Buffer, at = 0): { file: unknown; digest: Buffer } {
+  const digests = Buffer.alloc(40)
+  const file = readFileLine(line, [at, line.length], digests, 4)
+  return { file, digest: digests.subarray(4, 36) }
+}
+
+describe('the line of a file, read from bytes', () => {
+  test('gives what was written, wherever it lies', () => {
+    fc.assert(
+      fc.property(files, fc.nat(50), (entry, before) => {
+        const line = formatEntry(entry).trimEnd()
+        const bytes = Buffer.concat([Buffer.alloc(before, 'x'), Buffer.from(line)])
+        const { path, mode, sizeBytes } = entry
+        expect(read(bytes, before)).toEqual({
+          file: { path, mode, sizeBytes },
+          digest: digestToBytes(entry.digest),
+        })
+      }),
+    )
+  })
+
+  test('is refused, or means what the strict reader says, when a byte of it is another', () => {
+    fc.assert(
+      fc.property(files, fc.nat(), fc.nat(255), (entry, place, byte) => {
+        const line = Buffer.from(formatEntry(entry).trimEnd())
+        // The first byte says that it is a file, and was looked at before.
+        line[1 + (place % (line.length - 1))] = byte
+        let found: ReturnType<typeof read>
+        try {
+          found = read(line)
+        } catch {
+          return
+        }
+        const strict = orUndefined(() => parseEntry(line.toString()))
+        // What only the strict reader refuses is another way to write the same: leading zeros.
+        if (strict === undefined) expect(line.toString()).toMatch(/^f \d{3} 0\d/)
+        else expect(found.file).toMatchObject({ path: strict.path, mode: strict.mode })
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    'f',
+    'f 644',
+    'f 644 1',
+    'f 644 1 ',
+    `f 644 1 ${'0'.repeat(64)}`,
+    `f 644  ${'0'.repeat(64)} a`,
+  ])('is refused when it is cut short: %s', (line) => {
+    expect(() => read(Buffer.from(line))).toThrow(RangeError)
+  })
+})
+
+function orUndefined<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}
