@@ -1,5 +1,6 @@
 /** Routes of artifacts, their contents, and the runs that they belong to, as data. */
 import {
+  artifactAnswerSchema,
   artifactDetailSchema,
   artifactListSchema,
   bulkDeletionRequestSchema,
@@ -17,6 +18,7 @@ import { apiRoot } from './paths.ts'
 import {
   archiveQuery,
   artifactListQuery,
+  artifactQuery,
   compareQuery,
   deletionQuery,
   directoryQuery,
@@ -51,7 +53,13 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}`,
     operationId: 'readArtifact',
     summary: 'One artifact.',
-    responses: { 200: { description: 'The artifact.', content: { json: artifactDetailSchema } } },
+    query: artifactQuery,
+    responses: {
+      200: {
+        description: 'The artifact; without its details when `brief` was asked for.',
+        content: { json: artifactAnswerSchema },
+      },
+    },
     errors: gone,
   },
   {

@@ -69,6 +69,11 @@ export const artifactDetailSchema = artifactSchema
   })
   .meta({ id: 'ArtifactDetail' })
 
+/** With its details unless they were not wanted. */
+export const artifactAnswerSchema = artifactDetailSchema
+  .or(artifactSchema)
+  .meta({ id: 'ArtifactAnswer' })
+
 export const artifactListSchema = z
   .object({ items: z.array(artifactSchema), nextCursor: cursor, total: count })
   .meta({ id: 'ArtifactList' })

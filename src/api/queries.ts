@@ -55,6 +55,13 @@ export const artifactListQuery = z.strictObject({
   ...paging,
 })
 
+export const artifactQuery = z.strictObject({
+  brief: flag.default(false).meta({
+    description:
+      'Leaves out exclusiveBytes and damagedFiles, which take time where there are many files.',
+  }),
+})
+
 export const holdersQuery = z.strictObject({
   project: artifactListQuery.shape.project,
   ...paging,

@@ -1,9 +1,11 @@
 /** The directory that a download goes to: what is there before anything is done to it. Nothing outside of it is looked at:
  *  directories are entered only when they are no links. */
-import { type Dirent, readdirSync, rmSync } from 'node:fs'
+import { type Dirent, readdirSync, rmSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from './file-error.ts'
 import type { FetchedTree } from './fetched-tree.ts'
+import type { KnownFiles } from './known-files.ts'
+import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
 
 /** Where new files are made (partial-tree.ts). */
 const partialName = '.trove-partial'
@@ -16,7 +18,8 @@ export interface Destination {
   readonly partialRoot: string
   /** What DEST has at each entry: nothing, something of the same kind, something else. */
   readonly places: Uint8Array
-  /** Paths in DEST, directories included, that the tree does not have; nothing below another. */
+  /** Paths in DEST, directories included, that the tree does not have; nothing below another. None are known of a DEST
+   *  that was recalled. */
   readonly strangers: readonly string[]
   /** Whether DEST has the directory of that path (`''` is DEST). */
   hasDirectory(path: string): boolean
@@ -31,7 +34,7 @@ export function examineDestination(
   const places = new Uint8Array(tree.count)
   const directories = new Set<string>()
   const strangers: string[] = []
-  lookAt(root, tree, wanted, { places, directories, strangers })
+  walk(root, tree, wanted, { places, directories, strangers })
   return {
     root,
     partialRoot: join(root, partialName),
@@ -41,9 +44,40 @@ export function examineDestination(
   }
 }
 
+/** The same by what is known of its files already: only the others are looked at, one by one, which is cheap when they are
+ *  few, and costs as much as the walk when a tenth are. */
+export function recallDestination(
+  root: string,
+  tree: FetchedTree,
+  wanted: readonly number[],
+  known: KnownFiles,
+): Destination {
+  const places = new Uint8Array(tree.count)
+  const isReal = createRealDirectories(root)
+  const find = known.cursor()
+  for (const ordinal of wanted) {
+    const path = tree.paths[ordinal]!
+    const isKnown = tree.kind(ordinal) === 'file' && find(path) !== undefined
+    if (isKnown) {
+      places[ordinal] = place.same
+    } else if (isReal(parentOf(path))) {
+      const found = lookAt(join(root, path))
+      if (found !== undefined)
+        places[ordinal] = kindOf(found) === tree.kind(ordinal) ? place.same : place.other
+    }
+  }
+  return {
+    root,
+    partialRoot: join(root, partialName),
+    places,
+    strangers: [],
+    hasDirectory: isReal,
+  }
+}
+
 /** Goes down into DEST, with the part of the tree that lies below each directory: its entries stand in a row, since the
  *  order of a tree is that of paths whose directories end in a slash. */
-function lookAt(
+function walk(
   root: string,
   tree: FetchedTree,
   wanted: readonly number[],
@@ -116,7 +150,7 @@ function childrenOf(
   return children
 }
 
-function kindOf(entry: Dirent): string {
+function kindOf(entry: Dirent | Stats): string {
   if (entry.isFile()) return 'file'
   if (entry.isDirectory()) return 'directory'
   return entry.isSymbolicLink() ? 'symlink' : 'other'

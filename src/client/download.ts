@@ -1,6 +1,7 @@
 /** A delta download: only what the directory lacks is fetched.
  *
- *    1. fetch the tree; look at what DEST has, hashing what the stat cache does not know;
+ *    1. fetch the tree, and meanwhile look whether files are as the stat cache knows them;
+ *       look at what else DEST has, and hash it;
  *    2. of large files that DEST has in another version, find the parts they share;
  *    3. fetch the rest, write it below `.trove-partial`, every file checked against its digest;
  *    4. move it into place.
@@ -9,14 +10,22 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
-import { examineDestination, place, removeStrangers } from './destination.ts'
+import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from './file-error.ts'
 import { type FetchedTree, fetchTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
-import { checkFiles, correctModes, createFindings, isThere, saveCache } from './findings.ts'
+import {
+  checkFiles,
+  correctModes,
+  createFindings,
+  isThere,
+  noteKnown,
+  saveCache,
+} from './findings.ts'
 import type { ServerAccess } from './http.ts'
+import { verifyKnownFiles } from './known-files.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 import { statCachePath } from './stat-cache.ts'
 
@@ -60,7 +69,12 @@ export async function downloadArtifact(
       field: 'paths',
     })
   }
+  const knownPath = await cachePathOf(options)
+  const verifying = verifyKnownFiles(pool, options.destination, knownPath)
+  // Met below, unless the tree fails first.
+  verifying.catch(() => {})
   const tree = await fetchTree(server, options.artifact, signal)
+  const known = await verifying
   const wanted = selectEntries(tree, options.paths)
   const progress: DownloadProgress = {
     phase: 'comparing',
@@ -75,14 +89,11 @@ export async function downloadArtifact(
   }
   const isDry = options.dryRun === true
   if (!isDry) makeDestination(options.destination)
-  const destination = examineDestination(options.destination, tree, wanted)
-  const cachePath =
-    options.cacheDir === null || !existsSync(options.destination)
-      ? null
-      : statCachePath(
-          options.cacheDir,
-          JSON.stringify(['download', await realpath(options.destination)]),
-        )
+  const isMostlyKnown = options.delete !== true && known.count > knownShare * wanted.length
+  const destination = isMostlyKnown
+    ? recallDestination(options.destination, tree, wanted, known)
+    : examineDestination(options.destination, tree, wanted)
+  const cachePath = knownPath ?? (await cachePathOf(options))
   const findings = createFindings(tree.count)
   const downloading: Downloading = {
     server,
@@ -100,7 +111,7 @@ export async function downloadArtifact(
     (ordinal) => tree.kind(ordinal) === 'file' && destination.places[ordinal] === place.same,
   )
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.paths[ordinal]!}`
-  await checkFiles(downloading, present, { pathOf, cachePath })
+  await checkFiles(downloading, noteKnown(downloading, present, known), pathOf)
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
   )
@@ -124,6 +135,21 @@ export async function downloadArtifact(
     deletedPaths,
     planned: null,
   }
+}
+
+/** From this share of known files on, looking at the others takes less than a walk. */
+const knownShare = 0.9
+
+/** Null when nothing is to be remembered, or there is no DEST yet. */
+async function cachePathOf({
+  cacheDir,
+  destination,
+}: {
+  cacheDir: string | null
+  destination: string
+}): Promise<string | null> {
+  if (cacheDir === null || !existsSync(destination)) return null
+  return statCachePath(cacheDir, JSON.stringify(['download', await realpath(destination)]))
 }
 
 function plannedResult(

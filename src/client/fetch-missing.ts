@@ -28,7 +28,7 @@ export async function fetchMissing(
     const found = tidyPartial(destination, tree, missing)
     const resumed = found.filter((ordinal) => !isThere(findings, ordinal))
     const pathOf = (ordinal: number): string => partialPath(destination, tree, ordinal)
-    await checkFiles(downloading, resumed, { pathOf, cachePath: null })
+    await checkFiles(downloading, resumed, pathOf)
     for (const ordinal of resumed) {
       const path = pathOf(ordinal)
       if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)

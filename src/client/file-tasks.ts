@@ -131,8 +131,24 @@ export interface SealTask {
 export interface CheckTask {
   kind: 'check'
   paths: string
-  known: HashTask['known']
 }
+
+/** Looks whether files below `root` are as they were known. */
+export interface VerifyTask {
+  kind: 'verify'
+  root: string
+  /** Relative, each ended by a line feed. */
+  paths: Uint8Array
+  /** `statColumns` numbers a file. */
+  stats: Float64Array
+}
+
+export interface VerifyAnswer {
+  /** Permission bits of each file; `unverified` for one that is not as it was known. */
+  modes: Uint16Array
+}
+
+export const unverified = 0xffff
 
 export type FileTask =
   | HashTask
@@ -143,6 +159,7 @@ export type FileTask =
   | CopyTask
   | SealTask
   | CheckTask
+  | VerifyTask
 
 export interface FileAnswers {
   hash: HashAnswer
@@ -155,4 +172,5 @@ export interface FileAnswers {
   seal: { stats: Float64Array }
   /** Size is NaN for what is no readable file. */
   check: HashAnswer
+  verify: VerifyAnswer
 }

@@ -8,6 +8,7 @@ import type { FileReply } from './file-pool.ts'
 import { checkFiles, hashFiles } from './hash-files.ts'
 import { copyPieces, patchFile, sealFile } from './patch-file.ts'
 import { placeFiles } from './place-files.ts'
+import { verifyFiles } from './verify-files.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the file worker is started by the file pool')
@@ -30,6 +31,8 @@ function perform(task: FileTask): FileAnswers[keyof FileAnswers] {
       return sealFile(task)
     case 'check':
       return checkFiles(task)
+    case 'verify':
+      return verifyFiles(task)
   }
 }
 

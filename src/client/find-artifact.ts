@@ -1,5 +1,5 @@
 /** From a reference to the artifact it means, over the API. */
-import type { WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
+import type { WireArtifact, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
@@ -12,10 +12,23 @@ export async function readArtifact(
   server: ServerAccess,
   reference: Reference,
   { project, signal }: { project: ProjectName | null; signal: AbortSignal },
-): Promise<WireArtifactDetail> {
-  const id =
-    reference.kind === 'id' ? reference.id : await findId(server, reference, { project, signal })
-  return await requestJson(server, { path: artifactPath(id), signal }, ['id', 'treeDigest'])
+): Promise<WireArtifact> {
+  if (reference.kind === 'id') return await readById(server, reference.id, signal)
+  const live = await findNewest(server, reference, { project, signal, state: undefined })
+  if (live !== undefined) return live
+  const dead = await findNewest(server, reference, { project, signal, state: 'any' })
+  if (dead === undefined) throw notFound(reference, 'artifact')
+  // Asking for it by id says how it ended.
+  return await readById(server, dead.id, signal)
+}
+
+async function readById(
+  server: ServerAccess,
+  id: number,
+  signal: AbortSignal,
+): Promise<WireArtifact> {
+  const request = { path: artifactPath(id), query: { brief: true }, signal }
+  return await requestJson(server, request, ['id', 'treeDigest'])
 }
 
 /** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openAnswer`. */
@@ -25,36 +38,37 @@ export async function findDeleted(
   { project, signal }: { project: ProjectName | null; signal: AbortSignal },
 ): Promise<number> {
   if (reference.kind === 'id') return reference.id
-  return await findId(server, reference, { project, signal, states: ['deleted'] })
+  const found = await findNewest(server, reference, { project, signal, state: 'deleted' })
+  if (found === undefined) throw notFound(reference, 'deleted artifact')
+  return found.id
 }
 
-async function findId(
+async function findNewest(
   server: ServerAccess,
   reference: Exclude<Reference, { kind: 'id' }>,
   {
     project,
     signal,
-    // A dead artifact is looked for second: asking for it by id then says how it ended.
-    states = [undefined, 'any'],
+    state,
   }: {
     project: ProjectName | null
     signal: AbortSignal
-    states?: readonly ('deleted' | 'any' | undefined)[]
+    /** Undefined: one that can be downloaded. */
+    state: 'deleted' | 'any' | undefined
   },
-): Promise<number> {
+): Promise<WireArtifact | undefined> {
   const query = {
     project: (reference.kind === 'run' ? reference.project : null) ?? project,
     name: reference.name,
     limit: 1,
+    state,
     ...(reference.kind === 'run' ? { run: reference.run } : { branch: reference.branch }),
   }
-  for (const state of states) {
-    const request = { path: `${apiRoot}/artifacts`, query: { ...query, state }, signal }
-    const { items } = await requestJson<WireArtifactList>(server, request, ['items'])
-    const [found] = items
-    if (found !== undefined) return found.id
-  }
+  const request = { path: `${apiRoot}/artifacts`, query, signal }
+  return (await requestJson<WireArtifactList>(server, request, ['items'])).items[0]
+}
+
+function notFound(reference: Reference, what: string): Error {
   const text = formatReference(reference)
-  const kind = states.includes('deleted') ? 'deleted artifact' : 'artifact'
-  throw storeError('artifact_not_found', `there is no ${kind} ${text}`, { reference: text })
+  return storeError('artifact_not_found', `there is no ${what} ${text}`, { reference: text })
 }

@@ -4,14 +4,8 @@ import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import { hashColumns } from './file-tasks.ts'
-import {
-  createStatCacheWriter,
-  digestBytes,
-  isRacy,
-  knownColumns,
-  readStatCache,
-  statColumns,
-} from './stat-cache.ts'
+import type { KnownFiles } from './known-files.ts'
+import { createStatCacheWriter, digestBytes, isRacy, statColumns } from './stat-cache.ts'
 
 export function createFindings(count: number): Findings {
   return {
@@ -20,23 +14,40 @@ export function createFindings(count: number): Findings {
   }
 }
 
+/** Notes files that are known to be as they were; answers the others, whose content must be looked at. */
+export function noteKnown(
+  { tree, findings, progress }: Downloading,
+  ordinals: readonly number[],
+  known: KnownFiles,
+): number[] {
+  if (known.count === 0) return [...ordinals]
+  const find = known.cursor()
+  return ordinals.filter((ordinal) => {
+    const file = find(tree.paths[ordinal]!)
+    if (file === undefined) return true
+    if (!tree.hasDigest(ordinal, file.digest, 0)) return false
+    const at = ordinal * hashColumns
+    findings.stats.set(file.stats, at)
+    findings.stats[at + statColumns] = file.mode
+    findings.settled[ordinal] = 1
+    progress.doneBytes += tree.sizeBytes(ordinal)
+    return false
+  })
+}
+
 const filesPerTask = 128
 
-/** Hashes files where `cachePath` does not know them; those that have the wanted digest are noted as there. */
+/** Hashes files; those that have the wanted digest are noted as there. */
 export async function checkFiles(
   { pool, tree, findings, progress, tell }: Downloading,
   ordinals: readonly number[],
-  { pathOf, cachePath }: { pathOf: (ordinal: number) => string; cachePath: string | null },
+  pathOf: (ordinal: number) => string,
 ): Promise<void> {
-  const cache = cachePath === null ? undefined : readStatCache(cachePath)
-  const find = cache === undefined || cache.count === 0 ? undefined : cache.cursor()
   const checks: Promise<void>[] = []
   for (let first = 0; first < ordinals.length; first += filesPerTask) {
     const batch = ordinals.slice(first, first + filesPerTask)
     const paths = batch.map((ordinal) => `${pathOf(ordinal)}\0`).join('')
-    const known =
-      find === undefined ? null : knownColumns(batch.map((ordinal) => find(tree.paths[ordinal]!)))
-    const check = pool.run({ kind: 'check', paths, known }).then(({ stats, digests, settled }) => {
+    const check = pool.run({ kind: 'check', paths }).then(({ stats, digests, settled }) => {
       for (const [index, ordinal] of batch.entries()) {
         if (Number.isNaN(stats[index * hashColumns])) continue
         if (!tree.hasDigest(ordinal, digests, index * digestBytes)) continue

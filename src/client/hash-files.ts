@@ -19,10 +19,10 @@ export function hashFiles({ paths, known }: HashTask): HashAnswer {
 }
 
 /** The same for files that may be absent, unreadable or no files; those have size NaN. */
-export function checkFiles({ paths, known }: CheckTask): HashAnswer {
+export function checkFiles({ paths }: CheckTask): HashAnswer {
   return eachFile(paths, (path, index, answer) => {
     try {
-      if (!reuse(path, index, known, answer)) readOne(path, index, answer)
+      readOne(path, index, answer)
     } catch {
       // Whatever is there is not what is wanted, and is replaced.
       answer.stats[index * hashColumns] = Number.NaN

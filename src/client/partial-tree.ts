@@ -48,7 +48,7 @@ export function prepareLeaves(
   for (const ordinal of wanted) {
     const path = tree.paths[ordinal]!
     const kind = tree.kind(ordinal)
-    if (kind === 'file' || destination.hasDirectory(path)) continue
+    if (kind === 'file' || (kind === 'directory' && destination.hasDirectory(path))) continue
     const partial = join(destination.partialRoot, treeName, path)
     if (kind === 'directory') {
       mkdirSync(partial, { recursive: true })

@@ -28,7 +28,9 @@ export const statColumns = 4
 export const digestBytes = 32
 
 /** What is known of one file, as slices of larger columns. */
-export interface KnownFile {
+export interface CachedFile {
+  /** Where it stands in the cache. */
+  index: number
   stats: Float64Array
   digest: Uint8Array
 }
@@ -36,7 +38,17 @@ export interface KnownFile {
 export interface StatCache {
   readonly count: number
   /** Answers what is known of paths that are asked for in ascending order. */
-  cursor(): (path: string) => KnownFile | undefined
+  cursor(): (path: string) => CachedFile | undefined
+  /** All files in order, `size` at a time, in buffers of their own that can be given to a thread. */
+  slices(size: number): Generator<CacheSlice, void, undefined>
+}
+
+export interface CacheSlice {
+  /** Where the first file stands in the cache. */
+  first: number
+  /** Each ended by a line feed. */
+  paths: Uint8Array
+  stats: Float64Array
 }
 
 /** Collects the next cache, in ascending order of paths. */
@@ -61,7 +73,11 @@ export function isRacy(mtimeMs: number, lookedAt: number): boolean {
   return mtimeMs + (Number.isInteger(mtimeMs / 1000) ? coarseTickMs : fineTickMs) > lookedAt
 }
 
-const emptyCache: StatCache = { count: 0, cursor: () => () => undefined }
+const emptyCache: StatCache = {
+  count: 0,
+  cursor: () => () => undefined,
+  slices: function* () {},
+}
 
 /** Where the cache of a tree lies. `key` tells trees of one root apart. */
 export function statCachePath(directory: string, key: string): string {
@@ -86,12 +102,32 @@ export function readStatCache(path: string): StatCache {
   ) {
     return emptyCache
   }
-  return { count, cursor: () => createCursor(bytes, count) }
+  return {
+    count,
+    cursor: () => createCursor(bytes, count),
+    slices: (size) => slicesOf(bytes, count, size),
+  }
 }
 
-function createCursor(bytes: Buffer, count: number): (path: string) => KnownFile | undefined {
+function* slicesOf(bytes: Buffer, count: number, size: number): Generator<CacheSlice> {
+  const { stats, digestsAt } = partsOf(bytes, count)
+  let at = digestsAt + count * digestBytes
+  for (let first = 0; first < count; first += size) {
+    const last = Math.min(first + size, count)
+    const from = at
+    for (let index = first; index < last; index++) at = bytes.indexOf(0x0a, at) + 1
+    const paths = new Uint8Array(bytes.subarray(from, at))
+    yield { first, paths, stats: stats.slice(first * statColumns, last * statColumns) }
+  }
+}
+
+function partsOf(bytes: Buffer, count: number): { stats: Float64Array; digestsAt: number } {
   const digestsAt = headBytes + count * statColumns * 8
-  const stats = numbersOf(bytes.subarray(headBytes, digestsAt))
+  return { stats: numbersOf(bytes.subarray(headBytes, digestsAt)), digestsAt }
+}
+
+function createCursor(bytes: Buffer, count: number): (path: string) => CachedFile | undefined {
+  const { stats, digestsAt } = partsOf(bytes, count)
   let at = digestsAt + count * digestBytes
   let index = -1
   let current = ''
@@ -107,6 +143,7 @@ function createCursor(bytes: Buffer, count: number): (path: string) => KnownFile
     while (index < count && comparePaths(current, path) < 0) advance()
     if (index >= count || current !== path) return undefined
     return {
+      index,
       stats: stats.subarray(index * statColumns, (index + 1) * statColumns),
       digest: bytes.subarray(
         digestsAt + index * digestBytes,
@@ -125,7 +162,7 @@ function numbersOf({ buffer, byteOffset, length }: Buffer): Float64Array {
 /** What is known of some files, one after the other, as threads take it: stats are NaN for those that are not known. Null
  *  when none is. */
 export function knownColumns(
-  files: readonly (KnownFile | undefined)[],
+  files: readonly (CachedFile | undefined)[],
 ): { stats: Float64Array; digests: Uint8Array } | null {
   const stats = new Float64Array(files.length * statColumns).fill(Number.NaN)
   const digests = new Uint8Array(files.length * digestBytes)

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { retentionChangeSchema, type WireArtifactDetail } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
-import { artifactListQuery } from '../api/queries.ts'
+import { artifactListQuery, artifactQuery } from '../api/queries.ts'
 import type { Principal } from '../auth/principal.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import { assertLive } from '../browse/find-artifact.ts'
@@ -29,8 +29,11 @@ export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
   app.get('/:id{[0-9]+}', async (c) => {
     const { artifact } = await readableArtifact(context, c)
     assertLive(artifact, context.now())
+    const { brief } = parseQuery(c, artifactQuery)
     c.header('cache-control', 'private, no-cache')
-    return c.json(await artifactDetail(context, c, artifact))
+    if (!brief) return c.json(await artifactDetail(context, c, artifact))
+    const origin = publicOrigin(context, c)
+    return c.json(artifactMessage(artifact, { origin, now: context.now() }))
   })
   app.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
   return app

@@ -115,9 +115,10 @@ async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGe
     // The next one is looked up while this one is on its way.
     ahead = metadata.readTreePage(artifact.id, number)
     ahead.catch(() => {})
-    const out = createByteWriter(64 * 1024)
-    out.sized(Buffer.from(page.lines))
-    out.sized(page.times ?? Buffer.alloc(0))
+    const { lines, times } = page
+    const out = createByteWriter(lines.length + (times?.length ?? 0) + 16)
+    out.sized(lines)
+    out.sized(times ?? Buffer.alloc(0))
     yield out.bytes()
   }
   yield Buffer.from([0])

@@ -13,7 +13,8 @@ function serve(port: MessagePort, metadata: Metadata): void {
   const run = async (call: MetadataCall): Promise<void> => {
     // The database closes once every call that came before has its answer.
     if (call.method === 'close') await Promise.all(running)
-    port.postMessage(await answer(metadata, call))
+    const answered = await answer(metadata, call)
+    port.postMessage(answered, 'value' in answered ? ownBuffers(answered.value) : [])
     // Nothing keeps the thread alive then, and it ends.
     if (call.method === 'close') port.close()
   }
@@ -23,6 +24,18 @@ function serve(port: MessagePort, metadata: Metadata): void {
     void done.finally(() => running.delete(done))
   })
   port.postMessage(readyMessage)
+}
+
+/** Buffers of a page that nothing else uses, which are handed over instead of copied: large strings and copies become
+ *  garbage of the thread that answers requests. */
+function ownBuffers(value: unknown): ArrayBuffer[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
+  const fields: unknown[] = value instanceof Uint8Array ? [value] : Object.values(value)
+  return fields.flatMap((field) =>
+    field instanceof Uint8Array && field.byteLength === field.buffer.byteLength
+      ? [field.buffer as ArrayBuffer]
+      : [],
+  )
 }
 
 async function answer(

@@ -5,7 +5,7 @@ import type { Entry } from '../core/entry.ts'
 /** A page of a manifest, as it travels. */
 export interface TreePage {
   /** Canonical lines (core/manifest.ts). */
-  lines: string
+  lines: Uint8Array
   /** As `encodeTimes` makes them; null where the upload carried none. */
   times: Uint8Array | null
 }

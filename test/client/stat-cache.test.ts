@@ -28,6 +28,7 @@ test('what was remembered is found, in ascending order, and nothing else', async
   const find = cache.cursor()
   expect(cache.count).toBe(4)
   expect(find('a')).toEqual({
+    index: 0,
     stats: Float64Array.of(0, 0.5, 0.25, 2 ** 40),
     digest: Buffer.alloc(32, 0),
   })
@@ -35,6 +36,22 @@ test('what was remembered is found, in ascending order, and nothing else', async
   expect(find('b/c')?.stats[0]).toBe(1)
   expect(find('😀')?.digest).toEqual(Buffer.alloc(32, 3))
   expect(find('🙂')).toBeUndefined()
+})
+
+test('all of it comes in slices, in order, in buffers of their own', async () => {
+  const path = statCachePath(await makeDirectory(), 'tree')
+  fill(path, ['a', 'b/c', 'é', '😀', 'x y'].toSorted())
+  const slices = [...readStatCache(path).slices(2)]
+  expect(slices.map(({ first }) => first)).toEqual([0, 2, 4])
+  expect(slices.map(({ paths }) => Buffer.from(paths).toString())).toEqual([
+    'a\nb/c\n',
+    'x y\né\n',
+    '😀\n',
+  ])
+  expect(slices.flatMap(({ stats }) => [...stats])).toHaveLength(5 * 4)
+  expect(slices[1]!.stats[0]).toBe(2)
+  for (const { paths, stats } of slices)
+    expect(paths.buffer.byteLength + stats.buffer.byteLength).toBeLessThan(100)
 })
 
 test('a cache that is damaged, cut short or absent is empty', async () => {

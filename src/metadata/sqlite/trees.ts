@@ -37,7 +37,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
         const entries = pages.find(source.manifestId, page)
         const described = entries && describe(entries)
         if (!described) throw removedError(source)
-        const lines = described.map(formatEntry).join('')
+        const lines = Buffer.from(described.map(formatEntry).join(''))
         return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
       }),
     readDifferences: async (baseId, headId, from) =>

@@ -1,0 +1,32 @@
+/** What lies below a root without passing through a link. */
+import { lstatSync, type Stats } from 'node:fs'
+
+/** Answers a function that says so of paths below `root` (`''` is the root itself, which may be a link). What it has seen
+ *  it does not look at again. */
+export function createRealDirectories(root: string): (path: string) => boolean {
+  const seen = new Map<string, boolean>([['', true]])
+  const isReal = (path: string): boolean => {
+    const known = seen.get(path)
+    if (known !== undefined) return known
+    const parent = parentOf(path)
+    const found = isReal(parent) && lookAt(`${root}/${path}`)?.isDirectory() === true
+    seen.set(path, found)
+    return found
+  }
+  return isReal
+}
+
+/** `''` of a path that lies in the root. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
+
+/** What is at a path, links not followed; undefined when it cannot be known either, as in a directory that may not be
+ *  entered. */
+export function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
+}
