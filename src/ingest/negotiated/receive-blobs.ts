@@ -7,7 +7,7 @@ import {
   recordHeadBytesMax,
   recordKind,
 } from '../../core/blob-exchange.ts'
-import { crc32 } from '../../core/crc32.ts'
+import { combineCrc32, crc32 } from '../../core/crc32.ts'
 import {
   createDigestHasher,
   type Digest,
@@ -143,9 +143,8 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
     }
     const { sizeBytes } = head
     const content = sizeBytes === 0 ? emptyContent : decodeJoining(scratch, record, sizeBytes)
-    const digest = digestOf(content)
-    file.add(digest, content, head.kind === recordKind.firstPart)
-    const blob = { digest, sizeBytes, crc32: crc32(content), stream: record }
+    const blob = { digest: digestOf(content), sizeBytes, crc32: crc32(content), stream: record }
+    file.add(blob, content, head.kind === recordKind.firstPart)
     if (target.add(blob)) await target.flush()
   }
 }
@@ -197,7 +196,7 @@ function compositeOf(record: Buffer): OfferedComposite {
 
 /** Hashes a large file while its parts go by. */
 interface FileCheck {
-  add(digest: Digest, content: Buffer, isFirst: boolean): void
+  add(part: ReceivedBlob, content: Buffer, isFirst: boolean): void
   /** Whether the blobs since the first part are exactly this composite. */
   isWhole(composite: OfferedComposite): boolean
 }
@@ -208,7 +207,7 @@ function createFileCheck(): FileCheck {
   let crc = 0
   let sizeBytes = 0
   return {
-    add: (digest, content, isFirst) => {
+    add: (part, content, isFirst) => {
       if (isFirst) {
         hasher = createDigestHasher()
         parts = []
@@ -217,9 +216,9 @@ function createFileCheck(): FileCheck {
       }
       if (hasher === undefined) return
       hasher.update(content)
-      crc = crc32(content, crc)
+      crc = combineCrc32(crc, part.crc32, content.length)
       sizeBytes += content.length
-      parts.push(digest)
+      parts.push(part.digest)
     },
     isWhole: (composite) => {
       if (hasher === undefined) return false
