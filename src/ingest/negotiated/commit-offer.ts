@@ -1,8 +1,9 @@
 /** The end of a negotiated upload: whatever the manifest names is claimed once more, large files are checked against
  *  their own digest, and the artifact becomes visible. Holds one page of entries at a time. */
+import pLimit from 'p-limit'
 import type { OfferedComposite } from '../../core/blob-exchange.ts'
 import type { Part } from '../../core/copy.ts'
-import { crc32 } from '../../core/crc32.ts'
+import { combineCrc32 } from '../../core/crc32.ts'
 import { createDigestHasher } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -74,7 +75,8 @@ async function stageEntries(
 ): Promise<number> {
   const { metadata } = ports
   const { sessionId } = offer
-  await registerComposites(ports, sessionId, signal)
+  // One lease for all that is read back: each is a transaction, and waits for the disk.
+  await withReadLease(ports, async () => await registerComposites(ports, sessionId, signal))
   const summary = await claimAll(ports, offer)
   await ports.checkpoint?.('blobs-registered')
   const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
@@ -129,16 +131,33 @@ async function registerComposites(
   for (let page = 0; ; page++) {
     const bytes = await metadata.readOffered(sessionId, 'composites', page)
     if (bytes === undefined) return
-    for (const composite of decodeComposites(bytes)) {
+    await eachOf(decodeComposites(bytes), async (composite) => {
       signal?.throwIfAborted()
       const [known] = await metadata.claimReadableBlobs(sessionId, [composite.digest])
-      if (known !== undefined) continue
+      if (known !== undefined) return
       const missing = await countMissingParts(ports, sessionId, composite)
       if (missing > 0) throw incomplete('blobs', missing)
-      await withReadLease(ports, () => verifyComposite(ports, sessionId, composite))
+      await verifyComposite(ports, sessionId, composite)
       await addComposite(metadata, sessionId, composite)
-    }
+    })
   }
+}
+
+/** Composites of which some are read while this thread inflates and hashes one. */
+const compositesAtOnce = 3
+
+/** Does `work` for a few at a time. Rejects with the first failure, once nothing is under way any more. */
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const limit = pLimit(compositesAtOnce)
+  let failure: { error: unknown } | undefined
+  const run = async (item: T): Promise<void> => {
+    if (failure !== undefined) return
+    await work(item).catch((error: unknown) => {
+      failure ??= { error }
+    })
+  }
+  await Promise.all(items.map(async (item) => await limit(run, item)))
+  if (failure !== undefined) throw failure.error
 }
 
 async function countMissingParts(
@@ -158,6 +177,9 @@ async function countMissingParts(
 /** Parts read at a time, about a megabyte; then this thread inflates and hashes them. */
 const partsAtOnce = 16
 
+/** Where contents pass through, one at a time: nothing waits between inflating and hashing one. */
+let scratch = Buffer.alloc(0)
+
 /** Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
 async function verifyComposite(
   ports: IngestPorts,
@@ -167,16 +189,16 @@ async function verifyComposite(
   const hasher = createDigestHasher()
   let crc = 0
   let sizeBytes = 0
-  let room = Buffer.allocUnsafe(limits.coarseChunkMaxBytes + 1)
   for (let first = 0; first < composite.parts.length; first += partsAtOnce) {
     const batch = composite.parts.slice(first, first + partsAtOnce)
     const parts = await ports.metadata.readJoiningParts(batch)
-    const streams = await Promise.all(parts.map(async (part) => await readStream(ports, part)))
+    const streams = await readStreams(ports, parts)
     for (const [index, part] of parts.entries()) {
-      if (part.sizeBytes >= room.length) room = Buffer.allocUnsafe(part.sizeBytes + 1)
-      const content = decodeJoining(room, streams[index]!, part.sizeBytes)
+      if (part.sizeBytes >= scratch.length)
+        scratch = Buffer.allocUnsafeSlow(Math.max(limits.coarseChunkMaxBytes, part.sizeBytes) + 1)
+      const content = decodeJoining(scratch, streams[index]!, part.sizeBytes)
       hasher.update(content)
-      crc = crc32(content, crc)
+      crc = combineCrc32(crc, part.crc32, content.length)
       sizeBytes += content.length
     }
   }
@@ -194,6 +216,32 @@ async function verifyComposite(
   )
 }
 
-async function readStream({ packs }: IngestPorts, { copy }: Part): Promise<Buffer> {
-  return await packs.read(copy.packName, copy.offset, copy.lengthBytes)
+/** What lies no further apart is read at once: a system call costs as much as reading this much. */
+const gapBytesMax = 16 * 1024
+
+/** Streams of parts, in their order. Those of one file were mostly sent in a row, and lie so in their pack. */
+async function readStreams({ packs }: IngestPorts, parts: readonly Part[]): Promise<Buffer[]> {
+  const byPlace = parts
+    .map(({ copy }, index) => ({ ...copy, index }))
+    .toSorted((a, b) =>
+      a.packName === b.packName ? a.offset - b.offset : a.packName < b.packName ? -1 : 1,
+    )
+  const streams = Array<Buffer>(parts.length)
+  for (let first = 0; first < byPlace.length;) {
+    const { packName, offset } = byPlace[first]!
+    let end = offset
+    let next = first
+    for (; next < byPlace.length; next++) {
+      const place = byPlace[next]!
+      if (place.packName !== packName || place.offset > end + gapBytesMax) break
+      end = Math.max(end, place.offset + place.lengthBytes)
+    }
+    const bytes = await packs.read(packName, offset, end - offset)
+    for (const place of byPlace.slice(first, next)) {
+      const at = place.offset - offset
+      streams[place.index] = bytes.subarray(at, at + place.lengthBytes)
+    }
+    first = next
+  }
+  return streams
 }
