@@ -1,0 +1,186 @@
+/** A download that trusts what it knows of DEST leaves DEST as one does that looks at everything. */
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Client, createClient } from '../../src/client/client.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
+
+let data: string
+let trove: TroveProcess
+let token: string
+let lastRun = 0
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'trove-known-'))
+  trove = await startTrove(data)
+  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+})
+
+afterAll(async () => {
+  await trove.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+type Random = (below: number) => number
+
+function randomOf(seed: number): Random {
+  let state = seed * 2_654_435_761
+  return (below) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+    return Math.floor((state / 2_147_483_648) * below)
+  }
+}
+
+const directories = ['', 'a', 'a/b', 'a/b/c', 'a-b', 'd', 'd/e']
+
+const filesEach = 5
+const bulk = Array.from({ length: 200 }, (_, index) => `bulk/f${index}`)
+
+/** A few files in each of some directories, and many in one where nothing happens, so that most of them stay known; three
+ *  links, two empty directories. */
+function treeOf(random: Random): TreeSpec {
+  const names = directories.flatMap((directory) =>
+    Array.from({ length: filesEach }, (_, index) => join(directory, `f${index}`)),
+  )
+  names.push(...bulk)
+  return {
+    ...Object.fromEntries(
+      names.map((name) => [name, `${name} ${random(1000)}`.padEnd(random(600))]),
+    ),
+    'a/link': '-> f1',
+    'd/dangling': '-> nowhere',
+    'd/e/up': '-> ../..',
+    'a/empty': null,
+    'hollow/inner': null,
+  }
+}
+
+async function upload(
+  client: Client,
+  spec: TreeSpec,
+): Promise<Awaited<ReturnType<Client['upload']>>['artifact']> {
+  const root = await makeDirectory()
+  await makeTree(root, spec)
+  // What is younger than the look at it is not remembered.
+  for (const [path, content] of Object.entries(spec)) {
+    if (content !== null && !String(content).startsWith('-> '))
+      await utimes(join(root, path), 1_700_000_000, 1_700_000_000)
+  }
+  lastRun += 1
+  const { artifact } = await client.upload({
+    project: 'octo/demo',
+    run: lastRun,
+    name: 'build',
+    source: { kind: 'patterns', patterns: ['.'], directory: root },
+  })
+  return artifact
+}
+
+/** What users and programs do to a directory; each is done to two directories alike. */
+const mishaps: ((root: string, random: Random, outside: string) => Promise<void>)[] = [
+  async (root, random) => await rm(anyFile(root, random)),
+  async (root, random) => await writeFile(anyFile(root, random), 'other content'),
+  async (root, random) => await chmod(anyFile(root, random), 0o600),
+  async (root, random) => await chmod(join(root, anyDirectory(random)), 0o700),
+  async (root, random) => await writeFile(join(root, anyDirectory(random), 'stranger'), 's'),
+  async (root, random) =>
+    await rm(join(root, anyDirectory(random)), { recursive: true, force: true }),
+  async (root, random, outside) => await replaceByLink(join(root, anyDirectory(random)), outside),
+  async (root, random, outside) => {
+    const directory = join(root, anyDirectory(random))
+    await replaceByLink(directory, outside)
+    for (let index = 0; index < filesEach; index += 2)
+      await chmod(join(directory, `f${index}`), 0o644)
+  },
+  async (root, random, outside) => await replaceByLink(anyFile(root, random), outside),
+  async (root, random) => {
+    const file = anyFile(root, random)
+    await rm(file)
+    await mkdir(file)
+  },
+  async (root, random) => {
+    const file = anyFile(root, random)
+    await rm(file)
+    await makeTree(file, { precious: 'p' })
+  },
+  async (root) => {
+    await rm(join(root, 'a/link'))
+    await mkdir(join(root, 'a/link'))
+  },
+  async (root) => {
+    await rm(join(root, 'a/empty'), { recursive: true })
+    await writeFile(join(root, 'a/empty'), 'no directory')
+  },
+  async (root, _random, outside) => {
+    await rm(join(root, 'd/e/up'))
+    await symlink(outside, join(root, 'd/e/up'))
+  },
+]
+
+function anyFile(root: string, random: Random): string {
+  return join(root, anyDirectory(random), `f${random(filesEach)}`)
+}
+
+function anyDirectory(random: Random): string {
+  return directories[1 + random(directories.length - 1)]!
+}
+
+/** The very files are still seen at their old paths, through the link. */
+async function replaceByLink(path: string, outside: string): Promise<void> {
+  const moved = join(outside, basename(path))
+  await rename(path, moved)
+  await symlink(moved, path)
+}
+
+async function damage(root: string, seed: number, outside: string): Promise<void> {
+  const random = randomOf(seed)
+  for (let count = 1 + random(3); count > 0; count--) {
+    // Whatever an earlier one took away cannot be changed any more.
+    await mishaps[random(mishaps.length)]!(root, random, outside).catch(() => {})
+  }
+}
+
+describe('after whatever happened to DEST', () => {
+  const seeds = Array.from({ length: 24 }, (_, index) => index + 1)
+
+  test.each(seeds)('the outcome is the same, seed %d', async (seed) => {
+    const random = randomOf(seed)
+    const old = treeOf(random)
+    const next = { ...old, [`a/f${random(filesEach)}`]: 'changed', 'new/file': 'n' }
+    if (random(2) === 0) delete next[`d/f${random(filesEach)}`]
+    const knowing = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
+    const looking = createClient({ url: trove.url, token, cacheDir: null })
+    const before = await upload(looking, old)
+    const after = await upload(looking, next)
+    const outcomes = await Promise.all(
+      [knowing, looking].map(async (client) => {
+        const destination = await makeDirectory()
+        const outside = await makeDirectory()
+        await client.download({ artifact: before, destination })
+        // The second time it has nothing to read: all is known from then on.
+        await client.download({ artifact: before, destination })
+        await damage(destination, seed, outside)
+        const outsideBefore = await describeTree(outside)
+        const told = await client.download({ artifact: after, destination }).then(
+          ({ writtenFiles, deletedPaths }) => ({ writtenFiles, deletedPaths }),
+          (error: Error) => error.message.replaceAll(destination, 'DEST'),
+        )
+        expect(await describeTree(outside)).toEqual(outsideBefore)
+        const left = await describeTree(destination)
+        return { told, left: withoutPlace(left, outside) }
+      }),
+    )
+    expect(outcomes[0]).toEqual(outcomes[1])
+  })
+})
+
+/** Links that lead to a test's own directory are told alike. */
+function withoutPlace(told: Record<string, string>, outside: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(told)
+      .filter(([path]) => !path.startsWith('.trove-partial'))
+      .map(([path, what]) => [path, what.replace(outside, 'OUTSIDE')]),
+  )
+}
