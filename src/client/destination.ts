@@ -4,7 +4,7 @@ import { type Dirent, readdirSync, rmSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from './file-error.ts'
 import type { FetchedTree } from './fetched-tree.ts'
-import type { KnownFiles } from './known-files.ts'
+import { notKnown } from './known-files.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
 
 /** Where new files are made (partial-tree.ts). */
@@ -44,21 +44,19 @@ export function examineDestination(
   }
 }
 
-/** The same by what is known of its files already: only the others are looked at, one by one, which is cheap when they are
+/** The same by what is known of its files already (`KnownFiles.find`): only the others are looked at, one by one, which is cheap when they are
  *  few, and costs as much as the walk when a tenth are. */
 export function recallDestination(
   root: string,
   tree: FetchedTree,
   wanted: readonly number[],
-  known: KnownFiles,
+  known: Int32Array,
 ): Destination {
   const places = new Uint8Array(tree.count)
   const isReal = createRealDirectories(root)
-  const find = known.cursor()
   for (const ordinal of wanted) {
     const path = tree.paths[ordinal]!
-    const isKnown = tree.kind(ordinal) === 'file' && find(path) !== undefined
-    if (isKnown) {
+    if (known[ordinal] !== notKnown) {
       places[ordinal] = place.same
     } else if (isReal(parentOf(path))) {
       const found = lookAt(join(root, path))

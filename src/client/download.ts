@@ -74,8 +74,9 @@ export async function downloadArtifact(
   // Met below, unless the tree fails first.
   verifying.catch(() => {})
   const tree = await fetchTree(server, options.artifact, signal)
-  const known = await verifying
+  const knownFiles = await verifying
   const wanted = selectEntries(tree, options.paths)
+  const known = knownFiles.find(tree, wanted)
   const progress: DownloadProgress = {
     phase: 'comparing',
     files: 0,
@@ -89,7 +90,7 @@ export async function downloadArtifact(
   }
   const isDry = options.dryRun === true
   if (!isDry) makeDestination(options.destination)
-  const isMostlyKnown = options.delete !== true && known.count > knownShare * wanted.length
+  const isMostlyKnown = options.delete !== true && knownFiles.count > knownShare * wanted.length
   const destination = isMostlyKnown
     ? recallDestination(options.destination, tree, wanted, known)
     : examineDestination(options.destination, tree, wanted)
@@ -111,7 +112,7 @@ export async function downloadArtifact(
     (ordinal) => tree.kind(ordinal) === 'file' && destination.places[ordinal] === place.same,
   )
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.paths[ordinal]!}`
-  await checkFiles(downloading, noteKnown(downloading, present, known), pathOf)
+  await checkFiles(downloading, noteKnown(downloading, present, knownFiles, known), pathOf)
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
   )
@@ -126,7 +127,10 @@ export async function downloadArtifact(
   prepareLeaves(destination, tree, wanted)
   const moved = moveIntoPlace(destination, tree, { wanted, mayDelete: options.delete === true })
   correctModes(downloading, present)
-  if (cachePath !== null) saveCache(downloading, cachePath, new Set(moved))
+  if (cachePath !== null) {
+    const { cache } = knownFiles
+    saveCache(downloading, cachePath, { cache, known, moved: new Set(moved) })
+  }
   return {
     files: progress.files,
     logicalBytes: progress.totalBytes,

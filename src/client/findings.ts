@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import { hashColumns } from './file-tasks.ts'
-import type { KnownFiles } from './known-files.ts'
-import { createStatCacheWriter, digestBytes, isRacy, statColumns } from './stat-cache.ts'
+import { notKnown, type KnownFiles } from './known-files.ts'
+import { createStatCacheWriter } from './stat-cache-writer.ts'
+import { digestBytes, isRacy, type StatCache, statColumns } from './stat-cache.ts'
 
 export function createFindings(count: number): Findings {
   return {
@@ -14,21 +15,25 @@ export function createFindings(count: number): Findings {
   }
 }
 
-/** Notes files that are known to be as they were; answers the others, whose content must be looked at. */
+/** Notes files that are known to be as they were; answers the others, whose content must be looked at. Of those that are
+ *  known with another content `known` forgets them. */
 export function noteKnown(
   { tree, findings, progress }: Downloading,
   ordinals: readonly number[],
-  known: KnownFiles,
+  { cache, mode }: KnownFiles,
+  known: Int32Array,
 ): number[] {
-  if (known.count === 0) return [...ordinals]
-  const find = known.cursor()
   return ordinals.filter((ordinal) => {
-    const file = find(tree.paths[ordinal]!)
-    if (file === undefined) return true
-    if (!tree.hasDigest(ordinal, file.digest, 0)) return false
+    const index = known[ordinal]!
+    if (index === notKnown) return true
+    if (!tree.hasDigest(ordinal, cache.digests, index * digestBytes)) {
+      known[ordinal] = notKnown
+      return false
+    }
     const at = ordinal * hashColumns
-    findings.stats.set(file.stats, at)
-    findings.stats[at + statColumns] = file.mode
+    for (let column = 0; column < statColumns; column++)
+      findings.stats[at + column] = cache.stats[index * statColumns + column]!
+    findings.stats[at + statColumns] = mode(index)
     findings.settled[ordinal] = 1
     progress.doneBytes += tree.sizeBytes(ordinal)
     return false
@@ -99,14 +104,28 @@ export function correctModes(
   }
 }
 
+/** Remembers what is there now. `known`: what `cache` has of files as they still are; `moved`: paths of files that were
+ *  moved, which changes what is known of them. */
 export function saveCache(
   { tree, wanted, destination, findings }: Downloading,
   cachePath: string,
-  moved: ReadonlySet<string>,
+  { cache, known, moved }: { cache: StatCache; known: Int32Array; moved: ReadonlySet<string> },
 ): void {
   const writer = createStatCacheWriter(cachePath, wanted.length)
+  let run = { from: 0, to: 0 }
+  const endRun = (): void => {
+    if (run.to > run.from) writer.addRows(cache, run.from, run.to)
+  }
   for (const ordinal of wanted) {
     if (tree.kind(ordinal) !== 'file' || findings.settled[ordinal] !== 1) continue
+    const index = known[ordinal]!
+    if (index === run.to && index !== notKnown) {
+      run.to += 1
+      continue
+    }
+    endRun()
+    run = { from: index, to: index === notKnown ? notKnown : index + 1 }
+    if (index !== notKnown) continue
     const path = tree.paths[ordinal]!
     const own = findings.stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
     if (moved.has(path)) {
@@ -117,6 +136,7 @@ export function saveCache(
     }
     writer.add(path, own, tree.digestBytes(ordinal))
   }
+  endRun()
   try {
     writer.save()
   } catch {

@@ -7,13 +7,8 @@ import { encodeTimes } from '../core/modification-times.ts'
 import type { FilePool } from './file-pool.ts'
 import { type HashAnswer, hashColumns, type HashTask } from './file-tasks.ts'
 import type { SourceTree } from './source-tree.ts'
-import {
-  createStatCacheWriter,
-  digestBytes,
-  knownColumns,
-  readStatCache,
-  statColumns,
-} from './stat-cache.ts'
+import { createStatCacheWriter } from './stat-cache-writer.ts'
+import { digestBytes, knownColumns, readStatCache, statColumns } from './stat-cache.ts'
 
 export interface HashedTree {
   readonly source: SourceTree
@@ -45,8 +40,8 @@ export function createTreeHasher(
   /** Waits for all. Errors: FileError. */
   finish(tree: SourceTree): Promise<HashedTree>
 } {
-  const cache = options.cachePath === null ? null : readStatCache(options.cachePath)
-  let find = cache === null || cache.count === 0 ? undefined : cache.cursor()
+  const cache = readStatCache(options.cachePath)
+  let find = cache.count === 0 ? undefined : cache.cursor()
   const columns = createColumns()
   const batches: Promise<void>[] = []
   const progress: HashProgress = { files: 0, bytes: 0 }

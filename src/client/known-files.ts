@@ -1,49 +1,57 @@
 /** Files of DEST that are as the stat cache knows them: looked at by the threads while the tree is still on its way. */
+import type { FetchedTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { unverified } from './file-tasks.ts'
-import { readStatCache } from './stat-cache.ts'
-
-export interface KnownFile {
-  /** Those of the stat cache. */
-  stats: Float64Array
-  digest: Uint8Array
-  /** Permission bits. */
-  mode: number
-}
+import { readStatCache, type StatCache, statColumns } from './stat-cache.ts'
 
 export interface KnownFiles {
+  /** Files that are as they were. */
   readonly count: number
-  /** Answers what is known of files that are asked for in ascending order of their paths. */
-  cursor(): (path: string) => KnownFile | undefined
+  readonly cache: StatCache
+  /** Permission bits of the file that stands there in the cache. */
+  mode(index: number): number
+  /** Of each entry of the tree, where its file stands in the cache; `notKnown` of what is not wanted, or not as it was. */
+  find(tree: FetchedTree, wanted: readonly number[]): Int32Array
 }
+
+export const notKnown = -1
 
 const filesPerTask = 512
 
-/** Looks at the files below `root` that the cache knows. `cachePath` null: none are. */
+/** Looks at the files below `root` that the cache at `cachePath` knows. */
 export async function verifyKnownFiles(
   pool: FilePool,
   root: string,
   cachePath: string | null,
 ): Promise<KnownFiles> {
-  if (cachePath === null) return { count: 0, cursor: () => () => undefined }
   const cache = readStatCache(cachePath)
   const modes = new Uint16Array(cache.count)
-  const tasks = Array.from(cache.slices(filesPerTask), async ({ first, paths, stats }) => {
+  const verify = async (from: number): Promise<void> => {
+    const to = Math.min(from + filesPerTask, cache.count)
+    // Buffers of their own, which can be handed over.
+    const paths = Uint8Array.from(cache.pathsOf(from, to))
+    const stats = cache.stats.slice(from * statColumns, to * statColumns)
     const task = { kind: 'verify', root, paths, stats } as const
-    const buffers = [paths.buffer as ArrayBuffer, stats.buffer as ArrayBuffer]
-    modes.set((await pool.run(task, buffers)).modes, first)
-  })
-  await Promise.all(tasks)
+    modes.set((await pool.run(task, [paths.buffer, stats.buffer as ArrayBuffer])).modes, from)
+  }
+  const firsts = Array.from(
+    { length: Math.ceil(cache.count / filesPerTask) },
+    (_, task) => task * filesPerTask,
+  )
+  await Promise.all(firsts.map(verify))
   return {
     count: modes.reduce((count, mode) => (mode === unverified ? count : count + 1), 0),
-    cursor: () => {
+    cache,
+    mode: (index) => modes[index]!,
+    find: (tree, wanted) => {
+      const found = new Int32Array(tree.count).fill(notKnown)
       const find = cache.cursor()
-      return (path) => {
-        const known = find(path)
-        const mode = known === undefined ? unverified : modes[known.index]!
-        if (known === undefined || mode === unverified) return undefined
-        return { stats: known.stats, digest: known.digest, mode }
+      for (const ordinal of wanted) {
+        if (tree.kind(ordinal) !== 'file') continue
+        const index = find(tree.paths[ordinal]!)?.index
+        if (index !== undefined && modes[index] !== unverified) found[ordinal] = index
       }
+      return found
     },
   }
 }

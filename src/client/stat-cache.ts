@@ -6,18 +6,7 @@
  *
  *  A file whose mtime is as young as the look at it could have changed again without a new mtime, so it is not recorded
  *  (git calls such timestamps racy). It is only a cache: one that is missing, damaged or of another version is empty. */
-import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from '../core/crc32.ts'
 import { digestOf } from '../core/digest.ts'
@@ -37,31 +26,18 @@ export interface CachedFile {
 
 export interface StatCache {
   readonly count: number
+  /** Columns of all files: `statColumns` numbers and 32 bytes each. */
+  readonly stats: Float64Array
+  readonly digests: Uint8Array
   /** Answers what is known of paths that are asked for in ascending order. */
   cursor(): (path: string) => CachedFile | undefined
-  /** All files in order, `size` at a time, in buffers of their own that can be given to a thread. */
-  slices(size: number): Generator<CacheSlice, void, undefined>
+  /** Paths of the files `from` to `to`, each ended by a line feed. */
+  pathsOf(from: number, to: number): Uint8Array
 }
 
-export interface CacheSlice {
-  /** Where the first file stands in the cache. */
-  first: number
-  /** Each ended by a line feed. */
-  paths: Uint8Array
-  stats: Float64Array
-}
-
-/** Collects the next cache, in ascending order of paths. */
-export interface StatCacheWriter {
-  add(path: string, stats: Float64Array, digest: Uint8Array): void
-  /** Puts it in place of the one before, at once. */
-  save(): void
-}
-
-const magic = Buffer.from('trove stat 1\n\0\0\0', 'latin1')
+/** What a cache begins with. */
+export const magic = Buffer.from('trove stat 1\n\0\0\0', 'latin1')
 const headBytes = magic.length + 16
-/** Trees whose caches are kept; the longest unused go first. */
-const filesMax = 64
 
 /** Timestamps of Linux file systems come from a clock that ticks every 10 ms at most; a file system without fractions of
  *  seconds has ticks of up to 2 s. */
@@ -73,18 +49,16 @@ export function isRacy(mtimeMs: number, lookedAt: number): boolean {
   return mtimeMs + (Number.isInteger(mtimeMs / 1000) ? coarseTickMs : fineTickMs) > lookedAt
 }
 
-const emptyCache: StatCache = {
-  count: 0,
-  cursor: () => () => undefined,
-  slices: function* () {},
-}
+const emptyCache = createCache(Buffer.alloc(headBytes), 0)
 
 /** Where the cache of a tree lies. `key` tells trees of one root apart. */
 export function statCachePath(directory: string, key: string): string {
   return join(directory, 'stat', digestOf(key).slice(0, 32))
 }
 
-export function readStatCache(path: string): StatCache {
+/** `path` null: nothing is remembered. */
+export function readStatCache(path: string | null): StatCache {
+  if (path === null) return emptyCache
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
@@ -102,40 +76,52 @@ export function readStatCache(path: string): StatCache {
   ) {
     return emptyCache
   }
+  return createCache(bytes, count)
+}
+
+function createCache(bytes: Buffer, count: number): StatCache {
+  const digestsAt = headBytes + count * statColumns * 8
+  const pathsAt = digestsAt + count * digestBytes
+  const stats = numbersOf(bytes.subarray(headBytes, digestsAt))
+  const digests = bytes.subarray(digestsAt, pathsAt)
+  const paths = bytes.subarray(pathsAt)
+  let starts: Uint32Array | undefined
   return {
     count,
-    cursor: () => createCursor(bytes, count),
-    slices: (size) => slicesOf(bytes, count, size),
+    stats,
+    digests,
+    cursor: () => createCursor({ count, stats, digests, paths }),
+    pathsOf: (from, to) => {
+      starts ??= startsOf(paths, count)
+      return paths.subarray(starts[from]!, starts[to]!)
+    },
   }
 }
 
-function* slicesOf(bytes: Buffer, count: number, size: number): Generator<CacheSlice> {
-  const { stats, digestsAt } = partsOf(bytes, count)
-  let at = digestsAt + count * digestBytes
-  for (let first = 0; first < count; first += size) {
-    const last = Math.min(first + size, count)
-    const from = at
-    for (let index = first; index < last; index++) at = bytes.indexOf(0x0a, at) + 1
-    const paths = new Uint8Array(bytes.subarray(from, at))
-    yield { first, paths, stats: stats.slice(first * statColumns, last * statColumns) }
-  }
+/** Where each path begins, and the last one ends. */
+function startsOf(paths: Buffer, count: number): Uint32Array {
+  const starts = new Uint32Array(count + 1)
+  for (let index = 0; index < count; index++)
+    starts[index + 1] = paths.indexOf(0x0a, starts[index]!) + 1
+  return starts
 }
 
-function partsOf(bytes: Buffer, count: number): { stats: Float64Array; digestsAt: number } {
-  const digestsAt = headBytes + count * statColumns * 8
-  return { stats: numbersOf(bytes.subarray(headBytes, digestsAt)), digestsAt }
-}
-
-function createCursor(bytes: Buffer, count: number): (path: string) => CachedFile | undefined {
-  const { stats, digestsAt } = partsOf(bytes, count)
-  let at = digestsAt + count * digestBytes
+function createCursor({
+  count,
+  stats,
+  digests,
+  paths,
+}: Pick<StatCache, 'count' | 'stats' | 'digests'> & { paths: Buffer }): ReturnType<
+  StatCache['cursor']
+> {
+  let at = 0
   let index = -1
   let current = ''
   const advance = (): void => {
     index += 1
     if (index >= count) return
-    const end = bytes.indexOf(0x0a, at)
-    current = bytes.toString('utf8', at, end)
+    const end = paths.indexOf(0x0a, at)
+    current = paths.toString('utf8', at, end)
     at = end + 1
   }
   advance()
@@ -145,10 +131,7 @@ function createCursor(bytes: Buffer, count: number): (path: string) => CachedFil
     return {
       index,
       stats: stats.subarray(index * statColumns, (index + 1) * statColumns),
-      digest: bytes.subarray(
-        digestsAt + index * digestBytes,
-        digestsAt + (index + 1) * digestBytes,
-      ),
+      digest: digests.subarray(index * digestBytes, (index + 1) * digestBytes),
     }
   }
 }
@@ -174,76 +157,4 @@ export function knownColumns(
     digests.set(known.digest, index * digestBytes)
   }
   return isAny ? { stats, digests } : null
-}
-
-export function createStatCacheWriter(path: string, countMax: number): StatCacheWriter {
-  let stats = new Float64Array(countMax * statColumns)
-  let digests = Buffer.allocUnsafe(countMax * digestBytes)
-  let paths: Buffer[] = []
-  let pending: string[] = []
-  let count = 0
-  const flush = (): void => {
-    if (pending.length === 0) return
-    paths.push(Buffer.from(`${pending.join('\n')}\n`))
-    pending = []
-  }
-  return {
-    add: (entryPath, own, digest) => {
-      stats.set(own, count * statColumns)
-      digests.set(digest, count * digestBytes)
-      count += 1
-      pending.push(entryPath)
-      if (pending.length >= 4096) flush()
-    },
-    save: () => {
-      flush()
-      const body = [
-        Buffer.from(stats.buffer, 0, count * statColumns * 8),
-        digests.subarray(0, count * digestBytes),
-        ...paths,
-      ]
-      const head = Buffer.concat([magic, Buffer.alloc(16)])
-      const pathBytes = paths.reduce((sum, each) => sum + each.length, 0)
-      head.writeUInt32LE(count, magic.length)
-      head.writeUInt32LE(pathBytes, magic.length + 4)
-      head.writeUInt32LE(
-        body.reduce((check, each) => crc32(each, check), 0),
-        magic.length + 8,
-      )
-      replaceFile(path, [head, ...body])
-      stats = new Float64Array()
-      digests = Buffer.alloc(0)
-      paths = []
-    },
-  }
-}
-
-function replaceFile(path: string, pieces: Buffer[]): void {
-  const directory = join(path, '..')
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`
-  try {
-    const descriptor = openSync(temporary, 'wx', 0o600)
-    try {
-      for (const piece of pieces) writeFileSync(descriptor, piece)
-    } finally {
-      closeSync(descriptor)
-    }
-    renameSync(temporary, path)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  }
-  dropOldest(directory)
-}
-
-function dropOldest(directory: string): void {
-  const names = readdirSync(directory)
-  if (names.length <= filesMax) return
-  const aged = names.map((name) => {
-    const file = join(directory, name)
-    return { file, usedAt: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
-  })
-  aged.sort((a, b) => a.usedAt - b.usedAt)
-  for (const { file } of aged.slice(0, aged.length - filesMax)) rmSync(file, { force: true })
 }

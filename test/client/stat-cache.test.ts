@@ -1,12 +1,8 @@
 import { appendFile, readdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import {
-  createStatCacheWriter,
-  isRacy,
-  readStatCache,
-  statCachePath,
-} from '../../src/client/stat-cache.ts'
+import { isRacy, readStatCache, statCachePath } from '../../src/client/stat-cache.ts'
+import { createStatCacheWriter } from '../../src/client/stat-cache-writer.ts'
 import { makeDirectory } from './tree.ts'
 
 function fill(path: string, names: string[]): void {
@@ -38,20 +34,28 @@ test('what was remembered is found, in ascending order, and nothing else', async
   expect(find('🙂')).toBeUndefined()
 })
 
-test('all of it comes in slices, in order, in buffers of their own', async () => {
-  const path = statCachePath(await makeDirectory(), 'tree')
-  fill(path, ['a', 'b/c', 'é', '😀', 'x y'].toSorted())
-  const slices = [...readStatCache(path).slices(2)]
-  expect(slices.map(({ first }) => first)).toEqual([0, 2, 4])
-  expect(slices.map(({ paths }) => Buffer.from(paths).toString())).toEqual([
-    'a\nb/c\n',
-    'x y\né\n',
-    '😀\n',
-  ])
-  expect(slices.flatMap(({ stats }) => [...stats])).toHaveLength(5 * 4)
-  expect(slices[1]!.stats[0]).toBe(2)
-  for (const { paths, stats } of slices)
-    expect(paths.buffer.byteLength + stats.buffer.byteLength).toBeLessThan(100)
+test('paths come in stretches, and stretches are taken over into the next cache', async () => {
+  const directory = await makeDirectory()
+  const [older, newer] = ['older', 'newer'].map((key) => statCachePath(directory, key))
+  const names = ['a', 'b/c', 'x y', 'é', '😀']
+  fill(older!, names)
+  const cache = readStatCache(older!)
+  expect(Buffer.from(cache.pathsOf(1, 3)).toString()).toBe('b/c\nx y\n')
+  expect(cache.pathsOf(5, 5)).toHaveLength(0)
+  const writer = createStatCacheWriter(newer!, 5)
+  writer.addRows(cache, 0, 2)
+  writer.add('new', Float64Array.of(9, 9, 9, 9), Buffer.alloc(32, 9))
+  writer.addRows(cache, 3, 5)
+  writer.save()
+  const next = readStatCache(newer!)
+  expect(Buffer.from(next.pathsOf(0, 5)).toString()).toBe('a\nb/c\nnew\né\n😀\n')
+  const find = next.cursor()
+  const inOlder = cache.cursor()
+  for (const name of ['a', 'b/c', 'é', '😀']) {
+    const { index: _index, ...file } = find(name)!
+    expect(inOlder(name)).toMatchObject(file)
+  }
+  expect(next.cursor()('new')?.stats[0]).toBe(9)
 })
 
 test('a cache that is damaged, cut short or absent is empty', async () => {

@@ -1,0 +1,106 @@
+/** Writes the stat cache of a tree (stat-cache.ts says how one looks). */
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from '../core/crc32.ts'
+import { digestBytes, magic, type StatCache, statColumns } from './stat-cache.ts'
+
+/** Collects the next cache, in ascending order of paths. */
+export interface StatCacheWriter {
+  add(path: string, stats: Float64Array, digest: Uint8Array): void
+  /** Takes over what an older cache has of the files `from` to `to`: for long stretches that did not change. */
+  addRows(cache: StatCache, from: number, to: number): void
+  /** Puts it in place of the one before, at once. */
+  save(): void
+}
+
+/** Trees whose caches are kept; the longest unused go first. */
+const filesMax = 64
+
+export function createStatCacheWriter(path: string, countMax: number): StatCacheWriter {
+  let stats = new Float64Array(countMax * statColumns)
+  let digests = Buffer.allocUnsafe(countMax * digestBytes)
+  let paths: Uint8Array[] = []
+  let pending: string[] = []
+  let count = 0
+  const flush = (): void => {
+    if (pending.length === 0) return
+    paths.push(Buffer.from(`${pending.join('\n')}\n`))
+    pending = []
+  }
+  return {
+    addRows: (cache, from, to) => {
+      flush()
+      stats.set(cache.stats.subarray(from * statColumns, to * statColumns), count * statColumns)
+      digests.set(cache.digests.subarray(from * digestBytes, to * digestBytes), count * digestBytes)
+      paths.push(cache.pathsOf(from, to))
+      count += to - from
+    },
+    add: (entryPath, own, digest) => {
+      stats.set(own, count * statColumns)
+      digests.set(digest, count * digestBytes)
+      count += 1
+      pending.push(entryPath)
+      if (pending.length >= 4096) flush()
+    },
+    save: () => {
+      flush()
+      const body = [
+        Buffer.from(stats.buffer, 0, count * statColumns * 8),
+        digests.subarray(0, count * digestBytes),
+        ...paths,
+      ]
+      const head = Buffer.concat([magic, Buffer.alloc(16)])
+      const pathBytes = paths.reduce((sum, each) => sum + each.length, 0)
+      head.writeUInt32LE(count, magic.length)
+      head.writeUInt32LE(pathBytes, magic.length + 4)
+      head.writeUInt32LE(
+        body.reduce((check, each) => crc32(each, check), 0),
+        magic.length + 8,
+      )
+      replaceFile(path, [head, ...body])
+      stats = new Float64Array()
+      digests = Buffer.alloc(0)
+      paths = []
+    },
+  }
+}
+
+function replaceFile(path: string, pieces: Uint8Array[]): void {
+  const directory = join(path, '..')
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`
+  try {
+    const descriptor = openSync(temporary, 'wx', 0o600)
+    try {
+      for (const piece of pieces) writeFileSync(descriptor, piece)
+    } finally {
+      closeSync(descriptor)
+    }
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+  dropOldest(directory)
+}
+
+function dropOldest(directory: string): void {
+  const names = readdirSync(directory)
+  if (names.length <= filesMax) return
+  const aged = names.map((name) => {
+    const file = join(directory, name)
+    return { file, usedAt: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
+  })
+  aged.sort((a, b) => a.usedAt - b.usedAt)
+  for (const { file } of aged.slice(0, aged.length - filesMax)) rmSync(file, { force: true })
+}
