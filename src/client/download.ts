@@ -125,7 +125,8 @@ export async function downloadArtifact(
   downloading.tell()
   const deletedPaths = options.delete === true ? removeStrangers(destination) : 0
   prepareLeaves(destination, tree, wanted)
-  const moved = moveIntoPlace(destination, tree, { wanted, mayDelete: options.delete === true })
+  const mayDelete = options.delete === true
+  const moved = await moveIntoPlace(pool, destination, tree, { wanted, mayDelete })
   correctModes(downloading, present)
   if (cachePath !== null) {
     const { cache } = knownFiles

@@ -44,43 +44,48 @@ const wantsPerRequest = 2048
 /** A stream that is longer, stored or inflated, is not held in memory: some foreign streams have no bound. */
 const heldBytesMax = 8 * 1024 * 1024
 
-/** Resolves when all wants are written. Errors: NetworkError, digest_mismatch, blob_damaged, the server's. */
+/** Resolves when all wants are written, those that are still being worked out too. Errors: NetworkError, digest_mismatch,
+ *  blob_damaged, the server's, and what working out fails with. */
 export async function fetchBlobs(
   server: ServerAccess,
   pool: FilePool,
-  { ordinals, parts }: Wants,
+  wanted: readonly (Wants | Promise<Wants>)[],
   options: FetchOptions,
 ): Promise<void> {
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
-  const size = Math.max(
-    1,
-    Math.min(wantsPerRequest, Math.ceil(ordinals.length / options.connections)),
-  )
-  const firsts = Array.from(
-    { length: Math.ceil(ordinals.length / size) },
-    (_, index) => index * size,
-  )
   const limit = pLimit(options.connections)
   // Of all connections together, so that one that is fast does not wait for the others.
   const rooms = createRooms(options.connections + 2 * pool.threads, taskBytes)
-  const fetches = firsts.map((first) =>
-    limit(async () => {
-      signal.throwIfAborted()
-      const request = ordinals
-        .slice(first, first + size)
-        .map((ordinal) => ({ ordinal, parts: parts.get(ordinal) ?? null }))
-      try {
-        await fetchSome(server, pool, request, { ...options, signal, rooms })
-      } catch (error) {
-        stop.abort(error)
-        throw error
+  const fetchOne = async (request: readonly Want[]): Promise<void> => {
+    signal.throwIfAborted()
+    await fetchSome(server, pool, request, { ...options, signal, rooms })
+  }
+  /** A failure of one stops all, which then end one by one. */
+  const stopping = async (work: Promise<void>): Promise<void> => {
+    await work.catch((error: unknown) => stop.abort(error))
+  }
+  await Promise.all(
+    wanted.map(async (wants) => {
+      const fetches = async (): Promise<void> => {
+        const requests = requestsOf(await wants, options.connections)
+        await Promise.all(requests.map(async (request) => await stopping(limit(fetchOne, request))))
       }
+      await stopping(fetches())
     }),
   )
-  await Promise.allSettled(fetches)
   options.signal.throwIfAborted()
   if (stop.signal.aborted) throw stop.signal.reason
+}
+
+/** Wants of one request each: few enough to be answered, and enough requests to keep all connections busy. */
+function requestsOf({ ordinals, parts }: Wants, connections: number): Want[][] {
+  const size = Math.max(1, Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections)))
+  return Array.from({ length: Math.ceil(ordinals.length / size) }, (_, request) =>
+    ordinals
+      .slice(request * size, (request + 1) * size)
+      .map((ordinal) => ({ ordinal, parts: parts.get(ordinal) ?? null })),
+  )
 }
 
 async function fetchSome(

@@ -12,7 +12,7 @@ import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from './network-error.ts'
 import { partialPath, tidyPartial } from './partial-tree.ts'
 import { openNew } from './place-files.ts'
-import { planWants } from './plan-wants.ts'
+import { findOlder, planWants } from './plan-wants.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
 import { statColumns } from './stat-cache.ts'
 
@@ -76,7 +76,12 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
   for (const ordinal of large) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
   const asked = new Uint8Array(tree.count)
   for (const ordinal of firsts) asked[ordinal] = 1
-  const wants = await planWants(downloading, firsts, large)
+  const older = new Set(findOlder(downloading, large))
+  const whole = firsts.filter((ordinal) => !older.has(ordinal))
+  const wants = [
+    { ordinals: whole.toSorted((a, b) => a - b), parts: new Map<number, number[]>() },
+    planWants(downloading, [...older]),
+  ]
   await fetchBlobs(server, pool, wants, {
     artifactId,
     connections: Math.min(4, Math.max(2, pool.threads)),

@@ -150,6 +150,13 @@ export interface VerifyAnswer {
 
 export const unverified = 0xffff
 
+/** Renames files. */
+export interface MoveTask {
+  kind: 'move'
+  /** From and to, in turn, with a NUL between each two. */
+  paths: string
+}
+
 export type FileTask =
   | HashTask
   | ChunkTask
@@ -160,6 +167,7 @@ export type FileTask =
   | SealTask
   | CheckTask
   | VerifyTask
+  | MoveTask
 
 export interface FileAnswers {
   hash: HashAnswer
@@ -173,4 +181,5 @@ export interface FileAnswers {
   /** Size is NaN for what is no readable file. */
   check: HashAnswer
   verify: VerifyAnswer
+  move: Record<string, never>
 }

@@ -7,7 +7,7 @@ import type { FileAnswers, FileTask } from './file-tasks.ts'
 import type { FileReply } from './file-pool.ts'
 import { checkFiles, hashFiles } from './hash-files.ts'
 import { copyPieces, patchFile, sealFile } from './patch-file.ts'
-import { placeFiles } from './place-files.ts'
+import { moveFiles, placeFiles } from './place-files.ts'
 import { verifyFiles } from './verify-files.ts'
 
 const port = parentPort
@@ -33,6 +33,8 @@ function perform(task: FileTask): FileAnswers[keyof FileAnswers] {
       return checkFiles(task)
     case 'verify':
       return verifyFiles(task)
+    case 'move':
+      return moveFiles(task)
   }
 }
 

@@ -8,7 +8,13 @@ import type { FilePool } from './file-pool.ts'
 import { type HashAnswer, hashColumns, type HashTask } from './file-tasks.ts'
 import type { SourceTree } from './source-tree.ts'
 import { createStatCacheWriter } from './stat-cache-writer.ts'
-import { digestBytes, knownColumns, readStatCache, statColumns } from './stat-cache.ts'
+import {
+  digestBytes,
+  knownColumns,
+  readStatCache,
+  type StatCache,
+  statColumns,
+} from './stat-cache.ts'
 
 export interface HashedTree {
   readonly source: SourceTree
@@ -40,22 +46,17 @@ export function createTreeHasher(
   /** Waits for all. Errors: FileError. */
   finish(tree: SourceTree): Promise<HashedTree>
 } {
-  const cache = readStatCache(options.cachePath)
-  let find = cache.count === 0 ? undefined : cache.cursor()
+  let lookUp = createLookUp(readStatCache(options.cachePath))
   const columns = createColumns()
   const batches: Promise<void>[] = []
   const progress: HashProgress = { files: 0, bytes: 0 }
   let failure: { error: unknown } | undefined
 
   const run = (ordinals: number[], tree: SourceTree): void => {
-    const lookUp = find
     const task: HashTask = {
       kind: 'hash',
       paths: ordinals.map((ordinal) => `${tree.sourceOf(ordinal)}\0`).join(''),
-      known:
-        lookUp === undefined
-          ? null
-          : knownColumns(ordinals.map((ordinal) => lookUp(tree.paths[ordinal]!))),
+      known: lookUp(ordinals.map((ordinal) => tree.paths[ordinal]!)),
     }
     const batch = pool.run(task).then(
       (answer) => {
@@ -88,13 +89,20 @@ export function createTreeHasher(
     },
     finish: async (tree) => {
       // What was known before is of no more use, and large.
-      find = undefined
+      lookUp = () => null
       await Promise.all(batches.splice(0))
       if (failure !== undefined) throw failure.error
       columns.reserve(tree.count)
       return finishTree(tree, columns, options.cachePath)
     },
   }
+}
+
+/** Answers a function that says what is known of files, asked for in ascending order. */
+function createLookUp(cache: StatCache): (paths: readonly string[]) => HashTask['known'] {
+  if (cache.count === 0) return () => null
+  const find = cache.cursor()
+  return (paths) => knownColumns(cache, paths.map(find))
 }
 
 /** Small enough that a batch of large files does not keep one thread busy while the others are idle. */

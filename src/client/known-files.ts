@@ -2,7 +2,7 @@
 import type { FetchedTree } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
 import { unverified } from './file-tasks.ts'
-import { readStatCache, type StatCache, statColumns } from './stat-cache.ts'
+import { notCached, readStatCache, type StatCache, statColumns } from './stat-cache.ts'
 
 export interface KnownFiles {
   /** Files that are as they were. */
@@ -48,8 +48,8 @@ export async function verifyKnownFiles(
       const find = cache.cursor()
       for (const ordinal of wanted) {
         if (tree.kind(ordinal) !== 'file') continue
-        const index = find(tree.paths[ordinal]!)?.index
-        if (index !== undefined && modes[index] !== unverified) found[ordinal] = index
+        const index = find(tree.paths[ordinal]!)
+        if (index !== notCached && modes[index] !== unverified) found[ordinal] = index
       }
       return found
     },

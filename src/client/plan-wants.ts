@@ -29,18 +29,21 @@ export interface Planning {
   tell(): void
 }
 
-/** What to ask for: files whole, but of large ones that DEST has in another version only what differs. */
-export async function planWants(
-  planning: Planning,
-  ordinals: readonly number[],
+/** Large files of which DEST has another version. */
+export function findOlder(
+  { tree, destination }: Pick<Planning, 'tree' | 'destination'>,
   large: readonly number[],
-): Promise<Wants> {
-  const { tree, destination } = planning
-  const older = large.filter(
+): number[] {
+  return large.filter(
     (ordinal) =>
       destination.places[ordinal] === place.same &&
       isLargeFile(join(destination.root, tree.paths[ordinal]!)),
   )
+}
+
+/** What to ask for of files of which DEST has another version: what differs, or the whole where nothing can be shared. */
+export async function planWants(planning: Planning, older: readonly number[]): Promise<Wants> {
+  const { tree, destination } = planning
   const parts = new Map<number, number[]>()
   const limit = pLimit(planning.pool.threads)
   await Promise.all(
@@ -51,8 +54,8 @@ export async function planWants(
       })
     }),
   )
-  const wanted = ordinals.filter((ordinal) => parts.get(ordinal)?.length !== 0)
-  return { ordinals: wanted.sort((a, b) => a - b), parts }
+  const wanted = older.filter((ordinal) => parts.get(ordinal)?.length !== 0)
+  return { ordinals: wanted.toSorted((a, b) => a - b), parts }
 }
 
 function isLargeFile(path: string): boolean {

@@ -19,7 +19,7 @@ export interface StatCacheWriter {
   add(path: string, stats: Float64Array, digest: Uint8Array): void
   /** Takes over what an older cache has of the files `from` to `to`: for long stretches that did not change. */
   addRows(cache: StatCache, from: number, to: number): void
-  /** Puts it in place of the one before, at once. */
+  /** Puts it in place of the one before. Whoever looks in between finds none, and reads the files. */
   save(): void
 }
 
@@ -86,6 +86,8 @@ function replaceFile(path: string, pieces: Uint8Array[]): void {
     } finally {
       closeSync(descriptor)
     }
+    // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
+    rmSync(path, { force: true })
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })

@@ -16,21 +16,16 @@ import { comparePaths } from '../core/entry.ts'
 export const statColumns = 4
 export const digestBytes = 32
 
-/** What is known of one file, as slices of larger columns. */
-export interface CachedFile {
-  /** Where it stands in the cache. */
-  index: number
-  stats: Float64Array
-  digest: Uint8Array
-}
+/** Of a path that the cache does not have. */
+export const notCached = -1
 
 export interface StatCache {
   readonly count: number
   /** Columns of all files: `statColumns` numbers and 32 bytes each. */
   readonly stats: Float64Array
   readonly digests: Uint8Array
-  /** Answers what is known of paths that are asked for in ascending order. */
-  cursor(): (path: string) => CachedFile | undefined
+  /** Answers where in the cache paths stand that are asked for in ascending order, or `notCached`. */
+  cursor(): (path: string) => number
   /** Paths of the files `from` to `to`, each ended by a line feed. */
   pathsOf(from: number, to: number): Uint8Array
 }
@@ -90,7 +85,7 @@ function createCache(bytes: Buffer, count: number): StatCache {
     count,
     stats,
     digests,
-    cursor: () => createCursor({ count, stats, digests, paths }),
+    cursor: () => createCursor(paths, count),
     pathsOf: (from, to) => {
       starts ??= startsOf(paths, count)
       return paths.subarray(starts[from]!, starts[to]!)
@@ -106,14 +101,7 @@ function startsOf(paths: Buffer, count: number): Uint32Array {
   return starts
 }
 
-function createCursor({
-  count,
-  stats,
-  digests,
-  paths,
-}: Pick<StatCache, 'count' | 'stats' | 'digests'> & { paths: Buffer }): ReturnType<
-  StatCache['cursor']
-> {
+function createCursor(paths: Buffer, count: number): (path: string) => number {
   let at = 0
   let index = -1
   let current = ''
@@ -127,12 +115,7 @@ function createCursor({
   advance()
   return (path) => {
     while (index < count && comparePaths(current, path) < 0) advance()
-    if (index >= count || current !== path) return undefined
-    return {
-      index,
-      stats: stats.subarray(index * statColumns, (index + 1) * statColumns),
-      digest: digests.subarray(index * digestBytes, (index + 1) * digestBytes),
-    }
+    return index < count && current === path ? index : notCached
   }
 }
 
@@ -142,19 +125,21 @@ function numbersOf({ buffer, byteOffset, length }: Buffer): Float64Array {
   return new Float64Array(buffer.slice(byteOffset, byteOffset + length))
 }
 
-/** What is known of some files, one after the other, as threads take it: stats are NaN for those that are not known. Null
- *  when none is. */
+/** What is known of some files, one after the other, as threads take it: stats are NaN for those that are `notCached`. Null
+ *  when all are. */
 export function knownColumns(
-  files: readonly (CachedFile | undefined)[],
+  cache: StatCache,
+  indexes: readonly number[],
 ): { stats: Float64Array; digests: Uint8Array } | null {
-  const stats = new Float64Array(files.length * statColumns).fill(Number.NaN)
-  const digests = new Uint8Array(files.length * digestBytes)
-  let isAny = false
-  for (const [index, known] of files.entries()) {
-    if (known === undefined) continue
-    isAny = true
-    stats.set(known.stats, index * statColumns)
-    digests.set(known.digest, index * digestBytes)
+  if (indexes.every((index) => index === notCached)) return null
+  const stats = new Float64Array(indexes.length * statColumns).fill(Number.NaN)
+  const digests = new Uint8Array(indexes.length * digestBytes)
+  for (const [at, index] of indexes.entries()) {
+    if (index === notCached) continue
+    for (let column = 0; column < statColumns; column++)
+      stats[at * statColumns + column] = cache.stats[index * statColumns + column]!
+    for (let byte = 0; byte < digestBytes; byte++)
+      digests[at * digestBytes + byte] = cache.digests[index * digestBytes + byte]!
   }
-  return isAny ? { stats, digests } : null
+  return { stats, digests }
 }

@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
-import { readStatCache } from '../../src/client/stat-cache.ts'
+import { notCached, readStatCache } from '../../src/client/stat-cache.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
@@ -166,8 +166,8 @@ describe('the stat cache', () => {
     await upload(root, { cacheDir })
     const [name = ''] = await readdir(join(cacheDir, 'stat'))
     const find = readStatCache(join(cacheDir, 'stat', name)).cursor()
-    expect(find('old')).toBeDefined()
-    expect(find('young')).toBeUndefined()
+    expect(find('old')).toBe(0)
+    expect(find('young')).toBe(notCached)
   })
 
   // The worst case: same size, same inode, and a clock whose ticks are longer than an upload takes.
