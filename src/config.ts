@@ -12,7 +12,7 @@ import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
 export interface Config {
-  /** Absolute. Holds `trove.db`, `secret.key`, `server.lock` and `cas/`. */
+  /** Absolute. Holds `trove.db`, `secret.key`, `server.lock`, `server.url` and `cas/`. */
   readonly dataDir: string
   readonly host: string
   /** 0 lets the system choose. */

@@ -60,6 +60,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const stop = new AbortController()
     const graceOver = new AbortController()
+    const lock = lockDataDir(config.dataDir)
+    cleanups.push(() => {
+      lock.release()
+    })
     const context = await openContext(config, options, {
       cleanups,
       stopping: stop.signal,
@@ -68,6 +72,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const server = await listen(context)
     const { port } = server.address() as AddressInfo
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    lock.announce(url)
     let closed: Promise<void> | undefined
     return {
       url,
@@ -94,10 +99,6 @@ async function openContext(
   ends: { cleanups: Cleanup[]; stopping: AbortSignal; graceOver: AbortSignal },
 ): Promise<AppContext> {
   const { cleanups, stopping, graceOver } = ends
-  const lock = lockDataDir(config.dataDir)
-  cleanups.push(() => {
-    lock.release()
-  })
   const keys = await openKeys(config.dataDir)
   const databasePath = join(config.dataDir, 'trove.db')
   const packDirectory = join(config.dataDir, 'cas')

@@ -1,7 +1,7 @@
 /** The server as a whole: one at a time on a directory, and an orderly end. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -54,6 +54,27 @@ test('a second server on the same directory is refused, and a later one is not',
   await first.stop()
   const second = await openRig({ dataDir: first.dataDir })
   await second.close()
+})
+
+test('who finds the directory in use learns where its server answers, as long as it does', async () => {
+  const rig = await openRig()
+  const refusal = (): unknown => {
+    try {
+      lockDataDir(rig.dataDir).release()
+      return 'free'
+    } catch (error) {
+      return error
+    }
+  }
+  expect(refusal()).toMatchObject({ name: 'DataLockedError', serverUrl: rig.url })
+  await rig.stop()
+  // What a killed server left behind.
+  await writeFile(join(rig.dataDir, 'server.url'), 'http://127.0.0.1:9')
+  const lock = lockDataDir(rig.dataDir)
+  expect(refusal()).toMatchObject({ serverUrl: null })
+  lock.release()
+  expect(refusal()).toBe('free')
+  await rig.close()
 })
 
 test('a killed process leaves no lock behind', async () => {

@@ -17,8 +17,8 @@ export interface MaintenanceFlags {
   data: string | undefined
 }
 
-/** With `--data` works on that directory, and when a server holds it, asks the server, with a token of the directory's
- *  own key if there is no other. Without it asks the server. Errors: those of `local` and `remote`. */
+/** With `--data` works on that directory, and when a server holds it, asks that server, with a token of the directory's
+ *  own key. Without it asks the server that flags and environment name. Errors: those of `local` and `remote`. */
 export async function runMaintenance<T>(
   { url, data }: MaintenanceFlags,
   signal: AbortSignal,
@@ -34,8 +34,10 @@ export async function runMaintenance<T>(
     return await withLocalStore(config, signal, work.local)
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
+    const named = url === undefined ? error.serverUrl : null
     return await askHolder(error, async () => {
-      return await work.remote(await withOwnToken(server, config.dataDir))
+      const holder = { ...server, ...(named !== null && { url: named, token: null }) }
+      return await work.remote(await withOwnToken(holder, server.token, config.dataDir))
     })
   }
 }
@@ -47,14 +49,19 @@ async function askHolder<T>(locked: DataLockedError, ask: () => Promise<T>): Pro
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error
     const reason = `${locked.message}, and no server answers for it: ${error.message}`
-    throw new DataLockedError(reason, { cause: error })
+    throw new DataLockedError(reason, { cause: error, serverUrl: locked.serverUrl })
   }
 }
 
-async function withOwnToken(server: ServerAccess, dataDir: string): Promise<ServerAccess> {
+/** With a token of the directory's key where there is none, or with `given` when the key cannot be read. */
+async function withOwnToken(
+  server: ServerAccess,
+  given: string | null,
+  dataDir: string,
+): Promise<ServerAccess> {
   if (server.token !== null) return server
   const keys = await findKeys(dataDir)
-  if (keys === undefined) return server
+  if (keys === undefined) return { ...server, token: given }
   const token = await mintToken(keys.tokens, adminGrant(Date.now() + tokenLifeMs))
   return { ...server, token }
 }

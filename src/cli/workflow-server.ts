@@ -47,9 +47,11 @@ export async function openRunServer({
     const mint = mintWith(await openKeys(dataDir))
     return { url: server.url, isOwn: true, mint, close: async () => await server.close() }
   } catch (error) {
-    const keys = error instanceof DataLockedError ? await findKeys(dataDir) : undefined
+    if (!(error instanceof DataLockedError)) throw error
+    const keys = await findKeys(dataDir)
     if (keys === undefined) throw error
-    return { url: access.url, isOwn: false, mint: mintWith(keys), close: () => Promise.resolve() }
+    const url = error.serverUrl ?? access.url
+    return { url, isOwn: false, mint: mintWith(keys), close: () => Promise.resolve() }
   }
 }
 

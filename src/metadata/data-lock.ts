@@ -1,21 +1,31 @@
 /** One process at a time on a data directory. The lock is SQLite's own, on a file of its own: the system drops it with
- *  the process, so a killed server leaves nothing stale. */
+ *  the process, so a killed server leaves nothing stale. A server says beside it where it answers (`server.url`), so that
+ *  commands which find the directory in use ask that server and no other. */
 import SqliteDatabase from 'better-sqlite3'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface DataLock {
+  /** Says where the process that holds the lock answers: an origin, without a trailing slash. Never throws. */
+  announce(url: string): void
   release(): void
 }
 
 /** The directory is in use by another process. */
 export class DataLockedError extends Error {
   override readonly name = 'DataLockedError'
+  /** Where that process answers; null when it is a command, or a server that does not listen yet. */
+  readonly serverUrl: string | null
+  constructor(message: string, options: ErrorOptions & { serverUrl: string | null }) {
+    super(message, options)
+    this.serverUrl = options.serverUrl
+  }
 }
 
 /** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError. */
 export function lockDataDir(dataDir: string): DataLock {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const urlPath = join(dataDir, 'server.url')
   const database = new SqliteDatabase(join(dataDir, 'server.lock'), { timeout: 0 })
   try {
     // Nothing is ever written, so no journal file needs to lie beside it.
@@ -26,7 +36,35 @@ export function lockDataDir(dataDir: string): DataLock {
     const isTaken =
       error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')
     if (!isTaken) throw error
-    throw new DataLockedError(`another trove process works on ${dataDir}`, { cause: error })
+    throw new DataLockedError(`another trove process works on ${dataDir}`, {
+      cause: error,
+      serverUrl: readUrl(urlPath),
+    })
   }
-  return { release: () => database.close() }
+  // What a killed server said does not hold for whoever has the lock now.
+  rmSync(urlPath, { force: true })
+  return {
+    announce: (url) => {
+      try {
+        writeFileSync(`${urlPath}.new`, url, { mode: 0o600 })
+        renameSync(`${urlPath}.new`, urlPath)
+      } catch {
+        // A full disk is no reason not to serve; commands then go where the environment says.
+        rmSync(`${urlPath}.new`, { force: true })
+      }
+    },
+    release: () => {
+      rmSync(urlPath, { force: true })
+      database.close()
+    },
+  }
+}
+
+function readUrl(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // Not there, or not for this user to read.
+    return null
+  }
 }

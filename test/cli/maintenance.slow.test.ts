@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { lockDataDir } from '../../src/metadata/data-lock.ts'
 import { workerUrl } from '../../src/worker-url.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -291,14 +292,32 @@ describe('a data directory that another process holds', () => {
     ['gc', ['gc']],
     ['scrub', ['scrub']],
     ['backup', ['backup', '/nowhere/at/all']],
-  ])('is asked for through its server; %s says so when none answers', async (_name, args) => {
+  ])('by a command, or a server that does not answer: %s says so', async (_name, args) => {
+    const expectRefusal = async (more: string[]): Promise<void> => {
+      const outcome = await local([...args, ...more])
+      expect(outcome).toMatchObject({ status: 13, text: '' })
+      expect(outcome.stderr).toContain(
+        `another trove process works on ${data}, and no server answers`,
+      )
+      expect(outcome.stderr).toContain('hint: ')
+    }
+    const lock = lockDataDir(data)
+    await expectRefusal([])
+    lock.release()
     await serve()
-    const outcome = await local(args)
-    expect(outcome).toMatchObject({ status: 13, text: '' })
-    expect(outcome.stderr).toContain(
-      `another trove process works on ${data}, and no server answers`,
-    )
-    expect(outcome.stderr).toContain('hint: ')
+    await expectRefusal(['--url', 'http://127.0.0.1:9'])
+  })
+
+  test('is asked for through the server that holds it, wherever the environment points', async () => {
+    const server = await serve()
+    await putFiles(server, 'build')
+    for (const args of [['gc'], ['scrub'], ['backup', join(root, 'copy')]]) {
+      const outcome = await runTrove([...args, '--data', data], {
+        TROVE_URL: 'http://127.0.0.1:9',
+        TROVE_TOKEN: 'for.another.server',
+      })
+      expect(outcome).toMatchObject({ status: 0, stderr: '' })
+    }
   })
 })
 
