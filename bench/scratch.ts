@@ -31,7 +31,8 @@ export interface BenchStore {
 export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Promise<T> {
   return await withScratch(async (directory) => {
     const data = join(directory, 'data')
-    const trove = await startTrove(data)
+    // As `npm start` and the unit of the README have it.
+    const trove = await startTrove(data, { MALLOC_ARENA_MAX: '1' })
     try {
       return await work({
         trove,
