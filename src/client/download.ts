@@ -25,7 +25,7 @@ import {
   saveCache,
 } from './findings.ts'
 import type { ServerAccess } from './http.ts'
-import { verifyKnownFiles } from './known-files.ts'
+import { notKnown, verifyKnownFiles } from './known-files.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 import { statCachePath } from './stat-cache.ts'
 
@@ -90,7 +90,8 @@ export async function downloadArtifact(
   }
   const isDry = options.dryRun === true
   if (!isDry) makeDestination(options.destination)
-  const isMostlyKnown = options.delete !== true && knownFiles.count > knownShare * wanted.length
+  const knownCount = known.reduce((count, index) => (index === notKnown ? count : count + 1), 0)
+  const isMostlyKnown = options.delete !== true && knownCount > knownShare * wanted.length
   const destination = isMostlyKnown
     ? recallDestination(options.destination, tree, wanted, known)
     : examineDestination(options.destination, tree, wanted)

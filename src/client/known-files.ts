@@ -5,8 +5,6 @@ import { unverified } from './file-tasks.ts'
 import { notCached, readStatCache, type StatCache, statColumns } from './stat-cache.ts'
 
 export interface KnownFiles {
-  /** Files that are as they were. */
-  readonly count: number
   readonly cache: StatCache
   /** Permission bits of the file that stands there in the cache. */
   mode(index: number): number
@@ -40,7 +38,6 @@ export async function verifyKnownFiles(
   )
   await Promise.all(firsts.map(verify))
   return {
-    count: modes.reduce((count, mode) => (mode === unverified ? count : count + 1), 0),
     cache,
     mode: (index) => modes[index]!,
     find: (tree, wanted) => {
