@@ -3,7 +3,6 @@
 import { limits } from '../../core/limits.ts'
 import { createManifestHasher, type ManifestSummary } from '../../core/manifest.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
-import { withReadLease } from '../../egress/read-lease.ts'
 import type { Published } from '../publish.ts'
 import type { IngestPorts } from '../session.ts'
 import type { OfferedArtifact } from './job.ts'
@@ -68,8 +67,7 @@ async function stageEntries(
 ): Promise<number> {
   const { metadata } = ports
   const { sessionId } = offer
-  // One lease for all that is read back: each is a transaction, and waits for the disk.
-  await withReadLease(ports, async () => await registerComposites(ports, sessionId, signal))
+  await registerComposites(ports, sessionId, signal)
   const summary = await claimAll(ports, offer)
   await ports.checkpoint?.('blobs-registered')
   const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)

@@ -7,6 +7,7 @@ import { combineCrc32 } from '../../core/crc32.ts'
 import { createDigestHasher } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { withReadLease } from '../../egress/read-lease.ts'
 import { decodeJoining } from '../../packs/codec.ts'
 import { addComposite } from '../heal.ts'
 import type { IngestPorts } from '../session.ts'
@@ -23,16 +24,28 @@ export async function registerComposites(
   for (let page = 0; ; page++) {
     const bytes = await metadata.readOffered(sessionId, 'composites', page)
     if (bytes === undefined) return
-    await eachOf(decodeComposites(bytes), async (composite) => {
-      signal?.throwIfAborted()
-      const [known] = await metadata.claimReadableBlobs(sessionId, [composite.digest])
-      if (known !== undefined) return
-      const missing = await countMissingParts(ports, sessionId, composite)
-      if (missing > 0) throw incomplete('blobs', missing)
-      await verifyComposite(ports, sessionId, composite)
-      await addComposite(metadata, sessionId, composite)
+    // One lease for all that is read back, since each waits for the disk twice; none where no large file was offered.
+    await withReadLease(ports, async () => {
+      await eachOf(decodeComposites(bytes), async (composite) => {
+        signal?.throwIfAborted()
+        await registerComposite(ports, sessionId, composite)
+      })
     })
   }
+}
+
+async function registerComposite(
+  ports: IngestPorts,
+  sessionId: string,
+  composite: OfferedComposite,
+): Promise<void> {
+  const { metadata } = ports
+  const [known] = await metadata.claimReadableBlobs(sessionId, [composite.digest])
+  if (known !== undefined) return
+  const missing = await countMissingParts(ports, sessionId, composite)
+  if (missing > 0) throw incomplete('blobs', missing)
+  await verifyComposite(ports, sessionId, composite)
+  await addComposite(metadata, sessionId, composite)
 }
 
 /** Composites of which some are read while this thread inflates and hashes one. */
