@@ -4,6 +4,7 @@ import { packMediaType } from '../api/negotiation.ts'
 import type { ReceivedBlobs } from '../api/negotiation-messages.ts'
 import type { FilePool } from './file-pool.ts'
 import { type ServerAccess, requestJson } from './http.ts'
+import { createUnitQueue, type UnitQueue } from './unit-queue.ts'
 import type { SendUnit } from './upload-plan.ts'
 
 export interface SendOptions {
@@ -13,10 +14,12 @@ export interface SendOptions {
   onSent(sent: { bytes: number; contentBytes: number }): void
 }
 
-/** A request ends after this many bytes: the first early, so that the server has work soon, later ones when they fill a
- *  pack of the server. A large file is never split. */
-const firstRequestBytes = 8 * 1024 * 1024
+/** A request ends after this many bytes, when it fills a pack of the server; a large file is never split. The first one
+ *  of each connection ends sooner, so that the server has work soon, and each at another size: a server that is busy with
+ *  the ends of all requests at once takes nothing meanwhile. */
 const requestBytesMax = 56 * 1024 * 1024
+const firstRequestBytes = 8 * 1024 * 1024
+const firstRequestStepBytes = 16 * 1024 * 1024
 /** Encode tasks of one connection that are under way or waiting to be sent. */
 const tasksAhead = 3
 
@@ -24,23 +27,16 @@ const tasksAhead = 3
 export async function sendBlobs(
   server: ServerAccess,
   pool: FilePool,
-  units: Iterable<SendUnit>,
+  units: AsyncIterable<SendUnit>,
   options: SendOptions,
 ): Promise<void> {
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
-  const queue = units[Symbol.iterator]()
-  const source = { peeked: queue.next() }
-  const take = (): SendUnit | undefined => {
-    const { value, done } = source.peeked
-    if (done === true) return undefined
-    source.peeked = queue.next()
-    return value as SendUnit
-  }
-  const isEmpty = (): boolean => source.peeked.done === true
-  const senders = Array.from({ length: options.connections }, async () => {
+  const queue = createUnitQueue(units)
+  const senders = Array.from({ length: options.connections }, async (_, connection) => {
     try {
-      await sendAll(server, pool, { take, isEmpty }, { ...options, signal })
+      const firstBytes = firstRequestBytes + connection * firstRequestStepBytes
+      await sendAll(server, pool, queue, { ...options, signal, firstBytes })
     } catch (error) {
       // One failure stops the others: the caller starts over with what is missing by then.
       stop.abort(error)
@@ -54,23 +50,20 @@ export async function sendBlobs(
   if (failed !== undefined) throw failed.reason
 }
 
-interface UnitQueue {
-  take(): SendUnit | undefined
-  isEmpty(): boolean
-}
-
 async function sendAll(
   server: ServerAccess,
   pool: FilePool,
   queue: UnitQueue,
-  options: SendOptions,
+  options: SendOptions & { firstBytes: number },
 ): Promise<void> {
-  let requestBytes = firstRequestBytes
-  while (!queue.isEmpty()) {
+  let requestBytes = Math.min(options.firstBytes, requestBytesMax)
+  for (let unit = await queue.take(); unit !== undefined; unit = await queue.take()) {
+    const first = unit
     // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
     const fault: { error?: unknown } = {}
+    const limitBytes = requestBytes
     const body = (): AsyncIterable<Uint8Array> =>
-      encodeUnits(pool, queue, { ...options, requestBytes, fault })
+      encodeUnits(pool, first, queue, { ...options, requestBytes: limitBytes, fault })
     const request = {
       method: 'POST' as const,
       path: `${options.uploadPath}/packs`,
@@ -89,17 +82,22 @@ async function sendAll(
 
 async function* encodeUnits(
   pool: FilePool,
+  first: SendUnit,
   queue: UnitQueue,
   options: SendOptions & { requestBytes: number; fault: { error?: unknown } },
 ): AsyncGenerator<Uint8Array> {
   const ahead: Promise<{ bytes: Uint8Array; contentBytes: number }>[] = []
-  let pending: { unit: SendUnit; next: number } | undefined
+  let pending: { unit: SendUnit; next: number } | undefined = { unit: first, next: 0 }
+  let isOver = false
   let sentBytes = 0
   /** Begins the next task; false when this request takes no more. */
-  const begin = (): boolean => {
+  const begin = async (): Promise<boolean> => {
     if (pending === undefined) {
-      const unit = sentBytes < options.requestBytes ? queue.take() : undefined
-      if (unit === undefined) return false
+      const unit = isOver || sentBytes >= options.requestBytes ? undefined : await queue.takeSoon()
+      if (unit === undefined) {
+        isOver = true
+        return false
+      }
       pending = { unit, next: 0 }
     }
     const { unit, next } = pending
@@ -121,7 +119,7 @@ async function* encodeUnits(
   }
   try {
     for (;;) {
-      while (ahead.length < tasksAhead && begin());
+      while (ahead.length < tasksAhead && (await begin()));
       const next = ahead.shift()
       if (next === undefined) return
       const { bytes, contentBytes } = await next

@@ -37,7 +37,7 @@ export interface Sending extends SendTreeOptions {
 export async function sendUnits(
   sending: Sending,
   uploadPath: string,
-  units: Iterable<SendUnit>,
+  units: AsyncIterable<SendUnit>,
 ): Promise<void> {
   const { server, pool, progress, connections, signal } = sending
   await sendBlobs(server, pool, units, {

@@ -12,15 +12,16 @@ import type { CommitAnswer, Offer, OfferAnswer } from '../api/negotiation-messag
 import { apiRoot } from '../api/paths.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
+import { createFileCutter } from './cut-files.ts'
 import type { FilePool } from './file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestJson, type ServerAccess } from './http.ts'
+import { largeUnits } from './large-units.ts'
 import { NetworkError } from './network-error.ts'
 import { offerManifest, offerTimes } from './offer-tree.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
-import { sendLarge } from './send-large.ts'
 import { type Sending, type SendTreeOptions, sendUnits } from './sending.ts'
-import { planSmall, splitMissing } from './upload-plan.ts'
+import { planSmall, type SendUnit, splitMissing } from './upload-plan.ts'
 
 /** Who uploads, and as what; what is absent the token says, or the server's defaults. */
 export type UploadTarget = Pick<
@@ -132,11 +133,14 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
 }
 
 async function sendContent(sending: Sending, uploadPath: string): Promise<void> {
-  const { tree, progress } = sending
+  const { pool, tree, progress } = sending
+  const cutter = createFileCutter(pool, tree)
+  // Of a tree that was never uploaded from here much is missing, and the threads have nothing to do until they are told.
+  const stopCutting = tree.isNew ? cutter.cutAhead() : undefined
   const [missing] = await Promise.all([
     offerManifest(sending, uploadPath),
     offerTimes(sending, uploadPath),
-  ])
+  ]).finally(stopCutting)
   const { small, large } = splitMissing(tree, missing)
   const missingBytes = [...small, ...large].reduce(
     (sum, ordinal) => sum + tree.sizeBytes(ordinal),
@@ -145,7 +149,15 @@ async function sendContent(sending: Sending, uploadPath: string): Promise<void> 
   sending.missingBytes = Math.max(sending.missingBytes, missingBytes)
   progress.doneBytes = progress.totalBytes - missingBytes
   sending.onProgress(progress)
-  // Small files first: they can be sent at once, so the server has work while the first large ones are cut.
-  await sendUnits(sending, uploadPath, planSmall(tree, small, sending.level))
-  await sendLarge(sending, uploadPath, large)
+  const units = largeUnits(sending, uploadPath, cutter, large)
+  await sendUnits(sending, uploadPath, smallThenLarge(planSmall(tree, small, sending.level), units))
+}
+
+/** Small files can be sent at once, so the server has work while large ones are cut. */
+async function* smallThenLarge(
+  small: Iterable<SendUnit>,
+  large: AsyncIterable<SendUnit>,
+): AsyncGenerator<SendUnit> {
+  yield* small
+  yield* large
 }

@@ -8,9 +8,9 @@
  *       are.
  *  A copy is read in whole check pages, so that every byte can be verified before it leaves. */
 import type { Copy } from '../core/copy.ts'
-import { crc32 } from '../core/crc32.ts'
 import { hasCode, storeError, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { arePagesIntact } from '../packs/page-checks.ts'
 import { coalesce } from './coalesce.ts'
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
@@ -211,12 +211,6 @@ function comparePlaces(a: PageCut, b: PageCut): number {
   return packOffset(a) - packOffset(b)
 }
 
-function isIntact(page: Buffer, cut: PageCut): boolean {
-  const { buffer, byteOffset, byteLength } = cut.copy.checks
-  const checks = Buffer.from(buffer, byteOffset, byteLength)
-  return crc32(page) === checks.readUInt32LE(cut.page * 4)
-}
-
 /** The check pages of `cuts`, which lie in `read`, each verified. */
 async function readPages(reader: Reader, read: PackRead, cuts: PageCut[]): Promise<Buffer[]> {
   const bytes = await readPack(reader, read, cuts)
@@ -224,7 +218,7 @@ async function readPages(reader: Reader, read: PackRead, cuts: PageCut[]): Promi
     const start = packOffset(cut) - read.start
     return bytes.subarray(start, start + pageBytes(cut))
   })
-  const bad = cuts.filter((cut, index) => !isIntact(pages[index]!, cut))
+  const bad = cuts.filter((cut, index) => !arePagesIntact(cut.copy.checks, cut.page, pages[index]!))
   if (bad.length > 0) throw await damaged(reader, bad)
   return pages
 }

@@ -1,26 +1,45 @@
 /** Lengths and digest of an artifact's generated representations, before it is committed. */
 import { createDigestHasher, type Digest } from '../core/digest.ts'
-import type { Metadata } from '../metadata/metadata.ts'
+import type { Metadata, StoredEntry } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import { unreadParts } from './segments.ts'
 import { createTarGzMeter } from './tar-layout.ts'
 import { createZipMeter, type ZipMember, zipMember, zipSegments } from './zip-layout.ts'
 
-/** Runs the layouts over a staged manifest. Modification times are not asked for: neither format's length depends on
- *  them, by construction. */
+export interface RepresentationLengths {
+  zipBytes: number
+  tarGzBytes: number
+}
+
+/** Runs the layouts over the entries of a manifest, given in order. Modification times are not asked for: neither
+ *  format's length depends on them, by construction. */
+export function createRepresentationMeter(): {
+  add(entries: readonly StoredEntry[]): void
+  lengths(): RepresentationLengths
+} {
+  const zip = createZipMeter()
+  const tarGz = createTarGzMeter()
+  const untimed = { modifiedAt: null, prefix: '', readParts: unreadParts }
+  return {
+    add: (entries) => {
+      zip.add(entries.map((entry) => zipMember(entry, untimed)))
+      tarGz.add(entries.map((entry) => ({ entry, modifiedAt: null })))
+    },
+    lengths: () => ({ zipBytes: zip.totalBytes(), tarGzBytes: tarGz.finish() }),
+  }
+}
+
+/** The lengths of what a staged manifest will be served as. */
 export async function measureRepresentations(
   metadata: Pick<Metadata, 'readStagedEntryPage'>,
   manifestId: number,
-): Promise<{ zipBytes: number; tarGzBytes: number }> {
-  const zip = createZipMeter()
-  const tarGz = createTarGzMeter()
+): Promise<RepresentationLengths> {
+  const meter = createRepresentationMeter()
   for (let number = 0; ; number++) {
     const page = await metadata.readStagedEntryPage(manifestId, number)
-    if (page === undefined) return { zipBytes: zip.totalBytes(), tarGzBytes: tarGz.finish() }
-    const untimed = { modifiedAt: null, prefix: '', readParts: unreadParts }
-    zip.add(page.entries.map((entry) => zipMember(entry, untimed)))
-    tarGz.add(page.entries.map((entry) => ({ entry, modifiedAt: null })))
+    if (page === undefined) return meter.lengths()
+    meter.add(page.entries)
   }
 }
 

@@ -5,7 +5,12 @@ import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { type ManifestSummary, createManifestHasher } from '../core/manifest.ts'
 import { encodeTimes } from '../core/modification-times.ts'
-import { digestStagedZip, measureRepresentations } from '../egress/measure.ts'
+import {
+  createRepresentationMeter,
+  digestStagedZip,
+  measureRepresentations,
+  type RepresentationLengths,
+} from '../egress/measure.ts'
 import { withReadLease } from '../egress/read-lease.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import type { SortedEntries } from './entry-table.ts'
@@ -39,11 +44,10 @@ export async function publish(
 ): Promise<Published> {
   const { metadata, job, checkpoint } = session
   const summary = summarize(entries)
-  const manifestId = await stageManifest(session, entries, summary)
+  const { manifestId, measured } = await stageManifest(session, entries, summary)
   await stageTimes(session, entries)
   await checkpoint?.('manifest-staged')
   await publication.stageContent?.()
-  const measured = await measureRepresentations(metadata, manifestId)
   const zipDigest =
     publication.zipDigest === 'rebuilt'
       ? await withReadLease(session, () =>
@@ -80,18 +84,19 @@ function summarize(entries: SortedEntries): ManifestSummary {
 }
 
 async function stageManifest(
-  session: IngestSession,
+  { id, metadata }: IngestSession,
   entries: SortedEntries,
   summary: ManifestSummary,
-): Promise<number> {
-  const { manifestId, exists } = await session.metadata.stageManifest(session.id, summary)
-  if (exists) return manifestId
+): Promise<{ manifestId: number; measured: RepresentationLengths }> {
+  const { manifestId, exists } = await metadata.stageManifest(id, summary)
+  if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  const meter = createRepresentationMeter()
   for (const { page, first, last } of pagesOf(entries.count)) {
     const batch = []
     for (let ordinal = first; ordinal < last; ordinal++) batch.push(entries.entry(ordinal))
-    await session.metadata.stageManifestPage(session.id, manifestId, page, batch)
+    meter.add(await metadata.stageManifestPage(id, manifestId, page, batch))
   }
-  return manifestId
+  return { manifestId, measured: meter.lengths() }
 }
 
 async function stageTimes(session: IngestSession, entries: SortedEntries): Promise<void> {

@@ -7,11 +7,11 @@
  *
  *  Bytes are never changed, so streams keep their digests and representations their bytes (invariant 6). A crash leaves
  *  a sealed pack without a row, which recovery takes, or copies in two places, of which one is dead. */
-import { crc32 } from '../core/crc32.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { CopyMove, DyingPack, PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
 import { openPackWriter, type PackWriter } from '../packs/pack-format.ts'
+import { arePagesIntact } from '../packs/page-checks.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 /** `background`: packs more than half dead, and many tiny ones. `now`: every pack more than a twentieth dead too. */
@@ -231,7 +231,8 @@ async function* readGroup(
   for (const copy of group) {
     const start = copy.offset - first.offset
     const body = bytes.subarray(start, start + copy.lengthBytes)
-    if (!copy.damaged && !isIntact(body, copy, 0)) await ports.metadata.markDamaged(copy.streamId)
+    if (!copy.damaged && !arePagesIntact(copy.checks, 0, body))
+      await ports.metadata.markDamaged(copy.streamId)
     yield { copy, body }
   }
 }
@@ -264,7 +265,7 @@ async function isReadable(
       await ports.metadata.markDamaged(copy.streamId)
       return false
     }
-    isBad ||= !isIntact(page, copy, at / limits.checkPageBytes)
+    isBad ||= !arePagesIntact(copy.checks, at / limits.checkPageBytes, page)
   }
   if (isBad && !copy.damaged) await ports.metadata.markDamaged(copy.streamId)
   return true
@@ -278,15 +279,4 @@ async function* pagesOf(
   for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
     yield await packs.read(packName, offset + at, Math.min(limits.checkPageBytes, lengthBytes - at))
   }
-}
-
-/** Whether `bytes`, from check page `page` on, are what was stored. */
-function isIntact(bytes: Buffer, { checks }: PackedCopy, page: number): boolean {
-  const expected = Buffer.from(checks.buffer, checks.byteOffset, checks.byteLength)
-  for (let at = 0; at < bytes.length; at += limits.checkPageBytes) {
-    const index = page + at / limits.checkPageBytes
-    const actual = crc32(bytes.subarray(at, at + limits.checkPageBytes))
-    if (actual !== expected.readUInt32LE(index * 4)) return false
-  }
-  return true
 }

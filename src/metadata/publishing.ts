@@ -10,7 +10,7 @@ import type { CopyCodec, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { Healing } from './lifecycle.ts'
-import type { Artifact, SkeletonPage } from './reading.ts'
+import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
 
 export type ConflictPolicy = 'reject' | 'replace'
 
@@ -67,8 +67,9 @@ export interface KnownBlob {
   joins: boolean
 }
 
-/** What a negotiated upload has told: canonical lines of its manifest, or composites. Opaque to the store. */
-export type OfferedKind = 'entries' | 'composites'
+/** What a negotiated upload has told: canonical lines of its manifest, composites, and the summary of a manifest that is
+ *  there whole. Opaque to the store. */
+export type OfferedKind = 'entries' | 'composites' | 'summary'
 
 /** A tree that a project can read whole: nothing of it is missing, damaged, expired or being deleted. */
 export interface KnownTree {
@@ -207,20 +208,21 @@ export interface PublishingMetadata {
     composite: { digest: Digest; sizeBytes: number; crc32: number; parts: Digest[] },
   ): Promise<Healing | undefined>
 
-  /** Begins a manifest, invisible until an artifact commits with it. When the project already has a committed manifest
+  /** Begins a manifest, invisible until an artifact commits with it; one that the session staged before goes. When the project already has a committed manifest
    *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages. */
   stageManifest(
     sessionId: string,
     manifest: { treeDigest: Digest; entryCount: number; fileCount: number; logicalBytes: number },
   ): Promise<{ manifestId: number; exists: boolean }>
-  /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages. Every
-   *  file's blob must be known. */
+  /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages; answers
+   *  them with the places of their files, which the session must have leased.
+   *  Errors: not_found, length_mismatch. */
   stageManifestPage(
     sessionId: string,
     manifestId: number,
     page: number,
     entries: Entry[],
-  ): Promise<void>
+  ): Promise<StoredEntry[]>
   /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
    *  manifest page, as `encodeTimes` of core/modification-times.ts gives them. */
   stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>

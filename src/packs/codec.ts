@@ -1,5 +1,5 @@
-/** The stored form of blobs: how content becomes a stream that joins, how streams become content again, and the CRCs by
- *  which any slice of a stream is checked. A stream is known by its codec (`core/copy.ts`); nothing here knows packs.
+/** The stored form of blobs: how content becomes a stream that joins, and how streams become content again. A stream is
+ *  known by its codec (`core/copy.ts`); nothing here knows packs.
  *  Decoding trusts nothing: a stream must end where it is said to end, after exactly the announced content. */
 import assert from 'node:assert'
 import { Readable } from 'node:stream'
@@ -10,15 +10,16 @@ import {
   constants,
   createInflateRaw,
   deflateRaw,
+  inflateRaw,
   inflateRawSync,
 } from 'node:zlib'
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
-import { crc32 } from '../core/crc32.ts'
 import { type StoreError, storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
 const deflateOnPool = promisify(deflateRaw)
+const inflateOnPool: (stream: Uint8Array, options: ZlibOptions) => Promise<Buffer> =
+  promisify(inflateRaw)
 
 /** RFC 1951 §3.2.4: a stored block has at most 65,535 bytes, and begins at a byte with 5 bytes of header. */
 const storedBlockBytesMax = 65_535
@@ -125,6 +126,23 @@ export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: num
   }
 }
 
+/** The contents of joining copies one after the other, `sizeBytes` in all, inflated at once on the thread pool. For copies
+ *  of which the caller checks the digest of the whole. Errors: blob_damaged. */
+export async function decodeJoined(
+  streams: readonly Uint8Array[],
+  sizeBytes: number,
+): Promise<Buffer> {
+  const options = { maxOutputLength: sizeBytes + 1, chunkSize: sizeBytes + 64 }
+  let content: Buffer
+  try {
+    content = await inflateOnPool(Buffer.concat([...streams, joiningEnd]), options)
+  } catch (error) {
+    throw asDamage(error)
+  }
+  if (content.length !== sizeBytes) throw wrongSize(sizeBytes, content.length)
+  return content
+}
+
 function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
   const options = {
     // One more than the content, so that content which is too long is told from content that fits.
@@ -194,73 +212,8 @@ async function* inflatePieces(
   if (!fedAll || inflate.bytesWritten !== fedBytes) throw damaged('has bytes after its end')
 }
 
-/** Takes the CRC-32 of each page of a stream that passes by in pieces. */
-export interface CheckWriter {
-  write(bytes: Uint8Array): void
-  /** The checks so far, as `Copy.checks` holds them: 4 bytes for each page that has begun. */
-  finish(): Buffer
-}
-
-export function createCheckWriter(): CheckWriter {
-  const pages: number[] = []
-  let page = 0
-  let pageBytes = 0
-  return {
-    write: (bytes) => {
-      for (let at = 0; at < bytes.length;) {
-        const slice = bytes.subarray(at, at + limits.checkPageBytes - pageBytes)
-        page = crc32(slice, page)
-        pageBytes += slice.length
-        at += slice.length
-        if (pageBytes < limits.checkPageBytes) continue
-        pages.push(page)
-        page = 0
-        pageBytes = 0
-      }
-    },
-    finish: () => {
-      const all = pageBytes > 0 ? [...pages, page] : pages
-      const checks = Buffer.alloc(4 * all.length)
-      for (const [index, check] of all.entries()) checks.writeUInt32LE(check, 4 * index)
-      return checks
-    },
-  }
-}
-
-/** `Copy.checks` of a stream in memory. No bytes have no checks. */
-export function checksOf(stream: Uint8Array): Buffer {
-  if (stream.length > 0 && stream.length <= limits.checkPageBytes) {
-    const checks = Buffer.allocUnsafe(4)
-    checks.writeUInt32LE(crc32(stream))
-    return checks
-  }
-  const writer = createCheckWriter()
-  writer.write(stream)
-  return writer.finish()
-}
-
-/** Checks a slice of a stream that begins at `offset`, a multiple of `limits.checkPageBytes`, and holds whole pages (the
- *  stream's last page is whole at its own length). Errors: blob_damaged, with no digest, because only the caller knows
- *  whose stream it is. */
-export function verifyPages(checks: Uint8Array, offset: number, bytes: Uint8Array): void {
-  assert(offset % limits.checkPageBytes === 0, `a slice begins at a page, got offset ${offset}`)
-  const view = viewOf(checks)
-  let page = offset / limits.checkPageBytes
-  for (let at = 0; at < bytes.length; at += limits.checkPageBytes, page++) {
-    assert(4 * page < view.length, `page ${page} is past the stream's ${view.length / 4} pages`)
-    const expected = view.readUInt32LE(4 * page)
-    const actual = crc32(bytes.subarray(at, at + limits.checkPageBytes))
-    if (actual === expected) continue
-    throw damaged(`fails its check in page ${page}: expected ${hex(expected)}, got ${hex(actual)}`)
-  }
-}
-
 function viewOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function hex(check: number): string {
-  return check.toString(16).padStart(8, '0')
 }
 
 function damaged(what: string, options?: ErrorOptions): StoreError {

@@ -4,16 +4,12 @@ import fc from 'fast-check'
 import { inflateSync as fflateInflate } from 'fflate'
 import { expect, test } from 'vitest'
 import { type CopyCodec, joiningEnd } from '../../src/core/copy.ts'
-import { crc32 } from '../../src/core/crc32.ts'
-import { limits } from '../../src/core/limits.ts'
 import {
-  checksOf,
-  createCheckWriter,
   decodeCopy,
+  decodeJoined,
   encodeJoining,
   encodeJoiningSync,
   inflateStream,
-  verifyPages,
 } from '../../src/packs/codec.ts'
 
 const level = fc.integer({ min: 0, max: 9 })
@@ -200,36 +196,13 @@ test('a reader that stops early closes the source', async () => {
   }
 })
 
-test('checks are the little-endian CRC-32 of each page, however the stream came', () => {
-  const page = limits.checkPageBytes
-  for (const size of [0, 1, page - 1, page, page + 1, 2 * page + 5]) {
-    const bytes = randomBytes(size)
-    const checks = checksOf(bytes)
-    expect(checks.length).toBe(4 * Math.ceil(size / page))
-    for (let index = 0; index * page < size; index++) {
-      expect(checks.readUInt32LE(4 * index)).toBe(
-        crc32(bytes.subarray(index * page, (index + 1) * page)),
-      )
-    }
-    const writer = createCheckWriter()
-    for (let at = 0; at < size; at += 300_001) writer.write(bytes.subarray(at, at + 300_001))
-    expect(writer.finish()).toEqual(checks)
-  }
-})
-
-test('any whole pages of a stream pass, and one flipped bit does not', () => {
-  const page = limits.checkPageBytes
-  const bytes = randomBytes(3 * page + 77)
-  const checks = checksOf(bytes)
-  for (let first = 0; first < 4; first++) {
-    for (let end = first; end <= 4; end++) {
-      verifyPages(checks, first * page, bytes.subarray(first * page, end * page))
-    }
-  }
-  bytes[2 * page + 5]! ^= 4
-  verifyPages(checks, 0, bytes.subarray(0, 2 * page))
-  verifyPages(checks, 3 * page, bytes.subarray(3 * page))
-  expect(() => verifyPages(checks, page, bytes.subarray(page))).toThrow(/page 2/)
-  expect(() => verifyPages(checks, 2 * page, bytes.subarray(2 * page))).toThrow(damaged)
-  expect(() => verifyPages(checks, 10, bytes)).toThrow(/begins at a page/)
+test('joining copies one after the other are inflated as one, and nothing else passes for it', async () => {
+  const contents = [Buffer.from('one '.repeat(9000)), Buffer.alloc(0), randomBytes(70_000)]
+  const streams = contents.map((bytes, index) => encodeJoiningSync(bytes, index * 3))
+  const whole = Buffer.concat(contents)
+  expect(await decodeJoined(streams, whole.length)).toEqual(whole)
+  expect(await decodeJoined([], 0)).toEqual(Buffer.alloc(0))
+  await expect(decodeJoined(streams, whole.length - 1)).rejects.toEqual(damaged)
+  await expect(decodeJoined(streams, whole.length + 1)).rejects.toEqual(damaged)
+  await expect(decodeJoined([Buffer.from([0x07])], 5)).rejects.toEqual(damaged)
 })

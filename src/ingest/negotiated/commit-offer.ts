@@ -1,17 +1,22 @@
-/** The end of a negotiated upload: whatever the manifest names is claimed once more, large files are checked against
- *  their own digest, and the artifact becomes visible. Holds one page of entries at a time. */
+/** The end of a negotiated upload: large files are checked against their own digest, the manifest refers to what the
+ *  session has leased, and the artifact becomes visible. Holds one page of entries at a time. */
+import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { createManifestHasher, type ManifestSummary } from '../../core/manifest.ts'
-import { measureRepresentations } from '../../egress/measure.ts'
+import { createManifestHasher } from '../../core/manifest.ts'
+import {
+  createRepresentationMeter,
+  measureRepresentations,
+  type RepresentationLengths,
+} from '../../egress/measure.ts'
 import type { Published } from '../publish.ts'
 import type { IngestPorts } from '../session.ts'
 import type { OfferedArtifact } from './job.ts'
 import { incomplete } from './incomplete.ts'
-import { readOfferedPages } from './offered-entries.ts'
-import { createClaims } from './receive-manifest.ts'
+import { readOfferedPages, readSummary } from './offered-entries.ts'
+import { claimOffered } from './receive-manifest.ts'
 import { registerComposites } from './register-composites.ts'
 
-/** Errors: upload_incomplete, digest_mismatch, name_taken, session_ended. */
+/** Errors: upload_incomplete, digest_mismatch, length_mismatch, name_taken, session_ended. */
 export async function commitOffer(
   ports: IngestPorts,
   offer: OfferedArtifact & { sessionId: string },
@@ -20,10 +25,9 @@ export async function commitOffer(
   const { metadata, checkpoint } = ports
   const { sessionId, treeDigest, ...artifact } = offer
   await metadata.renewSession(sessionId, ports.now(), limits.leaseMs)
-  const known = await findKnownManifest(ports, offer)
-  const manifestId = known ?? (await stageEntries(ports, offer, signal))
+  const { manifestId, measured } =
+    (await findKnownManifest(ports, offer)) ?? (await stageOffered(ports, offer, signal))
   await checkpoint?.('manifest-staged')
-  const measured = await measureRepresentations(metadata, manifestId)
   const newBytes = await metadata.sessionPackBytes(sessionId)
   await checkpoint?.('commit-next')
   const published = await metadata.commitArtifact(sessionId, {
@@ -42,66 +46,71 @@ export async function commitOffer(
   return published
 }
 
+interface StagedManifest {
+  manifestId: number
+  measured: RepresentationLengths
+}
+
 /** A tree that the project knows needs no entries. The lease is taken by the statement that finds it. */
 async function findKnownManifest(
   { metadata, now }: IngestPorts,
   { sessionId, treeDigest }: OfferedArtifact & { sessionId: string },
-): Promise<number | undefined> {
+): Promise<StagedManifest | undefined> {
   const session = await metadata.findSession(sessionId)
   const known = session && (await metadata.findKnownTree(session.projectId, treeDigest, now()))
   if (known === undefined) return undefined
-  const staged = await metadata.stageManifest(sessionId, {
+  const { manifestId, exists } = await metadata.stageManifest(sessionId, {
     treeDigest,
     entryCount: 0,
     fileCount: 0,
     logicalBytes: 0,
   })
   // Whatever was found has gone in between; what was staged goes with the session.
-  return staged.exists ? staged.manifestId : undefined
+  if (!exists) return undefined
+  return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
 }
 
-async function stageEntries(
+async function stageOffered(
   ports: IngestPorts,
   offer: OfferedArtifact & { sessionId: string },
   signal: AbortSignal | undefined,
-): Promise<number> {
-  const { metadata } = ports
-  const { sessionId } = offer
-  await registerComposites(ports, sessionId, signal)
-  const summary = await claimAll(ports, offer)
+): Promise<StagedManifest> {
+  await registerComposites(ports, offer.sessionId, signal)
   await ports.checkpoint?.('blobs-registered')
+  try {
+    return await stageEntries(ports, offer, signal)
+  } catch (error) {
+    if (!hasCode(error, 'not_found')) throw error
+    const missing = await claimOffered(ports, offer.sessionId)
+    if (missing.length > 0) throw incomplete('blobs', missing.length)
+    // Another upload brought what was missing; now it is leased.
+    return await stageEntries(ports, offer, signal)
+  }
+}
+
+/** Errors: upload_incomplete (the manifest), not_found (a blob that the session has not leased). */
+async function stageEntries(
+  { metadata }: IngestPorts,
+  { sessionId, treeDigest }: OfferedArtifact & { sessionId: string },
+  signal: AbortSignal | undefined,
+): Promise<StagedManifest> {
+  const summary = await readSummary(metadata, sessionId)
+  if (summary?.treeDigest !== treeDigest) throw incomplete('manifest', 1)
   const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
-  if (exists) return manifestId
+  if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  const hasher = createManifestHasher()
+  const meter = createRepresentationMeter()
   let page = 0
-  for await (const { entries } of readOfferedPages(metadata, sessionId)) {
+  for await (const { entries, lines } of readOfferedPages(metadata, sessionId)) {
     signal?.throwIfAborted()
+    for (const [index, entry] of entries.entries()) hasher.add(entry, lines[index])
     for (let first = 0; first < entries.length; first += limits.manifestPageEntries) {
       const batch = entries.slice(first, first + limits.manifestPageEntries)
-      await metadata.stageManifestPage(sessionId, manifestId, page, batch)
+      meter.add(await metadata.stageManifestPage(sessionId, manifestId, page, batch))
       page += 1
     }
   }
-  return manifestId
-}
-
-/** Leases every file's blob. Errors: upload_incomplete. */
-async function claimAll(
-  ports: IngestPorts,
-  { sessionId, treeDigest }: OfferedArtifact & { sessionId: string },
-): Promise<ManifestSummary> {
-  const hasher = createManifestHasher()
-  const claims = createClaims(ports, sessionId)
-  let ordinal = 0
-  for await (const { entries, lines } of readOfferedPages(ports.metadata, sessionId)) {
-    for (const [index, entry] of entries.entries()) {
-      hasher.add(entry, lines[index])
-      if (entry.kind === 'file') await claims.add(ordinal, entry)
-      ordinal += 1
-    }
-  }
-  const summary = hasher.summary()
-  if (summary.treeDigest !== treeDigest) throw incomplete('manifest', 1)
-  const missing = await claims.missing()
-  if (missing.length > 0) throw incomplete('blobs', missing.length)
-  return summary
+  // Pages can be sent once more at any time, by a client that has gone wrong.
+  if (hasher.summary().treeDigest !== treeDigest) throw incomplete('manifest', 1)
+  return { manifestId, measured: meter.lengths() }
 }

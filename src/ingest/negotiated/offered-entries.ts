@@ -2,7 +2,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Entry } from '../../core/entry.ts'
 import { limits } from '../../core/limits.ts'
-import { readEntry } from '../../core/manifest.ts'
+import { type ManifestSummary, readEntry } from '../../core/manifest.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 
 /** A whole number of manifest pages, so that those can be made one offered page at a time. */
@@ -34,4 +34,21 @@ export async function* readOfferedPages(
     lines.pop()
     yield { entries: lines.map((line) => readEntry(line)), lines }
   }
+}
+
+/** Kept once the manifest is there whole and has the digest that it was offered under. */
+export async function keepSummary(
+  metadata: Pick<Metadata, 'stageOffered'>,
+  sessionId: string,
+  summary: ManifestSummary,
+): Promise<void> {
+  await metadata.stageOffered(sessionId, 'summary', 0, Buffer.from(JSON.stringify(summary)))
+}
+
+export async function readSummary(
+  metadata: Pick<Metadata, 'readOffered'>,
+  sessionId: string,
+): Promise<ManifestSummary | undefined> {
+  const bytes = await metadata.readOffered(sessionId, 'summary', 0)
+  return bytes && (JSON.parse(Buffer.from(bytes).toString()) as ManifestSummary)
 }

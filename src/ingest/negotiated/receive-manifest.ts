@@ -15,7 +15,12 @@ import {
 } from '../../core/manifest.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { IngestPorts } from '../session.ts'
-import { encodeOfferedPage, offeredPageEntries, readOfferedPages } from './offered-entries.ts'
+import {
+  encodeOfferedPage,
+  keepSummary,
+  offeredPageEntries,
+  readOfferedPages,
+} from './offered-entries.ts'
 
 /** Keeps the manifest with the session and answers the ordinals of files that are missing.
  *  Errors: invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
@@ -27,6 +32,7 @@ export async function receiveManifest(
   const { metadata, settings } = ports
   const { sessionId } = job
   if (job.entryCount > settings.entriesMax) throw tooManyEntries(settings.entriesMax)
+  await metadata.dropOffered(sessionId, 'summary', 0)
   const hasher = createManifestHasher()
   const order = createTreeCheck()
   const claims = createClaims(ports, sessionId)
@@ -56,7 +62,8 @@ export async function receiveManifest(
   }
   await flush()
   await metadata.dropOffered(sessionId, 'entries', pages)
-  const { treeDigest, logicalBytes } = hasher.summary()
+  const summary = hasher.summary()
+  const { treeDigest, logicalBytes } = summary
   if (treeDigest !== job.treeDigest) {
     throw storeError(
       'digest_mismatch',
@@ -68,6 +75,7 @@ export async function receiveManifest(
     )
   }
   if (logicalBytes > settings.artifactBytesMax) throw tooLarge(settings.artifactBytesMax)
+  await keepSummary(metadata, sessionId, summary)
   return encodeOrdinals(await claims.missing())
 }
 
@@ -76,6 +84,11 @@ export async function findMissing(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
 ): Promise<Uint8Array> {
+  return encodeOrdinals(await claimOffered(ports, sessionId))
+}
+
+/** Leases every file's blob that can be read; answers the ordinals of the others. Errors: length_mismatch. */
+export async function claimOffered(ports: IngestPorts, sessionId: string): Promise<number[]> {
   const claims = createClaims(ports, sessionId)
   let ordinal = 0
   for await (const { entries } of readOfferedPages(ports.metadata, sessionId)) {
@@ -84,20 +97,17 @@ export async function findMissing(
       ordinal += 1
     }
   }
-  return encodeOrdinals(await claims.missing())
+  return await claims.missing()
 }
 
-export interface Claims {
+interface Claims {
   add(ordinal: number, file: { digest: Digest; sizeBytes: number; path: string }): Promise<void>
   /** Ordinals whose blobs the project cannot read and the session has not sent. */
   missing(): Promise<number[]>
 }
 
 /** Claims blobs in batches. Errors: length_mismatch, when a file is not as long as the blob of its digest. */
-export function createClaims(
-  { metadata }: Pick<IngestPorts, 'metadata'>,
-  sessionId: string,
-): Claims {
+function createClaims({ metadata }: Pick<IngestPorts, 'metadata'>, sessionId: string): Claims {
   const missing: number[] = []
   let batch: { ordinal: number; file: { digest: Digest; sizeBytes: number; path: string } }[] = []
   const flush = async (): Promise<void> => {

@@ -4,17 +4,18 @@ import pLimit from 'p-limit'
 import type { OfferedComposite } from '../../core/blob-exchange.ts'
 import type { Part } from '../../core/copy.ts'
 import { combineCrc32 } from '../../core/crc32.ts'
-import { createDigestHasher } from '../../core/digest.ts'
+import { createDigestHasher, type Digest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
-import { decodeJoining } from '../../packs/codec.ts'
+import { decodeJoined } from '../../packs/codec.ts'
 import { addComposite } from '../heal.ts'
 import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
 import { decodeComposites } from './receive-parts.ts'
 
-/** Registers the large files that were offered and are not known yet, once their bytes prove their digest. */
+/** Registers the large files that were offered and are not known yet, once their bytes prove their digest.
+ *  Errors: upload_incomplete, digest_mismatch. */
 export async function registerComposites(
   ports: IngestPorts,
   sessionId: string,
@@ -24,28 +25,53 @@ export async function registerComposites(
   for (let page = 0; ; page++) {
     const bytes = await metadata.readOffered(sessionId, 'composites', page)
     if (bytes === undefined) return
-    // One lease for all that is read back, since each waits for the disk twice; none where no large file was offered.
+    const composites = await withoutKnown(ports, sessionId, decodeComposites(bytes))
+    const missing = await countMissingParts(ports, sessionId, composites)
+    if (missing > 0) throw incomplete('blobs', missing)
+    if (composites.length === 0) continue
+    // One lease for all that is read back, since each waits for the disk twice.
     await withReadLease(ports, async () => {
-      await eachOf(decodeComposites(bytes), async (composite) => {
+      await eachOf(composites, async (composite) => {
         signal?.throwIfAborted()
-        await registerComposite(ports, sessionId, composite)
+        await verifyComposite(ports, sessionId, composite)
+        await addComposite(metadata, sessionId, composite)
       })
     })
   }
 }
 
-async function registerComposite(
-  ports: IngestPorts,
+/** Leases those that are known, as most are: what came whole was registered then. */
+async function withoutKnown(
+  { metadata }: IngestPorts,
   sessionId: string,
-  composite: OfferedComposite,
-): Promise<void> {
-  const { metadata } = ports
-  const [known] = await metadata.claimReadableBlobs(sessionId, [composite.digest])
-  if (known !== undefined) return
-  const missing = await countMissingParts(ports, sessionId, composite)
-  if (missing > 0) throw incomplete('blobs', missing)
-  await verifyComposite(ports, sessionId, composite)
-  await addComposite(metadata, sessionId, composite)
+  composites: readonly OfferedComposite[],
+): Promise<OfferedComposite[]> {
+  const known = new Set<Digest>()
+  for (const digests of batchesOf(composites.map((composite) => composite.digest))) {
+    for (const { digest } of await metadata.claimReadableBlobs(sessionId, digests))
+      known.add(digest)
+  }
+  return composites.filter((composite) => !known.has(composite.digest))
+}
+
+async function countMissingParts(
+  { metadata }: IngestPorts,
+  sessionId: string,
+  composites: readonly OfferedComposite[],
+): Promise<number> {
+  let missing = 0
+  for (const digests of batchesOf(composites.flatMap((composite) => composite.parts))) {
+    const known = await metadata.claimReadableBlobs(sessionId, digests)
+    missing += digests.length - known.filter((blob) => blob.joins).length
+  }
+  return missing
+}
+
+/** Each digest once, as many at a time as a transaction takes. */
+function* batchesOf(digests: Iterable<Digest>): Generator<Digest[]> {
+  const distinct = [...new Set(digests)]
+  for (let first = 0; first < distinct.length; first += limits.transactionRowsMax)
+    yield distinct.slice(first, first + limits.transactionRowsMax)
 }
 
 /** Composites of which some are read while this thread inflates and hashes one. */
@@ -65,25 +91,10 @@ async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>):
   if (failure !== undefined) throw failure.error
 }
 
-async function countMissingParts(
-  { metadata }: IngestPorts,
-  sessionId: string,
-  { parts }: OfferedComposite,
-): Promise<number> {
-  let missing = 0
-  for (let first = 0; first < parts.length; first += limits.transactionRowsMax) {
-    const batch = [...new Set(parts.slice(first, first + limits.transactionRowsMax))]
-    const known = await metadata.claimReadableBlobs(sessionId, batch)
-    missing += batch.length - known.filter((blob) => blob.joins).length
-  }
-  return missing
-}
-
-/** Parts read at a time, about a megabyte; then this thread inflates and hashes them. */
-const partsAtOnce = 16
-
-/** Where contents pass through, one at a time: nothing waits between inflating and hashing one. */
-let scratch = Buffer.alloc(0)
+/** Parts looked up at a time. */
+const partsAtOnce = 64
+/** Content that is in memory of each composite. */
+const contentBytesAtOnce = 1024 * 1024
 
 /** Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
 async function verifyComposite(
@@ -96,15 +107,11 @@ async function verifyComposite(
   let sizeBytes = 0
   for (let first = 0; first < composite.parts.length; first += partsAtOnce) {
     const batch = composite.parts.slice(first, first + partsAtOnce)
-    const parts = await ports.metadata.readJoiningParts(batch)
-    const streams = await readStreams(ports, parts)
-    for (const [index, part] of parts.entries()) {
-      if (part.sizeBytes >= scratch.length)
-        scratch = Buffer.allocUnsafeSlow(Math.max(limits.coarseChunkMaxBytes, part.sizeBytes) + 1)
-      const content = decodeJoining(scratch, streams[index]!, part.sizeBytes)
-      hasher.update(content)
-      crc = combineCrc32(crc, part.crc32, content.length)
-      sizeBytes += content.length
+    for (const parts of runsOf(await ports.metadata.readJoiningParts(batch))) {
+      const contentBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
+      hasher.update(await decodeJoined(await readStreams(ports, parts), contentBytes))
+      for (const part of parts) crc = combineCrc32(crc, part.crc32, part.sizeBytes)
+      sizeBytes += contentBytes
     }
   }
   const actual = hasher.digest()
@@ -119,6 +126,20 @@ async function verifyComposite(
       actual,
     },
   )
+}
+
+function* runsOf(parts: readonly Part[]): Generator<Part[]> {
+  let run: Part[] = []
+  let bytes = 0
+  for (const part of parts) {
+    run.push(part)
+    bytes += part.sizeBytes
+    if (bytes < contentBytesAtOnce) continue
+    yield run
+    run = []
+    bytes = 0
+  }
+  if (run.length > 0) yield run
 }
 
 /** What lies no further apart is read at once: a system call costs as much as reading this much. */

@@ -2,15 +2,17 @@
  *  start, so nothing staged can be swept. */
 import assert from 'node:assert'
 import { manifestState } from '../../../schema/artifacts.ts'
+import type { BlobPlacement } from '../../core/copy.ts'
 import { type Digest, digestToBytes } from '../../core/digest.ts'
 import { type Entry, comparePaths } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { type PageEntry, encodeManifestPage } from '../manifest-page.ts'
-import type { Metadata } from '../metadata.ts'
+import type { Metadata, StoredEntry } from '../metadata.ts'
 import type { Connection } from './connection.ts'
+import { type PlacementTuple, createPlacing, placementColumns, placementJoin } from './placement.ts'
 import { prepareRows } from './rows.ts'
-import { createSessionFinder } from './sessions.ts'
+import { type SessionRow, createSessionFinder } from './sessions.ts'
 import { createUniqueByteCounting } from './unique-bytes.ts'
 
 type StagingMethods = Pick<
@@ -35,6 +37,10 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
   const leaseManifest = prepare<[number, number]>(
     'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
   )
+  // Of an earlier try at this commit.
+  const dropStaged = prepare<[number]>(
+    `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
+  )
   const insert = prepare<[number, Buffer, number, number, number, number], { id: number }>(
     `INSERT INTO manifests (project_id, tree_digest, entry_count, file_count, logical_bytes, state, session_id,
        page_count, staged_entries, fresh_bytes, project_fresh_bytes)
@@ -46,6 +52,7 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
       stage(() => {
         const session = findSession(sessionName)
         const digest = digestToBytes(treeDigest)
+        dropStaged.run(session.id)
         const live = findLive.get(session.projectId, digest)
         if (live) {
           leaseManifest.run(session.id, live.id)
@@ -106,7 +113,7 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
     stageManifestPage: async (sessionName, manifestId, page, entries) => {
       const most = limits.manifestPageEntries
       assert(entries.length > 0 && entries.length <= most, `a page holds 1 to ${most} entries`)
-      stage(() => {
+      return stage(() => {
         const session = findSession(sessionName)
         const manifest = findStaged.get(manifestId)
         assert(
@@ -117,7 +124,7 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
         // Only the last page is not full, so that an entry's page follows from its position.
         assert.equal(manifest.stagedEntries, page * limits.manifestPageEntries)
         checkOrder(manifestId, page, entries)
-        const rows = addReferences(manifestId, manifest.projectId, entries)
+        const placed = addReferences(session, manifestId, entries)
         const [first, last] = [entries[0]!, entries.at(-1)!]
         insertPage.run(
           manifestId,
@@ -125,26 +132,35 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
           entries.length,
           Buffer.from(first.path),
           Buffer.from(last.path),
-          encodeManifestPage(rows),
+          encodeManifestPage(placed.map(toPageEntry)),
         )
         countPage.run(entries.length, manifestId)
+        return placed
       })
     },
   }
 }
 
-/** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with them.
- *  Errors: not_found (a blob that is not known, or cannot be read). */
+function toPageEntry(entry: StoredEntry): PageEntry {
+  if (entry.kind !== 'file') return entry
+  return { kind: 'file', path: entry.path, mode: entry.mode, blobId: entry.blob.blobId }
+}
+
+/** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with the places
+ *  of these. Errors: not_found (a blob that cannot be read, or that the session has not leased), length_mismatch. */
 function createReferenceInsertion(
   connection: Connection,
-): (manifestId: number, projectId: number, entries: Entry[]) => PageEntry[] {
+): (session: SessionRow, manifestId: number, entries: Entry[]) => StoredEntry[] {
   const { prepare } = connection
   const uniqueBytes = createUniqueByteCounting(connection)
-  const find = prepareRows<[string], [index: number, id: number, sizeBytes: number]>(
+  const { toPlacement } = createPlacing(connection)
+  const find = prepareRows<[string, number], PlacementTuple>(
     connection,
-    'j.key, b.id, b.size_bytes',
+    placementColumns,
     `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN leases l ON l.session_id = ? AND l.blob_id = b.id
+     ${placementJoin}
      WHERE b.state = 0`,
   )
   const insert = prepare<[number, number, string]>(
@@ -155,40 +171,49 @@ function createReferenceInsertion(
     `UPDATE manifests SET fresh_bytes = fresh_bytes + ?, project_fresh_bytes = project_fresh_bytes + ?
      WHERE id = ?`,
   )
-  const findBlobs = (entries: Entry[]): Map<Digest, number> => {
-    const files = entries.filter((entry) => entry.kind === 'file')
-    const digests = [...new Set(files.map((file) => file.digest))]
-    const found = new Map<Digest, { id: number; sizeBytes: number }>()
-    for (const [index, id, sizeBytes] of find(JSON.stringify(digests))) {
-      found.set(digests[index]!, { id, sizeBytes })
+  const findBlobs = (session: SessionRow, entries: Entry[]): Map<Digest, BlobPlacement> => {
+    const digests = new Set<Digest>()
+    for (const entry of entries) if (entry.kind === 'file') digests.add(entry.digest)
+    const found = new Map<Digest, BlobPlacement>()
+    for (const row of find(JSON.stringify([...digests]), session.id)) {
+      const blob = toPlacement(row)
+      found.set(blob.digest, blob)
     }
-    const ids = new Map<Digest, number>()
-    for (const file of files) {
-      const blob = found.get(file.digest)
-      if (!blob) {
-        throw storeError('not_found', `no readable blob ${file.digest} for ${file.path}`, {
-          what: `blob sha256:${file.digest}`,
-        })
-      }
-      assert.equal(file.sizeBytes, blob.sizeBytes, `size of ${file.path}`)
-      ids.set(file.digest, blob.id)
-    }
-    return ids
+    return found
   }
 
-  return (manifestId, projectId, entries) => {
-    const ids = findBlobs(entries)
-    const list = JSON.stringify([...ids.values()].toSorted((a, b) => a - b))
+  return (session, manifestId, entries) => {
+    const blobs = findBlobs(session, entries)
+    const placed = entries.map((entry) => (entry.kind === 'file' ? placeFile(entry, blobs) : entry))
+    const ids = [...blobs.values()].map((blob) => blob.blobId)
+    const list = JSON.stringify(ids.toSorted((a, b) => a - b))
+    const { projectId } = session
     const fresh = uniqueBytes.unreferenced(projectId, list)
     insert.run(manifestId, projectId, list)
     countFresh.run(fresh.store, fresh.project, manifestId)
     uniqueBytes.add(projectId, fresh)
-    return entries.map((entry) =>
-      entry.kind === 'file'
-        ? { kind: 'file', path: entry.path, mode: entry.mode, blobId: ids.get(entry.digest)! }
-        : entry,
+    return placed
+  }
+}
+
+function placeFile(
+  { kind, path, mode, digest, sizeBytes }: Extract<Entry, { kind: 'file' }>,
+  blobs: Map<Digest, BlobPlacement>,
+): StoredEntry {
+  const blob = blobs.get(digest)
+  if (blob === undefined) {
+    throw storeError('not_found', `no readable blob ${digest} for ${path}`, {
+      what: `blob sha256:${digest}`,
+    })
+  }
+  if (sizeBytes !== blob.sizeBytes) {
+    throw storeError(
+      'length_mismatch',
+      `${path} is said to have ${sizeBytes} bytes, its digest has ${blob.sizeBytes}`,
+      { expectedBytes: blob.sizeBytes, actualBytes: sizeBytes },
     )
   }
+  return { kind, path, mode, digest, sizeBytes, blob }
 }
 
 function createContentStaging(

@@ -104,7 +104,7 @@ export function figuresContract(store: Store): void {
     await seedArtifact(store(), run, { a: 'x' })
     const before = await store().figures()
     const session = await openSession(store(), run)
-    await addContents(store(), session, ['more'])
+    await addContents(store(), session, ['x', 'more'])
     await stageEntries(store(), session, entriesOf({ a: 'x', b: 'more' }))
     expect(await store().figures()).toMatchObject({ artifacts: 1, logicalBytes: 1, uniqueBytes: 1 })
     const { projectId } = run

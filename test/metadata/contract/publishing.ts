@@ -293,7 +293,7 @@ export function publishingContract(store: Store): void {
       const { path, mode } = fileEntry(`d${1000 + index}`, '')
       return { kind: 'directory', path, mode }
     })
-    const add = (name: string, page: number, entries: Entry[]): Promise<void> =>
+    const add = (name: string, page: number, entries: Entry[]): Promise<unknown> =>
       store().stageManifestPage(name, manifestId, page, entries)
     await expect(add(session, 1, directories.slice(0, 1))).rejects.toThrow('in order')
     await expect(add(session, 0, directories)).rejects.toThrow('1 to 512 entries')

@@ -151,10 +151,11 @@ export function sweepContract(store: Store): void {
     await store().abortSession(session)
   })
 
-  test('what a staged manifest refers to stays, though its session claimed nothing', async () => {
+  test('what a staged manifest refers to stays, and the rest of what it was staged beside goes', async () => {
     const run = await seedRun(store())
     const artifact = await seedArtifact(store(), run, { a: 'x', b: 'y' })
     const session = await openSession(store(), run)
+    await addContents(store(), session, ['x'])
     const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'x' }))
     await remove(artifact)
     expect(await sweepBlobs(store())).toBe(1)

@@ -1,37 +1,64 @@
 /** Large files: cut by content, and only the parts sent that are missing. */
+import pLimit from 'p-limit'
 import { partsMediaType } from '../api/negotiation.ts'
 import { decodeOrdinals, listBytesMax, writeComposite } from '../core/blob-exchange.ts'
-import { type Digest, digestFromBytes } from '../core/digest.ts'
+import type { Digest } from '../core/digest.ts'
 import { createByteWriter } from '../core/varint.ts'
+import type { FileCutter } from './cut-files.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestBytes } from './http.ts'
-import { type Sending, sendUnits } from './sending.ts'
-import { type CutFile, planLarge } from './upload-plan.ts'
+import type { Sending } from './sending.ts'
+import { type CutFile, type SendUnit, planLarge } from './upload-plan.ts'
 
-/** Large files in groups: while one is sent, the threads can cut the next. */
-export async function sendLarge(
+/** Units of large files, in groups: while one is sent, the threads cut the next. Begins with the first at once. */
+export function largeUnits(
   sending: Sending,
   uploadPath: string,
+  cutter: FileCutter,
   ordinals: readonly number[],
-): Promise<void> {
+): AsyncIterable<SendUnit> {
   const sent = new Set<Digest>()
   const groups = groupsOf(sending.tree, ordinals)
-  let cutting = groups[0] === undefined ? undefined : cutFiles(sending, groups[0])
-  for (let index = 0; cutting !== undefined; index++) {
-    const files: CutFile[] = await cutting
-    const next = groups[index + 1]
-    cutting = next === undefined ? undefined : cutFiles(sending, next)
-    cutting?.catch(() => {})
-    const missing = await offerParts(sending, uploadPath, files)
-    const units = files.map((file, at) => {
-      const isMissing = (part: number): boolean => missing[at]!.has(part)
-      const unit = planLarge(sending.tree, file, { isMissing, sent, level: sending.level })
-      sending.progress.doneBytes += file.composite.sizeBytes - unit.contentBytes
-      return unit
-    })
-    sending.onProgress(sending.progress)
-    await sendUnits(sending, uploadPath, units)
+  const begin = (index: number): Promise<SendUnit[]> | undefined => {
+    const group = groups[index]
+    if (group === undefined) return undefined
+    const units = planGroup(sending, uploadPath, cutter, group, sent)
+    // Its failure is met when its turn comes.
+    units.catch(() => {})
+    return units
   }
+  const first = begin(0)
+  return (async function* units() {
+    let planned = first
+    for (let index = 0; planned !== undefined; index++) {
+      const group: SendUnit[] = await planned
+      planned = begin(index + 1)
+      yield* group
+    }
+  })()
+}
+
+async function planGroup(
+  sending: Sending,
+  uploadPath: string,
+  cutter: FileCutter,
+  ordinals: readonly number[],
+  sent: Set<Digest>,
+): Promise<SendUnit[]> {
+  // Two for each thread, so that small files are encoded in between.
+  const limit = pLimit(2 * sending.pool.threads)
+  const files = await Promise.all(
+    ordinals.map(async (ordinal) => await limit(() => cutter.cut(ordinal))),
+  )
+  const missing = await offerParts(sending, uploadPath, files)
+  const units = files.map((file, at) => {
+    const isMissing = (part: number): boolean => missing[at]!.has(part)
+    const unit = planLarge(sending.tree, file, { isMissing, sent, level: sending.level })
+    sending.progress.doneBytes += file.composite.sizeBytes - unit.contentBytes
+    return unit
+  })
+  sending.onProgress(sending.progress)
+  return units
 }
 
 /** Content of one group, so that lists of parts stay small. */
@@ -49,26 +76,6 @@ function groupsOf(tree: HashedTree, ordinals: readonly number[]): number[][] {
     bytes += tree.sizeBytes(ordinal)
   }
   return groups
-}
-
-async function cutFiles({ pool, tree }: Sending, ordinals: readonly number[]): Promise<CutFile[]> {
-  return await Promise.all(
-    ordinals.map(async (ordinal) => {
-      const { sizeBytes, crc32, sizes, digests, isCompressed } = await pool.run({
-        kind: 'chunk',
-        path: tree.source.sourceOf(ordinal),
-      })
-      const parts: Digest[] = []
-      for (let at = 0; at < digests.length; at += 32)
-        parts.push(digestFromBytes(digests.subarray(at, at + 32)))
-      return {
-        ordinal,
-        composite: { digest: tree.digest(ordinal), sizeBytes, crc32, parts },
-        sizes,
-        isCompressed,
-      }
-    }),
-  )
 }
 
 /** Which parts of each file are missing. */

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { createUnitQueue } from '../../src/client/unit-queue.ts'
+import type { SendUnit } from '../../src/client/upload-plan.ts'
+
+function unitOf(contentBytes: number): SendUnit {
+  return { tasks: [], end: null, contentBytes }
+}
+
+async function* unitsOf(...sizes: number[]): AsyncGenerator<SendUnit> {
+  for (const size of sizes) yield unitOf(size)
+}
+
+test('connections that take in turn get each unit once, in order', async () => {
+  const sizes = Array.from({ length: 50 }, (_, index) => index + 1)
+  const queue = createUnitQueue(unitsOf(...sizes))
+  const taken: number[] = []
+  const connection = async (): Promise<void> => {
+    for (let unit = await queue.take(); unit !== undefined; unit = await queue.takeSoon())
+      taken.push(unit.contentBytes)
+  }
+  await Promise.all([connection(), connection(), connection()])
+  expect(taken).toEqual(sizes)
+  expect(await queue.take()).toBeUndefined()
+  expect(await queue.takeSoon()).toBeUndefined()
+})
+
+test('a unit that is not there yet is not waited for, and not lost', async () => {
+  let open = (): void => {}
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  async function* late(): AsyncGenerator<SendUnit> {
+    yield unitOf(1)
+    await gate
+    yield unitOf(2)
+  }
+  const queue = createUnitQueue(late())
+  expect(await queue.takeSoon()).toEqual(unitOf(1))
+  expect(await queue.takeSoon()).toBeUndefined()
+  const waiting = queue.take()
+  open()
+  expect(await waiting).toEqual(unitOf(2))
+  expect(await queue.take()).toBeUndefined()
+})
+
+test('a failure of the units is met by everybody who takes', async () => {
+  async function* failing(): AsyncGenerator<SendUnit> {
+    yield unitOf(1)
+    throw new Error('cannot be cut')
+  }
+  const queue = createUnitQueue(failing())
+  expect(await queue.take()).toEqual(unitOf(1))
+  await expect(queue.take()).rejects.toThrow('cannot be cut')
+  await expect(queue.takeSoon()).rejects.toThrow('cannot be cut')
+})
