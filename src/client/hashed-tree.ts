@@ -19,8 +19,6 @@ import {
 export interface HashedTree {
   readonly source: SourceTree
   readonly summary: ManifestSummary
-  /** Whether nothing was known of it before. */
-  readonly isNew: boolean
   entry(ordinal: number): Entry
   digest(ordinal: number): Digest
   /** The digest as bytes, which must not be changed. */
@@ -48,9 +46,7 @@ export function createTreeHasher(
   /** Waits for all. Errors: FileError. */
   finish(tree: SourceTree): Promise<HashedTree>
 } {
-  const cache = readStatCache(options.cachePath)
-  const isNew = cache.count === 0
-  let lookUp = createLookUp(cache)
+  let lookUp = createLookUp(readStatCache(options.cachePath))
   const columns = createColumns()
   const batches: Promise<void>[] = []
   const progress: HashProgress = { files: 0, bytes: 0 }
@@ -97,7 +93,7 @@ export function createTreeHasher(
       await Promise.all(batches.splice(0))
       if (failure !== undefined) throw failure.error
       columns.reserve(tree.count)
-      return finishTree(tree, columns, { ...options, isNew })
+      return finishTree(tree, columns, options.cachePath)
     },
   }
 }
@@ -167,11 +163,7 @@ function createColumns(): Columns {
   }
 }
 
-function finishTree(
-  tree: SourceTree,
-  columns: Columns,
-  { cachePath, isNew }: { cachePath: string | null; isNew: boolean },
-): HashedTree {
+function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null): HashedTree {
   const { stats, digests, settled } = columns
   const digestOf = (ordinal: number): Buffer =>
     digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes)
@@ -206,7 +198,6 @@ function finishTree(
   return {
     source: tree,
     summary: manifest.summary(),
-    isNew,
     entry,
     digest,
     digestBytes: digestOf,

@@ -2,9 +2,8 @@
 import pLimit from 'p-limit'
 import { partsMediaType } from '../api/negotiation.ts'
 import { decodeOrdinals, listBytesMax, writeComposite } from '../core/blob-exchange.ts'
-import type { Digest } from '../core/digest.ts'
+import { type Digest, digestFromBytes } from '../core/digest.ts'
 import { createByteWriter } from '../core/varint.ts'
-import type { FileCutter } from './cut-files.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestBytes } from './http.ts'
 import type { Sending } from './sending.ts'
@@ -14,7 +13,6 @@ import { type CutFile, type SendUnit, planLarge } from './upload-plan.ts'
 export function largeUnits(
   sending: Sending,
   uploadPath: string,
-  cutter: FileCutter,
   ordinals: readonly number[],
 ): AsyncIterable<SendUnit> {
   const sent = new Set<Digest>()
@@ -22,7 +20,7 @@ export function largeUnits(
   const begin = (index: number): Promise<SendUnit[]> | undefined => {
     const group = groups[index]
     if (group === undefined) return undefined
-    const units = planGroup(sending, uploadPath, cutter, group, sent)
+    const units = planGroup(sending, uploadPath, group, sent)
     // Its failure is met when its turn comes.
     units.catch(() => {})
     return units
@@ -38,17 +36,28 @@ export function largeUnits(
   })()
 }
 
+async function cutFile({ pool, tree }: Sending, ordinal: number): Promise<CutFile> {
+  const { sizeBytes, crc32, sizes, digests, isCompressed } = await pool.run({
+    kind: 'chunk',
+    path: tree.source.sourceOf(ordinal),
+  })
+  const parts: Digest[] = []
+  for (let at = 0; at < digests.length; at += 32)
+    parts.push(digestFromBytes(digests.subarray(at, at + 32)))
+  const composite = { digest: tree.digest(ordinal), sizeBytes, crc32, parts }
+  return { ordinal, composite, sizes, isCompressed }
+}
+
 async function planGroup(
   sending: Sending,
   uploadPath: string,
-  cutter: FileCutter,
   ordinals: readonly number[],
   sent: Set<Digest>,
 ): Promise<SendUnit[]> {
   // Two for each thread, so that small files are encoded in between.
   const limit = pLimit(2 * sending.pool.threads)
   const files = await Promise.all(
-    ordinals.map(async (ordinal) => await limit(() => cutter.cut(ordinal))),
+    ordinals.map(async (ordinal) => await limit(() => cutFile(sending, ordinal))),
   )
   const missing = await offerParts(sending, uploadPath, files)
   const units = files.map((file, at) => {

@@ -12,7 +12,6 @@ import type { CommitAnswer, Offer, OfferAnswer } from '../api/negotiation-messag
 import { apiRoot } from '../api/paths.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
-import { createFileCutter } from './cut-files.ts'
 import type { FilePool } from './file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestJson, type ServerAccess } from './http.ts'
@@ -133,14 +132,11 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
 }
 
 async function sendContent(sending: Sending, uploadPath: string): Promise<void> {
-  const { pool, tree, progress } = sending
-  const cutter = createFileCutter(pool, tree)
-  // Of a tree that was never uploaded from here much is missing, and the threads have nothing to do until they are told.
-  const stopCutting = tree.isNew ? cutter.cutAhead() : undefined
+  const { tree, progress } = sending
   const [missing] = await Promise.all([
     offerManifest(sending, uploadPath),
     offerTimes(sending, uploadPath),
-  ]).finally(stopCutting)
+  ])
   const { small, large } = splitMissing(tree, missing)
   const missingBytes = [...small, ...large].reduce(
     (sum, ordinal) => sum + tree.sizeBytes(ordinal),
@@ -149,7 +145,7 @@ async function sendContent(sending: Sending, uploadPath: string): Promise<void> 
   sending.missingBytes = Math.max(sending.missingBytes, missingBytes)
   progress.doneBytes = progress.totalBytes - missingBytes
   sending.onProgress(progress)
-  const units = largeUnits(sending, uploadPath, cutter, large)
+  const units = largeUnits(sending, uploadPath, large)
   await sendUnits(sending, uploadPath, smallThenLarge(planSmall(tree, small, sending.level), units))
 }
 
