@@ -20,7 +20,9 @@ import { parseProjectName } from '../../../src/core/run.ts'
 import { createByteWriter } from '../../../src/core/varint.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../../src/ingest/negotiated/job.ts'
 import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
+import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
 import { encodeJoiningSync } from '../../../src/packs/codec.ts'
+import { sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 
 type Files = Record<string, Buffer>
@@ -75,6 +77,8 @@ interface Session {
   /** Offers files' manifest; answers the missing ordinals. */
   offer(files: Files): Promise<number[]>
   commit(files: Files): Promise<NegotiationAnswers['commit']>
+  /** What a commit needs beside the tree. */
+  target: Omit<StepOf<'commit'>, 'step' | 'treeDigest'>
 }
 
 let offers = 0
@@ -109,13 +113,16 @@ async function openSession(store: TestStore, project: string): Promise<Session> 
       await session.step({
         step: 'commit',
         treeDigest: manifestOf(files).treeDigest,
-        runId: run.id,
-        job: 'job',
-        name,
-        createdAt: store.ports.now(),
-        expiresAt: store.ports.now() + 1_000_000,
-        onConflict: 'same',
+        ...session.target,
       }),
+    target: {
+      runId: run.id,
+      job: 'job',
+      name,
+      createdAt: store.ports.now(),
+      expiresAt: store.ports.now() + 1_000_000,
+      onConflict: 'same',
+    },
   }
   return session
 }
@@ -245,12 +252,7 @@ describe('what is believed', () => {
       session.step({
         step: 'commit',
         treeDigest: digestOf(text),
-        runId: store.run.id,
-        job: 'job',
-        name: parseArtifactName('lie'),
-        createdAt: 1,
-        expiresAt: 2,
-        onConflict: 'same',
+        ...session.target,
       }),
     ).rejects.toMatchObject({ code: 'digest_mismatch' })
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
@@ -294,6 +296,94 @@ describe('what is believed', () => {
     })
     expect(await session.offer({ small })).toEqual([])
     expect(await session.offer({ partA })).toEqual([0])
+  })
+})
+
+describe('a commit', () => {
+  /** More than one page of a manifest. */
+  const many: Files = Object.fromEntries(
+    Array.from({ length: 600 }, (_, index) => [`f${1000 + index}`, Buffer.from(`file ${index}`)]),
+  )
+  const contents = Object.values(many)
+
+  test('that comes too early tells how much is missing, and leaves nothing behind', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    await expect(session.commit(many)).rejects.toMatchObject({
+      code: 'upload_incomplete',
+      details: { what: 'manifest' },
+    })
+    expect(await session.offer(many)).toHaveLength(600)
+    await session.step(
+      { step: 'blobs' },
+      Buffer.concat(contents.slice(0, 597).map((each) => record(each))),
+    )
+    for (let tries = 0; tries < 2; tries++) {
+      await expect(session.commit(many)).rejects.toMatchObject({
+        code: 'upload_incomplete',
+        details: { what: 'blobs', missing: 3 },
+      })
+    }
+    await session.step(
+      { step: 'blobs' },
+      Buffer.concat(contents.slice(597).map((each) => record(each))),
+    )
+    const { artifact } = await session.commit(many)
+    expect(artifact).toMatchObject({ fileCount: 600 })
+    const uniqueBytes = Buffer.concat(contents).length
+    await sweepBlobs(store.metadata)
+    expect(await store.metadata.figures()).toMatchObject({ uniqueBytes, logicalBytes: uniqueBytes })
+    expect(await store.metadata.projectFigures(artifact.projectId)).toMatchObject({ uniqueBytes })
+  })
+
+  test('takes what another upload of the project has brought meanwhile', async () => {
+    const store = await openStore()
+    const [first, second] = [
+      await openSession(store, 'mine/app'),
+      await openSession(store, 'mine/app'),
+    ]
+    expect(await first.offer({ one: small, two: partA })).toEqual([0, 1])
+    expect(await second.offer({ other: small })).toEqual([0])
+    await second.step({ step: 'blobs' }, record(small))
+    await second.commit({ other: small })
+    await first.step({ step: 'blobs' }, record(partA))
+    expect(await first.commit({ one: small, two: partA })).toMatchObject({ created: true })
+  })
+
+  test('of a manifest that was replaced by another one is refused', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    await session.offer({ small })
+    await session.step({ step: 'blobs' }, record(small))
+    const { text, entryCount } = manifestOf({ evil: small })
+    const { treeDigest } = manifestOf({ small })
+    await expect(
+      session.step({ step: 'manifest', treeDigest, entryCount }, gzipSync(text)),
+    ).rejects.toMatchObject({ code: 'digest_mismatch' })
+    await expect(session.commit({ small })).rejects.toMatchObject({
+      code: 'upload_incomplete',
+      details: { what: 'manifest' },
+    })
+    // As when two clients of one upload send at once: the page of one beside the summary of the other.
+    const page = encodeOfferedPage(text.slice(manifestHeader.length))
+    await session.offer({ small })
+    await store.metadata.stageOffered(session.id, 'entries', 0, page)
+    await expect(session.commit({ small })).rejects.toMatchObject({ code: 'upload_incomplete' })
+    await session.offer({ small })
+    expect(await session.commit({ small })).toMatchObject({ created: true })
+  })
+
+  test('of a file that is not as long as it was said to be is refused', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const digest = digestOf(small)
+    const text = `${manifestHeader}f 644 ${small.length + 1} ${digest} small\n`
+    const treeDigest = digestOf(text)
+    await session.step({ step: 'manifest', treeDigest, entryCount: 1 }, gzipSync(text))
+    await session.step({ step: 'blobs' }, record(small))
+    await expect(
+      session.step({ step: 'commit', treeDigest, ...session.target }),
+    ).rejects.toMatchObject({ code: 'length_mismatch' })
   })
 })
 
