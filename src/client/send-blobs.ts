@@ -14,12 +14,10 @@ export interface SendOptions {
   onSent(sent: { bytes: number; contentBytes: number }): void
 }
 
-/** A request ends after this many bytes, when it fills a pack of the server; a large file is never split. The first one
- *  of each connection ends sooner, so that the server has work soon, and each at another size: a server that is busy with
- *  the ends of all requests at once takes nothing meanwhile. */
-const requestBytesMax = 56 * 1024 * 1024
+/** A request ends before it would bring more than this: the first early, so that the server has work soon, later ones when
+ *  they fill a pack of the server. A large file is never split; one that is larger is a request of its own. */
 const firstRequestBytes = 8 * 1024 * 1024
-const firstRequestStepBytes = 16 * 1024 * 1024
+const requestBytesMax = 56 * 1024 * 1024
 /** Encode tasks of one connection that are under way or waiting to be sent. */
 const tasksAhead = 3
 
@@ -33,10 +31,9 @@ export async function sendBlobs(
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
   const queue = createUnitQueue(units)
-  const senders = Array.from({ length: options.connections }, async (_, connection) => {
+  const senders = Array.from({ length: options.connections }, async () => {
     try {
-      const firstBytes = firstRequestBytes + connection * firstRequestStepBytes
-      await sendAll(server, pool, queue, { ...options, signal, firstBytes })
+      await sendAll(server, pool, queue, { ...options, signal })
     } catch (error) {
       // One failure stops the others: the caller starts over with what is missing by then.
       stop.abort(error)
@@ -54,9 +51,9 @@ async function sendAll(
   server: ServerAccess,
   pool: FilePool,
   queue: UnitQueue,
-  options: SendOptions & { firstBytes: number },
+  options: SendOptions,
 ): Promise<void> {
-  let requestBytes = Math.min(options.firstBytes, requestBytesMax)
+  let requestBytes = firstRequestBytes
   for (let unit = await queue.take(); unit !== undefined; unit = await queue.take()) {
     const first = unit
     // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
@@ -90,10 +87,13 @@ async function* encodeUnits(
   let pending: { unit: SendUnit; next: number } | undefined = { unit: first, next: 0 }
   let isOver = false
   let sentBytes = 0
+  /** Content of tasks that are under way or wait to be sent. */
+  let aheadBytes = 0
   /** Begins the next task; false when this request takes no more. */
   const begin = async (): Promise<boolean> => {
     if (pending === undefined) {
-      const unit = isOver || sentBytes >= options.requestBytes ? undefined : await queue.takeSoon()
+      const room = options.requestBytes - sentBytes - aheadBytes
+      const unit = isOver || room <= 0 ? undefined : await queue.takeSoon(room)
       if (unit === undefined) {
         isOver = true
         return false
@@ -111,6 +111,7 @@ async function* encodeUnits(
       // Its failure is met when its turn comes.
       task.catch(() => {})
       ahead.push(task)
+      aheadBytes += contentBytes
     } else if (unit.end !== null) {
       ahead.push(Promise.resolve({ bytes: unit.end, contentBytes: 0 }))
     }
@@ -123,6 +124,7 @@ async function* encodeUnits(
       const next = ahead.shift()
       if (next === undefined) return
       const { bytes, contentBytes } = await next
+      aheadBytes -= contentBytes
       sentBytes += bytes.length
       yield bytes
       options.onSent({ bytes: bytes.length, contentBytes })

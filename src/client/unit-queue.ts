@@ -4,8 +4,9 @@ import type { SendUnit } from './upload-plan.ts'
 export interface UnitQueue {
   /** The next unit; undefined at the end. */
   take(): Promise<SendUnit | undefined>
-  /** The same, but also undefined when it is not there within a moment, so that no request is kept open for it. */
-  takeSoon(): Promise<SendUnit | undefined>
+  /** The same, but also undefined when it brings more content than `bytesMax`, or is not there within a moment, so that no
+   *  request is kept open for it. */
+  takeSoon(bytesMax: number): Promise<SendUnit | undefined>
 }
 
 /** A moment in which nothing is sent; the server gives up on a request only after minutes of it (`limits.idleBodyMs`). */
@@ -24,6 +25,7 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>): UnitQueue {
 
   /** `wait` answers undefined for what it does not wait for. */
   const takeBy = async (
+    bytesMax: number,
     wait: <T>(offered: Promise<T>) => Promise<T | undefined>,
   ): Promise<SendUnit | undefined> => {
     for (;;) {
@@ -32,14 +34,16 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>): UnitQueue {
       if (result === undefined || result.done === true) return undefined
       // Another connection was faster.
       if (next !== offered) continue
+      if (result.value.contentBytes > bytesMax) return undefined
       next = advance()
       return result.value
     }
   }
 
   return {
-    take: async () => await takeBy(async (offered) => await offered),
-    takeSoon: async () => await takeBy(async (offered) => await within(momentMs, offered)),
+    take: async () => await takeBy(Number.POSITIVE_INFINITY, async (offered) => await offered),
+    takeSoon: async (bytesMax) =>
+      await takeBy(bytesMax, async (offered) => await within(momentMs, offered)),
   }
 }
 

@@ -15,13 +15,13 @@ test('connections that take in turn get each unit once, in order', async () => {
   const queue = createUnitQueue(unitsOf(...sizes))
   const taken: number[] = []
   const connection = async (): Promise<void> => {
-    for (let unit = await queue.take(); unit !== undefined; unit = await queue.takeSoon())
+    for (let unit = await queue.take(); unit !== undefined; unit = await queue.takeSoon(100))
       taken.push(unit.contentBytes)
   }
   await Promise.all([connection(), connection(), connection()])
   expect(taken).toEqual(sizes)
   expect(await queue.take()).toBeUndefined()
-  expect(await queue.takeSoon()).toBeUndefined()
+  expect(await queue.takeSoon(100)).toBeUndefined()
 })
 
 test('a unit that is not there yet is not waited for, and not lost', async () => {
@@ -35,12 +35,20 @@ test('a unit that is not there yet is not waited for, and not lost', async () =>
     yield unitOf(2)
   }
   const queue = createUnitQueue(late())
-  expect(await queue.takeSoon()).toEqual(unitOf(1))
-  expect(await queue.takeSoon()).toBeUndefined()
+  expect(await queue.takeSoon(100)).toEqual(unitOf(1))
+  expect(await queue.takeSoon(100)).toBeUndefined()
   const waiting = queue.take()
   open()
   expect(await waiting).toEqual(unitOf(2))
   expect(await queue.take()).toBeUndefined()
+})
+
+test('a unit that brings more than there is room for stays for the next request', async () => {
+  const queue = createUnitQueue(unitsOf(5, 8, 1))
+  expect(await queue.takeSoon(10)).toEqual(unitOf(5))
+  expect(await queue.takeSoon(7)).toBeUndefined()
+  expect(await queue.take()).toEqual(unitOf(8))
+  expect(await queue.takeSoon(1)).toEqual(unitOf(1))
 })
 
 test('a failure of the units is met by everybody who takes', async () => {
@@ -51,5 +59,5 @@ test('a failure of the units is met by everybody who takes', async () => {
   const queue = createUnitQueue(failing())
   expect(await queue.take()).toEqual(unitOf(1))
   await expect(queue.take()).rejects.toThrow('cannot be cut')
-  await expect(queue.takeSoon()).rejects.toThrow('cannot be cut')
+  await expect(queue.takeSoon(100)).rejects.toThrow('cannot be cut')
 })
