@@ -30,7 +30,7 @@ export async function sendBlobs(
 ): Promise<void> {
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
-  const queue = createUnitQueue(units)
+  const queue = createUnitQueue(units, signal)
   const senders = Array.from({ length: options.connections }, async () => {
     try {
       await sendAll(server, pool, queue, { ...options, signal })

@@ -1,4 +1,5 @@
 /** Units in their order, for several connections that take them in turn. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SendUnit } from './upload-plan.ts'
 
 export interface UnitQueue {
@@ -12,8 +13,8 @@ export interface UnitQueue {
 /** A moment in which nothing is sent; the server gives up on a request only after minutes of it (`limits.idleBodyMs`). */
 const momentMs = 200
 
-/** Errors of `units` are met by whoever takes. Holds one unit. */
-export function createUnitQueue(units: AsyncIterable<SendUnit>): UnitQueue {
+/** Errors of `units` are met by whoever takes, and so is the end of `signal`. Holds one unit. */
+export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSignal): UnitQueue {
   const source = units[Symbol.asyncIterator]()
   let next = advance()
 
@@ -23,14 +24,14 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>): UnitQueue {
     return following
   }
 
-  /** `wait` answers undefined for what it does not wait for. */
-  const takeBy = async (
+  const takeFitting = async (
     bytesMax: number,
-    wait: <T>(offered: Promise<T>) => Promise<T | undefined>,
+    isPatient: boolean,
   ): Promise<SendUnit | undefined> => {
     for (;;) {
       const offered = next
-      const result = await wait(offered)
+      const result = await withinMoment(offered, signal)
+      if (result === undefined && isPatient) continue
       if (result === undefined || result.done === true) return undefined
       // Another connection was faster.
       if (next !== offered) continue
@@ -41,20 +42,20 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>): UnitQueue {
   }
 
   return {
-    take: async () => await takeBy(Number.POSITIVE_INFINITY, async (offered) => await offered),
-    takeSoon: async (bytesMax) =>
-      await takeBy(bytesMax, async (offered) => await within(momentMs, offered)),
+    take: async () => await takeFitting(Number.POSITIVE_INFINITY, true),
+    takeSoon: async (bytesMax) => await takeFitting(bytesMax, false),
   }
 }
 
-async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, undefined)
-  })
+/** Undefined when `promise` takes longer. Errors: its own, and the signal's. */
+async function withinMoment<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const over = new AbortController()
+  const late = sleep(momentMs, undefined, { signal: AbortSignal.any([signal, over.signal]) })
+  // Told by the race, unless that is over.
+  late.catch(() => {})
   try {
     return await Promise.race([promise, late])
   } finally {
-    clearTimeout(timer)
+    over.abort()
   }
 }

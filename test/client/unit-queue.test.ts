@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { createUnitQueue } from '../../src/client/unit-queue.ts'
 import type { SendUnit } from '../../src/client/upload-plan.ts'
 
+const never = new AbortController().signal
+
 function unitOf(contentBytes: number): SendUnit {
   return { tasks: [], end: null, contentBytes }
 }
@@ -12,7 +14,7 @@ async function* unitsOf(...sizes: number[]): AsyncGenerator<SendUnit> {
 
 test('connections that take in turn get each unit once, in order', async () => {
   const sizes = Array.from({ length: 50 }, (_, index) => index + 1)
-  const queue = createUnitQueue(unitsOf(...sizes))
+  const queue = createUnitQueue(unitsOf(...sizes), never)
   const taken: number[] = []
   const connection = async (): Promise<void> => {
     for (let unit = await queue.take(); unit !== undefined; unit = await queue.takeSoon(100))
@@ -34,7 +36,7 @@ test('a unit that is not there yet is not waited for, and not lost', async () =>
     await gate
     yield unitOf(2)
   }
-  const queue = createUnitQueue(late())
+  const queue = createUnitQueue(late(), never)
   expect(await queue.takeSoon(100)).toEqual(unitOf(1))
   expect(await queue.takeSoon(100)).toBeUndefined()
   const waiting = queue.take()
@@ -44,7 +46,7 @@ test('a unit that is not there yet is not waited for, and not lost', async () =>
 })
 
 test('a unit that brings more than there is room for stays for the next request', async () => {
-  const queue = createUnitQueue(unitsOf(5, 8, 1))
+  const queue = createUnitQueue(unitsOf(5, 8, 1), never)
   expect(await queue.takeSoon(10)).toEqual(unitOf(5))
   expect(await queue.takeSoon(7)).toBeUndefined()
   expect(await queue.take()).toEqual(unitOf(8))
@@ -56,8 +58,21 @@ test('a failure of the units is met by everybody who takes', async () => {
     yield unitOf(1)
     throw new Error('cannot be cut')
   }
-  const queue = createUnitQueue(failing())
+  const queue = createUnitQueue(failing(), never)
   expect(await queue.take()).toEqual(unitOf(1))
   await expect(queue.take()).rejects.toThrow('cannot be cut')
   await expect(queue.takeSoon(100)).rejects.toThrow('cannot be cut')
+})
+
+test('whoever waits is told that all is over', async () => {
+  const stop = new AbortController()
+  async function* silent(): AsyncGenerator<SendUnit> {
+    await new Promise(() => {})
+    yield unitOf(1)
+  }
+  const queue = createUnitQueue(silent(), stop.signal)
+  const waiting = Promise.allSettled([queue.take(), queue.takeSoon(1)])
+  stop.abort()
+  const outcomes = await waiting
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })
