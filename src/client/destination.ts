@@ -5,10 +5,8 @@ import { join } from 'node:path'
 import { FileError } from './file-error.ts'
 import type { FetchedTree } from './fetched-tree.ts'
 import { notKnown } from './known-files.ts'
+import { partialName } from './partial-name.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
-
-/** Where new files are made (partial-tree.ts). */
-const partialName = '.trove-partial'
 
 /** What is at an entry's place. */
 export const place = { absent: 0, same: 1, other: 2 } as const

@@ -17,6 +17,7 @@ import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import { fileError } from './file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
+import { partialName } from './partial-name.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'
 
@@ -231,7 +232,8 @@ function readChildren(path: string, options: WalkOptions): Child[] {
   const children: Child[] = []
   for (const entry of entries) {
     const { name } = entry
-    if (isHidden(name, options)) continue
+    // What a download left that was killed is no content.
+    if (isHidden(name, options) || name === partialName) continue
     // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
     if (name.includes('\ufffd')) throw badName(prefix + name)
     if (options.symlinks === 'follow' && entry.isSymbolicLink()) {

@@ -145,6 +145,16 @@ describe('the walk', () => {
     expect(paths).toEqual(['a', 'b'])
   })
 
+  test('leave out what a killed download left, hidden files or not', async () => {
+    const root = await treeOf({
+      '.trove-partial/1': 'half',
+      'dist/.trove-partial/2': 'half',
+      'dist/.x': '',
+      a: '',
+    })
+    expect((await walk(root, ['.'], { includeHidden: true })).paths).toEqual(['a', 'dist/.x'])
+  })
+
   test('keeps links, or follows them without going round in circles', async () => {
     const root = await treeOf({ 'd/f': 'x', link: '-> d', dangling: '-> none', 'd/up': '-> ..' })
     const kept = await walk(root, ['.'])
