@@ -58,9 +58,8 @@ async function sendAll(
     const first = unit
     // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
     const fault: { error?: unknown } = {}
-    const limitBytes = requestBytes
     const body = (): AsyncIterable<Uint8Array> =>
-      encodeUnits(pool, first, queue, { ...options, requestBytes: limitBytes, fault })
+      encodeUnits(pool, first, queue, { ...options, requestBytes, fault })
     const request = {
       method: 'POST' as const,
       path: `${options.uploadPath}/packs`,

@@ -1,24 +1,11 @@
 /** Every call of the file system fails once, in turn: what the local store then says is true. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
+import { makeTempDirectory } from './temp-directory.ts'
 import { type WatchedFileSystem, watchFileSystem } from './watched-file-system.ts'
-
-const directories: string[] = []
-
-afterEach(async () => {
-  for (const directory of directories.splice(0))
-    await rm(directory, { recursive: true, force: true })
-})
-
-async function makeTempDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-packs-'))
-  directories.push(directory)
-  return directory
-}
 
 /** The life of two packs; answers what the store said was durable, removed, and what it refused. */
 async function livePacks(

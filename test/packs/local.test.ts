@@ -2,25 +2,13 @@ import assert from 'node:assert'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { packStoreContract } from './pack-store-contract.ts'
+import { makeTempDirectory } from './temp-directory.ts'
 import { watchFileSystem } from './watched-file-system.ts'
-
-const directories: string[] = []
-
-afterEach(async () => {
-  for (const directory of directories.splice(0))
-    await rm(directory, { recursive: true, force: true })
-})
-
-async function makeTempDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-packs-'))
-  directories.push(directory)
-  return directory
-}
 
 packStoreContract('local', async () => {
   const directory = join(await mkdtemp(join(tmpdir(), 'trove-packs-')), 'cas')

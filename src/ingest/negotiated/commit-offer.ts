@@ -26,7 +26,7 @@ export async function commitOffer(
   const { sessionId, treeDigest, ...artifact } = offer
   await metadata.renewSession(sessionId, ports.now(), limits.leaseMs)
   const { manifestId, measured } =
-    (await findKnownManifest(ports, offer)) ?? (await stageOffered(ports, offer, signal))
+    (await findKnownManifest(ports, offer)) ?? (await stageWhole(ports, offer, signal))
   await checkpoint?.('manifest-staged')
   const newBytes = await metadata.sessionPackBytes(sessionId)
   await checkpoint?.('commit-next')
@@ -70,7 +70,8 @@ async function findKnownManifest(
   return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
 }
 
-async function stageOffered(
+/** Errors: upload_incomplete, digest_mismatch, length_mismatch. */
+async function stageWhole(
   ports: IngestPorts,
   offer: OfferedArtifact & { sessionId: string },
   signal: AbortSignal | undefined,
@@ -88,7 +89,7 @@ async function stageOffered(
   }
 }
 
-/** Errors: upload_incomplete (the manifest), not_found (a blob that the session has not leased). */
+/** Errors: upload_incomplete (the manifest), not_found (a blob that the session has not leased), length_mismatch. */
 async function stageEntries(
   { metadata }: IngestPorts,
   { sessionId, treeDigest }: OfferedArtifact & { sessionId: string },

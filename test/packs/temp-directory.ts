@@ -1,0 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+/** A directory of the test that is running, gone when it ends. */
+export async function makeTempDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-packs-'))
+  onTestFinished(async () => {
+    await rm(directory, { recursive: true, force: true })
+  })
+  return directory
+}
