@@ -17,10 +17,12 @@
  *  "Missing" is everything that the project cannot read yet and that this session has not sent (invariant 10).
  *
  *  Download:
- *    1. GET  /artifacts/{id}/tree        canonical text and times, a page each.
+ *    1. GET  /artifacts/{id}/tree        canonical text and times, a page each. With `base=` an artifact whose tree is at
+ *                                        hand: what is different (core/manifest-changes.ts), and all times, a page each.
  *    2. POST /blobs/parts?artifact=      digests and sizes of the parts of large files, by ordinals of entries.
  *    3. POST /blobs/fetch?artifact=      stored streams of entries or parts, in the order in which they are stored. */
 export const manifestMediaType = 'application/x-trove-manifest'
+export const changesMediaType = 'application/x-trove-manifest-changes'
 export const timesMediaType = 'application/x-trove-times'
 export const partsMediaType = 'application/x-trove-parts'
 export const packMediaType = 'application/x-trove-blobs'

@@ -151,4 +151,10 @@ export const manifestOfferQuery = z.strictObject({
 
 export const timesOfferQuery = z.strictObject({ entries: entryCount })
 
+export const treeQuery = z.strictObject({
+  base: identifier.optional().meta({
+    description: 'An artifact whose tree is at hand. Without effect when it is there no more.',
+  }),
+})
+
 export const artifactFetchQuery = z.strictObject({ artifact: identifier })

@@ -1,7 +1,8 @@
 /** Routes of the negotiated upload and the delta download, as data (negotiation.ts says what their bodies are). */
 import type { z } from 'zod'
-import { artifactFetchQuery, manifestOfferQuery, timesOfferQuery } from './queries.ts'
+import { artifactFetchQuery, manifestOfferQuery, timesOfferQuery, treeQuery } from './queries.ts'
 import {
+  changesMediaType,
   manifestMediaType,
   ordinalsMediaType,
   packMediaType,
@@ -113,8 +114,15 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/tree`,
     operationId: 'readTree',
-    summary: 'All entries in their compact form: canonical text and times, a page each.',
-    responses: { 200: { description: 'The tree.', content: { bytes: [manifestMediaType] } } },
+    summary:
+      'All entries in their compact form: canonical text and times, a page each. With a base, only what is different from it.',
+    query: treeQuery,
+    responses: {
+      200: {
+        description: 'The tree, or its changes.',
+        content: { bytes: [manifestMediaType, changesMediaType] },
+      },
+    },
     errors: [410],
   },
   {

@@ -7,7 +7,7 @@ import { openFilePool } from './file-pool.ts'
 import { createTreeHasher, type HashedTree } from './hashed-tree.ts'
 import type { ServerAccess } from './http.ts'
 import type { SourceFile } from './source-tree.ts'
-import { statCachePath } from './stat-cache.ts'
+import { cacheFilePath } from './cache-files.ts'
 import { sendTree, type UploadTarget } from './upload.ts'
 import { listSources, walkSources } from './walk.ts'
 import { storeError } from '../core/errors.ts'
@@ -193,7 +193,7 @@ async function hashSource(
   },
 ): Promise<HashedTree> {
   const { cacheDir, signal, tell } = options
-  const cachePath = cacheDir === null ? null : statCachePath(cacheDir, cacheKey(source))
+  const cachePath = cacheDir === null ? null : cacheFilePath(cacheDir, 'stat', cacheKey(source))
   const hasher = createTreeHasher(pool, {
     cachePath,
     onProgress: ({ files, bytes }) => {

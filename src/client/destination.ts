@@ -3,7 +3,7 @@
 import { type Dirent, readdirSync, rmSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from './file-error.ts'
-import type { FetchedTree } from './fetched-tree.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import { notKnown } from './known-files.ts'
 import { partialName } from './partial-name.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
@@ -53,14 +53,14 @@ export function recallDestination(
   const places = new Uint8Array(tree.count)
   const isReal = createRealDirectories(root)
   for (const ordinal of wanted) {
-    const path = tree.paths[ordinal]!
     if (known[ordinal] !== notKnown) {
       places[ordinal] = place.same
-    } else if (isReal(parentOf(path))) {
-      const found = lookAt(join(root, path))
-      if (found !== undefined)
-        places[ordinal] = kindOf(found) === tree.kind(ordinal) ? place.same : place.other
+      continue
     }
+    const path = tree.path(ordinal)
+    const found = isReal(parentOf(path)) ? lookAt(join(root, path)) : undefined
+    if (found !== undefined)
+      places[ordinal] = kindOf(found) === tree.kind(ordinal) ? place.same : place.other
   }
   return {
     root,
@@ -134,7 +134,7 @@ function childrenOf(
   const start = path === '' ? 0 : path.length + 1
   for (let at = first; at < end; at++) {
     const ordinal = wanted[at]!
-    const own = tree.paths[ordinal]!
+    const own = tree.path(ordinal)
     const slash = own.indexOf('/', start)
     const name = own.slice(start, slash === -1 ? undefined : slash)
     const child = children.get(name)

@@ -10,11 +10,14 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
+import { cacheFilePath, type CachePurpose } from './cache-files.ts'
 import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from './file-error.ts'
-import { type FetchedTree, fetchTree } from './fetched-tree.ts'
+import { fetchTree } from './fetched-tree.ts'
+import { readTreeCache, saveTreeCache } from './tree-cache.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from './file-pool.ts'
 import {
   checkFiles,
@@ -27,10 +30,15 @@ import {
 import type { ServerAccess } from './http.ts'
 import { notKnown, verifyKnownFiles } from './known-files.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
-import { statCachePath } from './stat-cache.ts'
+
+export interface DownloadedArtifact {
+  id: number
+  treeDigest: string
+}
 
 export interface DownloadOptions {
-  artifact: { id: number; treeDigest: string }
+  /** A promise when it is still being looked up: the threads begin meanwhile. */
+  artifact: DownloadedArtifact | Promise<DownloadedArtifact>
   /** Directory to bring into the state of the artifact; made when it is missing. */
   destination: string
   /** Globs of the paths to take; none takes all. */
@@ -63,17 +71,22 @@ export async function downloadArtifact(
   options: DownloadOptions & { cacheDir: string | null },
 ): Promise<DownloadResult> {
   const signal = options.signal ?? new AbortController().signal
+  const finding = Promise.resolve(options.artifact)
+  // Met below, unless something else fails first.
+  finding.catch(() => {})
   if (options.delete === true && options.paths !== undefined && options.paths.length > 0) {
     // What the globs leave out may be in DEST on purpose.
     throw storeError('invalid_request', 'a download of some paths cannot delete', {
       field: 'paths',
     })
   }
-  const knownPath = await cachePathOf(options)
-  const verifying = verifyKnownFiles(pool, options.destination, knownPath)
+  const cacheFile = await cacheFileOf(options)
+  const verifying = verifyKnownFiles(pool, options.destination, cacheFile('stat'))
   // Met below, unless the tree fails first.
   verifying.catch(() => {})
-  const tree = await fetchTree(server, options.artifact, signal)
+  const base = readTreeCache(cacheFile('tree'), server.url)
+  const artifact = await finding
+  const tree = await fetchTree(server, artifact, { base, signal })
   const knownFiles = await verifying
   const wanted = selectEntries(tree, options.paths)
   const known = knownFiles.find(tree, wanted)
@@ -95,12 +108,11 @@ export async function downloadArtifact(
   const destination = isMostlyKnown
     ? recallDestination(options.destination, tree, wanted, known)
     : examineDestination(options.destination, tree, wanted)
-  const cachePath = knownPath ?? (await cachePathOf(options))
   const findings = createFindings(tree.count)
   const downloading: Downloading = {
     server,
     pool,
-    artifactId: options.artifact.id,
+    artifactId: artifact.id,
     tree,
     wanted,
     destination,
@@ -112,7 +124,7 @@ export async function downloadArtifact(
   const present = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && destination.places[ordinal] === place.same,
   )
-  const pathOf = (ordinal: number): string => `${destination.root}/${tree.paths[ordinal]!}`
+  const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`
   await checkFiles(downloading, noteKnown(downloading, present, knownFiles, known), pathOf)
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
@@ -127,12 +139,20 @@ export async function downloadArtifact(
   const deletedPaths = options.delete === true ? removeStrangers(destination) : 0
   prepareLeaves(destination, tree, wanted)
   const mayDelete = options.delete === true
-  const moved = await moveIntoPlace(pool, destination, tree, { wanted, mayDelete })
+  const moving = moveIntoPlace(pool, destination, tree, { wanted, mayDelete })
+  // Its failure is met below.
+  moving.catch(() => {})
+  // DEST may not have been there before. What is written meanwhile says nothing of DEST.
+  const cacheFileNow = await cacheFileOf(options)
+  if (artifact.id !== base?.artifactId)
+    saveTreeCache(cacheFileNow('tree'), {
+      artifactId: artifact.id,
+      url: server.url,
+      text: tree.text,
+    })
+  const moved = new Set(await moving)
   correctModes(downloading, present)
-  if (cachePath !== null) {
-    const { cache } = knownFiles
-    saveCache(downloading, cachePath, { cache, known, moved: new Set(moved) })
-  }
+  saveCache(downloading, cacheFileNow('stat'), { cache: knownFiles.cache, known, moved })
   return {
     files: progress.files,
     logicalBytes: progress.totalBytes,
@@ -146,16 +166,17 @@ export async function downloadArtifact(
 /** From this share of known files on, looking at the others takes less than a walk. */
 const knownShare = 0.9
 
-/** Null when nothing is to be remembered, or there is no DEST yet. */
-async function cachePathOf({
+/** Answers where something about DEST is remembered: null when nothing is, or there is no DEST yet. */
+async function cacheFileOf({
   cacheDir,
   destination,
 }: {
   cacheDir: string | null
   destination: string
-}): Promise<string | null> {
-  if (cacheDir === null || !existsSync(destination)) return null
-  return statCachePath(cacheDir, JSON.stringify(['download', await realpath(destination)]))
+}): Promise<(purpose: CachePurpose) => string | null> {
+  if (cacheDir === null || !existsSync(destination)) return () => null
+  const key = JSON.stringify(['download', await realpath(destination)])
+  return (purpose) => cacheFilePath(cacheDir, purpose, key)
 }
 
 function plannedResult(
@@ -170,7 +191,7 @@ function plannedResult(
     writtenFiles: missing.length,
     fetchedBytes: 0,
     deletedPaths: strangers.length,
-    planned: { write: missing.map((ordinal) => tree.paths[ordinal]!), delete: strangers },
+    planned: { write: missing.map((ordinal) => tree.path(ordinal)), delete: strangers },
   }
 }
 
@@ -187,8 +208,8 @@ function makeDestination(path: string): void {
 }
 
 function selectEntries(tree: FetchedTree, globs: readonly string[] | undefined): number[] {
-  const all = Array.from(tree.paths.keys())
+  const all = Array.from({ length: tree.count }, (_, ordinal) => ordinal)
   if (globs === undefined || globs.length === 0) return all
   const matches = compilePathGlobs(globs)
-  return all.filter((ordinal) => matches(tree.paths[ordinal]!))
+  return all.filter((ordinal) => matches(tree.path(ordinal)))
 }

@@ -1,6 +1,6 @@
 /** A download under way, as its steps share it. */
 import type { Destination } from './destination.ts'
-import type { FetchedTree } from './fetched-tree.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from './file-pool.ts'
 import type { ServerAccess } from './http.ts'
 

@@ -2,7 +2,7 @@
 import { chmodSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
-import type { FetchedTree } from './fetched-tree.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import { hashColumns } from './file-tasks.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { createStatCacheWriter } from './stat-cache-writer.ts'
@@ -98,7 +98,7 @@ export function correctModes(
   for (const ordinal of present) {
     const mode = findings.stats[ordinal * hashColumns + 4]
     if (mode === tree.mode(ordinal)) continue
-    chmodSync(join(destination.root, tree.paths[ordinal]!), tree.mode(ordinal))
+    chmodSync(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
     // A new ctime: what is known of the file does not hold any more.
     findings.settled[ordinal] = 0
   }
@@ -108,9 +108,10 @@ export function correctModes(
  *  moved, which changes what is known of them. */
 export function saveCache(
   { tree, wanted, destination, findings }: Downloading,
-  cachePath: string,
+  cachePath: string | null,
   { cache, known, moved }: { cache: StatCache; known: Int32Array; moved: ReadonlySet<string> },
 ): void {
+  if (cachePath === null) return
   const writer = createStatCacheWriter(cachePath, wanted.length)
   let run = { from: 0, to: 0 }
   const endRun = (): void => {
@@ -126,7 +127,7 @@ export function saveCache(
     endRun()
     run = { from: index, to: index === notKnown ? notKnown : index + 1 }
     if (index !== notKnown) continue
-    const path = tree.paths[ordinal]!
+    const path = tree.path(ordinal)
     const own = findings.stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
     if (moved.has(path)) {
       const stats = lstatSync(join(destination.root, path))

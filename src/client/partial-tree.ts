@@ -21,10 +21,10 @@ import {
 import { dirname, join } from 'node:path'
 import { defaultDirectoryMode } from '../core/entry.ts'
 import { type Destination, place } from './destination.ts'
-import type { FetchedTree } from './fetched-tree.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import { FileError } from './file-error.ts'
 import type { FilePool } from './file-pool.ts'
-import { parentOf } from './real-directories.ts'
+import { lookAt, parentOf } from './real-directories.ts'
 
 const filesName = 'files'
 const treeName = 'tree'
@@ -35,7 +35,7 @@ export function partialPath(
   tree: FetchedTree,
   ordinal: number,
 ): string {
-  const path = tree.paths[ordinal]!
+  const path = tree.path(ordinal)
   return hasDirectory(parentOf(path))
     ? `${partialRoot}/${filesName}/${ordinal}`
     : `${partialRoot}/${treeName}/${path}`
@@ -48,9 +48,10 @@ export function prepareLeaves(
   wanted: readonly number[],
 ): void {
   for (const ordinal of wanted) {
-    const path = tree.paths[ordinal]!
     const kind = tree.kind(ordinal)
-    if (kind === 'file' || (kind === 'directory' && destination.hasDirectory(path))) continue
+    if (kind === 'file') continue
+    const path = tree.path(ordinal)
+    if (kind === 'directory' && destination.hasDirectory(path)) continue
     const partial = join(destination.partialRoot, treeName, path)
     if (kind === 'directory') {
       mkdirSync(partial, { recursive: true })
@@ -114,14 +115,20 @@ export async function moveIntoPlace(
   tree: FetchedTree,
   { wanted, mayDelete }: { wanted: readonly number[]; mayDelete: boolean },
 ): Promise<string[]> {
-  const moved: string[] = []
-  if (isThere(destination.partialRoot)) {
-    await moveFiles(pool, destination, tree, { mayDelete, moved })
-    moveTree(destination, { mayDelete, moved })
+  const moving: Moving = { mayDelete, moved: [], opened: new Set() }
+  const hasPartial = isThere(destination.partialRoot)
+  const filesMoved = hasPartial ? moveFiles(pool, destination, tree, moving) : null
+  // The threads move meanwhile; their failure is met below.
+  filesMoved?.catch(() => {})
+  const modes = directoryModes(tree, wanted)
+  const odd = findOddDirectories(destination, modes)
+  await filesMoved
+  if (hasPartial) {
+    moveTree(destination, moving)
     rmdirSync(destination.partialRoot)
   }
-  setDirectoryModes(destination, tree, wanted)
-  return moved
+  setDirectoryModes(destination, modes, [...odd, ...moving.opened])
+  return moving.moved
 }
 
 function isThere(path: string): boolean {
@@ -130,7 +137,10 @@ function isThere(path: string): boolean {
 
 interface Moving {
   mayDelete: boolean
+  /** Paths of files that were moved on their own. */
   moved: string[]
+  /** Directories of DEST whose modes may have been changed to let files in. */
+  opened: Set<string>
 }
 
 const movesPerTask = 64
@@ -140,18 +150,17 @@ async function moveFiles(
   pool: FilePool,
   { root, partialRoot }: Destination,
   tree: FetchedTree,
-  { mayDelete, moved }: Moving,
+  { mayDelete, moved, opened }: Moving,
 ): Promise<void> {
   const directory = join(partialRoot, filesName)
   if (!isThere(directory)) return
-  const writable = new Set<string>()
   const moves: string[] = []
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = tree.paths[Number(entry.name)]!
+    const path = tree.path(Number(entry.name))
     const target = join(root, path)
-    const parent = dirname(target)
-    if (!writable.has(parent)) makeWritable(parent)
-    writable.add(parent)
+    const parent = parentOf(path)
+    if (!opened.has(parent)) makeWritable(join(root, parent))
+    opened.add(parent)
     clearWay(target, entry, mayDelete)
     moves.push(join(directory, entry.name), target)
     moved.push(path)
@@ -168,10 +177,11 @@ async function moveFiles(
   rmdirSync(directory)
 }
 
-function moveTree(destination: Destination, { mayDelete, moved }: Moving): void {
+function moveTree(destination: Destination, { mayDelete, moved, opened }: Moving): void {
   const merge = (directory: string): void => {
     const partial = join(destination.partialRoot, treeName, directory)
     makeWritable(join(destination.root, directory))
+    opened.add(directory)
     for (const entry of readdirSync(partial, { withFileTypes: true })) {
       const path = directory === '' ? entry.name : `${directory}/${entry.name}`
       const target = join(destination.root, path)
@@ -210,16 +220,12 @@ function makeWritable(directory: string): void {
   if ((mode & 0o700) !== 0o700) chmodSync(directory, (mode & 0o777) | 0o700)
 }
 
-/** Deepest first, because a directory may forbid entering it. Directories that only paths tell of have the usual mode. */
-function setDirectoryModes(
-  destination: Destination,
-  tree: FetchedTree,
-  wanted: readonly number[],
-): void {
+/** Those that only paths tell of have the usual mode. */
+function directoryModes(tree: FetchedTree, wanted: readonly number[]): Map<string, number> {
   const modes = new Map<string, number>()
   let last = ''
   for (const ordinal of wanted) {
-    const path = tree.paths[ordinal]!
+    const path = tree.path(ordinal)
     if (tree.kind(ordinal) === 'directory') modes.set(path, tree.mode(ordinal))
     // Most files follow one of the same directory.
     if (last !== '' && path.lastIndexOf('/') === last.length && path.startsWith(last)) continue
@@ -227,8 +233,30 @@ function setDirectoryModes(
     for (let parent = last; parent !== '' && !modes.has(parent); parent = parentOf(parent))
       modes.set(parent, defaultDirectoryMode)
   }
-  for (const [path, mode] of [...modes].toSorted(([a], [b]) => b.length - a.length)) {
-    const directory = join(destination.root, path)
+  return modes
+}
+
+/** Directories that DEST does not have, or in another mode. */
+function findOddDirectories({ root }: Destination, modes: ReadonlyMap<string, number>): string[] {
+  const odd: string[] = []
+  for (const [path, mode] of modes) {
+    const found = lookAt(join(root, path))
+    if (found?.isDirectory() !== true || (found.mode & 0o777) !== mode) odd.push(path)
+  }
+  return odd
+}
+
+/** Deepest first, because a directory may forbid entering it. */
+function setDirectoryModes(
+  { root }: Destination,
+  modes: ReadonlyMap<string, number>,
+  paths: readonly string[],
+): void {
+  for (const path of paths.toSorted((a, b) => b.length - a.length)) {
+    const mode = modes.get(path)
+    // DEST itself is nobody's entry.
+    if (mode === undefined) continue
+    const directory = join(root, path)
     if ((lstatSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
   }
 }

@@ -11,7 +11,7 @@ import { limits } from '../core/limits.ts'
 import { createByteReader } from '../core/varint.ts'
 import { type Destination, place } from './destination.ts'
 import type { Wants } from './fetch-blobs.ts'
-import type { FetchedTree } from './fetched-tree.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from './file-pool.ts'
 import { requestBytes, type ServerAccess } from './http.ts'
 import { partialPath } from './partial-tree.ts'
@@ -37,7 +37,7 @@ export function findOlder(
   return large.filter(
     (ordinal) =>
       destination.places[ordinal] === place.same &&
-      isLargeFile(join(destination.root, tree.paths[ordinal]!)),
+      isLargeFile(join(destination.root, tree.path(ordinal))),
   )
 }
 
@@ -88,7 +88,7 @@ async function reuseParts(
   listed: ListedParts,
   to: string,
 ): Promise<number[]> {
-  const from = join(destination.root, tree.paths[listed.ordinal]!)
+  const from = join(destination.root, tree.path(listed.ordinal))
   const cut = await pool.run({ kind: 'chunk', path: from })
   const offsets = new Map<Digest, number>()
   let offset = 0

@@ -1,17 +1,6 @@
 /** Writes the stat cache of a tree (stat-cache.ts says how one looks). */
-import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
 import { crc32 } from '../core/crc32.ts'
+import { replaceCacheFile } from './cache-files.ts'
 import { digestBytes, magic, type StatCache, statColumns } from './stat-cache.ts'
 
 /** Collects the next cache, in ascending order of paths. */
@@ -22,9 +11,6 @@ export interface StatCacheWriter {
   /** Puts it in place of the one before. Whoever looks in between finds none, and reads the files. */
   save(): void
 }
-
-/** Trees whose caches are kept; the longest unused go first. */
-const filesMax = 64
 
 export function createStatCacheWriter(path: string, countMax: number): StatCacheWriter {
   let stats = new Float64Array(countMax * statColumns)
@@ -67,42 +53,10 @@ export function createStatCacheWriter(path: string, countMax: number): StatCache
         body.reduce((check, each) => crc32(each, check), 0),
         magic.length + 8,
       )
-      replaceFile(path, [head, ...body])
+      replaceCacheFile(path, [head, ...body])
       stats = new Float64Array()
       digests = Buffer.alloc(0)
       paths = []
     },
   }
-}
-
-function replaceFile(path: string, pieces: Uint8Array[]): void {
-  const directory = join(path, '..')
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`
-  try {
-    const descriptor = openSync(temporary, 'wx', 0o600)
-    try {
-      for (const piece of pieces) writeFileSync(descriptor, piece)
-    } finally {
-      closeSync(descriptor)
-    }
-    // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
-    rmSync(path, { force: true })
-    renameSync(temporary, path)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  }
-  dropOldest(directory)
-}
-
-function dropOldest(directory: string): void {
-  const names = readdirSync(directory)
-  if (names.length <= filesMax) return
-  const aged = names.map((name) => {
-    const file = join(directory, name)
-    return { file, usedAt: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
-  })
-  aged.sort((a, b) => a.usedAt - b.usedAt)
-  for (const { file } of aged.slice(0, aged.length - filesMax)) rmSync(file, { force: true })
 }

@@ -7,9 +7,7 @@
  *  A file whose mtime is as young as the look at it could have changed again without a new mtime, so it is not recorded
  *  (git calls such timestamps racy). It is only a cache: one that is missing, damaged or of another version is empty. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { crc32 } from '../core/crc32.ts'
-import { digestOf } from '../core/digest.ts'
 import { comparePaths } from '../core/entry.ts'
 
 /** Identity of a file's content as far as a look at its inode goes: four numbers. */
@@ -24,6 +22,10 @@ export interface StatCache {
   /** Columns of all files: `statColumns` numbers and 32 bytes each. */
   readonly stats: Float64Array
   readonly digests: Uint8Array
+  /** Paths of all files, each ended by a line feed. */
+  readonly paths: Uint8Array
+  /** Where in `paths` that of a file begins; of `count`, their end. */
+  pathAt(index: number): number
   /** Answers where in the cache paths stand that are asked for in ascending order, or `notCached`. */
   cursor(): (path: string) => number
   /** Paths of the files `from` to `to`, each ended by a line feed. */
@@ -45,11 +47,6 @@ export function isRacy(mtimeMs: number, lookedAt: number): boolean {
 }
 
 const emptyCache = createCache(Buffer.alloc(headBytes), 0)
-
-/** Where the cache of a tree lies. `key` tells trees of one root apart. */
-export function statCachePath(directory: string, key: string): string {
-  return join(directory, 'stat', digestOf(key).slice(0, 32))
-}
 
 /** `path` null: nothing is remembered. */
 export function readStatCache(path: string | null): StatCache {
@@ -81,15 +78,18 @@ function createCache(bytes: Buffer, count: number): StatCache {
   const digests = bytes.subarray(digestsAt, pathsAt)
   const paths = bytes.subarray(pathsAt)
   let starts: Uint32Array | undefined
+  const pathAt = (index: number): number => {
+    starts ??= startsOf(paths, count)
+    return starts[index]!
+  }
   return {
     count,
     stats,
     digests,
+    paths,
+    pathAt,
     cursor: () => createCursor(paths, count),
-    pathsOf: (from, to) => {
-      starts ??= startsOf(paths, count)
-      return paths.subarray(starts[from]!, starts[to]!)
-    },
+    pathsOf: (from, to) => paths.subarray(pathAt(from), pathAt(to)),
   }
 }
 

@@ -44,7 +44,7 @@ export function readEntry(
   pathOf: (text: string) => EntryPath = (path) => path as EntryPath,
 ): Entry {
   const entry = entryOf(line, pathOf)
-  if (entry === undefined) throw unreadable()
+  if (entry === undefined) throw new RangeError('a line of a manifest cannot be read')
   return entry
 }
 
@@ -74,53 +74,6 @@ function entryOf(line: string, pathOf: (text: string) => EntryPath): Entry | und
     default:
       return undefined
   }
-}
-
-const zero = 0x30
-const space = 0x20
-const unreadable = (): Error => new RangeError('a line of a manifest cannot be read')
-
-/** What hex digits stand for; 16 for everything else. */
-const hexValues = Uint8Array.from({ length: 256 }, (_, code) => {
-  const value = '0123456789abcdef'.indexOf(String.fromCharCode(code))
-  return value < 0 ? 16 : value
-})
-
-/** As `readEntry`, for the line of a file that lies in `page` from `at` to `end`, whose 32 bytes of digest are put into
- *  `digests` from `digestAt` on: half the time, since most of a line are digits that need not become a string.
- *  Errors: RangeError, unsafe_path. */
-export function readFileLine(
-  page: Buffer,
-  [at, end]: readonly [at: number, end: number],
-  digests: Uint8Array,
-  digestAt: number,
-): { mode: number; sizeBytes: number; path: EntryPath } {
-  let mode = 0
-  for (let index = at + 2; index < at + 5; index++) {
-    const digit = page[index]! - zero
-    if (!(digit >= 0 && digit < 8)) throw unreadable()
-    mode = mode * 8 + digit
-  }
-  let sizeBytes = 0
-  let index = at + 6
-  for (; index < end && page[index] !== space; index++) {
-    const digit = page[index]! - zero
-    if (!(digit >= 0 && digit < 10)) throw unreadable()
-    sizeBytes = sizeBytes * 10 + digit
-  }
-  const hexAt = index + 1
-  const pathAt = hexAt + 65
-  if (pathAt >= end || index === at + 6 || !Number.isSafeInteger(sizeBytes)) throw unreadable()
-  let odd = 0
-  for (let byte = 0; byte < 32; byte++) {
-    const high = hexValues[page[hexAt + byte * 2]!]!
-    const low = hexValues[page[hexAt + byte * 2 + 1]!]!
-    odd |= high | low
-    digests[digestAt + byte] = (high << 4) | low
-  }
-  const isApart = page[at + 1] === space && page[at + 5] === space && page[pathAt - 1] === space
-  if ((odd & 16) !== 0 || !isApart) throw unreadable()
-  return { mode, sizeBytes, path: parseEntryPath(page.toString('utf8', pathAt, end)) }
 }
 
 /** Totals and tree digest of entries given in order. */
@@ -175,20 +128,21 @@ export function createTreeCheck(): (entry: Pick<Entry, 'kind' | 'path'>) => void
   const leaves: string[] = []
   let previous: string | undefined
   return ({ kind, path }) => {
-    if (previous !== undefined && comparePaths(previous, path) >= 0) {
-      throw storeError(
-        'duplicate_path',
-        `path ${JSON.stringify(path)} is out of order or occurs twice`,
-        { path },
-      )
-    }
+    if (previous !== undefined && comparePaths(previous, path) >= 0) throw outOfOrder(path)
     previous = path
     while (leaves.length > 0 && !path.startsWith(leaves.at(-1)!)) leaves.pop()
-    if (leaves.some((leaf) => path[leaf.length] === '/')) {
-      throw storeError('duplicate_path', `path ${JSON.stringify(path)} lies below a file`, { path })
-    }
+    if (leaves.some((leaf) => path[leaf.length] === '/')) throw belowFile(path)
     if (kind !== 'directory') leaves.push(path)
   }
+}
+
+export function outOfOrder(path: string): Error {
+  const reason = 'is out of order or occurs twice'
+  return storeError('duplicate_path', `path ${JSON.stringify(path)} ${reason}`, { path })
+}
+
+export function belowFile(path: string): Error {
+  return storeError('duplicate_path', `path ${JSON.stringify(path)} lies below a file`, { path })
 }
 
 /** Errors: unsafe_path. A link may point anywhere (dangling and absolute ones are kept as they are); only text that

@@ -16,6 +16,7 @@ import { createPutArtifactRoutes } from './put-artifact.ts'
 import { createRunRecordRoutes } from './run-records.ts'
 import { createStatsRoutes } from './stats.ts'
 import { createTokenRoutes } from './tokens.ts'
+import { createTreeRoutes } from './trees.ts'
 import { createUpkeepRoutes } from './upkeep.ts'
 import { createUploadRoutes } from './uploads.ts'
 
@@ -35,6 +36,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createProjectRoutes(context))
   app.route('/', createTokenRoutes(context))
   app.route('/', createUploadRoutes(context))
+  app.route('/', createTreeRoutes(context))
   app.route('/', createBlobFetchRoutes(context))
   app.route('/', createUpkeepRoutes(context))
   app.route('/', createOpenApiRoutes())

@@ -41,26 +41,115 @@ export function encodeManifestPage(entries: readonly PageEntry[]): Buffer {
 
 /** Reads what `encodeManifestPage` wrote; anything else is a RangeError or an error of zlib. */
 export function decodeManifestPage(bytes: Uint8Array): PageEntry[] {
+  return entriesOf(readPageColumns(bytes))
+}
+
+/** A page before its paths are read, which is most of the work. */
+export interface PageColumns {
+  count: number
+  /** Places in `kinds`. */
+  kinds: Uint8Array
+  modes: Uint16Array
+  /** Blob ids; 0 for what is no file. */
+  blobIds: Float64Array
+  /** Paths and link targets, as they are encoded. */
+  names: Buffer
+}
+
+/** Errors: RangeError, those of zlib. */
+export function readPageColumns(bytes: Uint8Array): PageColumns {
   if (bytes[0] !== version) throw new RangeError(`unknown manifest page version ${bytes[0]}`)
   const plain = inflateRawSync(bytes.subarray(1), { maxOutputLength: plainBytesMax })
   const reader = createByteReader(plain)
   const count = reader.varint()
-  const entries: Row[] = readKindsAndModes(reader, count)
-  readBlobIds(reader, entries)
-  readPaths(reader, entries)
-  for (const entry of entries) {
-    if (entry.kind === 'symlink') entry.target = reader.sized().toString()
+  if (count > plain.length) throw new RangeError(`a manifest page of ${count} entries`)
+  const columns = {
+    count,
+    kinds: new Uint8Array(count),
+    modes: new Uint16Array(count),
+    blobIds: new Float64Array(count),
   }
-  return entries as PageEntry[]
+  readKindsAndModes(reader, columns)
+  readBlobIds(reader, columns)
+  return { ...columns, names: plain.subarray(reader.position()) }
 }
 
-/** An entry while its columns are being read. */
-interface Row {
-  kind: EntryKind
-  path: string
-  mode: number
-  blobId?: number
-  target?: string
+/** Where two pages differ in modes or blobs, when they have the same paths, kinds and link targets; undefined when they
+ *  do not. */
+export function differingIndexes(a: PageColumns, b: PageColumns): number[] | undefined {
+  const isAlike = a.count === b.count && a.names.equals(b.names)
+  if (!isAlike || Buffer.compare(a.kinds, b.kinds) !== 0) return undefined
+  const differing: number[] = []
+  for (let index = 0; index < a.count; index++) {
+    if (a.modes[index] !== b.modes[index] || a.blobIds[index] !== b.blobIds[index])
+      differing.push(index)
+  }
+  return differing
+}
+
+/** Paths of some entries of a page, and the targets of links by their indexes. */
+interface PageNames {
+  paths: EntryPath[]
+  targets: ReadonlyMap<number, string>
+}
+
+/** Entries of a page: all, or those at `indexes`, which ascend. `names`: what `readNames` answers for them, where it is at
+ *  hand. */
+export function entriesOf(
+  columns: PageColumns,
+  indexes: readonly number[] = Array.from({ length: columns.count }, (_, index) => index),
+  { paths, targets }: PageNames = readNames(columns, indexes),
+): PageEntry[] {
+  return indexes.map((index, at) => {
+    const kind = kinds[columns.kinds[index]!]!
+    const [path, mode] = [paths[at]!, columns.modes[index]!]
+    switch (kind) {
+      case 'file':
+        return { kind, path, mode, blobId: columns.blobIds[index]! }
+      case 'symlink':
+        return { kind, path, mode, target: targets.get(index)! }
+      case 'directory':
+        return { kind, path, mode }
+    }
+  })
+}
+
+/** `indexes` ascend. */
+export function readNames(
+  { count, kinds: kindOf, names }: PageColumns,
+  indexes: readonly number[],
+): PageNames {
+  const reader = createByteReader(names)
+  const lengths = new Uint16Array(2 * count)
+  let pathBytes = 0
+  for (let index = 0; index < count; index++) {
+    const [shared, own] = [reader.varint(), reader.varint()]
+    if (shared + own > limits.pathBytesMax)
+      throw new RangeError('a path of the manifest page is longer than paths can be')
+    lengths[2 * index] = shared
+    lengths[2 * index + 1] = own
+    pathBytes += own
+  }
+  const suffixes = reader.raw(pathBytes)
+  const paths: EntryPath[] = []
+  // One buffer holds the current path: what is shared is already in its place.
+  const path = Buffer.alloc(limits.pathBytesMax)
+  let length = 0
+  let at = 0
+  for (let index = 0; index < count; index++) {
+    const shared = lengths[2 * index]!
+    if (shared > length)
+      throw new RangeError('a path of the manifest page shares more than there is')
+    length = shared + lengths[2 * index + 1]!
+    for (let byte = shared; byte < length; byte++) path[byte] = suffixes[at++]!
+    if (indexes[paths.length] === index) paths.push(path.toString('utf8', 0, length) as EntryPath)
+  }
+  const targets = new Map<number, string>()
+  const symlink = kinds.indexOf('symlink')
+  for (let index = 0; index < count; index++) {
+    if (kindOf[index] === symlink) targets.set(index, reader.sized().toString())
+  }
+  return { paths, targets }
 }
 
 function writeKindsAndModes(out: ByteWriter, entries: readonly PageEntry[]): void {
@@ -73,17 +162,19 @@ function writeKindsAndModes(out: ByteWriter, entries: readonly PageEntry[]): voi
   }
 }
 
-function readKindsAndModes(reader: ByteReader, count: number): Row[] {
-  const entries: Row[] = []
+function readKindsAndModes(
+  reader: ByteReader,
+  { count, kinds: kindOf, modes }: Pick<PageColumns, 'count' | 'kinds' | 'modes'>,
+): void {
   let mode = 0
   for (let index = 0; index < count; index++) {
     const flags = reader.byte()
-    const kind = kinds[flags & kindMask]
-    if (kind === undefined) throw new RangeError(`unknown entry kind ${flags & kindMask}`)
+    const kind = flags & kindMask
+    if (kinds[kind] === undefined) throw new RangeError(`unknown entry kind ${kind}`)
     if (flags & newModeFlag) mode = reader.varint()
-    entries.push({ kind, path: '', mode })
+    kindOf[index] = kind
+    modes[index] = mode
   }
-  return entries
 }
 
 /** Blobs of one upload get their ids in about the order of the paths, so most deltas take one byte. */
@@ -96,12 +187,16 @@ function writeBlobIds(out: ByteWriter, entries: readonly PageEntry[]): void {
   }
 }
 
-function readBlobIds(reader: ByteReader, entries: Row[]): void {
+function readBlobIds(
+  reader: ByteReader,
+  { count, kinds: kindOf, blobIds }: Pick<PageColumns, 'count' | 'kinds' | 'blobIds'>,
+): void {
+  const file = kinds.indexOf('file')
   let previous = 0
-  for (const entry of entries) {
-    if (entry.kind !== 'file') continue
+  for (let index = 0; index < count; index++) {
+    if (kindOf[index] !== file) continue
     previous += reader.zigzag()
-    entry.blobId = previous
+    blobIds[index] = previous
   }
 }
 
@@ -117,22 +212,6 @@ function writePaths(out: ByteWriter, entries: readonly PageEntry[]): void {
     previous = path
   }
   for (const suffix of suffixes) out.raw(suffix)
-}
-
-function readPaths(reader: ByteReader, entries: Row[]): void {
-  const lengths = entries.map(() => ({ shared: reader.varint(), own: reader.varint() }))
-  // One buffer holds the current path: what is shared is already in its place.
-  const path = Buffer.alloc(limits.pathBytesMax)
-  let previousLength = 0
-  entries.forEach((entry, index) => {
-    const { shared, own } = lengths[index]!
-    if (shared > previousLength || shared + own > path.length) {
-      throw new RangeError('a path of the manifest page is longer than paths can be')
-    }
-    reader.raw(own).copy(path, shared)
-    previousLength = shared + own
-    entry.path = path.toString('utf8', 0, previousLength)
-  })
 }
 
 function sharedPrefix(a: Buffer, b: Buffer): number {

@@ -77,6 +77,7 @@ const methods: Record<keyof Metadata, true> = {
   readEntries: true,
   listDirectory: true,
   readTreePage: true,
+  readTreeTimes: true,
   readDifferences: true,
   readStagedEntryPage: true,
   findEntry: true,

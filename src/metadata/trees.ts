@@ -19,7 +19,8 @@ export interface ComparedEntry {
 
 /** The entries of both trees at one path, of which at least one is there. */
 export type EntryPair =
-  | { before: ComparedEntry; after: ComparedEntry | null }
+  | { before: ComparedEntry; after: ComparedEntry }
+  | { before: ComparedEntry; after: null }
   | { before: null; after: ComparedEntry }
 
 /** Where a comparison is: the ordinal of the next entry of each tree. */
@@ -28,7 +29,7 @@ export interface ComparePlace {
   head: number
 }
 
-/** A stretch of a comparison: at most one stored page of each tree. */
+/** A stretch of a comparison: some stored pages of each tree. */
 export interface ComparedStretch {
   /** In order of paths. */
   differing: EntryPair[]
@@ -55,6 +56,9 @@ export interface TreeMetadata {
   ): Promise<DirectoryListing | undefined>
   /** Undefined past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreePage(artifactId: number, page: number): Promise<TreePage | undefined>
+  /** Times of all entries, by the pages of the manifest; null for pages without any.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  readTreeTimes(artifactId: number): Promise<(Uint8Array | null)[]>
   /** Entries of two artifacts that differ in kind, content, link target or mode, a stretch at a time.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>

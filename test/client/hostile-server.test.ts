@@ -54,7 +54,7 @@ function answering(lines: string[], sent: Sent[]): RequestListener {
   blobs.byte(fetchEnd)
   return (request, response) => {
     request.resume()
-    response.end(request.url?.endsWith('/tree') === true ? tree.bytes() : blobs.bytes())
+    response.end(request.url?.includes('/tree') === true ? tree.bytes() : blobs.bytes())
   }
 }
 

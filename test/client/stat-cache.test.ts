@@ -1,13 +1,8 @@
 import { appendFile, readdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import {
-  isRacy,
-  knownColumns,
-  notCached,
-  readStatCache,
-  statCachePath,
-} from '../../src/client/stat-cache.ts'
+import { isRacy, knownColumns, notCached, readStatCache } from '../../src/client/stat-cache.ts'
+import { cacheFilePath } from '../../src/client/cache-files.ts'
 import { createStatCacheWriter } from '../../src/client/stat-cache-writer.ts'
 import { makeDirectory } from './tree.ts'
 
@@ -24,7 +19,7 @@ function fill(path: string, names: string[]): void {
 }
 
 test('what was remembered is found, in ascending order, and nothing else', async () => {
-  const path = statCachePath(await makeDirectory(), 'tree')
+  const path = cacheFilePath(await makeDirectory(), 'stat', 'tree')
   fill(path, ['a', 'b/c', 'é', '😀'])
   const cache = readStatCache(path)
   const find = cache.cursor()
@@ -40,7 +35,7 @@ test('what was remembered is found, in ascending order, and nothing else', async
 
 test('paths come in stretches, and stretches are taken over into the next cache', async () => {
   const directory = await makeDirectory()
-  const [older, newer] = ['older', 'newer'].map((key) => statCachePath(directory, key))
+  const [older, newer] = ['older', 'newer'].map((key) => cacheFilePath(directory, 'stat', key))
   const names = ['a', 'b/c', 'x y', 'é', '😀']
   fill(older!, names)
   const cache = readStatCache(older!)
@@ -59,7 +54,7 @@ test('paths come in stretches, and stretches are taken over into the next cache'
 
 test('a cache that is damaged, cut short or absent is empty', async () => {
   const directory = await makeDirectory()
-  const path = statCachePath(directory, 'tree')
+  const path = cacheFilePath(directory, 'stat', 'tree')
   expect(readStatCache(path).count).toBe(0)
   fill(path, ['a', 'b'])
   await appendFile(path, 'x')
@@ -72,7 +67,7 @@ test('a cache that is damaged, cut short or absent is empty', async () => {
 
 test('a new cache takes the place of the old one and leaves nothing beside it', async () => {
   const directory = await makeDirectory()
-  const path = statCachePath(directory, 'tree')
+  const path = cacheFilePath(directory, 'stat', 'tree')
   fill(path, ['a', 'b'])
   fill(path, ['c'])
   expect(readStatCache(path).cursor()('c')).toBe(0)

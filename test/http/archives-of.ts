@@ -10,13 +10,14 @@ export interface TarEntry {
   mode?: number
   type?: 'file' | 'directory' | 'symlink'
   linkname?: string
+  mtime?: Date
 }
 
-/** A tar whose entries were all changed at 2026-01-02T03:04:05Z. */
+/** A tar whose entries were changed at 2026-01-02T03:04:05Z unless they say otherwise. */
 export async function tarOf(entries: TarEntry[]): Promise<Buffer> {
   const tar = pack()
   for (const { content = '', type = 'file', ...header } of entries) {
-    tar.entry({ ...header, type, mtime: new Date('2026-01-02T03:04:05Z') }, content)
+    tar.entry({ mtime: new Date('2026-01-02T03:04:05Z'), ...header, type }, content)
   }
   tar.finalize()
   return await buffer(tar)

@@ -72,10 +72,12 @@ export const downloadCommand: Command<DownloadFlags> = {
     if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`)
     if (given['merge-multiple']) throw new UsageError('--merge-multiple needs --pattern')
     const { server, project } = context
-    const artifact = await readArtifact(server, parseReference(text), { project, signal })
-    const destination = resolve(target ?? '.')
-    const result = await downloadOne(context, invocation, { artifact, destination })
-    await tell(context, invocation, { results: [result], root: destination })
+    const reference = parseReference(text)
+    const result = await downloadOne(context, invocation, {
+      find: async () => await readArtifact(server, reference, { project, signal }),
+      destination: resolve(target ?? '.'),
+    })
+    await tell(context, invocation, { results: [result], root: result.destination })
     return exitStatus.ok
   },
 }
@@ -136,7 +138,8 @@ async function downloadMatching(
     if (names.has(artifact.name) || !matches(artifact.name)) continue
     names.add(artifact.name)
     const destination = given['merge-multiple'] ? root : join(root, artifact.name)
-    results.push(await downloadOne(context, invocation, { artifact, destination }))
+    const find = async (): Promise<WireArtifact> => artifact
+    results.push(await downloadOne(context, invocation, { find, destination }))
   }
   if (results.length === 0) {
     const reference = `${config.run}/${given.pattern}`
@@ -155,18 +158,20 @@ function clientOf({ server, config }: ServerContext): Client {
 async function downloadOne(
   context: ServerContext,
   { flags: given, stderr, signal }: Invocation<DownloadFlags>,
-  { artifact, destination }: { artifact: WireArtifact; destination: string },
+  { find, destination }: { find: () => Promise<WireArtifact>; destination: string },
 ): Promise<Downloaded> {
   const progress = createProgress(stderr, { bars: !context.config.ci })
+  const jobs = given.jobs === undefined ? {} : { jobs: integer(given.jobs, '--jobs', 1, 64) }
   let phase: DownloadProgress['phase'] | undefined
+  const finding = find()
   try {
     const result = await clientOf(context).download({
-      artifact,
+      artifact: finding,
       destination,
       delete: given.delete,
       dryRun: given['dry-run'],
       paths: given.path,
-      ...(given.jobs !== undefined && { jobs: integer(given.jobs, '--jobs', 1, 64) }),
+      ...jobs,
       signal,
       onProgress: (now) => {
         if (now.phase !== phase && now.phase === 'fetching') {
@@ -182,7 +187,7 @@ async function downloadOne(
         progress.show([{ label, doneBytes: now.doneBytes, totalBytes: now.totalBytes, note }])
       },
     })
-    return { artifact, destination, ...result }
+    return { artifact: await finding, destination, ...result }
   } finally {
     progress.finish()
   }

@@ -3,7 +3,14 @@
 import { limits } from '../../core/limits.ts'
 import { formatEntry } from '../../core/manifest.ts'
 import { pairByPath } from '../../core/paired-entries.ts'
-import { type PageEntry, decodeManifestPage } from '../manifest-page.ts'
+import {
+  differingIndexes,
+  entriesOf,
+  type PageColumns,
+  type PageEntry,
+  readNames,
+  readPageColumns,
+} from '../manifest-page.ts'
 import type {
   ComparedEntry,
   ComparedStretch,
@@ -40,15 +47,36 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
         const lines = Buffer.from(described.map(formatEntry).join(''))
         return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
       }),
+    readTreeTimes: async (artifactId) =>
+      read(() => {
+        const source = findSource(artifactId)
+        if (source.removedAt !== null) throw removedError(source)
+        const pageCount = Math.ceil(source.entryCount / limits.manifestPageEntries)
+        return Array.from(
+          { length: pageCount },
+          (_, page) => pages.encodedTimes(source.contentId, page) ?? null,
+        )
+      }),
     readDifferences: async (baseId, headId, from) =>
       read(() => {
         const base = findSource(baseId)
         const head = findSource(headId)
-        if (base.manifestId !== head.manifestId) return compare(base, head, from)
-        return { differing: [], unchanged: base.entryCount - from.base, next: null }
+        if (base.manifestId === head.manifestId)
+          return { differing: [], unchanged: base.entryCount - from.base, next: null }
+        const whole: ComparedStretch = { differing: [], unchanged: 0, next: from }
+        for (let pairs = 0; pairs < pagePairsMax && whole.next !== null; pairs++) {
+          const { differing, unchanged, next } = compare(base, head, whole.next)
+          whole.differing.push(...differing)
+          whole.unchanged += unchanged
+          whole.next = next
+        }
+        return whole
       }),
   }
 }
+
+/** Pages of each tree that are compared at a time: some milliseconds. */
+const pagePairsMax = 4
 
 /** A tree at the place of a comparison. */
 interface Side {
@@ -74,20 +102,18 @@ function createComparing(
     if (stored === undefined) throw removedError(source)
     return { source, page, index, stored }
   }
-  /** The entries of one side, at `index` in its page, with what the wire says of them. */
+  /** Entries of one side with what the wire says of them. `indexes`: where they stand in the page, null of none. */
   const toCompared = (
     { source, page }: Side,
-    entries: readonly PageEntry[],
-    indexes: readonly (number | null)[],
+    { count, entries, indexes }: Picked,
   ): (ComparedEntry | null)[] => {
-    const wanted = indexes.filter((index) => index !== null)
-    if (wanted.length === 0) return indexes.map(() => null)
-    const described = describe(wanted.map((index) => entries[index]!))
+    if (entries.length === 0) return indexes.map(() => null)
+    const described = describe(entries)
     if (described === undefined) throw removedError(source)
-    const times = pages.timesOf(source.contentId, page, entries.length)
-    const byIndex = new Map(wanted.map((index, at) => [index, described[at]!]))
+    const times = pages.timesOf(source.contentId, page, count)
+    let at = 0
     return indexes.map((index) =>
-      index === null ? null : { entry: byIndex.get(index)!, modifiedAt: times[index] ?? null },
+      index === null ? null : { entry: described[at++]!, modifiedAt: times[index] ?? null },
     )
   }
 
@@ -98,41 +124,89 @@ function createComparing(
       const isOver = next.base >= baseSource.entryCount && next.head >= headSource.entryCount
       return isOver ? null : next
     }
-    const isAlike = base.index === 0 && head.index === 0 && base.stored !== undefined
-    if (isAlike && head.stored?.equals(base.stored!) === true) {
+    const areFirst = base.index === 0 && head.index === 0 && base.stored !== undefined
+    if (areFirst && head.stored?.equals(base.stored!) === true) {
       const count = Math.min(size, baseSource.entryCount - from.base)
       return { differing: [], unchanged: count, next: after({ base: count, head: count }) }
     }
-    const entriesOf = ({ stored }: Side): PageEntry[] =>
-      stored === undefined ? [] : decodeManifestPage(stored)
-    const [ours, theirs] = [entriesOf(base), entriesOf(head)]
-    const befores: (number | null)[] = []
-    const afters: (number | null)[] = []
-    let unchanged = 0
-    let [left, right] = [base.index, head.index]
-    const taken = pairByPath(ours.slice(left), theirs.slice(right), (one, other) => {
-      if (one !== null && other !== null && isSame(one, other)) {
-        unchanged += 1
-      } else {
-        befores.push(one === null ? null : left)
-        afters.push(other === null ? null : right)
-      }
-      if (one !== null) left += 1
-      if (other !== null) right += 1
-    })
-    const side = {
-      before: toCompared(base, ours, befores),
-      after: toCompared(head, theirs, afters),
-    }
+    const ours = base.stored && readPageColumns(base.stored)
+    const theirs = head.stored && readPageColumns(head.stored)
+    const aligned = areFirst && theirs ? alignedPages(ours!, theirs) : undefined
+    const {
+      befores,
+      afters,
+      unchanged: same,
+      taken,
+    } = aligned ??
+    mergedPages({ columns: ours, index: base.index }, { columns: theirs, index: head.index })
+    const side = { before: toCompared(base, befores), after: toCompared(head, afters) }
     const pairs = side.before.map((before, at) => ({ before, after: side.after[at]! }) as EntryPair)
     // Two blobs can have one content, when the older is being swept.
     const differing = pairs.filter(
       ({ before, after: other }) =>
         before === null || other === null || formatEntry(before.entry) !== formatEntry(other.entry),
     )
-    unchanged += pairs.length - differing.length
+    const unchanged = same + pairs.length - differing.length
     return { differing, unchanged, next: after(taken) }
   }
+}
+
+/** Some entries of a page; `indexes` has a null for each of the other side that this one lacks. */
+interface Picked {
+  /** Of all entries of the page. */
+  count: number
+  entries: PageEntry[]
+  indexes: readonly (number | null)[]
+}
+
+interface Pages {
+  befores: Picked
+  afters: Picked
+  unchanged: number
+  taken: ComparePlace
+}
+
+/** Two pages of the same paths, which need not be read for that: the usual case, when files have changed in place. */
+function alignedPages(ours: PageColumns, theirs: PageColumns): Pages | undefined {
+  const indexes = differingIndexes(ours, theirs)
+  if (indexes === undefined) return undefined
+  const { count } = ours
+  const names = readNames(ours, indexes)
+  return {
+    befores: { count, entries: entriesOf(ours, indexes, names), indexes },
+    afters: { count, entries: entriesOf(theirs, indexes, names), indexes },
+    unchanged: count - indexes.length,
+    taken: { base: count, head: count },
+  }
+}
+
+/** Two pages side by side, each from an index on. */
+function mergedPages(
+  base: { columns: PageColumns | undefined; index: number },
+  head: { columns: PageColumns | undefined; index: number },
+): Pages {
+  const read = ({ columns }: typeof base): PageEntry[] => (columns ? entriesOf(columns) : [])
+  const [ours, theirs] = [read(base), read(head)]
+  const befores: (number | null)[] = []
+  const afters: (number | null)[] = []
+  let unchanged = 0
+  let [left, right] = [base.index, head.index]
+  const taken = pairByPath(ours.slice(left), theirs.slice(right), (one, other) => {
+    if (one !== null && other !== null && isSame(one, other)) {
+      unchanged += 1
+    } else {
+      befores.push(one === null ? null : left)
+      afters.push(other === null ? null : right)
+    }
+    if (one !== null) left += 1
+    if (other !== null) right += 1
+  })
+  const picked = (entries: PageEntry[], indexes: (number | null)[]): Picked => ({
+    count: entries.length,
+    entries: indexes.filter((index) => index !== null).map((index) => entries[index]!),
+    indexes,
+  })
+  return { befores: picked(ours, befores), afters: picked(theirs, afters), unchanged, taken }
 }
 
 /** Whether two entries of one path are surely alike. */

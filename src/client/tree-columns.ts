@@ -1,0 +1,202 @@
+/** An artifact's entries as a download needs them: their canonical text, and what is asked of each in columns. A path is
+ *  made a string only when it is asked for. */
+import { type Digest, digestFromBytes } from '../core/digest.ts'
+import { type EntryKind, parseEntryPath } from '../core/entry.ts'
+import { readEntry } from '../core/manifest.ts'
+import { createLineCheck, readFileLine } from '../core/manifest-text.ts'
+import { decodeTimes } from '../core/modification-times.ts'
+
+export interface FetchedTree {
+  readonly count: number
+  /** Canonical text without its first line. */
+  readonly text: readonly Buffer[]
+  kind(ordinal: number): EntryKind
+  path(ordinal: number): string
+  /** Order of its path and the one that `bytes` has from `at` to `end`. */
+  comparePath(ordinal: number, bytes: Uint8Array, at: number, end: number): number
+  mode(ordinal: number): number
+  sizeBytes(ordinal: number): number
+  digest(ordinal: number): Digest
+  /** The digest as bytes, which must not be changed. */
+  digestBytes(ordinal: number): Buffer
+  /** Whether its digest is what `bytes` has at `at`; makes no object, since a download asks for each file. */
+  hasDigest(ordinal: number, bytes: Uint8Array, at: number): boolean
+  linkTarget(ordinal: number): string
+  /** Whole seconds; null where the upload carried none. */
+  modifiedAt(ordinal: number): number | null
+}
+
+export interface TreeColumns extends FetchedTree {
+  /** Adds lines. The digest of the whole vouches for the form of each; only paths are judged.
+   *  Errors: unsafe_path, duplicate_path, RangeError. */
+  addLines(text: Buffer): void
+  /** Adds times of the next `count` entries, as `encodeTimes` makes them; empty where there are none. */
+  addTimes(bytes: Buffer, count: number): void
+}
+
+const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
+const fileKind = kinds.indexOf('file')
+const lineFeed = 0x0a
+const fileLine = 'f'.charCodeAt(0)
+
+interface Columns {
+  kinds: Uint8Array
+  /** Where the text of an entry is in `text`, and its path in that. */
+  texts: Uint32Array
+  pathsAt: Uint32Array
+  pathEnds: Uint32Array
+  modes: Uint16Array
+  sizes: Float64Array
+  digests: Buffer
+}
+
+function columnsFor(capacity: number, held?: Columns): Columns {
+  const columns = {
+    kinds: new Uint8Array(capacity),
+    texts: new Uint32Array(capacity),
+    pathsAt: new Uint32Array(capacity),
+    pathEnds: new Uint32Array(capacity),
+    modes: new Uint16Array(capacity),
+    sizes: new Float64Array(capacity),
+    digests: Buffer.allocUnsafe(capacity * 32),
+  }
+  if (held === undefined) return columns
+  columns.kinds.set(held.kinds)
+  columns.texts.set(held.texts)
+  columns.pathsAt.set(held.pathsAt)
+  columns.pathEnds.set(held.pathEnds)
+  columns.modes.set(held.modes)
+  columns.sizes.set(held.sizes)
+  columns.digests.set(held.digests)
+  return columns
+}
+
+export function createTreeColumns(): TreeColumns {
+  const text: Buffer[] = []
+  const targets = new Map<number, string>()
+  const times = createTimes()
+  // A file below a link would be written wherever the link points.
+  const check = createLineCheck()
+  let capacity = 1024
+  let columns = columnsFor(capacity)
+  let count = 0
+
+  const addLine = (lines: Buffer, at: number, end: number): void => {
+    if (count === capacity) {
+      capacity *= 2
+      columns = columnsFor(capacity, columns)
+    }
+    if (lines[at] === fileLine) {
+      const { mode, sizeBytes, pathAt } = readFileLine(
+        lines,
+        [at, end],
+        columns.digests,
+        count * 32,
+      )
+      check(lines, pathAt, end, false)
+      columns.kinds[count] = fileKind
+      columns.modes[count] = mode
+      columns.sizes[count] = sizeBytes
+      columns.pathsAt[count] = pathAt
+    } else {
+      const entry = readEntry(lines.toString('utf8', at, end), parseEntryPath)
+      const pathAt = end - Buffer.byteLength(entry.path)
+      check(lines, pathAt, end, entry.kind === 'directory')
+      columns.kinds[count] = kinds.indexOf(entry.kind)
+      columns.modes[count] = entry.mode
+      columns.pathsAt[count] = pathAt
+      if (entry.kind === 'symlink') targets.set(count, entry.target)
+    }
+    columns.pathEnds[count] = end
+    columns.texts[count] = text.length - 1
+    count += 1
+  }
+
+  return {
+    get count() {
+      return count
+    },
+    text,
+    kind: (ordinal) => kinds[columns.kinds[ordinal]!]!,
+    path: (ordinal) =>
+      text[columns.texts[ordinal]!]!.toString(
+        'utf8',
+        columns.pathsAt[ordinal]!,
+        columns.pathEnds[ordinal]!,
+      ),
+    comparePath: (ordinal, bytes, at, end) => {
+      const own = text[columns.texts[ordinal]!]!
+      const ownAt = columns.pathsAt[ordinal]!
+      const ownBytes = columns.pathEnds[ordinal]! - ownAt
+      const most = Math.min(ownBytes, end - at)
+      for (let index = 0; index < most; index++) {
+        const difference = own[ownAt + index]! - bytes[at + index]!
+        if (difference !== 0) return difference
+      }
+      return ownBytes - (end - at)
+    },
+    mode: (ordinal) => columns.modes[ordinal]!,
+    sizeBytes: (ordinal) => columns.sizes[ordinal]!,
+    digest: (ordinal) => digestFromBytes(columns.digests.subarray(ordinal * 32, ordinal * 32 + 32)),
+    digestBytes: (ordinal) => columns.digests.subarray(ordinal * 32, ordinal * 32 + 32),
+    hasDigest: (ordinal, bytes, at) => {
+      for (let index = 0; index < 32; index++) {
+        if (columns.digests[ordinal * 32 + index] !== bytes[at + index]) return false
+      }
+      return true
+    },
+    linkTarget: (ordinal) => targets.get(ordinal)!,
+    modifiedAt: times.at,
+    addLines: (lines) => {
+      text.push(lines)
+      for (let at = 0; at < lines.length;) {
+        const end = lines.indexOf(lineFeed, at)
+        if (end < 0) throw new RangeError('the text of a manifest does not end with a line')
+        addLine(lines, at, end)
+        at = end + 1
+      }
+    },
+    addTimes: times.add,
+  }
+}
+
+/** Times stay as they came until one of their page is asked for; then those of the page are kept. */
+function createTimes(): {
+  add(bytes: Buffer, count: number): void
+  at(ordinal: number): number | null
+} {
+  let encoded: { first: number; count: number; bytes: Buffer }[] = []
+  let end = 0
+  /** NaN where there is none. */
+  let seconds = new Float64Array()
+  let unread = new Map<number, (typeof encoded)[number]>()
+  /** Entries of a page, but for the last. */
+  let pageEntries = 1
+  const open = (): void => {
+    seconds = new Float64Array(end).fill(Number.NaN)
+    pageEntries = encoded[0]!.count
+    unread = new Map(encoded.map((page) => [Math.floor(page.first / pageEntries), page]))
+    encoded = []
+  }
+  return {
+    add: (bytes, count) => {
+      encoded.push({ first: end, count, bytes })
+      end += count
+    },
+    at: (ordinal) => {
+      if (encoded.length > 0) open()
+      const number = Math.floor(ordinal / pageEntries)
+      const page = unread.get(number)
+      if (page !== undefined) {
+        unread.delete(number)
+        if (page.bytes.length > 0) {
+          const times = decodeTimes(page.bytes, page.count)
+          for (const [index, time] of times.entries())
+            seconds[page.first + index] = time ?? Number.NaN
+        }
+      }
+      const time = seconds[ordinal]
+      return time === undefined || Number.isNaN(time) ? null : time
+    },
+  }
+}

@@ -1,0 +1,121 @@
+/** `GET /artifacts/{id}/tree`: all entries in their compact form, or what is different from a tree that the client has
+ *  (api/negotiation.ts). */
+import { Hono } from 'hono'
+import { pipeline, Readable } from 'node:stream'
+import { constants, createGzip } from 'node:zlib'
+import { changesMediaType, manifestMediaType } from '../api/negotiation.ts'
+import { apiRoot } from '../api/paths.ts'
+import { treeQuery } from '../api/queries.ts'
+import { StoreError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { formatEntry, manifestHeader } from '../core/manifest.ts'
+import { changesHeader, formatRemoval } from '../core/manifest-changes.ts'
+import { createByteWriter } from '../core/varint.ts'
+import { assertLive } from '../browse/find-artifact.ts'
+import type { Artifact, ComparePlace } from '../metadata/metadata.ts'
+import { type Access, liveArtifact, readReference } from './access.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { acceptsGzip } from './files.ts'
+import { parseQuery } from './input.ts'
+
+export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/artifacts/:id{[0-9]+}/tree`, async (c) => {
+    const access = await liveArtifact(context, c)
+    const { artifact } = access
+    const base = await readBase(context, access, parseQuery(c, treeQuery).base)
+    return base === undefined
+      ? send(c, treePages(context, artifact), manifestMediaType)
+      : send(c, changesPages(context, base, artifact), changesMediaType)
+  })
+  return app
+}
+
+/** Undefined when there is none that the caller may read: the whole tree does as well. */
+async function readBase(
+  context: AppContext,
+  { principal }: Access,
+  id: number | undefined,
+): Promise<Artifact | undefined> {
+  if (id === undefined) return undefined
+  try {
+    const base = await readReference(context, principal, { kind: 'id', id }, null)
+    assertLive(base, context.now())
+    return base
+  } catch (error) {
+    if (error instanceof StoreError) return undefined
+    throw error
+  }
+}
+
+/** Streams a body of unknown length. It ends in a way that its reader knows, so a cut is seen. */
+function send(c: AppRequest, source: AsyncGenerator<Buffer>, mediaType: string): Response {
+  const pages = Readable.from(source, { objectMode: false, highWaterMark: limits.readWindowBytes })
+  const headers: Record<string, string> = {
+    'content-type': mediaType,
+    'cache-control': 'private, no-cache',
+    vary: 'Accept-Encoding',
+  }
+  let body: Readable = pages
+  if (acceptsGzip(c.req.header('accept-encoding'))) {
+    headers['content-encoding'] = 'gzip'
+    const gzip = createGzip({ level: constants.Z_BEST_SPEED, chunkSize: 128 * 1024 })
+    // Its failure destroys `gzip`.
+    body = pipeline(pages, gzip, () => {})
+  }
+  body.once('error', () => c.env.outgoing?.destroy())
+  return c.body(Readable.toWeb(body) as ReadableStream, 200, headers)
+}
+
+/** Each page: canonical lines, then times, as sized records; an empty record ends the tree. */
+async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGenerator<Buffer> {
+  yield Buffer.from(manifestHeader)
+  let ahead = metadata.readTreePage(artifact.id, 0)
+  for (let number = 1; ; number++) {
+    const page = await ahead
+    if (page === undefined) break
+    // The next one is looked up while this one is on its way.
+    ahead = metadata.readTreePage(artifact.id, number)
+    ahead.catch(() => {})
+    yield records(page.lines, page.times)
+  }
+  yield records(null)
+}
+
+/** Pages of changes, an empty one at their end; then how many entries have their times in a page, and these pages. */
+async function* changesPages(
+  { metadata }: AppContext,
+  base: Artifact,
+  artifact: Artifact,
+): AsyncGenerator<Buffer> {
+  yield Buffer.from(changesHeader)
+  let place: ComparePlace | null = { base: 0, head: 0 }
+  let lines = ''
+  const page = (): Buffer => records(Buffer.from(lines))
+  while (place !== null) {
+    const { differing, next } = await metadata.readDifferences(base.id, artifact.id, place)
+    for (const { before, after } of differing) {
+      lines += after === null ? formatRemoval(before.entry.path) : formatEntry(after.entry)
+      if (lines.length < pageBytes) continue
+      yield page()
+      lines = ''
+    }
+    place = next
+  }
+  if (lines !== '') yield page()
+  yield records(null)
+  const out = createByteWriter()
+  out.varint(limits.manifestPageEntries)
+  for (const times of await metadata.readTreeTimes(artifact.id)) out.sized(times ?? empty)
+  yield out.bytes()
+}
+
+/** Below what a client takes for one page. */
+const pageBytes = 64 * 1024
+const empty = Buffer.alloc(0)
+
+function records(...all: (Uint8Array | null)[]): Buffer {
+  const out = createByteWriter(all.reduce((sum, each) => sum + (each?.length ?? 0) + 8, 0))
+  for (const each of all) out.sized(each ?? empty)
+  return out.bytes()
+}

@@ -1,0 +1,67 @@
+/** A fetched tree tells of each entry what its lines say, however these came. */
+import { expect, test } from 'vitest'
+import { createTreeColumns } from '../../src/client/tree-columns.ts'
+import { digestOf, digestToBytes } from '../../src/core/digest.ts'
+import type { Entry, EntryPath } from '../../src/core/entry.ts'
+import { formatEntry } from '../../src/core/manifest.ts'
+import { encodeTimes } from '../../src/core/modification-times.ts'
+
+const file = (path: string): Entry => ({
+  kind: 'file',
+  path: path as EntryPath,
+  mode: 0o640,
+  digest: digestOf(path),
+  sizeBytes: 2 ** 40 + path.length,
+})
+
+const tree: Entry[] = [
+  { kind: 'directory', path: 'a' as EntryPath, mode: 0o711 },
+  ...Array.from({ length: 2500 }, (_, index) => file(`a/${String(index).padStart(5, '0')}`)),
+  file('ä'.repeat(120)),
+  { kind: 'symlink', path: '😀' as EntryPath, mode: 0o777, target: '../é x' },
+]
+const times = tree.map((_, index) => (index % 3 === 0 ? null : index * 1000 - 7))
+
+test.each([1, 7, 512, 4000])('in pages of %d entries', (pageEntries) => {
+  const columns = createTreeColumns()
+  for (let at = 0; at < tree.length; at += pageEntries) {
+    const page = tree.slice(at, at + pageEntries)
+    columns.addLines(Buffer.from(page.map(formatEntry).join('')))
+    const own = times.slice(at, at + pageEntries)
+    // A page without any time carries nothing.
+    const isEmpty = own.every((time) => time === null)
+    columns.addTimes(isEmpty ? Buffer.alloc(0) : encodeTimes(own), own.length)
+  }
+  expect(columns.count).toBe(tree.length)
+  expect(Buffer.concat([...columns.text]).toString()).toBe(tree.map(formatEntry).join(''))
+  for (const [ordinal, entry] of tree.entries()) {
+    expect(columns.kind(ordinal)).toBe(entry.kind)
+    expect(columns.path(ordinal)).toBe(entry.path)
+    expect(columns.mode(ordinal)).toBe(entry.mode)
+    const own = Buffer.from(`xx${entry.path}yy`)
+    expect(columns.comparePath(ordinal, own, 2, own.length - 2)).toBe(0)
+    expect(columns.comparePath(ordinal, own, 2, own.length - 3)).toBeGreaterThan(0)
+    expect(columns.comparePath(ordinal, own, 2, own.length - 1)).toBeLessThan(0)
+    if (entry.kind === 'symlink') expect(columns.linkTarget(ordinal)).toBe(entry.target)
+    if (entry.kind !== 'file') continue
+    expect(columns.sizeBytes(ordinal)).toBe(entry.sizeBytes)
+    expect(columns.digest(ordinal)).toBe(entry.digest)
+    expect(columns.hasDigest(ordinal, digestToBytes(entry.digest), 0)).toBe(true)
+    expect(columns.hasDigest(ordinal, digestToBytes(digestOf('other')), 0)).toBe(false)
+  }
+  // In any order, as files are fetched.
+  const ordinals = Array.from(tree.keys()).toSorted((a, b) => (a % 97) - (b % 97))
+  expect(ordinals.map((ordinal) => columns.modifiedAt(ordinal))).toEqual(
+    ordinals.map((ordinal) => times[ordinal]),
+  )
+})
+
+test('a tree without times has none', () => {
+  const columns = createTreeColumns()
+  columns.addLines(Buffer.from(formatEntry(file('a'))))
+  expect(columns.modifiedAt(0)).toBeNull()
+})
+
+test('text that does not end with a line is refused', () => {
+  expect(() => createTreeColumns().addLines(Buffer.from('d 755 a'))).toThrow(RangeError)
+})

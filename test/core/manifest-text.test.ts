@@ -1,0 +1,140 @@
+/** Lines of manifests judged as bytes, against what judges them as strings; and changes between two manifests. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { comparePaths, type Entry, type EntryPath, parseEntryPath } from '../../src/core/entry.ts'
+import { createTreeCheck, formatEntry } from '../../src/core/manifest.ts'
+import { applyChanges, formatRemoval } from '../../src/core/manifest-changes.ts'
+import { createLineCheck } from '../../src/core/manifest-text.ts'
+
+/** What a judge says of each path until it refuses one. */
+function verdicts(judge: (path: Buffer, isDirectory: boolean) => void, paths: Judged[]): string[] {
+  const told: string[] = []
+  for (const { path, isDirectory } of paths) {
+    try {
+      judge(Buffer.from(path), isDirectory)
+      told.push('ok')
+    } catch (error) {
+      told.push((error as Error).message)
+      break
+    }
+  }
+  return told
+}
+
+function byBytes(): (path: Buffer, isDirectory: boolean) => void {
+  const check = createLineCheck()
+  // Each path lies somewhere in a text of its own.
+  return (path, isDirectory) => {
+    const text = Buffer.concat([Buffer.from('f 644 '), path, Buffer.from('\n')])
+    check(text, 6, 6 + path.length, isDirectory)
+  }
+}
+
+function byStrings(): (path: Buffer, isDirectory: boolean) => void {
+  const check = createTreeCheck()
+  return (bytes, isDirectory) => {
+    const path = parseEntryPath(bytes.toString())
+    check({ kind: isDirectory ? 'directory' : 'file', path })
+  }
+}
+
+interface Judged {
+  path: string
+  isDirectory: boolean
+}
+
+const segments = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom('a', 'b', 'a.b', 'a-b', 'ab', '.a', '@a', 'a b') },
+  { weight: 1, arbitrary: fc.constantFrom('é', '😀', '\ue000', 'a\\b', 'C:', ' a') },
+  { weight: 1, arbitrary: fc.constantFrom('', '.', '..', 'a\u0001', 'x'.repeat(256), '..\\a') },
+)
+const paths = fc.array(segments, { minLength: 1, maxLength: 4 }).map((each) => each.join('/'))
+const judged: fc.Arbitrary<Judged[]> = fc
+  .array(fc.record({ path: paths, isDirectory: fc.boolean() }), { maxLength: 8 })
+  .chain((list) =>
+    // Mostly in order, since that is what most lists are refused for.
+    fc.constantFrom(
+      list.toSorted((a, b) => comparePaths(a.path, b.path)),
+      list,
+    ),
+  )
+
+describe('paths of lines', () => {
+  test('are judged as bytes as they are as strings', () => {
+    fc.assert(
+      fc.property(judged, (list) => {
+        expect(verdicts(byBytes(), list)).toEqual(verdicts(byStrings(), list))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('may be as long as paths can be', () => {
+    const long = `${'x'.repeat(255)}/`.repeat(16).slice(0, 4095)
+    expect(verdicts(byBytes(), [{ path: long, isDirectory: false }])).toEqual(['ok'])
+    const [told] = verdicts(byBytes(), [{ path: `${long}yy`, isDirectory: false }])
+    expect(told).toContain('longer than')
+  })
+
+  test('that are no UTF-8 are refused: two of them could be one name', () => {
+    const judge = byBytes()
+    expect(() => judge(Buffer.from([0x61, 0xff]), false)).toThrow(/not valid UTF-8/)
+  })
+})
+
+const entries: fc.Arbitrary<Entry> = fc.oneof(
+  fc.record({
+    kind: fc.constant('file' as const),
+    path: fc.constant('' as EntryPath),
+    mode: fc.constantFrom(0o644, 0o755),
+    digest: fc.constantFrom('1', '2', '3').map((text) => digestOf(text)),
+    sizeBytes: fc.nat(100),
+  }),
+  fc.record({
+    kind: fc.constant('directory' as const),
+    path: fc.constant('' as EntryPath),
+    mode: fc.constantFrom(0o700, 0o755),
+  }),
+  fc.record({
+    kind: fc.constant('symlink' as const),
+    path: fc.constant('' as EntryPath),
+    mode: fc.constant(0o777),
+    target: fc.constantFrom('a', '../x y', 'é'.repeat(20), '1 2 3'),
+  }),
+)
+const names = fc.constantFrom('a', 'a.b', 'a/b', 'ä', 'b', 'b c', 'b/c', 'c', 'd/é', 'z')
+const trees = fc
+  .array(fc.tuple(names, entries), { maxLength: 10 })
+  .map((list) => new Map(list.map(([path, entry]) => [path, { ...entry, path } as Entry])))
+
+function textOf(tree: ReadonlyMap<string, Entry>): string {
+  return [...tree.values()]
+    .toSorted((a, b) => comparePaths(a.path, b.path))
+    .map(formatEntry)
+    .join('')
+}
+
+describe('changes', () => {
+  test('make one manifest of another', () => {
+    fc.assert(
+      fc.property(trees, trees, (base, head) => {
+        const changes = [...new Set([...base.keys(), ...head.keys()])]
+          .toSorted(comparePaths)
+          .map((path) => {
+            const [before, after] = [base.get(path), head.get(path)]
+            if (after === undefined) return formatRemoval(path)
+            return before && formatEntry(before) === formatEntry(after) ? '' : formatEntry(after)
+          })
+        const made = applyChanges(Buffer.from(textOf(base)), Buffer.from(changes.join('')))
+        expect(made.toString()).toBe(textOf(head))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('that break off within a line cannot be read', () => {
+    expect(() => applyChanges(Buffer.from('d 755 a\n'), Buffer.from('- a'))).toThrow(RangeError)
+    expect(() => applyChanges(Buffer.from('d 755 a'), Buffer.from('- a\n'))).toThrow(RangeError)
+  })
+})
