@@ -14,6 +14,8 @@ export interface FetchedTree {
   path(ordinal: number): string
   /** Order of its path and the one that `bytes` has from `at` to `end`. */
   comparePath(ordinal: number, bytes: Uint8Array, at: number, end: number): number
+  /** Whether two entries lie in the same directory. */
+  areBeside(ordinal: number, other: number): boolean
   mode(ordinal: number): number
   sizeBytes(ordinal: number): number
   digest(ordinal: number): Digest
@@ -37,6 +39,7 @@ export interface TreeColumns extends FetchedTree {
 const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 const fileKind = kinds.indexOf('file')
 const lineFeed = 0x0a
+const slash = 0x2f
 const fileLine = 'f'.charCodeAt(0)
 
 interface Columns {
@@ -134,6 +137,19 @@ export function createTreeColumns(): TreeColumns {
         if (difference !== 0) return difference
       }
       return ownBytes - (end - at)
+    },
+    areBeside: (ordinal, other) => {
+      const [own, others] = [text[columns.texts[ordinal]!]!, text[columns.texts[other]!]!]
+      const [ownAt, otherAt] = [columns.pathsAt[ordinal]!, columns.pathsAt[other]!]
+      let bytes = columns.pathEnds[ordinal]! - ownAt
+      while (bytes > 0 && own[ownAt + bytes - 1] !== slash) bytes -= 1
+      for (let index = 0; index < bytes; index++) {
+        if (own[ownAt + index] !== others[otherAt + index]) return false
+      }
+      const end = columns.pathEnds[other]!
+      for (let index = otherAt + bytes; index < end; index++)
+        if (others[index] === slash) return false
+      return true
     },
     mode: (ordinal) => columns.modes[ordinal]!,
     sizeBytes: (ordinal) => columns.sizes[ordinal]!,
