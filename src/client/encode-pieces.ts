@@ -73,7 +73,7 @@ export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
   } finally {
     if (open !== undefined) closeSync(open.descriptor)
   }
-  return { records: Uint8Array.from(records.subarray(0, at)) }
+  return { records: new Uint8Array(records.subarray(0, at)) }
 }
 
 function recordRoom(sizeBytes: number): number {

@@ -1,6 +1,6 @@
 /** What is left to send, as units of work. A unit is some small files, about as much as one message should carry, or one
  *  large file; what belongs to a large file stays together, so that the server can check it while it goes by. */
-import { encodeCompositeRecord, type OfferedComposite } from '../core/blob-exchange.ts'
+import { fileEndRecord, type OfferedComposite } from '../core/blob-exchange.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { createContentIndex } from './content-index.ts'
@@ -10,7 +10,7 @@ import type { HashedTree } from './hashed-tree.ts'
 export interface SendUnit {
   /** Pieces in the order in which they are sent, a task each. */
   tasks: EncodePiece[][]
-  /** What ends the unit: the record of a large file that is sent whole. */
+  /** What ends the unit of a large file that is sent whole. */
   end: Buffer | null
   /** Content bytes that the unit brings. */
   contentBytes: number
@@ -87,21 +87,25 @@ export function planLarge(
   let pieces: EncodePiece[] = []
   let bytes = 0
   let contentBytes = 0
-  let count = 0
   let offset = 0
+  const wanted = parts.map((digest, index) => {
+    if (!isMissing(index) || sent.has(digest)) return false
+    sent.add(digest)
+    return true
+  })
+  // Parts that are not sent cannot be hashed while they go by; the server then reads them at the commit.
+  const isWhole = wanted.every(Boolean)
   for (const [index, digest] of parts.entries()) {
     const sizeBytes = file.sizes[index]!
-    if (isMissing(index) && !sent.has(digest)) {
-      sent.add(digest)
+    if (wanted[index] === true) {
       pieces.push({
         path,
         offset,
         sizeBytes,
         digest,
         level: file.isCompressed ? 0 : level,
-        isFirstPart: index === 0,
+        isFirstPart: isWhole && index === 0,
       })
-      count += 1
       bytes += sizeBytes
       contentBytes += sizeBytes
       if (bytes >= taskBytes) {
@@ -113,7 +117,5 @@ export function planLarge(
     offset += sizeBytes
   }
   if (pieces.length > 0) tasks.push(pieces)
-  // Parts that are not sent cannot be hashed while they go by; the server then reads them at the commit.
-  const isWhole = count === parts.length
-  return { tasks, end: isWhole ? encodeCompositeRecord(file.composite) : null, contentBytes }
+  return { tasks, end: isWhole ? fileEndRecord : null, contentBytes }
 }

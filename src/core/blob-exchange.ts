@@ -32,9 +32,9 @@ export function readComposite(reader: ByteReader): OfferedComposite {
   return { digest, sizeBytes, crc32, parts }
 }
 
-/** What a record of a `/packs` body is. `firstPart`: a blob with which a large file begins. `composite`: the blobs since
- *  the last `firstPart` are all of a large file in order, so its digest can be checked while they are at hand. */
-export const recordKind = { blob: 0, firstPart: 1, composite: 2 } as const
+/** What a record of a `/packs` body is. `firstPart`: a blob with which a large file begins that is sent whole. `fileEnd`: the
+ *  blobs since then are all of it, in order, so it can be hashed while they are at hand. Of neither the digest is told. */
+export const recordKind = { blob: 0, firstPart: 1, fileEnd: 2 } as const
 
 /** What comes before a blob's joining stream in a `/packs` body. It does not say the digest: whoever receives the blob
  *  hashes it anyway, and so nobody can give content another name; 32 bytes are much for a small file. */
@@ -56,14 +56,7 @@ export function encodeBlobRecordHead(head: BlobRecordHead): Buffer {
   return out.bytes()
 }
 
-export function encodeCompositeRecord(composite: OfferedComposite): Buffer {
-  const body = createByteWriter(64 + 32 * composite.parts.length)
-  writeComposite(body, composite)
-  const out = createByteWriter(64 + 32 * composite.parts.length)
-  out.byte(recordKind.composite)
-  out.sized(body.bytes())
-  return out.bytes()
-}
+export const fileEndRecord: Buffer = Buffer.from([recordKind.fileEnd])
 
 /** Ascending integers as deltas; gzip on the wire makes runs nearly free. */
 export function encodeOrdinals(ordinals: Iterable<number>): Buffer {

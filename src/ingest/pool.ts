@@ -260,7 +260,7 @@ async function feed(
         continue
       }
       // A copy of its own: sending a view would send the whole buffer behind it.
-      const own = Uint8Array.from(bytes.subarray(at, at + Math.min(job.credit, bytes.length - at)))
+      const own = new Uint8Array(bytes.subarray(at, at + Math.min(job.credit, bytes.length - at)))
       job.credit -= own.length
       at += own.length
       worker.thread.postMessage({ type: 'chunk', id, bytes: own } satisfies ToWorker, [own.buffer])

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { createHash } from 'node:crypto'
 import { crc32 as nodeCrc32, deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { encodeOrdinals, encodeCompositeRecord } from '../../src/core/blob-exchange.ts'
+import { encodeOrdinals, recordKind, writeComposite } from '../../src/core/blob-exchange.ts'
+import { createByteWriter } from '../../src/core/varint.ts'
 import type { Digest } from '../../src/core/digest.ts'
 import { comparePaths } from '../../src/core/entry.ts'
 import { encodeTimes } from '../../src/core/modification-times.ts'
@@ -73,18 +74,16 @@ describe('in a browser', () => {
       crc32: 4_000_000_000,
       parts: [{ digest, sizeBytes: 300_000 }],
     })
-    const record = wire.createWriter()
-    record.byte(wire.recordKind.composite)
-    record.sized(body.bytes())
     const parts = [digest as Digest]
-    expect(Buffer.from(record.bytes())).toEqual(
-      encodeCompositeRecord({
-        digest: digest as Digest,
-        sizeBytes: 300_000,
-        crc32: 4_000_000_000,
-        parts,
-      }),
-    )
+    const written = createByteWriter()
+    writeComposite(written, {
+      digest: digest as Digest,
+      sizeBytes: 300_000,
+      crc32: 4_000_000_000,
+      parts,
+    })
+    expect(Buffer.from(body.bytes())).toEqual(written.bytes())
+    expect(wire.recordKind).toEqual(recordKind)
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -(2 ** 33), max: 2 ** 33 })), (times) => {
         const pack = (bytes: Uint8Array): Uint8Array => deflateRawSync(bytes, { level: 9 })

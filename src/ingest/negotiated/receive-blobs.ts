@@ -1,12 +1,7 @@
 /** Blobs that a client sends, already deflated. Each is inflated and hashed, and has the digest of its bytes whatever the
  *  client had in mind, so that nobody can put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
 import type { Readable } from 'node:stream'
-import {
-  type OfferedComposite,
-  readComposite,
-  recordHeadBytesMax,
-  recordKind,
-} from '../../core/blob-exchange.ts'
+import { type OfferedComposite, recordHeadBytesMax, recordKind } from '../../core/blob-exchange.ts'
 import { combineCrc32, crc32 } from '../../core/crc32.ts'
 import {
   createDigestHasher,
@@ -32,8 +27,8 @@ interface ReceivedBlob {
   stream: Buffer
 }
 
-/** A large file's digest, size, CRC and 32 bytes for each part: 500,000 parts. */
-const compositeBytesMax = 16 * 1024 * 1024
+/** Of a large file that is sent whole: some 16 GiB, and 50 MB of memory. */
+const partsMax = 500_000
 /** Blobs looked up and written at a time. */
 const batchBytes = 2 * 1024 * 1024
 
@@ -125,7 +120,7 @@ function streamOf(blob: ReceivedBlob): Parameters<BlobWriter['addStream']> {
 const emptyContent = Buffer.alloc(0)
 
 async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
-  const file = createFileCheck()
+  const file = createWholeFile()
   // Contents pass through one buffer, a record at a time: what is kept of them are their digests.
   const scratch = Buffer.allocUnsafeSlow(limits.coarseChunkMaxBytes + 1)
   for (;;) {
@@ -137,9 +132,8 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
       throw malformed('it ends within a record')
     bytes.take(head.headBytes)
     const record = bytes.take(head.lengthBytes)
-    if (head.kind === recordKind.composite) {
-      const composite = compositeOf(record)
-      if (file.isWhole(composite)) target.composite(composite)
+    if (head.kind === recordKind.fileEnd) {
+      target.composite(file.end())
       continue
     }
     const { sizeBytes } = head
@@ -167,11 +161,8 @@ function readHead(bytes: Buffer): RecordHead {
   try {
     const reader = createByteReader(bytes)
     const kind = reader.byte()
-    if (kind === recordKind.composite) {
-      const lengthBytes = reader.varint()
-      if (lengthBytes > compositeBytesMax) throw malformed('a large file has too many parts')
-      return { kind, sizeBytes: 0, lengthBytes, headBytes: reader.position() }
-    }
+    if (kind === recordKind.fileEnd)
+      return { kind, sizeBytes: 0, lengthBytes: 0, headBytes: reader.position() }
     if (kind !== recordKind.blob && kind !== recordKind.firstPart) {
       throw malformed(`unknown record kind ${kind}`)
     }
@@ -187,22 +178,15 @@ function readHead(bytes: Buffer): RecordHead {
   }
 }
 
-function compositeOf(record: Buffer): OfferedComposite {
-  try {
-    return readComposite(createByteReader(record))
-  } catch (error) {
-    throw asMalformed(error)
-  }
-}
-
 /** Hashes a large file while its parts go by. */
-interface FileCheck {
+interface WholeFile {
+  /** Without effect on a blob that belongs to none. Errors: invalid_request, when it has too many parts. */
   add(part: ReceivedBlob, content: Buffer, isFirst: boolean): void
-  /** Whether the blobs since the first part are exactly this composite. */
-  isWhole(composite: OfferedComposite): boolean
+  /** The file that its parts make. Errors: invalid_request, when none has begun. */
+  end(): OfferedComposite
 }
 
-function createFileCheck(): FileCheck {
+function createWholeFile(): WholeFile {
   let hasher: DigestHasher | undefined
   let parts: Digest[] = []
   let crc = 0
@@ -216,24 +200,17 @@ function createFileCheck(): FileCheck {
         sizeBytes = 0
       }
       if (hasher === undefined) return
+      if (parts.length === partsMax) throw malformed('a large file has too many parts')
       hasher.update(content)
       crc = combineCrc32(crc, part.crc32, content.length)
       sizeBytes += content.length
       parts.push(part.digest)
     },
-    isWhole: (composite) => {
-      if (hasher === undefined) return false
-      const actual = hasher.digest()
+    end: () => {
+      if (hasher === undefined) throw malformed('a large file ends that has not begun')
+      const digest = hasher.digest()
       hasher = undefined
-      const isSame =
-        parts.length === composite.parts.length &&
-        parts.every((part, index) => part === composite.parts[index])
-      return (
-        isSame &&
-        actual === composite.digest &&
-        crc === composite.crc32 &&
-        sizeBytes === composite.sizeBytes
-      )
+      return { digest, sizeBytes, crc32: crc, parts }
     },
   }
 }

@@ -8,7 +8,7 @@ import {
 import type { Piece, Work, WorkAnswer, WorkRequest } from './hashing.ts'
 import { crc32, encodeJoining } from './joining.ts'
 import { createSha256, toHex } from './sha256.ts'
-import { type Composite, createWriter, joined, recordKind, writeComposite } from './wire.ts'
+import { type Composite, createWriter, joined, recordKind } from './wire.ts'
 
 let last: Promise<void> = Promise.resolve()
 
@@ -37,7 +37,7 @@ async function perform(work: Work, onBytes: (bytes: number) => void): Promise<un
     case 'cut':
       return await cutFile(work.file, work.digest)
     case 'encode':
-      return await encodePieces(work.pieces, work.whole)
+      return await encodePieces(work.pieces, work.isWhole)
   }
 }
 
@@ -90,7 +90,7 @@ async function cutFile(file: File, digest: string): Promise<Composite> {
   return { digest, sizeBytes: file.size, crc32: crc, parts }
 }
 
-async function encodePieces(pieces: Piece[], whole: Composite | null): Promise<Uint8Array> {
+async function encodePieces(pieces: Piece[], isWhole: boolean): Promise<Uint8Array> {
   const records: Uint8Array[] = []
   for (const { file, start, end, kind } of pieces) {
     const bytes = new Uint8Array(await file.slice(start, end).arrayBuffer())
@@ -101,13 +101,6 @@ async function encodePieces(pieces: Piece[], whole: Composite | null): Promise<U
     out.varint(stream.length)
     records.push(out.bytes(), stream)
   }
-  if (whole !== null) {
-    const body = createWriter()
-    writeComposite(body, whole)
-    const out = createWriter()
-    out.byte(recordKind.composite)
-    out.sized(body.bytes())
-    records.push(out.bytes())
-  }
+  if (isWhole) records.push(Uint8Array.of(recordKind.fileEnd))
   return joined(records)
 }

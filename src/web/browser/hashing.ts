@@ -13,8 +13,8 @@ export interface Piece {
 export type Work =
   | { kind: 'hash'; file: File }
   | { kind: 'cut'; file: File; digest: string }
-  /** `whole`: the pieces are all of this file, in order. */
-  | { kind: 'encode'; pieces: Piece[]; whole: Composite | null }
+  /** `isWhole`: the pieces are all of a file, in order. */
+  | { kind: 'encode'; pieces: Piece[]; isWhole: boolean }
 
 export interface WorkRequest {
   id: number
@@ -31,7 +31,7 @@ export interface Workers {
   hash(file: File, onBytes: (bytes: number) => void): Promise<string>
   cut(file: File, digest: string): Promise<Composite>
   /** Records of a `/packs` body. */
-  encode(pieces: Piece[], whole: Composite | null): Promise<Uint8Array<ArrayBuffer>>
+  encode(pieces: Piece[], isWhole: boolean): Promise<Uint8Array<ArrayBuffer>>
   close(): void
 }
 
@@ -47,8 +47,8 @@ export function openWorkers(address: string): Workers {
   return {
     hash: async (file, onBytes) => (await run({ kind: 'hash', file }, onBytes)) as string,
     cut: async (file, digest) => (await run({ kind: 'cut', file, digest })) as Composite,
-    encode: async (pieces, whole) =>
-      (await run({ kind: 'encode', pieces, whole })) as Uint8Array<ArrayBuffer>,
+    encode: async (pieces, isWhole) =>
+      (await run({ kind: 'encode', pieces, isWhole })) as Uint8Array<ArrayBuffer>,
     close: () => {
       for (const worker of workers) worker.close()
     },

@@ -170,10 +170,10 @@ interface Sending {
   listener: UploadListener
 }
 
-/** One request: pieces, and the large file that they are all of. */
+/** One request: pieces, and whether they are all of one large file. */
 interface Unit {
   pieces: Piece[]
-  whole: Composite | null
+  isWhole: boolean
   bytes: number
 }
 
@@ -191,9 +191,9 @@ async function sendMissing(sending: Sending, missing: HashedFile[]): Promise<voi
   const queue = units.values()
   const sendNext = async (): Promise<void> => {
     // Several loops take from one queue.
-    for (const { pieces, whole, bytes } of queue) {
+    for (const { pieces, isWhole, bytes } of queue) {
       listener.signal.throwIfAborted()
-      await send(`${upload}/packs`, await workers.encode(pieces, whole), listener)
+      await send(`${upload}/packs`, await workers.encode(pieces, isWhole), listener)
       sent += bytes
       listener.onSent(sent / total)
     }
@@ -214,7 +214,7 @@ function inUnits(pieces: Piece[]): Unit[] {
       last.pieces.push(piece)
       last.bytes += bytes
     } else {
-      units.push({ pieces: [piece], whole: null, bytes })
+      units.push({ pieces: [piece], isWhole: false, bytes })
     }
   }
   return units
@@ -244,7 +244,7 @@ async function planLarge(
       composite.sizeBytes <= wholeFileBytesMax
     ) {
       first.kind = 'firstPart'
-      units.push({ pieces, whole: composite, bytes: composite.sizeBytes })
+      units.push({ pieces, isWhole: true, bytes: composite.sizeBytes })
     } else {
       loose.push(...wanted.filter(({ digest }) => !planned.has(digest)))
     }

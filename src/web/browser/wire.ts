@@ -84,7 +84,8 @@ export function writeComposite(out: Writer, { digest, sizeBytes, crc32, parts }:
   for (const part of parts) out.raw(fromHex(part.digest))
 }
 
-export const recordKind = { blob: 0, firstPart: 1, composite: 2 } as const
+/** As in core/blob-exchange.ts. */
+export const recordKind = { blob: 0, firstPart: 1, fileEnd: 2 } as const
 
 /** Order of paths everywhere: by the bytes of their UTF-8, which is that of their code points. */
 export function comparePaths(a: string, b: string): number {

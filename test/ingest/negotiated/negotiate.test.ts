@@ -7,7 +7,7 @@ import { parseArtifactName } from '../../../src/core/artifact.ts'
 import {
   decodeOrdinals,
   encodeBlobRecordHead,
-  encodeCompositeRecord,
+  fileEndRecord,
   type OfferedComposite,
   writeComposite,
 } from '../../../src/core/blob-exchange.ts'
@@ -139,12 +139,7 @@ async function storeWithSecrets(): Promise<{ store: TestStore; files: Files }> {
   expect(await owner.offer(files)).toEqual([0, 1])
   const composite = compositeOf([partA, partB])
   expect(decodeOrdinals(await owner.step({ step: 'parts' }, encoded(composite)))).toEqual([0, 1])
-  const body = [
-    record(small),
-    record(partA, 'firstPart'),
-    record(partB),
-    encodeCompositeRecord(composite),
-  ]
+  const body = [record(small), record(partA, 'firstPart'), record(partB), fileEndRecord]
   expect(await owner.step({ step: 'blobs' }, Buffer.concat(body))).toMatchObject({ blobs: 3 })
   expect(await owner.commit(files)).toMatchObject({ created: true })
   return { store, files }
@@ -228,12 +223,26 @@ describe('what is believed', () => {
     expect(await session.offer({ small })).toEqual([])
   })
 
+  test('a large file ends only where one has begun', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const whole = [record(partA, 'firstPart'), fileEndRecord]
+    for (const body of [[fileEndRecord], [record(small), fileEndRecord], [...whole, fileEndRecord]])
+      await expect(session.step({ step: 'blobs' }, Buffer.concat(body))).rejects.toMatchObject({
+        code: 'invalid_request',
+      })
+    // What came before is kept; a file of one part is that part.
+    expect(await session.offer({ small, partA })).toEqual([])
+  })
+
   test('a large file whose parts do not make its digest is refused, however it is sent', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const lie = compositeOf([partA, partB], { digest: digestOf('another file') })
-    const body = [record(partA, 'firstPart'), record(partB), encodeCompositeRecord(lie)]
+    const body = [record(partA, 'firstPart'), record(partB), fileEndRecord]
     await session.step({ step: 'blobs' }, Buffer.concat(body))
+    // The file is what its bytes are.
+    expect(await store.metadata.findBlob(compositeOf([partA, partB]).digest)).toBeDefined()
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
     const entry = {
       kind: 'file',
