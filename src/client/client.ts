@@ -26,7 +26,7 @@ export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
   url: string
   token: string | null
-  /** Where stat caches lie; null remembers nothing. Default: `$HOME/.cache/trove`. */
+  /** Where lies what is remembered of directories; null remembers nothing. Default: `$HOME/.cache/trove`. */
   cacheDir?: string | null
 }
 
