@@ -267,6 +267,29 @@ describe('a download', () => {
     })
   })
 
+  test('replaces and adds files in directories that may not be written, and leaves these so', async () => {
+    const [one, two] = [await makeDirectory(), await makeDirectory()]
+    const lock = async (root: string, mode: number): Promise<void> => {
+      for (const directory of ['locked', 'locked/in']) await chmod(join(root, directory), mode)
+    }
+    const bulk = Object.fromEntries(
+      Array.from({ length: 100 }, (_, index) => [`usual/${index}`, 'x']),
+    )
+    await makeTree(one, { ...bulk, 'locked/in/file': 'one', 'locked/stays': 's' })
+    const more = { 'locked/in/more/file': 'm', 'locked/link': '-> stays' }
+    await makeTree(two, { ...bulk, 'locked/in/file': 'two', 'locked/stays': 's', ...more })
+    await lock(one, 0o555)
+    await lock(two, 0o555)
+    const client = clientWith(await makeDirectory())
+    const [first, second] = [await upload(client, one), await upload(client, two)]
+    const back = await makeDirectory()
+    await client.download({ artifact: first.artifact, destination: back })
+    expect(await describeTree(back)).toEqual(await describeTree(one))
+    await client.download({ artifact: second.artifact, destination: back })
+    expect(await describeTree(back)).toEqual(await describeTree(two))
+    for (const root of [one, two, back]) await lock(root, 0o755)
+  })
+
   test('corrects a mode and a link without fetching', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
