@@ -84,9 +84,12 @@ export async function downloadArtifact(
   const verifying = verifyKnownFiles(pool, options.destination, cacheFile('stat'))
   // Met below, unless the tree fails first.
   verifying.catch(() => {})
-  const base = readTreeCache(cacheFile('tree'), server.url)
-  const artifact = await finding
-  const tree = await fetchTree(server, artifact, { base, signal })
+  const { artifact, tree, baseId } = await fetchTreeSince(
+    server,
+    finding,
+    cacheFile('tree'),
+    signal,
+  )
   const knownFiles = await verifying
   const wanted = selectEntries(tree, options.paths)
   const known = knownFiles.find(tree, wanted)
@@ -144,7 +147,7 @@ export async function downloadArtifact(
   moving.catch(() => {})
   // DEST may not have been there before. What is written meanwhile says nothing of DEST.
   const cacheFileNow = await cacheFileOf(options)
-  if (artifact.id !== base?.artifactId)
+  if (artifact.id !== baseId)
     saveTreeCache(cacheFileNow('tree'), {
       artifactId: artifact.id,
       url: server.url,
@@ -161,6 +164,19 @@ export async function downloadArtifact(
     deletedPaths,
     planned: null,
   }
+}
+
+/** What is at `treePath` of an earlier tree is let go once the new one is there: both have some 130 bytes an entry. */
+async function fetchTreeSince(
+  server: ServerAccess,
+  finding: Promise<DownloadedArtifact>,
+  treePath: string | null,
+  signal: AbortSignal,
+): Promise<{ artifact: DownloadedArtifact; tree: FetchedTree; baseId: number | null }> {
+  const base = readTreeCache(treePath, server.url)
+  const artifact = await finding
+  const tree = await fetchTree(server, artifact, { base, signal })
+  return { artifact, tree, baseId: base?.artifactId ?? null }
 }
 
 /** From this share of known files on, looking at the others takes less than a walk. */

@@ -1,6 +1,7 @@
 /** Files of DEST that are as the stat cache knows them: looked at by the threads while the tree is still on its way. */
 import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from './file-pool.ts'
+import pLimit from 'p-limit'
 import { unverified } from './file-tasks.ts'
 import { readStatCache, type StatCache, statColumns } from './stat-cache.ts'
 
@@ -36,11 +37,13 @@ export async function verifyKnownFiles(
     const task = { kind: 'verify', root, paths, stats } as const
     modes.set((await pool.run(task, [paths.buffer, stats.buffer as ArrayBuffer])).modes, from)
   }
+  // Buffers of a few tasks at a time.
+  const limit = pLimit(2 * pool.threads + 1)
   const firsts = Array.from(
     { length: Math.ceil(cache.count / filesPerTask) },
     (_, task) => task * filesPerTask,
   )
-  await Promise.all(firsts.map(verify))
+  await limit.map(firsts, verify)
   return {
     cache,
     mode: (index) => modes[index]!,

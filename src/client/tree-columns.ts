@@ -1,9 +1,9 @@
 /** An artifact's entries as a download needs them: their canonical text, and what is asked of each in columns. A path is
  *  made a string only when it is asked for. */
-import { type Digest, digestFromBytes } from '../core/digest.ts'
+import type { Digest } from '../core/digest.ts'
 import { type EntryKind, parseEntryPath } from '../core/entry.ts'
 import { readEntry } from '../core/manifest.ts'
-import { createLineCheck, readFileLine } from '../core/manifest-text.ts'
+import { createLineCheck, hexByte, readFileLine } from '../core/manifest-text.ts'
 import { decodeTimes } from '../core/modification-times.ts'
 
 export interface FetchedTree {
@@ -19,7 +19,6 @@ export interface FetchedTree {
   mode(ordinal: number): number
   sizeBytes(ordinal: number): number
   digest(ordinal: number): Digest
-  /** The digest as bytes, which must not be changed. */
   digestBytes(ordinal: number): Buffer
   /** Whether its digest is what `bytes` has at `at`; makes no object, since a download asks for each file. */
   hasDigest(ordinal: number, bytes: Uint8Array, at: number): boolean
@@ -40,6 +39,8 @@ const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 const fileKind = kinds.indexOf('file')
 const lineFeed = 0x0a
 const slash = 0x2f
+/** Of a digest as text; it stands before the path, with a space between them. */
+const hexBytes = 64
 const fileLine = 'f'.charCodeAt(0)
 
 interface Columns {
@@ -50,7 +51,6 @@ interface Columns {
   pathEnds: Uint32Array
   modes: Uint16Array
   sizes: Float64Array
-  digests: Buffer
 }
 
 function columnsFor(capacity: number, held?: Columns): Columns {
@@ -61,7 +61,6 @@ function columnsFor(capacity: number, held?: Columns): Columns {
     pathEnds: new Uint32Array(capacity),
     modes: new Uint16Array(capacity),
     sizes: new Float64Array(capacity),
-    digests: Buffer.allocUnsafe(capacity * 32),
   }
   if (held === undefined) return columns
   columns.kinds.set(held.kinds)
@@ -70,7 +69,6 @@ function columnsFor(capacity: number, held?: Columns): Columns {
   columns.pathEnds.set(held.pathEnds)
   columns.modes.set(held.modes)
   columns.sizes.set(held.sizes)
-  columns.digests.set(held.digests)
   return columns
 }
 
@@ -86,16 +84,11 @@ export function createTreeColumns(): TreeColumns {
 
   const addLine = (lines: Buffer, at: number, end: number): void => {
     if (count === capacity) {
-      capacity *= 2
+      capacity = Math.ceil(capacity * 1.5)
       columns = columnsFor(capacity, columns)
     }
     if (lines[at] === fileLine) {
-      const { mode, sizeBytes, pathAt } = readFileLine(
-        lines,
-        [at, end],
-        columns.digests,
-        count * 32,
-      )
+      const { mode, sizeBytes, pathAt } = readFileLine(lines, at, end)
       check(lines, pathAt, end, false)
       columns.kinds[count] = fileKind
       columns.modes[count] = mode
@@ -113,6 +106,12 @@ export function createTreeColumns(): TreeColumns {
     columns.pathEnds[count] = end
     columns.texts[count] = text.length - 1
     count += 1
+  }
+
+  /** Digests stay where they are: 32 bytes more an entry are much where there are hundreds of thousands. */
+  const hexOf = (ordinal: number): string => {
+    const pathAt = columns.pathsAt[ordinal]!
+    return text[columns.texts[ordinal]!]!.toString('latin1', pathAt - hexBytes - 1, pathAt - 1)
   }
 
   return {
@@ -153,11 +152,13 @@ export function createTreeColumns(): TreeColumns {
     },
     mode: (ordinal) => columns.modes[ordinal]!,
     sizeBytes: (ordinal) => columns.sizes[ordinal]!,
-    digest: (ordinal) => digestFromBytes(columns.digests.subarray(ordinal * 32, ordinal * 32 + 32)),
-    digestBytes: (ordinal) => columns.digests.subarray(ordinal * 32, ordinal * 32 + 32),
+    digest: (ordinal) => hexOf(ordinal) as Digest,
+    digestBytes: (ordinal) => Buffer.from(hexOf(ordinal), 'hex'),
     hasDigest: (ordinal, bytes, at) => {
-      for (let index = 0; index < 32; index++) {
-        if (columns.digests[ordinal * 32 + index] !== bytes[at + index]) return false
+      const own = text[columns.texts[ordinal]!]!
+      const hexAt = columns.pathsAt[ordinal]! - hexBytes - 1
+      for (let index = 0; index < hexBytes / 2; index++) {
+        if (hexByte(own, hexAt + 2 * index) !== bytes[at + index]) return false
       }
       return true
     },

@@ -16,13 +16,17 @@ const hexValues = Uint8Array.from({ length: 256 }, (_, code) => {
   return value < 0 ? 16 : value
 })
 
-/** Reads the line of a file, from `at` to its line feed at `end`, and puts the 32 bytes of its digest into `digests`.
- *  `pathAt`: where its path begins. What only `parseEntry` refuses is another way to write the same. Errors: RangeError. */
+/** The byte that two hex digits stand for; 256 or more when they are none. */
+export function hexByte(text: Uint8Array, at: number): number {
+  return (hexValues[text[at]!]! << 4) | hexValues[text[at + 1]!]!
+}
+
+/** Reads the line of a file, from `at` to its line feed at `end`. `pathAt`: where its path begins; the 64 digits of its
+ *  digest end one byte before. What only `parseEntry` refuses is another way to write the same. Errors: RangeError. */
 export function readFileLine(
   text: Uint8Array,
-  [at, end]: readonly [at: number, end: number],
-  digests: Uint8Array,
-  digestAt: number,
+  at: number,
+  end: number,
 ): { mode: number; sizeBytes: number; pathAt: number } {
   let mode = 0
   for (let index = at + 2; index < at + 5; index++) {
@@ -41,12 +45,7 @@ export function readFileLine(
   const pathAt = hexAt + 65
   if (pathAt >= end || index === at + 6 || !Number.isSafeInteger(sizeBytes)) throw unreadable()
   let odd = 0
-  for (let byte = 0; byte < 32; byte++) {
-    const high = hexValues[text[hexAt + byte * 2]!]!
-    const low = hexValues[text[hexAt + byte * 2 + 1]!]!
-    odd |= high | low
-    digests[digestAt + byte] = (high << 4) | low
-  }
+  for (let digit = hexAt; digit < hexAt + 64; digit++) odd |= hexValues[text[digit]!]!
   const isApart = text[at + 1] === space && text[at + 5] === space && text[pathAt - 1] === space
   if ((odd & 16) !== 0 || !isApart) throw unreadable()
   return { mode, sizeBytes, pathAt }

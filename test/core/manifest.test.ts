@@ -19,10 +19,10 @@ const files: fc.Arbitrary<FileEntry> = fc.record({
 })
 
 function read(line: Buffer, at = 0): { file: unknown; digest: Buffer } {
-  const digests = Buffer.alloc(40)
-  const { mode, sizeBytes, pathAt } = readFileLine(line, [at, line.length], digests, 4)
+  const { mode, sizeBytes, pathAt } = readFileLine(line, at, line.length)
   const file = { mode, sizeBytes, path: parseEntryPath(line.toString('utf8', pathAt, line.length)) }
-  return { file, digest: digests.subarray(4, 36) }
+  const digest = Buffer.from(line.toString('latin1', pathAt - 65, pathAt - 1), 'hex')
+  return { file, digest }
 }
 
 describe('the line of a file, read from bytes', () => {
