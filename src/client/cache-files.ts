@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -22,6 +23,16 @@ export type CachePurpose = 'stat' | 'tree'
 /** Where what is remembered of a tree lies. `key` tells trees apart. */
 export function cacheFilePath(directory: string, purpose: CachePurpose, key: string): string {
   return join(directory, purpose, digestOf(key).slice(0, 32))
+}
+
+/** Undefined when nothing is remembered (`path` null), or cannot be read: whoever asks does without. */
+export function readCacheFile(path: string | null): Buffer | undefined {
+  if (path === null) return undefined
+  try {
+    return readFileSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** Puts `pieces` in place of what was there. Whoever looks in between finds nothing. */

@@ -15,7 +15,7 @@ import { examineDestination, place, recallDestination, removeStrangers } from '.
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from './file-error.ts'
-import { fetchTree } from './fetched-tree.ts'
+import { fetchTree, type TreeSource } from './fetched-tree.ts'
 import { readTreeCache, saveTreeCache } from './tree-cache.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from './file-pool.ts'
@@ -31,14 +31,9 @@ import type { ServerAccess } from './http.ts'
 import { notKnown, verifyKnownFiles } from './known-files.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 
-export interface DownloadedArtifact {
-  id: number
-  treeDigest: string
-}
-
 export interface DownloadOptions {
   /** A promise when it is still being looked up: the threads begin meanwhile. */
-  artifact: DownloadedArtifact | Promise<DownloadedArtifact>
+  artifact: TreeSource | Promise<TreeSource>
   /** Directory to bring into the state of the artifact; made when it is missing. */
   destination: string
   /** Globs of the paths to take; none takes all. */
@@ -169,10 +164,10 @@ export async function downloadArtifact(
 /** What is at `treePath` of an earlier tree is let go once the new one is there: both have some 130 bytes an entry. */
 async function fetchTreeSince(
   server: ServerAccess,
-  finding: Promise<DownloadedArtifact>,
+  finding: Promise<TreeSource>,
   treePath: string | null,
   signal: AbortSignal,
-): Promise<{ artifact: DownloadedArtifact; tree: FetchedTree; baseId: number | null }> {
+): Promise<{ artifact: TreeSource; tree: FetchedTree; baseId: number | null }> {
   const base = readTreeCache(treePath, server.url)
   const artifact = await finding
   const tree = await fetchTree(server, artifact, { base, signal })

@@ -15,6 +15,7 @@ import { transferTriesMax, waitForTransfer } from './retry.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { KnownTree } from './tree-cache.ts'
 
+/** An artifact, as far as fetching it needs to know it. */
 export interface TreeSource {
   id: number
   treeDigest: string

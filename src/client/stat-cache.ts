@@ -6,9 +6,9 @@
  *
  *  A file whose mtime is as young as the look at it could have changed again without a new mtime, so it is not recorded
  *  (git calls such timestamps racy). It is only a cache: one that is missing, damaged or of another version is empty. */
-import { readFileSync } from 'node:fs'
 import { crc32 } from '../core/crc32.ts'
 import { comparePaths } from '../core/entry.ts'
+import { readCacheFile } from './cache-files.ts'
 
 /** Identity of a file's content as far as a look at its inode goes: four numbers. */
 export const statColumns = 4
@@ -50,14 +50,8 @@ const emptyCache = createCache(Buffer.alloc(headBytes), 0)
 
 /** `path` null: nothing is remembered. */
 export function readStatCache(path: string | null): StatCache {
-  if (path === null) return emptyCache
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch {
-    // Absent or unreadable: the files are read instead.
-    return emptyCache
-  }
+  const bytes = readCacheFile(path)
+  if (bytes === undefined) return emptyCache
   if (bytes.length < headBytes || !bytes.subarray(0, magic.length).equals(magic)) return emptyCache
   const count = bytes.readUInt32LE(magic.length)
   const pathBytes = bytes.readUInt32LE(magic.length + 4)

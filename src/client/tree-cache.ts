@@ -4,8 +4,7 @@
  *    canonical text (core/manifest.ts) without its first line
  *
  *  It is only a cache: what comes of one that is damaged has another digest, and is fetched whole. */
-import { readFileSync } from 'node:fs'
-import { replaceCacheFile } from './cache-files.ts'
+import { readCacheFile, replaceCacheFile } from './cache-files.ts'
 
 export interface KnownTree {
   artifactId: number
@@ -18,14 +17,8 @@ const bytesMin = 16 * 1024
 
 /** Null when nothing is known of a tree of the server at `url`. */
 export function readTreeCache(path: string | null, url: string): KnownTree | null {
-  if (path === null) return null
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch {
-    // Absent or unreadable: the tree is fetched whole.
-    return null
-  }
+  const bytes = readCacheFile(path)
+  if (bytes === undefined) return null
   const headEnd = bytes.indexOf(0x0a)
   const head = bytes.toString('utf8', 0, Math.max(0, headEnd))
   const [, id] = /^trove tree 1 ([0-9]{1,15}) /.exec(head) ?? []

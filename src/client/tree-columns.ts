@@ -126,17 +126,14 @@ export function createTreeColumns(): TreeColumns {
         columns.pathsAt[ordinal]!,
         columns.pathEnds[ordinal]!,
       ),
-    comparePath: (ordinal, bytes, at, end) => {
-      const own = text[columns.texts[ordinal]!]!
-      const ownAt = columns.pathsAt[ordinal]!
-      const ownBytes = columns.pathEnds[ordinal]! - ownAt
-      const most = Math.min(ownBytes, end - at)
-      for (let index = 0; index < most; index++) {
-        const difference = own[ownAt + index]! - bytes[at + index]!
-        if (difference !== 0) return difference
-      }
-      return ownBytes - (end - at)
-    },
+    comparePath: (ordinal, bytes, at, end) =>
+      text[columns.texts[ordinal]!]!.compare(
+        bytes,
+        at,
+        end,
+        columns.pathsAt[ordinal]!,
+        columns.pathEnds[ordinal]!,
+      ),
     areBeside: (ordinal, other) => {
       const [own, others] = [text[columns.texts[ordinal]!]!, text[columns.texts[other]!]!]
       const [ownAt, otherAt] = [columns.pathsAt[ordinal]!, columns.pathsAt[other]!]

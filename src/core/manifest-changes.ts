@@ -1,9 +1,10 @@
 /** What makes one manifest of another, so that who has the one need not be sent the whole of the other. As text: the line
  *  `trove manifest changes 1`, then in order of paths the canonical line (core/manifest.ts) of each entry that is new or
  *  different, and `- PATH` of each that is gone. */
+import { unreadableLine } from './manifest.ts'
+
 const lineFeed = 0x0a
 const space = 0x20
-const unreadable = (): Error => new RangeError('a line of a manifest cannot be read')
 
 export const changesHeader = 'trove manifest changes 1\n'
 
@@ -35,7 +36,7 @@ const linkLine = 0x6c
 
 function lineEnd(text: Buffer, at: number): number {
   const end = text.indexOf(lineFeed, at)
-  if (end < 0) throw unreadable()
+  if (end < 0) throw unreadableLine()
   return end
 }
 
@@ -56,21 +57,6 @@ function pathStart(text: Buffer, at: number, end: number): number {
   }
 }
 
-/** Like `comparePaths`, of paths that lie in texts. */
-function comparePathBytes(
-  a: Uint8Array,
-  [at, end]: readonly [at: number, end: number],
-  b: Uint8Array,
-  [otherAt, otherEnd]: readonly [at: number, end: number],
-): number {
-  const most = Math.min(end - at, otherEnd - otherAt)
-  for (let index = 0; index < most; index++) {
-    const difference = a[at + index]! - b[otherAt + index]!
-    if (difference !== 0) return difference
-  }
-  return end - at - (otherEnd - otherAt)
-}
-
 /** Where the line of a path stands, at or after the line at `from`; an empty stretch where it would. */
 function findLine(
   base: Buffer,
@@ -85,7 +71,7 @@ function findLine(
     const middle = Math.floor((low + high) / 2)
     const at = middle === low ? low : Math.max(low, base.lastIndexOf(lineFeed, middle - 1) + 1)
     const end = lineEnd(base, at)
-    const order = comparePathBytes(base, [pathStart(base, at, end), end], changes, path)
+    const order = base.compare(changes, path[0], path[1], pathStart(base, at, end), end)
     if (order < 0) {
       low = end + 1
     } else {

@@ -3,12 +3,11 @@
 import { parseEntryPath } from './entry.ts'
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
-import { belowFile, outOfOrder } from './manifest.ts'
+import { belowFile, outOfOrder, unreadableLine } from './manifest.ts'
 
 const space = 0x20
 const slash = 0x2f
 const zero = 0x30
-const unreadable = (): Error => new RangeError('a line of a manifest cannot be read')
 
 /** What hex digits stand for; 16 for everything else. */
 const hexValues = Uint8Array.from({ length: 256 }, (_, code) => {
@@ -31,23 +30,23 @@ export function readFileLine(
   let mode = 0
   for (let index = at + 2; index < at + 5; index++) {
     const digit = text[index]! - zero
-    if (!(digit >= 0 && digit < 8)) throw unreadable()
+    if (!(digit >= 0 && digit < 8)) throw unreadableLine()
     mode = mode * 8 + digit
   }
   let sizeBytes = 0
   let index = at + 6
   for (; index < end && text[index] !== space; index++) {
     const digit = text[index]! - zero
-    if (!(digit >= 0 && digit < 10)) throw unreadable()
+    if (!(digit >= 0 && digit < 10)) throw unreadableLine()
     sizeBytes = sizeBytes * 10 + digit
   }
   const hexAt = index + 1
   const pathAt = hexAt + 65
-  if (pathAt >= end || index === at + 6 || !Number.isSafeInteger(sizeBytes)) throw unreadable()
+  if (pathAt >= end || index === at + 6 || !Number.isSafeInteger(sizeBytes)) throw unreadableLine()
   let odd = 0
   for (let digit = hexAt; digit < hexAt + 64; digit++) odd |= hexValues[text[digit]!]!
   const isApart = text[at + 1] === space && text[at + 5] === space && text[pathAt - 1] === space
-  if ((odd & 16) !== 0 || !isApart) throw unreadable()
+  if ((odd & 16) !== 0 || !isApart) throw unreadableLine()
   return { mode, sizeBytes, pathAt }
 }
 

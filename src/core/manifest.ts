@@ -44,7 +44,7 @@ export function readEntry(
   pathOf: (text: string) => EntryPath = (path) => path as EntryPath,
 ): Entry {
   const entry = entryOf(line, pathOf)
-  if (entry === undefined) throw new RangeError('a line of a manifest cannot be read')
+  if (entry === undefined) throw unreadableLine()
   return entry
 }
 
@@ -134,6 +134,10 @@ export function createTreeCheck(): (entry: Pick<Entry, 'kind' | 'path'>) => void
     if (leaves.some((leaf) => path[leaf.length] === '/')) throw belowFile(path)
     if (kind !== 'directory') leaves.push(path)
   }
+}
+
+export function unreadableLine(): Error {
+  return new RangeError('a line of a manifest cannot be read')
 }
 
 export function outOfOrder(path: string): Error {

@@ -104,10 +104,15 @@ async function* changesPages(
   }
   if (lines !== '') yield page()
   yield records(null)
-  const out = createByteWriter()
-  out.varint(limits.manifestPageEntries)
-  for (const times of await metadata.readTreeTimes(artifact.id)) out.sized(times ?? empty)
-  yield out.bytes()
+  const entries = createByteWriter(8)
+  entries.varint(limits.manifestPageEntries)
+  yield entries.bytes()
+  for (let first = 0; ;) {
+    const times = await metadata.readTreeTimes(artifact.id, first)
+    if (times.length === 0) return
+    yield records(...times)
+    first += times.length
+  }
 }
 
 /** Below what a client takes for one page. */

@@ -56,9 +56,9 @@ export interface TreeMetadata {
   ): Promise<DirectoryListing | undefined>
   /** Undefined past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreePage(artifactId: number, page: number): Promise<TreePage | undefined>
-  /** Times of all entries, by the pages of the manifest; null for pages without any.
-   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
-  readTreeTimes(artifactId: number): Promise<(Uint8Array | null)[]>
+  /** Times of entries by the pages of the manifest, from `page` on, some hundreds of them; null for pages without any. None
+   *  past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  readTreeTimes(artifactId: number, page: number): Promise<(Uint8Array | null)[]>
   /** Entries of two artifacts that differ in kind, content, link target or mode, a stretch at a time.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>

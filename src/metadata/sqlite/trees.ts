@@ -47,14 +47,15 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
         const lines = Buffer.from(described.map(formatEntry).join(''))
         return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
       }),
-    readTreeTimes: async (artifactId) =>
+    readTreeTimes: async (artifactId, first) =>
       read(() => {
         const source = findSource(artifactId)
         if (source.removedAt !== null) throw removedError(source)
         const pageCount = Math.ceil(source.entryCount / limits.manifestPageEntries)
+        const length = Math.max(0, Math.min(pageCount - first, timePagesMax))
         return Array.from(
-          { length: pageCount },
-          (_, page) => pages.encodedTimes(source.contentId, page) ?? null,
+          { length },
+          (_, index) => pages.encodedTimes(source.contentId, first + index) ?? null,
         )
       }),
     readDifferences: async (baseId, headId, from) =>
@@ -74,6 +75,9 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
       }),
   }
 }
+
+/** Pages of times that are read at a time: about 250 KB. */
+const timePagesMax = 256
 
 /** Pages of each tree that are compared at a time: some milliseconds. */
 const pagePairsMax = 4
@@ -159,7 +163,7 @@ interface Picked {
   indexes: readonly (number | null)[]
 }
 
-interface Pages {
+interface PagePair {
   befores: Picked
   afters: Picked
   unchanged: number
@@ -167,7 +171,7 @@ interface Pages {
 }
 
 /** Two pages of the same paths, which need not be read for that: the usual case, when files have changed in place. */
-function alignedPages(ours: PageColumns, theirs: PageColumns): Pages | undefined {
+function alignedPages(ours: PageColumns, theirs: PageColumns): PagePair | undefined {
   const indexes = differingIndexes(ours, theirs)
   if (indexes === undefined) return undefined
   const { count } = ours
@@ -184,7 +188,7 @@ function alignedPages(ours: PageColumns, theirs: PageColumns): Pages | undefined
 function mergedPages(
   base: { columns: PageColumns | undefined; index: number },
   head: { columns: PageColumns | undefined; index: number },
-): Pages {
+): PagePair {
   const read = ({ columns }: typeof base): PageEntry[] => (columns ? entriesOf(columns) : [])
   const [ours, theirs] = [read(base), read(head)]
   const befores: (number | null)[] = []

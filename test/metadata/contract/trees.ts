@@ -121,13 +121,15 @@ export function treesContract(store: Store): void {
       many(0, 1_300),
       Array.from({ length: 1_300 }, (_, index) => index),
     )
-    const pages = await store().readTreeTimes(artifact.id)
+    const pages = await store().readTreeTimes(artifact.id, 0)
     const read = pages.flatMap((page, index) =>
       decodeTimes(page!, Math.min(512, 1_300 - index * 512)),
     )
     expect(read).toEqual(Array.from({ length: 1_300 }, (_, index) => index))
+    expect(await store().readTreeTimes(artifact.id, 2)).toEqual(pages.slice(2))
+    expect(await store().readTreeTimes(artifact.id, 3)).toEqual([])
     const empty = await commitEntries('c', [])
-    expect(await store().readTreeTimes(empty.id)).toEqual([])
+    expect(await store().readTreeTimes(empty.id, 0)).toEqual([])
   })
 
   test('a comparison tells what differs in content, kind, target or mode, with times of both', async () => {
@@ -203,7 +205,7 @@ export function treesContract(store: Store): void {
     await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
     const gone = { code: 'artifact_deleted' }
     await expect(store().readTreePage(id, 0)).rejects.toMatchObject(gone)
-    await expect(store().readTreeTimes(id)).rejects.toMatchObject(gone)
+    await expect(store().readTreeTimes(id, 0)).rejects.toMatchObject(gone)
     const place = { base: 0, head: 0 }
     await expect(store().readDifferences(id, other.id, place)).rejects.toMatchObject(gone)
     await expect(store().readDifferences(other.id, id, place)).rejects.toMatchObject(gone)
