@@ -12,6 +12,7 @@ import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import { cacheFilePath, type CachePurpose } from './cache-files.ts'
 import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
+import { compareDirectoryModes } from './directory-modes.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from './file-error.ts'
@@ -131,24 +132,25 @@ export async function downloadArtifact(
   progress.phase = 'fetching'
   // Once before anything comes, with what was there.
   downloading.tell()
-  await fetchMissing(downloading, missing)
-  progress.phase = 'placing'
-  downloading.tell()
-  const deletedPaths = options.delete === true ? removeStrangers(destination) : 0
-  prepareLeaves(destination, tree, wanted)
-  const mayDelete = options.delete === true
-  const moving = moveIntoPlace(pool, destination, tree, { wanted, mayDelete })
-  // Its failure is met below.
-  moving.catch(() => {})
-  // DEST may not have been there before. What is written meanwhile says nothing of DEST.
+  // DEST may not have been there before.
   const cacheFileNow = await cacheFileOf(options)
+  const fetching = fetchMissing(downloading, missing)
+  // Met below. What comes now is done while the server answers, and cannot fail.
+  fetching.catch(() => {})
+  const modes = await compareDirectoryModes(destination, tree, wanted)
   if (artifact.id !== baseId)
     saveTreeCache(cacheFileNow('tree'), {
       artifactId: artifact.id,
       url: server.url,
       text: tree.text,
     })
-  const moved = new Set(await moving)
+  await fetching
+  progress.phase = 'placing'
+  downloading.tell()
+  const deletedPaths = options.delete === true ? removeStrangers(destination) : 0
+  prepareLeaves(destination, tree, wanted)
+  const mayDelete = options.delete === true
+  const moved = new Set(await moveIntoPlace(pool, destination, tree, { modes, mayDelete }))
   correctModes(downloading, present)
   saveCache(downloading, cacheFileNow('stat'), { cache: knownFiles.cache, known, moved })
   return {

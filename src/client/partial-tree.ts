@@ -19,12 +19,12 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { defaultDirectoryMode } from '../core/entry.ts'
 import { type Destination, place } from './destination.ts'
+import type { DirectoryModes } from './directory-modes.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { FileError } from './file-error.ts'
 import type { FilePool } from './file-pool.ts'
-import { lookAt, parentOf } from './real-directories.ts'
+import { parentOf } from './real-directories.ts'
 
 const filesName = 'files'
 const treeName = 'tree'
@@ -113,21 +113,15 @@ export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
-  { wanted, mayDelete }: { wanted: readonly number[]; mayDelete: boolean },
+  { modes, mayDelete }: { modes: DirectoryModes; mayDelete: boolean },
 ): Promise<string[]> {
   const moving: Moving = { mayDelete, moved: [], opened: new Set() }
-  const hasPartial = isThere(destination.partialRoot)
-  const filesMoved = hasPartial ? moveFiles(pool, destination, tree, moving) : null
-  // The threads move meanwhile; their failure is met below.
-  filesMoved?.catch(() => {})
-  const modes = directoryModes(tree, wanted)
-  const odd = findOddDirectories(destination, modes)
-  await filesMoved
-  if (hasPartial) {
+  if (isThere(destination.partialRoot)) {
+    await moveFiles(pool, destination, tree, moving)
     moveTree(destination, moving)
     rmdirSync(destination.partialRoot)
   }
-  setDirectoryModes(destination, modes, [...odd, ...moving.opened])
+  modes.set(moving.opened)
   return moving.moved
 }
 
@@ -145,8 +139,8 @@ interface Moving {
 
 const movesPerTask = 512
 
-/** By the threads, so that this one can do other work: a file system that writes a file out when it takes the place of
- *  another one needs 0.1 ms for each. One after the other, since Linux lets only one at a time move between directories
+/** By a thread, so that this one can show progress and be stopped: a file system that writes a file out when it takes the
+ *  place of another one needs 0.1 ms for each. One after the other, since Linux lets only one at a time move between directories
  *  (Documentation/filesystems/directory-locking.rst: s_vfs_rename_mutex), and others would spin. */
 async function moveFiles(
   pool: FilePool,
@@ -215,45 +209,4 @@ function clearWay(target: string, entry: Dirent, mayDelete: boolean): void {
 function makeWritable(directory: string): void {
   const { mode } = lstatSync(directory)
   if ((mode & 0o700) !== 0o700) chmodSync(directory, (mode & 0o777) | 0o700)
-}
-
-/** Those that only paths tell of have the usual mode. */
-function directoryModes(tree: FetchedTree, wanted: readonly number[]): Map<string, number> {
-  const modes = new Map<string, number>()
-  let last: number | undefined
-  for (const ordinal of wanted) {
-    if (tree.kind(ordinal) === 'directory') modes.set(tree.path(ordinal), tree.mode(ordinal))
-    // Most files follow one of the same directory.
-    if (last !== undefined && tree.areBeside(last, ordinal)) continue
-    last = ordinal
-    let parent = parentOf(tree.path(ordinal))
-    for (; parent !== '' && !modes.has(parent); parent = parentOf(parent))
-      modes.set(parent, defaultDirectoryMode)
-  }
-  return modes
-}
-
-/** Directories that DEST does not have, or in another mode. */
-function findOddDirectories({ root }: Destination, modes: ReadonlyMap<string, number>): string[] {
-  const odd: string[] = []
-  for (const [path, mode] of modes) {
-    const found = lookAt(join(root, path))
-    if (found?.isDirectory() !== true || (found.mode & 0o777) !== mode) odd.push(path)
-  }
-  return odd
-}
-
-/** Deepest first, because a directory may forbid entering it. */
-function setDirectoryModes(
-  { root }: Destination,
-  modes: ReadonlyMap<string, number>,
-  paths: readonly string[],
-): void {
-  for (const path of paths.toSorted((a, b) => b.length - a.length)) {
-    const mode = modes.get(path)
-    // DEST itself is nobody's entry.
-    if (mode === undefined) continue
-    const directory = join(root, path)
-    if ((lstatSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
-  }
 }

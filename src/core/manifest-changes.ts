@@ -12,22 +12,22 @@ export function formatRemoval(path: string): string {
   return `- ${path}\n`
 }
 
-/** Text without the header line; `changes` too. What comes out is for its digest to judge. Errors: RangeError when a line
- *  cannot be read. */
-export function applyChanges(base: Buffer, changes: Buffer): Buffer {
+/** Text without the header line; `changes` too. Answers stretches of whole lines, which share the memory of both. What comes
+ *  out is for its digest to judge. Errors: RangeError when a line cannot be read. */
+export function applyChanges(base: Buffer, changes: Buffer): Buffer[] {
   const pieces: Buffer[] = []
   let from = 0
   for (let at = 0; at < changes.length;) {
     const end = lineEnd(changes, at)
     const path = [pathStart(changes, at, end), end] as const
     const place = findLine(base, from, changes, path)
-    pieces.push(base.subarray(from, place.at))
+    if (place.at > from) pieces.push(base.subarray(from, place.at))
     if (changes[at] !== removal) pieces.push(changes.subarray(at, end + 1))
     from = place.end
     at = end + 1
   }
-  pieces.push(base.subarray(from))
-  return Buffer.concat(pieces)
+  if (from < base.length) pieces.push(base.subarray(from))
+  return pieces
 }
 
 const removal = 0x2d

@@ -101,26 +101,25 @@ export async function listParts(
 
 const partsPerRead = 2000
 
+/** Wants that are looked up at a time. */
+const wantsAtOnce = 512
+
 /** Only what is wanted is looked up, and pages without wants are not read. */
 async function* filesOf(
   metadata: Pick<Metadata, 'readEntries'>,
   artifactId: number,
   wants: readonly Want[],
 ): AsyncGenerator<{ file: StoredFile; want: Want }> {
-  const pageOf = ({ ordinal }: Want): number => Math.floor(ordinal / limits.manifestPageEntries)
   for (let first = 0; first < wants.length;) {
-    const page = pageOf(wants[first]!)
-    let end = first + 1
-    while (end < wants.length && pageOf(wants[end]!) === page) end += 1
-    const own = wants.slice(first, end)
-    const indexes = own.map(({ ordinal }) => ordinal % limits.manifestPageEntries)
-    const entries = await metadata.readEntries(artifactId, page, indexes)
-    for (const [at, want] of own.entries()) {
-      const entry = entries[at]
+    const asked = wants.slice(first, first + wantsAtOnce)
+    const ordinals = asked.map(({ ordinal }) => ordinal)
+    const entries = await metadata.readEntries(artifactId, ordinals)
+    for (const [at, entry] of entries.entries()) {
+      const want = asked[at]!
       if (entry?.kind !== 'file') throw noFile(want)
       yield { file: entry, want }
     }
-    first = end
+    first += entries.length
   }
 }
 

@@ -39,9 +39,10 @@ export function encodeManifestPage(entries: readonly PageEntry[]): Buffer {
   return Buffer.concat([Buffer.from([version]), deflateRawSync(out.bytes(), { level: 6 })])
 }
 
-/** Reads what `encodeManifestPage` wrote; anything else is a RangeError or an error of zlib. */
-export function decodeManifestPage(bytes: Uint8Array): PageEntry[] {
-  return entriesOf(readPageColumns(bytes))
+/** Reads what `encodeManifestPage` wrote, all entries or those at `indexes`, which ascend; anything else is a RangeError or
+ *  an error of zlib. */
+export function decodeManifestPage(bytes: Uint8Array, indexes?: readonly number[]): PageEntry[] {
+  return entriesOf(readPageColumns(bytes), indexes)
 }
 
 /** A page before its paths are read, which is most of the work. */

@@ -119,13 +119,10 @@ export interface ReadingMetadata {
   /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
    *  Undefined past the end. */
   readEntryPage(artifactId: number, page: number): Promise<EntryPage | undefined>
-  /** Some entries of a stored page, by their index in it, in the order asked; undefined for each that is past the end.
+  /** The entries at some ordinals, each above the one before; undefined for those past the end. Where they lie in many
+   *  pages only the first are answered, at least one: the rest is for the next call.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
-  readEntries(
-    artifactId: number,
-    page: number,
-    indexes: readonly number[],
-  ): Promise<(StoredEntry | undefined)[]>
+  readEntries(artifactId: number, ordinals: readonly number[]): Promise<(StoredEntry | undefined)[]>
   /** The same as `readEntryPage` for a manifest that is not committed yet, times absent; used to measure representations. */
   readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
   /** The entry at `path`, or undefined. */

@@ -127,7 +127,7 @@ describe('changes', () => {
             return before && formatEntry(before) === formatEntry(after) ? '' : formatEntry(after)
           })
         const made = applyChanges(Buffer.from(textOf(base)), Buffer.from(changes.join('')))
-        expect(made.toString()).toBe(textOf(head))
+        expect(Buffer.concat(made).toString()).toBe(textOf(head))
       }),
       { numRuns: 2000 },
     )

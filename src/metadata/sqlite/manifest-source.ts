@@ -56,7 +56,8 @@ export function isPast(entryCount: number, page: number): boolean {
 }
 
 interface Pages {
-  find(manifestId: number, page: number): PageEntry[] | undefined
+  /** All entries of a page, or those at `indexes`, which ascend; undefined when the page has gone. */
+  find(manifestId: number, page: number, indexes?: readonly number[]): PageEntry[] | undefined
   /** The page as it is stored. */
   stored(manifestId: number, page: number): Buffer | undefined
   /** The page where `path` is or would be; undefined when it would come before the first. */
@@ -88,9 +89,9 @@ export function createPages(connection: Connection): Pages {
   )
 
   return {
-    find: (manifestId, page) => {
+    find: (manifestId, page, indexes) => {
       const row = findPage.get(manifestId, page)
-      return row && decodeManifestPage(row.bytes)
+      return row && decodeManifestPage(row.bytes, indexes)
     },
     locate: (source, path) => {
       const isCleared = source.removedAt !== null && !findPage.get(source.manifestId, 0)

@@ -3,6 +3,7 @@ import { type Digest, digestToBytes } from '../../core/digest.ts'
 import { comparePaths } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import type { PageEntry } from '../manifest-page.ts'
 import type { EntryPage, Metadata, PlacedStream, StoredEntry } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -55,17 +56,19 @@ function createEntryMethods(connection: Connection): EntryMethods {
         const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
         return toEntryPage(page, placed, modifiedAt)
       }),
-    readEntries: async (artifactId, page, indexes) =>
+    readEntries: async (artifactId, ordinals) =>
       read(() => {
         const source = findSource(artifactId)
-        if (isPast(source.entryCount, page)) return indexes.map(() => undefined)
-        const entries = pages.find(source.manifestId, page)
-        if (entries === undefined) throw removedError(source)
-        const there = indexes.filter((index) => entries[index] !== undefined)
-        const placed = pages.place(there.map((index) => entries[index]!))
+        const there = ordinals.filter((ordinal) => ordinal < source.entryCount)
+        const entries: PageEntry[] = []
+        for (const [page, indexes] of byPage(there)) {
+          const found = pages.find(source.manifestId, page, indexes)
+          if (found === undefined) throw removedError(source)
+          entries.push(...found)
+        }
+        const placed = pages.place(entries)
         if (placed === undefined) throw removedError(source)
-        const byIndex = new Map(there.map((index, at) => [index, placed[at]!]))
-        return indexes.map((index) => byIndex.get(index))
+        return placed.length < there.length ? placed : ordinals.map((_, at) => placed[at])
       }),
     readStagedEntryPage: async (manifestId, page) =>
       read(() => {
@@ -96,6 +99,22 @@ function createEntryMethods(connection: Connection): EntryMethods {
         return isPast(source.entryCount, page) ? undefined : page
       }),
   }
+}
+
+/** Pages of a manifest that are opened for one answer: about a millisecond. */
+const pagesAtOnce = 8
+
+/** Where ascending ordinals stand: pages, the first few of them, and indexes in each. */
+function byPage(ordinals: readonly number[]): Map<number, number[]> {
+  const pages = new Map<number, number[]>()
+  for (const ordinal of ordinals) {
+    const page = Math.floor(ordinal / limits.manifestPageEntries)
+    const indexes = pages.get(page)
+    if (indexes === undefined && pages.size === pagesAtOnce) break
+    if (indexes === undefined) pages.set(page, [ordinal % limits.manifestPageEntries])
+    else indexes.push(ordinal % limits.manifestPageEntries)
+  }
+  return pages
 }
 
 function toEntryPage(

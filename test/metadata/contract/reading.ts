@@ -90,22 +90,36 @@ export function readingContract(store: Store): void {
     expect(await store().readEntryPage(artifact.id, 4)).toBeUndefined()
   })
 
-  test('some entries of a page are read on their own, in the order asked', async () => {
+  test('some entries are read on their own, wherever they stand', async () => {
     const entries = Array.from({ length: 600 }, (_, index) =>
       fileEntry(`file-${String(index).padStart(5, '0')}`, `content ${index % 7}`),
     )
     const contents = Array.from({ length: 7 }, (_, index) => `content ${index}`)
     const artifact = await commitEntries(entries, contents)
-    const [first, second] = await readAll(artifact.id)
-    const some = await store().readEntries(artifact.id, 0, [511, 0, 7, 7])
-    expect(some).toEqual([511, 0, 7, 7].map((index) => first!.entries[index]))
-    expect(await store().readEntries(artifact.id, 1, [3, 87, 88])).toEqual([
-      second!.entries[3],
-      second!.entries[87],
-      undefined,
-    ])
-    expect(await store().readEntries(artifact.id, 2, [0])).toEqual([undefined])
-    expect(await store().readEntries(artifact.id, 0, [])).toEqual([])
+    const all = (await readAll(artifact.id)).flatMap((page) => page.entries)
+    const ordinals = [0, 7, 511, 512, 599, 600, 9_000]
+    const expected = ordinals.map((ordinal) => all[ordinal])
+    expect(await store().readEntries(artifact.id, ordinals)).toEqual(expected)
+    expect(await store().readEntries(artifact.id, [600])).toEqual([undefined])
+    expect(await store().readEntries(artifact.id, [])).toEqual([])
+  })
+
+  test('entries of many pages are answered in stretches', async () => {
+    const entries = Array.from({ length: 6_000 }, (_, index) =>
+      fileEntry(`file-${String(index).padStart(5, '0')}`, 'content'),
+    )
+    const artifact = await commitEntries(entries, ['content'])
+    const asked = [...Array.from({ length: 60 }, (_, index) => index * 100), 6_000]
+    const found: (string | undefined)[] = []
+    let calls = 0
+    while (found.length < asked.length) {
+      const stretch = await store().readEntries(artifact.id, asked.slice(found.length))
+      expect(stretch.length).toBeGreaterThan(0)
+      found.push(...stretch.map((entry) => entry?.path))
+      calls += 1
+    }
+    expect(found).toEqual(asked.map((ordinal) => entries[ordinal]?.path))
+    expect(calls).toBeGreaterThan(1)
   })
 
   test('a manifest that is not committed is read without times', async () => {
@@ -153,7 +167,7 @@ export function readingContract(store: Store): void {
   test('an unknown artifact is an error, not an empty one', async () => {
     const unknown = { code: 'artifact_not_found' }
     await expect(store().readEntryPage(9, 0)).rejects.toMatchObject(unknown)
-    await expect(store().readEntries(9, 0, [0])).rejects.toMatchObject(unknown)
+    await expect(store().readEntries(9, [0])).rejects.toMatchObject(unknown)
     await expect(store().findEntry(9, 'a')).rejects.toMatchObject(unknown)
     await expect(store().findEntryPage(9, 'a')).rejects.toMatchObject(unknown)
     await expect(store().readSkeletonPage(9, 0)).rejects.toMatchObject(unknown)
@@ -168,7 +182,7 @@ export function readingContract(store: Store): void {
     await store().removeArtifact(id, { state, reason: 'test', now: 2_500 })
     const gone = { code, details: { artifactId: id, reason: 'test' } }
     await expect(store().readEntryPage(id, 0)).rejects.toMatchObject(gone)
-    await expect(store().readEntries(id, 0, [0])).rejects.toMatchObject(gone)
+    await expect(store().readEntries(id, [0])).rejects.toMatchObject(gone)
     await expect(store().findEntry(id, 'a')).rejects.toMatchObject(gone)
     await expect(store().findEntryPage(id, 'a')).rejects.toMatchObject(gone)
     await expect(store().readSkeletonPage(id, 0)).rejects.toMatchObject(gone)
