@@ -8,11 +8,11 @@ import { apiRoot } from '../api/paths.ts'
 import { treeQuery } from '../api/queries.ts'
 import { StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { formatEntry, manifestHeader } from '../core/manifest.ts'
-import { changesHeader, formatRemoval } from '../core/manifest-changes.ts'
+import { manifestHeader } from '../core/manifest.ts'
+import { changesHeader } from '../core/manifest-changes.ts'
 import { createByteWriter } from '../core/varint.ts'
 import { assertLive } from '../browse/find-artifact.ts'
-import type { Artifact, ComparePlace } from '../metadata/metadata.ts'
+import type { Artifact, ChangedStretch, ComparePlace } from '../metadata/metadata.ts'
 import { type Access, liveArtifact, readReference } from './access.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
@@ -90,19 +90,12 @@ async function* changesPages(
 ): AsyncGenerator<Buffer> {
   yield Buffer.from(changesHeader)
   let place: ComparePlace | null = { base: 0, head: 0 }
-  let lines = ''
-  const page = (): Buffer => records(Buffer.from(lines))
   while (place !== null) {
-    const { differing, next } = await metadata.readDifferences(base.id, artifact.id, place)
-    for (const { before, after } of differing) {
-      lines += after === null ? formatRemoval(before.entry.path) : formatEntry(after.entry)
-      if (lines.length < pageBytes) continue
-      yield page()
-      lines = ''
-    }
-    place = next
+    const stretch: ChangedStretch = await metadata.readTreeChanges(base.id, artifact.id, place)
+    for (let at = 0; at < stretch.lines.length; at += pageBytes)
+      yield records(stretch.lines.subarray(at, at + pageBytes))
+    place = stretch.next
   }
-  if (lines !== '') yield page()
   yield records(null)
   const entries = createByteWriter(8)
   entries.varint(limits.manifestPageEntries)
@@ -115,7 +108,7 @@ async function* changesPages(
   }
 }
 
-/** Below what a client takes for one page. */
+/** Below what a client takes for one page. A page of changes may end within a line. */
 const pageBytes = 64 * 1024
 const empty = Buffer.alloc(0)
 

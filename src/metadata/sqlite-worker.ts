@@ -78,6 +78,7 @@ const methods: Record<keyof Metadata, true> = {
   listDirectory: true,
   readTreePage: true,
   readTreeTimes: true,
+  readTreeChanges: true,
   readDifferences: true,
   readStagedEntryPage: true,
   findEntry: true,

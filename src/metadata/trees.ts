@@ -38,6 +38,14 @@ export interface ComparedStretch {
   next: ComparePlace | null
 }
 
+/** The same as lines. */
+export interface ChangedStretch {
+  /** In order of paths. */
+  lines: Uint8Array
+  /** Null at the end. */
+  next: ComparePlace | null
+}
+
 /** Some children of a directory. */
 export interface DirectoryListing {
   /** In path order. A directory that no entry names has mode 755 and no time. */
@@ -59,6 +67,9 @@ export interface TreeMetadata {
   /** Times of entries by the pages of the manifest, from `page` on, some hundreds of them; null for pages without any. None
    *  past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreeTimes(artifactId: number, page: number): Promise<(Uint8Array | null)[]>
+  /** What makes the tree of `headId` of that of `baseId`, as lines (core/manifest-changes.ts), a stretch at a time. An entry
+   *  may be named that did not change. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  readTreeChanges(baseId: number, headId: number, from: ComparePlace): Promise<ChangedStretch>
   /** Entries of two artifacts that differ in kind, content, link target or mode, a stretch at a time.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/entry.ts'
 import { formatEntry } from '../../../src/core/manifest.ts'
+import { applyChanges } from '../../../src/core/manifest-changes.ts'
 import { decodeTimes } from '../../../src/core/modification-times.ts'
 import type { Artifact, EntryPair } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
@@ -86,6 +87,25 @@ export function treesContract(store: Store): void {
     expect(await list('missing')).toBeUndefined()
   })
 
+  const textOf = async ({ id, entryCount }: Artifact): Promise<Buffer> => {
+    const pages: Uint8Array[] = []
+    for (let page = 0; page * 512 < entryCount; page++)
+      pages.push((await store().readTreePage(id, page))!.lines)
+    return Buffer.concat(pages)
+  }
+
+  /** What the store tells as changes makes the one tree of the other. */
+  const expectChanges = async (base: Artifact, head: Artifact): Promise<void> => {
+    const lines: Uint8Array[] = []
+    for (let place: { base: number; head: number } | null = { base: 0, head: 0 }; place !== null;) {
+      const stretch = await store().readTreeChanges(base.id, head.id, place)
+      lines.push(stretch.lines)
+      place = stretch.next
+    }
+    const made = applyChanges(await textOf(base), Buffer.concat(lines))
+    expect(Buffer.concat(made).equals(await textOf(head))).toBe(true)
+  }
+
   /** Everything that a whole comparison tells, as text. */
   const compare = async (base: Artifact, head: Artifact) => {
     const pairs: EntryPair[] = []
@@ -96,6 +116,7 @@ export function treesContract(store: Store): void {
       unchanged += stretch.unchanged
       place = stretch.next
     }
+    await expectChanges(base, head)
     const told = pairs.map(({ before, after }) =>
       before === null
         ? `+ ${after.entry.path}`
@@ -209,6 +230,8 @@ export function treesContract(store: Store): void {
     const place = { base: 0, head: 0 }
     await expect(store().readDifferences(id, other.id, place)).rejects.toMatchObject(gone)
     await expect(store().readDifferences(other.id, id, place)).rejects.toMatchObject(gone)
+    await expect(store().readTreeChanges(id, other.id, place)).rejects.toMatchObject(gone)
+    await expect(store().readTreeChanges(other.id, id, place)).rejects.toMatchObject(gone)
     await expect(store().readTreePage(99, 0)).rejects.toMatchObject({ code: 'artifact_not_found' })
   })
 }
