@@ -106,6 +106,7 @@ function messageOf(error: unknown): string {
 /** By name, so that no command loads what only another needs. */
 const expectedErrors: ReadonlySet<string> = new Set([
   'StoreError',
+  'FileError',
   'UsageError',
   'ConfigError',
   'NetworkError',

@@ -3,6 +3,7 @@ import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { asWriteError } from '../client/file-error.ts'
 import { readArtifact } from '../client/find-artifact.ts'
 import { readArchive } from '../client/whole-artifact.ts'
 import type { Reference } from '../core/reference.ts'
@@ -23,7 +24,7 @@ interface Saving {
   signal: AbortSignal
 }
 
-/** A file gets its name only when it is whole. Errors: those of `readArtifact` and `readArchive`. */
+/** A file gets its name only when it is whole. Errors: FileError, those of `readArtifact` and `readArchive`. */
 export async function saveArchive(
   { server, project, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: Saving,
@@ -68,7 +69,8 @@ async function saveAs(target: string, body: AsyncIterable<Uint8Array>): Promise<
     await pipeline(body, createWriteStream(partial))
     await rename(partial, target)
   } catch (error) {
-    await rm(partial, { force: true })
-    throw error
+    // Where it could not be made it cannot be removed either; what is told is the first failure.
+    await rm(partial, { force: true }).catch(() => {})
+    throw asWriteError(target, error)
   }
 }

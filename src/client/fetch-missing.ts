@@ -6,6 +6,7 @@ import { limits } from '../core/limits.ts'
 import { createContentIndex } from './content-index.ts'
 import { fetchBlobs } from './fetch-blobs.ts'
 import type { FetchedTree } from './tree-columns.ts'
+import { whileWriting } from './file-error.ts'
 import type { PlaceTarget } from './file-tasks.ts'
 import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
@@ -136,15 +137,17 @@ function groupByContent(
   return { firsts, others }
 }
 
-/** A file of its full length, to be filled in any order. */
+/** A file of its full length, to be filled in any order. Errors: FileError. */
 function makeFile(path: string, sizeBytes: number): void {
-  rmSync(path, { force: true })
-  const descriptor = openNew(path, 0o600)
-  try {
-    ftruncateSync(descriptor, sizeBytes)
-  } finally {
-    closeSync(descriptor)
-  }
+  whileWriting(path, () => {
+    rmSync(path, { force: true })
+    const descriptor = openNew(path, 0o600)
+    try {
+      ftruncateSync(descriptor, sizeBytes)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
 }
 
 /** Checks large files and gives copies of them to the other places of their content. */

@@ -18,6 +18,21 @@ const reasons: Record<string, string> = {
   EISDIR: 'changed into a directory while it was being uploaded',
 }
 
+/** Does `work`, which writes a file. Errors: FileError in place of what the system says. */
+export function whileWriting<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw asWriteError(path, error)
+  }
+}
+
+/** FileError in place of what the system says; all else as it is. */
+export function asWriteError(path: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return error
+  return new FileError(path, `cannot be written: ${error.message}`, { cause: error })
+}
+
 /** What an errno means for a file that is read. */
 export function fileError(path: string, error: unknown): FileError {
   const { code, message } = error as NodeJS.ErrnoException

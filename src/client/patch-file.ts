@@ -3,7 +3,7 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { storeError } from '../core/errors.ts'
 import type { Digest } from '../core/digest.ts'
-import { FileError } from './file-error.ts'
+import { FileError, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
 import { inflateCopy } from './inflate-copy.ts'
@@ -12,8 +12,12 @@ import { finishFile } from './place-files.ts'
 /** A link in the file's place is refused, not followed. */
 const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
 
-/** Errors: blob_damaged. */
-export function patchFile({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
+/** Errors: blob_damaged, FileError. */
+export function patchFile(task: PatchTask): FileAnswers['patch'] {
+  return whileWriting(task.path, () => patch(task))
+}
+
+function patch({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
   const descriptor = openSync(path, openFlags)
   try {
     let at = 0
@@ -28,8 +32,12 @@ export function patchFile({ path, pieces, stored }: PatchTask): FileAnswers['pat
   return { stored }
 }
 
-/** Errors: FileError, when the older file has become shorter. */
-export function copyPieces({ from, to, pieces }: CopyTask): Record<string, never> {
+/** Errors: FileError, also when the older file has become shorter. */
+export function copyPieces(task: CopyTask): Record<string, never> {
+  return whileWriting(task.to, () => copy(task))
+}
+
+function copy({ from, to, pieces }: CopyTask): Record<string, never> {
   const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW)
   const target = openSync(to, openFlags)
   try {
@@ -47,8 +55,12 @@ export function copyPieces({ from, to, pieces }: CopyTask): Record<string, never
   return {}
 }
 
-/** Errors: digest_mismatch. */
-export function sealFile({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal'] {
+/** Errors: digest_mismatch, FileError. */
+export function sealFile(task: SealTask): FileAnswers['seal'] {
+  return whileWriting(task.path, () => seal(task))
+}
+
+function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal'] {
   const descriptor = openSync(path, openFlags)
   try {
     const actual = digestOfOpen(descriptor).digest.toString('hex') as Digest

@@ -14,7 +14,7 @@ import {
 import { dirname } from 'node:path'
 import { digestFromBytes } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { FileError } from './file-error.ts'
+import { FileError, whileWriting } from './file-error.ts'
 import {
   copyCodecs,
   type MoveTask,
@@ -26,7 +26,7 @@ import {
 import { inflateCopy } from './inflate-copy.ts'
 import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
 
-/** Errors: digest_mismatch, blob_damaged. */
+/** Errors: digest_mismatch, blob_damaged, FileError. */
 export function placeFiles({ files, digests, paths, attributes, stored }: PlaceTask): PlaceAnswer {
   const targets = paths.split('\0')
   const stats = new Float64Array((targets.length - 1) * statColumns)
@@ -46,7 +46,10 @@ export function placeFiles({ files, digests, paths, attributes, stored }: PlaceT
       const seconds = attributes[target * 2 + 1]!
       const modifiedAt = Number.isNaN(seconds) ? null : seconds
       const own = { path: targets[target]!, mode: attributes[target * 2]!, modifiedAt }
-      stats.set(writeFile(own, content), target * statColumns)
+      stats.set(
+        whileWriting(own.path, () => writeFile(own, content)),
+        target * statColumns,
+      )
     }
   }
   return { stats, stored }

@@ -103,7 +103,12 @@ function* walkBelow(
   options: WalkOptions,
 ): Generator<Found> {
   const prefix = root === '/' ? '/' : `${root}/`
-  const excluded = options.exclude.length === 0 ? () => false : compilePathGlobs(options.exclude)
+  const matching = (globs: readonly string[]): ((path: string) => boolean) =>
+    globs.length === 0 ? () => false : compilePathGlobs(globs)
+  const excluded = matching(options.exclude)
+  // What such a glob says of all that lies below a directory.
+  const below = options.exclude.filter((glob) => glob.length > 3 && glob.endsWith('/**'))
+  const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
   const children: Child[] = []
   for (const path of patterns.searchPaths) {
     const stats = statsOfOperand(path, options)
@@ -112,6 +117,7 @@ function* walkBelow(
   }
   const walk = createWalker(patterns, options, {
     excluded,
+    excludedBelow,
     entryPathOf: (path) => path.slice(prefix.length),
   })
   if (children.length === 1 && children[0]!.path === root) yield* walk.content(root, [])
@@ -146,7 +152,16 @@ interface Walker {
 function createWalker(
   patterns: SourcePatterns,
   options: WalkOptions,
-  { excluded, entryPathOf }: { excluded(path: string): boolean; entryPathOf(path: string): string },
+  {
+    excluded,
+    excludedBelow,
+    entryPathOf,
+  }: {
+    excluded(path: string): boolean
+    /** Whether all that lies below is excluded, so that it need not be looked at. */
+    excludedBelow(path: string): boolean
+    entryPathOf(path: string): string
+  },
 ): Walker {
   const follows = options.symlinks === 'follow'
 
@@ -166,6 +181,7 @@ function createWalker(
   }
 
   function* content(path: string, chain: readonly string[]): Generator<Found> {
+    if (excludedBelow(entryPathOf(path))) return
     const real = follows ? realpathSync(path) : path
     if (chain.includes(real)) return
     yield* children(readChildren(path, options), follows ? [...chain, real] : chain)

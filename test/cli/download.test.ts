@@ -127,9 +127,10 @@ describe('trove download', () => {
   test('a DEST that is a file is told by its name', async () => {
     await writeFile(join(root, 'file'), '')
     const outcome = await trove(['download', '42/build', 'file'])
+    // What the user can mend is told without where in the code it was met.
     expect(outcome).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining('file is no directory'),
+      stderr: `trove: ${join(root, 'file')} is no directory\n`,
     })
   })
 
@@ -206,6 +207,15 @@ describe('trove download as an archive', () => {
     const listed = execFileSync('tar', ['tz'], { input: stdout }).toString().trim().split('\n')
     expect(listed).toEqual(['VERSION', 'bin/sub/x', 'bin/tool', 'link'])
     expect((await readdir(root)).filter((name) => name.endsWith('.partial'))).toEqual([])
+  })
+
+  test('that cannot be written is told by its name', async () => {
+    expect(await trove(['download', '42/build', '-o', 'none/build.zip'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /^trove: \S+none\/build\.zip cannot be written: ENOENT.*\n$/,
+      ) as string,
+    })
   })
 
   test('holds what one of several --path matches', async () => {

@@ -1,7 +1,7 @@
 /** What an upload selects, judged by GitHub's own package where patterns are concerned. */
 import { create } from '@actions/glob'
 import fc from 'fast-check'
-import { chmod } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { comparePaths } from '../../src/core/entry.ts'
@@ -143,6 +143,17 @@ describe('the walk', () => {
     expect((await walk(root, ['.'], { includeHidden: true })).paths).toContain('.git/x')
     const { paths } = await walk(root, ['.'], { exclude: ['node_modules', '**/*.map'] })
     expect(paths).toEqual(['a', 'b'])
+  })
+
+  test('a directory is not entered when all that lies below is excluded', async () => {
+    const root = await treeOf({ a: '', 'd/locked/b': '', 'd/c': '' })
+    // Stands for a directory that may not be read, which root may: what has this name is refused when it is seen.
+    await writeFile(Buffer.concat([Buffer.from(`${root}/d/locked/`), Buffer.from([0xff])]), '')
+    await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
+    for (const glob of ['d/locked/**', '**/locked/**', 'd/l*/**'])
+      expect((await walk(root, ['.'], { exclude: [glob] })).paths).toEqual(['a', 'd/c', 'd/locked'])
+    const { paths } = await walk(root, ['.'], { exclude: ['d/locked', '/**'] })
+    expect(paths).toEqual(['a', 'd/c'])
   })
 
   test('leave out what a killed download left, hidden files or not', async () => {
