@@ -38,6 +38,9 @@ export const serverFlags = {
   json: { value: null, help: 'print JSON' },
 } satisfies Flags
 
+/** What the help of flags calls paths. */
+const pathValues: ReadonlySet<string | null> = new Set(['DIR', 'FILE'])
+
 /** Errors: UsageError. */
 export function parseFlags<F extends Flags>(
   flags: F,
@@ -53,6 +56,12 @@ export function parseFlags<F extends Flags>(
     }
   }
   const { values, positionals } = parse({ args, options, strict: true, allowPositionals: true })
+  // `trove download 42/build "$DEST" --delete` would empty the working directory when DEST is not set.
+  if (positionals.includes('')) throw new UsageError('an argument is empty; is a variable not set?')
+  for (const [name, { value }] of Object.entries(flags)) {
+    if (pathValues.has(value) && values[name] === '')
+      throw new UsageError(`--${name} is empty; is a variable not set?`)
+  }
   const filled = Object.entries(flags).map(([name, { value, repeats }]) => [
     name,
     repeats === true ? (values[name] ?? []) : value === null ? values[name] === true : values[name],

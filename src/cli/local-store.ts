@@ -1,5 +1,6 @@
 /** The store of a data directory without a server: for maintenance by hand. Takes the directory's lock, so it never works
  *  beside a server. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { openStaging } from '../ingest/staging.ts'
@@ -9,26 +10,30 @@ import { recover } from '../lifecycle/recover.ts'
 import { lockDataDir } from '../metadata/data-lock.ts'
 import { openMetadataWorker } from '../metadata/sqlite-worker.ts'
 import { openLocalPackStore } from '../packs/local.ts'
+import { UsageError } from './arguments.ts'
 
 export interface LocalStore {
   ports: LifecyclePorts
   space: DiskSpace
 }
 
-/** Runs `work` on the store, put in order as at the start of a server. Errors: DataLockedError, and those of `work`. */
+/** Runs `work` on the store, put in order as at the start of a server. Errors: UsageError
+ *  (there is none), DataLockedError, and those of `work`. */
 export async function withLocalStore<T>(
   config: Config,
   signal: AbortSignal,
   work: (store: LocalStore) => Promise<T>,
 ): Promise<T> {
   const { dataDir: directory, minFreeBytes } = config
+  const database = join(directory, 'trove.db')
+  if (!existsSync(database)) throw new UsageError(`there is no store in ${directory}`)
   const lock = lockDataDir(directory)
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })
     await space.makeRoom()
     const cas = join(directory, 'cas')
     const packs = await openLocalPackStore({ directory: cas })
-    const metadata = await openMetadataWorker({ path: join(directory, 'trove.db') })
+    const metadata = await openMetadataWorker({ path: database })
     try {
       const staging = await openStaging(join(cas, 'staging', 'uploads'), {
         uploadBytesMax: config.artifactBytesMax,

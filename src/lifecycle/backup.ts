@@ -9,7 +9,7 @@
 import { copyFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { storeError } from '../core/errors.ts'
-import { ignoringAbsence, translateErrno } from '../packs/errno.ts'
+import { hasErrno, ignoringAbsence, translateErrno } from '../packs/errno.ts'
 import {
   type PackFileSystem,
   makeDirectory,
@@ -48,13 +48,15 @@ const marker = 'trove-backup 1\n'
 const databaseFile = 'trove.db'
 
 /** Damage to the store is an answer and no failure: what can be read is in the backup.
- *  Errors: invalid_request (the destination exists, or its `.partial` is not a backup), storage_full. */
+ *  Errors: invalid_request (the destination exists or cannot be made, or its `.partial` is not a backup), storage_full. */
 export async function backUp(ports: LifecyclePorts, options: BackupOptions): Promise<BackupReport> {
   const { destination, fileSystem = nodeBackupFileSystem } = options
   const partial = `${destination}.partial`
   return await translateErrno(`the backup ${destination}`, async () => {
-    await checkFree(fileSystem, destination)
-    await beginPartial(fileSystem, partial)
+    await whileBeginning(destination, async () => {
+      await checkFree(fileSystem, destination)
+      await beginPartial(fileSystem, partial)
+    })
     const lease = await openReadingLease(ports, leaseMs)
     try {
       await ports.checkpoint?.('backup-begun')
@@ -76,6 +78,19 @@ async function checkFree(fileSystem: BackupFileSystem, destination: string): Pro
 
 function refused(reason: string): Error {
   return storeError('invalid_request', reason, { field: 'destination' })
+}
+
+/** What the system says of a place where nobody can make anything: it is for who asked to name another. */
+const refusals = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG', 'ELOOP'] as const
+
+async function whileBeginning(destination: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof Error && refusals.some((code) => hasErrno(error, code)))
+      throw refused(`${destination} cannot be made: ${error.message}`)
+    throw error
+  }
 }
 
 /** Makes the directory, or recognizes the one of an earlier try. */

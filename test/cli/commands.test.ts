@@ -196,6 +196,8 @@ describe('exit statuses', () => {
     ['usage: missing operand', 2, ['ls'], {}],
     ['usage: one operand too many', 2, ['ls', '42/build', 'x'], {}],
     ['usage: no reference', 2, ['ls', 'build'], {}],
+    ['usage: an empty operand', 2, ['download', '42/build', '', '--delete'], {}],
+    ['usage: an empty directory', 2, ['scrub', '--data', ''], {}],
     ['usage: unknown command', 2, ['frobnicate'], {}],
     ['usage: bad setting', 2, ['list'], { TROVE_URL: 'ftp://x' }],
     ['usage: no command', 2, [], {}],

@@ -1,6 +1,8 @@
 /** `trove gc` through a server and without one. */
 import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { runTrove } from './run-trove.ts'
 
@@ -37,6 +39,18 @@ test('on a data directory that a server holds asks that server, with the key of 
   expect([done.status, done.stderr]).toEqual([0, ''])
   expect(JSON.parse(done.text)).toMatchObject({ deletedArtifacts: 1 })
 })
+
+test.each([['gc'], ['scrub'], ['recover', '--from-packs'], ['backup', 'copy']])(
+  '%s of a directory without a store makes none',
+  async (...args) => {
+    const root = await makeDirectory()
+    expect(await runTrove([...args, '--data', 'typo'], {}, root)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/there (is no store|are no packs) in \S+typo\n/),
+    })
+    expect(await readdir(root)).toEqual([])
+  },
+)
 
 test('is for administrators', async () => {
   const token = await server.token()

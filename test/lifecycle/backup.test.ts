@@ -65,6 +65,11 @@ describe('a backup', () => {
     })
   })
 
+  test('of a place where nothing can be made says so', async () => {
+    const refusal = { code: 'invalid_request', message: expect.stringContaining('cannot be made') }
+    await expect(runBackup(await openFilled(), '/dev/null/backup')).rejects.toMatchObject(refusal)
+  })
+
   test('goes on from the packs that it has got', async () => {
     const filled = await openFilled()
     const destination = await newDestination()

@@ -1,4 +1,5 @@
 /** `trove recover`: metadata from packs, when the database is lost or older than they are. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readServerConfig } from '../../config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -43,9 +44,11 @@ async function recoverDirectory(
 ): Promise<RebuildReport> {
   const config = readServerConfig({ data })
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
+  const cas = join(dataDir, 'cas')
+  if (!existsSync(cas)) throw new UsageError(`there are no packs in ${dataDir}`)
   const lock = lockDataDir(dataDir)
   try {
-    const packs = await openLocalPackStore({ directory: join(dataDir, 'cas') })
+    const packs = await openLocalPackStore({ directory: cas })
     const metadata = await openMetadataWorker({ path: join(dataDir, 'trove.db') })
     try {
       const settings = { artifactBytesMax, entriesMax, compressionLevel, stockZips }
