@@ -7,7 +7,7 @@ import { openStaging } from '../ingest/staging.ts'
 import { type DiskSpace, openDiskSpace } from '../lifecycle/disk-space.ts'
 import type { LifecyclePorts } from '../lifecycle/ports.ts'
 import { recover } from '../lifecycle/recover.ts'
-import { lockDataDir } from '../metadata/data-lock.ts'
+import { wasEverLocked, lockDataDir } from '../metadata/data-lock.ts'
 import { openMetadataWorker } from '../metadata/sqlite-worker.ts'
 import { openLocalPackStore } from '../packs/local.ts'
 import { UsageError } from './arguments.ts'
@@ -26,7 +26,8 @@ export async function withLocalStore<T>(
 ): Promise<T> {
   const { dataDir: directory, minFreeBytes } = config
   const database = join(directory, 'trove.db')
-  if (!existsSync(database)) throw new UsageError(`there is no store in ${directory}`)
+  if (!existsSync(database) && !wasEverLocked(directory))
+    throw new UsageError(`there is no store in ${directory}`)
   const lock = lockDataDir(directory)
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })

@@ -2,7 +2,7 @@
  *  the process, so a killed server leaves nothing stale. A server says beside it where it answers (`server.url`), so that
  *  commands which find the directory in use ask that server and no other. */
 import SqliteDatabase from 'better-sqlite3'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface DataLock {
@@ -22,11 +22,18 @@ export class DataLockedError extends Error {
   }
 }
 
+/** Whether any process has ever worked on `dataDir`; one may be about to make its store. */
+export function wasEverLocked(dataDir: string): boolean {
+  return existsSync(join(dataDir, lockFile))
+}
+
+const lockFile = 'server.lock'
+
 /** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError. */
 export function lockDataDir(dataDir: string): DataLock {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const urlPath = join(dataDir, 'server.url')
-  const database = new SqliteDatabase(join(dataDir, 'server.lock'), { timeout: 0 })
+  const database = new SqliteDatabase(join(dataDir, lockFile), { timeout: 0 })
   try {
     // Nothing is ever written, so no journal file needs to lie beside it.
     database.pragma('journal_mode = MEMORY')
