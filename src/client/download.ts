@@ -49,6 +49,8 @@ export interface DownloadOptions {
 }
 
 export interface DownloadResult {
+  /** Of the artifact, as far as they were asked for: entries of all kinds, files, and their content. */
+  entries: number
   files: number
   logicalBytes: number
   /** Files that were written (or would be), and stored bytes that were received for them. */
@@ -154,6 +156,7 @@ export async function downloadArtifact(
   correctModes(downloading, present)
   saveCache(downloading, cacheFileNow('stat'), { cache: knownFiles.cache, known, moved })
   return {
+    entries: wanted.length,
     files: progress.files,
     logicalBytes: progress.totalBytes,
     writtenFiles: missing.length,
@@ -193,12 +196,13 @@ async function cacheFileOf({
 }
 
 function plannedResult(
-  { tree, destination, progress }: Downloading,
+  { tree, wanted, destination, progress }: Downloading,
   missing: readonly number[],
   deletes: boolean,
 ): DownloadResult {
   const strangers = deletes ? destination.strangers : []
   return {
+    entries: wanted.length,
     files: progress.files,
     logicalBytes: progress.totalBytes,
     writtenFiles: missing.length,

@@ -87,6 +87,18 @@ describe('trove download', () => {
     expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/tool'])
   })
 
+  test('--path that matches nothing is no failure, but said', async () => {
+    const none = await trove(['download', '42/build', 'none', '--path', 'bin/*.js', '--path', 'x'])
+    expect(none).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(
+        'trove: warning: nothing of it matches --path bin/*.js, x\n',
+      ) as string,
+    })
+    const link = await trove(['download', '42/build', 'none', '--path', 'link'])
+    expect(link.stderr).not.toContain('warning')
+  })
+
   test('--delete -n lists what would be written and deleted, and does neither', async () => {
     await makeTree(root, { 'd/VERSION': '1.2.3\n', 'd/old/x': 'o', 'd/stray': 's' })
     const args = ['download', '42/build', 'd', '--delete']

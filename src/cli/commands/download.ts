@@ -212,6 +212,10 @@ async function tell(
     if (!given.json) await write(stdout, planOf(result))
     await write(stderr, `${summaryOf(result, dryRun)}\n`)
   }
+  if (given.path.length > 0 && results.every(({ entries }) => entries === 0)) {
+    const globs = given.path.map((glob) => printable(glob)).join(', ')
+    await write(stderr, `trove: warning: nothing of it matches --path ${globs}\n`)
+  }
   if (dryRun) return
   await writeOutputs(config, { 'download-path': root })
   for (const result of results) await summarize(config, result)
