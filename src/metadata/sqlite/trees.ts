@@ -12,7 +12,13 @@ import type {
 import type { Connection } from './connection.ts'
 import { createDescribing } from './describing.ts'
 import { createDirectoryMethods } from './directories.ts'
-import { createPages, createSourceFinder, isPast, removedError } from './manifest-source.ts'
+import {
+  createPages,
+  createSourceFinder,
+  isPast,
+  removedError,
+  type Source,
+} from './manifest-source.ts'
 import { createPairing, type PagePair, type PairedSide } from './tree-pairs.ts'
 
 export function createTreeMethods(connection: Connection): TreeMetadata {
@@ -26,11 +32,11 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
 
   /** Pairs some pages from a place on. Answers where it ended. */
   const pairSome = (
-    [baseId, headId]: readonly [number, number],
+    base: Source,
+    head: Source,
     from: ComparePlace,
     take: (pair: PagePair) => void,
   ): ComparePlace | null => {
-    const [base, head] = [findSource(baseId), findSource(headId)]
     let next: ComparePlace | null = from
     for (let pairs = 0; pairs < pagePairsMax && next !== null; pairs++) {
       const pair = pairUp(base, head, next)
@@ -66,17 +72,18 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
     readTreeChanges: async (baseId, headId, from) =>
       read(() => {
         const lines: string[] = []
-        const next = pairSome([baseId, headId], from, (pair) => lines.push(...changesOf(pair)))
+        const [base, head] = [findSource(baseId), findSource(headId)]
+        if (base.manifestId === head.manifestId) return { lines: Buffer.alloc(0), next: null }
+        const next = pairSome(base, head, from, (pair) => lines.push(...changesOf(pair)))
         return { lines: Buffer.from(lines.join('')), next }
       }),
     readDifferences: async (baseId, headId, from) =>
       read(() => {
-        const base = findSource(baseId)
-        const head = findSource(headId)
+        const [base, head] = [findSource(baseId), findSource(headId)]
         if (base.manifestId === head.manifestId)
           return { differing: [], unchanged: base.entryCount - from.base, next: null }
         const whole: ComparedStretch = { differing: [], unchanged: 0, next: null }
-        whole.next = pairSome([baseId, headId], from, (pair) => {
+        whole.next = pairSome(base, head, from, (pair) => {
           const { differing, unchanged } = compare(pair)
           whole.differing.push(...differing)
           whole.unchanged += unchanged

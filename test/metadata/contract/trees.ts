@@ -213,11 +213,14 @@ export function treesContract(store: Store): void {
   test('artifacts of one tree are alike, at one step', async () => {
     const base = await commitEntries('a', many(0, 1_300))
     const head = await commitEntries('b', many(0, 1_300))
-    expect(await store().readDifferences(base.id, head.id, { base: 0, head: 0 })).toEqual({
+    const start = { base: 0, head: 0 }
+    expect(await store().readDifferences(base.id, head.id, start)).toEqual({
       differing: [],
       unchanged: 1_300,
       next: null,
     })
+    const changes = await store().readTreeChanges(base.id, head.id, start)
+    expect([changes.lines.length, changes.next]).toEqual([0, null])
   })
 
   test('a tree that goes while it is read fails loudly', async () => {
