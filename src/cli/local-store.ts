@@ -7,7 +7,7 @@ import { openStaging } from '../ingest/staging.ts'
 import { type DiskSpace, openDiskSpace } from '../lifecycle/disk-space.ts'
 import type { LifecyclePorts } from '../lifecycle/ports.ts'
 import { recover } from '../lifecycle/recover.ts'
-import { wasEverLocked, lockDataDir } from '../metadata/data-lock.ts'
+import { lockDataDir, wasEverLocked } from '../metadata/data-lock.ts'
 import { openMetadataWorker } from '../metadata/sqlite-worker.ts'
 import { openLocalPackStore } from '../packs/local.ts'
 import { UsageError } from './arguments.ts'
@@ -17,8 +17,8 @@ export interface LocalStore {
   space: DiskSpace
 }
 
-/** Runs `work` on the store, put in order as at the start of a server. Errors: UsageError
- *  (there is none), DataLockedError, and those of `work`. */
+/** Runs `work` on the store, put in order as at the start of a server.
+ *  Errors: UsageError (there is none), DataLockedError, and those of `work`. */
 export async function withLocalStore<T>(
   config: Config,
   signal: AbortSignal,

@@ -140,8 +140,8 @@ interface Moving {
 const movesPerTask = 512
 
 /** By a thread, so that this one can show progress and be stopped: a file system that writes a file out when it takes the
- *  place of another one needs 0.1 ms for each. One after the other, since Linux lets only one at a time move between directories
- *  (Documentation/filesystems/directory-locking.rst: s_vfs_rename_mutex), and others would spin. */
+ *  place of another one needs 0.1 ms for each. One after the other, since Linux lets only one at a time move between
+ *  directories (Documentation/filesystems/directory-locking.rst: s_vfs_rename_mutex), and others would spin. */
 async function moveFiles(
   pool: FilePool,
   { root, partialRoot }: Destination,

@@ -22,12 +22,12 @@ export class DataLockedError extends Error {
   }
 }
 
+const lockFile = 'server.lock'
+
 /** Whether any process has ever worked on `dataDir`; one may be about to make its store. */
 export function wasEverLocked(dataDir: string): boolean {
   return existsSync(join(dataDir, lockFile))
 }
-
-const lockFile = 'server.lock'
 
 /** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError. */
 export function lockDataDir(dataDir: string): DataLock {
