@@ -1,11 +1,11 @@
 /** The rivals of the native bench: `trove` as a client process, and restic. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { workerUrl } from '../src/worker-url.ts'
+import { builtUrl } from '../src/program-files.ts'
 import { type ProgramRun, runProgram } from './measure.ts'
 import type { BenchStore } from './scratch.ts'
 
-export const program = fileURLToPath(workerUrl(import.meta.url, '../src/cli/main.ts'))
+export const program = fileURLToPath(builtUrl('cli/main.ts'))
 /** As the first line of the program has them, which a shell heeds. */
 const heap = ['--max-old-space-size=512', '--max-semi-space-size=4']
 export const rounds = 3

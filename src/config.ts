@@ -8,6 +8,7 @@ import { limits } from './core/limits.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { dayMs } from './core/units.ts'
+import { builtRoot, programRoot } from './program-files.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
@@ -270,8 +271,7 @@ function readProject(
 
 /** `./data` of a checkout; an installed package ships no `src` and keeps its data with the user. */
 function defaultDataDir(env: Environment): string {
-  const here = import.meta.url
-  const root = fileURLToPath(new URL(here.endsWith('.js') ? '../..' : '..', here))
+  const root = fileURLToPath(new URL(programRoot === builtRoot ? '../..' : '..', programRoot))
   if (existsSync(join(root, 'src')) && !root.includes('node_modules')) return join(root, 'data')
   return join(xdg(env, 'XDG_DATA_HOME', '.local/share'), 'trove')
 }

@@ -1,4 +1,4 @@
-/** Worker threads load compiled code from `dist` (src/worker-url.ts), so a test run with an older `dist` would test
+/** Worker threads load compiled code from `dist` (src/program-files.ts), so a test run with an older `dist` would test
  *  yesterday's workers. Rebuilds when a source is newer; a build with type errors still emits, and prints them. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'

@@ -83,7 +83,7 @@ describe('imports', () => {
   })
 
   test('every source file is reached from an entry point', () => {
-    const entries = ['src/cli/main.ts', 'src/server.ts', 'src/web/bundle.mjs']
+    const entries = ['src/cli/main.ts', 'src/server.ts', 'src/bundle.mjs', 'src/web/bundle.mjs']
     const byPath = new Map(shipped.map((file) => [file.path, file]))
     const reached = new Set<string>()
     const open = [
@@ -182,12 +182,13 @@ function readSource(path: string): SourceFile {
   const text = readFileSync(join(root, path), 'utf8')
   // `import … from 'x'`, `export … from 'x'`, `import 'x'`, `import('x')` and our workers.
   const pattern =
-    /(?:^(?:import|export)\b[^'"`;]*?\bfrom\s+|^import\s+|\bimport\(\s*|\bworkerUrl\(import\.meta\.url,\s*)'([^'\n]+)'/gm
+    /(?:^(?:import|export)\b[^'"`;]*?\bfrom\s+|^import\s+|\bimport\(\s*)'([^'\n]+)'|\b(?:builtUrl|startThread)\('([^'\n]+\.ts)'/gm
   const imports = [...text.matchAll(pattern)].map((match) => {
-    const target = match[1] ?? ''
-    const ours = target.startsWith('.')
+    const [, name = '', worker] = match
+    const ours = worker !== undefined || name.startsWith('.')
+    const folder = worker === undefined ? dirname(path) : 'src'
     return {
-      target: ours ? normalize(join(dirname(path), target)) : target,
+      target: ours ? normalize(join(folder, worker ?? name)) : name,
       ours,
       line: text.slice(0, match.index).split('\n').length,
     }

@@ -1,9 +1,9 @@
 /** The threads that work on files. Tasks wait in one line; a thread gets its next one while it is at work, so that it
  *  never waits for the main thread. */
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
-import { workerUrl } from '../worker-url.ts'
+import { startThread } from '../program-files.ts'
 import { FileError } from './file-error.ts'
 import type { FileAnswers, FileTask } from './file-tasks.ts'
 
@@ -62,7 +62,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
   }
 
   const start = (): Thread => {
-    const worker = new Worker(workerUrl(import.meta.url, './file-worker.ts'), {
+    const worker = startThread('client/file-worker.ts', {
       resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
     })
     const thread: Thread = { worker, pending: new Set() }

@@ -1,9 +1,9 @@
 /** Runs ingest jobs in worker threads, so that hashing, inflating and deflating never block the event loop that
  *  answers requests. A job goes to the worker with the fewest; what exceeds `jobsPerWorker` waits in order. */
 import type { Readable } from 'node:stream'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { decodeError, storeError } from '../core/errors.ts'
-import { workerUrl } from '../worker-url.ts'
+import { startThread } from '../program-files.ts'
 import type { IngestJob } from './job.ts'
 import {
   type FromWorker,
@@ -150,7 +150,7 @@ function leastBusy(workers: PoolWorker[]): PoolWorker | undefined {
 
 async function startWorker(options: IngestPoolOptions): Promise<PoolWorker> {
   const { databasePath, packDirectory, sharedLog, settings } = options
-  const thread = new Worker(workerUrl(import.meta.url, './ingest-worker.ts'), {
+  const thread = startThread('ingest/ingest-worker.ts', {
     workerData: { databasePath, packDirectory, sharedLog, settings } satisfies IngestWorkerData,
     resourceLimits: {
       maxOldGenerationSizeMb: heapMegabytesMax.old,

@@ -1,8 +1,7 @@
 /** Long maintenance that reads and hashes much runs in a thread of its own, so that neither the event loop nor the thread
  *  of the metadata waits for it. One thread per task; it ends with it. */
-import { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
-import { workerUrl } from '../worker-url.ts'
+import { startThread } from '../program-files.ts'
 import type { BackupOptions } from './backup.ts'
 import type { BackupReport } from './backup-packs.ts'
 import type { ScrubFinding, ScrubOptions, ScrubReport } from './scrub.ts'
@@ -55,7 +54,7 @@ export async function runInBackground(
   { onProgress, onFinding, signal }: BackgroundOptions,
 ): Promise<object> {
   signal.throwIfAborted()
-  const worker = new Worker(workerUrl(import.meta.url, './background-worker.ts'), {
+  const worker = startThread('lifecycle/background-worker.ts', {
     name: data.task.kind,
     workerData: data,
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },

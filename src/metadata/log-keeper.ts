@@ -1,7 +1,6 @@
 /** Keeps the write-ahead log short from a thread of its own, so that no upload and no download pays for a checkpoint. */
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
-import { workerUrl } from '../worker-url.ts'
+import { startThread } from '../program-files.ts'
 import { joinSharedLog } from './shared-log.ts'
 
 export interface LogKeeperData {
@@ -19,7 +18,7 @@ export async function startLogKeeper({
   onFailure,
   ...data
 }: LogKeeperData & { onFailure(error: Error): void }): Promise<LogKeeper> {
-  const worker = new Worker(workerUrl(import.meta.url, './log-keeper-thread.ts'), {
+  const worker = startThread('metadata/log-keeper-thread.ts', {
     name: 'log keeper',
     workerData: data satisfies LogKeeperData,
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },

@@ -1,9 +1,9 @@
 /** The metadata port served by a thread of its own, so that no statement ever holds up the event loop that answers
  *  requests. A call is its method's name and arguments; the answer carries the value or the error. */
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
-import { workerUrl } from '../worker-url.ts'
+import { startThread } from '../program-files.ts'
 import type { Metadata, Quota } from './metadata.ts'
 
 export interface MetadataCall {
@@ -145,7 +145,7 @@ export async function openMetadataWorker(options: {
   onDeath?: (error: Error) => void
 }): Promise<Metadata> {
   const { path, quota, sharedLog, onDeath = throwLater } = options
-  const worker = new Worker(workerUrl(import.meta.url, './sqlite-thread.ts'), {
+  const worker = startThread('metadata/sqlite-thread.ts', {
     name: 'metadata',
     workerData: { path, quota, sharedLog },
     // A young generation of this size keeps garbage of large listings from piling up.

@@ -1,7 +1,7 @@
 /** Style sheet and browser modules: made by `bundle.mjs`, named by their content, held in memory with their gzip form. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
-import { workerUrl } from '../worker-url.ts'
+import { builtUrl } from '../program-files.ts'
 
 /** What pages refer to: entry points of `browser/`, and the style sheet. */
 export type AssetName = 'style.css' | 'every-page' | 'find-page' | 'upload-page' | 'hash-worker'
@@ -24,7 +24,7 @@ const typeOf: Record<string, string> = {
 }
 
 export function loadAssets(): Assets {
-  const folder = new URL('./assets/', workerUrl(import.meta.url, './assets.ts'))
+  const folder = builtUrl('web/assets/')
   const names = JSON.parse(readFileSync(new URL('manifest.json', folder), 'utf8')) as Record<
     string,
     string

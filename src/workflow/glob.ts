@@ -1,6 +1,6 @@
 /** Finding files by pattern: `@actions/glob`, kept in a worker thread that starts with the first question. */
-import { Worker } from 'node:worker_threads'
-import { workerUrl } from '../worker-url.ts'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from '../program-files.ts'
 import { absolutePatterns, type PatternRoots } from './glob-patterns.ts'
 
 /** Patterns are absolute, one a line. */
@@ -39,7 +39,7 @@ export function createGlobber(): Globber {
   let nextId = 0
 
   const start = (): Worker => {
-    const started = new Worker(workerUrl(import.meta.url, './glob-worker.ts'), { stdout: true })
+    const started = startThread('workflow/glob-worker.ts', { stdout: true })
     started.stdout.resume()
     started.unref()
     started.on('message', (message: { id: number; result?: GlobAnswer; error?: string }) => {

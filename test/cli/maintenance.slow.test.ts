@@ -13,7 +13,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { lockDataDir } from '../../src/metadata/data-lock.ts'
-import { workerUrl } from '../../src/worker-url.ts'
+import { builtUrl } from '../../src/program-files.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { packPaths, spoil } from '../lifecycle/stored-bytes.ts'
@@ -203,10 +203,7 @@ describe('trove backup', () => {
     ) as [string, string, string]
     const bin = join(root, 'bin')
     await mkdir(bin)
-    await symlink(
-      fileURLToPath(workerUrl(import.meta.url, '../../src/cli/main.ts')),
-      join(bin, 'trove'),
-    )
+    await symlink(fileURLToPath(builtUrl('cli/main.ts')), join(bin, 'trove'))
     const server = await serve()
     const env = { PATH: `${bin}:${process.env['PATH']}`, HOME: root, TROVE_URL: server.url }
     const sh = async (command: string): Promise<void> => {

@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { workerUrl } from '../../src/worker-url.ts'
+import { builtUrl } from '../../src/program-files.ts'
 
 const run = promisify(execFile)
 /** Started as a program, because its first line gives flags to Node. */
-const program = fileURLToPath(workerUrl(import.meta.url, '../../src/cli/main.ts'))
+const program = fileURLToPath(builtUrl('cli/main.ts'))
 
 export interface TroveProcess {
   url: string

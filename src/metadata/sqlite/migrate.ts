@@ -4,9 +4,10 @@
 import { fileURLToPath } from 'node:url'
 import type { Database } from 'better-sqlite3'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
+import { programRoot } from '../../program-files.ts'
 
 // The same relative place from `src/` and from `dist/src/`.
-const migrationsFolder = fileURLToPath(new URL('../../../schema/migrations', import.meta.url))
+const migrationsFolder = fileURLToPath(new URL('../schema/migrations', programRoot))
 
 /** The database has tables that only a newer version of the program knows. */
 class NewerDatabaseError extends Error {
