@@ -1,24 +1,15 @@
 /** Files of the client's cache: one for each tree and purpose, replaced as a whole, of which the oldest go. */
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { digestOf } from '../core/digest.ts'
 
 /** Files that are kept of each purpose; the longest unused go first. */
 const filesMax = 64
 
-/** Files as they were looked at (stat-cache.ts); the tree that a directory was brought to (tree-cache.ts). */
-export type CachePurpose = 'stat' | 'tree'
+/** Files of an upload as they were looked at (stat-cache.ts); a download's directory as it was left (destination-cache.ts). */
+export type CachePurpose = 'stat' | 'destination'
 
 /** Where what is remembered of a tree lies. `key` tells trees apart. */
 export function cacheFilePath(directory: string, purpose: CachePurpose, key: string): string {
@@ -35,26 +26,60 @@ export function readCacheFile(path: string | null): Buffer | undefined {
   }
 }
 
-/** Puts `pieces` in place of what was there. Whoever looks in between finds nothing. */
-export function replaceCacheFile(path: string, pieces: readonly Uint8Array[]): void {
-  const directory = join(path, '..')
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+/** A file that takes the place of the one that was there as a whole, once it is finished. */
+export interface CacheFile {
+  write(bytes: Uint8Array, at: number): Promise<void>
+  /** Whoever looks in between finds nothing. */
+  finish(): Promise<void>
+  abandon(): Promise<void>
+}
+
+export async function openCacheFile(path: string): Promise<CacheFile> {
+  const directory = dirname(path)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await dropUnfinished(path)
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
-  try {
-    const descriptor = openSync(temporary, 'wx', 0o600)
-    try {
-      for (const piece of pieces) writeFileSync(descriptor, piece)
-    } finally {
-      closeSync(descriptor)
-    }
-    // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
-    rmSync(path, { force: true })
-    renameSync(temporary, path)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
+  const file = await open(temporary, 'wx', 0o600)
+  return {
+    write: async (bytes, at) => {
+      for (let done = 0; done < bytes.length;)
+        done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten
+    },
+    finish: async () => {
+      await file.close()
+      // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
+      await rm(path, { force: true })
+      await rename(temporary, path)
+      dropOldest(directory)
+    },
+    abandon: async () => {
+      await file.close()
+      await rm(temporary, { force: true })
+    },
   }
-  dropOldest(directory)
+}
+
+/** Never fails: whoever looks for it does without. */
+export async function replaceCacheFile(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  let file: CacheFile | undefined
+  try {
+    file = await openCacheFile(path)
+    let at = 0
+    for (const piece of pieces) {
+      await file.write(piece, at)
+      at += piece.length
+    }
+    await file.finish()
+  } catch {
+    await file?.abandon().catch(() => {})
+  }
+}
+
+/** What a process that was killed has left. One that is still at work then does without. */
+async function dropUnfinished(path: string): Promise<void> {
+  const start = `${basename(path)}.`
+  for (const name of await readdir(dirname(path)))
+    if (name.startsWith(start)) await rm(join(dirname(path), name), { force: true })
 }
 
 function dropOldest(directory: string): void {

@@ -42,8 +42,8 @@ export function examineDestination(
   }
 }
 
-/** The same by what is known of its files already (`KnownFiles.find`): only the others are looked at, one by one, which is cheap when they are
- *  few, and costs as much as the walk when a tenth are. */
+/** The same by what is known of its files already (`KnownFiles.lines`): only the others are looked at, one by one, which is
+ *  cheap when they are few, and costs as much as the walk when a tenth are. */
 export function recallDestination(
   root: string,
   tree: FetchedTree,

@@ -3,7 +3,6 @@ import { chmodSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../core/entry.ts'
-import type { Destination } from './destination.ts'
 import { lookAt, parentOf } from './real-directories.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
@@ -13,50 +12,82 @@ export interface DirectoryModes {
   set(opened: ReadonlySet<string>): void
 }
 
+export interface DirectoryModesOptions {
+  root: string
+  tree: FetchedTree
+  wanted: readonly number[]
+  /** Permission bits of directories that have been looked at. */
+  seen: ReadonlyMap<string, number>
+  /** Whether the directory of an entry is one of these. */
+  isSeen(ordinal: number): boolean
+}
+
 /** Entries, and looks at directories, between which others get a turn: about half a millisecond. */
 const entriesAtOnce = 512
 const looksAtOnce = 64
 
 /** Looks at the modes that DEST's directories have now. */
 export async function compareDirectoryModes(
-  { root }: Pick<Destination, 'root'>,
-  tree: FetchedTree,
-  wanted: readonly number[],
+  options: DirectoryModesOptions,
 ): Promise<DirectoryModes> {
-  const modes = new Map<string, number>()
+  const { root, tree, wanted, seen, isSeen } = options
+  const said = new Map<string, number>()
+  for (const ordinal of wanted)
+    if (tree.kind(ordinal) === 'directory') said.set(tree.path(ordinal), tree.mode(ordinal))
+  const modeOf = (path: string): number => said.get(path) ?? defaultDirectoryMode
+
+  const others = await directoriesOf(tree, wanted, isSeen)
+  for (const path of said.keys()) if (!seen.has(path)) others.add(path)
   /** Directories that DEST does not have, or in another mode. */
   const odd: string[] = []
-  const addUsual = (directory: string): void => {
-    for (let path = directory; path !== '' && !modes.has(path); path = parentOf(path))
-      modes.set(path, defaultDirectoryMode)
-  }
-  let last: number | undefined
-  let seen = 0
-  for (const ordinal of wanted) {
-    if (tree.kind(ordinal) === 'directory') modes.set(tree.path(ordinal), tree.mode(ordinal))
-    // Most files follow one of the same directory.
-    if (last === undefined || !tree.areBeside(last, ordinal)) addUsual(parentOf(tree.path(ordinal)))
-    last = ordinal
-    seen += 1
-    if (seen % entriesAtOnce === 0) await setImmediate()
-  }
-  seen = 0
-  for (const [path, mode] of modes) {
+  let looks = 0
+  for (const path of others) {
+    if (seen.has(path)) continue
     const found = lookAt(join(root, path))
-    if (found?.isDirectory() !== true || (found.mode & 0o777) !== mode) odd.push(path)
-    seen += 1
-    if (seen % looksAtOnce === 0) await setImmediate()
+    if (found?.isDirectory() !== true || (found.mode & 0o777) !== modeOf(path)) odd.push(path)
+    looks += 1
+    if (looks % looksAtOnce === 0) await setImmediate()
+  }
+  const oddSeen = [...seen].filter(([path, mode]) => mode !== modeOf(path)).map(([path]) => path)
+  if (oddSeen.length > 0) {
+    // What was known is more than what is wanted.
+    const own = await directoriesOf(tree, wanted, () => false)
+    odd.push(...oddSeen.filter((path) => own.has(path) || said.has(path)))
   }
   return {
     set: (opened) => {
       // Deepest first, because a directory may forbid entering it.
       for (const path of [...odd, ...opened].toSorted((a, b) => b.length - a.length)) {
-        const mode = modes.get(path)
         // DEST itself is nobody's entry.
-        if (mode === undefined) continue
+        if (path === '') continue
         const directory = join(root, path)
-        if ((lstatSync(directory).mode & 0o777) !== mode) chmodSync(directory, mode)
+        if ((lstatSync(directory).mode & 0o777) !== modeOf(path)) chmodSync(directory, modeOf(path))
       }
     },
   }
+}
+
+/** Directories that paths of entries tell of, but for those of entries that are left out. */
+async function directoriesOf(
+  tree: FetchedTree,
+  wanted: readonly number[],
+  isLeftOut: (ordinal: number) => boolean,
+): Promise<Set<string>> {
+  const directories = new Set<string>()
+  let last: number | undefined
+  let seen = 0
+  for (const ordinal of wanted) {
+    seen += 1
+    if (seen % entriesAtOnce === 0) await setImmediate()
+    if (isLeftOut(ordinal)) continue
+    // Most files follow one of the same directory.
+    if (last === undefined || !tree.areBeside(last, ordinal)) {
+      for (let path = parentOf(tree.path(ordinal)); path !== '' && !directories.has(path);) {
+        directories.add(path)
+        path = parentOf(path)
+      }
+    }
+    last = ordinal
+  }
+  return directories
 }

@@ -10,14 +10,18 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
-import { cacheFilePath, type CachePurpose } from './cache-files.ts'
+import { cacheFilePath } from './cache-files.ts'
 import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
+import {
+  type DestinationCache,
+  readDestinationCache,
+  rememberDestination,
+} from './destination-cache.ts'
 import { compareDirectoryModes } from './directory-modes.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from './file-error.ts'
 import { fetchTree, type TreeSource } from './fetched-tree.ts'
-import { readTreeCache, saveTreeCache } from './tree-cache.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from './file-pool.ts'
 import {
@@ -26,10 +30,10 @@ import {
   createFindings,
   isThere,
   noteKnown,
-  saveCache,
+  settledStats,
 } from './findings.ts'
 import type { ServerAccess } from './http.ts'
-import { notKnown, verifyKnownFiles } from './known-files.ts'
+import { findKnown, type KnownFiles, type LookedAt, lookAtKnown, notKnown } from './known-files.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 
 export interface DownloadOptions {
@@ -68,7 +72,6 @@ export async function downloadArtifact(
   pool: FilePool,
   options: DownloadOptions & { cacheDir: string | null },
 ): Promise<DownloadResult> {
-  const signal = options.signal ?? new AbortController().signal
   const finding = Promise.resolve(options.artifact)
   // Met below, unless something else fails first.
   finding.catch(() => {})
@@ -78,19 +81,49 @@ export async function downloadArtifact(
       field: 'paths',
     })
   }
-  const cacheFile = await cacheFileOf(options)
-  const verifying = verifyKnownFiles(pool, options.destination, cacheFile('stat'))
+  const comparison = await compare(server, pool, finding, options)
+  const { downloading, missing } = comparison
+  if (options.dryRun === true) return plannedResult(downloading, missing, options.delete === true)
+  const deletedPaths = await fetchAndPlace(comparison, options)
+  return {
+    entries: downloading.wanted.length,
+    files: downloading.progress.files,
+    logicalBytes: downloading.progress.totalBytes,
+    writtenFiles: missing.length,
+    fetchedBytes: downloading.progress.fetchedBytes,
+    deletedPaths,
+    planned: null,
+  }
+}
+
+/** What is wanted, and what of it DEST has. */
+interface Comparison {
+  downloading: Downloading
+  cache: DestinationCache | null
+  lookedAt: LookedAt
+  known: KnownFiles
+  /** Files in whose place DEST has one, whatever it holds; files that DEST does not have as they should be. */
+  present: number[]
+  missing: number[]
+}
+
+async function compare(
+  server: ServerAccess,
+  pool: FilePool,
+  finding: Promise<TreeSource>,
+  options: DownloadOptions & { cacheDir: string | null },
+): Promise<Comparison> {
+  const signal = options.signal ?? new AbortController().signal
+  const cache = readDestinationCache(await cachePathOf(options))
+  const looking = lookAtKnown(pool, options.destination, cache)
   // Met below, unless the tree fails first.
-  verifying.catch(() => {})
-  const { artifact, tree, baseId } = await fetchTreeSince(
-    server,
-    finding,
-    cacheFile('tree'),
-    signal,
-  )
-  const knownFiles = await verifying
+  looking.catch(() => {})
+  const artifact = await finding
+  const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
+  const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
+  const lookedAt = await looking
   const wanted = selectEntries(tree, options.paths)
-  const known = knownFiles.find(tree, wanted)
+  const known = findKnown(lookedAt, tree, knownLines)
   const progress: DownloadProgress = {
     phase: 'comparing',
     files: 0,
@@ -98,16 +131,16 @@ export async function downloadArtifact(
     doneBytes: 0,
     fetchedBytes: 0,
   }
+  let knownCount = 0
   for (const ordinal of wanted) {
     if (tree.kind(ordinal) === 'file') progress.files += 1
     progress.totalBytes += tree.sizeBytes(ordinal)
+    if (known.lines[ordinal] !== notKnown) knownCount += 1
   }
-  const isDry = options.dryRun === true
-  if (!isDry) makeDestination(options.destination)
-  const knownCount = known.reduce((count, index) => (index === notKnown ? count : count + 1), 0)
+  if (options.dryRun !== true) makeDestination(options.destination)
   const isMostlyKnown = options.delete !== true && knownCount > knownShare * wanted.length
   const destination = isMostlyKnown
-    ? recallDestination(options.destination, tree, wanted, known)
+    ? recallDestination(options.destination, tree, wanted, known.lines)
     : examineDestination(options.destination, tree, wanted)
   const findings = createFindings(tree.count)
   const downloading: Downloading = {
@@ -126,73 +159,69 @@ export async function downloadArtifact(
     (ordinal) => tree.kind(ordinal) === 'file' && destination.places[ordinal] === place.same,
   )
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`
-  await checkFiles(downloading, noteKnown(downloading, present, knownFiles, known), pathOf)
+  await checkFiles(downloading, noteKnown(downloading, present, lookedAt, known), pathOf)
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
   )
-  if (isDry) return plannedResult(downloading, missing, options.delete === true)
-  progress.phase = 'fetching'
-  // Once before anything comes, with what was there.
-  downloading.tell()
-  // DEST may not have been there before.
-  const cacheFileNow = await cacheFileOf(options)
-  const fetching = fetchMissing(downloading, missing)
-  // Met below. What comes now is done while the server answers, and cannot fail.
-  fetching.catch(() => {})
-  const modes = await compareDirectoryModes(destination, tree, wanted)
-  if (artifact.id !== baseId)
-    saveTreeCache(cacheFileNow('tree'), {
-      artifactId: artifact.id,
-      url: server.url,
-      text: tree.text,
-    })
-  await fetching
-  progress.phase = 'placing'
-  downloading.tell()
-  const deletedPaths = options.delete === true ? removeStrangers(destination) : 0
-  prepareLeaves(destination, tree, wanted)
-  const mayDelete = options.delete === true
-  const moved = new Set(await moveIntoPlace(pool, destination, tree, { modes, mayDelete }))
-  correctModes(downloading, present)
-  saveCache(downloading, cacheFileNow('stat'), { cache: knownFiles.cache, known, moved })
-  return {
-    entries: wanted.length,
-    files: progress.files,
-    logicalBytes: progress.totalBytes,
-    writtenFiles: missing.length,
-    fetchedBytes: progress.fetchedBytes,
-    deletedPaths,
-    planned: null,
-  }
+  return { downloading, cache, lookedAt, known, present, missing }
 }
 
-/** What is at `treePath` of an earlier tree is let go once the new one is there: both have some 130 bytes an entry. */
-async function fetchTreeSince(
-  server: ServerAccess,
-  finding: Promise<TreeSource>,
-  treePath: string | null,
-  signal: AbortSignal,
-): Promise<{ artifact: TreeSource; tree: FetchedTree; baseId: number | null }> {
-  const base = readTreeCache(treePath, server.url)
-  const artifact = await finding
-  const tree = await fetchTree(server, artifact, { base, signal })
-  return { artifact, tree, baseId: base?.artifactId ?? null }
-}
+/** Trees of fewer bytes are fetched as fast as what changed of them is found. */
+const baseBytesMin = 16 * 1024
 
 /** From this share of known files on, looking at the others takes less than a walk. */
 const knownShare = 0.9
 
-/** Answers where something about DEST is remembered: null when nothing is, or there is no DEST yet. */
-async function cacheFileOf({
+/** Answers how many paths were deleted. */
+async function fetchAndPlace(
+  { downloading, cache, lookedAt, known, present, missing }: Comparison,
+  options: DownloadOptions & { cacheDir: string | null },
+): Promise<number> {
+  const { server, pool, tree, wanted, destination, progress } = downloading
+  progress.phase = 'fetching'
+  // Once before anything comes, with what was there.
+  downloading.tell()
+  const origin = { artifactId: downloading.artifactId, url: server.url }
+  // DEST may not have been there before.
+  const remembering = rememberDestination(await cachePathOf(options), origin, tree, cache)
+  try {
+    const fetching = fetchMissing(downloading, missing)
+    // Met below. What comes now is done while the server answers, and cannot fail.
+    fetching.catch(() => {})
+    const modes = await compareDirectoryModes({
+      root: destination.root,
+      tree,
+      wanted,
+      seen: lookedAt.directories,
+      isSeen: (ordinal) => known.lines[ordinal] !== notKnown,
+    })
+    await fetching
+    progress.phase = 'placing'
+    downloading.tell()
+    const mayDelete = options.delete === true
+    const deletedPaths = mayDelete ? removeStrangers(destination) : 0
+    prepareLeaves(destination, tree, wanted)
+    const moved = new Set(await moveIntoPlace(pool, destination, tree, { modes, mayDelete }))
+    correctModes(downloading, present)
+    await remembering.save(settledStats(downloading, lookedAt, known, { missing, moved }))
+    return deletedPaths
+  } catch (error) {
+    await remembering.abandon()
+    throw error
+  }
+}
+
+/** Where something about DEST is remembered: null when nothing is, or there is no DEST yet. */
+async function cachePathOf({
   cacheDir,
   destination,
 }: {
   cacheDir: string | null
   destination: string
-}): Promise<(purpose: CachePurpose) => string | null> {
-  if (cacheDir === null || !existsSync(destination)) return () => null
+}): Promise<string | null> {
+  if (cacheDir === null || !existsSync(destination)) return null
   const key = JSON.stringify(['download', await realpath(destination)])
-  return (purpose) => cacheFilePath(cacheDir, purpose, key)
+  return cacheFilePath(cacheDir, 'destination', key)
 }
 
 function plannedResult(

@@ -13,7 +13,7 @@ import { openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
 import { transferTriesMax, waitForTransfer } from './retry.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
-import type { KnownTree } from './tree-cache.ts'
+import type { DestinationCache } from './destination-cache.ts'
 
 /** An artifact, as far as fetching it needs to know it. */
 export interface TreeSource {
@@ -25,14 +25,29 @@ export interface TreeSource {
 const pageBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
 
+/** Entries whose lines the base had too, or had with the same path. */
+export interface KnownLines {
+  /** The first entry and the first line of the base; one of each where they differ. */
+  readonly ordinal: number
+  readonly line: number
+  readonly count: number
+  readonly areSame: boolean
+}
+
+export interface TreeAnswer {
+  tree: FetchedTree
+  /** In order; null when the base was of no use. */
+  known: readonly KnownLines[] | null
+}
+
 /** `base`: a tree that was fetched before, which spares what did not change since. Begins anew, within bounds, when the
  *  answer breaks off. Errors: digest_mismatch, NetworkError, unsafe_path and duplicate_path (nothing that climbs gets past
  *  the parser), the server's. */
 export async function fetchTree(
   server: ServerAccess,
   artifact: TreeSource,
-  { base, signal }: { base: KnownTree | null; signal: AbortSignal },
-): Promise<FetchedTree> {
+  { base, signal }: { base: DestinationCache | null; signal: AbortSignal },
+): Promise<TreeAnswer> {
   let known = base
   for (let failures = 1; ; failures++) {
     const answer = await openAnswer(server, {
@@ -45,7 +60,7 @@ export async function fetchTree(
     try {
       return isChanges
         ? await readChanges(answer, artifact, known!)
-        : await readTree(answer, artifact)
+        : { tree: await readTree(answer, artifact), known: null }
     } catch (error) {
       // A base that is not what it was: the whole tree says more than why.
       if (isChanges && !(error instanceof NetworkError)) known = null
@@ -76,8 +91,8 @@ async function readTree(answer: Answer, artifact: TreeSource): Promise<FetchedTr
 async function readChanges(
   answer: Answer,
   artifact: TreeSource,
-  base: KnownTree,
-): Promise<FetchedTree> {
+  base: DestinationCache,
+): Promise<TreeAnswer> {
   const body = openBodyReader(answer)
   const header = await body.take(changesHeader.length)
   if (header.toString() !== changesHeader) throw new RangeError('unknown changes of a manifest')
@@ -87,17 +102,24 @@ async function readChanges(
     if (page.length === 0) break
     changes.push(page)
   }
-  const text = applyChanges(base.text, Buffer.concat(changes))
+  const stretches = applyChanges(base.text, Buffer.concat(changes))
   const hasher = createDigestHasher()
   hasher.update(Buffer.from(manifestHeader))
-  for (const lines of text) hasher.update(lines)
+  for (const { text } of stretches) hasher.update(text)
   checkDigest(artifact, hasher.digest())
   const tree = createTreeColumns()
-  for (const lines of text) tree.addLines(lines)
+  const known: KnownLines[] = []
+  for (const { text, isKept, baseAt } of stretches) {
+    const ordinal = tree.count
+    tree.addLines(text)
+    const line = baseAt === null ? undefined : base.lineAt(baseAt)
+    if (line !== undefined)
+      known.push({ ordinal, line, count: tree.count - ordinal, areSame: isKept })
+  }
   const timesPerPage = Math.max(1, await readVarint(body))
   for (let at = 0; at < tree.count; at += timesPerPage)
     tree.addTimes(await readPage(body), Math.min(timesPerPage, tree.count - at))
-  return tree
+  return { tree, known }
 }
 
 /** Errors: digest_mismatch. */

@@ -137,15 +137,18 @@ export interface CheckTask {
 export interface VerifyTask {
   kind: 'verify'
   root: string
-  /** Relative, each ended by a line feed. */
-  paths: Uint8Array
-  /** `statColumns` numbers a file. */
+  /** Of a manifest (core/manifest.ts). */
+  lines: Uint8Array
+  /** `statColumns` numbers a line, NaN for those that are not looked at. */
   stats: Float64Array
 }
 
 export interface VerifyAnswer {
-  /** Permission bits of each file; `unverified` for one that is not as it was known. */
+  /** Permission bits of the file of each line; `unverified` for one that is not as it was known. */
   modes: Uint16Array
+  /** Directories that the files lie in, and those above, with a line feed between each two; and their permission bits. */
+  directories: string
+  directoryModes: Uint16Array
 }
 
 export const unverified = 0xffff

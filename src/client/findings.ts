@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { hashColumns } from './file-tasks.ts'
-import { notKnown, type KnownFiles } from './known-files.ts'
-import { createStatCacheWriter } from './stat-cache-writer.ts'
-import { digestBytes, isRacy, type StatCache, statColumns } from './stat-cache.ts'
+import { notKnown, type KnownFiles, type LookedAt } from './known-files.ts'
+import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
 
 export function createFindings(count: number): Findings {
   return {
@@ -15,25 +14,22 @@ export function createFindings(count: number): Findings {
   }
 }
 
-/** Notes files that are known to be as they were; answers the others, whose content must be looked at. Of those that are
- *  known with another content `known` forgets them. */
+/** Notes files that are known to be as they were; answers the others, whose content must be looked at. Those that are known
+ *  with another content are neither. */
 export function noteKnown(
   { tree, findings, progress }: Downloading,
   ordinals: readonly number[],
-  { cache, mode }: KnownFiles,
-  known: Int32Array,
+  { cache, modes }: LookedAt,
+  { lines, isSame }: KnownFiles,
 ): number[] {
   return ordinals.filter((ordinal) => {
-    const index = known[ordinal]!
-    if (index === notKnown) return true
-    if (!tree.hasDigest(ordinal, cache.digests, index * digestBytes)) {
-      known[ordinal] = notKnown
-      return false
-    }
+    const line = lines[ordinal]!
+    if (line === notKnown || cache === null) return true
+    if (isSame[ordinal] !== 1) return false
     const at = ordinal * hashColumns
     for (let column = 0; column < statColumns; column++)
-      findings.stats[at + column] = cache.stats[index * statColumns + column]!
-    findings.stats[at + statColumns] = mode(index)
+      findings.stats[at + column] = cache.stats[line * statColumns + column]!
+    findings.stats[at + statColumns] = modes[line]!
     findings.settled[ordinal] = 1
     progress.doneBytes += tree.sizeBytes(ordinal)
     return false
@@ -104,43 +100,34 @@ export function correctModes(
   }
 }
 
-/** Remembers what is there now. `known`: what `cache` has of files as they still are; `moved`: paths of files that were
- *  moved, which changes what is known of them. */
-export function saveCache(
+/** What may be remembered of each entry; NaN of those that must be looked at again. `missing` were written, and of those
+ *  `moved` were moved on their own, which changes what is known of them. */
+export function settledStats(
   { tree, wanted, destination, findings }: Downloading,
-  cachePath: string | null,
-  { cache, known, moved }: { cache: StatCache; known: Int32Array; moved: ReadonlySet<string> },
-): void {
-  if (cachePath === null) return
-  const writer = createStatCacheWriter(cachePath, wanted.length)
-  let run = { from: 0, to: 0 }
-  const endRun = (): void => {
-    if (run.to > run.from) writer.addRows(cache, run.from, run.to)
+  { cache }: LookedAt,
+  { lines, isSame }: KnownFiles,
+  { missing, moved }: { missing: readonly number[]; moved: ReadonlySet<string> },
+): Float64Array {
+  const stats = new Float64Array(tree.count * statColumns).fill(Number.NaN)
+  const copy = (ordinal: number, from: Float64Array, at: number): void => {
+    for (let column = 0; column < statColumns; column++)
+      stats[ordinal * statColumns + column] = from[at + column]!
   }
+  // What is not wanted is as it was.
+  for (let ordinal = 0; cache !== null && ordinal < tree.count; ordinal++)
+    if (isSame[ordinal] === 1) copy(ordinal, cache.stats, lines[ordinal]! * statColumns)
   for (const ordinal of wanted) {
-    if (tree.kind(ordinal) !== 'file' || findings.settled[ordinal] !== 1) continue
-    const index = known[ordinal]!
-    if (index === run.to && index !== notKnown) {
-      run.to += 1
-      continue
-    }
-    endRun()
-    run = { from: index, to: index === notKnown ? notKnown : index + 1 }
-    if (index !== notKnown) continue
+    if (findings.settled[ordinal] === 1) copy(ordinal, findings.stats, ordinal * hashColumns)
+    else stats[ordinal * statColumns] = Number.NaN
+  }
+  for (const ordinal of missing) {
+    const at = ordinal * statColumns
     const path = tree.path(ordinal)
-    const own = findings.stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
-    if (moved.has(path)) {
-      const stats = lstatSync(join(destination.root, path))
-      if (stats.size !== own[0] || stats.mtimeMs !== own[1] || isRacy(stats.mtimeMs, Date.now()))
-        continue
-      own.set([stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino])
-    }
-    writer.add(path, own, tree.digestBytes(ordinal))
+    if (Number.isNaN(stats[at]) || !moved.has(path)) continue
+    const { size, mtimeMs, ctimeMs, ino } = lstatSync(join(destination.root, path))
+    const isAsMade = size === stats[at] && mtimeMs === stats[at + 1]
+    if (isAsMade && !isRacy(mtimeMs, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
+    else stats[at] = Number.NaN
   }
-  endRun()
-  try {
-    writer.save()
-  } catch {
-    // The next download reads the files again.
-  }
+  return stats
 }

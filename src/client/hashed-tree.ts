@@ -28,7 +28,7 @@ export interface HashedTree {
   readonly timesPages: readonly Buffer[]
   readonly timesDigest: Digest
   /** Remembers what was hashed for the next time. A cache that cannot be written is no failure of the upload. */
-  saveStatCache(): void
+  saveStatCache(): Promise<void>
 }
 
 export interface HashProgress {
@@ -204,7 +204,7 @@ function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null
     sizeBytes,
     timesPages,
     timesDigest: hasher.digest(),
-    saveStatCache: () => {
+    saveStatCache: async () => {
       if (cachePath === null) return
       const writer = createStatCacheWriter(cachePath, tree.count)
       for (let ordinal = 0; ordinal < tree.count; ordinal++) {
@@ -212,11 +212,7 @@ function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null
         const own = stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
         writer.add(tree.paths[ordinal]!, own, digestOf(ordinal))
       }
-      try {
-        writer.save()
-      } catch {
-        // The next upload reads the files again.
-      }
+      await writer.save()
     },
   }
 }

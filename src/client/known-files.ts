@@ -1,16 +1,28 @@
-/** Files of DEST that are as the stat cache knows them: looked at by the threads while the tree is still on its way. */
-import type { FetchedTree } from './tree-columns.ts'
-import type { FilePool } from './file-pool.ts'
+/** Files of DEST that are as they were known: looked at by the threads while the tree is still on its way. */
 import pLimit from 'p-limit'
+import { comparePaths } from '../core/entry.ts'
+import type { DestinationCache } from './destination-cache.ts'
+import type { KnownLines } from './fetched-tree.ts'
+import type { FilePool } from './file-pool.ts'
 import { unverified } from './file-tasks.ts'
-import { readStatCache, type StatCache, statColumns } from './stat-cache.ts'
+import { statColumns } from './stat-cache.ts'
+import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 
+/** What a look at what DEST was known to have has shown. */
+export interface LookedAt {
+  readonly cache: DestinationCache | null
+  /** Permission bits of the file of each line; `unverified` of one that is not as it was known. */
+  readonly modes: Uint16Array
+  /** Permission bits of the directories on the way to these files; not of links in their place. */
+  readonly directories: ReadonlyMap<string, number>
+}
+
+/** Of each entry of a tree, what is known of the file in its place. */
 export interface KnownFiles {
-  readonly cache: StatCache
-  /** Permission bits of the file that stands there in the cache. */
-  mode(index: number): number
-  /** Of each entry of the tree, where its file stands in the cache; `notKnown` of what is not wanted, or not as it was. */
-  find(tree: FetchedTree, wanted: readonly number[]): Int32Array
+  /** The line of the cache; `notKnown` of what is no file, or not as it was. */
+  readonly lines: Int32Array
+  /** 1 for a file that is known with the content that the entry has. */
+  readonly isSame: Uint8Array
 }
 
 export const notKnown = -1
@@ -19,23 +31,28 @@ export const notKnown = -1
 const filesPerTaskMax = 2048
 const tasksPerThread = 8
 
-/** Looks at the files below `root` that the cache at `cachePath` knows. */
-export async function verifyKnownFiles(
+/** Looks at the files below `root` that the cache knows. */
+export async function lookAtKnown(
   pool: FilePool,
   root: string,
-  cachePath: string | null,
-): Promise<KnownFiles> {
-  const cache = readStatCache(cachePath)
-  const modes = new Uint16Array(cache.count)
+  cache: DestinationCache | null,
+): Promise<LookedAt> {
+  const modes = new Uint16Array(cache?.count ?? 0).fill(unverified)
+  const directories = new Map<string, number>()
+  if (cache === null) return { cache, modes, directories }
   const share = Math.ceil(cache.count / (pool.threads * tasksPerThread))
   const filesPerTask = Math.max(1, Math.min(filesPerTaskMax, share))
   const verify = async (from: number): Promise<void> => {
     const to = Math.min(from + filesPerTask, cache.count)
     // Buffers of their own, which can be handed over.
-    const paths = new Uint8Array(cache.pathsOf(from, to))
+    const lines = Uint8Array.from(cache.text.subarray(cache.startOf(from), cache.startOf(to)))
     const stats = cache.stats.slice(from * statColumns, to * statColumns)
-    const task = { kind: 'verify', root, paths, stats } as const
-    modes.set((await pool.run(task, [paths.buffer, stats.buffer as ArrayBuffer])).modes, from)
+    const task = { kind: 'verify', root, lines, stats } as const
+    const answer = await pool.run(task, [lines.buffer, stats.buffer as ArrayBuffer])
+    modes.set(answer.modes, from)
+    const paths = answer.directories.split('\n')
+    for (const [index, mode] of answer.directoryModes.entries())
+      directories.set(paths[index]!, mode)
   }
   // Buffers of a few tasks at a time.
   const limit = pLimit(2 * pool.threads + 1)
@@ -44,24 +61,57 @@ export async function verifyKnownFiles(
     (_, task) => task * filesPerTask,
   )
   await limit.map(firsts, verify)
-  return {
-    cache,
-    mode: (index) => modes[index]!,
-    find: (tree, wanted) => {
-      const found = new Int32Array(tree.count).fill(notKnown)
-      // Both are in order of paths.
-      let index = 0
-      for (const ordinal of wanted) {
-        if (tree.kind(ordinal) !== 'file') continue
-        let order = 1
-        for (; index < cache.count; index++) {
-          const end = cache.pathAt(index + 1) - 1
-          order = tree.comparePath(ordinal, cache.paths, cache.pathAt(index), end)
-          if (order <= 0) break
-        }
-        if (order === 0 && modes[index] !== unverified) found[ordinal] = index
-      }
-      return found
-    },
+  return { cache, modes, directories }
+}
+
+/** `known`: null where the tree was fetched whole, and its paths must be compared. */
+export function findKnown(
+  { cache, modes }: LookedAt,
+  tree: FetchedTree,
+  known: readonly KnownLines[] | null,
+): KnownFiles {
+  const lines = new Int32Array(tree.count).fill(notKnown)
+  const isSame = new Uint8Array(tree.count)
+  if (cache === null) return { lines, isSame }
+  for (const { ordinal, line, count, areSame } of known ?? compareTrees(tree, cache)) {
+    for (let index = 0; index < count; index++) {
+      if (modes[line + index] === unverified) continue
+      lines[ordinal + index] = line + index
+      isSame[ordinal + index] = areSame || hasSameContent(tree, ordinal, cache, line) ? 1 : 0
+    }
+  }
+  return { lines, isSame }
+}
+
+/** Of two single entries, both files. */
+function hasSameContent(
+  tree: FetchedTree,
+  ordinal: number,
+  { text, startOf }: DestinationCache,
+  line: number,
+): boolean {
+  // `f MODE SIZE SHA256 PATH`.
+  const digestAt = text.indexOf(' ', startOf(line) + 6) + 1
+  return (
+    tree.kind(ordinal) === 'file' &&
+    tree.digest(ordinal) === text.toString('latin1', digestAt, digestAt + 64)
+  )
+}
+
+function* compareTrees(tree: FetchedTree, cache: DestinationCache): Iterable<KnownLines> {
+  const older = createTreeColumns()
+  try {
+    older.addLines(cache.text)
+  } catch {
+    // Damaged: nothing is known.
+    return
+  }
+  // The text has no checksum: what stands beside other stats than its own is damaged too.
+  if (older.lineStarts().some((start, line) => start !== cache.startOf(line))) return
+  for (let line = 0, ordinal = 0; line < older.count && ordinal < tree.count;) {
+    const order = comparePaths(older.path(line), tree.path(ordinal))
+    if (order === 0) yield { ordinal, line, count: 1, areSame: false }
+    if (order <= 0) line += 1
+    if (order >= 0) ordinal += 1
   }
 }

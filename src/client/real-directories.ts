@@ -2,16 +2,21 @@
 import { lstatSync, type Stats } from 'node:fs'
 
 /** Answers a function that says so of paths below `root` (`''` is the root itself, which may be a link). What it has seen
- *  it does not look at again. */
-export function createRealDirectories(root: string): (path: string) => boolean {
+ *  it does not look at again; `onReal` is told of each directory once, but for the root. */
+export function createRealDirectories(
+  root: string,
+  onReal: (path: string, stats: Stats) => void = () => {},
+): (path: string) => boolean {
   const seen = new Map<string, boolean>([['', true]])
   const isReal = (path: string): boolean => {
     const known = seen.get(path)
     if (known !== undefined) return known
     const parent = parentOf(path)
-    const found = isReal(parent) && lookAt(`${root}/${path}`)?.isDirectory() === true
-    seen.set(path, found)
-    return found
+    const found = isReal(parent) ? lookAt(`${root}/${path}`) : undefined
+    const isDirectory = found?.isDirectory() === true
+    if (isDirectory) onReal(path, found)
+    seen.set(path, isDirectory)
+    return isDirectory
   }
   return isReal
 }

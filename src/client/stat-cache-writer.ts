@@ -1,21 +1,19 @@
 /** Writes the stat cache of a tree (stat-cache.ts says how one looks). */
 import { crc32 } from '../core/crc32.ts'
 import { replaceCacheFile } from './cache-files.ts'
-import { digestBytes, magic, type StatCache, statColumns } from './stat-cache.ts'
+import { digestBytes, magic, statColumns } from './stat-cache.ts'
 
 /** Collects the next cache, in ascending order of paths. */
 export interface StatCacheWriter {
   add(path: string, stats: Float64Array, digest: Uint8Array): void
-  /** Takes over what an older cache has of the files `from` to `to`: for long stretches that did not change. */
-  addRows(cache: StatCache, from: number, to: number): void
-  /** Puts it in place of the one before. Whoever looks in between finds none, and reads the files. */
-  save(): void
+  /** Puts it in place of the one before. Never fails: without it the next upload reads the files. */
+  save(): Promise<void>
 }
 
 export function createStatCacheWriter(path: string, countMax: number): StatCacheWriter {
-  let stats = new Float64Array(countMax * statColumns)
-  let digests = Buffer.allocUnsafe(countMax * digestBytes)
-  let paths: Uint8Array[] = []
+  const stats = new Float64Array(countMax * statColumns)
+  const digests = Buffer.allocUnsafe(countMax * digestBytes)
+  const paths: Uint8Array[] = []
   let pending: string[] = []
   let count = 0
   const flush = (): void => {
@@ -24,13 +22,6 @@ export function createStatCacheWriter(path: string, countMax: number): StatCache
     pending = []
   }
   return {
-    addRows: (cache, from, to) => {
-      flush()
-      stats.set(cache.stats.subarray(from * statColumns, to * statColumns), count * statColumns)
-      digests.set(cache.digests.subarray(from * digestBytes, to * digestBytes), count * digestBytes)
-      paths.push(cache.pathsOf(from, to))
-      count += to - from
-    },
     add: (entryPath, own, digest) => {
       stats.set(own, count * statColumns)
       digests.set(digest, count * digestBytes)
@@ -38,7 +29,7 @@ export function createStatCacheWriter(path: string, countMax: number): StatCache
       pending.push(entryPath)
       if (pending.length >= 4096) flush()
     },
-    save: () => {
+    save: async () => {
       flush()
       const body = [
         Buffer.from(stats.buffer, 0, count * statColumns * 8),
@@ -53,10 +44,7 @@ export function createStatCacheWriter(path: string, countMax: number): StatCache
         body.reduce((check, each) => crc32(each, check), 0),
         magic.length + 8,
       )
-      replaceCacheFile(path, [head, ...body])
-      stats = new Float64Array()
-      digests = Buffer.alloc(0)
-      paths = []
+      await replaceCacheFile(path, [head, ...body])
     },
   }
 }

@@ -1,5 +1,5 @@
-/** What was known of files the last time: path, size, mtime, ctime and inode → digest, so that files which did not change
- *  are not read again. One file for each tree, replaced as a whole.
+/** What an upload knew of its files the last time: path, size, mtime, ctime and inode → digest, so that files which did not
+ *  change are not read again. One file for each tree, replaced as a whole.
  *
  *    magic · count · bytes of paths · CRC-32 of what follows
  *    4 × count doubles (size, mtime ms, ctime ms, inode) · count digests · paths, each ended by a line feed, ascending
@@ -22,14 +22,8 @@ export interface StatCache {
   /** Columns of all files: `statColumns` numbers and 32 bytes each. */
   readonly stats: Float64Array
   readonly digests: Uint8Array
-  /** Paths of all files, each ended by a line feed. */
-  readonly paths: Uint8Array
-  /** Where in `paths` that of a file begins; of `count`, their end. */
-  pathAt(index: number): number
   /** Answers where in the cache paths stand that are asked for in ascending order, or `notCached`. */
   cursor(): (path: string) => number
-  /** Paths of the files `from` to `to`, each ended by a line feed. */
-  pathsOf(from: number, to: number): Uint8Array
 }
 
 /** What a cache begins with. */
@@ -71,28 +65,7 @@ function createCache(bytes: Buffer, count: number): StatCache {
   const stats = numbersOf(bytes.subarray(headBytes, digestsAt))
   const digests = bytes.subarray(digestsAt, pathsAt)
   const paths = bytes.subarray(pathsAt)
-  let starts: Uint32Array | undefined
-  const pathAt = (index: number): number => {
-    starts ??= startsOf(paths, count)
-    return starts[index]!
-  }
-  return {
-    count,
-    stats,
-    digests,
-    paths,
-    pathAt,
-    cursor: () => createCursor(paths, count),
-    pathsOf: (from, to) => paths.subarray(pathAt(from), pathAt(to)),
-  }
-}
-
-/** Where each path begins, and the last one ends. */
-function startsOf(paths: Buffer, count: number): Uint32Array {
-  const starts = new Uint32Array(count + 1)
-  for (let index = 0; index < count; index++)
-    starts[index + 1] = paths.indexOf(0x0a, starts[index]!) + 1
-  return starts
+  return { count, stats, digests, cursor: () => createCursor(paths, count) }
 }
 
 function createCursor(paths: Buffer, count: number): (path: string) => number {
@@ -114,7 +87,7 @@ function createCursor(paths: Buffer, count: number): (path: string) => number {
 }
 
 /** Doubles in place where they are aligned, else copied. */
-function numbersOf({ buffer, byteOffset, length }: Buffer): Float64Array {
+export function numbersOf({ buffer, byteOffset, length }: Buffer): Float64Array {
   if (byteOffset % 8 === 0) return new Float64Array(buffer, byteOffset, length / 8)
   return new Float64Array(buffer.slice(byteOffset, byteOffset + length))
 }

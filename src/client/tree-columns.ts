@@ -12,8 +12,8 @@ export interface FetchedTree {
   readonly text: readonly Buffer[]
   kind(ordinal: number): EntryKind
   path(ordinal: number): string
-  /** Order of its path and the one that `bytes` has from `at` to `end`. */
-  comparePath(ordinal: number, bytes: Uint8Array, at: number, end: number): number
+  /** Where in the text the line of each begins, and the last one ends. */
+  lineStarts(): Uint32Array
   /** Whether two entries lie in the same directory. */
   areBeside(ordinal: number, other: number): boolean
   mode(ordinal: number): number
@@ -126,14 +126,16 @@ export function createTreeColumns(): TreeColumns {
         columns.pathsAt[ordinal]!,
         columns.pathEnds[ordinal]!,
       ),
-    comparePath: (ordinal, bytes, at, end) =>
-      text[columns.texts[ordinal]!]!.compare(
-        bytes,
-        at,
-        end,
-        columns.pathsAt[ordinal]!,
-        columns.pathEnds[ordinal]!,
-      ),
+    lineStarts: () => {
+      const starts = new Uint32Array(count + 1)
+      let piece = 0
+      let before = 0
+      for (let ordinal = 0; ordinal < count; ordinal++) {
+        for (; piece < columns.texts[ordinal]!; piece++) before += text[piece]!.length
+        starts[ordinal + 1] = before + columns.pathEnds[ordinal]! + 1
+      }
+      return starts
+    },
     areBeside: (ordinal, other) => {
       const [own, others] = [text[columns.texts[ordinal]!]!, text[columns.texts[other]!]!]
       const [ownAt, otherAt] = [columns.pathsAt[ordinal]!, columns.pathsAt[other]!]

@@ -114,8 +114,7 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
     ['state'],
   )
   // Written while the server thinks.
-  tree.saveStatCache()
-  const answer = await offering
+  const [answer] = await Promise.all([offering, tree.saveStatCache()])
   if (answer.state === 'done') {
     sending.onProgress({ ...sending.progress, doneBytes: sending.progress.totalBytes })
     return answer

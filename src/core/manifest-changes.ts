@@ -12,22 +12,37 @@ export function formatRemoval(path: string): string {
   return `- ${path}\n`
 }
 
-/** Text without the header line; `changes` too. Answers stretches of whole lines, which share the memory of both. What comes
- *  out is for its digest to judge. Errors: RangeError when a line cannot be read. */
-export function applyChanges(base: Buffer, changes: Buffer): Buffer[] {
-  const pieces: Buffer[] = []
+/** Whole lines of what comes out, in the memory of the base or of the changes. */
+export interface Stretch {
+  readonly text: Buffer
+  /** Lines of the base, else one of the changes. */
+  readonly isKept: boolean
+  /** Where in the base they begin, or the line begins whose place this one takes; null for one that is new. */
+  readonly baseAt: number | null
+}
+
+/** Text without the header line; `changes` too. What comes out is for its digest to judge. Errors: RangeError when a line
+ *  cannot be read. */
+export function applyChanges(base: Buffer, changes: Buffer): Stretch[] {
+  const stretches: Stretch[] = []
+  const keep = (from: number, to: number): void => {
+    if (to > from) stretches.push({ text: base.subarray(from, to), isKept: true, baseAt: from })
+  }
   let from = 0
   for (let at = 0; at < changes.length;) {
     const end = lineEnd(changes, at)
     const path = [pathStart(changes, at, end), end] as const
     const place = findLine(base, from, changes, path)
-    if (place.at > from) pieces.push(base.subarray(from, place.at))
-    if (changes[at] !== removal) pieces.push(changes.subarray(at, end + 1))
+    keep(from, place.at)
+    if (changes[at] !== removal) {
+      const baseAt = place.end > place.at ? place.at : null
+      stretches.push({ text: changes.subarray(at, end + 1), isKept: false, baseAt })
+    }
     from = place.end
     at = end + 1
   }
-  if (from < base.length) pieces.push(base.subarray(from))
-  return pieces
+  keep(from, base.length)
+  return stretches
 }
 
 const removal = 0x2d

@@ -204,6 +204,10 @@ describe('a download', () => {
   })
 
   describe('of a tree of which an earlier version is known', () => {
+    const replacing =
+      (from: string, to: string) =>
+      (bytes: Buffer): Buffer =>
+        Buffer.from(bytes.toString('latin1').replace(from, to), 'latin1')
     const names = Array.from({ length: 2000 }, (_, index) => `src/${index % 40}/file-${index}`)
     const treeOf = (change: string): TreeSpec =>
       Object.fromEntries(names.map((name, index) => [name, index === 77 ? change : name]))
@@ -251,16 +255,15 @@ describe('a download', () => {
         (bytes: Buffer) =>
           Buffer.concat([bytes.subarray(0, 90_000), Buffer.from('x'), bytes.subarray(90_001)]),
       ],
-      [
-        'of another artifact',
-        (bytes: Buffer) => Buffer.from(bytes.toString().replace('file-1\n', 'file-1a\n')),
-      ],
+      ['of another artifact', replacing('file-1\n', 'file_1\n')],
+      ['of broken lines', replacing('file-1000\n', 'file-1\n00\n')],
+      ['of joined lines', replacing('file-1000\n', 'file-10001')],
       ['empty', () => Buffer.alloc(0)],
-      ['of another form', () => Buffer.from('trove tree 2 1 x\n')],
+      ['of another form', () => Buffer.from('trove destination 2\n'.repeat(9))],
     ])('receives all where what is known of it is %s', async (_, damage) => {
       const { two, second, destination, receive, cacheDir } = await prepare()
-      const [name = ''] = await readdir(join(cacheDir, 'tree'))
-      const path = join(cacheDir, 'tree', name)
+      const [name = ''] = await readdir(join(cacheDir, 'destination'))
+      const path = join(cacheDir, 'destination', name)
       await writeFile(path, damage(await readFile(path)))
       expect(await receive(second)).toBeGreaterThan(60_000)
       expect(await describeTree(destination)).toEqual(await describeTree(two))

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, type Entry, type EntryPath, parseEntryPath } from '../../src/core/entry.ts'
-import { createTreeCheck, formatEntry } from '../../src/core/manifest.ts'
-import { applyChanges, formatRemoval } from '../../src/core/manifest-changes.ts'
+import { createTreeCheck, formatEntry, readEntry } from '../../src/core/manifest.ts'
+import { applyChanges, formatRemoval, type Stretch } from '../../src/core/manifest-changes.ts'
 import { createLineCheck } from '../../src/core/manifest-text.ts'
 
 /** What a judge says of each path until it refuses one. */
@@ -115,6 +115,18 @@ function textOf(tree: ReadonlyMap<string, Entry>): string {
     .join('')
 }
 
+/** A stretch says where in the base it stands, or whose place it takes. */
+function checkPlace({ text, isKept, baseAt }: Stretch, base: ReadonlyMap<string, Entry>): void {
+  const held = Buffer.from(textOf(base))
+  if (isKept) {
+    expect(held.subarray(baseAt!, baseAt! + text.length).equals(text)).toBe(true)
+    return
+  }
+  const path = readEntry(text.toString().slice(0, -1)).path
+  const line = baseAt === null ? undefined : held.toString('utf8', baseAt).split('\n')[0]
+  expect(line === undefined ? undefined : readEntry(line)).toEqual(base.get(path))
+}
+
 describe('changes', () => {
   test('make one manifest of another', () => {
     fc.assert(
@@ -127,7 +139,8 @@ describe('changes', () => {
             return before && formatEntry(before) === formatEntry(after) ? '' : formatEntry(after)
           })
         const made = applyChanges(Buffer.from(textOf(base)), Buffer.from(changes.join('')))
-        expect(Buffer.concat(made).toString()).toBe(textOf(head))
+        expect(Buffer.concat(made.map(({ text }) => text)).toString()).toBe(textOf(head))
+        for (const stretch of made) checkPlace(stretch, base)
       }),
       { numRuns: 2000 },
     )

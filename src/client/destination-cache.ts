@@ -1,0 +1,176 @@
+/** What was known of a download's directory when it was left: the tree that it was brought to, and of each file the look of
+ *  its inode. So the next download is sent only what is different, and need not read files that did not change. One file for
+ *  each directory, replaced as a whole.
+ *
+ *    magic · entries · bytes of the server's URL · CRC-32 of the columns · artifact id (a double)
+ *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN of what is no file, or is racy: stat-cache.ts)
+ *    entries + 1 offsets, where in the text each line begins and the last one ends
+ *    URL · canonical text (core/manifest.ts) without its first line
+ *
+ *  It is only a cache: one that is missing, damaged or of another version is nothing. The text has no checksum: what comes of
+ *  one that is damaged has another tree digest, and is fetched whole. */
+import { crc32 } from '../core/crc32.ts'
+import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
+import { numbersOf, statColumns } from './stat-cache.ts'
+import type { FetchedTree } from './tree-columns.ts'
+
+/** A tree, as the artifact of a server. */
+export interface TreeOrigin {
+  artifactId: number
+  url: string
+}
+
+export interface DestinationCache extends TreeOrigin {
+  /** Lines of `text`, each an entry. */
+  readonly count: number
+  readonly text: Buffer
+  /** `statColumns` numbers a line. */
+  readonly stats: Float64Array
+  /** Where a line begins in `text`; of `count`, their end. */
+  startOf(line: number): number
+  /** The line that begins at an offset; undefined when none does. */
+  lineAt(offset: number): number | undefined
+}
+
+const magic = Buffer.from('trove destination 1\n\0\0\0\0', 'latin1')
+const headBytes = magic.length + 24
+
+/** `path` null: nothing is remembered. */
+export function readDestinationCache(path: string | null): DestinationCache | null {
+  const bytes = readCacheFile(path)
+  if (bytes === undefined || bytes.length < headBytes) return null
+  if (!bytes.subarray(0, magic.length).equals(magic)) return null
+  const count = bytes.readUInt32LE(magic.length)
+  const columnsEnd = headBytes + columnsBytes(count)
+  const textAt = columnsEnd + bytes.readUInt32LE(magic.length + 4)
+  if (bytes.length < textAt) return null
+  const columns = bytes.subarray(headBytes, columnsEnd)
+  if (bytes.readUInt32LE(magic.length + 8) !== crc32(columns)) return null
+  const text = bytes.subarray(textAt)
+  const startsAt = count * statColumns * 8
+  const starts = new Uint32Array(columns.buffer, columns.byteOffset + startsAt, count + 1)
+  if (starts[count] !== text.length) return null
+  return {
+    artifactId: bytes.readDoubleLE(magic.length + 16),
+    url: bytes.toString('utf8', columnsEnd, textAt),
+    count,
+    text,
+    stats: numbersOf(columns.subarray(0, startsAt)),
+    startOf: (line) => starts[line]!,
+    lineAt: (offset) => findLine(starts, count, offset),
+  }
+}
+
+function findLine(starts: Uint32Array, count: number, offset: number): number | undefined {
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (starts[middle]! < offset) low = middle + 1
+    else high = middle
+  }
+  return low < count && starts[low] === offset ? low : undefined
+}
+
+export interface DestinationCacheWriter {
+  /** Puts it in place of the one before. Never fails: without it the next download looks at everything. */
+  save(stats: Float64Array): Promise<void>
+  /** Forgets what was written. */
+  abandon(): Promise<void>
+}
+
+/** Bytes that are written at once; many small pieces of text would each cost a call. */
+const blockBytes = 1024 * 1024
+
+/** Begins to write the text, which is known before the files are there. `path` null: nothing is remembered. `previous`: what
+ *  is there, which stays when it says the same. */
+export function rememberDestination(
+  path: string | null,
+  origin: TreeOrigin,
+  tree: Pick<FetchedTree, 'count' | 'text' | 'lineStarts'>,
+  previous: DestinationCache | null,
+): DestinationCacheWriter {
+  if (path === null) return { save: () => Promise.resolve(), abandon: () => Promise.resolve() }
+  const mayStay = previous?.artifactId === origin.artifactId && previous.url === origin.url
+  let begun = mayStay ? undefined : beginCache(path, origin, tree)
+  return {
+    save: async (stats) => {
+      if (mayStay && bytesOf(stats).equals(bytesOf(previous.stats))) return
+      begun ??= beginCache(path, origin, tree)
+      await begun.save(stats)
+    },
+    abandon: async () => {
+      await begun?.abandon()
+    },
+  }
+}
+
+function beginCache(
+  path: string,
+  { artifactId, url }: TreeOrigin,
+  { count, text, lineStarts }: Pick<FetchedTree, 'count' | 'text' | 'lineStarts'>,
+): DestinationCacheWriter {
+  const urlBytes = Buffer.from(url)
+  const opening = openCacheFile(path)
+  const writing = opening.then(async (file) => {
+    await writeBlocks(file, [urlBytes, ...text], headBytes + columnsBytes(count))
+    return file
+  })
+  // Met at the end.
+  writing.catch(() => {})
+  const abandon = async (): Promise<void> => {
+    await writing.catch(() => {})
+    await opening.then((file) => file.abandon()).catch(() => {})
+  }
+  return {
+    save: async (stats) => {
+      try {
+        const columns = [bytesOf(stats), bytesOf(lineStarts())]
+        const head = Buffer.concat([magic, Buffer.alloc(headBytes - magic.length)])
+        head.writeUInt32LE(count, magic.length)
+        head.writeUInt32LE(urlBytes.length, magic.length + 4)
+        head.writeUInt32LE(
+          columns.reduce((check, each) => crc32(each, check), 0),
+          magic.length + 8,
+        )
+        head.writeDoubleLE(artifactId, magic.length + 16)
+        const file = await writing
+        await writeBlocks(file, [head, ...columns], 0)
+        await file.finish()
+      } catch {
+        await abandon()
+      }
+    },
+    abandon,
+  }
+}
+
+function columnsBytes(count: number): number {
+  return count * statColumns * 8 + (count + 1) * 4
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
+async function writeBlocks(
+  file: CacheFile,
+  pieces: readonly Uint8Array[],
+  start: number,
+): Promise<void> {
+  let at = start
+  let block: Uint8Array[] = []
+  let bytes = 0
+  const flush = async (): Promise<void> => {
+    await file.write(block.length === 1 ? block[0]! : Buffer.concat(block), at)
+    at += bytes
+    block = []
+    bytes = 0
+  }
+  for (const piece of pieces) {
+    if (piece.length + bytes > blockBytes && bytes > 0) await flush()
+    block.push(piece)
+    bytes += piece.length
+  }
+  if (bytes > 0) await flush()
+}

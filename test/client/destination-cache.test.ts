@@ -1,0 +1,204 @@
+/** What is remembered of a download's directory comes back, or nothing does. */
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { cacheFilePath } from '../../src/client/cache-files.ts'
+import {
+  type DestinationCache,
+  readDestinationCache,
+  rememberDestination,
+} from '../../src/client/destination-cache.ts'
+import type { KnownLines } from '../../src/client/fetched-tree.ts'
+import { unverified } from '../../src/client/file-tasks.ts'
+import { findKnown, notKnown } from '../../src/client/known-files.ts'
+import { createTreeColumns, type TreeColumns } from '../../src/client/tree-columns.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { comparePaths, type Entry, type EntryPath } from '../../src/core/entry.ts'
+import { formatEntry } from '../../src/core/manifest.ts'
+import { applyChanges, formatRemoval } from '../../src/core/manifest-changes.ts'
+import { makeDirectory } from './tree.ts'
+
+const origin = { artifactId: 2 ** 40, url: 'http://store.test:1/é' }
+
+const file = (path: string, content = path, mode = 0o644): Entry => ({
+  kind: 'file',
+  path: path as EntryPath,
+  mode,
+  digest: digestOf(content),
+  sizeBytes: content.length,
+})
+
+function treeOf(entries: readonly Entry[]): TreeColumns {
+  const tree = createTreeColumns()
+  const lines = entries.toSorted((a, b) => comparePaths(a.path, b.path)).map(formatEntry)
+  // Pages, as a fetched tree has them.
+  for (let at = 0; at < lines.length; at += 3)
+    tree.addLines(Buffer.from(lines.slice(at, at + 3).join('')))
+  return tree
+}
+
+/** Of each entry four numbers that tell it from the others. */
+function statsOf({ count }: TreeColumns): Float64Array {
+  return Float64Array.from({ length: count * 4 }, (_, at) => 2 ** 41 + at / 2)
+}
+
+async function remember(path: string, tree: TreeColumns): Promise<DestinationCache> {
+  await rememberDestination(path, origin, tree, null).save(statsOf(tree))
+  return readDestinationCache(path)!
+}
+
+async function newPath(): Promise<string> {
+  return cacheFilePath(await makeDirectory(), 'destination', 'dest')
+}
+
+const some = [file('a'), file('b/c'), { ...file('d'), kind: 'directory' } as Entry, file('é')]
+
+test('what was remembered comes back', async () => {
+  const tree = treeOf(some)
+  const cache = await remember(await newPath(), tree)
+  expect(cache).toMatchObject({ ...origin, count: 4 })
+  expect(cache.text.equals(Buffer.concat([...tree.text]))).toBe(true)
+  expect(cache.stats).toEqual(statsOf(tree))
+  for (let line = 0; line < 4; line++) {
+    const text = cache.text.toString('utf8', cache.startOf(line), cache.startOf(line + 1))
+    expect(text).toBe(formatEntry(some[line]!))
+    expect(cache.lineAt(cache.startOf(line))).toBe(line)
+    expect(cache.lineAt(cache.startOf(line) + 1)).toBeUndefined()
+  }
+  expect(cache.lineAt(cache.startOf(4))).toBeUndefined()
+})
+
+test('a tree of nothing is remembered too', async () => {
+  expect(await remember(await newPath(), treeOf([]))).toMatchObject({ ...origin, count: 0 })
+})
+
+test('text of many pieces and blocks is put together', async () => {
+  const tree = treeOf(Array.from({ length: 30_000 }, (_, index) => file(`some/file-${index}`)))
+  const cache = await remember(await newPath(), tree)
+  expect(cache.text.length).toBeGreaterThan(2 * 1024 * 1024)
+  expect(cache.text.equals(Buffer.concat([...tree.text]))).toBe(true)
+})
+
+test('what says the same stays; anything else takes its place, and nothing is left beside it', async () => {
+  const path = await newPath()
+  const tree = treeOf(some)
+  const cache = await remember(path, tree)
+  const before = await stat(path)
+  await rememberDestination(path, origin, tree, cache).save(statsOf(tree))
+  expect((await stat(path)).ino).toBe(before.ino)
+  const stats = statsOf(tree).fill(7, 0, 4)
+  await rememberDestination(path, origin, tree, cache).save(stats)
+  expect(readDestinationCache(path)!.stats).toEqual(stats)
+  const other = rememberDestination(path, { ...origin, artifactId: 3 }, tree, cache)
+  await other.abandon()
+  expect(readDestinationCache(path)).toMatchObject(origin)
+  expect(await readdir(dirname(path))).toHaveLength(1)
+})
+
+test('a place where nothing can be written is no failure', async () => {
+  const blocked = `${await makeDirectory()}/file`
+  await writeFile(blocked, '')
+  const tree = treeOf(some)
+  const remembering = rememberDestination(`${blocked}/destination/x`, origin, tree, null)
+  await remembering.save(statsOf(tree))
+  await rememberDestination(`${blocked}/destination/x`, origin, tree, null).abandon()
+  expect(readDestinationCache(`${blocked}/destination/x`)).toBeNull()
+})
+
+test('one that is damaged or cut short is nothing, or has another text', async () => {
+  const path = await newPath()
+  const cache = await remember(path, treeOf(some))
+  const bytes = await readFile(path)
+  const textAt = bytes.length - cache.text.length
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = Buffer.from(bytes)
+    damaged[at]! ^= 1
+    await writeFile(path, damaged)
+    const found = readDestinationCache(path)
+    // Of another server or artifact it is of no use, and asked for as that.
+    const isOther =
+      found !== null && (found.url !== origin.url || found.artifactId !== origin.artifactId)
+    expect(found === null || isOther || at >= textAt || isPadding(at), `byte ${at}`).toBe(true)
+    await writeFile(path, bytes.subarray(0, at))
+    expect(readDestinationCache(path), `${at} bytes`).toBeNull()
+  }
+})
+
+/** Between checksum and artifact id. */
+function isPadding(at: number): boolean {
+  return at >= 36 && at < 40
+}
+
+const names = fc.constantFrom('a', 'a.b', 'b', 'b c', 'c', 'd/a', 'd/b', 'd/é', 'e/f/g', 'z')
+const entries = fc.oneof(
+  fc.record({ content: fc.constantFrom('x', 'yy'), mode: fc.constantFrom(0o644, 0o755) }),
+  fc.constant(null),
+)
+const trees = fc
+  .array(fc.tuple(names, entries), { maxLength: 10 })
+  .map((list) =>
+    [...new Map(list)].map(([path, entry]): Entry =>
+      entry === null
+        ? { kind: 'symlink', path: path as EntryPath, mode: 0o777, target: 'x' }
+        : file(path, entry.content, entry.mode),
+    ),
+  )
+
+describe('what is known of the entries of a newer tree', () => {
+  test('is what both have, whether the tree came as changes or whole', async () => {
+    const path = await newPath()
+    await fc.assert(
+      fc.asyncProperty(trees, trees, fc.nat(), async (base, head, lost) => {
+        const cache = await remember(path, treeOf(base))
+        const modes = Uint16Array.from(base, () => 0o644)
+        const older = base.toSorted((a, b) => comparePaths(a.path, b.path))
+        // Of links nothing is known, and one file is not as it was.
+        for (const [line, { kind }] of older.entries())
+          if (kind !== 'file' || line === lost % 11) modes[line] = unverified
+        const lookedAt = { cache, modes, directories: new Map() }
+        const newer = head.toSorted((a, b) => comparePaths(a.path, b.path))
+        const lines = newer.map((entry) => {
+          const line = older.findIndex((each) => each.path === entry.path)
+          return line >= 0 && modes[line] !== unverified ? line : notKnown
+        })
+        const isSame = newer.map((entry, ordinal) => {
+          const held = older[lines[ordinal]!]
+          return held?.kind === 'file' && entry.kind === 'file' && held.digest === entry.digest
+        })
+        const changed = changedTree(cache, older, newer)
+        for (const known of [changed.known, null]) {
+          const found = findKnown(lookedAt, changed.tree, known)
+          expect([...found.lines]).toEqual(lines)
+          expect([...found.isSame].map(Boolean)).toEqual(isSame)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+/** As `fetchTree` puts one together. */
+function changedTree(
+  cache: DestinationCache,
+  older: readonly Entry[],
+  newer: readonly Entry[],
+): { tree: TreeColumns; known: KnownLines[] } {
+  const texts = [older, newer].map(
+    (list) => new Map(list.map((each) => [each.path, formatEntry(each)])),
+  )
+  const changes = [...new Set([...older, ...newer].map(({ path }) => path))]
+    .toSorted(comparePaths)
+    .filter((path) => texts[0]!.get(path) !== texts[1]!.get(path))
+    .map((path) => texts[1]!.get(path) ?? formatRemoval(path))
+  const tree = createTreeColumns()
+  const known: KnownLines[] = []
+  for (const { text, isKept, baseAt } of applyChanges(cache.text, Buffer.from(changes.join('')))) {
+    const ordinal = tree.count
+    tree.addLines(text)
+    const line = baseAt === null ? undefined : cache.lineAt(baseAt)
+    if (line !== undefined)
+      known.push({ ordinal, line, count: tree.count - ordinal, areSame: isKept })
+  }
+  return { tree, known }
+}
