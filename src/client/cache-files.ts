@@ -1,7 +1,7 @@
 /** Files of the client's cache: one for each tree and purpose, replaced as a whole, of which the oldest go. */
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { digestOf } from '../core/digest.ts'
 
@@ -16,13 +16,21 @@ export function cacheFilePath(directory: string, purpose: CachePurpose, key: str
   return join(directory, purpose, digestOf(key).slice(0, 32))
 }
 
-/** Undefined when nothing is remembered (`path` null), or cannot be read: whoever asks does without. */
-export function readCacheFile(path: string | null): Buffer | undefined {
+/** Undefined when nothing is remembered (`path` null), or cannot be read: whoever asks does without. Read in one piece: a
+ *  look at the answer of a server need not wait for it. */
+export async function readCacheFile(path: string | null): Promise<Buffer | undefined> {
   if (path === null) return undefined
+  let file: FileHandle | undefined
   try {
-    return readFileSync(path)
+    file = await open(path)
+    const { size } = await file.stat()
+    const bytes = Buffer.allocUnsafeSlow(size)
+    const { bytesRead } = await file.read(bytes, 0, size, 0)
+    return bytesRead === size ? bytes : undefined
   } catch {
     return undefined
+  } finally {
+    await file?.close()
   }
 }
 

@@ -4,7 +4,7 @@ import type { WireArtifact, WireBulkDeletion } from '../api/messages.ts'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { openFilePool } from './file-pool.ts'
-import { createTreeHasher, type HashedTree } from './hashed-tree.ts'
+import { type HashedTree, openTreeHasher } from './hashed-tree.ts'
 import type { ServerAccess } from './http.ts'
 import type { SourceFile } from './source-tree.ts'
 import { cacheFilePath } from './cache-files.ts'
@@ -194,7 +194,7 @@ async function hashSource(
 ): Promise<HashedTree> {
   const { cacheDir, signal, tell } = options
   const cachePath = cacheDir === null ? null : cacheFilePath(cacheDir, 'stat', cacheKey(source))
-  const hasher = createTreeHasher(pool, {
+  const hasher = await openTreeHasher(pool, {
     cachePath,
     onProgress: ({ files, bytes }) => {
       tell({ hashedFiles: files, hashedBytes: bytes })

@@ -36,8 +36,8 @@ const magic = Buffer.from('trove destination 1\n\0\0\0\0', 'latin1')
 const headBytes = magic.length + 24
 
 /** `path` null: nothing is remembered. */
-export function readDestinationCache(path: string | null): DestinationCache | null {
-  const bytes = readCacheFile(path)
+export async function readDestinationCache(path: string | null): Promise<DestinationCache | null> {
+  const bytes = await readCacheFile(path)
   if (bytes === undefined || bytes.length < headBytes) return null
   if (!bytes.subarray(0, magic.length).equals(magic)) return null
   const count = bytes.readUInt32LE(magic.length)

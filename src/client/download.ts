@@ -114,7 +114,7 @@ async function compare(
   options: DownloadOptions & { cacheDir: string | null },
 ): Promise<Comparison> {
   const signal = options.signal ?? new AbortController().signal
-  const cache = readDestinationCache(await cachePathOf(options))
+  const cache = await readDestinationCache(await cachePathOf(options))
   const looking = lookAtKnown(pool, options.destination, cache)
   // Met below, unless the tree fails first.
   looking.catch(() => {})
@@ -254,7 +254,8 @@ function makeDestination(path: string): void {
 }
 
 function selectEntries(tree: FetchedTree, globs: readonly string[] | undefined): number[] {
-  const all = Array.from({ length: tree.count }, (_, ordinal) => ordinal)
+  const all: number[] = []
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) all.push(ordinal)
   if (globs === undefined || globs.length === 0) return all
   const matches = compilePathGlobs(globs)
   return all.filter((ordinal) => matches(tree.path(ordinal)))

@@ -113,9 +113,11 @@ export function settledStats(
     for (let column = 0; column < statColumns; column++)
       stats[ordinal * statColumns + column] = from[at + column]!
   }
-  // What is not wanted is as it was.
-  for (let ordinal = 0; cache !== null && ordinal < tree.count; ordinal++)
-    if (isSame[ordinal] === 1) copy(ordinal, cache.stats, lines[ordinal]! * statColumns)
+  if (cache !== null && wanted.length < tree.count) {
+    // What is not wanted is as it was.
+    for (let ordinal = 0; ordinal < tree.count; ordinal++)
+      if (isSame[ordinal] === 1) copy(ordinal, cache.stats, lines[ordinal]! * statColumns)
+  }
   for (const ordinal of wanted) {
     if (findings.settled[ordinal] === 1) copy(ordinal, findings.stats, ordinal * hashColumns)
     else stats[ordinal * statColumns] = Number.NaN

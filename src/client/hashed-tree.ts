@@ -36,17 +36,19 @@ export interface HashProgress {
   bytes: number
 }
 
-/** Hashes files in batches as they are announced. `cachePath` null: nothing is remembered. */
-export function createTreeHasher(
-  pool: FilePool,
-  options: { cachePath: string | null; onProgress(progress: HashProgress): void },
-): {
+export interface TreeHasher {
   /** Begins hashing entries `from` to `to` of the tree. */
   add(from: number, to: number, tree: SourceTree): void
   /** Waits for all. Errors: FileError. */
   finish(tree: SourceTree): Promise<HashedTree>
-} {
-  let lookUp = createLookUp(readStatCache(options.cachePath))
+}
+
+/** Hashes files in batches as they are announced. `cachePath` null: nothing is remembered. */
+export async function openTreeHasher(
+  pool: FilePool,
+  options: { cachePath: string | null; onProgress(progress: HashProgress): void },
+): Promise<TreeHasher> {
+  let lookUp = createLookUp(await readStatCache(options.cachePath))
   const columns = createColumns()
   const batches: Promise<void>[] = []
   const progress: HashProgress = { files: 0, bytes: 0 }

@@ -43,8 +43,8 @@ export function isRacy(mtimeMs: number, lookedAt: number): boolean {
 const emptyCache = createCache(Buffer.alloc(headBytes), 0)
 
 /** `path` null: nothing is remembered. */
-export function readStatCache(path: string | null): StatCache {
-  const bytes = readCacheFile(path)
+export async function readStatCache(path: string | null): Promise<StatCache> {
+  const bytes = await readCacheFile(path)
   if (bytes === undefined) return emptyCache
   if (bytes.length < headBytes || !bytes.subarray(0, magic.length).equals(magic)) return emptyCache
   const count = bytes.readUInt32LE(magic.length)

@@ -45,7 +45,7 @@ function statsOf({ count }: TreeColumns): Float64Array {
 
 async function remember(path: string, tree: TreeColumns): Promise<DestinationCache> {
   await rememberDestination(path, origin, tree, null).save(statsOf(tree))
-  return readDestinationCache(path)!
+  return (await readDestinationCache(path))!
 }
 
 async function newPath(): Promise<string> {
@@ -89,10 +89,10 @@ test('what says the same stays; anything else takes its place, and nothing is le
   expect((await stat(path)).ino).toBe(before.ino)
   const stats = statsOf(tree).fill(7, 0, 4)
   await rememberDestination(path, origin, tree, cache).save(stats)
-  expect(readDestinationCache(path)!.stats).toEqual(stats)
+  expect((await readDestinationCache(path))!.stats).toEqual(stats)
   const other = rememberDestination(path, { ...origin, artifactId: 3 }, tree, cache)
   await other.abandon()
-  expect(readDestinationCache(path)).toMatchObject(origin)
+  expect(await readDestinationCache(path)).toMatchObject(origin)
   expect(await readdir(dirname(path))).toHaveLength(1)
 })
 
@@ -103,7 +103,7 @@ test('a place where nothing can be written is no failure', async () => {
   const remembering = rememberDestination(`${blocked}/destination/x`, origin, tree, null)
   await remembering.save(statsOf(tree))
   await rememberDestination(`${blocked}/destination/x`, origin, tree, null).abandon()
-  expect(readDestinationCache(`${blocked}/destination/x`)).toBeNull()
+  expect(await readDestinationCache(`${blocked}/destination/x`)).toBeNull()
 })
 
 test('one that is damaged or cut short is nothing, or has another text', async () => {
@@ -115,13 +115,13 @@ test('one that is damaged or cut short is nothing, or has another text', async (
     const damaged = Buffer.from(bytes)
     damaged[at]! ^= 1
     await writeFile(path, damaged)
-    const found = readDestinationCache(path)
+    const found = await readDestinationCache(path)
     // Of another server or artifact it is of no use, and asked for as that.
     const isOther =
       found !== null && (found.url !== origin.url || found.artifactId !== origin.artifactId)
     expect(found === null || isOther || at >= textAt || isPadding(at), `byte ${at}`).toBe(true)
     await writeFile(path, bytes.subarray(0, at))
-    expect(readDestinationCache(path), `${at} bytes`).toBeNull()
+    expect(await readDestinationCache(path), `${at} bytes`).toBeNull()
   }
 })
 

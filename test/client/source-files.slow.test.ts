@@ -165,7 +165,7 @@ describe('the stat cache', () => {
     await utimes(join(root, 'young'), soon, soon)
     await upload(root, { cacheDir })
     const [name = ''] = await readdir(join(cacheDir, 'stat'))
-    const find = readStatCache(join(cacheDir, 'stat', name)).cursor()
+    const find = (await readStatCache(join(cacheDir, 'stat', name))).cursor()
     expect(find('old')).toBe(0)
     expect(find('young')).toBe(notCached)
   })

@@ -21,7 +21,7 @@ async function fill(path: string, names: string[]): Promise<void> {
 test('what was remembered is found, in ascending order, and nothing else', async () => {
   const path = cacheFilePath(await makeDirectory(), 'stat', 'tree')
   await fill(path, ['a', 'b/c', 'é', '😀'])
-  const cache = readStatCache(path)
+  const cache = await readStatCache(path)
   const find = cache.cursor()
   expect(cache.count).toBe(4)
   expect(['a', 'b', 'b/c', '😀', '🙂'].map(find)).toEqual([0, notCached, 1, 3, notCached])
@@ -36,14 +36,14 @@ test('what was remembered is found, in ascending order, and nothing else', async
 test('a cache that is damaged, cut short or absent is empty', async () => {
   const directory = await makeDirectory()
   const path = cacheFilePath(directory, 'stat', 'tree')
-  expect(readStatCache(path).count).toBe(0)
+  expect((await readStatCache(path)).count).toBe(0)
   await fill(path, ['a', 'b'])
   await appendFile(path, 'x')
-  expect(readStatCache(path).count).toBe(0)
+  expect((await readStatCache(path)).count).toBe(0)
   await fill(path, ['a', 'b'])
   await truncate(path, 40)
-  expect(readStatCache(path).count).toBe(0)
-  expect(readStatCache(path).cursor()('a')).toBe(notCached)
+  expect((await readStatCache(path)).count).toBe(0)
+  expect((await readStatCache(path)).cursor()('a')).toBe(notCached)
 })
 
 test('a new cache takes the place of the old one and leaves nothing beside it', async () => {
@@ -52,7 +52,7 @@ test('a new cache takes the place of the old one and leaves nothing beside it', 
   await fill(path, ['a', 'b'])
   await writeFile(`${path}.0123456789ab`, 'of a process that was killed')
   await fill(path, ['c'])
-  expect(readStatCache(path).cursor()('c')).toBe(0)
+  expect((await readStatCache(path)).cursor()('c')).toBe(0)
   expect(await readdir(join(directory, 'stat'))).toHaveLength(1)
 })
 
