@@ -30,6 +30,7 @@ import {
   createFindings,
   isThere,
   noteKnown,
+  noteMoved,
   settledStats,
 } from './findings.ts'
 import type { ServerAccess } from './http.ts'
@@ -201,9 +202,13 @@ async function fetchAndPlace(
     const mayDelete = options.delete === true
     const deletedPaths = mayDelete ? removeStrangers(destination) : 0
     prepareLeaves(destination, tree, wanted)
-    const moved = new Set(await moveIntoPlace(pool, destination, tree, { modes, mayDelete }))
-    correctModes(downloading, present)
-    await remembering.save(settledStats(downloading, lookedAt, known, { missing, moved }))
+    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete })
+    // Met below; a thread moves meanwhile.
+    moving.catch(() => {})
+    const stats = settledStats(downloading, lookedAt, known)
+    noteMoved(downloading, stats, { missing, moved: new Set(await moving) })
+    correctModes(downloading, present, stats)
+    await remembering.save(stats)
     return deletedPaths
   } catch (error) {
     await remembering.abandon()

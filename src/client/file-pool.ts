@@ -1,5 +1,6 @@
 /** The threads that work on files. Tasks wait in one line; a thread gets its next one while it is at work, so that it
- *  never waits for the main thread. */
+ *  never waits for the main thread. Another thread begins when tasks wait: what little there is one can do, and to begin one
+ *  takes 0.1 s of a processor. */
 import { availableParallelism } from 'node:os'
 import type { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
@@ -8,6 +9,7 @@ import { FileError } from './file-error.ts'
 import type { FileAnswers, FileTask } from './file-tasks.ts'
 
 export interface FilePool {
+  /** How many there may be. */
   readonly threads: number
   /** Errors: FileError, and the codes of the task. */
   run<Task extends FileTask>(
@@ -45,7 +47,7 @@ const youngMegabytesMax = 3
 const tasksPerThread = 2
 const threadsMax = 64
 
-/** Begins `jobs` threads (one for each processor when null). */
+/** Begins up to `jobs` threads (one for each processor when null). */
 export function openFilePool(jobs: number | null = null): FilePool {
   const waiting: Waiting[] = []
   const settlers = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>()
@@ -88,7 +90,8 @@ export function openFilePool(jobs: number | null = null): FilePool {
   }
 
   const count = Math.min(threadsMax, Math.max(1, jobs ?? availableParallelism()))
-  const threads = Array.from({ length: count }, start)
+  // Begun at once, so that it is ready when the first files are known.
+  const threads = [start()]
 
   return {
     threads: count,
@@ -104,6 +107,12 @@ export function openFilePool(jobs: number | null = null): FilePool {
       )
       idlest.worker.ref()
       give(idlest)
+      if (waiting.length > 0 && threads.length < count) {
+        const thread = start()
+        threads.push(thread)
+        thread.worker.ref()
+        give(thread)
+      }
       return (await answer) as FileAnswers[Task['kind']]
     },
     close: async () => {

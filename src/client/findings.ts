@@ -86,27 +86,26 @@ export function note(
   findings.stats[at + 4] = tree.mode(ordinal)
 }
 
-/** Files that were there with the right content may have another mode. */
+/** Files that were there with the right content may have another mode. In `stats` these get what must be looked at again. */
 export function correctModes(
   { tree, destination, findings }: Downloading,
   present: readonly number[],
+  stats: Float64Array,
 ): void {
   for (const ordinal of present) {
     const mode = findings.stats[ordinal * hashColumns + 4]
     if (mode === tree.mode(ordinal)) continue
     chmodSync(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
     // A new ctime: what is known of the file does not hold any more.
-    findings.settled[ordinal] = 0
+    stats[ordinal * statColumns] = Number.NaN
   }
 }
 
-/** What may be remembered of each entry; NaN of those that must be looked at again. `missing` were written, and of those
- *  `moved` were moved on their own, which changes what is known of them. */
+/** What may be remembered of each entry; NaN of those that must be looked at again. */
 export function settledStats(
-  { tree, wanted, destination, findings }: Downloading,
+  { tree, wanted, findings }: Downloading,
   { cache }: LookedAt,
   { lines, isSame }: KnownFiles,
-  { missing, moved }: { missing: readonly number[]; moved: ReadonlySet<string> },
 ): Float64Array {
   const stats = new Float64Array(tree.count * statColumns).fill(Number.NaN)
   const copy = (ordinal: number, from: Float64Array, at: number): void => {
@@ -122,6 +121,15 @@ export function settledStats(
     if (findings.settled[ordinal] === 1) copy(ordinal, findings.stats, ordinal * hashColumns)
     else stats[ordinal * statColumns] = Number.NaN
   }
+  return stats
+}
+
+/** Looks once more at files that were written and then moved on their own (`moved`), which changes what is known of them. */
+export function noteMoved(
+  { tree, destination }: Downloading,
+  stats: Float64Array,
+  { missing, moved }: { missing: readonly number[]; moved: ReadonlySet<string> },
+): void {
   for (const ordinal of missing) {
     const at = ordinal * statColumns
     const path = tree.path(ordinal)
@@ -131,5 +139,4 @@ export function settledStats(
     if (isAsMade && !isRacy(mtimeMs, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
     else stats[at] = Number.NaN
   }
-  return stats
 }

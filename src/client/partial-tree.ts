@@ -137,7 +137,7 @@ interface Moving {
   opened: Set<string>
 }
 
-const movesPerTask = 512
+const movesPerTask = 128
 
 /** By a thread, so that this one can show progress and be stopped: a file system that writes a file out when it takes the
  *  place of another one needs 0.1 ms for each. One after the other, since Linux lets only one at a time move between
@@ -150,20 +150,27 @@ async function moveFiles(
 ): Promise<void> {
   const directory = join(partialRoot, filesName)
   if (!isThere(directory)) return
-  const moves: string[] = []
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = tree.path(Number(entry.name))
-    const target = join(root, path)
-    const parent = parentOf(path)
-    if (!opened.has(parent)) makeWritable(join(root, parent))
-    opened.add(parent)
-    clearWay(target, entry, mayDelete)
-    moves.push(join(directory, entry.name), target)
-    moved.push(path)
-  }
-  for (let first = 0; first < moves.length; first += 2 * movesPerTask) {
-    const paths = moves.slice(first, first + 2 * movesPerTask).join('\0')
-    await pool.run({ kind: 'move', paths })
+  const entries = readdirSync(directory, { withFileTypes: true })
+  let moving: Promise<unknown> = Promise.resolve()
+  try {
+    for (let first = 0; first < entries.length; first += movesPerTask) {
+      const moves: string[] = []
+      for (const entry of entries.slice(first, first + movesPerTask)) {
+        const path = tree.path(Number(entry.name))
+        const target = join(root, path)
+        const parent = parentOf(path)
+        if (!opened.has(parent)) makeWritable(join(root, parent))
+        opened.add(parent)
+        clearWay(target, entry, mayDelete)
+        moves.push(join(directory, entry.name), target)
+        moved.push(path)
+      }
+      await moving
+      moving = pool.run({ kind: 'move', paths: moves.join('\0') })
+      moving.catch(() => {})
+    }
+  } finally {
+    await moving
   }
   rmdirSync(directory)
 }

@@ -1,9 +1,9 @@
-/** Whether files are as they were known: one look at each, none is opened. Runs in worker threads. */
+/** Whether files are as they were known: one look at each, none is opened. */
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
 import { statColumns } from './stat-cache.ts'
 
-export function verifyFiles({ root, lines, stats }: VerifyTask): VerifyAnswer {
+export function verifyFiles({ root, lines, stats }: Omit<VerifyTask, 'kind'>): VerifyAnswer {
   const text = Buffer.from(lines.buffer, lines.byteOffset, lines.length).toString()
   const directories: string[] = []
   const directoryModes: number[] = []
