@@ -334,9 +334,9 @@ describe('a download', () => {
     const partial = join(back, '.trove-partial')
     await makeTree(partial, {
       // By their place in the order of paths.
-      'files/3': await readFile(join(root, 'old/b')),
-      'files/4': 'torn',
-      'files/99': 'of another artifact',
+      'files/3/3': await readFile(join(root, 'old/b')),
+      'files/4/4': 'torn',
+      'files/3/99': 'of another artifact',
       'tree/new/d': await readFile(join(root, 'new/d')),
       'tree/new/stranger': 's',
     })
@@ -405,10 +405,12 @@ describe('a download', () => {
         await symlink(outside, join(partial, 'files'))
       },
       async () => {
-        await mkdir(join(partial, 'files'), { recursive: true })
+        for (const name of ['0', '1']) {
+          await mkdir(join(partial, 'files', name), { recursive: true })
+          await symlink(join(outside, 'victim'), join(partial, 'files', name, name))
+        }
+        await symlink(outside, join(partial, 'files/2'))
         await symlink(outside, join(partial, 'tree'))
-        for (const name of ['0', '1', '2'])
-          await symlink(join(outside, 'victim'), join(partial, 'files', name))
         await rm(join(back, 'd'), { recursive: true })
         await rm(join(back, 'victim'))
       },
