@@ -31,8 +31,9 @@ export const notKnown = -1
 /** A look takes 5 µs, a message 200. */
 const filesPerTaskMax = 2048
 const tasksMin = 16
-/** Looks that the main thread does at once: half a millisecond. */
-const filesPerSlice = 128
+/** Looks that the main thread does at once: as many as take about a millisecond, on a slow file system one. */
+const filesPerSliceMax = 128
+const sliceMs = 1
 /** Tasks of each thread: one at work, one that waits for its turn. */
 const tasksPerThread = 2
 
@@ -72,10 +73,13 @@ export async function lookAtKnown(
   }
   /** This thread would only wait, and beginning one more takes as long as 20,000 looks. */
   const here = async (): Promise<void> => {
-    while (next < cache.count) {
-      const { from, to } = take(filesPerSlice)
+    for (let files = 16; next < cache.count;) {
+      const { from, to } = take(files)
+      const begun = performance.now()
       const stats = cache.stats.subarray(from * statColumns, to * statColumns)
       note(from, verifyFiles({ root, lines: linesOf(from, to), stats }))
+      if (performance.now() - begun > sliceMs) files = Math.ceil(files / 2)
+      else files = Math.min(files * 2, filesPerSliceMax)
       await setImmediate()
     }
   }
