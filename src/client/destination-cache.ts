@@ -80,7 +80,7 @@ export interface DestinationCacheWriter {
 }
 
 /** Bytes that are written at once; many small pieces of text would each cost a call. */
-const blockBytes = 1024 * 1024
+const blockBytes = 256 * 1024
 
 /** Begins to write the text, which is known before the files are there. `path` null: nothing is remembered. `previous`: what
  *  is there, which stays when it says the same. */
@@ -158,19 +158,25 @@ async function writeBlocks(
   pieces: readonly Uint8Array[],
   start: number,
 ): Promise<void> {
+  // One for all: dead ones would pile up before they are collected.
+  const block = Buffer.allocUnsafeSlow(blockBytes)
   let at = start
-  let block: Uint8Array[] = []
   let bytes = 0
-  const flush = async (): Promise<void> => {
-    await file.write(block.length === 1 ? block[0]! : Buffer.concat(block), at)
-    at += bytes
-    block = []
-    bytes = 0
+  const write = async (all: Uint8Array): Promise<void> => {
+    await file.write(all, at)
+    at += all.length
   }
   for (const piece of pieces) {
-    if (piece.length + bytes > blockBytes && bytes > 0) await flush()
-    block.push(piece)
-    bytes += piece.length
+    if (bytes + piece.length > blockBytes && bytes > 0) {
+      await write(block.subarray(0, bytes))
+      bytes = 0
+    }
+    if (piece.length > blockBytes) {
+      await write(piece)
+    } else {
+      block.set(piece, bytes)
+      bytes += piece.length
+    }
   }
-  if (bytes > 0) await flush()
+  await write(block.subarray(0, bytes))
 }

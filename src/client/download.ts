@@ -29,9 +29,9 @@ import {
   correctModes,
   createFindings,
   isThere,
+  keepSettled,
   noteKnown,
   noteMoved,
-  settledStats,
 } from './findings.ts'
 import type { ServerAccess } from './http.ts'
 import { findKnown, type KnownFiles, type LookedAt, lookAtKnown, notKnown } from './known-files.ts'
@@ -205,10 +205,10 @@ async function fetchAndPlace(
     const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete })
     // Met below; a thread moves meanwhile.
     moving.catch(() => {})
-    const stats = settledStats(downloading, lookedAt, known)
-    noteMoved(downloading, stats, { missing, moved: new Set(await moving) })
-    correctModes(downloading, present, stats)
-    await remembering.save(stats)
+    keepSettled(downloading, lookedAt, known)
+    noteMoved(downloading, { missing, moved: new Set(await moving) })
+    correctModes(downloading, present)
+    await remembering.save(downloading.findings.stats)
     return deletedPaths
   } catch (error) {
     await remembering.abandon()

@@ -16,8 +16,10 @@ export interface DownloadProgress {
 
 /** What is known of the wanted files on this disk. */
 export interface Findings {
-  /** `hashColumns` numbers an entry; size NaN for files that are not there as they should be. */
+  /** `statColumns` numbers an entry; size NaN for files that are not there as they should be. */
   stats: Float64Array
+  /** Permission bits. */
+  modes: Uint16Array
   settled: Uint8Array
 }
 

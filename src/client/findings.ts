@@ -9,7 +9,8 @@ import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
 
 export function createFindings(count: number): Findings {
   return {
-    stats: new Float64Array(count * hashColumns).fill(Number.NaN),
+    stats: new Float64Array(count * statColumns).fill(Number.NaN),
+    modes: new Uint16Array(count),
     settled: new Uint8Array(count),
   }
 }
@@ -26,10 +27,8 @@ export function noteKnown(
     const line = lines[ordinal]!
     if (line === notKnown || cache === null) return true
     if (isSame[ordinal] !== 1) return false
-    const at = ordinal * hashColumns
-    for (let column = 0; column < statColumns; column++)
-      findings.stats[at + column] = cache.stats[line * statColumns + column]!
-    findings.stats[at + statColumns] = modes[line]!
+    copyRow(cache.stats, line, findings.stats, ordinal)
+    findings.modes[ordinal] = modes[line]!
     findings.settled[ordinal] = 1
     progress.doneBytes += tree.sizeBytes(ordinal)
     return false
@@ -52,10 +51,9 @@ export async function checkFiles(
       for (const [index, ordinal] of batch.entries()) {
         if (Number.isNaN(stats[index * hashColumns])) continue
         if (!tree.hasDigest(ordinal, digests, index * digestBytes)) continue
-        findings.stats.set(
-          stats.subarray(index * hashColumns, (index + 1) * hashColumns),
-          ordinal * hashColumns,
-        )
+        const at = index * hashColumns
+        findings.stats.set(stats.subarray(at, at + statColumns), ordinal * statColumns)
+        findings.modes[ordinal] = stats[at + statColumns]!
         findings.settled[ordinal] = settled[index]!
         progress.doneBytes += tree.sizeBytes(ordinal)
       }
@@ -68,7 +66,7 @@ export async function checkFiles(
 }
 
 export function isThere({ stats }: Findings, ordinal: number): boolean {
-  return !Number.isNaN(stats[ordinal * hashColumns])
+  return !Number.isNaN(stats[ordinal * statColumns])
 }
 
 /** Notes a file that was written, with its stat columns, NaN when they may not be recorded. */
@@ -78,56 +76,55 @@ export function note(
   tree: FetchedTree,
   stats: Float64Array,
 ): void {
-  const at = ordinal * hashColumns
+  const at = ordinal * statColumns
   const isSettled = !Number.isNaN(stats[0])
   findings.settled[ordinal] = isSettled ? 1 : 0
   if (isSettled) findings.stats.set(stats, at)
   else findings.stats[at] = tree.sizeBytes(ordinal)
-  findings.stats[at + 4] = tree.mode(ordinal)
+  findings.modes[ordinal] = tree.mode(ordinal)
 }
 
-/** Files that were there with the right content may have another mode. In `stats` these get what must be looked at again. */
+/** Files that were there with the right content may have another mode. After `keepSettled`. */
 export function correctModes(
   { tree, destination, findings }: Downloading,
   present: readonly number[],
-  stats: Float64Array,
 ): void {
   for (const ordinal of present) {
-    const mode = findings.stats[ordinal * hashColumns + 4]
-    if (mode === tree.mode(ordinal)) continue
+    if (findings.modes[ordinal] === tree.mode(ordinal)) continue
     chmodSync(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
     // A new ctime: what is known of the file does not hold any more.
-    stats[ordinal * statColumns] = Number.NaN
+    findings.stats[ordinal * statColumns] = Number.NaN
   }
 }
 
-/** What may be remembered of each entry; NaN of those that must be looked at again. */
-export function settledStats(
+/** Leaves in the findings what may be remembered of each entry, and NaN of those that must be looked at again: in place,
+ *  since a copy would be 32 bytes an entry. */
+export function keepSettled(
   { tree, wanted, findings }: Downloading,
   { cache }: LookedAt,
   { lines, isSame }: KnownFiles,
-): Float64Array {
-  const stats = new Float64Array(tree.count * statColumns).fill(Number.NaN)
-  const copy = (ordinal: number, from: Float64Array, at: number): void => {
-    for (let column = 0; column < statColumns; column++)
-      stats[ordinal * statColumns + column] = from[at + column]!
+): void {
+  for (const ordinal of wanted)
+    if (findings.settled[ordinal] !== 1) findings.stats[ordinal * statColumns] = Number.NaN
+  if (cache === null || wanted.length === tree.count) return
+  // What is not wanted is as it was.
+  const isWanted = new Uint8Array(tree.count)
+  for (const ordinal of wanted) isWanted[ordinal] = 1
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) {
+    if (isSame[ordinal] === 1 && isWanted[ordinal] === 0)
+      copyRow(cache.stats, lines[ordinal]!, findings.stats, ordinal)
   }
-  if (cache !== null && wanted.length < tree.count) {
-    // What is not wanted is as it was.
-    for (let ordinal = 0; ordinal < tree.count; ordinal++)
-      if (isSame[ordinal] === 1) copy(ordinal, cache.stats, lines[ordinal]! * statColumns)
-  }
-  for (const ordinal of wanted) {
-    if (findings.settled[ordinal] === 1) copy(ordinal, findings.stats, ordinal * hashColumns)
-    else stats[ordinal * statColumns] = Number.NaN
-  }
-  return stats
 }
 
-/** Looks once more at files that were written and then moved on their own (`moved`), which changes what is known of them. */
+function copyRow(from: Float64Array, row: number, to: Float64Array, toRow: number): void {
+  for (let column = 0; column < statColumns; column++)
+    to[toRow * statColumns + column] = from[row * statColumns + column]!
+}
+
+/** Looks once more at files that were written and then moved on their own (`moved`), which changes what is known of them.
+ *  After `keepSettled`. */
 export function noteMoved(
-  { tree, destination }: Downloading,
-  stats: Float64Array,
+  { tree, destination, findings: { stats } }: Downloading,
   { missing, moved }: { missing: readonly number[]; moved: ReadonlySet<string> },
 ): void {
   for (const ordinal of missing) {
