@@ -12,11 +12,7 @@ import { storeError } from '../core/errors.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import { cacheFilePath } from './cache-files.ts'
 import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
-import {
-  type DestinationCache,
-  readDestinationCache,
-  rememberDestination,
-} from './destination-cache.ts'
+import { readDestinationCache, rememberDestination } from './destination-cache.ts'
 import { compareDirectoryModes } from './directory-modes.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
@@ -100,7 +96,6 @@ export async function downloadArtifact(
 /** What is wanted, and what of it DEST has. */
 interface Comparison {
   downloading: Downloading
-  cache: DestinationCache | null
   lookedAt: LookedAt
   known: KnownFiles
   /** Files in whose place DEST has one, whatever it holds; files that DEST does not have as they should be. */
@@ -164,7 +159,7 @@ async function compare(
   const missing = wanted.filter(
     (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
   )
-  return { downloading, cache, lookedAt, known, present, missing }
+  return { downloading, lookedAt, known, present, missing }
 }
 
 /** Trees of fewer bytes are fetched as fast as what changed of them is found. */
@@ -175,7 +170,7 @@ const knownShare = 0.9
 
 /** Answers how many paths were deleted. */
 async function fetchAndPlace(
-  { downloading, cache, lookedAt, known, present, missing }: Comparison,
+  { downloading, lookedAt, known, present, missing }: Comparison,
   options: DownloadOptions & { cacheDir: string | null },
 ): Promise<number> {
   const { server, pool, tree, wanted, destination, progress } = downloading
@@ -184,7 +179,8 @@ async function fetchAndPlace(
   downloading.tell()
   const origin = { artifactId: downloading.artifactId, url: server.url }
   // DEST may not have been there before.
-  const remembering = rememberDestination(await cachePathOf(options), origin, tree, cache)
+  const cachePath = await cachePathOf(options)
+  const remembering = rememberDestination(cachePath, origin, tree, lookedAt.cache)
   try {
     const fetching = fetchMissing(downloading, missing)
     // Met below. What comes now is done while the server answers, and cannot fail.

@@ -1,4 +1,4 @@
-/** What a download knows of the files it wants: which are there with their content, and what the stat cache may keep. */
+/** What a download knows of the files it wants: which are there with their content, and what may be remembered. */
 import { chmodSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'

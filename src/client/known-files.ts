@@ -1,6 +1,7 @@
 /** Files of DEST that are as they were known: looked at while the tree is still on its way. */
 import { setImmediate } from 'node:timers/promises'
 import { comparePaths } from '../core/entry.ts'
+import { readFileLine } from '../core/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
 import type { FilePool } from './file-pool.ts'
@@ -114,11 +115,10 @@ function hasSameContent(
   { text, startOf }: DestinationCache,
   line: number,
 ): boolean {
-  // `f MODE SIZE SHA256 PATH`.
-  const digestAt = text.indexOf(' ', startOf(line) + 6) + 1
+  const { pathAt } = readFileLine(text, startOf(line), startOf(line + 1) - 1)
   return (
     tree.kind(ordinal) === 'file' &&
-    tree.digest(ordinal) === text.toString('latin1', digestAt, digestAt + 64)
+    tree.digest(ordinal) === text.toString('latin1', pathAt - 65, pathAt - 1)
   )
 }
 
