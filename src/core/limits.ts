@@ -37,8 +37,11 @@ export const limits = {
 
   /** A pack is sealed once it holds this much; a single larger member gets a pack of its own. */
   packTargetBytes: 64 * MiB,
-  /** Or this many members: what is known of each is kept in memory (about 500 bytes) until the pack is registered. */
-  packMembersMax: 8192,
+  /** Or this many copies: what is known of each is kept in memory (about 500 bytes) until the pack is registered. */
+  packCopiesMax: 8192,
+  /** Streams that share a member of a pack, kept in memory until it is full: enough that its own headers do not count. */
+  joinedMemberBytes: 512 * KiB,
+  joinedMemberCopies: 1024,
   /** Members are gathered into writes of this size, so that a small one costs no system call. */
   packWriteBytes: 1 * MiB,
   /** Open pack files kept for later reads; those in use are not counted. */

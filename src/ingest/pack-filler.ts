@@ -63,8 +63,8 @@ export function createPackFiller(options: PackFillerOptions): PackFiller {
     append: async (copy, body) => {
       open ??= await openPack(options.packs)
       await appendTo(open, copy, body)
-      const { bytesWritten, memberCount } = open.writer
-      if (bytesWritten >= limits.packTargetBytes || memberCount >= limits.packMembersMax) {
+      const { bytesWritten, copyCount } = open.writer
+      if (bytesWritten >= limits.packTargetBytes || copyCount >= limits.packCopiesMax) {
         await rotate()
       }
     },

@@ -157,8 +157,8 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
       const { offset } = await writer.append(member, body)
       const { streamId, offset: fromOffset } = copy
       moves.push({ streamId, fromPackId, fromOffset, offset, lengthBytes })
-      const { bytesWritten, memberCount } = writer
-      if (bytesWritten >= limits.packTargetBytes || memberCount >= limits.packMembersMax) {
+      const { bytesWritten, copyCount } = writer
+      if (bytesWritten >= limits.packTargetBytes || copyCount >= limits.packCopiesMax) {
         await flush()
       }
     },

@@ -16,7 +16,7 @@ import { publish } from '../ingest/publish.ts'
 import type { IngestPorts } from '../ingest/session.ts'
 import type { Run } from '../metadata/metadata.ts'
 import type { SealedPack } from '../packs/pack-store.ts'
-import { type RecognizedCopy, readMembers, recognizeCopy } from '../packs/read-members.ts'
+import { type RecognizedCopy, readCopies, recognizeCopy } from '../packs/read-copies.ts'
 
 export interface RebuildReport {
   /** Packs that were taken in, and those that the metadata knew. */
@@ -26,7 +26,7 @@ export interface RebuildReport {
   /** Copies of them, and distinct contents. */
   copies: number
   blobs: number
-  /** Members that are not what they say, and packs whose directory is bad, so that members may be missing. */
+  /** Copies that are not what the pack says, and packs whose directory or lists are bad, so that copies may be missing. */
   damagedCopies: number
   damagedPacks: number
 }
@@ -109,16 +109,16 @@ async function recognizeAll(
   { packs }: IngestPorts,
   { pack, report, options }: Taking,
 ): Promise<RecognizedCopy[]> {
-  const { members, isComplete } = await readMembers(packs, pack.name, pack.sizeBytes)
+  const { copies, isComplete } = await readCopies(packs, pack.name, pack.sizeBytes)
   if (!isComplete) report.damagedPacks += 1
-  const copies: RecognizedCopy[] = []
-  for (const member of members) {
+  const recognized: RecognizedCopy[] = []
+  for (const entry of copies) {
     options.signal?.throwIfAborted()
-    const copy = await recognizeCopy(packs, pack.name, member)
+    const copy = await recognizeCopy(packs, pack.name, entry)
     if (copy === undefined) report.damagedCopies += 1
-    else copies.push(copy)
+    else recognized.push(copy)
   }
-  return copies
+  return recognized
 }
 
 /** A file is served from one stream only. The others are kept as those that a skeleton names. */

@@ -145,9 +145,9 @@ async function scrubPack(ports: LifecyclePorts, pack: PackOccupancy, pass: Pass)
   const lease = await openReadingLease(ports, leaseMs)
   try {
     await checkpoint?.('scrub-pack-begun')
-    const { damagedCopies, isFramed } = await scrubCopies(ports, pack, { ...pass, lease })
+    const { damagedCopies, unended } = await scrubCopies(ports, pack, { ...pass, lease })
     await checkpoint?.('scrub-pack-judged')
-    const fault = damagedCopies > 0 ? null : await framingFault(ports, pack, isFramed)
+    const fault = damagedCopies > 0 ? null : await framingFault(ports, pack, unended)
     if (fault !== null) {
       options.onFinding?.({ kind: 'framing', packName: pack.name, fault })
       report.rewrittenPacks += (await compactPacks(ports, [pack], pass.pace)).rewrittenPacks
@@ -165,7 +165,7 @@ async function scrubCopies(
   ports: LifecyclePorts,
   pack: PackOccupancy,
   pass: Pass & { lease: ReadingLease },
-): Promise<{ damagedCopies: number; isFramed: boolean }> {
+): Promise<{ damagedCopies: number; unended: ReadonlySet<number> }> {
   const { metadata, packs, signal } = ports
   const { report, lease } = pass
   const pace: Pace = async (bytes) => {
@@ -173,13 +173,13 @@ async function scrubCopies(
     await pass.pace(bytes)
     await lease.renew()
   }
-  const found = { damagedCopies: 0, isFramed: true }
+  const found = { damagedCopies: 0, unended: new Set<number>() }
   for (let after = -1; ;) {
     const page = await metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
     const changed: Verification[] = []
     for await (const each of verifyCopies(page, { packs, packName: pack.name, pace, signal })) {
       report.copies += 1
-      found.isFramed &&= each.isEnded
+      if (!each.isEnded) found.unended.add(each.copy.offset)
       if (each.fault !== null) found.damagedCopies += 1
       if (each.fault !== null || each.copy.damaged) changed.push(each)
     }
@@ -225,11 +225,10 @@ async function judge(
 async function framingFault(
   { packs }: LifecyclePorts,
   pack: PackOccupancy,
-  isFramed: boolean,
+  unended: ReadonlySet<number>,
 ): Promise<string | null> {
-  if (!isFramed) return `pack ${pack.name} lacks a final block`
   try {
-    return await findFramingFault(packs, pack.name, pack.sizeBytes)
+    return await findFramingFault(packs, pack.name, pack.sizeBytes, unended)
   } catch (error) {
     if (hasCode(error, 'not_found')) return null
     throw error

@@ -16,8 +16,7 @@ export interface Verification {
   copy: PackedCopy
   /** What is wrong with it; null when nothing is. */
   fault: string | null
-  /** False when a joining stream is whole but not followed by its final block: only whoever opens the pack as a zip
-   *  would notice. */
+  /** False when a joining stream is not followed by a final block, as it is unless it shares its member. */
   isEnded: boolean
 }
 

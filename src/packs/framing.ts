@@ -1,26 +1,37 @@
-/** What of a pack is not copies: headers, names, directory, end. The store never reads it, but `unzip` does, and so does
- *  whoever rebuilds a lost database from packs. */
+/** What of a pack is not copies: headers, names, final blocks, lists, directory, end. The store never reads it, but `unzip`
+ *  does, and so does whoever rebuilds a lost database from packs. */
+import { joiningEnd } from '../core/copy.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { readPackDirectory } from './pack-directory.ts'
+import { readPackMembers, withCopies } from './pack-directory.ts'
 import { encodeLocalHeader, localHeaderBytes } from './pack-records.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
-/** What is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is. Errors: not_found. */
+/** What is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is. `unended` are the offsets of
+ *  joining streams that no final block follows: right where another stream of the same member follows, or its end. Errors: not_found. */
 export async function findFramingFault(
   store: Pick<PackStore, 'read'>,
   name: PackName,
   sizeBytes: number,
+  unended: ReadonlySet<number>,
 ): Promise<string | null> {
   const readAt = createWindow(store, name, sizeBytes)
+  const members = readPackMembers(store, name, sizeBytes)
   try {
-    for await (const { offset, ...entry } of readPackDirectory(store, name, sizeBytes)) {
+    for await (const { member, kind } of withCopies(store, name, members)) {
+      const { offset, ...entry } = member
       // A local header does not say where it lies, so its length follows from the rest.
       const record = { ...entry, headerOffset: 0 }
       const expected = Buffer.alloc(localHeaderBytes(record))
       encodeLocalHeader(expected, 0, record)
       const actual = await readAt(offset - expected.length, expected.length)
       if (!actual.equals(expected)) return `pack ${name} has a bad header before offset ${offset}`
+      const endAt = offset + member.lengthBytes - joiningEnd.length
+      const isEnded =
+        kind === 'joined'
+          ? (await readAt(endAt, joiningEnd.length)).equals(joiningEnd)
+          : !unended.has(offset)
+      if (!isEnded) return `pack ${name} lacks a final block before offset ${endAt}`
     }
     return null
   } catch (error) {

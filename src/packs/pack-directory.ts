@@ -1,7 +1,8 @@
-/** A sealed pack's directory, read back. */
+/** What a sealed pack holds, read back from its directory. */
 import { type StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { createMemberNames, memberNameBytesMax } from './member-names.ts'
+import { decodeList, isJoinedName, listBytesMax, listNameOf } from './joined-members.ts'
+import { type MemberNames, createMemberNames, memberNameBytesMax } from './member-names.ts'
 import {
   type CodecMethod,
   type MemberRecord,
@@ -14,9 +15,10 @@ import {
 } from './pack-records.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
-/** A member as a pack's directory has it. `lengthBytes` counts a joining stream's final `03 00`, because nothing in the
- *  directory tells it from a foreign deflate stream. `offset` is where the stream begins. */
-export interface PackDirectoryEntry {
+type Store = Pick<PackStore, 'read'>
+
+/** A member of the zip. `offset` is where its data begins, `lengthBytes` the length of that. */
+export interface PackMemberEntry {
   name: string
   codecMethod: CodecMethod
   crc32: number
@@ -25,16 +27,100 @@ export interface PackDirectoryEntry {
   offset: number
 }
 
+/** A copy as the pack itself knows it. */
+export interface PackCopyEntry {
+  name: string
+  codecMethod: CodecMethod
+  /** Null for a copy that shares a member, of which only the whole has one. */
+  crc32: number | null
+  sizeBytes: number
+  /** For a copy with a member of its own that counts a joining stream's final `03 00`, because nothing in the directory
+   *  tells it from a foreign deflate stream. */
+  lengthBytes: number
+  /** Where the stream begins. */
+  offset: number
+}
+
+/** A member and the copies that are known with it: its own; none of a member that several share; and those, of the list
+ *  that follows it. */
+export interface ReadMember {
+  member: PackMemberEntry
+  kind: 'single' | 'joined' | 'list'
+  copies: PackCopyEntry[]
+}
+
+/** The copies of a sealed pack of `sizeBytes`, in the order of their bytes. Errors: not_found, blob_damaged. */
+export async function* readPackDirectory(
+  store: Store,
+  name: PackName,
+  sizeBytes: number,
+): AsyncGenerator<PackCopyEntry, void, undefined> {
+  const members = readPackMembers(store, name, sizeBytes)
+  for await (const { copies } of withCopies(store, name, members)) yield* copies
+}
+
+/** Finds out what members hold, which come in the order of the pack. Strict, as `readPackMembers`; with `onDamage`, which
+ *  is told, members are left out instead that are not what this program writes. Errors: not_found, blob_damaged. */
+export async function* withCopies(
+  store: Store,
+  packName: PackName,
+  members: AsyncIterable<PackMemberEntry>,
+  onDamage?: (what: StoreError) => void,
+): AsyncGenerator<ReadMember, void, undefined> {
+  const names = createMemberNames()
+  let joined: PackMemberEntry | undefined
+  const refuse = (what: string): void => {
+    const error = damagedPack(packName, what)
+    if (onDamage === undefined) throw error
+    onDamage(error)
+  }
+  for await (const member of members) {
+    const { name } = member
+    if (joined !== undefined) {
+      const copies = await readList(store, packName, { list: member, joined, names })
+      if (copies === undefined) refuse(`has no whole list of what is in ${joined.name}`)
+      joined = undefined
+      if (copies !== undefined) yield { member, kind: 'list', copies }
+    } else if (isJoinedName(name)) {
+      joined = member
+      yield { member, kind: 'joined', copies: [] }
+    } else if (names.accepts(name)) yield { member, kind: 'single', copies: [member] }
+    else refuse(`has a member of a wrong name: ${JSON.stringify(name)}`)
+  }
+  if (joined !== undefined) refuse(`has no list of what is in ${joined.name}`)
+}
+
+async function readList(
+  store: Store,
+  packName: PackName,
+  of: { list: PackMemberEntry; joined: PackMemberEntry; names: MemberNames },
+): Promise<PackCopyEntry[] | undefined> {
+  const { list, joined, names } = of
+  if (list.name !== listNameOf(joined.name) || list.lengthBytes > listBytesMax) return undefined
+  const stored = await store.read(packName, list.offset, list.lengthBytes)
+  const copies = decodeList(stored, list, joined)
+  if (copies?.every((copy) => names.accepts(copy.name)) !== true) return undefined
+  let offset = joined.offset
+  return copies.map((copy) => {
+    const entry = { ...copy, codecMethod: joined.codecMethod, crc32: null, offset }
+    offset += copy.lengthBytes
+    return entry
+  })
+}
+
+function damagedPack(name: PackName, what: string): StoreError {
+  return storeError('blob_damaged', `pack ${name} ${what}`, { digest: null, paths: [] })
+}
+
 /** The members of a sealed pack of `sizeBytes`, in the order of their bytes, read from its directory in windows. Strict:
  *  whatever this program would not have written is damage, and so are gaps and overlaps; the last is known only at the
  *  end. Local headers are not read. Errors: not_found, blob_damaged. */
-export async function* readPackDirectory(
-  store: Pick<PackStore, 'read'>,
+export async function* readPackMembers(
+  store: Store,
   name: PackName,
   sizeBytes: number,
-): AsyncGenerator<PackDirectoryEntry, void, undefined> {
-  const damaged = (what: string): StoreError =>
-    storeError('blob_damaged', `pack ${name} ${what}`, { digest: null, paths: [] })
+): AsyncGenerator<PackMemberEntry, void, undefined> {
+  const damaged = (what: string): StoreError => damagedPack(name, what)
   const tailBytes = Math.min(sizeBytes, endRecordBytesMax)
   const end = decodeEnd(await store.read(name, sizeBytes - tailBytes, tailBytes))
   if (end === undefined) throw damaged('does not end as a pack does')
@@ -42,14 +128,11 @@ export async function* readPackDirectory(
   if (directoryOffset + directoryBytes + encodeEnd(end).length !== sizeBytes) {
     throw damaged(`does not have the length that its end says: it has ${sizeBytes} bytes`)
   }
-  const names = createMemberNames()
   let members = 0
   let nextOffset = 0
   for await (const record of readRecords(store, name, directoryOffset, directoryBytes)) {
     if (record === undefined) throw damaged(`has a bad directory after ${members} members`)
     const { headerOffset, ...member } = record
-    if (!names.accepts(member.name))
-      throw damaged(`has a member of a wrong name: ${JSON.stringify(member.name)}`)
     if (member.codecMethod === 0 && member.sizeBytes !== member.lengthBytes) {
       throw damaged(
         `has a stored member of two sizes: ${member.sizeBytes} and ${member.lengthBytes}`,
@@ -73,7 +156,7 @@ export async function* readPackDirectory(
 
 /** The records of a directory, then undefined where one is bad. */
 async function* readRecords(
-  store: Pick<PackStore, 'read'>,
+  store: Store,
   name: PackName,
   directoryOffset: number,
   directoryBytes: number,

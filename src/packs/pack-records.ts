@@ -54,6 +54,11 @@ export function localHeaderBytes(member: MemberRecord): number {
   return localBytes + member.name.length + (hasLargeSize(member) ? 20 : 0)
 }
 
+/** The local header of a member of less than 4 GiB. */
+export function smallHeaderBytes(nameBytes: number): number {
+  return localBytes + nameBytes
+}
+
 /** Writes the local header at `at`; answers the index after it. */
 export function encodeLocalHeader(target: Buffer, at: number, member: MemberRecord): number {
   const large = hasLargeSize(member)

@@ -1,6 +1,6 @@
 /** A lost database: what packs give back, and that nothing deletes them before. */
 import { randomBytes } from 'node:crypto'
-import { stat, utimes } from 'node:fs/promises'
+import { readFile, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { deflateRawSync } from 'node:zlib'
@@ -15,7 +15,8 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { openPackWriter } from '../../src/packs/pack-format.ts'
-import { readMembers, recognizeCopy } from '../../src/packs/read-members.ts'
+import type { SealedPack } from '../../src/packs/pack-store.ts'
+import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { crc32 } from '../../src/core/crc32.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -161,6 +162,49 @@ describe('a rebuild', () => {
   })
 })
 
+describe('copies that share a member', () => {
+  test('are found again one by one, but for a damaged one', async () => {
+    const store = await openStore()
+    const contents = Array.from({ length: 50 }, (_, index) => Buffer.from(`content ${index}`))
+    const { name, sizeBytes } = await packOf(store, contents)
+    const [path] = await packPaths(join(store.directory, 'cas'))
+    const { copies } = await readCopies(store.packs, name, sizeBytes)
+    await flipByte(path!, copies[7]!.offset + 3)
+    const found = await Promise.all(copies.map((copy) => recognizeCopy(store.packs, name, copy)))
+    const expected = contents.map((content, at) => (at === 7 ? undefined : digestOf(content)))
+    expect(found.map((copy) => copy?.blob.digest)).toEqual(expected)
+  })
+
+  test('are lost with the list of their member, and no others', async () => {
+    const store = await openStore()
+    const many = Array.from({ length: 1024 + 3 }, (_, index) => Buffer.from(`content ${index}`))
+    const { name, sizeBytes } = await packOf(store, many)
+    const [path] = await packPaths(join(store.directory, 'cas'))
+    const list = (await readFile(path!)).indexOf('joined-000000000000000.txt')
+    await flipByte(path!, list + 40)
+    const { copies, isComplete } = await readCopies(store.packs, name, sizeBytes)
+    expect(isComplete).toBe(false)
+    const found = await Promise.all(copies.map((copy) => recognizeCopy(store.packs, name, copy)))
+    expect(found.map((copy) => copy?.blob.digest)).toEqual(many.slice(1024).map(digestOf))
+  })
+
+  async function packOf(store: TestStore, contents: Buffer[]): Promise<SealedPack> {
+    const writer = await openPackWriter(store.packs)
+    for (const content of contents) {
+      const stream = encodeJoiningSync(content, 6)
+      const member = {
+        blobDigest: digestOf(content),
+        codec: 'joining' as const,
+        crc32: crc32(content),
+        sizeBytes: content.length,
+        lengthBytes: stream.length,
+      }
+      await writer.append(member, stream)
+    }
+    return await writer.seal()
+  }
+})
+
 describe('what a member is', () => {
   test('is found out from its bytes: joining streams and foreign ones', async () => {
     const store = await openStore()
@@ -192,9 +236,9 @@ describe('what a member is', () => {
             stream,
           )
           const { name, sizeBytes } = await writer.seal()
-          const { members, isComplete } = await readMembers(store.packs, name, sizeBytes)
+          const { copies, isComplete } = await readCopies(store.packs, name, sizeBytes)
           expect(isComplete).toBe(true)
-          expect(await recognizeCopy(store.packs, name, members[0]!)).toMatchObject({
+          expect(await recognizeCopy(store.packs, name, copies[0]!)).toMatchObject({
             blob,
             codec,
             streamDigest: digestOf(stream),

@@ -164,9 +164,12 @@ describe('a scrub', () => {
     expect(await scrubAll(store)).toMatchObject({ findings: [] })
   })
 
-  test('notices any single flipped byte of a pack', async () => {
+  test.each([
+    ['of one copy', { x: 'some text, some text, some text' }],
+    ['of copies that share a member', { x: 'some text, some text', y: 'other text', z: '' }],
+  ])('notices any single flipped byte of a pack %s', async (_of, tree) => {
     const store = await openStore()
-    await putTar(store, 'tree', { x: 'some text, some text, some text' })
+    await putTar(store, 'tree', tree)
     let [path] = await packPaths(casOf(store))
     const bytes = await readFile(path!)
     const kinds = new Set<string>()

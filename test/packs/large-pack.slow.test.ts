@@ -11,7 +11,8 @@ import { digestOf } from '../../src/core/digest.ts'
 import { encodeJoining, inflateStream } from '../../src/packs/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import { readPackDirectory } from '../../src/packs/pack-directory.ts'
-import { type PackMember, openPackWriter } from '../../src/packs/pack-format.ts'
+import type { PackMember } from '../../src/packs/member-writer.ts'
+import { openPackWriter } from '../../src/packs/pack-format.ts'
 
 const run = promisify(execFile)
 const MiB = 1024 * 1024

@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -13,11 +12,18 @@ import type { CopyCodec } from '../../src/core/copy.ts'
 import { crc32 } from '../../src/core/crc32.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-import { decodeCopy, encodeJoining } from '../../src/packs/codec.ts'
+import { decodeCopy } from '../../src/packs/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
-import { type PackDirectoryEntry, readPackDirectory } from '../../src/packs/pack-directory.ts'
-import { type PackMember, openPackWriter } from '../../src/packs/pack-format.ts'
-import type { PackSink, PackStore, SealedPack } from '../../src/packs/pack-store.ts'
+import {
+  type PackCopyEntry,
+  type ReadMember,
+  readPackDirectory,
+  readPackMembers,
+  withCopies,
+} from '../../src/packs/pack-directory.ts'
+import { openPackWriter } from '../../src/packs/pack-format.ts'
+import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
+import { type Member, makeMember, split } from './pack-members.ts'
 
 const run = promisify(execFile)
 const damaged = expect.objectContaining({ code: 'blob_damaged' })
@@ -38,37 +44,6 @@ function pathOf({ name }: SealedPack): string {
   return join(root, 'packs', name.slice(0, 2), `${name}.zip`)
 }
 
-interface Member extends PackMember {
-  content: Buffer
-  stream: Buffer
-}
-
-async function makeMember(
-  codec: CopyCodec,
-  content: Buffer,
-  digest = digestOf(content),
-): Promise<Member> {
-  const stream =
-    codec === 'joining'
-      ? await encodeJoining(content, 6)
-      : codec === 'deflate'
-        ? deflateRawSync(content)
-        : content
-  return {
-    blobDigest: digest,
-    codec,
-    crc32: crc32(content),
-    sizeBytes: content.length,
-    lengthBytes: stream.length,
-    content,
-    stream,
-  }
-}
-
-async function* split(bytes: Buffer, size: number): AsyncGenerator<Buffer, void, undefined> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
-}
-
 async function writePack(members: Member[]): Promise<{ sealed: SealedPack; offsets: number[] }> {
   const writer = await openPackWriter(store)
   const offsets: number[] = []
@@ -76,21 +51,34 @@ async function writePack(members: Member[]): Promise<{ sealed: SealedPack; offse
     const body = index % 2 === 0 ? member.stream : split(member.stream, 1000)
     offsets.push((await writer.append(member, body)).offset)
   }
-  expect(writer.memberCount).toBe(members.length)
+  expect(writer.copyCount).toBe(members.length)
+  const counted = writer.bytesWritten
   const sealed = await writer.seal()
   expect(writer.name).toBe(sealed.name)
-  // Nothing but the end record comes after what the writer had counted.
-  expect(sealed.sizeBytes - writer.bytesWritten).toBe(22)
+  // Little but the end record comes after what the writer had counted: a final block, the list of what shares a member.
+  const left = sealed.sizeBytes - counted
+  expect(left).toBeGreaterThanOrEqual(22)
+  expect(left).toBeLessThanOrEqual(22 + 400 + 50 * members.length)
   return { sealed, offsets }
 }
 
 async function readDirectory(
   from: Pick<PackStore, 'read'>,
   { name, sizeBytes }: SealedPack,
-): Promise<PackDirectoryEntry[]> {
-  const entries: PackDirectoryEntry[] = []
+): Promise<PackCopyEntry[]> {
+  const entries: PackCopyEntry[] = []
   for await (const entry of readPackDirectory(from, name, sizeBytes)) entries.push(entry)
   return entries
+}
+
+async function readAll(
+  from: Pick<PackStore, 'read'>,
+  { name, sizeBytes }: SealedPack,
+): Promise<ReadMember[]> {
+  const read: ReadMember[] = []
+  const members = readPackMembers(from, name, sizeBytes)
+  for await (const member of withCopies(from, name, members)) read.push(member)
+  return read
 }
 
 const members = fc.array(
@@ -119,11 +107,13 @@ test('what is appended is where the writer says, and the directory says the same
         const content = decodeCopy(member.codec, stored, member.sizeBytes)
         expect(content.equals(member.content)).toBe(true)
         const { codec, lengthBytes } = member
+        const isShared = entries[index]?.crc32 === null
+        expect(isShared && codec !== 'joining').toBe(false)
         expect(entries[index]).toMatchObject({
           codecMethod: codec === 'stored' ? 0 : 8,
-          crc32: member.crc32,
+          crc32: isShared ? null : member.crc32,
           sizeBytes: member.sizeBytes,
-          lengthBytes: codec === 'joining' ? lengthBytes + 2 : lengthBytes,
+          lengthBytes: codec === 'joining' && !isShared ? lengthBytes + 2 : lengthBytes,
         })
       }
     }),
@@ -146,6 +136,24 @@ async function yauzlContents(path: string): Promise<Map<string, Buffer>> {
   return contents
 }
 
+/** What a person does with an unpacked pack: the names and lengths are in the lists. */
+function splitByLists(unpacked: Map<string, Buffer>): Map<string, Buffer> {
+  const contents = new Map<string, Buffer>()
+  for (const [name, bytes] of unpacked) {
+    if (name.endsWith('.txt')) continue
+    const list = unpacked.get(`${name}.txt`)
+    if (list === undefined) contents.set(name, bytes)
+    let at = 0
+    for (const line of list?.toString().trimEnd().split('\n') ?? []) {
+      const [named, sizeBytes] = line.split(' ')
+      contents.set(named!, bytes.subarray(at, at + Number(sizeBytes)))
+      at += Number(sizeBytes)
+    }
+    expect(at).toBe(list === undefined ? 0 : bytes.length)
+  }
+  return contents
+}
+
 test('other zip readers find the same contents under the same names', async () => {
   await fc.assert(
     fc.asyncProperty(members, async (drawn) => {
@@ -154,10 +162,14 @@ test('other zip readers find the same contents under the same names', async () =
       const entries = await readDirectory(store, sealed)
       const fromYauzl = await yauzlContents(pathOf(sealed))
       const fromFflate = unzipSync(await readFile(pathOf(sealed)))
-      expect([...fromYauzl.keys()]).toEqual(entries.map((entry) => entry.name))
+      expect(Object.keys(fromFflate)).toEqual([...fromYauzl.keys()])
+      const contents = splitByLists(fromYauzl)
+      expect([...contents.keys()]).toEqual(entries.map((entry) => entry.name))
       for (const [index, { name }] of entries.entries()) {
-        expect(fromYauzl.get(name)?.equals(made[index]!.content)).toBe(true)
-        expect(Buffer.from(fromFflate[name]!).equals(made[index]!.content)).toBe(true)
+        expect(contents.get(name)?.equals(made[index]!.content)).toBe(true)
+      }
+      for (const [name, bytes] of fromYauzl) {
+        expect(Buffer.from(fromFflate[name]!).equals(bytes)).toBe(true)
       }
     }),
     { numRuns: 20 },
@@ -239,100 +251,35 @@ test('a pack is these bytes', async () => {
   `)
 })
 
-test('a small member costs 76 bytes and its name twice, and two more when it joins', async () => {
-  for (const [codec, extra] of [
-    ['joining', 2],
-    ['stored', 0],
-  ] as const) {
-    const writer = await openPackWriter(store)
-    const sizes: number[] = []
-    for (let index = 0; index < 3; index++) {
-      const member = await makeMember(codec, Buffer.from(`content ${index}`))
-      const before = writer.bytesWritten
-      await writer.append(member, member.stream)
-      sizes.push(writer.bytesWritten - before - member.lengthBytes)
-    }
-    await writer.abort()
-    expect(sizes).toEqual(Array.from({ length: 3 }, () => 76 + 2 * 22 + extra))
+test('a member costs 76 bytes and its name twice, and a copy that shares one about 20 bytes', async () => {
+  const costs: number[] = []
+  for (const codec of ['stored', 'joining'] as const) {
+    const members = await Promise.all(
+      Array.from({ length: 1000 }, (_, index) => makeMember(codec, Buffer.from(`text ${index}`))),
+    )
+    const { sealed } = await writePack(members)
+    const streams = members.reduce((sum, member) => sum + member.lengthBytes, 0)
+    costs.push((sealed.sizeBytes - 22 - streams) / members.length)
   }
+  expect(costs[0]).toBe(76 + 2 * 22)
+  expect(costs[1]).toBeGreaterThan(16)
+  expect(costs[1]).toBeLessThan(22)
 })
 
-test('small members are gathered into few large writes', async () => {
-  const writes: number[] = []
-  const member = await makeMember('stored', randomBytes(500))
-  const writer = await openPackWriter({ create: async () => countingSink(writes) })
-  for (let index = 0; index < 10_000; index++) await writer.append(member, member.stream)
-  const { sizeBytes } = await writer.seal()
-  expect(writes.length).toBeLessThanOrEqual(Math.ceil(sizeBytes / limits.packWriteBytes) + 1)
-  expect(Math.max(...writes)).toBeLessThanOrEqual(limits.packWriteBytes)
-})
-
-function countingSink(writes: number[]): PackSink {
-  let sizeBytes = 0
-  return {
-    name: '0'.repeat(32),
-    write: async (bytes) => {
-      writes.push(bytes.length)
-      sizeBytes += bytes.length
-    },
-    seal: async () => ({ name: '0'.repeat(32), sizeBytes }),
-    abort: async () => {},
+test('members that copies share are bounded in copies and bytes', async () => {
+  const small = Array.from({ length: 3000 }, (_, index) => Buffer.from(`text ${index}`))
+  const large = Array.from({ length: 30 }, () => randomBytes(60_000))
+  const contents = [...small, ...large, randomBytes(limits.joinedMemberBytes / 4)]
+  const made = await Promise.all(contents.map((content) => makeMember('joining', content)))
+  const { sealed } = await writePack(made)
+  const read = await readAll(store, sealed)
+  const lists = read.filter(({ kind }) => kind === 'list')
+  // What fits no more begins the next; the last is too long to share.
+  expect(lists.map(({ copies }) => copies.length)).toEqual([1024, 1024, 960, 8, 8, 6])
+  expect(read.at(-1)).toMatchObject({ kind: 'single' })
+  for (const { kind, member } of read) {
+    if (kind === 'joined') expect(member.lengthBytes).toBeLessThanOrEqual(512 * 1024 + 2)
   }
-}
-
-test('a body of another length than announced is refused, and the pack can only be aborted', async () => {
-  const member = await makeMember('stored', Buffer.from('0123456789'))
-  const longer = Buffer.from('0123456789+')
-  for (const body of [
-    longer,
-    member.content.subarray(1),
-    split(longer, 1),
-    split(member.content.subarray(1), 4),
-  ]) {
-    const writer = await openPackWriter(store)
-    await writer.append(member, member.stream)
-    await expect(writer.append(member, body)).rejects.toThrow(/expected 10 bytes, got (9|11)/)
-    await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
-    await expect(writer.seal()).rejects.toThrow(/is over/)
-    await writer.abort()
-  }
-  expect(await store.removeUnsealed(Number.POSITIVE_INFINITY)).toBe(0)
-})
-
-test('a body that fails leaves a pack that can only be aborted', async () => {
-  const cause = new Error('the body broke')
-  async function* broken(): AsyncGenerator<Buffer, void, undefined> {
-    yield Buffer.from('01234')
-    throw cause
-  }
-  const member = await makeMember('stored', Buffer.from('0123456789'))
-  const writer = await openPackWriter(store)
-  await expect(writer.append(member, broken())).rejects.toBe(cause)
-  await expect(writer.seal()).rejects.toThrow(/is over/)
-  await writer.abort()
-})
-
-test('two calls at once, a call after the end, and an empty pack are refused', async () => {
-  const member = await makeMember('stored', Buffer.from('content'))
-  const writer = await openPackWriter(store)
-  const first = writer.append(member, split(member.stream, 2))
-  await expect(writer.append(member, member.stream)).rejects.toThrow(/is busy/)
-  await first
-  await writer.seal()
-  await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
-  await writer.abort()
-  const empty = await openPackWriter(store)
-  await expect(empty.seal()).rejects.toThrow(/without members/)
-  await empty.abort()
-})
-
-test('an abort in the middle of an append has the last word', async () => {
-  const member = await makeMember('stored', Buffer.from('content'))
-  const writer = await openPackWriter(store)
-  const append = writer.append(member, split(member.stream, 2))
-  await writer.abort()
-  await append
-  await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
 })
 
 test('a pack of more than 65,535 members is a ZIP64 that every reader reads', async () => {
@@ -375,13 +322,13 @@ test('any change to a directory or to its end is damage', async () => {
   const made = await mixedMembers()
   const { sealed } = await writePack(made)
   const bytes = await readFile(pathOf(sealed))
-  const expected = await readDirectory(store, sealed)
+  const expected = await readAll(store, sealed)
   const directoryOffset = bytes.readUInt32LE(bytes.length - 6)
   for (let at = directoryOffset; at < bytes.length; at++) {
     for (const flip of [1, 0x80]) {
       const changed = Buffer.from(bytes)
       changed[at]! ^= flip
-      const answer = await readDirectory(holding(changed), sealed).catch((error: unknown) => error)
+      const answer = await readAll(holding(changed), sealed).catch((error: unknown) => error)
       // A name, a CRC or a size says something of the content alone, so only the content can contradict it.
       if (Array.isArray(answer)) {
         expect(answer).not.toEqual(expected)
@@ -391,7 +338,7 @@ test('any change to a directory or to its end is damage', async () => {
   }
 })
 
-function placeOf({ codecMethod, offset, lengthBytes }: PackDirectoryEntry): number[] {
+function placeOf({ member: { codecMethod, offset, lengthBytes } }: ReadMember): number[] {
   return [codecMethod, offset, lengthBytes]
 }
 
@@ -422,27 +369,4 @@ test('random bytes are no pack, and say so', async () => {
       await expect(readDirectory(holding(bytes), sealed)).rejects.toEqual(damaged)
     }),
   )
-})
-
-test('a failing store leaves nothing visible and passes its error on', async () => {
-  const cause = new Error('no more')
-  const member = await makeMember('stored', randomBytes(limits.packWriteBytes))
-  let writesLeft = 2
-  let aborted = false
-  const sink: PackSink = {
-    ...countingSink([]),
-    write: async () => {
-      if (writesLeft-- === 0) throw cause
-    },
-    abort: async () => {
-      aborted = true
-    },
-  }
-  const writer = await openPackWriter({ create: async () => sink })
-  const append = async (): Promise<void> => {
-    for (let turn = 0; turn < 5; turn++) await writer.append(member, member.stream)
-  }
-  await expect(append()).rejects.toBe(cause)
-  await writer.abort()
-  expect(aborted).toBe(true)
 })

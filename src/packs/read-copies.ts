@@ -1,5 +1,5 @@
-/** The members of a pack for whoever has lost the metadata: from the directory or, when that is bad, from the local headers
- *  as far as they go, and what each member is, found out from its bytes. */
+/** The copies in a pack for whoever has lost the metadata: from the directory or, when that is bad, from the local headers
+ *  as far as they go, and what each copy is, found out from its bytes. */
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/digest.ts'
@@ -7,56 +7,73 @@ import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { decodeCopy, inflateStream } from './codec.ts'
 import { checksOf, createCheckWriter } from './page-checks.ts'
-import { type PackDirectoryEntry, readPackDirectory } from './pack-directory.ts'
+import {
+  type PackCopyEntry,
+  type PackMemberEntry,
+  readPackDirectory,
+  withCopies,
+} from './pack-directory.ts'
 import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
 import { memberNameBytesMax } from './member-names.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 type Store = Pick<PackStore, 'read'>
 
-export interface PackMembers {
-  members: PackDirectoryEntry[]
-  /** False when the directory was bad, so that members may be missing. */
+export interface PackCopies {
+  copies: PackCopyEntry[]
+  /** False when the directory was bad, or a list of copies, so that some may be missing. */
   isComplete: boolean
 }
 
-/** The members of a pack of `sizeBytes`, in order. Holds about 200 bytes for each. Errors: not_found. */
-export async function readMembers(
+/** The copies in a pack of `sizeBytes`, in order. Holds about 200 bytes for each. Errors: not_found. */
+export async function readCopies(
   store: Store,
   name: PackName,
   sizeBytes: number,
-): Promise<PackMembers> {
-  const members: PackDirectoryEntry[] = []
+): Promise<PackCopies> {
+  const copies: PackCopyEntry[] = []
   try {
-    for await (const member of readPackDirectory(store, name, sizeBytes)) members.push(member)
-    return { members, isComplete: true }
+    for await (const copy of readPackDirectory(store, name, sizeBytes)) copies.push(copy)
+    return { copies, isComplete: true }
   } catch (error) {
     if (!hasCode(error, 'blob_damaged')) throw error
-    return { members: await walkHeaders(store, name, sizeBytes), isComplete: false }
+    return { copies: await salvageCopies(store, name, sizeBytes), isComplete: false }
   }
 }
 
-async function walkHeaders(
+async function salvageCopies(
   store: Store,
   name: PackName,
   sizeBytes: number,
-): Promise<PackDirectoryEntry[]> {
-  const members: PackDirectoryEntry[] = []
+): Promise<PackCopyEntry[]> {
+  const salvaged: PackCopyEntry[] = []
+  const members = walkHeaders(store, name, sizeBytes)
+  // What is left out is what cannot be told apart any more.
+  for await (const { copies } of withCopies(store, name, members, () => {})) {
+    salvaged.push(...copies)
+  }
+  return salvaged
+}
+
+async function* walkHeaders(
+  store: Store,
+  name: PackName,
+  sizeBytes: number,
+): AsyncGenerator<PackMemberEntry, void, undefined> {
   for (let at = 0; at < sizeBytes;) {
     const lengthBytes = Math.min(localHeaderBytesMax(memberNameBytesMax), sizeBytes - at)
     const header = await readOr(store, name, { offset: at, lengthBytes })
     const decoded = header && decodeLocalHeader(header)
-    if (decoded === undefined) break
+    if (decoded === undefined) return
     const { headerOffset: _here, ...member } = decoded.member
     const offset = at + decoded.end
-    if (offset + member.lengthBytes > sizeBytes) break
-    members.push({ ...member, offset })
+    if (offset + member.lengthBytes > sizeBytes) return
+    yield { ...member, offset }
     at = offset + member.lengthBytes
   }
-  return members
 }
 
-/** What a member is; as `NewCopy` of the metadata has it. */
+/** What a copy is; as `NewCopy` of the metadata has it. */
 export interface RecognizedCopy {
   blob: { digest: Digest; sizeBytes: number; crc32: number }
   streamDigest: Digest
@@ -70,35 +87,37 @@ export interface RecognizedCopy {
 const joiningBytesMax = limits.chunkThresholdBytes * 4 + 1024
 const inMemoryBytesMax = 4 * limits.checkPageBytes
 
-/** Undefined when the member is damaged: it does not inflate to what its header says, or is not what its name says. */
+/** Undefined when the copy is damaged: it does not inflate to what the pack says of it, or is not what its name says. */
 export async function recognizeCopy(
   store: Store,
   name: PackName,
-  member: PackDirectoryEntry,
+  entry: PackCopyEntry,
 ): Promise<RecognizedCopy | undefined> {
-  const isSmall = member.lengthBytes <= inMemoryBytesMax && member.sizeBytes <= 4 * inMemoryBytesMax
-  const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, member)
-  if (copy === undefined || copy.blob.crc32 !== member.crc32) return undefined
+  const isSmall = entry.lengthBytes <= inMemoryBytesMax && entry.sizeBytes <= 4 * inMemoryBytesMax
+  const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
+  if (copy === undefined || copy.blob.crc32 !== (entry.crc32 ?? copy.blob.crc32)) return undefined
   const prefix = digestToBytes(copy.blob.digest).subarray(0, 16).toString('base64url')
-  return member.name.slice(0, prefix.length) === prefix ? copy : undefined
+  return entry.name.slice(0, prefix.length) === prefix ? copy : undefined
 }
 
 async function recognizeSmall(
   store: Store,
   name: PackName,
-  member: PackDirectoryEntry,
+  entry: PackCopyEntry,
 ): Promise<RecognizedCopy | undefined> {
-  const data = await readOr(store, name, member)
-  const foreign: CopyCodec = member.codecMethod === 0 ? 'stored' : 'deflate'
-  const content = data && decodeOr(foreign, data, member.sizeBytes)
-  if (data === undefined || content === undefined) return undefined
-  const joins = foreign === 'deflate' && isJoining(data, content)
-  const stream = joins ? data.subarray(0, data.length - joiningEnd.length) : data
+  const data = await readOr(store, name, entry)
+  if (data === undefined) return undefined
+  const foreign: CopyCodec = entry.codecMethod === 0 ? 'stored' : 'deflate'
+  const isJoined = entry.crc32 === null
+  const content = decodeOr(isJoined ? 'joining' : foreign, data, entry.sizeBytes)
+  if (content === undefined) return undefined
+  const hasEnd = !isJoined && foreign === 'deflate' && isJoining(data, content)
+  const stream = hasEnd ? data.subarray(0, data.length - joiningEnd.length) : data
   return {
     blob: { digest: digestOf(content), sizeBytes: content.length, crc32: crc32(content) },
     streamDigest: digestOf(stream),
-    codec: joins ? 'joining' : foreign,
-    offset: member.offset,
+    codec: isJoined || hasEnd ? 'joining' : foreign,
+    offset: entry.offset,
     lengthBytes: stream.length,
     checks: checksOf(stream),
   }
@@ -120,7 +139,7 @@ function isJoining(data: Buffer, content: Buffer): boolean {
 async function recognizeLarge(
   store: Store,
   name: PackName,
-  { offset, lengthBytes, sizeBytes, codecMethod }: PackDirectoryEntry,
+  { offset, lengthBytes, sizeBytes, codecMethod }: PackCopyEntry,
 ): Promise<RecognizedCopy | undefined> {
   const stored = createDigestHasher()
   const checks = createCheckWriter()

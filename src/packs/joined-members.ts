@@ -1,0 +1,152 @@
+/** Joined members. A copy with a member of its own costs 122 bytes of headers and names, which is a quarter of what a small
+ *  file takes deflated. Joining streams can follow each other in one deflate stream, so those that are appended one after
+ *  the other share a member, and the member behind it lists them, 20 bytes for each:
+ *
+ *      joined-000000000000042        the contents one after the other
+ *      joined-000000000000042.txt    for each: its name as a member of its own would have it, bytes of content, bytes of stream
+ *
+ *  So whoever has only `unzip` and `head -c` still gets every content out. The store itself knows places from the metadata
+ *  and reads the list only when it looks for damage or has lost them. */
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { joiningEnd } from '../core/copy.ts'
+import { combineCrc32, crc32 } from '../core/crc32.ts'
+import { limits } from '../core/limits.ts'
+import { memberNameBytesMax } from './member-names.ts'
+
+/** A copy as the list of a joined member has it. */
+export interface ListedCopy {
+  name: string
+  /** Of its content. */
+  sizeBytes: number
+  /** Of its stream. */
+  lengthBytes: number
+}
+
+/** As long as the name of a member of its own usually is (`member-names.ts`), so that where the first copy of a joined
+ *  member lies is known before there is a second. */
+export const joinedNameBytes = 22
+
+const joinedNamePattern = /^joined-([0-9]{15})$/u
+
+/** `ordinal` counts the joined members of a pack, from 0. */
+export function joinedNameOf(ordinal: number): string {
+  return `joined-${`${ordinal}`.padStart(15, '0')}`
+}
+
+export function isJoinedName(name: string): boolean {
+  return joinedNamePattern.test(name)
+}
+
+export function listNameOf(joinedName: string): string {
+  return `${joinedName}.txt`
+}
+
+/** Whether a joining stream is short enough to share a member: several must fit, and a header without ZIP64 must do for
+ *  their contents. */
+export function canBeJoined({ sizeBytes, lengthBytes }: Omit<ListedCopy, 'name'>): boolean {
+  return lengthBytes <= limits.joinedMemberBytes / 4 && sizeBytes <= limits.coarseChunkMaxBytes
+}
+
+/** Copies that share a member, while it is being written. */
+export interface JoinedCopies {
+  readonly copies: readonly ListedCopy[]
+  /** Of the contents one after the other. */
+  readonly sizeBytes: number
+  readonly crc32: number
+  /** Of the streams. */
+  readonly lengthBytes: number
+  hasRoomFor(copy: ListedCopy): boolean
+  add(copy: ListedCopy, crc32: number): void
+}
+
+export function createJoinedCopies(): JoinedCopies {
+  const copies: ListedCopy[] = []
+  let sizeBytes = 0
+  let crc = 0
+  let lengthBytes = 0
+  return {
+    copies,
+    get sizeBytes() {
+      return sizeBytes
+    },
+    get crc32() {
+      return crc
+    },
+    get lengthBytes() {
+      return lengthBytes
+    },
+    hasRoomFor: (copy) =>
+      copies.length < limits.joinedMemberCopies &&
+      lengthBytes + copy.lengthBytes <= limits.joinedMemberBytes,
+    add: (copy, crcOfCopy) => {
+      copies.push(copy)
+      sizeBytes += copy.sizeBytes
+      crc = combineCrc32(crc, crcOfCopy, copy.sizeBytes)
+      lengthBytes += copy.lengthBytes
+    },
+  }
+}
+
+/** A line for each copy. */
+export function encodeList(copies: readonly ListedCopy[]): Buffer {
+  const lines = copies.map(
+    ({ name, sizeBytes, lengthBytes }) => `${name} ${sizeBytes} ${lengthBytes}\n`,
+  )
+  return Buffer.from(lines.join(''), 'latin1')
+}
+
+/** Nothing repeats in a list but digits, so looking for matches would be for nothing. */
+export function deflateList(list: Buffer): Buffer {
+  return deflateRawSync(list, { strategy: constants.Z_HUFFMAN_ONLY })
+}
+
+const lineBytesMax = memberNameBytesMax + 2 * 11 + 1
+
+/** The longest list, and the longest that one deflates to. */
+export const listBytesMax: number = limits.joinedMemberCopies * lineBytesMax
+
+/** What a joined member's header says of it. */
+interface Announced {
+  sizeBytes: number
+  /** With the final `03 00`. */
+  lengthBytes: number
+}
+
+/** The copies that a stored list names; undefined when it is damaged, or does not account for every byte of `joined`. */
+export function decodeList(
+  stored: Buffer,
+  announced: { crc32: number; sizeBytes: number },
+  joined: Announced,
+): ListedCopy[] | undefined {
+  const list = inflateList(stored, announced.sizeBytes)
+  if (list === undefined || crc32(list) !== announced.crc32) return undefined
+  const copies = list
+    .toString('latin1')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      const [name = '', sizeBytes, lengthBytes] = line.split(' ')
+      return { name, sizeBytes: Number(sizeBytes), lengthBytes: Number(lengthBytes) }
+    })
+  const isExact =
+    copies.length > 1 &&
+    encodeList(copies).equals(list) &&
+    sumOf(copies, 'sizeBytes') === joined.sizeBytes &&
+    sumOf(copies, 'lengthBytes') + joiningEnd.length === joined.lengthBytes
+  return isExact ? copies : undefined
+}
+
+function inflateList(stored: Buffer, sizeBytes: number): Buffer | undefined {
+  if (sizeBytes > listBytesMax) return undefined
+  try {
+    const list = inflateRawSync(stored, { maxOutputLength: sizeBytes + 1 })
+    return list.length === sizeBytes ? list : undefined
+  } catch {
+    // Whatever zlib says of it: it is no list.
+    return undefined
+  }
+}
+
+function sumOf(copies: readonly ListedCopy[], field: 'sizeBytes' | 'lengthBytes'): number {
+  return copies.reduce((sum, copy) => sum + copy[field], 0)
+}

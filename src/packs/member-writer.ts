@@ -1,0 +1,172 @@
+/** Writes copies as members of a pack: each its own, but short joining streams that follow each other share one. */
+import assert from 'node:assert'
+import { type CopyCodec, joiningEnd } from '../core/copy.ts'
+import { crc32 } from '../core/crc32.ts'
+import type { Digest } from '../core/digest.ts'
+import { limits } from '../core/limits.ts'
+import {
+  type JoinedCopies,
+  canBeJoined,
+  createJoinedCopies,
+  deflateList,
+  encodeList,
+  joinedNameBytes,
+  joinedNameOf,
+  listNameOf,
+} from './joined-members.ts'
+import type { PackDirectory, PackOutput } from './pack-output.ts'
+import {
+  type MemberRecord,
+  encodeLocalHeader,
+  localHeaderBytes,
+  smallHeaderBytes,
+} from './pack-records.ts'
+
+/** A copy to be appended. `lengthBytes` is that of its stream, without a joining stream's final `03 00`. */
+export interface PackMember {
+  blobDigest: Digest
+  codec: CopyCodec
+  crc32: number
+  sizeBytes: number
+  lengthBytes: number
+}
+
+export interface MemberWriter {
+  /** Writes a copy, in a member of its own or in one that is shared; answers the offset of its stream. */
+  append(
+    name: string,
+    member: PackMember,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<number>
+  /** Ends the member that is shared, if one is open. */
+  close(): Promise<void>
+}
+
+interface OpenJoined {
+  copies: JoinedCopies
+  headerOffset: number
+  /** Writes the header. */
+  fill: ReturnType<PackOutput['leave']>
+}
+
+const joinedHeaderBytes = smallHeaderBytes(joinedNameBytes)
+const nothing = Buffer.alloc(0)
+
+export function createMemberWriter(output: PackOutput, directory: PackDirectory): MemberWriter {
+  /** The member that the next copies may share: its headers are written when it is closed, into the place left for them. */
+  let joined: OpenJoined | undefined
+  let joinedCount = 0
+
+  async function appendAlone(
+    name: string,
+    member: PackMember,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<number> {
+    await close()
+    const { codec, crc32: crc, sizeBytes } = member
+    const end = codec === 'joining' ? joiningEnd : nothing
+    const lengthBytes = member.lengthBytes + end.length
+    const codecMethod = codec === 'stored' ? 0 : 8
+    const record = { name, codecMethod, crc32: crc, sizeBytes, lengthBytes } as const
+    await putHeader(record)
+    const offset = output.length
+    await putBody(output, body, member.lengthBytes)
+    await output.put(end)
+    return offset
+  }
+
+  async function putHeader(fields: Omit<MemberRecord, 'headerOffset'>): Promise<void> {
+    const record = { ...fields, headerOffset: output.length }
+    const headerBytes = localHeaderBytes(record)
+    if (output.room() < headerBytes) await output.flush()
+    output.leave(headerBytes)((buffer, at) => encodeLocalHeader(buffer, at, record))
+    directory.add(record)
+  }
+
+  async function appendJoined(
+    name: string,
+    member: PackMember,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<number> {
+    const { crc32: crc, sizeBytes, lengthBytes } = member
+    const copy = { name, sizeBytes, lengthBytes }
+    if (joined?.copies.hasRoomFor(copy) === false) await close()
+    if (joined === undefined) {
+      // It may stay alone, under its own name, for which there is no more place than for the common one.
+      if (name.length !== joinedNameBytes) return await appendAlone(name, member, body)
+      joined = await openJoined()
+    }
+    const offset = output.length
+    await putBody(output, body, lengthBytes)
+    joined.copies.add(copy, crc)
+    return offset
+  }
+
+  /** Makes room for all that the member can hold, so that nothing of it leaves the buffer before its header is known. */
+  async function openJoined(): Promise<OpenJoined> {
+    const neededBytes = joinedHeaderBytes + limits.joinedMemberBytes
+    if (output.room() < neededBytes) await output.flush()
+    const headerOffset = output.length
+    return { copies: createJoinedCopies(), headerOffset, fill: output.leave(joinedHeaderBytes) }
+  }
+
+  async function close(): Promise<void> {
+    if (joined === undefined) return
+    const { copies, headerOffset, fill } = joined
+    joined = undefined
+    const [first, second] = copies.copies
+    const name = second === undefined ? first!.name : joinedNameOf(joinedCount++)
+    const { sizeBytes, crc32: crc } = copies
+    const lengthBytes = copies.lengthBytes + joiningEnd.length
+    const record = {
+      name,
+      codecMethod: 8,
+      crc32: crc,
+      sizeBytes,
+      lengthBytes,
+      headerOffset,
+    } as const
+    fill((buffer, at) => encodeLocalHeader(buffer, at, record))
+    directory.add(record)
+    await output.put(joiningEnd)
+    if (second !== undefined) await putList(listNameOf(name), encodeList(copies.copies))
+  }
+
+  async function putList(name: string, list: Buffer): Promise<void> {
+    const stream = deflateList(list)
+    const [sizeBytes, lengthBytes] = [list.length, stream.length]
+    await putHeader({ name, codecMethod: 8, crc32: crc32(list), sizeBytes, lengthBytes })
+    await output.put(stream)
+  }
+
+  return {
+    append: async (name, member, body) => {
+      const joins = member.codec === 'joining' && canBeJoined(member)
+      return await (joins ? appendJoined : appendAlone)(name, member, body)
+    },
+    close,
+  }
+}
+
+async function putBody(
+  output: PackOutput,
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  lengthBytes: number,
+): Promise<void> {
+  const refuse = (actualBytes: string): never =>
+    assert.fail(
+      `a member's body has its announced length: expected ${lengthBytes} bytes, got ${actualBytes}`,
+    )
+  if (body instanceof Uint8Array) {
+    if (body.length !== lengthBytes) refuse(`${body.length}`)
+    await output.put(body)
+    return
+  }
+  let seenBytes = 0
+  for await (const piece of body) {
+    seenBytes += piece.length
+    if (seenBytes > lengthBytes) refuse(`${seenBytes} or more`)
+    await output.put(piece)
+  }
+  if (seenBytes !== lengthBytes) refuse(`${seenBytes}`)
+}

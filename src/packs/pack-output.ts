@@ -1,0 +1,93 @@
+/** What a pack writer writes through: the members on their way to the store, and the directory that gathers meanwhile. */
+import { limits } from '../core/limits.ts'
+import { memberNameBytesMax } from './member-names.ts'
+import { type MemberRecord, centralHeaderBytesMax, encodeCentralHeader } from './pack-records.ts'
+import type { PackSink } from './pack-store.ts'
+
+/** Gathers small puts into large writes. */
+export interface PackOutput {
+  /** Of everything put so far. */
+  readonly length: number
+  /** Bytes that fit before the next flush. */
+  room(): number
+  /** Leaves a place for bytes for which there is room; they are to be encoded into it before the next flush. */
+  leave(lengthBytes: number): (encode: (buffer: Buffer, at: number) => void) => void
+  /** `bytes` may be reused when it resolves. */
+  put(bytes: Uint8Array): Promise<void>
+  flush(): Promise<void>
+}
+
+export function createPackOutput(sink: PackSink): PackOutput {
+  const buffer = Buffer.allocUnsafeSlow(limits.packWriteBytes)
+  let buffered = 0
+  let length = 0
+  const flush = async (): Promise<void> => {
+    if (buffered === 0) return
+    await sink.write(buffer.subarray(0, buffered))
+    buffered = 0
+  }
+  return {
+    get length() {
+      return length
+    },
+    room: () => buffer.length - buffered,
+    leave: (lengthBytes) => {
+      const at = buffered
+      buffered += lengthBytes
+      length += lengthBytes
+      return (encode) => {
+        encode(buffer, at)
+      }
+    },
+    put: async (bytes) => {
+      if (bytes.length > buffer.length - buffered) await flush()
+      if (bytes.length > buffer.length) await sink.write(bytes)
+      else {
+        buffer.set(bytes, buffered)
+        buffered += bytes.length
+      }
+      length += bytes.length
+    },
+    flush,
+  }
+}
+
+/** The central directory while the pack is being filled: kept as bytes, because a million objects would not be bounded
+ *  by anything reasonable, and in pages, because growing one buffer would hold it twice. */
+export interface PackDirectory {
+  /** Bytes of it. */
+  readonly length: number
+  readonly memberCount: number
+  add(member: MemberRecord): void
+  pages(): Iterable<Buffer>
+}
+
+const directoryPageBytes = 128 * 1024
+
+export function createPackDirectory(): PackDirectory {
+  const full: Buffer[] = []
+  let page = Buffer.allocUnsafeSlow(directoryPageBytes)
+  let pageBytes = 0
+  let length = 0
+  let memberCount = 0
+  return {
+    get length() {
+      return length
+    },
+    get memberCount() {
+      return memberCount
+    },
+    add: (member) => {
+      if (directoryPageBytes - pageBytes < centralHeaderBytesMax(memberNameBytesMax)) {
+        full.push(page.subarray(0, pageBytes))
+        page = Buffer.allocUnsafeSlow(directoryPageBytes)
+        pageBytes = 0
+      }
+      const end = encodeCentralHeader(page, pageBytes, member)
+      length += end - pageBytes
+      pageBytes = end
+      memberCount++
+    },
+    pages: () => [...full, page.subarray(0, pageBytes)],
+  }
+}

@@ -1,0 +1,136 @@
+/** The writer as its callers meet it: order of calls, failures, sizes of writes. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import { openPackWriter } from '../../src/packs/pack-format.ts'
+import type { PackSink, PackStore } from '../../src/packs/pack-store.ts'
+import { makeMember, split } from './pack-members.ts'
+
+let root: string
+let store: PackStore
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'trove-writer-'))
+  store = await openLocalPackStore({ directory: root })
+})
+
+afterAll(async () => {
+  await store.close()
+  await rm(root, { recursive: true })
+})
+
+test('small members are gathered into few large writes', async () => {
+  const writes: number[] = []
+  const member = await makeMember('stored', randomBytes(500))
+  const writer = await openPackWriter({ create: async () => countingSink(writes) })
+  for (let index = 0; index < 10_000; index++) await writer.append(member, member.stream)
+  const { sizeBytes } = await writer.seal()
+  expect(writes.length).toBeLessThanOrEqual(Math.ceil(sizeBytes / limits.packWriteBytes) + 1)
+  expect(Math.max(...writes)).toBeLessThanOrEqual(limits.packWriteBytes)
+})
+
+function countingSink(writes: number[]): PackSink {
+  let sizeBytes = 0
+  return {
+    name: '0'.repeat(32),
+    write: async (bytes) => {
+      writes.push(bytes.length)
+      sizeBytes += bytes.length
+    },
+    seal: async () => ({ name: '0'.repeat(32), sizeBytes }),
+    abort: async () => {},
+  }
+}
+
+test('what is to share a member leaves in few large writes too', async () => {
+  const writes: number[] = []
+  const member = await makeMember('joining', randomBytes(500))
+  const writer = await openPackWriter({ create: async () => countingSink(writes) })
+  for (let index = 0; index < 10_000; index++) await writer.append(member, member.stream)
+  const { sizeBytes } = await writer.seal()
+  const shortest = limits.packWriteBytes - limits.joinedMemberBytes - 100
+  expect(writes.length).toBeLessThanOrEqual(Math.ceil(sizeBytes / shortest) + 1)
+  expect(Math.max(...writes)).toBeLessThanOrEqual(limits.packWriteBytes)
+})
+
+test('a body of another length than announced is refused, and the pack can only be aborted', async () => {
+  const member = await makeMember('stored', Buffer.from('0123456789'))
+  const longer = Buffer.from('0123456789+')
+  for (const body of [
+    longer,
+    member.content.subarray(1),
+    split(longer, 1),
+    split(member.content.subarray(1), 4),
+  ]) {
+    const writer = await openPackWriter(store)
+    await writer.append(member, member.stream)
+    await expect(writer.append(member, body)).rejects.toThrow(/expected 10 bytes, got (9|11)/)
+    await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
+    await expect(writer.seal()).rejects.toThrow(/is over/)
+    await writer.abort()
+  }
+  expect(await store.removeUnsealed(Number.POSITIVE_INFINITY)).toBe(0)
+})
+
+test('a body that fails leaves a pack that can only be aborted', async () => {
+  const cause = new Error('the body broke')
+  async function* broken(): AsyncGenerator<Buffer, void, undefined> {
+    yield Buffer.from('01234')
+    throw cause
+  }
+  const member = await makeMember('stored', Buffer.from('0123456789'))
+  const writer = await openPackWriter(store)
+  await expect(writer.append(member, broken())).rejects.toBe(cause)
+  await expect(writer.seal()).rejects.toThrow(/is over/)
+  await writer.abort()
+})
+
+test('two calls at once, a call after the end, and an empty pack are refused', async () => {
+  const member = await makeMember('stored', Buffer.from('content'))
+  const writer = await openPackWriter(store)
+  const first = writer.append(member, split(member.stream, 2))
+  await expect(writer.append(member, member.stream)).rejects.toThrow(/is busy/)
+  await first
+  await writer.seal()
+  await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
+  await writer.abort()
+  const empty = await openPackWriter(store)
+  await expect(empty.seal()).rejects.toThrow(/without members/)
+  await empty.abort()
+})
+
+test('an abort in the middle of an append has the last word', async () => {
+  const member = await makeMember('stored', Buffer.from('content'))
+  const writer = await openPackWriter(store)
+  const append = writer.append(member, split(member.stream, 2))
+  await writer.abort()
+  await append
+  await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
+})
+
+test('a failing store leaves nothing visible and passes its error on', async () => {
+  const cause = new Error('no more')
+  const member = await makeMember('stored', randomBytes(limits.packWriteBytes))
+  let writesLeft = 2
+  let aborted = false
+  const sink: PackSink = {
+    ...countingSink([]),
+    write: async () => {
+      if (writesLeft-- === 0) throw cause
+    },
+    abort: async () => {
+      aborted = true
+    },
+  }
+  const writer = await openPackWriter({ create: async () => sink })
+  const append = async (): Promise<void> => {
+    for (let turn = 0; turn < 5; turn++) await writer.append(member, member.stream)
+  }
+  await expect(append()).rejects.toBe(cause)
+  await writer.abort()
+  expect(aborted).toBe(true)
+})
