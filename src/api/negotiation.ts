@@ -4,7 +4,8 @@
  *
  *  Upload:
  *    1. POST /uploads                    JSON: who, name, tree digest, times digest. Known in this project: the artifact, done.
- *    2. POST /uploads/{id}/manifest      gzip of the manifest's canonical text (core/manifest.ts).
+ *    2. POST /uploads/{id}/manifest      the manifest's canonical text (core/manifest.ts), gzipped or, with
+ *                                        `Content-Encoding: br`, by Brotli.
  *                                        Answer: which files are missing, as ordinals of entries.
  *       POST /uploads/{id}/times         modification times, a page each; wanted unless the project knows them.
  *    3. POST /uploads/{id}/parts         for missing files of at least `limits.chunkThresholdBytes`: their parts.

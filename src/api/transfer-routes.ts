@@ -47,7 +47,8 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'post',
     path: `${upload}/manifest`,
     operationId: 'offerManifest',
-    summary: 'Takes the canonical manifest, gzipped or not; answers the files that are missing.',
+    summary:
+      'Takes the canonical manifest, gzipped or (`Content-Encoding: br`) by Brotli; answers the files that are missing.',
     query: manifestOfferQuery,
     request: { bytes: [manifestMediaType] },
     responses: { 200: missing },

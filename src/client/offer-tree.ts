@@ -1,6 +1,6 @@
 /** What a tree is offered by: its manifest, and the modification times of its entries. */
 import { Readable } from 'node:stream'
-import { createGzip } from 'node:zlib'
+import { constants, createBrotliCompress } from 'node:zlib'
 import { manifestMediaType, timesMediaType } from '../api/negotiation.ts'
 import { decodeOrdinals } from '../core/blob-exchange.ts'
 import { formatEntry, manifestHeader } from '../core/manifest.ts'
@@ -9,16 +9,32 @@ import type { HashedTree } from './hashed-tree.ts'
 import { requestBytes } from './http.ts'
 import type { SendProgress, Sending } from './sending.ts'
 
+/** Digests do not compress, but files that occur several times have the same ones: of a tree of 105,636 entries 3.1 MB are
+ *  left with a window of 4 MiB (16 MiB: 2.6, for 20 MB more memory), where gzip leaves 3.97. Brotli looks for what is far
+ *  behind only when it expects a long text. */
+function brotliParams(entryCount: number): Record<number, number> {
+  return {
+    [constants.BROTLI_PARAM_QUALITY]: 4,
+    [constants.BROTLI_PARAM_LGWIN]: 22,
+    [constants.BROTLI_PARAM_SIZE_HINT]: entryCount * usualLineBytes,
+  }
+}
+
+const usualLineBytes = 128
+
 /** Answers the ordinals of entries that must be sent. */
 export async function offerManifest(sending: Sending, uploadPath: string): Promise<number[]> {
   const { server, tree, progress, signal } = sending
   const body = (): AsyncIterable<Uint8Array> => {
-    const gzip = createGzip({ level: 1, chunkSize: 128 * 1024 })
-    Readable.from(manifestText(tree), { objectMode: false }).pipe(gzip)
-    return counted(gzip as AsyncIterable<Uint8Array>, progress)
+    const brotli = createBrotliCompress({
+      params: brotliParams(tree.source.count),
+      chunkSize: 128 * 1024,
+    })
+    Readable.from(manifestText(tree), { objectMode: false }).pipe(brotli)
+    return counted(brotli as AsyncIterable<Uint8Array>, progress)
   }
   const query = { tree: sending.offer.treeDigest, entries: sending.offer.entryCount }
-  const headers = { 'content-type': manifestMediaType }
+  const headers = { 'content-type': manifestMediaType, 'content-encoding': 'br' }
   return decodeOrdinals(
     await requestBytes(server, {
       method: 'POST',

@@ -29,7 +29,8 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const { tree, entries: entryCount } = parseQuery(c, manifestOfferQuery)
     const treeDigest = requireDigest(tree, 'tree')
     const body = openRequestBody(context, c, bodyLimit(context))
-    const job = { step: 'manifest', sessionId, treeDigest, entryCount } as const
+    const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
+    const job = { step: 'manifest', sessionId, treeDigest, entryCount, encoding } as const
     return ordinalsResponse(c, await context.ingest.negotiate(job, body, c.req.raw.signal))
   })
   app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {

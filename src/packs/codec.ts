@@ -29,7 +29,7 @@ const handOverBytes = 4096
 /** Pieces that inflating answers. */
 const inflatedPieceBytes = 128 * 1024
 
-/** A joining stream of `bytes` at a deflate level of 0 to 9; empty for no bytes. Deflated on the thread pool, but for
+/** A joining stream of `bytes` at a level of 0 (stored) to 9 (shortest); empty for no bytes. Deflated on the thread pool, but for
  *  the smallest. Never longer than stored blocks are (5 bytes for each 65,535, which is what level 0 makes). `bytes` must
  *  stay as they are until it resolves. Holds the content twice, so it is for copies that fit in memory. */
 export async function encodeJoining(bytes: Uint8Array, level: number): Promise<Buffer> {
@@ -48,7 +48,7 @@ export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: numb
   checkLevel(level)
   if (bytes.length === 0) return 0
   if (level > 0) {
-    const lengthBytes = deflateInto(target, bytes, level)
+    const lengthBytes = deflateInto(target, bytes, zlibLevel(level))
     if (lengthBytes < storedBlocksBytes(bytes.length)) return lengthBytes
   }
   return writeStoredBlocks(target, bytes)
@@ -64,8 +64,15 @@ function checkLevel(level: number): void {
   assert(isLevel, `a deflate level is 0 to 9, got ${level}`)
 }
 
-function joiningOptions(bytes: Uint8Array, level: number): ZlibOptions {
-  checkLevel(level)
+/** zlib's level 1 saves a tenth of 2's time on the blobs of npm packages, which is a fiftieth of an upload's, and leaves
+ *  3 % more: it is no level that anybody would ask for. */
+function zlibLevel(level: number): number {
+  return level === 1 ? 2 : level
+}
+
+function joiningOptions(bytes: Uint8Array, joiningLevel: number): ZlibOptions {
+  checkLevel(joiningLevel)
+  const level = zlibLevel(joiningLevel)
   // zlib.h, deflate: an output buffer that fills up while flushing would repeat the flush marker.
   return { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: joiningRoom(bytes.length) }
 }

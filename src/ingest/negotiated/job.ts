@@ -5,12 +5,21 @@ import type { Published } from '../publish.ts'
 
 /** `manifest`, `times`, `parts` and `blobs` have a body. */
 export type NegotiationJob =
-  | { step: 'manifest'; sessionId: string; treeDigest: Digest; entryCount: number }
+  | {
+      step: 'manifest'
+      sessionId: string
+      treeDigest: Digest
+      entryCount: number
+      encoding: ManifestEncoding
+    }
   | { step: 'missing'; sessionId: string }
   | { step: 'times'; sessionId: string; entryCount: number }
   | { step: 'parts'; sessionId: string }
   | { step: 'blobs'; sessionId: string }
   | ({ step: 'commit'; sessionId: string } & OfferedArtifact)
+
+/** How the text of a manifest is compressed on its way. */
+export type ManifestEncoding = 'br' | 'gzip'
 
 export interface OfferedArtifact {
   treeDigest: Digest

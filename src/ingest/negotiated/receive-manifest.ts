@@ -2,7 +2,7 @@
  *  leased in the same statement (invariants 2 and 10). */
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { createBrotliDecompress, createGunzip } from 'node:zlib'
 import { encodeOrdinals } from '../../core/blob-exchange.ts'
 import type { Digest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
@@ -15,6 +15,7 @@ import {
 } from '../../core/manifest.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { IngestPorts } from '../session.ts'
+import type { ManifestEncoding } from './job.ts'
 import {
   encodeOfferedPage,
   keepSummary,
@@ -26,7 +27,7 @@ import {
  *  Errors: invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
 export async function receiveManifest(
   ports: IngestPorts,
-  job: { sessionId: string; treeDigest: Digest; entryCount: number },
+  job: { sessionId: string; treeDigest: Digest; entryCount: number; encoding: ManifestEncoding },
   body: Readable,
 ): Promise<Uint8Array> {
   const { metadata, settings } = ports
@@ -50,7 +51,7 @@ export async function receiveManifest(
     pages += 1
     pending = []
   }
-  for await (const line of linesOf(body)) {
+  for await (const line of linesOf(body, job.encoding)) {
     if (ordinal >= job.entryCount) throw faulty('it has more entries than were announced')
     const entry = parseEntry(line)
     order(entry)
@@ -147,17 +148,21 @@ function wrongLength(file: { path: string; sizeBytes: number }, actualBytes: num
 }
 
 /** Lines after the header, without their line feeds. */
-async function* linesOf(body: Readable): AsyncGenerator<string, void, undefined> {
-  const gunzip = createGunzip({ chunkSize: 256 * 1024 })
-  const feeding = pipeline(body, gunzip)
-  // A failure reaches the reader below through `gunzip`.
+async function* linesOf(
+  body: Readable,
+  encoding: ManifestEncoding,
+): AsyncGenerator<string, void, undefined> {
+  const create = encoding === 'br' ? createBrotliDecompress : createGunzip
+  const inflate = create({ chunkSize: 256 * 1024 })
+  const feeding = pipeline(body, inflate)
+  // A failure reaches the reader below through `inflate`.
   feeding.catch(() => {})
   const textBytesMax = limits.entriesMax * (limits.pathBytesMax / 4)
   let pending = ''
   let isHead = true
   const decoder = new TextDecoder('utf-8', { fatal: true })
   try {
-    for await (const piece of byteBudget(textBytesMax)(gunzip as AsyncIterable<Uint8Array>)) {
+    for await (const piece of byteBudget(textBytesMax)(inflate as AsyncIterable<Uint8Array>)) {
       const lines = (pending + decoder.decode(piece, { stream: true })).split('\n')
       pending = lines.pop() ?? ''
       if (pending.length > 3 * limits.pathBytesMax) throw faulty('it has a line without an end')
@@ -174,11 +179,12 @@ async function* linesOf(body: Readable): AsyncGenerator<string, void, undefined>
   if (isHead || pending !== '') throw faulty('it is cut short')
 }
 
-/** What zlib and the decoder say of bytes that are no gzip of UTF-8. */
+/** What zlib, Brotli (`ERR__ERROR_…`) and the decoder say of bytes that are not compressed UTF-8. */
 function asFault(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code.startsWith('Z_') || code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-    return faulty(`it is no gzip of UTF-8 text (${(error as Error).message})`)
+  const isFault = /^(?:Z_|ERR__ERROR_)/u.test(code) || code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
+  if (isFault) {
+    return faulty(`it is no compressed UTF-8 text (${(error as Error).message})`)
   }
   return error
 }

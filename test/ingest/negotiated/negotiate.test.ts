@@ -1,7 +1,7 @@
 /** The server's side of a negotiated upload: what it believes (bytes only), and to whom it says "present" (only to those
  *  who can read it, invariant 10). */
 import { Readable } from 'node:stream'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
 import {
@@ -106,7 +106,10 @@ async function openSession(store: TestStore, project: string): Promise<Session> 
     offer: async (files) => {
       const { text, treeDigest, entryCount } = manifestOf(files)
       return decodeOrdinals(
-        await session.step({ step: 'manifest', treeDigest, entryCount }, gzipSync(text)),
+        await session.step(
+          { step: 'manifest', treeDigest, entryCount, encoding: 'gzip' },
+          gzipSync(text),
+        ),
       )
     },
     commit: async (files) =>
@@ -253,7 +256,7 @@ describe('what is believed', () => {
     } as const
     const text = manifestHeader + formatEntry(entry)
     await session.step(
-      { step: 'manifest', treeDigest: digestOf(text), entryCount: 1 },
+      { step: 'manifest', treeDigest: digestOf(text), entryCount: 1, encoding: 'gzip' },
       gzipSync(text),
     )
     await session.step({ step: 'parts' }, encoded(lie))
@@ -274,7 +277,12 @@ describe('what is believed', () => {
     const send = async (lines: string[]): Promise<unknown> => {
       const text = manifestHeader + lines.join('')
       return await session.step(
-        { step: 'manifest', treeDigest: digestOf(text), entryCount: lines.length },
+        {
+          step: 'manifest',
+          treeDigest: digestOf(text),
+          entryCount: lines.length,
+          encoding: 'gzip',
+        },
         gzipSync(text),
       )
     }
@@ -288,12 +296,19 @@ describe('what is believed', () => {
     })
     const { text } = manifestOf({ small })
     const other = { step: 'manifest', treeDigest: digestOf('other'), entryCount: 1 } as const
-    await expect(session.step(other, gzipSync(text))).rejects.toMatchObject({
-      code: 'digest_mismatch',
-    })
-    await expect(session.step(other, Buffer.from('no gzip'))).rejects.toMatchObject({
-      code: 'invalid_request',
-    })
+    const bad = { code: 'invalid_request' }
+    for (const [encoding, compress] of [
+      ['gzip', gzipSync],
+      ['br', brotliCompressSync],
+    ] as const) {
+      const offered = { ...other, encoding }
+      const whole = compress(text)
+      await expect(session.step(offered, whole)).rejects.toMatchObject({ code: 'digest_mismatch' })
+      for (const broken of [Buffer.from('neither'), whole.subarray(0, -1), Buffer.alloc(0)]) {
+        await expect(session.step(offered, broken), encoding).rejects.toMatchObject(bad)
+      }
+      await expect(session.step(offered, compress(Buffer.from([0xff])))).rejects.toMatchObject(bad)
+    }
   })
 
   test('a request that ends within a record keeps the blobs that arrived whole', async () => {
@@ -367,7 +382,7 @@ describe('a commit', () => {
     const { text, entryCount } = manifestOf({ evil: small })
     const { treeDigest } = manifestOf({ small })
     await expect(
-      session.step({ step: 'manifest', treeDigest, entryCount }, gzipSync(text)),
+      session.step({ step: 'manifest', treeDigest, entryCount, encoding: 'gzip' }, gzipSync(text)),
     ).rejects.toMatchObject({ code: 'digest_mismatch' })
     await expect(session.commit({ small })).rejects.toMatchObject({
       code: 'upload_incomplete',
@@ -388,7 +403,10 @@ describe('a commit', () => {
     const digest = digestOf(small)
     const text = `${manifestHeader}f 644 ${small.length + 1} ${digest} small\n`
     const treeDigest = digestOf(text)
-    await session.step({ step: 'manifest', treeDigest, entryCount: 1 }, gzipSync(text))
+    await session.step(
+      { step: 'manifest', treeDigest, entryCount: 1, encoding: 'gzip' },
+      gzipSync(text),
+    )
     await session.step({ step: 'blobs' }, record(small))
     await expect(
       session.step({ step: 'commit', treeDigest, ...session.target }),
