@@ -83,22 +83,26 @@ export async function compactPacks(
   packs: readonly PackOccupancy[],
   pace: Pace,
 ): Promise<Compaction> {
-  const target = createTarget(ports)
+  // Apart, because joining streams share members: so the copies of a pack go on to cost the same framing (`aliveBytes`).
+  const targets = { joining: createTarget(ports), foreign: createTarget(ports) }
+  const both = [targets.joining, targets.foreign]
   let rewrittenPacks = 0
   try {
     for (const pack of packs) {
       for await (const { copy, body } of readCopies(ports, pack)) {
         ports.signal?.throwIfAborted()
+        const target = copy.codec === 'joining' ? targets.joining : targets.foreign
         await target.append(pack.id, copy, body)
         await pace(copy.lengthBytes * 2)
       }
       rewrittenPacks += 1
     }
-    await target.flush()
+    for (const target of both) await target.flush()
   } finally {
-    await target.abort()
+    for (const target of both) await target.abort()
   }
-  return { rewrittenPacks, writtenBytes: target.writtenBytes() }
+  const writtenBytes = both.reduce((sum, target) => sum + target.writtenBytes(), 0)
+  return { rewrittenPacks, writtenBytes }
 }
 
 /** Resolves when that many bytes may have been moved. */
