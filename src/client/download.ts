@@ -202,7 +202,7 @@ async function fetchAndPlace(
     // Met below; a thread moves meanwhile.
     moving.catch(() => {})
     keepSettled(downloading, lookedAt, known)
-    noteMoved(downloading, { missing, moved: new Set(await moving) })
+    noteMoved(downloading, await moving)
     correctModes(downloading, present)
     await remembering.save(downloading.findings.stats)
     return deletedPaths

@@ -44,7 +44,7 @@ interface Thread {
  *  so dead buffers do not pile up (peak of an upload: 185 against 270 MB). */
 const youngMegabytesMax = 3
 /** Tasks that a thread has been given and not answered. */
-const tasksPerThread = 2
+export const tasksPerThread = 2
 const threadsMax = 64
 
 /** Begins up to `jobs` threads (one for each processor when null). */

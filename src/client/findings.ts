@@ -121,17 +121,16 @@ function copyRow(from: Float64Array, row: number, to: Float64Array, toRow: numbe
     to[toRow * statColumns + column] = from[row * statColumns + column]!
 }
 
-/** Looks once more at files that were written and then moved on their own (`moved`), which changes what is known of them.
+/** Looks once more at files that were moved on their own after they were written, which changes what is known of them.
  *  After `keepSettled`. */
 export function noteMoved(
   { tree, destination, findings: { stats } }: Downloading,
-  { missing, moved }: { missing: readonly number[]; moved: ReadonlySet<string> },
+  moved: readonly number[],
 ): void {
-  for (const ordinal of missing) {
+  for (const ordinal of moved) {
     const at = ordinal * statColumns
-    const path = tree.path(ordinal)
-    if (Number.isNaN(stats[at]) || !moved.has(path)) continue
-    const { size, mtimeMs, ctimeMs, ino } = lstatSync(join(destination.root, path))
+    if (Number.isNaN(stats[at])) continue
+    const { size, mtimeMs, ctimeMs, ino } = lstatSync(join(destination.root, tree.path(ordinal)))
     const isAsMade = size === stats[at] && mtimeMs === stats[at + 1]
     if (isAsMade && !isRacy(mtimeMs, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
     else stats[at] = Number.NaN

@@ -4,7 +4,7 @@ import { comparePaths } from '../core/entry.ts'
 import { readFileLine } from '../core/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
-import type { FilePool } from './file-pool.ts'
+import { type FilePool, tasksPerThread } from './file-pool.ts'
 import { unverified, type VerifyAnswer } from './file-tasks.ts'
 import { statColumns } from './stat-cache.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
@@ -35,8 +35,6 @@ const tasksMin = 16
 /** Looks that the main thread does at once: as many as take about a millisecond, on a slow file system one. */
 const filesPerSliceMax = 128
 const sliceMs = 1
-/** Tasks of each thread: one at work, one that waits for its turn. */
-const tasksPerThread = 2
 
 /** Looks at the files below `root` that the cache knows. */
 export async function lookAtKnown(

@@ -19,6 +19,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { comparePaths } from '../core/entry.ts'
 import { type Destination, place } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -110,18 +111,18 @@ export function tidyPartial(
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST, then takes the partial root away. Answers the paths that
- *  were moved on their own, because a rename changes what the stat cache knows of them. */
+/** Moves everything below the partial root to its place in DEST, then takes the partial root away. Answers the files (and
+ *  links) that were moved on their own, because a rename changes what is known of them. */
 export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
   { modes, mayDelete }: { modes: DirectoryModes; mayDelete: boolean },
-): Promise<string[]> {
+): Promise<number[]> {
   const moving: Moving = { mayDelete, moved: [], opened: new Set() }
   if (isThere(destination.partialRoot)) {
     await moveFiles(pool, destination, tree, moving)
-    moveTree(destination, moving)
+    moveTree(destination, tree, moving)
     rmdirSync(destination.partialRoot)
   }
   modes.set(moving.opened)
@@ -134,8 +135,8 @@ function isThere(path: string): boolean {
 
 interface Moving {
   mayDelete: boolean
-  /** Paths of files that were moved on their own. */
-  moved: string[]
+  /** Entries that were moved on their own. */
+  moved: number[]
   /** Directories of DEST whose modes may have been changed to let files in. */
   opened: Set<string>
 }
@@ -161,14 +162,15 @@ async function moveFiles(
     for (let first = 0; first < entries.length; first += movesPerTask) {
       const moves: string[] = []
       for (const entry of entries.slice(first, first + movesPerTask)) {
-        const path = tree.path(Number(entry.name))
+        const ordinal = Number(entry.name)
+        const path = tree.path(ordinal)
         const target = join(root, path)
         const parent = parentOf(path)
         if (!opened.has(parent)) makeWritable(join(root, parent))
         opened.add(parent)
         clearWay(target, entry, mayDelete)
         moves.push(join(entry.parentPath, entry.name), target)
-        moved.push(path)
+        moved.push(ordinal)
       }
       await moving
       moving = pool.run({ kind: 'move', paths: moves.join('\0') })
@@ -181,7 +183,11 @@ async function moveFiles(
   rmdirSync(directory)
 }
 
-function moveTree(destination: Destination, { mayDelete, moved, opened }: Moving): void {
+function moveTree(
+  destination: Destination,
+  tree: FetchedTree,
+  { mayDelete, moved, opened }: Moving,
+): void {
   const merge = (directory: string): void => {
     const partial = join(destination.partialRoot, treeName, directory)
     makeWritable(join(destination.root, directory))
@@ -195,11 +201,23 @@ function moveTree(destination: Destination, { mayDelete, moved, opened }: Moving
       }
       clearWay(target, entry, mayDelete)
       renameSync(join(partial, entry.name), target)
-      if (!entry.isDirectory()) moved.push(path)
+      if (!entry.isDirectory()) moved.push(ordinalOf(tree, path))
     }
     rmdirSync(partial)
   }
   if (isThere(join(destination.partialRoot, treeName))) merge('')
+}
+
+/** Where `path`, which the tree has, stands in it. */
+function ordinalOf(tree: FetchedTree, path: string): number {
+  let low = 0
+  let high = tree.count - 1
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if (comparePaths(tree.path(middle), path) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** Takes away what a rename would not replace. */
