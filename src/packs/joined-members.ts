@@ -26,7 +26,7 @@ export interface ListedCopy {
  *  member lies is known before there is a second. */
 export const joinedNameBytes = 22
 
-const joinedNamePattern = /^joined-([0-9]{15})$/u
+const joinedNamePattern = /^joined-[0-9]{15}$/u
 
 /** `ordinal` counts the joined members of a pack, from 0. */
 export function joinedNameOf(ordinal: number): string {

@@ -2,7 +2,7 @@
 import { type StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { decodeList, isJoinedName, listBytesMax, listNameOf } from './joined-members.ts'
-import { type MemberNames, createMemberNames, memberNameBytesMax } from './member-names.ts'
+import { createMemberNames, memberNameBytesMax } from './member-names.ts'
 import {
   type CodecMethod,
   type MemberRecord,
@@ -59,47 +59,55 @@ export async function* readPackDirectory(
   for await (const { copies } of withCopies(store, name, members)) yield* copies
 }
 
-/** Finds out what members hold, which come in the order of the pack. Strict, as `readPackMembers`; with `onDamage`, which
- *  is told, members are left out instead that are not what this program writes. Errors: not_found, blob_damaged. */
+/** Finds out what members hold, which come in the order of the pack. Strict, as `readPackMembers`.
+ *  Errors: not_found, blob_damaged. */
 export async function* withCopies(
   store: Store,
   packName: PackName,
   members: AsyncIterable<PackMemberEntry>,
-  onDamage?: (what: StoreError) => void,
 ): AsyncGenerator<ReadMember, void, undefined> {
   const names = createMemberNames()
-  let joined: PackMemberEntry | undefined
-  const refuse = (what: string): void => {
-    const error = damagedPack(packName, what)
-    if (onDamage === undefined) throw error
-    onDamage(error)
+  for await (const read of listCopies(store, packName, members)) {
+    const { copies, member } = read
+    if (copies === undefined)
+      throw damagedPack(packName, `has no whole list before ${member.offset}`)
+    const wrong = copies.find(({ name }) => !names.accepts(name))
+    if (wrong !== undefined)
+      throw damagedPack(packName, `has a copy of a wrong name: ${JSON.stringify(wrong.name)}`)
+    yield { ...read, copies }
   }
+}
+
+/** The same for what is left of a pack: a list that is damaged has no copies, and no name is wrong.
+ *  Errors: not_found, blob_damaged, where the medium does not read a list. */
+export async function* listCopies(
+  store: Store,
+  packName: PackName,
+  members: AsyncIterable<PackMemberEntry>,
+): AsyncGenerator<Omit<ReadMember, 'copies'> & { copies: PackCopyEntry[] | undefined }> {
+  let joined: PackMemberEntry | undefined
   for await (const member of members) {
-    const { name } = member
     if (joined !== undefined) {
-      const copies = await readList(store, packName, { list: member, joined, names })
-      if (copies === undefined) refuse(`has no whole list of what is in ${joined.name}`)
+      const copies = await readList(store, packName, { list: member, joined })
+      yield { member, kind: 'list', copies }
       joined = undefined
-      if (copies !== undefined) yield { member, kind: 'list', copies }
-    } else if (isJoinedName(name)) {
+    } else if (isJoinedName(member.name)) {
       joined = member
       yield { member, kind: 'joined', copies: [] }
-    } else if (names.accepts(name)) yield { member, kind: 'single', copies: [member] }
-    else refuse(`has a member of a wrong name: ${JSON.stringify(name)}`)
+    } else yield { member, kind: 'single', copies: [member] }
   }
-  if (joined !== undefined) refuse(`has no list of what is in ${joined.name}`)
+  if (joined !== undefined) yield { member: joined, kind: 'list', copies: undefined }
 }
 
 async function readList(
   store: Store,
   packName: PackName,
-  of: { list: PackMemberEntry; joined: PackMemberEntry; names: MemberNames },
+  { list, joined }: { list: PackMemberEntry; joined: PackMemberEntry },
 ): Promise<PackCopyEntry[] | undefined> {
-  const { list, joined, names } = of
   if (list.name !== listNameOf(joined.name) || list.lengthBytes > listBytesMax) return undefined
   const stored = await store.read(packName, list.offset, list.lengthBytes)
   const copies = decodeList(stored, list, joined)
-  if (copies?.every((copy) => names.accepts(copy.name)) !== true) return undefined
+  if (copies === undefined) return undefined
   let offset = joined.offset
   return copies.map((copy) => {
     const entry = { ...copy, codecMethod: joined.codecMethod, crc32: null, offset }

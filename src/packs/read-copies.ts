@@ -10,8 +10,8 @@ import { checksOf, createCheckWriter } from './page-checks.ts'
 import {
   type PackCopyEntry,
   type PackMemberEntry,
+  listCopies,
   readPackDirectory,
-  withCopies,
 } from './pack-directory.ts'
 import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
 import { memberNameBytesMax } from './member-names.ts'
@@ -48,11 +48,19 @@ async function salvageCopies(
 ): Promise<PackCopyEntry[]> {
   const salvaged: PackCopyEntry[] = []
   const members = walkHeaders(store, name, sizeBytes)
-  // What is left out is what cannot be told apart any more.
-  for await (const { copies } of withCopies(store, name, members, () => {})) {
-    salvaged.push(...copies)
+  // Copies whose list is damaged cannot be told apart any more.
+  for await (const { copies } of listCopies(readable(store), name, members)) {
+    if (copies !== undefined) salvaged.push(...copies)
   }
   return salvaged
+}
+
+/** What the medium does not read has no bytes, which is no list. */
+function readable(store: Store): Store {
+  return {
+    read: async (name, offset, lengthBytes) =>
+      (await readOr(store, name, { offset, lengthBytes })) ?? Buffer.alloc(0),
+  }
 }
 
 async function* walkHeaders(

@@ -7,6 +7,7 @@ import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
+import { storeError } from '../../src/core/errors.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../src/lifecycle/rebuild.ts'
 import { scrub } from '../../src/lifecycle/scrub.ts'
@@ -15,7 +16,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { openPackWriter } from '../../src/packs/pack-format.ts'
-import type { SealedPack } from '../../src/packs/pack-store.ts'
+import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { crc32 } from '../../src/core/crc32.ts'
@@ -188,7 +189,35 @@ describe('copies that share a member', () => {
     expect(found.map((copy) => copy?.blob.digest)).toEqual(many.slice(1024).map(digestOf))
   })
 
-  async function packOf(store: TestStore, contents: Buffer[]): Promise<SealedPack> {
+  test('take no other form of a content with them, nor what a medium reads around their list', async () => {
+    const store = await openStore()
+    const content = Buffer.from('twice in the pack')
+    const others = Array.from({ length: 100 }, (_, index) => Buffer.from(`content ${index}`))
+    const { name, sizeBytes } = await packOf(store, [content, ...others], content)
+    const [path] = await packPaths(join(store.directory, 'cas'))
+    const list = (await readFile(path!)).indexOf('joined-000000000000000.txt') + 500
+    const badSector: Pick<PackStore, 'read'> = {
+      read: async (pack, offset, lengthBytes) => {
+        if (offset <= list && list < offset + lengthBytes)
+          throw storeError('blob_damaged', 'bad sector', { digest: null, paths: [] })
+        return await store.packs.read(pack, offset, lengthBytes)
+      },
+    }
+    await flipByte(path!, list)
+    for (const packs of [store.packs, badSector]) {
+      const { copies, isComplete } = await readCopies(packs, name, sizeBytes)
+      expect(isComplete).toBe(false)
+      const found = await Promise.all(copies.map((copy) => recognizeCopy(packs, name, copy)))
+      expect(found.map((copy) => copy?.codec)).toEqual(['stored'])
+      expect(found[0]?.blob.digest).toBe(digestOf(content))
+    }
+  })
+
+  async function packOf(
+    store: TestStore,
+    contents: Buffer[],
+    stored?: Buffer,
+  ): Promise<SealedPack> {
     const writer = await openPackWriter(store.packs)
     for (const content of contents) {
       const stream = encodeJoiningSync(content, 6)
@@ -200,6 +229,15 @@ describe('copies that share a member', () => {
         lengthBytes: stream.length,
       }
       await writer.append(member, stream)
+    }
+    if (stored !== undefined) {
+      const [sizeBytes, lengthBytes] = [stored.length, stored.length]
+      const blobDigest = digestOf(stored)
+      const crc = crc32(stored)
+      await writer.append(
+        { blobDigest, codec: 'stored', crc32: crc, sizeBytes, lengthBytes },
+        stored,
+      )
     }
     return await writer.seal()
   }
