@@ -157,7 +157,8 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
     append: async (fromPackId, copy, body) => {
       writer ??= await openPackWriter(packs)
       const { blob, codec, lengthBytes } = copy
-      const member = { blobDigest: blob.digest, codec, lengthBytes, ...blob }
+      const isDamaged = copy.damaged
+      const member = { blobDigest: blob.digest, codec, lengthBytes, isDamaged, ...blob }
       const { offset } = await writer.append(member, body)
       const { streamId, offset: fromOffset } = copy
       moves.push({ streamId, fromPackId, fromOffset, offset, lengthBytes })
@@ -228,17 +229,21 @@ async function* readGroup(
     for (const copy of group) {
       const alone = await readOr(ports, packName, copy)
       if (alone === undefined) await ports.metadata.markDamaged(copy.streamId)
-      else yield { copy, body: alone }
+      else yield await judge(ports, copy, alone)
     }
     return
   }
   for (const copy of group) {
     const start = copy.offset - first.offset
-    const body = bytes.subarray(start, start + copy.lengthBytes)
-    if (!copy.damaged && !arePagesIntact(copy.checks, 0, body))
-      await ports.metadata.markDamaged(copy.streamId)
-    yield { copy, body }
+    yield await judge(ports, copy, bytes.subarray(start, start + copy.lengthBytes))
   }
+}
+
+/** The copy as its bytes are; when they are bad, that is marked. */
+async function judge(ports: LifecyclePorts, copy: PackedCopy, body: Buffer): Promise<ReadCopy> {
+  const damaged = !arePagesIntact(copy.checks, 0, body)
+  if (damaged && !copy.damaged) await ports.metadata.markDamaged(copy.streamId)
+  return { copy: { ...copy, damaged }, body }
 }
 
 /** The bytes, or undefined when the medium does not give them. */

@@ -29,6 +29,8 @@ export interface PackMember {
   crc32: number
   sizeBytes: number
   lengthBytes: number
+  /** Its bytes are bad, so it shares no member: who has only `unzip` would lose what follows it there. */
+  isDamaged?: boolean
 }
 
 export interface MemberWriter {
@@ -141,7 +143,8 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
 
   return {
     append: async (name, member, body) => {
-      const joins = member.codec === 'joining' && canBeJoined(member)
+      const { codec, isDamaged = false } = member
+      const joins = codec === 'joining' && !isDamaged && canBeJoined(member)
       return await (joins ? appendJoined : appendAlone)(name, member, body)
     },
     close,

@@ -1,0 +1,42 @@
+/** What compaction makes of bytes that are bad: it moves them as they are, and nothing else suffers. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { unzipSync } from 'fflate'
+import { expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { compactPacks, createPace } from '../../src/lifecycle/compact.ts'
+import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { openStore } from '../ingest/open-store.ts'
+import { packPaths, spoil } from './stored-bytes.ts'
+
+test('a bad copy gets a member of its own, so that unzip still reads what lay beside it', async () => {
+  const store = await openStore()
+  const [first, bad, last] = ['alpha ', 'beta ', 'gamma '].map((word) => word.repeat(500))
+  const files = [first!, bad!, last!].map((content, index) => ({ name: `${index}`, content }))
+  await store.put('tree', 'tar', Readable.from([await tarOf(files)]))
+  const cas = join(store.directory, 'cas')
+  await spoil(cas, encodeJoiningSync(Buffer.from(bad!), 6))
+  const before = await packPaths(cas)
+  const all = { since: Number.MAX_SAFE_INTEGER, writtenBefore: Number.MAX_SAFE_INTEGER }
+  const due = { ...all, after: { verifiedAt: -1, id: 0 }, limit: 10 }
+  const packs = await store.metadata.listUnverifiedPacks(due)
+  await compactPacks(store.ports, packs, createPace(null))
+
+  const [after] = (await packPaths(cas)).filter((path) => !before.includes(path))
+  const badName = Buffer.from(digestOf(Buffer.from(bad!)), 'hex')
+    .subarray(0, 16)
+    .toString('base64url')
+  const names: string[] = []
+  const unpacked = unzipSync(await readFile(after!), {
+    filter: ({ name }) => {
+      names.push(name)
+      return name !== badName
+    },
+  })
+  expect(names).toContain(badName)
+  const contents = Object.values(unpacked).map((bytes) => Buffer.from(bytes).toString())
+  expect(contents).toContain(first)
+  expect(contents).toContain(last)
+})
