@@ -9,6 +9,15 @@ const prefixBytes = 16
 /** A slot is 12 bytes: two words of the digest, and how often they occurred (0: the slot is free). */
 const slotWords = 3
 
+/** What the names of a blob's copies begin with. */
+export function memberNamePrefix(digest: Digest): string {
+  return prefixOf(digest).toString('base64url')
+}
+
+function prefixOf(digest: Digest): Buffer {
+  return digestToBytes(digest).subarray(0, prefixBytes)
+}
+
 /** Gives out the names of one pack. Holds at most 48 bytes a member, so a million of them are no strain. */
 export interface MemberNames {
   nameOf(digest: Digest): string
@@ -24,7 +33,7 @@ export function createMemberNames(): MemberNames {
     return turn === 0 ? name : `${name}.${turn}`
   }
   return {
-    nameOf: (digest) => nameOfPrefix(digestToBytes(digest).subarray(0, prefixBytes)),
+    nameOf: (digest) => nameOfPrefix(prefixOf(digest)),
     accepts: (name) => {
       const prefix = Buffer.from(name.slice(0, 22), 'base64url')
       return prefix.length === prefixBytes && nameOfPrefix(prefix) === name

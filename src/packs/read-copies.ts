@@ -2,7 +2,7 @@
  *  as far as they go, and what each copy is, found out from its bytes. */
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
-import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/digest.ts'
+import { type Digest, createDigestHasher, digestOf } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { decodeCopy, inflateStream } from './codec.ts'
@@ -14,7 +14,7 @@ import {
   readPackDirectory,
 } from './pack-directory.ts'
 import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
-import { memberNameBytesMax } from './member-names.ts'
+import { memberNameBytesMax, memberNamePrefix } from './member-names.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 type Store = Pick<PackStore, 'read'>
@@ -104,8 +104,7 @@ export async function recognizeCopy(
   const isSmall = entry.lengthBytes <= inMemoryBytesMax && entry.sizeBytes <= 4 * inMemoryBytesMax
   const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
   if (copy === undefined || copy.blob.crc32 !== (entry.crc32 ?? copy.blob.crc32)) return undefined
-  const prefix = digestToBytes(copy.blob.digest).subarray(0, 16).toString('base64url')
-  return entry.name.slice(0, prefix.length) === prefix ? copy : undefined
+  return entry.name.startsWith(memberNamePrefix(copy.blob.digest)) ? copy : undefined
 }
 
 async function recognizeSmall(

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { compactPacks, createPace } from '../../src/lifecycle/compact.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
+import { memberNamePrefix } from '../../src/packs/member-names.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
@@ -25,9 +26,7 @@ test('a bad copy gets a member of its own, so that unzip still reads what lay be
   await compactPacks(store.ports, packs, createPace(null))
 
   const [after] = (await packPaths(cas)).filter((path) => !before.includes(path))
-  const badName = Buffer.from(digestOf(Buffer.from(bad!)), 'hex')
-    .subarray(0, 16)
-    .toString('base64url')
+  const badName = memberNamePrefix(digestOf(Buffer.from(bad!)))
   const names: string[] = []
   const unpacked = unzipSync(await readFile(after!), {
     filter: ({ name }) => {
