@@ -17,14 +17,14 @@ export function cacheFilePath(directory: string, purpose: CachePurpose, key: str
 }
 
 /** Undefined when nothing is remembered (`path` null), or cannot be read: whoever asks does without. Read in one piece: a
- *  look at the answer of a server need not wait for it. */
+ *  look at the answer of a server need not wait for it; into shared memory, so that threads can use it. */
 export async function readCacheFile(path: string | null): Promise<Buffer | undefined> {
   if (path === null) return undefined
   let file: FileHandle | undefined
   try {
     file = await open(path)
     const { size } = await file.stat()
-    const bytes = Buffer.allocUnsafeSlow(size)
+    const bytes = Buffer.from(new SharedArrayBuffer(size))
     const { bytesRead } = await file.read(bytes, 0, size, 0)
     return bytesRead === size ? bytes : undefined
   } catch {

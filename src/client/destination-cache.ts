@@ -10,6 +10,7 @@
  *  It is only a cache: one that is missing, damaged or of another version is nothing. The text has no checksum: what comes of
  *  one that is damaged has another tree digest, and is fetched whole. */
 import { crc32 } from '../core/crc32.ts'
+import type { ManifestLines } from '../core/manifest-changes.ts'
 import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
 import { numbersOf, statColumns } from './stat-cache.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -20,16 +21,12 @@ export interface TreeOrigin {
   url: string
 }
 
-export interface DestinationCache extends TreeOrigin {
-  /** Lines of `text`, each an entry. */
+/** In shared memory, as threads look at the files. */
+export interface DestinationCache extends TreeOrigin, ManifestLines {
+  /** Lines, each an entry. */
   readonly count: number
-  readonly text: Buffer
   /** `statColumns` numbers a line. */
   readonly stats: Float64Array
-  /** Where a line begins in `text`; of `count`, their end. */
-  startOf(line: number): number
-  /** The line that begins at an offset; undefined when none does. */
-  lineAt(offset: number): number | undefined
 }
 
 const magic = Buffer.from('trove destination 1\n\0\0\0\0', 'latin1')
@@ -55,21 +52,9 @@ export async function readDestinationCache(path: string | null): Promise<Destina
     url: bytes.toString('utf8', columnsEnd, textAt),
     count,
     text,
+    starts,
     stats: numbersOf(columns.subarray(0, startsAt)),
-    startOf: (line) => starts[line]!,
-    lineAt: (offset) => findLine(starts, count, offset),
   }
-}
-
-function findLine(starts: Uint32Array, count: number, offset: number): number | undefined {
-  let low = 0
-  let high = count
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (starts[middle]! < offset) low = middle + 1
-    else high = middle
-  }
-  return low < count && starts[low] === offset ? low : undefined
 }
 
 export interface DestinationCacheWriter {

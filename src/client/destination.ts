@@ -4,7 +4,6 @@ import { type Dirent, readdirSync, rmSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from './file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
-import { notKnown } from './known-files.ts'
 import { partialName } from './partial-name.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
 
@@ -42,26 +41,16 @@ export function examineDestination(
   }
 }
 
-/** The same by what is known of its files already (`KnownFiles.lines`): only the others are looked at, one by one, which is
- *  cheap when they are few, and costs as much as the walk when a tenth are. */
+/** The same where most files are known to be there: only the others (`unknown`) are looked at, one by one, which is cheap
+ *  when they are few, and costs as much as the walk when a tenth are. */
 export function recallDestination(
   root: string,
   tree: FetchedTree,
-  wanted: readonly number[],
-  known: Int32Array,
+  unknown: readonly number[],
 ): Destination {
-  const places = new Uint8Array(tree.count)
+  const places = new Uint8Array(tree.count).fill(place.same)
   const isReal = createRealDirectories(root)
-  for (const ordinal of wanted) {
-    if (known[ordinal] !== notKnown) {
-      places[ordinal] = place.same
-      continue
-    }
-    const path = tree.path(ordinal)
-    const found = isReal(parentOf(path)) ? lookAt(join(root, path)) : undefined
-    if (found !== undefined)
-      places[ordinal] = kindOf(found) === tree.kind(ordinal) ? place.same : place.other
-  }
+  for (const ordinal of unknown) places[ordinal] = lookAtPlace(root, tree, ordinal, isReal)
   return {
     root,
     partialRoot: join(root, partialName),
@@ -69,6 +58,18 @@ export function recallDestination(
     strangers: [],
     hasDirectory: isReal,
   }
+}
+
+function lookAtPlace(
+  root: string,
+  tree: FetchedTree,
+  ordinal: number,
+  isReal: (path: string) => boolean,
+): number {
+  const path = tree.path(ordinal)
+  const found = isReal(parentOf(path)) ? lookAt(join(root, path)) : undefined
+  if (found === undefined) return place.absent
+  return kindOf(found) === tree.kind(ordinal) ? place.same : place.other
 }
 
 /** Goes down into DEST, with the part of the tree that lies below each directory: its entries stand in a row, since the

@@ -16,10 +16,12 @@ export interface DirectoryModesOptions {
   root: string
   tree: FetchedTree
   wanted: readonly number[]
+  /** Those of them that are no files. */
+  others: readonly number[]
   /** Permission bits of directories that have been looked at. */
   seen: ReadonlyMap<string, number>
-  /** Whether the directory of an entry is one of these. */
-  isSeen(ordinal: number): boolean
+  /** Entries whose directories may not be among these. */
+  unseen: readonly number[]
 }
 
 /** Entries, and looks at directories, between which others get a turn: about half a millisecond. */
@@ -30,18 +32,18 @@ const looksAtOnce = 64
 export async function compareDirectoryModes(
   options: DirectoryModesOptions,
 ): Promise<DirectoryModes> {
-  const { root, tree, wanted, seen, isSeen } = options
+  const { root, tree, wanted, others, seen, unseen } = options
   const said = new Map<string, number>()
-  for (const ordinal of wanted)
+  for (const ordinal of others)
     if (tree.kind(ordinal) === 'directory') said.set(tree.path(ordinal), tree.mode(ordinal))
   const modeOf = (path: string): number => said.get(path) ?? defaultDirectoryMode
 
-  const others = await directoriesOf(tree, wanted, isSeen)
-  for (const path of said.keys()) if (!seen.has(path)) others.add(path)
+  const unseenPaths = await directoriesOf(tree, unseen)
+  for (const path of said.keys()) if (!seen.has(path)) unseenPaths.add(path)
   /** Directories that DEST does not have, or in another mode. */
   const odd: string[] = []
   let looks = 0
-  for (const path of others) {
+  for (const path of unseenPaths) {
     if (seen.has(path)) continue
     const found = lookAt(join(root, path))
     if (found?.isDirectory() !== true || (found.mode & 0o777) !== modeOf(path)) odd.push(path)
@@ -51,7 +53,7 @@ export async function compareDirectoryModes(
   const oddSeen = [...seen].filter(([path, mode]) => mode !== modeOf(path)).map(([path]) => path)
   if (oddSeen.length > 0) {
     // What was known is more than what is wanted.
-    const own = await directoriesOf(tree, wanted, () => false)
+    const own = await directoriesOf(tree, wanted)
     odd.push(...oddSeen.filter((path) => own.has(path) || said.has(path)))
   }
   return {
@@ -67,19 +69,14 @@ export async function compareDirectoryModes(
   }
 }
 
-/** Directories that paths of entries tell of, but for those of entries that are left out. */
-async function directoriesOf(
-  tree: FetchedTree,
-  wanted: readonly number[],
-  isLeftOut: (ordinal: number) => boolean,
-): Promise<Set<string>> {
+/** Directories that paths of entries tell of. */
+async function directoriesOf(tree: FetchedTree, ordinals: readonly number[]): Promise<Set<string>> {
   const directories = new Set<string>()
   let last: number | undefined
   let seen = 0
-  for (const ordinal of wanted) {
+  for (const ordinal of ordinals) {
     seen += 1
     if (seen % entriesAtOnce === 0) await setImmediate()
-    if (isLeftOut(ordinal)) continue
     // Most files follow one of the same directory.
     if (last === undefined || !tree.areBeside(last, ordinal)) {
       for (let path = parentOf(tree.path(ordinal)); path !== '' && !directories.has(path);) {

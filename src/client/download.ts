@@ -26,11 +26,12 @@ import {
   createFindings,
   isThere,
   keepSettled,
-  noteKnown,
   noteMoved,
+  type SortedEntries,
+  sortEntries,
 } from './findings.ts'
 import type { ServerAccess } from './http.ts'
-import { findKnown, type KnownFiles, type LookedAt, lookAtKnown, notKnown } from './known-files.ts'
+import { findKnown, type KnownFiles, type LookedAt, lookAtKnown } from './known-files.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 
 export interface DownloadOptions {
@@ -98,8 +99,10 @@ interface Comparison {
   downloading: Downloading
   lookedAt: LookedAt
   known: KnownFiles
-  /** Files in whose place DEST has one, whatever it holds; files that DEST does not have as they should be. */
+  sorted: SortedEntries
+  /** Files of which nothing was known, in whose place DEST has one, whatever it holds. */
   present: number[]
+  /** Files that DEST does not have as they should be. */
   missing: number[]
 }
 
@@ -111,7 +114,7 @@ async function compare(
 ): Promise<Comparison> {
   const signal = options.signal ?? new AbortController().signal
   const cache = await readDestinationCache(await cachePathOf(options))
-  const looking = lookAtKnown(pool, options.destination, cache)
+  const looking = lookAtKnown(pool, options.destination, cache, signal)
   // Met below, unless the tree fails first.
   looking.catch(() => {})
   const artifact = await finding
@@ -127,50 +130,48 @@ async function compare(
     doneBytes: 0,
     fetchedBytes: 0,
   }
-  let knownCount = 0
-  for (const ordinal of wanted) {
-    if (tree.kind(ordinal) === 'file') progress.files += 1
-    progress.totalBytes += tree.sizeBytes(ordinal)
-    if (known.lines[ordinal] !== notKnown) knownCount += 1
-  }
-  if (options.dryRun !== true) makeDestination(options.destination)
-  const isMostlyKnown = options.delete !== true && knownCount > knownShare * wanted.length
-  const destination = isMostlyKnown
-    ? recallDestination(options.destination, tree, wanted, known.lines)
-    : examineDestination(options.destination, tree, wanted)
-  const findings = createFindings(tree.count)
-  const downloading: Downloading = {
+  const wanting = {
     server,
     pool,
     artifactId: artifact.id,
     tree,
     wanted,
-    destination,
-    findings,
+    findings: createFindings(tree.count),
     progress,
     signal,
     tell: () => options.onProgress?.(progress),
   }
-  const present = wanted.filter(
-    (ordinal) => tree.kind(ordinal) === 'file' && destination.places[ordinal] === place.same,
-  )
+  const sorted = sortEntries(wanting, lookedAt, known)
+  if (options.dryRun !== true) makeDestination(options.destination)
+  const unknown = [...sorted.unknown, ...sorted.others]
+  const isMostlyKnown = options.delete !== true && unknown.length < unknownShare * wanted.length
+  const destination = isMostlyKnown
+    ? recallDestination(options.destination, tree, unknown)
+    : examineDestination(options.destination, tree, wanted)
+  const downloading: Downloading = { ...wanting, destination }
+  const present = sorted.unknown.filter((ordinal) => destination.places[ordinal] === place.same)
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`
-  await checkFiles(downloading, noteKnown(downloading, present, lookedAt, known), pathOf)
-  const missing = wanted.filter(
-    (ordinal) => tree.kind(ordinal) === 'file' && !isThere(findings, ordinal),
-  )
-  return { downloading, lookedAt, known, present, missing }
+  await checkFiles(downloading, present, pathOf)
+  const absent = sorted.unknown.filter((ordinal) => !isThere(downloading.findings, ordinal))
+  const missing = inOrder(absent, sorted.changed)
+  return { downloading, lookedAt, known, sorted, present, missing }
+}
+
+/** Of two lists, one of which is mostly empty. */
+function inOrder(a: number[], b: number[]): number[] {
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a
+  return [...a, ...b].toSorted((one, other) => one - other)
 }
 
 /** Trees of fewer bytes are fetched as fast as what changed of them is found. */
 const baseBytesMin = 16 * 1024
 
-/** From this share of known files on, looking at the others takes less than a walk. */
-const knownShare = 0.9
+/** Below this share of unknown entries, looking at them takes less than a walk. */
+const unknownShare = 0.1
 
 /** Answers how many paths were deleted. */
 async function fetchAndPlace(
-  { downloading, lookedAt, known, present, missing }: Comparison,
+  { downloading, lookedAt, known, sorted, present, missing }: Comparison,
   options: DownloadOptions & { cacheDir: string | null },
 ): Promise<number> {
   const { server, pool, tree, wanted, destination, progress } = downloading
@@ -189,21 +190,25 @@ async function fetchAndPlace(
       root: destination.root,
       tree,
       wanted,
+      others: sorted.others,
       seen: lookedAt.directories,
-      isSeen: (ordinal) => known.lines[ordinal] !== notKnown,
+      unseen: [...sorted.unknown, ...sorted.others],
     })
     await fetching
     progress.phase = 'placing'
     downloading.tell()
     const mayDelete = options.delete === true
     const deletedPaths = mayDelete ? removeStrangers(destination) : 0
-    prepareLeaves(destination, tree, wanted)
+    prepareLeaves(destination, tree, sorted.others)
     const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete })
     // Met below; a thread moves meanwhile.
     moving.catch(() => {})
-    keepSettled(downloading, lookedAt, known)
+    keepSettled(downloading, lookedAt, {
+      ...known,
+      unsettled: [...sorted.unknown, ...sorted.changed],
+    })
     noteMoved(downloading, await moving)
-    correctModes(downloading, present)
+    correctModes(downloading, [...sorted.inOtherMode, ...present])
     await remembering.save(downloading.findings.stats)
     return deletedPaths
   } catch (error) {

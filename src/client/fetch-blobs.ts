@@ -15,7 +15,7 @@ import { createByteReader } from '../core/varint.ts'
 import { inflateStream } from '../packs/codec.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
 import type { FilePool } from './file-pool.ts'
-import { createFetchedWriter, taskBytes } from './fetched-writer.ts'
+import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
@@ -105,7 +105,7 @@ async function fetchSome(
     signal,
   })
   const body = openBodyReader(answer)
-  const writer = createFetchedWriter(pool, options)
+  const writer = createFetchedWriter(pool, { ...options, taskFiles: filesPerTask(wants.length) })
   try {
     for (let head = await readHead(body); head !== undefined; head = await readHead(body)) {
       const patched = options.patchedPath(head.ordinal)

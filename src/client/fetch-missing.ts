@@ -8,6 +8,7 @@ import { fetchBlobs } from './fetch-blobs.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { whileWriting } from './file-error.ts'
 import type { PlaceTarget } from './file-tasks.ts'
+import { taskFilesMax } from './fetched-writer.ts'
 import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from './network-error.ts'
@@ -73,6 +74,8 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
     mode: tree.mode(ordinal),
     modifiedAt: tree.modifiedAt(ordinal),
   })
+  // While the server looks for what it sends.
+  pool.expect(firsts.length / taskFilesMax)
   const large = firsts.filter(isLarge)
   for (const ordinal of large) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
   const asked = new Uint8Array(tree.count)

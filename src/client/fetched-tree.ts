@@ -1,17 +1,24 @@
 /** Fetches an artifact's entries, checked against the tree digest: all of them, or, where an older tree is at hand, only
  *  what is different. */
+import { setImmediate } from 'node:timers/promises'
 import { changesMediaType, manifestMediaType } from '../api/negotiation.ts'
 import { artifactPath } from '../api/paths.ts'
 import { createDigestHasher, type Digest, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { manifestHeader } from '../core/manifest.ts'
-import { applyChanges, changesHeader } from '../core/manifest-changes.ts'
+import {
+  applyChanges,
+  changesHeader,
+  type ManifestLines,
+  type Stretch,
+} from '../core/manifest-changes.ts'
 import type { Answer } from './answer.ts'
 import { type BodyReader, openBodyReader } from './body-reader.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
 import { transferTriesMax, waitForTransfer } from './retry.ts'
+import { isFileLine, readFileLine } from '../core/manifest-text.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { DestinationCache } from './destination-cache.ts'
 
@@ -24,6 +31,10 @@ export interface TreeSource {
 /** Most bytes of a page of entries: each a line of two paths at most. */
 const pageBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
+
+/** Of lines that are read at once; and how long they are read before others get a turn. */
+const pieceBytes = 64 * 1024
+const turnMs = 2
 
 /** Entries whose lines the base had too, or had with the same path. */
 export interface KnownLines {
@@ -102,24 +113,49 @@ async function readChanges(
     if (page.length === 0) break
     changes.push(page)
   }
-  const stretches = applyChanges(base.text, Buffer.concat(changes))
   const hasher = createDigestHasher()
   hasher.update(Buffer.from(manifestHeader))
-  for (const { text } of stretches) hasher.update(text)
-  checkDigest(artifact, hasher.digest())
   const tree = createTreeColumns()
   const known: KnownLines[] = []
-  for (const { text, isKept, baseAt } of stretches) {
+  const stretches = applyChanges(base, Buffer.concat(changes))
+  const arePathsJudged = stretches.every((stretch) => stretch.isKept || keepsPath(stretch, base))
+  let begun = performance.now()
+  for (const { text, isKept, baseLine } of stretches) {
     const ordinal = tree.count
-    tree.addLines(text)
-    const line = baseAt === null ? undefined : base.lineAt(baseAt)
-    if (line !== undefined)
-      known.push({ ordinal, line, count: tree.count - ordinal, areSame: isKept })
+    for (const lines of piecesOf(text)) {
+      hasher.update(lines)
+      if (arePathsJudged) tree.addJudgedLines(lines)
+      else tree.addLines(lines)
+      if (performance.now() - begun < turnMs) continue
+      await setImmediate()
+      begun = performance.now()
+    }
+    if (baseLine !== null)
+      known.push({ ordinal, line: baseLine, count: tree.count - ordinal, areSame: isKept })
   }
+  checkDigest(artifact, hasher.digest())
   const timesPerPage = Math.max(1, await readVarint(body))
   for (let at = 0; at < tree.count; at += timesPerPage)
     tree.addTimes(await readPage(body), Math.min(timesPerPage, tree.count - at))
   return { tree, known }
+}
+
+/** Whether a line has the path and kind of the one whose place it takes. Where all do, and others at most went away, paths
+ *  are as they were judged when the base came. Errors: RangeError. */
+function keepsPath({ text, baseLine }: Stretch, base: ManifestLines): boolean {
+  if (baseLine === null || base.text[base.starts[baseLine]!] !== text[0]) return false
+  if (isFileLine(text, 0)) readFileLine(text, 0, text.length - 1)
+  return true
+}
+
+/** Whole lines, about as many as take a millisecond at most. */
+function* piecesOf(lines: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < lines.length;) {
+    const end = lines.indexOf('\n', at + pieceBytes) + 1
+    const next = end === 0 ? lines.length : end
+    yield lines.subarray(at, next)
+    at = next
+  }
 }
 
 /** Errors: digest_mismatch. */

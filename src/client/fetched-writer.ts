@@ -6,9 +6,17 @@ import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from './file-task
 import { createPlaceBatch, type PlaceSource } from './place-batch.ts'
 import type { Rooms } from './rooms.ts'
 
-/** Stored bytes and files of one task. */
+/** Stored bytes and files of one task. A message costs as much as four files, but where few come, threads should not wait
+ *  for the last of them. */
 export const taskBytes = 1024 * 1024
-const taskFiles = 256
+export const taskFilesMax = 256
+const taskFilesMin = 16
+const tasksMin = 8
+
+/** Files of one task when so many come. */
+export function filesPerTask(files: number): number {
+  return Math.min(taskFilesMax, Math.max(taskFilesMin, Math.ceil(files / tasksMin)))
+}
 
 export interface FetchedWriter {
   /** Where the stored bytes of the stream are to be put before the next call. `patched` is the file that the stream is a
@@ -24,10 +32,12 @@ export function createFetchedWriter(
   pool: FilePool,
   {
     rooms,
+    taskFiles,
     source,
     onPlaced,
   }: {
     rooms: Rooms
+    taskFiles: number
     source: PlaceSource
     onPlaced(ordinals: readonly number[], stats: Float64Array): void
   },

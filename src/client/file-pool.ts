@@ -16,6 +16,8 @@ export interface FilePool {
     task: Task,
     transfer?: ArrayBuffer[],
   ): Promise<FileAnswers[Task['kind']]>
+  /** Begins the threads that so many tasks, which are still to come, will need. */
+  expect(tasks: number): void
   /** Ends the threads; tasks that wait fail. */
   close(): Promise<void>
 }
@@ -93,8 +95,17 @@ export function openFilePool(jobs: number | null = null): FilePool {
   // Begun at once, so that it is ready when the first files are known.
   const threads = [start()]
 
+  const begin = (): Thread => {
+    const thread = start()
+    threads.push(thread)
+    return thread
+  }
+
   return {
     threads: count,
+    expect: (tasks) => {
+      while (threads.length < Math.min(count, tasks / tasksPerThread)) begin()
+    },
     run: async <Task extends FileTask>(task: Task, transfer: ArrayBuffer[] = []) => {
       if (closing) throw new Error('the file pool is closed')
       const id = nextId++
@@ -108,8 +119,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
       idlest.worker.ref()
       give(idlest)
       if (waiting.length > 0 && threads.length < count) {
-        const thread = start()
-        threads.push(thread)
+        const thread = begin()
         thread.worker.ref()
         give(thread)
       }

@@ -133,19 +133,23 @@ export interface CheckTask {
   paths: string
 }
 
-/** Looks whether files below `root` are as they were known. */
+/** Looks whether files below `root` are as they were known. All of it lies in shared memory, where several threads take what
+ *  nobody has taken yet, so that none waits for another to hand out work. */
 export interface VerifyTask {
   kind: 'verify'
   root: string
-  /** Of a manifest (core/manifest.ts). */
-  lines: Uint8Array
+  /** Of a manifest (core/manifest.ts); where in it each line begins, and the last one ends. */
+  text: Uint8Array
+  starts: Uint32Array
   /** `statColumns` numbers a line, NaN for those that are not looked at. */
   stats: Float64Array
+  /** One number: the first line that is not taken. */
+  cursor: Int32Array
+  /** The answer: permission bits of the file of each line; `unverified` of one that is not as it was known. */
+  modes: Uint16Array
 }
 
 export interface VerifyAnswer {
-  /** Permission bits of the file of each line; `unverified` for one that is not as it was known. */
-  modes: Uint16Array
   /** Directories that the files lie in, and those above, with a line feed between each two; and their permission bits. */
   directories: string
   directoryModes: Uint16Array
@@ -158,6 +162,8 @@ export interface MoveTask {
   kind: 'move'
   /** From and to, in turn, with a NUL between each two. */
   paths: string
+  /** 1 for each that takes the place of a file. */
+  replaces: Uint8Array
 }
 
 export type FileTask =

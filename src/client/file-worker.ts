@@ -6,14 +6,17 @@ import { FileError } from './file-error.ts'
 import type { FileAnswers, FileTask } from './file-tasks.ts'
 import type { FileReply } from './file-pool.ts'
 import { checkFiles, hashFiles } from './hash-files.ts'
+import { moveFiles } from './move-files.ts'
 import { copyPieces, patchFile, sealFile } from './patch-file.ts'
-import { moveFiles, placeFiles } from './place-files.ts'
+import { placeFiles } from './place-files.ts'
 import { verifyFiles } from './verify-files.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the file worker is started by the file pool')
 
-function perform(task: FileTask): FileAnswers[keyof FileAnswers] {
+type Answer = FileAnswers[keyof FileAnswers]
+
+function perform(task: FileTask): Answer | Promise<Answer> {
   switch (task.kind) {
     case 'hash':
       return hashFiles(task)
@@ -38,9 +41,9 @@ function perform(task: FileTask): FileAnswers[keyof FileAnswers] {
   }
 }
 
-function reply(id: number, task: FileTask): void {
+async function reply(id: number, task: FileTask): Promise<void> {
   try {
-    const answer = perform(task)
+    const answer = await perform(task)
     const buffers = Object.values(answer).flatMap((value) =>
       ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [],
     )
@@ -61,5 +64,5 @@ function failureOf(error: unknown): NonNullable<FileReply['failure']> {
 }
 
 port.on('message', ({ id, task }: { id: number; task: FileTask }) => {
-  reply(id, task)
+  void reply(id, task)
 })

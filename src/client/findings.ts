@@ -15,24 +15,47 @@ export function createFindings(count: number): Findings {
   }
 }
 
-/** Notes files that are known to be as they were; answers the others, whose content must be looked at. Those that are known
- *  with another content are neither. */
-export function noteKnown(
-  { tree, findings, progress }: Downloading,
-  ordinals: readonly number[],
+/** What is wanted, by what is known of it; each in order. */
+export interface SortedEntries {
+  /** Files of which nothing is known. */
+  unknown: number[]
+  /** Files in whose place another content is known. */
+  changed: number[]
+  /** Files that are known with their content, but in another mode. */
+  inOtherMode: number[]
+  /** What is no file. */
+  others: number[]
+}
+
+/** Notes files that are known with their content, and sorts out the rest. In one loop, that does little: each is compiled
+ *  for itself, and one that is not takes ten times as long. */
+export function sortEntries(
+  { tree, wanted, findings, progress }: Omit<Downloading, 'destination'>,
   { cache, modes }: LookedAt,
   { lines, isSame }: KnownFiles,
-): number[] {
-  return ordinals.filter((ordinal) => {
+): SortedEntries {
+  const sorted: SortedEntries = { unknown: [], changed: [], inOtherMode: [], others: [] }
+  for (const ordinal of wanted) {
+    if (tree.kind(ordinal) !== 'file') {
+      sorted.others.push(ordinal)
+      continue
+    }
+    progress.files += 1
+    progress.totalBytes += tree.sizeBytes(ordinal)
     const line = lines[ordinal]!
-    if (line === notKnown || cache === null) return true
-    if (isSame[ordinal] !== 1) return false
-    copyRow(cache.stats, line, findings.stats, ordinal)
-    findings.modes[ordinal] = modes[line]!
-    findings.settled[ordinal] = 1
-    progress.doneBytes += tree.sizeBytes(ordinal)
-    return false
-  })
+    if (line === notKnown || cache === null) {
+      sorted.unknown.push(ordinal)
+    } else if (isSame[ordinal] !== 1) {
+      sorted.changed.push(ordinal)
+    } else {
+      copyRow(cache.stats, line, findings.stats, ordinal)
+      findings.modes[ordinal] = modes[line]!
+      findings.settled[ordinal] = 1
+      progress.doneBytes += tree.sizeBytes(ordinal)
+      if (modes[line] !== tree.mode(ordinal)) sorted.inOtherMode.push(ordinal)
+    }
+  }
+  return sorted
 }
 
 const filesPerTask = 128
@@ -87,9 +110,9 @@ export function note(
 /** Files that were there with the right content may have another mode. After `keepSettled`. */
 export function correctModes(
   { tree, destination, findings }: Downloading,
-  present: readonly number[],
+  ordinals: readonly number[],
 ): void {
-  for (const ordinal of present) {
+  for (const ordinal of ordinals) {
     if (findings.modes[ordinal] === tree.mode(ordinal)) continue
     chmodSync(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
     // A new ctime: what is known of the file does not hold any more.
@@ -102,9 +125,9 @@ export function correctModes(
 export function keepSettled(
   { tree, wanted, findings }: Downloading,
   { cache }: LookedAt,
-  { lines, isSame }: KnownFiles,
+  { lines, isSame, unsettled }: KnownFiles & { unsettled: readonly number[] },
 ): void {
-  for (const ordinal of wanted)
+  for (const ordinal of unsettled)
     if (findings.settled[ordinal] !== 1) findings.stats[ordinal * statColumns] = Number.NaN
   if (cache === null || wanted.length === tree.count) return
   // What is not wanted is as it was.

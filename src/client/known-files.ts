@@ -5,10 +5,9 @@ import { readFileLine } from '../core/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
 import { type FilePool, tasksPerThread } from './file-pool.ts'
-import { unverified, type VerifyAnswer } from './file-tasks.ts'
-import { statColumns } from './stat-cache.ts'
+import { unverified } from './file-tasks.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
-import { verifyFiles } from './verify-files.ts'
+import { createVerifier } from './verify-files.ts'
 
 /** What a look at what DEST was known to have has shown. */
 export interface LookedAt {
@@ -29,9 +28,6 @@ export interface KnownFiles {
 
 export const notKnown = -1
 
-/** A look takes 5 µs, a message 200. */
-const filesPerTaskMax = 2048
-const tasksMin = 16
 /** Looks that the main thread does at once: as many as take about a millisecond, on a slow file system one. */
 const filesPerSliceMax = 128
 const sliceMs = 1
@@ -41,49 +37,36 @@ export async function lookAtKnown(
   pool: FilePool,
   root: string,
   cache: DestinationCache | null,
+  signal: AbortSignal,
 ): Promise<LookedAt> {
-  const modes = new Uint16Array(cache?.count ?? 0).fill(unverified)
+  const modes = new Uint16Array(new SharedArrayBuffer(2 * (cache?.count ?? 0))).fill(unverified)
   const directories = new Map<string, number>()
   if (cache === null) return { cache, modes, directories }
-  const filesPerTask = Math.min(filesPerTaskMax, Math.ceil(cache.count / tasksMin))
-  let next = 0
-  const take = (files: number): { from: number; to: number } => {
-    const from = next
-    next = Math.min(from + files, cache.count)
-    return { from, to: next }
-  }
-  const note = (from: number, answer: VerifyAnswer): void => {
-    modes.set(answer.modes, from)
+  const { text, starts, stats } = cache
+  const cursor = new Int32Array(new SharedArrayBuffer(4))
+  const task = { kind: 'verify', root, text, starts, stats, cursor, modes } as const
+  const inThread = async (): Promise<void> => {
+    const answer = await pool.run(task)
     const paths = answer.directories.split('\n')
     for (const [index, mode] of answer.directoryModes.entries())
       directories.set(paths[index]!, mode)
   }
-  const linesOf = (from: number, to: number): Buffer =>
-    cache.text.subarray(cache.startOf(from), cache.startOf(to))
-  const inThreads = async (): Promise<void> => {
-    while (next < cache.count) {
-      const { from, to } = take(filesPerTask)
-      // Buffers of their own, which can be handed over.
-      const lines = Uint8Array.from(linesOf(from, to))
-      const stats = cache.stats.slice(from * statColumns, to * statColumns)
-      const task = { kind: 'verify', root, lines, stats } as const
-      note(from, await pool.run(task, [lines.buffer, stats.buffer as ArrayBuffer]))
-    }
-  }
   /** This thread would only wait, and beginning one more takes as long as 20,000 looks. */
   const here = async (): Promise<void> => {
-    for (let files = 16; next < cache.count;) {
-      const { from, to } = take(files)
+    const verifyNext = createVerifier(task, (path, { mode }) => directories.set(path, mode & 0o777))
+    for (let files = 16; ;) {
       const begun = performance.now()
-      const stats = cache.stats.subarray(from * statColumns, to * statColumns)
-      note(from, verifyFiles({ root, lines: linesOf(from, to), stats }))
+      if (!verifyNext(files)) return
       if (performance.now() - begun > sliceMs) files = Math.ceil(files / 2)
       else files = Math.min(files * 2, filesPerSliceMax)
       await setImmediate()
+      // The threads find nothing left either.
+      if (signal.aborted) Atomics.store(cursor, 0, cache.count)
     }
   }
+  // A thread gets its next task while it is at work, so all begin only when there is one more for each.
   const tasks = tasksPerThread * Math.max(1, pool.threads - 1)
-  await Promise.all([...Array.from({ length: tasks }, inThreads), here()])
+  await Promise.all([...Array.from({ length: tasks }, inThread), here()])
   return { cache, modes, directories }
 }
 
@@ -110,10 +93,10 @@ export function findKnown(
 function hasSameContent(
   tree: FetchedTree,
   ordinal: number,
-  { text, startOf }: DestinationCache,
+  { text, starts }: DestinationCache,
   line: number,
 ): boolean {
-  const { pathAt } = readFileLine(text, startOf(line), startOf(line + 1) - 1)
+  const { pathAt } = readFileLine(text, starts[line]!, starts[line + 1]! - 1)
   return (
     tree.kind(ordinal) === 'file' &&
     tree.digest(ordinal) === text.toString('latin1', pathAt - 65, pathAt - 1)
@@ -129,7 +112,7 @@ function* compareTrees(tree: FetchedTree, cache: DestinationCache): Iterable<Kno
     return
   }
   // The text has no checksum: what stands beside other stats than its own is damaged too.
-  if (older.lineStarts().some((start, line) => start !== cache.startOf(line))) return
+  if (older.lineStarts().some((start, line) => start !== cache.starts[line])) return
   for (let line = 0, ordinal = 0; line < older.count && ordinal < tree.count;) {
     const order = comparePaths(older.path(line), tree.path(ordinal))
     if (order === 0) yield { ordinal, line, count: 1, areSame: false }

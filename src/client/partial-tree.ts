@@ -15,6 +15,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  type Stats,
   symlinkSync,
   unlinkSync,
 } from 'node:fs'
@@ -45,15 +46,14 @@ export function partialPath(
     : `${partialRoot}/${treeName}/${path}`
 }
 
-/** Makes links and directories of the tree; those that DEST has already are left out. */
+/** Makes links and directories of the tree (`others`: what is no file); those that DEST has already are left out. */
 export function prepareLeaves(
   destination: Destination,
   tree: FetchedTree,
-  wanted: readonly number[],
+  others: readonly number[],
 ): void {
-  for (const ordinal of wanted) {
+  for (const ordinal of others) {
     const kind = tree.kind(ordinal)
-    if (kind === 'file') continue
     const path = tree.path(ordinal)
     if (kind === 'directory' && destination.hasDirectory(path)) continue
     const partial = join(destination.partialRoot, treeName, path)
@@ -161,6 +161,7 @@ async function moveFiles(
   try {
     for (let first = 0; first < entries.length; first += movesPerTask) {
       const moves: string[] = []
+      const replaces: number[] = []
       for (const entry of entries.slice(first, first + movesPerTask)) {
         const ordinal = Number(entry.name)
         const path = tree.path(ordinal)
@@ -168,12 +169,16 @@ async function moveFiles(
         const parent = parentOf(path)
         if (!opened.has(parent)) makeWritable(join(root, parent))
         opened.add(parent)
-        clearWay(target, entry, mayDelete)
+        replaces.push(clearWay(target, entry, mayDelete)?.isFile() === true ? 1 : 0)
         moves.push(join(entry.parentPath, entry.name), target)
         moved.push(ordinal)
       }
       await moving
-      moving = pool.run({ kind: 'move', paths: moves.join('\0') })
+      moving = pool.run({
+        kind: 'move',
+        paths: moves.join('\0'),
+        replaces: Uint8Array.from(replaces),
+      })
       moving.catch(() => {})
     }
   } finally {
@@ -220,13 +225,14 @@ function ordinalOf(tree: FetchedTree, path: string): number {
   return low
 }
 
-/** Takes away what a rename would not replace. */
-function clearWay(target: string, entry: Dirent, mayDelete: boolean): void {
+/** Takes away what a rename would not replace; answers what it will. */
+function clearWay(target: string, entry: Dirent, mayDelete: boolean): Stats | undefined {
   const held = lstatSync(target, { throwIfNoEntry: false })
-  if (held === undefined) return
+  if (held === undefined) return undefined
   if (!held.isDirectory()) {
-    if (entry.isDirectory()) unlinkSync(target)
-    return
+    if (!entry.isDirectory()) return held
+    unlinkSync(target)
+    return undefined
   }
   if (!mayDelete && readdirSync(target).length > 0) {
     throw new FileError(
@@ -235,6 +241,7 @@ function clearWay(target: string, entry: Dirent, mayDelete: boolean): void {
     )
   }
   rmSync(target, { recursive: true, force: true })
+  return undefined
 }
 
 function makeWritable(directory: string): void {

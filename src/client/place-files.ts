@@ -8,16 +8,14 @@ import {
   futimesSync,
   mkdirSync,
   openSync,
-  renameSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { digestFromBytes } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { FileError, whileWriting } from './file-error.ts'
+import { whileWriting } from './file-error.ts'
 import {
   copyCodecs,
-  type MoveTask,
   type PlaceAnswer,
   placeColumns,
   type PlaceTarget,
@@ -105,19 +103,4 @@ export function openNew(path: string, mode: number): number {
     madeDirectories.add(directory)
   }
   return openSync(path, 'wx', mode)
-}
-
-/** Errors: FileError. */
-export function moveFiles({ paths }: MoveTask): Record<string, never> {
-  const list = paths.split('\0')
-  for (let index = 0; index < list.length; index += 2) {
-    const target = list[index + 1]!
-    try {
-      renameSync(list[index]!, target)
-    } catch (error) {
-      const reason = `cannot be put into place: ${(error as Error).message}`
-      throw new FileError(target, reason, { cause: error })
-    }
-  }
-  return {}
 }

@@ -3,8 +3,14 @@
 import type { Digest } from '../core/digest.ts'
 import { type EntryKind, parseEntryPath } from '../core/entry.ts'
 import { readEntry } from '../core/manifest.ts'
-import { createLineCheck, hexByte, readFileLine } from '../core/manifest-text.ts'
-import { decodeTimes } from '../core/modification-times.ts'
+import {
+  createLineCheck,
+  hexByte,
+  isFileLine,
+  readFileLine,
+  skimFileLine,
+} from '../core/manifest-text.ts'
+import { readTimes } from '../core/modification-times.ts'
 
 export interface FetchedTree {
   readonly count: number
@@ -31,6 +37,8 @@ export interface TreeColumns extends FetchedTree {
   /** Adds lines. The digest of the whole vouches for the form of each; only paths are judged.
    *  Errors: unsafe_path, duplicate_path, RangeError. */
   addLines(text: Buffer): void
+  /** Adds lines whose paths were judged before, in this order. Errors: RangeError. */
+  addJudgedLines(text: Buffer): void
   /** Adds times of the next `count` entries, as `encodeTimes` makes them; empty where there are none. */
   addTimes(bytes: Buffer, count: number): void
 }
@@ -41,7 +49,6 @@ const lineFeed = 0x0a
 const slash = 0x2f
 /** Of a digest as text; it stands before the path, with a space between them. */
 const hexBytes = 64
-const fileLine = 'f'.charCodeAt(0)
 
 interface Columns {
   kinds: Uint8Array
@@ -82,14 +89,19 @@ export function createTreeColumns(): TreeColumns {
   let columns = columnsFor(capacity)
   let count = 0
 
-  const addLine = (lines: Buffer, at: number, end: number): void => {
+  const addLine = (
+    lines: Buffer,
+    { at, end, isJudged }: { at: number; end: number; isJudged: boolean },
+  ): void => {
     if (count === capacity) {
       capacity = Math.ceil(capacity * 1.5)
       columns = columnsFor(capacity, columns)
     }
-    if (lines[at] === fileLine) {
-      const { mode, sizeBytes, pathAt } = readFileLine(lines, at, end)
-      check(lines, pathAt, end, false)
+    if (isFileLine(lines, at)) {
+      const { mode, sizeBytes, pathAt } = isJudged
+        ? skimFileLine(lines, at)
+        : readFileLine(lines, at, end)
+      if (!isJudged) check(lines, pathAt, end, false)
       columns.kinds[count] = fileKind
       columns.modes[count] = mode
       columns.sizes[count] = sizeBytes
@@ -97,7 +109,7 @@ export function createTreeColumns(): TreeColumns {
     } else {
       const entry = readEntry(lines.toString('utf8', at, end), parseEntryPath)
       const pathAt = end - Buffer.byteLength(entry.path)
-      check(lines, pathAt, end, entry.kind === 'directory')
+      if (!isJudged) check(lines, pathAt, end, entry.kind === 'directory')
       columns.kinds[count] = kinds.indexOf(entry.kind)
       columns.modes[count] = entry.mode
       columns.pathsAt[count] = pathAt
@@ -106,6 +118,16 @@ export function createTreeColumns(): TreeColumns {
     columns.pathEnds[count] = end
     columns.texts[count] = text.length - 1
     count += 1
+  }
+
+  const addLines = (lines: Buffer, isJudged: boolean): void => {
+    text.push(lines)
+    for (let at = 0; at < lines.length;) {
+      const end = lines.indexOf(lineFeed, at)
+      if (end < 0) throw new RangeError('the text of a manifest does not end with a line')
+      addLine(lines, { at, end, isJudged })
+      at = end + 1
+    }
   }
 
   /** Digests stay where they are: 32 bytes more an entry are much where there are hundreds of thousands. */
@@ -163,15 +185,8 @@ export function createTreeColumns(): TreeColumns {
     },
     linkTarget: (ordinal) => targets.get(ordinal)!,
     modifiedAt: times.at,
-    addLines: (lines) => {
-      text.push(lines)
-      for (let at = 0; at < lines.length;) {
-        const end = lines.indexOf(lineFeed, at)
-        if (end < 0) throw new RangeError('the text of a manifest does not end with a line')
-        addLine(lines, at, end)
-        at = end + 1
-      }
-    },
+    addLines: (lines) => addLines(lines, false),
+    addJudgedLines: (lines) => addLines(lines, true),
     addTimes: times.add,
   }
 }
@@ -205,11 +220,7 @@ function createTimes(): {
       const page = unread.get(number)
       if (page !== undefined) {
         unread.delete(number)
-        if (page.bytes.length > 0) {
-          const times = decodeTimes(page.bytes, page.count)
-          for (const [index, time] of times.entries())
-            seconds[page.first + index] = time ?? Number.NaN
-        }
+        if (page.bytes.length > 0) seconds.set(readTimes(page.bytes, page.count), page.first)
       }
       const time = seconds[ordinal]
       return time === undefined || Number.isNaN(time) ? null : time

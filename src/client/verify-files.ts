@@ -1,38 +1,52 @@
 /** Whether files are as they were known: one look at each, none is opened. */
+import type { Stats } from 'node:fs'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
 import { statColumns } from './stat-cache.ts'
 
-export function verifyFiles({ root, lines, stats }: Omit<VerifyTask, 'kind'>): VerifyAnswer {
-  const text = Buffer.from(lines.buffer, lines.byteOffset, lines.length).toString()
+/** Files that a thread takes at once. */
+const filesAtOnce = 256
+
+export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
   const directories: string[] = []
-  const directoryModes: number[] = []
-  const isReal = createRealDirectories(root, (path, { mode }) => {
+  const modes: number[] = []
+  const verifyNext = createVerifier(task, (path, { mode }) => {
     directories.push(path)
-    directoryModes.push(mode & 0o777)
+    modes.push(mode & 0o777)
   })
-  const modes = new Uint16Array(stats.length / statColumns).fill(unverified)
-  for (let index = 0, start = 0; index < modes.length; index++) {
-    const end = text.indexOf('\n', start)
+  while (verifyNext(filesAtOnce));
+  return { directories: directories.join('\n'), directoryModes: Uint16Array.from(modes) }
+}
+
+/** Answers a function that takes up to so many files and looks at them; false when none was left. `onDirectory` is told of
+ *  each directory on the way to them once. */
+export function createVerifier(
+  { root, text, starts, stats, cursor, modes }: Omit<VerifyTask, 'kind'>,
+  onDirectory: (path: string, stats: Stats) => void,
+): (files: number) => boolean {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length)
+  const isReal = createRealDirectories(root, onDirectory)
+  const verify = (line: string, index: number): void => {
     const at = index * statColumns
-    if (!Number.isNaN(stats[at])) {
-      // `f MODE SIZE SHA256 PATH`, as core/manifest.ts writes it.
-      const path = text.slice(text.indexOf(' ', start + 6) + 66, end)
-      // A file that is seen through a link is not in DEST.
-      const found = isReal(parentOf(path)) ? lookAt(`${root}/${path}`) : undefined
-      const isSame =
-        found?.isFile() === true &&
-        found.size === stats[at] &&
-        found.mtimeMs === stats[at + 1] &&
-        found.ctimeMs === stats[at + 2] &&
-        found.ino === stats[at + 3]
-      if (isSame) modes[index] = found.mode & 0o777
-    }
-    start = end + 1
+    if (Number.isNaN(stats[at])) return
+    // `f MODE SIZE SHA256 PATH`, as core/manifest.ts writes it.
+    const path = line.slice(line.indexOf(' ', 6) + 66)
+    // A file that is seen through a link is not in DEST.
+    const found = isReal(parentOf(path)) ? lookAt(`${root}/${path}`) : undefined
+    const isSame =
+      found?.isFile() === true &&
+      found.size === stats[at] &&
+      found.mtimeMs === stats[at + 1] &&
+      found.ctimeMs === stats[at + 2] &&
+      found.ino === stats[at + 3]
+    modes[index] = isSame ? found.mode & 0o777 : unverified
   }
-  return {
-    modes,
-    directories: directories.join('\n'),
-    directoryModes: Uint16Array.from(directoryModes),
+  return (files) => {
+    const from = Atomics.add(cursor, 0, files)
+    const to = Math.min(from + files, modes.length)
+    if (from >= to) return false
+    const lines = bytes.toString('utf8', starts[from], starts[to]! - 1).split('\n')
+    for (const [index, line] of lines.entries()) verify(line, from + index)
+    return true
   }
 }

@@ -12,36 +12,46 @@ export function formatRemoval(path: string): string {
   return `- ${path}\n`
 }
 
+/** Lines of a manifest without its first line. */
+export interface ManifestLines {
+  readonly text: Buffer
+  /** Where each line begins in `text`, and the last one ends. */
+  readonly starts: Uint32Array
+}
+
 /** Whole lines of what comes out, in the memory of the base or of the changes. */
 export interface Stretch {
   readonly text: Buffer
   /** Lines of the base, else one of the changes. */
   readonly isKept: boolean
-  /** Where in the base they begin, or the line begins whose place this one takes; null for one that is new. */
-  readonly baseAt: number | null
+  /** The first of them in the base, or the line whose place this one takes; null for one that is new. */
+  readonly baseLine: number | null
 }
 
-/** Text without the header line; `changes` too. What comes out is for its digest to judge. Errors: RangeError when a line
- *  cannot be read. */
-export function applyChanges(base: Buffer, changes: Buffer): Stretch[] {
+/** `changes` without their header line. What comes out is for its digest to judge. Errors: RangeError when a line cannot be
+ *  read. */
+export function applyChanges(base: ManifestLines, changes: Buffer): Stretch[] {
+  const { text, starts } = base
   const stretches: Stretch[] = []
   const keep = (from: number, to: number): void => {
-    if (to > from) stretches.push({ text: base.subarray(from, to), isKept: true, baseAt: from })
+    if (to === from) return
+    const kept = text.subarray(starts[from], starts[to])
+    stretches.push({ text: kept, isKept: true, baseLine: from })
   }
   let from = 0
   for (let at = 0; at < changes.length;) {
     const end = lineEnd(changes, at)
     const path = [pathStart(changes, at, end), end] as const
-    const place = findLine(base, from, changes, path)
-    keep(from, place.at)
+    const { line, isThere } = findLine(base, from, changes, path)
+    keep(from, line)
     if (changes[at] !== removal) {
-      const baseAt = place.end > place.at ? place.at : null
-      stretches.push({ text: changes.subarray(at, end + 1), isKept: false, baseAt })
+      const changed = changes.subarray(at, end + 1)
+      stretches.push({ text: changed, isKept: false, baseLine: isThere ? line : null })
     }
-    from = place.end
+    from = isThere ? line + 1 : line
     at = end + 1
   }
-  keep(from, base.length)
+  keep(from, starts.length - 1)
   return stretches
 }
 
@@ -72,27 +82,29 @@ function pathStart(text: Buffer, at: number, end: number): number {
   }
 }
 
-/** Where the line of a path stands, at or after the line at `from`; an empty stretch where it would. */
+/** The first line, from `from` on, whose path is not before this one, and whether it is its own. In steps that double, since
+ *  the next change is mostly near. */
 function findLine(
-  base: Buffer,
+  { text, starts }: ManifestLines,
   from: number,
   changes: Buffer,
   path: readonly [at: number, end: number],
-): { at: number; end: number } {
+): { line: number; isThere: boolean } {
+  const orderAt = (line: number): number => {
+    const end = starts[line + 1]! - 1
+    return text.compare(changes, path[0], path[1], pathStart(text, starts[line]!, end), end)
+  }
+  const count = starts.length - 1
   let low = from
-  let high = base.length
-  let foundEnd: number | undefined
+  let high = from
+  for (let step = 1; high < count && orderAt(high) < 0; step *= 2) {
+    low = high + 1
+    high = Math.min(high + step, count)
+  }
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
-    const at = middle === low ? low : Math.max(low, base.lastIndexOf(lineFeed, middle - 1) + 1)
-    const end = lineEnd(base, at)
-    const order = base.compare(changes, path[0], path[1], pathStart(base, at, end), end)
-    if (order < 0) {
-      low = end + 1
-    } else {
-      high = at
-      if (order === 0) foundEnd = end + 1
-    }
+    if (orderAt(middle) < 0) low = middle + 1
+    else high = middle
   }
-  return { at: low, end: foundEnd ?? low }
+  return { line: low, isThere: low < count && orderAt(low) === 0 }
 }

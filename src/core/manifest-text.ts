@@ -8,6 +8,7 @@ import { belowFile, outOfOrder, unreadableLine } from './manifest.ts'
 const space = 0x20
 const slash = 0x2f
 const zero = 0x30
+const letterF = 0x66
 
 /** What hex digits stand for; 16 for everything else. */
 const hexValues = Uint8Array.from({ length: 256 }, (_, code) => {
@@ -18,6 +19,10 @@ const hexValues = Uint8Array.from({ length: 256 }, (_, code) => {
 /** The byte that two hex digits stand for; 256 or more when they are none. */
 export function hexByte(text: Uint8Array, at: number): number {
   return (hexValues[text[at]!]! << 4) | hexValues[text[at + 1]!]!
+}
+
+export function isFileLine(text: Uint8Array, at: number): boolean {
+  return text[at] === letterF
 }
 
 /** Reads the line of a file, from `at` to its line feed at `end`. `pathAt`: where its path begins; the 64 digits of its
@@ -48,6 +53,19 @@ export function readFileLine(
   const isApart = text[at + 1] === space && text[at + 5] === space && text[pathAt - 1] === space
   if ((odd & 16) !== 0 || !isApart) throw unreadableLine()
   return { mode, sizeBytes, pathAt }
+}
+
+/** The same of a line that was read before: nothing is judged. */
+export function skimFileLine(
+  text: Uint8Array,
+  at: number,
+): { mode: number; sizeBytes: number; pathAt: number } {
+  const mode = (text[at + 2]! - zero) * 64 + (text[at + 3]! - zero) * 8 + text[at + 4]! - zero
+  let sizeBytes = 0
+  let index = at + 6
+  for (; index < text.length && text[index] !== space; index++)
+    sizeBytes = sizeBytes * 10 + text[index]! - zero
+  return { mode, sizeBytes, pathAt: index + 66 }
 }
 
 /** What a byte may be in a path that nobody could object to: nothing, inside of a segment, anywhere in one, between two. */

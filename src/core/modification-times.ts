@@ -21,17 +21,19 @@ export function encodeTimes(times: readonly (number | null)[]): Buffer {
 }
 
 export function decodeTimes(bytes: Uint8Array, count: number): (number | null)[] {
+  return Array.from(readTimes(bytes, count), (time) => (Number.isNaN(time) ? null : time))
+}
+
+/** The same with NaN for entries that have none. */
+export function readTimes(bytes: Uint8Array, count: number): Float64Array {
   const reader = createByteReader(inflateRawSync(bytes))
-  const times: (number | null)[] = []
+  const times = new Float64Array(count).fill(Number.NaN)
   let previous = 0
   for (let index = 0; index < count; index++) {
     const stored = reader.zigzag()
-    if (stored === 0) {
-      times.push(null)
-      continue
-    }
+    if (stored === 0) continue
     previous += stored > 0 ? stored - 1 : stored
-    times.push(previous)
+    times[index] = previous
   }
   return times
 }

@@ -5,10 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { changesMediaType } from '../../src/api/negotiation.ts'
 import { createClient } from '../../src/client/client.ts'
 import { fetchEnd, writeFetchedHead } from '../../src/core/blob-exchange.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { manifestHeader } from '../../src/core/manifest.ts'
+import { changesHeader } from '../../src/core/manifest-changes.ts'
 import { createByteWriter } from '../../src/core/varint.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { describeTree, makeDirectory, makeTree } from './tree.ts'
@@ -31,14 +33,18 @@ interface Sent {
   sizeBytes?: number
 }
 
-/** Answers with these lines as the tree and, whatever is asked for, these streams. */
-function answering(lines: string[], sent: Sent[]): RequestListener {
-  const text = Buffer.from(lines.join(''))
+/** A page of lines without times. */
+function treeOf(lines: string[]): Buffer {
   const tree = createByteWriter()
   tree.raw(Buffer.from(manifestHeader))
-  tree.sized(text)
+  tree.sized(Buffer.from(lines.join('')))
   tree.sized(Buffer.alloc(0))
   tree.byte(0)
+  return tree.bytes()
+}
+
+/** Answers with these lines as the tree and, whatever is asked for, these streams. */
+function answering(lines: string[], sent: Sent[]): RequestListener {
   const blobs = createByteWriter()
   for (const { ordinal, offset = 0, content = right, sizeBytes = content.length } of sent) {
     const stream = encodeJoiningSync(content, 6)
@@ -54,7 +60,7 @@ function answering(lines: string[], sent: Sent[]): RequestListener {
   blobs.byte(fetchEnd)
   return (request, response) => {
     request.resume()
-    response.end(request.url?.includes('/tree') === true ? tree.bytes() : blobs.bytes())
+    response.end(request.url?.includes('/tree') === true ? treeOf(lines) : blobs.bytes())
   }
 }
 
@@ -136,4 +142,74 @@ test('streams that nobody asked for are refused', async () => {
   const { error, left } = await download([file('a')], [{ ordinal: 7 }])
   expect(error).toMatchObject({ message: expect.stringContaining('nobody asked for') as string })
   expect(left).toEqual([])
+})
+
+/** Many files, and then what became of them: both as changes and, since whoever is lied to asks again, as a whole. */
+async function downloadTwice(
+  changes: string[],
+  lines: string[],
+): Promise<{ error: unknown; asked: string[] }> {
+  const before = Array.from({ length: 300 }, (_, index) => file(`d/${1000 + index}`))
+  const told = createByteWriter()
+  told.raw(Buffer.from(changesHeader))
+  told.sized(Buffer.from(changes.join('')))
+  told.byte(0)
+  // Times: none of any entry.
+  told.varint(10_000)
+  told.byte(0)
+  const [first, second] = [answering(before, [{ ordinal: 0 }]), answering(lines, [])]
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    const url = request.url ?? ''
+    asked.push(url.replace('/api/v1/artifacts/', ''))
+    if (!url.includes('/artifacts/2/tree?base=1'))
+      return (url.includes('/2/') ? second : first)(request, response)
+    request.resume()
+    response.setHeader('content-type', changesMediaType).end(told.bytes())
+    return undefined
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const directory = await makeDirectory()
+  const client = createClient({
+    url: `http://127.0.0.1:${port}`,
+    token: 'x',
+    cacheDir: join(directory, 'cache'),
+  })
+  const artifact = (id: number, tree: string[]): { id: number; treeDigest: string } => ({
+    id,
+    treeDigest: `sha256:${digestOf(Buffer.from(manifestHeader + tree.join('')))}`,
+  })
+  const destination = join(directory, 'dest')
+  await client.download({ artifact: artifact(1, before), destination })
+  asked.length = 0
+  const failure = client.download({ artifact: artifact(2, lines), destination })
+  const error: unknown = await failure.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  return { error, asked }
+}
+
+const kept = Array.from({ length: 300 }, (_, index) => file(`d/${1000 + index}`))
+
+test('changes of a truthful server are all that is asked for', async () => {
+  const { error, asked } = await downloadTwice(['- d/1007\n'], kept.toSpliced(7, 1))
+  expect([error, asked]).toEqual([undefined, ['2/tree?base=1']])
+})
+
+test.each([
+  ['a line that lies below a file', file('d/1007/x'), kept.toSpliced(8, 0, file('d/1007/x'))],
+  ['a path that climbs', file('d/../../x'), [file('d/../../x'), ...kept]],
+  ['a line without a mode', file('d/1007').replace('644', '6!4'), null],
+  ['a line without a digest', file('d/1007').replace(digest, 'x'.repeat(64)), null],
+])('%s is refused among changes too', async (_, change, whole) => {
+  const { error, asked } = await downloadTwice([change], whole ?? kept.with(7, change))
+  expect(asked).toEqual(['2/tree?base=1', '2/tree'])
+  expect(error).toBeInstanceOf(Error)
 })

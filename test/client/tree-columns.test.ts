@@ -22,11 +22,16 @@ const tree: Entry[] = [
 ]
 const times = tree.map((_, index) => (index % 3 === 0 ? null : index * 1000 - 7))
 
-test.each([1, 7, 512, 4000])('in pages of %d entries', (pageEntries) => {
+test.each(
+  [1, 7, 512, 4000].flatMap((pageEntries) => [
+    [pageEntries, 'addLines'] as const,
+    [pageEntries, 'addJudgedLines'] as const,
+  ]),
+)('in pages of %d entries by %s', (pageEntries, add) => {
   const columns = createTreeColumns()
   for (let at = 0; at < tree.length; at += pageEntries) {
     const page = tree.slice(at, at + pageEntries)
-    columns.addLines(Buffer.from(page.map(formatEntry).join('')))
+    columns[add](Buffer.from(page.map(formatEntry).join('')))
     const own = times.slice(at, at + pageEntries)
     // A page without any time carries nothing.
     const isEmpty = own.every((time) => time === null)

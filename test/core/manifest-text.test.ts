@@ -4,8 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, type Entry, type EntryPath, parseEntryPath } from '../../src/core/entry.ts'
 import { createTreeCheck, formatEntry, readEntry } from '../../src/core/manifest.ts'
-import { applyChanges, formatRemoval, type Stretch } from '../../src/core/manifest-changes.ts'
+import {
+  applyChanges,
+  formatRemoval,
+  type ManifestLines,
+  type Stretch,
+} from '../../src/core/manifest-changes.ts'
 import { createLineCheck } from '../../src/core/manifest-text.ts'
+import { linesOf } from './manifest-lines.ts'
 
 /** What a judge says of each path until it refuses one. */
 function verdicts(judge: (path: Buffer, isDirectory: boolean) => void, paths: Judged[]): string[] {
@@ -116,14 +122,18 @@ function textOf(tree: ReadonlyMap<string, Entry>): string {
 }
 
 /** A stretch says where in the base it stands, or whose place it takes. */
-function checkPlace({ text, isKept, baseAt }: Stretch, base: ReadonlyMap<string, Entry>): void {
-  const held = Buffer.from(textOf(base))
+function checkPlace(
+  { text, isKept, baseLine }: Stretch,
+  held: ManifestLines,
+  base: ReadonlyMap<string, Entry>,
+): void {
+  const at = baseLine === null ? null : held.starts[baseLine]!
   if (isKept) {
-    expect(held.subarray(baseAt!, baseAt! + text.length).equals(text)).toBe(true)
+    expect(held.text.subarray(at!, at! + text.length).equals(text)).toBe(true)
     return
   }
   const path = readEntry(text.toString().slice(0, -1)).path
-  const line = baseAt === null ? undefined : held.toString('utf8', baseAt).split('\n')[0]
+  const line = at === null ? undefined : held.text.toString('utf8', at).split('\n')[0]
   expect(line === undefined ? undefined : readEntry(line)).toEqual(base.get(path))
 }
 
@@ -138,16 +148,17 @@ describe('changes', () => {
             if (after === undefined) return formatRemoval(path)
             return before && formatEntry(before) === formatEntry(after) ? '' : formatEntry(after)
           })
-        const made = applyChanges(Buffer.from(textOf(base)), Buffer.from(changes.join('')))
+        const held = linesOf(Buffer.from(textOf(base)))
+        const made = applyChanges(held, Buffer.from(changes.join('')))
         expect(Buffer.concat(made.map(({ text }) => text)).toString()).toBe(textOf(head))
-        for (const stretch of made) checkPlace(stretch, base)
+        for (const stretch of made) checkPlace(stretch, held, base)
       }),
       { numRuns: 2000 },
     )
   })
 
   test('that break off within a line cannot be read', () => {
-    expect(() => applyChanges(Buffer.from('d 755 a\n'), Buffer.from('- a'))).toThrow(RangeError)
-    expect(() => applyChanges(Buffer.from('d 755 a'), Buffer.from('- a\n'))).toThrow(RangeError)
+    const base = linesOf(Buffer.from('d 755 a\n'))
+    expect(() => applyChanges(base, Buffer.from('- a'))).toThrow(RangeError)
   })
 })

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/entry.ts'
 import { formatEntry } from '../../../src/core/manifest.ts'
 import { applyChanges } from '../../../src/core/manifest-changes.ts'
+import { linesOf } from '../../core/manifest-lines.ts'
 import { decodeTimes } from '../../../src/core/modification-times.ts'
 import type { Artifact, EntryPair } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
@@ -102,7 +103,7 @@ export function treesContract(store: Store): void {
       lines.push(stretch.lines)
       place = stretch.next
     }
-    const made = applyChanges(await textOf(base), Buffer.concat(lines))
+    const made = applyChanges(linesOf(await textOf(base)), Buffer.concat(lines))
     expect(Buffer.concat(made.map(({ text }) => text)).equals(await textOf(head))).toBe(true)
   }
 

@@ -1,0 +1,78 @@
+/** Files take the place of others, whether the disk frees these fast or not. */
+import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { FileError } from '../../src/client/file-error.ts'
+import { moveFiles } from '../../src/client/move-files.ts'
+import { makeDirectory, makeTree } from './tree.ts'
+
+const run = promisify(execFile)
+const count = 20
+const names = Array.from({ length: count }, (_, index) => String(index))
+
+async function makeBoth(): Promise<{ root: string; paths: string[] }> {
+  const root = await makeDirectory()
+  const own = (content: string): Record<string, string> =>
+    Object.fromEntries(names.map((name) => [name, `${content} ${name}`]))
+  await makeTree(root, { from: null, to: null })
+  for (const side of ['from', 'to']) await makeTree(join(root, side), own(side))
+  return {
+    root,
+    paths: names.flatMap((name) => [join(root, 'from', name), join(root, 'to', name)]),
+  }
+}
+
+const openFiles = (): number => readdirSync('/proc/self/fd').length
+
+/** Each look at the clock is so much later. */
+function clock(stepMs: number): () => number {
+  let now = 0
+  return () => (now += stepMs)
+}
+
+describe.each([
+  ['fast', 0],
+  ['slow', 1],
+])('on a %s disk', (_, stepMs) => {
+  test('all are moved, and nothing stays open', async () => {
+    const { root, paths } = await makeBoth()
+    const before = openFiles()
+    await moveFiles(
+      { paths: paths.join('\0'), replaces: new Uint8Array(count).fill(1) },
+      clock(stepMs),
+    )
+    expect(openFiles()).toBe(before)
+    for (const name of names)
+      expect(await readFile(join(root, 'to', name), 'utf8')).toBe(`from ${name}`)
+    expect(readdirSync(join(root, 'from'))).toEqual([])
+  })
+
+  test('one that cannot be moved is named, and nothing stays open', async () => {
+    const { root, paths } = await makeBoth()
+    const missing = join(root, 'to', '15')
+    await rm(join(root, 'from', '15'))
+    const before = openFiles()
+    const moving = moveFiles(
+      { paths: paths.join('\0'), replaces: new Uint8Array(count).fill(1) },
+      clock(stepMs),
+    )
+    await expect(moving).rejects.toThrow(FileError)
+    await expect(moving).rejects.toMatchObject({ path: missing })
+    expect(openFiles()).toBe(before)
+    expect(await readFile(missing, 'utf8')).toBe('to 15')
+  })
+
+  test('what took the place of a file meanwhile is not waited for', async () => {
+    const { root, paths } = await makeBoth()
+    await rm(join(root, 'to', '18'))
+    await run('mkfifo', [join(root, 'to', '18')])
+    await moveFiles(
+      { paths: paths.join('\0'), replaces: new Uint8Array(count).fill(1) },
+      clock(stepMs),
+    )
+    expect(await readFile(join(root, 'to', '18'), 'utf8')).toBe('from 18')
+  })
+})
