@@ -68,6 +68,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
   const start = (): Thread => {
     const worker = startThread('client/file-worker.ts', {
       resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
+      tracesSource: false,
     })
     const thread: Thread = { worker, pending: new Set() }
     const fail = (error: Error): void => {

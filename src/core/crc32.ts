@@ -12,7 +12,8 @@ const oneByte = 0x00800000
 /** Lengths are below 2^53, so they have at most seven bytes. */
 const lengthBytesMax = 7
 
-const powers = buildPowers()
+/** Made when it is needed: to make it takes some milliseconds, as long as a small command has for all else. */
+let powers: Uint32Array | undefined
 
 /** CRC-32 of `bytes`; with `seed`, of everything that `seed` is the CRC of followed by `bytes`. About 3 GB/s. */
 export function crc32(bytes: Uint8Array, seed = 0): number {
@@ -24,11 +25,12 @@ export function combineCrc32(a: number, b: number, lengthB: number): number {
   if (!Number.isSafeInteger(lengthB) || lengthB < 0) {
     throw new RangeError(`a length is an integer from 0 to 2^53, got ${lengthB}`)
   }
+  const table = (powers ??= buildPowers())
   let product = a
   let rest = lengthB
   for (let position = 0; rest > 0; position++) {
     const byte = rest % 256
-    if (byte !== 0) product = multiply(powers[position * 256 + byte] ?? 0, product)
+    if (byte !== 0) product = multiply(table[position * 256 + byte] ?? 0, product)
     rest = (rest - byte) / 256
   }
   return (product ^ b) >>> 0
