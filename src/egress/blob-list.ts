@@ -48,14 +48,17 @@ export async function representBlobs(
   const heads = headsOf(fetched)
   const end = literal(Buffer.from([fetchEnd]))
   const totalBytes = fetched.reduce(
-    (sum, { copy }, index) => sum + heads[index]!.length + copy.lengthBytes,
-    end.bytes.length,
+    (sum, { copy }) => sum + copy.lengthBytes,
+    heads.bytes + end.bytes.length,
   )
   const segments = async function* (): AsyncGenerator<Segment[]> {
     for (let first = 0; first < fetched.length; first += batchSegments) {
       yield fetched
         .slice(first, first + batchSegments)
-        .flatMap(({ copy, path }, index) => [literal(heads[first + index]!), wholeCopy(copy, path)])
+        .flatMap(({ copy, path }, index) => [
+          literal(heads.at(first + index)),
+          wholeCopy(copy, path),
+        ])
     }
     yield [end]
   }
@@ -151,15 +154,21 @@ async function* streamsOf(
   }
 }
 
-/** Cut from one buffer: a request has thousands of heads, of some ten bytes each. */
-function headsOf(fetched: readonly Fetched[]): Buffer[] {
+/** Cut from one buffer, and only when they are sent: a large file has tens of thousands of heads, of some ten bytes each,
+ *  where an object for each would take a hundred. */
+function headsOf(fetched: readonly Fetched[]): { bytes: number; at(index: number): Buffer } {
   const out = createByteWriter(16 * fetched.length + fetchedHeadBytesMax)
-  const ends = fetched.map(({ ordinal, offset, sizeBytes, copy: { codec, lengthBytes } }) => {
+  const ends = new Uint32Array(fetched.length)
+  for (const [index, { ordinal, offset, sizeBytes, copy }] of fetched.entries()) {
+    const { codec, lengthBytes } = copy
     writeFetchedHead(out, { ordinal, offset, sizeBytes, codec, lengthBytes })
-    return out.position()
-  })
+    ends[index] = out.position()
+  }
   const bytes = out.bytes()
-  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
+  return {
+    bytes: bytes.length,
+    at: (index) => bytes.subarray(index === 0 ? 0 : ends[index - 1], ends[index]),
+  }
 }
 
 function comparePlaces({ copy: a }: Fetched, { copy: b }: Fetched): number {
