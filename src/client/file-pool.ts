@@ -1,6 +1,6 @@
 /** The threads that work on files. Tasks wait in one line; a thread gets its next one while it is at work, so that it
- *  never waits for the main thread. Another thread begins when tasks wait: what little there is one can do, and to begin one
- *  takes 0.1 s of a processor. */
+ *  never waits for the main thread. Another thread begins when tasks wait or are expected: what little there is one can do,
+ *  and to begin one takes 0.1 s of a processor. */
 import { availableParallelism } from 'node:os'
 import type { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../core/errors.ts'

@@ -2,6 +2,7 @@
  *  `trove manifest changes 1`, then in order of paths the canonical line (core/manifest.ts) of each entry that is new or
  *  different, and `- PATH` of each that is gone. */
 import { unreadableLine } from './manifest.ts'
+import { isFileLine, skimFileLine } from './manifest-text.ts'
 
 const lineFeed = 0x0a
 const space = 0x20
@@ -56,7 +57,6 @@ export function applyChanges(base: ManifestLines, changes: Buffer): Stretch[] {
 }
 
 const removal = 0x2d
-const fileLine = 0x66
 const linkLine = 0x6c
 
 function lineEnd(text: Buffer, at: number): number {
@@ -66,11 +66,10 @@ function lineEnd(text: Buffer, at: number): number {
 }
 
 function pathStart(text: Buffer, at: number, end: number): number {
+  if (isFileLine(text, at)) return skimFileLine(text, at).pathAt
   switch (text[at]) {
     case removal:
       return at + 2
-    case fileLine:
-      return text.indexOf(space, at + 6) + 66
     case linkLine: {
       const targetAt = text.indexOf(space, at + 2) + 1
       return (
