@@ -67,22 +67,6 @@ export async function openCacheFile(path: string): Promise<CacheFile> {
   }
 }
 
-/** Never fails: whoever looks for it does without. */
-export async function replaceCacheFile(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-  let file: CacheFile | undefined
-  try {
-    file = await openCacheFile(path)
-    let at = 0
-    for (const piece of pieces) {
-      await file.write(piece, at)
-      at += piece.length
-    }
-    await file.finish()
-  } catch {
-    await file?.abandon().catch(() => {})
-  }
-}
-
 /** What a process that was killed has left. One that is still at work then does without. */
 async function dropUnfinished(path: string): Promise<void> {
   const start = `${basename(path)}.`

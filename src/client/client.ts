@@ -4,10 +4,11 @@ import type { WireArtifact, WireBulkDeletion } from '../api/messages.ts'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { openFilePool } from './file-pool.ts'
-import { type HashedTree, openTreeHasher } from './hashed-tree.ts'
+import type { HashedTree } from './hashed-tree.ts'
 import type { ServerAccess } from './http.ts'
 import type { SourceFile } from './source-tree.ts'
 import { cacheFilePath } from './cache-files.ts'
+import { openTreeHasher, type TreeHasher } from './tree-hasher.ts'
 import { sendTree, type UploadTarget } from './upload.ts'
 import { listSources, walkSources } from './walk.ts'
 import { storeError } from '../core/errors.ts'
@@ -193,19 +194,26 @@ async function hashSource(
   },
 ): Promise<HashedTree> {
   const { cacheDir, signal, tell } = options
-  const cachePath = cacheDir === null ? null : cacheFilePath(cacheDir, 'stat', cacheKey(source))
-  const hasher = await openTreeHasher(pool, {
-    cachePath,
-    onProgress: ({ files, bytes }) => {
-      tell({ hashedFiles: files, hashedBytes: bytes })
-    },
-  })
+  const open = async (isBelowRoot: boolean): Promise<TreeHasher> =>
+    await openTreeHasher(pool, {
+      cachePath:
+        cacheDir === null || !isBelowRoot
+          ? null
+          : cacheFilePath(cacheDir, 'stat', cacheKey(source)),
+      followsLinks: source.kind === 'files' || source.symlinks === 'follow',
+      signal: signal ?? new AbortController().signal,
+      onProgress: ({ files, bytes }) => {
+        tell({ hashedFiles: files, hashedBytes: bytes })
+      },
+    })
   if (source.kind === 'files') {
     const tree = listSources(source.files)
+    const hasher = await open(tree.isBelowRoot)
     hasher.add(0, tree.count, tree)
     tell({ files: tree.count, isWalked: true })
     return await hasher.finish(tree)
   }
+  const hasher = await open(true)
   const tree = await walkSources(source.patterns, {
     directory: source.directory,
     includeHidden: source.includeHidden ?? false,

@@ -114,7 +114,12 @@ async function compare(
 ): Promise<Comparison> {
   const signal = options.signal ?? new AbortController().signal
   const cache = await readDestinationCache(await cachePathOf(options))
-  const looking = lookAtKnown(pool, options.destination, cache, signal)
+  const looking = lookAtKnown(pool, options.destination, cache, {
+    // A file that is seen through a link is not in DEST.
+    throughLinks: false,
+    isFree: Promise.resolve(),
+    signal,
+  })
   // Met below, unless the tree fails first.
   looking.catch(() => {})
   const artifact = await finding

@@ -16,7 +16,7 @@ import { partialPath, tidyPartial } from './partial-tree.ts'
 import { openNew } from './place-files.ts'
 import { findOlder, planWants } from './plan-wants.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
-import { statColumns } from './stat-cache.ts'
+import { statColumns } from './tree-cache.ts'
 
 /** Fetches what is missing, again and again while the network breaks but something gets through. */
 export async function fetchMissing(

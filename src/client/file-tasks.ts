@@ -3,13 +3,11 @@
 
 import type { CopyCodec } from '../core/copy.ts'
 
-/** Reads and hashes files, unless a look at them shows that they are as they were known. */
+/** Reads and hashes files. */
 export interface HashTask {
   kind: 'hash'
   /** Absolute, each ended by a NUL. */
   paths: string
-  /** `statColumns` numbers a file, NaN for files that nothing is known of; and their digests. */
-  known: { stats: Float64Array; digests: Uint8Array } | null
 }
 
 export interface HashAnswer {
@@ -143,6 +141,8 @@ export interface VerifyTask {
   starts: Uint32Array
   /** `statColumns` numbers a line, NaN for those that are not looked at. */
   stats: Float64Array
+  /** Whether a file counts that is seen through a link. */
+  throughLinks: boolean
   /** One number: the first line that is not taken. */
   cursor: Int32Array
   /** The answer: permission bits of the file of each line; `unverified` of one that is not as it was known. */

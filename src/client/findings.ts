@@ -5,7 +5,8 @@ import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { hashColumns } from './file-tasks.ts'
 import { notKnown, type KnownFiles, type LookedAt } from './known-files.ts'
-import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
+import { digestBytes, isRacy } from './stat-cache.ts'
+import { statColumns } from './tree-cache.ts'
 
 export function createFindings(count: number): Findings {
   return {

@@ -29,6 +29,9 @@ export function createGrowingTree(root: string): GrowingTree {
   const others = new Map<number, { mode: number; seconds: number; target: string | undefined }>()
   return {
     root,
+    get isBelowRoot() {
+      return sources.size === 0
+    },
     get count() {
       return paths.length
     },
@@ -52,7 +55,7 @@ export function createGrowingTree(root: string): GrowingTree {
       }
       paths.push(path)
       kindOf.push(kinds.indexOf(kind))
-      if (source !== undefined) sources.set(ordinal, source)
+      if (source !== undefined && source !== prefix + path) sources.set(ordinal, source)
       if (target !== undefined) checkSymlinkTarget(path, target)
       if (stats !== undefined) {
         const seconds = Math.floor(stats.mtimeMs / 1000)

@@ -1,17 +1,17 @@
 /** Reading and hashing of many files with few system calls each: open, read, fstat, close. Runs in worker threads. */
-import { type Stats, closeSync, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
+import { type Stats, closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createHash, hash } from 'node:crypto'
 import { fileError } from './file-error.ts'
 import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
-import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
+import { digestBytes, isRacy } from './stat-cache.ts'
 
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
 
 /** Errors: FileError. */
-export function hashFiles({ paths, known }: HashTask): HashAnswer {
+export function hashFiles({ paths }: HashTask): HashAnswer {
   return eachFile(paths, (path, index, answer) => {
     try {
-      if (!reuse(path, index, known, answer)) readOne(path, index, answer)
+      readOne(path, index, answer)
     } catch (error) {
       throw fileError(path, error)
     }
@@ -45,26 +45,6 @@ function eachFile(
   }
   for (const [index, path] of list.entries()) look(path, index, answer)
   return answer
-}
-
-function reuse(path: string, index: number, known: HashTask['known'], answer: HashAnswer): boolean {
-  if (known === null || Number.isNaN(known.stats[index * statColumns])) return false
-  const stats = lstatSync(path)
-  const at = index * statColumns
-  const isSame =
-    stats.isFile() &&
-    stats.size === known.stats[at] &&
-    stats.mtimeMs === known.stats[at + 1] &&
-    stats.ctimeMs === known.stats[at + 2] &&
-    stats.ino === known.stats[at + 3]
-  if (!isSame) return false
-  writeStats(answer.stats, index, stats)
-  answer.digests.set(
-    known.digests.subarray(index * digestBytes, (index + 1) * digestBytes),
-    index * digestBytes,
-  )
-  answer.settled[index] = 1
-  return true
 }
 
 function readOne(path: string, index: number, answer: HashAnswer): void {

@@ -1,229 +1,244 @@
-/** An upload's tree with everything known of it: walked, hashed, summed. Files are hashed while the walk goes on. */
+/** An upload's tree with everything known of it: walked, hashed, summed. Lines that are as they were remembered are taken as
+ *  they stand; only of the others an entry is ever made. */
+import { setImmediate } from 'node:timers/promises'
 import { createDigestHasher, type Digest, digestFromBytes } from '../core/digest.ts'
-import { type Entry, type EntryPath, symlinkMode } from '../core/entry.ts'
+import type { Entry, EntryPath } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
-import { createManifestHasher, type ManifestSummary } from '../core/manifest.ts'
+import { formatEntry, manifestHeader, type ManifestSummary } from '../core/manifest.ts'
+import { pathStart } from '../core/manifest-changes.ts'
 import { encodeTimes } from '../core/modification-times.ts'
-import type { FilePool } from './file-pool.ts'
-import { type HashAnswer, hashColumns, type HashTask } from './file-tasks.ts'
-import type { SourceTree } from './source-tree.ts'
-import { createStatCacheWriter } from './stat-cache-writer.ts'
-import {
-  digestBytes,
-  knownColumns,
-  readStatCache,
-  type StatCache,
-  statColumns,
-} from './stat-cache.ts'
+import { hashColumns } from './file-tasks.ts'
+import type { HashColumns } from './hash-columns.ts'
+import { type LineRun, notKept, runsOf } from './kept-lines.ts'
+import { otherEntry, type SourceTree } from './source-tree.ts'
+import { digestBytes, rememberSource, type StatCache } from './stat-cache.ts'
+import { statColumns } from './tree-cache.ts'
 
 export interface HashedTree {
   readonly source: SourceTree
   readonly summary: ManifestSummary
-  entry(ordinal: number): Entry
   digest(ordinal: number): Digest
   /** The digest as bytes, which must not be changed. */
   digestBytes(ordinal: number): Buffer
   sizeBytes(ordinal: number): number
+  /** Canonical text (core/manifest.ts) without its first line, in pieces. */
+  text(): Iterable<Buffer>
   /** Encoded modification times, a page each, and the digest over all pages. */
   readonly timesPages: readonly Buffer[]
   readonly timesDigest: Digest
-  /** Remembers what was hashed for the next time. A cache that cannot be written is no failure of the upload. */
+  /** Remembers the tree for the next time. A cache that cannot be written is no failure of the upload. */
   saveStatCache(): Promise<void>
 }
 
-export interface HashProgress {
-  files: number
-  bytes: number
+/** What was remembered of the tree, and on which of its lines entries stand that are as they were. */
+export interface Remembered {
+  cache: StatCache | null
+  lines: readonly number[]
+  /** Where the tree is remembered; null: nowhere. */
+  cachePath: string | null
 }
 
-export interface TreeHasher {
-  /** Begins hashing entries `from` to `to` of the tree. */
-  add(from: number, to: number, tree: SourceTree): void
-  /** Waits for all. Errors: FileError. */
-  finish(tree: SourceTree): Promise<HashedTree>
+/** What can be said of files, wherever it was learnt. */
+type Facts = Pick<HashedTree, 'digest' | 'digestBytes' | 'sizeBytes'> & {
+  /** Milliseconds. */
+  modifiedAt(ordinal: number): number
 }
 
-/** Hashes files in batches as they are announced. `cachePath` null: nothing is remembered. */
-export async function openTreeHasher(
-  pool: FilePool,
-  options: { cachePath: string | null; onProgress(progress: HashProgress): void },
-): Promise<TreeHasher> {
-  let lookUp = createLookUp(await readStatCache(options.cachePath))
-  const columns = createColumns()
-  const batches: Promise<void>[] = []
-  const progress: HashProgress = { files: 0, bytes: 0 }
-  let failure: { error: unknown } | undefined
+/** How long one step of going through all entries keeps the event loop. */
+const turnMs = 5
 
-  const run = (ordinals: number[], tree: SourceTree): void => {
-    const task: HashTask = {
-      kind: 'hash',
-      paths: ordinals.map((ordinal) => `${tree.sourceOf(ordinal)}\0`).join(''),
-      known: lookUp(ordinals.map((ordinal) => tree.paths[ordinal]!)),
-    }
-    const batch = pool.run(task).then(
-      (answer) => {
-        columns.fill(ordinals, answer)
-        progress.files += ordinals.length
-        for (let at = 0; at < answer.stats.length; at += hashColumns)
-          progress.bytes += answer.stats[at]!
-        options.onProgress(progress)
-      },
-      (error: unknown) => {
-        failure ??= { error }
-      },
-    )
-    batches.push(batch)
-  }
-
-  return {
-    add: (from, to, tree) => {
-      // What failed already is told by `finish`, sooner than by reading the rest.
-      if (failure !== undefined) return
-      let ordinals: number[] = []
-      for (let ordinal = from; ordinal < to; ordinal++) {
-        if (tree.kind(ordinal) !== 'file') continue
-        ordinals.push(ordinal)
-        if (ordinals.length < filesPerTask) continue
-        run(ordinals, tree)
-        ordinals = []
-      }
-      if (ordinals.length > 0) run(ordinals, tree)
-    },
-    finish: async (tree) => {
-      // What was known before is of no more use, and large.
-      lookUp = () => null
-      await Promise.all(batches.splice(0))
-      if (failure !== undefined) throw failure.error
-      columns.reserve(tree.count)
-      return finishTree(tree, columns, options.cachePath)
-    },
-  }
-}
-
-/** Answers a function that says what is known of files, asked for in ascending order. */
-function createLookUp(cache: StatCache): (paths: readonly string[]) => HashTask['known'] {
-  if (cache.count === 0) return () => null
-  const find = cache.cursor()
-  return (paths) => knownColumns(cache, paths.map(find))
-}
-
-/** Small enough that a batch of large files does not keep one thread busy while the others are idle. */
-const filesPerTask = 128
-
-/** Grows as answers come; `stats`, `digests` and `settled` may be others after each call. */
-interface Columns {
-  readonly stats: Float64Array
-  readonly digests: Buffer
-  readonly settled: Uint8Array
-  /** Makes room for `count` entries. */
-  reserve(count: number): void
-  fill(ordinals: readonly number[], answer: HashAnswer): void
-}
-
-function createColumns(): Columns {
-  let room = 1024
-  let stats = new Float64Array(room * hashColumns)
-  let digests = Buffer.alloc(room * digestBytes)
-  let settled = new Uint8Array(room)
-  const reserve = (count: number): void => {
-    if (count <= room) return
-    room = Math.max(count, Math.ceil(room * 1.5))
-    const [oldStats, oldDigests, oldSettled] = [stats, digests, settled]
-    stats = new Float64Array(room * hashColumns)
-    stats.set(oldStats)
-    digests = Buffer.alloc(room * digestBytes)
-    digests.set(oldDigests)
-    settled = new Uint8Array(room)
-    settled.set(oldSettled)
-  }
-  return {
-    get stats() {
-      return stats
-    },
-    get digests() {
-      return digests
-    },
-    get settled() {
-      return settled
-    },
-    reserve,
-    fill: (ordinals, answer) => {
-      // Ascending, so the last is the highest.
-      reserve((ordinals.at(-1) ?? 0) + 1)
-      for (const [index, ordinal] of ordinals.entries()) {
-        stats.set(
-          answer.stats.subarray(index * hashColumns, (index + 1) * hashColumns),
-          ordinal * hashColumns,
-        )
-        digests.set(
-          answer.digests.subarray(index * digestBytes, (index + 1) * digestBytes),
-          ordinal * digestBytes,
-        )
-        settled[ordinal] = answer.settled[index]!
-      }
-    },
-  }
-}
-
-function finishTree(tree: SourceTree, columns: Columns, cachePath: string | null): HashedTree {
-  const { stats, digests, settled } = columns
-  const digestOf = (ordinal: number): Buffer =>
-    digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes)
-  const digest = (ordinal: number): Digest => digestFromBytes(digestOf(ordinal))
-  const sizeBytes = (ordinal: number): number => stats[ordinal * hashColumns]!
-  const entry = (ordinal: number): Entry => {
-    const path = tree.paths[ordinal] as EntryPath
-    switch (tree.kind(ordinal)) {
-      case 'file':
-        return {
-          kind: 'file',
-          path,
-          mode: stats[ordinal * hashColumns + 4]!,
-          digest: digest(ordinal),
-          sizeBytes: sizeBytes(ordinal),
-        }
-      case 'directory':
-        return { kind: 'directory', path, mode: tree.directoryMode(ordinal) }
-      case 'symlink':
-        return { kind: 'symlink', path, mode: symlinkMode, target: tree.linkTarget(ordinal) }
-    }
-  }
-  const modifiedAt = (ordinal: number): number =>
+export async function finishTree(
+  tree: SourceTree,
+  columns: HashColumns,
+  { cache, lines, cachePath }: Remembered,
+): Promise<HashedTree> {
+  const facts = createFacts(tree, columns, { cache, lines })
+  const runs = runsOf(lines)
+  const entry = (ordinal: number): Entry =>
     tree.kind(ordinal) === 'file'
-      ? Math.floor(stats[ordinal * hashColumns + 1]! / 1000)
-      : tree.modifiedAt(ordinal)
-  const manifest = createManifestHasher()
-  for (let ordinal = 0; ordinal < tree.count; ordinal++) manifest.add(entry(ordinal))
-  const timesPages = encodeTimesPages(tree.count, modifiedAt)
+      ? fileEntry(tree, columns, facts, ordinal)
+      : otherEntry(tree, ordinal)
+  const text = (): Iterable<Buffer> => textOf(runs, cache, entry)
+  const summary = await summarize(tree, facts, text)
+  const timesPages = encodeTimesPages(tree, facts)
   const hasher = createDigestHasher()
   for (const page of timesPages) hasher.update(page)
+  const { digest, digestBytes, sizeBytes } = facts
+  const isAsRemembered =
+    cache !== null && runs.length <= 1 && cache.count === tree.count && runs[0]?.line !== notKept
   return {
     source: tree,
-    summary: manifest.summary(),
-    entry,
+    summary,
     digest,
-    digestBytes: digestOf,
+    digestBytes,
     sizeBytes,
+    text,
     timesPages,
     timesDigest: hasher.digest(),
     saveStatCache: async () => {
-      if (cachePath === null) return
-      const writer = createStatCacheWriter(cachePath, tree.count)
-      for (let ordinal = 0; ordinal < tree.count; ordinal++) {
-        if (settled[ordinal] !== 1) continue
-        const own = stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
-        writer.add(tree.paths[ordinal]!, own, digestOf(ordinal))
-      }
-      await writer.save()
+      if (cachePath === null || isAsRemembered) return
+      const { count } = tree
+      const { treeDigest } = summary
+      const lineStarts = (): Uint32Array => lineStartsOf(runs, cache, entry)
+      const stats = statsOf(runs, cache, columns, count)
+      await rememberSource(cachePath, { count, treeDigest, text: text(), lineStarts }, stats)
     },
   }
 }
 
-function encodeTimesPages(count: number, modifiedAt: (ordinal: number) => number): Buffer[] {
+function fileEntry(
+  tree: SourceTree,
+  { stats }: HashColumns,
+  { digest, sizeBytes }: Facts,
+  ordinal: number,
+): Entry {
+  return {
+    kind: 'file',
+    path: tree.paths[ordinal] as EntryPath,
+    mode: stats[ordinal * hashColumns + 4]!,
+    digest: digest(ordinal),
+    sizeBytes: sizeBytes(ordinal),
+  }
+}
+
+function createFacts(
+  tree: SourceTree,
+  { stats, digests }: HashColumns,
+  { cache, lines }: Pick<Remembered, 'cache' | 'lines'>,
+): Facts {
+  const keptDigest = (line: number): Digest => {
+    const { text, starts } = cache!
+    const pathAt = pathStart(text, starts[line]!, starts[line + 1]! - 1)
+    return text.toString('latin1', pathAt - 65, pathAt - 1) as Digest
+  }
+  const own = (ordinal: number): Buffer =>
+    digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes)
+  const column = (ordinal: number, index: number): number => {
+    const line = lines[ordinal]!
+    return line === notKept
+      ? stats[ordinal * hashColumns + index]!
+      : cache!.stats[line * statColumns + index]!
+  }
+  return {
+    digest: (ordinal) => {
+      const line = lines[ordinal]!
+      return line === notKept ? digestFromBytes(own(ordinal)) : keptDigest(line)
+    },
+    digestBytes: (ordinal) => {
+      const line = lines[ordinal]!
+      return line === notKept ? own(ordinal) : Buffer.from(keptDigest(line), 'hex')
+    },
+    sizeBytes: (ordinal) => column(ordinal, 0),
+    modifiedAt: (ordinal) =>
+      tree.kind(ordinal) === 'file' ? column(ordinal, 1) : tree.modifiedAt(ordinal) * 1000,
+  }
+}
+
+/** Of lines that are as they were, no more is in one piece. */
+const keptPieceBytes = 256 * 1024
+const pieceChars = 64 * 1024
+
+function* textOf(
+  runs: readonly LineRun[],
+  cache: StatCache | null,
+  entry: (ordinal: number) => Entry,
+): Generator<Buffer> {
+  for (const { ordinal, count, line } of runs) {
+    if (line === notKept) {
+      let text = ''
+      for (let at = ordinal; at < ordinal + count; at++) {
+        text += formatEntry(entry(at))
+        if (text.length < pieceChars) continue
+        yield Buffer.from(text)
+        text = ''
+      }
+      if (text !== '') yield Buffer.from(text)
+    } else {
+      const { text, starts } = cache!
+      const end = starts[line + count]!
+      for (let at = starts[line]!; at < end; at += keptPieceBytes)
+        yield text.subarray(at, Math.min(end, at + keptPieceBytes))
+    }
+  }
+}
+
+async function summarize(
+  tree: SourceTree,
+  { sizeBytes }: Facts,
+  text: () => Iterable<Buffer>,
+): Promise<ManifestSummary> {
+  const hasher = createDigestHasher()
+  hasher.update(Buffer.from(manifestHeader))
+  let begun = performance.now()
+  for (const piece of text()) {
+    hasher.update(piece)
+    if (performance.now() - begun < turnMs) continue
+    await setImmediate()
+    begun = performance.now()
+  }
+  let fileCount = 0
+  let logicalBytes = 0
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) {
+    if (tree.kind(ordinal) !== 'file') continue
+    fileCount += 1
+    logicalBytes += sizeBytes(ordinal)
+  }
+  return { treeDigest: hasher.digest(), entryCount: tree.count, fileCount, logicalBytes }
+}
+
+/** Where in the text each line begins, and the last one ends. */
+function lineStartsOf(
+  runs: readonly LineRun[],
+  cache: StatCache | null,
+  entry: (ordinal: number) => Entry,
+): Uint32Array {
+  const count = runs.reduce((sum, run) => sum + run.count, 0)
+  const starts = new Uint32Array(count + 1)
+  let at = 0
+  for (const run of runs) {
+    for (let index = 0; index < run.count; index++) {
+      const ordinal = run.ordinal + index
+      starts[ordinal] = at
+      at +=
+        run.line === notKept
+          ? Buffer.byteLength(formatEntry(entry(ordinal)))
+          : cache!.starts[run.line + index + 1]! - cache!.starts[run.line + index]!
+    }
+  }
+  starts[count] = at
+  return starts
+}
+
+/** What is to be remembered of each entry's inode: NaN of what is no file, or may have changed since it was looked at. */
+function statsOf(
+  runs: readonly LineRun[],
+  cache: StatCache | null,
+  { stats, settled }: HashColumns,
+  count: number,
+): Float64Array {
+  const all = new Float64Array(count * statColumns).fill(Number.NaN)
+  for (const run of runs) {
+    const at = run.ordinal * statColumns
+    if (run.line !== notKept) {
+      const { line } = run
+      all.set(cache!.stats.subarray(line * statColumns, (line + run.count) * statColumns), at)
+      continue
+    }
+    for (let ordinal = run.ordinal; ordinal < run.ordinal + run.count; ordinal++) {
+      if (settled[ordinal] !== 1) continue
+      const own = stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
+      all.set(own, ordinal * statColumns)
+    }
+  }
+  return all
+}
+
+function encodeTimesPages({ count }: SourceTree, { modifiedAt }: Facts): Buffer[] {
   const pages: Buffer[] = []
   for (let first = 0; first < count; first += limits.manifestPageEntries) {
     const size = Math.min(limits.manifestPageEntries, count - first)
-    pages.push(encodeTimes(Array.from({ length: size }, (_, index) => modifiedAt(first + index))))
+    const seconds = (index: number): number => Math.floor(modifiedAt(first + index) / 1000)
+    pages.push(encodeTimes(Array.from({ length: size }, (_, index) => seconds(index))))
   }
   return pages
 }

@@ -1,4 +1,5 @@
-/** Files of DEST that are as they were known: looked at while the tree is still on its way. */
+/** Files that are as they were known: those of DEST, looked at while the tree is still on its way, and those of an upload,
+ *  while they are walked. */
 import { setImmediate } from 'node:timers/promises'
 import { comparePaths } from '../core/entry.ts'
 import { readFileLine } from '../core/manifest-text.ts'
@@ -6,12 +7,13 @@ import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
 import { type FilePool, tasksPerThread } from './file-pool.ts'
 import { unverified } from './file-tasks.ts'
+import type { TreeCache } from './tree-cache.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import { createVerifier } from './verify-files.ts'
 
-/** What a look at what DEST was known to have has shown. */
-export interface LookedAt {
-  readonly cache: DestinationCache | null
+/** What a look at what a directory was known to have has shown. */
+export interface LookedAt<Cache extends TreeCache = DestinationCache> {
+  readonly cache: Cache | null
   /** Permission bits of the file of each line; `unverified` of one that is not as it was known. */
   readonly modes: Uint16Array
   /** Permission bits of the directories on the way to these files; not of links in their place. */
@@ -32,19 +34,24 @@ export const notKnown = -1
 const filesPerSliceMax = 128
 const sliceMs = 1
 
-/** Looks at the files below `root` that the cache knows. */
-export async function lookAtKnown(
+/** Looks at the files below `root` that the cache knows. This thread helps once `isFree` resolves. `throughLinks`: a file
+ *  counts that is seen through a link. */
+export async function lookAtKnown<Cache extends TreeCache>(
   pool: FilePool,
   root: string,
-  cache: DestinationCache | null,
-  signal: AbortSignal,
-): Promise<LookedAt> {
+  cache: Cache | null,
+  {
+    throughLinks,
+    isFree,
+    signal,
+  }: { throughLinks: boolean; isFree: Promise<unknown>; signal: AbortSignal },
+): Promise<LookedAt<Cache>> {
   const modes = new Uint16Array(new SharedArrayBuffer(2 * (cache?.count ?? 0))).fill(unverified)
   const directories = new Map<string, number>()
   if (cache === null) return { cache, modes, directories }
   const { text, starts, stats } = cache
   const cursor = new Int32Array(new SharedArrayBuffer(4))
-  const task = { kind: 'verify', root, text, starts, stats, cursor, modes } as const
+  const task = { kind: 'verify', root, text, starts, stats, throughLinks, cursor, modes } as const
   const inThread = async (): Promise<void> => {
     const answer = await pool.run(task)
     const paths = answer.directories.split('\n')
@@ -53,6 +60,7 @@ export async function lookAtKnown(
   }
   /** This thread would only wait, and beginning one more takes as long as 20,000 looks. */
   const here = async (): Promise<void> => {
+    await isFree
     const verifyNext = createVerifier(task, (path, { mode }) => directories.set(path, mode & 0o777))
     for (let files = 16; ;) {
       const begun = performance.now()
@@ -105,14 +113,7 @@ function hasSameContent(
 
 function* compareTrees(tree: FetchedTree, cache: DestinationCache): Iterable<KnownLines> {
   const older = createTreeColumns()
-  try {
-    older.addLines(cache.text)
-  } catch {
-    // Damaged: nothing is known.
-    return
-  }
-  // The text has no checksum: what stands beside other stats than its own is damaged too.
-  if (older.lineStarts().some((start, line) => start !== cache.starts[line])) return
+  older.addLines(cache.text)
   for (let line = 0, ordinal = 0; line < older.count && ordinal < tree.count;) {
     const order = comparePaths(older.path(line), tree.path(ordinal))
     if (order === 0) yield { ordinal, line, count: 1, areSame: false }

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { constants, createBrotliCompress } from 'node:zlib'
 import { manifestMediaType, timesMediaType } from '../api/negotiation.ts'
 import { decodeOrdinals } from '../core/blob-exchange.ts'
-import { formatEntry, manifestHeader } from '../core/manifest.ts'
+import { manifestHeader } from '../core/manifest.ts'
 import { createByteWriter } from '../core/varint.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestBytes } from './http.ts'
@@ -49,14 +49,8 @@ export async function offerManifest(sending: Sending, uploadPath: string): Promi
 }
 
 function* manifestText(tree: HashedTree): Generator<Buffer> {
-  let text = manifestHeader
-  for (let ordinal = 0; ordinal < tree.source.count; ordinal++) {
-    text += formatEntry(tree.entry(ordinal))
-    if (text.length < 64 * 1024) continue
-    yield Buffer.from(text)
-    text = ''
-  }
-  yield Buffer.from(text)
+  yield Buffer.from(manifestHeader)
+  yield* tree.text()
 }
 
 async function* counted(

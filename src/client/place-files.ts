@@ -22,7 +22,8 @@ import {
   type PlaceTask,
 } from './file-tasks.ts'
 import { inflateCopy } from './inflate-copy.ts'
-import { digestBytes, isRacy, statColumns } from './stat-cache.ts'
+import { digestBytes, isRacy } from './stat-cache.ts'
+import { statColumns } from './tree-cache.ts'
 
 /** Errors: digest_mismatch, blob_damaged, FileError. */
 export function placeFiles({ files, digests, paths, attributes, stored }: PlaceTask): PlaceAnswer {

@@ -1,10 +1,12 @@
 /** What an upload sends, before its files have been read: entries in manifest order, in columns, because there may be
  *  hundreds of thousands. */
-import type { EntryKind } from '../core/entry.ts'
+import { type Entry, type EntryKind, type EntryPath, symlinkMode } from '../core/entry.ts'
 
 export interface SourceTree {
   /** Absolute directory that entry paths are below. */
   readonly root: string
+  /** Whether every file lies below `root` as its path says. */
+  readonly isBelowRoot: boolean
   readonly count: number
   /** Entry paths, ascending by `comparePaths`. */
   readonly paths: readonly string[]
@@ -16,6 +18,14 @@ export interface SourceTree {
   linkTarget(ordinal: number): string
   /** Whole seconds; of directories and links. */
   modifiedAt(ordinal: number): number
+}
+
+/** The entry of what is no file. */
+export function otherEntry(tree: SourceTree, ordinal: number): Entry {
+  const path = tree.paths[ordinal] as EntryPath
+  return tree.kind(ordinal) === 'directory'
+    ? { kind: 'directory', path, mode: tree.directoryMode(ordinal) }
+    : { kind: 'symlink', path, mode: symlinkMode, target: tree.linkTarget(ordinal) }
 }
 
 /** A file that the caller names itself. */

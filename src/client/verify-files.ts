@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
-import { statColumns } from './stat-cache.ts'
+import { statColumns } from './tree-cache.ts'
 
 /** Files that a thread takes at once. */
 const filesAtOnce = 256
@@ -21,7 +21,7 @@ export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
 /** Answers a function that takes up to so many files and looks at them; false when none was left. `onDirectory` is told of
  *  each directory on the way to them once. */
 export function createVerifier(
-  { root, text, starts, stats, cursor, modes }: Omit<VerifyTask, 'kind'>,
+  { root, text, starts, stats, throughLinks, cursor, modes }: Omit<VerifyTask, 'kind'>,
   onDirectory: (path: string, stats: Stats) => void,
 ): (files: number) => boolean {
   const bytes = Buffer.from(text.buffer, text.byteOffset, text.length)
@@ -31,8 +31,8 @@ export function createVerifier(
     if (Number.isNaN(stats[at])) return
     // `f MODE SIZE SHA256 PATH`, as core/manifest.ts writes it.
     const path = line.slice(line.indexOf(' ', 6) + 66)
-    // A file that is seen through a link is not in DEST.
-    const found = isReal(parentOf(path)) ? lookAt(`${root}/${path}`) : undefined
+    const isThere = throughLinks || isReal(parentOf(path))
+    const found = isThere ? lookAt(`${root}/${path}`) : undefined
     const isSame =
       found?.isFile() === true &&
       found.size === stats[at] &&

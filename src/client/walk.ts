@@ -69,11 +69,19 @@ export async function walkSources(
 /** The same shape for files that the caller has chosen. Errors: unsafe_path, duplicate_path, too_large. */
 export function listSources(files: readonly SourceFile[]): SourceTree {
   const sorted = files.toSorted((a, b) => comparePaths(a.entryPath, b.entryPath))
-  const tree = createGrowingTree('/')
+  const tree = createGrowingTree(commonRoot(sorted[0]))
   for (const { entryPath, absolutePath } of sorted) {
     tree.add({ path: entryPath, kind: 'file', stats: undefined, target: undefined }, absolutePath)
   }
   return tree
+}
+
+/** The directory that the first file lies below as its entry path says, as most often all do. */
+function commonRoot(first: SourceFile | undefined): string {
+  const end = `/${first?.entryPath}`
+  return first?.absolutePath.endsWith(end) === true
+    ? first.absolutePath.slice(0, -end.length) || '/'
+    : '/'
 }
 
 /** What the entry paths are told from: GitHub's rules (API §1). One directory: itself. One file: its directory. Several:

@@ -65,7 +65,8 @@ function lineEnd(text: Buffer, at: number): number {
   return end
 }
 
-function pathStart(text: Buffer, at: number, end: number): number {
+/** Where the path begins in the line, or removal, from `at` to its line feed at `end`. Nothing is judged. */
+export function pathStart(text: Buffer, at: number, end: number): number {
   if (isFileLine(text, at)) return skimFileLine(text, at).pathAt
   switch (text[at]) {
     case removal:

@@ -1,58 +1,61 @@
-import { appendFile, readdir, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { isRacy, knownColumns, notCached, readStatCache } from '../../src/client/stat-cache.ts'
 import { cacheFilePath } from '../../src/client/cache-files.ts'
-import { createStatCacheWriter } from '../../src/client/stat-cache-writer.ts'
+import { isRacy, readStatCache, rememberSource } from '../../src/client/stat-cache.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { linesOf } from '../core/manifest-lines.ts'
 import { makeDirectory } from './tree.ts'
 
-async function fill(path: string, names: string[]): Promise<void> {
-  const writer = createStatCacheWriter(path, names.length)
-  names.forEach((name, index) => {
-    writer.add(
-      name,
-      Float64Array.of(index, index + 0.5, index + 0.25, 2 ** 40 + index),
-      Buffer.alloc(32, index),
-    )
-  })
-  await writer.save()
+const treeDigest = digestOf('tree')
+
+async function remember(path: string, names: string[]): Promise<void> {
+  const lines = names.map((name) => `d 700 ${name}\n`)
+  const { text, starts } = linesOf(Buffer.from(lines.join('')))
+  const stats = Float64Array.from({ length: names.length * 4 }, (_, at) => 2 ** 41 + at / 2)
+  const tree = { count: names.length, treeDigest, text: [text], lineStarts: () => starts }
+  await rememberSource(path, tree, stats)
 }
 
-test('what was remembered is found, in ascending order, and nothing else', async () => {
-  const path = cacheFilePath(await makeDirectory(), 'stat', 'tree')
-  await fill(path, ['a', 'b/c', 'é', '😀'])
-  const cache = await readStatCache(path)
-  const find = cache.cursor()
-  expect(cache.count).toBe(4)
-  expect(['a', 'b', 'b/c', '😀', '🙂'].map(find)).toEqual([0, notCached, 1, 3, notCached])
-  expect([...cache.stats.subarray(0, 4)]).toEqual([0, 0.5, 0.25, 2 ** 40])
-  expect(cache.digests.subarray(3 * 32)).toEqual(Buffer.alloc(32, 3))
-  expect(knownColumns(cache, [notCached, notCached])).toBeNull()
-  const known = knownColumns(cache, [2, notCached])!
-  expect([...known.stats]).toEqual([2, 2.5, 2.25, 2 ** 40 + 2, NaN, NaN, NaN, NaN])
-  expect(Buffer.from(known.digests)).toEqual(Buffer.concat([Buffer.alloc(32, 2), Buffer.alloc(32)]))
+async function newPath(): Promise<string> {
+  return cacheFilePath(await makeDirectory(), 'stat', 'tree')
+}
+
+test('what was remembered comes back', async () => {
+  const path = await newPath()
+  await remember(path, ['a', 'b/c', 'é'])
+  const cache = (await readStatCache(path))!
+  expect(cache).toMatchObject({ count: 3, treeDigest })
+  expect(cache.text.toString()).toBe('d 700 a\nd 700 b/c\nd 700 é\n')
+  expect([...cache.starts]).toEqual([0, 8, 18, 27])
+  expect(cache.stats[11]).toBe(2 ** 41 + 5.5)
 })
 
-test('a cache that is damaged, cut short or absent is empty', async () => {
-  const directory = await makeDirectory()
-  const path = cacheFilePath(directory, 'stat', 'tree')
-  expect((await readStatCache(path)).count).toBe(0)
-  await fill(path, ['a', 'b'])
-  await appendFile(path, 'x')
-  expect((await readStatCache(path)).count).toBe(0)
-  await fill(path, ['a', 'b'])
-  await truncate(path, 40)
-  expect((await readStatCache(path)).count).toBe(0)
-  expect((await readStatCache(path)).cursor()('a')).toBe(notCached)
+test('a cache that is absent, cut short or damaged anywhere is nothing', async () => {
+  const path = await newPath()
+  expect(await readStatCache(null)).toBeNull()
+  expect(await readStatCache(path)).toBeNull()
+  await remember(path, ['a', 'b'])
+  const bytes = await readFile(path)
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = Buffer.from(bytes)
+    damaged[at]! ^= 1
+    await writeFile(path, damaged)
+    expect(await readStatCache(path), `byte ${at}`).toBeNull()
+    await writeFile(path, bytes.subarray(0, at))
+    expect(await readStatCache(path), `${at} bytes`).toBeNull()
+  }
+  await writeFile(path, Buffer.concat([bytes, Buffer.from('x')]))
+  expect(await readStatCache(path)).toBeNull()
 })
 
 test('a new cache takes the place of the old one and leaves nothing beside it', async () => {
   const directory = await makeDirectory()
   const path = cacheFilePath(directory, 'stat', 'tree')
-  await fill(path, ['a', 'b'])
+  await remember(path, ['a', 'b'])
   await writeFile(`${path}.0123456789ab`, 'of a process that was killed')
-  await fill(path, ['c'])
-  expect((await readStatCache(path)).cursor()('c')).toBe(0)
+  await remember(path, ['c'])
+  expect((await readStatCache(path))!.text.toString()).toBe('d 700 c\n')
   expect(await readdir(join(directory, 'stat'))).toHaveLength(1)
 })
 

@@ -1,0 +1,158 @@
+/** What an upload knows of its tree is the same whether much of it was remembered or nothing. */
+import { chmod, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, expect, test } from 'vitest'
+import { cacheFilePath } from '../../src/client/cache-files.ts'
+import { openFilePool } from '../../src/client/file-pool.ts'
+import type { HashedTree } from '../../src/client/hashed-tree.ts'
+import { openTreeHasher } from '../../src/client/tree-hasher.ts'
+import { listSources, walkSources } from '../../src/client/walk.ts'
+import { readStatCache } from '../../src/client/stat-cache.ts'
+import { makeDirectory, makeTree } from './tree.ts'
+
+const pool = openFilePool(2)
+afterAll(async () => {
+  await pool.close()
+})
+
+const { signal } = new AbortController()
+
+async function hash(
+  directory: string,
+  cachePath: string | null,
+  symlinks: 'keep' | 'follow' = 'keep',
+): Promise<{ tree: HashedTree; read: number }> {
+  let read = 0
+  const counting = {
+    ...pool,
+    run: (async (task: { kind: string; paths: string }, transfer) => {
+      if (task.kind === 'hash') read += task.paths.split('\0').length - 1
+      return await pool.run(task as never, transfer)
+    }) as typeof pool.run,
+  }
+  const followsLinks = symlinks === 'follow'
+  const options = { cachePath, followsLinks, signal, onProgress: () => {} }
+  const hasher = await openTreeHasher(counting, options)
+  const walk = { directory, includeHidden: true, symlinks, exclude: [], signal }
+  const source = await walkSources(['.'], { ...walk, onFiles: hasher.add })
+  return { tree: await hasher.finish(source), read }
+}
+
+/** All that is told of a tree. */
+function toldOf(tree: HashedTree): unknown {
+  const files = Array.from({ length: tree.source.count }, (_, ordinal) =>
+    tree.source.kind(ordinal) === 'file'
+      ? [tree.digest(ordinal), tree.digestBytes(ordinal).toString('hex'), tree.sizeBytes(ordinal)]
+      : null,
+  )
+  const text = Buffer.concat([...tree.text()]).toString()
+  return { text, files, summary: tree.summary, times: tree.timesDigest }
+}
+
+/** Long ago, so that it is settled. */
+async function age(path: string, seconds = 1_600_000_000.5): Promise<void> {
+  await utimes(path, seconds, seconds)
+}
+
+const paths = ['a', 'b/c', 'b/d', 'b/é', 'c', 'd/e/f', 'd/g', 'z']
+const things = fc.oneof(
+  fc.record({ kind: fc.constant('file' as const), content: fc.constantFrom('x', 'y', 'zz') }),
+  fc.record({ kind: fc.constant('script' as const), content: fc.constantFrom('x', 'y') }),
+  fc.record({ kind: fc.constant('link' as const), content: fc.constantFrom('x', 'a') }),
+  fc.record({ kind: fc.constant('directory' as const), content: fc.constant('') }),
+)
+const changes = fc.array(fc.tuple(fc.constantFrom(...paths), fc.option(things)), { maxLength: 8 })
+
+async function change(root: string, list: [string, { kind: string; content: string } | null][]) {
+  for (const [path, thing] of list) {
+    const full = join(root, path)
+    await rm(full, { recursive: true, force: true })
+    if (thing === null) continue
+    await mkdir(dirname(full), { recursive: true })
+    if (thing.kind === 'link') await symlink(thing.content, full)
+    else if (thing.kind === 'directory') await mkdir(full)
+    else {
+      await writeFile(full, thing.content)
+      await age(full)
+      if (thing.kind === 'script') await chmod(full, 0o755)
+    }
+  }
+}
+
+test('after any changes, and remembered over and over', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(changes, { minLength: 1, maxLength: 4 }), async (rounds) => {
+      const root = await makeDirectory()
+      const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
+      await makeTree(root, { base: 'x', 'sub/base': 'y' })
+      await Promise.all([age(join(root, 'base')), age(join(root, 'sub/base'))])
+      for (const round of rounds) {
+        await change(root, round)
+        const { tree } = await hash(root, cachePath)
+        expect(toldOf(tree)).toEqual(toldOf((await hash(root, null)).tree))
+        await tree.saveStatCache()
+        expect((await readStatCache(cachePath))!.treeDigest).toBe(tree.summary.treeDigest)
+      }
+    }),
+    { numRuns: 25 },
+  )
+})
+
+test('only what changed is read, and what did not change is not remembered anew', async () => {
+  const root = await makeDirectory()
+  const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
+  const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/${index}`)
+  await makeTree(root, Object.fromEntries(names.map((name) => [name, name])))
+  await Promise.all(names.map((name) => age(join(root, name))))
+  const first = await hash(root, cachePath)
+  expect(first.read).toBe(300)
+  await first.tree.saveStatCache()
+  const again = await hash(root, cachePath)
+  expect(again.read).toBe(0)
+  await rm(cachePath)
+  await again.tree.saveStatCache()
+  expect(await readStatCache(cachePath)).toBeNull()
+  await first.tree.saveStatCache()
+  await writeFile(join(root, 'd3/3'), 'changed')
+  await age(join(root, 'd3/3'), 1_600_000_001.5)
+  await writeFile(join(root, 'd3/new'), 'new')
+  await rm(join(root, 'd0/0'))
+  const changed = await hash(root, cachePath)
+  expect(changed.read).toBe(2)
+  expect(toldOf(changed.tree)).toEqual(toldOf((await hash(root, null)).tree))
+})
+
+test('a file that changed its mode is read again', async () => {
+  const root = await makeDirectory()
+  const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
+  await makeTree(root, { f: 'x', g: 'y' })
+  await Promise.all([age(join(root, 'f')), age(join(root, 'g'))])
+  await (await hash(root, cachePath)).tree.saveStatCache()
+  await chmod(join(root, 'f'), 0o755)
+  const { tree, read } = await hash(root, cachePath)
+  expect(read).toBe(1)
+  expect(Buffer.concat([...tree.text()]).toString()).toMatch(/^f 755 1 \w+ f\nf 644 1 \w+ g\n$/)
+})
+
+test('files below a link that is followed are remembered', async () => {
+  const [root, elsewhere] = [await makeDirectory(), await makeDirectory()]
+  const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
+  await makeTree(elsewhere, { f: 'x' })
+  await makeTree(root, { own: 'y', link: `-> ${elsewhere}` })
+  await Promise.all([age(join(elsewhere, 'f')), age(join(root, 'own'))])
+  await (await hash(root, cachePath, 'follow')).tree.saveStatCache()
+  const { tree, read } = await hash(root, cachePath, 'follow')
+  expect([tree.source.paths, read]).toEqual([['link', 'link/f', 'own'], 0])
+})
+
+test('files that the caller names are below their root only when all are', () => {
+  const named = (absolutePath: string, entryPath: string) => ({ absolutePath, entryPath })
+  const below = listSources([named('/w/a', 'a'), named('/w/b/c', 'b/c')])
+  expect(below).toMatchObject({ root: '/w', isBelowRoot: true })
+  expect([0, 1].map(below.sourceOf)).toEqual(['/w/a', '/w/b/c'])
+  const apart = listSources([named('/w/a', 'a'), named('/v/x', 'b/c')])
+  expect(apart.isBelowRoot).toBe(false)
+  expect([0, 1].map(apart.sourceOf)).toEqual(['/w/a', '/v/x'])
+  expect(listSources([named('/w/a', 'b')])).toMatchObject({ root: '/', isBelowRoot: false })
+})
