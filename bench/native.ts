@@ -20,11 +20,12 @@ import {
   measureDownload,
   measureManyFiles,
 } from './native-download.ts'
-import { fetchNativeTree } from './native-tree.ts'
+import { changeEveryHundredth, copyTree, fetchNativeTree } from './native-tree.ts'
 import { withScratch, withStore } from './scratch.ts'
 
 export const nativeParts: Parts = {
   reupload: measureReupload,
+  changed: measureChangedUpload,
   first: measureFirstUpload,
   releases: measureReleases,
   download: measureDownload,
@@ -79,6 +80,51 @@ async function measureReupload(): Promise<void> {
           `${(of('trove, read again') / of('restic, warm')).toFixed(2)} of restic's second backup and ` +
           `${(of('trove, read again') / of('restic, read again')).toFixed(2)} of its forced one; ` +
           `most bytes sent ${sentBytes}; peak RSS client ${megabytes(peakRssBytes)}, server ${megabytes(store.peakRssBytes())} MB`,
+      )
+    })
+  })
+}
+
+/** The same tree of which one file in a hundred has changed since; with warm stat caches. */
+async function measureChangedUpload(): Promise<void> {
+  const tree = await fetchNativeTree()
+  await withScratch(async (scratch) => {
+    const changing = join(scratch, 'changing')
+    await copyTree(tree, changing)
+    await restic(scratch, ['init'])
+    await restic(scratch, ['backup', changing])
+    await withStore(async (store) => {
+      const client = await clientOf(store, join(scratch, 'stat'))
+      await client.upload('tree', 1, changing)
+      let run = 1
+      let sentBytes = 0
+      let peakRssBytes = 0
+      const summaries = await interleave(
+        {
+          trove: async () => {
+            await changeEveryHundredth(changing)
+            run += 1
+            const ran = await client.upload('tree', run, changing)
+            sentBytes = Math.max(sentBytes, ran.report.sentBytes)
+            peakRssBytes = Math.max(peakRssBytes, ran.peakRssBytes)
+            return { seconds: ran.seconds }
+          },
+          restic: async () => {
+            await changeEveryHundredth(changing)
+            return { seconds: (await restic(scratch, ['backup', changing])).seconds }
+          },
+        },
+        rounds,
+      )
+      const rival = summaries['restic']['seconds']!.median
+      const rows = Object.entries(summaries).map(([name, { seconds }]) => [
+        name,
+        formatSummary(seconds!),
+        (seconds!.median / rival).toFixed(2),
+      ])
+      console.log(formatTable(['', 'seconds', 'of restic'], rows))
+      console.log(
+        `\n${megabytes(sentBytes)} MB sent; peak RSS client ${megabytes(peakRssBytes)}, server ${megabytes(store.peakRssBytes())} MB`,
       )
     })
   })

@@ -38,7 +38,7 @@ export const sessions = sqliteTable(
   ],
 )
 
-export const offeredKind = { entries: 0, composites: 1, summary: 2 } as const
+export const offeredKind = { entries: 0, composites: 1, summary: 2, changes: 3 } as const
 
 export const offeredPages = sqliteTable(
   'offered_pages',

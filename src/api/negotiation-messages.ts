@@ -14,6 +14,9 @@ export const offerSchema = z
     job: z.string().min(1).max(255).optional(),
     name: z.string(),
     treeDigest: wireDigest,
+    base: wireDigest.optional().meta({
+      description: 'A tree that the client has at hand, as it sent it before.',
+    }),
     entryCount: count,
     fileCount: count,
     logicalBytes: count,
@@ -39,9 +42,10 @@ export const offerAnswerSchema = z
     z.object({
       state: z.literal('open'),
       id: z.string(),
-      needs: z
-        .enum(['manifest', 'times'])
-        .meta({ description: '`times`: the tree is known, its times are not.' }),
+      needs: z.enum(['manifest', 'changes', 'times']).meta({
+        description:
+          '`changes`: the base is known, so what is different from it does for the manifest. `times`: the tree is known, its times are not.',
+      }),
     }),
   ])
   .meta({ id: 'OfferAnswer' })

@@ -6,7 +6,9 @@
  *    1. POST /uploads                    JSON: who, name, tree digest, times digest. Known in this project: the artifact, done.
  *    2. POST /uploads/{id}/manifest      the manifest's canonical text (core/manifest.ts), gzipped or, with
  *                                        `Content-Encoding: br`, by Brotli.
- *                                        Answer: which files are missing, as ordinals of entries.
+ *                                        Answer: which files are missing, as ordinals of entries. With `base=` a tree that
+ *                                        the project has: the changes that make the other of it (core/manifest-changes.ts);
+ *                                        ordinals are then those of the entries sent. 404 when it has no such tree.
  *       POST /uploads/{id}/times         modification times, a page each; wanted unless the project knows them.
  *    3. POST /uploads/{id}/parts         for missing files of at least `limits.chunkThresholdBytes`: their parts.
  *                                        Answer: which parts are missing, as ordinals of the parts sent.

@@ -147,6 +147,10 @@ const entryCount = integer(0, 10_000_000).meta({ description: 'Entries of the ma
 export const manifestOfferQuery = z.strictObject({
   tree: z.string().meta({ description: 'The tree digest of the manifest.' }),
   entries: entryCount,
+  base: z.string().optional().meta({
+    description:
+      'The digest of a tree that the project has: the body says what is different from it.',
+  }),
 })
 
 export const timesOfferQuery = z.strictObject({ entries: entryCount })

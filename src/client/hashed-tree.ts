@@ -10,6 +10,7 @@ import { encodeTimes } from '../core/modification-times.ts'
 import { hashColumns } from './file-tasks.ts'
 import type { HashColumns } from './hash-columns.ts'
 import { type LineRun, notKept, runsOf } from './kept-lines.ts'
+import { changesOf, type SourceChanges } from './source-changes.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
 import { digestBytes, rememberSource, type StatCache } from './stat-cache.ts'
 import { statColumns } from './tree-cache.ts'
@@ -23,6 +24,8 @@ export interface HashedTree {
   sizeBytes(ordinal: number): number
   /** Canonical text (core/manifest.ts) without its first line, in pieces. */
   text(): Iterable<Buffer>
+  /** What makes it of the tree that was remembered; null when nothing was, or little of it is the same. */
+  changes(): SourceChanges | null
   /** Encoded modification times, a page each, and the digest over all pages. */
   readonly timesPages: readonly Buffer[]
   readonly timesDigest: Digest
@@ -73,6 +76,7 @@ export async function finishTree(
     digestBytes,
     sizeBytes,
     text,
+    changes: () => (cache === null ? null : changesOf(runs, cache, entry)),
     timesPages,
     timesDigest: hasher.digest(),
     saveStatCache: async () => {

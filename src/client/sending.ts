@@ -4,6 +4,7 @@ import type { FilePool } from './file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import type { ServerAccess } from './http.ts'
 import { sendBlobs } from './send-blobs.ts'
+import type { SourceChanges } from './source-changes.ts'
 import type { SendUnit } from './upload-plan.ts'
 
 export interface SendProgress {
@@ -28,6 +29,8 @@ export interface Sending extends SendTreeOptions {
   pool: FilePool
   tree: HashedTree
   offer: Offer
+  /** What the tree is offered by, where the server has its base. */
+  changes: SourceChanges | null
   progress: SendProgress
   /** Content bytes that had to be sent. */
   missingBytes: number

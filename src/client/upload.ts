@@ -2,7 +2,7 @@
  *
  *    1. walk and hash, in parallel; files that the stat cache knows are only looked at;
  *    2. offer the tree's digest: when the project knows it, that was all;
- *    3. offer the manifest; cut the large files of what is missing, and offer their parts;
+ *    3. offer the manifest, or what is different from the tree that was sent before; cut the large files of what is missing, and offer their parts;
  *    4. deflate and send what is missing, in parallel;
  *    5. commit.
  *  A network that fails costs what was on its way: the missing set is asked for again. A process that dies costs no more,
@@ -17,7 +17,7 @@ import type { HashedTree } from './hashed-tree.ts'
 import { requestJson, type ServerAccess } from './http.ts'
 import { largeUnits } from './large-units.ts'
 import { NetworkError } from './network-error.ts'
-import { offerManifest, offerTimes } from './offer-tree.ts'
+import { offerChanges, offerManifest, offerTimes } from './offer-tree.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
 import { type Sending, type SendTreeOptions, sendUnits } from './sending.ts'
 import { planSmall, type SendUnit, splitMissing } from './upload-plan.ts'
@@ -56,14 +56,17 @@ export async function sendTree(
   options: SendTreeOptions,
 ): Promise<SentTree> {
   const { treeDigest, entryCount, fileCount, logicalBytes } = tree.summary
+  const changes = tree.changes()
   const sending: Sending = {
     ...options,
     server,
     pool,
     tree,
+    changes,
     offer: {
       ...target,
       treeDigest: formatWireDigest(treeDigest),
+      ...(changes !== null && { base: formatWireDigest(changes.base) }),
       entryCount,
       fileCount,
       logicalBytes,
@@ -86,11 +89,19 @@ export async function sendTree(
     } catch (error) {
       options.signal.throwIfAborted()
       if (!isPassing(error)) throw error
+      // What came of the changes is not the tree, perhaps: the whole manifest says what is.
+      if (hasCode(error, 'upload_incomplete')) forgetBase(sending)
       failures = sending.progress.sentBytes > before + significantBytes ? 1 : failures + 1
       if (failures >= transferTriesMax) throw error
       await waitForTransfer(failures, options.signal)
     }
   }
+}
+
+function forgetBase(sending: Sending): void {
+  const { base: _base, ...offer } = sending.offer
+  sending.offer = offer
+  sending.changes = null
 }
 
 /** What the same upload, begun again, may well get over. */
@@ -121,7 +132,7 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
   }
   const uploadPath = `${apiRoot}/uploads/${answer.id}`
   if (answer.needs === 'times') await offerTimes(sending, uploadPath)
-  else await sendContent(sending, uploadPath)
+  else await sendContent(sending, uploadPath, answer.needs === 'changes')
   sending.onFinishing()
   return await requestJson<CommitAnswer>(
     server,
@@ -130,10 +141,15 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
   )
 }
 
-async function sendContent(sending: Sending, uploadPath: string): Promise<void> {
+/** `isBaseKnown`: the server can make the tree of what it has. */
+async function sendContent(
+  sending: Sending,
+  uploadPath: string,
+  isBaseKnown: boolean,
+): Promise<void> {
   const { tree, progress } = sending
   const [missing] = await Promise.all([
-    offerManifest(sending, uploadPath),
+    offerEntries(sending, uploadPath, isBaseKnown),
     offerTimes(sending, uploadPath),
   ])
   const { small, large } = splitMissing(tree, missing)
@@ -146,6 +162,23 @@ async function sendContent(sending: Sending, uploadPath: string): Promise<void> 
   sending.onProgress(progress)
   const units = largeUnits(sending, uploadPath, large)
   await sendUnits(sending, uploadPath, smallThenLarge(planSmall(tree, small, sending.level), units))
+}
+
+/** Answers the ordinals of entries that must be sent. */
+async function offerEntries(
+  sending: Sending,
+  uploadPath: string,
+  isBaseKnown: boolean,
+): Promise<number[]> {
+  if (isBaseKnown && sending.changes !== null) {
+    try {
+      return await offerChanges(sending, uploadPath, sending.changes)
+    } catch (error) {
+      if (!hasCode(error, 'not_found')) throw error
+      forgetBase(sending)
+    }
+  }
+  return await offerManifest(sending, uploadPath)
 }
 
 /** Small files can be sent at once, so the server has work while large ones are cut. */

@@ -1,7 +1,8 @@
 /** What makes one manifest of another, so that who has the one need not be sent the whole of the other. As text: the line
  *  `trove manifest changes 1`, then in order of paths the canonical line (core/manifest.ts) of each entry that is new or
  *  different, and `- PATH` of each that is gone. */
-import { unreadableLine } from './manifest.ts'
+import { type Entry, type EntryPath, parseEntryPath } from './entry.ts'
+import { parseEntry, unreadableLine } from './manifest.ts'
 import { isFileLine, skimFileLine } from './manifest-text.ts'
 
 const lineFeed = 0x0a
@@ -9,8 +10,25 @@ const space = 0x20
 
 export const changesHeader = 'trove manifest changes 1\n'
 
+/** Changes that an upload sends are no longer than this; it sends the whole manifest where they would be. */
+export const changesBytesMax: number = 4 * 1024 * 1024
+
 export function formatRemoval(path: string): string {
   return `- ${path}\n`
+}
+
+/** An entry that is new or different, or a path that is gone. */
+export type Change = { kind: 'entry'; entry: Entry } | { kind: 'removal'; path: EntryPath }
+
+/** Reads a line of changes, without its line feed. Errors: unsafe_path, invalid_request. */
+export function parseChange(line: string): Change {
+  return line.startsWith('- ')
+    ? { kind: 'removal', path: parseEntryPath(line.slice(2)) }
+    : { kind: 'entry', entry: parseEntry(line) }
+}
+
+export function changedPath(change: Change): EntryPath {
+  return change.kind === 'entry' ? change.entry.path : change.path
 }
 
 /** Lines of a manifest without its first line. */

@@ -20,8 +20,9 @@ export interface Offered extends OfferedArtifact {
   attempt: number
   /** Names the session that the same command finds again. */
   key: Digest
-  entryCount: number
   timesDigest: Digest
+  /** A tree that the client has at hand. */
+  base: Digest | null
 }
 
 /** Errors: invalid_request, invalid_name, forbidden, not_found, too_large, quota_exceeded. */
@@ -61,9 +62,14 @@ export async function readOffer(
     run: number,
     attempt,
     key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
-    entryCount: message.entryCount,
     timesDigest: requireDigest(message.timesDigest, 'timesDigest'),
-    treeDigest,
+    base: message.base === undefined ? null : requireDigest(message.base, 'base'),
+    tree: {
+      treeDigest,
+      entryCount: message.entryCount,
+      fileCount: message.fileCount,
+      logicalBytes: message.logicalBytes,
+    },
     runId: run.id,
     job,
     name,
@@ -81,7 +87,7 @@ export async function readOffer(
  *  Errors: name_taken. */
 export async function requireFreeName(
   { metadata }: AppContext,
-  { projectId, run, attempt, job, name, treeDigest, onConflict, createdAt: now }: Offered,
+  { projectId, run, attempt, job, name, tree, onConflict, createdAt: now }: Offered,
 ): Promise<void> {
   if (onConflict === 'replace') return
   const filter = { projectId, run, attempt, name }
@@ -90,7 +96,7 @@ export async function requireFreeName(
   const [holder] = artifacts
   if (holder === undefined) return
   const { id } = holder
-  if (holder.job === job && holder.kind === 'tree' && holder.treeDigest === treeDigest) return
+  if (holder.job === job && holder.kind === 'tree' && holder.treeDigest === tree.treeDigest) return
   throw storeError('name_taken', `the name ${JSON.stringify(name)} is held by artifact ${id}`, {
     name,
     artifactId: id,

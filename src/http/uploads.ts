@@ -26,12 +26,22 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   app.post('/', async (c) => await answerOffer(context, c))
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const sessionId = await sessionOf(context, c)
-    const { tree, entries: entryCount } = parseQuery(c, manifestOfferQuery)
+    const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
     const treeDigest = requireDigest(tree, 'tree')
     const body = openRequestBody(context, c, bodyLimit(context))
     const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
-    const job = { step: 'manifest', sessionId, treeDigest, entryCount, encoding } as const
-    return ordinalsResponse(c, await context.ingest.negotiate(job, body, c.req.raw.signal))
+    const job = { sessionId, treeDigest, encoding } as const
+    const { signal } = c.req.raw
+    return ordinalsResponse(
+      c,
+      base === undefined
+        ? await context.ingest.negotiate({ step: 'manifest', ...job, entryCount }, body, signal)
+        : await context.ingest.negotiate(
+            { step: 'changes', ...job, base: requireDigest(base, 'base') },
+            body,
+            signal,
+          ),
+    )
   })
   app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
     const sessionId = await sessionOf(context, c)
@@ -79,7 +89,7 @@ async function answerOffer(context: AppContext, c: AppRequest): Promise<Response
   const offered = await readOffer(context, c, principal)
   const { metadata } = context
   const now = context.now()
-  const known = await metadata.findKnownTree(offered.projectId, offered.treeDigest, now)
+  const known = await metadata.findKnownTree(offered.projectId, offered.tree.treeDigest, now)
   await requireFreeName(context, offered)
   const { sessionId } = await metadata.openOfferSession({
     projectId: offered.projectId,
@@ -91,7 +101,11 @@ async function answerOffer(context: AppContext, c: AppRequest): Promise<Response
   // What it says of its size is before anything is deflated or left out, so it is no whole of what will arrive.
   const { projectId, run, name } = offered
   context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
-  if (known === undefined) return answer({ state: 'open', id: sessionId, needs: 'manifest' })
+  if (known === undefined) {
+    const { base } = offered
+    const isBased = base !== null && (await metadata.findKnownTree(projectId, base, now))
+    return answer({ state: 'open', id: sessionId, needs: isBased ? 'changes' : 'manifest' })
+  }
   const published = await commitKnown(context, sessionId, { offered, known })
   if (published === undefined) return answer({ state: 'open', id: sessionId, needs: 'times' })
   context.arrivals.end(sessionId)
@@ -111,8 +125,7 @@ async function commitKnown(
   for (const { id, zipBytes, tarGzBytes } of trees) {
     if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
     // The lease on the manifest is taken where it is found, so nothing of the tree can go before the commit.
-    const summary = { treeDigest: offered.treeDigest, entryCount: 0, fileCount: 0, logicalBytes: 0 }
-    const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
+    const { manifestId, exists } = await metadata.stageManifest(sessionId, offered.tree)
     if (!exists) return undefined
     await metadata.stageTimesOf(sessionId, id)
     // Nothing holds that artifact; when its times are still whole, so is the copy.
@@ -149,8 +162,8 @@ async function commit(context: AppContext, c: AppRequest): Promise<Response> {
     key,
     run: _run,
     attempt: _attempt,
-    entryCount: _entries,
     timesDigest: _times,
+    base: _base,
     ...offered
   } = await readOffer(context, c, principal)
   const session = await context.metadata.findSession(sessionId)

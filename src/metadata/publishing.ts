@@ -10,6 +10,7 @@ import type { CopyCodec, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { Healing } from './lifecycle.ts'
+import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
 
 export type ConflictPolicy = 'reject' | 'replace'
@@ -69,7 +70,7 @@ export interface KnownBlob {
 
 /** What a negotiated upload has told: canonical lines of its manifest, composites, and the summary of a manifest that is
  *  there whole. Opaque to the store. */
-export type OfferedKind = 'entries' | 'composites' | 'summary'
+export type OfferedKind = 'entries' | 'composites' | 'summary' | 'changes'
 
 /** A tree that a project can read whole: nothing of it is missing, damaged, expired or being deleted. */
 export interface KnownTree {
@@ -111,6 +112,9 @@ export interface Quota {
   projectBytes: number | null
   storeBytes: number | null
 }
+
+/** An entry as a stored manifest has it. */
+export type HeldEntry = PageEntry
 
 export interface PublishingMetadata {
   // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
@@ -181,6 +185,18 @@ export interface PublishingMetadata {
   dropOffered(sessionId: string, kind: OfferedKind, from: number): Promise<void>
   /** Undefined when the project has no such tree, or cannot read all of it at `now`. */
   findKnownTree(projectId: number, treeDigest: Digest, now: number): Promise<KnownTree | undefined>
+  /** Finds such a tree of the session's project and leases its manifest, so that it stays whatever happens to artifacts. */
+  leaseKnownTree(
+    sessionId: string,
+    treeDigest: Digest,
+    now: number,
+  ): Promise<{ manifestId: number; entryCount: number } | undefined>
+  /** The entries of a page of a manifest that the session has leased; undefined past the end. Errors: not_found. */
+  readLeasedPage(
+    sessionId: string,
+    manifestId: number,
+    page: number,
+  ): Promise<HeldEntry[] | undefined>
   /** SHA-256 over the encoded pages of an artifact's times, in order; of nothing when it has none. */
   readTimesDigest(artifactId: number): Promise<Digest>
   /** Stages the times of an artifact of the session's project as those of the artifact to come. */
@@ -215,13 +231,13 @@ export interface PublishingMetadata {
     manifest: { treeDigest: Digest; entryCount: number; fileCount: number; logicalBytes: number },
   ): Promise<{ manifestId: number; exists: boolean }>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages; answers
-   *  them with the places of their files, which the session must have leased.
-   *  Errors: not_found, length_mismatch. */
+   *  them with the places of their files, which the session must have leased: by themselves, or held entries with the
+   *  manifest that they were read from. Errors: not_found, length_mismatch. */
   stageManifestPage(
     sessionId: string,
     manifestId: number,
     page: number,
-    entries: Entry[],
+    entries: (Entry | HeldEntry)[],
   ): Promise<StoredEntry[]>
   /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
    *  manifest page, as `encodeTimes` of core/modification-times.ts gives them. */

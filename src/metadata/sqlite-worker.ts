@@ -58,6 +58,8 @@ const methods: Record<keyof Metadata, true> = {
   readOffered: true,
   dropOffered: true,
   findKnownTree: true,
+  leaseKnownTree: true,
+  readLeasedPage: true,
   readTimesDigest: true,
   stageTimesOf: true,
   claimStreams: true,

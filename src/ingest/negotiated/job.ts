@@ -1,15 +1,23 @@
 /** The steps of a negotiated upload that take work: they run in the ingest threads. Structured-cloneable. */
 import type { ArtifactName } from '../../core/artifact.ts'
 import type { Digest } from '../../core/digest.ts'
+import type { ManifestSummary } from '../../core/manifest.ts'
 import type { Published } from '../publish.ts'
 
-/** `manifest`, `times`, `parts` and `blobs` have a body. */
+/** `manifest`, `changes`, `times`, `parts` and `blobs` have a body. */
 export type NegotiationJob =
   | {
       step: 'manifest'
       sessionId: string
       treeDigest: Digest
       entryCount: number
+      encoding: ManifestEncoding
+    }
+  | {
+      step: 'changes'
+      sessionId: string
+      treeDigest: Digest
+      base: Digest
       encoding: ManifestEncoding
     }
   | { step: 'missing'; sessionId: string }
@@ -22,7 +30,8 @@ export type NegotiationJob =
 export type ManifestEncoding = 'br' | 'gzip'
 
 export interface OfferedArtifact {
-  treeDigest: Digest
+  /** As the client says. */
+  tree: ManifestSummary
   runId: number
   job: string
   name: ArtifactName
@@ -34,6 +43,8 @@ export interface OfferedArtifact {
 export interface NegotiationAnswers {
   /** Encoded ordinals of entries. */
   manifest: Uint8Array
+  /** The same, of those that were sent. */
+  changes: Uint8Array
   missing: Uint8Array
   times: null
   /** Encoded ordinals of the parts of the request. */

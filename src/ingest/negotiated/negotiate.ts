@@ -5,6 +5,7 @@ import { commitOffer } from './commit-offer.ts'
 import type { NegotiationAnswer, NegotiationJob } from './job.ts'
 import { findMissing, receiveManifest } from './receive-manifest.ts'
 import { receiveBlobs } from './receive-blobs.ts'
+import { receiveChanges } from './receive-changes.ts'
 import { receiveParts } from './receive-parts.ts'
 import { receiveTimes } from './receive-times.ts'
 
@@ -21,6 +22,8 @@ export async function negotiate(
   switch (job.step) {
     case 'manifest':
       return await receiveManifest(ports, job, body)
+    case 'changes':
+      return await receiveChanges(ports, job, body)
     case 'times':
       return await receiveTimes(ports, job, body)
     case 'parts':

@@ -1,18 +1,52 @@
 /** The manifest of an upload under way: kept with its session as pages of canonical lines, deflated. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { Digest } from '../../core/digest.ts'
 import type { Entry } from '../../core/entry.ts'
 import { limits } from '../../core/limits.ts'
 import { type ManifestSummary, readEntry } from '../../core/manifest.ts'
+import { type Change, parseChange } from '../../core/manifest-changes.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 
 /** A whole number of manifest pages, so that those can be made one offered page at a time. */
-export const offeredPageEntries: number = 8 * limits.manifestPageEntries
+const offeredPageEntries: number = 8 * limits.manifestPageEntries
 
 /** A line holds two paths at most and little else. */
 const lineBytesMax = limits.pathBytesMax + limits.symlinkTargetBytesMax + 128
 
 export function encodeOfferedPage(lines: string): Buffer {
   return deflateRawSync(lines, { level: 1 })
+}
+
+/** Keeps lines with a session, in the place of those of that kind that it had. */
+export interface LineKeeper {
+  add(line: string): Promise<void>
+  finish(): Promise<void>
+}
+
+export function createLineKeeper(
+  metadata: Pick<Metadata, 'stageOffered' | 'dropOffered'>,
+  sessionId: string,
+  kind: 'entries' | 'changes',
+): LineKeeper {
+  let pages = 0
+  let pending: string[] = []
+  const flush = async (): Promise<void> => {
+    if (pending.length === 0) return
+    const page = encodeOfferedPage(`${pending.join('\n')}\n`)
+    await metadata.stageOffered(sessionId, kind, pages, page)
+    pages += 1
+    pending = []
+  }
+  return {
+    add: async (line) => {
+      pending.push(line)
+      if (pending.length >= offeredPageEntries) await flush()
+    },
+    finish: async () => {
+      await flush()
+      await metadata.dropOffered(sessionId, kind, pages)
+    },
+  }
 }
 
 /** Entries and their canonical lines, in order. */
@@ -27,28 +61,56 @@ export async function* readOfferedPages(
   sessionId: string,
 ): AsyncGenerator<OfferedPage, void, undefined> {
   for (let page = 0; ; page++) {
-    const bytes = await metadata.readOffered(sessionId, 'entries', page)
-    if (bytes === undefined) return
-    const text = inflateRawSync(bytes, { maxOutputLength: offeredPageEntries * lineBytesMax })
-    const lines = text.toString().split('\n')
-    lines.pop()
+    const lines = await readLines(metadata, sessionId, { kind: 'entries', page })
+    if (lines === undefined) return
     yield { entries: lines.map((line) => readEntry(line)), lines }
   }
 }
 
-/** Kept once the manifest is there whole and has the digest that it was offered under. */
-export async function keepSummary(
-  metadata: Pick<Metadata, 'stageOffered'>,
-  sessionId: string,
-  summary: ManifestSummary,
-): Promise<void> {
-  await metadata.stageOffered(sessionId, 'summary', 0, Buffer.from(JSON.stringify(summary)))
-}
-
-export async function readSummary(
+/** The changes offered instead of entries; `changesBytesMax` bounds them. */
+export async function readOfferedChanges(
   metadata: Pick<Metadata, 'readOffered'>,
   sessionId: string,
-): Promise<ManifestSummary | undefined> {
+): Promise<Change[]> {
+  const changes: Change[] = []
+  for (let page = 0; ; page++) {
+    const lines = await readLines(metadata, sessionId, { kind: 'changes', page })
+    if (lines === undefined) return changes
+    for (const line of lines) changes.push(parseChange(line))
+  }
+}
+
+async function readLines(
+  metadata: Pick<Metadata, 'readOffered'>,
+  sessionId: string,
+  { kind, page }: { kind: 'entries' | 'changes'; page: number },
+): Promise<string[] | undefined> {
+  const bytes = await metadata.readOffered(sessionId, kind, page)
+  if (bytes === undefined) return undefined
+  const text = inflateRawSync(bytes, { maxOutputLength: offeredPageEntries * lineBytesMax })
+  const lines = text.toString().split('\n')
+  lines.pop()
+  return lines
+}
+
+/** A tree that was offered: whole, or by what is different from the manifest `base`, which the session has leased. */
+export type OfferedTree =
+  | (ManifestSummary & { base?: undefined })
+  | { treeDigest: Digest; base: number }
+
+/** Kept once what makes the tree is there whole. */
+export async function keepOfferedTree(
+  metadata: Pick<Metadata, 'stageOffered'>,
+  sessionId: string,
+  tree: OfferedTree,
+): Promise<void> {
+  await metadata.stageOffered(sessionId, 'summary', 0, Buffer.from(JSON.stringify(tree)))
+}
+
+export async function readOfferedTree(
+  metadata: Pick<Metadata, 'readOffered'>,
+  sessionId: string,
+): Promise<OfferedTree | undefined> {
   const bytes = await metadata.readOffered(sessionId, 'summary', 0)
-  return bytes && (JSON.parse(Buffer.from(bytes).toString()) as ManifestSummary)
+  return bytes && (JSON.parse(Buffer.from(bytes).toString()) as OfferedTree)
 }

@@ -2,8 +2,14 @@
  *  not send. */
 import { randomBytes } from 'node:crypto'
 import { offeredKind, sessionState } from '../../../schema/sessions.ts'
-import { createDigestHasher, digestFromBytes, digestToBytes } from '../../core/digest.ts'
+import {
+  createDigestHasher,
+  type Digest,
+  digestFromBytes,
+  digestToBytes,
+} from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
+import { decodeManifestPage } from '../manifest-page.ts'
 import type { KnownTree, Metadata } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
@@ -20,7 +26,10 @@ import {
 type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
 type PartMethods = Pick<Metadata, 'readJoiningParts' | 'readPartDigests'>
-type TreeMethods = Pick<Metadata, 'findKnownTree' | 'readTimesDigest' | 'stageTimesOf'>
+type TreeMethods = Pick<
+  Metadata,
+  'findKnownTree' | 'leaseKnownTree' | 'readLeasedPage' | 'readTimesDigest' | 'stageTimesOf'
+>
 
 export function createOfferMethods(
   connection: Connection,
@@ -213,12 +222,43 @@ function createKnownTrees(connection: Connection): TreeMethods {
      SELECT ?, t.page, t.bytes FROM artifacts a CROSS JOIN artifact_times t ON t.content_id = a.content_id
      WHERE a.id = ? AND a.project_id = ?`,
   )
+  const leaseManifest = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
+  )
+  const countEntries = prepare<[number], { entryCount: number }>(
+    'SELECT entry_count AS entryCount FROM manifests WHERE id = ?',
+  )
+  const isLeased = prepare<[number, number]>(
+    'SELECT 1 FROM manifest_leases WHERE session_id = ? AND manifest_id = ?',
+  )
+  const findPage = prepare<[number, number], { bytes: Buffer }>(
+    'SELECT bytes FROM manifest_pages WHERE manifest_id = ? AND page = ?',
+  )
+  const find = (projectId: number, treeDigest: Digest, now: number): KnownTree | undefined => {
+    const manifest = findManifest.get(projectId, digestToBytes(treeDigest))
+    if (!manifest) return undefined
+    const artifacts = findArtifacts.all(manifest.id, now)
+    return artifacts.length === 0 ? undefined : { manifestId: manifest.id, artifacts }
+  }
   return {
-    findKnownTree: async (projectId, treeDigest, now) => {
-      const manifest = findManifest.get(projectId, digestToBytes(treeDigest))
-      if (!manifest) return undefined
-      const artifacts = findArtifacts.all(manifest.id, now)
-      return artifacts.length === 0 ? undefined : { manifestId: manifest.id, artifacts }
+    findKnownTree: async (projectId, treeDigest, now) => find(projectId, treeDigest, now),
+    leaseKnownTree: async (name, treeDigest, now) =>
+      stage(() => {
+        const { id, projectId } = findSession(name)
+        const known = find(projectId, treeDigest, now)
+        if (known === undefined) return undefined
+        const { manifestId } = known
+        leaseManifest.run(id, manifestId)
+        return { manifestId, entryCount: countEntries.get(manifestId)!.entryCount }
+      }),
+    readLeasedPage: async (name, manifestId, page) => {
+      if (!isLeased.get(findSession(name).id, manifestId)) {
+        throw storeError('not_found', `the upload has no lease of manifest ${manifestId}`, {
+          what: 'manifest',
+        })
+      }
+      const row = findPage.get(manifestId, page)
+      return row && decodeManifestPage(row.bytes)
     },
     readTimesDigest: async (artifactId) => {
       const hasher = createDigestHasher()

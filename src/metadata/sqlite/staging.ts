@@ -2,18 +2,15 @@
  *  start, so nothing staged can be swept. */
 import assert from 'node:assert'
 import { manifestState } from '../../../schema/artifacts.ts'
-import type { BlobPlacement } from '../../core/copy.ts'
-import { type Digest, digestToBytes } from '../../core/digest.ts'
-import { type Entry, comparePaths } from '../../core/entry.ts'
+import { digestToBytes } from '../../core/digest.ts'
+import { comparePaths } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { type PageEntry, encodeManifestPage } from '../manifest-page.ts'
 import type { Metadata, StoredEntry } from '../metadata.ts'
 import type { Connection } from './connection.ts'
-import { type PlacementTuple, createPlacing, placementColumns, placementJoin } from './placement.ts'
-import { prepareRows } from './rows.ts'
-import { type SessionRow, createSessionFinder } from './sessions.ts'
-import { createUniqueByteCounting } from './unique-bytes.ts'
+import { createReferenceInsertion } from './reference-insertion.ts'
+import { createSessionFinder } from './sessions.ts'
 
 type StagingMethods = Pick<
   Metadata,
@@ -101,7 +98,11 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
      WHERE id = ?`,
   )
 
-  const checkOrder = (manifestId: number, page: number, entries: Entry[]): void => {
+  const checkOrder = (
+    manifestId: number,
+    page: number,
+    entries: readonly { path: string }[],
+  ): void => {
     let previous = page === 0 ? '' : lastPath.get(manifestId, page - 1)!.path.toString()
     for (const { path } of entries) {
       assert(comparePaths(previous, path) < 0, `entries out of order: ${previous} before ${path}`)
@@ -144,76 +145,6 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
 function toPageEntry(entry: StoredEntry): PageEntry {
   if (entry.kind !== 'file') return entry
   return { kind: 'file', path: entry.path, mode: entry.mode, blobId: entry.blob.blobId }
-}
-
-/** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with the places
- *  of these. Errors: not_found (a blob that cannot be read, or that the session has not leased), length_mismatch. */
-function createReferenceInsertion(
-  connection: Connection,
-): (session: SessionRow, manifestId: number, entries: Entry[]) => StoredEntry[] {
-  const { prepare } = connection
-  const uniqueBytes = createUniqueByteCounting(connection)
-  const { toPlacement } = createPlacing(connection)
-  const find = prepareRows<[string, number], PlacementTuple>(
-    connection,
-    placementColumns,
-    `FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     CROSS JOIN leases l ON l.session_id = ? AND l.blob_id = b.id
-     ${placementJoin}
-     WHERE b.state = 0`,
-  )
-  const insert = prepare<[number, number, string]>(
-    `INSERT OR IGNORE INTO "references" (manifest_id, blob_id, project_id)
-     SELECT ?, j.value, ? FROM json_each(?) j`,
-  )
-  const countFresh = prepare<[number, number, number]>(
-    `UPDATE manifests SET fresh_bytes = fresh_bytes + ?, project_fresh_bytes = project_fresh_bytes + ?
-     WHERE id = ?`,
-  )
-  const findBlobs = (session: SessionRow, entries: Entry[]): Map<Digest, BlobPlacement> => {
-    const digests = new Set<Digest>()
-    for (const entry of entries) if (entry.kind === 'file') digests.add(entry.digest)
-    const found = new Map<Digest, BlobPlacement>()
-    for (const row of find(JSON.stringify([...digests]), session.id)) {
-      const blob = toPlacement(row)
-      found.set(blob.digest, blob)
-    }
-    return found
-  }
-
-  return (session, manifestId, entries) => {
-    const blobs = findBlobs(session, entries)
-    const placed = entries.map((entry) => (entry.kind === 'file' ? placeFile(entry, blobs) : entry))
-    const ids = [...blobs.values()].map((blob) => blob.blobId)
-    const list = JSON.stringify(ids.toSorted((a, b) => a - b))
-    const { projectId } = session
-    const fresh = uniqueBytes.unreferenced(projectId, list)
-    insert.run(manifestId, projectId, list)
-    countFresh.run(fresh.store, fresh.project, manifestId)
-    uniqueBytes.add(projectId, fresh)
-    return placed
-  }
-}
-
-function placeFile(
-  { kind, path, mode, digest, sizeBytes }: Extract<Entry, { kind: 'file' }>,
-  blobs: Map<Digest, BlobPlacement>,
-): StoredEntry {
-  const blob = blobs.get(digest)
-  if (blob === undefined) {
-    throw storeError('not_found', `no readable blob ${digest} for ${path}`, {
-      what: `blob sha256:${digest}`,
-    })
-  }
-  if (sizeBytes !== blob.sizeBytes) {
-    throw storeError(
-      'length_mismatch',
-      `${path} is said to have ${sizeBytes} bytes, its digest has ${blob.sizeBytes}`,
-      { expectedBytes: blob.sizeBytes, actualBytes: sizeBytes },
-    )
-  }
-  return { kind, path, mode, digest, sizeBytes, blob }
 }
 
 function createContentStaging(

@@ -1,134 +1,22 @@
 /** The server's side of a negotiated upload: what it believes (bytes only), and to whom it says "present" (only to those
  *  who can read it, invariant 10). */
-import { Readable } from 'node:stream'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { parseArtifactName } from '../../../src/core/artifact.ts'
-import {
-  decodeOrdinals,
-  encodeBlobRecordHead,
-  fileEndRecord,
-  type OfferedComposite,
-  writeComposite,
-} from '../../../src/core/blob-exchange.ts'
-import { crc32 } from '../../../src/core/crc32.ts'
-import { type Digest, digestOf } from '../../../src/core/digest.ts'
+import { decodeOrdinals, fileEndRecord } from '../../../src/core/blob-exchange.ts'
+import { digestOf } from '../../../src/core/digest.ts'
 import { formatEntry, manifestHeader } from '../../../src/core/manifest.ts'
 import { parseEntryPath } from '../../../src/core/entry.ts'
-import { limits } from '../../../src/core/limits.ts'
-import { parseProjectName } from '../../../src/core/run.ts'
-import { createByteWriter } from '../../../src/core/varint.ts'
-import type { NegotiationAnswers, NegotiationJob } from '../../../src/ingest/negotiated/job.ts'
-import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
 import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
-import { encodeJoiningSync } from '../../../src/packs/codec.ts'
 import { sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
-
-type Files = Record<string, Buffer>
-
-function manifestOf(files: Files): { text: string; treeDigest: Digest; entryCount: number } {
-  const paths = Object.keys(files).toSorted()
-  const lines = paths.map((path) =>
-    formatEntry({
-      kind: 'file',
-      path: parseEntryPath(path),
-      mode: 0o644,
-      digest: digestOf(files[path]!),
-      sizeBytes: files[path]!.length,
-    }),
-  )
-  const text = manifestHeader + lines.join('')
-  return { text, treeDigest: digestOf(text), entryCount: paths.length }
-}
-
-function record(content: Buffer, kind: 'blob' | 'firstPart' = 'blob'): Buffer {
-  const stream = encodeJoiningSync(content, 6)
-  const head = { kind, sizeBytes: content.length, lengthBytes: stream.length }
-  return Buffer.concat([encodeBlobRecordHead(head), stream])
-}
-
-function compositeOf(parts: Buffer[], told: Partial<OfferedComposite> = {}): OfferedComposite {
-  const whole = Buffer.concat(parts)
-  return {
-    digest: digestOf(whole),
-    sizeBytes: whole.length,
-    crc32: crc32(whole),
-    parts: parts.map((part) => digestOf(part)),
-    ...told,
-  }
-}
-
-function encoded(composite: OfferedComposite): Buffer {
-  const out = createByteWriter()
-  writeComposite(out, composite)
-  return out.bytes()
-}
-
-type StepName = NegotiationJob['step']
-type StepOf<Name extends StepName> = { step: Name } & Omit<
-  Extract<NegotiationJob, { step: Name }>,
-  'sessionId' | 'step'
->
-
-interface Session {
-  id: string
-  step<Name extends StepName>(job: StepOf<Name>, body?: Buffer): Promise<NegotiationAnswers[Name]>
-  /** Offers files' manifest; answers the missing ordinals. */
-  offer(files: Files): Promise<number[]>
-  commit(files: Files): Promise<NegotiationAnswers['commit']>
-  /** What a commit needs beside the tree. */
-  target: Omit<StepOf<'commit'>, 'step' | 'treeDigest'>
-}
-
-let offers = 0
-
-async function openSession(store: TestStore, project: string): Promise<Session> {
-  const run = await store.metadata.ensureRun(
-    { project: parseProjectName(project), number: 1, attempt: 1 },
-    { branch: null, sha: null, workflow: null, event: null },
-    store.ports.now(),
-  )
-  offers += 1
-  const { sessionId } = await store.metadata.openOfferSession({
-    projectId: run.projectId,
-    offer: digestOf(`offer ${offers}`),
-    now: store.ports.now(),
-    leaseMs: limits.leaseMs,
-  })
-  const name = parseArtifactName(`artifact-${offers}`)
-  const session: Session = {
-    id: sessionId,
-    step: async (job, body) =>
-      (await negotiate(store.ports, { ...job, sessionId } as NegotiationJob, {
-        body: body && Readable.from([body], { objectMode: false }),
-      })) as never,
-    offer: async (files) => {
-      const { text, treeDigest, entryCount } = manifestOf(files)
-      return decodeOrdinals(
-        await session.step(
-          { step: 'manifest', treeDigest, entryCount, encoding: 'gzip' },
-          gzipSync(text),
-        ),
-      )
-    },
-    commit: async (files) =>
-      await session.step({
-        step: 'commit',
-        treeDigest: manifestOf(files).treeDigest,
-        ...session.target,
-      }),
-    target: {
-      runId: run.id,
-      job: 'job',
-      name,
-      createdAt: store.ports.now(),
-      expiresAt: store.ports.now() + 1_000_000,
-      onConflict: 'same',
-    },
-  }
-  return session
-}
+import {
+  compositeOf,
+  encoded,
+  type Files,
+  manifestOf,
+  openSession,
+  record,
+} from './open-session.ts'
 
 const small = Buffer.from('small content')
 const partA = Buffer.alloc(200_000, 'part a ')
@@ -263,7 +151,12 @@ describe('what is believed', () => {
     await expect(
       session.step({
         step: 'commit',
-        treeDigest: digestOf(text),
+        tree: {
+          treeDigest: digestOf(text),
+          entryCount: 1,
+          fileCount: 1,
+          logicalBytes: entry.sizeBytes,
+        },
         ...session.target,
       }),
     ).rejects.toMatchObject({ code: 'digest_mismatch' })
@@ -408,9 +301,10 @@ describe('a commit', () => {
       gzipSync(text),
     )
     await session.step({ step: 'blobs' }, record(small))
-    await expect(
-      session.step({ step: 'commit', treeDigest, ...session.target }),
-    ).rejects.toMatchObject({ code: 'length_mismatch' })
+    const tree = { treeDigest, entryCount: 1, fileCount: 1, logicalBytes: small.length + 1 }
+    await expect(session.step({ step: 'commit', tree, ...session.target })).rejects.toMatchObject({
+      code: 'length_mismatch',
+    })
   })
 })
 

@@ -3,6 +3,7 @@ import { createDigestHasher, digestOf } from '../../../src/core/digest.ts'
 import { encodeTimes } from '../../../src/core/modification-times.ts'
 import type { Run } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
+import { sweepBlobs } from '../sweep-all.ts'
 import {
   addContents,
   copyOf,
@@ -173,6 +174,58 @@ export function offersContract(store: Store): void {
     expect(await store().findKnownTree(run.projectId, digestOf('x'), 2_000)).toBeUndefined()
     await store().removeArtifact(artifact.id, { state: 'deleted', reason: 'test', now: 2_500 })
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_600)).toBeUndefined()
+  })
+
+  test('a known tree can be leased, and is there then whatever becomes of its artifacts', async () => {
+    const run = await seedRun(store())
+    const other = await seedRun(store(), { project: 'acme/other' })
+    const artifact = await seedArtifact(store(), run, { a: 'one', b: 'two' }, { expiresAt: 5_000 })
+    const session = await openSession(store(), run)
+    const stranger = await openSession(store(), other)
+    const { treeDigest } = artifact
+    expect(await store().leaseKnownTree(stranger, treeDigest, 2_000)).toBeUndefined()
+    expect(await store().leaseKnownTree(session, treeDigest, 5_000)).toBeUndefined()
+    const { manifestId, entryCount } = (await store().leaseKnownTree(session, treeDigest, 2_000))!
+    expect(entryCount).toBe(2)
+    const held = (await store().readLeasedPage(session, manifestId, 0))!
+    expect(held.map(({ kind, path }) => [kind, path])).toEqual([
+      ['file', 'a'],
+      ['file', 'b'],
+    ])
+    expect(await store().readLeasedPage(session, manifestId, 1)).toBeUndefined()
+    await expect(store().readLeasedPage(stranger, manifestId, 0)).rejects.toMatchObject({
+      code: 'not_found',
+    })
+    await store().removeArtifact(artifact.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().releaseRemoved(3_000, 3_000)
+    await sweepBlobs(store())
+    const staged = await store().stageManifest(session, {
+      treeDigest: digestOf('b alone'),
+      entryCount: 1,
+      fileCount: 1,
+      logicalBytes: 3,
+    })
+    const [placed] = await store().stageManifestPage(session, staged.manifestId, 0, [held[1]!])
+    expect(placed).toMatchObject({ kind: 'file', path: 'b', digest: digestOf('two'), sizeBytes: 3 })
+    await store().commitArtifact(session, newArtifact(run, staged.manifestId))
+    // With the session its lease ends.
+    await sweepBlobs(store())
+    expect(await store().findBlob(digestOf('one'))).toBeUndefined()
+    expect(await store().findBlob(digestOf('two'))).toBeDefined()
+  })
+
+  test('entries of a manifest that is not leased cannot be staged', async () => {
+    const run = await seedRun(store())
+    const { treeDigest } = await seedArtifact(store(), run, { a: 'one' })
+    const reader = await openSession(store(), run)
+    const { manifestId } = (await store().leaseKnownTree(reader, treeDigest, 2_000))!
+    const held = (await store().readLeasedPage(reader, manifestId, 0))!
+    const session = await openSession(store(), run)
+    const tree = { treeDigest: digestOf('x'), entryCount: 1, fileCount: 1, logicalBytes: 3 }
+    const staged = await store().stageManifest(session, tree)
+    await expect(
+      store().stageManifestPage(session, staged.manifestId, 0, held),
+    ).rejects.toMatchObject({ code: 'not_found' })
   })
 
   test('a tree that has damage is not known, so that it is sent again', async () => {

@@ -1,0 +1,55 @@
+/** What is different from a tree that the project has, in place of a whole manifest. That tree stays while the session lasts,
+ *  so of what is the same nothing is asked or leased; what comes out is judged at the commit. */
+import type { Readable } from 'node:stream'
+import { encodeOrdinals } from '../../core/blob-exchange.ts'
+import type { Digest } from '../../core/digest.ts'
+import { comparePaths } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
+import { outOfOrder } from '../../core/manifest.ts'
+import {
+  changedPath,
+  changesBytesMax,
+  changesHeader,
+  parseChange,
+} from '../../core/manifest-changes.ts'
+import type { IngestPorts } from '../session.ts'
+import { createClaims } from './claims.ts'
+import type { ManifestEncoding } from './job.ts'
+import { createLineKeeper, keepOfferedTree } from './offered-entries.ts'
+import { offeredLines } from './offered-lines.ts'
+
+/** Keeps the changes with the session and answers which of the entries in them are missing, by their ordinals.
+ *  Errors: not_found (the project has no such base), invalid_request, unsafe_path, duplicate_path, too_large. */
+export async function receiveChanges(
+  ports: IngestPorts,
+  job: { sessionId: string; treeDigest: Digest; base: Digest; encoding: ManifestEncoding },
+  body: Readable,
+): Promise<Uint8Array> {
+  const { metadata } = ports
+  const { sessionId, treeDigest, encoding } = job
+  const base = await metadata.leaseKnownTree(sessionId, job.base, ports.now())
+  if (base === undefined) {
+    const what = `tree sha256:${job.base}`
+    throw storeError('not_found', `the project has no ${what} to change`, { what })
+  }
+  await metadata.dropOffered(sessionId, 'summary', 0)
+  const claims = createClaims(ports, sessionId)
+  const keeper = createLineKeeper(metadata, sessionId, 'changes')
+  const how = { encoding, header: changesHeader, textBytesMax: changesBytesMax }
+  let ordinal = 0
+  let previous = ''
+  for await (const line of offeredLines(body, how)) {
+    const change = parseChange(line)
+    const path = changedPath(change)
+    if (comparePaths(previous, path) >= 0) throw outOfOrder(path)
+    previous = path
+    if (change.kind === 'entry') {
+      if (change.entry.kind === 'file') await claims.add(ordinal, change.entry)
+      ordinal += 1
+    }
+    await keeper.add(line)
+  }
+  await keeper.finish()
+  await keepOfferedTree(metadata, sessionId, { treeDigest, base: base.manifestId })
+  return encodeOrdinals(await claims.missing())
+}

@@ -1,0 +1,149 @@
+/** The manifest of an upload: staged page by page, referring to what the session has leased. It must have the digest that the
+ *  tree was offered under. */
+import { comparePaths, type Entry } from '../../core/entry.ts'
+import { hasCode } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { createManifestHasher, createTreeCheck, type ManifestSummary } from '../../core/manifest.ts'
+import { type Change, changedPath } from '../../core/manifest-changes.ts'
+import {
+  createRepresentationMeter,
+  measureRepresentations,
+  type RepresentationLengths,
+} from '../../egress/measure.ts'
+import type { HeldEntry } from '../../metadata/metadata.ts'
+import type { IngestPorts } from '../session.ts'
+import { incomplete } from './incomplete.ts'
+import type { OfferedArtifact } from './job.ts'
+import { readOfferedChanges, readOfferedPages, readOfferedTree } from './offered-entries.ts'
+
+export interface StagedManifest {
+  manifestId: number
+  measured: RepresentationLengths
+}
+
+type Offer = OfferedArtifact & { sessionId: string }
+
+/** Errors: upload_incomplete (the manifest), not_found (a blob that the session has not leased), length_mismatch,
+ *  duplicate_path. */
+export async function stageOfferedTree(
+  ports: IngestPorts,
+  offer: Offer,
+  signal: AbortSignal | undefined,
+): Promise<StagedManifest> {
+  const tree = await readOfferedTree(ports.metadata, offer.sessionId)
+  if (tree?.treeDigest !== offer.tree.treeDigest) throw incomplete('manifest', 1)
+  return tree.base === undefined
+    ? await stageWhole(ports, offer, { summary: tree, signal })
+    : await stageChanged(ports, offer, { base: tree.base, signal })
+}
+
+async function stageWhole(
+  { metadata }: IngestPorts,
+  { sessionId, tree }: Offer,
+  { summary, signal }: { summary: ManifestSummary; signal: AbortSignal | undefined },
+): Promise<StagedManifest> {
+  const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
+  if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  const hasher = createManifestHasher()
+  const meter = createRepresentationMeter()
+  let page = 0
+  for await (const { entries, lines } of readOfferedPages(metadata, sessionId)) {
+    signal?.throwIfAborted()
+    for (const [index, entry] of entries.entries()) hasher.add(entry, lines[index])
+    for (let first = 0; first < entries.length; first += limits.manifestPageEntries) {
+      const batch = entries.slice(first, first + limits.manifestPageEntries)
+      meter.add(await metadata.stageManifestPage(sessionId, manifestId, page, batch))
+      page += 1
+    }
+  }
+  // Pages can be sent once more at any time, by a client that has gone wrong.
+  if (hasher.summary().treeDigest !== tree.treeDigest) throw incomplete('manifest', 1)
+  return { manifestId, measured: meter.lengths() }
+}
+
+/** What the base has and the changes leave needs no digest to be looked up by. When anything is not as the client thought,
+ *  it is asked for the whole manifest. */
+async function stageChanged(
+  { metadata }: IngestPorts,
+  { sessionId, tree: offered }: Offer,
+  { base, signal }: { base: number; signal: AbortSignal | undefined },
+): Promise<StagedManifest> {
+  const { manifestId, exists } = await metadata.stageManifest(sessionId, offered)
+  if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  const hasher = createManifestHasher()
+  const judge = createTreeCheck()
+  const meter = createRepresentationMeter()
+  const merger = createMerger(await readOfferedChanges(metadata, sessionId))
+  let page = 0
+  let pending: (Entry | HeldEntry)[] = []
+  const stage = async (leftMax: number): Promise<void> => {
+    while (pending.length > leftMax) {
+      const batch = pending.slice(0, limits.manifestPageEntries)
+      pending = pending.slice(limits.manifestPageEntries)
+      for (const entry of batch) judge(entry)
+      const placed = await metadata.stageManifestPage(sessionId, manifestId, page, batch)
+      for (const entry of placed) hasher.add(entry)
+      meter.add(placed)
+      page += 1
+    }
+  }
+  try {
+    for (let number = 0; ; number++) {
+      signal?.throwIfAborted()
+      const held = await metadata.readLeasedPage(sessionId, base, number)
+      if (held === undefined) break
+      pending.push(...merger.merge(held))
+      await stage(limits.manifestPageEntries - 1)
+    }
+    pending.push(...merger.rest())
+    await stage(0)
+  } catch (error) {
+    // Of a base that was leased everything is there; and of what is missing the whole manifest tells.
+    if (hasCode(error, 'not_found')) throw incomplete('manifest', 1)
+    throw error
+  }
+  const made = hasher.summary()
+  const isAsOffered =
+    made.treeDigest === offered.treeDigest &&
+    made.entryCount === offered.entryCount &&
+    made.fileCount === offered.fileCount &&
+    made.logicalBytes === offered.logicalBytes
+  if (!isAsOffered) throw incomplete('manifest', 1)
+  return { manifestId, measured: meter.lengths() }
+}
+
+interface Merger {
+  /** The next entries of the base, with the changes up to the last of them. */
+  merge(held: readonly HeldEntry[]): (Entry | HeldEntry)[]
+  /** What comes after all of the base. */
+  rest(): Entry[]
+}
+
+function createMerger(changes: readonly Change[]): Merger {
+  let at = 0
+  const take = (into: (Entry | HeldEntry)[]): void => {
+    const change = changes[at++]!
+    if (change.kind === 'entry') into.push(change.entry)
+  }
+  return {
+    merge: (held) => {
+      const merged: (Entry | HeldEntry)[] = []
+      for (const entry of held) {
+        let order = 1
+        while (at < changes.length) {
+          order = comparePaths(changedPath(changes[at]!), entry.path)
+          if (order > 0) break
+          take(merged)
+          if (order === 0) break
+        }
+        if (order !== 0) merged.push(entry)
+      }
+      return merged
+    },
+    rest: () => {
+      const rest: Entry[] = []
+      while (at < changes.length) take(rest)
+      return rest
+    },
+  }
+}

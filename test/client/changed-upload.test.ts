@@ -1,0 +1,169 @@
+/** An upload of a directory that was uploaded before sends what is different only, and the same comes of it. */
+import { chmod, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { WireArtifact } from '../../src/api/messages.ts'
+import { type Client, createClient } from '../../src/client/client.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { describeTree, makeDirectory, makeTree } from './tree.ts'
+
+let data: string
+let trove: TroveProcess
+let token: string
+let lastRun = 0
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'trove-changed-'))
+  trove = await startTrove(data)
+  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+})
+
+afterAll(async () => {
+  await trove.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
+  lastRun += 1
+  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
+  return await client.upload({ project: 'octo/demo', run: lastRun, name: 'build', source })
+}
+
+const count = 1500
+const nameOf = (index: number): string => `d${index % 40}/file-${index}.js`
+
+/** A directory of files that are old enough to be remembered. `salt` makes them its own. */
+async function makeSource(salt: string): Promise<string> {
+  const root = await makeDirectory()
+  const names = Array.from({ length: count }, (_, index) => nameOf(index))
+  await makeTree(root, Object.fromEntries(names.map((name) => [name, `${salt} ${name}`])))
+  await Promise.all(names.map((name) => utimes(join(root, name), 1_600_000_000, 1_600_000_000.5)))
+  return root
+}
+
+async function change(root: string): Promise<void> {
+  await writeFile(join(root, nameOf(7)), 'changed')
+  await writeFile(join(root, 'd3/added'), 'added')
+  await chmod(join(root, nameOf(9)), 0o755)
+  await rm(join(root, nameOf(11)))
+  // Touched, and as it was.
+  await utimes(join(root, nameOf(13)), 1_700_000_000, 1_700_000_000)
+}
+
+async function expectSame(client: Client, root: string, artifact: WireArtifact): Promise<void> {
+  const back = join(await makeDirectory(), 'back')
+  await client.download({ artifact, destination: back })
+  expect(await describeTree(back)).toEqual(await describeTree(root))
+}
+
+/** Passes requests on; `seen` may answer one itself or act before it is passed on. */
+async function startProxy(
+  seen: (path: string, body: Buffer) => Promise<{ status: number; body: unknown } | undefined>,
+): Promise<string> {
+  const server = createServer((incoming, outgoing) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      void (async () => {
+        const body = Buffer.concat(chunks)
+        const own = await seen(incoming.url ?? '', body)
+        if (own !== undefined) {
+          outgoing.writeHead(own.status, { 'content-type': 'application/problem+json' })
+          outgoing.end(JSON.stringify(own.body))
+          return
+        }
+        const { method, headers, url } = incoming
+        const { 'transfer-encoding': _encoding, ...rest } = headers
+        const onward = request(`${trove.url}${url}`, {
+          method,
+          headers: { ...rest, 'content-length': body.length },
+        })
+        onward.on('response', (answer) => {
+          outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
+          answer.pipe(outgoing)
+        })
+        onward.end(body)
+      })()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+describe('an upload of what was uploaded before', () => {
+  test('sends what is different only, over and over', async () => {
+    const root = await makeSource('often')
+    const client = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
+    const first = await upload(client, root)
+    expect(first.sentBytes).toBeGreaterThan(50_000)
+    await change(root)
+    const second = await upload(client, root)
+    expect(second.sentBytes).toBeLessThan(4_000)
+    expect(second.files).toBe(count)
+    await expectSame(client, root, second.artifact)
+    const fresh = createClient({ url: trove.url, token, cacheDir: null })
+    expect((await upload(fresh, root)).artifact.treeDigest).toBe(second.artifact.treeDigest)
+    await writeFile(join(root, nameOf(7)), 'changed again')
+    const third = await upload(client, root)
+    expect(third.sentBytes).toBeLessThan(4_000)
+    await expectSame(client, root, third.artifact)
+  })
+
+  test('sends the whole list where the server has the earlier tree no more', async () => {
+    const root = await makeSource('gone')
+    const client = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
+    const { artifact } = await upload(client, root)
+    await client.remove(artifact.id)
+    await change(root)
+    const second = await upload(client, root)
+    expect(second.sentBytes).toBeGreaterThan(50_000)
+    await expectSame(client, root, second.artifact)
+  })
+
+  test('does so too when that goes in the very moment', async () => {
+    const root = await makeSource('moment')
+    const cacheDir = await makeDirectory()
+    const direct = createClient({ url: trove.url, token, cacheDir })
+    const { artifact } = await upload(direct, root)
+    await change(root)
+    const offers: string[] = []
+    const url = await startProxy(async (path) => {
+      if (!path.includes('/manifest?')) return undefined
+      offers.push(path.includes('base=') ? 'changes' : 'whole')
+      if (offers.length === 1) await direct.remove(artifact.id)
+      return undefined
+    })
+    const second = await upload(createClient({ url, token, cacheDir }), root)
+    expect(offers).toEqual(['changes', 'whole'])
+    await expectSame(direct, root, second.artifact)
+  })
+
+  test('offers the whole list when the server cannot make the tree of changes', async () => {
+    const root = await makeSource('cannot')
+    const cacheDir = await makeDirectory()
+    const direct = createClient({ url: trove.url, token, cacheDir })
+    await upload(direct, root)
+    await change(root)
+    const offers: string[] = []
+    let commits = 0
+    const url = await startProxy(async (path) => {
+      if (path.includes('/manifest?')) offers.push(path.includes('base=') ? 'changes' : 'whole')
+      if (!path.endsWith('/commit') || commits++ > 0) return undefined
+      const code = 'upload_incomplete'
+      return {
+        status: 409,
+        body: { type: `/errors/${code}`, title: code, status: 409, code, detail: 'no manifest' },
+      }
+    })
+    const second = await upload(createClient({ url, token, cacheDir }), root)
+    expect([offers, commits]).toEqual([['changes', 'whole'], 2])
+    await expectSame(direct, root, second.artifact)
+  })
+})
