@@ -6,9 +6,9 @@ import { joinSharedLog } from './shared-log.ts'
 import type { LogKeeperData } from './log-keeper.ts'
 
 /** After writes the log is copied back once there was none for this long, */
-const quietMs = 20
+const quietMs = 100
 /** or this long after the first of them. */
-const patienceMs = 250
+const patienceMs = 1000
 /** Pages of the log (96 MiB) beyond which it is to start over, and the writers of upkeep pause until it can. That takes two
  *  syncs during which nobody writes: at 32 MiB every fortieth upload met them beside expiry (2.1 times the idle latency at
  *  the 99th percentile), now fewer than every hundredth does (1.4; bench/big-store). */

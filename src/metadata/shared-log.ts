@@ -12,6 +12,8 @@ export interface SharedLog {
    *  `leave` wants to know. */
   enter(): number
   leave(ticket: number): void
+  /** Whether somebody waits for the turn that is on. */
+  isAwaited(ticket: number): boolean
   /** Tells the log keeper that something was written. */
   announce(): void
   /** Whether the log has grown so long that work which nobody waits for should leave it alone. */
@@ -68,6 +70,7 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
   return {
     enter,
     leave: (ticket) => skipTo((ticket + 1) | 0),
+    isAwaited: (ticket) => ((Atomics.load(words, word.next) - ticket) | 0) > 1,
     announce,
     isLong: () => Atomics.load(words, word.long) === 1,
     waitForWrites: (since, timeoutMs) => {

@@ -116,6 +116,33 @@ test('a server that is killed in mid-upload has kept what it acknowledged; the s
   expect(third).toMatchObject({ sentBytes: 0, reusedBytes: logicalBytes })
 })
 
+test('a server that is killed while an upload sends what changed goes on from the tree of before', async () => {
+  const setting = await prepare()
+  const { proxy, server, data, root, token } = setting
+  const client = createClient({ url: proxy.url, token, cacheDir: await makeDirectory() })
+  await client.upload(uploadOf(setting))
+  const changed = Array.from({ length: 60 }, (_, index) => [
+    `small/${index * 2}`,
+    pseudoRandom(100_000, `changed ${index}`),
+  ])
+  await makeTree(root, Object.fromEntries(changed))
+  await rm(join(root, 'small/1'))
+  const before = proxy.sentBytes()
+  const uploading = client.upload({ ...uploadOf(setting), name: 'changed' })
+  await proxy.passed('sent', 3_000_000)
+  await server.kill()
+  const again = await startTrove(data)
+  onTestFinished(async () => {
+    await again.stop()
+  })
+  proxy.pointTo(again.url)
+  const { artifact } = await uploading
+  expect(proxy.sentBytes() - before).toBeLessThan(2 * 6_000_000)
+  await expectWhole(setting, artifact)
+  const third = await client.upload({ ...uploadOf(setting), name: 'third' })
+  expect(third.sentBytes).toBe(0)
+})
+
 test('a client that is killed in mid-upload leaves its blobs; the same command sends the rest', async () => {
   const setting = await prepare()
   const { proxy, token, root, client } = setting

@@ -27,6 +27,10 @@ export interface Connection {
   /** Repeats `step`, which takes well under a millisecond, in one `stage` transaction until it answers false or the
    *  transaction has lasted `stepMsMax`; what the last step answered. */
   stageSteps(step: () => boolean): boolean
+  /** Repeats `step`, which takes some milliseconds, in one `stage` transaction until it answers false, another thread waits
+   *  to write, or the transaction has lasted `unawaitedMsMax`; what the last step answered. Pages that many steps change
+   *  are then written once. */
+  stageWhileFree(step: () => boolean): boolean
   /** Repeats `step` until it answers false, in as many such transactions as it takes, with a rest after each; with no more
    *  than a turn for others when somebody waits for the end. */
   stageInSteps(step: () => boolean, options?: { isAwaited: boolean }): Promise<void>
@@ -56,6 +60,8 @@ const busyTimeoutMs = 60_000
 const pagesPerStep = 8
 /** What a download that meets a step waits for it, at most: about half of what its whole answer takes. */
 const stepMsMax = 2
+/** What a transaction that nobody waits for may take, so that its end is not long either. */
+const unawaitedMsMax = 30
 /** Timers are no finer than a millisecond; and a step that was slow for once is no reason to sleep. */
 const restMsMin = 1
 const restMsMax = 20
@@ -90,11 +96,11 @@ export function openConnection(options: ConnectionOptions): Connection {
   const run = database.transaction((work: () => unknown) => work())
   const log = sharedLog && joinSharedLog(sharedLog)
   /** Runs `work`, which writes, when its turn has come. */
-  const inTurn = <Result>(work: () => Result): Result => {
-    if (log === undefined || database.inTransaction) return tellingFull(work)
+  const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
+    if (log === undefined || database.inTransaction) return tellingFull(() => work(() => false))
     const ticket = log.enter()
     try {
-      return tellingFull(work)
+      return tellingFull(() => work(() => log.isAwaited(ticket)))
     } finally {
       log.leave(ticket)
       log.announce()
@@ -103,14 +109,14 @@ export function openConnection(options: ConnectionOptions): Connection {
   const setSync = createSyncSwitch(database)
   /** How long the last staged transaction held the write lock. */
   let heldMs = 0
-  const stage = <Result>(work: () => Result): Result => {
+  const stage = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
     setSync('NORMAL')
-    return inTurn(() => {
+    return inTurn((isAwaited) => {
       // The lock is waited for here and not counted.
       let startedAt = 0
       const result = run.immediate(() => {
         startedAt = performance.now()
-        return work()
+        return work(isAwaited)
       }) as Result
       heldMs = performance.now() - startedAt
       return result
@@ -130,6 +136,14 @@ export function openConnection(options: ConnectionOptions): Connection {
       for (;;) {
         if (!step()) return false
         if (performance.now() >= until) return true
+      }
+    })
+  const stageWhileFree = (step: () => boolean): boolean =>
+    stage((isAwaited) => {
+      const until = performance.now() + unawaitedMsMax
+      for (;;) {
+        if (!step()) return false
+        if (isAwaited() || performance.now() >= until) return true
       }
     })
   const stageInSteps: Connection['stageInSteps'] = async (step, { isAwaited } = unawaited) => {
@@ -153,6 +167,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       if (log === undefined) checkpoint(database)
     },
     stageSteps,
+    stageWhileFree,
     stageInSteps,
     returnPages: async (pagesMax) => {
       let left = 0

@@ -13,7 +13,7 @@ const copiesPerStep = limits.transactionRowsMax / 2
 type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
 
 export function createPackMethods(connection: Connection, damage: Damage): PackMethods {
-  const { prepare, stage, turn } = connection
+  const { prepare, stageWhileFree, turn } = connection
   const findSession = createSessionFinder(connection)
   const openPack = createPackOpening(connection)
   const registerCopies = createCopyRegistration(connection, damage)
@@ -22,18 +22,17 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
 
   return {
     addPack: async (sessionName, pack, copies) => {
-      for (let start = 0; ; start += copiesPerStep) {
-        const end = start + copiesPerStep
-        const isLast = end >= copies.length
-        stage(() => {
-          const session = findSession(sessionName)
-          const packId = openPack(session, pack, copies)
-          registerCopies(session, packId, copies.slice(start, end))
-          if (isLast) markWhole.run(packId)
-        })
-        if (isLast) break
-        await turn()
+      let start = 0
+      const registerSome = (): boolean => {
+        const session = findSession(sessionName)
+        const packId = openPack(session, pack, copies)
+        registerCopies(session, packId, copies.slice(start, start + copiesPerStep))
+        start += copiesPerStep
+        if (start < copies.length) return true
+        markWhole.run(packId)
+        return false
       }
+      while (stageWhileFree(registerSome)) await turn()
       await damage.spread()
     },
     hasPack: async (name) => find.get(name) !== undefined,
