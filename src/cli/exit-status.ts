@@ -1,5 +1,5 @@
 /** Exit statuses: one table, total over the error codes (API §1). */
-import { NetworkError } from '../client/network-error.ts'
+import { NetworkError } from '../client/transport/network-error.ts'
 import { ConfigError } from '../settings.ts'
 import { type ErrorCode, StoreError } from '../core/errors.ts'
 import { UsageError } from './arguments.ts'

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { runRecordPath } from '../api/paths.ts'
 import type { WireRunEventsAnswer } from '../api/run-record.ts'
-import { requestJson } from '../client/http.ts'
+import { requestJson } from '../client/transport/http.ts'
 import { limits } from '../core/limits.ts'
 import type { LogKind, RecordedEvent } from '../core/run-record.ts'
 import type { JobReference, RunEvent, RunSink, StepReference } from '../workflow/events.ts'

@@ -1,5 +1,5 @@
 /** Which server a command talks to, and as whom. */
-import type { ServerAccess } from '../client/http.ts'
+import type { ServerAccess } from '../client/transport/http.ts'
 import { type ClientConfig, type ClientFlags, readClientConfig } from '../config.ts'
 import type { ProjectName } from '../core/run.ts'
 

@@ -6,7 +6,7 @@ import type {
   WireBulkDeletion,
 } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
-import { openAnswer, requestJson, type ServerAccess } from './http.ts'
+import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
 export interface ListOptions {
   project?: string | null

@@ -3,10 +3,10 @@ import type { WireComparisonHead, WireDifference } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
-import { NetworkError } from './network-error.ts'
-import { openAnswer, type ServerAccess } from './http.ts'
-import { linesOf } from './lines.ts'
-import { parseMessage } from './message.ts'
+import { NetworkError } from './transport/network-error.ts'
+import { openAnswer, type ServerAccess } from './transport/http.ts'
+import { linesOf } from './transport/lines.ts'
+import { parseMessage } from './transport/message.ts'
 
 export interface ReceivedComparison {
   head: WireComparisonHead

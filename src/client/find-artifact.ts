@@ -4,7 +4,7 @@ import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
-import { requestJson, type ServerAccess } from './http.ts'
+import { requestJson, type ServerAccess } from './transport/http.ts'
 
 /** `project` completes references that name none; null leaves that to the token.
  *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */

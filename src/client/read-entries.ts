@@ -1,9 +1,9 @@
 /** An artifact's entries, streamed in path order. */
 import type { WireEntry } from '../api/messages.ts'
 import { manifestPath } from '../api/paths.ts'
-import { openAnswer, type ServerAccess } from './http.ts'
-import { linesOf } from './lines.ts'
-import { parseMessage } from './message.ts'
+import { openAnswer, type ServerAccess } from './transport/http.ts'
+import { linesOf } from './transport/lines.ts'
+import { parseMessage } from './transport/message.ts'
 
 /** All entries, or the entry `under` with what lies below it. Ends early only by throwing.
  *  Errors: not_found (nothing is there), and those of `openAnswer`. */

@@ -2,8 +2,8 @@
 import { filePath } from '../api/paths.ts'
 import { createDigestHasher, type Digest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import type { ServerAccess } from './http.ts'
-import { readResumed } from './resumed-body.ts'
+import type { ServerAccess } from './transport/http.ts'
+import { readResumed } from './transport/resumed-body.ts'
 
 /** The bytes of the file, in order. Errors: those of `readResumed`; digest_mismatch after the last byte. */
 export async function* readFile(

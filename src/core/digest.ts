@@ -5,6 +5,9 @@ declare const digestBrand: unique symbol
 /** A SHA-256 as 64 lower-case hex characters. Made only by the functions of this file. */
 export type Digest = string & { readonly [digestBrand]: true }
 
+/** Of a digest as bytes. */
+export const digestBytes = 32
+
 /** Digest of no bytes at all. */
 export const emptyDigest = digestOf(new Uint8Array())
 

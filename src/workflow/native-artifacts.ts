@@ -7,7 +7,7 @@ import { createClient, type Client, type UploadResult } from '../client/client.t
 import { readArtifact } from '../client/find-artifact.ts'
 import { readEntries } from '../client/read-entries.ts'
 import { readFile } from '../client/read-file.ts'
-import { saveZip, uploadFile } from '../client/whole-artifact.ts'
+import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
 import { parseWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { formatSizeBytes } from '../core/units.ts'

@@ -3,16 +3,16 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { cacheFilePath } from '../../src/client/cache-files.ts'
+import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
 import {
   type DestinationCache,
   readDestinationCache,
   rememberDestination,
-} from '../../src/client/destination-cache.ts'
-import type { KnownLines } from '../../src/client/fetched-tree.ts'
-import { unverified } from '../../src/client/file-tasks.ts'
-import { findKnown, notKnown } from '../../src/client/known-files.ts'
-import { createTreeColumns, type TreeColumns } from '../../src/client/tree-columns.ts'
+} from '../../src/client/download/destination-cache.ts'
+import type { KnownLines } from '../../src/client/download/fetched-tree.ts'
+import { unverified } from '../../src/client/files/file-tasks.ts'
+import { findKnown, notKnown } from '../../src/client/download/known-files.ts'
+import { createTreeColumns, type TreeColumns } from '../../src/client/download/tree-columns.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, type Entry, type EntryPath } from '../../src/core/entry.ts'
 import { formatEntry } from '../../src/core/manifest.ts'

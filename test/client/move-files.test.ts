@@ -5,8 +5,8 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { FileError } from '../../src/client/file-error.ts'
-import { moveFiles } from '../../src/client/move-files.ts'
+import { FileError } from '../../src/client/files/file-error.ts'
+import { moveFiles } from '../../src/client/files/move-files.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
 const run = promisify(execFile)

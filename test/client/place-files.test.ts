@@ -1,9 +1,9 @@
 /** What threads say of files that they cannot write. */
 import { expect, test } from 'vitest'
 import { digestOf, digestToBytes } from '../../src/core/digest.ts'
-import { copyCodecs } from '../../src/client/file-tasks.ts'
-import { patchFile, sealFile } from '../../src/client/patch-file.ts'
-import { placeFiles } from '../../src/client/place-files.ts'
+import { copyCodecs } from '../../src/client/files/file-tasks.ts'
+import { patchFile, sealFile } from '../../src/client/files/patch-file.ts'
+import { placeFiles } from '../../src/client/files/place-files.ts'
 
 // Nothing can be made below a file, whoever asks.
 const path = '/dev/null/below'

@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
-import { readStatCache } from '../../src/client/stat-cache.ts'
+import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 

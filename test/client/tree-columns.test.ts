@@ -1,6 +1,6 @@
 /** A fetched tree tells of each entry what its lines say, however these came. */
 import { expect, test } from 'vitest'
-import { createTreeColumns } from '../../src/client/tree-columns.ts'
+import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
 import { digestOf, digestToBytes } from '../../src/core/digest.ts'
 import type { Entry, EntryPath } from '../../src/core/entry.ts'
 import { formatEntry } from '../../src/core/manifest.ts'

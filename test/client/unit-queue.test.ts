@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createUnitQueue } from '../../src/client/unit-queue.ts'
-import type { SendUnit } from '../../src/client/upload-plan.ts'
+import { createUnitQueue } from '../../src/client/upload/unit-queue.ts'
+import type { SendUnit } from '../../src/client/upload/upload-plan.ts'
 
 const never = new AbortController().signal
 

@@ -5,8 +5,8 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { comparePaths } from '../../src/core/entry.ts'
-import type { SourceTree } from '../../src/client/source-tree.ts'
-import { walkSources } from '../../src/client/walk.ts'
+import type { SourceTree } from '../../src/client/upload/source-tree.ts'
+import { walkSources } from '../../src/client/upload/walk.ts'
 import { makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
 async function walk(

@@ -1,7 +1,7 @@
 /** `trove list`: artifacts, newest first. */
 import type { WireArtifact, WireArtifactList } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
-import { requestJson } from '../../client/http.ts'
+import { requestJson } from '../../client/transport/http.ts'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'

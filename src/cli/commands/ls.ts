@@ -2,7 +2,7 @@
 import type { WireDirectoryPage, WireEntry } from '../../api/messages.ts'
 import { directoryPath } from '../../api/paths.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
-import { requestJson, type ServerAccess } from '../../client/http.ts'
+import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { readEntries } from '../../client/read-entries.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'

@@ -1,7 +1,7 @@
 /** `trove stats`: what the store holds and what each layer saved. */
 import type { WireStats } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
-import { requestJson } from '../../client/http.ts'
+import { requestJson } from '../../client/transport/http.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'

@@ -1,8 +1,8 @@
 /** `trove upload`: files, directories and globs as one artifact; only what the server lacks travels. */
 import { createClient, type UploadProgress, type UploadResult } from '../../client/client.ts'
-import type { UploadTarget } from '../../client/upload.ts'
+import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { type WalkOptions, walkSources } from '../../client/walk.ts'
+import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'

@@ -1,0 +1,170 @@
+/** A directory tree as it was seen the last time, so that what did not change since need not be read again: of each entry its
+ *  line, and of files the look of their inode. One file for each tree, replaced as a whole.
+ *
+ *    magic · entries · bytes of the origin · CRC-32 of the columns · CRC-32 of origin and text
+ *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN of what is no file, or is racy: files/racy.ts)
+ *    entries + 1 offsets, where in the text each line begins and the last one ends
+ *    origin · canonical text (core/manifest.ts) without its first line
+ *
+ *  It is only a cache: one that is missing, damaged or of another version is nothing. */
+import { crc32 } from '../../core/crc32.ts'
+import type { ManifestLines } from '../../core/manifest-changes.ts'
+import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
+
+/** What a tree cache is of: bytes that its file begins with, `magicBytes` long. */
+export type TreeCacheMagic = Buffer
+
+/** Identity of a file's content as far as a look at its inode goes: four numbers. */
+export const statColumns = 4
+
+/** In shared memory, as threads look at the files. */
+export interface TreeCache extends ManifestLines {
+  /** Lines, each an entry. */
+  readonly count: number
+  /** `statColumns` numbers a line. */
+  readonly stats: Float64Array
+  /** What the tree was last; whoever writes the cache says what that means. */
+  readonly origin: Buffer
+}
+
+const magicBytes = 24
+const headBytes = magicBytes + 16
+
+/** `what` and `version` as they stand in the file. */
+export function treeCacheMagic(what: string, version: number): TreeCacheMagic {
+  const magic = Buffer.alloc(magicBytes)
+  magic.write(`trove ${what} ${version}\n`, 'latin1')
+  return magic
+}
+
+/** `path` null: nothing is remembered. */
+export async function readTreeCache(
+  path: string | null,
+  magic: TreeCacheMagic,
+): Promise<TreeCache | null> {
+  const bytes = await readCacheFile(path)
+  if (bytes === undefined || bytes.length < headBytes) return null
+  if (!bytes.subarray(0, magicBytes).equals(magic)) return null
+  const [count, originBytes, columnsCheck, textCheck] = [0, 4, 8, 12].map((at) =>
+    bytes.readUInt32LE(magicBytes + at),
+  ) as [number, number, number, number]
+  const originAt = headBytes + columnsBytes(count)
+  const textAt = originAt + originBytes
+  if (bytes.length < textAt) return null
+  const columns = bytes.subarray(headBytes, originAt)
+  if (columnsCheck !== crc32(columns) || textCheck !== crc32(bytes.subarray(originAt))) return null
+  const startsAt = count * statColumns * 8
+  const text = bytes.subarray(textAt)
+  const starts = new Uint32Array(columns.buffer, columns.byteOffset + startsAt, count + 1)
+  if (starts[count] !== text.length) return null
+  return {
+    count,
+    origin: bytes.subarray(originAt, textAt),
+    text,
+    starts,
+    stats: new Float64Array(columns.buffer, columns.byteOffset, count * statColumns),
+  }
+}
+
+export interface TreeCacheWriter {
+  /** Puts it in place of the one before. Never fails: without it everything is looked at the next time. */
+  save(stats: Float64Array): Promise<void>
+  /** Forgets what was written. */
+  abandon(): Promise<void>
+}
+
+/** A tree as it is remembered. */
+export interface CachedTree {
+  readonly count: number
+  readonly origin: Buffer
+  /** Its lines, in pieces. */
+  readonly text: Iterable<Buffer>
+  /** Asked for once the text is written. */
+  lineStarts(): Uint32Array
+}
+
+/** Bytes that are written at once; many small pieces of text would each cost a call. */
+const blockBytes = 256 * 1024
+
+/** Begins to write the text, which is known before the stats are. */
+export function beginTreeCache(
+  path: string,
+  magic: TreeCacheMagic,
+  { count, origin, text, lineStarts }: CachedTree,
+): TreeCacheWriter {
+  const opening = openCacheFile(path)
+  const writing = opening.then(async (file) => ({
+    file,
+    textCheck: await writeBlocks(file, [origin], text, headBytes + columnsBytes(count)),
+  }))
+  // Met at the end.
+  writing.catch(() => {})
+  const abandon = async (): Promise<void> => {
+    await writing.catch(() => {})
+    await opening.then((file) => file.abandon()).catch(() => {})
+  }
+  return {
+    save: async (stats) => {
+      try {
+        const { file, textCheck } = await writing
+        const columns = [bytesOf(stats), bytesOf(lineStarts())]
+        const head = Buffer.concat([magic, Buffer.alloc(headBytes - magicBytes)])
+        head.writeUInt32LE(count, magicBytes)
+        head.writeUInt32LE(origin.length, magicBytes + 4)
+        head.writeUInt32LE(
+          columns.reduce((check, each) => crc32(each, check), 0),
+          magicBytes + 8,
+        )
+        head.writeUInt32LE(textCheck, magicBytes + 12)
+        await writeBlocks(file, [head], columns, 0)
+        await file.finish()
+      } catch {
+        await abandon()
+      }
+    },
+    abandon,
+  }
+}
+
+function columnsBytes(count: number): number {
+  return count * statColumns * 8 + (count + 1) * 4
+}
+
+export function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
+/** Answers the CRC-32 of all. */
+async function writeBlocks(
+  file: CacheFile,
+  first: readonly Buffer[],
+  pieces: Iterable<Buffer>,
+  start: number,
+): Promise<number> {
+  // One for all: dead ones would pile up before they are collected.
+  const block = Buffer.allocUnsafeSlow(blockBytes)
+  let at = start
+  let bytes = 0
+  let check = 0
+  const write = async (all: Uint8Array): Promise<void> => {
+    await file.write(all, at)
+    at += all.length
+  }
+  const take = async (piece: Buffer): Promise<void> => {
+    check = crc32(piece, check)
+    if (bytes + piece.length > blockBytes && bytes > 0) {
+      await write(block.subarray(0, bytes))
+      bytes = 0
+    }
+    if (piece.length > blockBytes) {
+      await write(piece)
+    } else {
+      block.set(piece, bytes)
+      bytes += piece.length
+    }
+  }
+  for (const piece of first) await take(piece)
+  for (const piece of pieces) await take(piece)
+  await write(block.subarray(0, bytes))
+  return check
+}

@@ -1,0 +1,278 @@
+/** A delta download: only what the directory lacks is fetched.
+ *
+ *    1. fetch the tree, and meanwhile look whether files are as the stat cache knows them;
+ *       look at what else DEST has, and hash it;
+ *    2. of large files that DEST has in another version, find the parts they share;
+ *    3. fetch the rest, write it below `.trove-partial`, every file checked against its digest;
+ *    4. move it into place.
+ *  A download that was interrupted goes on with the whole files it left. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
+import { storeError } from '../../core/errors.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
+import { cacheFilePath } from '../cache/cache-files.ts'
+import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
+import {
+  type DestinationCache,
+  readDestinationCache,
+  rememberDestination,
+} from './destination-cache.ts'
+import { compareDirectoryModes } from './directory-modes.ts'
+import type { Downloading, DownloadProgress } from './downloading.ts'
+import { fetchMissing } from './fetch-missing.ts'
+import { FileError } from '../files/file-error.ts'
+import { fetchTree, type TreeSource } from './fetched-tree.ts'
+import type { FetchedTree } from './tree-columns.ts'
+import type { FilePool } from '../files/file-pool.ts'
+import {
+  checkFiles,
+  correctModes,
+  createFindings,
+  isThere,
+  keepSettled,
+  noteMoved,
+  type SortedEntries,
+  sortEntries,
+} from './findings.ts'
+import type { ServerAccess } from '../transport/http.ts'
+import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
+import { findKnown, type KnownFiles } from './known-files.ts'
+import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
+
+export interface DownloadOptions {
+  /** A promise when it is still being looked up: the threads begin meanwhile. */
+  artifact: TreeSource | Promise<TreeSource>
+  /** Directory to bring into the state of the artifact; made when it is missing. */
+  destination: string
+  /** Globs of the paths to take; none takes all. */
+  paths?: readonly string[]
+  /** Removes what the artifact does not have, and lets files take the place of directories. */
+  delete?: boolean
+  /** Compares only: DEST stays as it is, and the result says what would be done. */
+  dryRun?: boolean
+  jobs?: number
+  signal?: AbortSignal
+  onProgress?(progress: DownloadProgress): void
+}
+
+export interface DownloadResult {
+  /** Of the artifact, as far as they were asked for: entries of all kinds, files, and their content. */
+  entries: number
+  files: number
+  logicalBytes: number
+  /** Files that were written (or would be), and stored bytes that were received for them. */
+  writtenFiles: number
+  fetchedBytes: number
+  /** Paths that were deleted (or would be), a directory with all that it holds as one. */
+  deletedPaths: number
+  /** Of a dry run: the paths. */
+  planned: { write: string[]; delete: readonly string[] } | null
+}
+
+/** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), the server's. */
+export async function downloadArtifact(
+  server: ServerAccess,
+  pool: FilePool,
+  options: DownloadOptions & { cacheDir: string | null },
+): Promise<DownloadResult> {
+  const finding = Promise.resolve(options.artifact)
+  // Met below, unless something else fails first.
+  finding.catch(() => {})
+  if (options.delete === true && options.paths !== undefined && options.paths.length > 0) {
+    // What the globs leave out may be in DEST on purpose.
+    throw storeError('invalid_request', 'a download of some paths cannot delete', {
+      field: 'paths',
+    })
+  }
+  const comparison = await compare(server, pool, finding, options)
+  const { downloading, missing } = comparison
+  if (options.dryRun === true) return plannedResult(downloading, missing, options.delete === true)
+  const deletedPaths = await fetchAndPlace(comparison, options)
+  return {
+    entries: downloading.wanted.length,
+    files: downloading.progress.files,
+    logicalBytes: downloading.progress.totalBytes,
+    writtenFiles: missing.length,
+    fetchedBytes: downloading.progress.fetchedBytes,
+    deletedPaths,
+    planned: null,
+  }
+}
+
+/** What is wanted, and what of it DEST has. */
+interface Comparison {
+  downloading: Downloading
+  lookedAt: LookedAt<DestinationCache>
+  known: KnownFiles
+  sorted: SortedEntries
+  /** Files of which nothing was known, in whose place DEST has one, whatever it holds. */
+  present: number[]
+  /** Files that DEST does not have as they should be. */
+  missing: number[]
+}
+
+async function compare(
+  server: ServerAccess,
+  pool: FilePool,
+  finding: Promise<TreeSource>,
+  options: DownloadOptions & { cacheDir: string | null },
+): Promise<Comparison> {
+  const signal = options.signal ?? new AbortController().signal
+  const cache = await readDestinationCache(await cachePathOf(options))
+  const looking = lookAtKnown(pool, options.destination, cache, {
+    // A file that is seen through a link is not in DEST.
+    throughLinks: false,
+    isFree: Promise.resolve(),
+    signal,
+  })
+  // Met below, unless the tree fails first.
+  looking.catch(() => {})
+  const artifact = await finding
+  const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
+  const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
+  const lookedAt = await looking
+  const wanted = selectEntries(tree, options.paths)
+  const known = findKnown(lookedAt, tree, knownLines)
+  const progress: DownloadProgress = {
+    phase: 'comparing',
+    files: 0,
+    totalBytes: 0,
+    doneBytes: 0,
+    fetchedBytes: 0,
+  }
+  const wanting = {
+    server,
+    pool,
+    artifactId: artifact.id,
+    tree,
+    wanted,
+    findings: createFindings(tree.count),
+    progress,
+    signal,
+    tell: () => options.onProgress?.(progress),
+  }
+  const sorted = sortEntries(wanting, lookedAt, known)
+  if (options.dryRun !== true) makeDestination(options.destination)
+  const unknown = [...sorted.unknown, ...sorted.others]
+  const isMostlyKnown = options.delete !== true && unknown.length < unknownShare * wanted.length
+  const destination = isMostlyKnown
+    ? recallDestination(options.destination, tree, unknown)
+    : examineDestination(options.destination, tree, wanted)
+  const downloading: Downloading = { ...wanting, destination }
+  const present = sorted.unknown.filter((ordinal) => destination.places[ordinal] === place.same)
+  const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`
+  await checkFiles(downloading, present, pathOf)
+  const absent = sorted.unknown.filter((ordinal) => !isThere(downloading.findings, ordinal))
+  const missing = inOrder(absent, sorted.changed)
+  return { downloading, lookedAt, known, sorted, present, missing }
+}
+
+/** Of two lists, one of which is mostly empty. */
+function inOrder(a: number[], b: number[]): number[] {
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a
+  return [...a, ...b].toSorted((one, other) => one - other)
+}
+
+/** Trees of fewer bytes are fetched as fast as what changed of them is found. */
+const baseBytesMin = 16 * 1024
+
+/** Below this share of unknown entries, looking at them takes less than a walk. */
+const unknownShare = 0.1
+
+/** Answers how many paths were deleted. */
+async function fetchAndPlace(
+  { downloading, lookedAt, known, sorted, present, missing }: Comparison,
+  options: DownloadOptions & { cacheDir: string | null },
+): Promise<number> {
+  const { server, pool, tree, wanted, destination, progress } = downloading
+  progress.phase = 'fetching'
+  // Once before anything comes, with what was there.
+  downloading.tell()
+  const origin = { artifactId: downloading.artifactId, url: server.url }
+  // DEST may not have been there before.
+  const cachePath = await cachePathOf(options)
+  const remembering = rememberDestination(cachePath, origin, tree, lookedAt.cache)
+  try {
+    const fetching = fetchMissing(downloading, missing)
+    // Met below. What comes now is done while the server answers, and cannot fail.
+    fetching.catch(() => {})
+    const modes = await compareDirectoryModes({
+      root: destination.root,
+      tree,
+      wanted,
+      others: sorted.others,
+      seen: lookedAt.directories,
+      unseen: [...sorted.unknown, ...sorted.others],
+    })
+    await fetching
+    progress.phase = 'placing'
+    downloading.tell()
+    const mayDelete = options.delete === true
+    const deletedPaths = mayDelete ? removeStrangers(destination) : 0
+    prepareLeaves(destination, tree, sorted.others)
+    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete })
+    // Met below; a thread moves meanwhile.
+    moving.catch(() => {})
+    keepSettled(downloading, lookedAt, {
+      ...known,
+      unsettled: [...sorted.unknown, ...sorted.changed],
+    })
+    noteMoved(downloading, await moving)
+    correctModes(downloading, [...sorted.inOtherMode, ...present])
+    await remembering.save(downloading.findings.stats)
+    return deletedPaths
+  } catch (error) {
+    await remembering.abandon()
+    throw error
+  }
+}
+
+/** Where something about DEST is remembered: null when nothing is, or there is no DEST yet. */
+async function cachePathOf({
+  cacheDir,
+  destination,
+}: {
+  cacheDir: string | null
+  destination: string
+}): Promise<string | null> {
+  if (cacheDir === null || !existsSync(destination)) return null
+  const key = JSON.stringify(['download', await realpath(destination)])
+  return cacheFilePath(cacheDir, 'destination', key)
+}
+
+function plannedResult(
+  { tree, wanted, destination, progress }: Downloading,
+  missing: readonly number[],
+  deletes: boolean,
+): DownloadResult {
+  const strangers = deletes ? destination.strangers : []
+  return {
+    entries: wanted.length,
+    files: progress.files,
+    logicalBytes: progress.totalBytes,
+    writtenFiles: missing.length,
+    fetchedBytes: 0,
+    deletedPaths: strangers.length,
+    planned: { write: missing.map((ordinal) => tree.path(ordinal)), delete: strangers },
+  }
+}
+
+/** Errors: FileError. */
+function makeDestination(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'
+    const reason = isInTheWay ? 'is no directory' : `cannot be made: ${message}`
+    throw new FileError(path, reason, { cause: error })
+  }
+}
+
+function selectEntries(tree: FetchedTree, globs: readonly string[] | undefined): number[] {
+  const all: number[] = []
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) all.push(ordinal)
+  if (globs === undefined || globs.length === 0) return all
+  const matches = compilePathGlobs(globs)
+  return all.filter((ordinal) => matches(tree.path(ordinal)))
+}

@@ -1,0 +1,158 @@
+/** Fetches stored streams of an artifact through a few connections and hands them to the threads that write files.
+ *  Streams come in the order in which they are stored. Memory is bounded by the tasks under way. */
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import pLimit from 'p-limit'
+import { wantsMediaType } from '../../api/negotiation.ts'
+import {
+  encodeWants,
+  type FetchedHead,
+  fetchedHeadBytesMax,
+  readFetchedHead,
+  type Want,
+} from '../../core/blob-exchange.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { createByteReader } from '../../core/varint.ts'
+import { inflateStream } from '../../packs/codec.ts'
+import { type BodyReader, openBodyReader } from '../transport/body-reader.ts'
+import type { FilePool } from '../files/file-pool.ts'
+import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
+import { openAnswer, type ServerAccess } from '../transport/http.ts'
+import type { PlaceSource } from './place-batch.ts'
+import { createRooms, type Rooms } from './rooms.ts'
+
+/** What is wanted of an artifact: entries, ascending, and of some of them only these parts. */
+export interface Wants {
+  ordinals: readonly number[]
+  parts: ReadonlyMap<number, number[]>
+}
+
+export interface FetchOptions {
+  artifactId: number
+  connections: number
+  signal: AbortSignal
+  source: PlaceSource
+  /** The file that is there, to be filled part by part; undefined for one that a single stream makes whole.
+   *  Errors: NetworkError, when nobody asked for the entry. */
+  patchedPath(ordinal: number): string | undefined
+  onFetched(fetched: { bytes: number; contentBytes: number }): void
+  /** Told when files are written, with the stat columns of each. */
+  onPlaced(ordinals: readonly number[], stats: Float64Array): void
+}
+
+/** Entries of one request: the server holds about a kilobyte for each while it answers. */
+const wantsPerRequest = 2048
+/** A stream that is longer, stored or inflated, is not held in memory: some foreign streams have no bound. */
+const heldBytesMax = 8 * 1024 * 1024
+
+/** Resolves when all wants are written, those that are still being worked out too. Errors: NetworkError, digest_mismatch,
+ *  blob_damaged, the server's, and what working out fails with. */
+export async function fetchBlobs(
+  server: ServerAccess,
+  pool: FilePool,
+  wanted: readonly (Wants | Promise<Wants>)[],
+  options: FetchOptions,
+): Promise<void> {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  const limit = pLimit(options.connections)
+  // Of all connections together, so that one that is fast does not wait for the others.
+  const rooms = createRooms(options.connections + 2 * pool.threads, taskBytes)
+  const fetchOne = async (request: readonly Want[]): Promise<void> => {
+    signal.throwIfAborted()
+    await fetchSome(server, pool, request, { ...options, signal, rooms })
+  }
+  /** A failure of one stops all, which then end one by one. */
+  const stopping = async (work: Promise<void>): Promise<void> => {
+    await work.catch((error: unknown) => stop.abort(error))
+  }
+  await Promise.all(
+    wanted.map(async (wants) => {
+      const fetches = async (): Promise<void> => {
+        const requests = requestsOf(await wants, options.connections)
+        await Promise.all(requests.map(async (request) => await stopping(limit(fetchOne, request))))
+      }
+      await stopping(fetches())
+    }),
+  )
+  options.signal.throwIfAborted()
+  if (stop.signal.aborted) throw stop.signal.reason
+}
+
+/** Wants of one request each: few enough to be answered, and enough requests to keep all connections busy. */
+function requestsOf({ ordinals, parts }: Wants, connections: number): Want[][] {
+  const size = Math.max(1, Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections)))
+  return Array.from({ length: Math.ceil(ordinals.length / size) }, (_, request) =>
+    ordinals
+      .slice(request * size, (request + 1) * size)
+      .map((ordinal) => ({ ordinal, parts: parts.get(ordinal) ?? null })),
+  )
+}
+
+async function fetchSome(
+  server: ServerAccess,
+  pool: FilePool,
+  wants: readonly Want[],
+  options: FetchOptions & { rooms: Rooms },
+): Promise<void> {
+  const { artifactId, signal } = options
+  const answer = await openAnswer(server, {
+    method: 'POST',
+    path: `${apiRoot}/blobs/fetch`,
+    query: { artifact: artifactId },
+    headers: { 'content-type': wantsMediaType },
+    body: encodeWants(wants),
+    repeatable: true,
+    signal,
+  })
+  const body = openBodyReader(answer)
+  const writer = createFetchedWriter(pool, { ...options, taskFiles: filesPerTask(wants.length) })
+  try {
+    for (let head = await readHead(body); head !== undefined; head = await readHead(body)) {
+      const patched = options.patchedPath(head.ordinal)
+      if (head.lengthBytes > heldBytesMax || head.sizeBytes > heldBytesMax) {
+        await receiveLong(body, head, patched)
+        options.onFetched({ bytes: head.lengthBytes, contentBytes: head.sizeBytes })
+        continue
+      }
+      await body.takeInto(await writer.add(head, patched))
+      options.onFetched({ bytes: head.lengthBytes, contentBytes: head.sizeBytes })
+    }
+    await writer.finish()
+  } catch (error) {
+    await body.cancel().catch(() => {})
+    await writer.abandon()
+    throw error
+  }
+}
+
+async function readHead(body: BodyReader): Promise<FetchedHead | undefined> {
+  const reader = createByteReader(await body.peek(fetchedHeadBytesMax))
+  const head = readFetchedHead(reader)
+  await body.take(reader.position())
+  return head
+}
+
+/** A stream too long to hold: inflated on the way into the file, which was made with its full length. */
+async function receiveLong(
+  body: BodyReader,
+  head: FetchedHead,
+  path: string | undefined,
+): Promise<void> {
+  if (path === undefined)
+    throw new RangeError(`entry ${head.ordinal} has ${head.sizeBytes} bytes in one stream`)
+  const descriptor = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW)
+  try {
+    let at = head.offset
+    for await (const piece of inflateStream(
+      head.codec,
+      body.stream(head.lengthBytes),
+      head.sizeBytes,
+    )) {
+      for (let done = 0; done < piece.length;)
+        done += writeSync(descriptor, piece, done, piece.length - done, at + done)
+      at += piece.length
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}

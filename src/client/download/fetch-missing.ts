@@ -1,0 +1,181 @@
+/** Fetching of what a download misses, into the partial tree; taken up again where it broke. */
+import assert from 'node:assert'
+import { closeSync, chmodSync, copyFileSync, ftruncateSync, rmSync, utimesSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { limits } from '../../core/limits.ts'
+import { createContentIndex } from '../content-index.ts'
+import { fetchBlobs } from './fetch-blobs.ts'
+import type { FetchedTree } from './tree-columns.ts'
+import { whileWriting } from '../files/file-error.ts'
+import type { PlaceTarget } from '../files/file-tasks.ts'
+import { taskFilesMax } from './fetched-writer.ts'
+import type { Downloading } from './downloading.ts'
+import { checkFiles, isThere, note } from './findings.ts'
+import { NetworkError } from '../transport/network-error.ts'
+import { partialPath, tidyPartial } from './partial-tree.ts'
+import { openNew } from '../files/place-files.ts'
+import { findOlder, planWants } from './plan-wants.ts'
+import { significantBytes, transferTriesMax, waitForTransfer } from '../transport/retry.ts'
+import { statColumns } from '../cache/tree-cache.ts'
+
+/** Fetches what is missing, again and again while the network breaks but something gets through. */
+export async function fetchMissing(
+  downloading: Downloading,
+  missing: readonly number[],
+): Promise<void> {
+  const { destination, tree, progress, signal, findings } = downloading
+  let left = missing
+  for (let failures = 0; ;) {
+    // All that is missing in DEST, not only what is left to fetch: what earlier turns brought must stay.
+    const found = tidyPartial(destination, tree, missing)
+    const resumed = found.filter((ordinal) => !isThere(findings, ordinal))
+    const pathOf = (ordinal: number): string => partialPath(destination, tree, ordinal)
+    await checkFiles(downloading, resumed, pathOf)
+    for (const ordinal of resumed) {
+      const path = pathOf(ordinal)
+      if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)
+      else await rm(path, { force: true })
+      // Its attributes have changed since it was looked at.
+      findings.settled[ordinal] = 0
+    }
+    left = left.filter((ordinal) => !isThere(findings, ordinal))
+    const before = progress.fetchedBytes
+    try {
+      await fetchFiles(downloading, left)
+      assert(
+        missing.every((ordinal) => isThere(findings, ordinal)),
+        'a download has all its files',
+      )
+      return
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof NetworkError)) throw error
+      failures = progress.fetchedBytes > before + significantBytes ? 1 : failures + 1
+      if (failures >= transferTriesMax) throw error
+      await waitForTransfer(failures, signal)
+    }
+  }
+}
+
+function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void {
+  chmodSync(path, tree.mode(ordinal))
+  const modifiedAt = tree.modifiedAt(ordinal)
+  if (modifiedAt !== null) utimesSync(path, modifiedAt, modifiedAt)
+}
+
+async function fetchFiles(downloading: Downloading, missing: readonly number[]): Promise<void> {
+  const { server, pool, tree, destination, artifactId, findings, progress, signal, tell } =
+    downloading
+  const { firsts, others } = groupByContent(tree, missing)
+  const isLarge = (ordinal: number): boolean =>
+    tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes
+  const target = (ordinal: number): PlaceTarget => ({
+    path: partialPath(destination, tree, ordinal),
+    mode: tree.mode(ordinal),
+    modifiedAt: tree.modifiedAt(ordinal),
+  })
+  // While the server looks for what it sends.
+  pool.expect(firsts.length / taskFilesMax)
+  const large = firsts.filter(isLarge)
+  for (const ordinal of large) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
+  const asked = new Uint8Array(tree.count)
+  for (const ordinal of firsts) asked[ordinal] = 1
+  const older = new Set(findOlder(downloading, large))
+  const whole = firsts.filter((ordinal) => !older.has(ordinal))
+  const wants = [
+    { ordinals: whole.toSorted((a, b) => a - b), parts: new Map<number, number[]>() },
+    planWants(downloading, [...older]),
+  ]
+  await fetchBlobs(server, pool, wants, {
+    artifactId,
+    connections: Math.min(4, Math.max(2, pool.threads)),
+    signal,
+    source: {
+      sharers: (ordinal) => [ordinal, ...(others.get(ordinal) ?? [])],
+      digest: (ordinal) => tree.digestBytes(ordinal),
+      target,
+    },
+    patchedPath: (ordinal) => {
+      if (asked[ordinal] !== 1)
+        throw new RangeError(`the server sent entry ${ordinal}, which nobody asked for`)
+      return isLarge(ordinal) ? target(ordinal).path : undefined
+    },
+    onFetched: ({ bytes, contentBytes }) => {
+      progress.fetchedBytes += bytes
+      progress.doneBytes += contentBytes
+      tell()
+    },
+    onPlaced: (ordinals, stats) => {
+      for (const [index, ordinal] of ordinals.entries())
+        note(
+          findings,
+          ordinal,
+          tree,
+          stats.subarray(index * statColumns, (index + 1) * statColumns),
+        )
+    },
+  })
+  const copies = large.map((ordinal) => ({ ordinal, others: others.get(ordinal) ?? [] }))
+  await sealLarge(downloading, copies, target)
+}
+
+/** The first file of each content, and the others that have the same. */
+function groupByContent(
+  tree: FetchedTree,
+  missing: readonly number[],
+): { firsts: number[]; others: Map<number, number[]> } {
+  const index = createContentIndex(missing.length, (ordinal) => tree.digestBytes(ordinal))
+  const firsts: number[] = []
+  const others = new Map<number, number[]>()
+  for (const ordinal of missing) {
+    const first = index.add(ordinal)
+    if (first === ordinal) {
+      firsts.push(ordinal)
+      continue
+    }
+    const own = others.get(first)
+    if (own === undefined) others.set(first, [ordinal])
+    else own.push(ordinal)
+  }
+  return { firsts, others }
+}
+
+/** A file of its full length, to be filled in any order. Errors: FileError. */
+function makeFile(path: string, sizeBytes: number): void {
+  whileWriting(path, () => {
+    rmSync(path, { force: true })
+    const descriptor = openNew(path, 0o600)
+    try {
+      ftruncateSync(descriptor, sizeBytes)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
+}
+
+/** Checks large files and gives copies of them to the other places of their content. */
+async function sealLarge(
+  { pool, tree, findings }: Downloading,
+  large: readonly { ordinal: number; others: number[] }[],
+  targetOf: (ordinal: number) => PlaceTarget,
+): Promise<void> {
+  await Promise.all(
+    large.map(async ({ ordinal, others }) => {
+      const target = targetOf(ordinal)
+      const { stats } = await pool.run({ kind: 'seal', digest: tree.digest(ordinal), ...target })
+      note(findings, ordinal, tree, stats)
+      for (const other of others) {
+        const { path, ...attributes } = targetOf(other)
+        closeSync(openNew(path, 0o600))
+        copyFileSync(target.path, path)
+        const sealed = await pool.run({
+          kind: 'seal',
+          digest: tree.digest(other),
+          path,
+          ...attributes,
+        })
+        note(findings, other, tree, sealed.stats)
+      }
+    }),
+  )
+}

@@ -1,0 +1,118 @@
+/** Gathers the streams of one answer into tasks for the threads that write files. Memory is bounded by the rooms that all
+ *  answers share: whoever finds none free waits for a task to end. */
+import type { FetchedHead } from '../../core/blob-exchange.ts'
+import type { FilePool } from '../files/file-pool.ts'
+import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from '../files/file-tasks.ts'
+import { createPlaceBatch, type PlaceSource } from './place-batch.ts'
+import type { Rooms } from './rooms.ts'
+
+/** Stored bytes and files of one task. A message costs as much as four files, but where few come, threads should not wait
+ *  for the last of them. */
+export const taskBytes = 1024 * 1024
+export const taskFilesMax = 256
+const taskFilesMin = 16
+const tasksMin = 8
+
+/** Files of one task when so many come. */
+export function filesPerTask(files: number): number {
+  return Math.min(taskFilesMax, Math.max(taskFilesMin, Math.ceil(files / tasksMin)))
+}
+
+export interface FetchedWriter {
+  /** Where the stored bytes of the stream are to be put before the next call. `patched` is the file that the stream is a
+   *  part of; undefined for one that it makes whole. Errors: those of tasks that ended meanwhile. */
+  add(head: FetchedHead, patched: string | undefined): Promise<Uint8Array>
+  /** Waits for what was added. Errors: FileError, digest_mismatch, blob_damaged. */
+  finish(): Promise<void>
+  /** Waits for what runs, whatever becomes of it, and gives up the rest. */
+  abandon(): Promise<void>
+}
+
+export function createFetchedWriter(
+  pool: FilePool,
+  {
+    rooms,
+    taskFiles,
+    source,
+    onPlaced,
+  }: {
+    rooms: Rooms
+    taskFiles: number
+    source: PlaceSource
+    onPlaced(ordinals: readonly number[], stats: Float64Array): void
+  },
+): FetchedWriter {
+  const running = new Set<Promise<void>>()
+  let failure: { error: unknown } | undefined
+  const batch = createPlaceBatch(source)
+  let patch: { path: string; pieces: PatchTask['pieces'] } | undefined
+  let room: { bytes: Uint8Array; isShared: boolean } | undefined
+  let usedBytes = 0
+
+  const start = <Task extends PlaceTask | PatchTask>(
+    task: Task,
+    done: (answer: PlaceAnswer | FileAnswers['patch']) => void,
+  ): void => {
+    const release = room!.isShared ? rooms.release : () => {}
+    room = undefined
+    usedBytes = 0
+    const work = pool.run(task, [task.stored.buffer as ArrayBuffer]).then(
+      (answer) => {
+        release(answer.stored)
+        done(answer)
+      },
+      (error: unknown) => {
+        release(undefined)
+        failure ??= { error }
+      },
+    )
+    running.add(work)
+    void work.then(() => running.delete(work))
+  }
+
+  const flush = (): void => {
+    if (room === undefined) return
+    if (patch === undefined) {
+      const { task, ordinals } = batch.take(room.bytes)
+      start(task, (answer) => {
+        if ('stats' in answer) onPlaced(ordinals, answer.stats)
+      })
+    } else {
+      start({ kind: 'patch', ...patch, stored: room.bytes }, () => {})
+      patch = undefined
+    }
+  }
+
+  return {
+    add: async (head, patched) => {
+      const { offset, sizeBytes, codec, lengthBytes } = head
+      const isFull =
+        room !== undefined &&
+        (usedBytes + lengthBytes > room.bytes.length || batch.files >= taskFiles)
+      if (isFull || patch?.path !== patched) flush()
+      if (failure !== undefined) throw failure.error
+      room ??=
+        lengthBytes > taskBytes
+          ? { bytes: new Uint8Array(lengthBytes), isShared: false }
+          : { bytes: await rooms.take(), isShared: true }
+      if (patched === undefined) {
+        batch.add(head)
+      } else {
+        patch ??= { path: patched, pieces: [] }
+        patch.pieces.push({ offset, sizeBytes, codec, lengthBytes })
+      }
+      usedBytes += lengthBytes
+      return room.bytes.subarray(usedBytes - lengthBytes, usedBytes)
+    },
+    finish: async () => {
+      flush()
+      await Promise.all(running)
+      if (failure !== undefined) throw failure.error
+    },
+    abandon: async () => {
+      if (room?.isShared === true) rooms.release(room.bytes)
+      room = undefined
+      await Promise.all(running)
+    },
+  }
+}

@@ -1,0 +1,165 @@
+/** What a download knows of the files it wants: which are there with their content, and what may be remembered. */
+import { chmodSync, lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Downloading, Findings } from './downloading.ts'
+import type { FetchedTree } from './tree-columns.ts'
+import { hashColumns } from '../files/file-tasks.ts'
+import type { LookedAt } from '../cache/look-at-known.ts'
+import type { DestinationCache } from './destination-cache.ts'
+import { notKnown, type KnownFiles } from './known-files.ts'
+import { isRacy } from '../files/racy.ts'
+import { digestBytes } from '../../core/digest.ts'
+import { statColumns } from '../cache/tree-cache.ts'
+
+export function createFindings(count: number): Findings {
+  return {
+    stats: new Float64Array(count * statColumns).fill(Number.NaN),
+    modes: new Uint16Array(count),
+    settled: new Uint8Array(count),
+  }
+}
+
+/** What is wanted, by what is known of it; each in order. */
+export interface SortedEntries {
+  /** Files of which nothing is known. */
+  unknown: number[]
+  /** Files in whose place another content is known. */
+  changed: number[]
+  /** Files that are known with their content, but in another mode. */
+  inOtherMode: number[]
+  /** What is no file. */
+  others: number[]
+}
+
+/** Notes files that are known with their content, and sorts out the rest. In one loop, that does little: each is compiled
+ *  for itself, and one that is not takes ten times as long. */
+export function sortEntries(
+  { tree, wanted, findings, progress }: Omit<Downloading, 'destination'>,
+  { cache, modes }: LookedAt<DestinationCache>,
+  { lines, isSame }: KnownFiles,
+): SortedEntries {
+  const sorted: SortedEntries = { unknown: [], changed: [], inOtherMode: [], others: [] }
+  for (const ordinal of wanted) {
+    if (tree.kind(ordinal) !== 'file') {
+      sorted.others.push(ordinal)
+      continue
+    }
+    progress.files += 1
+    progress.totalBytes += tree.sizeBytes(ordinal)
+    const line = lines[ordinal]!
+    if (line === notKnown || cache === null) {
+      sorted.unknown.push(ordinal)
+    } else if (isSame[ordinal] !== 1) {
+      sorted.changed.push(ordinal)
+    } else {
+      copyRow(cache.stats, line, findings.stats, ordinal)
+      findings.modes[ordinal] = modes[line]!
+      findings.settled[ordinal] = 1
+      progress.doneBytes += tree.sizeBytes(ordinal)
+      if (modes[line] !== tree.mode(ordinal)) sorted.inOtherMode.push(ordinal)
+    }
+  }
+  return sorted
+}
+
+const filesPerTask = 128
+
+/** Hashes files; those that have the wanted digest are noted as there. */
+export async function checkFiles(
+  { pool, tree, findings, progress, tell }: Downloading,
+  ordinals: readonly number[],
+  pathOf: (ordinal: number) => string,
+): Promise<void> {
+  const checks: Promise<void>[] = []
+  for (let first = 0; first < ordinals.length; first += filesPerTask) {
+    const batch = ordinals.slice(first, first + filesPerTask)
+    const paths = batch.map((ordinal) => `${pathOf(ordinal)}\0`).join('')
+    const check = pool.run({ kind: 'check', paths }).then(({ stats, digests, settled }) => {
+      for (const [index, ordinal] of batch.entries()) {
+        if (Number.isNaN(stats[index * hashColumns])) continue
+        if (!tree.hasDigest(ordinal, digests, index * digestBytes)) continue
+        const at = index * hashColumns
+        findings.stats.set(stats.subarray(at, at + statColumns), ordinal * statColumns)
+        findings.modes[ordinal] = stats[at + statColumns]!
+        findings.settled[ordinal] = settled[index]!
+        progress.doneBytes += tree.sizeBytes(ordinal)
+      }
+      tell()
+    })
+    check.catch(() => {})
+    checks.push(check)
+  }
+  await Promise.all(checks)
+}
+
+export function isThere({ stats }: Findings, ordinal: number): boolean {
+  return !Number.isNaN(stats[ordinal * statColumns])
+}
+
+/** Notes a file that was written, with its stat columns, NaN when they may not be recorded. */
+export function note(
+  findings: Findings,
+  ordinal: number,
+  tree: FetchedTree,
+  stats: Float64Array,
+): void {
+  const at = ordinal * statColumns
+  const isSettled = !Number.isNaN(stats[0])
+  findings.settled[ordinal] = isSettled ? 1 : 0
+  if (isSettled) findings.stats.set(stats, at)
+  else findings.stats[at] = tree.sizeBytes(ordinal)
+  findings.modes[ordinal] = tree.mode(ordinal)
+}
+
+/** Files that were there with the right content may have another mode. After `keepSettled`. */
+export function correctModes(
+  { tree, destination, findings }: Downloading,
+  ordinals: readonly number[],
+): void {
+  for (const ordinal of ordinals) {
+    if (findings.modes[ordinal] === tree.mode(ordinal)) continue
+    chmodSync(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
+    // A new ctime: what is known of the file does not hold any more.
+    findings.stats[ordinal * statColumns] = Number.NaN
+  }
+}
+
+/** Leaves in the findings what may be remembered of each entry, and NaN of those that must be looked at again: in place,
+ *  since a copy would be 32 bytes an entry. */
+export function keepSettled(
+  { tree, wanted, findings }: Downloading,
+  { cache }: LookedAt<DestinationCache>,
+  { lines, isSame, unsettled }: KnownFiles & { unsettled: readonly number[] },
+): void {
+  for (const ordinal of unsettled)
+    if (findings.settled[ordinal] !== 1) findings.stats[ordinal * statColumns] = Number.NaN
+  if (cache === null || wanted.length === tree.count) return
+  // What is not wanted is as it was.
+  const isWanted = new Uint8Array(tree.count)
+  for (const ordinal of wanted) isWanted[ordinal] = 1
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) {
+    if (isSame[ordinal] === 1 && isWanted[ordinal] === 0)
+      copyRow(cache.stats, lines[ordinal]!, findings.stats, ordinal)
+  }
+}
+
+function copyRow(from: Float64Array, row: number, to: Float64Array, toRow: number): void {
+  for (let column = 0; column < statColumns; column++)
+    to[toRow * statColumns + column] = from[row * statColumns + column]!
+}
+
+/** Looks once more at files that were moved on their own after they were written, which changes what is known of them.
+ *  After `keepSettled`. */
+export function noteMoved(
+  { tree, destination, findings: { stats } }: Downloading,
+  moved: readonly number[],
+): void {
+  for (const ordinal of moved) {
+    const at = ordinal * statColumns
+    if (Number.isNaN(stats[at])) continue
+    const { size, mtimeMs, ctimeMs, ino } = lstatSync(join(destination.root, tree.path(ordinal)))
+    const isAsMade = size === stats[at] && mtimeMs === stats[at + 1]
+    if (isAsMade && !isRacy(mtimeMs, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
+    else stats[at] = Number.NaN
+  }
+}

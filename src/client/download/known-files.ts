@@ -1,0 +1,62 @@
+/** Files of DEST that are as they were known. */
+import { comparePaths } from '../../core/entry.ts'
+import { readFileLine } from '../../core/manifest-text.ts'
+import type { DestinationCache } from './destination-cache.ts'
+import type { KnownLines } from './fetched-tree.ts'
+import { unverified } from '../files/file-tasks.ts'
+import type { LookedAt } from '../cache/look-at-known.ts'
+import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
+
+/** Of each entry of a tree, what is known of the file in its place. */
+export interface KnownFiles {
+  /** The line of the cache; `notKnown` of what is no file, or not as it was. */
+  readonly lines: Int32Array
+  /** 1 for a file that is known with the content that the entry has. */
+  readonly isSame: Uint8Array
+}
+
+export const notKnown = -1
+
+/** `known`: null where the tree was fetched whole, and its paths must be compared. */
+export function findKnown(
+  { cache, modes }: LookedAt<DestinationCache>,
+  tree: FetchedTree,
+  known: readonly KnownLines[] | null,
+): KnownFiles {
+  const lines = new Int32Array(tree.count).fill(notKnown)
+  const isSame = new Uint8Array(tree.count)
+  if (cache === null) return { lines, isSame }
+  for (const { ordinal, line, count, areSame } of known ?? compareTrees(tree, cache)) {
+    for (let index = 0; index < count; index++) {
+      if (modes[line + index] === unverified) continue
+      lines[ordinal + index] = line + index
+      isSame[ordinal + index] = areSame || hasSameContent(tree, ordinal, cache, line) ? 1 : 0
+    }
+  }
+  return { lines, isSame }
+}
+
+/** Of two single entries, both files. */
+function hasSameContent(
+  tree: FetchedTree,
+  ordinal: number,
+  { text, starts }: DestinationCache,
+  line: number,
+): boolean {
+  const { pathAt } = readFileLine(text, starts[line]!, starts[line + 1]! - 1)
+  return (
+    tree.kind(ordinal) === 'file' &&
+    tree.digest(ordinal) === text.toString('latin1', pathAt - 65, pathAt - 1)
+  )
+}
+
+function* compareTrees(tree: FetchedTree, cache: DestinationCache): Iterable<KnownLines> {
+  const older = createTreeColumns()
+  older.addLines(cache.text)
+  for (let line = 0, ordinal = 0; line < older.count && ordinal < tree.count;) {
+    const order = comparePaths(older.path(line), tree.path(ordinal))
+    if (order === 0) yield { ordinal, line, count: 1, areSame: false }
+    if (order <= 0) line += 1
+    if (order >= 0) ordinal += 1
+  }
+}

@@ -1,0 +1,229 @@
+/** An artifact's entries as a download needs them: their canonical text, and what is asked of each in columns. A path is
+ *  made a string only when it is asked for. */
+import type { Digest } from '../../core/digest.ts'
+import { type EntryKind, parseEntryPath } from '../../core/entry.ts'
+import { readEntry } from '../../core/manifest.ts'
+import {
+  createLineCheck,
+  hexByte,
+  isFileLine,
+  readFileLine,
+  skimFileLine,
+} from '../../core/manifest-text.ts'
+import { readTimes } from '../../core/modification-times.ts'
+
+export interface FetchedTree {
+  readonly count: number
+  /** Canonical text without its first line. */
+  readonly text: readonly Buffer[]
+  kind(ordinal: number): EntryKind
+  path(ordinal: number): string
+  /** Where in the text the line of each begins, and the last one ends. */
+  lineStarts(): Uint32Array
+  /** Whether two entries lie in the same directory. */
+  areBeside(ordinal: number, other: number): boolean
+  mode(ordinal: number): number
+  sizeBytes(ordinal: number): number
+  digest(ordinal: number): Digest
+  digestBytes(ordinal: number): Buffer
+  /** Whether its digest is what `bytes` has at `at`; makes no object, since a download asks for each file. */
+  hasDigest(ordinal: number, bytes: Uint8Array, at: number): boolean
+  linkTarget(ordinal: number): string
+  /** Whole seconds; null where the upload carried none. */
+  modifiedAt(ordinal: number): number | null
+}
+
+export interface TreeColumns extends FetchedTree {
+  /** Adds lines. The digest of the whole vouches for the form of each; only paths are judged.
+   *  Errors: unsafe_path, duplicate_path, RangeError. */
+  addLines(text: Buffer): void
+  /** Adds lines whose paths were judged before, in this order. Errors: RangeError. */
+  addJudgedLines(text: Buffer): void
+  /** Adds times of the next `count` entries, as `encodeTimes` makes them; empty where there are none. */
+  addTimes(bytes: Buffer, count: number): void
+}
+
+const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
+const fileKind = kinds.indexOf('file')
+const lineFeed = 0x0a
+const slash = 0x2f
+/** Of a digest as text; it stands before the path, with a space between them. */
+const hexBytes = 64
+
+interface Columns {
+  kinds: Uint8Array
+  /** Where the text of an entry is in `text`, and its path in that. */
+  texts: Uint32Array
+  pathsAt: Uint32Array
+  pathEnds: Uint32Array
+  modes: Uint16Array
+  sizes: Float64Array
+}
+
+function columnsFor(capacity: number, held?: Columns): Columns {
+  const columns = {
+    kinds: new Uint8Array(capacity),
+    texts: new Uint32Array(capacity),
+    pathsAt: new Uint32Array(capacity),
+    pathEnds: new Uint32Array(capacity),
+    modes: new Uint16Array(capacity),
+    sizes: new Float64Array(capacity),
+  }
+  if (held === undefined) return columns
+  columns.kinds.set(held.kinds)
+  columns.texts.set(held.texts)
+  columns.pathsAt.set(held.pathsAt)
+  columns.pathEnds.set(held.pathEnds)
+  columns.modes.set(held.modes)
+  columns.sizes.set(held.sizes)
+  return columns
+}
+
+export function createTreeColumns(): TreeColumns {
+  const text: Buffer[] = []
+  const targets = new Map<number, string>()
+  const times = createTimes()
+  // A file below a link would be written wherever the link points.
+  const check = createLineCheck()
+  let capacity = 1024
+  let columns = columnsFor(capacity)
+  let count = 0
+
+  const addLine = (
+    lines: Buffer,
+    { at, end, isJudged }: { at: number; end: number; isJudged: boolean },
+  ): void => {
+    if (count === capacity) {
+      capacity = Math.ceil(capacity * 1.5)
+      columns = columnsFor(capacity, columns)
+    }
+    if (isFileLine(lines, at)) {
+      const { mode, sizeBytes, pathAt } = isJudged
+        ? skimFileLine(lines, at)
+        : readFileLine(lines, at, end)
+      if (!isJudged) check(lines, pathAt, end, false)
+      columns.kinds[count] = fileKind
+      columns.modes[count] = mode
+      columns.sizes[count] = sizeBytes
+      columns.pathsAt[count] = pathAt
+    } else {
+      const entry = readEntry(lines.toString('utf8', at, end), parseEntryPath)
+      const pathAt = end - Buffer.byteLength(entry.path)
+      if (!isJudged) check(lines, pathAt, end, entry.kind === 'directory')
+      columns.kinds[count] = kinds.indexOf(entry.kind)
+      columns.modes[count] = entry.mode
+      columns.pathsAt[count] = pathAt
+      if (entry.kind === 'symlink') targets.set(count, entry.target)
+    }
+    columns.pathEnds[count] = end
+    columns.texts[count] = text.length - 1
+    count += 1
+  }
+
+  const addLines = (lines: Buffer, isJudged: boolean): void => {
+    text.push(lines)
+    for (let at = 0; at < lines.length;) {
+      const end = lines.indexOf(lineFeed, at)
+      if (end < 0) throw new RangeError('the text of a manifest does not end with a line')
+      addLine(lines, { at, end, isJudged })
+      at = end + 1
+    }
+  }
+
+  /** Digests stay where they are: 32 bytes more an entry are much where there are hundreds of thousands. */
+  const hexOf = (ordinal: number): string => {
+    const pathAt = columns.pathsAt[ordinal]!
+    return text[columns.texts[ordinal]!]!.toString('latin1', pathAt - hexBytes - 1, pathAt - 1)
+  }
+
+  return {
+    get count() {
+      return count
+    },
+    text,
+    kind: (ordinal) => kinds[columns.kinds[ordinal]!]!,
+    path: (ordinal) =>
+      text[columns.texts[ordinal]!]!.toString(
+        'utf8',
+        columns.pathsAt[ordinal]!,
+        columns.pathEnds[ordinal]!,
+      ),
+    lineStarts: () => {
+      const starts = new Uint32Array(count + 1)
+      let piece = 0
+      let before = 0
+      for (let ordinal = 0; ordinal < count; ordinal++) {
+        for (; piece < columns.texts[ordinal]!; piece++) before += text[piece]!.length
+        starts[ordinal + 1] = before + columns.pathEnds[ordinal]! + 1
+      }
+      return starts
+    },
+    areBeside: (ordinal, other) => {
+      const [own, others] = [text[columns.texts[ordinal]!]!, text[columns.texts[other]!]!]
+      const [ownAt, otherAt] = [columns.pathsAt[ordinal]!, columns.pathsAt[other]!]
+      let bytes = columns.pathEnds[ordinal]! - ownAt
+      while (bytes > 0 && own[ownAt + bytes - 1] !== slash) bytes -= 1
+      for (let index = 0; index < bytes; index++) {
+        if (own[ownAt + index] !== others[otherAt + index]) return false
+      }
+      const end = columns.pathEnds[other]!
+      for (let index = otherAt + bytes; index < end; index++)
+        if (others[index] === slash) return false
+      return true
+    },
+    mode: (ordinal) => columns.modes[ordinal]!,
+    sizeBytes: (ordinal) => columns.sizes[ordinal]!,
+    digest: (ordinal) => hexOf(ordinal) as Digest,
+    digestBytes: (ordinal) => Buffer.from(hexOf(ordinal), 'hex'),
+    hasDigest: (ordinal, bytes, at) => {
+      const own = text[columns.texts[ordinal]!]!
+      const hexAt = columns.pathsAt[ordinal]! - hexBytes - 1
+      for (let index = 0; index < hexBytes / 2; index++) {
+        if (hexByte(own, hexAt + 2 * index) !== bytes[at + index]) return false
+      }
+      return true
+    },
+    linkTarget: (ordinal) => targets.get(ordinal)!,
+    modifiedAt: times.at,
+    addLines: (lines) => addLines(lines, false),
+    addJudgedLines: (lines) => addLines(lines, true),
+    addTimes: times.add,
+  }
+}
+
+/** Times stay as they came until one of their page is asked for; then those of the page are kept. */
+function createTimes(): {
+  add(bytes: Buffer, count: number): void
+  at(ordinal: number): number | null
+} {
+  let encoded: { first: number; count: number; bytes: Buffer }[] = []
+  let end = 0
+  /** NaN where there is none. */
+  let seconds = new Float64Array()
+  let unread = new Map<number, (typeof encoded)[number]>()
+  /** Entries of a page, but for the last. */
+  let pageEntries = 1
+  const open = (): void => {
+    seconds = new Float64Array(end).fill(Number.NaN)
+    pageEntries = encoded[0]!.count
+    unread = new Map(encoded.map((page) => [Math.floor(page.first / pageEntries), page]))
+    encoded = []
+  }
+  return {
+    add: (bytes, count) => {
+      encoded.push({ first: end, count, bytes })
+      end += count
+    },
+    at: (ordinal) => {
+      if (encoded.length > 0) open()
+      const number = Math.floor(ordinal / pageEntries)
+      const page = unread.get(number)
+      if (page !== undefined) {
+        unread.delete(number)
+        if (page.bytes.length > 0) seconds.set(readTimes(page.bytes, page.count), page.first)
+      }
+      const time = seconds[ordinal]
+      return time === undefined || Number.isNaN(time) ? null : time
+    },
+  }
+}

@@ -1,0 +1,69 @@
+/** Artifacts sent and saved in one piece: a file that stays a file, an archive that stays packed. */
+import { createReadStream, createWriteStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import type { WireArtifactDetail } from '../../api/messages.ts'
+import { archivePath, uploadPath } from '../../api/paths.ts'
+import { requestJson, type ServerAccess } from '../transport/http.ts'
+import { readResumed } from '../transport/resumed-body.ts'
+
+export interface FileUpload {
+  /** `owner/repo`. */
+  project: string
+  run: number
+  /** Of the artifact, and of the file in it. */
+  name: string
+  /** Absolute. */
+  sourcePath: string
+  /** Undefined: the server's default. */
+  retentionDays: number | undefined
+  overwrite: boolean
+  signal: AbortSignal
+}
+
+/** Uploads one file as an artifact that is no archive. Errors: name_taken, and those of `openAnswer`. */
+export async function uploadFile(
+  server: ServerAccess,
+  upload: FileUpload,
+): Promise<WireArtifactDetail> {
+  const { project, run, name, sourcePath, retentionDays, overwrite, signal } = upload
+  const request = {
+    method: 'PUT' as const,
+    path: uploadPath(project, run, name),
+    query: { filename: name, retentionDays, overwrite },
+    // A declared archive would be taken apart.
+    headers: { 'content-type': 'application/octet-stream' },
+    body: () => createReadStream(sourcePath),
+    signal,
+  }
+  return await requestJson(server, request, ['id', 'state'])
+}
+
+/** An artifact's archive, or of it what `paths` match, as a stream. Errors: those of `readResumed`. */
+export function readArchive(
+  server: ServerAccess,
+  {
+    artifactId,
+    format,
+    paths,
+  }: { artifactId: number; format: 'zip' | 'tar.gz'; paths: readonly string[] },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const [first, ...others] = paths
+  const path = others.length === 0 ? first : `{${paths.join(',')}}`
+  const request = {
+    path: archivePath(artifactId, format),
+    ...(path !== undefined && { query: { path } }),
+    told: `the ${format} of artifact ${artifactId}`,
+  }
+  return readResumed(server, request, signal)
+}
+
+/** Writes an artifact's zip to a file. Errors: those of `readResumed`. */
+export async function saveZip(
+  server: ServerAccess,
+  artifactId: number,
+  { target, signal }: { target: string; signal: AbortSignal },
+): Promise<void> {
+  const archive = readArchive(server, { artifactId, format: 'zip', paths: [] }, signal)
+  await pipeline(archive, createWriteStream(target), { signal })
+}

@@ -1,0 +1,112 @@
+/** Cutting of large files, and the encoding of blobs for the wire. Runs in worker threads. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/blob-exchange.ts'
+import { createChunker, isCompressed } from '../../core/chunker.ts'
+import { chunkSizes, coarseChunkSizes } from '../../core/cut-points.ts'
+import { crc32 } from '../../core/crc32.ts'
+import { digestOf, digestToBytes } from '../../core/digest.ts'
+import { limits } from '../../core/limits.ts'
+import { encodeJoiningInto, joiningRoom } from '../../packs/codec.ts'
+import { FileError, fileError } from './file-error.ts'
+import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
+
+const readBytes = 1024 * 1024
+
+/** Cuts as the server does, so that chunks of all kinds of uploads meet. Errors: FileError. */
+export function chunkFile({ path }: ChunkTask): ChunkAnswer {
+  const descriptor = opened(path)
+  try {
+    const { size } = fstatSync(descriptor)
+    const buffer = Buffer.allocUnsafeSlow(readBytes)
+    const sample = buffer.subarray(
+      0,
+      readSync(descriptor, buffer, 0, limits.chunkThresholdBytes, 0),
+    )
+    const compressed = isCompressed(sample)
+    const chunker = createChunker(compressed ? coarseChunkSizes : chunkSizes)
+    const sizes: number[] = []
+    const digests: Buffer[] = []
+    let crc = 0
+    let sizeBytes = 0
+    const take = (chunk: Buffer): void => {
+      sizes.push(chunk.length)
+      digests.push(digestToBytes(digestOf(chunk)))
+    }
+    for (;;) {
+      const count = readSync(descriptor, buffer, 0, readBytes, sizeBytes)
+      if (count === 0) break
+      const piece = buffer.subarray(0, count)
+      crc = crc32(piece, crc)
+      sizeBytes += count
+      for (const chunk of chunker.push(piece)) take(chunk)
+    }
+    const last = chunker.finish()
+    if (last !== undefined) take(last)
+    if (sizeBytes !== size) throw changed(path)
+    return {
+      sizeBytes,
+      crc32: crc,
+      sizes: Uint32Array.from(sizes),
+      digests: new Uint8Array(Buffer.concat(digests)),
+      isCompressed: compressed,
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Errors: FileError, also for content that is no longer what was announced. */
+export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
+  const room = pieces.reduce((sum, { sizeBytes }) => sum + recordRoom(sizeBytes), 0)
+  const records = Buffer.allocUnsafe(room)
+  let at = 0
+  let open: { path: string; descriptor: number } | undefined
+  try {
+    for (const piece of pieces) {
+      if (open?.path !== piece.path) {
+        if (open !== undefined) closeSync(open.descriptor)
+        open = undefined
+        open = { path: piece.path, descriptor: opened(piece.path) }
+      }
+      at = encodePiece(open.descriptor, piece, records, at)
+    }
+  } finally {
+    if (open !== undefined) closeSync(open.descriptor)
+  }
+  return { records: new Uint8Array(records.subarray(0, at)) }
+}
+
+function recordRoom(sizeBytes: number): number {
+  return recordHeadBytesMax + joiningRoom(sizeBytes)
+}
+
+let content = Buffer.allocUnsafeSlow(limits.chunkThresholdBytes)
+
+/** Writes the record of a piece at `at`; answers the index after it. */
+function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at: number): number {
+  const { path, offset, sizeBytes, digest, level, isFirstPart } = piece
+  if (sizeBytes > content.length) content = Buffer.allocUnsafeSlow(sizeBytes)
+  const bytes = content.subarray(0, sizeBytes)
+  if (readSync(descriptor, bytes, 0, sizeBytes, offset) !== sizeBytes) throw changed(path)
+  if (digestOf(bytes) !== digest) throw changed(path)
+  // The head says how long the stream is, so it can only be written after it.
+  const start = at + recordHeadBytesMax
+  const lengthBytes = encodeJoiningInto(records.subarray(start), bytes, level)
+  const kind = isFirstPart ? 'firstPart' : 'blob'
+  const head = encodeBlobRecordHead({ kind, sizeBytes, lengthBytes })
+  records.set(head, at)
+  records.copyWithin(at + head.length, start, start + lengthBytes)
+  return at + head.length + lengthBytes
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+function changed(path: string): FileError {
+  return new FileError(path, 'changed while it was being uploaded')
+}

@@ -1,0 +1,92 @@
+/** Reading and hashing of many files with few system calls each: open, read, fstat, close. Runs in worker threads. */
+import { type Stats, closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { createHash, hash } from 'node:crypto'
+import { fileError } from './file-error.ts'
+import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
+import { isRacy } from './racy.ts'
+import { digestBytes } from '../../core/digest.ts'
+
+const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
+
+/** Errors: FileError. */
+export function hashFiles({ paths }: HashTask): HashAnswer {
+  return eachFile(paths, (path, index, answer) => {
+    try {
+      readOne(path, index, answer)
+    } catch (error) {
+      throw fileError(path, error)
+    }
+  })
+}
+
+/** The same for files that may be absent, unreadable or no files; those have size NaN. */
+export function checkFiles({ paths }: CheckTask): HashAnswer {
+  return eachFile(paths, (path, index, answer) => {
+    try {
+      readOne(path, index, answer)
+    } catch {
+      // Whatever is there is not what is wanted, and is replaced.
+      answer.stats[index * hashColumns] = Number.NaN
+      answer.settled[index] = 0
+    }
+  })
+}
+
+function eachFile(
+  paths: string,
+  look: (path: string, index: number, answer: HashAnswer) => void,
+): HashAnswer {
+  const list = paths.split('\0')
+  list.pop()
+  const answer: HashAnswer = {
+    stats: new Float64Array(list.length * hashColumns),
+    digests: new Uint8Array(list.length * digestBytes),
+    settled: new Uint8Array(list.length),
+    readBytes: 0,
+  }
+  for (const [index, path] of list.entries()) look(path, index, answer)
+  return answer
+}
+
+function readOne(path: string, index: number, answer: HashAnswer): void {
+  const lookedAt = Date.now()
+  const descriptor = openSync(path, 'r')
+  try {
+    const { digest, sizeBytes } = digestOfOpen(descriptor)
+    const stats = fstatSync(descriptor)
+    // A file that is written while it is read may have any digest.
+    if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while it was read')
+    writeStats(answer.stats, index, stats)
+    answer.digests.set(digest, index * digestBytes)
+    answer.settled[index] = isRacy(stats.mtimeMs, lookedAt) ? 0 : 1
+    answer.readBytes += sizeBytes
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Reads an open file to its end. */
+export function digestOfOpen(descriptor: number): { digest: Buffer; sizeBytes: number } {
+  let count = readSync(descriptor, buffer)
+  // A regular file gives less than asked for only at its end.
+  if (count < buffer.length) {
+    return { digest: hash('sha256', buffer.subarray(0, count), 'buffer'), sizeBytes: count }
+  }
+  const hasher = createHash('sha256')
+  let sizeBytes = 0
+  while (count > 0) {
+    hasher.update(buffer.subarray(0, count))
+    sizeBytes += count
+    count = readSync(descriptor, buffer)
+  }
+  return { digest: hasher.digest(), sizeBytes }
+}
+
+function writeStats(column: Float64Array, index: number, stats: Stats): void {
+  const at = index * hashColumns
+  column[at] = stats.size
+  column[at + 1] = stats.mtimeMs
+  column[at + 2] = stats.ctimeMs
+  column[at + 3] = stats.ino
+  column[at + 4] = stats.mode & 0o777
+}

@@ -1,0 +1,83 @@
+/** Large files of a download, put together part by part: fetched parts, parts that an older file has, and the check of
+ *  the whole at the end. Runs in worker threads. */
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
+import { storeError } from '../../core/errors.ts'
+import type { Digest } from '../../core/digest.ts'
+import { FileError, whileWriting } from './file-error.ts'
+import type { CopyTask, FileAnswers, PatchTask, SealTask } from './file-tasks.ts'
+import { digestOfOpen } from './hash-files.ts'
+import { inflateCopy } from './inflate-copy.ts'
+import { finishFile } from './place-files.ts'
+
+/** A link in the file's place is refused, not followed. */
+const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
+
+/** Errors: blob_damaged, FileError. */
+export function patchFile(task: PatchTask): FileAnswers['patch'] {
+  return whileWriting(task.path, () => patch(task))
+}
+
+function patch({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
+  const descriptor = openSync(path, openFlags)
+  try {
+    let at = 0
+    for (const { offset, sizeBytes, codec, lengthBytes } of pieces) {
+      const content = inflateCopy(codec, stored.subarray(at, at + lengthBytes), sizeBytes)
+      at += lengthBytes
+      writeAt(descriptor, content, offset)
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  return { stored }
+}
+
+/** Errors: FileError, also when the older file has become shorter. */
+export function copyPieces(task: CopyTask): Record<string, never> {
+  return whileWriting(task.to, () => copy(task))
+}
+
+function copy({ from, to, pieces }: CopyTask): Record<string, never> {
+  const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW)
+  const target = openSync(to, openFlags)
+  try {
+    for (const piece of pieces) {
+      const content = Buffer.allocUnsafe(piece.sizeBytes)
+      if (readSync(source, content, 0, piece.sizeBytes, piece.from) !== piece.sizeBytes) {
+        throw new FileError(from, 'changed while it was being downloaded to')
+      }
+      writeAt(target, content, piece.to)
+    }
+  } finally {
+    closeSync(source)
+    closeSync(target)
+  }
+  return {}
+}
+
+/** Errors: digest_mismatch, FileError. */
+export function sealFile(task: SealTask): FileAnswers['seal'] {
+  return whileWriting(task.path, () => seal(task))
+}
+
+function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal'] {
+  const descriptor = openSync(path, openFlags)
+  try {
+    const actual = digestOfOpen(descriptor).digest.toString('hex') as Digest
+    if (actual !== digest) {
+      const expected = digest as Digest
+      throw storeError('digest_mismatch', `${path}: expected ${expected}, got ${actual}`, {
+        expected,
+        actual,
+      })
+    }
+    return { stats: Float64Array.from(finishFile(descriptor, { mode, modifiedAt })) }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function writeAt(descriptor: number, content: Buffer, offset: number): void {
+  for (let at = 0; at < content.length;)
+    at += writeSync(descriptor, content, at, content.length - at, offset + at)
+}

@@ -1,0 +1,108 @@
+/** Writing of files that a download brought: inflated, checked against their digest, then put on the disk. Runs in
+ *  worker threads. Nothing is written that does not have its digest. */
+import { hash } from 'node:crypto'
+import {
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { digestFromBytes } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { whileWriting } from './file-error.ts'
+import {
+  copyCodecs,
+  type PlaceAnswer,
+  placeColumns,
+  type PlaceTarget,
+  type PlaceTask,
+} from './file-tasks.ts'
+import { inflateCopy } from './inflate-copy.ts'
+import { isRacy } from './racy.ts'
+import { digestBytes } from '../../core/digest.ts'
+import { statColumns } from '../cache/tree-cache.ts'
+
+/** Errors: digest_mismatch, blob_damaged, FileError. */
+export function placeFiles({ files, digests, paths, attributes, stored }: PlaceTask): PlaceAnswer {
+  const targets = paths.split('\0')
+  const stats = new Float64Array((targets.length - 1) * statColumns)
+  let at = 0
+  let target = 0
+  for (let file = 0; file * placeColumns < files.length; file++) {
+    const [sizeBytes = 0, lengthBytes = 0, codec = 0, count = 0] = files.subarray(
+      file * placeColumns,
+      (file + 1) * placeColumns,
+    )
+    const bytes = stored.subarray(at, at + lengthBytes)
+    const content = inflateCopy(copyCodecs[codec]!, bytes, sizeBytes)
+    at += lengthBytes
+    const digest = digests.subarray(file * digestBytes, (file + 1) * digestBytes)
+    checkDigest(content, digest, targets[target]!)
+    for (const end = target + count; target < end; target++) {
+      const seconds = attributes[target * 2 + 1]!
+      const modifiedAt = Number.isNaN(seconds) ? null : seconds
+      const own = { path: targets[target]!, mode: attributes[target * 2]!, modifiedAt }
+      stats.set(
+        whileWriting(own.path, () => writeFile(own, content)),
+        target * statColumns,
+      )
+    }
+  }
+  return { stats, stored }
+}
+
+function checkDigest(content: Buffer, wanted: Uint8Array, path: string): void {
+  const found = hash('sha256', content, 'buffer')
+  if (found.equals(wanted)) return
+  const expected = digestFromBytes(wanted)
+  const actual = digestFromBytes(found)
+  throw storeError('digest_mismatch', `${path}: expected ${expected}, got ${actual}`, {
+    expected,
+    actual,
+  })
+}
+
+/** Creates the file; it must not be there, so a link that somebody put in its place is not followed. Answers its stat
+ *  columns, NaN when they may not be recorded. */
+function writeFile(target: PlaceTarget, content: Buffer): number[] {
+  const descriptor = openNew(target.path, target.mode)
+  try {
+    for (let at = 0; at < content.length;) at += writeSync(descriptor, content, at)
+    return finishFile(descriptor, target)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Gives an open file its mode and time; answers its stat columns, NaN when they may not be recorded. */
+export function finishFile(
+  descriptor: number,
+  target: { mode: number; modifiedAt: number | null },
+): number[] {
+  if (target.modifiedAt !== null) futimesSync(descriptor, target.modifiedAt, target.modifiedAt)
+  const lookedAt = Date.now()
+  let stats = fstatSync(descriptor)
+  if ((stats.mode & 0o777) !== target.mode) {
+    fchmodSync(descriptor, target.mode)
+    stats = fstatSync(descriptor)
+  }
+  if (isRacy(stats.mtimeMs, lookedAt)) return [Number.NaN, 0, 0, 0]
+  return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
+}
+
+const madeDirectories = new Set<string>()
+
+/** Opens a new file, making its directory where it is missing. */
+export function openNew(path: string, mode: number): number {
+  const directory = dirname(path)
+  if (!madeDirectories.has(directory)) {
+    mkdirSync(directory, { recursive: true })
+    if (madeDirectories.size > 10_000) madeDirectories.clear()
+    madeDirectories.add(directory)
+  }
+  return openSync(path, 'wx', mode)
+}

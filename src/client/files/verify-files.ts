@@ -1,0 +1,52 @@
+/** Whether files are as they were known: one look at each, none is opened. */
+import type { Stats } from 'node:fs'
+import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
+import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
+import { statColumns } from '../cache/tree-cache.ts'
+
+/** Files that a thread takes at once. */
+const filesAtOnce = 256
+
+export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
+  const directories: string[] = []
+  const modes: number[] = []
+  const verifyNext = createVerifier(task, (path, { mode }) => {
+    directories.push(path)
+    modes.push(mode & 0o777)
+  })
+  while (verifyNext(filesAtOnce));
+  return { directories: directories.join('\n'), directoryModes: Uint16Array.from(modes) }
+}
+
+/** Answers a function that takes up to so many files and looks at them; false when none was left. `onDirectory` is told of
+ *  each directory on the way to them once. */
+export function createVerifier(
+  { root, text, starts, stats, throughLinks, cursor, modes }: Omit<VerifyTask, 'kind'>,
+  onDirectory: (path: string, stats: Stats) => void,
+): (files: number) => boolean {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length)
+  const isReal = createRealDirectories(root, onDirectory)
+  const verify = (line: string, index: number): void => {
+    const at = index * statColumns
+    if (Number.isNaN(stats[at])) return
+    // `f MODE SIZE SHA256 PATH`, as core/manifest.ts writes it.
+    const path = line.slice(line.indexOf(' ', 6) + 66)
+    const isThere = throughLinks || isReal(parentOf(path))
+    const found = isThere ? lookAt(`${root}/${path}`) : undefined
+    const isSame =
+      found?.isFile() === true &&
+      found.size === stats[at] &&
+      found.mtimeMs === stats[at + 1] &&
+      found.ctimeMs === stats[at + 2] &&
+      found.ino === stats[at + 3]
+    modes[index] = isSame ? found.mode & 0o777 : unverified
+  }
+  return (files) => {
+    const from = Atomics.add(cursor, 0, files)
+    const to = Math.min(from + files, modes.length)
+    if (from >= to) return false
+    const lines = bytes.toString('utf8', starts[from], starts[to]! - 1).split('\n')
+    for (const [index, line] of lines.entries()) verify(line, from + index)
+    return true
+  }
+}

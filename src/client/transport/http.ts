@@ -1,0 +1,158 @@
+/** Requests to a server's native API. Idempotent requests are tried again, with a bound, when the network or the server
+ *  asks for it; a problem answer becomes the StoreError that the server threw. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { WireProblem } from '../../api/messages.ts'
+import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
+import { type Answer, type Exchange, exchange } from './answer.ts'
+import { objectOf, parseMessage } from './message.ts'
+import { NetworkError } from './network-error.ts'
+import { backoffMs } from './retry.ts'
+
+export interface ServerAccess {
+  /** Origin, without a trailing slash. */
+  url: string
+  token: string | null
+}
+
+export interface ApiRequest {
+  method?: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
+  /** From the root, escaped, possibly with a query. */
+  path: string
+  query?: Record<string, string | number | boolean | null | undefined>
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  json?: unknown
+  /** Sent as it is. A function is called for each try. */
+  body?: Uint8Array | (() => AsyncIterable<Uint8Array>)
+  /** Whether sending it twice does no more than sending it once. Default: all but POST and PATCH. */
+  repeatable?: boolean
+  signal?: AbortSignal
+}
+
+const triesMax = 4
+const firstPauseMs = 250
+const retryAfterMaxMs = 30_000
+const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
+/** Sends one request and parses its JSON answer, of which `fields` must be there. Errors: those of `openAnswer` and
+ *  `parseMessage`. */
+export async function requestJson<Message extends object>(
+  server: ServerAccess,
+  request: ApiRequest,
+  fields: readonly (keyof Message & string)[],
+): Promise<Message> {
+  const answer = await openAnswer(server, request)
+  return parseMessage<Message>(server, (await answer.bytes()).toString(), fields)
+}
+
+/** Sends a request that can be repeated and reads its whole answer. Errors: those of `openAnswer`. */
+export async function requestBytes(server: ServerAccess, request: ApiRequest): Promise<Buffer> {
+  for (let attempt = 1; ; attempt++) {
+    const answer = await openAnswer(server, request)
+    try {
+      return await answer.bytes()
+    } catch (error) {
+      if (!(error instanceof NetworkError) || attempt >= triesMax) throw error
+      await sleep(pauseMs(error, attempt), undefined, { signal: request.signal })
+    }
+  }
+}
+
+/** Sends one request; answers once a success status arrived, with the body still to be read.
+ *  Errors: the server's own codes; NetworkError; what a body fails with. */
+export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
+  const isRepeatable =
+    request.repeatable ?? (request.method !== 'POST' && request.method !== 'PATCH')
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await attemptOnce(server, request)
+    if (!(outcome instanceof NetworkError) && outcome.status < 300) return outcome
+    if (isRepeatable && attempt < triesMax && isWorthRepeating(outcome)) {
+      if (!(outcome instanceof NetworkError)) outcome.discard()
+      await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
+      continue
+    }
+    throw outcome instanceof NetworkError ? outcome : await errorOf(server, request, outcome)
+  }
+}
+
+async function attemptOnce(
+  server: ServerAccess,
+  request: ApiRequest,
+): Promise<Answer | NetworkError> {
+  const url = new URL(request.path, server.url)
+  for (const [name, value] of Object.entries(request.query ?? {})) {
+    if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
+  }
+  const headers: Record<string, string> = {
+    // Nothing is gained by compressing what stays on this machine.
+    'accept-encoding': isLoopback(url) ? 'identity' : 'gzip',
+    ...request.headers,
+    ...(server.token !== null && { authorization: `Bearer ${server.token}` }),
+    ...(request.json !== undefined && { 'content-type': 'application/json' }),
+  }
+  try {
+    const body = bodyOf(request)
+    const { method = 'GET', signal } = request
+    return await exchange({ url, method, headers, body, signal })
+  } catch (error) {
+    if (error instanceof NetworkError) return error
+    throw error
+  }
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+}
+
+function bodyOf({ json, body }: ApiRequest): Exchange['body'] {
+  if (json !== undefined) return Buffer.from(JSON.stringify(json))
+  return typeof body === 'function' ? body() : body
+}
+
+function isWorthRepeating(outcome: Answer | NetworkError): boolean {
+  return outcome instanceof NetworkError || retryableStatuses.has(outcome.status)
+}
+
+function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
+  const seconds = outcome instanceof NetworkError ? 0 : Number(outcome.header('retry-after') ?? 0)
+  if (seconds > 0) return Math.min(retryAfterMaxMs, seconds * 1000)
+  return backoffMs(firstPauseMs, attempt)
+}
+
+async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer): Promise<Error> {
+  const { status } = answer
+  if (status < 400) {
+    answer.discard()
+    const place = answer.header('location') ?? 'elsewhere'
+    return new NetworkError(
+      `${server.url} cannot be reached: it answered ${status}, and leads to ${place}`,
+    )
+  }
+  const text = (await answer.bytes()).toString()
+  const problem = problemOf(text)
+  if (problem !== undefined) {
+    const {
+      type: _type,
+      title: _title,
+      status: _status,
+      detail,
+      code,
+      retryable: _retryable,
+      ...details
+    } = problem
+    // A newer server may send codes that this version does not know; they stay readable as text.
+    return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
+  }
+  const reason = `${server.url} answered ${status}`
+  if (status === 401) return storeError('unauthenticated', reason, { reason })
+  if (status === 403) return storeError('forbidden', reason, { reason })
+  if (status === 404) return storeError('not_found', reason, { what: request.path })
+  return status >= 500 ? new NetworkError(reason) : new Error(reason)
+}
+
+/** What a problem answer says; undefined when the text is none, as where a proxy answers. */
+function problemOf(text: string): WireProblem | undefined {
+  const problem: Partial<WireProblem> = objectOf(text) ?? {}
+  const isProblem = typeof problem.detail === 'string' && typeof problem.code === 'string'
+  return isProblem ? (problem as WireProblem) : undefined
+}

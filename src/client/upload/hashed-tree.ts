@@ -1,0 +1,248 @@
+/** An upload's tree with everything known of it: walked, hashed, summed. Lines that are as they were remembered are taken as
+ *  they stand; only of the others an entry is ever made. */
+import { setImmediate } from 'node:timers/promises'
+import { createDigestHasher, type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
+import type { Entry, EntryPath } from '../../core/entry.ts'
+import { limits } from '../../core/limits.ts'
+import { formatEntry, manifestHeader, type ManifestSummary } from '../../core/manifest.ts'
+import { pathStart } from '../../core/manifest-changes.ts'
+import { encodeTimes } from '../../core/modification-times.ts'
+import { hashColumns } from '../files/file-tasks.ts'
+import type { HashColumns } from './hash-columns.ts'
+import { type LineRun, notKept, runsOf } from './kept-lines.ts'
+import { changesOf, type SourceChanges } from './source-changes.ts'
+import { otherEntry, type SourceTree } from './source-tree.ts'
+import { rememberSource, type StatCache } from './stat-cache.ts'
+import { statColumns } from '../cache/tree-cache.ts'
+
+export interface HashedTree {
+  readonly source: SourceTree
+  readonly summary: ManifestSummary
+  digest(ordinal: number): Digest
+  /** The digest as bytes, which must not be changed. */
+  digestBytes(ordinal: number): Buffer
+  sizeBytes(ordinal: number): number
+  /** Canonical text (core/manifest.ts) without its first line, in pieces. */
+  text(): Iterable<Buffer>
+  /** What makes it of the tree that was remembered; null when nothing was, or little of it is the same. */
+  changes(): SourceChanges | null
+  /** Encoded modification times, a page each, and the digest over all pages. */
+  readonly timesPages: readonly Buffer[]
+  readonly timesDigest: Digest
+  /** Remembers the tree for the next time. A cache that cannot be written is no failure of the upload. */
+  saveStatCache(): Promise<void>
+}
+
+/** What was remembered of the tree, and on which of its lines entries stand that are as they were. */
+export interface Remembered {
+  cache: StatCache | null
+  lines: readonly number[]
+  /** Where the tree is remembered; null: nowhere. */
+  cachePath: string | null
+}
+
+/** What can be said of files, wherever it was learnt. */
+type Facts = Pick<HashedTree, 'digest' | 'digestBytes' | 'sizeBytes'> & {
+  /** Milliseconds. */
+  modifiedAt(ordinal: number): number
+}
+
+/** How long one step of going through all entries keeps the event loop. */
+const turnMs = 5
+
+export async function finishTree(
+  tree: SourceTree,
+  columns: HashColumns,
+  { cache, lines, cachePath }: Remembered,
+): Promise<HashedTree> {
+  const facts = createFacts(tree, columns, { cache, lines })
+  const runs = runsOf(lines)
+  const entry = (ordinal: number): Entry =>
+    tree.kind(ordinal) === 'file'
+      ? fileEntry(tree, columns, facts, ordinal)
+      : otherEntry(tree, ordinal)
+  const text = (): Iterable<Buffer> => textOf(runs, cache, entry)
+  const summary = await summarize(tree, facts, text)
+  const timesPages = encodeTimesPages(tree, facts)
+  const hasher = createDigestHasher()
+  for (const page of timesPages) hasher.update(page)
+  const { digest, digestBytes, sizeBytes } = facts
+  const isAsRemembered =
+    cache !== null && runs.length <= 1 && cache.count === tree.count && runs[0]?.line !== notKept
+  return {
+    source: tree,
+    summary,
+    digest,
+    digestBytes,
+    sizeBytes,
+    text,
+    changes: () => (cache === null ? null : changesOf(runs, cache, entry)),
+    timesPages,
+    timesDigest: hasher.digest(),
+    saveStatCache: async () => {
+      if (cachePath === null || isAsRemembered) return
+      const { count } = tree
+      const { treeDigest } = summary
+      const lineStarts = (): Uint32Array => lineStartsOf(runs, cache, entry)
+      const stats = statsOf(runs, cache, columns, count)
+      await rememberSource(cachePath, { count, treeDigest, text: text(), lineStarts }, stats)
+    },
+  }
+}
+
+function fileEntry(
+  tree: SourceTree,
+  { stats }: HashColumns,
+  { digest, sizeBytes }: Facts,
+  ordinal: number,
+): Entry {
+  return {
+    kind: 'file',
+    path: tree.paths[ordinal] as EntryPath,
+    mode: stats[ordinal * hashColumns + 4]!,
+    digest: digest(ordinal),
+    sizeBytes: sizeBytes(ordinal),
+  }
+}
+
+function createFacts(
+  tree: SourceTree,
+  { stats, digests }: HashColumns,
+  { cache, lines }: Pick<Remembered, 'cache' | 'lines'>,
+): Facts {
+  const keptDigest = (line: number): Digest => {
+    const { text, starts } = cache!
+    const pathAt = pathStart(text, starts[line]!, starts[line + 1]! - 1)
+    return text.toString('latin1', pathAt - 65, pathAt - 1) as Digest
+  }
+  const own = (ordinal: number): Buffer =>
+    digests.subarray(ordinal * digestBytes, (ordinal + 1) * digestBytes)
+  const column = (ordinal: number, index: number): number => {
+    const line = lines[ordinal]!
+    return line === notKept
+      ? stats[ordinal * hashColumns + index]!
+      : cache!.stats[line * statColumns + index]!
+  }
+  return {
+    digest: (ordinal) => {
+      const line = lines[ordinal]!
+      return line === notKept ? digestFromBytes(own(ordinal)) : keptDigest(line)
+    },
+    digestBytes: (ordinal) => {
+      const line = lines[ordinal]!
+      return line === notKept ? own(ordinal) : Buffer.from(keptDigest(line), 'hex')
+    },
+    sizeBytes: (ordinal) => column(ordinal, 0),
+    modifiedAt: (ordinal) =>
+      tree.kind(ordinal) === 'file' ? column(ordinal, 1) : tree.modifiedAt(ordinal) * 1000,
+  }
+}
+
+/** Of lines that are as they were, no more is in one piece. */
+const keptPieceBytes = 256 * 1024
+const pieceChars = 64 * 1024
+
+function* textOf(
+  runs: readonly LineRun[],
+  cache: StatCache | null,
+  entry: (ordinal: number) => Entry,
+): Generator<Buffer> {
+  for (const { ordinal, count, line } of runs) {
+    if (line === notKept) {
+      let text = ''
+      for (let at = ordinal; at < ordinal + count; at++) {
+        text += formatEntry(entry(at))
+        if (text.length < pieceChars) continue
+        yield Buffer.from(text)
+        text = ''
+      }
+      if (text !== '') yield Buffer.from(text)
+    } else {
+      const { text, starts } = cache!
+      const end = starts[line + count]!
+      for (let at = starts[line]!; at < end; at += keptPieceBytes)
+        yield text.subarray(at, Math.min(end, at + keptPieceBytes))
+    }
+  }
+}
+
+async function summarize(
+  tree: SourceTree,
+  { sizeBytes }: Facts,
+  text: () => Iterable<Buffer>,
+): Promise<ManifestSummary> {
+  const hasher = createDigestHasher()
+  hasher.update(Buffer.from(manifestHeader))
+  let begun = performance.now()
+  for (const piece of text()) {
+    hasher.update(piece)
+    if (performance.now() - begun < turnMs) continue
+    await setImmediate()
+    begun = performance.now()
+  }
+  let fileCount = 0
+  let logicalBytes = 0
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) {
+    if (tree.kind(ordinal) !== 'file') continue
+    fileCount += 1
+    logicalBytes += sizeBytes(ordinal)
+  }
+  return { treeDigest: hasher.digest(), entryCount: tree.count, fileCount, logicalBytes }
+}
+
+/** Where in the text each line begins, and the last one ends. */
+function lineStartsOf(
+  runs: readonly LineRun[],
+  cache: StatCache | null,
+  entry: (ordinal: number) => Entry,
+): Uint32Array {
+  const count = runs.reduce((sum, run) => sum + run.count, 0)
+  const starts = new Uint32Array(count + 1)
+  let at = 0
+  for (const run of runs) {
+    for (let index = 0; index < run.count; index++) {
+      const ordinal = run.ordinal + index
+      starts[ordinal] = at
+      at +=
+        run.line === notKept
+          ? Buffer.byteLength(formatEntry(entry(ordinal)))
+          : cache!.starts[run.line + index + 1]! - cache!.starts[run.line + index]!
+    }
+  }
+  starts[count] = at
+  return starts
+}
+
+/** What is to be remembered of each entry's inode: NaN of what is no file, or may have changed since it was looked at. */
+function statsOf(
+  runs: readonly LineRun[],
+  cache: StatCache | null,
+  { stats, settled }: HashColumns,
+  count: number,
+): Float64Array {
+  const all = new Float64Array(count * statColumns).fill(Number.NaN)
+  for (const run of runs) {
+    const at = run.ordinal * statColumns
+    if (run.line !== notKept) {
+      const { line } = run
+      all.set(cache!.stats.subarray(line * statColumns, (line + run.count) * statColumns), at)
+      continue
+    }
+    for (let ordinal = run.ordinal; ordinal < run.ordinal + run.count; ordinal++) {
+      if (settled[ordinal] !== 1) continue
+      const own = stats.subarray(ordinal * hashColumns, ordinal * hashColumns + statColumns)
+      all.set(own, ordinal * statColumns)
+    }
+  }
+  return all
+}
+
+function encodeTimesPages({ count }: SourceTree, { modifiedAt }: Facts): Buffer[] {
+  const pages: Buffer[] = []
+  for (let first = 0; first < count; first += limits.manifestPageEntries) {
+    const size = Math.min(limits.manifestPageEntries, count - first)
+    const seconds = (index: number): number => Math.floor(modifiedAt(first + index) / 1000)
+    pages.push(encodeTimes(Array.from({ length: size }, (_, index) => seconds(index))))
+  }
+  return pages
+}

@@ -1,0 +1,83 @@
+/** Lines that a tree has in common with the one that was remembered of its directory. */
+import { comparePaths } from '../../core/entry.ts'
+import { formatEntry } from '../../core/manifest.ts'
+import { type ManifestLines, pathStart } from '../../core/manifest-changes.ts'
+import { unverified } from '../files/file-tasks.ts'
+import { otherEntry, type SourceTree } from './source-tree.ts'
+import { type TreeCache, statColumns } from '../cache/tree-cache.ts'
+
+/** Of an entry that is not as it was. */
+export const notKept = -1
+
+/** Answers a function that says on which line paths stand that are asked for in ascending order. */
+export function createLineMatcher({ text, starts }: ManifestLines): (path: string) => number {
+  const count = starts.length - 1
+  let line = -1
+  let current = ''
+  const advance = (): void => {
+    line += 1
+    if (line >= count) return
+    const end = starts[line + 1]! - 1
+    current = text.toString('utf8', pathStart(text, starts[line]!, end), end)
+  }
+  advance()
+  return (path) => {
+    while (line < count && comparePaths(current, path) < 0) advance()
+    return line < count && current === path ? line : notKept
+  }
+}
+
+/** Takes the lines of those entries away that are not as they were, by what a look at all files has shown. Answers which of
+ *  them are files, and what need not be read. */
+export function dropChanged(
+  lines: number[],
+  tree: SourceTree,
+  cache: TreeCache,
+  modes: Uint16Array,
+): { changed: number[]; kept: { files: number; bytes: number } } {
+  const { text, starts, stats } = cache
+  const changed: number[] = []
+  const kept = { files: 0, bytes: 0 }
+  for (let ordinal = 0; ordinal < lines.length; ordinal++) {
+    const line = lines[ordinal]!
+    if (line === notKept) continue
+    if (tree.kind(ordinal) !== 'file') {
+      const own = formatEntry(otherEntry(tree, ordinal))
+      if (text.toString('utf8', starts[line], starts[line + 1]) !== own) lines[ordinal] = notKept
+    } else if (modes[line] !== unverified && modes[line] === modeAt(text, starts[line]!)) {
+      kept.files += 1
+      kept.bytes += stats[line * statColumns]!
+    } else {
+      lines[ordinal] = notKept
+      changed.push(ordinal)
+    }
+  }
+  return { changed, kept }
+}
+
+/** Of a file's line: `f MODE …`. */
+function modeAt(text: Buffer, at: number): number {
+  const digit = (index: number): number => text[at + index]! - 0x30
+  return digit(2) * 64 + digit(3) * 8 + digit(4)
+}
+
+/** Entries in a row. */
+export interface LineRun {
+  ordinal: number
+  count: number
+  /** The first of as many lines of the cache, or `notKept`. */
+  line: number
+}
+
+/** All entries, as few runs as they make. */
+export function runsOf(lines: readonly number[]): LineRun[] {
+  const runs: LineRun[] = []
+  let run: LineRun | undefined
+  for (let ordinal = 0; ordinal < lines.length; ordinal++) {
+    const line = lines[ordinal]!
+    const follows = run?.line === notKept ? notKept : run && run.line + run.count
+    if (run !== undefined && line === follows) run.count += 1
+    else runs.push((run = { ordinal, count: 1, line }))
+  }
+  return runs
+}

@@ -1,0 +1,135 @@
+/** Sends units of blobs through a few connections at once. The body of a request is made while it is sent, so memory is
+ *  bounded by the tasks under way; what a failed request carried is asked for again by whoever called. */
+import { packMediaType } from '../../api/negotiation.ts'
+import type { ReceivedBlobs } from '../../api/negotiation-messages.ts'
+import type { FilePool } from '../files/file-pool.ts'
+import { type ServerAccess, requestJson } from '../transport/http.ts'
+import { createUnitQueue, type UnitQueue } from './unit-queue.ts'
+import type { SendUnit } from './upload-plan.ts'
+
+export interface SendOptions {
+  uploadPath: string
+  connections: number
+  signal: AbortSignal
+  onSent(sent: { bytes: number; contentBytes: number }): void
+}
+
+/** A request ends before it would bring more than this: the first early, so that the server has work soon, later ones when
+ *  they fill a pack of the server. A large file is never split; one that is larger is a request of its own. */
+const firstRequestBytes = 8 * 1024 * 1024
+const requestBytesMax = 56 * 1024 * 1024
+/** Encode tasks of one connection that are under way or waiting to be sent. */
+const tasksAhead = 3
+
+/** Resolves when the server has all units durably. Errors: NetworkError, FileError, and the server's. */
+export async function sendBlobs(
+  server: ServerAccess,
+  pool: FilePool,
+  units: AsyncIterable<SendUnit>,
+  options: SendOptions,
+): Promise<void> {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  const queue = createUnitQueue(units, signal)
+  const senders = Array.from({ length: options.connections }, async () => {
+    try {
+      await sendAll(server, pool, queue, { ...options, signal })
+    } catch (error) {
+      // One failure stops the others: the caller starts over with what is missing by then.
+      stop.abort(error)
+      throw error
+    }
+  })
+  const outcomes = await Promise.allSettled(senders)
+  options.signal.throwIfAborted()
+  if (stop.signal.aborted) throw stop.signal.reason
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+async function sendAll(
+  server: ServerAccess,
+  pool: FilePool,
+  queue: UnitQueue,
+  options: SendOptions,
+): Promise<void> {
+  let requestBytes = firstRequestBytes
+  for (let unit = await queue.take(); unit !== undefined; unit = await queue.take()) {
+    const first = unit
+    // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
+    const fault: { error?: unknown } = {}
+    const body = (): AsyncIterable<Uint8Array> =>
+      encodeUnits(pool, first, queue, { ...options, requestBytes, fault })
+    const request = {
+      method: 'POST' as const,
+      path: `${options.uploadPath}/packs`,
+      headers: { 'content-type': packMediaType },
+      body,
+      signal: options.signal,
+    }
+    try {
+      await requestJson<ReceivedBlobs>(server, request, ['blobs'])
+    } catch (error) {
+      throw fault.error ?? error
+    }
+    requestBytes = requestBytesMax
+  }
+}
+
+async function* encodeUnits(
+  pool: FilePool,
+  first: SendUnit,
+  queue: UnitQueue,
+  options: SendOptions & { requestBytes: number; fault: { error?: unknown } },
+): AsyncGenerator<Uint8Array> {
+  const ahead: Promise<{ bytes: Uint8Array; contentBytes: number }>[] = []
+  let pending: { unit: SendUnit; next: number } | undefined = { unit: first, next: 0 }
+  let isOver = false
+  let sentBytes = 0
+  /** Content of tasks that are under way or wait to be sent. */
+  let aheadBytes = 0
+  /** Begins the next task; false when this request takes no more. */
+  const begin = async (): Promise<boolean> => {
+    if (pending === undefined) {
+      const room = options.requestBytes - sentBytes - aheadBytes
+      const unit = isOver || room <= 0 ? undefined : await queue.takeSoon(room)
+      if (unit === undefined) {
+        isOver = true
+        return false
+      }
+      pending = { unit, next: 0 }
+    }
+    const { unit, next } = pending
+    const pieces = unit.tasks[next]
+    if (pieces !== undefined) {
+      pending.next += 1
+      const contentBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
+      const task = pool
+        .run({ kind: 'encode', pieces })
+        .then(({ records }) => ({ bytes: records, contentBytes }))
+      // Its failure is met when its turn comes.
+      task.catch(() => {})
+      ahead.push(task)
+      aheadBytes += contentBytes
+    } else if (unit.end !== null) {
+      ahead.push(Promise.resolve({ bytes: unit.end, contentBytes: 0 }))
+    }
+    if (pending.next >= unit.tasks.length && pieces === undefined) pending = undefined
+    return true
+  }
+  try {
+    for (;;) {
+      while (ahead.length < tasksAhead && (await begin()));
+      const next = ahead.shift()
+      if (next === undefined) return
+      const { bytes, contentBytes } = await next
+      aheadBytes -= contentBytes
+      sentBytes += bytes.length
+      yield bytes
+      options.onSent({ bytes: bytes.length, contentBytes })
+    }
+  } catch (error) {
+    options.fault.error = error
+    throw error
+  }
+}

@@ -1,0 +1,89 @@
+/** What makes an upload's tree of the one that was remembered of its directory (core/manifest-changes.ts). */
+import type { Digest } from '../../core/digest.ts'
+import { comparePaths, type Entry } from '../../core/entry.ts'
+import { formatEntry } from '../../core/manifest.ts'
+import { changesBytesMax, formatRemoval, pathStart } from '../../core/manifest-changes.ts'
+import { type LineRun, notKept } from './kept-lines.ts'
+import type { StatCache } from './stat-cache.ts'
+
+export interface SourceChanges {
+  /** The digest of the tree that was remembered. */
+  base: Digest
+  /** Without the header line. */
+  text: string
+  /** Of the entries in it, in order. */
+  ordinals: number[]
+}
+
+/** Null when they would not be much shorter than the tree. */
+export function changesOf(
+  runs: readonly LineRun[],
+  cache: StatCache,
+  entry: (ordinal: number) => Entry,
+): SourceChanges | null {
+  const bytesMax = Math.min(changesBytesMax, cache.text.length / 2)
+  const changes = createChanges(cache, entry, bytesMax)
+  let fresh: LineRun | null = null
+  let line = 0
+  for (const run of runs) {
+    if (run.line === notKept) {
+      fresh = run
+      continue
+    }
+    changes.add(fresh, line, run.line)
+    fresh = null
+    line = run.line + run.count
+  }
+  changes.add(fresh, line, cache.count)
+  return changes.result()
+}
+
+function createChanges(
+  { text, starts, treeDigest: base }: StatCache,
+  entry: (ordinal: number) => Entry,
+  bytesMax: number,
+): {
+  /** Entries that stand where the remembered tree had lines `from` to `to`. */
+  add(fresh: LineRun | null, from: number, to: number): void
+  result(): SourceChanges | null
+} {
+  const lines: string[] = []
+  const ordinals: number[] = []
+  let bytes = 0
+  const lineAt = (line: number): string => text.toString('utf8', starts[line], starts[line + 1])
+  const pathAt = (line: number): string => {
+    const end = starts[line + 1]! - 1
+    return text.toString('utf8', pathStart(text, starts[line]!, end), end)
+  }
+  const push = (line: string): void => {
+    lines.push(line)
+    bytes += Buffer.byteLength(line)
+  }
+  return {
+    add: (fresh, from, to) => {
+      let line = from
+      const removeBefore = (path: string | null): void => {
+        for (; line < to && bytes <= bytesMax; line++) {
+          const gone = pathAt(line)
+          if (path !== null && comparePaths(gone, path) >= 0) return
+          push(formatRemoval(gone))
+        }
+      }
+      const end = fresh === null ? 0 : fresh.ordinal + fresh.count
+      for (let ordinal = fresh?.ordinal ?? 0; ordinal < end && bytes <= bytesMax; ordinal++) {
+        const own = entry(ordinal)
+        removeBefore(own.path)
+        const formatted = formatEntry(own)
+        const isThere = line < to && pathAt(line) === own.path
+        // It was touched, and is as it was.
+        const isSame = isThere && lineAt(line) === formatted
+        if (isThere) line += 1
+        if (isSame) continue
+        push(formatted)
+        ordinals.push(ordinal)
+      }
+      removeBefore(null)
+    },
+    result: () => (bytes > bytesMax ? null : { base, text: lines.join(''), ordinals }),
+  }
+}

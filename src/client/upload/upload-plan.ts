@@ -1,0 +1,121 @@
+/** What is left to send, as units of work. A unit is some small files, about as much as one message should carry, or one
+ *  large file; what belongs to a large file stays together, so that the server can check it while it goes by. */
+import { fileEndRecord, type OfferedComposite } from '../../core/blob-exchange.ts'
+import type { Digest } from '../../core/digest.ts'
+import { limits } from '../../core/limits.ts'
+import { createContentIndex } from '../content-index.ts'
+import type { EncodePiece } from '../files/file-tasks.ts'
+import type { HashedTree } from './hashed-tree.ts'
+
+export interface SendUnit {
+  /** Pieces in the order in which they are sent, a task each. */
+  tasks: EncodePiece[][]
+  /** What ends the unit of a large file that is sent whole. */
+  end: Buffer | null
+  /** Content bytes that the unit brings. */
+  contentBytes: number
+}
+
+/** A large file that was cut. */
+export interface CutFile {
+  ordinal: number
+  composite: OfferedComposite
+  sizes: Uint32Array
+  isCompressed: boolean
+}
+
+/** Content of one task: some milliseconds of work. */
+const taskBytes = 1024 * 1024
+const taskPieces = 256
+
+/** Missing files, each content once, small and large apart. */
+export function splitMissing(
+  tree: HashedTree,
+  missing: readonly number[],
+): { small: number[]; large: number[] } {
+  const index = createContentIndex(missing.length, (ordinal) => tree.digestBytes(ordinal))
+  const small: number[] = []
+  const large: number[] = []
+  for (const ordinal of missing) {
+    if (index.add(ordinal) !== ordinal) continue
+    if (tree.sizeBytes(ordinal) < limits.chunkThresholdBytes) small.push(ordinal)
+    else large.push(ordinal)
+  }
+  return { small, large }
+}
+
+export function* planSmall(
+  tree: HashedTree,
+  ordinals: readonly number[],
+  level: number,
+): Generator<SendUnit> {
+  let pieces: EncodePiece[] = []
+  let bytes = 0
+  for (const ordinal of ordinals) {
+    const sizeBytes = tree.sizeBytes(ordinal)
+    const path = tree.source.sourceOf(ordinal)
+    pieces.push({
+      path,
+      offset: 0,
+      sizeBytes,
+      digest: tree.digest(ordinal),
+      level,
+      isFirstPart: false,
+    })
+    bytes += sizeBytes
+    if (bytes < taskBytes && pieces.length < taskPieces) continue
+    yield { tasks: [pieces], end: null, contentBytes: bytes }
+    pieces = []
+    bytes = 0
+  }
+  if (pieces.length > 0) yield { tasks: [pieces], end: null, contentBytes: bytes }
+}
+
+/** `sent` gathers the parts of all files, because files share parts. */
+export function planLarge(
+  tree: HashedTree,
+  file: CutFile,
+  {
+    isMissing,
+    sent,
+    level,
+  }: { isMissing(part: number): boolean; sent: Set<Digest>; level: number },
+): SendUnit {
+  const path = tree.source.sourceOf(file.ordinal)
+  const { parts } = file.composite
+  const tasks: EncodePiece[][] = []
+  let pieces: EncodePiece[] = []
+  let bytes = 0
+  let contentBytes = 0
+  let offset = 0
+  const wanted = parts.map((digest, index) => {
+    if (!isMissing(index) || sent.has(digest)) return false
+    sent.add(digest)
+    return true
+  })
+  // Parts that are not sent cannot be hashed while they go by; the server then reads them at the commit.
+  const isWhole = wanted.every(Boolean)
+  for (const [index, digest] of parts.entries()) {
+    const sizeBytes = file.sizes[index]!
+    if (wanted[index] === true) {
+      pieces.push({
+        path,
+        offset,
+        sizeBytes,
+        digest,
+        level: file.isCompressed ? 0 : level,
+        isFirstPart: isWhole && index === 0,
+      })
+      bytes += sizeBytes
+      contentBytes += sizeBytes
+      if (bytes >= taskBytes) {
+        tasks.push(pieces)
+        pieces = []
+        bytes = 0
+      }
+    }
+    offset += sizeBytes
+  }
+  if (pieces.length > 0) tasks.push(pieces)
+  return { tasks, end: isWhole ? fileEndRecord : null, contentBytes }
+}

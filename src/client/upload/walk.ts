@@ -1,0 +1,294 @@
+/** Finds what an upload sends. One walk in manifest order, so that nothing needs sorting: within a directory, names are
+ *  ordered as if directories ended in a slash. File contents are not touched and files not even asked for their size;
+ *  whoever hashes them learns it from the open file. */
+import {
+  type Dirent,
+  type Stats,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { comparePaths, defaultDirectoryMode } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
+import { fileError } from '../files/file-error.ts'
+import { createGrowingTree, type Found } from './growing-tree.ts'
+import { partialName } from '../partial-name.ts'
+import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
+import type { SourceFile, SourceTree } from './source-tree.ts'
+
+export interface WalkOptions {
+  /** Absolute directory that relative patterns start from. */
+  directory: string
+  includeHidden: boolean
+  /** `follow`: what a link points to is sent in its place, and links to nothing are left out, as GitHub's action does. */
+  symlinks: 'keep' | 'follow'
+  /** Globs of entry paths to leave out; a directory goes with all that lies below it. */
+  exclude: readonly string[]
+  /** Told of files as they are found, in order, a batch at a time. */
+  onFiles?: ((from: number, to: number, tree: SourceTree) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** How long the walk keeps the event loop to itself. */
+const sliceMs = 25
+/** Files are announced in batches of this many. */
+const announceFiles = 512
+
+/** Walks what `patterns` select. Errors: unsafe_path, unsupported_entry, too_large, FileError. */
+export async function walkSources(
+  patterns: readonly string[],
+  options: WalkOptions,
+): Promise<SourceTree> {
+  const compiled = compileSourcePatterns(patterns, options.directory)
+  const root = uploadRoot(compiled)
+  const tree = createGrowingTree(root)
+  const walk = walkBelow(root, compiled, options)
+  let announced = 0
+  let sliceEnd = performance.now() + sliceMs
+  for (const found of walk) {
+    tree.add(found)
+    if (tree.count - announced >= announceFiles) {
+      options.onFiles?.(announced, tree.count, tree)
+      announced = tree.count
+    }
+    if ((tree.count & 63) === 0 && performance.now() > sliceEnd) {
+      options.signal?.throwIfAborted()
+      await nextTurn()
+      sliceEnd = performance.now() + sliceMs
+    }
+  }
+  if (tree.count > announced) options.onFiles?.(announced, tree.count, tree)
+  return tree
+}
+
+/** The same shape for files that the caller has chosen. Errors: unsafe_path, duplicate_path, too_large. */
+export function listSources(files: readonly SourceFile[]): SourceTree {
+  const sorted = files.toSorted((a, b) => comparePaths(a.entryPath, b.entryPath))
+  const tree = createGrowingTree(commonRoot(sorted[0]))
+  for (const { entryPath, absolutePath } of sorted) {
+    tree.add({ path: entryPath, kind: 'file', stats: undefined, target: undefined }, absolutePath)
+  }
+  return tree
+}
+
+/** The directory that the first file lies below as its entry path says, as most often all do. */
+function commonRoot(first: SourceFile | undefined): string {
+  const end = `/${first?.entryPath}`
+  return first?.absolutePath.endsWith(end) === true
+    ? first.absolutePath.slice(0, -end.length) || '/'
+    : '/'
+}
+
+/** What the entry paths are told from: GitHub's rules (API §1). One directory: itself. One file: its directory. Several:
+ *  their least common ancestor. A glob: the part before its first wildcard. */
+function uploadRoot({ searchPaths }: SourcePatterns): string {
+  const [first, ...others] = searchPaths
+  if (first === undefined)
+    throw storeError('invalid_request', 'no path to upload was given', { field: 'PATH' })
+  if (others.length === 0) return isDirectory(first) || !isThere(first) ? first : dirname(first)
+  const [head = [], ...rest] = searchPaths.map((path) => path.split('/'))
+  let length = 0
+  while (length < head.length && rest.every((other) => other[length] === head[length])) length += 1
+  return head.slice(0, length).join('/') || '/'
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+function* walkBelow(
+  root: string,
+  patterns: SourcePatterns,
+  options: WalkOptions,
+): Generator<Found> {
+  const prefix = root === '/' ? '/' : `${root}/`
+  const matching = (globs: readonly string[]): ((path: string) => boolean) =>
+    globs.length === 0 ? () => false : compilePathGlobs(globs)
+  const excluded = matching(options.exclude)
+  // What such a glob says of all that lies below a directory.
+  const below = options.exclude.filter((glob) => glob.length > 3 && glob.endsWith('/**'))
+  const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
+  const children: Child[] = []
+  for (const path of patterns.searchPaths) {
+    const stats = statsOfOperand(path, options)
+    if (stats === undefined || isHidden(basename(path), options)) continue
+    children.push({ path, isDirectory: stats.isDirectory(), entry: stats })
+  }
+  const walk = createWalker(patterns, options, {
+    excluded,
+    excludedBelow,
+    entryPathOf: (path) => path.slice(prefix.length),
+  })
+  if (children.length === 1 && children[0]!.path === root) yield* walk.content(root, [])
+  else yield* walk.children(children, [])
+}
+
+/** A link that is named itself is followed when it leads to a directory, as `cp -rH` does. */
+function statsOfOperand(path: string, { symlinks }: WalkOptions): Stats | undefined {
+  const own = lstatSync(path, { throwIfNoEntry: false })
+  if (own?.isSymbolicLink() !== true) return own
+  const target = statSync(path, { throwIfNoEntry: false })
+  return symlinks === 'follow' || target?.isDirectory() === true ? target : own
+}
+
+function isHidden(name: string, { includeHidden }: WalkOptions): boolean {
+  return !includeHidden && name.startsWith('.')
+}
+
+/** Something in a directory, or named by the caller. `entry` knows its kind. */
+interface Child {
+  path: string
+  isDirectory: boolean
+  entry: Stats | Dirent
+}
+
+interface Walker {
+  /** What lies below the directory `path`, whose real ancestors are `chain`. */
+  content(path: string, chain: readonly string[]): Generator<Found>
+  children(children: readonly Child[], chain: readonly string[]): Generator<Found>
+}
+
+function createWalker(
+  patterns: SourcePatterns,
+  options: WalkOptions,
+  {
+    excluded,
+    excludedBelow,
+    entryPathOf,
+  }: {
+    excluded(path: string): boolean
+    /** Whether all that lies below is excluded, so that it need not be looked at. */
+    excludedBelow(path: string): boolean
+    entryPathOf(path: string): string
+  },
+): Walker {
+  const follows = options.symlinks === 'follow'
+
+  function findLeaf(path: string, entry: Stats | Dirent): Found | undefined {
+    const entryPath = entryPathOf(path)
+    if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath)) return undefined
+    if (entry.isFile())
+      return { path: entryPath, kind: 'file', stats: undefined, target: undefined }
+    if (entry.isSymbolicLink()) {
+      return { path: entryPath, kind: 'symlink', stats: lstatSync(path), target: readTarget(path) }
+    }
+    const kind = specialKind(entry)
+    throw storeError('unsupported_entry', `${path} is a ${kind}, which artifacts do not hold`, {
+      path,
+      kind,
+    })
+  }
+
+  function* content(path: string, chain: readonly string[]): Generator<Found> {
+    if (excludedBelow(entryPathOf(path))) return
+    const real = follows ? realpathSync(path) : path
+    if (chain.includes(real)) return
+    yield* children(readChildren(path, options), follows ? [...chain, real] : chain)
+  }
+
+  /** Directories stand in the order twice: as `name`, where an entry of their own belongs, and as `name/`, where their
+   *  content does. Whether they are empty must be known at the first place, so the content is begun there. */
+  function* children(list: readonly Child[], chain: readonly string[]): Generator<Found> {
+    const begun = new Map<Child, { first: Found; rest: Generator<Found> }>()
+    for (const { child, isContent } of inOrder(list)) {
+      if (!child.isDirectory) {
+        const leaf = findLeaf(child.path, child.entry)
+        if (leaf !== undefined) yield leaf
+      } else if (isContent) {
+        const inside = begun.get(child)
+        if (inside === undefined) continue
+        yield inside.first
+        yield* inside.rest
+      } else if (isOfInterest(child.path)) {
+        const rest = content(child.path, chain)
+        const { value: first, done } = rest.next()
+        if (done !== true) begun.set(child, { first, rest })
+        const own = findDirectory(child.path)
+        // A directory that its contents imply is left out, unless its mode is not the usual one.
+        if (own !== undefined && (done === true || modeOf(own) !== defaultDirectoryMode)) yield own
+      }
+    }
+  }
+
+  function isOfInterest(path: string): boolean {
+    if (excluded(entryPathOf(path))) return false
+    return patterns.isPlain || patterns.mayMatchBelow(path) || patterns.match(path).asDirectory
+  }
+
+  function findDirectory(path: string): Found | undefined {
+    if (!patterns.isPlain && !patterns.match(path).asDirectory) return undefined
+    return { path: entryPathOf(path), kind: 'directory', stats: statSync(path), target: undefined }
+  }
+
+  return { content, children }
+}
+
+function modeOf({ stats }: Found): number {
+  return (stats?.mode ?? 0) & 0o777
+}
+
+function inOrder(children: readonly Child[]): { child: Child; isContent: boolean; key: string }[] {
+  const places = children.map((child) => ({ child, isContent: false, key: child.path }))
+  for (const child of children) {
+    if (child.isDirectory) places.push({ child, isContent: true, key: `${child.path}/` })
+  }
+  return places.sort((a, b) => comparePaths(a.key, b.key))
+}
+
+/** Visible children, in no order. Links to nothing are left out where links are followed. */
+function readChildren(path: string, options: WalkOptions): Child[] {
+  let entries: Dirent[]
+  try {
+    entries = readdirSync(path, { withFileTypes: true })
+  } catch (error) {
+    throw fileError(path, error)
+  }
+  const prefix = path === '/' ? '/' : `${path}/`
+  const children: Child[] = []
+  for (const entry of entries) {
+    const { name } = entry
+    // What a download left that was killed is no content.
+    if (isHidden(name, options) || name === partialName) continue
+    // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
+    if (name.includes('\ufffd')) throw badName(prefix + name)
+    if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
+      const stats = statSync(prefix + name, { throwIfNoEntry: false })
+      if (stats !== undefined)
+        children.push({ path: prefix + name, isDirectory: stats.isDirectory(), entry: stats })
+    } else {
+      children.push({ path: prefix + name, isDirectory: entry.isDirectory(), entry })
+    }
+  }
+  return children
+}
+
+function badName(path: string): Error {
+  const reason = 'its name is not valid UTF-8'
+  return storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
+    path,
+    reason,
+  })
+}
+
+function readTarget(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+function specialKind(entry: Stats | Dirent): string {
+  if (entry.isSocket()) return 'socket'
+  if (entry.isFIFO()) return 'pipe'
+  return 'device'
+}
