@@ -48,11 +48,11 @@ export const transferRoutes: readonly ApiRoute[] = [
     path: `${upload}/manifest`,
     operationId: 'offerManifest',
     summary:
-      'Takes the canonical manifest, gzipped or (`Content-Encoding: br`) by Brotli; answers the files that are missing.',
+      'Takes the canonical manifest, or with `base` what is different from that tree, gzipped or (`Content-Encoding: br`) by Brotli; answers the files that are missing, among the entries sent.',
     query: manifestOfferQuery,
-    request: { bytes: [manifestMediaType] },
+    request: { bytes: [manifestMediaType, changesMediaType] },
     responses: { 200: missing },
-    errors: [409, 413, 422],
+    errors: [404, 409, 413, 422],
   },
   {
     method: 'get',

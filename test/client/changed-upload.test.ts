@@ -159,7 +159,7 @@ describe('an upload of what was uploaded before', () => {
       const code = 'upload_incomplete'
       return {
         status: 409,
-        body: { type: `/errors/${code}`, title: code, status: 409, code, detail: 'no manifest' },
+        body: { title: code, status: 409, code, detail: 'no', what: 'manifest', missing: 1 },
       }
     })
     const second = await upload(createClient({ url, token, cacheDir }), root)

@@ -90,7 +90,8 @@ export async function sendTree(
       options.signal.throwIfAborted()
       if (!isPassing(error)) throw error
       // What came of the changes is not the tree, perhaps: the whole manifest says what is.
-      if (hasCode(error, 'upload_incomplete')) forgetBase(sending)
+      if (hasCode(error, 'upload_incomplete') && error.details.what === 'manifest')
+        forgetBase(sending)
       failures = sending.progress.sentBytes > before + significantBytes ? 1 : failures + 1
       if (failures >= transferTriesMax) throw error
       await waitForTransfer(failures, options.signal)

@@ -1,5 +1,6 @@
 /** The manifest of an upload: staged page by page, referring to what the session has leased. It must have the digest that the
- *  tree was offered under. */
+ *  tree was offered under. After each page other uploads of the thread get their turn. */
+import { setImmediate as turn } from 'node:timers/promises'
 import { comparePaths, type Entry } from '../../core/entry.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -15,6 +16,7 @@ import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
 import type { OfferedArtifact } from './job.ts'
 import { readOfferedChanges, readOfferedPages, readOfferedTree } from './offered-entries.ts'
+import { claimOffered } from './receive-manifest.ts'
 
 export interface StagedManifest {
   manifestId: number
@@ -23,7 +25,7 @@ export interface StagedManifest {
 
 type Offer = OfferedArtifact & { sessionId: string }
 
-/** Errors: upload_incomplete (the manifest), not_found (a blob that the session has not leased), length_mismatch,
+/** Errors: upload_incomplete, not_found (a blob of a whole manifest that the session has not leased), length_mismatch,
  *  duplicate_path. */
 export async function stageOfferedTree(
   ports: IngestPorts,
@@ -54,6 +56,7 @@ async function stageWhole(
       const batch = entries.slice(first, first + limits.manifestPageEntries)
       meter.add(await metadata.stageManifestPage(sessionId, manifestId, page, batch))
       page += 1
+      await turn()
     }
   }
   // Pages can be sent once more at any time, by a client that has gone wrong.
@@ -64,10 +67,11 @@ async function stageWhole(
 /** What the base has and the changes leave needs no digest to be looked up by. When anything is not as the client thought,
  *  it is asked for the whole manifest. */
 async function stageChanged(
-  { metadata }: IngestPorts,
+  ports: IngestPorts,
   { sessionId, tree: offered }: Offer,
   { base, signal }: { base: number; signal: AbortSignal | undefined },
 ): Promise<StagedManifest> {
+  const { metadata } = ports
   const { manifestId, exists } = await metadata.stageManifest(sessionId, offered)
   if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
   const hasher = createManifestHasher()
@@ -85,6 +89,7 @@ async function stageChanged(
       for (const entry of placed) hasher.add(entry)
       meter.add(placed)
       page += 1
+      await turn()
     }
   }
   try {
@@ -98,9 +103,9 @@ async function stageChanged(
     pending.push(...merger.rest())
     await stage(0)
   } catch (error) {
-    // Of a base that was leased everything is there; and of what is missing the whole manifest tells.
-    if (hasCode(error, 'not_found')) throw incomplete('manifest', 1)
-    throw error
+    if (!hasCode(error, 'not_found')) throw error
+    const missing = await claimOffered(ports, sessionId)
+    throw missing.length > 0 ? incomplete('blobs', missing.length) : incomplete('manifest', 1)
   }
   const made = hasher.summary()
   const isAsOffered =

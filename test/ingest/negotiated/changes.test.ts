@@ -250,7 +250,10 @@ describe('changes', () => {
     expect(decodeOrdinals(await session.step({ step: 'missing' }))).toEqual([0])
     await expect(commit(session, summaryOf(head))).rejects.toMatchObject({
       code: 'upload_incomplete',
+      details: { what: 'blobs', missing: 1 },
     })
+    await send(session, changesOf(base, head).changed, [0], head)
+    expect(await commit(session, summaryOf(head))).toMatchObject({ created: true })
   })
 
   test('keep what the base has while they are under way', async () => {
