@@ -3,8 +3,8 @@
  *  After each step every live artifact reads back whole; at the end everything goes, and nothing is left. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
-import type { Metadata, Run } from '../../src/metadata/metadata.ts'
+import { type Digest, digestOf } from '../../src/core/digest.ts'
+import type { HeldEntry, Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import {
   addContents,
@@ -25,7 +25,7 @@ const contents = ['a', 'b', 'c', 'd', 'ab', 'bcd', 'dd'] as const
 type Tree = Record<string, string>
 
 type Step =
-  | { do: 'begin'; slot: number; tree: Tree }
+  | { do: 'begin'; slot: number; tree: Tree; base: string | null }
   | { do: 'stage'; slot: number }
   | { do: 'commit'; slot: number; name: string }
   | { do: 'abort'; slot: number }
@@ -40,8 +40,14 @@ const name = fc.constantFrom('one', 'two', 'three')
 const tree = fc.dictionary(fc.constantFrom('f1', 'f2', 'f3'), fc.constantFrom(...contents), {
   minKeys: 1,
 })
+const begin = fc.record({
+  do: fc.constant('begin' as const),
+  slot,
+  tree,
+  base: fc.option(name),
+})
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('begin' as const), slot, tree }) },
+  { weight: 4, arbitrary: begin },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('stage' as const), slot }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('commit' as const), slot, name }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), slot }) },
@@ -56,11 +62,13 @@ interface Upload {
   session: string
   tree: Tree
   manifestId: number | undefined
+  /** Entries that it takes from the tree of an artifact, which it has leased. */
+  held: Map<string, HeldEntry>
 }
 
 /** What must be seen: live artifacts by name. Everything else is how it came about. */
 class Model {
-  readonly live = new Map<string, { id: number; tree: Tree }>()
+  readonly live = new Map<string, { id: number; tree: Tree; treeDigest: Digest }>()
   readonly uploads = new Map<number, Upload>()
   /** Blobs claimed for deletion and not removed yet. */
   condemned: number[] = []
@@ -76,7 +84,7 @@ class Model {
   async apply(action: Step): Promise<void> {
     switch (action.do) {
       case 'begin':
-        return await this.begin(action.slot, action.tree)
+        return await this.begin(action.slot, action.tree, action.base)
       case 'stage':
         return await this.stage(action.slot)
       case 'commit':
@@ -101,11 +109,13 @@ class Model {
     }
   }
 
-  /** Sends what is missing, as an ingest does: chunks first, then composites. */
-  async begin(number: number, files: Tree): Promise<void> {
+  /** Sends what is missing, as an ingest does: chunks first, then composites. Of what the base has nothing is asked. */
+  async begin(number: number, files: Tree, base: string | null): Promise<void> {
     await this.abort(number)
     const session = await openSession(this.metadata, this.run)
-    for (const content of new Set(Object.values(files))) {
+    const held = await this.leaseSame(session, files, base)
+    const others = Object.entries(files).filter(([path]) => !held.has(path))
+    for (const content of new Set(others.map(([, content]) => content))) {
       const known = await this.metadata.claimBlobs(session, [digestOf(content)])
       if (known.length > 0) continue
       const parts = content.split('')
@@ -115,14 +125,34 @@ class Model {
       const digests = parts.map((part) => digestOf(part))
       await this.metadata.addComposite(session, { digest, sizeBytes, crc32, parts: digests })
     }
-    this.uploads.set(number, { session, tree: files, manifestId: undefined })
+    this.uploads.set(number, { session, tree: files, manifestId: undefined, held })
+  }
+
+  /** What a live artifact has just as the files do; leased. */
+  private async leaseSame(
+    session: string,
+    files: Tree,
+    base: string | null,
+  ): Promise<Map<string, HeldEntry>> {
+    const artifact = base === null ? undefined : this.live.get(base)
+    if (artifact === undefined) return new Map()
+    const { treeDigest, tree: older } = artifact
+    const { manifestId } = (await this.metadata.leaseKnownTree(session, treeDigest, 2_000))!
+    const page = (await this.metadata.readLeasedPage(session, manifestId, 0))!
+    return new Map(
+      page.flatMap((entry) =>
+        older[entry.path] === files[entry.path] ? [[entry.path, entry] as const] : [],
+      ),
+    )
   }
 
   async stage(number: number): Promise<void> {
     const upload = this.uploads.get(number)
     if (!upload || upload.manifestId !== undefined) return
     const entries = entriesOf(upload.tree)
-    upload.manifestId = (await stageEntries(this.metadata, upload.session, entries)).manifestId
+    const { session, held } = upload
+    const staged = await stageEntries(this.metadata, session, entries, undefined, held)
+    upload.manifestId = staged.manifestId
   }
 
   async commit(number: number, artifactName: string): Promise<void> {
@@ -134,7 +164,8 @@ class Model {
       upload.session,
       newArtifact(this.run, upload.manifestId!, { name: artifactName, onConflict: 'replace' }),
     )
-    this.live.set(artifactName, { id: artifact.id, tree: upload.tree })
+    const { id, treeDigest } = artifact
+    this.live.set(artifactName, { id, treeDigest, tree: upload.tree })
   }
 
   async abort(number: number): Promise<void> {

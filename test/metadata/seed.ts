@@ -8,7 +8,14 @@ import { limits } from '../../src/core/limits.ts'
 import { createManifestHasher } from '../../src/core/manifest.ts'
 import { encodeTimes } from '../../src/core/modification-times.ts'
 import { parseProjectName } from '../../src/core/run.ts'
-import type { Artifact, Metadata, NewArtifact, NewCopy, Run } from '../../src/metadata/metadata.ts'
+import type {
+  Artifact,
+  HeldEntry,
+  Metadata,
+  NewArtifact,
+  NewCopy,
+  Run,
+} from '../../src/metadata/metadata.ts'
 
 let packs = 0
 
@@ -102,12 +109,13 @@ export async function addContents(
   return pack.name
 }
 
-/** Stages a whole manifest; answers its id. */
+/** Stages a whole manifest; answers its id. `held`: entries of a manifest that the session has leased, by their paths. */
 export async function stageEntries(
   metadata: Metadata,
   sessionId: string,
   entries: Entry[],
   modifiedAt: (number | null)[] = entries.map(() => null),
+  held: ReadonlyMap<string, HeldEntry> = new Map(),
 ): Promise<{ manifestId: number; exists: boolean }> {
   const hasher = createManifestHasher()
   for (const entry of entries) hasher.add(entry)
@@ -120,7 +128,7 @@ export async function stageEntries(
         sessionId,
         staged.manifestId,
         page,
-        entries.slice(start, end),
+        entries.slice(start, end).map((entry) => held.get(entry.path) ?? entry),
       )
     }
     await metadata.stageTimes(sessionId, page, encodeTimes(modifiedAt.slice(start, end)))
