@@ -38,6 +38,11 @@ export interface ManifestLines {
   readonly starts: Uint32Array
 }
 
+export function pathOfLine({ text, starts }: ManifestLines, line: number): string {
+  const end = starts[line + 1]! - 1
+  return text.toString('utf8', pathStart(text, starts[line]!, end), end)
+}
+
 /** Whole lines of what comes out, in the memory of the base or of the changes. */
 export interface Stretch {
   readonly text: Buffer

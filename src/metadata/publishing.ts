@@ -185,12 +185,9 @@ export interface PublishingMetadata {
   dropOffered(sessionId: string, kind: OfferedKind, from: number): Promise<void>
   /** Undefined when the project has no such tree, or cannot read all of it at `now`. */
   findKnownTree(projectId: number, treeDigest: Digest, now: number): Promise<KnownTree | undefined>
-  /** Finds such a tree of the session's project and leases its manifest, so that it stays whatever happens to artifacts. */
-  leaseKnownTree(
-    sessionId: string,
-    treeDigest: Digest,
-    now: number,
-  ): Promise<{ manifestId: number; entryCount: number } | undefined>
+  /** Finds such a tree of the session's project and leases its manifest, whose id is the answer, so that it stays whatever
+   *  happens to artifacts. */
+  leaseKnownTree(sessionId: string, treeDigest: Digest, now: number): Promise<number | undefined>
   /** The entries of a page of a manifest that the session has leased; undefined past the end. Errors: not_found. */
   readLeasedPage(
     sessionId: string,

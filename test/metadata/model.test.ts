@@ -137,7 +137,7 @@ class Model {
     const artifact = base === null ? undefined : this.live.get(base)
     if (artifact === undefined) return new Map()
     const { treeDigest, tree: older } = artifact
-    const { manifestId } = (await this.metadata.leaseKnownTree(session, treeDigest, 2_000))!
+    const manifestId = (await this.metadata.leaseKnownTree(session, treeDigest, 2_000))!
     const page = (await this.metadata.readLeasedPage(session, manifestId, 0))!
     return new Map(
       page.flatMap((entry) =>

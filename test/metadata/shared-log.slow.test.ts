@@ -43,6 +43,37 @@ test('a writer gets its turn beside one that never rests', { timeout: 120_000 },
   expect(Math.max(...waits)).toBeLessThan(5000)
 })
 
+test('a transaction of many steps goes on while nobody waits, and ends after a step when somebody does', async () => {
+  const path = await newDatabase()
+  const sharedLog = createSharedLog()
+  const connection = openConnection({ path, sharedLog })
+  const touch = connection.prepare('UPDATE totals SET packs = packs WHERE scope = 0')
+  /** Steps of 2 ms that one transaction takes, of at most `most`. */
+  const countSteps = (most: number): number => {
+    let steps = 0
+    connection.stageWhileFree(() => {
+      touch.run()
+      for (const until = performance.now() + 2; performance.now() < until;);
+      steps += 1
+      return steps < most
+    })
+    return steps
+  }
+  expect(countSteps(4)).toBe(4)
+  // It ends nonetheless.
+  const alone = countSteps(1000)
+  expect(alone).toBeGreaterThan(4)
+  expect(alone).toBeLessThan(20)
+  const stop = new Int32Array(new SharedArrayBuffer(4))
+  const thread = new Worker(greedy, { workerData: { path, sharedLog, stop } })
+  await once(thread, 'message')
+  const beside = Array.from({ length: 11 }, () => countSteps(1000))
+  Atomics.store(stop, 0, 1)
+  await once(thread, 'exit')
+  connection.close()
+  expect(beside.toSorted((a, b) => a - b)[5]).toBeLessThan(3)
+})
+
 test('a thread that dies in its turn holds the others up once', () => {
   const log = joinSharedLog(createSharedLog())
   const waitMs = (): number => {

@@ -1,7 +1,7 @@
 /** Lines that a tree has in common with the one that was remembered of its directory. */
 import { comparePaths } from '../../core/entry.ts'
 import { formatEntry } from '../../core/manifest.ts'
-import { type ManifestLines, pathStart } from '../../core/manifest-changes.ts'
+import { type ManifestLines, pathOfLine } from '../../core/manifest-changes.ts'
 import { unverified } from '../files/file-tasks.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
 import { type TreeCache, statColumns } from '../cache/tree-cache.ts'
@@ -10,15 +10,13 @@ import { type TreeCache, statColumns } from '../cache/tree-cache.ts'
 export const notKept = -1
 
 /** Answers a function that says on which line paths stand that are asked for in ascending order. */
-export function createLineMatcher({ text, starts }: ManifestLines): (path: string) => number {
-  const count = starts.length - 1
+export function createLineMatcher(known: ManifestLines): (path: string) => number {
+  const count = known.starts.length - 1
   let line = -1
   let current = ''
   const advance = (): void => {
     line += 1
-    if (line >= count) return
-    const end = starts[line + 1]! - 1
-    current = text.toString('utf8', pathStart(text, starts[line]!, end), end)
+    if (line < count) current = pathOfLine(known, line)
   }
   advance()
   return (path) => {

@@ -2,7 +2,7 @@
 import type { Digest } from '../../core/digest.ts'
 import { comparePaths, type Entry } from '../../core/entry.ts'
 import { formatEntry } from '../../core/manifest.ts'
-import { changesBytesMax, formatRemoval, pathStart } from '../../core/manifest-changes.ts'
+import { changesBytesMax, formatRemoval, pathOfLine } from '../../core/manifest-changes.ts'
 import { type LineRun, notKept } from './kept-lines.ts'
 import type { StatCache } from './stat-cache.ts'
 
@@ -39,7 +39,7 @@ export function changesOf(
 }
 
 function createChanges(
-  { text, starts, treeDigest: base }: StatCache,
+  cache: StatCache,
   entry: (ordinal: number) => Entry,
   bytesMax: number,
 ): {
@@ -47,14 +47,11 @@ function createChanges(
   add(fresh: LineRun | null, from: number, to: number): void
   result(): SourceChanges | null
 } {
+  const { text, starts, treeDigest: base } = cache
   const lines: string[] = []
   const ordinals: number[] = []
   let bytes = 0
   const lineAt = (line: number): string => text.toString('utf8', starts[line], starts[line + 1])
-  const pathAt = (line: number): string => {
-    const end = starts[line + 1]! - 1
-    return text.toString('utf8', pathStart(text, starts[line]!, end), end)
-  }
   const push = (line: string): void => {
     lines.push(line)
     bytes += Buffer.byteLength(line)
@@ -64,7 +61,7 @@ function createChanges(
       let line = from
       const removeBefore = (path: string | null): void => {
         for (; line < to && bytes <= bytesMax; line++) {
-          const gone = pathAt(line)
+          const gone = pathOfLine(cache, line)
           if (path !== null && comparePaths(gone, path) >= 0) return
           push(formatRemoval(gone))
         }
@@ -74,7 +71,7 @@ function createChanges(
         const own = entry(ordinal)
         removeBefore(own.path)
         const formatted = formatEntry(own)
-        const isThere = line < to && pathAt(line) === own.path
+        const isThere = line < to && pathOfLine(cache, line) === own.path
         // It was touched, and is as it was.
         const isSame = isThere && lineAt(line) === formatted
         if (isThere) line += 1

@@ -50,6 +50,6 @@ export async function receiveChanges(
     await keeper.add(line)
   }
   await keeper.finish()
-  await keepOfferedTree(metadata, sessionId, { treeDigest, base: base.manifestId })
+  await keepOfferedTree(metadata, sessionId, { treeDigest, base })
   return encodeOrdinals(await claims.missing())
 }

@@ -130,22 +130,21 @@ export function openConnection(options: ConnectionOptions): Connection {
       pausedMs += restMsMax
     }
   }
-  const stageSteps = (step: () => boolean): boolean =>
-    stage(() => {
-      const until = performance.now() + stepMsMax
-      for (;;) {
-        if (!step()) return false
-        if (performance.now() >= until) return true
-      }
-    })
-  const stageWhileFree = (step: () => boolean): boolean =>
+  const repeat = (
+    step: () => boolean,
+    { msMax, untilAwaited }: { msMax: number; untilAwaited: boolean },
+  ): boolean =>
     stage((isAwaited) => {
-      const until = performance.now() + unawaitedMsMax
+      const until = performance.now() + msMax
       for (;;) {
         if (!step()) return false
-        if (isAwaited() || performance.now() >= until) return true
+        if ((untilAwaited && isAwaited()) || performance.now() >= until) return true
       }
     })
+  const stageSteps = (step: () => boolean): boolean =>
+    repeat(step, { msMax: stepMsMax, untilAwaited: false })
+  const stageWhileFree = (step: () => boolean): boolean =>
+    repeat(step, { msMax: unawaitedMsMax, untilAwaited: true })
   const stageInSteps: Connection['stageInSteps'] = async (step, { isAwaited } = unawaited) => {
     for (let isMore = true; isMore;) {
       isMore = stageSteps(step)

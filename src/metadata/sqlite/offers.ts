@@ -9,16 +9,17 @@ import {
   digestToBytes,
 } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
-import { decodeManifestPage } from '../manifest-page.ts'
 import type { KnownTree, Metadata } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
+import { createPages } from './manifest-source.ts'
 import { prepareRows } from './rows.ts'
 import {
   type ClaimedBlob,
   type SessionRow,
   claimedBlobColumns,
   createLeaser,
+  createManifestLeaser,
   createSessionFinder,
   toKnownBlob,
 } from './sessions.ts'
@@ -222,18 +223,11 @@ function createKnownTrees(connection: Connection): TreeMethods {
      SELECT ?, t.page, t.bytes FROM artifacts a CROSS JOIN artifact_times t ON t.content_id = a.content_id
      WHERE a.id = ? AND a.project_id = ?`,
   )
-  const leaseManifest = prepare<[number, number]>(
-    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
-  )
-  const countEntries = prepare<[number], { entryCount: number }>(
-    'SELECT entry_count AS entryCount FROM manifests WHERE id = ?',
-  )
+  const leaseManifest = createManifestLeaser(connection)
   const isLeased = prepare<[number, number]>(
     'SELECT 1 FROM manifest_leases WHERE session_id = ? AND manifest_id = ?',
   )
-  const findPage = prepare<[number, number], { bytes: Buffer }>(
-    'SELECT bytes FROM manifest_pages WHERE manifest_id = ? AND page = ?',
-  )
+  const pages = createPages(connection)
   const find = (projectId: number, treeDigest: Digest, now: number): KnownTree | undefined => {
     const manifest = findManifest.get(projectId, digestToBytes(treeDigest))
     if (!manifest) return undefined
@@ -246,10 +240,8 @@ function createKnownTrees(connection: Connection): TreeMethods {
       stage(() => {
         const { id, projectId } = findSession(name)
         const known = find(projectId, treeDigest, now)
-        if (known === undefined) return undefined
-        const { manifestId } = known
-        leaseManifest.run(id, manifestId)
-        return { manifestId, entryCount: countEntries.get(manifestId)!.entryCount }
+        if (known !== undefined) leaseManifest(id, known.manifestId)
+        return known?.manifestId
       }),
     readLeasedPage: async (name, manifestId, page) => {
       if (!isLeased.get(findSession(name).id, manifestId)) {
@@ -257,8 +249,7 @@ function createKnownTrees(connection: Connection): TreeMethods {
           what: 'manifest',
         })
       }
-      const row = findPage.get(manifestId, page)
-      return row && decodeManifestPage(row.bytes)
+      return pages.find(manifestId, page)
     },
     readTimesDigest: async (artifactId) => {
       const hasher = createDigestHasher()

@@ -120,6 +120,18 @@ export function createLeaser({
   }
 }
 
+/** Leases a manifest for a session inside the transaction around it; repeating is harmless. */
+export function createManifestLeaser({
+  prepare,
+}: Connection): (sessionId: number, manifestId: number) => void {
+  const insert = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
+  )
+  return (sessionId, manifestId) => {
+    insert.run(sessionId, manifestId)
+  }
+}
+
 type ClaimedStream = [
   id: number,
   digest: Digest,

@@ -10,7 +10,7 @@ import { type PageEntry, encodeManifestPage } from '../manifest-page.ts'
 import type { Metadata, StoredEntry } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { createReferenceInsertion } from './reference-insertion.ts'
-import { createSessionFinder } from './sessions.ts'
+import { createManifestLeaser, createSessionFinder } from './sessions.ts'
 
 type StagingMethods = Pick<
   Metadata,
@@ -31,9 +31,7 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
   const findLive = prepare<[number, Buffer], { id: number }>(
     'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
   )
-  const leaseManifest = prepare<[number, number]>(
-    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
-  )
+  const leaseManifest = createManifestLeaser(connection)
   // Of an earlier try at this commit.
   const dropStaged = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
@@ -52,7 +50,7 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
         dropStaged.run(session.id)
         const live = findLive.get(session.projectId, digest)
         if (live) {
-          leaseManifest.run(session.id, live.id)
+          leaseManifest(session.id, live.id)
           return { manifestId: live.id, exists: true }
         }
         const row = insert.get(
