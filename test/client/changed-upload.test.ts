@@ -1,5 +1,5 @@
 /** An upload of a directory that was uploaded before sends what is different only, and the same comes of it. */
-import { chmod, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { WireArtifact } from '../../src/api/messages.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
 let data: string
@@ -97,6 +98,17 @@ async function startProxy(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+const refused = {
+  status: 403,
+  body: {
+    title: 'forbidden',
+    status: 403,
+    code: 'forbidden',
+    detail: 'not now',
+    reason: 'not now',
+  },
+}
+
 describe('an upload of what was uploaded before', () => {
   test('sends what is different only, over and over', async () => {
     const root = await makeSource('often')
@@ -165,5 +177,36 @@ describe('an upload of what was uploaded before', () => {
     const second = await upload(createClient({ url, token, cacheDir }), root)
     expect([offers, commits]).toEqual([['changes', 'whole'], 2])
     await expectSame(direct, root, second.artifact)
+  })
+
+  test('offers changes again after one that was not committed', async () => {
+    const root = await makeSource('again')
+    const cacheDir = await makeDirectory()
+    const direct = createClient({ url: trove.url, token, cacheDir })
+    await upload(direct, root)
+    await change(root)
+    const url = await startProxy(async (path) => (path.endsWith('/commit') ? refused : undefined))
+    const refusing = createClient({ url, token, cacheDir })
+    await expect(upload(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
+    const again = await upload(direct, root)
+    expect(again.sentBytes).toBeLessThan(4_000)
+    await expectSame(direct, root, again.artifact)
+    // The tree that was committed is the one that is known now.
+    expect((await upload(direct, root)).sentBytes).toBe(0)
+  })
+
+  test('remembers at once what would take long to read again', async () => {
+    const root = await makeSource('long')
+    const cacheDir = await makeDirectory()
+    await upload(createClient({ url: trove.url, token, cacheDir }), root)
+    const large = join(root, nameOf(7))
+    await truncate(large, 256 * 1024 * 1024 + 1)
+    await utimes(large, 1_600_000_000, 1_600_000_000.5)
+    const url = await startProxy(async (path) => (path.endsWith('/uploads') ? refused : undefined))
+    const refusing = createClient({ url, token, cacheDir })
+    await expect(upload(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
+    const [name] = await readdir(join(cacheDir, 'stat'))
+    const cache = await readStatCache(join(cacheDir, 'stat', name!))
+    expect(cache!.stats.some((value) => value === 256 * 1024 * 1024 + 1)).toBe(true)
   })
 })

@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
 import { isRacy } from '../../src/client/files/racy.ts'
@@ -10,12 +11,16 @@ import { makeDirectory } from './tree.ts'
 
 const treeDigest = digestOf('tree')
 
-async function remember(path: string, names: string[]): Promise<void> {
+async function remember(
+  path: string,
+  names: string[],
+  committing?: Promise<unknown>,
+): Promise<void> {
   const lines = names.map((name) => `d 700 ${name}\n`)
   const { text, starts } = linesOf(Buffer.from(lines.join('')))
   const stats = Float64Array.from({ length: names.length * 4 }, (_, at) => 2 ** 41 + at / 2)
   const tree = { count: names.length, treeDigest, text: [text], lineStarts: () => starts }
-  await rememberSource(path, tree, stats)
+  await rememberSource(path, tree, stats, committing)
 }
 
 async function newPath(): Promise<string> {
@@ -57,6 +62,26 @@ test('a new cache takes the place of the old one and leaves nothing beside it', 
   await writeFile(`${path}.0123456789ab`, 'of a process that was killed')
   await remember(path, ['c'])
   expect((await readStatCache(path))!.text.toString()).toBe('d 700 c\n')
+  expect(await readdir(join(directory, 'stat'))).toHaveLength(1)
+})
+
+test('what waits for a commit is remembered once that is done, and not when it fails', async () => {
+  const directory = await makeDirectory()
+  const path = cacheFilePath(directory, 'stat', 'tree')
+  const told = async (): Promise<string> => (await readStatCache(path))!.text.toString()
+  await remember(path, ['a'])
+  let commit: () => void = () => {}
+  const committing = new Promise<void>((resolve) => {
+    commit = resolve
+  })
+  const remembering = remember(path, ['b'], committing)
+  await setTimeout(20)
+  expect(await told()).toBe('d 700 a\n')
+  commit()
+  await remembering
+  expect(await told()).toBe('d 700 b\n')
+  await remember(path, ['c'], Promise.reject(new Error('no commit')))
+  expect(await told()).toBe('d 700 b\n')
   expect(await readdir(join(directory, 'stat'))).toHaveLength(1)
 })
 

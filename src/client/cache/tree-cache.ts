@@ -67,8 +67,9 @@ export async function readTreeCache(
 }
 
 export interface TreeCacheWriter {
-  /** Puts it in place of the one before. Never fails: without it everything is looked at the next time. */
-  save(stats: Float64Array): Promise<void>
+  /** Puts it in place of the one before, once `when` resolves, if it is given; not when that rejects. Never fails: without it
+   *  everything is looked at the next time. */
+  save(stats: Float64Array, when?: Promise<unknown>): Promise<void>
   /** Forgets what was written. */
   abandon(): Promise<void>
 }
@@ -104,7 +105,9 @@ export function beginTreeCache(
     await opening.then((file) => file.abandon()).catch(() => {})
   }
   return {
-    save: async (stats) => {
+    save: async (stats, when) => {
+      // Met below.
+      when?.catch(() => {})
       try {
         const { file, textCheck } = await writing
         const columns = [bytesOf(stats), bytesOf(lineStarts())]
@@ -117,6 +120,7 @@ export function beginTreeCache(
         )
         head.writeUInt32LE(textCheck, magicBytes + 12)
         await writeBlocks(file, [head], columns, 0)
+        await when
         await file.finish()
       } catch {
         await abandon()

@@ -29,8 +29,9 @@ export interface HashedTree {
   /** Encoded modification times, a page each, and the digest over all pages. */
   readonly timesPages: readonly Buffer[]
   readonly timesDigest: Digest
-  /** Remembers the tree for the next time. A cache that cannot be written is no failure of the upload. */
-  saveStatCache(): Promise<void>
+  /** Remembers the tree for the next time; with `committing`, not before that resolves, and not at all when it rejects. Never
+   *  fails: a cache that cannot be written is no failure of the upload. */
+  saveStatCache(committing?: Promise<unknown>): Promise<void>
 }
 
 /** What was remembered of the tree, and on which of its lines entries stand that are as they were. */
@@ -79,13 +80,14 @@ export async function finishTree(
     changes: () => (cache === null ? null : changesOf(runs, cache, entry)),
     timesPages,
     timesDigest: hasher.digest(),
-    saveStatCache: async () => {
+    saveStatCache: async (committing) => {
       if (cachePath === null || isAsRemembered) return
       const { count } = tree
       const { treeDigest } = summary
       const lineStarts = (): Uint32Array => lineStartsOf(runs, cache, entry)
       const stats = statsOf(runs, cache, columns, count)
-      await rememberSource(cachePath, { count, treeDigest, text: text(), lineStarts }, stats)
+      const remembered = { count, treeDigest, text: text(), lineStarts }
+      await rememberSource(cachePath, remembered, stats, committing)
     },
   }
 }

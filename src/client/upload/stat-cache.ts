@@ -22,12 +22,14 @@ export async function readStatCache(path: string | null): Promise<StatCache | nu
   return { ...cache, treeDigest: digestFromBytes(cache.origin) }
 }
 
-/** Puts a tree in place of what was remembered. Never fails: without it the next upload reads the files. */
+/** Puts a tree in place of what was remembered, once `committing` resolves; not when that rejects. Never fails: without it the
+ *  next upload reads the files. */
 export async function rememberSource(
   path: string,
   tree: Omit<CachedTree, 'origin'> & { treeDigest: Digest },
   stats: Float64Array,
+  committing?: Promise<unknown>,
 ): Promise<void> {
   const origin = digestToBytes(tree.treeDigest)
-  await beginTreeCache(path, magic, { ...tree, origin }).save(stats)
+  await beginTreeCache(path, magic, { ...tree, origin }).save(stats, committing)
 }

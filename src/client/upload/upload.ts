@@ -120,14 +120,19 @@ function isPassing(error: unknown): boolean {
 
 async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; created: boolean }> {
   const { server, offer, tree, signal } = sending
+  const waits = isBaseWorthKeeping(sending)
   const offering = requestJson<OfferAnswer>(
     server,
     { method: 'POST', path: `${apiRoot}/uploads`, json: offer, repeatable: true, signal },
     ['state'],
   )
-  // Written while the server thinks.
-  const [answer] = await Promise.all([offering, tree.saveStatCache()])
+  // Met below.
+  offering.catch(() => {})
+  // Written while the server thinks; when it refuses, nothing need be read again.
+  if (!waits) await tree.saveStatCache()
+  const answer = await offering
   if (answer.state === 'done') {
+    if (waits) await tree.saveStatCache()
     sending.onProgress({ ...sending.progress, doneBytes: sending.progress.totalBytes })
     return answer
   }
@@ -135,11 +140,24 @@ async function negotiate(sending: Sending): Promise<{ artifact: WireArtifact; cr
   if (answer.needs === 'times') await offerTimes(sending, uploadPath)
   else await sendContent(sending, uploadPath, answer.needs === 'changes')
   sending.onFinishing()
-  return await requestJson<CommitAnswer>(
+  const committing = requestJson<CommitAnswer>(
     server,
     { method: 'POST', path: `${uploadPath}/commit`, json: offer, repeatable: true, signal },
     ['artifact', 'created'],
   )
+  if (waits) await tree.saveStatCache(committing)
+  return await committing
+}
+
+/** Content that is rather read once more than that a tree is forgotten which the server has: about a second's. */
+const readAgainBytesMax = 256 * 1024 * 1024
+
+/** Whether the stat cache keeps the tree of before until this one is committed. An upload that is cut short can then offer
+ *  changes again, but reads again what changed. */
+function isBaseWorthKeeping({ tree, changes }: Sending): boolean {
+  if (changes === null) return false
+  const changedBytes = changes.ordinals.reduce((sum, ordinal) => sum + tree.sizeBytes(ordinal), 0)
+  return changedBytes <= readAgainBytesMax
 }
 
 /** `isBaseKnown`: the server can make the tree of what it has. */
