@@ -172,6 +172,8 @@ function readHead(bytes: Buffer): RecordHead {
     if (sizeBytes > limits.coarseChunkMaxBytes || lengthBytes > sizeBytes + 128) {
       throw malformed('a blob is too large')
     }
+    // Its stream is empty, and never inflated.
+    if (sizeBytes === 0 && lengthBytes !== 0) throw malformed('an empty blob has bytes')
     return { kind, sizeBytes, lengthBytes, headBytes: reader.position() }
   } catch (error) {
     throw asMalformed(error)

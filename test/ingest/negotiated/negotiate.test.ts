@@ -2,11 +2,16 @@
  *  who can read it, invariant 10). */
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { decodeOrdinals, fileEndRecord } from '../../../src/core/blob-exchange.ts'
+import {
+  decodeOrdinals,
+  encodeBlobRecordHead,
+  fileEndRecord,
+} from '../../../src/core/blob-exchange.ts'
 import { digestOf } from '../../../src/core/digest.ts'
 import { formatEntry, manifestHeader } from '../../../src/core/manifest.ts'
 import { parseEntryPath } from '../../../src/core/entry.ts'
 import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
+import { encodeJoiningSync } from '../../../src/packs/codec.ts'
 import { sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import {
@@ -112,6 +117,18 @@ describe('what is believed', () => {
       code: 'blob_damaged',
     })
     expect(await session.offer({ small })).toEqual([])
+  })
+
+  test('an empty blob brings no bytes with it, which nobody would check', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const stream = encodeJoiningSync(small, 6)
+    const head = { kind: 'blob', sizeBytes: 0, lengthBytes: stream.length } as const
+    const body = Buffer.concat([encodeBlobRecordHead(head), stream])
+    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
+    expect(await session.offer({ empty: Buffer.alloc(0) })).toEqual([0])
   })
 
   test('a large file ends only where one has begun', async () => {
