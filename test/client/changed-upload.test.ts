@@ -1,14 +1,13 @@
 /** An upload of a directory that was uploaded before sends what is different only, and the same comes of it. */
 import { chmod, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
-import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { WireArtifact } from '../../src/api/messages.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
+import { startSeeingProxy } from './seeing-proxy.ts'
 import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
 let data: string
@@ -60,44 +59,6 @@ async function expectSame(client: Client, root: string, artifact: WireArtifact):
   expect(await describeTree(back)).toEqual(await describeTree(root))
 }
 
-/** Passes requests on; `seen` may answer one itself or act before it is passed on. */
-async function startProxy(
-  seen: (path: string, body: Buffer) => Promise<{ status: number; body: unknown } | undefined>,
-): Promise<string> {
-  const server = createServer((incoming, outgoing) => {
-    const chunks: Buffer[] = []
-    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-    incoming.on('end', () => {
-      void (async () => {
-        const body = Buffer.concat(chunks)
-        const own = await seen(incoming.url ?? '', body)
-        if (own !== undefined) {
-          outgoing.writeHead(own.status, { 'content-type': 'application/problem+json' })
-          outgoing.end(JSON.stringify(own.body))
-          return
-        }
-        const { method, headers, url } = incoming
-        const { 'transfer-encoding': _encoding, ...rest } = headers
-        const onward = request(`${trove.url}${url}`, {
-          method,
-          headers: { ...rest, 'content-length': body.length },
-        })
-        onward.on('response', (answer) => {
-          outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
-          answer.pipe(outgoing)
-        })
-        onward.end(body)
-      })()
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
 const refused = {
   status: 403,
   body: {
@@ -146,7 +107,7 @@ describe('an upload of what was uploaded before', () => {
     const { artifact } = await upload(direct, root)
     await change(root)
     const offers: string[] = []
-    const url = await startProxy(async (path) => {
+    const url = await startSeeingProxy(trove.url, async (path) => {
       if (!path.includes('/manifest?')) return undefined
       offers.push(path.includes('base=') ? 'changes' : 'whole')
       if (offers.length === 1) await direct.remove(artifact.id)
@@ -165,7 +126,7 @@ describe('an upload of what was uploaded before', () => {
     await change(root)
     const offers: string[] = []
     let commits = 0
-    const url = await startProxy(async (path) => {
+    const url = await startSeeingProxy(trove.url, async (path) => {
       if (path.includes('/manifest?')) offers.push(path.includes('base=') ? 'changes' : 'whole')
       if (!path.endsWith('/commit') || commits++ > 0) return undefined
       const code = 'upload_incomplete'
@@ -185,7 +146,9 @@ describe('an upload of what was uploaded before', () => {
     const direct = createClient({ url: trove.url, token, cacheDir })
     await upload(direct, root)
     await change(root)
-    const url = await startProxy(async (path) => (path.endsWith('/commit') ? refused : undefined))
+    const url = await startSeeingProxy(trove.url, async (path) =>
+      path.endsWith('/commit') ? refused : undefined,
+    )
     const refusing = createClient({ url, token, cacheDir })
     await expect(upload(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
     const again = await upload(direct, root)
@@ -202,7 +165,9 @@ describe('an upload of what was uploaded before', () => {
     const large = join(root, nameOf(7))
     await truncate(large, 256 * 1024 * 1024 + 1)
     await utimes(large, 1_600_000_000, 1_600_000_000.5)
-    const url = await startProxy(async (path) => (path.endsWith('/uploads') ? refused : undefined))
+    const url = await startSeeingProxy(trove.url, async (path) =>
+      path.endsWith('/uploads') ? refused : undefined,
+    )
     const refusing = createClient({ url, token, cacheDir })
     await expect(upload(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
     const [name] = await readdir(join(cacheDir, 'stat'))

@@ -4,12 +4,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { requestBytes, requestJson, type ServerAccess } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
 import { readFile } from '../../src/client/read-file.ts'
 import { digestOf } from '../../src/core/digest.ts'
+
+// Between the tries of a transfer it would take ten seconds to give up.
+vi.mock('../../src/client/transport/retry.ts', async (original) => ({
+  ...(await original<typeof import('../../src/client/transport/retry.ts')>()),
+  waitForTransfer: async () => {},
+}))
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -265,9 +271,22 @@ describe('a file', () => {
     expect(server.requests[0]?.url).toBe('/api/v1/artifacts/1/files/a%20b')
   })
 
+  test('is gone on with after the server was away for longer than a request is tried', async () => {
+    const cut = cutting([30_000])
+    const server = await serve((request, response, attempt) => {
+      if (attempt === 1 || attempt > 5) cut(request, response, attempt)
+      else response.writeHead(503).end()
+    })
+    expect(await buffer(readFile(server, file, never))).toEqual(content)
+    expect(server.requests).toHaveLength(6)
+  })
+
   test('that never gets further is given up', async () => {
-    const server = await serve(cutting([1000, 0, 0, 0, 0, 0]))
-    await expect(buffer(readFile(server, file, never))).rejects.toBeInstanceOf(NetworkError)
+    const server = await serve(cutting([1000, 0, 0, 0, 0, 0, 0]))
+    await expect(buffer(readFile(server, file, never))).rejects.toThrow(
+      'broke off after 1000 bytes',
+    )
+    expect(server.requests).toHaveLength(6)
   })
 
   test('that changed meanwhile is not joined to what was read', async () => {

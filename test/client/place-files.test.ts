@@ -1,9 +1,12 @@
 /** What threads say of files that they cannot write. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { digestOf, digestToBytes } from '../../src/core/digest.ts'
 import { copyCodecs } from '../../src/client/files/file-tasks.ts'
-import { patchFile, sealFile } from '../../src/client/files/patch-file.ts'
+import { copyPieces, patchFile, sealFile } from '../../src/client/files/patch-file.ts'
 import { placeFiles } from '../../src/client/files/place-files.ts'
+import { makeDirectory, makeTree } from './tree.ts'
 
 // Nothing can be made below a file, whoever asks.
 const path = '/dev/null/below'
@@ -35,4 +38,25 @@ test('a file that cannot be written is told by its path', () => {
   const seal = failureOf(() => sealFile({ kind: 'seal', path, digest, mode: 0o644, modifiedAt: 0 }))
   for (const failure of [place, patch, seal])
     expect(failure).toMatchObject({ ...refused, message: expect.stringMatching(refused.message) })
+})
+
+test('a part of an older file that is not what it was is not copied', async () => {
+  const directory = await makeDirectory()
+  const [from, to] = [join(directory, 'from'), join(directory, 'to')]
+  await makeTree(directory, { from: 'older', to: '-----' })
+  const piece = { from: 0, to: 0, sizeBytes: 5, digest: digestOf('older') }
+  expect(copyPieces({ kind: 'copy', from, to, pieces: [piece] })).toEqual({})
+  expect(await readFile(to, 'utf8')).toBe('older')
+  const other = { ...piece, digest: digestOf('other') }
+  for (const pieces of [[other], [{ ...piece, from: 1 }]])
+    expect(failureOf(() => copyPieces({ kind: 'copy', from, to, pieces }))).toMatchObject({
+      name: 'FileError',
+      path: from,
+    })
+  const gone = join(directory, 'gone')
+  const task = { kind: 'copy', from: gone, to, pieces: [piece] } as const
+  expect(failureOf(() => copyPieces({ ...task, pieces: [...task.pieces] }))).toMatchObject({
+    name: 'FileError',
+    path: gone,
+  })
 })

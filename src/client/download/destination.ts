@@ -1,11 +1,12 @@
 /** The directory that a download goes to: what is there before anything is done to it. Nothing outside of it is looked at:
  *  directories are entered only when they are no links. */
-import { type Dirent, readdirSync, rmSync, type Stats } from 'node:fs'
+import { type Dirent, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
 import { createRealDirectories, lookAt, parentOf } from '../files/real-directories.ts'
+import { makeWritable, removeWhole } from '../files/writable.ts'
 
 /** What is at an entry's place. */
 export const place = { absent: 0, same: 1, other: 2 } as const
@@ -153,15 +154,14 @@ function kindOf(entry: Dirent | Stats): string {
   return entry.isSymbolicLink() ? 'symlink' : 'other'
 }
 
-/** Removes what the tree does not have. Answers how many paths, directories counted once. */
-export function removeStrangers(destination: Destination): number {
-  for (const path of destination.strangers) {
-    const target = join(destination.root, path)
-    try {
-      rmSync(target, { recursive: true, force: true })
-    } catch (error) {
-      throw new FileError(target, 'cannot be removed', { cause: error })
-    }
+/** Removes what the tree does not have. `opened` gets the directories whose modes may have been changed for that. Answers how
+ *  many paths, directories counted once. Errors: FileError. */
+export function removeStrangers({ root, strangers }: Destination, opened: Set<string>): number {
+  for (const path of strangers) {
+    const parent = parentOf(path)
+    if (!opened.has(parent)) makeWritable(join(root, parent))
+    opened.add(parent)
+    removeWhole(join(root, path))
   }
-  return destination.strangers.length
+  return strangers.length
 }

@@ -208,9 +208,10 @@ async function fetchAndPlace(
     progress.phase = 'placing'
     downloading.tell()
     const mayDelete = options.delete === true
-    const deletedPaths = mayDelete ? removeStrangers(destination) : 0
+    const opened = new Set<string>()
+    const deletedPaths = mayDelete ? removeStrangers(destination, opened) : 0
     prepareLeaves(destination, tree, sorted.others)
-    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete })
+    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete, opened })
     // Met below; a thread moves meanwhile.
     moving.catch(() => {})
     keepSettled(downloading, lookedAt, {

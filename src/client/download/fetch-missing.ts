@@ -1,7 +1,7 @@
 /** Fetching of what a download misses, into the partial tree; taken up again where it broke. */
 import assert from 'node:assert'
-import { closeSync, chmodSync, copyFileSync, ftruncateSync, rmSync, utimesSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { closeSync, chmodSync, ftruncateSync, rmSync, utimesSync } from 'node:fs'
+import { copyFile, rm } from 'node:fs/promises'
 import { limits } from '../../core/limits.ts'
 import { createContentIndex } from '../content-index.ts'
 import { fetchBlobs } from './fetch-blobs.ts'
@@ -159,23 +159,21 @@ async function sealLarge(
   large: readonly { ordinal: number; others: number[] }[],
   targetOf: (ordinal: number) => PlaceTarget,
 ): Promise<void> {
+  const seal = async (ordinal: number): Promise<void> => {
+    const task = { kind: 'seal', digest: tree.digest(ordinal), ...targetOf(ordinal) } as const
+    const { stats } = await pool.run(task)
+    note(findings, ordinal, tree, stats)
+  }
   await Promise.all(
     large.map(async ({ ordinal, others }) => {
-      const target = targetOf(ordinal)
-      const { stats } = await pool.run({ kind: 'seal', digest: tree.digest(ordinal), ...target })
-      note(findings, ordinal, tree, stats)
       for (const other of others) {
-        const { path, ...attributes } = targetOf(other)
+        const { path } = targetOf(other)
         closeSync(openNew(path, 0o600))
-        copyFileSync(target.path, path)
-        const sealed = await pool.run({
-          kind: 'seal',
-          digest: tree.digest(other),
-          path,
-          ...attributes,
-        })
-        note(findings, other, tree, sealed.stats)
+        // Before it is sealed: a copy gets the mode too, which may forbid to write it.
+        await copyFile(targetOf(ordinal).path, path)
+        await seal(other)
       }
+      await seal(ordinal)
     }),
   )
 }

@@ -60,22 +60,26 @@ export async function fetchTree(
   { base, signal }: { base: DestinationCache | null; signal: AbortSignal },
 ): Promise<TreeAnswer> {
   let known = base
+  let isReached = false
   for (let failures = 1; ; failures++) {
-    const answer = await openAnswer(server, {
-      path: `${artifactPath(artifact.id)}/tree`,
-      query: { base: known?.artifactId ?? null },
-      headers: { accept: `${changesMediaType}, ${manifestMediaType}` },
-      signal,
-    })
-    const isChanges = known !== null && answer.header('content-type') === changesMediaType
+    let isChanges = false
     try {
+      const answer = await openAnswer(server, {
+        path: `${artifactPath(artifact.id)}/tree`,
+        query: { base: known?.artifactId ?? null },
+        headers: { accept: `${changesMediaType}, ${manifestMediaType}` },
+        signal,
+      })
+      isReached = true
+      isChanges = known !== null && answer.header('content-type') === changesMediaType
       return isChanges
         ? await readChanges(answer, artifact, known!)
         : { tree: await readTree(answer, artifact), known: null }
     } catch (error) {
       // A base that is not what it was: the whole tree says more than why.
       if (isChanges && !(error instanceof NetworkError)) known = null
-      else if (!(error instanceof NetworkError) || failures >= transferTriesMax) throw error
+      else if (!(error instanceof NetworkError) || !isReached) throw error
+      else if (failures >= transferTriesMax) throw error
       else await waitForTransfer(failures, signal)
     }
   }

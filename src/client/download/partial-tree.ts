@@ -6,7 +6,6 @@
  *  `files/FOLDER/ORDINAL` and moves alone: making its directories once more, for one file each, costs more than the files (900
  *  files of 800 directories: 0.4 s). Nothing outside of DEST is touched: links in the way are removed, not followed. */
 import {
-  chmodSync,
   type Dirent,
   lstatSync,
   mkdirSync,
@@ -27,6 +26,7 @@ import type { FetchedTree } from './tree-columns.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { parentOf } from '../files/real-directories.ts'
+import { makeWritable, removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'
 /** Two threads that make files in one directory wait for each other, some file systems a long time: those of one thread
@@ -111,15 +111,16 @@ export function tidyPartial(
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST, then takes the partial root away. Answers the files (and
- *  links) that were moved on their own, because a rename changes what is known of them. */
+/** Moves everything below the partial root to its place in DEST, then takes the partial root away. `opened`: directories whose
+ *  modes have been changed already. Answers the files (and links) that were moved on their own, because a rename changes what
+ *  is known of them. */
 export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
-  { modes, mayDelete }: { modes: DirectoryModes; mayDelete: boolean },
+  { modes, mayDelete, opened }: { modes: DirectoryModes; mayDelete: boolean; opened: Set<string> },
 ): Promise<number[]> {
-  const moving: Moving = { mayDelete, moved: [], opened: new Set() }
+  const moving: Moving = { mayDelete, moved: [], opened }
   if (isThere(destination.partialRoot)) {
     await moveFiles(pool, destination, tree, moving)
     moveTree(destination, tree, moving)
@@ -240,11 +241,6 @@ function clearWay(target: string, entry: Dirent, mayDelete: boolean): Stats | un
       'is a directory where the artifact has a file; only --delete replaces it',
     )
   }
-  rmSync(target, { recursive: true, force: true })
+  removeWhole(target)
   return undefined
-}
-
-function makeWritable(directory: string): void {
-  const { mode } = lstatSync(directory)
-  if ((mode & 0o700) !== 0o700) chmodSync(directory, (mode & 0o777) | 0o700)
 }

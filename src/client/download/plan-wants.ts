@@ -12,7 +12,9 @@ import { createByteReader } from '../../core/varint.ts'
 import { type Destination, place } from './destination.ts'
 import type { Wants } from './fetch-blobs.ts'
 import type { FetchedTree } from './tree-columns.ts'
+import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
+import type { CopyTask } from '../files/file-tasks.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
 import { partialPath } from './partial-tree.ts'
 import { digestBytes } from '../../core/digest.ts'
@@ -82,13 +84,24 @@ async function listParts(
   return listed.filter(({ parts }) => parts.length > 0)
 }
 
-/** Copies the parts that the older file has; answers the ordinals of the others. */
-async function reuseParts(
-  { pool, tree, destination, progress, tell }: Planning,
+/** Copies the parts that the older file has; answers the ordinals of the others: all, where it cannot be read or changes
+ *  meanwhile. */
+async function reuseParts(planning: Planning, listed: ListedParts, to: string): Promise<number[]> {
+  const from = join(planning.destination.root, planning.tree.path(listed.ordinal))
+  try {
+    return await copyShared(planning, listed, { from, to })
+  } catch (error) {
+    if (!(error instanceof FileError) || error.path !== from) throw error
+    return [...listed.parts.keys()]
+  }
+}
+
+/** Errors: FileError. */
+async function copyShared(
+  { pool, progress, tell }: Planning,
   listed: ListedParts,
-  to: string,
+  { from, to }: { from: string; to: string },
 ): Promise<number[]> {
-  const from = join(destination.root, tree.path(listed.ordinal))
   const cut = await pool.run({ kind: 'chunk', path: from })
   const offsets = new Map<Digest, number>()
   let offset = 0
@@ -100,12 +113,12 @@ async function reuseParts(
     offset += sizeBytes
   }
   const missing: number[] = []
-  const pieces: { from: number; to: number; sizeBytes: number }[] = []
+  const pieces: CopyTask['pieces'] = []
   let at = 0
   for (const [index, { digest, sizeBytes }] of listed.parts.entries()) {
     const held = offsets.get(digest)
     if (held === undefined) missing.push(index)
-    else pieces.push({ from: held, to: at, sizeBytes })
+    else pieces.push({ from: held, to: at, sizeBytes, digest })
     at += sizeBytes
   }
   await pool.run({ kind: 'copy', from, to, pieces })

@@ -7,7 +7,7 @@ import { crc32 } from '../../core/crc32.ts'
 import { digestOf, digestToBytes } from '../../core/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec.ts'
-import { FileError, fileError } from './file-error.ts'
+import { changedWhileUploading as changed, fileError } from './file-error.ts'
 import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
 
 const readBytes = 1024 * 1024
@@ -16,7 +16,7 @@ const readBytes = 1024 * 1024
 export function chunkFile({ path }: ChunkTask): ChunkAnswer {
   const descriptor = opened(path)
   try {
-    const { size } = fstatSync(descriptor)
+    const { size, mtimeMs, ctimeMs, ino } = fstatSync(descriptor)
     const buffer = Buffer.allocUnsafeSlow(readBytes)
     const sample = buffer.subarray(
       0,
@@ -45,6 +45,7 @@ export function chunkFile({ path }: ChunkTask): ChunkAnswer {
     if (sizeBytes !== size) throw changed(path)
     return {
       sizeBytes,
+      stats: Float64Array.of(size, mtimeMs, ctimeMs, ino),
       crc32: crc,
       sizes: Uint32Array.from(sizes),
       digests: new Uint8Array(Buffer.concat(digests)),
@@ -105,8 +106,4 @@ function opened(path: string): number {
   } catch (error) {
     throw fileError(path, error)
   }
-}
-
-function changed(path: string): FileError {
-  return new FileError(path, 'changed while it was being uploaded')
 }

@@ -18,6 +18,10 @@ const reasons: Record<string, string> = {
   EISDIR: 'changed into a directory while it was being uploaded',
 }
 
+export function changedWhileUploading(path: string): FileError {
+  return new FileError(path, 'changed while it was being uploaded')
+}
+
 /** Does `work`, which writes a file. Errors: FileError in place of what the system says. */
 export function whileWriting<T>(path: string, work: () => T): T {
   try {

@@ -2,6 +2,7 @@
  *  numbers travel without being copied, because a message for each file would cost more than the file. */
 
 import type { CopyCodec } from '../../core/copy.ts'
+import type { Digest } from '../../core/digest.ts'
 
 /** Reads and hashes files. */
 export interface HashTask {
@@ -31,6 +32,8 @@ export interface ChunkTask {
 
 export interface ChunkAnswer {
   sizeBytes: number
+  /** Size, mtime ms, ctime ms, inode: how the file looked before it was read. */
+  stats: Float64Array
   crc32: number
   /** Of each part, in order. */
   sizes: Uint32Array
@@ -108,12 +111,12 @@ export interface PatchTask {
   stored: Uint8Array
 }
 
-/** Parts that an older file has, to be copied into a file that is there. */
+/** Parts that an older file has, to be copied into a file that is there; fails when one of them no longer has its digest. */
 export interface CopyTask {
   kind: 'copy'
   from: string
   to: string
-  pieces: { from: number; to: number; sizeBytes: number }[]
+  pieces: { from: number; to: number; sizeBytes: number; digest: Digest }[]
 }
 
 /** The end of a large file: its digest is checked, then it gets its mode and time. */

@@ -2,8 +2,8 @@
  *  the whole at the end. Runs in worker threads. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { storeError } from '../../core/errors.ts'
-import type { Digest } from '../../core/digest.ts'
-import { FileError, whileWriting } from './file-error.ts'
+import { type Digest, digestOf } from '../../core/digest.ts'
+import { FileError, fileError, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
 import { inflateCopy } from './inflate-copy.ts'
@@ -32,27 +32,43 @@ function patch({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
   return { stored }
 }
 
-/** Errors: FileError, also when the older file has become shorter. */
+/** Errors: FileError; of the older file, also when it has changed. */
 export function copyPieces(task: CopyTask): Record<string, never> {
   return whileWriting(task.to, () => copy(task))
 }
 
 function copy({ from, to, pieces }: CopyTask): Record<string, never> {
-  const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW)
-  const target = openSync(to, openFlags)
+  const source = openOlder(from)
   try {
-    for (const piece of pieces) {
-      const content = Buffer.allocUnsafe(piece.sizeBytes)
-      if (readSync(source, content, 0, piece.sizeBytes, piece.from) !== piece.sizeBytes) {
-        throw new FileError(from, 'changed while it was being downloaded to')
-      }
-      writeAt(target, content, piece.to)
+    const target = openSync(to, openFlags)
+    try {
+      for (const piece of pieces) writeAt(target, readOlder(source, from, piece), piece.to)
+    } finally {
+      closeSync(target)
     }
   } finally {
     closeSync(source)
-    closeSync(target)
   }
   return {}
+}
+
+function openOlder(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+function readOlder(
+  source: number,
+  path: string,
+  { from, sizeBytes, digest }: CopyTask['pieces'][number],
+): Buffer {
+  const content = Buffer.allocUnsafe(sizeBytes)
+  if (readSync(source, content, 0, sizeBytes, from) !== sizeBytes || digestOf(content) !== digest)
+    throw new FileError(path, 'changed while it was being downloaded to')
+  return content
 }
 
 /** Errors: digest_mismatch, FileError. */

@@ -94,15 +94,13 @@ export function finishFile(
   return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
 }
 
-const madeDirectories = new Set<string>()
-
-/** Opens a new file, making its directory where it is missing. */
+/** Opens a new file, making its directory where it is missing: that is tried only then, as most directories get many files. */
 export function openNew(path: string, mode: number): number {
-  const directory = dirname(path)
-  if (!madeDirectories.has(directory)) {
-    mkdirSync(directory, { recursive: true })
-    if (madeDirectories.size > 10_000) madeDirectories.clear()
-    madeDirectories.add(directory)
+  try {
+    return openSync(path, 'wx', mode)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    mkdirSync(dirname(path), { recursive: true })
+    return openSync(path, 'wx', mode)
   }
-  return openSync(path, 'wx', mode)
 }

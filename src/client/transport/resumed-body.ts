@@ -1,48 +1,74 @@
-/** The body of an answer that has a strong ETag, as a stream. A connection that breaks is taken up again where it broke. */
-import { NetworkError } from './network-error.ts'
+/** The body of an answer that has a strong ETag, as a stream. A connection that breaks is taken up again where it broke, also
+ *  after the server was gone for some seconds. */
+import type { Answer } from './answer.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
+import { NetworkError } from './network-error.ts'
+import { transferTriesMax, waitForTransfer } from './retry.ts'
 
-/** Times that a broken transfer is taken up again without a byte of progress in between. */
-const resumesMax = 3
+export interface ResumedRequest {
+  path: string
+  query?: Record<string, string>
+  /** What it is, in messages. */
+  told: string
+}
 
-/** The bytes, in order. `told` names them in messages. Errors: those of `openAnswer`; NetworkError when the transfer
- *  breaks and cannot be resumed. */
+/** What of it has been read. */
+interface Position {
+  bytes: number
+  etag: string | null
+}
+
+class ChangedMeanwhile extends NetworkError {}
+
+/** The bytes, in order. Errors: those of `openAnswer`; NetworkError when the transfer breaks and cannot be resumed. */
 export async function* readResumed(
   server: ServerAccess,
-  { path, query = {}, told }: { path: string; query?: Record<string, string>; told: string },
+  request: ResumedRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let position = 0
-  let etag: string | null = null
-  for (let failures = 0; ; failures++) {
-    const isResumed = position > 0 && etag !== null
-    const answer = await openAnswer(server, {
-      path,
-      query,
-      headers: {
-        // Ranges count bytes as they are stored, not of a compressed form.
-        'accept-encoding': 'identity',
-        ...(isResumed && { range: `bytes=${position}-`, 'if-range': etag! }),
-      },
-      signal,
-    })
-    if (position > 0 && answer.status !== 206) {
-      answer.discard()
-      throw new NetworkError(`${told} changed while it was read`)
-    }
-    etag = answer.header('etag')
+  const position: Position = { bytes: 0, etag: null }
+  for (let failures = 0; ;) {
     try {
+      const answer = await openAt(server, request, position, signal)
+      position.etag = answer.header('etag')
       for await (const chunk of answer.chunks()) {
-        position += chunk.length
+        position.bytes += chunk.length
         failures = 0
         yield chunk
       }
       return
     } catch (error) {
       signal.throwIfAborted()
-      if (!(error instanceof NetworkError)) throw error
-      if (failures < resumesMax && etag !== null) continue
-      throw new NetworkError(`${told} broke off after ${position} bytes`, { cause: error })
+      if (!(error instanceof NetworkError) || error instanceof ChangedMeanwhile) throw error
+      // Whoever cannot be reached at first has been tried often enough.
+      if (position.bytes === 0 && position.etag === null) throw error
+      failures += 1
+      if (failures >= transferTriesMax || position.etag === null) {
+        const { bytes } = position
+        throw new NetworkError(`${request.told} broke off after ${bytes} bytes`, { cause: error })
+      }
+      await waitForTransfer(failures, signal)
     }
   }
+}
+
+async function openAt(
+  server: ServerAccess,
+  { path, query = {}, told }: ResumedRequest,
+  { bytes, etag }: Position,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const answer = await openAnswer(server, {
+    path,
+    query,
+    headers: {
+      // Ranges count bytes as they are stored, not of a compressed form.
+      'accept-encoding': 'identity',
+      ...(bytes > 0 && etag !== null && { range: `bytes=${bytes}-`, 'if-range': etag }),
+    },
+    signal,
+  })
+  if (bytes === 0 || answer.status === 206) return answer
+  answer.discard()
+  throw new ChangedMeanwhile(`${told} changed while it was read`)
 }

@@ -22,6 +22,8 @@ export interface HashedTree {
   /** The digest as bytes, which must not be changed. */
   digestBytes(ordinal: number): Buffer
   sizeBytes(ordinal: number): number
+  /** Whether a file still looks as it did when its digest was found. `stats`: size, mtime ms, ctime ms, inode. */
+  looksAsHashed(ordinal: number, stats: Float64Array): boolean
   /** Canonical text (core/manifest.ts) without its first line, in pieces. */
   text(): Iterable<Buffer>
   /** What makes it of the tree that was remembered; null when nothing was, or little of it is the same. */
@@ -43,7 +45,7 @@ export interface Remembered {
 }
 
 /** What can be said of files, wherever it was learnt. */
-type Facts = Pick<HashedTree, 'digest' | 'digestBytes' | 'sizeBytes'> & {
+type Facts = Pick<HashedTree, 'digest' | 'digestBytes' | 'sizeBytes' | 'looksAsHashed'> & {
   /** Milliseconds. */
   modifiedAt(ordinal: number): number
 }
@@ -67,7 +69,7 @@ export async function finishTree(
   const timesPages = encodeTimesPages(tree, facts)
   const hasher = createDigestHasher()
   for (const page of timesPages) hasher.update(page)
-  const { digest, digestBytes, sizeBytes } = facts
+  const { digest, digestBytes, sizeBytes, looksAsHashed } = facts
   const isAsRemembered =
     cache !== null && runs.length <= 1 && cache.count === tree.count && runs[0]?.line !== notKept
   return {
@@ -76,6 +78,7 @@ export async function finishTree(
     digest,
     digestBytes,
     sizeBytes,
+    looksAsHashed,
     text,
     changes: () => (cache === null ? null : changesOf(runs, cache, entry)),
     timesPages,
@@ -135,6 +138,8 @@ function createFacts(
       return line === notKept ? own(ordinal) : Buffer.from(keptDigest(line), 'hex')
     },
     sizeBytes: (ordinal) => column(ordinal, 0),
+    looksAsHashed: (ordinal, seen) =>
+      seen.every((value, index) => value === column(ordinal, index)),
     modifiedAt: (ordinal) =>
       tree.kind(ordinal) === 'file' ? column(ordinal, 1) : tree.modifiedAt(ordinal) * 1000,
   }

@@ -4,6 +4,7 @@ import { partsMediaType } from '../../api/negotiation.ts'
 import { decodeOrdinals, listBytesMax, writeComposite } from '../../core/blob-exchange.ts'
 import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import { createByteWriter } from '../../core/varint.ts'
+import { changedWhileUploading } from '../files/file-error.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestBytes } from '../transport/http.ts'
 import type { Sending } from './sending.ts'
@@ -36,11 +37,16 @@ export function largeUnits(
   })()
 }
 
+/** Errors: FileError, also when the file is not what it was when it was hashed. */
 async function cutFile({ pool, tree }: Sending, ordinal: number): Promise<CutFile> {
-  const { sizeBytes, crc32, sizes, digests, isCompressed } = await pool.run({
-    kind: 'chunk',
-    path: tree.source.sourceOf(ordinal),
-  })
+  const path = tree.source.sourceOf(ordinal)
+  const cut = await pool.run({ kind: 'chunk', path })
+  // While they are sent, parts are only compared with what was cut here.
+  if (!tree.looksAsHashed(ordinal, cut.stats)) {
+    const hashed = await pool.run({ kind: 'hash', paths: `${path}\0` })
+    if (!tree.digestBytes(ordinal).equals(hashed.digests)) throw changedWhileUploading(path)
+  }
+  const { sizeBytes, crc32, sizes, digests, isCompressed } = cut
   const parts: Digest[] = []
   for (let at = 0; at < digests.length; at += 32)
     parts.push(digestFromBytes(digests.subarray(at, at + 32)))

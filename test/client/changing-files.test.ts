@@ -1,0 +1,151 @@
+/** Files that change, or may not be touched, while the client works on them. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFile, chmod, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Client, createClient } from '../../src/client/client.ts'
+import { builtUrl } from '../../src/program-files.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { startSeeingProxy } from './seeing-proxy.ts'
+import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
+
+let data: string
+let trove: TroveProcess
+let token: string
+let direct: Client
+let lastRun = 0
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'trove-changing-'))
+  trove = await startTrove(data)
+  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  direct = createClient({ url: trove.url, token, cacheDir: null })
+})
+
+afterAll(async () => {
+  await trove.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
+  lastRun += 1
+  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
+  return await client.upload({ project: 'octo/demo', run: lastRun, name: 'build', source })
+}
+
+const largeBytes = 400_000
+const large = (seed: string): Buffer => pseudoRandom(largeBytes, seed)
+
+describe('a large file that is touched between being hashed and being cut', () => {
+  const touching = async (root: string, touch: () => Promise<void>): Promise<Client> => {
+    await makeTree(root, { large: large(root) })
+    const url = await startSeeingProxy(trove.url, async (path) => {
+      if (path.includes('/manifest')) await touch()
+      return undefined
+    })
+    return createClient({ url, token, cacheDir: null })
+  }
+
+  test('is refused by name when it changed, whether or not it is as long as before', async () => {
+    const root = await makeDirectory()
+    const told = `${join(root, 'large')} changed while it was being uploaded`
+    const growing = await touching(root, () => appendFile(join(root, 'large'), 'more'))
+    await expect(upload(growing, root)).rejects.toThrow(told)
+    await rm(join(root, 'large'))
+    const turning = await touching(root, () => writeFile(join(root, 'large'), large('other')))
+    await expect(upload(turning, root)).rejects.toThrow(told)
+  })
+
+  test('is sent when it has the same content', async () => {
+    const root = await makeDirectory()
+    const client = await touching(root, () => utimes(join(root, 'large'), 1, 1))
+    expect((await upload(client, root)).logicalBytes).toBe(largeBytes)
+  })
+})
+
+test('an older version of a large file that vanishes before it is used is done without', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
+  const { artifact } = await upload(direct, root)
+  const back = await makeDirectory()
+  await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
+  const url = await startSeeingProxy(trove.url, async (path) => {
+    if (path.includes('/blobs/parts')) await rm(join(back, 'large'))
+    return undefined
+  })
+  const client = createClient({ url, token, cacheDir: null })
+  await client.download({ artifact, destination: back })
+  expect(await describeTree(back)).toEqual(await describeTree(root))
+})
+
+test('two downloads of one program bring large files into the same directory', async () => {
+  const [one, two] = [await makeDirectory(), await makeDirectory()]
+  await makeTree(one, { one: large('one') })
+  await makeTree(two, { two: large('two') })
+  const uploads = [await upload(direct, one), await upload(direct, two)]
+  const back = await makeDirectory()
+  for (const { artifact } of uploads) await direct.download({ artifact, destination: back })
+  expect((await readdir(back)).toSorted()).toEqual(['one', 'two'])
+})
+
+describe('what its owner may not write', () => {
+  /** As whoever is not root has it: without the right to pass over modes. */
+  const trust = ['--bounding-set', '-dac_override,-dac_read_search,-fowner']
+  const program = fileURLToPath(builtUrl('cli/main.ts'))
+  const download = async (args: string[]): Promise<string> => {
+    const words = [process.execPath, program, 'download', `${lastRun}/build`, ...args]
+    const isRoot = process.getuid?.() === 0
+    const child = spawn(
+      isRoot ? 'setpriv' : words[0]!,
+      isRoot ? [...trust, ...words] : words.slice(1),
+      {
+        env: {
+          ...process.env,
+          TROVE_URL: trove.url,
+          TROVE_TOKEN: token,
+          TROVE_PROJECT: 'octo/demo',
+        },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    )
+    const told: Buffer[] = []
+    child.stderr.on('data', (piece: Buffer) => told.push(piece))
+    const [status] = (await once(child, 'close')) as [number]
+    return `${status} ${status === 0 ? '' : Buffer.concat(told).toString()}`.trim()
+  }
+
+  test('equal large files that are only for reading come each to their place', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { 'x/one': large('same'), 'y/two': large('same') })
+    await chmod(join(root, 'x/one'), 0o444)
+    await chmod(join(root, 'y/two'), 0o444)
+    await upload(direct, root)
+    const back = join(await makeDirectory(), 'back')
+    expect(await download([back])).toBe('0')
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
+  test('is removed from directories that may not be written, and these stay so', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { 'kept/file': 'x', 'kept/gone': 'y', 'gone/deep/file': 'z' })
+    const modes = [
+      ['kept', 0o555],
+      ['gone/deep', 0o555],
+      ['gone', 0o555],
+    ] as const
+    for (const [path, mode] of modes) await chmod(join(root, path), mode)
+    await upload(direct, root)
+    const back = join(await makeDirectory(), 'back')
+    expect(await download([back])).toBe('0')
+    for (const [path] of modes) await chmod(join(root, path), 0o755)
+    await rm(join(root, 'kept/gone'))
+    await rm(join(root, 'gone'), { recursive: true })
+    await chmod(join(root, 'kept'), 0o555)
+    await upload(direct, root)
+    expect(await download([back, '--delete'])).toBe('0')
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+})

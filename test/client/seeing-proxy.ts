@@ -1,0 +1,49 @@
+/** A proxy that lets a test act on each request before it goes on. */
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+export interface OwnAnswer {
+  status: number
+  /** Sent as a problem. */
+  body: unknown
+}
+
+/** Passes requests on to `url`; `seen` may act before that, or answer one itself. Answers its own address. */
+export async function startSeeingProxy(
+  url: string,
+  seen: (path: string, body: Buffer) => Promise<OwnAnswer | undefined>,
+): Promise<string> {
+  const server = createServer((incoming, outgoing) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      void (async () => {
+        const body = Buffer.concat(chunks)
+        const own = await seen(incoming.url ?? '', body)
+        if (own !== undefined) {
+          outgoing.writeHead(own.status, { 'content-type': 'application/problem+json' })
+          outgoing.end(JSON.stringify(own.body))
+          return
+        }
+        const { method, headers } = incoming
+        const { 'transfer-encoding': _encoding, ...rest } = headers
+        const onward = request(`${url}${incoming.url}`, {
+          method,
+          headers: { ...rest, 'content-length': body.length },
+        })
+        onward.on('response', (answer) => {
+          outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
+          answer.pipe(outgoing)
+        })
+        onward.end(body)
+      })()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
