@@ -11,7 +11,7 @@ import type { FileAnswers, FileTask } from './file-tasks.ts'
 export interface FilePool {
   /** How many there may be. */
   readonly threads: number
-  /** Errors: FileError, and the codes of the task. */
+  /** Errors: FileError, and the codes of the task; once a thread ended of itself, what it ended with. */
   run<Task extends FileTask>(
     task: Task,
     transfer?: ArrayBuffer[],
@@ -54,7 +54,8 @@ export function openFilePool(jobs: number | null = null): FilePool {
   const waiting: Waiting[] = []
   const settlers = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>()
   let nextId = 1
-  let closing = false
+  /** Why no more tasks are taken. */
+  let ended: Error | undefined
 
   const give = (thread: Thread): void => {
     while (thread.pending.size < tasksPerThread) {
@@ -65,17 +66,20 @@ export function openFilePool(jobs: number | null = null): FilePool {
     }
   }
 
+  /** Tasks that wait for a thread would wait for ever, as no other takes the place of one that ended. */
+  const end = (error: Error): void => {
+    ended ??= error
+    waiting.length = 0
+    for (const { reject } of settlers.values()) reject(error)
+    settlers.clear()
+  }
+
   const start = (): Thread => {
     const worker = startThread('client/files/file-worker.ts', {
       resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
       tracesSource: false,
     })
     const thread: Thread = { worker, pending: new Set() }
-    const fail = (error: Error): void => {
-      for (const id of thread.pending) settlers.get(id)?.reject(error)
-      for (const id of thread.pending) settlers.delete(id)
-      thread.pending.clear()
-    }
     worker.on('message', (reply: FileReply) => {
       thread.pending.delete(reply.id)
       give(thread)
@@ -84,10 +88,8 @@ export function openFilePool(jobs: number | null = null): FilePool {
       if (reply.failure === undefined) settler?.resolve(reply.answer)
       else settler?.reject(errorOf(reply.failure))
     })
-    worker.on('error', fail)
-    worker.once('exit', (code) => {
-      if (!closing) fail(new Error(`a file thread ended with code ${code}`))
-    })
+    worker.on('error', end)
+    worker.once('exit', (code) => end(new Error(`a file thread ended with code ${code}`)))
     worker.unref()
     return thread
   }
@@ -108,7 +110,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
       while (threads.length < Math.min(count, tasks / tasksPerThread)) begin()
     },
     run: async <Task extends FileTask>(task: Task, transfer: ArrayBuffer[] = []) => {
-      if (closing) throw new Error('the file pool is closed')
+      if (ended !== undefined) throw ended
       const id = nextId++
       const answer = new Promise<unknown>((resolve, reject) => {
         settlers.set(id, { resolve, reject })
@@ -127,9 +129,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
       return (await answer) as FileAnswers[Task['kind']]
     },
     close: async () => {
-      closing = true
-      for (const { reject } of settlers.values()) reject(new Error('the file pool was closed'))
-      settlers.clear()
+      end(new Error('the file pool was closed'))
       await Promise.all(threads.map(async ({ worker }) => await worker.terminate()))
     },
   }
