@@ -12,7 +12,8 @@ import { openTreeHasher, type TreeHasher } from './upload/tree-hasher.ts'
 import { sendTree, type UploadTarget } from './upload/upload.ts'
 import { listSources, walkSources } from './upload/walk.ts'
 import { storeError } from '../core/errors.ts'
-import { type DownloadOptions, type DownloadResult, downloadArtifact } from './download/download.ts'
+import type { DownloadResult } from './download/download-result.ts'
+import { type DownloadOptions, downloadArtifact } from './download/download.ts'
 import type { FilePool } from './files/file-pool.ts'
 import {
   changeRetention,

@@ -81,6 +81,44 @@ test('an older version of a large file that vanishes before it is used is done w
   expect(await describeTree(back)).toEqual(await describeTree(root))
 })
 
+test('of two downloads into one directory at a time, the second is refused and the first unharmed', async () => {
+  const [one, two] = [await makeDirectory(), await makeDirectory()]
+  await makeTree(one, { one: large('one') })
+  await makeTree(two, { two: large('two') })
+  const uploads = [await upload(direct, one), await upload(direct, two)] as const
+  const back = await makeDirectory()
+  let second: Promise<unknown> = Promise.resolve()
+  const url = await startSeeingProxy(trove.url, async (path) => {
+    if (path.includes('/blobs/fetch'))
+      second = direct.download({ artifact: uploads[1].artifact, destination: back }).catch(String)
+    await second
+    return undefined
+  })
+  const first = createClient({ url, token, cacheDir: null })
+  await first.download({ artifact: uploads[0].artifact, destination: back })
+  expect(await second).toContain(`${back} is being downloaded to by process ${process.pid} already`)
+  expect(await describeTree(back)).toEqual(await describeTree(one))
+})
+
+test('an artifact that would come to where downloads do their work is refused before anything is done', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, { a: 'a', 'z/.trove-partial/x': 'x' })
+  const files = ['a', '.trove-partial/x'].map((entryPath) => ({
+    absolutePath: join(root, entryPath === 'a' ? 'a' : 'z/.trove-partial/x'),
+    entryPath,
+  }))
+  lastRun += 1
+  const source = { kind: 'files', files } as const
+  const offer = { project: 'octo/demo', run: lastRun, name: 'build' }
+  const { artifact } = await direct.upload({ ...offer, source })
+  const back = await makeDirectory()
+  const download = direct.download({ artifact, destination: back, delete: true })
+  await expect(download).rejects.toMatchObject({ code: 'unsafe_path' })
+  expect(await readdir(back)).toEqual([])
+  await direct.download({ artifact, destination: back, paths: ['a'] })
+  expect(await readdir(back)).toEqual(['a'])
+})
+
 test('two downloads of one program bring large files into the same directory', async () => {
   const [one, two] = [await makeDirectory(), await makeDirectory()]
   await makeTree(one, { one: large('one') })

@@ -1,33 +1,30 @@
 /** What the threads' pool does when a thread ends of itself, as one does that runs out of memory. */
 import { EventEmitter } from 'node:events'
-import { beforeEach, expect, test, vi } from 'vitest'
-import { openFilePool } from '../../src/client/files/file-pool.ts'
+import { expect, test } from 'vitest'
+import { type FilePool, openFilePool } from '../../src/client/files/file-pool.ts'
 
 class FakeThread extends EventEmitter {
   postMessage(): void {}
   ref(): void {}
   unref(): void {}
-  async terminate(): Promise<void> {
+  async terminate(): Promise<number> {
     this.emit('exit', 1)
+    return 1
   }
 }
 
-const threads: FakeThread[] = []
-vi.mock('../../src/program-files.ts', async (original) => ({
-  ...(await original<typeof import('../../src/program-files.ts')>()),
-  startThread: () => {
+function openPool(jobs: number): { pool: FilePool; threads: FakeThread[] } {
+  const threads: FakeThread[] = []
+  const pool = openFilePool(jobs, () => {
     const thread = new FakeThread()
     threads.push(thread)
     return thread
-  },
-}))
-
-beforeEach(() => {
-  threads.length = 0
-})
+  })
+  return { pool, threads }
+}
 
 test('tasks that a thread had, and those that waited, fail with what it ended with; no more are taken', async () => {
-  const pool = openFilePool(1)
+  const { pool, threads } = openPool(1)
   const tasks = Array.from({ length: 5 }, () => pool.run({ kind: 'hash', paths: '' }))
   const told = Promise.allSettled(tasks)
   threads[0]!.emit('error', new Error('out of memory'))
@@ -39,7 +36,7 @@ test('tasks that a thread had, and those that waited, fail with what it ended wi
 })
 
 test('tasks that wait when the pool is closed fail', async () => {
-  const pool = openFilePool(2)
+  const { pool } = openPool(2)
   const tasks = Array.from({ length: 5 }, () => pool.run({ kind: 'hash', paths: '' }))
   const told = Promise.allSettled(tasks)
   await pool.close()

@@ -4,18 +4,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { requestBytes, requestJson, type ServerAccess } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
 import { readFile } from '../../src/client/read-file.ts'
+import { readResumed } from '../../src/client/transport/resumed-body.ts'
 import { digestOf } from '../../src/core/digest.ts'
-
-// Between the tries of a transfer it would take ten seconds to give up.
-vi.mock('../../src/client/transport/retry.ts', async (original) => ({
-  ...(await original<typeof import('../../src/client/transport/retry.ts')>()),
-  waitForTransfer: async () => {},
-}))
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -283,9 +278,9 @@ describe('a file', () => {
 
   test('that never gets further is given up', async () => {
     const server = await serve(cutting([1000, 0, 0, 0, 0, 0, 0]))
-    await expect(buffer(readFile(server, file, never))).rejects.toThrow(
-      'broke off after 1000 bytes',
-    )
+    const request = { path: '/file', told: 'the file' }
+    const reading = readResumed(server, request, never, async () => {})
+    await expect(buffer(reading)).rejects.toThrow('the file broke off after 1000 bytes')
     expect(server.requests).toHaveLength(6)
   })
 

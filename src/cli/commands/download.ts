@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
 import { type Client, createClient } from '../../client/client.ts'
-import type { DownloadResult } from '../../client/download/download.ts'
+import type { DownloadResult } from '../../client/download/download-result.ts'
 import type { DownloadProgress } from '../../client/download/downloading.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { storeError } from '../../core/errors.ts'

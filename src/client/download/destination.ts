@@ -2,6 +2,8 @@
  *  directories are entered only when they are no links. */
 import { type Dirent, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
+import { comparePaths } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
@@ -21,6 +23,35 @@ export interface Destination {
   readonly strangers: readonly string[]
   /** Whether DEST has the directory of that path (`''` is DEST). */
   hasDirectory(path: string): boolean
+}
+
+/** Nothing can be brought to where downloads do their work. Errors: unsafe_path. */
+export function refusePartialName(tree: FetchedTree, wanted: readonly number[]): void {
+  for (const start of [partialName, `${partialName}/`]) {
+    const path = firstFrom(tree, wanted, start)
+    if (path !== partialName && path?.startsWith(`${partialName}/`) !== true) continue
+    const reason = `downloads keep what is not whole yet in ${partialName}`
+    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
+      path,
+      reason,
+    })
+  }
+}
+
+/** The first path of `wanted` that does not come before `start`. */
+function firstFrom(
+  tree: FetchedTree,
+  wanted: readonly number[],
+  start: string,
+): string | undefined {
+  let low = 0
+  let high = wanted.length
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if (comparePaths(tree.path(wanted[middle]!), start) < 0) low = middle + 1
+    else high = middle
+  }
+  return low < wanted.length ? tree.path(wanted[low]!) : undefined
 }
 
 /** Looks at DEST; one that is missing is empty. `wanted` are ordinals of entries, ascending. */

@@ -11,13 +11,20 @@ import { realpath } from 'node:fs/promises'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { cacheFilePath } from '../cache/cache-files.ts'
-import { examineDestination, place, recallDestination, removeStrangers } from './destination.ts'
+import {
+  examineDestination,
+  place,
+  recallDestination,
+  refusePartialName,
+  removeStrangers,
+} from './destination.ts'
 import {
   type DestinationCache,
   readDestinationCache,
   rememberDestination,
 } from './destination-cache.ts'
 import { compareDirectoryModes } from './directory-modes.ts'
+import { type DownloadResult, doneResult, plannedResult } from './download-result.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from '../files/file-error.ts'
@@ -37,6 +44,7 @@ import {
 import type { ServerAccess } from '../transport/http.ts'
 import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
 import { findKnown, type KnownFiles } from './known-files.ts'
+import { ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 
 export interface DownloadOptions {
@@ -55,20 +63,6 @@ export interface DownloadOptions {
   onProgress?(progress: DownloadProgress): void
 }
 
-export interface DownloadResult {
-  /** Of the artifact, as far as they were asked for: entries of all kinds, files, and their content. */
-  entries: number
-  files: number
-  logicalBytes: number
-  /** Files that were written (or would be), and stored bytes that were received for them. */
-  writtenFiles: number
-  fetchedBytes: number
-  /** Paths that were deleted (or would be), a directory with all that it holds as one. */
-  deletedPaths: number
-  /** Of a dry run: the paths. */
-  planned: { write: string[]; delete: readonly string[] } | null
-}
-
 /** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), the server's. */
 export async function downloadArtifact(
   server: ServerAccess,
@@ -84,18 +78,21 @@ export async function downloadArtifact(
       field: 'paths',
     })
   }
-  const comparison = await compare(server, pool, finding, options)
-  const { downloading, missing } = comparison
-  if (options.dryRun === true) return plannedResult(downloading, missing, options.delete === true)
-  const deletedPaths = await fetchAndPlace(comparison, options)
-  return {
-    entries: downloading.wanted.length,
-    files: downloading.progress.files,
-    logicalBytes: downloading.progress.totalBytes,
-    writtenFiles: missing.length,
-    fetchedBytes: downloading.progress.fetchedBytes,
-    deletedPaths,
-    planned: null,
+  let disown = (): void => {}
+  const own = (): void => {
+    makeDestination(options.destination)
+    disown = ownPartial(options.destination)
+  }
+  try {
+    if (options.dryRun === true) {
+      const { downloading, missing } = await compare(server, pool, finding, options, () => {})
+      return plannedResult(downloading, missing, options.delete === true)
+    }
+    const comparison = await compare(server, pool, finding, options, own)
+    const deletedPaths = await fetchAndPlace(comparison, options)
+    return doneResult(comparison.downloading, comparison.missing, deletedPaths)
+  } finally {
+    disown()
   }
 }
 
@@ -111,11 +108,13 @@ interface Comparison {
   missing: number[]
 }
 
+/** `prepare` is called before DEST is looked at. */
 async function compare(
   server: ServerAccess,
   pool: FilePool,
   finding: Promise<TreeSource>,
   options: DownloadOptions & { cacheDir: string | null },
+  prepare: () => void,
 ): Promise<Comparison> {
   const signal = options.signal ?? new AbortController().signal
   const cache = await readDestinationCache(await cachePathOf(options))
@@ -132,6 +131,7 @@ async function compare(
   const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
   const lookedAt = await looking
   const wanted = selectEntries(tree, options.paths)
+  refusePartialName(tree, wanted)
   const known = findKnown(lookedAt, tree, knownLines)
   const progress: DownloadProgress = {
     phase: 'comparing',
@@ -152,7 +152,7 @@ async function compare(
     tell: () => options.onProgress?.(progress),
   }
   const sorted = sortEntries(wanting, lookedAt, known)
-  if (options.dryRun !== true) makeDestination(options.destination)
+  prepare()
   const unknown = [...sorted.unknown, ...sorted.others]
   const isMostlyKnown = options.delete !== true && unknown.length < unknownShare * wanted.length
   const destination = isMostlyKnown
@@ -239,23 +239,6 @@ async function cachePathOf({
   if (cacheDir === null || !existsSync(destination)) return null
   const key = JSON.stringify(['download', await realpath(destination)])
   return cacheFilePath(cacheDir, 'destination', key)
-}
-
-function plannedResult(
-  { tree, wanted, destination, progress }: Downloading,
-  missing: readonly number[],
-  deletes: boolean,
-): DownloadResult {
-  const strangers = deletes ? destination.strangers : []
-  return {
-    entries: wanted.length,
-    files: progress.files,
-    logicalBytes: progress.totalBytes,
-    writtenFiles: missing.length,
-    fetchedBytes: 0,
-    deletedPaths: strangers.length,
-    planned: { write: missing.map((ordinal) => tree.path(ordinal)), delete: strangers },
-  }
 }
 
 /** Errors: FileError. */

@@ -23,6 +23,7 @@ import { comparePaths } from '../../core/entry.ts'
 import { type Destination, place } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
 import type { FetchedTree } from './tree-columns.ts'
+import { isOwnerName } from './partial-owner.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { parentOf } from '../files/real-directories.ts'
@@ -101,6 +102,7 @@ export function tidyPartial(
   const enter = (directory: string): void => {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const path = `${directory}/${entry.name}`
+      if (directory === partialRoot && isOwnerName(entry.name)) continue
       const ordinal = expected.get(path)
       if (entry.isDirectory() && parents.has(path)) enter(path)
       else if (entry.isFile() && ordinal !== undefined) found.push(ordinal)
@@ -111,7 +113,7 @@ export function tidyPartial(
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST, then takes the partial root away. `opened`: directories whose
+/** Moves everything below the partial root to its place in DEST. `opened`: directories whose
  *  modes have been changed already. Answers the files (and links) that were moved on their own, because a rename changes what
  *  is known of them. */
 export async function moveIntoPlace(
@@ -124,7 +126,6 @@ export async function moveIntoPlace(
   if (isThere(destination.partialRoot)) {
     await moveFiles(pool, destination, tree, moving)
     moveTree(destination, tree, moving)
-    rmdirSync(destination.partialRoot)
   }
   modes.set(moving.opened)
   return moving.moved

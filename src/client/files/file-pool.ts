@@ -2,7 +2,6 @@
  *  never waits for the main thread. Another thread begins when tasks wait or are expected: what little there is one can do,
  *  and to begin one takes 0.1 s of a processor. */
 import { availableParallelism } from 'node:os'
-import type { Worker } from 'node:worker_threads'
 import { type ErrorMessage, decodeError } from '../../core/errors.ts'
 import { startThread } from '../../program-files.ts'
 import { FileError } from './file-error.ts'
@@ -38,7 +37,7 @@ interface Waiting {
 }
 
 interface Thread {
-  worker: Worker
+  worker: FileThread
   pending: Set<number>
 }
 
@@ -49,8 +48,29 @@ const youngMegabytesMax = 3
 export const tasksPerThread = 2
 const threadsMax = 64
 
+/** What the pool needs of a thread. */
+export interface FileThread {
+  on(event: 'message', listener: (reply: FileReply) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  once(event: 'exit', listener: (code: number) => void): unknown
+  postMessage(message: unknown, transfer?: ArrayBuffer[]): void
+  ref(): void
+  unref(): void
+  terminate(): Promise<unknown>
+}
+
+function startFileThread(): FileThread {
+  return startThread('client/files/file-worker.ts', {
+    resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
+    tracesSource: false,
+  })
+}
+
 /** Begins up to `jobs` threads (one for each processor when null). */
-export function openFilePool(jobs: number | null = null): FilePool {
+export function openFilePool(
+  jobs: number | null = null,
+  startWorker: () => FileThread = startFileThread,
+): FilePool {
   const waiting: Waiting[] = []
   const settlers = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>()
   let nextId = 1
@@ -75,10 +95,7 @@ export function openFilePool(jobs: number | null = null): FilePool {
   }
 
   const start = (): Thread => {
-    const worker = startThread('client/files/file-worker.ts', {
-      resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
-      tracesSource: false,
-    })
+    const worker = startWorker()
     const thread: Thread = { worker, pending: new Set() }
     worker.on('message', (reply: FileReply) => {
       thread.pending.delete(reply.id)

@@ -25,6 +25,7 @@ export async function* readResumed(
   server: ServerAccess,
   request: ResumedRequest,
   signal: AbortSignal,
+  wait: typeof waitForTransfer = waitForTransfer,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const position: Position = { bytes: 0, etag: null }
   for (let failures = 0; ;) {
@@ -47,7 +48,7 @@ export async function* readResumed(
         const { bytes } = position
         throw new NetworkError(`${request.told} broke off after ${bytes} bytes`, { cause: error })
       }
-      await waitForTransfer(failures, signal)
+      await wait(failures, signal)
     }
   }
 }
