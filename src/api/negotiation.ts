@@ -23,7 +23,9 @@
  *    1. GET  /artifacts/{id}/tree        canonical text and times, a page each. With `base=` an artifact whose tree is at
  *                                        hand: what is different (core/manifest-changes.ts), and all times, a page each.
  *    2. POST /blobs/parts?artifact=      digests and sizes of the parts of large files, by ordinals of entries.
- *    3. POST /blobs/fetch?artifact=      stored streams of entries or parts, in the order in which they are stored. */
+ *    3. POST /blobs/fetch?artifact=      stored streams of entries or parts, in the order in which they are stored.
+ *  Of an entry that has no parts the whole is part 0. Parts that are asked for and are not there are left out, so of a file
+ *  with more parts than one request takes those of a range can be asked for, again and again. */
 export const manifestMediaType = 'application/x-trove-manifest'
 export const changesMediaType = 'application/x-trove-manifest-changes'
 export const timesMediaType = 'application/x-trove-times'

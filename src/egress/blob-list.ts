@@ -8,7 +8,7 @@ import {
   writeFetchedHead,
   writeListedParts,
 } from '../core/blob-exchange.ts'
-import type { Copy } from '../core/copy.ts'
+import type { BlobPlacement, Copy } from '../core/copy.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createByteWriter } from '../core/varint.ts'
@@ -82,7 +82,8 @@ export async function representBlobs(
   }
 }
 
-/** The parts of the files that are wanted and have any. Errors: invalid_request, too_large. */
+/** The parts of the files that are wanted and have any: all, or those that are asked for and are there.
+ *  Errors: invalid_request, too_large. */
 export async function listParts(
   metadata: Pick<Metadata, 'readEntries' | 'readPartDigests'>,
   artifactId: number,
@@ -91,18 +92,42 @@ export async function listParts(
   const out = createByteWriter()
   let count = 0
   for await (const { file, want } of filesOf(metadata, artifactId, wants)) {
-    const parts: ListedParts['parts'] = []
-    while (parts.length < file.blob.partCount) {
-      parts.push(...(await metadata.readPartDigests(file.blob.blobId, parts.length, partsPerRead)))
-    }
+    const parts = await partsOf(metadata, file.blob, want, streamsMax - count)
     count += parts.length
-    if (count > streamsMax) throw tooMany()
     writeListedParts(out, { ordinal: want.ordinal, parts })
   }
   return out.bytes()
 }
 
+/** Errors: too_large, when there are more than `limit`. */
+async function partsOf(
+  metadata: Pick<Metadata, 'readPartDigests'>,
+  { blobId, partCount }: BlobPlacement,
+  { parts: asked }: Want,
+  limit: number,
+): Promise<ListedParts['parts']> {
+  const parts: ListedParts['parts'] = []
+  const wanted = asked === null ? null : new Set(asked)
+  const [first, last] = rangeOf(asked, partCount)
+  for (let next = first; next <= last;) {
+    const limitHere = Math.min(partsPerRead, last + 1 - next)
+    const read = await metadata.readPartDigests(blobId, next, limitHere)
+    if (read.length === 0) throw new Error(`blob ${blobId} has ${next} parts, not ${partCount}`)
+    for (const [index, part] of read.entries())
+      if (wanted === null || wanted.has(next + index)) parts.push(part)
+    if (parts.length > limit) throw tooMany()
+    next += read.length
+  }
+  return parts
+}
+
 const partsPerRead = 2000
+
+/** The first and the last part that is wanted and may be there. `wanted` ascends. */
+function rangeOf(wanted: readonly number[] | null, partCount: number): [number, number] {
+  if (wanted === null) return [0, partCount - 1]
+  return [wanted[0] ?? partCount, Math.min(partCount - 1, wanted.at(-1) ?? -1)]
+}
 
 /** Wants that are looked up at a time. */
 const wantsAtOnce = 512
@@ -139,10 +164,14 @@ async function* streamsOf(
 ): AsyncGenerator<Fetched> {
   const { blob, path } = file
   if (blob.copy !== null) {
-    yield { ordinal, path, offset: 0, sizeBytes: blob.sizeBytes, copy: blob.copy }
+    // Its only part.
+    if (parts === null || parts[0] === 0)
+      yield { ordinal, path, offset: 0, sizeBytes: blob.sizeBytes, copy: blob.copy }
     return
   }
   const wanted = parts === null ? null : new Set(parts)
+  const [first, last] = rangeOf(parts, blob.partCount)
+  if (first > last) return
   let index = 0
   let offset = 0
   for await (const page of partPages({ blob, first: 0 }, reader.metadata.readParts)) {
@@ -151,6 +180,7 @@ async function* streamsOf(
       index += 1
       offset += sizeBytes
     }
+    if (index > last) return
   }
 }
 

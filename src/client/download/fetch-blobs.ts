@@ -19,18 +19,15 @@ import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.t
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
-
-/** What is wanted of an artifact: entries, ascending, and of some of them only these parts. */
-export interface Wants {
-  ordinals: readonly number[]
-  parts: ReadonlyMap<number, number[]>
-}
+import { type Request, requestsOf, type Wants } from './wanted-streams.ts'
 
 export interface FetchOptions {
   artifactId: number
   connections: number
   signal: AbortSignal
   source: PlaceSource
+  /** Content bytes of an entry. */
+  sizeBytes(ordinal: number): number
   /** The file that is there, to be filled part by part; undefined for one that a single stream makes whole.
    *  Errors: NetworkError, when nobody asked for the entry. */
   patchedPath(ordinal: number): string | undefined
@@ -39,8 +36,6 @@ export interface FetchOptions {
   onPlaced(ordinals: readonly number[], stats: Float64Array): void
 }
 
-/** Entries of one request: the server holds about a kilobyte for each while it answers. */
-const wantsPerRequest = 2048
 /** A stream that is longer, stored or inflated, is not held in memory: some foreign streams have no bound. */
 const heldBytesMax = 8 * 1024 * 1024
 
@@ -57,9 +52,9 @@ export async function fetchBlobs(
   const limit = pLimit(options.connections)
   // Of all connections together, so that one that is fast does not wait for the others.
   const rooms = createRooms(options.connections + 2 * pool.threads, taskBytes)
-  const fetchOne = async (request: readonly Want[]): Promise<void> => {
+  const fetchOne = async (request: Request): Promise<void> => {
     signal.throwIfAborted()
-    await fetchSome(server, pool, request, { ...options, signal, rooms })
+    await fetchSome(server, pool, request(), { ...options, signal, rooms })
   }
   /** A failure of one stops all, which then end one by one. */
   const stopping = async (work: Promise<void>): Promise<void> => {
@@ -68,7 +63,7 @@ export async function fetchBlobs(
   await Promise.all(
     wanted.map(async (wants) => {
       const fetches = async (): Promise<void> => {
-        const requests = requestsOf(await wants, options.connections)
+        const requests = [...requestsOf(await wants, options.sizeBytes, options.connections)]
         await Promise.all(requests.map(async (request) => await stopping(limit(fetchOne, request))))
       }
       await stopping(fetches())
@@ -76,16 +71,6 @@ export async function fetchBlobs(
   )
   options.signal.throwIfAborted()
   if (stop.signal.aborted) throw stop.signal.reason
-}
-
-/** Wants of one request each: few enough to be answered, and enough requests to keep all connections busy. */
-function requestsOf({ ordinals, parts }: Wants, connections: number): Want[][] {
-  const size = Math.max(1, Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections)))
-  return Array.from({ length: Math.ceil(ordinals.length / size) }, (_, request) =>
-    ordinals
-      .slice(request * size, (request + 1) * size)
-      .map((ordinal) => ({ ordinal, parts: parts.get(ordinal) ?? null })),
-  )
 }
 
 async function fetchSome(

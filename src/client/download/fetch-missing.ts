@@ -1,6 +1,6 @@
 /** Fetching of what a download misses, into the partial tree; taken up again where it broke. */
 import assert from 'node:assert'
-import { closeSync, chmodSync, ftruncateSync, rmSync, utimesSync } from 'node:fs'
+import { closeSync, chmodSync, ftruncateSync, lstatSync, rmSync, utimesSync } from 'node:fs'
 import { copyFile, rm } from 'node:fs/promises'
 import { limits } from '../../core/limits.ts'
 import { createContentIndex } from '../content-index.ts'
@@ -23,25 +23,29 @@ export async function fetchMissing(
   downloading: Downloading,
   missing: readonly number[],
 ): Promise<void> {
-  const { destination, tree, progress, signal, findings } = downloading
+  const { tree, progress, signal, findings } = downloading
+  const doneBefore = progress.doneBytes
+  const thereBytes = (): number =>
+    missing.reduce(
+      (sum, ordinal) => sum + (isThere(findings, ordinal) ? tree.sizeBytes(ordinal) : 0),
+      0,
+    )
   let left = missing
+  let heldMax = 0
   for (let failures = 0; ;) {
-    // All that is missing in DEST, not only what is left to fetch: what earlier turns brought must stay.
-    const found = tidyPartial(destination, tree, missing)
-    const resumed = found.filter((ordinal) => !isThere(findings, ordinal))
-    const pathOf = (ordinal: number): string => partialPath(destination, tree, ordinal)
-    await checkFiles(downloading, resumed, pathOf)
-    for (const ordinal of resumed) {
-      const path = pathOf(ordinal)
-      if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)
-      else await rm(path, { force: true })
-      // Its attributes have changed since it was looked at.
-      findings.settled[ordinal] = 0
-    }
+    progress.doneBytes = doneBefore + thereBytes()
+    const unfinished = await takeUp(downloading, missing)
     left = left.filter((ordinal) => !isThere(findings, ordinal))
-    const before = progress.fetchedBytes
+    // What really got through is what the next try finds.
+    let held = thereBytes()
+    const onHeld = (bytes: number): void => {
+      held += bytes
+      if (held > heldMax + significantBytes) failures = 0
+      heldMax = Math.max(heldMax, held)
+    }
+    onHeld(0)
     try {
-      await fetchFiles(downloading, left)
+      await fetchFiles(downloading, left, { unfinished, onHeld })
       assert(
         missing.every((ordinal) => isThere(findings, ordinal)),
         'a download has all its files',
@@ -50,11 +54,47 @@ export async function fetchMissing(
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof NetworkError)) throw error
-      failures = progress.fetchedBytes > before + significantBytes ? 1 : failures + 1
+      failures += 1
       if (failures >= transferTriesMax) throw error
       await waitForTransfer(failures, signal)
     }
   }
+}
+
+/** Looks what earlier tries, or an earlier download, have left: whole files are noted as there. Answers large ones of their full
+ *  length, of which parts may be in place. */
+async function takeUp(
+  downloading: Downloading,
+  missing: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const { destination, tree, findings } = downloading
+  // All that is missing in DEST, not only what is left to fetch: what earlier tries brought must stay.
+  const found = tidyPartial(destination, tree, missing)
+  const left = found.filter((ordinal) => !isThere(findings, ordinal))
+  const pathOf = (ordinal: number): string => partialPath(destination, tree, ordinal)
+  await checkFiles(downloading, left, pathOf)
+  const unfinished = new Set<number>()
+  for (const ordinal of left) {
+    const path = pathOf(ordinal)
+    if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)
+    else if (isUnfinished(path, tree, ordinal)) unfinished.add(ordinal)
+    else await rm(path, { force: true })
+    // Its attributes have changed since it was looked at.
+    findings.settled[ordinal] = 0
+  }
+  return unfinished
+}
+
+/** Whether a large file may be filled on where it is: it is nothing else's too. */
+function isUnfinished(path: string, tree: FetchedTree, ordinal: number): boolean {
+  const { size, nlink } = lstatSync(path)
+  if (nlink !== 1 || size !== tree.sizeBytes(ordinal) || !isLarge(tree, ordinal)) return false
+  chmodSync(path, 0o600)
+  return true
+}
+
+function isLarge(tree: FetchedTree, ordinal: number): boolean {
+  return tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes
 }
 
 function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void {
@@ -63,12 +103,15 @@ function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void
   if (modifiedAt !== null) utimesSync(path, modifiedAt, modifiedAt)
 }
 
-async function fetchFiles(downloading: Downloading, missing: readonly number[]): Promise<void> {
+/** `onHeld` is told of bytes that were in place in `unfinished` files. */
+async function fetchFiles(
+  downloading: Downloading,
+  missing: readonly number[],
+  { unfinished, onHeld }: { unfinished: ReadonlySet<number>; onHeld(bytes: number): void },
+): Promise<void> {
   const { server, pool, tree, destination, artifactId, findings, progress, signal, tell } =
     downloading
   const { firsts, others } = groupByContent(tree, missing)
-  const isLarge = (ordinal: number): boolean =>
-    tree.sizeBytes(ordinal) >= limits.chunkThresholdBytes
   const target = (ordinal: number): PlaceTarget => ({
     path: partialPath(destination, tree, ordinal),
     mode: tree.mode(ordinal),
@@ -76,20 +119,25 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
   })
   // While the server looks for what it sends.
   pool.expect(firsts.length / taskFilesMax)
-  const large = firsts.filter(isLarge)
-  for (const ordinal of large) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
+  const large = firsts.filter((ordinal) => isLarge(tree, ordinal))
+  for (const ordinal of large)
+    if (!unfinished.has(ordinal)) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
   const asked = new Uint8Array(tree.count)
   for (const ordinal of firsts) asked[ordinal] = 1
+  // They become copies of the first of their content.
+  for (const ordinal of unfinished) if (asked[ordinal] !== 1) rmSync(target(ordinal).path)
   const older = new Set(findOlder(downloading, large))
-  const whole = firsts.filter((ordinal) => !older.has(ordinal))
+  const begun = new Set(large.filter((ordinal) => unfinished.has(ordinal)))
+  const whole = firsts.filter((ordinal) => !older.has(ordinal) && !begun.has(ordinal))
   const wants = [
     { ordinals: whole.toSorted((a, b) => a - b), parts: new Map<number, number[]>() },
-    planWants(downloading, [...older]),
+    planWants(downloading, { unfinished: begun, older }, onHeld),
   ]
   await fetchBlobs(server, pool, wants, {
     artifactId,
     connections: Math.min(4, Math.max(2, pool.threads)),
     signal,
+    sizeBytes: (ordinal) => tree.sizeBytes(ordinal),
     source: {
       sharers: (ordinal) => [ordinal, ...(others.get(ordinal) ?? [])],
       digest: (ordinal) => tree.digestBytes(ordinal),
@@ -98,7 +146,7 @@ async function fetchFiles(downloading: Downloading, missing: readonly number[]):
     patchedPath: (ordinal) => {
       if (asked[ordinal] !== 1)
         throw new RangeError(`the server sent entry ${ordinal}, which nobody asked for`)
-      return isLarge(ordinal) ? target(ordinal).path : undefined
+      return isLarge(tree, ordinal) ? target(ordinal).path : undefined
     },
     onFetched: ({ bytes, contentBytes }) => {
       progress.fetchedBytes += bytes

@@ -119,6 +119,15 @@ export interface CopyTask {
   pieces: { from: number; to: number; sizeBytes: number; digest: Digest }[]
 }
 
+/** Looks which parts of a large file are in their places in one that was not finished. */
+export interface FindPartsTask {
+  kind: 'findParts'
+  path: string
+  /** Of each part, in order. */
+  sizes: Uint32Array
+  digests: Uint8Array
+}
+
 /** The end of a large file: its digest is checked, then it gets its mode and time. */
 export interface SealTask {
   kind: 'seal'
@@ -176,6 +185,7 @@ export type FileTask =
   | PlaceTask
   | PatchTask
   | CopyTask
+  | FindPartsTask
   | SealTask
   | CheckTask
   | VerifyTask
@@ -188,6 +198,8 @@ export interface FileAnswers {
   place: PlaceAnswer
   patch: { stored: Uint8Array }
   copy: Record<string, never>
+  /** 1 for each part that is there. */
+  findParts: { isThere: Uint8Array }
   /** Stat columns of the file. */
   seal: { stats: Float64Array }
   /** Size is NaN for what is no readable file. */

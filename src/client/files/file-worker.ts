@@ -7,7 +7,7 @@ import type { FileAnswers, FileTask } from './file-tasks.ts'
 import type { FileReply } from './file-pool.ts'
 import { checkFiles, hashFiles } from './hash-files.ts'
 import { moveFiles } from './move-files.ts'
-import { copyPieces, patchFile, sealFile } from './patch-file.ts'
+import { copyPieces, findParts, patchFile, sealFile } from './patch-file.ts'
 import { placeFiles } from './place-files.ts'
 import { verifyFiles } from './verify-files.ts'
 
@@ -30,6 +30,8 @@ function perform(task: FileTask): Answer | Promise<Answer> {
       return patchFile(task)
     case 'copy':
       return copyPieces(task)
+    case 'findParts':
+      return findParts(task)
     case 'seal':
       return sealFile(task)
     case 'check':

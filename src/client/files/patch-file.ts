@@ -1,10 +1,11 @@
 /** Large files of a download, put together part by part: fetched parts, parts that an older file has, and the check of
  *  the whole at the end. Runs in worker threads. */
+import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { storeError } from '../../core/errors.ts'
-import { type Digest, digestOf } from '../../core/digest.ts'
+import { type Digest, digestBytes, digestOf } from '../../core/digest.ts'
 import { FileError, fileError, whileWriting } from './file-error.ts'
-import type { CopyTask, FileAnswers, PatchTask, SealTask } from './file-tasks.ts'
+import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
 import { inflateCopy } from './inflate-copy.ts'
 import { finishFile } from './place-files.ts'
@@ -69,6 +70,26 @@ function readOlder(
   if (readSync(source, content, 0, sizeBytes, from) !== sizeBytes || digestOf(content) !== digest)
     throw new FileError(path, 'changed while it was being downloaded to')
   return content
+}
+
+/** Errors: FileError. */
+export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
+  const isThere = new Uint8Array(sizes.length)
+  const descriptor = openOlder(path)
+  try {
+    const content = Buffer.allocUnsafe(sizes.reduce((most, each) => Math.max(most, each), 0))
+    let offset = 0
+    for (const [index, sizeBytes] of sizes.entries()) {
+      const count = readSync(descriptor, content, 0, sizeBytes, offset)
+      const digest = digests.subarray(index * digestBytes, (index + 1) * digestBytes)
+      const found = hash('sha256', content.subarray(0, count), 'buffer')
+      isThere[index] = found.equals(digest) ? 1 : 0
+      offset += sizeBytes
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  return { isThere }
 }
 
 /** Errors: digest_mismatch, FileError. */

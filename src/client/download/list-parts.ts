@@ -1,0 +1,65 @@
+/** The parts of an artifact's large files, as the server knows them. */
+import { wantsMediaType } from '../../api/negotiation.ts'
+import { apiRoot } from '../../api/paths.ts'
+import {
+  encodeWants,
+  type ListedParts,
+  readListedParts,
+  type Want,
+} from '../../core/blob-exchange.ts'
+import { createByteReader } from '../../core/varint.ts'
+import { requestBytes, type ServerAccess } from '../transport/http.ts'
+import { partRange, requestsOf, streamsMaxOf, streamsPerRequest } from './wanted-streams.ts'
+
+export interface ListedArtifact {
+  server: ServerAccess
+  artifactId: number
+  /** Content bytes of an entry. */
+  sizeBytes(ordinal: number): number
+  signal: AbortSignal
+}
+
+/** Of each file that has parts, all of them; in several requests where they are many. `ordinals` ascend. */
+export async function listParts(
+  artifact: ListedArtifact,
+  ordinals: readonly number[],
+): Promise<ListedParts[]> {
+  const isShort = (ordinal: number): boolean =>
+    streamsMaxOf(artifact.sizeBytes(ordinal)) <= streamsPerRequest
+  const wants = { ordinals: ordinals.filter(isShort), parts: new Map<number, number[]>() }
+  const listed: ListedParts[] = []
+  for (const request of requestsOf(wants, artifact.sizeBytes, 1))
+    listed.push(...(await ask(artifact, request())))
+  for (const ordinal of ordinals)
+    if (!isShort(ordinal)) listed.push(await listLong(artifact, ordinal))
+  return listed.filter(({ parts }) => parts.length > 0)
+}
+
+async function listLong(artifact: ListedArtifact, ordinal: number): Promise<ListedParts> {
+  const parts: ListedParts['parts'] = []
+  for (;;) {
+    const wanted = partRange(parts.length, streamsPerRequest)
+    const [own] = await ask(artifact, [{ ordinal, parts: wanted }])
+    parts.push(...(own?.parts ?? []))
+    if ((own?.parts.length ?? 0) < streamsPerRequest) return { ordinal, parts }
+  }
+}
+
+async function ask(
+  { server, artifactId, signal }: ListedArtifact,
+  wants: readonly Want[],
+): Promise<ListedParts[]> {
+  const bytes = await requestBytes(server, {
+    method: 'POST',
+    path: `${apiRoot}/blobs/parts`,
+    query: { artifact: artifactId },
+    headers: { 'content-type': wantsMediaType },
+    body: encodeWants(wants),
+    repeatable: true,
+    signal,
+  })
+  const reader = createByteReader(bytes)
+  const listed: ListedParts[] = []
+  while (!reader.atEnd()) listed.push(readListedParts(reader))
+  return listed
+}

@@ -1,0 +1,72 @@
+/** How what a download wants is divided into requests, as a server answers for a bounded number of stored streams at once. */
+import type { Want } from '../../core/blob-exchange.ts'
+import { limits } from '../../core/limits.ts'
+
+/** What is wanted of an artifact: entries, ascending, and of some of them only these parts. */
+export interface Wants {
+  ordinals: readonly number[]
+  parts: ReadonlyMap<number, number[]>
+}
+
+/** Entries of one request: the server holds about a kilobyte for each while it answers. */
+const wantsPerRequest = 2048
+/** Stored streams of one request; a server takes twice as many. */
+export const streamsPerRequest = 100_000
+
+/** No file is stored as more streams than this: all parts but the last have at least the shortest length. */
+export function streamsMaxOf(sizeBytes: number): number {
+  return Math.floor(sizeBytes / limits.chunkMinBytes) + 1
+}
+
+/** Made when its turn comes, since part numbers of a large file take a megabyte. */
+export type Request = () => Want[]
+
+/** Few enough to be answered, and enough to keep all connections busy. */
+export function* requestsOf(
+  { ordinals, parts }: Wants,
+  sizeBytes: (ordinal: number) => number,
+  connections: number,
+): Generator<Request> {
+  const entries = Math.max(1, Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections)))
+  let own: Want[] = []
+  let streams = 0
+  const take = (): Request => {
+    const wants = own
+    own = []
+    streams = 0
+    return () => wants
+  }
+  for (const ordinal of ordinals) {
+    const wanted = parts.get(ordinal) ?? null
+    const count = wanted?.length ?? streamsMaxOf(sizeBytes(ordinal))
+    if (count > streamsPerRequest) {
+      yield* rangesOf(ordinal, wanted, count)
+      continue
+    }
+    if (own.length === entries || streams + count > streamsPerRequest) yield take()
+    own.push({ ordinal, parts: wanted })
+    streams += count
+  }
+  if (own.length > 0) yield take()
+}
+
+/** Of one large file; `wanted` null: all of its parts, however many of `count` there are. */
+function* rangesOf(
+  ordinal: number,
+  wanted: readonly number[] | null,
+  count: number,
+): Generator<Request> {
+  for (let first = 0; first < count; first += streamsPerRequest) {
+    const size = Math.min(streamsPerRequest, count - first)
+    yield () => [
+      {
+        ordinal,
+        parts: wanted?.slice(first, first + size) ?? partRange(first, size),
+      },
+    ]
+  }
+}
+
+export function partRange(first: number, size: number): number[] {
+  return Array.from({ length: size }, (_, index) => first + index)
+}

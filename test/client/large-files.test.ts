@@ -1,0 +1,144 @@
+/** Large files: asked for in ranges of parts, and gone on with where they broke off. */
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { wantsMediaType } from '../../src/api/negotiation.ts'
+import { type Client, createClient } from '../../src/client/client.ts'
+import {
+  encodeWants,
+  fetchedHeadBytesMax,
+  type FetchedHead,
+  type ListedParts,
+  readFetchedHead,
+  readListedParts,
+} from '../../src/core/blob-exchange.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { createByteReader } from '../../src/core/varint.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { startFlakyProxy } from './flaky-proxy.ts'
+import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
+
+let data: string
+let trove: TroveProcess
+let token: string
+let direct: Client
+let lastRun = 0
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'trove-large-'))
+  trove = await startTrove(data)
+  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  direct = createClient({ url: trove.url, token, cacheDir: null })
+})
+
+afterAll(async () => {
+  await trove.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+type Artifact = Awaited<ReturnType<Client['upload']>>['artifact']
+
+async function upload(directory: string): Promise<Artifact> {
+  lastRun += 1
+  const source = { kind: 'patterns', patterns: ['.'], directory } as const
+  return (await direct.upload({ project: 'octo/demo', run: lastRun, name: 'build', source }))
+    .artifact
+}
+
+async function ask(
+  route: 'parts' | 'fetch',
+  { id }: Artifact,
+  wants: Parameters<typeof encodeWants>[0],
+): Promise<Buffer> {
+  const answer = await fetch(`${trove.url}/api/v1/blobs/${route}?artifact=${id}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': wantsMediaType },
+    body: Uint8Array.from(encodeWants(wants)),
+  })
+  expect(answer.status).toBe(200)
+  return Buffer.from(await answer.arrayBuffer())
+}
+
+async function listed(artifact: Artifact, ordinal: number, parts: number[] | null) {
+  const bytes = await ask('parts', artifact, [{ ordinal, parts }])
+  const list: ListedParts['parts'][] = []
+  for (const reader = createByteReader(bytes); !reader.atEnd();)
+    list.push(readListedParts(reader).parts)
+  expect(list).toHaveLength(1)
+  return list[0]!
+}
+
+async function fetched(
+  artifact: Artifact,
+  ordinal: number,
+  parts: number[] | null,
+): Promise<number[]> {
+  const bytes = await ask('fetch', artifact, [{ ordinal, parts }])
+  const offsets: number[] = []
+  for (let at = 0; ;) {
+    const reader = createByteReader(bytes.subarray(at, at + fetchedHeadBytesMax))
+    const head: FetchedHead | undefined = readFetchedHead(reader)
+    if (head === undefined) return offsets.toSorted((a, b) => a - b)
+    offsets.push(head.offset)
+    at += reader.position() + head.lengthBytes
+  }
+}
+
+test('parts are listed and fetched by range; what is not there is left out', async () => {
+  const root = await makeDirectory()
+  // As text, since what does not deflate is cut into larger parts.
+  const large = Buffer.from(pseudoRandom(500_000, 'ranges').toString('hex'))
+  await makeTree(root, { large, small: 'small' })
+  const artifact = await upload(root)
+  const all = await listed(artifact, 0, null)
+  expect(all.length).toBeGreaterThan(10)
+  let offset = 0
+  const offsets = all.map(({ digest, sizeBytes }) => {
+    expect(digestOf(large.subarray(offset, offset + sizeBytes))).toBe(digest)
+    offset += sizeBytes
+    return offset - sizeBytes
+  })
+  expect(offset).toBe(large.length)
+  const { length } = all
+  for (const wanted of [[0], [3, 4, 7], [length - 1], [length - 1, length, length + 5]]) {
+    const there = wanted.filter((part) => part < length)
+    expect(await listed(artifact, 0, wanted)).toEqual(there.map((part) => all[part]))
+    expect(await fetched(artifact, 0, wanted)).toEqual(there.map((part) => offsets[part]))
+  }
+  for (const wanted of [[length], [length + 100_000]]) {
+    expect(await listed(artifact, 0, wanted)).toEqual([])
+    expect(await fetched(artifact, 0, wanted)).toEqual([])
+  }
+  expect(await fetched(artifact, 0, null)).toEqual(offsets)
+  // A file of one piece is its only part.
+  expect(await fetched(artifact, 1, [0, 1])).toEqual([0])
+  expect(await fetched(artifact, 1, [1])).toEqual([])
+})
+
+const largeBytes = 16_000_000
+
+test('a large file whose transfer breaks is gone on with, by the same download and by the next one', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, { large: pseudoRandom(largeBytes, 'broken') })
+  const artifact = await upload(root)
+  const proxy = await startFlakyProxy(trove.url)
+  const client = createClient({ url: proxy.url, token, cacheDir: null })
+  const destination = join(await makeDirectory(), 'back')
+  const stop = new AbortController()
+  const interrupted = client.download({ artifact, destination, signal: stop.signal })
+  interrupted.catch(() => {})
+  await proxy.passed('received', largeBytes / 2)
+  stop.abort()
+  await expect(interrupted).rejects.toMatchObject({ name: 'AbortError' })
+  expect(await readdir(destination)).toEqual(['.trove-partial'])
+  // The next one is broken off twice.
+  let cuts = 0
+  proxy.cutNext(8, () => (++cuts % 4 === 3 ? 4_000_000 : Number.POSITIVE_INFINITY), 'close')
+  const before = proxy.receivedBytes()
+  const { fetchedBytes } = await client.download({ artifact, destination })
+  expect(await describeTree(destination)).toEqual(await describeTree(root))
+  expect(fetchedBytes).toBeLessThan(0.85 * largeBytes)
+  expect(proxy.receivedBytes() - before).toBeLessThan(0.9 * largeBytes)
+  expect((await stat(join(destination, 'large'))).size).toBe(largeBytes)
+})
