@@ -4,10 +4,16 @@
  *  above it four times likelier, than plain CDC would have it (normalization 2), which gathers lengths about the average.
  *  Where cuts fall decides what dedups with what is stored already: a change here makes old chunks useless. */
 import { deflateRawSync } from 'node:zlib'
-import { type ChunkSizes, chunkSizes, createCutFinder, hasCompressedHead } from './cut-points.ts'
+import {
+  type ChunkSizes,
+  chunkSizes,
+  coarseChunkSizes,
+  createFileCutFinder,
+  hasCompressedHead,
+} from './cut-points.ts'
 import { limits } from './limits.ts'
 
-/** Cuts one sequence of bytes, given in pieces of any size. */
+/** Cuts the content of one file, given in pieces of any size. */
 export interface Chunker {
   /** The chunks that `bytes` completes, in order, each owning its memory. `bytes` may be reused afterwards. */
   push(bytes: Uint8Array): Buffer[]
@@ -16,10 +22,20 @@ export interface Chunker {
 }
 
 /** Cuts by content; where the cuts fall does not depend on how the content is split into pieces. Holds one chunk. */
-export function createChunker(sizes: ChunkSizes = chunkSizes): Chunker {
-  const findEnd = createCutFinder(sizes)
-  const held = Buffer.allocUnsafeSlow(sizes.maxBytes)
+export function createChunker(sizes: ChunkSizes = chunkSizes, coarseAfterBytes?: number): Chunker {
+  let findEnd = createFileCutFinder(sizes, coarseAfterBytes)
+  let held = Buffer.allocUnsafeSlow(sizes.maxBytes)
   let heldBytes = 0
+
+  function hold(bytes: Uint8Array): void {
+    if (heldBytes + bytes.length > held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(sizes.maxBytes, coarseChunkSizes.maxBytes))
+      larger.set(held.subarray(0, heldBytes))
+      held = larger
+    }
+    held.set(bytes, heldBytes)
+    heldBytes += bytes.length
+  }
 
   function take(bytes: Uint8Array, start: number, end: number): Buffer {
     const chunk = Buffer.allocUnsafeSlow(heldBytes + end - start)
@@ -39,11 +55,13 @@ export function createChunker(sizes: ChunkSizes = chunkSizes): Chunker {
         chunks.push(take(bytes, start, end))
         start = end
       }
-      held.set(bytes.subarray(start), heldBytes)
-      heldBytes += bytes.length - start
+      hold(bytes.subarray(start))
       return chunks
     },
-    finish: () => (heldBytes === 0 ? undefined : take(held, 0, 0)),
+    finish: () => {
+      findEnd = createFileCutFinder(sizes, coarseAfterBytes)
+      return heldBytes === 0 ? undefined : take(held, 0, 0)
+    },
   }
 }
 

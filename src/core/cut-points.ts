@@ -66,6 +66,23 @@ export function createCutFinder(sizes: ChunkSizes): CutFinder {
   }
 }
 
+/** The same for the content of a file: chunks that begin at `coarseAfterBytes` or behind are coarse. For one file, whose bytes
+ *  are asked about in order. */
+export function createFileCutFinder(
+  sizes: ChunkSizes,
+  coarseAfterBytes: number = limits.coarseAfterBytes,
+): CutFinder {
+  const findFine = createCutFinder(sizes)
+  const findCoarse = createCutFinder(coarseChunkSizes)
+  let cutBytes = 0
+  return (bytes, start, heldBytes) => {
+    const find = cutBytes < coarseAfterBytes ? findFine : findCoarse
+    const end = find(bytes, start, heldBytes)
+    if (end !== undefined) cutBytes += heldBytes + end - start
+    return end
+  }
+}
+
 /** The highest `count` bits but one: the highest is lost when the hash is shifted by two at once. */
 function highBits(count: number): number {
   if (count < 1 || count > 30) throw new RangeError(`a mask has 1 to 30 bits, got ${count}`)

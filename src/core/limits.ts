@@ -32,6 +32,8 @@ export const limits = {
   coarseChunkMinBytes: 128 * KiB,
   coarseChunkAverageBytes: 512 * KiB,
   coarseChunkMaxBytes: 1 * MiB - 1 * KiB,
+  /** What lies further behind in a file is cut like that too: the parts of a file are listed, and lists have bounds. */
+  coarseAfterBytes: 4 * GiB,
   /** How much of a file is deflated to see whether it is compressed already: about 1 ms of work. */
   compressedSampleBytes: 64 * KiB,
 

@@ -18,6 +18,14 @@ const wanted = fc.record({
   every: fc.option(fc.integer({ min: 1, max: 50_000 })),
 })
 
+test('a file has no more parts than is reckoned', () => {
+  for (const sizeBytes of [0, 1, limits.chunkMinBytes - 1, limits.chunkMinBytes, 1_000_000])
+    expect(streamsMaxOf(sizeBytes)).toBe(Math.floor(sizeBytes / limits.chunkMinBytes) + 1)
+  const fine = limits.coarseAfterBytes / limits.chunkMinBytes
+  expect(streamsMaxOf(limits.coarseAfterBytes)).toBe(fine + 1)
+  expect(streamsMaxOf(limits.coarseAfterBytes + 10 * limits.coarseChunkMinBytes)).toBe(fine + 12)
+})
+
 test('every entry and part is asked for once, in requests that a server answers', () => {
   fc.assert(
     fc.property(

@@ -187,6 +187,32 @@ test('content without cut points is cut at the maximum', () => {
   expect(lengths).toEqual([128, 128, 128, 128, 88])
 })
 
+test('far behind in a file chunks are coarse, wherever the pieces end', () => {
+  const bytes = seededBytes('far', 6 * 1024 * 1024)
+  const cut = (pieceBytes: number): Buffer[] => {
+    const chunker = createChunker(chunkSizes, 1_000_000)
+    const chunks: Buffer[] = []
+    for (let at = 0; at < bytes.length; at += pieceBytes)
+      chunks.push(...chunker.push(bytes.subarray(at, at + pieceBytes)))
+    const last = chunker.finish()
+    return last === undefined ? chunks : [...chunks, last]
+  }
+  const whole = cut(bytes.length)
+  let begin = 0
+  let index = 0
+  for (const chunk of cutWhole(bytes, chunkSizes)) {
+    if (begin >= 1_000_000) break
+    expect(whole[index++]!.equals(chunk)).toBe(true)
+    begin += chunk.length
+  }
+  const lengths = (chunks: Buffer[]): number[] => chunks.map((chunk) => chunk.length)
+  const rest = cutWhole(bytes.subarray(begin), coarseChunkSizes)
+  expect(lengths(whole.slice(index))).toEqual(lengths(rest))
+  expect(Buffer.concat(whole).equals(bytes)).toBe(true)
+  for (const pieceBytes of [10_000, 700_001])
+    expect(lengths(cut(pieceBytes))).toEqual(lengths(whole))
+})
+
 test('a chunk owns its memory, so the pieces may be reused', async () => {
   const piece = Buffer.alloc(100)
   async function* reusing(): AsyncGenerator<Buffer, void, undefined> {

@@ -15,8 +15,8 @@ import { partialPath } from './partial-tree.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import type { Wants } from './wanted-streams.ts'
 
-/** Larger files are fetched whole: to know the parts of one takes some 70 MB of memory by then. */
-const plannedBytesMax = 16 * 1024 ** 3
+/** Larger files are fetched whole: to know the parts of one takes some 60 MB of memory by then. */
+const plannedBytesMax = 128 * 1024 ** 3
 
 /** Large files of which DEST has another version. */
 export function findOlder(

@@ -15,7 +15,9 @@ export const streamsPerRequest = 100_000
 
 /** No file is stored as more streams than this: all parts but the last have at least the shortest length. */
 export function streamsMaxOf(sizeBytes: number): number {
-  return Math.floor(sizeBytes / limits.chunkMinBytes) + 1
+  const coarseBytes = Math.max(0, sizeBytes - limits.coarseAfterBytes)
+  const fine = Math.floor((sizeBytes - coarseBytes) / limits.chunkMinBytes) + 1
+  return coarseBytes === 0 ? fine : fine + Math.floor(coarseBytes / limits.coarseChunkMinBytes) + 1
 }
 
 /** Made when its turn comes, since part numbers of a large file take a megabyte. */

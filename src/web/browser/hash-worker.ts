@@ -2,7 +2,7 @@
 import {
   chunkSizes,
   coarseChunkSizes,
-  createCutFinder,
+  createFileCutFinder,
   hasCompressedHead,
 } from '../../core/cut-points.ts'
 import type { Piece, Work, WorkAnswer, WorkRequest } from './hashing.ts'
@@ -58,7 +58,7 @@ async function hashFile(file: File, onBytes: (bytes: number) => void): Promise<s
 /** Holds one part and one piece of the file. */
 async function cutFile(file: File, digest: string): Promise<Composite> {
   const head = new Uint8Array(await file.slice(0, 16).arrayBuffer())
-  const findEnd = createCutFinder(hasCompressedHead(head) ? coarseChunkSizes : chunkSizes)
+  const findEnd = createFileCutFinder(hasCompressedHead(head) ? coarseChunkSizes : chunkSizes)
   const parts: Composite['parts'] = []
   let held: Uint8Array[] = []
   let heldBytes = 0
