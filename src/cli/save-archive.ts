@@ -1,9 +1,6 @@
 /** An artifact as one archive, in a file or on stdout. */
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { asWriteError } from '../client/files/file-error.ts'
+import { saveAs } from '../client/files/save-as.ts'
 import { readArtifact } from '../client/find-artifact.ts'
 import { readArchive } from '../client/download/whole-artifact.ts'
 import type { Reference } from '../core/reference.ts'
@@ -60,17 +57,5 @@ export async function saveArchive(
     return exitStatus.ok
   } finally {
     progress.finish()
-  }
-}
-
-async function saveAs(target: string, body: AsyncIterable<Uint8Array>): Promise<void> {
-  const partial = `${target}.partial`
-  try {
-    await pipeline(body, createWriteStream(partial))
-    await rename(partial, target)
-  } catch (error) {
-    // Where it could not be made it cannot be removed either; what is told is the first failure.
-    await rm(partial, { force: true }).catch(() => {})
-    throw asWriteError(target, error)
   }
 }

@@ -1,13 +1,12 @@
 /** The artifact store of a real run: a Trove server, through the native client, so that only changes travel. */
-import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { createClient, type Client, type UploadResult } from '../client/client.ts'
 import { readArtifact } from '../client/find-artifact.ts'
 import { readEntries } from '../client/read-entries.ts'
 import { readFile } from '../client/read-file.ts'
 import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
+import { saveAs } from '../client/files/save-as.ts'
 import { parseWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { formatSizeBytes } from '../core/units.ts'
@@ -174,6 +173,6 @@ async function saveWhole(
     if (digest === undefined)
       throw new TypeError(`artifact ${detail.id} of one file holds ${entry.path}, no file`)
     const bytes = readFile(server, { artifactId: detail.id, path: entry.path, digest }, signal)
-    await pipeline(bytes, createWriteStream(join(directory, detail.name)), { signal })
+    await saveAs(join(directory, detail.name), bytes, signal)
   }
 }

@@ -1,7 +1,7 @@
 /** What an upload selects, judged by GitHub's own package where patterns are concerned. */
 import { create } from '@actions/glob'
 import fc from 'fast-check'
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { comparePaths } from '../../src/core/entry.ts'
@@ -154,6 +154,15 @@ describe('the walk', () => {
       expect((await walk(root, ['.'], { exclude: [glob] })).paths).toEqual(['a', 'd/c', 'd/locked'])
     const { paths } = await walk(root, ['.'], { exclude: ['d/locked', '/**'] })
     expect(paths).toEqual(['a', 'd/c'])
+  })
+
+  test('a link to what is not UTF-8 is refused, as it would come back as another', async () => {
+    const root = await treeOf({ a: '' })
+    await symlink(Buffer.from([0x61, 0xff]), join(root, 'link'))
+    await expect(walk(root, ['.'])).rejects.toMatchObject({
+      code: 'unsafe_path',
+      message: expect.stringContaining('what it links to is not valid UTF-8'),
+    })
   })
 
   test('leave out what a killed download left, hidden files or not', async () => {

@@ -1,8 +1,8 @@
 /** Artifacts sent and saved in one piece: a file that stays a file, an archive that stays packed. */
-import { createReadStream, createWriteStream } from 'node:fs'
-import { pipeline } from 'node:stream/promises'
+import { createReadStream } from 'node:fs'
 import type { WireArtifactDetail } from '../../api/messages.ts'
 import { archivePath, uploadPath } from '../../api/paths.ts'
+import { saveAs } from '../files/save-as.ts'
 import { requestJson, type ServerAccess } from '../transport/http.ts'
 import { readResumed } from '../transport/resumed-body.ts'
 
@@ -58,12 +58,12 @@ export function readArchive(
   return readResumed(server, request, signal)
 }
 
-/** Writes an artifact's zip to a file. Errors: those of `readResumed`. */
+/** Writes an artifact's zip to a file. Errors: those of `saveAs` and `readResumed`. */
 export async function saveZip(
   server: ServerAccess,
   artifactId: number,
   { target, signal }: { target: string; signal: AbortSignal },
 ): Promise<void> {
   const archive = readArchive(server, { artifactId, format: 'zip', paths: [] }, signal)
-  await pipeline(archive, createWriteStream(target), { signal })
+  await saveAs(target, archive, signal)
 }

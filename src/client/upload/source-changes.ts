@@ -2,7 +2,12 @@
 import type { Digest } from '../../core/digest.ts'
 import { comparePaths, type Entry } from '../../core/entry.ts'
 import { formatEntry } from '../../core/manifest.ts'
-import { changesBytesMax, formatRemoval, pathOfLine } from '../../core/manifest-changes.ts'
+import {
+  changesBytesMax,
+  changesHeader,
+  formatRemoval,
+  pathOfLine,
+} from '../../core/manifest-changes.ts'
 import { type LineRun, notKept } from './kept-lines.ts'
 import type { StatCache } from './stat-cache.ts'
 
@@ -21,7 +26,7 @@ export function changesOf(
   cache: StatCache,
   entry: (ordinal: number) => Entry,
 ): SourceChanges | null {
-  const bytesMax = Math.min(changesBytesMax, cache.text.length / 2)
+  const bytesMax = Math.min(changesBytesMax - changesHeader.length, cache.text.length / 2)
   const changes = createChanges(cache, entry, bytesMax)
   let fresh: LineRun | null = null
   let line = 0

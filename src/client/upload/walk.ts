@@ -259,7 +259,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     // What a download left that was killed is no content.
     if (isHidden(name, options) || name === partialName) continue
     // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
-    if (name.includes('\ufffd')) throw badName(prefix + name)
+    if (name.includes('\ufffd')) throw notUtf8(prefix + name, 'its name')
     if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
       const stats = statSync(prefix + name, { throwIfNoEntry: false })
       if (stats !== undefined)
@@ -271,20 +271,25 @@ function readChildren(path: string, options: WalkOptions): Child[] {
   return children
 }
 
-function badName(path: string): Error {
-  const reason = 'its name is not valid UTF-8'
+function notUtf8(path: string, what: string): Error {
+  const reason = `${what} is not valid UTF-8`
   return storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
     path,
     reason,
   })
 }
 
+/** Errors: FileError, unsafe_path. */
 function readTarget(path: string): string {
+  let bytes: Buffer
   try {
-    return readlinkSync(path)
+    bytes = readlinkSync(path, 'buffer')
   } catch (error) {
     throw fileError(path, error)
   }
+  const target = bytes.toString()
+  if (!bytes.equals(Buffer.from(target))) throw notUtf8(path, 'what it links to')
+  return target
 }
 
 function specialKind(entry: Stats | Dirent): string {
