@@ -43,7 +43,10 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
       refuseAbove(limit, received.totalBytes)
     },
   })
-  return Readable.from(chunks, { objectMode: false, highWaterMark: limits.readWindowBytes })
+  const body = Readable.from(chunks, { objectMode: false, highWaterMark: limits.readWindowBytes })
+  // It reads ahead of its reader, so it can fail after that has stopped; an error that nobody hears ends the process.
+  body.on('error', () => undefined)
+  return body
 }
 
 /** The whole body in memory. Errors: too_large, incomplete_body, idle_timeout. */

@@ -18,7 +18,7 @@ import type { Published } from './publish.ts'
 import type { IngestSettings } from './session.ts'
 
 export interface IngestPool {
-  /** Runs a job to its end; `body` is read only as fast as the job takes it, and destroyed when the job fails.
+  /** Runs a job to its end; `body` is read only as fast as the job takes it, and destroyed when the job is over.
    *  Errors: those of `ingest`, what `body` fails with, busy (too many jobs wait), shutting_down. */
   run(job: IngestJob, body?: Readable, signal?: AbortSignal): Promise<Published>
   /** Runs one step of a negotiated upload in the same way. */
@@ -215,20 +215,23 @@ function runOn(
   const onAbort = (): void => {
     cancel(signal?.reason)
   }
+  const letGo = (): void => {
+    signal?.removeEventListener('abort', onAbort)
+    running.onCredit?.()
+    // Lets go of the request, whose rest would otherwise wait for a reader that is gone. A job can be done before the
+    // body has ended, when bytes follow the end of what is packed.
+    body?.destroy()
+  }
   const running: RunningJob = {
     body,
     credit: bodyCreditBytes,
     onCredit: undefined,
     resolve: (answer) => {
-      signal?.removeEventListener('abort', onAbort)
-      running.onCredit?.()
+      letGo()
       work.resolve(answer)
     },
     reject: (error) => {
-      signal?.removeEventListener('abort', onAbort)
-      running.onCredit?.()
-      // Lets go of the request, whose rest would otherwise wait for a reader that is gone.
-      body?.destroy()
+      letGo()
       // What made the sender's body fail says more than what the job made of it.
       work.reject(bodyError ?? error)
     },

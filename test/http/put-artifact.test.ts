@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
+import { limits } from '../../src/core/limits.ts'
 import { tarGzOf, tarOf, zipOf } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
@@ -193,6 +195,68 @@ describe('a body that stops half-way', () => {
       expect((await server.send(path, { method: 'PUT', body: 'x' })).status).toBe(201)
     },
   )
+})
+
+describe('bytes behind the end of a tar.gz', () => {
+  /** More than a body reads ahead. */
+  const behindBytes = 4 * limits.readWindowBytes
+  let roomy: TestServer
+  beforeAll(async () => {
+    roomy = await openServer()
+  })
+  afterAll(async () => {
+    await roomy.close()
+  })
+
+  /** Sends a tar.gz and the first of the bytes behind it; resolves once the artifact is there. */
+  async function putAndGoOn(): Promise<{ socket: Socket; body: Buffer }> {
+    const path = fresh()
+    const body = await tarGzOf([{ name: 'a', content: 'content' }])
+    const { hostname, port } = new URL(roomy.url)
+    const socket = connect(Number(port), hostname)
+    socket.write(
+      `PUT ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${await roomy.token()}\r\n` +
+        `Content-Type: application/gzip\r\nContent-Length: ${body.length + behindBytes}\r\n\r\n`,
+    )
+    socket.write(Buffer.concat([body, Buffer.alloc(1)]))
+    const list = `/api/v1/artifacts?run=${path.split('/')[7]}`
+    const total = async () => await (await roomy.send(list)).json()
+    await expect.poll(total).toMatchObject({ total: 1 })
+    return { socket, body }
+  }
+
+  async function metric(name: string): Promise<number> {
+    const text = await (await roomy.send('/metrics')).text()
+    return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1])
+  }
+
+  test('are taken and forgotten, and the connection stays good', async () => {
+    const { socket } = await putAndGoOn()
+    socket.write(Buffer.alloc(behindBytes - 1))
+    expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 201 /)
+    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 200 /)
+    socket.destroy()
+  })
+
+  test('end no process when the connection is reset in the midst of them', async () => {
+    const uncaught: unknown[] = []
+    const note = (error: unknown): void => {
+      uncaught.push(error)
+    }
+    process.on('uncaughtException', note)
+    const before = await metric('trove_received_bytes_total')
+    const { socket, body } = await putAndGoOn()
+    socket.write(Buffer.alloc(1))
+    await expect
+      .poll(async () => await metric('trove_received_bytes_total'))
+      .toBe(before + body.length + 2)
+    socket.resetAndDestroy()
+    // This request for the number is the one that is left.
+    await expect.poll(async () => await metric('trove_requests_in_flight')).toBe(1)
+    process.off('uncaughtException', note)
+    expect(uncaught).toEqual([])
+  })
 })
 
 describe('a name that is taken', () => {

@@ -4,6 +4,7 @@ import { Hono } from 'hono'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
 import type { BodyContext } from '../../src/http/body-context.ts'
@@ -25,6 +26,7 @@ let server: Server
 let port = 0
 let failures: StoreError[] = []
 let failed: (() => void) | undefined
+let left: Readable | undefined
 
 beforeAll(async () => {
   const app = new Hono<AppEnv>()
@@ -42,6 +44,11 @@ beforeAll(async () => {
       if ((chunk as Buffer).length > 0) return c.text('enough')
     }
     return c.text('empty')
+  })
+  app.put('/leave', async (c) => {
+    left = openRequestBody(context, c, limit)
+    for await (const _ of left.iterator({ destroyOnReturn: false })) break
+    return c.text('left')
   })
   app.put('/json', async (c) => c.json(await readJsonBody(context, c)))
   app.put('/refuse', (c) => c.text('refused', 403))
@@ -122,6 +129,20 @@ test('a sender that breaks off is an incomplete body with both lengths', async (
     code: 'incomplete_body',
     details: { expectedBytes: 100, actualBytes: 10 },
   })
+})
+
+test('a sender that breaks off after its reader has left harms nobody', async () => {
+  const uncaught: unknown[] = []
+  const note = (error: unknown): void => {
+    uncaught.push(error)
+  }
+  process.on('uncaughtException', note)
+  const socket = open('PUT /leave HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
+  await expect.poll(() => left?.listenerCount('readable')).toBe(0)
+  socket.resetAndDestroy()
+  await expect.poll(() => left?.errored).toMatchObject({ code: 'incomplete_body' })
+  process.off('uncaughtException', note)
+  expect(uncaught).toEqual([])
 })
 
 test('a sender that falls silent is cut off after the idle limit', async () => {
