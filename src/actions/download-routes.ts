@@ -27,6 +27,7 @@ export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
     } as const
     return await underReadLease(
       context,
+      c,
       [artifact],
       async () => await sendRepresentation(c, await represent(context, artifact, client), options),
     )

@@ -10,6 +10,8 @@ export const limits = {
   segmentBytesMax: 255,
   symlinkTargetBytesMax: 4096,
   artifactNameBytesMax: 255,
+  /** Of a declared media type: RFC 6838 §4.2 gives type and subtype 127 each, and parameters may follow. */
+  mediaTypeCharactersMax: 512,
   /** All path patterns of one request, braces expanded. Matching a path costs at most this times its length. */
   globCharactersMax: 4096,
   /** Entries of one artifact; the entry table costs about 150 bytes each while an upload is under way. */

@@ -7,6 +7,7 @@
  *  A subset of paths is always generated. The tar.gz, and the zip of a run, are generated for every kind. */
 import type { Digest } from '../core/digest.ts'
 import { digestOf } from '../core/digest.ts'
+import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
@@ -46,7 +47,6 @@ export interface FileOptions {
 
 const zipType = 'application/zip'
 const gzipType = 'application/gzip'
-const bytesType = 'application/octet-stream'
 
 /** Errors: invalid_request and too_large (a path glob). */
 export async function representZip(
@@ -116,7 +116,7 @@ export async function representFile(
   options: FileOptions = {},
 ): Promise<Representation> {
   const common = {
-    contentType: options.contentType ?? bytesType,
+    contentType: options.contentType ?? bytesMediaType,
     fileName: file.path.slice(file.path.lastIndexOf('/') + 1),
     verifyReadable: () => verifyFile(reader, artifact, file),
   }
@@ -149,7 +149,7 @@ export async function representFile(
 
 /** The one file of a `raw` or `opaque` artifact, as it was sent. */
 export async function representRaw(reader: Reader, artifact: Artifact): Promise<Representation> {
-  const contentType = artifact.kind === 'opaque' ? zipType : artifact.mimeType
+  const contentType = artifact.kind === 'opaque' ? zipType : servedMediaType(artifact.mimeType)
   const file = await readOnlyFile(reader, artifact)
   const content = await representFile(reader, artifact, file, { contentType })
   return { ...content, fileName: artifact.fileName ?? content.fileName }

@@ -29,6 +29,7 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
       const options = path === undefined ? {} : { paths: [path] }
       return await underReadLease(
         context,
+        c,
         [artifact],
         async () => await send(context, c, await represent(context, artifact, options)),
       )
@@ -38,6 +39,7 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
     const artifacts = await artifactsOfRun(context, c)
     return await underReadLease(
       context,
+      c,
       artifacts,
       async () => await send(context, c, await representRunZip(context, artifacts)),
     )

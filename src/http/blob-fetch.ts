@@ -39,6 +39,7 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
     } as const
     return await underReadLease(
       context,
+      c,
       [artifact],
       async () =>
         await sendRepresentation(c, await representBlobs(context, artifact.id, wants), options),

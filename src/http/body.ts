@@ -4,13 +4,12 @@
  *    ranged, stock-raw  the length was announced, and the connection is cut
  *    stock-zip          chunked without a length; a tail that no zip reader accepts, then a clean end, because stock
  *                       clients take a cut for success (GITHUB-PROTOCOL §11.3) */
-import type { HttpBindings } from '@hono/node-server'
 import { type ByteRange, formatContentRange, parseByteRange } from '../core/byte-range.ts'
 import { digestToBytes } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Representation } from '../egress/representation.ts'
-import type { AppRequest } from './context.ts'
+import { type AppRequest, type Outgoing, outgoingOf } from './context.ts'
 
 /** How a body that fails half-way ends. */
 export type SendMode = 'ranged' | 'stock-zip' | 'stock-raw'
@@ -51,7 +50,13 @@ export async function sendRepresentation(
   if (part !== undefined) headers['content-range'] = formatContentRange(part, totalBytes)
   const status = part === undefined ? 200 : 206
   if (c.req.method === 'HEAD') return c.body(null, status, headers)
-  return c.body(await openBody(c, representation, range, options), status, headers)
+  const body = await openBody(c, representation, range, options)
+  try {
+    return c.body(body, status, headers)
+  } catch (error) {
+    await body.cancel(error)
+    throw error
+  }
 }
 
 /** The range to answer with, if the request has one that holds. RFC 9110 §14.2, §13.1.5. */
@@ -120,6 +125,10 @@ async function openBody(
     await chunks.return?.()
   }
   watchIdle(c, outgoing, options.idleMs ?? limits.idleBodyMs)
+  // An answer whose headers cannot be sent ends without its body being read or cancelled.
+  outgoing?.once('close', () => {
+    close('the client hung up').catch(() => undefined)
+  })
 
   return new ReadableStream<Uint8Array>(
     {
@@ -154,19 +163,9 @@ async function openBody(
   )
 }
 
-/** Absent when the app is called without a server. */
-function outgoingOf(c: AppRequest): HttpBindings['outgoing'] | undefined {
-  const bindings: Partial<HttpBindings> | undefined = c.env
-  return bindings?.outgoing
-}
-
 /** Cuts a connection on which nothing moved for `idleMs`. The socket's own timer sees the progress of a large write,
  *  which the stream of chunks does not. */
-function watchIdle(
-  c: AppRequest,
-  outgoing: HttpBindings['outgoing'] | undefined,
-  idleMs: number,
-): void {
+function watchIdle(c: AppRequest, outgoing: Outgoing | undefined, idleMs: number): void {
   outgoing?.setTimeout(idleMs, () => {
     c.get('log').info('download cut: the client took nothing', { idleMs })
     outgoing.destroy()

@@ -53,6 +53,14 @@ export interface AppEnv {
 
 export type AppRequest = Context<AppEnv>
 
+export type Outgoing = HttpBindings['outgoing']
+
+/** Where the answer is written. Absent when the app is called without a server. */
+export function outgoingOf(c: AppRequest): Outgoing | undefined {
+  const bindings: Partial<HttpBindings> | undefined = c.env
+  return bindings?.outgoing
+}
+
 /** Origin for links: the configured one, else the one the request was sent to. */
 export function publicOrigin(context: Pick<AppContext, 'config'>, c: AppRequest): string {
   return context.config.publicUrl ?? new URL(c.req.url).origin

@@ -29,7 +29,7 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
       cut: context.graceOver,
       idleMs: context.config.idleMs,
     } as const
-    return await underReadLease(context, [artifact], async () => {
+    return await underReadLease(context, c, [artifact], async () => {
       const file = await readFile(context, artifact, path)
       return await sendRepresentation(c, await chooseForm(context, c, artifact, file), options)
     })

@@ -1,5 +1,6 @@
 /** Media types of files in artifacts, by extension. What the uploader claims is not asked: its word would decide what a
  *  browser does with bytes of a stranger. */
+import { bytesMediaType } from '../core/media-type.ts'
 
 const byExtension: Record<string, string> = {
   avif: 'image/avif',
@@ -43,9 +44,8 @@ export function mediaTypeOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   const dot = name.lastIndexOf('.')
   const extension = dot === -1 ? '' : name.slice(dot + 1).toLowerCase()
-  if (Object.hasOwn(byExtension, extension))
-    return byExtension[extension] ?? 'application/octet-stream'
-  return plainText.test(extension) ? 'text/plain; charset=utf-8' : 'application/octet-stream'
+  if (Object.hasOwn(byExtension, extension)) return byExtension[extension] ?? bytesMediaType
+  return plainText.test(extension) ? 'text/plain; charset=utf-8' : bytesMediaType
 }
 
 /** A policy for bytes of strangers shown on our own origin: an opaque origin of their own, no scripts, no forms, nothing

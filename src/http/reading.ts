@@ -2,12 +2,17 @@
 import { assertLive } from '../browse/find-artifact.ts'
 import { openReadLease, type ReadLease } from '../egress/read-lease.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import type { AppContext } from './context.ts'
+import { type AppContext, type AppRequest, type Outgoing, outgoingOf } from './context.ts'
+
+type ReadingContext = Pick<AppContext, 'metadata' | 'now'> & {
+  config: Pick<AppContext['config'], 'idleMs'>
+}
 
 /** Makes the answer under a lease of `artifacts`, taken before `answer` asks where anything lies.
  *  Errors: artifact_expired, artifact_deleted (between the caller's check and the lease), and those of `answer`. */
 export async function underReadLease(
-  context: AppContext,
+  context: ReadingContext,
+  c: AppRequest,
   artifacts: readonly Artifact[],
   answer: () => Promise<Response>,
 ): Promise<Response> {
@@ -18,14 +23,17 @@ export async function underReadLease(
       await lease.end()
       return response
     }
-    return new Response(endingWith(response.body, lease), response)
+    return new Response(endingWith(response.body, lease, outgoingOf(c)), response)
   } catch (error) {
     await lease.end()
     throw error
   }
 }
 
-async function leaseOf(context: AppContext, artifacts: readonly Artifact[]): Promise<ReadLease> {
+async function leaseOf(
+  context: ReadingContext,
+  artifacts: readonly Artifact[],
+): Promise<ReadLease> {
   const ids = artifacts.map((artifact) => artifact.id)
   const lease = await openReadLease(context, ids, context.config.idleMs)
   if (lease !== undefined) return lease
@@ -36,12 +44,25 @@ async function leaseOf(context: AppContext, artifacts: readonly Artifact[]): Pro
   throw new Error(`artifacts ${ids.join(', ')} are live and cannot be leased`)
 }
 
-/** The same bytes; `lease` ends when they do, however that comes. */
+/** The same bytes; `lease` ends when they do, however that comes, and at the latest with `outgoing`: an answer whose
+ *  headers cannot be sent ends without its body being read or cancelled. */
 function endingWith(
   body: ReadableStream<Uint8Array>,
   lease: ReadLease,
+  outgoing: Outgoing | undefined,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
+  const close = async (reason: unknown): Promise<void> => {
+    try {
+      await reader.cancel(reason)
+    } finally {
+      await lease.end()
+    }
+  }
+  outgoing?.once('close', () => {
+    // Nobody is left to be told; what could not be ended is not renewed and runs out.
+    close(new Error('the answer is over')).catch(() => undefined)
+  })
   return new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
@@ -58,10 +79,7 @@ function endingWith(
           throw error
         }
       },
-      cancel: async (reason) => {
-        await reader.cancel(reason)
-        await lease.end()
-      },
+      cancel: close,
     },
     { highWaterMark: 0 },
   )

@@ -3,6 +3,7 @@
 import type { Readable } from 'node:stream'
 import { type Digest, createDigestHasher } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
+import { servedMediaType } from '../core/media-type.ts'
 import { byteBudget } from './byte-budget.ts'
 import { createEntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
@@ -91,7 +92,7 @@ async function ingestFile(
   table.addFile(job.fileName, { ...stored, mode: 0o644, modifiedAt: null })
   return await publish(session, table.sort(), {
     kind: 'raw',
-    mimeType: job.mimeType ?? 'application/octet-stream',
+    mimeType: servedMediaType(job.mimeType),
     fileName: job.fileName,
     opaqueReason: null,
     zipDigest: null,

@@ -1,5 +1,7 @@
 /** GitHub's REST subset: what its clients and `gh` read, and who may. */
+import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
 import { noise, zipOf } from './archives.ts'
@@ -147,6 +149,26 @@ test('gh is given a zip of a raw file, a browser the file', async () => {
   expect(Buffer.from(zip['tool.bin']!)).toEqual(content)
   const forCurl = await fetch(location, { headers: { 'user-agent': 'curl/8' } })
   expect(Buffer.from(await forCurl.arrayBuffer())).toEqual(content)
+})
+
+test('a media type that no header can carry is that of plain bytes, in new and in older artifacts', async () => {
+  const job = await rig.as({ run: (runs += 1) })
+  const content = noise(5000)
+  const download = async (id: number): Promise<string | null> => {
+    const redirect = await job.rest(`/repos/octo/demo/actions/artifacts/${id}/zip`)
+    const answer = await fetch(redirect.headers.get('location') ?? '')
+    expect(Buffer.from(await answer.arrayBuffer())).toEqual(content)
+    return answer.headers.get('content-type')
+  }
+  const odd = 'text/plain\u0001'
+  expect(await download(await job.upload('new', content, { version: 7, mime_type: odd }))).toBe(
+    'application/octet-stream',
+  )
+  const older = await job.upload('older', content, { version: 7, mime_type: 'text/plain' })
+  const database = new SqliteDatabase(join(rig.dataDir, 'trove.db'))
+  database.prepare('UPDATE artifacts SET mime_type = ? WHERE id = ?').run(odd, older)
+  database.close()
+  expect(await download(older)).toBe('application/octet-stream')
 })
 
 test('under the policy replace two jobs that race for a name both succeed, and the later one stays', async () => {

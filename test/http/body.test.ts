@@ -323,6 +323,18 @@ describe('bodies over a socket', () => {
     expect(served.chunks()).toBeLessThan(64)
   })
 
+  test.each(['text/plain\u0001', 'text/\nplain', 'text/\u4e2d'])(
+    'stop being read when their headers cannot be sent: %j',
+    async (contentType) => {
+      for (const touched of [false, true]) {
+        const representation = { contentType }
+        const served = appWith(bytes, { representation, touched })
+        expect((await download(await listen(served.app))).status).toBe(500)
+        await served.ended
+      }
+    },
+  )
+
   test('are cut when the client takes nothing for the idle limit', async () => {
     const large = Buffer.alloc(64 * MiB)
     const served = appWith(large, { chunkBytes: MiB, idleMs: 150 })

@@ -1,0 +1,62 @@
+/** Leases of readers: whatever becomes of an answer, the claim on what it reads ends with it. */
+import { type ServerType, serve } from '@hono/node-server'
+import { Hono } from 'hono'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AppEnv } from '../../src/http/context.ts'
+import { underReadLease } from '../../src/http/reading.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { temporaryDatabases } from '../metadata/temporary-database.ts'
+
+const databases = temporaryDatabases()
+let metadata: Metadata
+let server: ServerType
+let url = ''
+let endedBodies = 0
+
+beforeAll(async () => {
+  metadata = openSqliteMetadata({ path: await databases.newDatabase() })
+  const context = { metadata, now: () => Date.now(), config: { idleMs: 60_000 } }
+  const app = new Hono<AppEnv>()
+  app.get('/:header', async (c) => {
+    const body = new ReadableStream<Uint8Array>({
+      cancel: () => {
+        endedBodies += 1
+      },
+    })
+    const headers = { 'x-value': c.req.param('header') }
+    return await underReadLease(context, c, [], async () => new Response(body, { headers }))
+  })
+  app.onError((_error, c) => c.text('failed', 500))
+  server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
+  if (!server.listening) await once(server, 'listening')
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+afterAll(async () => {
+  server.close()
+  await metadata.close()
+})
+
+async function leases(): Promise<number> {
+  return (await metadata.listReadLeases(0, 10)).length
+}
+
+test('the lease ends when the client hangs up', async () => {
+  const hangUp = new AbortController()
+  await fetch(`${url}/plain`, { signal: hangUp.signal })
+  expect(await leases()).toBe(1)
+  hangUp.abort()
+  await expect.poll(leases).toBe(0)
+  expect(endedBodies).toBe(1)
+})
+
+test('the lease and the body end when the headers of the answer cannot be sent', async () => {
+  endedBodies = 0
+  const answer = await fetch(`${url}/%01`)
+  expect(answer.status).toBe(500)
+  await expect.poll(leases).toBe(0)
+  expect(endedBodies).toBe(1)
+})
