@@ -20,13 +20,20 @@ export function encodeTimes(times: readonly (number | null)[]): Buffer {
   return deflateRawSync(out.bytes(), { level: 9 })
 }
 
+/** Of a varint. */
+const timeBytesMax = 8
+/** Above what the longest page takes, so that a page of no times has a bound too. */
+const spareBytes = 16
+
 export function decodeTimes(bytes: Uint8Array, count: number): (number | null)[] {
   return Array.from(readTimes(bytes, count), (time) => (Number.isNaN(time) ? null : time))
 }
 
-/** The same with NaN for entries that have none. */
+/** The same with NaN for entries that have none. Errors: RangeError when it inflates to more than `count` times take. */
 export function readTimes(bytes: Uint8Array, count: number): Float64Array {
-  const reader = createByteReader(inflateRawSync(bytes))
+  const reader = createByteReader(
+    inflateRawSync(bytes, { maxOutputLength: count * timeBytesMax + spareBytes }),
+  )
   const times = new Float64Array(count).fill(Number.NaN)
   let previous = 0
   for (let index = 0; index < count; index++) {

@@ -1,6 +1,6 @@
 /** The server's side of a negotiated upload: what it believes (bytes only), and to whom it says "present" (only to those
  *  who can read it, invariant 10). */
-import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateRawSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import {
   decodeOrdinals,
@@ -10,6 +10,7 @@ import {
 import { digestOf } from '../../../src/core/digest.ts'
 import { formatEntry, manifestHeader } from '../../../src/core/manifest.ts'
 import { parseEntryPath } from '../../../src/core/entry.ts'
+import { createByteWriter } from '../../../src/core/varint.ts'
 import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
 import { encodeJoiningSync } from '../../../src/packs/codec.ts'
 import { sweepBlobs } from '../../metadata/sweep-all.ts'
@@ -219,6 +220,20 @@ describe('what is believed', () => {
       }
       await expect(session.step(offered, compress(Buffer.from([0xff])))).rejects.toMatchObject(bad)
     }
+  })
+
+  test('times that inflate to more than they can be are refused, and none of them is kept', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    await session.offer({ small })
+    const pages = createByteWriter()
+    pages.sized(deflateRawSync(Buffer.alloc(64 * 1024 * 1024, 4)))
+    await expect(
+      session.step({ step: 'times', entryCount: 1 }, pages.bytes()),
+    ).rejects.toMatchObject({ code: 'invalid_request' })
+    await session.step({ step: 'blobs' }, record(small))
+    const { artifact } = await session.commit({ small })
+    expect(await store.metadata.readEntryPage(artifact.id, 0)).toMatchObject({ modifiedAt: [null] })
   })
 
   test('a request that ends within a record keeps the blobs that arrived whole', async () => {
