@@ -1,6 +1,8 @@
 /** Binary records that client and server exchange in a negotiated upload and a delta download (api/negotiation.ts). */
 import type { CopyCodec } from './copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
+import { storeError } from './errors.ts'
+import { limits } from './limits.ts'
 import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from './varint.ts'
 
 /** Composites of one request of `/parts`, and wants of one request of `/blobs`, take at most this many bytes: those of a
@@ -103,14 +105,18 @@ export function encodeWants(wants: readonly Want[]): Buffer {
   return out.bytes()
 }
 
+/** Errors: too_large (before they are in memory, where a byte of the list takes tens), RangeError when it is malformed. */
 export function decodeWants(bytes: Uint8Array): Want[] {
   const reader = createByteReader(bytes)
   const wants: Want[] = []
+  let named = 0
   let next = 0
   while (!reader.atEnd()) {
     const ordinal = next + reader.varint()
     next = ordinal + 1
     const count = reader.varint()
+    named += Math.max(count, 1)
+    if (named > limits.fetchedStreamsMax) throw tooManyWants()
     const parts: number[] = []
     let nextPart = 0
     for (let left = count - 1; left > 0; left--) {
@@ -121,6 +127,15 @@ export function decodeWants(bytes: Uint8Array): Want[] {
     wants.push({ ordinal, parts: count === 0 ? null : parts })
   }
   return wants
+}
+
+function tooManyWants(): Error {
+  const limitValue = limits.fetchedStreamsMax
+  return storeError(
+    'too_large',
+    `more than ${limitValue} files and parts are wanted at once; ask in several requests`,
+    { limit: 'files and parts of one request', limitValue, setting: null },
+  )
 }
 
 /** What comes before a stored stream in a `/blobs/fetch` body. A body that does not end in `fetchEnd` was cut off. */

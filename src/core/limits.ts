@@ -81,6 +81,9 @@ export const limits = {
   /** Azure's bound on one Put Block / Put Blob of the versions that the clients send is 4,000 MiB and 5,000 MiB. */
   blockBytesMax: 4000 * MiB,
 
+  /** Stored streams of one delta request, and what may be named in it: about 300 bytes each while it is answered. */
+  fetchedStreamsMax: 200_000,
+
   listPageDefault: 50,
   listPageMax: 200,
   /** Entries that one directory page shows. */

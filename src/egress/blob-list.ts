@@ -28,8 +28,7 @@ interface Fetched {
   copy: Copy
 }
 
-/** Streams of one request: about 300 bytes each while it is answered. */
-const streamsMax = 200_000
+const streamsMax = limits.fetchedStreamsMax
 const batchSegments = 1000
 
 /** Errors: invalid_request (an ordinal that is no file), too_large, blob_damaged. */
