@@ -83,5 +83,10 @@ async function signIn(
 
 /** Where to go afterwards: a path of this server, never another host. */
 function localPath(text: string | undefined): string {
-  return text !== undefined && /^\/(?![/\\])[^\\\r\n]*$/.test(text) ? text : '/'
+  // Browsers drop tabs and line feeds wherever they are, and take a backslash for a slash: `/<tab>/host` is a host.
+  if (text === undefined || !/^\/(?!\/)[^\\\s\p{Cc}]*$/u.test(text)) return '/'
+  return URL.canParse(text, anyOrigin) && new URL(text, anyOrigin).origin === anyOrigin ? text : '/'
 }
+
+/** Whatever it is, a path stays there. */
+const anyOrigin = 'http://localhost'

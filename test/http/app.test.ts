@@ -136,7 +136,11 @@ test('a pasted token signs in with just its rights, from a form of ours only', a
 })
 
 test('after signing in nobody is sent to another host', async () => {
-  for (const next of ['//evil.example', 'http://evil.example', '/\\evil.example', '\\evil', 'x']) {
+  const outside = ['//evil.example', 'http://evil.example', '/\\evil.example', '\\evil', 'x']
+  const hidden = ['\t', '\n', '\r', ' ', '\0', '\u0085', '\u00a0'].map(
+    (gap) => `/${gap}/evil.example`,
+  )
+  for (const next of [...outside, ...hidden, '/a b', '/a\\b', '/a\t']) {
     const response = await visit(`${rig.server.signInUrl}&next=${encodeURIComponent(next)}`)
     expect(response.headers.get('location')).toBe('/')
   }
