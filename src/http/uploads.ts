@@ -114,7 +114,7 @@ async function answerOffer(context: AppContext, c: AppRequest): Promise<Response
 
 /** Commits a known tree whose times are those of an artifact that has it. Undefined when none has. */
 async function commitKnown(
-  { metadata }: AppContext,
+  { metadata, now }: AppContext,
   sessionId: string,
   {
     offered,
@@ -145,6 +145,7 @@ async function commitKnown(
       tarGzBytes,
       newBytes: 0,
       createdAt,
+      now: now(),
       expiresAt,
       onConflict,
       uploadId: null,

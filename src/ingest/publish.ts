@@ -69,6 +69,7 @@ export async function publish(
     tarGzBytes: measured.tarGzBytes,
     newBytes: publication.newBytes,
     createdAt: job.createdAt,
+    now: session.now(),
     expiresAt: job.expiresAt,
     onConflict: job.onConflict,
     uploadId: job.uploadId,

@@ -96,7 +96,10 @@ export interface NewArtifact {
   tarGzBytes: number
   /** Pack bytes that this upload added. */
   newBytes: number
+  /** When the upload began. */
   createdAt: number
+  /** When it is committed: what has expired by then holds no name, even if it did when the upload began. */
+  now: number
   expiresAt: number
   /** `reject`: name_taken when the name is held. `replace`: the holder is deleted (reason `replaced`) in the same
    *  transaction. `same`: when the holder has the same job, manifest and kind, it is the answer and nothing is

@@ -280,6 +280,17 @@ describe('a name that is taken', () => {
   })
 })
 
+test('a name whose holder expires while an upload is under way is free at its end', async () => {
+  const path = fresh()
+  const id = await server.put(path, { body: 'same' })
+  // The clock of requests stands still since the server was started; that of commits goes on.
+  const json = { expiresAt: new Date(server.clock.now + 1).toISOString() }
+  await server.send(`/api/v1/artifacts/${id}`, { method: 'PATCH', json })
+  const again = await server.send(path, { method: 'PUT', body: 'same' })
+  expect(again.status).toBe(201)
+  expect(await again.json()).not.toMatchObject({ id })
+})
+
 describe('who may upload', () => {
   test('nobody without a token', async () => {
     const response = await server.send(fresh(), { method: 'PUT', token: null, body: 'x' })

@@ -226,6 +226,7 @@ describe('an offer of a tree whose only artifact goes', () => {
       tarGzBytes,
       newBytes: 0,
       createdAt: start,
+      now: start,
       expiresAt: start + 90 * day,
       onConflict: 'reject',
       uploadId: null,

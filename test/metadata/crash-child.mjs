@@ -111,6 +111,7 @@ function newArtifact(name, manifestId) {
     tarGzBytes: 1,
     newBytes: 1,
     createdAt: 1_500,
+    now: 1_500,
     expiresAt: 1_000_000,
     onConflict: 'replace',
     uploadId: null,

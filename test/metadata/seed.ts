@@ -154,6 +154,7 @@ export function newArtifact(
     tarGzBytes: 900,
     newBytes: 0,
     createdAt: 2_000,
+    now: 2_000,
     expiresAt: 1_000_000,
     onConflict: 'reject',
     uploadId: null,

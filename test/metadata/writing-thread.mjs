@@ -64,6 +64,7 @@ async function uploadOne(upload) {
     tarGzBytes: 1,
     newBytes: 1,
     createdAt: 1_000,
+    now: 1_000,
     expiresAt: 1_000_000,
     onConflict: 'reject',
     uploadId: null,

@@ -35,6 +35,7 @@ export async function commitOffer(
     zipDigest: null,
     ...measured,
     newBytes,
+    now: ports.now(),
     uploadId: null,
   })
   await checkpoint?.('committed')

@@ -224,6 +224,23 @@ export function publishingContract(store: Store): void {
     expect(await store().findArtifact(held.id)).toMatchObject({ state: 'expired' })
   })
 
+  test.each(['same', 'other'])(
+    'an artifact that expires during an upload makes room for it: %s tree',
+    async (tree) => {
+      const run = await seedRun(store())
+      const held = await seedArtifact(store(), run, { a: 'same' }, { expiresAt: 2_500 })
+      const { session, manifestId } = await stage(run, { a: tree })
+      const times = { createdAt: 2_000, now: 2_500 }
+      const wanted = newArtifact(run, manifestId, { onConflict: 'same', ...times })
+      const { artifact, created } = await store().commitArtifact(session, wanted)
+      expect([created, artifact.createdAt, artifact.expiresAt]).toEqual([true, 2_000, 1_000_000])
+      expect(await store().findArtifact(held.id)).toMatchObject({
+        state: 'expired',
+        removedAt: 2_500,
+      })
+    },
+  )
+
   test('the same upload again is the artifact that is there', async () => {
     const run = await seedRun(store())
     const first = await seedArtifact(store(), run, { a: 'one' })
