@@ -171,12 +171,29 @@ describe('a tar upload', () => {
       [{ name: 'h', type: 'link', linkname: 'gone' }],
       { code: 'bad_archive' },
     ],
+    ['a length that is no number', [{ name: 'a', pax: { size: 'x' } }], { code: 'bad_archive' }],
     ['a control character', [{ name: 'a\u001bb', content: 'x' }], { code: 'unsafe_path' }],
   ])('%s is refused and nothing stays', async (_title, entries, failure) => {
     const store = await openStore()
     await expect(store.put('tree', 'tar', streamOf(await tarOf(entries)))).rejects.toMatchObject(
       failure,
     )
+    await expectNothing(store)
+  })
+
+  test('a header of megabytes is refused and nothing stays', async () => {
+    const store = await openStore()
+    const tar = await tarOf([{ name: 'a', content: Buffer.alloc(5 * 1024 * 1024) }])
+    const kind = 156
+    const checksum = 148
+    const sum = Number.parseInt(tar.toString('latin1', checksum, checksum + 6), 8)
+    const changed = sum - tar[kind]! + 'x'.charCodeAt(0)
+    tar.write('x', kind, 'latin1')
+    tar.write(changed.toString(8).padStart(6, '0'), checksum, 'latin1')
+    await expect(store.put('tree', 'tar', streamOf(tar))).rejects.toMatchObject({
+      code: 'bad_archive',
+      details: { reason: 'Header exceeds max size' },
+    })
     await expectNothing(store)
   })
 
