@@ -54,11 +54,15 @@ async function endSessions(ports: LifecyclePorts): Promise<number> {
 
 async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
   let ended = 0
+  let closed: number[] = []
   for (;;) {
-    const leases = await metadata.listReadLeases(0, 100)
+    const leases = (await metadata.listReadLeases(0, 100)).map(({ id }) => id)
+    // On a full disk they stay and end by their own time. Until then they only keep what could go.
+    if (leases.some((id) => closed.includes(id))) return ended
+    ended += closed.length
     if (leases.length === 0) return ended
-    await metadata.closeReadLeases(leases.map(({ id }) => id))
-    ended += leases.length
+    await metadata.closeReadLeases(leases)
+    closed = leases
   }
 }
 

@@ -184,6 +184,29 @@ describe('a reader', () => {
     expect(await store.packBytes()).toBe(0)
   })
 
+  test('of a process that ended is left to its own end when a full disk keeps it', async () => {
+    const store = await openStore()
+    const artifact = (await upload(store, [1])).get(1)!
+    await store.metadata.openReadLeases([artifact.id], start, hour)
+    let tries = 0
+    const metadata: Metadata = {
+      ...store.metadata,
+      // What it does where no row can be written or removed.
+      closeReadLeases: async () => {
+        tries += 1
+        if (tries > 3) throw new Error('recovery goes on for ever')
+      },
+    }
+    const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
+    const recovery = await recover({ ...store.ports, metadata, staging })
+    expect(recovery).toMatchObject({ readLeases: 0 })
+    await remove(store.metadata, artifact)
+    await collectNow(store.ports)
+    expect(await store.packBytes()).toBeGreaterThan(0)
+    await collectNow({ ...store.ports, now: () => start + hour })
+    expect(await store.packBytes()).toBe(0)
+  })
+
   test('is refused an artifact that is gone', async () => {
     const store = await openStore()
     const artifact = (await upload(store, [1])).get(1)!
