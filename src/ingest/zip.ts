@@ -1,5 +1,6 @@
 /** An uploaded zip: taken apart so that it comes back byte for byte, or kept whole when that cannot be done safely. */
 import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { createEntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
 import { type Published, publish } from './publish.ts'
@@ -74,9 +75,7 @@ async function keepWhole(
   const { job, settings, writer } = session
   const stored = await storeFile(writer, reader.stream(0, reader.sizeBytes), { level: 0 })
   const { newBytes } = await writer.finish()
-  const fileName = job.fileName.toLowerCase().endsWith('.zip')
-    ? job.fileName
-    : `${job.fileName}.zip`
+  const fileName = withZipEnding(job.fileName)
   const table = createEntryTable(settings)
   table.addFile(fileName, { ...stored, mode: 0o644, modifiedAt: null })
   return await publish(session, table.sort(), {
@@ -88,4 +87,16 @@ async function keepWhole(
     zipBytes: reader.sizeBytes,
     newBytes,
   })
+}
+
+const zipEnding = '.zip'
+
+/** Cut before the ending, between two characters, where both would be longer than a name may be: the artifact keeps its
+ *  whole name, and to refuse one that is within its bounds would surprise only those whose zip is odd. */
+function withZipEnding(fileName: string): string {
+  if (fileName.toLowerCase().endsWith(zipEnding)) return fileName
+  const nameStart = fileName.lastIndexOf('/') + 1
+  const room = new Uint8Array(limits.segmentBytesMax - zipEnding.length)
+  const { read } = new TextEncoder().encodeInto(fileName.slice(nameStart), room)
+  return fileName.slice(0, nameStart + read) + zipEnding
 }

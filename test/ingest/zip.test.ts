@@ -285,6 +285,19 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
   })
 })
 
+test.each([
+  ['as it is where there is room for the ending', 'a'.repeat(251), 'a'.repeat(251)],
+  ['cut by a byte', 'a'.repeat(252), 'a'.repeat(251)],
+  ['cut to the length of a name', 'a'.repeat(255), 'a'.repeat(251)],
+  ['cut between characters', '\u{1f4e6}'.repeat(63), '\u{1f4e6}'.repeat(62)],
+])('a zip that is kept whole has the name of its artifact, %s', async (_how, name, kept) => {
+  const store = await openStore()
+  const { id, kind } = await roundTrip(store, buildZip({ members: [{ name: '../up' }] }), name)
+  expect(kind).toBe('opaque')
+  expect(await entriesOf(store, id)).toEqual([`file 644 ${kept}.zip`])
+  expect(await store.metadata.findArtifact(id)).toMatchObject({ name, fileName: `${kept}.zip` })
+})
+
 describe('a zip that is refused leaves nothing behind', () => {
   async function refused(
     store: TestStore,
