@@ -3,10 +3,25 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { StoreError, encodeError } from '../core/errors.ts'
 import type { Metadata } from './metadata.ts'
 import { openSqliteMetadata, type StoreOptions } from './sqlite.ts'
-import { type MetadataAnswer, type MetadataCall, readyMessage } from './sqlite-worker.ts'
+import {
+  type MetadataAnswer,
+  type MetadataCall,
+  type OpeningMessage,
+  readyMessage,
+} from './sqlite-worker.ts'
 
 if (!parentPort) throw new Error('this file is the body of a worker thread')
-serve(parentPort, openSqliteMetadata(workerData as StoreOptions))
+open(parentPort)
+
+/** An expected failure is told, since its class is lost with an error that ends the thread. */
+function open(port: MessagePort): void {
+  try {
+    serve(port, openSqliteMetadata(workerData as StoreOptions))
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    port.postMessage({ failed: encodeError(error) } satisfies OpeningMessage)
+  }
+}
 
 function serve(port: MessagePort, metadata: Metadata): void {
   const running = new Set<Promise<void>>()

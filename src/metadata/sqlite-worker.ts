@@ -18,7 +18,8 @@ export type MetadataAnswer =
   | { id: number; failed: ErrorMessage }
   | { id: number; broken: { name: string; message: string; stack: string | undefined } }
 
-/** Sent once, when the database is open; an error instead ends the thread. */
+/** Sent once: that the database is open, or the expected failure that keeps it closed. Any other error ends the thread. */
+export type OpeningMessage = typeof readyMessage | { failed: ErrorMessage }
 export const readyMessage = 'ready'
 
 /** The worker holds one page of a manifest or one batch of rows per call, and SQLite's cache is outside this heap. */
@@ -154,7 +155,8 @@ export async function openMetadataWorker(options: {
     resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
   })
   // Rejects when the thread fails before it is ready.
-  await once(worker, 'message')
+  const [opening] = (await once(worker, 'message')) as [OpeningMessage]
+  if (opening !== readyMessage) throw decodeError(opening.failed)
   return serveThrough(worker, onDeath)
 }
 

@@ -305,7 +305,7 @@ test('trove upload and backup say that the disk is full, and work once it is not
   expect(existsSync(join(dataDir, 'trove.db'))).toBe(true)
 })
 
-test.each([36, 40, 44, 64])(
+test.each([0, 36, 40, 44, 64])(
   'a start with %i KiB left, after a kill during a download, serves what is there or says that the disk is full',
   { timeout: 60_000 },
   async (leftKiB) => {

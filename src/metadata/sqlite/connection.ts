@@ -87,8 +87,10 @@ export function openConnection(options: ConnectionOptions): Connection {
     ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
   })
   try {
-    configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
-    migrateDatabase(database)
+    tellingFull(() => {
+      configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
+      migrateDatabase(database)
+    })
   } catch (error) {
     database.close()
     throw error
