@@ -167,8 +167,8 @@ export interface PublishingMetadata {
   /** As `claimBlobs`, for callers that only name a digest: answers (and leases) a blob only when the session's project
    *  refers to it, or to a composite that it is a part of, or when the session holds a lease on it (invariant 10). */
   claimReadableBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
-  /** Blobs that the caller has claimed as parts, with their joining copies, in the order asked. At most 1,000.
-   *  Errors: not_found. */
+  /** Blobs that the caller has claimed as parts, with their joining copies, in the order asked; one that was found damaged
+   *  since then says so. At most 1,000. Errors: not_found. */
   readJoiningParts(digests: Digest[]): Promise<Part[]>
   /** Digests and sizes of parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
   readPartDigests(

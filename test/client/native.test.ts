@@ -7,6 +7,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import {
   describeTree,
@@ -121,6 +122,33 @@ describe('an upload', () => {
     await client.download({ artifact: second.artifact, destination: back })
     expect(await readFile(join(back, 'big'), 'utf8')).toBe(text)
   })
+
+  // The part is compressed by level 9 in place of 5, so it comes again as another stream than the one that is damaged.
+  test.each(['as it was', 'compressed anew', 'as a change of the tree of last time'])(
+    'sends what is damaged of a changed file again, and so heals it: %s',
+    async (how) => {
+      const root = await makeDirectory()
+      const content = Buffer.from(Array.from({ length: 60_000 }, (_, at) => `${how} ${at}`).join())
+      await makeTree(root, { big: content })
+      const client = clientWith(how.startsWith('as a change') ? await makeDirectory() : null)
+      const known = new Set(await packPaths(join(data, 'cas')))
+      const first = await upload(client, root)
+      const [pack] = (await packPaths(join(data, 'cas'))).filter((path) => !known.has(path))
+      await flipByte(pack!, 1000)
+      content.write('changed', content.length - 100)
+      await makeTree(root, { big: content })
+      const second = await upload(client, root, {
+        ...(how === 'compressed anew' && { compressionLevel: 9 }),
+      })
+      expect(second.created).toBe(true)
+      for (const { artifact } of [first, second]) {
+        const back = await makeDirectory()
+        await client.download({ artifact, destination: back })
+        const changed = (await readFile(join(back, 'big'))).equals(content)
+        expect(changed).toBe(artifact.id === second.artifact.id)
+      }
+    },
+  )
 
   test('of other content under a taken name is a conflict, unless it may overwrite', async () => {
     const root = await makeDirectory()

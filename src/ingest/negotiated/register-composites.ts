@@ -12,9 +12,11 @@ import { decodeJoined } from '../../packs/codec.ts'
 import { addComposite } from '../heal.ts'
 import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
+import { readParts } from './read-parts.ts'
 import { decodeComposites } from './receive-parts.ts'
 
-/** Registers the large files that were offered and are not known yet, once their bytes prove their digest.
+/** Registers the large files that were offered and are not known yet, once their bytes prove their digest. Parts that turn
+ *  out damaged are missing from then on; all of them are looked for before the client is told, so that it sends them at once.
  *  Errors: upload_incomplete, digest_mismatch. */
 export async function registerComposites(
   ports: IngestPorts,
@@ -22,9 +24,10 @@ export async function registerComposites(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { metadata } = ports
+  const damaged = new Set<number>()
   for (let page = 0; ; page++) {
     const bytes = await metadata.readOffered(sessionId, 'composites', page)
-    if (bytes === undefined) return
+    if (bytes === undefined) break
     const composites = await withoutKnown(ports, sessionId, decodeComposites(bytes))
     const missing = await countMissingParts(ports, sessionId, composites)
     if (missing > 0) throw incomplete('blobs', missing)
@@ -33,11 +36,13 @@ export async function registerComposites(
     await withReadLease(ports, async () => {
       await eachOf(composites, async (composite) => {
         signal?.throwIfAborted()
-        await verifyComposite(ports, sessionId, composite)
-        await addComposite(metadata, sessionId, composite)
+        const bad = await verifyComposite(ports, sessionId, composite)
+        for (const streamId of bad) damaged.add(streamId)
+        if (bad.size === 0) await addComposite(metadata, sessionId, composite)
       })
     })
   }
+  if (damaged.size > 0) throw incomplete('blobs', damaged.size)
 }
 
 /** Leases those that are known, as most are: what came whole was registered then. */
@@ -96,27 +101,34 @@ const partsAtOnce = 64
 /** Content that is in memory of each composite. */
 const contentBytesAtOnce = 1024 * 1024
 
-/** Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
+/** Answers which streams of its parts are damaged; none, when it is what it was said to be.
+ *  Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
 async function verifyComposite(
   ports: IngestPorts,
   sessionId: string,
   composite: OfferedComposite,
-): Promise<void> {
+): Promise<ReadonlySet<number>> {
   const hasher = createDigestHasher()
   let crc = 0
   let sizeBytes = 0
+  const damaged = new Set<number>()
   for (let first = 0; first < composite.parts.length; first += partsAtOnce) {
     const batch = composite.parts.slice(first, first + partsAtOnce)
     for (const parts of runsOf(await ports.metadata.readJoiningParts(batch))) {
+      const read = await readParts(ports, parts)
+      for (const streamId of read.damaged) damaged.add(streamId)
+      // What is left of it proves nothing, but more of it may be damaged.
+      if (damaged.size > 0) continue
       const contentBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
-      hasher.update(await decodeJoined(await readStreams(ports, parts), contentBytes))
+      hasher.update(await decodeJoined(read.streams, contentBytes))
       for (const part of parts) crc = combineCrc32(crc, part.crc32, part.sizeBytes)
       sizeBytes += contentBytes
     }
   }
+  if (damaged.size > 0) return damaged
   const actual = hasher.digest()
   if (actual === composite.digest && crc === composite.crc32 && sizeBytes === composite.sizeBytes)
-    return
+    return damaged
   await ports.metadata.dropOffered(sessionId, 'composites', 0)
   throw storeError(
     'digest_mismatch',
@@ -140,34 +152,4 @@ function* runsOf(parts: readonly Part[]): Generator<Part[]> {
     bytes = 0
   }
   if (run.length > 0) yield run
-}
-
-/** What lies no further apart is read at once: a system call costs as much as reading this much. */
-const gapBytesMax = 16 * 1024
-
-/** Streams of parts, in their order. Those of one file were mostly sent in a row, and lie so in their pack. */
-async function readStreams({ packs }: IngestPorts, parts: readonly Part[]): Promise<Buffer[]> {
-  const byPlace = parts
-    .map(({ copy }, index) => ({ ...copy, index }))
-    .toSorted((a, b) =>
-      a.packName === b.packName ? a.offset - b.offset : a.packName < b.packName ? -1 : 1,
-    )
-  const streams = Array<Buffer>(parts.length)
-  for (let first = 0; first < byPlace.length;) {
-    const { packName, offset } = byPlace[first]!
-    let end = offset
-    let next = first
-    for (; next < byPlace.length; next++) {
-      const place = byPlace[next]!
-      if (place.packName !== packName || place.offset > end + gapBytesMax) break
-      end = Math.max(end, place.offset + place.lengthBytes)
-    }
-    const bytes = await packs.read(packName, offset, end - offset)
-    for (const place of byPlace.slice(first, next)) {
-      const at = place.offset - offset
-      streams[place.index] = bytes.subarray(at, at + place.lengthBytes)
-    }
-    first = next
-  }
-  return streams
 }

@@ -1,6 +1,7 @@
 /** Negotiated uploads: sessions that outlive a request and a process, what clients have told in them, and what they need
  *  not send. */
 import { randomBytes } from 'node:crypto'
+import { streamState } from '../../../schema/content.ts'
 import { offeredKind, sessionState } from '../../../schema/sessions.ts'
 import {
   createDigestHasher,
@@ -133,14 +134,15 @@ interface JoiningRow {
   offset: number
   lengthBytes: number
   checks: Buffer
+  state: number
 }
 
 function createPartReading({ prepare }: Connection): PartMethods {
   const joining = prepare<[string], JoiningRow>(
-    `SELECT b.size_bytes AS sizeBytes, b.crc32, s.id AS streamId, s.codec, p.name AS packName, s."offset", s.length_bytes AS lengthBytes, s.checks
+    `SELECT b.size_bytes AS sizeBytes, b.crc32, s.id AS streamId, s.codec, p.name AS packName, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state
      FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     CROSS JOIN streams s ON s.id = b.joining_stream_id AND s.state = 0
+     CROSS JOIN streams s ON s.id = b.joining_stream_id
      CROSS JOIN packs p ON p.id = s.pack_id
      ORDER BY j.key`,
   )
@@ -155,10 +157,10 @@ function createPartReading({ prepare }: Connection): PartMethods {
       if (rows.length !== digests.length) {
         throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
       }
-      return rows.map(({ sizeBytes, crc32, codec, ...place }) => ({
+      return rows.map(({ sizeBytes, crc32, codec, state, ...place }) => ({
         sizeBytes,
         crc32,
-        copy: { ...place, codec: codecs[codec]!, damaged: false },
+        copy: { ...place, codec: codecs[codec]!, damaged: state === streamState.damaged },
       }))
     },
     readPartDigests: async (blobId, first, limit) =>

@@ -1,5 +1,7 @@
 /** The server's side of a negotiated upload: what it believes (bytes only), and to whom it says "present" (only to those
  *  who can read it, invariant 10). */
+import { rm, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
 import { brotliCompressSync, deflateRawSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import {
@@ -13,6 +15,8 @@ import { parseEntryPath } from '../../../src/core/entry.ts'
 import { createByteWriter } from '../../../src/core/varint.ts'
 import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
 import { encodeJoiningSync } from '../../../src/packs/codec.ts'
+import { pseudoRandom } from '../../client/tree.ts'
+import { packPaths, spoil } from '../../lifecycle/stored-bytes.ts'
 import { sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import {
@@ -297,6 +301,47 @@ describe('a commit', () => {
     await second.commit({ other: small })
     await first.step({ step: 'blobs' }, record(partA))
     expect(await first.commit({ one: small, two: partA })).toMatchObject({ created: true })
+  })
+
+  describe('of a large file of which parts are damaged, unknown to anybody,', () => {
+    const parts = Array.from({ length: 5 }, (_, index) => pseudoRandom(120_000, `part ${index}`))
+    const before = { large: Buffer.concat(parts) }
+    const turned = parts.toReversed()
+    const after = { large: Buffer.concat(turned) }
+
+    test.each([
+      ['bytes that have changed', [0, 4]],
+      ['a pack that ends early', [3, 4]],
+      ['a pack that is gone', [0, 1, 2, 3, 4]],
+    ])('tells how many are missing, and takes them again: %s', async (damage, bad) => {
+      const store = await openStore()
+      const cas = join(store.directory, 'cas')
+      const first = await openSession(store, 'mine/app')
+      await first.offer(before)
+      const sent = [record(parts[0]!, 'firstPart'), ...parts.slice(1).map((each) => record(each))]
+      await first.step({ step: 'blobs' }, Buffer.concat([...sent, fileEndRecord]))
+      const { artifact } = await first.commit(before)
+      const [pack] = await packPaths(cas)
+      if (damage.endsWith('changed'))
+        for (const index of bad) await spoil(cas, parts[index]!.subarray(1000, 2000))
+      else if (damage.endsWith('early')) await truncate(pack!, 450_000)
+      else await rm(pack!)
+
+      const session = await openSession(store, 'mine/app')
+      const composite = encoded(compositeOf(turned))
+      expect(await session.offer(after)).toEqual([0])
+      expect(decodeOrdinals(await session.step({ step: 'parts' }, composite))).toEqual([])
+      await expect(session.commit(after)).rejects.toMatchObject({
+        code: 'upload_incomplete',
+        details: { what: 'blobs', missing: bad.length },
+      })
+      const missing = decodeOrdinals(await session.step({ step: 'parts' }, composite))
+      expect(missing).toEqual(bad.map((index) => 4 - index).toReversed())
+      const again = missing.map((ordinal) => record(turned[ordinal]!))
+      await session.step({ step: 'blobs' }, Buffer.concat(again))
+      expect(await session.commit(after)).toMatchObject({ created: true })
+      expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'available' })
+    })
   })
 
   test('of a manifest that was replaced by another one is refused', async () => {

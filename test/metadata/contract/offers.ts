@@ -132,6 +132,9 @@ export function offersContract(store: Store): void {
     const parts = await store().readJoiningParts(composite.parts.toReversed())
     expect(parts.map(({ copy }) => copy.lengthBytes)).toEqual([10, 11])
     expect(parts.map(({ sizeBytes }) => sizeBytes)).toEqual([8, 9])
+    await store().markDamaged(parts[0]!.copy.streamId)
+    const found = await store().readJoiningParts(composite.parts.toReversed())
+    expect(found.map(({ copy }) => copy.damaged)).toEqual([true, false])
     await expect(store().readJoiningParts(digestsOf('nobody'))).rejects.toMatchObject({
       code: 'not_found',
     })

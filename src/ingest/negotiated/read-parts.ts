@@ -1,0 +1,93 @@
+/** Parts of large files, read back to be put together. Every stream is checked before it is used: one that is bad is
+ *  marked, so that it counts as missing and the client that has it is told to send it (invariant 4). */
+import type { Part } from '../../core/copy.ts'
+import { hasCode } from '../../core/errors.ts'
+import { arePagesIntact } from '../../packs/page-checks.ts'
+import type { IngestPorts } from '../session.ts'
+
+export interface ReadParts {
+  /** In the order of the parts, but for those that are bad. */
+  streams: Buffer[]
+  /** Ids of streams that are bad. */
+  damaged: Set<number>
+}
+
+/** The caller reads under a lease that is older than the places of `parts`. */
+export async function readParts(ports: ReadPorts, parts: readonly Part[]): Promise<ReadParts> {
+  const found = Array<Buffer | undefined>(parts.length)
+  for (const group of groupsOf(parts)) await readGroup(ports, group, found)
+  const read: ReadParts = { streams: [], damaged: new Set() }
+  for (const [index, { copy }] of parts.entries()) {
+    const stream = found[index]
+    const isSound = stream !== undefined && arePagesIntact(copy.checks, 0, stream)
+    if (isSound && !copy.damaged) read.streams.push(stream)
+    else read.damaged.add(copy.streamId)
+  }
+  for (const streamId of read.damaged) await ports.metadata.markDamaged(streamId)
+  return read
+}
+
+type ReadPorts = Pick<IngestPorts, 'packs' | 'metadata'>
+
+interface PlacedPart {
+  copy: Part['copy']
+  /** Among the parts asked for. */
+  index: number
+}
+
+/** What lies no further apart is read at once: a system call costs as much as reading this much. */
+const gapBytesMax = 16 * 1024
+
+/** Neighbours that one read brings. Parts of one file were mostly sent in a row, and lie so in their pack. */
+function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
+  const byPlace = parts
+    .map(({ copy }, index) => ({ copy, index }))
+    .toSorted(({ copy: a }, { copy: b }) =>
+      a.packName === b.packName ? a.offset - b.offset : a.packName < b.packName ? -1 : 1,
+    )
+  let group: PlacedPart[] = []
+  let end = 0
+  for (const placed of byPlace) {
+    const { packName, offset, lengthBytes } = placed.copy
+    const first = group[0]?.copy
+    if (first !== undefined && (first.packName !== packName || offset > end + gapBytesMax)) {
+      yield group
+      group = []
+    }
+    group.push(placed)
+    end = offset + lengthBytes
+  }
+  if (group.length > 0) yield group
+}
+
+async function readGroup(
+  { packs }: ReadPorts,
+  group: readonly PlacedPart[],
+  found: (Buffer | undefined)[],
+): Promise<void> {
+  const { packName, offset } = group[0]!.copy
+  const last = group.at(-1)!.copy
+  const bytes = await readOr(packs, packName, offset, last.offset + last.lengthBytes - offset)
+  for (const { copy, index } of group) {
+    const at = copy.offset - offset
+    found[index] =
+      bytes?.subarray(at, at + copy.lengthBytes) ??
+      // One bad sector is no reason to give up its neighbours.
+      (await readOr(packs, packName, copy.offset, copy.lengthBytes))
+  }
+}
+
+/** The bytes, or undefined when there are none to be had. A pack that is gone under a lease is lost. */
+async function readOr(
+  packs: IngestPorts['packs'],
+  packName: string,
+  offset: number,
+  lengthBytes: number,
+): Promise<Buffer | undefined> {
+  try {
+    return await packs.read(packName, offset, lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged') || hasCode(error, 'not_found')) return undefined
+    throw error
+  }
+}
