@@ -33,6 +33,13 @@ export interface Copy {
   damaged: boolean
 }
 
+/** A stream, and where it was read: what its bytes were there says nothing of a copy that lies elsewhere by now. */
+export type StreamPlace = Pick<Copy, 'streamId' | 'packName' | 'offset'>
+
+export function placeOf({ streamId, packName, offset }: StreamPlace): StreamPlace {
+  return { streamId, packName, offset }
+}
+
 /** A blob and how it can be read: from one copy, or, when it is a composite, from its parts in order. */
 export interface BlobPlacement {
   blobId: number

@@ -7,7 +7,7 @@
  *    4. `coalesce` makes chunks that are worth a system call: small pieces are copied together, large ones pass as they
  *       are.
  *  A copy is read in whole check pages, so that every byte can be verified before it leaves. */
-import type { Copy } from '../core/copy.ts'
+import { type Copy, placeOf } from '../core/copy.ts'
 import { hasCode, storeError, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { arePagesIntact } from '../packs/page-checks.ts'
@@ -250,9 +250,8 @@ async function findUnreadable(reader: Reader, cuts: PageCut[]): Promise<PageCut[
 
 /** Marks the copies, so that they count as missing and the next upload of their content heals them. */
 async function damaged(reader: Reader, cuts: PageCut[], cause?: unknown): Promise<StoreError> {
-  for (const streamId of new Set(cuts.map((cut) => cut.copy.streamId))) {
-    await reader.metadata.markDamaged(streamId)
-  }
+  const places = new Map(cuts.map(({ copy }) => [copy.streamId, placeOf(copy)]))
+  for (const place of places.values()) await reader.metadata.markDamaged(place)
   return unreadable(cuts, cause)
 }
 

@@ -228,22 +228,35 @@ async function* readGroup(
     // One bad sector is no reason to give up its neighbours.
     for (const copy of group) {
       const alone = await readOr(ports, packName, copy)
-      if (alone === undefined) await ports.metadata.markDamaged(copy.streamId)
-      else yield await judge(ports, copy, alone)
+      if (alone === undefined) await markDamaged(ports, packName, copy)
+      else yield await judge(ports, packName, copy, alone)
     }
     return
   }
   for (const copy of group) {
     const start = copy.offset - first.offset
-    yield await judge(ports, copy, bytes.subarray(start, start + copy.lengthBytes))
+    yield await judge(ports, packName, copy, bytes.subarray(start, start + copy.lengthBytes))
   }
 }
 
 /** The copy as its bytes are; when they are bad, that is marked. */
-async function judge(ports: LifecyclePorts, copy: PackedCopy, body: Buffer): Promise<ReadCopy> {
+async function judge(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+  body: Buffer,
+): Promise<ReadCopy> {
   const damaged = !arePagesIntact(copy.checks, 0, body)
-  if (damaged && !copy.damaged) await ports.metadata.markDamaged(copy.streamId)
+  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
   return { copy: { ...copy, damaged }, body }
+}
+
+async function markDamaged(
+  { metadata }: LifecyclePorts,
+  packName: string,
+  { streamId, offset }: PackedCopy,
+): Promise<void> {
+  await metadata.markDamaged({ streamId, packName, offset })
 }
 
 /** The bytes, or undefined when the medium does not give them. */
@@ -271,12 +284,12 @@ async function isReadable(
     const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
     const page = await readOr(ports, packName, { offset: copy.offset + at, lengthBytes })
     if (page === undefined) {
-      await ports.metadata.markDamaged(copy.streamId)
+      await markDamaged(ports, packName, copy)
       return false
     }
     isBad ||= !arePagesIntact(copy.checks, at / limits.checkPageBytes, page)
   }
-  if (isBad && !copy.damaged) await ports.metadata.markDamaged(copy.streamId)
+  if (isBad && !copy.damaged) await markDamaged(ports, packName, copy)
   return true
 }
 

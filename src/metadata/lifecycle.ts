@@ -1,7 +1,7 @@
 /** Port: what time and damage do to a store, the part of `Metadata` that maintenance works with. The rules of metadata.ts
  *  hold here too: each method is one whole transaction, or a few short ones. */
 import type { ArtifactKind } from '../core/artifact.ts'
-import type { CopyCodec } from '../core/copy.ts'
+import type { CopyCodec, StreamPlace } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 
 export interface PackOccupancy {
@@ -129,8 +129,9 @@ export interface LifecycleMetadata {
   ): Promise<{ expired: number; released: number; packs: DyingPack[] }>
   /** Artifacts whose time has passed, unpinned, still marked available; oldest first. */
   listExpired(now: number, limit: number): Promise<number[]>
-  /** A reader met bad bytes: the copy counts as missing from now on; answers the live artifacts it touches. */
-  markDamaged(streamId: number): Promise<number[]>
+  /** A reader met bad bytes: the copy counts as missing from now on, unless it lies elsewhere by now, healed or moved;
+   *  answers the live artifacts it touches. */
+  markDamaged(read: StreamPlace): Promise<number[]>
 
   /** Whole packs with something alive that have not been verified since `since` and were written before `writtenBefore`,
    *  those verified longest ago first (a pack counts as verified when it is written), after position `after`. */

@@ -1,6 +1,7 @@
 /** What leaves is verified, what cannot be read fails visibly, and memory is bounded by the window. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { placeOf } from '../../src/core/copy.ts'
 import { hasCode, storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
@@ -261,7 +262,7 @@ describe('damage', () => {
     store.packs.set('pack-0', pack.subarray(0, pack.length - 1))
     const { error } = await emitted(zip)
     expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['d'])
-    expect(store.marked).toEqual([file.blob.copy!.streamId])
+    expect(store.marked).toEqual([placeOf(file.blob.copy!)])
   })
 
   test('a pack that is gone fails the transfer and marks nothing', async () => {

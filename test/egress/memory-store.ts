@@ -1,7 +1,7 @@
 /** An artifact in memory: both ports as far as egress reads them, over packs that a test can look into and damage. */
 import { constants, deflateRawSync } from 'node:zlib'
 import type { ArtifactKind, ArtifactName } from '../../src/core/artifact.ts'
-import type { BlobPlacement, Copy, CopyCodec, Part } from '../../src/core/copy.ts'
+import type { BlobPlacement, Copy, CopyCodec, Part, StreamPlace } from '../../src/core/copy.ts'
 import { crc32 } from '../../src/core/crc32.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, parseEntryPath } from '../../src/core/entry.ts'
@@ -39,7 +39,7 @@ export interface MemoryStore {
   packs: Map<string, Buffer>
   /** Every read of a pack, in order. */
   reads: { packName: string; offset: number; lengthBytes: number }[]
-  marked: number[]
+  marked: StreamPlace[]
   /** Called before each read; may throw. */
   beforeRead: (count: number) => Promise<void> | void
   /** Writes `bytes` to the current pack as a copy. */
@@ -183,8 +183,8 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
             .get(id)
             ?.findLast((page) => page[side === 'local' ? 'localOffset' : 'centralOffset'] <= offset)
             ?.page,
-        markDamaged: async (streamId) => {
-          store.marked.push(streamId)
+        markDamaged: async (read) => {
+          store.marked.push(read)
           return []
         },
       },

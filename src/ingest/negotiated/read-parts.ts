@@ -1,6 +1,6 @@
 /** Parts of large files, read back to be put together. Every stream is checked before it is used: one that is bad is
  *  marked, so that it counts as missing and the client that has it is told to send it (invariant 4). */
-import type { Part } from '../../core/copy.ts'
+import { type Part, placeOf } from '../../core/copy.ts'
 import { hasCode } from '../../core/errors.ts'
 import { arePagesIntact } from '../../packs/page-checks.ts'
 import type { IngestPorts } from '../session.ts'
@@ -20,10 +20,13 @@ export async function readParts(ports: ReadPorts, parts: readonly Part[]): Promi
   for (const [index, { copy }] of parts.entries()) {
     const stream = found[index]
     const isSound = stream !== undefined && arePagesIntact(copy.checks, 0, stream)
-    if (isSound && !copy.damaged) read.streams.push(stream)
-    else read.damaged.add(copy.streamId)
+    if (isSound && !copy.damaged) {
+      read.streams.push(stream)
+      continue
+    }
+    read.damaged.add(copy.streamId)
+    if (!copy.damaged) await ports.metadata.markDamaged(placeOf(copy))
   }
-  for (const streamId of read.damaged) await ports.metadata.markDamaged(streamId)
   return read
 }
 

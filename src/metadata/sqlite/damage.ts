@@ -29,8 +29,9 @@ export function createDamage(connection: Connection): Damage {
     'SELECT stream_id AS streamId FROM altered_streams LIMIT 1',
   )
   const removeNote = prepare<[number]>('DELETE FROM altered_streams WHERE stream_id = ?')
-  const setDamaged = prepare<[number]>(
-    `UPDATE streams SET state = ${streamState.damaged} WHERE id = ?`,
+  const setDamaged = prepare<[number, number, string]>(
+    `UPDATE streams SET state = ${streamState.damaged}
+     WHERE id = ? AND "offset" = ? AND pack_id = (SELECT p.id FROM packs p WHERE p.name = ?)`,
   )
 
   const note = (streamId: number): void => {
@@ -49,9 +50,9 @@ export function createDamage(connection: Connection): Damage {
     note,
     judge: createArtifactJudging(connection),
     spread,
-    markDamaged: async (streamId) => {
+    markDamaged: async ({ streamId, offset, packName }) => {
       write(() => {
-        if (setDamaged.run(streamId).changes > 0) note(streamId)
+        if (setDamaged.run(streamId, offset, packName).changes > 0) note(streamId)
       })
       return await spread()
     },

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Copy } from '../../../src/core/copy.ts'
 import { digestOf } from '../../../src/core/digest.ts'
 import type { Artifact, Metadata, NewCopy } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
@@ -25,8 +26,8 @@ async function send(metadata: Metadata, copies: NewCopy[]): Promise<string> {
 }
 
 export function damageContract(store: Store): void {
-  const streamOf = async (content: string): Promise<number> =>
-    (await store().findBlob(digestOf(content)))!.copy!.streamId
+  const copyIn = async (content: string): Promise<Copy> =>
+    (await store().findBlob(digestOf(content)))!.copy!
   const stateOf = async ({ id }: Artifact): Promise<string | undefined> =>
     (await store().findArtifact(id))?.state
   const claims = async (content: string): Promise<number> => {
@@ -58,7 +59,7 @@ export function damageContract(store: Store): void {
     const other = await seedArtifact(store(), run, { b: 'y' }, { name: 'other' })
     const gone = await seedArtifact(store(), run, { d: 'x' }, { name: 'gone' })
     await store().removeArtifact(gone.id, { state: 'deleted', reason: 'test', now: 2_500 })
-    expect(await store().markDamaged(await streamOf('x'))).toEqual([one.id, two.id])
+    expect(await store().markDamaged(await copyIn('x'))).toEqual([one.id, two.id])
     expect([await stateOf(one), await stateOf(two)]).toEqual(['damaged', 'damaged'])
     expect([await stateOf(other), await stateOf(gone)]).toEqual(['available', 'deleted'])
     const page = await store().readEntryPage(one.id, 0)
@@ -72,17 +73,35 @@ export function damageContract(store: Store): void {
 
   test('marking twice, or a stream that is not there, is harmless', async () => {
     const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x' })
-    const stream = await streamOf('x')
-    expect(await store().markDamaged(stream)).toEqual([artifact.id])
-    expect(await store().markDamaged(stream)).toEqual([artifact.id])
-    expect(await store().markDamaged(999)).toEqual([])
+    const copy = await copyIn('x')
+    expect(await store().markDamaged(copy)).toEqual([artifact.id])
+    expect(await store().markDamaged(copy)).toEqual([artifact.id])
+    expect(await store().markDamaged({ ...copy, streamId: 999 })).toEqual([])
+  })
+
+  // A slow reader looked the copy up, and comes to it when another one has found it bad and an upload has healed it.
+  test('bad bytes in a place that the copy has left say nothing of it', async () => {
+    const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
+    const before = await copyIn('x')
+    await store().markDamaged(before)
+    await send(store(), [copyOf('y', { level: 9 }), copyOf('x')])
+    const after = await copyIn('x')
+    expect(after.streamId).toBe(before.streamId)
+    for (const left of [
+      before,
+      { ...after, packName: before.packName },
+      { ...after, offset: after.offset - 1 },
+    ])
+      expect(await store().markDamaged(left)).toEqual([])
+    expect([await stateOf(artifact), await claims('x')]).toEqual(['available', 2])
+    expect(await store().markDamaged(after)).toEqual([artifact.id])
   })
 
   test('a damaged copy counts as missing: nobody is told that it is present', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'x' })
     expect(await claims('x')).toBe(2)
-    await store().markDamaged(await streamOf('x'))
+    await store().markDamaged(await copyIn('x'))
     expect(await claims('x')).toBe(0)
     // Neither the tree nor the blob is known to a new upload.
     const session = await openSession(store(), run)
@@ -94,7 +113,7 @@ export function damageContract(store: Store): void {
     const run = await seedRun(store())
     const one = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'one' })
     const two = await seedArtifact(store(), run, { a: 'x' }, { name: 'two' })
-    const [x, y] = [await streamOf('x'), await streamOf('y')]
+    const [x, y] = [await copyIn('x'), await copyIn('y')]
     await store().markDamaged(x)
     await store().markDamaged(y)
     const pack = await send(store(), [copyOf('x')])
@@ -102,7 +121,7 @@ export function damageContract(store: Store): void {
     await send(store(), [copyOf('y')])
     expect(await stateOf(one)).toBe('available')
     const healed = await store().findBlob(digestOf('x'))
-    expect(healed?.copy).toMatchObject({ streamId: x, packName: pack, damaged: false })
+    expect(healed?.copy).toMatchObject({ streamId: x.streamId, packName: pack, damaged: false })
     expect(await store().findArtifact(one.id)).toMatchObject({ version: 1 })
     expect(await claims('x')).toBe(2)
     // Nothing is left in the pack whose copies went bad.
@@ -113,8 +132,7 @@ export function damageContract(store: Store): void {
     const one = await commitComposite(['aa', 'b'], 'one')
     const two = await commitComposite(['b', 'c'], 'two')
     const other = await commitComposite(['aa', 'c'], 'other')
-    const stream = await streamOf('b')
-    expect(await store().markDamaged(stream)).toEqual([one.id, two.id])
+    expect(await store().markDamaged(await copyIn('b'))).toEqual([one.id, two.id])
     expect(await stateOf(other)).toBe('available')
     expect(await claims('aab')).toBe(0)
     const blob = await store().findBlob(digestOf('aab'))
@@ -139,7 +157,8 @@ export function damageContract(store: Store): void {
     const wanted = newArtifact(run, manifestId, { kind: 'exact', name: 'exact' })
     const { artifact } = await store().commitArtifact(session, wanted)
 
-    expect(await store().markDamaged(stream!.streamId)).toEqual([artifact.id])
+    const [placed] = await store().readStreams([stream!.streamId])
+    expect(await store().markDamaged(placed!.copy)).toEqual([artifact.id])
     expect([await stateOf(plain), await stateOf(artifact)]).toEqual(['available', 'damaged'])
     await send(store(), [exact])
     expect(await stateOf(artifact)).toBe('available')
@@ -150,7 +169,7 @@ export function damageContract(store: Store): void {
     const session = await openSession(store(), run)
     const { pack, copies } = packOf([copyOf('x')])
     await store().addPack(session, pack, copies)
-    await store().markDamaged(await streamOf('x'))
+    await store().markDamaged(await copyIn('x'))
     await store().addPack(session, pack, copies)
     expect((await store().findBlob(digestOf('x')))?.copy?.damaged).toBe(true)
   })

@@ -132,7 +132,7 @@ export function offersContract(store: Store): void {
     const parts = await store().readJoiningParts(composite.parts.toReversed())
     expect(parts.map(({ copy }) => copy.lengthBytes)).toEqual([10, 11])
     expect(parts.map(({ sizeBytes }) => sizeBytes)).toEqual([8, 9])
-    await store().markDamaged(parts[0]!.copy.streamId)
+    await store().markDamaged(parts[0]!.copy)
     const found = await store().readJoiningParts(composite.parts.toReversed())
     expect(found.map(({ copy }) => copy.damaged)).toEqual([true, false])
     await expect(store().readJoiningParts(digestsOf('nobody'))).rejects.toMatchObject({
@@ -234,10 +234,8 @@ export function offersContract(store: Store): void {
   test('a tree that has damage is not known, so that it is sent again', async () => {
     const run = await seedRun(store())
     const { id, treeDigest } = await seedArtifact(store(), run, { a: 'one' })
-    const page = await store().readEntryPage(id, 0)
-    const [entry] = page!.entries
-    const streamId = entry?.kind === 'file' ? entry.blob.copy!.streamId : -1
-    await store().markDamaged(streamId)
+    const blob = await store().findBlob(digestOf('one'))
+    expect(await store().markDamaged(blob!.copy!)).toEqual([id])
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_000)).toBeUndefined()
   })
 
