@@ -7,6 +7,7 @@ import type { Metadata, NewCopy } from '../metadata/metadata.ts'
 import { type PackWriter, openPackWriter } from '../packs/pack-format.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { healBlobs } from './heal.ts'
+import { registering } from './registering.ts'
 
 export interface PackFiller {
   /** Appends a stream that neither the store nor an earlier call has. */
@@ -121,7 +122,9 @@ async function sealAndRegister(pack: OpenPack, options: PackFillerOptions): Prom
   await checkpoint?.('pack-filled')
   const sealed = await pack.writer.seal()
   await checkpoint?.('pack-sealed')
-  await metadata.addPack(sessionId, sealed, pack.copies)
+  await registering(options, sealed.name, async () => {
+    await metadata.addPack(sessionId, sealed, pack.copies)
+  })
   // What this pack brings in another form than the damaged one must be readable before a manifest refers to it.
   await healBlobs(metadata)
   await checkpoint?.('pack-registered')

@@ -7,11 +7,11 @@
  *
  *  Bytes are never changed, so streams keep their digests and representations their bytes (invariant 6). A crash leaves
  *  a sealed pack without a row, which recovery takes, or copies in two places, of which one is dead. */
-import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { registering } from '../ingest/registering.ts'
 import type { CopyMove, DyingPack, PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
 import { openPackWriter, type PackWriter } from '../packs/pack-format.ts'
-import { arePagesIntact } from '../packs/page-checks.ts'
+import { readCopies } from './live-copies.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 /** `background`: packs more than half dead, and many tiny ones. `now`: every pack more than a twentieth dead too. */
@@ -148,7 +148,9 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
     written += sealed.sizeBytes
     await checkpoint?.('compact-sealed')
     const copyBytes = moves.reduce((sum, move) => sum + move.lengthBytes, 0)
-    await metadata.moveCopies({ ...sealed, copyCount: moves.length, copyBytes }, moves)
+    await registering({ metadata, packs }, sealed.name, async () => {
+      await metadata.moveCopies({ ...sealed, copyCount: moves.length, copyBytes }, moves)
+    })
     moves = []
     await checkpoint?.('compact-moved')
   }
@@ -173,132 +175,5 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
       writer = undefined
     },
     writtenBytes: () => written,
-  }
-}
-
-interface ReadCopy {
-  copy: PackedCopy
-  body: Uint8Array | AsyncIterable<Uint8Array>
-}
-
-const copiesPerPage = 1000
-
-/** Every live copy of a pack that its medium gives back. One whose bytes are bad is marked and moves as it is: moving it
- *  makes nothing worse, and the rest of it may still be read. One that cannot be read is marked and stays. */
-async function* readCopies(ports: LifecyclePorts, pack: PackOccupancy): AsyncGenerator<ReadCopy> {
-  for (let after = -1; ;) {
-    const page = await ports.metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
-    for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
-    if (page.length < copiesPerPage) return
-    after = page.at(-1)!.offset
-  }
-}
-
-/** Neighbours that one read brings; a large copy is alone. */
-function* groupsOf(copies: PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
-  let group: [PackedCopy, ...PackedCopy[]] | undefined
-  for (const copy of copies) {
-    const end = copy.offset + copy.lengthBytes
-    if (group !== undefined && end - group[0].offset > limits.compactReadBytes) {
-      yield group
-      group = undefined
-    }
-    if (group === undefined) group = [copy]
-    else group.push(copy)
-  }
-  if (group !== undefined) yield group
-}
-
-async function* readGroup(
-  ports: LifecyclePorts,
-  packName: string,
-  group: [PackedCopy, ...PackedCopy[]],
-): AsyncGenerator<ReadCopy> {
-  const [first] = group
-  const last = group.at(-1)!
-  const lengthBytes = last.offset + last.lengthBytes - first.offset
-  if (lengthBytes > limits.compactReadBytes) {
-    if (await isReadable(ports, packName, first)) {
-      yield { copy: first, body: pagesOf(ports, packName, first) }
-    }
-    return
-  }
-  const bytes = await readOr(ports, packName, { offset: first.offset, lengthBytes })
-  if (bytes === undefined) {
-    // One bad sector is no reason to give up its neighbours.
-    for (const copy of group) {
-      const alone = await readOr(ports, packName, copy)
-      if (alone === undefined) await markDamaged(ports, packName, copy)
-      else yield await judge(ports, packName, copy, alone)
-    }
-    return
-  }
-  for (const copy of group) {
-    const start = copy.offset - first.offset
-    yield await judge(ports, packName, copy, bytes.subarray(start, start + copy.lengthBytes))
-  }
-}
-
-/** The copy as its bytes are; when they are bad, that is marked. */
-async function judge(
-  ports: LifecyclePorts,
-  packName: string,
-  copy: PackedCopy,
-  body: Buffer,
-): Promise<ReadCopy> {
-  const damaged = !arePagesIntact(copy.checks, 0, body)
-  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
-  return { copy: { ...copy, damaged }, body }
-}
-
-async function markDamaged(
-  { metadata }: LifecyclePorts,
-  packName: string,
-  { streamId, offset }: PackedCopy,
-): Promise<void> {
-  await metadata.markDamaged({ streamId, packName, offset })
-}
-
-/** The bytes, or undefined when the medium does not give them. */
-async function readOr(
-  { packs }: LifecyclePorts,
-  packName: string,
-  place: { offset: number; lengthBytes: number },
-): Promise<Buffer | undefined> {
-  try {
-    return await packs.read(packName, place.offset, place.lengthBytes)
-  } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
-    throw error
-  }
-}
-
-/** Reads a large copy once to see that all of it can be read, before a pack is begun with it. */
-async function isReadable(
-  ports: LifecyclePorts,
-  packName: string,
-  copy: PackedCopy,
-): Promise<boolean> {
-  let isBad = false
-  for (let at = 0; at < copy.lengthBytes; at += limits.checkPageBytes) {
-    const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
-    const page = await readOr(ports, packName, { offset: copy.offset + at, lengthBytes })
-    if (page === undefined) {
-      await markDamaged(ports, packName, copy)
-      return false
-    }
-    isBad ||= !arePagesIntact(copy.checks, at / limits.checkPageBytes, page)
-  }
-  if (isBad && !copy.damaged) await markDamaged(ports, packName, copy)
-  return true
-}
-
-async function* pagesOf(
-  { packs }: LifecyclePorts,
-  packName: string,
-  { offset, lengthBytes }: PackedCopy,
-): AsyncGenerator<Buffer> {
-  for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
-    yield await packs.read(packName, offset + at, Math.min(limits.checkPageBytes, lengthBytes - at))
   }
 }

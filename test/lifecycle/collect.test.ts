@@ -100,6 +100,27 @@ describe('ten builds, five deleted, gc --now', () => {
   })
 })
 
+test.each(['before', 'after'])(
+  'a compaction that fails %s its rows have moved loses nothing and leaves nothing over',
+  async (when) => {
+    const store = await openStore()
+    const artifacts = await upload(store, [1, 2])
+    await remove(store.metadata, artifacts.get(1)!)
+    const { metadata } = store
+    const moveCopies: typeof metadata.moveCopies = async (...args) => {
+      if (when === 'after') await metadata.moveCopies(...args)
+      throw new Error('the disk is full')
+    }
+    const broken = { ...store.ports, metadata: { ...metadata, moveCopies } }
+    await expect(collectNow(broken)).rejects.toThrow('full')
+    expect(await zipOf(store, artifacts.get(2)!)).toBe(digestOf(build(2)))
+    expect(await store.packBytes()).toBe((await metadata.figures()).storedBytes)
+    await collectNow(store.ports)
+    expect(await zipOf(store, artifacts.get(2)!)).toBe(digestOf(build(2)))
+    expect(await store.packBytes()).toBe((await metadata.figures()).storedBytes)
+  },
+)
+
 test('what expired is gone, and its bytes with it', async () => {
   const store = await openStore()
   await upload(store, [1])

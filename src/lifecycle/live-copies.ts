@@ -1,0 +1,136 @@
+/** What is alive in a pack, read to be written elsewhere. Neighbours are read together; a large copy goes by in pages. */
+import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
+import { arePagesIntact } from '../packs/page-checks.ts'
+import type { LifecyclePorts } from './ports.ts'
+
+export interface ReadCopy {
+  copy: PackedCopy
+  body: Uint8Array | AsyncIterable<Uint8Array>
+}
+
+const copiesPerPage = 1000
+
+/** Every live copy of a pack that its medium gives back. One whose bytes are bad is marked and moves as it is: moving it
+ *  makes nothing worse, and the rest of it may still be read. One that cannot be read is marked and stays. */
+export async function* readCopies(
+  ports: LifecyclePorts,
+  pack: PackOccupancy,
+): AsyncGenerator<ReadCopy> {
+  for (let after = -1; ;) {
+    const page = await ports.metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
+    for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
+    if (page.length < copiesPerPage) return
+    after = page.at(-1)!.offset
+  }
+}
+
+/** Neighbours that one read brings; a large copy is alone. */
+function* groupsOf(copies: PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
+  let group: [PackedCopy, ...PackedCopy[]] | undefined
+  for (const copy of copies) {
+    const end = copy.offset + copy.lengthBytes
+    if (group !== undefined && end - group[0].offset > limits.compactReadBytes) {
+      yield group
+      group = undefined
+    }
+    if (group === undefined) group = [copy]
+    else group.push(copy)
+  }
+  if (group !== undefined) yield group
+}
+
+async function* readGroup(
+  ports: LifecyclePorts,
+  packName: string,
+  group: [PackedCopy, ...PackedCopy[]],
+): AsyncGenerator<ReadCopy> {
+  const [first] = group
+  const last = group.at(-1)!
+  const lengthBytes = last.offset + last.lengthBytes - first.offset
+  if (lengthBytes > limits.compactReadBytes) {
+    if (await isReadable(ports, packName, first)) {
+      yield { copy: first, body: pagesOf(ports, packName, first) }
+    }
+    return
+  }
+  const bytes = await readOr(ports, packName, { offset: first.offset, lengthBytes })
+  if (bytes === undefined) {
+    // One bad sector is no reason to give up its neighbours.
+    for (const copy of group) {
+      const alone = await readOr(ports, packName, copy)
+      if (alone === undefined) await markDamaged(ports, packName, copy)
+      else yield await judge(ports, packName, copy, alone)
+    }
+    return
+  }
+  for (const copy of group) {
+    const start = copy.offset - first.offset
+    yield await judge(ports, packName, copy, bytes.subarray(start, start + copy.lengthBytes))
+  }
+}
+
+/** The copy as its bytes are; when they are bad, that is marked. */
+async function judge(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+  body: Buffer,
+): Promise<ReadCopy> {
+  const damaged = !arePagesIntact(copy.checks, 0, body)
+  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
+  return { copy: { ...copy, damaged }, body }
+}
+
+async function markDamaged(
+  { metadata }: LifecyclePorts,
+  packName: string,
+  { streamId, offset }: PackedCopy,
+): Promise<void> {
+  await metadata.markDamaged({ streamId, packName, offset })
+}
+
+/** The bytes, or undefined when the medium does not give them. */
+async function readOr(
+  { packs }: LifecyclePorts,
+  packName: string,
+  place: { offset: number; lengthBytes: number },
+): Promise<Buffer | undefined> {
+  try {
+    return await packs.read(packName, place.offset, place.lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+}
+
+/** Reads a large copy once to see that all of it can be read, before a pack is begun with it. */
+async function isReadable(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+): Promise<boolean> {
+  let isBad = false
+  for (let at = 0; at < copy.lengthBytes; at += limits.checkPageBytes) {
+    const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
+    const page = await readOr(ports, packName, { offset: copy.offset + at, lengthBytes })
+    if (page === undefined) {
+      await markDamaged(ports, packName, copy)
+      return false
+    }
+    isBad ||= !arePagesIntact(copy.checks, at / limits.checkPageBytes, page)
+  }
+  if (isBad && !copy.damaged) await markDamaged(ports, packName, copy)
+  return true
+}
+
+async function* pagesOf(
+  { packs }: LifecyclePorts,
+  packName: string,
+  { offset, lengthBytes }: PackedCopy,
+): AsyncGenerator<Buffer> {
+  for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
+    yield await packs.read(packName, offset + at, Math.min(limits.checkPageBytes, lengthBytes - at))
+  }
+}

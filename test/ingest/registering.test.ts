@@ -1,0 +1,65 @@
+/** Packs that are sealed and cannot be registered: what nobody will ever know leaves no bytes, what the database knows keeps
+ *  them. */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { removeDeadPacks, sweepBlobs } from '../../src/lifecycle/sweep.ts'
+import { packPaths } from '../lifecycle/stored-bytes.ts'
+import { openStore } from './open-store.ts'
+import { openSession, record } from './negotiated/open-session.ts'
+
+test('a session that is ended while it receives blobs leaves no pack behind', async () => {
+  const store = await openStore()
+  const { metadata } = store
+  let batches = 0
+  const ending: typeof metadata = {
+    ...metadata,
+    claimBlobs: async (sessionId, digests) => {
+      batches += 1
+      // The batch before is in the pack by then.
+      if (batches === 2) await metadata.abortSession(sessionId)
+      return await metadata.claimBlobs(sessionId, digests)
+    },
+  }
+  const ports = { ...store.ports, metadata: ending }
+  const session = await openSession({ ...store, ports }, 'a/b')
+  const blobs = Array.from({ length: 50 }, () => record(randomBytes(100_000)))
+  await expect(session.step({ step: 'blobs' }, Buffer.concat(blobs))).rejects.toMatchObject({
+    code: 'session_ended',
+  })
+  expect(batches).toBe(2)
+  expect(await store.packBytes()).toBe(0)
+})
+
+test('a pack of which some rows are there stays until they are swept', async () => {
+  const store = await openStore()
+  const { metadata } = store
+  const half: typeof metadata = {
+    ...metadata,
+    addPack: async (sessionId, pack, copies) => {
+      await metadata.addPack(sessionId, pack, copies)
+      throw new Error('the disk is full')
+    },
+  }
+  const session = await openSession({ ...store, ports: { ...store.ports, metadata: half } }, 'a/b')
+  const content = randomBytes(10_000)
+  await expect(session.step({ step: 'blobs' }, record(content))).rejects.toThrow('full')
+  expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
+  expect(await session.offer({ content })).toEqual([])
+  await metadata.abortSession(session.id)
+  await sweepBlobs(store.ports)
+  await removeDeadPacks(store.ports, 0)
+  expect(await store.packBytes()).toBe(0)
+})
+
+test('bytes stay where the database cannot be asked', async () => {
+  const store = await openStore()
+  const fail = async (): Promise<never> => {
+    throw new Error('the database is gone')
+  }
+  const metadata = { ...store.metadata, addPack: fail, hasPack: fail }
+  const session = await openSession({ ...store, ports: { ...store.ports, metadata } }, 'a/b')
+  const sent = session.step({ step: 'blobs' }, record(randomBytes(10_000)))
+  await expect(sent).rejects.toThrow('gone')
+  expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
+})
