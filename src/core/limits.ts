@@ -50,6 +50,9 @@ export const limits = {
   packWriteBytes: 1 * MiB,
   /** Open pack files kept for later reads; those in use are not counted. */
   packHandlesMax: 64,
+  /** One that nobody has read for this long, or up to twice as long, is closed: another thread may have removed the pack,
+   *  whose bytes the disk keeps until then. Opening it again takes some 50 µs. */
+  packHandleIdleMs: 5000,
   /** Stored bytes are checked by a CRC-32 for each page of this size, so any slice can be verified while it is read. */
   checkPageBytes: 1 * MiB,
 

@@ -1,5 +1,5 @@
 /** Open files kept for the next read. A file is closed when nobody reads it and it is the least recently used of too
- *  many, or was dropped. A read in flight always keeps its file. */
+ *  many, has not been used for a while, or was dropped. A read in flight always keeps its file. */
 import { limits } from '../core/limits.ts'
 import { storeError } from '../core/errors.ts'
 import type { PackFile } from './file-system.ts'
@@ -16,6 +16,8 @@ export interface ReadHandles {
 interface Handle {
   opening: Promise<PackFile>
   uses: number
+  /** Not used since files were last looked over. */
+  idle: boolean
   /** No longer in the map, so nobody new can find it. */
   dropped: boolean
   closed: Promise<void>
@@ -32,6 +34,21 @@ export function createReadHandles(
   /** Dropped, but not closed yet. */
   const closing = new Set<Promise<void>>()
   let closed = false
+  let timer: NodeJS.Timeout | undefined
+
+  /** Looks the files over once more after a while, as long as there are any. */
+  function watch(): void {
+    if (timer !== undefined || closed || handles.size === 0) return
+    timer = setTimeout(() => {
+      timer = undefined
+      for (const [name, handle] of handles) {
+        if (handle.idle) void forget(name)
+        else handle.idle = handle.uses === 0
+      }
+      watch()
+    }, limits.packHandleIdleMs)
+    timer.unref()
+  }
 
   function take(name: string): Handle {
     const handle = handles.get(name) ?? createHandle(openFile(name))
@@ -39,6 +56,8 @@ export function createReadHandles(
     handles.delete(name)
     handles.set(name, handle)
     handle.uses++
+    handle.idle = false
+    watch()
     for (const [oldest, { uses }] of handles) {
       if (handles.size <= handlesMax) break
       if (uses === 0) void forget(oldest)
@@ -80,6 +99,7 @@ export function createReadHandles(
     drop: forget,
     close: async () => {
       closed = true
+      clearTimeout(timer)
       for (const name of handles.keys()) void forget(name)
       await Promise.all(closing)
     },
@@ -94,6 +114,7 @@ function createHandle(opening: Promise<PackFile>): Handle {
   return {
     opening,
     uses: 0,
+    idle: false,
     dropped: false,
     closed,
     close: () => {

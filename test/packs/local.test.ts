@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
@@ -217,4 +217,24 @@ test('a removed pack is closed once the last read has ended', async () => {
   for (const bytes of await Promise.all(reads)) expect(bytes.toString()).toBe('content')
   await settled(() => fileSystem.openFiles === 0)
   await store.close()
+})
+
+// Each thread has a store of its own, and the disk keeps the bytes of a removed file while anybody has it open.
+test('a pack that was removed through another store is closed after a while', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const root = await makeTempDirectory()
+  const fileSystem = watchFileSystem({ root })
+  const store = await openLocalPackStore({ directory: root, fileSystem })
+  const other = await openLocalPackStore({ directory: root })
+  const name = await sealOne(other)
+  await store.read(name, 0, 7)
+  await other.remove(name)
+  vi.advanceTimersByTime(2 * limits.packHandleIdleMs)
+  await settled(() => fileSystem.openFiles === 0)
+  await expect(store.read(name, 0, 7)).rejects.toMatchObject({ code: 'not_found' })
+  await store.close()
+  await other.close()
 })

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import type { PackFile } from '../../src/packs/file-system.ts'
 import { type ReadHandles, createReadHandles } from '../../src/packs/read-handles.ts'
 
@@ -105,6 +106,39 @@ test('the least recently used file goes first', async () => {
   await handles.use('b', readTwice)
   expect(files.opened).toBe(5)
   await handles.close()
+})
+
+test('a file that is not used for a while is closed, however often others are', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const files = createFiles()
+  const handles = createReadHandles(files.open, 3)
+  let finish = (): void => {}
+  const long = handles.use('long', async (file) => {
+    await new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    return await readTwice(file)
+  })
+  await handles.use('once', readTwice)
+  for (let turn = 0; turn < 4; turn++) {
+    await handles.use('often', readTwice)
+    vi.advanceTimersByTime(limits.packHandleIdleMs / 2)
+  }
+  await setImmediate()
+  expect([files.opened, files.openNow]).toEqual([3, 2])
+  finish()
+  expect(await long).toBe(8)
+  vi.advanceTimersByTime(2 * limits.packHandleIdleMs)
+  await setImmediate()
+  expect(files.openNow).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
+  await handles.use('once', readTwice)
+  await handles.close()
+  expect([files.opened, files.openNow]).toEqual([4, 0])
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('after a failed opening or reading the file is opened anew', async () => {
