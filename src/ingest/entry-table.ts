@@ -120,14 +120,7 @@ export function createEntryTable(options: { entriesMax: number }): EntryTable {
 /** Indexes in manifest order. A directory stays when it is empty or its mode is not the usual one. */
 function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint32Array {
   const order = Uint32Array.from(paths.keys()).sort((a, b) => comparePaths(paths[a]!, paths[b]!))
-  const occupied = new Set<string>()
-  for (const path of paths) {
-    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
-      const parent = path.slice(0, slash)
-      if (occupied.has(parent)) break
-      occupied.add(parent)
-    }
-  }
+  const occupied = findOccupied(paths, order)
   return order.filter((index, position) => {
     const path = paths[index]!
     const before = position === 0 ? undefined : paths[order[position - 1]!]
@@ -135,13 +128,43 @@ function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint
     const repeats = path === before
     // Archives that name a directory twice mean one directory.
     if (repeats && isDirectory && kinds[order[position - 1]!] === kindDirectory) return false
-    if (repeats || (!isDirectory && occupied.has(path))) {
+    if (repeats || (!isDirectory && occupied[index] === 1)) {
       throw storeError(
         'duplicate_path',
         `path ${JSON.stringify(path)} occurs twice in the upload`,
         { path },
       )
     }
-    return !isDirectory || !occupied.has(path) || modes[index] !== defaultDirectoryMode
+    return !isDirectory || occupied[index] === 0 || modes[index] !== defaultDirectoryMode
   })
+}
+
+/** Marks the entries below whose path, as a directory, another entry lies. In `order` whatever begins with a path follows
+ *  it without a gap, so of the entries before, those that the next one begins with are a chain. All of them but the last
+ *  have been compared with the very characters that follow, in the entry before. A set of all directories would be as
+ *  large as the paths are deep. */
+function findOccupied(paths: EntryPath[], order: Uint32Array): Uint8Array {
+  const occupied = new Uint8Array(paths.length)
+  const chain: number[] = []
+  let before = ''
+  for (const index of order) {
+    const path = paths[index]!
+    const shared = sharedLength(before, path)
+    while (chain.length > 0 && paths[chain.at(-1)!]!.length > shared) chain.pop()
+    const last = chain.at(-1)
+    const repeats = last !== undefined && path === paths[last]
+    if (last !== undefined && paths[last]!.length === shared && path[shared] === '/')
+      occupied[last] = 1
+    // One that comes twice is judged by its first.
+    if (!repeats) chain.push(index)
+    before = path
+  }
+  return occupied
+}
+
+/** Characters that both begin with. */
+function sharedLength(a: string, b: string): number {
+  const most = Math.min(a.length, b.length)
+  for (let at = 0; at < most; at++) if (a.charCodeAt(at) !== b.charCodeAt(at)) return at
+  return most
 }
