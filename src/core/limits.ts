@@ -14,8 +14,12 @@ export const limits = {
   mediaTypeCharactersMax: 512,
   /** All path patterns of one request, braces expanded. Matching a path costs at most this times its length. */
   globCharactersMax: 4096,
-  /** Entries of one artifact; the entry table costs about 150 bytes each while an upload is under way. */
+  /** Entries of one artifact; the entry table costs some 80 bytes and the path for each while an upload is under way. */
   entriesMax: 1_000_000,
+  /** Entry tables of the jobs of one ingest thread: what each may hold (40,000 entries), and what one of them may (a million
+   *  whose paths have 150 characters). With what sorting takes besides, all of it fits the heap of a thread. */
+  tableLittleBytes: 6 * MiB,
+  tableMuchBytes: 224 * MiB,
   /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */
   artifactBytesMax: 64 * GiB,
   /** Inflating stops past this ratio, beyond the first `inflateFreeBytes` of output. */

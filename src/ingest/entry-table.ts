@@ -1,4 +1,4 @@
-/** The entries of an upload under way, in compact columns (about 100 bytes and the path each), because an upload may
+/** The entries of an upload under way, in compact columns (about 80 bytes and the path each), because an upload may
  *  have a million. Entries arrive in any order; `sort` puts them in manifest order and judges them as a tree. */
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
 import {
@@ -10,9 +10,12 @@ import {
 } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { checkSymlinkTarget } from '../core/manifest.ts'
+import type { TableShare } from './table-memory.ts'
 
 export interface EntryTable {
-  /** Errors: unsafe_path, too_large (entries). `modifiedAt` is in whole seconds. */
+  /** Resolves when there is memory for more entries; called before each. Errors: the signal's. */
+  room(signal?: AbortSignal): Promise<void>
+  /** Errors: unsafe_path, too_large (entries, or what they take). `modifiedAt` is in whole seconds. */
   addFile(
     path: string,
     file: { mode: number; digest: Digest; sizeBytes: number; modifiedAt: number | null },
@@ -37,7 +40,19 @@ const kindFile = 0
 const kindDirectory = 1
 const kindSymlink = 2
 
-export function createEntryTable(options: { entriesMax: number }): EntryTable {
+/** Columns of an entry, with the room in which they grow. */
+const entryBytes = 80
+/** An entry of a map. */
+const mapEntryBytes = 64
+
+/** Memory of a string: two bytes for each character, unless all of them are plain. */
+function textBytes(text: string): number {
+  return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length
+}
+
+/** Without a share the memory is the caller's to bound. */
+export function createEntryTable(options: { entriesMax: number; share?: TableShare }): EntryTable {
+  const { share } = options
   const paths: EntryPath[] = []
   const kinds: number[] = []
   const modes: number[] = []
@@ -61,6 +76,7 @@ export function createEntryTable(options: { entriesMax: number }): EntryTable {
         setting: 'TROVE_MAX_ENTRIES',
       })
     }
+    share?.add(entryBytes + textBytes(path) + (byPath === undefined ? 0 : mapEntryBytes))
     const index = paths.push(parseEntryPath(path)) - 1
     kinds.push(kind)
     modes.push(mode & 0o777)
@@ -73,6 +89,9 @@ export function createEntryTable(options: { entriesMax: number }): EntryTable {
     digestFromBytes(digests.subarray(index * 32, index * 32 + 32))
 
   return {
+    room: async (signal) => {
+      await share?.turn(signal)
+    },
     addFile: (path, file) => {
       const index = push(path, kindFile, file.mode, file.sizeBytes, file.modifiedAt)
       if (digests.length < (index + 1) * 32) {
@@ -85,13 +104,18 @@ export function createEntryTable(options: { entriesMax: number }): EntryTable {
     },
     addSymlink: (path, link) => {
       checkSymlinkTarget(path, link.target)
+      share?.add(mapEntryBytes + textBytes(link.target))
       targets.set(push(path, kindSymlink, 0o777, 0, link.modifiedAt), link.target)
     },
     get count() {
       return paths.length
     },
     findFile: (path) => {
-      byPath ??= new Map(paths.map((known, index) => [known, index]))
+      if (byPath === undefined) {
+        share?.add(paths.length * mapEntryBytes)
+        byPath = new Map()
+        for (const [index, known] of paths.entries()) byPath.set(known, index)
+      }
       const index = byPath.get(path)
       if (index === undefined || kinds[index] !== kindFile) return undefined
       return { digest: digestAt(index), sizeBytes: sizes[index]!, mode: modes[index]! }

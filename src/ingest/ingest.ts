@@ -29,6 +29,8 @@ export async function ingest(
   } catch (error) {
     await endSession(session)
     throw error
+  } finally {
+    session.share.close()
   }
 }
 
@@ -57,7 +59,7 @@ async function ingestStream(
   if (job.form === 'file') return await ingestFile(session, body)
   if (job.form !== 'tar' && job.form !== 'tar.gz')
     throw new Error(`a ${job.form} needs staged bytes`)
-  const table = createEntryTable(settings)
+  const table = createEntryTable({ ...settings, share: session.share })
   await ingestTar(body, job.form === 'tar.gz', {
     writer: session.writer,
     table,
@@ -88,7 +90,7 @@ async function ingestFile(
     level: settings.compressionLevel,
   })
   const { newBytes } = await writer.finish()
-  const table = createEntryTable(settings)
+  const table = createEntryTable({ ...settings, share: session.share })
   table.addFile(job.fileName, { ...stored, mode: 0o644, modifiedAt: null })
   return await publish(session, table.sort(), {
     kind: 'raw',

@@ -45,8 +45,9 @@ export interface IngestPoolOptions {
 /** Streamed bodies wait on their senders, so a thread serves several; each may hold two ingest batches. */
 const jobsPerWorker = 8
 const waitingMax = 1000
-/** A million entries take about 200 MB. V8 lets garbage grow in proportion to its bounds, so tight ones keep threads
- *  small: at 100,000 new files the peak of the whole process fell from 249 to 159 MiB. */
+/** What the entry tables of a thread may take (`limits.tableMuchBytes`, and what its other jobs have), sorting one of them, and
+ *  its code. V8 lets garbage grow in proportion to its bounds, so tight ones keep threads small: at 100,000 new files the
+ *  peak of the whole process fell from 249 to 159 MiB. */
 const heapMegabytesMax = { old: 384, young: 16 }
 
 interface RunningJob {

@@ -5,6 +5,7 @@ import type { Metadata, Quota } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { type BlobWriter, createBlobWriter } from './blob-writer.ts'
 import type { IngestJob } from './job.ts'
+import { type TableMemory, type TableShare, threadTables } from './table-memory.ts'
 
 export interface IngestSettings {
   /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */
@@ -23,6 +24,8 @@ export interface IngestPorts {
   packs: PackStore
   settings: IngestSettings
   now(): number
+  /** Of all jobs of the thread, unless a test gives another. */
+  tables?: TableMemory
   /** Named steps, for tests that stop or kill here. */
   checkpoint?: ((name: string) => void | Promise<void>) | undefined
 }
@@ -32,6 +35,7 @@ export interface IngestSession extends IngestPorts {
   id: string
   job: IngestJob
   writer: BlobWriter
+  share: TableShare
   signal: AbortSignal | undefined
   /** SHA-256 of the body as sent; known for staged bodies. */
   bodyDigest: Digest | null
@@ -50,7 +54,8 @@ export async function beginSession(
   })
   await ports.checkpoint?.('session-opened')
   const writer = createBlobWriter({ ...ports, sessionId: id })
-  return { ...ports, id, job, writer, signal, bodyDigest: null }
+  const share = (ports.tables ?? threadTables).open()
+  return { ...ports, id, job, writer, share, signal, bodyDigest: null }
 }
 
 /** Takes back everything the session stored. */
@@ -62,7 +67,8 @@ export async function endSession(session: IngestSession): Promise<void> {
 /** Starts over: what the session stored is taken back, what it knows of the body stays. */
 export async function restartSession(session: IngestSession): Promise<IngestSession> {
   await endSession(session)
+  session.share.close()
   const fresh = await beginSession(session, session.job, session.signal)
   // The caller's clean-up goes through the object it holds.
-  return Object.assign(session, { id: fresh.id, writer: fresh.writer })
+  return Object.assign(session, { id: fresh.id, writer: fresh.writer, share: fresh.share })
 }

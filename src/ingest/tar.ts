@@ -35,6 +35,7 @@ export async function ingestTar(
   try {
     for await (const entry of parser) {
       target.signal?.throwIfAborted()
+      await target.table.room(target.signal)
       await addEntry(entry.header, budget(entry as AsyncIterable<Uint8Array>), target)
     }
     await feeding

@@ -37,7 +37,7 @@ function opaqueReason(error: unknown): string | undefined {
 async function takeApart(session: IngestSession, reader: StagedReader): Promise<Published> {
   const { job, settings, writer } = session
   const directory = await readZipDirectory(reader, settings)
-  const table = createEntryTable(settings)
+  const table = createEntryTable({ ...settings, share: session.share })
   // Only stock uploads may be rebuilt: a zip that is PUT is asked back as it was (API §2 *Zips*).
   const rebuild = settings.stockZips === 'rebuild' && job.uploadId !== null
   const streams = await ingestMembers(reader, directory, {
@@ -76,7 +76,7 @@ async function keepWhole(
   const stored = await storeFile(writer, reader.stream(0, reader.sizeBytes), { level: 0 })
   const { newBytes } = await writer.finish()
   const fileName = withZipEnding(job.fileName)
-  const table = createEntryTable(settings)
+  const table = createEntryTable({ ...settings, share: session.share })
   table.addFile(fileName, { ...stored, mode: 0o644, modifiedAt: null })
   return await publish(session, table.sort(), {
     kind: 'opaque',

@@ -12,6 +12,7 @@ import { encodeTailPage } from '../core/skeleton.ts'
 import { parseProjectName } from '../core/run.ts'
 import { createBlobWriter } from '../ingest/blob-writer.ts'
 import { createEntryTable } from '../ingest/entry-table.ts'
+import { threadTables } from '../ingest/table-memory.ts'
 import { publish } from '../ingest/publish.ts'
 import type { IngestPorts } from '../ingest/session.ts'
 import type { Run } from '../metadata/metadata.ts'
@@ -153,7 +154,8 @@ async function publishBlobs(
     copies,
   }: Taking & { sessionId: string; copies: RecognizedCopy[] },
 ): Promise<number> {
-  const table = createEntryTable({ entriesMax: copies.length })
+  const share = threadTables.open()
+  const table = createEntryTable({ entriesMax: copies.length, share })
   const blobs = new Map(copies.map(({ blob }) => [blob.digest, blob]))
   for (const { digest, sizeBytes } of blobs.values()) {
     table.addFile(`sha256/${digest}`, { mode: 0o644, digest, sizeBytes, modifiedAt: null })
@@ -176,7 +178,7 @@ async function publishBlobs(
   } as const
   const writer = createBlobWriter({ ...ports, sessionId })
   const { signal } = options
-  const session = { ...ports, id: sessionId, job, writer, signal, bodyDigest: null }
+  const session = { ...ports, id: sessionId, job, writer, share, signal, bodyDigest: null }
   await publish(session, table.sort(), {
     kind: 'tree',
     mimeType: 'application/zip',

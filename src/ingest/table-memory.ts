@@ -1,0 +1,88 @@
+/** Memory for the entry tables of one thread, whose heap is bounded: what does not fit ends the thread, and all of its jobs.
+ *  Every job may hold a little. One at a time may hold much; others that come to need much wait for their turn, in order,
+ *  with the little that they have. Since the one whose turn it is never waits, all get theirs. */
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+
+export interface TableMemory {
+  /** Begins the share of a job. */
+  open(): TableShare
+}
+
+export interface TableShare {
+  /** Counts bytes, until the share is closed. Errors: too_large, for more than one job may hold alone. */
+  add(bytes: number): void
+  /** Resolves when the job may hold as much as it does, and more. Errors: the signal's. */
+  turn(signal?: AbortSignal): Promise<void>
+  /** Gives everything back. Harmless when repeated. */
+  close(): void
+}
+
+export interface TableBounds {
+  littleBytes: number
+  muchBytes: number
+}
+
+export function createTableMemory({ littleBytes, muchBytes }: TableBounds): TableMemory {
+  let isTaken = false
+  const waiting: (() => void)[] = []
+  const passOn = (): void => {
+    const next = waiting.shift()
+    if (next === undefined) isTaken = false
+    else next()
+  }
+  return {
+    open: () => {
+      let bytes = 0
+      let isMine = false
+      return {
+        add: (more) => {
+          bytes += more
+          if (bytes > muchBytes) throw tooLarge(muchBytes)
+        },
+        turn: async (signal) => {
+          if (isMine || bytes <= littleBytes) return
+          if (isTaken) await waitIn(waiting, signal)
+          isTaken = true
+          isMine = true
+        },
+        close: () => {
+          bytes = 0
+          if (!isMine) return
+          isMine = false
+          passOn()
+        },
+      }
+    },
+  }
+}
+
+async function waitIn(waiting: (() => void)[], signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted()
+  await new Promise<void>((resolve, reject) => {
+    const begin = (): void => {
+      signal?.removeEventListener('abort', leave)
+      resolve()
+    }
+    const leave = (): void => {
+      waiting.splice(waiting.indexOf(begin), 1)
+      reject(signal!.reason as Error)
+    }
+    waiting.push(begin)
+    signal?.addEventListener('abort', leave, { once: true })
+  })
+}
+
+function tooLarge(muchBytes: number): Error {
+  return storeError(
+    'too_large',
+    `the paths of the upload take more than ${muchBytes} bytes of memory: it has too many, or too long ones`,
+    { limit: 'memory for the entries of one artifact', limitValue: muchBytes, setting: null },
+  )
+}
+
+/** Of all jobs of this thread. */
+export const threadTables: TableMemory = createTableMemory({
+  littleBytes: limits.tableLittleBytes,
+  muchBytes: limits.tableMuchBytes,
+})

@@ -1,0 +1,107 @@
+/** Large uploads at once: each comes to its end, one after the other where they need much, and none takes more than there
+ *  is. */
+import { Readable } from 'node:stream'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createEntryTable } from '../../src/ingest/entry-table.ts'
+import { createTableMemory } from '../../src/ingest/table-memory.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { openStore } from './open-store.ts'
+
+const turn = async (): Promise<void> => {
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+// Jobs of any sizes in any interleaving, of which some are given up: at no time does more than one hold much.
+test('one job at a time holds much, and every job comes to its end', async () => {
+  const job = fc.record({ needs: fc.integer({ min: 1, max: 100 }), isGivenUp: fc.boolean() })
+  await fc.assert(
+    fc.asyncProperty(fc.array(job, { maxLength: 12 }), fc.scheduler(), async (jobs, scheduler) => {
+      const memory = createTableMemory({ littleBytes: 10, muchBytes: 100 })
+      let large = 0
+      const run = async ({ needs, isGivenUp }: (typeof jobs)[number]): Promise<void> => {
+        const share = memory.open()
+        const controller = new AbortController()
+        let held = 0
+        try {
+          while (held < needs) {
+            await share.turn(controller.signal)
+            if (held === 11) large += 1
+            expect(large).toBeLessThanOrEqual(1)
+            share.add(1)
+            held += 1
+            await scheduler.schedule(Promise.resolve())
+            if (isGivenUp && held === 11) controller.abort(new Error('given up'))
+          }
+        } catch (error) {
+          expect(error).toEqual(new Error('given up'))
+        } finally {
+          if (held > 11) large -= 1
+          share.close()
+          share.close()
+        }
+      }
+      const all = Promise.all(jobs.map(run))
+      await scheduler.waitFor(all)
+      const after = memory.open()
+      after.add(50)
+      await after.turn()
+    }),
+  )
+})
+
+test('a job that would take more than one may hold alone is refused, with what and how much', () => {
+  const share = createTableMemory({ littleBytes: 10, muchBytes: 5000 }).open()
+  const table = createEntryTable({ entriesMax: 1000, share })
+  const add = (): void => {
+    for (let at = 0; at < 100; at++)
+      table.addDirectory(`${at}-${'x'.repeat(100)}`, { mode: 0o700, modifiedAt: null })
+  }
+  expect(add).toThrow(
+    expect.objectContaining({
+      code: 'too_large',
+      details: {
+        limit: 'memory for the entries of one artifact',
+        limitValue: 5000,
+        setting: null,
+      },
+    }),
+  )
+  expect(table.count).toBeGreaterThan(20)
+})
+
+test('uploads that need much wait for one another, and small ones for nobody', async () => {
+  const store = await openStore()
+  store.ports.tables = createTableMemory({ littleBytes: 3000, muchBytes: 100_000 })
+  const tarWith = async (count: number): Promise<Buffer> =>
+    await tarOf(
+      Array.from({ length: count }, (_, at) => ({ name: `file-${at}`, content: `${at}` })),
+    )
+  const many = await tarWith(200)
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  async function* slowly(): AsyncGenerator<Buffer> {
+    yield many.subarray(0, 150 * 1024)
+    await held
+    yield many.subarray(150 * 1024)
+  }
+  const first = store.put('first', 'tar', Readable.from(slowly(), { objectMode: false }))
+  for (let turns = 0; turns < 50; turns++) await turn()
+  let isSecondDone = false
+  const second = store.put('second', 'tar', Readable.from([many])).then((published) => {
+    isSecondDone = true
+    return published
+  })
+  // Time enough for the second, if it did not wait.
+  for (let number = 0; number < 5; number++) {
+    const small = Readable.from([await tarWith(20 + number)])
+    expect(await store.put(`small-${number}`, 'tar', small)).toMatchObject({ created: true })
+  }
+  expect(isSecondDone).toBe(false)
+  release()
+  expect((await Promise.all([first, second])).map(({ artifact }) => artifact.fileCount)).toEqual([
+    200, 200,
+  ])
+})
