@@ -35,7 +35,7 @@ const shiftedGear = gear.map((value) => value << 1)
  *  on past `bytes`, which must then be followed by the bytes that come next. */
 export type CutFinder = (bytes: Uint8Array, start: number, heldBytes: number) => number | undefined
 
-export function createCutFinder(sizes: ChunkSizes): CutFinder {
+function createCutFinder(sizes: ChunkSizes): CutFinder {
   const { minBytes, averageBytes, maxBytes } = sizes
   const averageBits = Math.log2(averageBytes)
   if (!Number.isInteger(averageBits)) {

@@ -111,13 +111,19 @@ async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** Null for a time that is none, as of a header with letters in its place. */
+function secondsOf(time: Date): number | null {
+  const seconds = Math.floor(time.getTime() / 1000)
+  return Number.isFinite(seconds) ? seconds : null
+}
+
 async function addEntry(
   header: Header,
   content: AsyncIterable<Uint8Array>,
   target: TarTarget,
 ): Promise<void> {
   const path = normalizeArchivePath(header.name)
-  const modifiedAt = Math.floor(header.mtime.getTime() / 1000)
+  const modifiedAt = secondsOf(header.mtime)
   if (path === '' && header.type === 'directory') return await drain(content)
   parseEntryPath(path)
   switch (header.type) {

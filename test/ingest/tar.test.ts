@@ -110,6 +110,24 @@ describe('a tar upload', () => {
     },
   )
 
+  test('an entry whose time is no number has none, and the others keep theirs', async () => {
+    const store = await openStore()
+    const tar = await tarOf([
+      { name: 'a', content: 'a' },
+      { name: 'b', content: 'b' },
+      { name: 'c', content: 'c' },
+    ])
+    // POSIX ustar: mtime at 136, the checksum over a header that has spaces in its place at 148.
+    const header = tar.subarray(1024, 1024 + 512)
+    header.write('soon'.padEnd(11, ' '), 136, 'latin1')
+    header.fill(' ', 148, 156)
+    const sum = header.reduce((total, byte) => total + byte, 0)
+    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+    const { artifact } = await store.put('tree', 'tar', streamOf(tar))
+    const page = await store.metadata.readEntryPage(artifact.id, 0)
+    expect(page?.modifiedAt).toEqual([1_700_000_000, null, 1_700_000_000])
+  })
+
   test('a large file is cut by content, so that a changed copy costs its changed chunks', async () => {
     const store = await openStore()
     const first = random(8 * 1024 * 1024, 1)
