@@ -50,7 +50,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createPackMethods(connection, damage),
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
-    ...createCommitMethods(connection, { removal, quota }),
+    ...createCommitMethods(connection, { removal, damage, quota }),
     ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),

@@ -11,6 +11,7 @@ import { quotaExceeded } from '../../core/quota.ts'
 import type { Artifact, Metadata, NewArtifact, Quota } from '../metadata.ts'
 import { createArtifactFinder } from './artifacts.ts'
 import type { Connection } from './connection.ts'
+import type { Damage } from './damage.ts'
 import type { Removal } from './removal.ts'
 import { type SessionRow, createSessionFinder } from './sessions.ts'
 import { nameTaken } from './uploads.ts'
@@ -27,7 +28,7 @@ interface ManifestRow {
 
 export function createCommitMethods(
   connection: Connection,
-  { removal, quota }: { removal: Removal; quota: Quota },
+  { removal, damage, quota }: { removal: Removal; damage: Pick<Damage, 'judge'>; quota: Quota },
 ): Pick<Metadata, 'commitArtifact'> {
   const { write } = connection
   const findSession = createSessionFinder(connection)
@@ -43,7 +44,11 @@ export function createCommitMethods(
     const same = freeName(wanted, manifest.treeDigest)
     const artifactId =
       same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
-    if (same === undefined) checkQuota(session.projectId)
+    if (same === undefined) {
+      checkQuota(session.projectId)
+      // Whoever met damage since the manifest was staged could not know of this artifact.
+      damage.judge(artifactId)
+    }
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
     return { artifact: findArtifact(artifactId)!, created: same === undefined }

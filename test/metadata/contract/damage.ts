@@ -143,6 +143,22 @@ export function damageContract(store: Store): void {
     expect(await claims('aab')).toBe(1)
   })
 
+  test('damage that is met between staging and commit is damage to the artifact', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['x', 'y'])
+    const entries = entriesOf({ a: 'x', b: 'y' })
+    const { manifestId } = await stageEntries(store(), session, entries)
+    expect(await store().markDamaged(await copyIn('x'))).toEqual([])
+    const { artifact } = await store().commitArtifact(session, newArtifact(run, manifestId))
+    expect(artifact.state).toBe('damaged')
+    // The same tree is not known, so an upload of it sends what is missing.
+    const { treeDigest } = artifact
+    expect(await store().findKnownTree(run.projectId, treeDigest, 2_000)).toBeUndefined()
+    await send(store(), [copyOf('x')])
+    expect(await stateOf(artifact)).toBe('available')
+  })
+
   test('damage to a stream that only a skeleton names touches that artifact alone', async () => {
     const run = await seedRun(store())
     const plain = await seedArtifact(store(), run, { a: 'x' }, { name: 'plain' })
