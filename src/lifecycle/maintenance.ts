@@ -3,6 +3,7 @@ import type { Staging } from '../ingest/staging.ts'
 import type { Log } from '../log.ts'
 import { type Collection, type CollectOptions, collect, planCollection } from './collect.ts'
 import type { CompactionReach } from './compact.ts'
+import { createDebrisRemoval } from './debris.ts'
 import type { DiskSpace } from './disk-space.ts'
 import { type Job, type JobOrigin, type Jobs, createJobs } from './jobs.ts'
 import type { LifecyclePorts } from './ports.ts'
@@ -38,6 +39,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     },
   })
 
+  const removeDebris = createDebrisRemoval(ports)
   const run = async (
     reach: CompactionReach,
     tell: (progress: object) => void,
@@ -45,6 +47,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     await space.makeRoom()
     await dropStaleUploads(ports)
     const result = await collect(ports, collectOptions(options, reach, tell))
+    const debris = await removeDebris(stop.signal)
+    if (debris > 0) log.warn('packs that nobody had registered were removed', { packs: debris })
     await space.restoreReserve()
     return result
   }

@@ -1,0 +1,60 @@
+/** Packs that nobody will ever register go while the server runs, and no other ones. */
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { createDebrisRemoval } from '../../src/lifecycle/debris.ts'
+import { openStore, type TestStore } from '../ingest/open-store.ts'
+import { packPaths } from './stored-bytes.ts'
+
+async function sealUnregistered({ packs }: TestStore): Promise<void> {
+  const sink = await packs.create()
+  await sink.write(Buffer.from('nobody will ever ask for this'))
+  await sink.seal()
+}
+
+test('a pack without a row goes after a grace, those with one stay', async () => {
+  const store = await openStore()
+  let elapsed = 0
+  const removeDebris = createDebrisRemoval({ ...store.ports, now: () => 0 }, () => elapsed)
+  await store.put('kept', 'file', Buffer.from('kept'))
+  const kept = await packPaths(join(store.directory, 'cas'))
+  await sealUnregistered(store)
+  expect(await removeDebris()).toBe(0)
+  elapsed = limits.debrisGraceMs - 1
+  await sealUnregistered(store)
+  expect(await removeDebris()).toBe(0)
+  elapsed += 1
+  expect(await removeDebris()).toBe(1)
+  expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(2)
+  elapsed += limits.debrisGraceMs
+  expect(await removeDebris()).toBe(1)
+  expect(await packPaths(join(store.directory, 'cas'))).toEqual(kept)
+})
+
+test('a pack that is registered between two looks stays', async () => {
+  const store = await openStore()
+  let elapsed = 0
+  const removeDebris = createDebrisRemoval({ ...store.ports, now: () => 0 }, () => elapsed)
+  let look = async (): Promise<number> => await removeDebris()
+  store.ports.checkpoint = async (name) => {
+    if (name === 'pack-sealed') await look()
+    elapsed += limits.debrisGraceMs
+  }
+  await store.put('kept', 'file', Buffer.from('kept'))
+  look = async () => 0
+  elapsed += limits.debrisGraceMs
+  expect(await removeDebris()).toBe(0)
+  expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
+})
+
+test('packs that were there before are not judged', async () => {
+  const store = await openStore()
+  await sealUnregistered(store)
+  let elapsed = 0
+  const later = { ...store.ports, now: () => Date.now() + 1000 }
+  const removeDebris = createDebrisRemoval(later, () => elapsed)
+  await removeDebris()
+  elapsed = limits.debrisGraceMs
+  expect(await removeDebris()).toBe(0)
+  expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
+})
