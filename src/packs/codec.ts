@@ -54,9 +54,10 @@ export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: numb
   return writeStoredBlocks(target, bytes)
 }
 
-/** Bytes that a joining stream of `sizeBytes` of content can take while it is made. */
+/** Bytes that a joining stream of `sizeBytes` of content can take while it is made. Of content that does not deflate zlib makes
+ *  stored blocks of 16 KiB and less (deflate.c, deflateBound: a 4096th and a 16384th more), which are made anew then. */
 export function joiningRoom(sizeBytes: number): number {
-  return storedBlocksBytes(sizeBytes) + 64
+  return sizeBytes + Math.ceil(sizeBytes / 2048) + 64
 }
 
 function checkLevel(level: number): void {

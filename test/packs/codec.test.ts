@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { inflateSync as fflateInflate } from 'fflate'
 import { expect, test } from 'vitest'
 import { type CopyCodec, joiningEnd } from '../../src/core/copy.ts'
+import { limits } from '../../src/core/limits.ts'
 import {
   decodeCopy,
   decodeJoined,
@@ -77,6 +78,22 @@ test('random bytes become stored blocks, byte for byte as RFC 1951 has them', as
     Buffer.from([0, 1, 0, 0xfe, 0xff, bytes.readUInt8(65_535)]),
   )
   expect(await encodeJoining(bytes, 0)).toEqual(stream)
+})
+
+test('the longest part that there is becomes a stream at every level, whatever it holds', async () => {
+  const random = randomBytes(limits.coarseChunkMaxBytes)
+  // Blocks of both kinds take turns.
+  const mixed = Buffer.concat(
+    Array.from({ length: 31 }, (_, index) =>
+      index % 2 === 0 ? random.subarray(index * 30_000, (index + 1) * 30_000) : Buffer.alloc(3000),
+    ),
+  )
+  for (const bytes of [random, mixed])
+    for (let at = 0; at <= 9; at++) {
+      const stream = encodeJoiningSync(bytes, at)
+      expect(stream.equals(await encodeJoining(bytes, at)), `level ${at}`).toBe(true)
+      expect(decodeCopy('joining', stream, bytes.length).equals(bytes)).toBe(true)
+    }
 })
 
 test('a higher level does not make a longer stream of text', async () => {
