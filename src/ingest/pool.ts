@@ -1,6 +1,7 @@
 /** Runs ingest jobs in worker threads, so that hashing, inflating and deflating never block the event loop that
  *  answers requests. A job goes to the worker with the fewest; what exceeds `jobsPerWorker` waits in order. */
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { decodeError, storeError } from '../core/errors.ts'
 import { startThread } from '../program-files.ts'
@@ -45,6 +46,8 @@ export interface IngestPoolOptions {
 /** Streamed bodies wait on their senders, so a thread serves several; each may hold two ingest batches. */
 const jobsPerWorker = 8
 const waitingMax = 1000
+/** Between two tries to begin a thread in place of one that ended. */
+const restartPauseMs = 1000
 /** What the entry tables of a thread may take (`limits.tableMuchBytes`, and what its other jobs have), sorting one of them, and
  *  its code. V8 lets garbage grow in proportion to its bounds, so tight ones keep threads small: at 100,000 new files the
  *  peak of the whole process fell from 249 to 159 MiB. */
@@ -97,12 +100,24 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       worker.jobs.clear()
       if (closing) return
       options.onWorkerFailure(error)
-      addWorker().then(startWaiting, (failure: unknown) => {
-        options.onWorkerFailure(failure instanceof Error ? failure : new Error(String(failure)))
-      })
+      void replaceWorker()
     })
     worker.thread.on('error', options.onWorkerFailure)
     workers.push(worker)
+    if (closing) await closeWorker(worker)
+  }
+  /** Until it begins: what kept it from that may pass, and uploads wait meanwhile. */
+  const replaceWorker = async (): Promise<void> => {
+    while (!closing) {
+      try {
+        await addWorker()
+        startWaiting()
+        return
+      } catch (failure) {
+        options.onWorkerFailure(failure instanceof Error ? failure : new Error(String(failure)))
+        await sleep(restartPauseMs, undefined, { ref: false })
+      }
+    }
   }
   await Promise.all(Array.from({ length: options.workers }, addWorker))
 
@@ -164,6 +179,7 @@ async function startWorker(options: IngestPoolOptions): Promise<PoolWorker> {
       resolve()
     })
     thread.once('error', reject)
+    thread.once('exit', (code) => reject(new Error(`an ingest thread ended with code ${code}`)))
   })
   return { thread, jobs: new Map() }
 }

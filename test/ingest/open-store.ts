@@ -72,22 +72,7 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
     ports,
     run,
     put: async (name, form, content, more = {}) => {
-      const job: IngestJob = {
-        form,
-        projectId: run.projectId,
-        runId: run.id,
-        job: 'build',
-        name: parseArtifactName(name) satisfies ArtifactName,
-        mimeType: null,
-        fileName: name,
-        createdAt: now,
-        expiresAt: now + 90 * 86_400_000,
-        onConflict: 'reject',
-        uploadId: null,
-        expected: null,
-        staged: null,
-        ...more,
-      }
+      const job = { ...jobOf(run, name, form, now), ...more }
       if (!Buffer.isBuffer(content)) return await ingest(ports, job, { body: content })
       const path = join(directory, `body-${staged++}`)
       await writeFile(path, content)
@@ -98,6 +83,24 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
       )
     },
     packBytes: async () => await sumSizes(join(directory, 'cas', 'packs')),
+  }
+}
+
+export function jobOf(run: Run, name: string, form: UploadForm, now: number): IngestJob {
+  return {
+    form,
+    projectId: run.projectId,
+    runId: run.id,
+    job: 'build',
+    name: parseArtifactName(name) satisfies ArtifactName,
+    mimeType: null,
+    fileName: name,
+    createdAt: now,
+    expiresAt: now + 90 * 86_400_000,
+    onConflict: 'reject',
+    uploadId: null,
+    expected: null,
+    staged: null,
   }
 }
 
