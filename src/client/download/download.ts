@@ -79,13 +79,13 @@ export async function downloadArtifact(
     })
   }
   let disown = (): void => {}
-  const own = (): void => {
+  const own = async (): Promise<void> => {
     makeDestination(options.destination)
-    disown = ownPartial(options.destination)
+    disown = await ownPartial(options.destination)
   }
   try {
     if (options.dryRun === true) {
-      const { downloading, missing } = await compare(server, pool, finding, options, () => {})
+      const { downloading, missing } = await compare(server, pool, finding, options, async () => {})
       return plannedResult(downloading, missing, options.delete === true)
     }
     const comparison = await compare(server, pool, finding, options, own)
@@ -108,15 +108,18 @@ interface Comparison {
   missing: number[]
 }
 
-/** `prepare` is called before DEST is looked at. */
+/** `prepare` is called before DEST is looked at, but not before there is something to bring to a DEST that is not there. */
 async function compare(
   server: ServerAccess,
   pool: FilePool,
   finding: Promise<TreeSource>,
   options: DownloadOptions & { cacheDir: string | null },
-  prepare: () => void,
+  prepare: () => Promise<void>,
 ): Promise<Comparison> {
   const signal = options.signal ?? new AbortController().signal
+  // Nothing that is looked at may be what another download is about to change.
+  const exists = existsSync(options.destination)
+  if (exists) await prepare()
   const cache = await readDestinationCache(await cachePathOf(options))
   const looking = lookAtKnown(pool, options.destination, cache, {
     // A file that is seen through a link is not in DEST.
@@ -132,6 +135,7 @@ async function compare(
   const lookedAt = await looking
   const wanted = selectEntries(tree, options.paths)
   refusePartialName(tree, wanted)
+  if (!exists) await prepare()
   const known = findKnown(lookedAt, tree, knownLines)
   const progress: DownloadProgress = {
     phase: 'comparing',
@@ -152,7 +156,6 @@ async function compare(
     tell: () => options.onProgress?.(progress),
   }
   const sorted = sortEntries(wanting, lookedAt, known)
-  prepare()
   const unknown = [...sorted.unknown, ...sorted.others]
   const isMostlyKnown = options.delete !== true && unknown.length < unknownShare * wanted.length
   const destination = isMostlyKnown

@@ -13,42 +13,60 @@ import {
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteError, FileError } from '../files/file-error.ts'
 import { partialName } from '../partial-name.ts'
 
+/** A process that works on a download, as the name of its file tells it. */
+interface Owner {
+  /** Ticks from the start of its host to its own; 0 where that cannot be known. */
+  begun: number
+  pid: number
+  /** Several downloads of one process are told apart. */
+  serial: number
+}
+
 const prefix = 'owner_'
-const pattern = /^owner_(?<pid>\d+)_(?<begun>\d+)_\d+_(?<host>.*)$/
+const pattern = /^owner_(?<begun>\d+)_(?<pid>\d+)_(?<serial>\d+)_(?<host>.*)$/
 
 /** Whether a name in the partial root tells of a process. */
 export function isOwnerName(name: string): boolean {
   return name.startsWith(prefix)
 }
 
-/** Several downloads of one process are told apart. */
 let serial = 0
 
+/** One that was just killed takes a moment to end. */
+const waitMsDefault = 2000
+const pauseMs = 50
+
 /** Answers what ends the ownership; that takes the partial root away too when nothing is left in it. Nothing is owned where
- *  nothing may be written. Errors: FileError, when another process of this host is at work there. */
-export function ownPartial(root: string): () => void {
+ *  nothing may be written. Errors: FileError, when another process of this host stays at work there. */
+export async function ownPartial(root: string, waitMs = waitMsDefault): Promise<() => void> {
   const partialRoot = join(root, partialName)
   serial += 1
-  const name = `${prefix}${process.pid}_${beginningOf(process.pid)}_${serial}_${hostname()}`
-  if (!leaveName(partialRoot, name)) return () => {}
+  const self = { begun: beginningOf(process.pid) ?? 0, pid: process.pid, serial }
+  const name = `${prefix}${self.begun}_${self.pid}_${self.serial}_${hostname()}`
   const release = (): void => {
     rmSync(join(partialRoot, name), { force: true })
     removeEmpty(partialRoot)
   }
-  for (const other of readdirSync(partialRoot)) {
-    if (!isOwnerName(other) || other === name) continue
-    const pid = livingOwner(other)
-    if (pid === undefined) {
-      rmSync(join(partialRoot, other), { force: true })
-      continue
+  for (const end = performance.now() + waitMs; ;) {
+    if (!leaveName(partialRoot, name)) return () => {}
+    const other = findOther(partialRoot, name)
+    if (other === undefined) return release
+    if (performance.now() >= end) {
+      release()
+      throw new FileError(root, `is being downloaded to by process ${other.pid} already`)
     }
-    release()
-    throw new FileError(root, `is being downloaded to by process ${pid} already`)
+    // Of two that have just begun the later one steps back.
+    if (comesBefore(other, self)) release()
+    await sleep(pauseMs)
   }
-  return release
+}
+
+function comesBefore(a: Owner, b: Owner): boolean {
+  return (a.begun - b.begun || a.pid - b.pid || a.serial - b.serial) < 0
 }
 
 /** Times that the partial root may be taken away by downloads that end, just after it was made. */
@@ -73,27 +91,46 @@ function leaveName(partialRoot: string, name: string): boolean {
   }
 }
 
-/** The process that a name tells of; undefined when it is gone. Of another host, as that of a container is, that cannot be
- *  known: it counts as gone, or what it left behind would be in the way for ever. */
-function livingOwner(name: string): number | undefined {
-  const { pid, begun, host } = pattern.exec(name)?.groups ?? {}
-  if (pid === undefined || host !== hostname()) return undefined
+/** Another living process; names of those that are gone are removed. */
+function findOther(partialRoot: string, name: string): Owner | undefined {
+  let found: Owner | undefined
+  for (const other of readdirSync(partialRoot)) {
+    if (!isOwnerName(other) || other === name) continue
+    const owner = livingOwner(other)
+    if (owner === undefined) rmSync(join(partialRoot, other), { force: true })
+    else if (found === undefined || comesBefore(owner, found)) found = owner
+  }
+  return found
+}
+
+/** Undefined when it is gone. Of another host, as that of a container is, that cannot be known: it counts as gone, or what it
+ *  left behind would be in the way for ever. */
+function livingOwner(name: string): Owner | undefined {
+  const told = pattern.exec(name)?.groups
+  if (told === undefined || told['host'] !== hostname()) return undefined
+  const owner = {
+    begun: Number(told['begun']),
+    pid: Number(told['pid']),
+    serial: Number(told['serial']),
+  }
   try {
-    process.kill(Number(pid), 0)
+    process.kill(owner.pid, 0)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
   }
-  return begun === beginningOf(Number(pid)) ? Number(pid) : undefined
+  return owner.begun === beginningOf(owner.pid) ? owner : undefined
 }
 
-/** When a process began, in ticks since the host did: another one may get its number later. `0` where that cannot be known.
- *  proc_pid_stat(5): the 22nd field; the second may hold anything, and ends with the last bracket. */
-function beginningOf(pid: number): string {
+/** When a process began, in ticks since the host did, as another one may get its number later; 0 where that cannot be known.
+ *  Undefined of one that ended and that nobody has waited for, as is usual in containers.
+ *  proc_pid_stat(5): the 3rd and 22nd field; the second may hold anything, and ends with the last bracket. */
+function beginningOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19])
   } catch {
-    return '0'
+    return 0
   }
 }
 
