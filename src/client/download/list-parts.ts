@@ -35,14 +35,16 @@ export async function listParts(
   return listed.filter(({ parts }) => parts.length > 0)
 }
 
+/** Asks for no more ranges than there can be, whatever the server answers. */
 async function listLong(artifact: ListedArtifact, ordinal: number): Promise<ListedParts> {
   const parts: ListedParts['parts'] = []
-  for (;;) {
-    const wanted = partRange(parts.length, streamsPerRequest)
-    const [own] = await ask(artifact, [{ ordinal, parts: wanted }])
-    parts.push(...(own?.parts ?? []))
-    if ((own?.parts.length ?? 0) < streamsPerRequest) return { ordinal, parts }
+  const partsMax = streamsMaxOf(artifact.sizeBytes(ordinal))
+  for (let first = 0; first < partsMax; first += streamsPerRequest) {
+    const [own] = await ask(artifact, [{ ordinal, parts: partRange(first, streamsPerRequest) }])
+    for (const part of own?.parts ?? []) parts.push(part)
+    if (parts.length < first + streamsPerRequest) break
   }
+  return { ordinal, parts }
 }
 
 async function ask(
