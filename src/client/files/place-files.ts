@@ -94,13 +94,24 @@ export function finishFile(
   return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
 }
 
-/** Opens a new file, making its directory where it is missing: that is tried only then, as most directories get many files. */
+/** Most directories get many files. */
+const madeDirectories = new Set<string>()
+const madeMax = 10_000
+
+/** Opens a new file, making its directory where it is missing. */
 export function openNew(path: string, mode: number): number {
+  const directory = dirname(path)
+  if (!madeDirectories.has(directory)) {
+    mkdirSync(directory, { recursive: true })
+    if (madeDirectories.size >= madeMax) madeDirectories.clear()
+    madeDirectories.add(directory)
+  }
   try {
     return openSync(path, 'wx', mode)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    mkdirSync(dirname(path), { recursive: true })
+    // What was made for an earlier download is gone with it.
+    mkdirSync(directory, { recursive: true })
     return openSync(path, 'wx', mode)
   }
 }
