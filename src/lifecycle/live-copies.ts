@@ -1,8 +1,8 @@
 /** What is alive in a pack, read to be written elsewhere. Neighbours are read together; a large copy goes by in pages. */
-import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
 import { arePagesIntact } from '../packs/page-checks.ts'
+import { readNeighbours, readOr } from '../packs/read-neighbours.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadCopy {
@@ -55,19 +55,11 @@ async function* readGroup(
     }
     return
   }
-  const bytes = await readOr(ports, packName, { offset: first.offset, lengthBytes })
-  if (bytes === undefined) {
-    // One bad sector is no reason to give up its neighbours.
-    for (const copy of group) {
-      const alone = await readOr(ports, packName, copy)
-      if (alone === undefined) await markDamaged(ports, packName, copy)
-      else yield await judge(ports, packName, copy, alone)
-    }
-    return
-  }
-  for (const copy of group) {
-    const start = copy.offset - first.offset
-    yield await judge(ports, packName, copy, bytes.subarray(start, start + copy.lengthBytes))
+  const bodies = await readNeighbours(ports.packs, packName, group)
+  for (const [index, copy] of group.entries()) {
+    const body = bodies[index]
+    if (body === undefined) await markDamaged(ports, packName, copy)
+    else yield await judge(ports, packName, copy, body)
   }
 }
 
@@ -91,20 +83,6 @@ async function markDamaged(
   await metadata.markDamaged({ streamId, packName, offset })
 }
 
-/** The bytes, or undefined when the medium does not give them. */
-async function readOr(
-  { packs }: LifecyclePorts,
-  packName: string,
-  place: { offset: number; lengthBytes: number },
-): Promise<Buffer | undefined> {
-  try {
-    return await packs.read(packName, place.offset, place.lengthBytes)
-  } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
-    throw error
-  }
-}
-
 /** Reads a large copy once to see that all of it can be read, before a pack is begun with it. */
 async function isReadable(
   ports: LifecyclePorts,
@@ -114,7 +92,7 @@ async function isReadable(
   let isBad = false
   for (let at = 0; at < copy.lengthBytes; at += limits.checkPageBytes) {
     const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
-    const page = await readOr(ports, packName, { offset: copy.offset + at, lengthBytes })
+    const page = await readOr(ports.packs, packName, { offset: copy.offset + at, lengthBytes })
     if (page === undefined) {
       await markDamaged(ports, packName, copy)
       return false

@@ -3,6 +3,7 @@
 import { type Part, placeOf } from '../../core/copy.ts'
 import { hasCode } from '../../core/errors.ts'
 import { arePagesIntact } from '../../packs/page-checks.ts'
+import { readNeighbours } from '../../packs/read-neighbours.ts'
 import type { IngestPorts } from '../session.ts'
 
 export interface ReadParts {
@@ -63,34 +64,17 @@ function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
   if (group.length > 0) yield group
 }
 
+/** A pack that is gone under a lease is lost. */
 async function readGroup(
   { packs }: ReadPorts,
   group: readonly PlacedPart[],
   found: (Buffer | undefined)[],
 ): Promise<void> {
-  const { packName, offset } = group[0]!.copy
-  const last = group.at(-1)!.copy
-  const bytes = await readOr(packs, packName, offset, last.offset + last.lengthBytes - offset)
-  for (const { copy, index } of group) {
-    const at = copy.offset - offset
-    found[index] =
-      bytes?.subarray(at, at + copy.lengthBytes) ??
-      // One bad sector is no reason to give up its neighbours.
-      (await readOr(packs, packName, copy.offset, copy.lengthBytes))
-  }
-}
-
-/** The bytes, or undefined when there are none to be had. A pack that is gone under a lease is lost. */
-async function readOr(
-  packs: IngestPorts['packs'],
-  packName: string,
-  offset: number,
-  lengthBytes: number,
-): Promise<Buffer | undefined> {
+  const copies = group.map(({ copy }) => copy)
   try {
-    return await packs.read(packName, offset, lengthBytes)
+    const streams = await readNeighbours(packs, copies[0]!.packName, copies)
+    for (const [at, { index }] of group.entries()) found[index] = streams[at]
   } catch (error) {
-    if (hasCode(error, 'blob_damaged') || hasCode(error, 'not_found')) return undefined
-    throw error
+    if (!hasCode(error, 'not_found')) throw error
   }
 }

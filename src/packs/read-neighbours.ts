@@ -1,0 +1,46 @@
+/** Copies that lie near each other in a pack, read together. */
+import { hasCode } from '../core/errors.ts'
+import type { PackName, PackStore } from './pack-store.ts'
+
+export interface PackPlace {
+  offset: number
+  lengthBytes: number
+}
+
+/** The bytes of each, by one read where the medium gives it; undefined of those that it does not give alone either, as one bad
+ *  sector is no reason to give up its neighbours. `places` ascend. Errors: not_found (the pack). */
+export async function readNeighbours(
+  store: Pick<PackStore, 'read'>,
+  packName: PackName,
+  places: readonly PackPlace[],
+): Promise<(Buffer | undefined)[]> {
+  const first = places[0]
+  const last = places.at(-1)
+  if (first === undefined || last === undefined) return []
+  const lengthBytes = last.offset + last.lengthBytes - first.offset
+  const bytes = await readOr(store, packName, { offset: first.offset, lengthBytes })
+  if (bytes === undefined) {
+    if (places.length === 1) return [undefined]
+    const alone: (Buffer | undefined)[] = []
+    for (const place of places) alone.push(await readOr(store, packName, place))
+    return alone
+  }
+  return places.map(({ offset, lengthBytes: own }) => {
+    const at = offset - first.offset
+    return bytes.subarray(at, at + own)
+  })
+}
+
+/** The bytes, or undefined when the medium does not give them. Errors: not_found (the pack). */
+export async function readOr(
+  store: Pick<PackStore, 'read'>,
+  packName: PackName,
+  { offset, lengthBytes }: PackPlace,
+): Promise<Buffer | undefined> {
+  try {
+    return await store.read(packName, offset, lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+}
