@@ -2,10 +2,9 @@
  *  directories are entered only when they are no links. */
 import { type Dirent, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
-import { comparePaths } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { FileError } from '../files/file-error.ts'
-import type { FetchedTree } from './tree-columns.ts'
+import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
 import { createRealDirectories, lookAt, parentOf } from '../files/real-directories.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
@@ -28,7 +27,8 @@ export interface Destination {
 /** Nothing can be brought to where downloads do their work. Errors: unsafe_path. */
 export function refusePartialName(tree: FetchedTree, wanted: readonly number[]): void {
   for (const start of [partialName, `${partialName}/`]) {
-    const path = firstFrom(tree, wanted, start)
+    const ordinal = wanted[firstFrom(tree, start, wanted)]
+    const path = ordinal === undefined ? undefined : tree.path(ordinal)
     if (path !== partialName && path?.startsWith(`${partialName}/`) !== true) continue
     const reason = `downloads keep what is not whole yet in ${partialName}`
     throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
@@ -36,22 +36,6 @@ export function refusePartialName(tree: FetchedTree, wanted: readonly number[]):
       reason,
     })
   }
-}
-
-/** The first path of `wanted` that does not come before `start`. */
-function firstFrom(
-  tree: FetchedTree,
-  wanted: readonly number[],
-  start: string,
-): string | undefined {
-  let low = 0
-  let high = wanted.length
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (comparePaths(tree.path(wanted[middle]!), start) < 0) low = middle + 1
-    else high = middle
-  }
-  return low < wanted.length ? tree.path(wanted[low]!) : undefined
 }
 
 /** Looks at DEST; one that is missing is empty. `wanted` are ordinals of entries, ascending. */

@@ -2,15 +2,12 @@
  *  Streams come in the order in which they are stored. Memory is bounded by the tasks under way. */
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import pLimit from 'p-limit'
-import { wantsMediaType } from '../../api/negotiation.ts'
 import {
-  encodeWants,
   type FetchedHead,
   fetchedHeadBytesMax,
   readFetchedHead,
   type Want,
 } from '../../core/blob-exchange.ts'
-import { apiRoot } from '../../api/paths.ts'
 import { createByteReader } from '../../core/varint.ts'
 import { inflateStream } from '../../packs/codec.ts'
 import { type BodyReader, openBodyReader } from '../transport/body-reader.ts'
@@ -19,7 +16,7 @@ import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.t
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
-import { type Request, requestsOf, type Wants } from './wanted-streams.ts'
+import { askFor, requestsOf, type Wants, type WantsRequest } from './wanted-streams.ts'
 
 export interface FetchOptions {
   artifactId: number
@@ -52,7 +49,7 @@ export async function fetchBlobs(
   const limit = pLimit(options.connections)
   // Of all connections together, so that one that is fast does not wait for the others.
   const rooms = createRooms(options.connections + 2 * pool.threads, taskBytes)
-  const fetchOne = async (request: Request): Promise<void> => {
+  const fetchOne = async (request: WantsRequest): Promise<void> => {
     signal.throwIfAborted()
     await fetchSome(server, pool, request(), { ...options, signal, rooms })
   }
@@ -79,16 +76,7 @@ async function fetchSome(
   wants: readonly Want[],
   options: FetchOptions & { rooms: Rooms },
 ): Promise<void> {
-  const { artifactId, signal } = options
-  const answer = await openAnswer(server, {
-    method: 'POST',
-    path: `${apiRoot}/blobs/fetch`,
-    query: { artifact: artifactId },
-    headers: { 'content-type': wantsMediaType },
-    body: encodeWants(wants),
-    repeatable: true,
-    signal,
-  })
+  const answer = await openAnswer(server, askFor('fetch', options, wants))
   const body = openBodyReader(answer)
   const writer = createFetchedWriter(pool, { ...options, taskFiles: filesPerTask(wants.length) })
   try {

@@ -1,15 +1,8 @@
 /** The parts of an artifact's large files, as the server knows them. */
-import { wantsMediaType } from '../../api/negotiation.ts'
-import { apiRoot } from '../../api/paths.ts'
-import {
-  encodeWants,
-  type ListedParts,
-  readListedParts,
-  type Want,
-} from '../../core/blob-exchange.ts'
+import { type ListedParts, readListedParts, type Want } from '../../core/blob-exchange.ts'
 import { createByteReader } from '../../core/varint.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
-import { partRange, requestsOf, streamsMaxOf, streamsPerRequest } from './wanted-streams.ts'
+import { askFor, partRange, requestsOf, streamsMaxOf, streamsPerRequest } from './wanted-streams.ts'
 
 export interface ListedArtifact {
   server: ServerAccess
@@ -47,19 +40,8 @@ async function listLong(artifact: ListedArtifact, ordinal: number): Promise<List
   return { ordinal, parts }
 }
 
-async function ask(
-  { server, artifactId, signal }: ListedArtifact,
-  wants: readonly Want[],
-): Promise<ListedParts[]> {
-  const bytes = await requestBytes(server, {
-    method: 'POST',
-    path: `${apiRoot}/blobs/parts`,
-    query: { artifact: artifactId },
-    headers: { 'content-type': wantsMediaType },
-    body: encodeWants(wants),
-    repeatable: true,
-    signal,
-  })
+async function ask(artifact: ListedArtifact, wants: readonly Want[]): Promise<ListedParts[]> {
+  const bytes = await requestBytes(artifact.server, askFor('parts', artifact, wants))
   const reader = createByteReader(bytes)
   const listed: ListedParts[] = []
   while (!reader.atEnd()) listed.push(readListedParts(reader))

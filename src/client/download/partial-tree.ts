@@ -19,10 +19,9 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { comparePaths } from '../../core/entry.ts'
 import { type Destination, place } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
-import type { FetchedTree } from './tree-columns.ts'
+import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
@@ -113,9 +112,8 @@ export function tidyPartial(
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST. `opened`: directories whose
- *  modes have been changed already. Answers the files (and links) that were moved on their own, because a rename changes what
- *  is known of them. */
+/** Moves everything below the partial root to its place in DEST. `opened`: directories whose modes have been changed already.
+ *  Answers the files (and links) that were moved on their own, because a rename changes what is known of them. */
 export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
@@ -208,23 +206,11 @@ function moveTree(
       }
       clearWay(target, entry, mayDelete)
       renameSync(join(partial, entry.name), target)
-      if (!entry.isDirectory()) moved.push(ordinalOf(tree, path))
+      if (!entry.isDirectory()) moved.push(firstFrom(tree, path))
     }
     rmdirSync(partial)
   }
   if (isThere(join(destination.partialRoot, treeName))) merge('')
-}
-
-/** Where `path`, which the tree has, stands in it. */
-function ordinalOf(tree: FetchedTree, path: string): number {
-  let low = 0
-  let high = tree.count - 1
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (comparePaths(tree.path(middle), path) < 0) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** Takes away what a rename would not replace; answers what it will. */

@@ -1,7 +1,7 @@
 /** An artifact's entries as a download needs them: their canonical text, and what is asked of each in columns. A path is
  *  made a string only when it is asked for. */
 import type { Digest } from '../../core/digest.ts'
-import { type EntryKind, parseEntryPath } from '../../core/entry.ts'
+import { comparePaths, type EntryKind, parseEntryPath } from '../../core/entry.ts'
 import { readEntry } from '../../core/manifest.ts'
 import {
   createLineCheck,
@@ -31,6 +31,22 @@ export interface FetchedTree {
   linkTarget(ordinal: number): string
   /** Whole seconds; null where the upload carried none. */
   modifiedAt(ordinal: number): number | null
+}
+
+/** Where in the tree, or among `ordinals` of it, the first path stands that does not come before `path`. */
+export function firstFrom(
+  tree: Pick<FetchedTree, 'count' | 'path'>,
+  path: string,
+  ordinals?: readonly number[],
+): number {
+  let low = 0
+  let high = ordinals?.length ?? tree.count
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if (comparePaths(tree.path(ordinals?.[middle] ?? middle), path) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 export interface TreeColumns extends FetchedTree {

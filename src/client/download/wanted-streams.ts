@@ -1,6 +1,9 @@
 /** How what a download wants is divided into requests, as a server answers for a bounded number of stored streams at once. */
-import type { Want } from '../../core/blob-exchange.ts'
+import { wantsMediaType } from '../../api/negotiation.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { encodeWants, type Want } from '../../core/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
+import type { ApiRequest } from '../transport/http.ts'
 
 /** What is wanted of an artifact: entries, ascending, and of some of them only these parts. */
 export interface Wants {
@@ -21,18 +24,35 @@ export function streamsMaxOf(sizeBytes: number): number {
 }
 
 /** Made when its turn comes, since part numbers of a large file take a megabyte. */
-export type Request = () => Want[]
+export type WantsRequest = () => Want[]
+
+/** A request about what is wanted of an artifact: for its parts, or for stored streams. */
+export function askFor(
+  what: 'parts' | 'fetch',
+  { artifactId, signal }: { artifactId: number; signal: AbortSignal },
+  wants: readonly Want[],
+): ApiRequest {
+  return {
+    method: 'POST',
+    path: `${apiRoot}/blobs/${what}`,
+    query: { artifact: artifactId },
+    headers: { 'content-type': wantsMediaType },
+    body: encodeWants(wants),
+    repeatable: true,
+    signal,
+  }
+}
 
 /** Few enough to be answered, and enough to keep all connections busy. */
 export function* requestsOf(
   { ordinals, parts }: Wants,
   sizeBytes: (ordinal: number) => number,
   connections: number,
-): Generator<Request> {
+): Generator<WantsRequest> {
   const entries = Math.max(1, Math.min(wantsPerRequest, Math.ceil(ordinals.length / connections)))
   let own: Want[] = []
   let streams = 0
-  const take = (): Request => {
+  const take = (): WantsRequest => {
     const wants = own
     own = []
     streams = 0
@@ -57,7 +77,7 @@ function* rangesOf(
   ordinal: number,
   wanted: readonly number[] | null,
   count: number,
-): Generator<Request> {
+): Generator<WantsRequest> {
   for (let first = 0; first < count; first += streamsPerRequest) {
     const size = Math.min(streamsPerRequest, count - first)
     yield () => [

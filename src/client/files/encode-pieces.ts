@@ -7,7 +7,7 @@ import { crc32 } from '../../core/crc32.ts'
 import { digestOf, digestToBytes } from '../../core/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec.ts'
-import { changedWhileUploading as changed, fileError } from './file-error.ts'
+import { changedWhileUploading, fileError } from './file-error.ts'
 import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
 
 const readBytes = 1024 * 1024
@@ -42,7 +42,7 @@ export function chunkFile({ path }: ChunkTask): ChunkAnswer {
     }
     const last = chunker.finish()
     if (last !== undefined) take(last)
-    if (sizeBytes !== size) throw changed(path)
+    if (sizeBytes !== size) throw changedWhileUploading(path)
     return {
       sizeBytes,
       stats: Float64Array.of(size, mtimeMs, ctimeMs, ino),
@@ -88,8 +88,9 @@ function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at
   const { path, offset, sizeBytes, digest, level, isFirstPart } = piece
   if (sizeBytes > content.length) content = Buffer.allocUnsafeSlow(sizeBytes)
   const bytes = content.subarray(0, sizeBytes)
-  if (readSync(descriptor, bytes, 0, sizeBytes, offset) !== sizeBytes) throw changed(path)
-  if (digestOf(bytes) !== digest) throw changed(path)
+  if (readSync(descriptor, bytes, 0, sizeBytes, offset) !== sizeBytes)
+    throw changedWhileUploading(path)
+  if (digestOf(bytes) !== digest) throw changedWhileUploading(path)
   // The head says how long the stream is, so it can only be written after it.
   const start = at + recordHeadBytesMax
   const lengthBytes = encodeJoiningInto(records.subarray(start), bytes, level)

@@ -39,7 +39,7 @@ export function copyPieces(task: CopyTask): Record<string, never> {
 }
 
 function copy({ from, to, pieces }: CopyTask): Record<string, never> {
-  const source = openOlder(from)
+  const source = openToRead(from)
   try {
     const target = openSync(to, openFlags)
     try {
@@ -53,7 +53,7 @@ function copy({ from, to, pieces }: CopyTask): Record<string, never> {
   return {}
 }
 
-function openOlder(path: string): number {
+function openToRead(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
   } catch (error) {
@@ -75,7 +75,7 @@ function readOlder(
 /** Errors: FileError. */
 export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
   const isThere = new Uint8Array(sizes.length)
-  const descriptor = openOlder(path)
+  const descriptor = openToRead(path)
   try {
     const content = Buffer.allocUnsafe(sizes.reduce((most, each) => Math.max(most, each), 0))
     let offset = 0
