@@ -1,35 +1,28 @@
 /** An upload of a directory that was uploaded before sends what is different only, and the same comes of it. */
-import { chmod, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { WireArtifact } from '../../src/api/messages.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
-let data: string
 let trove: TroveProcess
 let token: string
 let lastRun = 0
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-changed-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  const shared = await startSharedServer()
+  ;({ trove, token } = shared)
+  return shared.stop
 })
 
 async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
   lastRun += 1
-  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
-  return await client.upload({ project: 'octo/demo', run: lastRun, name: 'build', source })
+  return await uploadDirectory(client, directory, lastRun)
 }
 
 const count = 1500

@@ -1,39 +1,32 @@
 /** Files that change, or may not be touched, while the client works on them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, chmod, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, chmod, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { builtUrl } from '../../src/program-files.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
-let data: string
 let trove: TroveProcess
 let token: string
 let direct: Client
 let lastRun = 0
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-changing-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  const shared = await startSharedServer()
+  ;({ trove, token } = shared)
   direct = createClient({ url: trove.url, token, cacheDir: null })
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  return shared.stop
 })
 
 async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
   lastRun += 1
-  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
-  return await client.upload({ project: 'octo/demo', run: lastRun, name: 'build', source })
+  return await uploadDirectory(client, directory, lastRun)
 }
 
 const largeBytes = 400_000

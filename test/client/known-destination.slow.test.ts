@@ -1,26 +1,20 @@
 /** A download that trusts what it knows of DEST leaves DEST as one does that looks at everything. */
-import { chmod, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
+import { startSharedServer } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
-let data: string
 let trove: TroveProcess
 let token: string
 let lastRun = 0
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-known-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  const shared = await startSharedServer()
+  ;({ trove, token } = shared)
+  return shared.stop
 })
 
 type Random = (below: number) => number

@@ -1,8 +1,7 @@
 /** Large files: asked for in ranges of parts, and gone on with where they broke off. */
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { wantsMediaType } from '../../src/api/negotiation.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
 import {
@@ -15,35 +14,28 @@ import {
 } from '../../src/core/blob-exchange.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { createByteReader } from '../../src/core/varint.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
-let data: string
 let trove: TroveProcess
 let token: string
 let direct: Client
 let lastRun = 0
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-large-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  const shared = await startSharedServer()
+  ;({ trove, token } = shared)
   direct = createClient({ url: trove.url, token, cacheDir: null })
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  return shared.stop
 })
 
 type Artifact = Awaited<ReturnType<Client['upload']>>['artifact']
 
 async function upload(directory: string): Promise<Artifact> {
   lastRun += 1
-  const source = { kind: 'patterns', patterns: ['.'], directory } as const
-  return (await direct.upload({ project: 'octo/demo', run: lastRun, name: 'build', source }))
-    .artifact
+  return (await uploadDirectory(direct, directory, lastRun)).artifact
 }
 
 async function ask(

@@ -2,13 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
+import { startSharedServer } from './shared-server.ts'
 import {
   describeTree,
   lines,
@@ -25,14 +24,9 @@ let token: string
 let lastRun = 100
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-native-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  const shared = await startSharedServer()
+  ;({ data, trove, token } = shared)
+  return shared.stop
 })
 
 function clientWith(cacheDir: string | null): Client {

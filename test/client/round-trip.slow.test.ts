@@ -2,34 +2,28 @@
  *  `unzip` of the system. Two judges: `diff -r --no-dereference`, which is not ours, for names, contents and links; and a
  *  description with modes. */
 import { execFile } from 'node:child_process'
-import { chmod, lstat, mkdtemp, rm, utimes } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, lstat, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { runTrove } from '../cli/run-trove.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
+import { startSharedServer } from './shared-server.ts'
 import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
 const run = promisify(execFile)
 
-let data: string
 let trove: TroveProcess
 let token: string
 let client: Client
 let lastRun = 0
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-round-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  const shared = await startSharedServer()
+  ;({ trove, token } = shared)
   client = createClient({ url: trove.url, token, cacheDir: null })
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  return shared.stop
 })
 
 async function upload(root: string): ReturnType<Client['upload']> {

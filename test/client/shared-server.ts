@@ -1,0 +1,35 @@
+/** A server that the tests of one file share, and what they send it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Client } from '../../src/client/client.ts'
+import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+
+export interface SharedServer {
+  data: string
+  trove: TroveProcess
+  /** Of a person who may write to `octo/demo`. */
+  token: string
+  stop(): Promise<void>
+}
+
+export async function startSharedServer(): Promise<SharedServer> {
+  const data = await mkdtemp(join(tmpdir(), 'trove-shared-'))
+  const trove = await startTrove(data)
+  const token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  const stop = async (): Promise<void> => {
+    await trove.stop()
+    await rm(data, { recursive: true, force: true })
+  }
+  return { data, trove, token, stop }
+}
+
+/** All of a directory, as artifact `build` of a run. */
+export async function uploadDirectory(
+  client: Client,
+  directory: string,
+  run: number,
+): ReturnType<Client['upload']> {
+  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
+  return await client.upload({ project: 'octo/demo', run, name: 'build', source })
+}
