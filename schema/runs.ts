@@ -12,6 +12,7 @@ export const projects = sqliteTable(
     retentionMinMs: integer('retention_min_ms'),
     retentionMaxMs: integer('retention_max_ms'),
     quotaBytes: integer('quota_bytes'),
+    strict: integer('strict', { mode: 'boolean' }),
   },
   (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
 )

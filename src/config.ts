@@ -44,6 +44,8 @@ export interface Config {
   readonly minFreeBytes: number | null
   /** What CreateArtifact does when the name is taken and the project has no policy of its own. */
   readonly onConflict: 'reject' | 'replace'
+  /** Jobs replace and delete only what they made themselves, where the project has no policy of its own. */
+  readonly strict: boolean
   /** `exact`: a stock client's zip comes back byte for byte. `rebuild`: it is served as a zip of ours. */
   readonly stockZips: 'exact' | 'rebuild'
   /** Of streams that we deflate ourselves, 0 to 9. */
@@ -152,6 +154,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     storeQuotaBytes: source.optionalSize('TROVE_STORE_QUOTA'),
     minFreeBytes: source.optionalSize('TROVE_MIN_FREE', 0),
     onConflict: source.choice('TROVE_ON_CONFLICT', ['reject', 'replace'], 'reject'),
+    strict: source.choice('TROVE_STRICT', ['on', 'off'], 'off') === 'on',
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),
     compressionLevel: source.integer('TROVE_COMPRESSION_LEVEL', 6, 0, 9),
     uploadUrlMs: source.duration(

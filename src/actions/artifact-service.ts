@@ -1,11 +1,12 @@
 /** ListArtifacts, GetSignedArtifactURL and DeleteArtifact: what a run has, for all its jobs and attempts. */
-import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.ts'
+import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { isExpired } from '../core/retention.ts'
 import { removeArtifact } from '../http/deletion.ts'
 import type { AppContext } from '../http/context.ts'
+import { requireDelete } from '../http/strict.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import { forbidden, runPlaceOf, type RunPlace } from './job-place.ts'
 import type { ListRequest, NameRequest } from './messages.ts'
@@ -83,11 +84,7 @@ export async function deleteArtifact(
   principal: Principal,
   artifact: Artifact,
 ): Promise<void> {
-  if (!mayDeleteFromRun(principal, artifact)) {
-    throw forbidden(
-      `a token of scope ${principal.scope} may not delete artifacts of run ${artifact.runNumber}`,
-    )
-  }
+  await requireDelete(context, principal, [artifact])
   await removeArtifact(context, artifact)
 }
 

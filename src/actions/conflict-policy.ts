@@ -1,9 +1,16 @@
 /** What an upload under a taken name does. */
+import type { Principal } from '../auth/principal.ts'
 import type { AppContext } from '../http/context.ts'
-import type { ConflictPolicy, Run } from '../metadata/metadata.ts'
+import { replacementBy } from '../http/strict.ts'
+import type { Replacement, Run } from '../metadata/metadata.ts'
 
 /** The project's policy, else the server's. */
-export async function conflictPolicyOf(context: AppContext, run: Run): Promise<ConflictPolicy> {
+export async function conflictPolicyOf(
+  context: AppContext,
+  principal: Principal,
+  run: Run,
+): Promise<'reject' | Replacement> {
   const project = await context.metadata.findProject(run.project)
-  return project?.onConflict ?? context.config.onConflict
+  const policy = project?.onConflict ?? context.config.onConflict
+  return policy === 'reject' ? policy : await replacementBy(context, principal)
 }

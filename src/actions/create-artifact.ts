@@ -29,7 +29,7 @@ export async function createArtifact(
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, now)
   await refuseRunaway(context, run, now)
-  const onConflict = await conflictPolicyOf(context, run)
+  const onConflict = await conflictPolicyOf(context, principal, run)
   // Nothing is said of its size, but one byte is the least that it can add.
   if (onConflict === 'reject') await requireQuota(context, run.project, 1)
   const id = randomBytes(16).toString('hex')

@@ -35,7 +35,7 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
       const { id } = await readUpload(context, run, job, request.name)
       while (running.has(id)) await settled(id)
       // From here to `set` nothing waits, so no other request can take the place.
-      const work = finalizeUpload(context, run, job, request)
+      const work = finalizeUpload(context, principal, { run, job }, request)
       running.set(id, work)
       try {
         return await work
@@ -108,11 +108,11 @@ async function repeatedAnswer(
 
 async function finalizeUpload(
   context: AppContext,
-  run: Run,
-  jobId: string,
+  principal: Principal,
+  { run, job }: { run: Run; job: string },
   request: FinalizeRequest,
 ): Promise<number> {
-  const upload = await readUpload(context, run, jobId, request.name)
+  const upload = await readUpload(context, run, job, request.name)
   if (upload.state === 'done') return await repeatedAnswer(context, upload, request)
   if (upload.blockListDigest === null) {
     throw storeError(
@@ -126,7 +126,7 @@ async function finalizeUpload(
   try {
     refuseLength(upload, request)
     const staged = await context.staging.readAssembled(upload.id, upload.blockListDigest)
-    const onConflict = await conflictPolicyOf(context, run)
+    const onConflict = await conflictPolicyOf(context, principal, run)
     const { artifact } = await context.ingest.run({
       ...jobOf(context, upload, { run, retention: await retentionOf(context, run.project) }),
       ...expectedOf(request),

@@ -139,6 +139,9 @@ const projectPolicy = {
   onConflict: z.enum(['reject', 'replace']).nullable().meta({
     description: 'What CreateArtifact does when the name is taken.',
   }),
+  strict: z.boolean().nullable().meta({
+    description: 'Jobs replace and delete only artifacts that they made themselves.',
+  }),
   retentionDays: retentionDays.meta({ description: 'When an upload asks for none.' }),
   retentionMinDays: retentionDays,
   retentionMaxDays: retentionDays.meta({ description: "At most the server's." }),

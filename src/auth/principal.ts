@@ -47,9 +47,21 @@ export function mayWriteRun(principal: Principal, place: RunPlace & { attempt: n
   return mayWriteProject(principal, place.project)
 }
 
-/** May delete or replace an artifact of the run. Merging and overwriting need the whole run, earlier attempts too. */
-export function mayDeleteFromRun(principal: Principal, place: RunPlace): boolean {
-  return isJob(principal) ? isOwnRun(principal, place) : mayWriteProject(principal, place.project)
+/** May delete or replace the artifact. Merging and overwriting need the whole run, earlier attempts too; where the project
+ *  is `strict`, a job has only what it made itself. */
+export function mayDelete(
+  principal: Principal,
+  artifact: RunPlace & { job: string },
+  strict: boolean,
+): boolean {
+  if (!isJob(principal)) return mayWriteProject(principal, artifact.project)
+  return isOwnRun(principal, artifact) && (!strict || principal.job === artifact.job)
+}
+
+/** May delete the run, or what is recorded of its jobs. */
+export function mayDeleteRun(principal: Principal, place: RunPlace, strict: boolean): boolean {
+  if (!isJob(principal)) return mayWriteProject(principal, place.project)
+  return isOwnRun(principal, place) && !strict
 }
 
 /** May keep, expire and undo: what people do to a project's artifacts. */
@@ -63,7 +75,8 @@ export function mayAdminister(principal: Principal): boolean {
   return principal.scope === 'admin'
 }
 
-function isJob(principal: Principal): boolean {
+/** Of a run, for as long as that goes on: held by a workflow and not by a person. */
+export function isJob(principal: Principal): boolean {
   return principal.scope === 'job' || principal.scope === 'run'
 }
 

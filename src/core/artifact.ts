@@ -30,6 +30,12 @@ export function artifactNameFault(name: string): string | undefined {
   return undefined
 }
 
+/** The error of a job that would replace or delete what another one made, where the project is strict. */
+export function heldByOtherJob({ id, job }: { id: number; job: string }): Error {
+  const reason = `artifact ${id} was made by job ${job}, and this project is strict: only that job or a person replaces or deletes it`
+  return storeError('forbidden', reason, { reason })
+}
+
 /** Errors: invalid_name. */
 export function parseArtifactName(name: string): ArtifactName {
   const fault = artifactNameFault(name)

@@ -1,12 +1,6 @@
 /** Finds what a route names, on behalf of its caller. What a caller may not read does not exist for it (404); what it
  *  may read but not change is forbidden (403); what it may read but is over is gone (410). */
-import {
-  mayDeleteFromRun,
-  mayReadProject,
-  mayReadRun,
-  mayWriteProject,
-  type Principal,
-} from '../auth/principal.ts'
+import { mayReadProject, mayReadRun, mayWriteProject, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive, readArtifact } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
@@ -51,13 +45,6 @@ export async function readReference(
   })
   if (!mayReadRun(principal, artifact)) throw artifactNotFound(formatReference(reference))
   return artifact
-}
-
-/** Errors: forbidden. */
-export function requireDelete(principal: Principal, artifact: Artifact): void {
-  if (!mayDeleteFromRun(principal, artifact)) {
-    throw forbidden('deleting needs a token of the run that made the artifact, or of scope write')
-  }
 }
 
 /** Errors: forbidden. */

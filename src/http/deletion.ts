@@ -3,21 +3,14 @@ import { Hono } from 'hono'
 import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { deletionQuery, runDeletionQuery } from '../api/queries.ts'
-import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.ts'
+import { mayDelete, mayReadRun, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parseProjectName } from '../core/run.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
-import {
-  forbidden,
-  liveArtifact,
-  readableArtifact,
-  readProject,
-  requireDelete,
-  requireWriteProject,
-} from './access.ts'
+import { liveArtifact, readableArtifact, readProject, requireWriteProject } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { artifactDetail } from './artifacts.ts'
 import { requirePrincipal } from './authenticate.ts'
@@ -25,6 +18,7 @@ import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseInput, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
 import { readableRun } from './run-records.ts'
+import { isStrictFor, requireDelete, requireDeleteRun } from './strict.ts'
 
 export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -48,7 +42,7 @@ export async function removeArtifact(context: AppContext, artifact: Artifact): P
 
 async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await liveArtifact(context, c)
-  requireDelete(principal, artifact)
+  await requireDelete(context, principal, [artifact])
   const { dryRun } = parseQuery(c, deletionQuery)
   const now = context.now()
   const freedBytes = await measureDeletion(context.metadata, [artifact.id], now)
@@ -96,9 +90,7 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
   const { projectId, project, number } = await readableRun(context, c, principal, {
     project: named,
   })
-  if (!mayDeleteFromRun(principal, { project, runNumber: number })) {
-    throw forbidden('deleting needs a token of the run, or of scope write')
-  }
+  await requireDeleteRun(context, principal, { project, runNumber: number })
   const artifacts = await listAll(context, { projectId, run: number })
   const deletion = await deleteAll(context, principal, { artifacts, dryRun })
   if (!dryRun) await context.metadata.removeRunRecords(projectId, number)
@@ -111,7 +103,7 @@ async function deleteAll(
   principal: Principal,
   { artifacts, dryRun }: { artifacts: Artifact[]; dryRun: boolean },
 ): Promise<WireBulkDeletion> {
-  for (const artifact of artifacts) requireDelete(principal, artifact)
+  await requireDelete(context, principal, artifacts)
   const now = context.now()
   const ids = artifacts.map((artifact) => artifact.id)
   const freedBytes = await measureDeletion(context.metadata, ids, now)
@@ -168,7 +160,8 @@ async function artifactsOfFilter(
   if (rest.branch !== undefined) filter.branch = rest.branch
   const before = createdBefore === undefined ? Infinity : Date.parse(createdBefore)
   const artifacts = await listAll(context, filter, (artifact) => artifact.createdAt < before)
-  return artifacts.filter((artifact) => mayDeleteFromRun(principal, artifact))
+  const strict = await isStrictFor(context, principal)
+  return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
 }
 
 /** Live artifacts of a filter, the oldest first. Errors: too_large beyond `limits.bulkDeleteMax`. */

@@ -1,6 +1,7 @@
 /** What a negotiated upload offers, checked before anything is sent: who may, how much, under which name. */
 import { offerSchema } from '../api/negotiation-messages.ts'
 import type { Principal } from '../auth/principal.ts'
+import { heldByOtherJob } from '../core/artifact.ts'
 import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { expiresAtOf } from '../core/retention.ts'
@@ -11,6 +12,7 @@ import { parseInput } from './input.ts'
 import { requireQuota } from './quota.ts'
 import { readJsonBody } from './request-body.ts'
 import { retentionOf } from './retention.ts'
+import { replacementBy } from './strict.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
 
 /** An offer whose sender may make it. */
@@ -79,12 +81,12 @@ export async function readOffer(
       await retentionOf(context, project),
       now,
     ),
-    onConflict: message.overwrite ? 'replace' : 'same',
+    onConflict: message.overwrite ? await replacementBy(context, principal) : 'same',
   }
 }
 
 /** Refuses an upload whose name is taken before anything of it is sent. Whether it still is, the commit decides.
- *  Errors: name_taken. */
+ *  Errors: name_taken, forbidden. */
 export async function requireFreeName(
   { metadata }: AppContext,
   { projectId, run, attempt, job, name, tree, onConflict, createdAt: now }: Offered,
@@ -96,6 +98,10 @@ export async function requireFreeName(
   const [holder] = artifacts
   if (holder === undefined) return
   const { id } = holder
+  if (onConflict === 'replace-own') {
+    if (holder.job === job) return
+    throw heldByOtherJob(holder)
+  }
   if (holder.job === job && holder.kind === 'tree' && holder.treeDigest === tree.treeDigest) return
   throw storeError('name_taken', `the name ${JSON.stringify(name)} is held by artifact ${id}`, {
     name,

@@ -33,11 +33,13 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
 type WirePolicy = z.infer<typeof projectPolicySchema>
 
 function changesOf(policy: WirePolicy): Partial<ProjectPolicy> {
-  const { onConflict, quotaBytes, retentionDays, retentionMinDays, retentionMaxDays } = policy
+  const { onConflict, strict, quotaBytes, retentionDays, retentionMinDays, retentionMaxDays } =
+    policy
   const milliseconds = (days: number | null): number | null =>
     days === null ? null : Math.round(days * dayMs)
   return {
     ...(onConflict !== undefined && { onConflict }),
+    ...(strict !== undefined && { strict }),
     ...(quotaBytes !== undefined && { quotaBytes }),
     ...(retentionDays !== undefined && { retentionDefaultMs: milliseconds(retentionDays) }),
     ...(retentionMinDays !== undefined && { retentionMinMs: milliseconds(retentionMinDays) }),
@@ -50,6 +52,7 @@ function projectMessage(project: Project): WireProject {
   return {
     name: project.name,
     onConflict: project.onConflict,
+    strict: project.strict,
     retentionDays: days(project.retentionDefaultMs),
     retentionMinDays: days(project.retentionMinMs),
     retentionMaxDays: days(project.retentionMaxMs),

@@ -5,9 +5,10 @@ import { Hono } from 'hono'
 import type { z } from 'zod'
 import { apiRoot } from '../api/paths.ts'
 import { uploadQuery } from '../api/queries.ts'
+import type { Principal } from '../auth/principal.ts'
 import { parseEntryPath } from '../core/entry.ts'
 import { expiresAtOf } from '../core/retention.ts'
-import { parsePositiveInteger, type RunFacts } from '../core/run.ts'
+import { parsePositiveInteger } from '../core/run.ts'
 import type { IngestJob, UploadForm } from '../ingest/job.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { artifactDetail } from './artifacts.ts'
@@ -16,6 +17,7 @@ import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery, projectParameter } from './input.ts'
 import { retentionOf } from './retention.ts'
 import { type BodyLimit, contentLength, openRequestBody } from './request-body.ts'
+import { replacementBy } from './strict.ts'
 import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
 
 type UploadQuery = z.infer<typeof uploadQuery>
@@ -31,11 +33,7 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
       name: c.req.param('name') ?? '',
       ...query,
     })
-    const job = await ingestJob(context, c, {
-      query,
-      destination,
-      facts: uploadFacts(principal, query),
-    })
+    const job = await ingestJob(context, c, { query, destination, principal })
     const { artifact, created } = await ingest(context, c, { job, run: destination.number })
     const detail = await artifactDetail(context, c, artifact)
     return c.json(detail, created ? 201 : 200, { location: detail.links.self })
@@ -49,8 +47,8 @@ async function ingestJob(
   {
     query,
     destination,
-    facts,
-  }: { query: UploadQuery; destination: UploadDestination; facts: RunFacts },
+    principal,
+  }: { query: UploadQuery; destination: UploadDestination; principal: Principal },
 ): Promise<IngestJob> {
   const now = context.now()
   const days = query.retentionDays
@@ -60,6 +58,7 @@ async function ingestJob(
   const { project, number, attempt } = destination
   const retention = await retentionOf(context, project)
   const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, now)
+  const facts = uploadFacts(principal, query)
   const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
   return {
     form,
@@ -71,7 +70,7 @@ async function ingestJob(
     fileName,
     createdAt: now,
     expiresAt,
-    onConflict: query.overwrite ? 'replace' : 'same',
+    onConflict: query.overwrite ? await replacementBy(context, principal) : 'same',
     uploadId: null,
     expected: null,
     staged: null,

@@ -3,18 +3,19 @@ import { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.ts'
 import { recordQuery, runQuery } from '../api/queries.ts'
-import { mayDeleteFromRun, mayReadRun, type Principal } from '../auth/principal.ts'
+import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
-import { forbidden, projectOf, readProject } from './access.ts'
+import { projectOf, readProject } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { parseInput, parseQuery, projectParameter } from './input.ts'
 import { readJsonBody } from './request-body.ts'
+import { requireDeleteRun } from './strict.ts'
 import { runDestination, uploadFacts } from './upload-destination.ts'
 
 export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
@@ -92,9 +93,7 @@ async function readJob(
 async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
-  if (!mayDeleteFromRun(principal, { project: run.project, runNumber: run.number })) {
-    throw forbidden('deleting needs a token of the run, or of scope write')
-  }
+  await requireDeleteRun(context, principal, { project: run.project, runNumber: run.number })
   const { record, job } = await readJob(context, c, run)
   const isOver = job.conclusion !== null || record.conclusion !== null
   if (!isOver && context.now() - record.updatedAt < limits.recordSilenceMs) {

@@ -2,6 +2,7 @@
  *  the work runs in worker threads. */
 import type { ArtifactName } from '../core/artifact.ts'
 import type { Digest } from '../core/digest.ts'
+import type { Replacement } from '../metadata/metadata.ts'
 
 /** Bytes that are already on disk, to be read as one sequence. */
 export interface StagedBytes {
@@ -25,7 +26,7 @@ export interface IngestJob {
   fileName: string
   createdAt: number
   expiresAt: number
-  onConflict: 'reject' | 'replace' | 'same'
+  onConflict: 'reject' | Replacement | 'same'
   /** The stock upload that this job finishes. */
   uploadId: string | null
   /** What the sender said it sent; checked before anything becomes visible.

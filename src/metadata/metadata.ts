@@ -32,6 +32,8 @@ export interface Project {
   retentionMaxMs: number | null
   /** Bound on the logical bytes of its live artifacts. */
   quotaBytes: number | null
+  /** Jobs replace and delete only what they made themselves; null follows the server's setting. */
+  strict: boolean | null
   createdAt: number
 }
 

@@ -14,6 +14,8 @@ import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
 
 export type ConflictPolicy = 'reject' | 'replace'
+/** Of whose artifacts an upload takes the place: of anybody's, or of those of its own job. */
+export type Replacement = 'replace' | 'replace-own'
 
 // ---- stock uploads (Azure block protocol) ------------------------------------------------------------------------
 
@@ -102,9 +104,9 @@ export interface NewArtifact {
   now: number
   expiresAt: number
   /** `reject`: name_taken when the name is held. `replace`: the holder is deleted (reason `replaced`) in the same
-   *  transaction. `same`: when the holder has the same job, manifest and kind, it is the answer and nothing is
+   *  transaction; `replace-own`: if it has the same job, else forbidden. `same`: when the holder has the same job, manifest and kind, it is the answer and nothing is
    *  committed; otherwise as `reject`. */
-  onConflict: 'reject' | 'replace' | 'same'
+  onConflict: 'reject' | Replacement | 'same'
   /** The stock upload that this commit finishes, if any; it becomes `done`. */
   uploadId: string | null
 }
@@ -122,7 +124,8 @@ export type HeldEntry = PageEntry
 export interface PublishingMetadata {
   // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
   // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken. With
-  // `onConflict` `replace` neither is: uploads of several jobs go on side by side and the last to commit wins.
+  // `onConflict` `replace` neither is: uploads of several jobs go on side by side and the last to commit wins. With
+  // `replace-own` an artifact of another job is forbidden.
   createUpload(upload: {
     id: string
     runId: number
@@ -132,7 +135,7 @@ export interface PublishingMetadata {
     requestedExpiresAt: number | null
     now: number
     takeoverMs: number
-    onConflict: ConflictPolicy
+    onConflict: 'reject' | Replacement
   }): Promise<{ upload: Upload; replacedUploadIds: string[] }>
   findUpload(id: string): Promise<Upload | undefined>
   /** The newest upload of that name in that run and job, finished ones included (Finalize names it only so). */

@@ -5,10 +5,11 @@ import { assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { changedExpiresAt } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
-import { requireDelete, requireWriteProject } from '../http/access.ts'
+import { requireWriteProject } from '../http/access.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
 import { removeArtifact } from '../http/deletion.ts'
 import { retentionOf } from '../http/retention.ts'
+import { requireDelete } from '../http/strict.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import { DeletePage, deletionOf } from './delete-page.tsx'
 import { daysOf, readForm } from './input.ts'
@@ -30,7 +31,7 @@ async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(web.context, c)
   const now = web.context.now()
   assertLive(artifact, now)
-  requireDelete(principal, artifact)
+  await requireDelete(web.context, principal, [artifact])
   const freedBytes = await measureDeletion(web.context.metadata, [artifact.id], now)
   return await sendPage(web, c, {
     title: `Delete ${artifact.name}`,
@@ -43,7 +44,7 @@ async function deletePage(web: Web, c: AppRequest): Promise<Response> {
 async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(context, c)
   assertLive(artifact, context.now())
-  requireDelete(principal, artifact)
+  await requireDelete(context, principal, [artifact])
   const form = await readForm(context, c)
   if (artifact.pinned && form.get('word') !== 'delete') {
     throw storeError('invalid_request', 'somebody keeps this artifact: type "delete"', {

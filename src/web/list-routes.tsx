@@ -5,10 +5,11 @@ import { limits } from '../core/limits.ts'
 import { changedExpiresAt } from '../core/retention.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { dayMs } from '../core/units.ts'
-import { requireDelete, requireWriteProject } from '../http/access.ts'
+import { requireWriteProject } from '../http/access.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { removeArtifact } from '../http/deletion.ts'
 import { retentionOf } from '../http/retention.ts'
+import { requireDelete } from '../http/strict.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSort, Project } from '../metadata/metadata.ts'
 import { daysOf, pageOfQuery, readForm } from './input.ts'
@@ -190,7 +191,7 @@ async function changeMany(web: Web, c: AppRequest): Promise<Response> {
       return await confirmDeletion(web, c, { project, artifacts, form, back })
     case 'delete-confirmed': {
       requireWord(artifacts, form)
-      for (const artifact of artifacts) requireDelete(principal, artifact)
+      await requireDelete(context, principal, artifacts)
       for (const artifact of artifacts) await removeArtifact(context, artifact)
       const ids = artifacts.length > idsInAddressMax ? [] : artifacts.map(({ id }) => id)
       const there = { ...queryOf(query), state: 'deleted', deleted: ids.join(',') }

@@ -2,7 +2,7 @@
 import { projectPagePath, runPagePath } from '../api/paths.ts'
 import {
   isSameProject,
-  mayDeleteFromRun,
+  mayDelete,
   mayReadProject,
   mayWriteProject,
   type Principal,
@@ -14,6 +14,7 @@ import { type Access, forbidden, readableArtifact, readProject } from '../http/a
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
+import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
 import type { ArtifactHead } from './artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
@@ -49,7 +50,7 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
   return {
     artifact,
     damagedFiles: artifact.state === 'damaged' ? await damagedPaths(context, artifact) : [],
-    mayDelete: mayDeleteFromRun(principal, artifact),
+    mayDelete: mayDelete(principal, artifact, await isStrictFor(context, principal)),
     mayWrite: mayWriteProject(principal, artifact.project),
     origin: publicOrigin(context, c),
     now,

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { projectPagePath, runPagePath } from '../api/paths.ts'
 import {
   mayAdminister,
-  mayDeleteFromRun,
+  mayDelete,
   mayReadProject,
   mayReadRun,
   mayWriteProject,
@@ -20,6 +20,7 @@ import { readProject } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
+import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, Project, Run, RunFact, RunFilter } from '../metadata/metadata.ts'
 import { DeletedNotice } from './delete-page.tsx'
 import { HomePage, type ListedProject } from './home-page.tsx'
@@ -189,6 +190,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     { limit, offset: (at - 1) * limit, sort: 'newest', now },
   )
   const record = await context.metadata.findRunRecord(run.id)
+  const strict = await isStrictFor(context, principal)
   const view: RunView = {
     run,
     record,
@@ -197,7 +199,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     total,
     arrivals: context.arrivals.list(project.id, number),
     ...(await lookInto(context, principal, artifacts, now)),
-    mayDelete: mayDeleteFromRun(principal, place),
+    mayDelete: (artifact) => mayDelete(principal, artifact, strict),
     mayWrite: mayWriteProject(principal, project.name),
     older:
       at * limit < total

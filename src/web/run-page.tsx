@@ -29,7 +29,7 @@ export interface RunView {
   record: RunRecord | undefined
   /** By the key of the job. */
   logs: ReadonlyMap<string, ShownLog>
-  mayDelete: boolean
+  mayDelete: (artifact: Artifact) => boolean
   mayWrite: boolean
   /** Address of the page of older artifacts; null at the end. */
   older: string | null
@@ -137,7 +137,7 @@ function ArtifactTable({ artifacts, total, previous, mayDelete, now }: RunView) 
         <ArtifactRow
           artifact={each}
           before={hasPrevious ? (previous.get(each.id) ?? null) : undefined}
-          mayDelete={mayDelete}
+          mayDelete={mayDelete(each)}
           now={now}
         />
       ))}
@@ -203,7 +203,11 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
   return (
     <>
       <a href={artifactPath(artifact)}>{artifact.name}</a>
-      {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
+      {state !== 'available' && (
+        <span class={`badge ${state}`}>
+          {artifact.removedReason === 'replaced' ? 'replaced' : state}
+        </span>
+      )}
       {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
       {artifact.pinned && <span class="badge kept">kept</span>}
     </>

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import {
   mayAdminister,
-  mayDeleteFromRun,
+  mayDelete,
+  mayDeleteRun,
   mayReadProject,
   mayReadRun,
   mayWriteProject,
@@ -75,12 +76,27 @@ const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][
   ],
   [
     'delete from its run',
-    (p) => mayDeleteFromRun(p, place),
+    (p) => mayDelete(p, { ...place, job: 'test' }, false) && mayDeleteRun(p, place, false),
     { job: true, run: true, read: false, write: true, admin: true },
   ],
   [
+    'delete what its own job made, strictly',
+    (p) => mayDelete(p, { ...place, job: 'build' }, true),
+    { job: true, run: true, read: false, write: true, admin: true },
+  ],
+  [
+    'delete what another job made, strictly',
+    (p) => mayDelete(p, { ...place, job: 'test' }, true),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'delete a run, strictly',
+    (p) => mayDeleteRun(p, place, true),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
     'delete from another run',
-    (p) => mayDeleteFromRun(p, { ...place, runNumber: 9 }),
+    (p) => mayDelete(p, { ...place, job: 'build', runNumber: 9 }, false),
     { job: false, run: false, read: false, write: true, admin: true },
   ],
   [

@@ -2,6 +2,7 @@
 import type { ArtifactName } from '../../core/artifact.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { ManifestSummary } from '../../core/manifest.ts'
+import type { Replacement } from '../../metadata/metadata.ts'
 import type { Published } from '../publish.ts'
 
 /** `manifest`, `changes`, `times`, `parts` and `blobs` have a body. */
@@ -37,7 +38,7 @@ export interface OfferedArtifact {
   name: ArtifactName
   createdAt: number
   expiresAt: number
-  onConflict: 'replace' | 'same'
+  onConflict: Replacement | 'same'
 }
 
 export interface NegotiationAnswers {

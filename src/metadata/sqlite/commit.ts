@@ -14,7 +14,7 @@ import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
 import type { Removal } from './removal.ts'
 import { type SessionRow, createSessionFinder } from './sessions.ts'
-import { nameTaken } from './uploads.ts'
+import { refuseReplacement } from './uploads.ts'
 
 interface ManifestRow {
   id: number
@@ -146,7 +146,7 @@ function createQuotaCheck(
 }
 
 /** Answers a function that sees to it that a name is free. Gives the id of the artifact that is the answer already
- *  (`same`), else undefined. Errors: name_taken. */
+ *  (`same`), else undefined. Errors: name_taken, forbidden. */
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
@@ -186,7 +186,7 @@ function createNameFreeing(
     const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)
     if (same && holder.state === 'available') return holder.id
     // The same upload again, after damage that it could not heal in place, takes the damaged artifact's place.
-    if (!same && wanted.onConflict !== 'replace') throw nameTaken(wanted.name, holder.id)
+    if (!same) refuseReplacement(wanted, holder)
     removal.endArtifact(holder.id, { state: 'deleted', reason: 'replaced', now })
     return undefined
   }

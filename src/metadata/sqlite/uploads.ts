@@ -3,10 +3,10 @@ import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
 import { artifacts } from '../../../schema/artifacts.ts'
 import { runs } from '../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../schema/stock-uploads.ts'
-import type { ArtifactName } from '../../core/artifact.ts'
+import { type ArtifactName, heldByOtherJob } from '../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
-import type { Metadata, Upload, UploadState } from '../metadata.ts'
+import type { Metadata, NewArtifact, Upload, UploadState } from '../metadata.ts'
 import { isHeld } from './artifacts.ts'
 import type { Connection } from './connection.ts'
 
@@ -35,13 +35,13 @@ export function createUploadMethods(connection: Connection): UploadMethods {
 function createUploadCreation({ orm, write }: Connection): Pick<Metadata, 'createUpload'> {
   const checkNameFree = (wanted: CreateUpload): void => {
     const holder = orm
-      .select({ id: artifacts.id })
+      .select({ id: artifacts.id, job: artifacts.job })
       .from(artifacts)
       .where(
         and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name), isHeld(wanted.now)),
       )
       .get()
-    if (holder && wanted.onConflict !== 'replace') throw nameTaken(wanted.name, holder.id)
+    if (holder) refuseReplacement(wanted, holder)
   }
 
   const replaceUnfinished = (wanted: CreateUpload): string[] => {
@@ -59,7 +59,7 @@ function createUploadCreation({ orm, write }: Connection): Pick<Metadata, 'creat
     const isOver = (rival: (typeof rivals)[number]): boolean =>
       rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
     // Where names may be replaced, jobs that race for one both go on, and the later commit wins.
-    if (wanted.onConflict === 'reject' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
+    if (wanted.onConflict !== 'replace' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
     const ids = rivals.filter(isOver).map((rival) => rival.id)
     if (ids.length > 0) orm.delete(uploads).where(inArray(uploads.id, ids)).run()
     return ids
@@ -170,6 +170,15 @@ function createUploadLists({
         .all()
         .map((row) => row.id),
   }
+}
+
+/** Errors: name_taken, forbidden; none when what is wanted may take the holder's place. */
+export function refuseReplacement(
+  { name, job, onConflict }: Pick<NewArtifact, 'name' | 'job' | 'onConflict'>,
+  holder: { id: number; job: string },
+): void {
+  if (onConflict === 'replace' || (onConflict === 'replace-own' && holder.job === job)) return
+  throw onConflict === 'replace-own' ? heldByOtherJob(holder) : nameTaken(name, holder.id)
 }
 
 /** The error of a name that an artifact, or with null an upload in progress, holds. */

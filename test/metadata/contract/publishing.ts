@@ -217,6 +217,19 @@ export function publishingContract(store: Store): void {
     })
   })
 
+  test('with `replace-own` only the job that made the holder replaces it', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' })
+    const { session, manifestId } = await stage(run, { a: 'two' })
+    const foreign = newArtifact(run, manifestId, { job: 'other', onConflict: 'replace-own' })
+    const refused = { code: 'forbidden' }
+    await expect(store().commitArtifact(session, foreign)).rejects.toMatchObject(refused)
+    expect(await liveArtifacts()).toEqual([held])
+    const own = newArtifact(run, manifestId, { onConflict: 'replace-own' })
+    const { artifact } = await store().commitArtifact(session, own)
+    expect(await liveArtifacts()).toEqual([artifact])
+  })
+
   test('an artifact whose time has passed makes room', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 2_000 })

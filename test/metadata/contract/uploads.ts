@@ -119,6 +119,11 @@ export function uploadsContract(store: Store): void {
       details: { name: 'dist', artifactId: artifact.id },
     })
     await store().createUpload(newUpload(run.id, { onConflict: 'replace' }))
+    const own = newUpload(run.id, { onConflict: 'replace-own' })
+    await store().createUpload(own)
+    const foreign = { ...own, id: 'foreign', job: 'other' }
+    const refused = { code: 'forbidden' }
+    await expect(store().createUpload(foreign)).rejects.toMatchObject(refused)
   })
 
   test('an artifact whose time has passed holds no name', async () => {

@@ -1,0 +1,154 @@
+/** Strict projects: a job replaces and deletes only what it made itself, whichever way it asks. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { callerOf } from '../actions/rig.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+let projects = 0
+beforeAll(async () => {
+  server = await openServer({ TROVE_MIN_FREE: '0' })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+interface StrictProject {
+  project: string
+  /** What job `build` made in run 1, under the name `dist`. */
+  held: number
+  tokenOf(job: string): Promise<string>
+  put(name: string, token: string, query?: string): Promise<Response>
+  remove(id: number, token: string): Promise<Response>
+}
+
+async function strictProject(policy: object = { strict: true }): Promise<StrictProject> {
+  projects += 1
+  const project = `octo/strict-${projects}`
+  const tokenOf = async (job: string): Promise<string> =>
+    await server.token({ project, scope: 'job', run: 1, job })
+  const put = async (name: string, token: string, query = ''): Promise<Response> =>
+    await server.send(`/api/v1/projects/${project}/runs/1/artifacts/${name}${query}`, {
+      method: 'PUT',
+      body: `by ${query} at ${Math.random()}`,
+      token,
+    })
+  const made = await put('dist', await tokenOf('build'))
+  const { id: held } = (await made.json()) as { id: number }
+  const admin = await server.token({ project: undefined, scope: 'admin' })
+  const path = `/api/v1/projects/${project}`
+  const set = await server.send(path, { method: 'PATCH', json: policy, token: admin })
+  expect(await set.json()).toMatchObject(policy)
+  const remove = async (id: number, token: string): Promise<Response> =>
+    await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })
+  return { project, held, tokenOf, put, remove }
+}
+
+const refusal = (id: number): object => ({
+  status: 403,
+  code: 'forbidden',
+  body: { detail: expect.stringContaining(`artifact ${id} was made by job build`) as string },
+})
+
+describe('replacing', () => {
+  test('by the job that made it and by a person, not by another job of the run', async () => {
+    const { project, held, tokenOf, put } = await strictProject()
+    const other = await put('dist', await tokenOf('test'), '?overwrite=true')
+    expect(await problemOf(other)).toMatchObject(refusal(held))
+    const own = await put('dist', await tokenOf('build'), '?overwrite=true')
+    expect(own.status).toBe(201)
+    const person = await put('dist', await server.token({ project }), '?overwrite=true')
+    expect(person.status).toBe(201)
+  })
+
+  test('by `trove upload --overwrite` is refused before anything is sent', async () => {
+    const { project, held, tokenOf } = await strictProject()
+    const directory = await mkdtemp(join(tmpdir(), 'trove-strict-'))
+    try {
+      await writeFile(join(directory, 'a'), 'content')
+      const upload = async (job: string) => {
+        const client = createClient({
+          url: server.url,
+          token: await tokenOf(job),
+          cacheDir: null,
+        })
+        const source = { kind: 'patterns', patterns: ['.'], directory } as const
+        return await client.upload({ project, run: 1, name: 'dist', source, overwrite: true })
+      }
+      await expect(upload('test')).rejects.toMatchObject({
+        code: 'forbidden',
+        message: expect.stringContaining(`artifact ${held} was made by job build`) as string,
+      })
+      expect((await upload('build')).artifact.id).toBeGreaterThan(held)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  test('by stock clients, where the project replaces names', async () => {
+    const { tokenOf } = await strictProject({ strict: true, onConflict: 'replace' })
+    const create = async (job: string) =>
+      await callerOf(server.url, await tokenOf(job), 'test').twirp('CreateArtifact', {
+        name: 'dist',
+        version: 4,
+      })
+    expect(await create('test')).toMatchObject({ status: 403, body: { code: 'permission_denied' } })
+    expect(await create('build')).toMatchObject({ status: 200 })
+  })
+})
+
+describe('deleting', () => {
+  test('one artifact: by its own job, not by another', async () => {
+    const { held, tokenOf, remove } = await strictProject()
+    expect(await problemOf(await remove(held, await tokenOf('test')))).toMatchObject(refusal(held))
+    expect((await remove(held, await tokenOf('build'))).status).toBe(200)
+  })
+
+  test('by the stock client that overwrites', async () => {
+    const { tokenOf } = await strictProject()
+    const remove = async (job: string) =>
+      await callerOf(server.url, await tokenOf(job), 'test').twirp('DeleteArtifact', {
+        name: 'dist',
+      })
+    expect(await remove('test')).toMatchObject({ status: 403 })
+    expect(await remove('build')).toMatchObject({ status: 200 })
+  })
+
+  test('what matches a filter leaves the others out, and a run is for persons', async () => {
+    const { project, held, tokenOf, put } = await strictProject()
+    const token = await tokenOf('test')
+    const own = ((await (await put('report', token)).json()) as { id: number }).id
+    const bulk = await server.send('/api/v1/artifacts/bulk-delete', {
+      method: 'POST',
+      json: { filter: { run: 1 } },
+      token,
+    })
+    expect(await bulk.json()).toMatchObject({ items: [{ id: own }] })
+    const run = async (as: string) =>
+      await server.send(`/api/v1/runs/1?project=${project}`, { method: 'DELETE', token: as })
+    expect((await run(token)).status).toBe(403)
+    const all = await run(await server.token({ project }))
+    expect(await all.json()).toMatchObject({ items: [{ id: held }] })
+  })
+})
+
+test('a project that is not strict lets jobs of a run merge and overwrite; null follows the server', async () => {
+  const { held, tokenOf, put, remove } = await strictProject({ strict: null })
+  expect((await put('dist', await tokenOf('test'), '?overwrite=true')).status).toBe(201)
+  const gone = await problemOf(await remove(held, await tokenOf('test')))
+  expect(gone).toMatchObject({ status: 410 })
+  const strict = await openServer({ TROVE_STRICT: 'on' })
+  try {
+    const tokenFor = async (job: string) => await strict.token({ scope: 'job', run: 1, job })
+    const path = '/api/v1/projects/octo/app/runs/1/artifacts/dist'
+    const id = await strict.put(path, { token: await tokenFor('build') })
+    const other = { method: 'DELETE', token: await tokenFor('test') }
+    const refused = await strict.send(`/api/v1/artifacts/${id}`, other)
+    expect(await problemOf(refused)).toMatchObject(refusal(id))
+  } finally {
+    await strict.close()
+  }
+})
