@@ -7,6 +7,7 @@ import { storeError } from '../core/errors.ts'
 import { expiresAtOf } from '../core/retention.ts'
 import { parseProjectName } from '../core/run.ts'
 import type { OfferedArtifact } from '../ingest/negotiated/job.ts'
+import type { Artifact } from '../metadata/metadata.ts'
 import type { AppContext, AppRequest } from './context.ts'
 import { parseInput } from './input.ts'
 import { requireQuota } from './quota.ts'
@@ -87,26 +88,46 @@ export async function readOffer(
 
 /** Refuses an upload whose name is taken before anything of it is sent. Whether it still is, the commit decides.
  *  Errors: name_taken, forbidden. */
-export async function requireFreeName(
-  { metadata }: AppContext,
-  { projectId, run, attempt, job, name, tree, onConflict, createdAt: now }: Offered,
-): Promise<void> {
+export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
+  const { job, name, onConflict } = offered
   if (onConflict === 'replace') return
-  const filter = { projectId, run, attempt, name }
-  const page = { limit: 1, offset: 0, sort: 'newest', now } as const
-  const { artifacts } = await metadata.listArtifacts(filter, page)
-  const [holder] = artifacts
+  const holder = await holderOf(context, offered)
   if (holder === undefined) return
-  const { id } = holder
   if (onConflict === 'replace-own') {
     if (holder.job === job) return
     throw heldByOtherJob(holder)
   }
-  if (holder.job === job && holder.kind === 'tree' && holder.treeDigest === tree.treeDigest) return
+  if (isOffered(holder, offered)) return
+  const { id } = holder
   throw storeError('name_taken', `the name ${JSON.stringify(name)} is held by artifact ${id}`, {
     name,
     artifactId: id,
   })
+}
+
+/** What a commit of this offer made, whose answer may have been lost on its way. */
+export async function outcomeOf(
+  context: AppContext,
+  offered: Offered,
+): Promise<Artifact | undefined> {
+  const holder = await holderOf(context, offered)
+  if (holder === undefined || !isOffered(holder, offered)) return undefined
+  const timesDigest = await context.metadata.readTimesDigest(holder.id)
+  return timesDigest === offered.timesDigest ? holder : undefined
+}
+
+async function holderOf(
+  { metadata }: AppContext,
+  { projectId, run, attempt, name, createdAt: now }: Offered,
+): Promise<Artifact | undefined> {
+  const filter = { projectId, run, attempt, name }
+  const page = { limit: 1, offset: 0, sort: 'newest', now } as const
+  const { artifacts } = await metadata.listArtifacts(filter, page)
+  return artifacts[0]
+}
+
+function isOffered(holder: Artifact, { job, tree }: Offered): boolean {
+  return holder.job === job && holder.kind === 'tree' && holder.treeDigest === tree.treeDigest
 }
 
 /** Errors: invalid_request. */

@@ -8,7 +8,7 @@ import { commitAnswerSchema, type offerAnswerSchema } from '../api/negotiation-m
 import { listBytesMax } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../api/queries.ts'
-import { storeError } from '../core/errors.ts'
+import { hasCode, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Published } from '../ingest/publish.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -18,7 +18,14 @@ import { requirePrincipal } from './authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
 import { parseQuery } from './input.ts'
-import { invalid, type Offered, readOffer, requireDigest, requireFreeName } from './offer.ts'
+import {
+  invalid,
+  type Offered,
+  outcomeOf,
+  readOffer,
+  requireDigest,
+  requireFreeName,
+} from './offer.ts'
 import { openRequestBody } from './request-body.ts'
 
 export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
@@ -154,34 +161,43 @@ async function commitKnown(
   return undefined
 }
 
-/** Step 5. Errors: upload_incomplete, digest_mismatch, name_taken, session_ended. */
+/** Step 5. Errors: upload_incomplete, digest_mismatch, name_taken, forbidden, session_ended. */
 async function commit(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const sessionId = c.req.param('id') ?? ''
-  const {
-    projectId,
-    key,
-    run: _run,
-    attempt: _attempt,
-    timesDigest: _times,
-    base: _base,
-    ...offered
-  } = await readOffer(context, c, principal)
-  const session = await context.metadata.findSession(sessionId)
-  if (session === undefined) throw ended(sessionId)
-  if (session.projectId !== projectId || session.offer !== key) {
-    throw invalid('offer', 'is not the one that this upload began with')
-  }
-  const published = await context.ingest.negotiate(
-    { step: 'commit', sessionId, ...offered },
-    undefined,
-    c.req.raw.signal,
-  )
+  const offered = await readOffer(context, c, principal)
+  const published = await commitOnce(context, { sessionId, offered }, c.req.raw.signal)
   context.arrivals.end(sessionId)
   return c.json(
     commitAnswerSchema.parse(publishedMessage(context, c, published)),
     published.created ? 201 : 200,
   )
+}
+
+/** A commit ends its session, so one that is repeated, since its answer was lost or is still to come, finds what came of it. */
+async function commitOnce(
+  context: AppContext,
+  { sessionId, offered }: { sessionId: string; offered: Offered },
+  signal: AbortSignal,
+): Promise<Published> {
+  const { projectId, key, run: _run, attempt: _attempt, timesDigest: _times, ...rest } = offered
+  const { base: _base, ...artifact } = rest
+  try {
+    const session = await context.metadata.findSession(sessionId)
+    if (session === undefined) throw ended(sessionId)
+    if (session.projectId !== projectId || session.offer !== key) {
+      throw invalid('offer', 'is not the one that this upload began with')
+    }
+    return await context.ingest.negotiate(
+      { step: 'commit', sessionId, ...artifact },
+      undefined,
+      signal,
+    )
+  } catch (error) {
+    const made = hasCode(error, 'session_ended') ? await outcomeOf(context, offered) : undefined
+    if (made === undefined) throw error
+    return { artifact: made, created: false }
+  }
 }
 
 function publishedMessage(

@@ -1,0 +1,93 @@
+/** The negotiated upload as a protocol: what a client may ask twice. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Offer } from '../../src/api/negotiation-messages.ts'
+import { createClient } from '../../src/client/client.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { createByteWriter } from '../../src/core/varint.ts'
+import { encodeTimes } from '../../src/core/modification-times.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+let directory: string
+let known: Pick<Offer, 'treeDigest' | 'entryCount' | 'fileCount' | 'logicalBytes'>
+beforeAll(async () => {
+  server = await openServer()
+  directory = await mkdtemp(join(tmpdir(), 'trove-uploads-'))
+  await writeFile(join(directory, 'a'), 'content', { mode: 0o644 })
+  const client = createClient({ url: server.url, token: await server.token(), cacheDir: null })
+  const source = { kind: 'patterns', patterns: ['.'], directory } as const
+  const { artifact } = await client.upload({ project: 'octo/app', run: 1, name: 'known', source })
+  known = { treeDigest: artifact.treeDigest, entryCount: 1, fileCount: 1, logicalBytes: 7 }
+})
+afterAll(async () => {
+  await server.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+/** Of a time that no artifact has, or the offer would be done at once. */
+function offerOf(name: string, seconds: number): Offer {
+  const timesDigest = `sha256:${digestOf(encodeTimes([seconds]))}`
+  return { project: 'octo/app', run: 1, name, ...known, timesDigest }
+}
+
+/** A session in which nothing but the commit is left to do. */
+async function begin(offer: Offer, seconds: number): Promise<string> {
+  const opened = await server.send('/api/v1/uploads', { method: 'POST', json: offer })
+  const { id, needs } = (await opened.json()) as { id: string; needs: string }
+  expect(needs).toBe('times')
+  const path = `/api/v1/uploads/${id}/times?entries=1`
+  const body = createByteWriter()
+  body.sized(encodeTimes([seconds]))
+  const sent = await server.send(path, { method: 'POST', body: Uint8Array.from(body.bytes()) })
+  expect(sent.status).toBe(204)
+  return id
+}
+
+async function commit(id: string, offer: Offer): Promise<Response> {
+  return await server.send(`/api/v1/uploads/${id}/commit`, { method: 'POST', json: offer })
+}
+
+interface Committed {
+  created: boolean
+  artifact: { id: number }
+}
+
+test.each([
+  [false, 10],
+  [true, 20],
+])('a commit that is repeated answers what it made (overwrite: %s)', async (overwrite, seconds) => {
+  const offer = { ...offerOf(`twice-${seconds}`, seconds), overwrite }
+  const id = await begin(offer, seconds)
+  const first = await commit(id, offer)
+  const { artifact } = (await first.json()) as Committed
+  expect(first.status).toBe(201)
+  const second = await commit(id, offer)
+  expect(second.status).toBe(200)
+  expect(await second.json()).toMatchObject({ created: false, artifact: { id: artifact.id } })
+})
+
+test('commits that race answer one artifact', async () => {
+  const offer = offerOf('race', 30)
+  const id = await begin(offer, 30)
+  const answers = await Promise.all([1, 2, 3].map(async () => await commit(id, offer)))
+  const made = await Promise.all(
+    answers.map(async (each) => ((await each.json()) as Committed).artifact.id),
+  )
+  expect(new Set(made).size).toBe(1)
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 201])
+})
+
+test('a commit of a session that is over does not take another artifact for its own', async () => {
+  const over = '0'.repeat(32)
+  const offer = offerOf('other', 40)
+  const refused = { code: 'session_ended' }
+  expect(await problemOf(await commit(over, offer))).toMatchObject(refused)
+  expect((await commit(await begin(offer, 40), offer)).status).toBe(201)
+  // Same tree, other times: what holds the name is not what this commit would have made.
+  expect(await problemOf(await commit(over, offerOf('other', 50)))).toMatchObject(refused)
+  const foreign = { ...offer, job: 'another' }
+  expect(await problemOf(await commit(over, foreign))).toMatchObject(refused)
+})
