@@ -77,7 +77,7 @@ test('commits that race answer one artifact', async () => {
     answers.map(async (each) => ((await each.json()) as Committed).artifact.id),
   )
   expect(new Set(made).size).toBe(1)
-  expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 201])
+  expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 200, 201])
 })
 
 test('a commit of a session that is over does not take another artifact for its own', async () => {
