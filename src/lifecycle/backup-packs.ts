@@ -35,6 +35,9 @@ export interface Bringing {
   /** Never links. */
   copies: boolean
   lease: ReadingLease
+  /** Id of the newest pack that the metadata of the backup knows. Later ones are no part of it: a start would take many of
+   *  them for those of a lost database. */
+  newestPack: number
   onProgress?: (progress: BackupReport) => void
   /** The packs of the backup, and where they lie. */
   store: PackStore
@@ -45,7 +48,7 @@ export interface Bringing {
 /** Brings every pack that the metadata of the backup needs, and removes what an earlier try brought for nothing; durable
  *  when it resolves. Errors: storage_full, digest_mismatch (the destination does not keep what is written). */
 export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Promise<BackupReport> {
-  const { fileSystem, paths, store, destination, lease } = bringing
+  const { fileSystem, paths, store, destination, lease, newestPack } = bringing
   const report: BackupReport = {
     path: destination,
     packs: 0,
@@ -62,7 +65,12 @@ export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Pro
   for await (const pack of store.list()) present.set(pack.name, pack.sizeBytes)
   const directories = new Set<string>()
   for (let after = 0; ;) {
-    const page = await ports.metadata.listPacks({ lease: lease.id, after, limit: packsPerPage })
+    const page = await ports.metadata.listPacks({
+      lease: lease.id,
+      newest: newestPack,
+      after,
+      limit: packsPerPage,
+    })
     for (const pack of page) {
       ports.signal?.throwIfAborted()
       await lease.renew()

@@ -118,14 +118,14 @@ interface Filling extends BackupOptions {
 
 async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<BackupReport> {
   const { fileSystem, partial } = filling
-  await copyMetadata(ports, filling)
+  const newestPack = await copyMetadata(ports, filling)
   await ports.checkpoint?.('backup-metadata-copied')
   const directory = join(partial, 'cas')
   const store = await openLocalPackStore({ directory, fileSystem })
   try {
     const paths = createLocalPaths(directory)
     const ensureFanOut = createFanOut(paths, fileSystem)
-    const report = await bringPacks(ports, { ...filling, store, paths, ensureFanOut })
+    const report = await bringPacks(ports, { ...filling, newestPack, store, paths, ensureFanOut })
     await ports.checkpoint?.('backup-packs-brought')
     await syncDirectory(partial, fileSystem)
     return report
@@ -134,15 +134,16 @@ async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<Bac
   }
 }
 
+/** Answers the id of the newest pack that the copy knows. */
 async function copyMetadata(
   { metadata }: LifecyclePorts,
   { fileSystem, partial, files, lease }: Filling,
-): Promise<void> {
+): Promise<number> {
   const database = join(partial, databaseFile)
   // What an earlier try copied is older than packs that may have died since.
   await ignoringAbsence(() => fileSystem.unlink(database))
   await lease.renew()
-  await metadata.copyTo(database)
+  const newestPack = await metadata.copyTo(database)
   for (const from of files) {
     const to = join(partial, from.slice(from.lastIndexOf('/') + 1))
     await ignoringAbsence(() => fileSystem.unlink(to))
@@ -152,6 +153,7 @@ async function copyMetadata(
     })
     if (copied === true) await syncFile(fileSystem, to)
   }
+  return newestPack
 }
 
 async function syncFile(fileSystem: BackupFileSystem, path: string): Promise<void> {

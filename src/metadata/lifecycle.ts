@@ -166,14 +166,15 @@ export interface LifecycleMetadata {
    *  their keys, a bounded batch in a statement: for a thread of its own. */
   reconcileRollups(): Promise<Drift[]>
   /** Writes a consistent copy of everything to a new file at `path`, durably. Holds up no other connection, but this one
-   *  until it is done: for a thread of its own. */
-  copyTo(path: string): Promise<void>
+   *  until it is done: for a thread of its own. Answers the id of the newest pack that the copy knows. */
+  copyTo(path: string): Promise<number>
   /** When this database was made; 0 when it is too old to tell. */
   bornAt(): Promise<number>
   /** Packs that the holder of a read lease may come to: all but those that were dead when it began. By id, after
-   *  `after`. */
+   *  `after` and not beyond `newest`. */
   listPacks(page: {
     lease: number
+    newest: number
     after: number
     limit: number
   }): Promise<{ id: number; name: string; sizeBytes: number }[]>

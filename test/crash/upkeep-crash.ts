@@ -155,9 +155,9 @@ async function withCopy<T>(
 async function damage(directory: string): Promise<void> {
   const [first, second] = await packPaths(join(directory, 'cas'))
   await withOpen(directory, async ({ metadata }) => {
-    const [pack] = (await metadata.listPacks({ lease: 0, after: 0, limit: 100 })).filter((each) =>
-      first!.includes(each.name),
-    )
+    const [pack] = (
+      await metadata.listPacks({ lease: 0, newest: Infinity, after: 0, limit: 100 })
+    ).filter((each) => first!.includes(each.name))
     const [copy] = await metadata.readPackCopies(pack!.id, { after: -1, limit: 1 })
     await flipByte(first!, copy!.offset + 3)
   })

@@ -1,4 +1,5 @@
 /** A copy of the database for a backup, and the packs that it names. */
+import SqliteDatabase from 'better-sqlite3'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { packState } from '../../../schema/content.ts'
 import type { Metadata } from '../metadata.ts'
@@ -9,9 +10,12 @@ export function createCopyMethods({
 }: Connection): Pick<Metadata, 'copyTo' | 'listPacks' | 'bornAt'> {
   // One statement, so one snapshot. SQLite's online backup would start over with every commit of another connection.
   const vacuum = prepare<[string]>('VACUUM INTO ?')
-  const list = prepare<[number, number, number], { id: number; name: string; sizeBytes: number }>(
+  const list = prepare<
+    [number, number, number, number],
+    { id: number; name: string; sizeBytes: number }
+  >(
     `SELECT id, name, size_bytes AS sizeBytes FROM packs
-     WHERE id > ? AND (state <> ${packState.dead} OR last_reader >= ?) ORDER BY id LIMIT ?`,
+     WHERE id > ? AND id <= ? AND (state <> ${packState.dead} OR last_reader >= ?) ORDER BY id LIMIT ?`,
   )
   const birth = prepare<[], { createdAt: number }>('SELECT created_at AS createdAt FROM store')
   return {
@@ -25,7 +29,18 @@ export function createCopyMethods({
       } finally {
         closeSync(file)
       }
+      return newestPackOf(path)
     },
-    listPacks: async ({ lease, after, limit }) => list.all(after, lease, limit),
+    listPacks: async ({ lease, newest, after, limit }) => list.all(after, newest, lease, limit),
+  }
+}
+
+/** Of a database that nobody else has open. */
+function newestPackOf(path: string): number {
+  const copy = new SqliteDatabase(path, { readonly: true })
+  try {
+    return copy.prepare('SELECT coalesce(max(id), 0) FROM packs').pluck().get() as number
+  } finally {
+    copy.close()
   }
 }
