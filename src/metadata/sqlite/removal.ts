@@ -6,6 +6,7 @@
  *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton becomes a candidate of
  *  sweep in the same transaction (clearing.ts); sweep.ts does the rest. */
 import { manifestState } from '../../../schema/artifacts.ts'
+import { packState } from '../../../schema/content.ts'
 import { sessionState } from '../../../schema/sessions.ts'
 import {
   createContentClearing,
@@ -23,7 +24,8 @@ export interface Removal {
   releaseArtifact(artifactId: number, now: number): boolean
   /** Inside a transaction: the manifest begins to die when no artifact holds it and no session uses it. */
   releaseManifest(manifestId: number): void
-  /** Inside a transaction: ends a live session; its leases count no more and its staged manifests die. */
+  /** Inside a transaction: ends a live session; its leases count no more, its staged manifests die, and its packs are
+   *  as whole as they will be. */
   closeSession(sessionId: number, state: 'committed' | 'aborted'): void
   /** Takes away the rows of an ended session. */
   clearSession(sessionId: number): Promise<void>
@@ -64,6 +66,10 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   const dropStaged = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
   )
+  // Nothing more will be registered of them, and what is there others may hold.
+  const endFilling = prepare<[number]>(
+    `UPDATE packs SET state = ${packState.whole} WHERE session_id = ? AND state = ${packState.filling}`,
+  )
   const leasedManifests = prepare<[number], { id: number }>(
     'DELETE FROM manifest_leases WHERE session_id = ? RETURNING manifest_id AS id',
   )
@@ -86,6 +92,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
 
   const closeSession = (sessionId: number, state: 'committed' | 'aborted'): void => {
     close.run(sessionState[state], sessionId)
+    endFilling.run(sessionId)
     if (dropStaged.run(sessionId).changes > 0) onRelease()
     for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
   }

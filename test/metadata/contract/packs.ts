@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
 import type { Metadata, NewCopy } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
+import { sweepBlobs } from '../sweep-all.ts'
 import { addContents, copyOf, openSession, packOf, seedRun } from '../seed.ts'
 
 /** Registers one pack of these copies; answers it. */
@@ -63,6 +64,28 @@ export function packsContract(store: Store): void {
       expect(await store().findBlob(digestOf(content))).toBeDefined()
     }
     expect(await store().figures()).toMatchObject({ packs: 1 })
+  })
+
+  // Goal: what a session that ended in the middle has left is looked after like any pack, since others may have found their
+  // contents in it.
+  test('a pack whose registration was cut short is verified and compacted', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const contents = Array.from({ length: 8_000 }, (_, index) => `content ${index}`)
+    const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
+    const adding = store().addPack(session, pack, copies)
+    const other = await openSession(store(), run)
+    expect(await store().claimBlobs(other, [digestOf('content 0')])).toHaveLength(1)
+    await Promise.all([
+      expect(adding).rejects.toMatchObject({ code: 'session_ended' }),
+      store().abortSession(session),
+    ])
+    await sweepBlobs(store())
+    const due = { since: 1e15, writtenBefore: 1e15, after: { verifiedAt: -1, id: 0 }, limit: 10 }
+    const left = { name: pack.name, copyCount: 8_000, liveCount: 1 }
+    expect(await store().listUnverifiedPacks(due)).toMatchObject([left])
+    const page = { after: 0, limit: 10 }
+    expect(await store().listWastefulPacks('halfDead', page)).toMatchObject([left])
   })
 
   test('a pack without copies is registered too', async () => {
