@@ -166,7 +166,8 @@ export interface LifecycleMetadata {
    *  their keys, a bounded batch in a statement: for a thread of its own. */
   reconcileRollups(): Promise<Drift[]>
   /** Writes a consistent copy of everything to a new file at `path`, durably. Holds up no other connection, but this one
-   *  until it is done: for a thread of its own. Answers the id of the newest pack that the copy knows. */
+   *  until it is done: for a thread of its own. Answers the id of the newest pack that the copy knows.
+   *  Errors: storage_full. */
   copyTo(path: string): Promise<number>
   /** When this database was made; 0 when it is too old to tell. */
   bornAt(): Promise<number>

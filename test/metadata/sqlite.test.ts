@@ -64,3 +64,10 @@ test('no statement writes without the lock taken before', () => {
   expect([...statements].filter(isWrite).length).toBeGreaterThan(50)
   expect([...unlocked]).toEqual([])
 })
+
+// Method: a device that has room for nothing (full(4)).
+test('a copy for which the disk has no room says so', async () => {
+  const metadata = openSqliteMetadata({ path: await newDatabase() })
+  await expect(metadata.copyTo('/dev/full')).rejects.toMatchObject({ code: 'storage_full' })
+  await metadata.close()
+})

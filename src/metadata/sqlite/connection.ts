@@ -215,8 +215,8 @@ function checkpoint(database: Database): number {
   }
 }
 
-/** Tells a full disk as what it is. SQLite rolls the transaction back. */
-function tellingFull<Result>(work: () => Result): Result {
+/** Tells a full disk as what it is, that of the database or another. SQLite rolls the transaction back. */
+export function tellingFull<Result>(work: () => Result, disk = 'the disk of the metadata'): Result {
   try {
     return work()
   } catch (error) {
@@ -224,12 +224,7 @@ function tellingFull<Result>(work: () => Result): Result {
       error instanceof SqliteDatabase.SqliteError &&
       (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
     if (!isFull) throw error
-    throw storeError(
-      'storage_full',
-      'the disk of the metadata is full',
-      { neededBytes: null },
-      { cause: error },
-    )
+    throw storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause: error })
   }
 }
 

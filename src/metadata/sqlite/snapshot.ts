@@ -3,7 +3,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { packState } from '../../../schema/content.ts'
 import type { Metadata } from '../metadata.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, tellingFull } from './connection.ts'
 
 export function createCopyMethods({
   prepare,
@@ -21,7 +21,7 @@ export function createCopyMethods({
   return {
     bornAt: async () => birth.get()!.createdAt,
     copyTo: async (path) => {
-      vacuum.run(path)
+      tellingFull(() => vacuum.run(path), 'the disk of the copy')
       // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).
       const file = openSync(path, 'r')
       try {
