@@ -155,6 +155,16 @@ test('a round of the schedule leaves a deleted artifact its time, and a dead pac
   expect(await store.packBytes()).toBe(0)
 })
 
+test('a pack that died before the clock was set back goes at once when nobody is to wait', async () => {
+  const store = await openStore()
+  const artifact = (await upload(store, [1])).get(1)!
+  await remove(store.metadata, artifact)
+  await collectInBackground({ ...store.ports, now: () => start + 300 * day })
+  expect(await store.metadata.figures()).toMatchObject({ packs: 1, liveBytes: 0 })
+  const collection = await collectNow({ ...store.ports, now: () => start + day })
+  expect(collection).toMatchObject({ removedPacks: 1, waitingBytes: 0 })
+})
+
 describe('a reader', () => {
   test('keeps the rows of its artifact and every pack that dies meanwhile', async () => {
     const store = await openStore()
