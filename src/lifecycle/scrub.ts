@@ -99,12 +99,12 @@ export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promi
 }
 
 async function* duePacks(
-  { metadata, signal }: LifecyclePorts,
+  { metadata, signal, now }: LifecyclePorts,
   { since, options }: Pass,
 ): AsyncGenerator<UnverifiedPack> {
   const writtenBefore = options.olderThanMs === null ? Number.MAX_SAFE_INTEGER : since
   for (let after = { verifiedAt: -1, id: 0 }; ;) {
-    const due = { since, writtenBefore, after, limit: packsPerPage }
+    const due = { since, now: now(), writtenBefore, after, limit: packsPerPage }
     const packs = await metadata.listUnverifiedPacks(due)
     for (const pack of packs) {
       signal?.throwIfAborted()

@@ -100,9 +100,10 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
 type ScrubTask = Extract<BackgroundData['task'], { kind: 'scrub' }>
 
 async function isDue({ metadata }: UpkeepOptions, olderThanMs: number): Promise<boolean> {
-  const since = Date.now() - olderThanMs
+  const now = Date.now()
+  const since = now - olderThanMs
   const after = { verifiedAt: -1, id: 0 }
-  const due = { since, writtenBefore: since, after, limit: 1 }
+  const due = { since, now, writtenBefore: since, after, limit: 1 }
   return (await metadata.listUnverifiedPacks(due)).length > 0
 }
 

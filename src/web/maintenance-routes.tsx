@@ -57,6 +57,7 @@ async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
 async function oldestVerification({ metadata }: AppContext): Promise<number | null> {
   const [oldest] = await metadata.listUnverifiedPacks({
     since: Number.MAX_SAFE_INTEGER,
+    now: Number.MAX_SAFE_INTEGER,
     writtenBefore: Number.MAX_SAFE_INTEGER,
     after: { verifiedAt: -1, id: 0 },
     limit: 1,

@@ -20,8 +20,14 @@ test('a bad copy gets a member of its own, so that unzip still reads what lay be
   const cas = join(store.directory, 'cas')
   await spoil(cas, encodeJoiningSync(Buffer.from(bad!), 6))
   const before = await packPaths(cas)
-  const all = { since: Number.MAX_SAFE_INTEGER, writtenBefore: Number.MAX_SAFE_INTEGER }
-  const due = { ...all, after: { verifiedAt: -1, id: 0 }, limit: 10 }
+  const ever = Number.MAX_SAFE_INTEGER
+  const due = {
+    since: ever,
+    now: ever,
+    writtenBefore: ever,
+    after: { verifiedAt: -1, id: 0 },
+    limit: 10,
+  }
   const packs = await store.metadata.listUnverifiedPacks(due)
   await compactPacks(store.ports, packs, createPace(null))
 

@@ -15,6 +15,7 @@ import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
+import { day } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 
 const files = {
@@ -96,6 +97,15 @@ describe('a scrub', () => {
       findings: [],
     })
     expect(report.readBytes).toBeGreaterThan(0)
+  })
+
+  test('of a store whose clock was set back passes over nothing', async () => {
+    const store = await openStore()
+    await putTar(store, 'tree')
+    const options = { olderThanMs: null, bytesPerSecond: null, rollups: false }
+    const later = store.ports.now() + 365 * day
+    expect(await scrub({ ...store.ports, now: () => later }, options)).toMatchObject({ packs: 1 })
+    for (const _again of [1, 2]) expect(await scrubAll(store)).toMatchObject({ packs: 1 })
   })
 
   test('finds a flipped byte, and names the file; the others stay readable', async () => {

@@ -16,11 +16,11 @@ export function createVerificationMethods(
   { prepare, write, stage }: Connection,
   damage: Damage,
 ): VerificationMethods {
-  const list = prepare<[number, number, number, number, number], UnverifiedPack>(
+  const list = prepare<[number, number, number, number, number, number], UnverifiedPack>(
     `SELECT ${occupancyColumns}, max(p.verified_at, p.created_at) AS verifiedAt
      FROM packs p INDEXED BY packs_by_verification
      WHERE p.state = ${packState.whole} AND (max(p.verified_at, p.created_at), p.id) > (?, ?)
-       AND max(p.verified_at, p.created_at) < ? AND p.verified_at < ? AND p.live_count > 0
+       AND max(p.verified_at, p.created_at) < ? AND (p.verified_at < ? OR p.verified_at > ?) AND p.live_count > 0
      ORDER BY max(p.verified_at, p.created_at), p.id LIMIT ?`,
   )
   const setState = prepare<[number, number, number, number, number]>(
@@ -28,8 +28,8 @@ export function createVerificationMethods(
   )
   const record = prepare<[number, number]>('UPDATE packs SET verified_at = ? WHERE id = ?')
   return {
-    listUnverifiedPacks: async ({ since, writtenBefore, after, limit }) =>
-      list.all(after.verifiedAt, after.id, writtenBefore, since, limit),
+    listUnverifiedPacks: async ({ since, now, writtenBefore, after, limit }) =>
+      list.all(after.verifiedAt, after.id, writtenBefore, since, now, limit),
     judgeCopies: async (packId, verdicts) => {
       const counts = write(() => {
         const changed = { damaged: 0, healed: 0 }
