@@ -156,4 +156,6 @@ export const alteredStreams = sqliteTable('altered_streams', {
   streamId: integer('stream_id')
     .primaryKey()
     .references(() => streams.id, { onDelete: 'cascade' }),
+  /** How often it has altered since then. */
+  times: integer('times').notNull().default(1),
 })

@@ -23,12 +23,16 @@ export function createDamage(connection: Connection): Damage {
   const { prepare, write, stage } = connection
   const spreadStream = createSpreading(connection)
   const insertNote = prepare<[number]>(
-    'INSERT OR IGNORE INTO altered_streams (stream_id) VALUES (?)',
+    `INSERT INTO altered_streams (stream_id) VALUES (?)
+     ON CONFLICT DO UPDATE SET times = times + 1`,
   )
-  const nextNote = prepare<[], { streamId: number }>(
-    'SELECT stream_id AS streamId FROM altered_streams LIMIT 1',
+  const nextNote = prepare<[], { streamId: number; times: number }>(
+    'SELECT stream_id AS streamId, times FROM altered_streams LIMIT 1',
   )
-  const removeNote = prepare<[number]>('DELETE FROM altered_streams WHERE stream_id = ?')
+  // One that has altered again meanwhile, maybe in another thread, is worked off again.
+  const removeNote = prepare<[number, number]>(
+    'DELETE FROM altered_streams WHERE stream_id = ? AND times = ?',
+  )
   const setDamaged = prepare<[number, number, string]>(
     `UPDATE streams SET state = ${streamState.damaged}
      WHERE id = ? AND "offset" = ? AND pack_id = (SELECT p.id FROM packs p WHERE p.name = ?)`,
@@ -40,9 +44,9 @@ export function createDamage(connection: Connection): Damage {
   const spread = async (): Promise<number[]> => {
     const artifactIds = new Set<number>()
     for (let next = nextNote.get(); next; next = nextNote.get()) {
-      const { streamId } = next
+      const { streamId, times } = next
       for (const id of await spreadStream(streamId)) artifactIds.add(id)
-      stage(() => removeNote.run(streamId))
+      stage(() => removeNote.run(streamId, times))
     }
     return [...artifactIds].toSorted((a, b) => a - b)
   }

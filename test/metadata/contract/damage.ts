@@ -128,6 +128,19 @@ export function damageContract(store: Store): void {
     expect(await claimPacks(store())).toHaveLength(1)
   })
 
+  test('a copy that an upload heals while its damage is told of is sound', async () => {
+    const run = await seedRun(store())
+    const artifact = await seedArtifact(store(), run, { a: 'content 0' })
+    const session = await openSession(store(), run)
+    const contents = Array.from({ length: 8_000 }, (_, index) => `content ${index}`)
+    const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
+    const damaged = await copyIn('content 0')
+    await Promise.all([store().markDamaged(damaged), store().addPack(session, pack, copies)])
+    expect(await copyIn('content 0')).toMatchObject({ packName: pack.name, damaged: false })
+    expect(await stateOf(artifact)).toBe('available')
+    expect(await claims('content 0')).toBe(2)
+  })
+
   test('damage to a part is damage to every composite over it, and heals with it', async () => {
     const one = await commitComposite(['aa', 'b'], 'one')
     const two = await commitComposite(['b', 'c'], 'two')
