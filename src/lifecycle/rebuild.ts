@@ -78,14 +78,15 @@ interface Taking {
 
 async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
   const { metadata, now, checkpoint } = ports
-  const { pack, run, report } = taking
+  const { pack, run, options, report } = taking
   const isKnown = await metadata.hasPack(pack.name)
-  // Of a kind that outlives the process, so that whatever ends it in between leaves the blobs to the next try.
+  // Of a kind that outlives the process, so that whatever ends it in between leaves the blobs to the next try, however long
+  // that takes: without the session the pack would count as known, and a start would delete it.
   const { sessionId, resumed } = await metadata.openOfferSession({
     projectId: run.projectId,
     offer: digestOf(`rebuild ${pack.name}`),
     now: now(),
-    leaseMs: limits.leaseMs,
+    leaseMs: Math.max(limits.leaseMs, options.expiresAt - now()),
   })
   if (isKnown && !resumed) {
     await metadata.abortSession(sessionId)

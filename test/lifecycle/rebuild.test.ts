@@ -22,6 +22,7 @@ import { buildZip } from '../corpus/build-zip.ts'
 import { crc32 } from '../../src/core/crc32.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { type TestStore, openStore } from '../ingest/open-store.ts'
+import { day } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 
 const files = {
@@ -145,6 +146,21 @@ describe('a rebuild', () => {
     const crashing = { ...lost.ports, checkpoint: stop }
     await expect(rebuildFromPacks(crashing, { expiresAt: 1e15 })).rejects.toThrow('crash')
     expect(await rebuild(lost)).toMatchObject({ packs: 2, knownPacks: 0 })
+  })
+
+  test('that was interrupted goes on days later', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const lost = await loseDatabase(store)
+    const stop = (step: string): void => {
+      if (step === 'rebuild-pack-registered') throw new Error('crash')
+    }
+    const expiresAt = lost.ports.now() + 90 * day
+    const crashing = { ...lost.ports, checkpoint: stop }
+    await expect(rebuildFromPacks(crashing, { expiresAt })).rejects.toThrow('crash')
+    const later = { ...lost.ports, now: () => lost.ports.now() + 3 * day }
+    expect(await rebuildFromPacks(later, { expiresAt })).toMatchObject({ packs: 2, knownPacks: 0 })
+    expect(await recoverAtStart(lost)).toMatchObject({ freedBytes: 0 })
   })
 
   test('leaves damaged copies out, and reads packs without a directory from their headers', async () => {
