@@ -30,6 +30,9 @@ export interface RebuildReport {
   /** Copies that are not what the pack says, and packs whose directory or lists are bad, so that copies may be missing. */
   damagedCopies: number
   damagedPacks: number
+  /** Names of packs that gave nothing, at most `limits.packsNamedMax`. They stay unknown, and keep a server from starting until
+   *  somebody moves them away. */
+  unreadablePacks: string[]
 }
 
 export interface RebuildOptions {
@@ -56,6 +59,7 @@ export async function rebuildFromPacks(
     blobs: 0,
     damagedCopies: 0,
     damagedPacks: 0,
+    unreadablePacks: [],
   }
   const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
   const facts = { branch: null, sha: null, workflow: null, event: null }
@@ -96,6 +100,7 @@ async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
   const copies = await recognizeAll(ports, taking)
   if (copies.length === 0) {
     await metadata.abortSession(sessionId)
+    if (report.unreadablePacks.length < limits.packsNamedMax) report.unreadablePacks.push(pack.name)
     return
   }
   await metadata.addPack(sessionId, { name: pack.name, sizeBytes: pack.sizeBytes }, copies)

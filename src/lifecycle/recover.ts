@@ -85,7 +85,7 @@ async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<st
   throw storeError(
     'invalid_request',
     `the database does not know ${unknown.length} of the packs beside it, so it is new or older than they are; ` +
-      'put the right one back, or take them in with `trove recover --from-packs`',
+      'put the right one back, or take them in with `trove recover --from-packs`, which names those that must be moved away',
     { field: 'data' },
   )
 }

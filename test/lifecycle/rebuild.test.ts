@@ -1,6 +1,6 @@
 /** A lost database: what packs give back, and that nothing deletes them before. */
 import { randomBytes } from 'node:crypto'
-import { readFile, stat, utimes } from 'node:fs/promises'
+import { readFile, rename, stat, truncate, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { deflateRawSync } from 'node:zlib'
@@ -176,6 +176,22 @@ describe('a rebuild', () => {
       damagedCopies: 1,
       damagedPacks: 2,
     })
+  })
+
+  test('names packs that give nothing, without which a start goes on', async () => {
+    const store = await openStore()
+    await putBoth(store)
+    const [path, other] = await packPaths(join(store.directory, 'cas'))
+    await truncate(path!, 10)
+    for (const each of [path!, other!]) await utimes(each, 1, 1)
+    const lost = await loseDatabase(store)
+    const name = path!.slice(-36, -4)
+    expect(await rebuild(lost)).toMatchObject({ packs: 1, unreadablePacks: [name] })
+    await expect(recoverAtStart(lost)).rejects.toMatchObject({
+      message: expect.stringContaining('names those that must be moved away') as string,
+    })
+    await rename(path!, join(store.directory, 'bad.zip'))
+    expect(await recoverAtStart(lost)).toMatchObject({ unknownPacks: 0, freedBytes: 0 })
   })
 })
 

@@ -75,6 +75,11 @@ function describe(report: RebuildReport): string {
   if (damagedCopies > 0) lines.push(`damaged copies, left out: ${damagedCopies}`)
   if (damagedPacks > 0)
     lines.push(`packs with a bad directory, read as far as they go: ${damagedPacks}`)
+  if (report.unreadablePacks.length > 0) {
+    lines.push('nothing can be read of these packs; a server starts once they are moved away:')
+    for (const name of report.unreadablePacks)
+      lines.push(`  cas/packs/${name.slice(0, 2)}/${name}.zip`)
+  }
   if (packs > 0) lines.push('see artifacts pack-… of project recovered/packs, run 1')
   return `${lines.join('\n')}\n`
 }
