@@ -1,5 +1,6 @@
 /** Directories of artifacts, from the stored pages of their manifests: pages are decoded here, and only what is listed is
  *  described and leaves this thread. */
+import pLimit from 'p-limit'
 import { type DirectoryChild, listChildren, type ManifestPages } from '../../core/directory.ts'
 import { comparePaths, defaultDirectoryMode } from '../../core/entry.ts'
 import { limits } from '../../core/limits.ts'
@@ -15,6 +16,10 @@ import {
   type Source,
 } from './manifest-source.ts'
 
+/** Listings that go on between each other's steps. Each holds up to three pages, which with the longest paths and link targets
+ *  are 4 MB each, in a thread whose heap is bounded; whatever else is asked for has its turn all the same. */
+const listingsAtOnce = 2
+
 export function createDirectoryMethods(
   connection: Connection,
 ): Pick<TreeMetadata, 'listDirectory'> {
@@ -22,15 +27,17 @@ export function createDirectoryMethods(
   const findSource = createSourceFinder(connection)
   const openManifest = createManifestOpener(connection)
   const describe = createChildDescribing(connection)
+  const list: TreeMetadata['listDirectory'] = async (artifactId, { directory, limit, from }) => {
+    const source = read(() => findSource(artifactId))
+    const manifest = openManifest(source)
+    const { children, next } = await listChildren(manifest, { directory, limit, from })
+    const isKnown = children.length > 0 || from !== null || directory === ''
+    if (!isKnown && !(await isDirectory(manifest, directory))) return undefined
+    return { children: read(() => describe(source, children)), next }
+  }
+  const whenFree = pLimit(listingsAtOnce)
   return {
-    listDirectory: async (artifactId, { directory, limit, from }) => {
-      const source = read(() => findSource(artifactId))
-      const manifest = openManifest(source)
-      const { children, next } = await listChildren(manifest, { directory, limit, from })
-      const isKnown = children.length > 0 || from !== null || directory === ''
-      if (!isKnown && !(await isDirectory(manifest, directory))) return undefined
-      return { children: read(() => describe(source, children)), next }
-    },
+    listDirectory: async (artifactId, place) => await whenFree(() => list(artifactId, place)),
   }
 }
 
