@@ -1,4 +1,5 @@
 /** The lease of maintenance that reads packs: what dies meanwhile stays until it is closed. */
+import { storeError } from '../core/errors.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadingLease {
@@ -8,15 +9,21 @@ export interface ReadingLease {
   close(): Promise<void>
 }
 
-/** Takes a lease that ends `leaseMs` after its last renewal, should its holder die. */
+/** Takes a lease that ends `leaseMs` after its last renewal, should its holder die.
+ *  Errors: storage_full, when it cannot be written: garbage collection runs in another thread, which would not know it. */
 export async function openReadingLease(
   { metadata, now }: Pick<LifecyclePorts, 'metadata' | 'now'>,
   leaseMs: number,
 ): Promise<ReadingLease> {
   const { leases } = await metadata.openReadLeases([], now(), leaseMs)
+  const id = leases[0]!
+  if (id < 0) {
+    await metadata.closeReadLeases(leases)
+    throw storeError('storage_full', 'the disk of the metadata is full', { neededBytes: null })
+  }
   let renewedAt = performance.now()
   return {
-    id: leases[0]!,
+    id,
     renew: async () => {
       if (performance.now() - renewedAt < leaseMs / 4) return
       renewedAt = performance.now()
