@@ -95,7 +95,9 @@ function toPackedCopy(row: CopyRow): PackedCopy {
 function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
   const { prepare, stageInSteps, now } = connection
   const countLive = createPackCounter(connection)
-  const find = prepare<[string], { id: number }>('SELECT id FROM packs WHERE name = ?')
+  const find = prepare<[string], { id: number; state: number }>(
+    'SELECT id, state FROM packs WHERE name = ?',
+  )
   const insert = prepare<[string, number, number, number, number], { id: number }>(
     `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
      VALUES (?, ?, ${packState.whole}, 0, ?, ?, 0, 0, ?) RETURNING id`,
@@ -107,9 +109,12 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
     `UPDATE streams SET pack_id = ?, "offset" = ? WHERE id = ? AND pack_id = ? AND "offset" = ?`,
   )
 
-  /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead. */
+  /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead; unless those
+   *  copies died or moved meanwhile. The others stay where they are then. */
   const openPack = (pack: SealedPack): number => {
     const known = find.get(pack.name)
+    if (known?.state === packState.dead)
+      throw new Error(`pack ${pack.name} has been deleted already`)
     if (known) return known.id
     countPack.run(pack.sizeBytes)
     return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
 import type { Metadata, NewCopy } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
-import { sweepBlobs } from '../sweep-all.ts'
+import { claimPacks, sweepBlobs } from '../sweep-all.ts'
 import { addContents, copyOf, openSession, packOf, seedRun } from '../seed.ts'
 
 /** Registers one pack of these copies; answers it. */
@@ -87,6 +87,26 @@ export function packsContract(store: Store): void {
     expect(await store().listUnverifiedPacks({ ...due, after })).toMatchObject([left])
     const page = { after: 0, limit: 10 }
     expect(await store().listWastefulPacks('halfDead', page)).toMatchObject([left])
+  })
+
+  // Goal: a pack that was claimed, since all that was to move there first had died, gets no copy that is alive: nobody would
+  // back it up or verify it.
+  test('nothing moves to a pack that has been claimed for deletion', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const from = await addCopies(store(), session, [copyOf('one')])
+    const { streamId, offset, lengthBytes } = (await store().findBlob(digestOf('one')))!.copy!
+    const move = { streamId, fromPackId: 1, fromOffset: offset, offset: 50, lengthBytes }
+    const dead = { ...move, streamId: 99 }
+    const moves = [...Array.from({ length: 20_000 }, () => dead), move]
+    const { pack } = packOf([copyOf('one')])
+    const copyBytes = moves.length * lengthBytes
+    const moving = store().moveCopies({ ...pack, copyCount: moves.length, copyBytes }, moves)
+    const [, claimed] = await Promise.all([
+      expect(moving).rejects.toThrow('deleted already'),
+      claimPacks(store()),
+    ])
+    expect(claimed).toEqual([pack.name])
+    expect((await store().findBlob(digestOf('one')))?.copy?.packName).toBe(from)
   })
 
   test('a pack without copies is registered too', async () => {
