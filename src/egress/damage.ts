@@ -4,7 +4,7 @@ import { comparePaths } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { entryPages, type PathFilter } from './entries.ts'
+import { type PathFilter, tarMembers } from './entries.ts'
 import { damagedMembers } from './exact-zip.ts'
 import type { StoredFile } from './file-layout.ts'
 import type { Reader } from './reader.ts'
@@ -42,10 +42,9 @@ async function damagedEntries(
   { filter, limit }: { filter: PathFilter | undefined; limit: number },
 ): Promise<string[]> {
   const paths: string[] = []
-  for await (const { entries } of entryPages(reader, artifact)) {
-    for (const entry of entries) {
-      if (entry.kind !== 'file' || filter?.(entry.path) === false) continue
-      if (!(await isDamaged(reader, entry))) continue
+  for await (const members of tarMembers(reader, artifact, filter)) {
+    for (const { entry } of members) {
+      if (entry.kind !== 'file' || !(await isDamaged(reader, entry))) continue
       paths.push(entry.path)
       if (paths.length === limit) return paths
     }

@@ -37,6 +37,8 @@ import {
 export interface ArchiveOptions {
   /** Globs of the paths to take (`core/path-glob.ts`); none takes all. */
   paths?: readonly string[]
+  /** Aborted when nobody waits for the archive any more. */
+  signal?: AbortSignal
 }
 
 export interface FileOptions {
@@ -248,8 +250,9 @@ async function readOnlyFile(reader: Reader, artifact: Artifact): Promise<StoredF
 }
 
 function pathFilter(options: ArchiveOptions): PathFilter | undefined {
-  const { paths } = options
-  return paths === undefined || paths.length === 0 ? undefined : compilePathGlobs(paths)
+  const { paths, signal } = options
+  if (paths === undefined || paths.length === 0) return undefined
+  return { matches: compilePathGlobs(paths), signal }
 }
 
 /** What decides the bytes of an artifact's generated forms: the tree, the modification times (fixed with the artifact's

@@ -1,10 +1,19 @@
 /** The entries of an artifact, page by page, as the members that the layouts take. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Artifact, EntryPage } from '../metadata/metadata.ts'
 import type { Reader } from './reader.ts'
 import type { TarMember } from './tar-layout.ts'
 import { type ZipMember, zipMember } from './zip-layout.ts'
 
-export type PathFilter = (path: string) => boolean
+/** Which entries to take. */
+export interface PathFilter {
+  matches(path: string): boolean
+  /** Aborted when nobody waits any more: many paths can be looked at before one matches. */
+  signal: AbortSignal | undefined
+}
+
+/** How long matching goes on before others have their turn. A single path takes some tens at worst. */
+const turnMs = 5
 
 export async function* entryPages(
   reader: Pick<Reader, 'metadata'>,
@@ -18,7 +27,7 @@ export async function* entryPages(
 }
 
 export async function* tarMembers(
-  reader: Reader,
+  reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
   filter: PathFilter | undefined,
 ): AsyncGenerator<TarMember[]> {
@@ -27,8 +36,27 @@ export async function* tarMembers(
       entry,
       modifiedAt: modifiedAt[index] ?? null,
     }))
-    yield filter === undefined ? members : members.filter(({ entry }) => filter(entry.path))
+    yield filter === undefined ? members : await filterMembers(members, filter)
   }
+}
+
+/** The members whose paths match, in turns: patterns come from callers and paths from uploads, and a page of long ones can
+ *  take seconds (`core/path-glob.ts`). */
+async function filterMembers(
+  members: readonly TarMember[],
+  { matches, signal }: PathFilter,
+): Promise<TarMember[]> {
+  const matching: TarMember[] = []
+  let turnEnd = performance.now() + turnMs
+  for (const member of members) {
+    if (matches(member.entry.path)) matching.push(member)
+    if (performance.now() < turnEnd) continue
+    await nextTurn()
+    turnEnd = performance.now() + turnMs
+    signal?.throwIfAborted()
+  }
+  signal?.throwIfAborted()
+  return matching
 }
 
 /** Paths are filtered as they are in the artifact, before `prefix` is put before them. */

@@ -26,7 +26,7 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
     app.get(`${apiRoot}/artifacts/:id{[0-9]+}/archive.${format}`, async (c) => {
       const { artifact } = await liveArtifact(context, c)
       const { path } = parseQuery(c, archiveQuery)
-      const options = path === undefined ? {} : { paths: [path] }
+      const options = path === undefined ? {} : { paths: [path], signal: c.req.raw.signal }
       return await underReadLease(
         context,
         c,

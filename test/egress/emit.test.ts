@@ -190,6 +190,38 @@ test('inflating a large file leaves the event loop its turns', async () => {
   expect(turns).toBeGreaterThan(64)
 })
 
+describe('patterns that take long on long paths', () => {
+  const name = 'a'.repeat(250)
+  const specs = Array.from({ length: 100 }, (_, index): EntrySpec => {
+    const path = `${`${name}/`.repeat(15)}${index}`
+    return { kind: 'file', path, content: Buffer.alloc(0), form: 'joining' }
+  })
+  const paths = [`**/*${'a'.repeat(125)}b`]
+
+  test('leave the event loop its turns', async () => {
+    const store = createMemoryStore()
+    const artifact = store.addArtifact(specs)
+    let turns = 0
+    const timer = setInterval(() => {
+      turns += 1
+    }, 1)
+    const zip = await representZip(store.reader, artifact, { paths })
+    clearInterval(timer)
+    expect(zip.totalBytes).toBe(22)
+    expect(turns).toBeGreaterThan(10)
+  })
+
+  test('are given up when nobody waits', async () => {
+    const store = createMemoryStore()
+    const artifact = store.addArtifact(specs)
+    const signal = AbortSignal.abort(new Error('the client hung up'))
+    for (const represent of [representZip, representTarGz]) {
+      const given = represent(store.reader, artifact, { paths, signal })
+      await expect(given).rejects.toThrow('hung up')
+    }
+  })
+})
+
 /** Flips one bit of every copy in turn; whatever is emitted must be a prefix of what is emitted of the whole store. */
 describe('damage', () => {
   const specs: EntrySpec[] = [
