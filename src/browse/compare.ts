@@ -70,8 +70,9 @@ function contentOf(entry: Entry): string {
 /** Turns a removed file and an added one of the same digest into one move; the first removed goes to the first added.
  *  Empty files are left alone: they are all alike, and pairing them says nothing. */
 function matchMoves(differences: Difference[]): { merged: Difference[]; moves: number } {
+  // Lists from back to front, as their ends are taken: from the front of a long one that takes time by its length.
   const removed = new Map<string, Side[]>()
-  for (const { kind, before } of differences) {
+  for (const { kind, before } of differences.toReversed()) {
     if (kind !== 'removed' || before.entry.kind !== 'file' || before.entry.sizeBytes === 0) continue
     const same = removed.get(before.entry.digest)
     if (same === undefined) removed.set(before.entry.digest, [before])
@@ -80,7 +81,7 @@ function matchMoves(differences: Difference[]): { merged: Difference[]; moves: n
   const moved = new Set<Side>()
   const withMoves = differences.map((difference): Difference => {
     if (difference.kind !== 'added' || difference.after.entry.kind !== 'file') return difference
-    const before = removed.get(difference.after.entry.digest)?.shift()
+    const before = removed.get(difference.after.entry.digest)?.pop()
     if (before === undefined) return difference
     moved.add(before)
     return { kind: 'moved', before, after: difference.after }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareEntries, type Difference } from '../../src/browse/compare.ts'
 import type { Entry, EntryPath } from '../../src/core/entry.ts'
-import type { StoredEntry } from '../../src/metadata/metadata.ts'
+import { limits } from '../../src/core/limits.ts'
+import type { ComparedEntry, ComparedStretch, StoredEntry } from '../../src/metadata/metadata.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
 async function check(base: StoredEntry[], head: StoredEntry[]): Promise<string[]> {
@@ -109,5 +110,28 @@ describe('a comparison', () => {
       )
     const { totals } = await compareEntries(createMemoryReader(many(''), many('+')), 1, 2)
     expect(totals).toMatchObject({ changed: 1300, unchanged: 0, added: 0, removed: 0 })
+  })
+
+  test('very many copies of one file that all move take no longer than as many files of their own', async () => {
+    const count = limits.compareDifferencesMax / 2
+    const timeOf = async (contentOf: (index: number) => string): Promise<number> => {
+      const side = (directory: string): ComparedEntry[] =>
+        Array.from({ length: count }, (_, index) => ({
+          entry: fileEntry(`${directory}/${index}`, contentOf(index)),
+          modifiedAt: null,
+        }))
+      const gone = side('a').map((before) => ({ before, after: null }))
+      const added = side('b').map((after) => ({ before: null, after }))
+      const differing = [...gone, ...added]
+      const readDifferences = async (): Promise<ComparedStretch> =>
+        await Promise.resolve({ differing, unchanged: 0, next: null })
+      // Of the processor, as others work beside.
+      const began = process.cpuUsage()
+      const { totals } = await compareEntries({ readDifferences }, 1, 2)
+      expect(totals.moved).toBe(count)
+      return process.cpuUsage(began).user / 1000
+    }
+    const apart = await timeOf(String)
+    expect(await timeOf(() => 'one')).toBeLessThan(apart)
   })
 })
