@@ -19,6 +19,9 @@ import { type PlainSegment, type SegmentBatches, sliceSegments } from './segment
 const literalBytesMax = limits.readWindowBytes
 /** Pieces of one window; 1 KiB files with their headers fill a window with about half as many. */
 const windowPiecesMax = 4096
+/** A literal no longer than this goes along, whatever the window has: headers of stored blocks stand between slices of one
+ *  page, which would be read anew for each of them. */
+const alongBytesMax = 16
 /** Bytes read over in one window because their neighbours are wanted; they are held as long as the window. */
 const windowGapBytesMax = limits.readWindowBytes / 4
 /** Window of one of very many downloads; a check page of a large copy can still be longer. */
@@ -73,19 +76,21 @@ export async function* emit(
 async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerator<Piece[]> {
   let window: Piece[] = []
   let windowBytes = 0
+  let last: PageCut | undefined
   for await (const batch of batches) {
     for (const segment of batch) {
       for (const piece of piecesOf(segment)) {
-        const bytes = heldBytes(piece)
         const limit = isCrowded() ? crowdedWindowBytes : limits.readWindowBytes
-        const full = windowBytes + bytes > limit || window.length >= windowPiecesMax
-        if (full && window.length > 0) {
+        const isOver = windowBytes + heldBytes(piece) > limit && !goesAlong(piece, last)
+        if (window.length > 0 && (isOver || window.length >= windowPiecesMax)) {
           yield window
           window = []
           windowBytes = 0
+          last = undefined
         }
         window.push(piece)
-        windowBytes += bytes
+        if (!isSamePage(piece, last)) windowBytes += heldBytes(piece)
+        if (!Buffer.isBuffer(piece)) last = piece
       }
     }
   }
@@ -107,6 +112,15 @@ function* piecesOf(segment: PlainSegment): Generator<Piece> {
     const to = Math.min(segment.end - pageStart, limits.checkPageBytes)
     yield { copy, page, from, to, path }
   }
+}
+
+/** Whether a piece adds next to nothing to the window whose last cut is `last`. */
+function goesAlong(piece: Piece, last: PageCut | undefined): boolean {
+  return Buffer.isBuffer(piece) ? piece.length <= alongBytesMax : isSamePage(piece, last)
+}
+
+function isSamePage(piece: Piece, last: PageCut | undefined): boolean {
+  return !Buffer.isBuffer(piece) && piece.copy === last?.copy && piece.page === last.page
 }
 
 function pageBytes(cut: PageCut): number {

@@ -1,5 +1,6 @@
 /** What leaves is verified, what cannot be read fails visibly, and memory is bounded by the window. */
 import { randomBytes } from 'node:crypto'
+import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { placeOf } from '../../src/core/copy.ts'
 import { hasCode, storeError } from '../../src/core/errors.ts'
@@ -76,6 +77,15 @@ describe('reading', () => {
     for await (const _ of emit(store.reader, batches(wanted), { start: 0, end: 20_000 })) continue
     const read = store.reads.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
     expect(read).toBeLessThanOrEqual(20_000 + limits.readWindowBytes / 4)
+  })
+
+  test('a stored member in a tar.gz is read once, though it is cut into blocks', async () => {
+    const store = createMemoryStore()
+    const content = randomBytes(5 * MiB)
+    const artifact = store.addArtifact([{ kind: 'file', path: 'a', content, form: 'stored' }])
+    const tar = gunzipSync(await readAll(await representTarGz(store.reader, artifact)))
+    expect(tar.subarray(512, 512 + content.length).equals(content)).toBe(true)
+    expect(store.reads.map((read) => read.lengthBytes)).toEqual([MiB, MiB, MiB, MiB, MiB])
   })
 
   test('at most two windows are loaded before their bytes are taken', async () => {
