@@ -9,7 +9,7 @@ import { digestToBytes } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Representation } from '../egress/representation.ts'
-import { type AppRequest, type Outgoing, outgoingOf } from './context.ts'
+import { type AppRequest, outgoingOf } from './context.ts'
 
 /** How a body that fails half-way ends. */
 export type SendMode = 'ranged' | 'stock-zip' | 'stock-raw'
@@ -124,7 +124,7 @@ async function openBody(
     stop.abort(new Error(reason))
     await chunks.return?.()
   }
-  watchIdle(c, outgoing, options.idleMs ?? limits.idleBodyMs)
+  watchIdle(c, options.idleMs ?? limits.idleBodyMs)
   // An answer whose headers cannot be sent ends without its body being read or cancelled.
   outgoing?.once('close', () => {
     close('the client hung up').catch(() => undefined)
@@ -163,9 +163,10 @@ async function openBody(
   )
 }
 
-/** Cuts a connection on which nothing moved for `idleMs`. The socket's own timer sees the progress of a large write,
- *  which the stream of chunks does not. */
-function watchIdle(c: AppRequest, outgoing: Outgoing | undefined, idleMs: number): void {
+/** Cuts a connection on which nothing of an answer moves for `idleMs`. The socket's own timer sees the progress of a large
+ *  write, which the stream of chunks does not. */
+export function watchIdle(c: AppRequest, idleMs: number): void {
+  const outgoing = outgoingOf(c)
   outgoing?.setTimeout(idleMs, () => {
     c.get('log').info('download cut: the client took nothing', { idleMs })
     outgoing.destroy()

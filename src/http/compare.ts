@@ -9,6 +9,7 @@ import { parseReference } from '../core/reference.ts'
 import { projectOf, readReference } from './access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
+import { watchIdle } from './body.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from './input.ts'
 import { linesOf, lineStream, ndjsonType } from './lines.ts'
@@ -40,6 +41,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')
     if (c.req.header('accept')?.includes(ndjsonType) === true) {
+      watchIdle(c, context.config.idleMs)
       return await comparisonStream(
         c,
         { ...comparison, differences: differences.length },

@@ -11,6 +11,7 @@ import { limits } from '../core/limits.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { liveArtifact } from './access.ts'
 import { entryMessage } from './artifact-message.ts'
+import { watchIdle } from './body.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { linesOf, lineStream, ndjsonType } from './lines.ts'
 import { formatCursor, nextLink, parseOffsetCursor, parsePathCursor, parseQuery } from './input.ts'
@@ -83,9 +84,12 @@ async function manifestStream(
   const first = await lines.next()
   if (first.done === true && directory !== '') throw noSuchPath(artifact, directory)
   const headers = { 'content-type': ndjsonType, ...cacheHeaders(tag) }
-  if (c.req.method !== 'HEAD') return new Response(lineStream(c, first, lines), { headers })
-  await lines.return()
-  return new Response(null, { headers })
+  if (c.req.method === 'HEAD') {
+    await lines.return()
+    return new Response(null, { headers })
+  }
+  watchIdle(c, context.config.idleMs)
+  return new Response(lineStream(c, first, lines), { headers })
 }
 
 async function* messages(

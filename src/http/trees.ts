@@ -14,6 +14,7 @@ import { createByteWriter } from '../core/varint.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import type { Artifact, ChangedStretch, ComparePlace } from '../metadata/metadata.ts'
 import { type Access, liveArtifact, readReference } from './access.ts'
+import { watchIdle } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { acceptsGzip } from './files.ts'
 import { parseQuery } from './input.ts'
@@ -24,6 +25,7 @@ export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
     const access = await liveArtifact(context, c)
     const { artifact } = access
     const base = await readBase(context, access, parseQuery(c, treeQuery).base)
+    watchIdle(c, context.config.idleMs)
     return base === undefined
       ? send(c, treePages(context, artifact), manifestMediaType)
       : send(c, changesPages(context, base, artifact), changesMediaType)

@@ -1,0 +1,85 @@
+/** Answers of unknown length whose client takes nothing: they end like downloads. */
+import { type ServerType, serve } from '@hono/node-server'
+import { Hono } from 'hono'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
+import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
+import { createCompareRoutes } from '../../src/http/compare.ts'
+import type { AppContext, AppEnv } from '../../src/http/context.ts'
+import { createManifestRoutes } from '../../src/http/manifests.ts'
+import { createTreeRoutes } from '../../src/http/trees.ts'
+import { createLog } from '../../src/log.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { createMemoryStore, type EntrySpec } from '../egress/memory-store.ts'
+
+const directory = await mkdtemp(join(tmpdir(), 'trove-'))
+let server: ServerType
+let token = ''
+
+/** Without an end, as kernels hold much of what a client does not take; a comparison of as many differences as there may be. */
+async function endlessMetadata(): Promise<Partial<Metadata>> {
+  const store = createMemoryStore()
+  const path = (index: number): string => `${'d'.repeat(200)}/${'f'.repeat(200)}${index}`
+  const specs = Array.from({ length: 512 }, (_, index): EntrySpec => {
+    return { kind: 'directory', path: path(index) }
+  })
+  const artifact = store.addArtifact(specs, { pinned: true })
+  const page = (await store.reader.metadata.readEntryPage(artifact.id, 0))!
+  const lines = Buffer.alloc(64 * 1024)
+  const added = page.entries.map((entry) => ({ before: null, after: { entry, modifiedAt: null } }))
+  return {
+    findArtifact: async () => artifact,
+    readEntryPage: async () => page,
+    readTreePage: async () => ({ lines, times: null }),
+    readTreeChanges: async (_base, _head, from) => ({ lines, next: from }),
+    readDifferences: async (_base, _head, from) => {
+      const next = { base: 0, head: from.head + added.length }
+      return { differing: added, unchanged: 0, next: next.head > 200_000 ? null : next }
+    },
+  }
+}
+
+beforeAll(async () => {
+  const keys = await openKeys(directory)
+  token = await mintToken(keys.tokens, adminGrant(Date.now() + 60_000), 'api')
+  const metadata = await endlessMetadata()
+  const config = { idleMs: 300, publicUrl: null }
+  const context = { metadata, keys, config, now: () => Date.now() } as unknown as AppContext
+  const app = new Hono<AppEnv>()
+  app.use(async (c, next) => {
+    c.set('log', createLog('error'))
+    await next()
+  })
+  app.route('/', createManifestRoutes(context))
+  app.route('/', createTreeRoutes(context))
+  app.route('/', createCompareRoutes(context))
+  server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
+  if (!server.listening) await once(server, 'listening')
+})
+
+afterAll(async () => {
+  server.close()
+  await rm(directory, { recursive: true })
+})
+
+test.each([
+  ['/api/v1/artifacts/1/manifest'],
+  ['/api/v1/artifacts/1/tree'],
+  ['/api/v1/artifacts/1/tree?base=2'],
+  ['/api/v1/compare?base=id:1&head=id:2'],
+])('%s is cut when its client takes nothing', async (path) => {
+  const connected = once(server, 'connection')
+  const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [socket] = (await connected) as [net.Socket]
+  const fields = ['Host: x', 'Accept: application/x-ndjson', `Authorization: Bearer ${token}`]
+  client.write([`GET ${path} HTTP/1.1`, ...fields, '', ''].join('\r\n'))
+  client.on('error', () => undefined)
+  await once(socket, 'close')
+  expect(socket.bytesWritten).toBeGreaterThan(1_000_000)
+  client.destroy()
+})
