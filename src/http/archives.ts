@@ -9,7 +9,7 @@ import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { representRunZip, representTarGz, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import { liveArtifact, projectOf, readProject } from './access.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { sendRepresentation } from './body.ts'
@@ -66,7 +66,7 @@ async function send(
 }
 
 /** The live artifacts of the route's run, by name; of several attempts, the newest one's.
- *  Errors: unauthenticated, not_found, invalid_request; artifact_expired or artifact_deleted when all have ended. */
+ *  Errors: unauthenticated, not_found, invalid_request; too_large; artifact_expired or artifact_deleted when all have ended. */
 async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
   const principal = await requirePrincipal(context, c)
   const { project: named } = parseQuery(c, runArchiveQuery)
@@ -82,6 +82,7 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
       const known = found.get(artifact.name)
       if (known === undefined || artifact.attempt > known.attempt)
         found.set(artifact.name, artifact)
+      if (found.size > limits.artifactsPerRunMax) throw tooMany(number)
     }
     if (found.size === 0) await assertNoneEnded(context, filter)
   }
@@ -90,6 +91,15 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
     throw storeError('not_found', `${what} has no artifacts`, { what })
   }
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function tooMany(run: number): Error {
+  const limitValue = limits.artifactsPerRunMax
+  return storeError(
+    'too_large',
+    `run ${run} has more than ${limitValue} artifacts, which is more than one archive holds`,
+    { limit: 'artifacts of a run', limitValue, setting: null },
+  )
 }
 
 /** Says how the newest of the ended artifacts ended. Errors: artifact_expired, artifact_deleted. */
@@ -108,15 +118,13 @@ async function* liveArtifacts(
   filter: { projectId: number; run: number },
 ): AsyncGenerator<Artifact, void, undefined> {
   const limit = limits.listPageMax
-  const now = context.now()
-  for (let offset = 0; offset < limits.artifactsPerRunMax; offset += limit) {
-    const page = await context.metadata.listArtifacts(filter, {
-      limit,
-      offset,
-      sort: 'oldest',
-      now,
-    })
-    yield* page.artifacts
-    if (page.artifacts.length < limit) return
+  const page = { limit, offset: 0, sort: 'newest', now: context.now() } as const
+  let next: ArtifactFilter | undefined = filter
+  while (next !== undefined) {
+    const { artifacts } = await context.metadata.listArtifacts(next, page)
+    yield* artifacts
+    // By id, not by offset: one that is deleted meanwhile must not hide another.
+    const beforeId = artifacts.at(-1)?.id
+    next = beforeId === undefined ? undefined : { ...filter, beforeId }
   }
 }

@@ -1,0 +1,83 @@
+/** The archive of a run that has very many artifacts, or loses some while they are listed. */
+import { unzipSync } from 'fflate'
+import { Hono } from 'hono'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
+import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
+import type { ArtifactName } from '../../src/core/artifact.ts'
+import { StoreError } from '../../src/core/errors.ts'
+import { limits } from '../../src/core/limits.ts'
+import { createArchiveRoutes } from '../../src/http/archives.ts'
+import type { AppContext, AppEnv } from '../../src/http/context.ts'
+import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
+import { createMemoryStore } from '../egress/memory-store.ts'
+
+const directory = await mkdtemp(join(tmpdir(), 'trove-'))
+afterAll(async () => {
+  await rm(directory, { recursive: true })
+})
+
+/** Asks for the archive of a run that has `live`, by id. `onPage` is called after each page of them. */
+async function archiveOf(live: Artifact[], onPage: () => void = () => undefined) {
+  const keys = await openKeys(directory)
+  const { packs, metadata: entries } = createMemoryStore().reader
+  const metadata: Partial<Metadata> = {
+    ...entries,
+    findProject: async () => ({ id: 1, name: 'o/r' }) as never,
+    openReadLeases: async () => ({ leases: [], gone: [] }),
+    closeReadLeases: async () => undefined,
+    listArtifacts: async ({ beforeId = Infinity }, { sort, limit, offset }) => {
+      const found = live.filter(({ id }) => id < beforeId)
+      if (sort === 'newest') found.reverse()
+      const artifacts = found.slice(offset, offset + limit)
+      onPage()
+      return { artifacts, total: found.length }
+    },
+  }
+  const config = { idleMs: 60_000, publicUrl: null }
+  const context = { packs, metadata, keys, config, now: () => Date.now() }
+  const app = new Hono<AppEnv>()
+  app.route('/', createArchiveRoutes(context as unknown as AppContext))
+  app.onError((error, c) => c.text(error instanceof StoreError ? error.code : error.message, 500))
+  const token = await mintToken(keys.tokens, adminGrant(Date.now() + 60_000))
+  const headers = { authorization: `Bearer ${token}` }
+  const response = await app.request('/api/v1/runs/7/archive.zip?project=o/r', { headers })
+  return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) }
+}
+
+function artifactsOf(count: number, nameOf: (index: number) => string): Artifact[] {
+  const store = createMemoryStore()
+  return Array.from({ length: count }, (_, index) =>
+    store.addArtifact([], {
+      id: index + 1,
+      name: nameOf(index) as ArtifactName,
+      attempt: 1 + Math.floor(index / limits.artifactsPerRunMax),
+      pinned: true,
+    }),
+  )
+}
+
+test('one that is deleted while they are listed hides no other', async () => {
+  const live = artifactsOf(limits.listPageMax + 50, String)
+  const { bytes } = await archiveOf(live, () => {
+    live.splice(100, 1)
+  })
+  const folders = Object.keys(unzipSync(bytes))
+  expect(folders).toEqual(expect.arrayContaining(live.map(({ name }) => `${name}/`)))
+})
+
+test('the newest attempt is taken, however many artifacts the others left', async () => {
+  const count = limits.artifactsPerRunMax + 10
+  const live = artifactsOf(count, (index) => (index < 10 ? 'old' : `a${index % 1000}`))
+  live.at(-1)!.name = 'new' as ArtifactName
+  const { bytes } = await archiveOf(live)
+  expect(Object.keys(unzipSync(bytes))).toContain('new/')
+})
+
+test('more artifacts than a run may have are refused, not left out', async () => {
+  const { status, bytes } = await archiveOf(artifactsOf(limits.artifactsPerRunMax + 1, String))
+  expect([status, bytes.toString()]).toEqual([500, 'too_large'])
+})
