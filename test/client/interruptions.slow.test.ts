@@ -10,6 +10,7 @@ import { type Client, createClient } from '../../src/client/client.ts'
 import { runTrove as runCommand, startTrove as startCommand } from '../cli/run-trove.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { type FlakyProxy, startFlakyProxy } from './flaky-proxy.ts'
+import { startSeeingProxy } from './seeing-proxy.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
 interface Setting {
@@ -89,6 +90,23 @@ test('a network that cuts connections at random delays an upload and a download,
   await client.download({ artifact, destination: back })
   expect(await describeTree(back)).toEqual(await describeTree(root))
   expect(proxy.receivedBytes()).toBeLessThan(2.5 * treeBytes)
+})
+
+test('an upload that sends much of which nothing arrives is given up', async () => {
+  const setting = await prepare()
+  const { server, token } = setting
+  let tries = 0
+  const stop = new AbortController()
+  const url = await startSeeingProxy(server.url, async (path) => {
+    if (path.includes('/manifest?')) tries += 1
+    if (tries > 10) stop.abort()
+    if (!path.endsWith('/packs')) return undefined
+    return { status: 502, body: 'as a proxy says it whose server takes too long' }
+  })
+  const client = createClient({ url, token, cacheDir: null })
+  const uploading = client.upload({ ...uploadOf(setting), signal: stop.signal })
+  await expect(uploading).rejects.toMatchObject({ name: 'NetworkError' })
+  expect(tries).toBe(6)
 })
 
 test('a server that is killed in mid-upload has kept what it acknowledged; the same upload sends the rest', async () => {

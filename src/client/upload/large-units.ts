@@ -60,6 +60,8 @@ async function planGroup(
   ordinals: readonly number[],
   sent: Set<Digest>,
 ): Promise<SendUnit[]> {
+  // Of this try, which may be over when the answers come.
+  const { onHeld } = sending
   // Two for each thread, so that small files are encoded in between.
   const limit = pLimit(2 * sending.pool.threads)
   const files = await Promise.all(
@@ -69,7 +71,9 @@ async function planGroup(
   const units = files.map((file, at) => {
     const isMissing = (part: number): boolean => missing[at]!.has(part)
     const unit = planLarge(sending.tree, file, { isMissing, sent, level: sending.level })
-    sending.progress.doneBytes += file.composite.sizeBytes - unit.contentBytes
+    const heldBytes = file.composite.sizeBytes - unit.contentBytes
+    sending.progress.doneBytes += heldBytes
+    onHeld(heldBytes)
     return unit
   })
   sending.onProgress(sending.progress)

@@ -34,6 +34,8 @@ export interface Sending extends SendTreeOptions {
   progress: SendProgress
   /** Content bytes that had to be sent. */
   missingBytes: number
+  /** Told, in each try, of content bytes that the server turns out to have. */
+  onHeld(bytes: number): void
 }
 
 /** Sends units and counts what they brought. Errors: those of `sendBlobs`. */

@@ -74,9 +74,17 @@ export async function sendTree(
     },
     progress: { doneBytes: 0, totalBytes: logicalBytes, sentBytes: 0 },
     missingBytes: 0,
+    onHeld: () => {},
   }
+  let heldMax = 0
   for (let failures = 0; ;) {
-    const before = sending.progress.sentBytes
+    let held = 0
+    // What really got through is what the next try finds; what was sent may have been lost.
+    sending.onHeld = (bytes) => {
+      held += bytes
+      if (held > heldMax + significantBytes) failures = 0
+      heldMax = Math.max(heldMax, held)
+    }
     try {
       const { artifact, created } = await negotiate(sending)
       const { sentBytes } = sending.progress
@@ -92,7 +100,7 @@ export async function sendTree(
       // What came of the changes is not the tree, perhaps: the whole manifest says what is.
       if (hasCode(error, 'upload_incomplete') && error.details.what === 'manifest')
         forgetBase(sending)
-      failures = sending.progress.sentBytes > before + significantBytes ? 1 : failures + 1
+      failures += 1
       if (failures >= transferTriesMax) throw error
       await waitForTransfer(failures, options.signal)
     }
@@ -179,6 +187,7 @@ async function sendContent(
   sending.missingBytes = Math.max(sending.missingBytes, missingBytes)
   progress.doneBytes = progress.totalBytes - missingBytes
   sending.onProgress(progress)
+  sending.onHeld(progress.doneBytes)
   const units = largeUnits(sending, uploadPath, large)
   await sendUnits(sending, uploadPath, smallThenLarge(planSmall(tree, small, sending.level), units))
 }
