@@ -344,6 +344,22 @@ describe('a download', () => {
     ])
   })
 
+  test('of some paths gives the directories on their way the modes that the artifact says', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { 'private/deep/a': 'a', 'private/b': 'b' })
+    await chmod(join(root, 'private/deep'), 0o710)
+    await chmod(join(root, 'private'), 0o700)
+    const client = clientWith(null)
+    const { artifact } = await upload(client, root)
+    const [whole, part] = [await makeDirectory(), await makeDirectory()]
+    await client.download({ artifact, destination: whole })
+    for (const destination of [whole, part])
+      await client.download({ artifact, destination, paths: ['private/deep/a'] })
+    expect(await describeTree(whole)).toEqual(await describeTree(root))
+    const { 'private/b': _unwanted, ...wanted } = await describeTree(root)
+    expect(await describeTree(part)).toEqual(wanted)
+  })
+
   test('goes on with whole files that an interrupted one left, in directories that are there and others', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()

@@ -33,13 +33,17 @@ export async function compareDirectoryModes(
   options: DirectoryModesOptions,
 ): Promise<DirectoryModes> {
   const { root, tree, wanted, others, seen, unseen } = options
-  const said = new Map<string, number>()
+  const asked = new Set<string>()
   for (const ordinal of others)
+    if (tree.kind(ordinal) === 'directory') asked.add(tree.path(ordinal))
+  // Of what is not asked for too: a file that is lies in a directory that has its mode.
+  const said = new Map<string, number>()
+  for (let ordinal = 0; ordinal < tree.count; ordinal++)
     if (tree.kind(ordinal) === 'directory') said.set(tree.path(ordinal), tree.mode(ordinal))
   const modeOf = (path: string): number => said.get(path) ?? defaultDirectoryMode
 
   const unseenPaths = await directoriesOf(tree, unseen)
-  for (const path of said.keys()) if (!seen.has(path)) unseenPaths.add(path)
+  for (const path of asked) if (!seen.has(path)) unseenPaths.add(path)
   /** Directories that DEST does not have, or in another mode. */
   const odd: string[] = []
   let looks = 0
@@ -54,7 +58,7 @@ export async function compareDirectoryModes(
   if (oddSeen.length > 0) {
     // What was known is more than what is wanted.
     const own = await directoriesOf(tree, wanted)
-    odd.push(...oddSeen.filter((path) => own.has(path) || said.has(path)))
+    odd.push(...oddSeen.filter((path) => own.has(path) || asked.has(path)))
   }
   return {
     set: (opened) => {
