@@ -1,8 +1,9 @@
 /** Files that change, or may not be touched, while the client works on them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, chmod, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -178,5 +179,44 @@ describe('what its owner may not write', () => {
     await upload(direct, root)
     expect(await download([back, '--delete'])).toBe('0')
     expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+})
+
+describe('who interrupts what reads large files need not wait for it', () => {
+  /** Takes no disk, and some seconds to hash. */
+  const makeHuge = async (path: string): Promise<void> => {
+    await writeFile(path, '')
+    await truncate(path, 6 * 1024 ** 3)
+  }
+  /** Milliseconds until `work` has ended when it is aborted soon after it began. */
+  const interrupt = async (work: (signal: AbortSignal) => Promise<unknown>): Promise<number> => {
+    const stop = new AbortController()
+    const working = work(stop.signal)
+    working.catch(() => {})
+    await sleep(700)
+    stop.abort()
+    const begun = performance.now()
+    await expect(working).rejects.toMatchObject({ name: 'AbortError' })
+    return performance.now() - begun
+  }
+  const soonMs = 3000
+
+  test('when they are uploaded', async () => {
+    const root = await makeDirectory()
+    await makeHuge(join(root, 'huge'))
+    const source = { kind: 'patterns', patterns: ['.'], directory: root } as const
+    const offer = { project: 'octo/demo', run: 1, name: 'huge', source }
+    const took = await interrupt((signal) => direct.upload({ ...offer, signal }))
+    expect(took).toBeLessThan(soonMs)
+  })
+
+  test('when they lie where a download goes', async () => {
+    const root = await makeDirectory()
+    await makeTree(root, { huge: large('small') })
+    const { artifact } = await upload(direct, root)
+    const destination = await makeDirectory()
+    await makeHuge(join(destination, 'huge'))
+    const took = await interrupt((signal) => direct.download({ artifact, destination, signal }))
+    expect(took).toBeLessThan(soonMs)
   })
 })

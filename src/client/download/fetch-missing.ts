@@ -8,6 +8,7 @@ import { fetchBlobs } from './fetch-blobs.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { whileWriting } from '../files/file-error.ts'
 import type { PlaceTarget } from '../files/file-tasks.ts'
+import { untilAborted } from '../files/until-aborted.ts'
 import { taskFilesMax } from './fetched-writer.ts'
 import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
@@ -203,7 +204,7 @@ function makeFile(path: string, sizeBytes: number): void {
 
 /** Checks large files and gives copies of them to the other places of their content. */
 async function sealLarge(
-  { pool, tree, findings }: Downloading,
+  { pool, tree, findings, signal }: Downloading,
   large: readonly { ordinal: number; others: number[] }[],
   targetOf: (ordinal: number) => PlaceTarget,
 ): Promise<void> {
@@ -212,16 +213,15 @@ async function sealLarge(
     const { stats } = await pool.run(task)
     note(findings, ordinal, tree, stats)
   }
-  await Promise.all(
-    large.map(async ({ ordinal, others }) => {
-      for (const other of others) {
-        const { path } = targetOf(other)
-        closeSync(openNew(path, 0o600))
-        // Before it is sealed: a copy gets the mode too, which may forbid to write it.
-        await copyFile(targetOf(ordinal).path, path)
-        await seal(other)
-      }
-      await seal(ordinal)
-    }),
-  )
+  const seals = large.map(async ({ ordinal, others }) => {
+    for (const other of others) {
+      const { path } = targetOf(other)
+      closeSync(openNew(path, 0o600))
+      // Before it is sealed: a copy gets the mode too, which may forbid to write it.
+      await copyFile(targetOf(ordinal).path, path)
+      await seal(other)
+    }
+    await seal(ordinal)
+  })
+  await untilAborted(Promise.all(seals), signal)
 }

@@ -8,6 +8,7 @@ import type { LookedAt } from '../cache/look-at-known.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { isRacy } from '../files/racy.ts'
+import { untilAborted } from '../files/until-aborted.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
@@ -64,9 +65,10 @@ export function sortEntries(
 
 const filesPerTask = 128
 
-/** Hashes files; those that have the wanted digest are noted as there. */
+/** Hashes files; those that have the wanted digest are noted as there.
+ *  Errors: the signal's. */
 export async function checkFiles(
-  { pool, tree, findings, progress, tell }: Downloading,
+  { pool, tree, findings, progress, signal, tell }: Downloading,
   ordinals: readonly number[],
   pathOf: (ordinal: number) => string,
 ): Promise<void> {
@@ -89,7 +91,7 @@ export async function checkFiles(
     check.catch(() => {})
     checks.push(check)
   }
-  await Promise.all(checks)
+  await untilAborted(Promise.all(checks), signal)
 }
 
 export function isThere({ stats }: Findings, ordinal: number): boolean {

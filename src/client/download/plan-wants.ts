@@ -8,6 +8,7 @@ import { type Digest, digestBytes, digestFromBytes, digestToBytes } from '../../
 import { limits } from '../../core/limits.ts'
 import { FileError } from '../files/file-error.ts'
 import type { CopyTask } from '../files/file-tasks.ts'
+import { untilAborted } from '../files/until-aborted.ts'
 import { type Destination, place } from './destination.ts'
 import type { Downloading } from './downloading.ts'
 import { listParts } from './list-parts.ts'
@@ -48,7 +49,7 @@ export async function planWants(
   atHand: AtHand,
   heldBytes: (bytes: number) => void,
 ): Promise<Wants> {
-  const { tree, pool } = downloading
+  const { tree, pool, signal } = downloading
   const ordinals = [...new Set([...atHand.unfinished, ...atHand.older])].toSorted((a, b) => a - b)
   const sizeBytes = (ordinal: number): number => tree.sizeBytes(ordinal)
   const planned = ordinals.filter((ordinal) => sizeBytes(ordinal) <= plannedBytesMax)
@@ -63,7 +64,8 @@ export async function planWants(
     parts.set(ordinal, missing)
   }
   const listed = await listParts({ ...downloading, sizeBytes }, planned)
-  await Promise.all(listed.map(async (each) => await limit(plan, each)))
+  const plans = listed.map(async (each) => await limit(plan, each))
+  await untilAborted(Promise.all(plans), signal)
   return { ordinals: ordinals.filter((ordinal) => parts.get(ordinal)?.length !== 0), parts }
 }
 

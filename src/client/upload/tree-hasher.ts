@@ -2,6 +2,7 @@
  *  read and hashed. */
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
+import { untilAborted } from '../files/until-aborted.ts'
 import { createHashColumns } from './hash-columns.ts'
 import { type HashedTree, finishTree } from './hashed-tree.ts'
 import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
@@ -17,7 +18,7 @@ export interface HashProgress {
 export interface TreeHasher {
   /** Begins with entries `from` to `to` of the tree, which follow those of the call before. */
   add(from: number, to: number, tree: SourceTree): void
-  /** Waits for all; the tree is whole. Errors: FileError. */
+  /** Waits for all; the tree is whole. Errors: FileError, the signal's. */
   finish(tree: SourceTree): Promise<HashedTree>
 }
 
@@ -105,8 +106,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
         for (let at = 0; at < changed.length; at += filesPerTask)
           run(changed.slice(at, at + filesPerTask), tree)
       }
-      await Promise.all(batches.splice(0))
-      signal.throwIfAborted()
+      await untilAborted(Promise.all(batches.splice(0)), signal)
       if (failure !== undefined) throw failure.error
       columns.reserve(tree.count)
       return await finishTree(tree, columns, { cache, lines, cachePath })
