@@ -1,7 +1,16 @@
 /** Files that change, or may not be touched, while the client works on them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, chmod, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  readdir,
+  rm,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -60,20 +69,63 @@ describe('a large file that is touched between being hashed and being cut', () =
   })
 })
 
-test('an older version of a large file that vanishes before it is used is done without', async () => {
+/** What may take the place of a file. */
+const others = {
+  directory: async (path: string) => await mkdir(path),
+  pipe: async (path: string) => await once(spawn('mkfifo', [path]), 'close'),
+}
+
+test.each([
+  ['directory', 'small', 'changed into a directory while it was being uploaded'],
+  ['directory', 'large', 'changed into a directory while it was being uploaded'],
+  ['pipe', 'small', 'cannot be read'],
+  ['pipe', 'large', 'cannot be read'],
+] as const)('a %s in the place of a %s file is told by its path', async (kind, name, told) => {
   const root = await makeDirectory()
-  await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
-  const { artifact } = await upload(direct, root)
-  const back = await makeDirectory()
-  await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
-  const url = await startSeeingProxy(trove.url, async (path) => {
-    if (path.includes('/blobs/parts')) await rm(join(back, 'large'))
+  await makeTree(root, { large: large(root), small: root })
+  const path = join(root, name)
+  const url = await startSeeingProxy(trove.url, async (request) => {
+    if (!request.includes('/manifest')) return undefined
+    await rm(path)
+    await others[kind](path)
     return undefined
   })
   const client = createClient({ url, token, cacheDir: null })
-  await client.download({ artifact, destination: back })
-  expect(await describeTree(back)).toEqual(await describeTree(root))
+  await expect(upload(client, root)).rejects.toThrow(`${path} ${told}`)
 })
+
+test('a pipe that the caller has chosen is no file, and is not waited for', async () => {
+  const pipe = join(await makeDirectory(), 'pipe')
+  await others.pipe(pipe)
+  const files = [{ absolutePath: pipe, entryPath: 'pipe' }]
+  const source = { kind: 'files', files } as const
+  const uploading = direct.upload({ project: 'octo/demo', run: 1, name: 'pipe', source })
+  await expect(uploading).rejects.toThrow(`${pipe} cannot be read`)
+})
+
+test.each([
+  ['vanishes', undefined],
+  ['becomes a directory', others.directory],
+  ['becomes a pipe', others.pipe],
+])(
+  'an older version of a large file that %s before it is used is done without',
+  async (_, make) => {
+    const root = await makeDirectory()
+    await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
+    const { artifact } = await upload(direct, root)
+    const back = await makeDirectory()
+    await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
+    const url = await startSeeingProxy(trove.url, async (path) => {
+      if (!path.includes('/blobs/parts')) return undefined
+      await rm(join(back, 'large'))
+      await make?.(join(back, 'large'))
+      return undefined
+    })
+    const client = createClient({ url, token, cacheDir: null })
+    await client.download({ artifact, destination: back })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
+  },
+)
 
 test('of two downloads into one directory at a time, the second is refused and the first unharmed', async () => {
   const [one, two] = [await makeDirectory(), await makeDirectory()]

@@ -1,5 +1,5 @@
 /** Cutting of large files, and the encoding of blobs for the wire. Runs in worker threads. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/blob-exchange.ts'
 import { createChunker, isCompressed } from '../../core/chunker.ts'
 import { chunkSizes, coarseChunkSizes } from '../../core/cut-points.ts'
@@ -7,14 +7,18 @@ import { crc32 } from '../../core/crc32.ts'
 import { digestOf, digestToBytes } from '../../core/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec.ts'
-import { changedWhileUploading, fileError } from './file-error.ts'
+import { changedWhileUploading, openToRead, whileReading } from './file-error.ts'
 import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
 
 const readBytes = 1024 * 1024
 
 /** Cuts as the server does, so that chunks of all kinds of uploads meet. Errors: FileError. */
 export function chunkFile({ path }: ChunkTask): ChunkAnswer {
-  const descriptor = opened(path)
+  return whileReading(path, () => chunk(path))
+}
+
+function chunk(path: string): ChunkAnswer {
+  const descriptor = openToRead(path)
   try {
     const { size, mtimeMs, ctimeMs, ino } = fstatSync(descriptor)
     const buffer = Buffer.allocUnsafeSlow(readBytes)
@@ -67,9 +71,10 @@ export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
       if (open?.path !== piece.path) {
         if (open !== undefined) closeSync(open.descriptor)
         open = undefined
-        open = { path: piece.path, descriptor: opened(piece.path) }
+        open = { path: piece.path, descriptor: openToRead(piece.path) }
       }
-      at = encodePiece(open.descriptor, piece, records, at)
+      const { descriptor } = open
+      at = whileReading(piece.path, () => encodePiece(descriptor, piece, records, at))
     }
   } finally {
     if (open !== undefined) closeSync(open.descriptor)
@@ -99,12 +104,4 @@ function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at
   records.set(head, at)
   records.copyWithin(at + head.length, start, start + lengthBytes)
   return at + head.length + lengthBytes
-}
-
-function opened(path: string): number {
-  try {
-    return openSync(path, 'r')
-  } catch (error) {
-    throw fileError(path, error)
-  }
 }

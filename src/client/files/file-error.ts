@@ -1,4 +1,5 @@
 /** Trouble with a file of this machine, in words that name the file. */
+import { constants, openSync } from 'node:fs'
 
 export class FileError extends Error {
   override readonly name = 'FileError'
@@ -20,6 +21,20 @@ const reasons: Record<string, string> = {
 
 export function changedWhileUploading(path: string): FileError {
   return new FileError(path, 'changed while it was being uploaded')
+}
+
+/** Opens a file to be read. What took its place meanwhile, such as a pipe, is not waited for. Errors: FileError. */
+export function openToRead(path: string, flags = 0): number {
+  return whileReading(path, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | flags))
+}
+
+/** Does `work`, which reads a file. Errors: FileError in place of what the system says. */
+export function whileReading<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof Error && 'syscall' in error ? fileError(path, error) : error
+  }
 }
 
 /** Does `work`, which writes a file. Errors: FileError in place of what the system says. */

@@ -1,7 +1,7 @@
 /** Reading and hashing of many files with few system calls each: open, read, fstat, close. Runs in worker threads. */
-import { type Stats, closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { type Stats, closeSync, fstatSync, readSync } from 'node:fs'
 import { createHash, hash } from 'node:crypto'
-import { fileError } from './file-error.ts'
+import { FileError, fileError, openToRead } from './file-error.ts'
 import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
 import { isRacy } from './racy.ts'
 import { digestBytes } from '../../core/digest.ts'
@@ -14,7 +14,7 @@ export function hashFiles({ paths }: HashTask): HashAnswer {
     try {
       readOne(path, index, answer)
     } catch (error) {
-      throw fileError(path, error)
+      throw error instanceof FileError ? error : fileError(path, error)
     }
   })
 }
@@ -50,7 +50,7 @@ function eachFile(
 
 function readOne(path: string, index: number, answer: HashAnswer): void {
   const lookedAt = Date.now()
-  const descriptor = openSync(path, 'r')
+  const descriptor = openToRead(path)
   try {
     const { digest, sizeBytes } = digestOfOpen(descriptor)
     const stats = fstatSync(descriptor)

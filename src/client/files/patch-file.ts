@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { storeError } from '../../core/errors.ts'
 import { type Digest, digestBytes, digestOf } from '../../core/digest.ts'
-import { FileError, fileError, whileWriting } from './file-error.ts'
+import { FileError, openToRead, whileReading, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
 import { inflateCopy } from './inflate-copy.ts'
@@ -39,7 +39,7 @@ export function copyPieces(task: CopyTask): Record<string, never> {
 }
 
 function copy({ from, to, pieces }: CopyTask): Record<string, never> {
-  const source = openToRead(from)
+  const source = openToRead(from, constants.O_NOFOLLOW)
   try {
     const target = openSync(to, openFlags)
     try {
@@ -53,21 +53,14 @@ function copy({ from, to, pieces }: CopyTask): Record<string, never> {
   return {}
 }
 
-function openToRead(path: string): number {
-  try {
-    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-  } catch (error) {
-    throw fileError(path, error)
-  }
-}
-
 function readOlder(
   source: number,
   path: string,
   { from, sizeBytes, digest }: CopyTask['pieces'][number],
 ): Buffer {
   const content = Buffer.allocUnsafe(sizeBytes)
-  if (readSync(source, content, 0, sizeBytes, from) !== sizeBytes || digestOf(content) !== digest)
+  const count = whileReading(path, () => readSync(source, content, 0, sizeBytes, from))
+  if (count !== sizeBytes || digestOf(content) !== digest)
     throw new FileError(path, 'changed while it was being downloaded to')
   return content
 }
@@ -75,7 +68,7 @@ function readOlder(
 /** Errors: FileError. */
 export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
   const isThere = new Uint8Array(sizes.length)
-  const descriptor = openToRead(path)
+  const descriptor = openToRead(path, constants.O_NOFOLLOW)
   try {
     const content = Buffer.allocUnsafe(sizes.reduce((most, each) => Math.max(most, each), 0))
     let offset = 0
