@@ -118,15 +118,23 @@ function isReaderGone(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
 }
 
+let ending: Promise<void> | undefined
+
+/** Ends the process with what went wrong, which may come to light in two ways. */
+function end(error: unknown): void {
+  ending ??= report(error).finally(() => process.exit(exitStatusOf(error)))
+}
+
 // A reader that has seen enough (`trove list | head`) is no failure; `write` reports it to the command as well.
 process.stdout.on('error', (error) => {
-  if (!isReaderGone(error)) throw error
+  if (!isReaderGone(error)) end(error)
 })
+// Talk that nobody reads, or that a full disk does not take, ends nothing, a server least of all.
+process.stderr.on('error', () => {})
 
 try {
   process.exit(await main(process.argv.slice(2)))
 } catch (error) {
   if (isReaderGone(error)) process.exit(exitStatus.ok)
-  await report(error)
-  process.exit(exitStatusOf(error))
+  end(error)
 }

@@ -1,13 +1,14 @@
 /** What commands print: data on stdout, talk on stderr. Text of others is made harmless before a terminal sees it. */
 
-/** Resolves once the stream has taken the text. A reader that went away (`trove list | head`) ends the command. */
+/** Resolves once the stream has taken the text. A reader that went away (`trove list | head`) ends the command; talk that
+ *  nobody reads, or that cannot be kept, is no failure of what it is about. */
 export async function write(
   stream: NodeJS.WritableStream,
   bytes: string | Uint8Array,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     stream.write(bytes, (error) => {
-      if (error === null || error === undefined) resolve()
+      if (error === null || error === undefined || stream === process.stderr) resolve()
       else reject(error)
     })
   })

@@ -51,6 +51,19 @@ describe('trove serve', () => {
     },
   )
 
+  test('outlives whoever reads its log', async () => {
+    const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    const lines = readLines(child)
+    child.stderr.destroy()
+    await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(1)
+    const url = lines[0]!.replace('listening on ', '')
+    for (let tries = 0; tries < 3; tries++)
+      expect((await fetch(`${url}/api/v1/artifacts`)).status).toBe(401)
+    child.kill('SIGTERM')
+    await once(child, 'close')
+    expect(child.exitCode).toBe(0)
+  })
+
   test('refuses a directory that another server works on', async () => {
     const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
     await firstLine(first)

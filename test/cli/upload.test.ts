@@ -1,10 +1,11 @@
 /** `trove upload` as scripts and CI jobs use it. */
+import { once } from 'node:events'
 import { chmod, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { type Outcome, runTrove, startTrove } from './run-trove.ts'
 
 let server: TestServer
 let root: string
@@ -241,6 +242,26 @@ describe('inside a GitHub-style job', () => {
     expect(await readFile(summary, 'utf8')).toMatch(
       /### Downloaded build\n[\s\S]*3, of which 3 were written/,
     )
+  })
+
+  test('what it leaves does not depend on who reads its talk', async () => {
+    const output = join(root, 'output')
+    const access = {
+      TROVE_URL: server.url,
+      TROVE_TOKEN: await server.token(),
+      TROVE_RUN: String(run),
+      CI: 'true',
+      GITHUB_OUTPUT: output,
+    }
+    const child = startTrove(['upload', 'build', 'dist'], access, root)
+    child.stderr.destroy()
+    await once(child, 'close')
+    expect(child.exitCode).toBe(0)
+    expect(await readFile(output, 'utf8')).toContain('artifact-id=')
+    const taken = startTrove(['upload', 'build', 'logs'], access, root)
+    taken.stderr.destroy()
+    await once(taken, 'close')
+    expect(taken.exitCode).toBe(7)
   })
 
   test('the token alone says project and run; flags and variables win over it', async () => {
