@@ -1,0 +1,57 @@
+/** A file that is saved is whole or not there, whatever lies in its way. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { lstat, readdir, readFile, symlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { saveAs } from '../../src/client/files/save-as.ts'
+import { makeDirectory, makeTree } from './tree.ts'
+
+/** Sends its first piece, and the rest once `until` resolves. */
+async function* slowly(
+  pieces: readonly string[],
+  until: Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  for (const [index, piece] of pieces.entries()) {
+    if (index > 0) await until
+    yield Buffer.from(piece)
+  }
+}
+
+test('of two that are saved under one name at once, each is whole when it is told to be', async () => {
+  const directory = await makeDirectory()
+  const target = join(directory, 'f'.repeat(255))
+  let goOn = (): void => {}
+  const until = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const slow = saveAs(target, slowly(['slow', ' and whole'], until))
+  await expect.poll(async () => (await readdir(directory)).length).toBe(1)
+  await saveAs(target, slowly(['fast'], until))
+  expect(await readFile(target, 'utf8')).toBe('fast')
+  goOn()
+  await slow
+  expect(await readFile(target, 'utf8')).toBe('slow and whole')
+  expect(await readdir(directory)).toEqual([basename(target)])
+})
+
+test('nothing is written through a link that lies beside it', async () => {
+  const directory = await makeDirectory()
+  await makeTree(directory, { victim: 'untouched' })
+  await symlink('victim', join(directory, 'file.partial'))
+  await saveAs(join(directory, 'file'), slowly(['content'], Promise.resolve()))
+  expect(await readFile(join(directory, 'victim'), 'utf8')).toBe('untouched')
+  expect((await lstat(join(directory, 'file'))).isFile()).toBe(true)
+})
+
+test('a pipe, a device or a directory is not replaced', async () => {
+  const directory = await makeDirectory()
+  const pipe = join(directory, 'pipe')
+  await once(spawn('mkfifo', [pipe]), 'close')
+  await symlink(pipe, join(directory, 'link'))
+  for (const target of [pipe, join(directory, 'link'), directory]) {
+    const saving = saveAs(target, slowly(['content'], Promise.resolve()))
+    await expect(saving).rejects.toThrow(`${target} is no file that could be replaced`)
+  }
+  expect((await lstat(pipe)).isFIFO()).toBe(true)
+})
