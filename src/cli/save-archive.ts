@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { saveAs } from '../client/files/save-as.ts'
 import { readArtifact } from '../client/find-artifact.ts'
 import { readArchive } from '../client/download/whole-artifact.ts'
+import { parseArtifactName } from '../core/artifact.ts'
 import type { Reference } from '../core/reference.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import { exitStatus, type ExitStatus } from './exit-status.ts'
@@ -21,7 +22,7 @@ interface Saving {
   signal: AbortSignal
 }
 
-/** A file gets its name only when it is whole. Errors: FileError, those of `readArtifact` and `readArchive`. */
+/** A file gets its name only when it is whole. Errors: FileError, invalid_name (a server that lies), those of `readArtifact` and `readArchive`. */
 export async function saveArchive(
   { server, project, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: Saving,
@@ -44,7 +45,7 @@ export async function saveArchive(
       for await (const chunk of body()) await write(stdout, chunk)
       return exitStatus.ok
     }
-    const target = resolve(given.output ?? `${artifact.name}.${format}`)
+    const target = resolve(given.output ?? `${parseArtifactName(artifact.name)}.${format}`)
     await saveAs(target, body())
     progress.finish()
     if (given.json) {

@@ -1,8 +1,11 @@
 /** `trove download` as scripts use it. */
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -187,6 +190,40 @@ describe('trove download --pattern', () => {
     })
     expect(await pathsIn('m')).toEqual(['a.log', 'b.log', 'both'])
     expect(await readFile(output, 'utf8')).toBe(`download-path=${join(root, 'm')}\n`)
+  })
+
+  test('writes through no link in the place of a folder', async () => {
+    await makeTree(root, { 'l/logs-b': '-> ../outside', outside: null })
+    const outcome = await trove(['download', '--run', '42', '--pattern', 'logs-*', 'l'])
+    expect(outcome).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`${join(root, 'l/logs-b')} is a link`) as string,
+    })
+    expect(await readdir(join(root, 'outside'))).toEqual([])
+  })
+
+  test('and archives go nowhere else, whatever a server calls an artifact', async () => {
+    const lying = createServer((request, response) => {
+      const artifact = { id: 1, name: '..', treeDigest: `sha256:${'0'.repeat(64)}` }
+      const list = { items: [artifact], nextCursor: null, total: 1 }
+      const isList = request.url?.includes('/artifacts?') === true
+      response.end(JSON.stringify(isList ? list : artifact))
+    })
+    lying.listen(0, '127.0.0.1')
+    await once(lying, 'listening')
+    onTestFinished(() => {
+      lying.close()
+    })
+    const TROVE_URL = `http://127.0.0.1:${(lying.address() as AddressInfo).port}`
+    const stderr = expect.stringContaining('artifact name ".." is refused') as string
+    for (const words of [
+      ['--run', '1', '--pattern', '*', 'l'],
+      ['id:1', '--format', 'zip'],
+    ])
+      expect(await trove(['download', ...words], { TROVE_URL })).toMatchObject({
+        status: 2,
+        stderr,
+      })
   })
 
   test('that matches nothing is status 3', async () => {

@@ -1,10 +1,13 @@
 /** `trove download`: brings a directory to what an artifact holds, fetching only what it lacks; or saves an archive. */
+import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
 import { type Client, createClient } from '../../client/client.ts'
 import type { DownloadResult } from '../../client/download/download-result.ts'
 import type { DownloadProgress } from '../../client/download/downloading.ts'
+import { FileError } from '../../client/files/file-error.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
+import { parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -137,7 +140,7 @@ async function downloadMatching(
     // The newest attempt comes first; older ones of the same name are history.
     if (names.has(artifact.name) || !matches(artifact.name)) continue
     names.add(artifact.name)
-    const destination = given['merge-multiple'] ? root : join(root, artifact.name)
+    const destination = given['merge-multiple'] ? root : folderOf(root, artifact)
     const find = async (): Promise<WireArtifact> => artifact
     results.push(await downloadOne(context, invocation, { find, destination }))
   }
@@ -149,6 +152,15 @@ async function downloadMatching(
   }
   await tell(context, invocation, { results, root })
   return exitStatus.ok
+}
+
+/** Of one of several artifacts; nothing that a server calls them, or that lies in DEST, leads out of that.
+ *  Errors: invalid_name, FileError. */
+function folderOf(root: string, { name }: WireArtifact): string {
+  const folder = join(root, parseArtifactName(name))
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+    throw new FileError(folder, 'is a link, through which nothing is written')
+  return folder
 }
 
 function clientOf({ server, config }: ServerContext): Client {
