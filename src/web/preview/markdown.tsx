@@ -4,6 +4,7 @@
  *  from elsewhere. */
 import type { Child } from 'hono/jsx'
 import type { Html } from '../html.ts'
+import { findSpans, type Span } from './markdown-spans.ts'
 
 export interface LinkTargets {
   /** Page of a path relative to the text's directory; undefined when it leaves the artifact. */
@@ -12,15 +13,22 @@ export interface LinkTargets {
   raw(path: string): string | undefined
 }
 
-export function Markdown({ text, targets }: { text: string; targets: LinkTargets }): Html {
-  const outline = { ...targets, level: 1 }
-  return <div class="prose">{blocks(text.split(/\r?\n/), outline, 0)}</div>
+/** Undefined for a text that would be more elements than a page can have. */
+export function markdownOf(text: string, targets: LinkTargets): Html | undefined {
+  const outline = { ...targets, level: 1, elements: 0 }
+  const children = blocks(text.split(/\r?\n/), outline, 0)
+  return outline.elements > elementsMax ? undefined : <div class="prose">{children}</div>
 }
+
+/** What a page takes to be put together is the time of everybody who waits for the server. */
+const elementsMax = 50_000
 
 /** The page's own heading is the first; levels that a text leaves out are closed up, so that the outline has no holes. */
 interface Outline extends LinkTargets {
   /** Of the heading before. */
   level: number
+  /** Made so far. */
+  elements: number
 }
 
 const nestingMax = 12
@@ -40,6 +48,7 @@ function blocks(lines: string[], targets: Outline, depth: number): Child[] {
       firstOf(rules, (rule: Rule) => rule(lines, at, targets, depth)) ??
       paragraph(lines, at, targets)
     children.push(found.children)
+    targets.elements++
     at = found.next
   }
   return children
@@ -62,13 +71,21 @@ const fence: Rule = (lines, at) => {
 }
 
 const heading: Rule = (lines, at, targets) => {
-  const [, marks, text] = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/.exec(lines[at]!) ?? []
-  if (marks === undefined || text === undefined) return undefined
-  const children = inline(text, targets)
+  const [whole, marks] = /^ {0,3}(#{1,6})\s+/.exec(lines[at]!) ?? []
+  if (whole === undefined || marks === undefined) return undefined
+  const children = inline(withoutClosingMarks(lines[at]!.slice(whole.length)), targets)
   const level = Math.min(6, marks.length + 1, targets.level + 1)
   targets.level = level
   const Tag = `h${level}` as 'h3'
   return { children: <Tag>{children}</Tag>, next: at + 1 }
+}
+
+/** CommonMark 4.2: marks that end a heading are no part of it, where a blank is before them. */
+function withoutClosingMarks(text: string): string {
+  const trimmed = text.trimEnd()
+  let end = trimmed.length
+  while (end > 0 && trimmed[end - 1] === '#') end--
+  return end === 0 || /\s/.test(trimmed[end - 1]!) ? trimmed.slice(0, end).trimEnd() : trimmed
 }
 
 const line: Rule = (lines, at) =>
@@ -99,6 +116,7 @@ const list: Rule = (lines, at, targets, depth) => {
     for (end++; end < lines.length && belongs(lines, end); end++)
       inner.push(lines[end]!.replace(/^(?: {2,4}|\t)/, ''))
     items.push(<li>{item(inner, targets, depth)}</li>)
+    targets.elements++
   }
   return { children: isOrdered ? <ol>{items}</ol> : <ul>{items}</ul>, next: end }
 }
@@ -119,16 +137,18 @@ function item(lines: string[], targets: Outline, depth: number): Child {
 const table: Rule = (lines, at, targets) => {
   const isTable =
     lines[at]!.includes('|') &&
-    /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/.test(lines[at + 1] ?? '')
+    /^\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$/.test((lines[at + 1] ?? '').trim())
   if (!isTable || !lines[at + 1]!.includes('-')) return undefined
   let end = at + 2
   while (end < lines.length && lines[end]!.includes('|')) end++
-  const cells = (text: string): string[] =>
-    text
+  const cells = (text: string): string[] => {
+    const found = text
       .trim()
       .replace(/^\||\|$/g, '')
       .split(/(?<!\\)\|/)
-      .map((cell) => cell.trim())
+    targets.elements += found.length
+    return found.map((cell) => cell.trim())
+  }
   return {
     next: end,
     children: (
@@ -156,7 +176,7 @@ const table: Rule = (lines, at, targets) => {
   }
 }
 
-function paragraph(lines: string[], at: number, targets: LinkTargets): Block {
+function paragraph(lines: string[], at: number, targets: Outline): Block {
   let end = at + 1
   while (
     end < lines.length &&
@@ -166,32 +186,37 @@ function paragraph(lines: string[], at: number, targets: LinkTargets): Block {
   return { children: <p>{inline(lines.slice(at, end).join('\n'), targets)}</p>, next: end }
 }
 
-/** Longest first, where two could begin at one place. Each alternative is linear in the text. */
-const spans =
-  /(`+)([^`]+?)\1(?!`)|!\[([^\]]*)\]\(\s*<?([^\s)>]*)>?[^)]*\)|\[([^\]]+)\]\(\s*<?([^\s)>]*)>?[^)]*\)|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|~~([^~]+)~~|<(https?:\/\/[^\s>]+)>|(https?:\/\/[^\s<>()]+)/g
-
-function inline(text: string, targets: LinkTargets, depth = 0): Child[] {
+function inline(text: string, targets: Outline, depth = 0): Child[] {
   const children: Child[] = []
   let from = 0
-  for (const match of text.matchAll(spans)) {
-    if (match.index > from) children.push(text.slice(from, match.index))
-    children.push(span(match, targets, depth))
-    from = match.index + match[0].length
+  for (const found of findSpans(text)) {
+    if (found.start > from) children.push(text.slice(from, found.start))
+    children.push(elementOf(found, targets, depth))
+    targets.elements++
+    from = found.end
   }
   children.push(text.slice(from))
   return children
 }
 
-function span(match: RegExpMatchArray, targets: LinkTargets, depth: number): Child {
-  const [whole, , code, alt, picture, label, target, strong, emphasis, struck, angled, bare] = match
+function elementOf(span: Span, targets: Outline, depth: number): Child {
   const inner = (text: string): Child => (depth < 4 ? inline(text, targets, depth + 1) : text)
-  if (code !== undefined) return <code>{code}</code>
-  if (picture !== undefined) return image(alt ?? '', picture, targets)
-  if (target !== undefined) return anchor(inner(label ?? ''), target, targets)
-  if (strong !== undefined) return <strong>{inner(strong)}</strong>
-  if (emphasis !== undefined) return <em>{inner(emphasis)}</em>
-  if (struck !== undefined) return <del>{inner(struck)}</del>
-  return anchor(whole.replace(/^<|>$/g, ''), angled ?? bare ?? '', targets)
+  switch (span.kind) {
+    case 'code':
+      return <code>{span.text}</code>
+    case 'picture':
+      return image(span.label, span.target, targets)
+    case 'link':
+      return anchor(inner(span.label), span.target, targets)
+    case 'strong':
+      return <strong>{inner(span.text)}</strong>
+    case 'emphasis':
+      return <em>{inner(span.text)}</em>
+    case 'struck':
+      return <del>{inner(span.text)}</del>
+    case 'address':
+      return anchor(span.label, span.target, targets)
+  }
 }
 
 function anchor(children: Child, target: string, targets: LinkTargets): Child {

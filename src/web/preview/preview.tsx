@@ -12,7 +12,7 @@ import { blobPath, withQuery } from '../paths.ts'
 import { looksLikeText } from './hex.ts'
 import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
 import { previewKindOf } from './kind.ts'
-import { type LinkTargets, Markdown } from './markdown.tsx'
+import { type LinkTargets, markdownOf } from './markdown.tsx'
 import { type PreviewRequest, readBytes, type StoredFile, textBytesMax } from './request.ts'
 import { csvPreview, zipPreview } from './table-preview.tsx'
 import { textPreview } from './text-preview.tsx'
@@ -161,7 +161,7 @@ function structureOf(
 ): Html | undefined {
   switch (kind) {
     case 'markdown':
-      return <Markdown text={text} targets={targets} />
+      return markdownOf(text, targets)
     case 'json': {
       const parsed = parseFoldableJson(text)
       return parsed && <div class="json">{<JsonTree value={parsed.value} />}</div>
