@@ -23,7 +23,9 @@ const kind = z.enum([
   'cut',
 ])
 
-const at = milliseconds.meta({ description: 'Milliseconds since the epoch.' })
+/** A later one could be kept, but neither shown nor listed: years have four digits. */
+const lastInstant = Date.parse('9999-12-31T23:59:59.999Z')
+const at = milliseconds.max(lastInstant).meta({ description: 'Milliseconds since the epoch.' })
 const step = z.strictObject({ number: number.min(1), name })
 const ended = { conclusion, durationMs: milliseconds }
 

@@ -173,6 +173,25 @@ describe('the record of a run', () => {
     expect((await server.send(`/api/v1/runs/${run}/jobs/other/log`)).status).toBe(404)
   })
 
+  test('takes the last instant that can be shown, and refuses the one after it', async () => {
+    const run = lastRun++
+    const last = Date.parse('9999-12-31T23:59:59.999Z')
+    for (const at of [last + 1, 8.64e15 + 1]) {
+      const late = [{ type: 'run-started', at }, ...beginning.slice(1), { ...line('x'), at }]
+      expect(await problemOf(await tell(run, 0, late))).toMatchObject({ status: 400 })
+    }
+    const told = [
+      { type: 'run-started', at: last },
+      ...beginning.slice(1),
+      { ...line('x'), at: last },
+    ]
+    expect((await tell(run, 0, told)).status).toBe(200)
+    const detail = await (await server.send(`/api/v1/runs/${run}`)).json()
+    expect(runDetailSchema.parse(detail).record?.startedAt).toBe('9999-12-31T23:59:59.999Z')
+    const log = await server.send(`/api/v1/runs/${run}/jobs/build-1/log`)
+    expect(await log.text()).toBe('9999-12-31T23:59:59.999Z x\n')
+  })
+
   test('goes when the run is deleted, but not with a dry run', async () => {
     const run = lastRun++
     await tell(run, 0, beginning)
