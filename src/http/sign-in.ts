@@ -11,6 +11,8 @@ import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './c
 import { readBytesBody } from './request-body.ts'
 
 const sessionMs = 30 * dayMs
+/** Browsers keep no cookie for longer (RFC 6265bis §5.5), and hono refuses to set one that should be. */
+const cookieMsMax = 400 * dayMs
 
 /** Answers with the page that asks for a token. */
 export type SendSignIn = (
@@ -69,7 +71,8 @@ async function signIn(
     return await sendPage(c, { next, problem: error.message, status: 401 })
   }
   // A link lives for minutes and a pasted token as long as it was minted for.
-  const expiresAt = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
+  const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
+  const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
   const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
   setCookie(c, sessionCookie, session, {
     httpOnly: true,

@@ -135,6 +135,18 @@ test('a pasted token signs in with just its rights, from a form of ours only', a
   ).toBe(403)
 })
 
+test('a token minted for years signs in for as long as a browser keeps a cookie', async () => {
+  const body = new URLSearchParams({
+    token: await rig.token({ scope: 'read', expiresInSeconds: 5 * 365 * 86_400 }),
+  })
+  const before = Date.now()
+  const response = await visit('/sign-in', { method: 'POST', body, headers: { origin: rig.url } })
+  expect(response.status).toBe(303)
+  const expires = /Expires=([^;]+)/.exec(response.headers.get('set-cookie') ?? '')?.[1] ?? ''
+  expect(Math.abs(Date.parse(expires) - before - 400 * 86_400_000)).toBeLessThan(60_000)
+  expect((await visit('/', { headers: { cookie: cookieOf(response) } })).status).toBe(200)
+})
+
 test('after signing in nobody is sent to another host', async () => {
   const outside = ['//evil.example', 'http://evil.example', '/\\evil.example', '\\evil', 'x']
   const hidden = ['\t', '\n', '\r', ' ', '\0', '\u0085', '\u00a0'].map(
