@@ -9,6 +9,7 @@ import { sendRepresentation } from '../http/body.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
+import { underReadLease } from '../http/reading.ts'
 import type { Artifact, StoredEntry } from '../metadata/metadata.ts'
 import {
   contentRoot,
@@ -38,23 +39,37 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
     const credential = c.req.param('credential')
     const artifact = await openArtifact(context, c, credential)
     const path = restOfPath(c, `${contentRoot}/${credential}/`)
-    const file = await findFile(context, artifact, path)
-    if (file === undefined) throw noSuchPath(artifact, path)
-    const contentType = mediaTypeOf(file.path)
-    for (const [name, value] of Object.entries(contentHeaders(context, c, contentType)))
-      c.header(name, value)
-    const plain = await representFile(context, artifact, file, { contentType })
-    const mayRun = isContentHost(context.config, hostOf(c)) && contentType.startsWith('text/html')
-    const representation = mayRun ? await withStorageShim(plain) : plain
-    return await sendRepresentation(c, representation, {
-      mode: 'ranged',
-      disposition: 'inline',
-      cacheControl: 'private, no-cache',
-      cut: context.graceOver,
-      idleMs: context.config.idleMs,
-    })
+    return await underReadLease(
+      context,
+      c,
+      [artifact],
+      async () => await sendFile(context, c, artifact, path),
+    )
   })
   return app
+}
+
+async function sendFile(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  path: string,
+): Promise<Response> {
+  const file = await findFile(context, artifact, path)
+  if (file === undefined) throw noSuchPath(artifact, path)
+  const contentType = mediaTypeOf(file.path)
+  for (const [name, value] of Object.entries(contentHeaders(context, c, contentType)))
+    c.header(name, value)
+  const plain = await representFile(context, artifact, file, { contentType })
+  const mayRun = isContentHost(context.config, hostOf(c)) && contentType.startsWith('text/html')
+  const representation = mayRun ? await withStorageShim(plain) : plain
+  return await sendRepresentation(c, representation, {
+    mode: 'ranged',
+    disposition: 'inline',
+    cacheControl: 'private, no-cache',
+    cut: context.graceOver,
+    idleMs: context.config.idleMs,
+  })
 }
 
 /** A service worker would outlive the page that registered it, and see other artifacts of a shared host. On a host of its

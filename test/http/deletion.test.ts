@@ -4,7 +4,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/settings.ts'
+import { contentPath } from '../../src/web/content-origin.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer
@@ -237,12 +239,27 @@ describe('gc', () => {
     expect(Math.abs(done['freedBytes']! - (freedBytes as number))).toBeLessThan(3000)
   })
 
-  test('leaves a download under way what it reads, whatever the mode', async () => {
+  const readers: [string, (own: TestServer, id: number, token: string) => Promise<Response>][] = [
+    [
+      'a download',
+      async ({ send }, id, token) => await send(`/api/v1/artifacts/${id}/files/a`, { token }),
+    ],
+    [
+      'a document',
+      async ({ send, dataDir, clock }, artifactId) => {
+        const keys = await openKeys(dataDir)
+        return await send(contentPath(keys, { artifactId, path: 'a', now: clock.now }))
+      },
+    ],
+  ]
+
+  test.each(readers)('leaves %s under way what it reads, whatever the mode', async (_, read) => {
     const own = await ownServer()
-    const { put, send } = await senderOf(freshProject(), own)
+    const project = freshProject()
+    const { put, send } = await senderOf(project, own)
     const content = randomBytes(24 * 1024 * 1024)
     const id = await put('1/a', content)
-    const download = await send('GET', `/artifacts/${id}/files/a`)
+    const download = await read(own, id, await own.token({ project }))
     const reader = download.body!.getReader()
     const pieces = [(await reader.read()).value!]
     await send('DELETE', `/artifacts/${id}`)
