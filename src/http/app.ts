@@ -9,6 +9,7 @@ import { createRestRoutes } from '../actions/rest-routes.ts'
 import { twirpErrorResponse } from '../actions/twirp-error.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
 import { StoreError, storeError } from '../core/errors.ts'
+import { loggedPath } from '../web/content-origin.ts'
 import { onlyContentOnItsHost } from '../web/content-routes.ts'
 import { createPages } from '../web/page-routes.tsx'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
@@ -80,8 +81,9 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10
     const group = groupOf(c.req.path)
     context.metrics.end(group, c.res.status, durationMs)
-    // The path and never the query: a signed URL is a credential.
-    const fields = { method: c.req.method, path: c.req.path, status: c.res.status, durationMs }
+    // The path and never the query: a signed URL is a credential. Documents have theirs in the path.
+    const path = loggedPath(c.req.path)
+    const fields = { method: c.req.method, path, status: c.res.status, durationMs }
     const log = c.get('log')
     if (group === 'operation') log.debug('request', fields)
     else log.info('request', { ...fields, failure: c.get('failure') })

@@ -62,6 +62,11 @@ export function contentPath(
   return `${contentRoot}/${artifactId}.${se}.${sig}/${escaped}`
 }
 
+/** The path as a log may have it: of a credential only the artifact's id. */
+export function loggedPath(path: string): string {
+  return path.replace(/^(\/content\/\d{0,16})[^/]+/, '$1…')
+}
+
 /** The artifact that a path's credential opens. Errors: signed_url_invalid. */
 export function openContentPath(
   keys: Pick<Keys, 'signedUrls'>,

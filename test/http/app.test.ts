@@ -1,5 +1,7 @@
 /** What all routes share: ids, headers, sign-in, operation routes, unknown routes. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
+import { contentPath } from '../../src/web/content-origin.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
 
 let rig: Rig
@@ -56,6 +58,23 @@ test('every answer has a request id, which the log line of the request has too',
     status: 401,
     failure: 'unauthenticated',
   })
+})
+
+test('no credential of an address is in the log, be it in the query or, as those of documents are, in the path', async () => {
+  const keys = await openKeys(rig.dataDir)
+  const document = contentPath(keys, { artifactId: 7, path: 'a/index.html', now: Date.now() })
+  for (const path of [document, document.replaceAll('.', '%2E'), '/content/x?sig=y', '/content/'])
+    expect((await visit(path)).status).toBeGreaterThanOrEqual(400)
+  const [, secret = ''] = /\.([\w-]{43})\//.exec(document) ?? []
+  const lines = rig.logLines.filter((line) => line.includes('/content/'))
+  expect(lines.map((line) => (JSON.parse(line) as { path: string }).path)).toEqual([
+    '/content/7…/a/index.html',
+    '/content/7…/a/index.html',
+    '/content/…',
+    '/content/',
+  ])
+  expect(secret).toHaveLength(43)
+  for (const line of rig.logLines) expect(line).not.toContain(secret)
 })
 
 test('unknown routes below /api are problems, whoever asks', async () => {
