@@ -3,6 +3,8 @@ import type { Child } from 'hono/jsx'
 import type { Html } from '../html.ts'
 
 const nodesMax = 3000
+/** Of all lines together, which are shown folded. */
+const nodesOfLinesMax = 20_000
 const depthMax = 64
 const textMax = 2000
 
@@ -10,19 +12,24 @@ const textMax = 2000
 export function parseFoldableJson(text: string): { value: unknown } | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    let left = nodesMax
-    const isSmall = (node: unknown, depth: number): boolean => {
-      if (--left < 0 || depth > depthMax) return false
-      if (typeof node !== 'object' || node === null) return true
-      return Object.values(node).every((child) => isSmall(child, depth + 1))
-    }
-    return isSmall(value, 0) ? { value } : undefined
+    return areSmall([value], nodesMax) ? { value } : undefined
   } catch {
     return undefined
   }
 }
 
-/** One JSON value a line, as logs have it: the first `linesMax`, and how many there are. Undefined when one is none. */
+function areSmall(values: unknown[], nodes: number): boolean {
+  let left = nodes
+  const isSmall = (node: unknown, depth: number): boolean => {
+    if (--left < 0 || depth > depthMax) return false
+    if (typeof node !== 'object' || node === null) return true
+    return Object.values(node).every((child) => isSmall(child, depth + 1))
+  }
+  return values.every((value) => isSmall(value, 0))
+}
+
+/** One JSON value a line, as logs have it: the first `linesMax`, and how many there are. Undefined when one is none, or when
+ *  they are more than can be shown so. */
 export function parseJsonLines(
   text: string,
   linesMax: number,
@@ -30,7 +37,7 @@ export function parseJsonLines(
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   try {
     const values = lines.slice(0, linesMax).map((line): unknown => JSON.parse(line))
-    return { values, total: lines.length }
+    return areSmall(values, nodesOfLinesMax) ? { values, total: lines.length } : undefined
   } catch {
     return undefined
   }

@@ -11,11 +11,18 @@ import { type PreviewRequest, readBytes, textBytesMax } from './request.ts'
 import { listZipMembers, type ZipMember, zipTailBytesMax } from './zip-listing.ts'
 
 const csvRowsMax = 1000
+/** Of a table at first: its head and one row are on the page whatever they hold. */
+const firstBounds = { columns: 100, characters: 100, cells: 100_000 }
+/** Of a table that is asked for whole: what is more takes the server seconds to put together. */
+const wholeBounds = { columns: 1000, characters: Infinity, cells: 100_000 }
 const zipMembersMax = 1000
 
 export async function csvPreview(request: PreviewRequest, text: string): Promise<Html> {
   const separator = request.file.path.toLowerCase().endsWith('.tsv') ? '\t' : ','
-  const { rows, complete } = parseCsv(text, { separator, rowsMax: csvRowsMax + 1 })
+  const parsed = parseCsv(text, { separator, rowsMax: csvRowsMax + 1 })
+  const bounds = request.wantedBytes === 0 ? firstBounds : wholeBounds
+  const { rows, columns, isNarrowed } = narrowed(parsed.rows, bounds)
+  const complete = parsed.complete && rows.length === parsed.rows.length
   const [head = [], ...body] = rows
   const cells = body.map((row) => (
     <tr>
@@ -25,7 +32,44 @@ export async function csvPreview(request: PreviewRequest, text: string): Promise
     </tr>
   ))
   const count = complete ? counted(body.length, 'row') : `more than ${counted(body.length, 'row')}`
-  return await fittingTable(request, { name: 'Table', count, complete, columns: head, rows: cells })
+  const left =
+    columns > bounds.columns
+      ? `, the first ${bounds.columns.toLocaleString('en')} of ${counted(columns, 'column')}`
+      : ''
+  return await fittingTable(request, {
+    name: 'Table',
+    count: count + left,
+    complete,
+    isNarrowed,
+    columns: head,
+    rows: cells,
+  })
+}
+
+/** The rows, columns and characters that may be shown; how many columns there are. */
+function narrowed(
+  rows: string[][],
+  bounds: typeof firstBounds,
+): { rows: string[][]; columns: number; isNarrowed: boolean } {
+  let columns = 0
+  let cells = 0
+  let isNarrowed = false
+  const kept: string[][] = []
+  for (const row of rows) {
+    columns = Math.max(columns, row.length)
+    const shown = row.slice(0, bounds.columns)
+    cells += shown.length
+    if (cells > bounds.cells) break
+    isNarrowed ||= row.length > bounds.columns
+    kept.push(
+      shown.map((cell) => {
+        if (cell.length <= bounds.characters) return cell
+        isNarrowed = true
+        return `${cell.slice(0, bounds.characters)}…`
+      }),
+    )
+  }
+  return { rows: kept, columns, isNarrowed }
 }
 
 /** Undefined when its end is none of a zip. */
@@ -38,6 +82,7 @@ export async function zipPreview(request: PreviewRequest): Promise<Html | undefi
     name: 'Members of the archive',
     count: counted(listing.total, 'member'),
     complete: listing.total <= listing.members.length,
+    isNarrowed: false,
     columns: ['Name', figures('Size'), figures('Packed')],
     rows: listing.members.map(memberRow),
   })
@@ -60,6 +105,7 @@ async function fittingTable(
     name,
     count,
     complete,
+    isNarrowed,
     columns,
     rows,
   }: {
@@ -68,6 +114,8 @@ async function fittingTable(
     count: string
     /** False when there are more than `rows`. */
     complete: boolean
+    /** Whether cells were left out of the rows, or cut. */
+    isNarrowed: boolean
     columns: (string | Column)[]
     rows: Child[]
   },
@@ -84,7 +132,7 @@ async function fittingTable(
       >
         {rows.slice(0, fitting)}
       </Table>
-      {fitting < rows.length && (
+      {(fitting < rows.length || (isNarrowed && wantedBytes === 0)) && (
         <p>
           <a href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}>
             Show more

@@ -1,0 +1,77 @@
+/** Files that are large in an odd way, as pages show them. */
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+const many = 100_000
+const files = {
+  'wide.csv': `${'column,'.repeat(many)}end\n${'1,'.repeat(many)}2\n`,
+  'long-cells.csv': `${cell(1)},b\n${cell(2)},d\n`,
+  'even.csv': 'a,b\n1,2\n',
+  'deep.jsonl': `${'['.repeat(5000)}${']'.repeat(5000)}\n{"a":1}\n`,
+  'wide.jsonl': `[${'0,'.repeat(many)}0]\n`,
+  'even.jsonl': '{"level":"info"}\n{"level":"warn"}\n',
+}
+
+/** Hard to deflate. */
+function cell(seed: number): string {
+  return Array.from({ length: 8000 }, (_, index) =>
+    ((index * index * seed) % 999_983).toString(36),
+  ).join('')
+}
+
+let server: TestServer
+let id: number
+beforeAll(async () => {
+  server = await openServer()
+  id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/odd', {
+    headers: { 'content-type': 'application/x-tar' },
+    body: await tarOf(Object.entries(files).map(([name, content]) => ({ name, content }))),
+  })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function pageOf(name: keyof typeof files, query = ''): Promise<string> {
+  const cookie = `trove_session=${await server.token({}, 'session')}`
+  const path = `/octo/app/actions/runs/1/artifacts/${id}/blob/${name}${query}`
+  const response = await server.send(path, { token: null, headers: { cookie } })
+  expect(response.status).toBe(200)
+  return await response.text()
+}
+
+test('a table of very many columns shows the first of them, and more when it is asked to', async () => {
+  const first = await pageOf('wide.csv')
+  expect(first.match(/<th scope="col">column</g)).toHaveLength(100)
+  expect(first.match(/<td>1</g)).toHaveLength(100)
+  expect(first).toContain('1 row, the first 100 of 100,001 columns')
+  expect(first).toContain('Show more')
+  const more = await pageOf('wide.csv', '?bytes=1048576')
+  expect(more.match(/<th scope="col">column</g)).toHaveLength(1000)
+  expect(more).toContain('1 row, the first 1,000 of 100,001 columns')
+  expect(more).not.toContain('Show more')
+})
+
+test('cells are cut where a table is shown first', async () => {
+  const first = await pageOf('long-cells.csv')
+  expect(gzipSync(first).length).toBeLessThan(30 * 1024)
+  expect(first).toContain(`<td>${cell(2).slice(0, 100)}…</td>`)
+  expect(await pageOf('long-cells.csv', '?bytes=1048576')).toContain(`<td>${cell(2)}</td>`)
+  expect(await pageOf('even.csv')).not.toContain('Show more')
+})
+
+test.each(['deep.jsonl', 'wide.jsonl'] as const)(
+  'lines of JSON that are more than a page can fold are shown as text: %s',
+  async (name) => {
+    for (const query of ['', '?bytes=1048576']) {
+      const html = await pageOf(name, query)
+      expect(html).toContain('<ol class="code"')
+      expect(html).not.toContain('<details>')
+    }
+    expect(await pageOf('even.jsonl')).toContain(
+      '<span class="json-name">&quot;level&quot;: </span>',
+    )
+  },
+)
