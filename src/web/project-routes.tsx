@@ -19,7 +19,7 @@ import { dayMs } from '../core/units.ts'
 import { readProject } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
-import { projectParameter } from '../http/input.ts'
+import { projectParameter, restOfPath } from '../http/input.ts'
 import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, Project, Run, RunFact, RunFilter } from '../metadata/metadata.ts'
 import { DeletedNotice } from './delete-page.tsx'
@@ -55,10 +55,9 @@ export function createProjectPages(web: Web): Hono<AppEnv> {
   app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
   app.get('/:owner/:repo/latest/:branch/:name', async (c) => await latest(web, c, ''))
   app.get('/:owner/:repo/latest/:branch/:name/*', async (c) => {
-    const { owner, repo } = c.req.param() as Record<string, string>
-    const segments = new URL(c.req.url).pathname.split('/')
-    const rest = segments.slice(`/${owner}/${repo}/latest/b/n`.split('/').length)
-    return await latest(web, c, rest.map(decodeURIComponent).join('/'))
+    // As it came: `/owner/repo/latest/branch/name/`, whose escapes may be longer than what they stand for.
+    const before = new URL(c.req.url).pathname.split('/').slice(0, 6)
+    return await latest(web, c, restOfPath(c, `${before.join('/')}/`))
   })
   return app
 }

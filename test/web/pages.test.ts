@@ -103,6 +103,24 @@ describe('pages', () => {
   })
 })
 
+describe('the address of the newest artifact', () => {
+  const newest = `/octo/app/latest/${encodeURIComponent('<b>main')}/${encodeURIComponent(hostileName)}`
+
+  test('leads on to a file of it, whatever is escaped', async () => {
+    for (const path of ['/dir/inner.txt', '/d%69r/inner.txt']) {
+      const response = await server.send(newest + path, {
+        token: null,
+        headers: { cookie: await session() },
+      })
+      expect(response.headers.get('location')).toBe(`${artifactPage()}/blob/dir/inner.txt`)
+    }
+  })
+
+  test('with a broken escape is refused', async () => {
+    expect((await open(`${newest}/dir/%E0%A4%A`)).status).toBe(400)
+  })
+})
+
 describe('the home page', () => {
   test('of a store without projects tells how to make the first upload', async () => {
     const { html } = await open('/', { project: 'octo/none' })
