@@ -9,25 +9,41 @@ export interface LogCommand {
   data: string
 }
 
-/** Reads `::name key=value,…::data`, or the older `##[name key=value;…]data`. Undefined for an ordinary line. */
+/** Reads `::name key=value,…::data`, or the older `##[name key=value;…]data`. Undefined for an ordinary line. Any line of
+ *  output comes through here, so the marks are searched for one after the other, which takes no longer than the line. */
 export function parseLogCommand(line: string): LogCommand | undefined {
-  const current = /^\s*::([^\s:]+)(?:\s+(.*?))?\s*::(.*)$/s.exec(line)
-  if (current !== null) {
-    const [, name = '', properties = '', data = ''] = current
-    return {
-      name: name.toLowerCase(),
-      properties: readProperties(properties, ',', unescapeProperty),
-      data: unescapeData(data),
-    }
+  return parseCurrent(line.trimStart()) ?? parseOlder(line)
+}
+
+function parseCurrent(line: string): LogCommand | undefined {
+  const end = line.startsWith('::') ? line.indexOf('::', 2) : -1
+  if (end < 0) return undefined
+  const { name, properties } = splitHead(line.slice(2, end).trimEnd())
+  if (name === '' || name.includes(':')) return undefined
+  return {
+    name: name.toLowerCase(),
+    properties: readProperties(properties, ',', unescapeProperty),
+    data: unescapeData(line.slice(end + 2)),
   }
-  const older = /##\[([^\s\]]+)(?:\s+([^\]]*))?\](.*)$/s.exec(line)
-  if (older === null) return undefined
-  const [, name = '', properties = '', data = ''] = older
+}
+
+function parseOlder(line: string): LogCommand | undefined {
+  const start = line.indexOf('##[')
+  const end = start < 0 ? -1 : line.indexOf(']', start)
+  if (end < 0) return undefined
+  const { name, properties } = splitHead(line.slice(start + 3, end))
+  if (name === '') return undefined
   return {
     name: name.toLowerCase(),
     properties: readProperties(properties, ';', unescapeOlder),
-    data: unescapeOlder(data),
+    data: unescapeOlder(line.slice(end + 1)),
   }
+}
+
+function splitHead(head: string): { name: string; properties: string } {
+  const blank = head.search(/\s/)
+  if (blank < 0) return { name: head, properties: '' }
+  return { name: head.slice(0, blank), properties: head.slice(blank).trimStart() }
 }
 
 function readProperties(

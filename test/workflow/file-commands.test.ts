@@ -81,3 +81,29 @@ test('log commands are parsed with properties and escapes', () => {
   // %25 is undone last, so an escaped escape stays text.
   expect(parseLogCommand('::notice::%250A')).toMatchObject({ data: '%0A' })
 })
+
+test('a line that looks like a command takes no longer to read than another one of its length', () => {
+  const blanks = ' '.repeat(60_000)
+  const startedAt = performance.now()
+  for (const line of [`::x${blanks}`, `::x${blanks}:`, `##[x${blanks}`, '##[x '.repeat(12_000)]) {
+    expect(parseLogCommand(line)).toBeUndefined()
+  }
+  expect(parseLogCommand(`::x${blanks}::y`)).toEqual({ name: 'x', properties: {}, data: 'y' })
+  // Milliseconds; with a pattern that tries every split of the blanks it was minutes.
+  expect(performance.now() - startedAt).toBeLessThan(2_000)
+})
+
+test('a command ends at the first mark behind its name', () => {
+  expect(parseLogCommand('::a:b::c')).toBeUndefined()
+  expect(parseLogCommand('::::x')).toBeUndefined()
+  expect(parseLogCommand('::error title=a::b::c')).toEqual({
+    name: 'error',
+    properties: { title: 'a' },
+    data: 'b::c',
+  })
+  expect(parseLogCommand('before ##[error file=a;line=2]c]d')).toEqual({
+    name: 'error',
+    properties: { file: 'a', line: '2' },
+    data: 'c]d',
+  })
+})
