@@ -14,7 +14,8 @@ export interface CommandFiles {
   GITHUB_STEP_SUMMARY: string
 }
 
-/** What a step asked for. `faults` are files that could not be understood; each fails the step. */
+/** What a step asked for. `faults` are files that could not be understood; each fails the step. `summaryFaults` fail
+ *  nothing, as on GitHub: a summary that is too large is only told of. */
 export interface FileCommands {
   env: Record<string, string>
   outputs: Record<string, string>
@@ -22,6 +23,7 @@ export interface FileCommands {
   state: Record<string, string>
   summary: string
   faults: string[]
+  summaryFaults: string[]
 }
 
 const prefixes = {
@@ -47,6 +49,7 @@ export async function createCommandFiles(temporary: string): Promise<CommandFile
 /** Reads what the step wrote and removes the files. */
 export async function readCommandFiles(files: CommandFiles): Promise<FileCommands> {
   const faults: string[] = []
+  const summaryFaults: string[] = []
   const pairs = async (name: keyof CommandFiles): Promise<Record<string, string>> => {
     try {
       return parsePairs(await readBounded(files[name], bounds.commandFileBytesMax))
@@ -57,11 +60,15 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
       return {}
     }
   }
-  const text = async (name: keyof CommandFiles, bytesMax: number): Promise<string> => {
+  const text = async (
+    name: keyof CommandFiles,
+    bytesMax: number,
+    found: string[],
+  ): Promise<string> => {
     try {
       return await readBounded(files[name], bytesMax)
     } catch (error) {
-      faults.push(
+      found.push(
         `Unable to read ${name}: ${error instanceof Error ? error.message : String(error)}`,
       )
       return ''
@@ -71,11 +78,12 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     env: await pairs('GITHUB_ENV'),
     outputs: await pairs('GITHUB_OUTPUT'),
     state: await pairs('GITHUB_STATE'),
-    path: (await text('GITHUB_PATH', bounds.commandFileBytesMax))
+    path: (await text('GITHUB_PATH', bounds.commandFileBytesMax, faults))
       .split(/\r?\n/)
       .filter((line) => line !== ''),
-    summary: await text('GITHUB_STEP_SUMMARY', bounds.summaryBytesMax),
+    summary: await text('GITHUB_STEP_SUMMARY', bounds.summaryBytesMax, summaryFaults),
     faults,
+    summaryFaults,
   }
   await Promise.all(Object.values(files).map((path: string) => rm(path, { force: true })))
   return result

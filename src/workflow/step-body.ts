@@ -143,7 +143,9 @@ function applyCommands(body: StepBody, commands: FileCommands): Record<string, s
   const logged = log.takeCommands()
   Object.assign(body.outputs, logged.outputs, commands.outputs)
   if (commands.summary !== '') log.summarize(commands.summary)
-  for (const fault of commands.faults) log.annotate({ level: 'error', message: fault })
+  for (const fault of [...commands.faults, ...commands.summaryFaults]) {
+    log.annotate({ level: 'error', message: fault })
+  }
   if (commands.faults.length > 0 || logged.faults.length > 0) throw new StepFailure('')
   return { ...logged.state, ...commands.state }
 }

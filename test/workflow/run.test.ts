@@ -338,6 +338,24 @@ test('commands in the log become annotations, groups, outputs and masks', async 
   expect(place.events.filter((event) => event.type === 'group-finished')).toHaveLength(opened)
 })
 
+test('a summary that is too large is told and left out, and fails nothing', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- run: |
+    echo given=yes >> $GITHUB_OUTPUT
+    head -c 1048577 /dev/zero | tr '\\0' x > $GITHUB_STEP_SUMMARY
+- run: head -c 1048576 /dev/zero | tr '\\0' y > $GITHUB_STEP_SUMMARY
+`),
+  )
+  expect(run.conclusion).toBe('success')
+  expect(run.log('job')).toContain('it holds 1048577 bytes, at most 1048576 are read')
+  const summaries = place.events.flatMap((event) =>
+    event.type === 'summary' ? [event.markdown.slice(0, 1)] : [],
+  )
+  expect(summaries).toEqual(['y'])
+})
+
 test('events come in pairs and in order, and job directories are gone at the end', async () => {
   const place = await createPlayground()
   const { readdir } = await import('node:fs/promises')
