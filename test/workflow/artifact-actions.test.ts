@@ -259,6 +259,22 @@ test('digest-mismatch decides what a damaged artifact does', async () => {
   expect(run.log('error')).toContain('Digest validation failed for artifact(s): dist')
 })
 
+test('a merge of a damaged artifact fails, and deletes nothing', async () => {
+  const place = await createPlayground()
+  place.artifacts.damaged.add('two')
+  const run = await place.run(
+    oneJob(`
+- run: echo one > one && echo two > two
+- {uses: actions/upload-artifact@v7, with: {name: one, path: one}}
+- {uses: actions/upload-artifact@v7, with: {name: two, path: two}}
+- {name: merge, uses: actions/upload-artifact/merge@v7, with: {delete-merged: true}}
+`),
+  )
+  expect(run.steps('job')).toMatchObject({ merge: 'failure' })
+  expect(messages(place, 'error')).toEqual(['Digest validation failed for artifact(s): two.'])
+  expect(place.artifacts.stored.map(({ name }) => name)).toEqual(['one', 'two'])
+})
+
 test('skip-decompress keeps the archive, ~ is the home directory, a token opens another run', async () => {
   const place = await createPlayground()
   const run = await place.run(`

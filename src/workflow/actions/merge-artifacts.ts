@@ -48,13 +48,16 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
       artifacts.map((artifact) =>
         limit(async () => {
           const target = separate ? join(directory, artifact.name) : directory
-          await store.download({
+          const { digestMatches } = await store.download({
             artifact,
             from: undefined,
             directory: target,
             keepArchive: false,
             signal: body.stop,
           })
+          // Else the merged artifact would lack its files, and `delete-merged` would delete what may yet be healed.
+          if (!digestMatches)
+            throw new StepFailure(`Digest validation failed for artifact(s): ${artifact.name}.`)
         }),
       ),
     )
