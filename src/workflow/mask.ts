@@ -73,11 +73,31 @@ function formsOf(secret: string): Set<string> {
   for (const value of [...whole, ...lines.filter((line) => line.length >= 3)]) {
     forms.add(value)
     forms.add(JSON.stringify(value).slice(1, -1))
-    forms.add(encodeURIComponent(value.toWellFormed()))
-    forms.add(value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;'))
+    for (const escaped of escapedForms(value)) forms.add(escaped)
     for (const encoded of base64Forms(value)) forms.add(encoded)
   }
   return forms
+}
+
+/** In URLs, XML, expressions, arguments, and as a shell shows it after `set -x`. */
+function escapedForms(value: string): string[] {
+  const url = encodeURIComponent(value.toWellFormed())
+  const strictUrl = url.replaceAll(
+    /[!'()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  const text = value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return [
+    url,
+    // RFC 3986, as .NET, Python and curl have it.
+    strictUrl,
+    strictUrl.replaceAll('%20', '+'),
+    text,
+    text.replaceAll('"', '&quot;').replaceAll("'", '&apos;'),
+    value.replaceAll("'", "''"),
+    value.replaceAll('"', '\\"'),
+    value.replaceAll("'", String.raw`'\''`),
+  ]
 }
 
 /** The middle of a base64 text depends on where the secret starts modulo three bytes: one form for each. Characters

@@ -66,6 +66,23 @@ test('encodings that tools make of a secret are hidden', () => {
   for (const form of forms) expect(masker.mask(form)).toContain('***')
 })
 
+test('a secret with quotes and brackets is hidden as URLs, XML, expressions, arguments and shells write it', () => {
+  const secret = `it's "so" (new)* & <old>!`
+  const masker = createMasker([secret])
+  for (const form of [
+    'it%27s%20%22so%22%20%28new%29%2A%20%26%20%3Cold%3E%21',
+    'it%27s+%22so%22+%28new%29%2A+%26+%3Cold%3E%21',
+    encodeURIComponent(secret),
+    'it&apos;s &quot;so&quot; (new)* &amp; &lt;old&gt;!',
+    `it's "so" (new)* &amp; &lt;old&gt;!`,
+    `it''s "so" (new)* & <old>!`,
+    `it's \\"so\\" (new)* & <old>!`,
+    `it'\\''s "so" (new)* & <old>!`,
+  ]) {
+    expect(masker.mask(`<${form}>`)).toBe('<***>')
+  }
+})
+
 test('a secret that is added while the run goes on is hidden from then on', () => {
   const masker = createMasker()
   expect(masker.mask('token-1')).toBe('token-1')
