@@ -6,17 +6,12 @@ import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
 import type { Json, Scope } from './expression.ts'
 import { runJobInstance, type JobInstance, type JobResult } from './job.ts'
-import { expandMatrix, matrixSuffix, type Combination } from './matrix.ts'
+import { nameInstance, referenceOf } from './job-reference.ts'
+import { expandMatrix, type Combination } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
 import { EvaluationError, problemAt } from './problem.ts'
 import { positionOf } from './schema.ts'
-import {
-  evaluateBoolean,
-  evaluateCondition,
-  evaluateTemplate,
-  evaluateText,
-  sourceOf,
-} from './template.ts'
+import { evaluateBoolean, evaluateCondition, evaluateTemplate } from './template.ts'
 
 /** A job with all its instances. */
 export interface JobOutcome {
@@ -37,6 +32,7 @@ export async function runJobs(
 ): Promise<JobOutcome[]> {
   const slots = pLimit(jobsMax)
   const outcomes = new Map<string, Promise<JobOutcome>>()
+  const ids = new Set(jobs.map(({ job }) => job.id))
   for (const planned of jobs) {
     const needs = planned.job.needs.map((need) => {
       const outcome = outcomes.get(need)
@@ -46,7 +42,7 @@ export async function runJobs(
     })
     outcomes.set(
       planned.job.id,
-      Promise.all(needs).then((met) => runJob(engine, planned, met, slots)),
+      Promise.all(needs).then((met) => runJob({ engine, planned, slots, ids }, met)),
     )
   }
   const settled = await Promise.allSettled(outcomes.values())
@@ -60,18 +56,19 @@ export async function runJobs(
 interface JobSetting {
   engine: Engine
   planned: PlannedJob
+  slots: LimitFunction
+  /** Of all jobs of the run. */
+  ids: ReadonlySet<string>
   needs: { [key: string]: Json }
   scope: Scope
   ancestors: Map<string, Conclusion>
-  slots: LimitFunction
 }
 
 async function runJob(
-  engine: Engine,
-  planned: PlannedJob,
+  given: Pick<JobSetting, 'engine' | 'planned' | 'slots' | 'ids'>,
   met: JobOutcome[],
-  slots: LimitFunction,
 ): Promise<JobOutcome> {
+  const { engine, planned } = given
   const ancestors = new Map(
     met.flatMap((outcome) => [...outcome.ancestors, [outcome.id, outcome.result] as const]),
   )
@@ -79,7 +76,7 @@ async function runJob(
     met.map(({ id, result, outputs }) => [id, { result, outputs: { ...outputs } }]),
   )
   const scope = jobExpressions(engine, needs, ancestors)
-  const setting: JobSetting = { engine, planned, needs, scope, ancestors, slots }
+  const setting: JobSetting = { ...given, needs, scope, ancestors }
   if (planned.skipReason !== undefined) return leaveOut(setting, `left out: ${planned.skipReason}`)
   try {
     if (!(await evaluateCondition(planned.job.condition, scope))) {
@@ -175,7 +172,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       'max-parallel': strategy.instancesMax,
     }
     const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
-    const reference = await nameInstance(setting, matrix, index, expressions)
+    const reference = await nameInstance(setting, { matrix, index }, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
     const instance: JobInstance = {
       planned,
@@ -208,26 +205,6 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   return outcomeOf(setting, instances, tolerated)
 }
 
-async function nameInstance(
-  { engine, planned }: JobSetting,
-  matrix: Combination | null,
-  index: number,
-  scope: Scope,
-): Promise<JobReference> {
-  const { masker } = engine
-  const { id, name } = planned.job
-  const suffix = matrix === null ? '' : matrixSuffix(matrix)
-  const key = matrix === null ? id : `${id}-${index + 1}`
-  if (name === undefined) return { key, id, name: masker.mask(id + suffix) }
-  const text = await evaluateText(name, scope)
-  // A name that does not tell the combinations apart gets their values behind it.
-  return {
-    key,
-    id,
-    name: masker.mask(matrix === null || text !== sourceOf(name) ? text : text + suffix),
-  }
-}
-
 const severity: Conclusion[] = ['skipped', 'success', 'cancelled', 'failure']
 
 function outcomeOf(
@@ -255,10 +232,6 @@ function leaveOut(setting: JobSetting, reason: string): JobOutcome {
   return finishUnstarted(setting, 'skipped')
 }
 
-function referenceOf({ job }: PlannedJob): JobReference {
-  return { key: job.id, id: job.id, name: job.name === undefined ? job.id : sourceOf(job.name) }
-}
-
 function complain(
   { engine, planned }: JobSetting,
   level: 'error' | 'warning',
@@ -266,14 +239,15 @@ function complain(
 ): void {
   engine.emit({
     type: 'annotation',
-    job: referenceOf(planned),
+    job: referenceOf(planned.job),
     step: null,
     annotation: { level, message },
   })
 }
 
 function finishUnstarted(setting: JobSetting, conclusion: Conclusion): JobOutcome {
-  const instance = unstarted(setting.engine, referenceOf(setting.planned), null, conclusion)
+  const reference = referenceOf(setting.planned.job)
+  const instance = unstarted(setting.engine, reference, null, conclusion)
   return outcomeOf(setting, [instance], new Set())
 }
 

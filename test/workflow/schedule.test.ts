@@ -96,3 +96,29 @@ jobs:
   )
   expect(message).toMatch(/ci\.yml:7:\d+: matrix\.os is not a list/)
 })
+
+test('an instance of a matrix never shares its key, and so its directory, with a job of that name', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    `
+on: push
+jobs:
+  build:
+    runs-on: x
+    strategy: {matrix: {n: [1, 2]}}
+    steps: [{run: 'test ! -e mine && echo build > mine && sleep 0.2 && cat mine'}]
+  build-1:
+    runs-on: x
+    steps: [{run: 'test ! -e mine && echo other > mine && sleep 0.2 && cat mine'}]
+`,
+    { jobsMax: 3 },
+  )
+  expect(run.conclusions).toEqual({
+    'build (1)': 'success',
+    'build (2)': 'success',
+    'build-1': 'success',
+  })
+  expect(run.jobs.map(({ reference }) => reference.key)).toEqual(['1-build', 'build-2', 'build-1'])
+  expect(run.log('build (1)')).toMatch(/^build$/m)
+  expect(run.log('build-1')).toMatch(/^other$/m)
+})
