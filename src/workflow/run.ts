@@ -133,8 +133,15 @@ function callProblems(workflow: Workflow, options: RunOptions): Problem[] {
       ),
     )
   }
-  if (eventOf(workflow, options) !== 'workflow_dispatch') return problems
   const given = options.inputs ?? {}
+  const chosen = eventOf(workflow, options)
+  if (chosen !== 'workflow_dispatch') {
+    if (Object.keys(given).length > 0) {
+      const message = `inputs are given, but the run is on '${chosen}'; only workflow_dispatch has inputs`
+      problems.push(problemAt(start, message))
+    }
+    return problems
+  }
   const known = new Map(workflow.dispatchInputs.map((input) => [input.name, input]))
   for (const name of Object.keys(given)) {
     if (!known.has(name)) problems.push(problemAt(start, `there is no input '${name}'`))
@@ -169,10 +176,11 @@ function createEngine(
 ): Engine {
   const secrets = options.secrets ?? {}
   const masker = createMasker(Object.values(secrets))
-  const inputs = dispatchInputs(workflow, options.inputs ?? {})
   const event = eventOf(workflow, options)
+  const texts = event === 'workflow_dispatch' ? inputTexts(workflow, options.inputs ?? {}) : null
+  const inputs = texts === null ? {} : typedInputs(workflow, texts)
   const payload =
-    event === 'workflow_dispatch' ? { ...options.facts.payload, inputs } : options.facts.payload
+    texts === null ? options.facts.payload : { ...options.facts.payload, inputs: texts }
   const facts: RunFacts = { ...options.facts, event, payload }
   return {
     facts,
@@ -206,17 +214,27 @@ function createEngine(
   }
 }
 
-/** Inputs have the type that they declare; the event's payload and the context hold the same. */
-function dispatchInputs(
+/** As the event's payload has them: `github.event.inputs.deep == 'true'` is how workflows ask for a boolean there. */
+function inputTexts(
   workflow: Workflow,
   given: Readonly<Record<string, string>>,
-): { [key: string]: Json } {
+): Record<string, string> {
   return Object.fromEntries(
-    workflow.dispatchInputs.map((input) => {
-      const text = given[input.name] ?? input.default ?? ''
-      if (input.type === 'boolean') return [input.name, text === 'true']
-      if (input.type === 'number' && text !== '') return [input.name, Number(text)]
-      return [input.name, text]
+    workflow.dispatchInputs.map(({ name, type, default: otherwise }) => [
+      name,
+      given[name] ?? otherwise ?? (type === 'boolean' ? 'false' : ''),
+    ]),
+  )
+}
+
+/** As the `inputs` context has them: of the type that they declare. */
+function typedInputs(workflow: Workflow, texts: Record<string, string>): { [key: string]: Json } {
+  return Object.fromEntries(
+    workflow.dispatchInputs.map(({ name, type }) => {
+      const text = texts[name] ?? ''
+      if (type === 'boolean') return [name, text === 'true']
+      if (type === 'number' && text !== '') return [name, Number(text)]
+      return [name, text]
     }),
   )
 }

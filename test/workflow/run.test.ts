@@ -261,6 +261,42 @@ jobs:
   expect(log).toMatch(/name=main owner=octo .*ci\.yml/)
 })
 
+const withInputs = `
+on:
+  push:
+  workflow_dispatch:
+    inputs:
+      deep: {type: boolean, default: true}
+      count: {type: number, default: 3}
+      bare: {type: boolean}
+jobs:
+  job:
+    runs-on: x
+    steps:
+      - run: |
+          echo "typed [\${{ inputs.deep }}] \${{ inputs.deep == true }} \${{ inputs.count == 3 }} [\${{ inputs.bare }}]"
+          echo "text \${{ github.event.inputs.deep == 'true' }} \${{ github.event.inputs.count == '3' }} \${{ github.event.inputs.bare == 'false' }}"
+          cat $GITHUB_EVENT_PATH; echo
+`
+
+test('inputs are typed in their context and text in the payload', async () => {
+  const place = await createPlayground()
+  const run = await place.run(withInputs, { facts: { ...facts(), event: 'workflow_dispatch' } })
+  expect(run.log('job')).toContain('typed [true] true true [false]')
+  expect(run.log('job')).toContain('text true true true')
+  expect(run.log('job')).toContain('{"inputs":{"deep":"true","count":"3","bare":"false"}}')
+})
+
+test('a run on another event has no inputs, and refuses those it is given', async () => {
+  const place = await createPlayground()
+  const run = await place.run(withInputs)
+  expect(run.log('job')).toContain('typed [] false false []')
+  expect(run.log('job')).toMatch(/^\{\}$/m)
+  await expect(place.run(withInputs, { inputs: { deep: 'false' } })).rejects.toThrow(
+    "inputs are given, but the run is on 'push'; only workflow_dispatch has inputs",
+  )
+})
+
 test('an event, an input or a choice that the workflow does not have is refused before the run', async () => {
   const place = await createPlayground()
   const workflow = `
