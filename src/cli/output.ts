@@ -14,6 +14,25 @@ export async function write(
   })
 }
 
+/** Resolves once the stream has taken all that was written, or its reader is gone. */
+export async function flush(stream: NodeJS.WritableStream): Promise<void> {
+  // What keeps a stream from taking text is told by its `error` event.
+  await write(stream, '').catch(() => undefined)
+}
+
+/** Answers whether a stream wants its writer to wait, and if so, for how long: undefined while it takes more. */
+export function createRoom(stream: NodeJS.WriteStream): () => Promise<void> | undefined {
+  let room: Promise<void> | undefined
+  return () => {
+    if (room === undefined && stream.writableNeedDrain) {
+      room = flush(stream).then(() => {
+        room = undefined
+      })
+    }
+    return room
+  }
+}
+
 /** Writes many short texts, some tens of kilobytes at a time. */
 export async function writeAll(
   stream: NodeJS.WritableStream,

@@ -18,6 +18,8 @@ export const bounds = {
   cancelledJobMs: 5 * 60_000,
   /** After a step's process has ended, how long its output is still read while a background process holds it open. */
   drainMs: 1_000,
+  /** Output that is then there already is read to its end, but no more than this: more than a pipe holds. */
+  drainBytesMax: 1024 * 1024,
   /** `timeout-minutes` of a job that does not say. */
   jobMinutesDefault: 360,
   /** Timers count in 32 bits; a longer time is longer than any run. */

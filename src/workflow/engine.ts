@@ -6,7 +6,7 @@ import type { Json } from './expression.ts'
 import type { Globber } from './glob.ts'
 import type { Masker } from './mask.ts'
 import type { Combination } from './matrix.ts'
-import type { Grace } from './process.ts'
+import type { Grace, Room } from './process.ts'
 import type { StepLog } from './step-log.ts'
 import type { RunDefaults, Step, Template } from './workflow-file.ts'
 
@@ -42,6 +42,7 @@ export interface Engine {
   grace: Grace
   masker: Masker
   emit: Emit
+  room: Room
   globber: Globber
   now: () => number
   /** Asks the run to end; steps with `always()` still run. */

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { bounds } from './bounds.ts'
 
 export interface ProcessOptions {
@@ -19,7 +20,11 @@ export interface ProcessOptions {
   /** Where a long line may be cut (masking needs a say). */
   safeCut: (text: string, limit: number) => number
   onLine: (line: string) => void
+  /** Asked after each piece of output: undefined while more can be taken, else no more is read until this resolves. */
+  room: Room
 }
+
+export type Room = () => Promise<void> | undefined
 
 export interface Grace {
   interruptMs: number
@@ -32,8 +37,16 @@ export interface ProcessResult {
   signal: NodeJS.Signals | null
 }
 
-/** Runs a process to its end. Rejects when it cannot be started. A background process that keeps the output open is
- *  waited for no longer than `bounds.drainMs`; it lives on, and what it writes later is read and dropped. */
+/** How far reading has come. */
+interface Reading {
+  bytes: number
+  /** Set while no more is read. */
+  room: Promise<void> | undefined
+}
+
+/** Runs a process to its end. Rejects when it cannot be started. What it wrote is read whole, however long that takes. A
+ *  background process that keeps the output open is waited for no longer than `bounds.drainMs`; it lives on, and what it
+ *  writes later is read and dropped. */
 export async function runProcess(options: ProcessOptions): Promise<ProcessResult> {
   const child = spawn(options.command, options.args, {
     cwd: options.directory,
@@ -42,11 +55,13 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let listening = true
-  const flushes = [child.stdout, child.stderr].map((stream) =>
-    readLines(stream, options.safeCut, (line) => {
+  const reading: Reading = { bytes: 0, room: undefined }
+  const flushes = [child.stdout, child.stderr].map((stream) => {
+    limitReading(stream, reading, () => (listening ? options.room() : undefined))
+    return readLines(stream, options.safeCut, (line) => {
       if (listening) options.onLine(line)
-    }),
-  )
+    })
+  })
   const disarm = endOnAbort(child, options)
   endWithProgram(child)
   try {
@@ -58,7 +73,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     const result = await exited
     // What was to end ends whole: a child may have ignored the signal that ended its parent.
     if (options.stop.aborted) signalGroup(child.pid, 'SIGKILL')
-    await within(closed, bounds.drainMs)
+    if (!(await within(closed, bounds.drainMs))) await readRest(reading, options.kill)
     for (const flush of flushes) flush()
     return result
   } finally {
@@ -88,13 +103,49 @@ function killGroups(): void {
   for (const pid of groups) signalGroup(pid, 'SIGKILL')
 }
 
-async function within(promise: Promise<void>, limitMs: number): Promise<void> {
+/** Whether the promise resolves within this time. */
+async function within(promise: Promise<void>, limitMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs)
+  const limit = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs)
   })
-  await Promise.race([promise, limit])
+  const isInTime = await Promise.race([promise.then(() => true), limit])
   clearTimeout(timer)
+  return isInTime
+}
+
+/** Reads on until two turns of the event loop bring nothing: then all is read that was there when the process ended. */
+async function readRest(reading: Reading, kill: AbortSignal): Promise<void> {
+  const killed = new Promise<void>((resolve) => {
+    if (kill.aborted) resolve()
+    else kill.addEventListener('abort', () => resolve(), { once: true })
+  })
+  const bytesMax = reading.bytes + bounds.drainBytesMax
+  for (let before = -1; before !== reading.bytes && reading.bytes < bytesMax;) {
+    before = reading.bytes
+    if (kill.aborted) return
+    if (reading.room !== undefined) {
+      await Promise.race([reading.room, killed])
+      before = -1
+    }
+    await nextTurn()
+    await nextTurn()
+  }
+}
+
+/** Asks for room after each piece. */
+function limitReading(stream: Readable, reading: Reading, ask: Room): void {
+  stream.on('data', (chunk: Buffer) => {
+    reading.bytes += chunk.length
+    const room = ask()
+    if (room === undefined) return
+    stream.pause()
+    reading.room = room
+    void room.then(() => {
+      if (reading.room === room) reading.room = undefined
+      stream.resume()
+    })
+  })
 }
 
 /** Splits a stream into lines without their breaks. Answers a function that emits what is left without a break. */

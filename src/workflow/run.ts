@@ -11,7 +11,7 @@ import { createGlobber } from './glob.ts'
 import type { JobResult } from './job.ts'
 import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedJob } from './plan.ts'
-import type { Grace } from './process.ts'
+import type { Grace, Room } from './process.ts'
 import { problemAt, WorkflowError, type Problem } from './problem.ts'
 import { runJobs } from './schedule.ts'
 import { parseWorkflow, type Workflow } from './workflow-file.ts'
@@ -46,6 +46,8 @@ export interface RunOptions {
   /** For the built-in artifact actions. */
   openArtifacts?: (job: JobReference) => Promise<ArtifactStore>
   sinks?: RunSink[]
+  /** Undefined while the sinks can take more; else steps that write have to wait until it resolves. */
+  room?: Room
   /** Asks the run to end: running steps are stopped, steps and jobs with `always()` still run. */
   signal?: AbortSignal
   /** Ends everything at once. */
@@ -206,6 +208,7 @@ function createEngine(
     },
     masker,
     emit: createEmit({ sinks: options.sinks ?? [], mask: masker.mask, now, broken }),
+    room: options.room ?? (() => undefined),
     globber: createGlobber(),
     now,
     cancel: options.signal ?? new AbortController().signal,

@@ -101,6 +101,7 @@ export async function runStepProcess(
     grace: job.engine.grace,
     safeCut: job.engine.masker.safeCut,
     onLine: log.output,
+    room: job.engine.room,
   })
   return { ...result, state: applyCommands(body, await readCommandFiles(files)) }
 }

@@ -1,9 +1,11 @@
 /** `trove run` as users call it: a process of its own, a server of its own. */
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { buffer } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
@@ -21,11 +23,11 @@ beforeEach(async () => {
 const environment = { TROVE_PORT: '0' }
 
 async function trove(
-  text: string,
+  definition: string,
   args: string[],
   extra: Record<string, string> = {},
 ): Promise<Outcome> {
-  await writeFile(workflow, text)
+  await writeFile(workflow, definition)
   return await runTrove(['run', workflow, '--data', join(root, 'data'), ...args], {
     ...environment,
     ...extra,
@@ -150,6 +152,16 @@ jobs:
   expect(shown.text).toContain('tnemnorivne-eht-morf')
   expect(shown.text).not.toContain('from-the-')
   expect(shown.text).toContain('the tool ran')
+})
+
+test('whoever reads the log slowly gets all of it', async () => {
+  await writeFile(workflow, 'on: push\njobs:\n  a: {runs-on: x, steps: [{run: seq 100000}]}\n')
+  const child = startTrove(['run', workflow, '--data', join(root, 'data')], environment)
+  // Nothing is read until the command waits for that, or has ended without.
+  await Promise.race([once(child, 'exit'), sleep(5_000)])
+  const shown = await text(child.stdout)
+  expect(shown.split('\n').filter((line) => /^ +\d+$/.test(line))).toHaveLength(100_000)
+  expect(shown).toMatch(/✓ success in .*\n$/)
 })
 
 test('Ctrl-C stops the running step, runs always() steps, and ends with 130; a second one ends everything', async () => {

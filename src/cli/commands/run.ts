@@ -1,10 +1,8 @@
 /** `trove run`: a workflow on this machine, with Trove as its artifact service. */
-import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import type { TokenRequest } from '../../auth/token-request.ts'
 import { inheritedEnvironment, type ClientConfig } from '../../config.ts'
-import { parsePairs } from '../../workflow/file-commands.ts'
 import type { RunSink } from '../../workflow/events.ts'
 import { createNativeArtifacts } from '../../workflow/native-artifacts.ts'
 import { describeStep, type PlannedJob } from '../../workflow/plan.ts'
@@ -19,10 +17,11 @@ import { createTerminalSink } from '../../workflow/terminal.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
-import { write } from '../output.ts'
+import { createRoom, flush, write } from '../output.ts'
 import { createRunRecorder, type RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { readRepository } from '../workflow-repository.ts'
+import { readSecrets } from '../workflow-secrets.ts'
 import { openRunServer, type RunServer } from '../workflow-server.ts'
 
 const flags = {
@@ -117,8 +116,14 @@ async function runOrShow(
       tell: (text) => void stderr.write(text),
     })
     const sinks = [sinkOf(given, config, stdout), recorder.sink]
-    const bound = { ...withServer(options, server, workflow.name), sinks, signal }
+    const bound = {
+      ...withServer(options, server, workflow.name),
+      sinks,
+      room: createRoom(stdout),
+      signal,
+    }
     const result = await runRecorded(bound, recorder)
+    await flush(stdout)
     if (given.keep) await write(stderr, `job directories: ${options.workDirectory}\n`)
     return statusOf(result)
   } finally {
@@ -173,7 +178,7 @@ async function optionsOf(
       ...(given.event !== undefined && { event: given.event }),
     },
     environment,
-    secrets: await readSecrets(given, environment),
+    secrets: await readSecrets({ file: given['secrets-file'], names: given.secret }, environment),
     vars: Object.fromEntries(given.var.map((text) => readPair('--var', text))),
     inputs: Object.fromEntries(given.input.map((text) => readPair('--input', text))),
     jobs: given.job,
@@ -254,22 +259,6 @@ function sinkOf(given: RunFlags, config: ClientConfig, stdout: NodeJS.WriteStrea
 function statusOf({ conclusion }: RunResult): ExitStatus {
   if (conclusion === 'failure') return exitStatus.failure
   return conclusion === 'cancelled' ? exitStatus.interrupted : exitStatus.ok
-}
-
-async function readSecrets(
-  given: RunFlags,
-  environment: Record<string, string>,
-): Promise<Record<string, string>> {
-  const file = given['secrets-file']
-  const secrets = file === undefined ? {} : parsePairs(await readFile(file, 'utf8'))
-  for (const name of given.secret) {
-    const value = environment[name]
-    // A value on the command line would be public.
-    if (value === undefined)
-      throw new UsageError(`--secret ${name}: there is no variable of that name in the environment`)
-    secrets[name] = value
-  }
-  return secrets
 }
 
 function readPair(flag: string, text: string): [name: string, value: string] {

@@ -1,0 +1,20 @@
+/** The secrets that a workflow run gets: from a file, and from variables that are named one by one. */
+import { readFile } from 'node:fs/promises'
+import { parsePairs } from '../workflow/file-commands.ts'
+import { UsageError } from './arguments.ts'
+
+/** Errors: UsageError, those of the file system. */
+export async function readSecrets(
+  { file, names }: { file: string | undefined; names: string[] },
+  environment: Record<string, string>,
+): Promise<Record<string, string>> {
+  const secrets = file === undefined ? {} : parsePairs(await readFile(file, 'utf8'))
+  for (const name of names) {
+    const value = environment[name]
+    // A value on the command line would be public.
+    if (value === undefined)
+      throw new UsageError(`--secret ${name}: there is no variable of that name in the environment`)
+    secrets[name] = value
+  }
+  return secrets
+}

@@ -1,0 +1,84 @@
+/** Output of steps on its way to whoever reads it. */
+import { expect, test } from 'vitest'
+import { bounds } from '../../src/workflow/bounds.ts'
+import { createPlayground, oneJob, type Playground } from './playground.ts'
+
+function numbersIn(place: Playground): number[] {
+  return place.events.flatMap((event) =>
+    event.type === 'line' && /^\d+$/.test(event.text) ? [Number(event.text)] : [],
+  )
+}
+
+/** Holds up the event loop, as a terminal does that is slow. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+test('what a process wrote is told whole, although that takes longer than the process', async () => {
+  const place = await createPlayground()
+  const count = 30_000
+  const run = await place.run(oneJob(`- run: seq 1 ${count}`), {
+    sinks: [
+      (event) => {
+        place.events.push(event)
+        // A second and a half for what is read at a time.
+        if (event.type === 'line' && event.text.endsWith('000')) block(bounds.drainMs / 8)
+      },
+    ],
+  })
+  expect(run.conclusion).toBe('success')
+  expect(numbersIn(place)).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+}, 30_000)
+
+test('a background process that goes on writing does not hold up its step', async () => {
+  const place = await createPlayground()
+  const started: string[] = []
+  const run = await place.run(
+    oneJob(`
+- {name: fast, run: 'while :; do echo more; done & echo started'}
+- {name: slow, run: 'while sleep 0.01; do echo more; done & echo started'}
+- {name: last, run: echo done}
+`),
+    { sinks: [(event) => void (event.type === 'step-started' && started.push(event.step.name))] },
+  )
+  expect(run.conclusion).toBe('success')
+  expect(started).toEqual(['fast', 'slow', 'last'])
+}, 30_000)
+
+test('while there is no room nothing more is read, so that a step waits instead of filling memory', async () => {
+  const place = await createPlayground()
+  let release: () => void = () => {}
+  let room: Promise<void> | undefined
+  let readMeanwhile = 0
+  const run = await place.run(oneJob('- run: seq 1 100000'), {
+    room: () => {
+      if (place.events.length > 1000 && readMeanwhile === 0) {
+        room ??= new Promise((resolve) => (release = resolve))
+        setTimeout(() => {
+          readMeanwhile = place.events.length
+          room = undefined
+          release()
+        }, 300)
+      }
+      return room
+    },
+  })
+  expect(run.conclusion).toBe('success')
+  // Of 590 kB no more was read than one piece of the stream.
+  expect(readMeanwhile).toBeGreaterThan(1000)
+  expect(readMeanwhile).toBeLessThan(50_000)
+  expect(numbersIn(place)).toHaveLength(100_000)
+}, 30_000)
+
+test('a run that is killed does not wait for room', async () => {
+  const place = await createPlayground()
+  const kill = new AbortController()
+  const run = await place.run(oneJob('- run: seq 1 100000; sleep 60'), {
+    kill: kill.signal,
+    room: () => {
+      kill.abort()
+      return new Promise(() => {})
+    },
+  })
+  expect(run.conclusions).toEqual({ job: 'cancelled' })
+}, 30_000)
