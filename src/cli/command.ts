@@ -7,7 +7,7 @@ export interface Invocation<F extends Flags = Flags> {
   operands: string[]
   stdout: NodeJS.WriteStream
   stderr: NodeJS.WriteStream
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   signal: AbortSignal
 }
 

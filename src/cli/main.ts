@@ -48,11 +48,11 @@ async function runCommand(command: Command, args: string[]): Promise<ExitStatus>
   })
 }
 
-/** Aborted by the first SIGINT or SIGTERM. A second one ends the process at once. */
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). A second one ends the process at once. */
 function interruption(): AbortSignal {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(exitStatus.interrupted)
       controller.abort()

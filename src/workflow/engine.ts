@@ -34,6 +34,8 @@ export interface Engine {
   repositoryDirectory: string
   workDirectory: string
   keepWorkDirectory: boolean
+  /** A value in the environment of all processes of this run and no other. */
+  marker: string
   /** Program that JavaScript actions run in. */
   nodePath: string
   debug: boolean

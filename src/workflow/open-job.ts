@@ -80,7 +80,7 @@ export async function openJob(
     defaults: { shell: undefined, workingDirectory: undefined },
     env: {},
     path: [],
-    marker: `trove_${randomUUID()}`,
+    marker: `${engine.marker}_${randomUUID()}`,
     cancel: signals.cancel,
     kill: signals.kill,
     runtimeToken,

@@ -1,5 +1,6 @@
 /** Processes of steps: started in a group of their own, read line by line, ended group-wide with bounded grace. */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
@@ -226,13 +227,35 @@ export async function killMarked(marker: string): Promise<number> {
   for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
     // Another user's process, or one that has just ended, cannot be read and is not ours.
     const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '')
-    if (!environment.includes(marker) || Number(entry) === process.pid) continue
-    try {
-      process.kill(Number(entry), 'SIGKILL')
-      killed += 1
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
+    if (environment.includes(marker) && killProcess(Number(entry))) killed += 1
   }
   return killed
+}
+
+/** The same in one go, for a program that is about to exit. */
+export function killMarkedNow(marker: string): void {
+  for (const entry of readNow(() => readdirSync('/proc'), [])) {
+    if (!/^\d+$/.test(entry)) continue
+    const environment = readNow(() => readFileSync(`/proc/${entry}/environ`, 'latin1'), '')
+    if (environment.includes(marker)) killProcess(Number(entry))
+  }
+}
+
+function readNow<T>(read: () => T, otherwise: T): T {
+  try {
+    return read()
+  } catch {
+    return otherwise
+  }
+}
+
+function killProcess(pid: number): boolean {
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 'SIGKILL')
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    return false
+  }
 }

@@ -1,4 +1,6 @@
 /** Running a workflow: reads and checks the file, then runs its jobs. The one entry of this folder. */
+import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { ArtifactStore } from './artifacts.ts'
@@ -11,7 +13,7 @@ import { createGlobber } from './glob.ts'
 import type { JobResult } from './job.ts'
 import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedJob } from './plan.ts'
-import type { Grace, Room } from './process.ts'
+import { killMarkedNow, type Grace, type Room } from './process.ts'
 import { problemAt, WorkflowError, type Problem } from './problem.ts'
 import { runJobs } from './schedule.ts'
 import { parseWorkflow, type Workflow } from './workflow-file.ts'
@@ -74,6 +76,8 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   const broken = new AbortController()
   const engine = createEngine(options, workflow, now, broken)
   const startedAt = now()
+  const leave = (): void => leaveNothing(engine)
+  process.on('exit', leave)
   engine.emit({
     type: 'run-started',
     workflow: workflow.name,
@@ -97,13 +101,26 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
     return { conclusion, jobs: outcomes.flatMap((outcome) => outcome.instances), durationMs }
   } finally {
     await engine.globber.close()
+    process.off('exit', leave)
     if (!engine.keepWorkDirectory) await rm(options.workDirectory, { recursive: true, force: true })
+  }
+}
+
+/** When the program exits before the run has ended, nothing of it stays: neither processes nor scripts with secrets. */
+function leaveNothing(engine: Engine): void {
+  killMarkedNow(engine.marker)
+  if (engine.keepWorkDirectory) return
+  try {
+    // What was killed may take a moment to end, and writes until then.
+    rmSync(engine.workDirectory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+  } catch {
+    // The program is exiting for another reason; nobody is left to be told of this one.
   }
 }
 
 /** Reads and plans without running: what `--dry-run` shows. Errors: WorkflowError. */
 export async function prepareWorkflow(
-  options: RunOptions,
+  options: Omit<RunOptions, 'workDirectory'>,
 ): Promise<{ workflow: Workflow; jobs: PlannedJob[] }> {
   const parsed = parseWorkflow(options.workflowFile, await readFile(options.workflowFile, 'utf8'))
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
@@ -123,7 +140,7 @@ export async function prepareWorkflow(
 }
 
 /** What is wrong with the event and the inputs that the caller chose. */
-function callProblems(workflow: Workflow, options: RunOptions): Problem[] {
+function callProblems(workflow: Workflow, options: Omit<RunOptions, 'workDirectory'>): Problem[] {
   const start = { file: workflow.file, line: 1, column: 1 }
   const { event } = options.facts
   const problems: Problem[] = []
@@ -164,7 +181,7 @@ function callProblems(workflow: Workflow, options: RunOptions): Problem[] {
   return problems
 }
 
-function eventOf(workflow: Workflow, options: RunOptions): string {
+function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string {
   const { event } = options.facts
   return event ?? (workflow.events.includes('push') ? 'push' : (workflow.events[0] ?? 'push'))
 }
@@ -198,6 +215,7 @@ function createEngine(
     repositoryDirectory: options.repositoryDirectory,
     workDirectory: options.workDirectory,
     keepWorkDirectory: options.keepWorkDirectory ?? false,
+    marker: `trove_${randomUUID()}`,
     nodePath: options.nodePath ?? process.execPath,
     debug: options.debug ?? false,
     endpoint: options.service,

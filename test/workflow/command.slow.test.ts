@@ -1,6 +1,6 @@
 /** `trove run` as users call it: a process of its own, a server of its own. */
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,13 +14,15 @@ let root: string
 let workflow: string
 
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-run-'))
+  root = await mkdtemp(join(tmpdir(), 'trove-command-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   workflow = join(root, 'project/.github/workflows/ci.yml')
   await mkdir(join(root, 'project/.github/workflows'), { recursive: true })
+  await mkdir(join(root, 'tmp'))
+  environment = { TROVE_PORT: '0', TMPDIR: join(root, 'tmp') }
 })
 
-const environment = { TROVE_PORT: '0' }
+let environment: Record<string, string>
 
 async function trove(
   definition: string,
@@ -164,6 +166,17 @@ test('whoever reads the log slowly gets all of it', async () => {
   expect(shown).toMatch(/✓ success in .*\n$/)
 })
 
+/** Directories of runs that lie in the temporary directory of these commands. */
+async function runDirectories(): Promise<string[]> {
+  return (await readdir(join(root, 'tmp'))).filter((name) => name.startsWith('trove-run-'))
+}
+
+async function isRunning(pidFile: string): Promise<boolean> {
+  const pid = Number(await readFile(join(root, pidFile), 'utf8'))
+  const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => 'gone')
+  return state !== 'gone' && !state.includes(') Z ')
+}
+
 test('Ctrl-C stops the running step, runs always() steps, and ends with 130; a second one ends everything', async () => {
   await writeFile(
     workflow,
@@ -173,6 +186,7 @@ jobs:
   a:
     runs-on: x
     steps:
+      - run: sleep 60 > /dev/null 2>&1 & echo $! > ${root}/background
       - run: echo ready; sleep 60
       - if: always()
         run: echo $$ > ${root}/pid; echo cleaning; sleep 60
@@ -188,7 +202,39 @@ jobs:
   const status = child.exitCode ?? (await new Promise((resolve) => child.once('close', resolve)))
   expect(status).toBe(130)
   expect(lines.join('\n')).toContain('The operation was canceled.')
-  const pid = Number(await readFile(join(root, 'pid'), 'utf8'))
-  const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => 'gone')
-  expect(state === 'gone' || state.includes(') Z ')).toBe(true)
+  expect(await isRunning('pid')).toBe(false)
+  expect(await isRunning('background')).toBe(false)
+  expect(await runDirectories()).toEqual([])
+})
+
+test('a terminal that is closed ends the run with all its processes', async () => {
+  await writeFile(
+    workflow,
+    `on: push\njobs:\n  a: {runs-on: x, steps: [{run: 'echo $$ > ${root}/pid; echo ready; exec sleep 60'}]}\n`,
+  )
+  const child = startTrove(['run', workflow, '--data', join(root, 'data')], environment)
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.endsWith('  ready')) child.kill('SIGHUP')
+  })
+  await once(child, 'close')
+  expect(child.exitCode).toBe(130)
+  expect(await isRunning('pid')).toBe(false)
+  expect(await runDirectories()).toEqual([])
+})
+
+test('two runs of one id at the same time work in directories of their own, closed to others', async () => {
+  const running = ['a', 'b'].map(async (job) => {
+    const file = join(root, `project/${job}.yml`)
+    const script = `touch ${root}/started-${job}; stat -c %a ../..; test ! -e mine; echo ${job} > mine; until test -e ${root}/started-a && test -e ${root}/started-b; do sleep 0.1; done; sleep 0.5; cat mine`
+    await writeFile(file, `on: push\njobs:\n  job: {runs-on: x, steps: [{run: '${script}'}]}\n`)
+    return await runTrove(
+      ['run', file, '--run', '7', '--data', join(root, `data-${job}`)],
+      environment,
+    )
+  })
+  const [a, b] = await Promise.all(running)
+  expect([a?.status, b?.status]).toEqual([0, 0])
+  expect(a?.text).toMatch(/^ {2}700\n {2}a$/m)
+  expect(b?.text).toMatch(/^ {2}700\n {2}b$/m)
+  expect(await runDirectories()).toEqual([])
 })

@@ -1,4 +1,5 @@
 /** `trove run`: a workflow on this machine, with Trove as its artifact service. */
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import type { TokenRequest } from '../../auth/token-request.ts'
@@ -65,6 +66,9 @@ const flags = {
 
 type RunFlags = FlagValues<typeof flags>
 
+/** A run whose directory is yet to be made. */
+type PlannedRun = Omit<RunOptions, 'workDirectory'>
+
 export const runCommand: Command<typeof flags> = {
   name: 'run',
   operands: 'WORKFLOW.yml',
@@ -116,7 +120,11 @@ async function runOrShow(
       tell: (text) => void stderr.write(text),
     })
     const sinks = [sinkOf(given, config, stdout), recorder.sink]
+    // Its own, whatever runs under this id at the same time, and closed to others: scripts hold secrets.
+    const workDirectory = await mkdtemp(join(tmpdir(), `trove-run-${runId}-`))
+    if (given.keep) await write(stderr, `job directories: ${workDirectory}\n`)
     const bound = {
+      workDirectory,
       ...withServer(options, server, workflow.name),
       sinks,
       room: createRoom(stdout),
@@ -124,7 +132,6 @@ async function runOrShow(
     }
     const result = await runRecorded(bound, recorder)
     await flush(stdout)
-    if (given.keep) await write(stderr, `job directories: ${options.workDirectory}\n`)
     return statusOf(result)
   } finally {
     await server.close()
@@ -144,7 +151,7 @@ async function optionsOf(
   given: RunFlags,
   config: ClientConfig,
   workflowFile: string,
-): Promise<RunOptions> {
+): Promise<PlannedRun> {
   const repository = await readRepository(workflowFile)
   const environment = inheritedEnvironment()
   const runId = config.run ?? Date.now()
@@ -157,7 +164,6 @@ async function optionsOf(
   return {
     workflowFile,
     repositoryDirectory: repository.directory,
-    workDirectory: join(tmpdir(), `trove-run-${runId}`),
     keepWorkDirectory: given.keep,
     facts: {
       repository: config.project ?? repository.project,
@@ -190,7 +196,7 @@ async function optionsOf(
 }
 
 /** What tokens say of the run. */
-function claimsOf({ facts }: RunOptions, workflow: string): TokenRequest {
+function claimsOf({ facts }: PlannedRun, workflow: string): TokenRequest {
   const { repository, runId, runAttempt, ref, sha, event } = facts
   const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
   return { project: repository, run: runId, attempt: runAttempt, branch, sha, workflow, event }
@@ -200,7 +206,7 @@ function claimsOf({ facts }: RunOptions, workflow: string): TokenRequest {
 const recordTokenSeconds = 7 * 24 * 60 * 60
 
 function recorderOf(
-  options: RunOptions,
+  options: PlannedRun,
   server: RunServer,
   { workflow, tell }: { workflow: string; tell: (text: string) => void },
 ): RunRecorder {
@@ -227,7 +233,7 @@ function recorderOf(
   })
 }
 
-function withServer(options: RunOptions, server: RunServer, workflow: string): RunOptions {
+function withServer(options: PlannedRun, server: RunServer, workflow: string): PlannedRun {
   const { repository, runId } = options.facts
   const claims = claimsOf(options, workflow)
   const tokens = new Map<string, Promise<string>>()
