@@ -1,6 +1,6 @@
 /** The secrets that a workflow run gets: from a file, and from variables that are named one by one. */
 import { readFile } from 'node:fs/promises'
-import { parsePairs } from '../workflow/file-commands.ts'
+import { PairsError, parsePairs } from '../workflow/file-commands.ts'
 import { UsageError } from './arguments.ts'
 
 /** Errors: UsageError, those of the file system. */
@@ -8,7 +8,7 @@ export async function readSecrets(
   { file, names }: { file: string | undefined; names: string[] },
   environment: Record<string, string>,
 ): Promise<Record<string, string>> {
-  const secrets = file === undefined ? {} : parsePairs(await readFile(file, 'utf8'))
+  const secrets = file === undefined ? {} : readFilePairs(file, await readFile(file, 'utf8'))
   for (const name of names) {
     const value = environment[name]
     // A value on the command line would be public.
@@ -17,4 +17,16 @@ export async function readSecrets(
     secrets[name] = value
   }
   return secrets
+}
+
+/** What cannot be read is not shown: a line of this file is a piece of a secret. */
+function readFilePairs(file: string, text: string): Record<string, string> {
+  try {
+    return parsePairs(text)
+  } catch (error) {
+    if (!(error instanceof PairsError)) throw error
+    throw new UsageError(
+      `--secrets-file ${file}, line ${error.line}: neither NAME=VALUE nor the beginning of a block NAME<<END that ends with END`,
+    )
+  }
 }

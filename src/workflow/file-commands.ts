@@ -89,35 +89,46 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
   return result
 }
 
+/** A line that cannot be read, counted from 1. The message shows it. */
+export class PairsError extends Error {
+  override readonly name = 'PairsError'
+  readonly line: number
+  constructor(message: string, line: number) {
+    super(message)
+    this.line = line
+  }
+}
+
 /** Reads `name=value` lines and `name<<DELIMITER … DELIMITER` blocks, as GITHUB_ENV and GITHUB_OUTPUT hold them. Line
- *  breaks inside a block are kept as they are. Throws with the offending line. */
+ *  breaks inside a block are kept as they are. Errors: PairsError. */
 export function parsePairs(text: string): Record<string, string> {
   const pairs: Record<string, string> = {}
   const lines = text.split(/(?<=\n)/)
   for (let at = 0; at < lines.length; at++) {
     const line = trimBreak(lines[at] ?? '')
+    const wrong = (message: string): PairsError => new PairsError(message, at + 1)
     if (line === '') continue
     const equals = line.indexOf('=')
     const heredoc = line.indexOf('<<')
     if (equals >= 0 && (heredoc < 0 || equals < heredoc)) {
-      if (equals === 0) throw new Error(`Invalid format '${line}'. Name must not be empty`)
+      if (equals === 0) throw wrong(`Invalid format '${line}'. Name must not be empty`)
       pairs[line.slice(0, equals)] = line.slice(equals + 1)
     } else if (heredoc >= 0) {
       const name = line.slice(0, heredoc)
       const delimiter = line.slice(heredoc + 2)
       if (name === '' || delimiter === '') {
-        throw new Error(
+        throw wrong(
           `Invalid format '${line}'. Name must not be empty and delimiter must not be empty`,
         )
       }
       const end = lines.findIndex(
         (candidate, index) => index > at && trimBreak(candidate) === delimiter,
       )
-      if (end < 0) throw new Error(`Invalid value. Matching delimiter not found '${delimiter}'`)
+      if (end < 0) throw wrong(`Invalid value. Matching delimiter not found '${delimiter}'`)
       pairs[name] = trimBreak(lines.slice(at + 1, end).join(''))
       at = end
     } else {
-      throw new Error(`Invalid format '${line}'`)
+      throw wrong(`Invalid format '${line}'`)
     }
   }
   return pairs

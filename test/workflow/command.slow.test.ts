@@ -156,6 +156,18 @@ jobs:
   expect(shown.text).toContain('the tool ran')
 })
 
+test('a secrets file that cannot be read is told by its line, of which nothing is shown', async () => {
+  const file = join(root, 'secrets')
+  await writeFile(file, 'GOOD=x\nKEY=-----BEGIN KEY-----\nTUlJRXBBSUJBQUtDQVFFQQ\n')
+  const shown = await trove(twoJobs, ['--secrets-file', file])
+  expect(shown.status).toBe(2)
+  expect(shown.stderr).toContain(`--secrets-file ${file}, line 3: neither NAME=VALUE nor`)
+  expect(shown.stderr).not.toContain('TUlJ')
+  await writeFile(file, 'KEY<<END\nTUlJRXBBSUJBQUtDQVFFQQ\n')
+  const open = await trove(twoJobs, ['--secrets-file', file])
+  expect(open.stderr).toContain(`--secrets-file ${file}, line 1: `)
+})
+
 test('whoever reads the log slowly gets all of it', async () => {
   await writeFile(workflow, 'on: push\njobs:\n  a: {runs-on: x, steps: [{run: seq 100000}]}\n')
   const child = startTrove(['run', workflow, '--data', join(root, 'data')], environment)
