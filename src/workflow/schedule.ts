@@ -156,11 +156,17 @@ async function readStrategy({ planned, scope }: JobSetting): Promise<Strategy> {
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const { engine, planned, scope, slots } = setting
   const strategy = await readStrategy(setting)
+  // Fail-fast ends the instances, and so does a cancelled run, unless their condition holds for that too.
   const failing = new AbortController()
-  // A job that starts although the run is being cancelled has said so in its condition; only fail-fast ends it then.
-  const cancel = engine.cancel.aborted
-    ? failing.signal
-    : AbortSignal.any([engine.cancel, failing.signal])
+  const cancel = failing.signal
+  const onCancel = (): void => {
+    evaluateCondition(planned.job.condition, scope).then(
+      (holds) => (holds ? undefined : failing.abort()),
+      () => failing.abort(),
+    )
+  }
+  // A job that starts although the run is being cancelled has said so in its condition.
+  if (!engine.cancel.aborted) engine.cancel.addEventListener('abort', onCancel, { once: true })
   const turns = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
   const runs = strategy.combinations.map(async (matrix, index) => {
@@ -198,6 +204,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
     )
   })
   const settled = await Promise.allSettled(runs)
+  engine.cancel.removeEventListener('abort', onCancel)
   const instances = settled.map((run) => {
     if (run.status === 'rejected') throw run.reason
     return run.value

@@ -23,7 +23,7 @@ test('a step that runs longer than timeout-minutes is stopped with all its proce
   expect(run.conclusion).toBe('failure')
   expect(run.steps('job')).toEqual({ slow: 'failure', after: 'success' })
   expect(run.log('job')).toContain("The action 'slow' has timed out after 0.005 minutes.")
-  expect(Date.now() - startedAt).toBeLessThan(5_000)
+  expect(Date.now() - startedAt).toBeLessThan(20_000)
 })
 
 test('a job that runs longer than its timeout-minutes is cancelled; always() steps still run', async () => {
@@ -90,6 +90,36 @@ test('a step whose condition holds for a cancelled job is not stopped', async ()
   expect(run.log('job')).toContain('finished')
 })
 
+test('a job whose condition holds for a cancelled run goes on, also while it waits for its turn', async () => {
+  const place = await createPlayground()
+  const cancel = new AbortController()
+  const run = await place.run(
+    `
+on: push
+jobs:
+  first: {runs-on: x, steps: [{run: 'echo ready; sleep 60'}]}
+  report:
+    runs-on: x
+    if: always()
+    strategy: {matrix: {n: [1, 2]}}
+    steps: [{name: work, if: '!cancelled()', run: sleep 0.3; echo finished}, {name: next, run: echo next}]
+`,
+    {
+      jobsMax: 2,
+      signal: cancel.signal,
+      sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
+    },
+  )
+  expect(run.conclusion).toBe('cancelled')
+  expect(run.conclusions).toEqual({
+    first: 'cancelled',
+    'report (1)': 'success',
+    'report (2)': 'success',
+  })
+  expect(run.steps('report (1)')).toEqual({ work: 'success', next: 'success' })
+  expect(run.log('report (2)')).toContain('next')
+})
+
 test('a process that ignores SIGINT and SIGTERM is killed after its grace', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
@@ -102,7 +132,7 @@ test('a process that ignores SIGINT and SIGTERM is killed after its grace', asyn
     },
   )
   expect(run.steps('job')).toEqual({ stubborn: 'cancelled' })
-  expect(Date.now() - startedAt).toBeLessThan(5_000)
+  expect(Date.now() - startedAt).toBeLessThan(20_000)
 })
 
 test('a process gets SIGINT first and may clean up', async () => {
