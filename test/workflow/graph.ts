@@ -1,5 +1,5 @@
-/** A graph of jobs that hand artifacts from layer to layer, and what its events tell about starting. */
-import type { RunEvent } from '../../src/workflow/events.ts'
+/** A graph of jobs that hand artifacts from layer to layer, and how soon each starts. */
+import type { RunSink } from '../../src/workflow/events.ts'
 
 /** `layers` times `width` jobs; each takes the artifacts of two jobs of the layer before. */
 export function graphWorkflow(layers: number, width: number): string {
@@ -21,18 +21,24 @@ ${downloads.join('')}      - run: echo ${n} > out.txt
   return `on: push\njobs:${jobs.join('')}\n`
 }
 
-/** Milliseconds from the end of a job's last need to its own start, by job. */
-export function startDelays(events: RunEvent[]): Map<string, number> {
-  const finished = new Map<string, number>()
-  const delays = new Map<string, number>()
-  let runStarted = 0
-  for (const event of events) {
-    if (event.type === 'run-started') runStarted = event.at
-    if (event.type === 'job-finished') finished.set(event.job.id, event.at)
-    if (event.type === 'job-started') {
-      const met = event.needs.map((need) => finished.get(need) ?? Number.POSITIVE_INFINITY)
-      delays.set(event.job.id, event.at - Math.max(runStarted, ...met))
+/** Watches for jobs that start later than in the turn of the event loop in which the last of their needs ended. Time would
+ *  measure how busy the machine is. */
+export function watchStarts(): { sink: RunSink; waits: Map<string, number> } {
+  let turn = 0
+  const finishedIn = new Map<string, number>()
+  /** Turns, by job. */
+  const waits = new Map<string, number>()
+  const sink: RunSink = (event) => {
+    if (event.type === 'job-finished') {
+      finishedIn.set(event.job.id, turn)
+      setImmediate(() => {
+        turn += 1
+      })
+    }
+    if (event.type === 'job-started' && event.needs.length > 0) {
+      const met = event.needs.map((need) => finishedIn.get(need) ?? Number.NEGATIVE_INFINITY)
+      waits.set(event.job.id, turn - Math.max(...met))
     }
   }
-  return delays
+  return { sink, waits }
 }
