@@ -10,6 +10,8 @@ export const bounds = {
   compositeDepthMax: 10,
   /** Combinations of one matrix; GitHub's own limit. */
   matrixJobsMax: 256,
+  /** Combinations before `exclude` has taken some away. */
+  matrixProductMax: 100_000,
   /** A cancelled process gets SIGINT, after this SIGTERM … */
   interruptGraceMs: 7_500,
   /** … and after this SIGKILL. Both as GitHub's runner has them. */

@@ -1,5 +1,6 @@
 /** Matrices: the combinations that a `strategy.matrix` stands for, by GitHub's rules of include and exclude. */
 import { isDeepStrictEqual } from 'node:util'
+import { bounds } from './bounds.ts'
 import type { Json } from './expression.ts'
 
 export type Combination = { [key: string]: Json }
@@ -13,6 +14,11 @@ export function expandMatrix(matrix: Json): Combination[] {
   for (const [name, values] of Object.entries(axes)) {
     if (!Array.isArray(values)) throw new Error(`matrix.${name} is not a list`)
     if (values.length === 0) throw new Error(`matrix.${name} has no values`)
+    const count = combinations.length * values.length
+    if (count > bounds.matrixProductMax) {
+      const most = `at most ${bounds.matrixProductMax} are looked at before some are excluded`
+      throw new Error(`the matrix multiplies to ${count} combinations or more, ${most}`)
+    }
     combinations = combinations.flatMap((combination) =>
       values.map((value) => ({ ...combination, [name]: value })),
     )

@@ -63,6 +63,14 @@ test('a matrix of the wrong form says what is wrong', () => {
   expect(() => expandMatrix(['a'])).toThrow('a matrix is a mapping')
 })
 
+test('axes that multiply to more than can be held are refused before they do', () => {
+  const ten = Array.from({ length: 10 }, (_, index) => index)
+  const axes = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`axis${index}`, ten]))
+  expect(() => expandMatrix(axes)).toThrow('the matrix multiplies to 1000000 combinations or more')
+  const five = Object.fromEntries(Object.entries(axes).slice(0, 5))
+  expect(expandMatrix({ ...five, exclude: [{ axis0: 0 }] })).toHaveLength(90_000)
+})
+
 test('without include and exclude there are as many combinations as the product of the lengths', () => {
   const axis = fc.uniqueArray(fc.integer(), { minLength: 1, maxLength: 4 })
   fc.assert(
