@@ -15,6 +15,7 @@ import {
 } from 'node:zlib'
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { type StoreError, storeError } from '../core/errors.ts'
+import { followerOf } from './follower.ts'
 import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
 const deflateOnPool = promisify(deflateRaw)
@@ -130,7 +131,7 @@ export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: num
     case 'corrupt':
       throw damaged('does not inflate')
     case 'unable':
-      return inflateAll(Buffer.concat([stored, joiningEnd]), sizeBytes)
+      return inflateFollowed(stored, sizeBytes)
   }
 }
 
@@ -149,6 +150,16 @@ export async function decodeJoined(
   }
   if (content.length !== sizeBytes) throw wrongSize(sizeBytes, content.length)
   return content
+}
+
+function inflateFollowed(stream: Uint8Array, sizeBytes: number): Buffer {
+  const follower = followerOf()
+  const both = inflateAll(
+    Buffer.concat([stream, follower.stream]),
+    sizeBytes + follower.content.length,
+  )
+  if (!both.subarray(sizeBytes).equals(follower.content)) throw damaged('does not join')
+  return both.subarray(0, sizeBytes)
 }
 
 function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {

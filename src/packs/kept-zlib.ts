@@ -7,6 +7,7 @@
  *  shape the public functions answer. The bytes are those of a new engine but for about one blob in 10,000 at levels 1 to
  *  3, where zlib finds other matches after a reset: streams are named by their own digest, so nobody depends on it. */
 import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from 'node:zlib'
+import { followerOf } from './follower.ts'
 
 interface Engine {
   reset(): void
@@ -89,9 +90,6 @@ export function deflateInto(target: Uint8Array, bytes: Uint8Array, level: number
   return target.length - outputLeft
 }
 
-/** RFC 1951: what ends a stream that joins, and a byte that an ended stream leaves alone. */
-const endAndMore = Buffer.from([0x03, 0x00, 0x00])
-
 export type InflateFault = 'corrupt' | 'too long' | 'too short' | 'has more'
 
 /** Inflates a joining stream, whose final block is not there, into the front of `target`, which has at least one byte more
@@ -113,17 +111,19 @@ export function inflateJoiningInto(
   if (kept.fault !== undefined) return 'corrupt'
   if (outputLeft === 0) return 'too long'
   if (inputLeft !== 0) return 'has more'
-  // Now a block must begin; then the final block is the end, and what follows stays where it is.
-  const end = endAndMore.length
+  // Now a block must begin; then the follower is read to its end, and the byte behind it stays where it is.
+  const { content, streamAndMore } = followerOf()
+  const followed = Buffer.allocUnsafe(content.length + 1)
   engine.writeSync(
     constants.Z_SYNC_FLUSH,
-    endAndMore,
+    streamAndMore,
     0,
-    end,
-    target,
-    room - outputLeft,
-    outputLeft,
+    streamAndMore.length,
+    followed,
+    0,
+    followed.length,
   )
-  if (kept.fault !== undefined || left[1] !== 1) return 'corrupt'
-  return outputLeft === 1 && left[0] === 1 ? undefined : 'too short'
+  const isWhole = left[0] === 1 && left[1] === 1 && followed.subarray(0, -1).equals(content)
+  if (kept.fault !== undefined || !isWhole) return 'corrupt'
+  return outputLeft === 1 ? undefined : 'too short'
 }

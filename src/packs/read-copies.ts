@@ -130,17 +130,12 @@ async function recognizeSmall(
   }
 }
 
-/** A stream joins when another can follow it: when it ends at a byte and without a final block. Its own final block is the
- *  only one that we write so, and a stored block of one byte put before it shows whether that is true. */
+/** A stream joins when others can follow it: our own final block is the only one that can be taken from its end. */
 function isJoining(data: Buffer, content: Buffer): boolean {
   const end = data.length - joiningEnd.length
   if (end < 0 || data.length > joiningBytesMax || !data.subarray(end).equals(joiningEnd))
     return false
-  // RFC 1951 §3.2.4: not final, stored, one byte.
-  const follower = Buffer.from([0x00, 0x01, 0x00, 0xfe, 0xff, 0x2a])
-  const joined = Buffer.concat([data.subarray(0, end), follower])
-  const both = decodeOr('joining', joined, content.length + 1)
-  return both?.at(-1) === 0x2a && both.subarray(0, content.length).equals(content)
+  return decodeOr('joining', data.subarray(0, end), content.length)?.equals(content) === true
 }
 
 async function recognizeLarge(

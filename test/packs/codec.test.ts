@@ -12,6 +12,7 @@ import {
   encodeJoiningSync,
   inflateStream,
 } from '../../src/packs/codec.ts'
+import { haltingStream } from './halting-stream.ts'
 
 const level = fc.integer({ min: 0, max: 9 })
 /** Content that deflates, content that does not, and content beyond one stored block and beyond the hand-over. */
@@ -166,6 +167,17 @@ test('bytes after the end, and a missing end, are damage', async () => {
       }
     }
   }
+})
+
+test('a stream that only our own final block can follow does not join', () => {
+  const bytes = Buffer.from('content' + ' '.repeat(8))
+  const stream = haltingStream(bytes)
+  expect(inflateRawSync(Buffer.concat([stream, joiningEnd]))).toEqual(bytes)
+  const next = encodeJoiningSync(Buffer.from('next'), 6)
+  expect(() => inflateRawSync(Buffer.concat([stream, next, joiningEnd]))).toThrow(
+    'unexpected end of file',
+  )
+  expect(() => decodeCopy('joining', stream, bytes.length)).toThrow(damaged)
 })
 
 test('a bomb stops at the announced size', async () => {

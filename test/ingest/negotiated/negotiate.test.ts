@@ -18,6 +18,7 @@ import { encodeJoiningSync } from '../../../src/packs/codec.ts'
 import { pseudoRandom } from '../../client/tree.ts'
 import { packPaths, spoil } from '../../lifecycle/stored-bytes.ts'
 import { sweepBlobs } from '../../metadata/sweep-all.ts'
+import { haltingStream } from '../../packs/halting-stream.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import {
   compositeOf,
@@ -122,6 +123,19 @@ describe('what is believed', () => {
       code: 'blob_damaged',
     })
     expect(await session.offer({ small })).toEqual([])
+  })
+
+  test('content whose stream spoils what comes behind it is not kept, for nobody', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'other/app')
+    const content = Buffer.from('what others will send' + '\n'.repeat(8))
+    const stream = haltingStream(content)
+    const head = { kind: 'blob', sizeBytes: content.length, lengthBytes: stream.length } as const
+    const body = Buffer.concat([encodeBlobRecordHead(head), stream])
+    await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
+      code: 'blob_damaged',
+    })
+    expect(await store.metadata.findBlob(digestOf(content))).toBeUndefined()
   })
 
   test('an empty blob brings no bytes with it, which nobody would check', async () => {
