@@ -46,9 +46,7 @@ export async function receiveBlobs(
     await receiveRecords(openBodyBytes(body), target)
   } catch (error) {
     // The client is told, or gone; what is whole need not be sent again.
-    await target.finish().catch(async () => {
-      await writer.abort()
-    })
+    await target.finish().catch(() => {})
     throw error
   }
   return await target.finish()
@@ -59,6 +57,7 @@ interface Target {
   add(blob: ReceivedBlob): boolean
   flush(): Promise<void>
   composite(composite: OfferedComposite): void
+  /** Leaves nothing unregistered behind when it fails. */
   finish(): Promise<{ blobs: number; newBytes: number }>
 }
 
@@ -96,9 +95,14 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
       })
     },
     finish: async () => {
-      await flush()
-      const { newBytes } = await writer.finish()
-      return { blobs, newBytes }
+      try {
+        await flush()
+        const { newBytes } = await writer.finish()
+        return { blobs, newBytes }
+      } catch (error) {
+        await writer.abort()
+        throw error
+      }
     },
   }
 }
