@@ -1,22 +1,32 @@
 /** Bounds on bytes that pass by. */
 import { storeError } from '../core/errors.ts'
 
-/** Wraps any number of sources that share one budget of `maxBytes`. Errors: too_large. */
-export function byteBudget(
-  maxBytes: number,
-): (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array> {
+export interface ByteBudget {
+  /** Counts bytes that nobody sees pass. Errors: too_large. */
+  count(bytes: number): void
+  /** `source`, of which every byte is counted. Errors: too_large. */
+  bound(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>
+}
+
+/** For any number of sources that share `maxBytes`. */
+export function byteBudget(maxBytes: number): ByteBudget {
   let used = 0
-  return async function* bounded(source) {
-    for await (const piece of source) {
-      used += piece.length
-      if (used > maxBytes) {
-        throw storeError('too_large', `the upload holds more than ${maxBytes} bytes`, {
-          limit: 'logical bytes of one artifact',
-          limitValue: maxBytes,
-          setting: 'TROVE_MAX_ARTIFACT',
-        })
+  const count = (bytes: number): void => {
+    used += bytes
+    if (used <= maxBytes) return
+    throw storeError('too_large', `the upload holds more than ${maxBytes} bytes`, {
+      limit: 'logical bytes of one artifact',
+      limitValue: maxBytes,
+      setting: 'TROVE_MAX_ARTIFACT',
+    })
+  }
+  return {
+    count,
+    bound: async function* bound(source) {
+      for await (const piece of source) {
+        count(piece.length)
+        yield piece
       }
-      yield piece
-    }
+    },
   }
 }

@@ -86,7 +86,7 @@ async function ingestFile(
   content: AsyncIterable<Uint8Array>,
 ): Promise<Published> {
   const { job, settings, writer } = session
-  const stored = await storeFile(writer, byteBudget(settings.artifactBytesMax)(content), {
+  const stored = await storeFile(writer, byteBudget(settings.artifactBytesMax).bound(content), {
     level: settings.compressionLevel,
   })
   const { newBytes } = await writer.finish()

@@ -7,7 +7,7 @@ import { normalizeArchivePath, parseEntryPath } from '../core/entry.ts'
 import { StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
-import { byteBudget } from './byte-budget.ts'
+import { type ByteBudget, byteBudget } from './byte-budget.ts'
 import type { EntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
 
@@ -36,7 +36,7 @@ export async function ingestTar(
     for await (const entry of parser) {
       target.signal?.throwIfAborted()
       await target.table.room(target.signal)
-      await addEntry(entry.header, budget(entry as AsyncIterable<Uint8Array>), target)
+      await addEntry(entry.header, entry as AsyncIterable<Uint8Array>, { ...target, budget })
     }
     await feeding
   } catch (error) {
@@ -119,9 +119,10 @@ function secondsOf(time: Date): number | null {
 
 async function addEntry(
   header: Header,
-  content: AsyncIterable<Uint8Array>,
-  target: TarTarget,
+  entry: AsyncIterable<Uint8Array>,
+  target: TarTarget & { budget: ByteBudget },
 ): Promise<void> {
+  const content = target.budget.bound(entry)
   const path = normalizeArchivePath(header.name)
   const modifiedAt = secondsOf(header.mtime)
   if (path === '' && header.type === 'directory') return await drain(content)
@@ -140,7 +141,7 @@ async function addEntry(
       target.table.addSymlink(path, { target: header.linkname ?? '', modifiedAt })
       return await drain(content)
     case 'link':
-      addHardLink(path, header, modifiedAt, target.table)
+      addHardLink(path, header, modifiedAt, target)
       return await drain(content)
     default:
       throw storeError(
@@ -151,12 +152,12 @@ async function addEntry(
   }
 }
 
-/** A hard link becomes a file of its own: the blob is the same, so it costs an entry and nothing else. */
+/** A hard link becomes a file of its own: the blob is the same, but whoever downloads it gets its bytes once more. */
 function addHardLink(
   path: string,
   header: Header,
   modifiedAt: number | null,
-  table: EntryTable,
+  { table, budget }: { table: EntryTable; budget: ByteBudget },
 ): void {
   const linked = table.findFile(normalizeArchivePath(header.linkname ?? ''))
   if (linked === undefined) {
@@ -164,6 +165,7 @@ function addHardLink(
       reason: 'a hard link names no earlier file',
     })
   }
+  budget.count(linked.sizeBytes)
   table.addFile(path, { ...linked, modifiedAt })
 }
 

@@ -199,6 +199,22 @@ describe('a tar upload', () => {
     await expectNothing(store)
   })
 
+  test('what hard links hold counts as often as it is named', async () => {
+    const file: TarEntry = { name: 'a', content: Buffer.alloc(600) }
+    const link: TarEntry = { name: 'b', type: 'link', linkname: 'a' }
+    const tar = await tarOf([file, link])
+    const store = await openStore({ artifactBytesMax: 1199 })
+    await expect(store.put('tree', 'tar', streamOf(tar))).rejects.toMatchObject({
+      code: 'too_large',
+      details: { limit: 'logical bytes of one artifact', setting: 'TROVE_MAX_ARTIFACT' },
+    })
+    await expectNothing(store)
+    const roomy = await openStore({ artifactBytesMax: 1200 })
+    expect(await roomy.put('tree', 'tar', streamOf(tar))).toMatchObject({
+      artifact: { logicalBytes: 1200 },
+    })
+  })
+
   test('a header of megabytes is refused and nothing stays', async () => {
     const store = await openStore()
     const tar = await tarOf([{ name: 'a', content: Buffer.alloc(5 * 1024 * 1024) }])

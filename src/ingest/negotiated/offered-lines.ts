@@ -25,7 +25,9 @@ export async function* offeredLines(
   let isHead = true
   const decoder = new TextDecoder('utf-8', { fatal: true })
   try {
-    for await (const piece of byteBudget(textBytesMax)(inflate as AsyncIterable<Uint8Array>)) {
+    for await (const piece of byteBudget(textBytesMax).bound(
+      inflate as AsyncIterable<Uint8Array>,
+    )) {
       const lines = (pending + decoder.decode(piece, { stream: true })).split('\n')
       pending = lines.pop() ?? ''
       if (pending.length > 3 * limits.pathBytesMax) throw faulty('it has a line without an end')
