@@ -3,6 +3,7 @@
 import { createDigestHasher } from '../core/digest.ts'
 import { hasCode, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import type { PackedCopy } from '../metadata/metadata.ts'
 import { ignoringAbsence } from '../packs/errno.ts'
 import { type PackFileSystem, readAll, syncDirectory, writeAll } from '../packs/file-system.ts'
 import type { LocalPaths } from '../packs/local-layout.ts'
@@ -189,11 +190,11 @@ async function countDamaged(
   pack: { id: number; name: string },
 ): Promise<number> {
   let damaged = 0
-  for (let after = -1; ;) {
-    const page = await metadata.readPackCopies(pack.id, { after, limit: 1000 })
+  for (let after: PackedCopy | null = null; ;) {
+    const page: PackedCopy[] = await metadata.readPackCopies(pack.id, { after, limit: 1000 })
     const options = { packs: store, packName: pack.name, pace: async () => {}, signal }
     for await (const { fault } of verifyCopies(page, options)) if (fault !== null) damaged += 1
     if (page.length < 1000) return damaged
-    after = page.at(-1)!.offset
+    after = page.at(-1)!
   }
 }

@@ -18,11 +18,14 @@ export async function* readCopies(
   ports: LifecyclePorts,
   pack: PackOccupancy,
 ): AsyncGenerator<ReadCopy> {
-  for (let after = -1; ;) {
-    const page = await ports.metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
+  for (let after: PackedCopy | null = null; ;) {
+    const page: PackedCopy[] = await ports.metadata.readPackCopies(pack.id, {
+      after,
+      limit: copiesPerPage,
+    })
     for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
     if (page.length < copiesPerPage) return
-    after = page.at(-1)!.offset
+    after = page.at(-1)!
   }
 }
 

@@ -11,7 +11,7 @@ import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import { healBlobs } from '../ingest/heal.ts'
-import type { Drift, PackOccupancy, UnverifiedPack } from '../metadata/metadata.ts'
+import type { Drift, PackedCopy, PackOccupancy, UnverifiedPack } from '../metadata/metadata.ts'
 import { findFramingFault } from '../packs/framing.ts'
 import { type Pace, compactPacks, createPace } from './compact.ts'
 import type { LifecyclePorts } from './ports.ts'
@@ -174,8 +174,11 @@ async function scrubCopies(
     await lease.renew()
   }
   const found = { damagedCopies: 0, unended: new Set<number>() }
-  for (let after = -1; ;) {
-    const page = await metadata.readPackCopies(pack.id, { after, limit: copiesPerPage })
+  for (let after: PackedCopy | null = null; ;) {
+    const page: PackedCopy[] = await metadata.readPackCopies(pack.id, {
+      after,
+      limit: copiesPerPage,
+    })
     const changed: Verification[] = []
     for await (const each of verifyCopies(page, { packs, packName: pack.name, pace, signal })) {
       report.copies += 1
@@ -186,7 +189,7 @@ async function scrubCopies(
     await ports.checkpoint?.('scrub-copies-read')
     await judge(ports, pack, changed, pass)
     if (page.length < copiesPerPage) break
-    after = page.at(-1)!.offset
+    after = page.at(-1)!
   }
   report.damagedCopies += found.damagedCopies
   return found

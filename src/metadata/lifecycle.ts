@@ -199,8 +199,12 @@ export interface LifecycleMetadata {
     waste: 'halfDead' | 'partlyDead' | 'tiny',
     page: { after: number; limit: number },
   ): Promise<PackOccupancy[]>
-  /** What is alive in a pack, by offset, after offset `after` (-1: from the beginning). */
-  readPackCopies(packId: number, page: { after: number; limit: number }): Promise<PackedCopy[]>
+  /** What is alive in a pack, in the order of its bytes, after a copy (null: from the beginning). One of no bytes comes
+   *  before the one that begins where it lies, so that copies in a row end with the last of them. */
+  readPackCopies(
+    packId: number,
+    page: { after: Pick<PackedCopy, 'offset' | 'lengthBytes'> | null; limit: number },
+  ): Promise<PackedCopy[]>
   /** Registers a sealed pack of copied bytes and moves rows there that still point at the place they were copied from;
    *  answers how many. Any number of moves, batched inside. Repeating is harmless. */
   moveCopies(

@@ -8,7 +8,8 @@ export interface PackPlace {
 }
 
 /** The bytes of each, by one read where the medium gives it; undefined of those that it does not give alone either, as one bad
- *  sector is no reason to give up its neighbours. `places` ascend. Errors: not_found (the pack). */
+ *  sector is no reason to give up its neighbours. `places` ascend, the
+ *  last of them ends last. Errors: not_found (the pack). */
 export async function readNeighbours(
   store: Pick<PackStore, 'read'>,
   packName: PackName,

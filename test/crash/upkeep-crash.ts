@@ -158,7 +158,7 @@ async function damage(directory: string): Promise<void> {
     const [pack] = (
       await metadata.listPacks({ lease: 0, newest: Infinity, after: 0, limit: 100 })
     ).filter((each) => first!.includes(each.name))
-    const [copy] = await metadata.readPackCopies(pack!.id, { after: -1, limit: 1 })
+    const [copy] = await metadata.readPackCopies(pack!.id, { after: null, limit: 1 })
     await flipByte(first!, copy!.offset + 3)
   })
   await flipByte(second!, (await stat(second!)).size - 3)

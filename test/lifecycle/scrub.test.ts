@@ -261,6 +261,23 @@ describe('a scrub', () => {
 })
 
 describe('damage heals', () => {
+  test('behind an empty file, which lies where the healed one begins', async () => {
+    const store = await openStore()
+    const id = await putTar(store, 'first', { 'b.txt': files['b.txt'] })
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    expect(await scrubAll(store)).toMatchObject({ damagedCopies: 1 })
+    await putTar(store, 'second', { 'a.txt': '', 'b.txt': files['b.txt'] })
+    expect(await scrubAll(store)).toMatchObject({ copies: 2, damagedCopies: 0 })
+    expect(await stateOf(store, id)).toBe('available')
+    const [pack] = await store.metadata.listWastefulPacks('tiny', { after: 0, limit: 1 })
+    const all = await store.metadata.readPackCopies(pack!.id, { after: null, limit: 10 })
+    expect(all.map(({ lengthBytes }) => lengthBytes > 0)).toEqual([false, true])
+    const [empty, full] = all
+    expect(await store.metadata.readPackCopies(pack!.id, { after: empty!, limit: 1 })).toEqual([
+      full,
+    ])
+  })
+
   test('in place by the same upload, whose zips keep bytes and ETag', async () => {
     const store = await openStore()
     const id = await putTar(store, 'tree')

@@ -47,7 +47,7 @@ function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
   const byPlace = parts
     .map(({ copy }, index) => ({ copy, index }))
     .toSorted(({ copy: a }, { copy: b }) =>
-      a.packName === b.packName ? a.offset - b.offset : a.packName < b.packName ? -1 : 1,
+      a.packName === b.packName ? compareInPack(a, b) : a.packName < b.packName ? -1 : 1,
     )
   let group: PlacedPart[] = []
   let end = 0
@@ -62,6 +62,11 @@ function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
     end = offset + lengthBytes
   }
   if (group.length > 0) yield group
+}
+
+/** One of no bytes comes before the one that begins where it lies. */
+function compareInPack(a: Part['copy'], b: Part['copy']): number {
+  return a.offset - b.offset || a.lengthBytes - b.lengthBytes
 }
 
 /** A pack that is gone under a lease is lost. */

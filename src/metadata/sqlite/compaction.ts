@@ -52,16 +52,17 @@ function createPackListing({
     partlyDead: listBy('packs_partly_dead', isDeadBeyond(20)),
     tiny: listBy('packs_tiny', isTiny),
   }
-  const copies = prepare<[number, number, number], CopyRow>(
+  const copies = prepare<[number, number, number, number], CopyRow>(
     `SELECT s.id AS streamId, s.codec, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state,
        s.digest AS streamDigest, b.digest, b.size_bytes AS sizeBytes, b.crc32
      FROM streams s CROSS JOIN blobs b ON b.id = s.blob_id
-     WHERE s.pack_id = ? AND s."offset" > ? ORDER BY s."offset" LIMIT ?`,
+     WHERE s.pack_id = ? AND (s."offset", s.length_bytes) > (?, ?)
+     ORDER BY s."offset", s.length_bytes LIMIT ?`,
   )
   return {
     listWastefulPacks: async (waste, { after, limit }) => lists[waste].all(after, limit),
     readPackCopies: async (packId, { after, limit }) =>
-      copies.all(packId, after, limit).map(toPackedCopy),
+      copies.all(packId, after?.offset ?? -1, after?.lengthBytes ?? 0, limit).map(toPackedCopy),
   }
 }
 

@@ -199,6 +199,18 @@ describe('what is believed', () => {
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
   })
 
+  test('a large file may have a part of no bytes, wherever that lies', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const empty = Buffer.alloc(0)
+    const file = { large: Buffer.concat([partB, partA]) }
+    await session.offer(file)
+    await session.step({ step: 'parts' }, encoded(compositeOf([partB, partA, empty])))
+    const body = [record(partB), record(empty), record(partA)]
+    await session.step({ step: 'blobs' }, Buffer.concat(body))
+    expect(await session.commit(file)).toMatchObject({ created: true })
+  })
+
   test('a manifest is what its digest says, in order, and safe', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
