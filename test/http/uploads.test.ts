@@ -2,12 +2,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Offer } from '../../src/api/negotiation-messages.ts'
 import { createClient } from '../../src/client/client.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { createByteWriter } from '../../src/core/varint.ts'
 import { encodeTimes } from '../../src/core/modification-times.ts'
+import { manifestOf, record } from '../ingest/negotiated/open-session.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer
@@ -77,6 +79,33 @@ test('commits that race answer one artifact', async () => {
     answers.map(async (each) => ((await each.json()) as Committed).artifact.id),
   )
   expect(new Set(made).size).toBe(1)
+  expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 200, 201])
+})
+
+test('commits that race while they stage a long manifest answer one artifact', async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, index) => [`f${10_000 + index}`, Buffer.from(`${index}`)]),
+  )
+  const { text, treeDigest, entryCount } = manifestOf(files)
+  const tree = `sha256:${treeDigest}`
+  const offer: Offer = {
+    ...offerOf('long', 0),
+    treeDigest: tree,
+    entryCount,
+    fileCount: entryCount,
+    logicalBytes: Buffer.concat(Object.values(files)).length,
+    timesDigest: `sha256:${digestOf('')}`,
+  }
+  const opened = await server.send('/api/v1/uploads', { method: 'POST', json: offer })
+  const { id } = (await opened.json()) as { id: string }
+  const send = async (path: string, body: Buffer): Promise<number> => {
+    const request = { method: 'POST', body: Uint8Array.from(body) }
+    return (await server.send(`/api/v1/uploads/${id}/${path}`, request)).status
+  }
+  expect(await send(`manifest?tree=${tree}&entries=${entryCount}`, gzipSync(text))).toBe(200)
+  const records = Object.values(files).map((content) => record(content))
+  expect(await send('packs', Buffer.concat(records))).toBe(200)
+  const answers = await Promise.all([1, 2, 3].map(async () => await commit(id, offer)))
   expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 200, 201])
 })
 
