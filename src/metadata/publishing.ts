@@ -228,11 +228,12 @@ export interface PublishingMetadata {
   ): Promise<Healing | undefined>
 
   /** Begins a manifest, invisible until an artifact commits with it; one that the session staged before goes. When the project already has a committed manifest
-   *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages. */
+   *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages; `entryCount` is
+   *  its own. */
   stageManifest(
     sessionId: string,
     manifest: { treeDigest: Digest; entryCount: number; fileCount: number; logicalBytes: number },
-  ): Promise<{ manifestId: number; exists: boolean }>
+  ): Promise<{ manifestId: number; entryCount: number; exists: boolean }>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages; answers
    *  them with the places of their files, which the session must have leased: by themselves, or held entries with the
    *  manifest that they were read from. Errors: not_found, length_mismatch. */
@@ -245,6 +246,8 @@ export interface PublishingMetadata {
   /** Adds what belongs to the artifact to come, not to its manifest; kept under the session until commit. Times are per
    *  manifest page, as `encodeTimes` of core/modification-times.ts gives them. */
   stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
+  /** The times that are staged for a page; undefined when there are none. */
+  readStagedTimes(sessionId: string, page: number): Promise<Uint8Array | undefined>
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.
    *  Errors: name_taken, session_ended, quota_exceeded. */

@@ -70,6 +70,7 @@ const methods: Record<keyof Metadata, true> = {
   stageManifest: true,
   stageManifestPage: true,
   stageTimes: true,
+  readStagedTimes: true,
   stageSkeletonPage: true,
   commitArtifact: true,
   abortSession: true,

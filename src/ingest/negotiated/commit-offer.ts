@@ -2,6 +2,7 @@
  *  session has leased, and the artifact becomes visible. Holds one page of entries at a time. */
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { readTimes } from '../../core/modification-times.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
 import type { Published } from '../publish.ts'
 import type { IngestPorts } from '../session.ts'
@@ -20,8 +21,9 @@ export async function commitOffer(
   const { metadata, checkpoint } = ports
   const { sessionId, tree: _tree, ...artifact } = offer
   await metadata.renewSession(sessionId, ports.now(), limits.leaseMs)
-  const { manifestId, measured } =
+  const { manifestId, entryCount, measured } =
     (await findKnownManifest(ports, offer)) ?? (await stageWhole(ports, offer, signal))
+  await checkTimes(ports, sessionId, entryCount)
   await checkpoint?.('manifest-staged')
   const newBytes = await metadata.sessionPackBytes(sessionId)
   await checkpoint?.('commit-next')
@@ -50,10 +52,29 @@ async function findKnownManifest(
   const session = await metadata.findSession(sessionId)
   const known = session && (await metadata.findKnownTree(session.projectId, tree.treeDigest, now()))
   if (known === undefined) return undefined
-  const { manifestId, exists } = await metadata.stageManifest(sessionId, tree)
+  const { exists, ...staged } = await metadata.stageManifest(sessionId, tree)
   // Whatever was found has gone in between; what was staged goes with the session.
   if (!exists) return undefined
-  return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  return { ...staged, measured: await measureRepresentations(metadata, staged.manifestId) }
+}
+
+/** Times came for as many entries as the client said then; with others nothing of the artifact could be read.
+ *  Errors: upload_incomplete. */
+async function checkTimes(
+  { metadata }: IngestPorts,
+  sessionId: string,
+  entryCount: number,
+): Promise<void> {
+  for (let first = 0, page = 0; first < entryCount; first += limits.manifestPageEntries, page++) {
+    const bytes = await metadata.readStagedTimes(sessionId, page)
+    if (bytes === undefined) continue
+    try {
+      readTimes(bytes, Math.min(limits.manifestPageEntries, entryCount - first))
+    } catch {
+      // They could be read when they were staged, so only their number is wrong.
+      throw incomplete('times', 1)
+    }
+  }
 }
 
 /** Errors: upload_incomplete, digest_mismatch, length_mismatch. */

@@ -1,8 +1,12 @@
 /** An upload that cannot be committed yet. */
 import { storeError } from '../../core/errors.ts'
 
-export function incomplete(what: 'manifest' | 'blobs', missing: number): Error {
-  const told =
-    what === 'manifest' ? 'its manifest has not been sent' : `${missing} files have not been sent`
-  return storeError('upload_incomplete', `the upload is not complete: ${told}`, { what, missing })
+export function incomplete(what: 'manifest' | 'times' | 'blobs', missing: number): Error {
+  const told = {
+    manifest: 'its manifest has not been sent',
+    times: 'its times are those of another number of entries',
+    blobs: `${missing} files have not been sent`,
+  }
+  const message = `the upload is not complete: ${told[what]}`
+  return storeError('upload_incomplete', message, { what, missing })
 }

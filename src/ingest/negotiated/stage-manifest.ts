@@ -20,6 +20,7 @@ import { claimOffered } from './receive-manifest.ts'
 
 export interface StagedManifest {
   manifestId: number
+  entryCount: number
   measured: RepresentationLengths
 }
 
@@ -44,8 +45,9 @@ async function stageWhole(
   { sessionId, tree }: Offer,
   { summary, signal }: { summary: ManifestSummary; signal: AbortSignal | undefined },
 ): Promise<StagedManifest> {
-  const { manifestId, exists } = await metadata.stageManifest(sessionId, summary)
-  if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  const { exists, ...staged } = await metadata.stageManifest(sessionId, summary)
+  const { manifestId } = staged
+  if (exists) return { ...staged, measured: await measureRepresentations(metadata, manifestId) }
   const hasher = createManifestHasher()
   const meter = createRepresentationMeter()
   let page = 0
@@ -61,7 +63,7 @@ async function stageWhole(
   }
   // Pages can be sent once more at any time, by a client that has gone wrong.
   if (hasher.summary().treeDigest !== tree.treeDigest) throw incomplete('manifest', 1)
-  return { manifestId, measured: meter.lengths() }
+  return { ...staged, measured: meter.lengths() }
 }
 
 /** What the base has and the changes leave needs no digest to be looked up by. When anything is not as the client thought,
@@ -72,8 +74,9 @@ async function stageChanged(
   { base, signal }: { base: number; signal: AbortSignal | undefined },
 ): Promise<StagedManifest> {
   const { metadata } = ports
-  const { manifestId, exists } = await metadata.stageManifest(sessionId, offered)
-  if (exists) return { manifestId, measured: await measureRepresentations(metadata, manifestId) }
+  const { exists, ...staged } = await metadata.stageManifest(sessionId, offered)
+  const { manifestId } = staged
+  if (exists) return { ...staged, measured: await measureRepresentations(metadata, manifestId) }
   const hasher = createManifestHasher()
   const judge = createTreeCheck()
   const meter = createRepresentationMeter()
@@ -114,7 +117,7 @@ async function stageChanged(
     made.fileCount === offered.fileCount &&
     made.logicalBytes === offered.logicalBytes
   if (!isAsOffered) throw incomplete('manifest', 1)
-  return { manifestId, measured: meter.lengths() }
+  return { ...staged, measured: meter.lengths() }
 }
 
 interface Merger {

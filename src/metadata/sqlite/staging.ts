@@ -14,7 +14,7 @@ import { createManifestLeaser, createSessionFinder } from './sessions.ts'
 
 type StagingMethods = Pick<
   Metadata,
-  'stageManifest' | 'stageManifestPage' | 'stageTimes' | 'stageSkeletonPage'
+  'stageManifest' | 'stageManifestPage' | 'stageTimes' | 'readStagedTimes' | 'stageSkeletonPage'
 >
 
 export function createStagingMethods(connection: Connection): StagingMethods {
@@ -28,8 +28,8 @@ export function createStagingMethods(connection: Connection): StagingMethods {
 function createManifestOpening(connection: Connection): Pick<Metadata, 'stageManifest'> {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
-  const findLive = prepare<[number, Buffer], { id: number }>(
-    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+  const findLive = prepare<[number, Buffer], { id: number; entryCount: number }>(
+    'SELECT id, entry_count AS entryCount FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
   )
   const leaseManifest = createManifestLeaser(connection)
   // Of an earlier try at this commit.
@@ -51,7 +51,7 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
         const live = findLive.get(session.projectId, digest)
         if (live) {
           leaseManifest(session.id, live.id)
-          return { manifestId: live.id, exists: true }
+          return { manifestId: live.id, entryCount: live.entryCount, exists: true }
         }
         const row = insert.get(
           session.projectId,
@@ -61,7 +61,7 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
           logicalBytes,
           session.id,
         )
-        return { manifestId: row!.id, exists: false }
+        return { manifestId: row!.id, entryCount, exists: false }
       }),
   }
 }
@@ -147,12 +147,15 @@ function toPageEntry(entry: StoredEntry): PageEntry {
 
 function createContentStaging(
   connection: Connection,
-): Pick<Metadata, 'stageTimes' | 'stageSkeletonPage'> {
+): Pick<Metadata, 'stageTimes' | 'readStagedTimes' | 'stageSkeletonPage'> {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const insertTimes = prepare<[number, number, Uint8Array]>(
     `INSERT INTO artifact_times (content_id, page, bytes) VALUES (?, ?, ?)
      ON CONFLICT (content_id, page) DO UPDATE SET bytes = excluded.bytes`,
+  )
+  const findTimes = prepare<[number, number], { bytes: Buffer }>(
+    'SELECT bytes FROM artifact_times WHERE content_id = ? AND page = ?',
   )
   const insertPage = prepare<[number, number, number, number, Uint8Array]>(
     `INSERT INTO skeleton_pages (content_id, page, local_offset, central_offset, bytes)
@@ -179,6 +182,8 @@ function createContentStaging(
     stageTimes: async (sessionName, page, bytes) => {
       stage(() => insertTimes.run(findSession(sessionName).id, page, bytes))
     },
+    readStagedTimes: async (sessionName, page) =>
+      findTimes.get(findSession(sessionName).id, page)?.bytes,
     stageSkeletonPage: async (
       sessionName,
       { page, localOffset, centralOffset, bytes },

@@ -12,6 +12,7 @@ import {
 import { digestOf } from '../../../src/core/digest.ts'
 import { formatEntry, manifestHeader } from '../../../src/core/manifest.ts'
 import { parseEntryPath } from '../../../src/core/entry.ts'
+import { encodeTimes } from '../../../src/core/modification-times.ts'
 import { createByteWriter } from '../../../src/core/varint.ts'
 import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
 import { encodeJoiningSync } from '../../../src/packs/codec.ts'
@@ -264,6 +265,29 @@ describe('what is believed', () => {
     await session.step({ step: 'blobs' }, record(small))
     const { artifact } = await session.commit({ small })
     expect(await store.metadata.readEntryPage(artifact.id, 0)).toMatchObject({ modifiedAt: [null] })
+  })
+
+  test.each([1, 512])('times of %i entries do not fit an upload of three', async (count) => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const files = { a: small, b: small, c: small }
+    const send = async (entryCount: number): Promise<void> => {
+      const pages = createByteWriter()
+      pages.sized(encodeTimes(Array.from({ length: entryCount }, (_, index) => index * 1_000_000)))
+      await session.step({ step: 'times', entryCount }, pages.bytes())
+    }
+    await session.offer(files)
+    await session.step({ step: 'blobs' }, record(small))
+    await send(count)
+    await expect(session.commit(files)).rejects.toMatchObject({
+      code: 'upload_incomplete',
+      details: { what: 'times' },
+    })
+    await send(3)
+    const { artifact } = await session.commit(files)
+    expect(await store.metadata.readEntryPage(artifact.id, 0)).toMatchObject({
+      modifiedAt: [0, 1_000_000, 2_000_000],
+    })
   })
 
   test('a request that ends within a record keeps the blobs that arrived whole', async () => {
