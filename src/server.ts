@@ -3,7 +3,7 @@
 import { createAdaptorServer } from '@hono/node-server'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { openKeys, type Keys } from './auth/key.ts'
 import { adminGrant, mintToken } from './auth/tokens.ts'
@@ -69,8 +69,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       stopping: stop.signal,
       graceOver: graceOver.signal,
     })
-    const server = await listen(context)
-    const { port } = server.address() as AddressInfo
+    const listener = await listen(context)
+    const { port } = listener.server.address() as AddressInfo
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     lock.announce(url)
     let closed: Promise<void> | undefined
@@ -80,7 +80,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       close: async () => {
         closed ??= (async () => {
           stop.abort()
-          await closeServer(server, graceOver, options.graceMs ?? limits.stopGraceMs)
+          await closeServer(listener, graceOver, options.graceMs ?? limits.stopGraceMs)
           await cleanUp()
         })()
         await closed
@@ -179,7 +179,13 @@ async function openContext(
   }
 }
 
-async function listen(context: AppContext): Promise<Server> {
+interface Listener {
+  server: Server
+  /** All that are open. */
+  connections: Set<Socket>
+}
+
+async function listen(context: AppContext): Promise<Listener> {
   const { host, port } = context.config
   const server = createAdaptorServer({
     fetch: createApp(context).fetch,
@@ -191,22 +197,29 @@ async function listen(context: AppContext): Promise<Server> {
   server.headersTimeout = 60_000
   // Longer than the 60 s of common load balancers, so that none sends into a connection that we are closing.
   server.keepAliveTimeout = 65_000
+  const connections = new Set<Socket>()
+  server.on('connection', (connection: Socket) => {
+    connections.add(connection)
+    connection.once('close', () => connections.delete(connection))
+  })
   server.listen(port, host)
   await once(server, 'listening')
-  return server
+  return { server, connections }
 }
 
 /** Stops accepting, waits for running requests, then has their bodies end as failures, then cuts what is left. */
 async function closeServer(
-  server: Server,
+  { server, connections }: Listener,
   graceOver: AbortController,
   graceMs: number,
 ): Promise<void> {
   const closed = once(server, 'close')
   server.close()
-  // Connections that were busy at that moment stay open after their answer unless somebody closes them.
+  // Connections that were busy at that moment stay open after their answer unless somebody closes them; those on which
+  // nothing has been asked yet, as browsers and pools open them ahead, are not idle to Node.
   const idle = setInterval(() => {
     server.closeIdleConnections()
+    for (const connection of connections) if (connection.bytesRead === 0) connection.destroy()
   }, 50)
   const timers = [
     setTimeout(() => {

@@ -150,6 +150,20 @@ test('a download that outlasts the grace ends as its client needs: poison for st
   await rig.close()
 })
 
+test('a connection on which nothing was asked does not hold up a stop', async () => {
+  const rig = await openRig()
+  const { port } = new URL(rig.url)
+  const silent = connect(Number(port), '127.0.0.1')
+  silent.on('error', () => {})
+  await once(silent, 'connect')
+  // The server knows of it once it has answered somebody who came later.
+  await fetch(rig.url)
+  const startedAt = performance.now()
+  await rig.close()
+  expect(performance.now() - startedAt).toBeLessThan(20_000)
+  silent.destroy()
+})
+
 test('closing twice is closing once', async () => {
   const rig = await openRig()
   const job = await rig.as()
