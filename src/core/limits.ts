@@ -64,8 +64,9 @@ export const limits = {
   transactionRowsMax: 1000,
   /** Entries of one manifest page: the unit in which manifests are stored and read. */
   manifestPageEntries: 512,
-  /** Members of one skeleton page. */
+  /** Members of one skeleton page, and bytes of headers (a last member may go beyond) that a download holds of it. */
   skeletonPageMembers: 512,
+  skeletonPageBytes: 1 * MiB,
   /** Window over staged bytes for the many small reads that go forward through a zip. */
   stagedWindowBytes: 256 * KiB,
   /** New blobs are looked up and deflated in batches of at most this many bytes and blobs. */

@@ -29,12 +29,13 @@ export async function stageSkeleton(
   let page = 0
   let localEnd = 0
   let centralOffset = directory.start
-  for (let first = 0; first < directory.count; first += limits.skeletonPageMembers) {
+  for (let first = 0; first < directory.count;) {
     const last = Math.min(first + limits.skeletonPageMembers, directory.count)
     const facts = await readFacts(target, { directory, streams }, first, last)
     const members: SkeletonMember[] = []
     const localOffset = localEnd
     let centralBytes = 0
+    let headerBytes = 0
     for (let position = first; position < last; position++) {
       const index = directory.localOrder[position]!
       const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
@@ -50,12 +51,15 @@ export async function stageSkeleton(
         central: directoryFollows ? Buffer.from(record.raw) : null,
         localOffset: record.localOffset,
       })
+      headerBytes += record.localOffset - localEnd + place.local.length + record.raw.length
       localEnd = place.end
       if (directoryFollows) centralBytes += record.raw.length
+      // Names, extra fields and comments have up to 64 KiB each.
+      if (headerBytes >= limits.skeletonPageBytes) break
     }
     const bytes = encodeMembersPage(members, facts)
     proveExact(bytes, members, facts)
-    const used = facts.flatMap((fact) => (fact.streamId === null ? [] : [fact.streamId]))
+    const used = members.flatMap(({ streamId }) => (streamId === null ? [] : [streamId]))
     await target.metadata.stageSkeletonPage(
       target.sessionId,
       { page, localOffset, centralOffset, bytes },
@@ -63,6 +67,7 @@ export async function stageSkeleton(
     )
     centralOffset += centralBytes
     page += 1
+    first += members.length
   }
   const tailStart = directoryFollows ? directory.end : streams.end
   for (let at = tailStart; at < reader.sizeBytes; at += tailPageBytes) {

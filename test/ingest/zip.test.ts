@@ -10,11 +10,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { deflateRawSync } from 'node:zlib'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { createHash } from 'node:crypto'
 import archiver from 'archiver'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from './open-store.ts'
@@ -207,6 +208,37 @@ describe('a zip that is taken apart', () => {
     expect(second.artifact.newBytes).toBe(0)
     expect(second.artifact.treeDigest).toBe(first.artifact.treeDigest)
     expect(second.artifact.zipDigest).not.toBe(first.artifact.zipDigest)
+  })
+
+  test('headers of any length are kept in pages of bounded length', async () => {
+    const store = await openStore()
+    const extra = Buffer.alloc(60_000, 'e')
+    extra.writeUInt16LE(0x7777, 0)
+    extra.writeUInt16LE(extra.length - 4, 2)
+    const members = Array.from({ length: 40 }, (_, index) => ({
+      name: `f${index}`,
+      content: `content ${index}`,
+      localExtra: extra,
+      centralExtra: extra,
+      comment: 'c'.repeat(60_000),
+    }))
+    const zip = buildZip({ members })
+    const { id, kind } = await roundTrip(store, zip)
+    expect(kind).toBe('exact')
+    const representation = await representZip(
+      store.reader,
+      (await store.metadata.findArtifact(id))!,
+    )
+    for (let number = 0; ; number++) {
+      const page = await store.metadata.readSkeletonPage(id, number)
+      if (page === undefined) break
+      expect(inflateRawSync(page.bytes).length).toBeLessThan(1.25 * limits.skeletonPageBytes)
+      for (const start of [page.localOffset, page.centralOffset]) {
+        const from = Math.max(start - 1, 0)
+        const part = await readAll(representation, from, start + 1)
+        expect(part.equals(zip.subarray(from, start + 1))).toBe(true)
+      }
+    }
   })
 
   test('an empty zip is an artifact without entries', async () => {
