@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { userInfo } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { inheritedEnvironment } from '../config.ts'
 
 const runFile = promisify(execFile)
 
@@ -21,8 +22,9 @@ export interface Repository {
 /** Reads what git knows of the directory that holds `workflowFile`. */
 export async function readRepository(workflowFile: string): Promise<Repository> {
   const at = dirname(resolve(workflowFile))
+  const env = inheritedEnvironment()
   const git = async (...args: string[]): Promise<string | undefined> =>
-    await runFile('git', args, { cwd: at }).then(
+    await runFile('git', args, { cwd: at, env }).then(
       ({ stdout }) => stdout.trim() || undefined,
       // No repository, no commit, no remote, no git: each is an answer, not a failure.
       () => undefined,

@@ -1,4 +1,5 @@
 /** `trove run` as users call it: a process of its own, a server of its own. */
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,9 +7,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
+
+const runFile = promisify(execFile)
 
 let root: string
 let workflow: string
@@ -166,6 +170,36 @@ test('a secrets file that cannot be read is told by its line, of which nothing i
   await writeFile(file, 'KEY<<END\nTUlJRXBBSUJBQUtDQVFFQQ\n')
   const open = await trove(twoJobs, ['--secrets-file', file])
   expect(open.stderr).toContain(`--secrets-file ${file}, line 1: `)
+})
+
+test('a run that a git hook starts works on copies, and leaves the repository and its index alone', async () => {
+  const project = join(root, 'project')
+  const git = async (...args: string[]): Promise<string> =>
+    (await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: project }))
+      .stdout
+  await git('init', '-q', '-b', 'main')
+  await writeFile(
+    workflow,
+    `on: push\njobs:\n  a: {runs-on: x, steps: [{uses: actions/checkout@v6}, {run: 'test -e staged && git rm -q --cached .github/workflows/ci.yml && git rev-parse --show-toplevel'}]}\n`,
+  )
+  await git('add', '-A')
+  await git('commit', '-q', '-m', 'first')
+  await writeFile(join(project, 'staged'), 'staged')
+  await git('add', 'staged')
+  // What hooks get, those in a work tree of several as absolute paths.
+  const shown = await runTrove(
+    ['run', workflow, '--data', join(root, 'data')],
+    {
+      ...environment,
+      GIT_DIR: join(project, '.git'),
+      GIT_INDEX_FILE: join(project, '.git/index'),
+      GIT_PREFIX: '',
+    },
+    project,
+  )
+  expect(shown.stderr + shown.text).toMatch(/^ {2}.*\/a\/project$/m)
+  expect(shown.status).toBe(0)
+  expect(await git('status', '--short')).toBe('A  staged\n')
 })
 
 test('whoever reads the log slowly gets all of it', async () => {
