@@ -1,5 +1,4 @@
 /** One instance of a job: its workspace, its steps in order, the clean-up of its actions, its outputs. */
-import { rm } from 'node:fs/promises'
 import { findPre } from './actions/action.ts'
 import { bounds } from './bounds.ts'
 import type { Engine, JobState, OpenLog, StepResult, StepScope } from './engine.ts'
@@ -9,6 +8,7 @@ import type { Combination } from './matrix.ts'
 import { describeStep, type PlannedJob, type PlannedStep } from './plan.ts'
 import { killMarked } from './process.ts'
 import { jobScope, openJob, openSignals, type JobSignals } from './open-job.ts'
+import { removeTree } from './remove-tree.ts'
 import { perform, runStep } from './step.ts'
 import { stepExpressions } from './step-body.ts'
 import { createStepLog } from './step-log.ts'
@@ -99,7 +99,7 @@ async function openAndRun(
     return { status: scope.status, outputs, steps: progress.steps }
   } finally {
     await killMarked(job.marker)
-    if (!engine.keepWorkDirectory) await rm(job.directories.root, { recursive: true, force: true })
+    if (!engine.keepWorkDirectory) await removeTree(job.directories.root)
   }
 }
 

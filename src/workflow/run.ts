@@ -1,7 +1,7 @@
 /** Running a workflow: reads and checks the file, then runs its jobs. The one entry of this folder. */
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { ArtifactStore } from './artifacts.ts'
 import { bounds } from './bounds.ts'
@@ -15,6 +15,7 @@ import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedJob } from './plan.ts'
 import { killMarkedNow, type Grace, type Room } from './process.ts'
 import { problemAt, WorkflowError, type Problem } from './problem.ts'
+import { removeTree } from './remove-tree.ts'
 import { runJobs } from './schedule.ts'
 import { parseWorkflow, type Workflow } from './workflow-file.ts'
 
@@ -102,7 +103,7 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   } finally {
     await engine.globber.close()
     process.off('exit', leave)
-    if (!engine.keepWorkDirectory) await rm(options.workDirectory, { recursive: true, force: true })
+    if (!engine.keepWorkDirectory) await removeTree(options.workDirectory)
   }
 }
 

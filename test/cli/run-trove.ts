@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+export const mainProgram = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 
 export interface Outcome {
   status: number | null
@@ -19,7 +19,10 @@ export function startTrove(
   cwd?: string,
 ): ChildProcessWithoutNullStreams {
   const { PATH = '', HOME = '' } = process.env
-  return spawn(process.execPath, [main, ...args], { cwd, env: { PATH, HOME, ...environment } })
+  return spawn(process.execPath, [mainProgram, ...args], {
+    cwd,
+    env: { PATH, HOME, ...environment },
+  })
 }
 
 export async function runTrove(

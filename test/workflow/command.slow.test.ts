@@ -1,7 +1,7 @@
 /** `trove run` as users call it: a process of its own, a server of its own. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
+import { mainProgram, runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
 
 const runFile = promisify(execFile)
 
@@ -200,6 +200,33 @@ test('a run that a git hook starts works on copies, and leaves the repository an
   expect(shown.stderr + shown.text).toMatch(/^ {2}.*\/a\/project$/m)
   expect(shown.status).toBe(0)
   expect(await git('status', '--short')).toBe('A  staged\n')
+})
+
+test('directories that a step has made read-only are checked out over and removed, for whoever is not root too', async () => {
+  await writeFile(
+    workflow,
+    `
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - run: mkdir -p mod/cache && touch mod/cache/a && chmod 555 mod/cache mod
+      - uses: actions/checkout@v6
+      - run: test ! -e mod
+      - run: mkdir -p mod/cache && touch mod/cache/a && ln -s ${root}/kept mod/link && chmod 555 mod/cache mod
+`,
+  )
+  await mkdir(join(root, 'kept'), { mode: 0o555 })
+  const words = [process.execPath, mainProgram, 'run', workflow, '--data', join(root, 'data')]
+  // As whoever is not root has it: without the right to pass over modes.
+  const trust = ['--bounding-set', '-dac_override,-dac_read_search,-fowner']
+  const [command = '', ...args] = process.getuid?.() === 0 ? ['setpriv', ...trust, ...words] : words
+  const { PATH = '', HOME = '' } = process.env
+  const { stdout } = await runFile(command, args, { env: { PATH, HOME, ...environment } })
+  expect(stdout).toMatch(/✓ success in .*\n$/)
+  expect(await runDirectories()).toEqual([])
+  expect((await stat(join(root, 'kept'))).mode & 0o777).toBe(0o555)
 })
 
 test('whoever reads the log slowly gets all of it', async () => {

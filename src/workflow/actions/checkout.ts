@@ -7,6 +7,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { promisify } from 'node:util'
 import pLimit from 'p-limit'
 import { bounds } from '../bounds.ts'
+import { removeTree } from '../remove-tree.ts'
 import { processEnvironment, StepFailure, type StepBody } from '../step-body.ts'
 import type { UsesStep } from '../workflow-file.ts'
 import { readBuiltInInputs } from './inputs.ts'
@@ -93,7 +94,7 @@ async function prepareTarget(target: string, clean: boolean): Promise<boolean> {
   await mkdir(target, { recursive: true })
   const names = await readdir(target)
   if (!clean && names.includes('.git')) return true
-  for (const name of names) await rm(join(target, name), { recursive: true, force: true })
+  for (const name of names) await removeTree(join(target, name))
   return false
 }
 
