@@ -256,14 +256,18 @@ export function readClientConfig(
 }
 
 function readToken(source: Settings): string | null {
-  const token = source.text('TROVE_TOKEN')
-  if (token !== undefined) return token
-  const file = source.text('TROVE_TOKEN_FILE')
-  if (file === undefined) return source.text('ACTIONS_RUNTIME_TOKEN') ?? null
+  const found = ['TROVE_TOKEN', 'TROVE_TOKEN_FILE', 'ACTIONS_RUNTIME_TOKEN'].find(
+    (each) => source.text(each) !== undefined,
+  )
+  if (found === undefined) return null
+  const text = source.text(found)!
   try {
-    return readFileSync(file, 'utf8').trim()
+    const token = (found === 'TROVE_TOKEN_FILE' ? readFileSync(text, 'utf8') : text).trim()
+    // Nothing else can stand in a header; the token itself is not told.
+    if (!/^[\x21-\x7e]*$/.test(token)) source.refuse(found, 'must hold a token, and nothing else')
+    return token
   } catch (error) {
-    source.refuse('TROVE_TOKEN_FILE', `must name a readable file (${(error as Error).message})`)
+    source.refuse(found, `must name a readable file (${(error as Error).message})`)
     return null
   }
 }

@@ -119,6 +119,14 @@ test('a token is read from a file, and an unreadable file is a problem', () => {
   expect(problem).toContain('TROVE_TOKEN_FILE')
 })
 
+test('a token may end in a line feed, and holds nothing that a header cannot', () => {
+  expect(readClientConfig({}, { TROVE_TOKEN: 'secret\n' }).token).toBe('secret')
+  for (const name of ['TROVE_TOKEN', 'ACTIONS_RUNTIME_TOKEN']) {
+    const problems = problemsOf(() => readClientConfig({}, { [name]: 'two\nlines' }))
+    expect(problems).toEqual([`${name} must hold a token, and nothing else`])
+  }
+})
+
 test('a malformed project names the variable it came from', () => {
   const [problem] = problemsOf(() => readClientConfig({}, { GITHUB_REPOSITORY: 'no-slash' }))
   expect(problem).toContain('GITHUB_REPOSITORY')

@@ -100,6 +100,7 @@ export function hintFor(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code]
   if (error instanceof NetworkError)
     return 'Is the server running, and is TROVE_URL (or --url) right?'
+  if (isNamed(error, 'AnswerError')) return 'Is there a Trove server at TROVE_URL (or --url)?'
   if (isLocked(error)) return 'Stop the server that runs on it, or wait for the command that does.'
   if (isNamed(error, 'NewerDatabaseError'))
     return 'Start that version again, or put back the backup from before the upgrade.'

@@ -110,6 +110,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'UsageError',
   'ConfigError',
   'NetworkError',
+  'AnswerError',
   'DataLockedError',
   'NewerDatabaseError',
 ])

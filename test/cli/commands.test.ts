@@ -225,6 +225,22 @@ describe('exit statuses', () => {
   })
 })
 
+test.each([
+  [200, 'gave an answer that this version cannot read: it is no JSON object'],
+  [413, 'answered 413'],
+])('a sign-in page or a proxy that answers %i is told in two lines', async (status, told) => {
+  const other = createServer((_, response) => {
+    response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome</html>')
+  })
+  other.listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const TROVE_URL = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+  const outcome = await trove(['list'], { TROVE_URL })
+  other.close()
+  const hint = 'hint: Is there a Trove server at TROVE_URL (or --url)?'
+  expect(outcome).toMatchObject({ status: 1, stderr: `trove: ${TROVE_URL} ${told}\n${hint}\n` })
+})
+
 describe('a command that is cut short', () => {
   test('by a reader that has seen enough ends quietly', async () => {
     const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }

@@ -5,7 +5,7 @@ import type { WireProblem } from '../../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
-import { NetworkError } from './network-error.ts'
+import { AnswerError, NetworkError } from './network-error.ts'
 import { backoffMs } from './retry.ts'
 
 export interface ServerAccess {
@@ -59,7 +59,7 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
 }
 
 /** Sends one request; answers once a success status arrived, with the body still to be read.
- *  Errors: the server's own codes; NetworkError; what a body fails with. */
+ *  Errors: the server's own codes; NetworkError, AnswerError; what a body fails with. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
   const isRepeatable =
     request.repeatable ?? (request.method !== 'POST' && request.method !== 'PATCH')
@@ -147,7 +147,7 @@ async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer
   if (status === 401) return storeError('unauthenticated', reason, { reason })
   if (status === 403) return storeError('forbidden', reason, { reason })
   if (status === 404) return storeError('not_found', reason, { what: request.path })
-  return status >= 500 ? new NetworkError(reason) : new Error(reason)
+  return status >= 500 ? new NetworkError(reason) : new AnswerError(reason)
 }
 
 /** What a problem answer says; undefined when the text is none, as where a proxy answers. */

@@ -1,8 +1,9 @@
 /** What answers say, as far as the client needs it checked: that the fields it reads are there. The schemas in `api` give
  *  the types and nothing else here, because loading them takes longer than a small command runs. */
 import type { ServerAccess } from './http.ts'
+import { AnswerError } from './network-error.ts'
 
-/** The message in `text`. Errors: Error, when it is no JSON object with these fields, which names the server and the
+/** The message in `text`. Errors: AnswerError, when it is no JSON object with these fields, which names the server and the
  *  field. */
 export function parseMessage<Message extends object>(
   { url }: ServerAccess,
@@ -12,7 +13,7 @@ export function parseMessage<Message extends object>(
   const value = objectOf(text)
   const missing = value === undefined ? 'it is no JSON object' : missingField(value, fields)
   if (missing === undefined) return value as Message
-  throw new Error(`${url} gave an answer that this version cannot read: ${missing}`)
+  throw new AnswerError(`${url} gave an answer that this version cannot read: ${missing}`)
 }
 
 /** The JSON object in `text`; undefined when there is none. */
