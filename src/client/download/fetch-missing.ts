@@ -14,7 +14,7 @@ import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { partialPath, tidyPartial } from './partial-tree.ts'
-import { openNew } from '../files/place-files.ts'
+import { fileTime, openNew } from '../files/place-files.ts'
 import { findOlder, planWants } from './plan-wants.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from '../transport/retry.ts'
 import { statColumns } from '../cache/tree-cache.ts'
@@ -101,7 +101,7 @@ function isLarge(tree: FetchedTree, ordinal: number): boolean {
 function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void {
   chmodSync(path, tree.mode(ordinal))
   const modifiedAt = tree.modifiedAt(ordinal)
-  if (modifiedAt !== null) utimesSync(path, modifiedAt, modifiedAt)
+  if (modifiedAt !== null) utimesSync(path, fileTime(modifiedAt), fileTime(modifiedAt))
 }
 
 /** `onHeld` is told of bytes that were in place in `unfinished` files. */

@@ -78,12 +78,20 @@ function writeFile(target: PlaceTarget, content: Buffer): number[] {
   }
 }
 
+/** What a file's time is set to. Node takes a number below zero for the current time. */
+export function fileTime(seconds: number): number | Date {
+  return seconds < 0 ? new Date(seconds * 1000) : seconds
+}
+
 /** Gives an open file its mode and time; answers its stat columns, NaN when they may not be recorded. */
 export function finishFile(
   descriptor: number,
   target: { mode: number; modifiedAt: number | null },
 ): number[] {
-  if (target.modifiedAt !== null) futimesSync(descriptor, target.modifiedAt, target.modifiedAt)
+  if (target.modifiedAt !== null) {
+    const time = fileTime(target.modifiedAt)
+    futimesSync(descriptor, time, time)
+  }
   const lookedAt = Date.now()
   let stats = fstatSync(descriptor)
   if ((stats.mode & 0o777) !== target.mode) {
