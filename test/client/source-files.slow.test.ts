@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import {
   appendFile,
   mkdtemp,
+  open as openFile,
   readdir,
   rm,
   symlink,
@@ -15,6 +16,7 @@ import {
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
@@ -182,6 +184,30 @@ describe('the stat cache', () => {
       digests.add(artifact.treeDigest)
     }
     expect(digests.size).toBe(12)
+  })
+
+  test('sees one that is made while a large file is read, whose modification time is put back', async () => {
+    const root = await makeDirectory()
+    const cacheDir = await makeDirectory()
+    const file = join(root, 'f')
+    // What is read first is changed later; a hole takes no disk.
+    await writeFile(file, 'one')
+    await truncate(file, 1024 ** 3)
+    await utimes(file, 1_600_000_000.5, 1_600_000_000.5)
+    const client = createClient({ url: trove.url, token, cacheDir: null })
+    const source = { kind: 'patterns', patterns: ['.'], directory: root } as const
+    await client.upload({ project: 'octo/demo', run: 1, name: 'one', source })
+    const caching = createClient({ url: trove.url, token, cacheDir })
+    const uploading = caching.upload({ project: 'octo/demo', run: 1, name: 'two', source })
+    await sleep(500)
+    const open = await openFile(file, 'r+')
+    await open.write('two', 0)
+    await open.close()
+    await utimes(file, 1_600_000_000.5, 1_600_000_000.5)
+    await uploading
+    const third = await caching.upload({ project: 'octo/demo', run: 1, name: 'three', source })
+    const honest = await client.upload({ project: 'octo/demo', run: 1, name: 'four', source })
+    expect(third.artifact.treeDigest).toBe(honest.artifact.treeDigest)
   })
 
   test('sees a change that keeps size and modification time', async () => {

@@ -58,11 +58,16 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
     if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while it was read')
     writeStats(answer.stats, index, stats)
     answer.digests.set(digest, index * digestBytes)
-    answer.settled[index] = isRacy(stats.mtimeMs, lookedAt) ? 0 : 1
+    answer.settled[index] = isRacy(changedAt(stats), lookedAt) ? 0 : 1
     answer.readBytes += sizeBytes
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** A large file takes long enough to be read that somebody may change it meanwhile and put its mtime back. */
+function changedAt({ size, mtimeMs, ctimeMs }: Stats): number {
+  return size < buffer.length ? mtimeMs : Math.max(mtimeMs, ctimeMs)
 }
 
 /** Reads an open file to its end. */
