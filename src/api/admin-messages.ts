@@ -165,18 +165,25 @@ export const projectSchema = z
   })
   .meta({ id: 'Project' })
 
+/** A hundred years: beyond that a token's end is no date that can be written down. */
+const tokenSecondsMax = 100 * 366 * 86_400
+
 export const tokenRequestSchema = z
   .strictObject({
     project: z.string().optional(),
     run: id.optional(),
     attempt: id.optional(),
-    job: z.string().min(1).optional(),
+    job: z
+      .string()
+      .min(1)
+      .refine((text) => text.isWellFormed(), 'must be valid Unicode')
+      .optional(),
     branch: z.string().optional(),
     sha: z.string().optional(),
     workflow: z.string().optional(),
     event: z.string().optional(),
     scope: z.enum(['job', 'run', 'read', 'write', 'admin']).optional(),
-    expiresInSeconds: z.int().min(1).optional(),
+    expiresInSeconds: z.int().min(1).max(tokenSecondsMax).optional(),
   })
   .meta({ id: 'TokenRequest' })
 

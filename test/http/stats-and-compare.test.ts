@@ -249,5 +249,8 @@ describe('tokens', () => {
     expect(await post({}, admin)).toBe(400)
     expect(await post({ project: 'octo/app', scope: 'job' }, admin)).toBe(400)
     expect(await post({ project: 'octo' }, admin)).toBe(422)
+    for (const expiresInSeconds of [0, 1e10, Number.MAX_SAFE_INTEGER])
+      expect(await post({ project: 'octo/app', expiresInSeconds }, admin)).toBe(400)
+    expect(await post({ project: 'octo/app', run: 1, job: '\ud800' }, admin)).toBe(400)
   })
 })
