@@ -2,11 +2,11 @@
 import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import { isExpired } from '../core/retention.ts'
 import { removeArtifact } from '../http/deletion.ts'
 import type { AppContext } from '../http/context.ts'
 import { requireDelete } from '../http/strict.ts'
+import { walkArtifacts } from '../http/walk-artifacts.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import { forbidden, runPlaceOf, type RunPlace } from './job-place.ts'
 import type { ListRequest, NameRequest } from './messages.ts'
@@ -103,14 +103,9 @@ export async function readRunArtifacts(
   const project = await context.metadata.findProject(place.project)
   if (project === undefined) return []
   const found: Artifact[] = []
-  for (;;) {
-    const { artifacts, total } = await context.metadata.listArtifacts(
-      { ...filter, projectId: project.id, run: place.runNumber },
-      { limit: limits.listPageMax, offset: found.length, sort: 'newest', now: context.now() },
-    )
-    found.push(...artifacts)
-    if (artifacts.length === 0 || found.length >= total) return found
-  }
+  const ofRun = { ...filter, projectId: project.id, run: place.runNumber }
+  for await (const artifact of walkArtifacts(context, ofRun)) found.push(artifact)
+  return found
 }
 
 function readablePlace(principal: Principal, ids: { run: string; job: string }): RunPlace {

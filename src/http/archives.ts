@@ -5,7 +5,6 @@ import { archiveQuery, runArchiveQuery } from '../api/queries.ts'
 import { mayReadRun } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { representRunZip, representTarGz, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
@@ -16,6 +15,7 @@ import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery } from './input.ts'
 import { underReadLease } from './reading.ts'
+import { walkArtifacts } from './walk-artifacts.ts'
 
 export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -78,7 +78,7 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
   const found = new Map<string, Artifact>()
   const filter = { projectId: project.id, run: number }
   if (mayReadRun(principal, { project: project.name, runNumber: number })) {
-    for await (const artifact of liveArtifacts(context, filter)) {
+    for await (const artifact of walkArtifacts(context, filter)) {
       const known = found.get(artifact.name)
       if (known === undefined || artifact.attempt > known.attempt)
         found.set(artifact.name, artifact)
@@ -111,20 +111,4 @@ async function assertNoneEnded(
   const page = { limit: 1, offset: 0, sort: 'newest', now: at } as const
   const { artifacts } = await metadata.listArtifacts({ ...filter, state: 'any' }, page)
   for (const artifact of artifacts) assertLive(artifact, at)
-}
-
-async function* liveArtifacts(
-  context: AppContext,
-  filter: { projectId: number; run: number },
-): AsyncGenerator<Artifact, void, undefined> {
-  const limit = limits.listPageMax
-  const page = { limit, offset: 0, sort: 'newest', now: context.now() } as const
-  let next: ArtifactFilter | undefined = filter
-  while (next !== undefined) {
-    const { artifacts } = await context.metadata.listArtifacts(next, page)
-    yield* artifacts
-    // By id, not by offset: one that is deleted meanwhile must not hide another.
-    const beforeId = artifacts.at(-1)?.id
-    next = beforeId === undefined ? undefined : { ...filter, beforeId }
-  }
 }
