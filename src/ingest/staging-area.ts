@@ -54,22 +54,24 @@ export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Led
 }
 
 /** Writes `body` to a file of its own and shows each chunk to `observe`. Nothing stays of a body that fails.
- *  Errors: not_found, too_large, storage_full, and whatever `body` fails with. */
+ *  `replacedBytes`: of what it takes the place of, which is still there meanwhile; else an upload that is as large as it may
+ *  be could not be sent again. Errors: not_found, too_large, storage_full, and whatever `body` fails with. */
 export async function receive(
   area: StagingArea,
   uploadId: string,
   body: Readable,
-  observe: (chunk: Buffer) => void,
+  { replacedBytes, observe }: { replacedBytes: number; observe?: (chunk: Buffer) => void },
 ): Promise<{ path: string; sizeBytes: number }> {
   const path = uploadPath(area, uploadId, arrivingFile())
   const ledger = await ledgerOf(area, uploadId)
+  const spareBytes = Math.min(replacedBytes, area.uploadBytesMax)
   let sizeBytes = 0
   const count = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
       sizeBytes += chunk.length
       ledger.heldBytes += chunk.length
-      refuseAbove(area.uploadBytesMax, ledger.heldBytes)
-      observe(chunk)
+      refuseAbove(area.uploadBytesMax, ledger.heldBytes - spareBytes)
+      observe?.(chunk)
       yield chunk
     }
   }

@@ -76,7 +76,8 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       await mkdir(uploadPath(area, id), { recursive: true })
     },
     writeBlock: async (id, blockId, body) => {
-      const received = await receive(area, id, body, () => undefined)
+      const replacedBytes = (await sizeOf(uploadPath(area, id, blockFile(blockId)))) ?? 0
+      const received = await receive(area, id, body, { replacedBytes })
       await reach('block-received')
       await replaceBlock(area, id, received.path, blockId)
       await reach('block-staged')
@@ -144,8 +145,11 @@ async function receiveWhole(
   body: Readable,
 ): Promise<{ digest: Digest; sizeBytes: number }> {
   const hasher = createDigestHasher()
-  const { path, sizeBytes } = await receive(area, uploadId, body, (chunk) => {
-    hasher.update(chunk)
+  const { path, sizeBytes } = await receive(area, uploadId, body, {
+    replacedBytes: (await ledgerOf(area, uploadId)).heldBytes,
+    observe: (chunk) => {
+      hasher.update(chunk)
+    },
   })
   const digest = hasher.digest()
   const directory = uploadPath(area, uploadId, arrivingFile())

@@ -129,6 +129,24 @@ test('all blocks together stay within the limit, replaced ones do not count, and
   await expect(staging.assemble(id, ['b', 'b'])).rejects.toMatchObject({ code: 'too_large' })
 })
 
+test('an upload that is as large as it may be can be sent again, block by block or whole', async () => {
+  const { staging } = await fresh(10)
+  await put(staging, 'a', '123456')
+  for (let turn = 0; turn < 3; turn += 1) await put(staging, 'b', '7890')
+  await expect(put(staging, 'b', '78901')).rejects.toMatchObject({ code: 'too_large' })
+  await expect(put(staging, 'c', '1')).rejects.toMatchObject({ code: 'too_large' })
+  const { digest } = await staging.assemble(id, ['a', 'b'])
+  expect(await assembled(staging, digest)).toBe('1234567890')
+  const whole = await fresh(10)
+  const send = async (text: string): Promise<unknown> =>
+    await whole.staging.writeWhole(id, Readable.from([Buffer.from(text)]))
+  for (let turn = 0; turn < 3; turn += 1) await send('1234567890')
+  await expect(send('12345678901')).rejects.toMatchObject({ code: 'too_large' })
+  // What is another whole takes room of its own, of which there is as much again.
+  await send('0987654321')
+  await expect(send('x')).rejects.toMatchObject({ code: 'too_large' })
+})
+
 test('an upload that is gone takes no blocks', async () => {
   const { staging } = await fresh()
   await put(staging, 'a', 'x')
