@@ -72,6 +72,10 @@ export const limits = {
   /** New blobs are looked up and deflated in batches of at most this many bytes and blobs. */
   ingestBatchBytes: 4 * MiB,
   ingestBatchBlobs: 1000,
+  /** Large files whose parts are written, but which are not registered themselves, and the bytes that the digests of these
+   *  parts take: a few megabytes. */
+  compositesWaitingMax: 4096,
+  partsWaitingBytes: 4 * MiB,
 
   /** One read-ahead window of a download; each download holds at most two. */
   readWindowBytes: 1 * MiB,

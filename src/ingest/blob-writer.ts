@@ -3,8 +3,9 @@
  *  1. Blobs gather in a batch; a full batch is looked up in one statement, which also takes the leases.
  *  2. What is unknown is deflated on the thread pool and appended to the open pack, in order.
  *  3. A full pack is sealed (durable) and only then registered, while the next batch gathers.
- *  4. `finish` seals the last pack and registers composites, whose parts are all known by then.
- *  Memory: two batches, one of them deflated, and the records of two packs. */
+ *  4. `finish`, and `settle` when many composites wait, seals the last pack and registers composites, whose parts are all
+ *     known by then.
+ *  Memory: two batches, one of them deflated, the records of two packs, and the composites that wait. */
 import pLimit from 'p-limit'
 import { type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
@@ -20,8 +21,10 @@ export interface BlobWriter {
   /** Queues a blob of at most 1 MiB; `bytes` must not change afterwards. `joins`: it will be part of a composite.
    *  `level` 0 to 9 is the deflate level should it be new. */
   add(blob: { digest: Digest; bytes: Buffer; level: number; joins: boolean }): Promise<void>
-  /** Registers, at `finish`, a blob made of parts that were all added here. `parts` holds 32 bytes each. */
-  addComposite(composite: NewComposite): void
+  /** Registers, at `settle`, a blob made of parts that are all added here by then. True when many wait and want that. */
+  addComposite(composite: NewComposite): boolean
+  /** Resolves when everything added is durable and registered. */
+  settle(): Promise<void>
   /** Of these streams, the ones that need not be added: stored before, or added here already. At most 1,000. */
   knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, NewCopy['blob']>>
   /** Appends a foreign stream, verified by the caller, that `knownStreams` did not answer. */
@@ -58,7 +61,8 @@ const deflateConcurrency = 4
 export function createBlobWriter(options: PackFillerOptions): BlobWriter {
   const { metadata, sessionId } = options
   const filler = createPackFiller(options)
-  const composites: NewComposite[] = []
+  let composites: NewComposite[] = []
+  let partsBytes = 0
   let batch = emptyBatch()
   let flushing: Promise<void> = Promise.resolve()
 
@@ -70,6 +74,20 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
     if (blobs.size === 0) return
     flushing = storeBatch(blobs, filler, options)
     flushing.catch(() => {})
+  }
+
+  const settle = async (): Promise<{ newBytes: number }> => {
+    await startFlush()
+    await flushing
+    const added = await filler.finish()
+    const settled = composites
+    composites = []
+    partsBytes = 0
+    for (const composite of settled) {
+      const parts = partDigests(composite.parts)
+      await addComposite(metadata, sessionId, { ...composite, parts })
+    }
+    return added
   }
 
   return {
@@ -87,6 +105,13 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
     },
     addComposite: (composite) => {
       composites.push(composite)
+      partsBytes += composite.parts.length
+      return (
+        composites.length >= limits.compositesWaitingMax || partsBytes >= limits.partsWaitingBytes
+      )
+    },
+    settle: async () => {
+      await settle()
     },
     knownStreams: async (streams) => {
       await flushing
@@ -108,13 +133,7 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
     },
     holdsJoining: (digest) => filler.holdsJoining(digest),
     finish: async () => {
-      await startFlush()
-      await flushing
-      const added = await filler.finish()
-      for (const composite of composites) {
-        const parts = partDigests(composite.parts)
-        await addComposite(metadata, sessionId, { ...composite, parts })
-      }
+      const added = await settle()
       await options.checkpoint?.('blobs-registered')
       return added
     },

@@ -82,6 +82,7 @@ async function storeLarge(
     await writer.add({ digest, bytes: chunk, level, joins: true })
   }
   const digest = hasher.digest()
-  writer.addComposite({ digest, sizeBytes, crc32: crc, parts: parts.subarray(0, count * 32) })
+  const composite = { digest, sizeBytes, crc32: crc, parts: parts.subarray(0, count * 32) }
+  if (writer.addComposite(composite)) await writer.settle()
   return { digest, sizeBytes }
 }

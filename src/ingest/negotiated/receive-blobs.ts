@@ -1,7 +1,7 @@
 /** Blobs that a client sends, already deflated. Each is inflated and hashed, and has the digest of its bytes whatever the
  *  client had in mind, so that nobody can put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
 import type { Readable } from 'node:stream'
-import { type OfferedComposite, recordHeadBytesMax, recordKind } from '../../core/blob-exchange.ts'
+import { recordHeadBytesMax, recordKind } from '../../core/blob-exchange.ts'
 import { combineCrc32, crc32 } from '../../core/crc32.ts'
 import {
   createDigestHasher,
@@ -12,10 +12,10 @@ import {
 } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { createByteReader } from '../../core/varint.ts'
+import { createByteReader, createByteWriter } from '../../core/varint.ts'
 import { decodeJoining } from '../../packs/codec.ts'
 import { checksOf } from '../../packs/page-checks.ts'
-import { type BlobWriter, createBlobWriter } from '../blob-writer.ts'
+import { type BlobWriter, createBlobWriter, type NewComposite } from '../blob-writer.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
 
@@ -27,7 +27,7 @@ interface ReceivedBlob {
   stream: Buffer
 }
 
-/** Of a large file that is sent whole: some 16 GiB, and 50 MB of memory. */
+/** Of a large file that is sent whole: some 16 GiB, and 16 MB of memory. */
 const partsMax = 500_000
 /** Blobs looked up and written at a time. */
 const batchBytes = 2 * 1024 * 1024
@@ -56,7 +56,7 @@ interface Target {
   /** Takes a blob; true when the batch is full and wants to be flushed. */
   add(blob: ReceivedBlob): boolean
   flush(): Promise<void>
-  composite(composite: OfferedComposite): void
+  composite(composite: NewComposite): Promise<void>
   /** Leaves nothing unregistered behind when it fails. */
   finish(): Promise<{ blobs: number; newBytes: number }>
 }
@@ -88,11 +88,10 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
       return batch.length >= limits.ingestBatchBlobs || pendingBytes >= batchBytes
     },
     flush,
-    composite: (composite) => {
-      writer.addComposite({
-        ...composite,
-        parts: Buffer.concat(composite.parts.map(digestToBytes)),
-      })
+    composite: async (composite) => {
+      if (!writer.addComposite(composite)) return
+      await flush()
+      await writer.settle()
     },
     finish: async () => {
       try {
@@ -137,7 +136,7 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
     bytes.take(head.headBytes)
     const record = bytes.take(head.lengthBytes)
     if (head.kind === recordKind.fileEnd) {
-      target.composite(file.end())
+      await target.composite(file.end())
       continue
     }
     const { sizeBytes } = head
@@ -189,34 +188,38 @@ interface WholeFile {
   /** Without effect on a blob that belongs to none. Errors: invalid_request, when it has too many parts. */
   add(part: ReceivedBlob, content: Buffer, isFirst: boolean): void
   /** The file that its parts make. Errors: invalid_request, when none has begun. */
-  end(): OfferedComposite
+  end(): NewComposite
 }
 
 function createWholeFile(): WholeFile {
   let hasher: DigestHasher | undefined
-  let parts: Digest[] = []
+  // Not as strings, of which 16 GiB would take as much as the heap of the thread has for eight requests.
+  let parts = createByteWriter()
+  let count = 0
   let crc = 0
   let sizeBytes = 0
   return {
     add: (part, content, isFirst) => {
       if (isFirst) {
         hasher = createDigestHasher()
-        parts = []
+        parts = createByteWriter()
+        count = 0
         crc = 0
         sizeBytes = 0
       }
       if (hasher === undefined) return
-      if (parts.length === partsMax) throw malformed('a large file has too many parts')
+      if (count === partsMax) throw malformed('a large file has too many parts')
       hasher.update(content)
       crc = combineCrc32(crc, part.crc32, content.length)
       sizeBytes += content.length
-      parts.push(part.digest)
+      parts.raw(digestToBytes(part.digest))
+      count += 1
     },
     end: () => {
       if (hasher === undefined) throw malformed('a large file ends that has not begun')
       const digest = hasher.digest()
       hasher = undefined
-      return { digest, sizeBytes, crc32: crc, parts }
+      return { digest, sizeBytes, crc32: crc, parts: parts.bytes() }
     },
   }
 }
