@@ -101,10 +101,24 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       throw storeError('busy', `${waitingMax} uploads wait already`, { what: 'uploads' })
     }
     return await new Promise<PoolAnswer>((resolve, reject) => {
-      const start = (worker: PoolWorker): void => {
-        runOn(worker, nextId++, { job, body, signal, resolve, reject })
+      // Who has gone needs no thread, and no place among those that wait.
+      const leave = (): void => {
+        waiting.splice(waiting.indexOf(next), 1)
+        next.reject(signal?.reason)
       }
-      waiting.push({ start, reject })
+      const next: WaitingJob = {
+        start: (worker) => {
+          signal?.removeEventListener('abort', leave)
+          runOn(worker, nextId++, { job, body, signal, resolve, reject })
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', leave)
+          body?.destroy()
+          reject(error)
+        },
+      }
+      signal?.addEventListener('abort', leave, { once: true })
+      waiting.push(next)
       startWaiting()
     })
   }

@@ -1,12 +1,31 @@
 /** The threads that ingest: one that ends is replaced, however long that takes. */
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
-import { openIngestPool } from '../../src/ingest/pool.ts'
+import type { IngestJob } from '../../src/ingest/job.ts'
+import { type IngestPool, openIngestPool } from '../../src/ingest/pool.ts'
 import { createSharedLog } from '../../src/metadata/shared-log.ts'
-import { jobOf, openStore } from './open-store.ts'
+import { jobOf, openStore, type TestStore } from './open-store.ts'
+
+async function openPool(
+  { directory, ports }: Pick<TestStore, 'directory' | 'ports'>,
+  onWorkerFailure: (error: Error) => void,
+): Promise<IngestPool> {
+  const pool = await openIngestPool({
+    workers: 1,
+    databasePath: join(directory, 'trove.db'),
+    packDirectory: join(directory, 'cas'),
+    sharedLog: createSharedLog(),
+    settings: ports.settings,
+    onWorkerFailure,
+  })
+  onTestFinished(async () => {
+    await pool.close()
+  })
+  return pool
+}
 
 test('an upload waits while no thread can begin in place of one that ended, and then is done', async () => {
   const { directory, ports, run } = await openStore()
@@ -19,17 +38,7 @@ test('an upload waits while no thread can begin in place of one that ended, and 
     process.off('worker', seen)
   })
   const failures: string[] = []
-  const pool = await openIngestPool({
-    workers: 1,
-    databasePath: join(directory, 'trove.db'),
-    packDirectory: join(directory, 'cas'),
-    sharedLog: createSharedLog(),
-    settings: ports.settings,
-    onWorkerFailure: (error) => failures.push(error.message),
-  })
-  onTestFinished(async () => {
-    await pool.close()
-  })
+  const pool = await openPool({ directory, ports }, (error) => failures.push(error.message))
   const upload = async (name: string): Promise<string> => {
     const job = jobOf(run, name, 'file', Date.now())
     return (await pool.run(job, Readable.from([Buffer.from(name)]))).artifact.name
@@ -46,4 +55,27 @@ test('an upload waits while no thread can begin in place of one that ended, and 
   await rename(`${packs}.away`, packs)
   expect(await waiting).toBe('after')
   expect(failures[0]).toContain('ended with code')
+})
+
+test('an upload whose sender goes while it waits leaves at once, and its place is free', async () => {
+  const store = await openStore()
+  const pool = await openPool(store, () => undefined)
+  const job = (name: string): IngestJob => jobOf(store.run, name, 'file', Date.now())
+  const bodies = Array.from({ length: 8 }, () => new PassThrough())
+  const running = bodies.map(async (body, index) => await pool.run(job(`running-${index}`), body))
+  const gone = new AbortController()
+  const unread = new PassThrough()
+  const leaving = pool.run(job('leaving'), unread, gone.signal)
+  const staying = pool.run(job('staying'), Readable.from([Buffer.from('content')]))
+  gone.abort(new Error('gone'))
+  await expect(leaving).rejects.toThrow('gone')
+  expect(unread.destroyed).toBe(true)
+  for (const body of bodies) body.end('content')
+  await Promise.all(running)
+  expect(await staying).toMatchObject({ created: true })
+  const { artifacts } = await store.metadata.listArtifacts(
+    {},
+    { limit: 20, offset: 0, sort: 'newest', now: Date.now() },
+  )
+  expect(artifacts).toHaveLength(9)
 })
