@@ -39,7 +39,11 @@ export function decodeComposites(bytes: Uint8Array): OfferedComposite[] {
   try {
     const reader = createByteReader(bytes)
     const composites: OfferedComposite[] = []
-    while (!reader.atEnd()) composites.push(readComposite(reader))
+    while (!reader.atEnd()) {
+      const composite = readComposite(reader)
+      if (composite.parts.length === 0) throw new RangeError('a large file has no parts')
+      composites.push(composite)
+    }
     return composites
   } catch (error) {
     throw asMalformed(error)

@@ -212,6 +212,18 @@ describe('what is believed', () => {
     expect(await session.commit(file)).toMatchObject({ created: true })
   })
 
+  test('a large file has parts', async () => {
+    const store = await openStore()
+    const session = await openSession(store, 'mine/app')
+    const empty = Buffer.alloc(0)
+    await session.offer({ empty })
+    await expect(session.step({ step: 'parts' }, encoded(compositeOf([])))).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
+    await session.step({ step: 'blobs' }, record(empty))
+    expect(await session.commit({ empty })).toMatchObject({ created: true })
+  })
+
   test('a manifest is what its digest says, in order, and safe', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
