@@ -1,5 +1,5 @@
 /** Files that change, or may not be touched, while the client works on them. */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFile,
@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { builtUrl } from '../../src/program-files.ts'
@@ -21,6 +22,8 @@ import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
+
+const run = promisify(execFile)
 
 let trove: TroveProcess
 let token: string
@@ -72,7 +75,7 @@ describe('a large file that is touched between being hashed and being cut', () =
 /** What may take the place of a file. */
 const others = {
   directory: async (path: string) => await mkdir(path),
-  pipe: async (path: string) => await once(spawn('mkfifo', [path]), 'close'),
+  pipe: async (path: string) => await run('mkfifo', [path]),
 }
 
 test.each([

@@ -1,11 +1,13 @@
 /** A file that is saved is whole or not there, whatever lies in its way. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { lstat, readdir, readFile, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { saveAs } from '../../src/client/files/save-as.ts'
 import { makeDirectory, makeTree } from './tree.ts'
+
+const run = promisify(execFile)
 
 /** Sends its first piece, and the rest once `until` resolves. */
 async function* slowly(
@@ -47,7 +49,7 @@ test('nothing is written through a link that lies beside it', async () => {
 test('a pipe, a device or a directory is not replaced', async () => {
   const directory = await makeDirectory()
   const pipe = join(directory, 'pipe')
-  await once(spawn('mkfifo', [pipe]), 'close')
+  await run('mkfifo', [pipe])
   await symlink(pipe, join(directory, 'link'))
   for (const target of [pipe, join(directory, 'link'), directory]) {
     const saving = saveAs(target, slowly(['content'], Promise.resolve()))
