@@ -9,6 +9,7 @@ import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
 import { decodeJoined } from '../../packs/codec.ts'
+import { byteBudget } from '../byte-budget.ts'
 import { addComposite } from '../heal.ts'
 import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
@@ -17,7 +18,8 @@ import { decodeComposites } from './receive-parts.ts'
 
 /** Registers the large files that were offered and are not known yet, once their bytes prove their digest. Parts that turn
  *  out damaged are missing from then on; all of them are looked for before the client is told, so that it sends them at once.
- *  Errors: upload_incomplete, digest_mismatch. */
+ *  No more is put together than an artifact may hold, since a list of parts says much in few bytes.
+ *  Errors: upload_incomplete, digest_mismatch, too_large. */
 export async function registerComposites(
   ports: IngestPorts,
   sessionId: string,
@@ -25,6 +27,7 @@ export async function registerComposites(
 ): Promise<void> {
   const { metadata } = ports
   const damaged = new Set<number>()
+  const budget = byteBudget(ports.settings.artifactBytesMax)
   for (let page = 0; ; page++) {
     const bytes = await metadata.readOffered(sessionId, 'composites', page)
     if (bytes === undefined) break
@@ -32,11 +35,12 @@ export async function registerComposites(
     const missing = await countMissingParts(ports, sessionId, composites)
     if (missing > 0) throw incomplete('blobs', missing)
     if (composites.length === 0) continue
+    for (const { sizeBytes } of composites) budget.count(sizeBytes)
     // One lease for all that is read back, since each waits for the disk twice.
     await withReadLease(ports, async () => {
       await eachOf(composites, async (composite) => {
         signal?.throwIfAborted()
-        const bad = await verifyComposite(ports, sessionId, composite)
+        const bad = await verifyComposite(ports, { sessionId, signal }, composite)
         for (const streamId of bad) damaged.add(streamId)
         if (bad.size === 0) await addComposite(metadata, sessionId, composite)
       })
@@ -105,14 +109,20 @@ const contentBytesAtOnce = 1024 * 1024
  *  Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
 async function verifyComposite(
   ports: IngestPorts,
-  sessionId: string,
+  { sessionId, signal }: { sessionId: string; signal: AbortSignal | undefined },
   composite: OfferedComposite,
 ): Promise<ReadonlySet<number>> {
   const hasher = createDigestHasher()
   let crc = 0
   let sizeBytes = 0
   const damaged = new Set<number>()
-  for (let first = 0; first < composite.parts.length; first += partsAtOnce) {
+  // Once it is longer than it was said to be, it is something else, however it goes on.
+  for (
+    let first = 0;
+    first < composite.parts.length && sizeBytes <= composite.sizeBytes;
+    first += partsAtOnce
+  ) {
+    signal?.throwIfAborted()
     const batch = composite.parts.slice(first, first + partsAtOnce)
     for (const parts of runsOf(await ports.metadata.readJoiningParts(batch))) {
       const read = await readParts(ports, parts)
