@@ -12,6 +12,8 @@ export interface Follower {
   stream: Buffer
   /** The same and a byte that is not part of it. */
   streamAndMore: Buffer
+  /** Room for the content and a byte more, for whoever inflates next. */
+  followed: Buffer
 }
 
 let made: Follower | undefined
@@ -38,6 +40,7 @@ function makeFollower(): Follower {
     const stream = deflateRawSync(content, { strategy: constants.Z_FIXED })
     // Shorter with a match, which bytes in a row hardly ever make.
     if (stream.length !== streamBytes) continue
-    return { content, stream, streamAndMore: Buffer.concat([stream, Buffer.alloc(1)]) }
+    const streamAndMore = Buffer.concat([stream, Buffer.alloc(1)])
+    return { content, stream, streamAndMore, followed: Buffer.alloc(content.length + 1) }
   }
 }

@@ -112,8 +112,7 @@ export function inflateJoiningInto(
   if (outputLeft === 0) return 'too long'
   if (inputLeft !== 0) return 'has more'
   // Now a block must begin; then the follower is read to its end, and the byte behind it stays where it is.
-  const { content, streamAndMore } = followerOf()
-  const followed = Buffer.allocUnsafe(content.length + 1)
+  const { content, streamAndMore, followed } = followerOf()
   engine.writeSync(
     constants.Z_SYNC_FLUSH,
     streamAndMore,
@@ -123,7 +122,8 @@ export function inflateJoiningInto(
     0,
     followed.length,
   )
-  const isWhole = left[0] === 1 && left[1] === 1 && followed.subarray(0, -1).equals(content)
+  const isWhole =
+    left[0] === 1 && left[1] === 1 && content.compare(followed, 0, content.length) === 0
   if (kept.fault !== undefined || !isWhole) return 'corrupt'
   return outputLeft === 1 ? undefined : 'too short'
 }
