@@ -8,6 +8,7 @@ import { limits } from './core/limits.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { dayMs } from './core/units.ts'
+import { inheritedOf } from './inherited-environment.ts'
 import { builtRoot, programRoot } from './program-files.ts'
 import { type Environment, Settings } from './settings.ts'
 
@@ -110,30 +111,9 @@ export interface ClientFlags {
   event?: string | undefined
 }
 
-/** Which repository git works on, whatever directory it is in. A hook that calls us has them. */
-const gitPlaces: ReadonlySet<string> = new Set([
-  'GIT_DIR',
-  'GIT_WORK_TREE',
-  'GIT_IMPLICIT_WORK_TREE',
-  'GIT_COMMON_DIR',
-  'GIT_INDEX_FILE',
-  'GIT_OBJECT_DIRECTORY',
-  'GIT_ALTERNATE_OBJECT_DIRECTORIES',
-  'GIT_QUARANTINE_PATH',
-  'GIT_SHALLOW_FILE',
-  'GIT_GRAFT_FILE',
-  'GIT_NAMESPACE',
-  'GIT_PREFIX',
-])
-
-/** What a program that this one starts inherits: everything but what is meant for us, tokens above all, and what would
- *  lead git in the workspace of a job to the user's own repository. */
-export function inheritedEnvironment(env: Environment = process.env): Record<string, string> {
-  const entries = Object.entries(env).filter(
-    (entry): entry is [string, string] =>
-      entry[1] !== undefined && !/^(?:TROVE|ACTIONS)_/.test(entry[0]) && !gitPlaces.has(entry[0]),
-  )
-  return Object.fromEntries(entries)
+/** What a program that this one starts inherits. */
+export function inheritedEnvironment(): Record<string, string> {
+  return inheritedOf(process.env)
 }
 
 /** One processor is left to the threads of requests and metadata. Measured with two: a second worker makes two tars that
