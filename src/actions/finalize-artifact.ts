@@ -5,6 +5,7 @@ import { hasCode, StoreError, storeError } from '../core/errors.ts'
 import { expiresAtOf, type RetentionPolicy } from '../core/retention.ts'
 import type { AppContext } from '../http/context.ts'
 import { retentionOf } from '../http/retention.ts'
+import { createTurns } from '../http/turns.ts'
 import type { IngestJob, UploadForm } from '../ingest/job.ts'
 import type { Run, Upload } from '../metadata/metadata.ts'
 import { conflictPolicyOf } from './conflict-policy.ts'
@@ -22,30 +23,19 @@ export interface FinalizeQueue {
 }
 
 export function createFinalizeQueue(context: AppContext): FinalizeQueue {
-  const running = new Map<string, Promise<number>>()
-
-  async function settled(uploadId: string): Promise<void> {
-    // Its failure is told to those who began it.
-    await running.get(uploadId)?.catch(() => undefined)
-  }
-
+  const turns = createTurns()
   return {
     finalize: async (principal, request) => {
       const { run, job } = await findRun(context, principal, request)
       const { id } = await readUpload(context, run, job, request.name)
-      while (running.has(id)) await settled(id)
-      // From here to `set` nothing waits, so no other request can take the place.
-      const work = finalizeUpload(context, principal, { run, job }, request)
-      running.set(id, work)
-      try {
-        return await work
-      } finally {
-        running.delete(id)
-      }
+      return await turns.take(
+        id,
+        async () => await finalizeUpload(context, principal, { run, job }, request),
+      )
     },
 
     dropUpload: async (uploadId) => {
-      await settled(uploadId)
+      await turns.over(uploadId)
       context.arrivals.end(uploadId)
       await context.staging.removeUpload(uploadId)
     },

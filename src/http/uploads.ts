@@ -27,10 +27,11 @@ import {
   requireFreeName,
 } from './offer.ts'
 import { openRequestBody } from './request-body.ts'
+import { createTurns, type Turns } from './turns.ts'
 
 export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/uploads`)
-  const committing: RunningCommits = new Map()
+  const commits = createTurns()
   app.post('/', async (c) => await answerOffer(context, c))
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const sessionId = await sessionOf(context, c)
@@ -81,7 +82,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
       await context.ingest.negotiate({ step: 'blobs', sessionId }, body, c.req.raw.signal),
     )
   })
-  app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, committing))
+  app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
   app.delete('/:id{[0-9a-f]{32}}', async (c) => {
     const sessionId = await sessionOf(context, c)
     await context.metadata.abortSession(sessionId)
@@ -163,41 +164,20 @@ async function commitKnown(
 }
 
 /** Step 5. Errors: upload_incomplete, digest_mismatch, name_taken, forbidden, session_ended. */
-async function commit(
-  context: AppContext,
-  c: AppRequest,
-  committing: RunningCommits,
-): Promise<Response> {
+async function commit(context: AppContext, c: AppRequest, commits: Turns): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const sessionId = c.req.param('id') ?? ''
   const offered = await readOffer(context, c, principal)
-  const published = await alone(committing, sessionId, () =>
-    commitOnce(context, { sessionId, offered }, c.req.raw.signal),
+  // A session stages one manifest, so a second commit would take from the first what that is staging.
+  const published = await commits.take(
+    sessionId,
+    async () => await commitOnce(context, { sessionId, offered }, c.req.raw.signal),
   )
   context.arrivals.end(sessionId)
   return c.json(
     commitAnswerSchema.parse(publishedMessage(context, c, published)),
     published.created ? 201 : 200,
   )
-}
-
-/** By session. */
-type RunningCommits = Map<string, Promise<Published>>
-
-/** A session stages one manifest, so a second commit would take from the first what that is staging. */
-async function alone(
-  committing: RunningCommits,
-  sessionId: string,
-  work: () => Promise<Published>,
-): Promise<Published> {
-  while (committing.has(sessionId)) await committing.get(sessionId)?.catch(() => undefined)
-  const running = work()
-  committing.set(sessionId, running)
-  try {
-    return await running
-  } finally {
-    committing.delete(sessionId)
-  }
 }
 
 /** A commit ends its session, so one that is repeated, since its answer was lost or is still to come, finds what came of it. */
