@@ -111,7 +111,7 @@ export const artifacts = sqliteTable(
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at').notNull(),
     pinned: integer('pinned', { mode: 'boolean' }).notNull(),
-    /** `expiresAt`, or the end of time while pinned. */
+    /** `expiresAt`, or the end of time while pinned or kept as the latest. */
     endsAt: integer('ends_at').notNull(),
     /** Null exactly while the artifact is live. */
     removedAt: integer('removed_at'),
@@ -119,6 +119,8 @@ export const artifacts = sqliteTable(
     version: integer('version').notNull(),
     /** Null while live, and once it holds its rows no more. */
     releasableAt: integer('releasable_at'),
+    /** It is the latest of its name on its branch, and the project keeps that. */
+    keptLatest: integer('kept_latest', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [
     uniqueIndex('artifacts_held_name')
@@ -131,6 +133,9 @@ export const artifacts = sqliteTable(
     index('artifacts_by_name').on(table.projectId, table.name, table.id),
     index('artifacts_by_manifest').on(table.manifestId),
     index('artifacts_by_content').on(table.contentId),
+    index('artifacts_kept_latest')
+      .on(table.projectId, table.name)
+      .where(sql`removed_at IS NULL AND kept_latest = 1`),
     index('artifacts_ending')
       .on(table.endsAt, table.id)
       .where(sql`removed_at IS NULL`),

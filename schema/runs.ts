@@ -13,6 +13,7 @@ export const projects = sqliteTable(
     retentionMaxMs: integer('retention_max_ms'),
     quotaBytes: integer('quota_bytes'),
     strict: integer('strict', { mode: 'boolean' }),
+    keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>(),
   },
   (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
 )
@@ -51,8 +52,13 @@ export const totals = sqliteTable('totals', {
   liveBytes: integer('live_bytes').notNull().default(0),
 })
 
-/** One row: when this database was made; 0 for one that is older than this table. */
+/** One row. */
 export const store = sqliteTable('store', {
   id: integer('id').primaryKey(),
+  /** When this database was made; 0 for one that is older than this table. */
   createdAt: integer('created_at').notNull(),
+  /** The server's rule, which projects without one of their own follow. */
+  keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>().notNull().default([]),
+  /** False from a change of the rule until all projects that follow it are settled. */
+  isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
 })

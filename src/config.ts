@@ -47,6 +47,8 @@ export interface Config {
   readonly onConflict: 'reject' | 'replace'
   /** Jobs replace and delete only what they made themselves, where the project has no policy of its own. */
   readonly strict: boolean
+  /** Patterns of what is kept as the latest (core/keep-latest.ts), where the project has none of its own. */
+  readonly keepLatest: readonly string[]
   /** `exact`: a stock client's zip comes back byte for byte. `rebuild`: it is served as a zip of ours. */
   readonly stockZips: 'exact' | 'rebuild'
   /** Of streams that we deflate ourselves, 0 to 9. */
@@ -152,6 +154,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     minFreeBytes: source.optionalSize('TROVE_MIN_FREE', 0),
     onConflict: source.choice('TROVE_ON_CONFLICT', ['reject', 'replace'], 'reject'),
     strict: source.choice('TROVE_STRICT', ['on', 'off'], 'off') === 'on',
+    keepLatest: source.latestPatterns('TROVE_KEEP_LATEST'),
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),
     compressionLevel: source.integer('TROVE_COMPRESSION_LEVEL', 6, 0, 9),
     uploadUrlMs: source.duration(

@@ -111,6 +111,7 @@ async function openContext(
   const sharedLog = createSharedLog()
   const metadata = await openMetadataWorker({ path: databasePath, sharedLog, quota })
   cleanups.push(() => metadata.close())
+  await metadata.setKeepLatest([...config.keepLatest], now())
   const logKeeper = await startLogKeeper({
     path: databasePath,
     sharedLog,

@@ -1,4 +1,5 @@
 /** Single settings as text becomes values; what cannot be used is collected, so that all of it is reported at once. */
+import { compileLatestRule } from './core/keep-latest.ts'
 import { parseDurationMs, parseSizeBytes } from './core/units.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -104,6 +105,17 @@ export class Settings {
     if (found === undefined)
       this.refuse(name, `must be ${accepted.join(' or ')}, got ${JSON.stringify(text)}`)
     return found ?? fallback
+  }
+
+  /** Patterns of `BRANCH/NAME` with spaces between them. */
+  latestPatterns(name: string): string[] {
+    const patterns = this.text(name)?.trim().split(/\s+/) ?? []
+    try {
+      compileLatestRule(patterns)
+    } catch (error) {
+      this.refuse(name, `is refused: ${(error as Error).message}`)
+    }
+    return patterns
   }
 
   origin(name: string): string | undefined {

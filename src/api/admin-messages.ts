@@ -1,5 +1,6 @@
 /** The part of the wire contract that operators use: figures, maintenance and its jobs, projects' policies, tokens. */
 import { z } from 'zod'
+import { limits } from '../core/limits.ts'
 import { bytes, count, id, instant } from './fields.ts'
 
 export const statsSchema = z
@@ -141,6 +142,10 @@ const projectPolicy = {
   }),
   strict: z.boolean().nullable().meta({
     description: 'Jobs replace and delete only artifacts that they made themselves.',
+  }),
+  keepLatest: z.array(z.string().max(512)).max(limits.keepLatestMax).nullable().meta({
+    description:
+      'Globs of `BRANCH/NAME`: the latest artifact that each of them means does not expire before a newer one has come.',
   }),
   retentionDays: retentionDays.meta({ description: 'When an upload asks for none.' }),
   retentionMinDays: retentionDays,

@@ -50,6 +50,9 @@ export const artifactSchema = z
     createdAt: instant,
     expiresAt: instant,
     pinned: z.boolean(),
+    keptLatest: z.boolean().meta({
+      description: 'Does not expire as long as it is the latest of its name on its branch.',
+    }),
     opaqueReason: z.string().nullable(),
     removedAt: instant.nullable(),
     removedReason: z.string().nullable(),

@@ -14,6 +14,8 @@ export const limits = {
   mediaTypeCharactersMax: 512,
   /** All path patterns of one request, braces expanded. Matching a path costs at most this times its length. */
   globCharactersMax: 4096,
+  /** Patterns by which a project, or the server, keeps the latest; each is matched at every upload. */
+  keepLatestMax: 20,
   /** Entries of one artifact; the entry table costs some 80 bytes and the path for each while an upload is under way. */
   entriesMax: 1_000_000,
   /** Entry tables of the jobs of one ingest thread: what each may hold (40,000 entries), and what one of them may (a million

@@ -84,14 +84,26 @@ function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt:
   return request.days === 0 ? policy.defaultMs : request.days * dayMs
 }
 
-/** True from the very millisecond of `expiresAt`; never for a pinned artifact (invariant 9). */
-export function isExpired(artifact: { expiresAt: number; pinned: boolean }, now: number): boolean {
-  return !artifact.pinned && artifact.expiresAt <= now
+/** When an artifact ends, and what holds that up. */
+export interface Ending {
+  expiresAt: number
+  pinned: boolean
+  keptLatest: boolean
+}
+
+/** Whether its time does not count: somebody keeps it, or the project does as the latest. */
+export function isKept({ pinned, keptLatest }: Ending): boolean {
+  return pinned || keptLatest
+}
+
+/** True from the very millisecond of `expiresAt`; never for an artifact that is kept (invariant 9). */
+export function isExpired(artifact: Ending, now: number): boolean {
+  return !isKept(artifact) && artifact.expiresAt <= now
 }
 
 /** The state that readers see: time passes whether or not the sweep has run. */
 export function effectiveState(
-  artifact: { state: ArtifactState; expiresAt: number; pinned: boolean },
+  artifact: Ending & { state: ArtifactState },
   now: number,
 ): ArtifactState {
   const isLive = artifact.state === 'available' || artifact.state === 'damaged'

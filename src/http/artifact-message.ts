@@ -34,6 +34,7 @@ export function artifactMessage(
     createdAt: instant(artifact.createdAt),
     expiresAt: instant(artifact.expiresAt),
     pinned: artifact.pinned,
+    keptLatest: artifact.keptLatest,
     opaqueReason: artifact.opaqueReason,
     removedAt: artifact.removedAt === null ? null : instant(artifact.removedAt),
     removedReason: artifact.removedReason,

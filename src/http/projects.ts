@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { projectPolicySchema, type WireProject } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
+import { compileLatestRule } from '../core/keep-latest.ts'
 import { checkOverrides } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
 import type { Project, ProjectPolicy } from '../metadata/metadata.ts'
@@ -23,7 +24,8 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
     const policy = parseInput(projectPolicySchema, await readJsonBody(context, c), 'body')
     const changes = changesOf(policy)
     checkOverrides({ ...project, ...changes })
-    await context.metadata.setProjectPolicy(project.id, changes)
+    compileLatestRule(changes.keepLatest ?? [])
+    await context.metadata.setProjectPolicy(project.id, changes, context.now())
     const changed = await context.metadata.findProject(project.name)
     return c.json(projectMessage(changed ?? project))
   })
@@ -33,13 +35,14 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
 type WirePolicy = z.infer<typeof projectPolicySchema>
 
 function changesOf(policy: WirePolicy): Partial<ProjectPolicy> {
-  const { onConflict, strict, quotaBytes, retentionDays, retentionMinDays, retentionMaxDays } =
-    policy
+  const { onConflict, strict, keepLatest, quotaBytes } = policy
+  const { retentionDays, retentionMinDays, retentionMaxDays } = policy
   const milliseconds = (days: number | null): number | null =>
     days === null ? null : Math.round(days * dayMs)
   return {
     ...(onConflict !== undefined && { onConflict }),
     ...(strict !== undefined && { strict }),
+    ...(keepLatest !== undefined && { keepLatest }),
     ...(quotaBytes !== undefined && { quotaBytes }),
     ...(retentionDays !== undefined && { retentionDefaultMs: milliseconds(retentionDays) }),
     ...(retentionMinDays !== undefined && { retentionMinMs: milliseconds(retentionMinDays) }),
@@ -53,6 +56,7 @@ function projectMessage(project: Project): WireProject {
     name: project.name,
     onConflict: project.onConflict,
     strict: project.strict,
+    keepLatest: project.keepLatest,
     retentionDays: days(project.retentionDefaultMs),
     retentionMinDays: days(project.retentionMinMs),
     retentionMaxDays: days(project.retentionMaxMs),

@@ -34,6 +34,8 @@ export interface Project {
   quotaBytes: number | null
   /** Jobs replace and delete only what they made themselves; null follows the server's setting. */
   strict: boolean | null
+  /** Patterns of what is kept as the latest (core/keep-latest.ts); null follows the server's setting. */
+  keepLatest: string[] | null
   createdAt: number
 }
 
@@ -79,8 +81,11 @@ export interface Metadata
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
   listProjects(): Promise<Project[]>
-  /** Changes what is given. */
-  setProjectPolicy(projectId: number, policy: Partial<ProjectPolicy>): Promise<void>
+  /** Changes what is given, and settles what is kept as the latest where that is part of it. A call that did not end is to be
+   *  repeated. */
+  setProjectPolicy(projectId: number, policy: Partial<ProjectPolicy>, now: number): Promise<void>
+  /** The server's setting for projects without one of their own; settles them when it differs from the last one. */
+  setKeepLatest(patterns: string[], now: number): Promise<void>
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never other values. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>

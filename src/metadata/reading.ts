@@ -37,6 +37,8 @@ export interface Artifact {
   createdAt: number
   expiresAt: number
   pinned: boolean
+  /** It does not expire as long as it is the latest of its name on its branch (core/keep-latest.ts). */
+  keptLatest: boolean
   removedAt: number | null
   removedReason: string | null
   /** Grows when a representation's bytes change (heal with another stream); part of every archive's ETag. */
@@ -55,6 +57,7 @@ export interface ArtifactFilter {
   /** Text that the name contains, without regard to ASCII case. */
   nameContains?: string
   pinned?: boolean
+  keptLatest?: boolean
   /** Artifacts of exactly this tree. */
   manifestId?: number
   /** Only artifacts older than this one. */

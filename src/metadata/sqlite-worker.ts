@@ -31,6 +31,7 @@ const methods: Record<keyof Metadata, true> = {
   findProject: true,
   listProjects: true,
   setProjectPolicy: true,
+  setKeepLatest: true,
   ensureRun: true,
   findRun: true,
   listRuns: true,

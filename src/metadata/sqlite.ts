@@ -8,6 +8,7 @@ import { createCompositeMethods } from './sqlite/composites.ts'
 import { type ConnectionOptions, openConnection } from './sqlite/connection.ts'
 import { createDamage } from './sqlite/damage.ts'
 import { createFigureMethods } from './sqlite/figures.ts'
+import { createLatest } from './sqlite/latest.ts'
 import { createOfferMethods } from './sqlite/offers.ts'
 import { createOverviewMethods } from './sqlite/overview.ts'
 import { createPackMethods } from './sqlite/packs.ts'
@@ -41,8 +42,9 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
   const unwritten = createUnwrittenLeases()
   const removal = createRemoval(connection, unwritten)
   const damage = createDamage(connection)
+  const latest = createLatest(connection)
   return {
-    ...createRunMethods(connection),
+    ...createRunMethods(connection, latest),
     ...createRunRecordMethods(connection),
     ...createUploadMethods(connection),
     ...createSessionMethods(connection, removal),
@@ -50,11 +52,11 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createPackMethods(connection, damage),
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
-    ...createCommitMethods(connection, { removal, damage, quota }),
+    ...createCommitMethods(connection, { removal, damage, latest, quota }),
     ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
-    ...createReleaseMethods(connection, { removal, damage }),
+    ...createReleaseMethods(connection, { removal, damage, latest }),
     ...createReadLeaseMethods(connection, unwritten),
     ...createReclaimMethods(connection),
     ...createCompactionMethods(connection, unwritten),

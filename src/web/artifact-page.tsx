@@ -1,7 +1,7 @@
 /** What the pages of one artifact share: its head, its actions and its tabs. */
 import type { Child } from 'hono/jsx'
 import { archivePath, filePath, manifestPath, runPagePath } from '../api/paths.ts'
-import { effectiveState } from '../core/retention.ts'
+import { effectiveState, isKept } from '../core/retention.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { Commands } from './commands.tsx'
 import { counted, CopyButton, Fact, Size, Time, WholeDigest } from './format.tsx'
@@ -42,8 +42,8 @@ export function ArtifactFrame({
         {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, of{' '}
         <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a>
         {artifact.branch !== null && <> on {artifact.branch}</>}.{' '}
-        {artifact.pinned ? (
-          'Kept until somebody lets it go.'
+        {isKept(artifact) ? (
+          <>It is {keepingReason(artifact)}.</>
         ) : (
           <>
             Expires <Time at={artifact.expiresAt} now={now} /> ({keepingReason(artifact)}).
@@ -174,7 +174,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           <Time at={artifact.createdAt} now={now} />
         </Fact>
         <Fact term="Expires">
-          {artifact.pinned ? 'never' : new Date(artifact.expiresAt).toISOString()},{' '}
+          {isKept(artifact) ? '' : `${new Date(artifact.expiresAt).toISOString()}, `}
           {keepingReason(artifact)}
         </Fact>
         <Fact term="Id">{String(artifact.id)}</Fact>

@@ -8,7 +8,8 @@ export function listAsCsv(artifacts: Artifact[]): string {
     const harmless = /^[=+\-@\t\r]/.test(text) && !/^-?\d+$/.test(text) ? `'${text}` : text
     return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
   }
-  const head = 'id,name,run,branch,state,logicalBytes,newBytes,createdAt,expiresAt,pinned'
+  const head =
+    'id,name,run,branch,state,logicalBytes,newBytes,createdAt,expiresAt,pinned,keptLatest'
   const rows = artifacts.map((each) =>
     [
       each.id,
@@ -21,6 +22,7 @@ export function listAsCsv(artifacts: Artifact[]): string {
       new Date(each.createdAt).toISOString(),
       new Date(each.expiresAt).toISOString(),
       each.pinned,
+      each.keptLatest,
     ]
       .map(cell)
       .join(','),

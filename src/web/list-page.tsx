@@ -80,7 +80,8 @@ function Filter({ project, query, branches }: ListView) {
         <select name="pinned">
           {[
             ['', 'any'],
-            ['1', 'kept'],
+            ['1', 'by somebody'],
+            ['latest', 'as the latest'],
             ['0', 'not kept'],
           ].map(([value, label]) => (
             <option value={value} selected={value === query.pinned}>

@@ -116,6 +116,12 @@ async function justDeleted(
     .map(({ id }) => id)
 }
 
+const keptFilters = new Map<string, ArtifactFilter>([
+  ['1', { pinned: true }],
+  ['latest', { keptLatest: true }],
+  ['0', { pinned: false, keptLatest: false }],
+])
+
 function readQuery(read: (name: string) => string): ListQuery {
   const sort = sorts.find((each) => each === read('sort')) ?? 'newest'
   return {
@@ -123,7 +129,7 @@ function readQuery(read: (name: string) => string): ListQuery {
     branch: read('branch'),
     run: read('run'),
     state: states.find((each) => each === read('state')) ?? '',
-    pinned: read('pinned') === '1' || read('pinned') === '0' ? read('pinned') : '',
+    pinned: keptFilters.has(read('pinned')) ? read('pinned') : '',
     sort,
   }
 }
@@ -136,7 +142,7 @@ function filterOf(project: Project, query: ListQuery): ArtifactFilter {
     ...(query.name !== '' && { nameContains: query.name }),
     ...(query.branch !== '' && { branch: query.branch }),
     ...(query.run !== '' && { run: parsePositiveInteger(query.run, 'run') }),
-    ...(query.pinned !== '' && { pinned: query.pinned === '1' }),
+    ...keptFilters.get(query.pinned),
     ...(state !== undefined && { state }),
   }
 }

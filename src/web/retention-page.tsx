@@ -1,7 +1,7 @@
 /** `/{o}/{r}/settings/retention`: how long artifacts are kept, as sentences, and what another length would mean. */
 import { formatSizeBytes } from '../core/units.ts'
 import type { RetentionPolicy } from '../core/retention.ts'
-import type { Artifact, Project } from '../metadata/metadata.ts'
+import type { Artifact, ArtifactSums, Project } from '../metadata/metadata.ts'
 import { counted, formatPeriod, Size } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, listPath, retentionPath } from './paths.ts'
@@ -12,7 +12,11 @@ export interface RetentionView {
   policy: RetentionPolicy
   /** Null where the server has it. */
   override: { defaultDays: number | null; maxDays: number | null }
-  kept: { artifacts: number; logicalBytes: number }
+  /** By somebody. */
+  kept: ArtifactSums
+  /** Patterns of what is kept as the latest: the project's, if it has its own, and the server's. */
+  keepLatest: { own: string[] | null; server: readonly string[] }
+  keptLatest: ArtifactSums
   simulation: Simulation | undefined
   mayWrite: boolean
   mayChange: boolean
@@ -42,6 +46,9 @@ export function RetentionPage(view: RetentionView): Html {
           An artifact that somebody keeps never expires: {counted(kept.artifacts, 'artifact')},{' '}
           <Size bytes={kept.logicalBytes} />.{' '}
           <a href={listPath(project.name, { pinned: '1' })}>Show them</a>
+        </li>
+        <li>
+          <KeptLatest {...view} />
         </li>
         <li>
           An upload that asks for a time gets it, between {formatPeriod(policy.minMs)} and{' '}
@@ -77,7 +84,28 @@ export function RetentionPage(view: RetentionView): Html {
   )
 }
 
-function ChangeForm({ project, override }: RetentionView) {
+function KeptLatest({ project, keepLatest, keptLatest }: RetentionView) {
+  const patterns = keepLatest.own ?? keepLatest.server
+  const source =
+    keepLatest.own === null ? 'as the server is set (TROVE_KEEP_LATEST)' : 'as this project is set'
+  if (patterns.length === 0) return <>Nothing is kept for being the latest, {source}.</>
+  return (
+    <>
+      The latest{' '}
+      {patterns.map((pattern, index) => (
+        <>
+          {index > 0 && ', '}
+          <code>{pattern}</code>
+        </>
+      ))}{' '}
+      does not expire before there is a newer one, {source}:{' '}
+      {counted(keptLatest.artifacts, 'artifact')}, <Size bytes={keptLatest.logicalBytes} />.{' '}
+      <a href={listPath(project.name, { pinned: 'latest' })}>Show them</a>
+    </>
+  )
+}
+
+function ChangeForm({ project, override, keepLatest }: RetentionView) {
   return (
     <form class="filter" method="post" action={retentionPath(project.name)}>
       <label>
@@ -98,6 +126,25 @@ function ChangeForm({ project, override }: RetentionView) {
           min="1"
           max="36500"
           value={String(override.maxDays ?? '')}
+        />
+      </label>
+      <label>
+        Keep the latest
+        <select name="latestFrom">
+          <option value="server" selected={keepLatest.own === null}>
+            as the server
+          </option>
+          <option value="project" selected={keepLatest.own !== null}>
+            of these
+          </option>
+        </select>
+      </label>
+      <label>
+        BRANCH/NAME, globs, with spaces between them
+        <input
+          name="keepLatest"
+          placeholder="main/build release/*/dist"
+          value={(keepLatest.own ?? keepLatest.server).join(' ')}
         />
       </label>
       <button>Change</button>

@@ -210,6 +210,7 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
       )}
       {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
       {artifact.pinned && <span class="badge kept">kept</span>}
+      {artifact.keptLatest && <span class="badge kept">latest</span>}
     </>
   )
 }
@@ -223,6 +224,7 @@ export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): 
     )
   }
   if (artifact.pinned) return <>never</>
+  if (artifact.keptLatest) return <>after a newer one</>
   return <Time at={artifact.expiresAt} now={now} />
 }
 

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { mayAdminister, mayReadProject, type Principal } from '../auth/principal.ts'
 import { walkEntries } from '../browse/entries.ts'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
+import { compileLatestRule } from '../core/keep-latest.ts'
 import { limits } from '../core/limits.ts'
 import { checkOverrides } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
@@ -11,7 +12,7 @@ import { requirePrincipal } from '../http/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { retentionOf } from '../http/retention.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
-import type { Artifact, Project } from '../metadata/metadata.ts'
+import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../metadata/metadata.ts'
 import { daysOf, readForm } from './input.ts'
 import { FindPage, type Holder } from './find-page.tsx'
 import { crumbsOf, projectOfPage } from './page-access.ts'
@@ -96,6 +97,8 @@ async function retentionPage(web: Web, c: AppRequest): Promise<Response> {
   const { principal, project, mayWrite } = await projectOfPage(context, c)
   const days = c.req.query('days')
   const inDays = (ms: number | null): number | null => (ms === null ? null : Math.round(ms / dayMs))
+  const kept = async (filter: ArtifactFilter): Promise<ArtifactSums> =>
+    await context.metadata.sumArtifacts({ projectId: project.id, ...filter }, context.now())
   const view = {
     project,
     policy: await retentionOf(context, project.name),
@@ -103,10 +106,9 @@ async function retentionPage(web: Web, c: AppRequest): Promise<Response> {
       defaultDays: inDays(project.retentionDefaultMs),
       maxDays: inDays(project.retentionMaxMs),
     },
-    kept: await context.metadata.sumArtifacts(
-      { projectId: project.id, pinned: true },
-      context.now(),
-    ),
+    kept: await kept({ pinned: true }),
+    keepLatest: { own: project.keepLatest, server: context.config.keepLatest },
+    keptLatest: await kept({ keptLatest: true }),
     simulation: days === undefined ? undefined : await simulate(context, project, daysOf(days)),
     mayWrite,
     mayChange: mayAdminister(principal),
@@ -126,7 +128,7 @@ async function simulate(context: AppContext, project: Project, days: number): Pr
   const lost: Artifact[] = []
   for (let offset = 0; offset < limits.bulkDeleteMax; offset += limits.listPageMax) {
     const page = { limit: limits.listPageMax, offset, sort: 'oldest', now } as const
-    const filter = { projectId: project.id, pinned: false }
+    const filter = { projectId: project.id, pinned: false, keptLatest: false }
     const { artifacts } = await metadata.listArtifacts(filter, page)
     const old = artifacts.filter(({ createdAt }) => createdAt <= before)
     lost.push(...old)
@@ -154,8 +156,16 @@ async function changeRetention({ context }: Web, c: AppRequest): Promise<Respons
   const changes = {
     retentionDefaultMs: length('defaultDays'),
     retentionMaxMs: length('maxDays'),
+    keepLatest: patternsOf(form),
   }
   checkOverrides({ ...project, ...changes })
-  await context.metadata.setProjectPolicy(project.id, changes)
+  compileLatestRule(changes.keepLatest ?? [])
+  await context.metadata.setProjectPolicy(project.id, changes, context.now())
   return c.redirect(retentionPath(project.name), 303)
+}
+
+/** Null: as the server. */
+function patternsOf(form: URLSearchParams): string[] | null {
+  if (form.get('latestFrom') !== 'project') return null
+  return (form.get('keepLatest') ?? '').split(/\s+/).filter(Boolean)
 }

@@ -99,13 +99,14 @@ describe('a changed expiry', () => {
 
 describe('state', () => {
   test('an artifact is expired from the millisecond of its expiry on', () => {
-    const artifact = { expiresAt: 1000, pinned: false }
+    const artifact = { expiresAt: 1000, pinned: false, keptLatest: false }
     expect(isExpired(artifact, 999)).toBe(false)
     expect(isExpired(artifact, 1000)).toBe(true)
   })
 
-  test('a pinned artifact never expires', () => {
-    expect(isExpired({ expiresAt: 1000, pinned: true }, 1e15)).toBe(false)
+  test.each([{ pinned: true }, { keptLatest: true }])('never while it is kept: %o', (kept) => {
+    const artifact = { expiresAt: 1000, pinned: false, keptLatest: false, ...kept }
+    expect(isExpired(artifact, 1e15)).toBe(false)
   })
 
   test.each([
@@ -116,6 +117,8 @@ describe('state', () => {
     ['deleted', 1000, 'deleted'],
     ['expired', 0, 'expired'],
   ] as const)('%s at %d is seen as %s', (state, now, seen) => {
-    expect(effectiveState({ state, expiresAt: 1000, pinned: false }, now)).toBe(seen)
+    expect(effectiveState({ state, expiresAt: 1000, pinned: false, keptLatest: false }, now)).toBe(
+      seen,
+    )
   })
 })

@@ -261,6 +261,7 @@ function blankArtifact(id: number): Artifact {
     createdAt: 1_700_000_000_000,
     expiresAt: 1_800_000_000_000,
     pinned: false,
+    keptLatest: false,
     removedAt: null,
     removedReason: null,
     version: 1,

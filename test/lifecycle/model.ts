@@ -48,6 +48,7 @@ interface Known {
   files: Record<string, string>
   expiresAt: number
   pinned: boolean
+  keptLatest: false
   /** Until when a delete can be taken back; null while it is live. */
   undoUntil: number | null
 }
@@ -196,6 +197,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       files: inZip,
       expiresAt,
       pinned: false,
+      keptLatest: false,
       undoUntil: null,
     })
   }

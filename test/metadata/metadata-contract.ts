@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe } from 'vitest'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { damageContract } from './contract/damage.ts'
 import { figuresContract } from './contract/figures.ts'
+import { keepLatestContract } from './contract/keep-latest.ts'
 import { listingContract } from './contract/listing.ts'
 import { offersContract } from './contract/offers.ts'
 import { overviewContract } from './contract/overview.ts'
@@ -26,6 +27,7 @@ const parts = {
   offers: offersContract,
   'packs and composites': packsContract,
   publishing: publishingContract,
+  'keeping the latest': keepLatestContract,
   listing: listingContract,
   overview: overviewContract,
   reading: readingContract,

@@ -76,12 +76,18 @@ export function entriesOf(files: Record<string, string>): Entry[] {
 
 export async function seedRun(
   metadata: Metadata,
-  options: { project?: string; number?: number; attempt?: number; branch?: string } = {},
+  options: {
+    project?: string
+    number?: number
+    attempt?: number
+    branch?: string
+    event?: string
+  } = {},
 ): Promise<Run> {
-  const { project = 'acme/app', number = 1, attempt = 1, branch = null } = options
+  const { project = 'acme/app', number = 1, attempt = 1, branch = null, event = null } = options
   return await metadata.ensureRun(
     { project: parseProjectName(project), number, attempt },
-    { branch, sha: null, workflow: null, event: null },
+    { branch, sha: null, workflow: null, event },
     1_000,
   )
 }

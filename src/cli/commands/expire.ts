@@ -6,6 +6,7 @@ import { parseDurationMs } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
+import { endingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
@@ -38,10 +39,7 @@ export const expireCommand: Command<typeof flags> = {
     const client = createClient({ ...server, cacheDir: config.cacheDir })
     const artifact = await client.retain(found.id, { expiresAt }, signal)
     if (given.json) await writeJson(stdout, artifact)
-    await write(
-      stderr,
-      `id:${artifact.id} ${printable(artifact.name)} expires at ${artifact.expiresAt}\n`,
-    )
+    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${endingOf(artifact)}\n`)
     return exitStatus.ok
   },
 }

@@ -5,6 +5,7 @@ import { parseReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
+import { endingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
@@ -27,8 +28,7 @@ export const keepCommand: Command<typeof flags> = {
     const client = createClient({ ...server, cacheDir: config.cacheDir })
     const artifact = await client.retain(id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
-    const until = artifact.pinned ? 'is kept' : `expires at ${artifact.expiresAt}`
-    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${until}\n`)
+    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${endingOf(artifact)}\n`)
     return exitStatus.ok
   },
 }

@@ -8,6 +8,7 @@ import { formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
+import { endingCell } from '../ending.ts'
 import { formatTable, write, writeJson } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
@@ -76,7 +77,7 @@ function artifactTable(items: WireArtifact[]): string {
       formatSizeBytes(each.logicalBytes),
       formatSizeBytes(each.newBytes),
       each.state,
-      each.pinned ? 'kept' : each.expiresAt.slice(0, 10),
+      endingCell(each),
     ]),
   )
 }

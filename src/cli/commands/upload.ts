@@ -9,6 +9,7 @@ import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
+import { endingCell, keepingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { serverContext, type ServerContext } from '../server-access.ts'
@@ -218,12 +219,13 @@ function summaryOf(result: UploadResult, elapsedMs: number): string {
   const days = Math.round(
     (Date.parse(artifact.expiresAt) - Date.parse(artifact.createdAt)) / 86_400_000,
   )
+  const ending = keepingOf(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${days} d)`
   return [
     `${printable(artifact.name)}  ${files} files  ${formatSizeBytes(logicalBytes)}  ` +
       `sent ${formatSizeBytes(sentBytes)} (${share.toFixed(1)} %)  ` +
       `saved: ${formatSizeBytes(reusedBytes)} unchanged, ${formatSizeBytes(compressed)} compression  ` +
       `${(elapsedMs / 1000).toFixed(1)} s`,
-    `  tree ${artifact.treeDigest}  expires ${artifact.expiresAt.slice(0, 10)} (${days} d)`,
+    `  tree ${artifact.treeDigest}  ${ending}`,
     `  ${artifact.links.html}${result.created ? '' : '  (it was there already)'}`,
     '',
   ].join('\n')
@@ -243,7 +245,7 @@ async function report(config: ServerContext['config'], result: UploadResult): Pr
     ['sent', formatSizeBytes(result.sentBytes)],
     ['unchanged', formatSizeBytes(result.reusedBytes)],
     ['tree digest', artifact.treeDigest],
-    ['expires', artifact.expiresAt.slice(0, 10)],
+    ['expires', endingCell(artifact)],
     ['page', artifact.links.html],
   ])
 }

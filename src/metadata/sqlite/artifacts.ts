@@ -23,14 +23,12 @@ import { storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
 import type { Artifact, ArtifactFilter, ArtifactSort, Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
+import { endOfTime } from './latest.ts'
 
 type ArtifactMethods = Pick<
   Metadata,
   'findArtifact' | 'listArtifacts' | 'setRetention' | 'listExpired'
 >
-
-/** `ends_at` of a pinned artifact. */
-const endOfTime = Number.MAX_SAFE_INTEGER
 
 /** Live and unexpired: such an artifact is seen, and holds its name. */
 export function isHeld(now: number): SQL | undefined {
@@ -79,7 +77,7 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
         const next = { expiresAt: expiresAt ?? row.expiresAt, pinned: pinned ?? row.pinned }
         orm
           .update(artifacts)
-          .set({ ...next, endsAt: next.pinned ? endOfTime : next.expiresAt })
+          .set({ ...next, endsAt: next.pinned || row.keptLatest ? endOfTime : next.expiresAt })
           .where(eq(artifacts.id, id))
           .run()
       })
@@ -120,6 +118,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
       ? undefined
       : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
     filter.pinned === undefined ? undefined : eq(artifacts.pinned, filter.pinned),
+    filter.keptLatest === undefined ? undefined : eq(artifacts.keptLatest, filter.keptLatest),
     filter.manifestId === undefined ? undefined : eq(artifacts.manifestId, filter.manifestId),
     filter.beforeId === undefined ? undefined : lt(artifacts.id, filter.beforeId),
     filter.ids === undefined ? undefined : inArray(artifacts.id, filter.ids),

@@ -12,6 +12,7 @@ import type { Artifact, Metadata, NewArtifact, Quota } from '../metadata.ts'
 import { createArtifactFinder } from './artifacts.ts'
 import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
+import type { Latest } from './latest.ts'
 import type { Removal } from './removal.ts'
 import { type SessionRow, createSessionFinder } from './sessions.ts'
 import { refuseReplacement } from './uploads.ts'
@@ -28,7 +29,17 @@ interface ManifestRow {
 
 export function createCommitMethods(
   connection: Connection,
-  { removal, damage, quota }: { removal: Removal; damage: Pick<Damage, 'judge'>; quota: Quota },
+  {
+    removal,
+    damage,
+    latest,
+    quota,
+  }: {
+    removal: Removal
+    damage: Pick<Damage, 'judge'>
+    latest: Pick<Latest, 'settle'>
+    quota: Quota
+  },
 ): Pick<Metadata, 'commitArtifact'> {
   const { write } = connection
   const findSession = createSessionFinder(connection)
@@ -41,13 +52,16 @@ export function createCommitMethods(
 
   const publish = (session: SessionRow, wanted: NewArtifact): Committed => {
     const manifest = manifestRows.find(session, wanted.manifestId)
-    const same = freeName(wanted, manifest.treeDigest)
+    // A clock that was set back brings nothing back that has expired for the uploader already.
+    const now = Math.max(wanted.now, wanted.createdAt)
+    const same = freeName(wanted, manifest.treeDigest, now)
     const artifactId =
       same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
     if (same === undefined) {
       checkQuota(session.projectId)
       // Whoever met damage since the manifest was staged could not know of this artifact.
       damage.judge(artifactId)
+      latest.settle(wanted.runId, wanted.name, now)
     }
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
@@ -150,7 +164,7 @@ function createQuotaCheck(
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
-): (wanted: NewArtifact, treeDigest: Buffer) => number | undefined {
+): (wanted: NewArtifact, treeDigest: Buffer, now: number) => number | undefined {
   const findHolder = (wanted: NewArtifact): typeof artifacts.$inferSelect | undefined =>
     orm
       .select()
@@ -174,9 +188,7 @@ function createNameFreeing(
     return held!.treeDigest.equals(treeDigest)
   }
 
-  return (wanted, treeDigest) => {
-    // A clock that was set back brings nothing back that has expired for the uploader already.
-    const now = Math.max(wanted.now, wanted.createdAt)
+  return (wanted, treeDigest, now) => {
     const holder = findHolder(wanted)
     if (!holder) return undefined
     if (holder.endsAt <= now) {

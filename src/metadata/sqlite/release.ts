@@ -4,6 +4,7 @@ import { storeError } from '../../core/errors.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
+import type { Latest } from './latest.ts'
 import type { Removal } from './removal.ts'
 import { nameTaken } from './uploads.ts'
 
@@ -17,15 +18,25 @@ const releaseBatch = 25
 
 export function createReleaseMethods(
   connection: Connection,
-  { removal, damage }: { removal: Removal; damage: Pick<Damage, 'judge'> },
+  parts: { removal: Removal; damage: Pick<Damage, 'judge'>; latest: Pick<Latest, 'settle'> },
 ): ReleaseMethods {
+  const { removal, latest } = parts
   const expired = connection.prepare<[number, number], { id: number }>(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
   )
+  const place = connection.prepare<[number], PlaceRow>(
+    'SELECT run_id AS runId, name, kept_latest AS keptLatest FROM artifacts WHERE id = ?',
+  )
   return {
     removeArtifact: async (artifactId, end) => {
-      const wasLive = connection.write(() => removal.endArtifact(artifactId, end))
+      const wasLive = connection.write(() => {
+        const row = place.get(artifactId)
+        const isEnded = removal.endArtifact(artifactId, end)
+        // The one before is the latest again.
+        if (isEnded && row?.keptLatest === 1) latest.settle(row.runId, row.name, end.now)
+        return isEnded
+      })
       await removal.clearBriefly()
       return wasLive
     },
@@ -38,9 +49,15 @@ export function createReleaseMethods(
       return ended.length
     },
     ...createReleasing(connection, removal),
-    ...createRestoring(connection, { removal, damage }),
+    ...createRestoring(connection, parts),
     ...createTombstonePurge(connection),
   }
+}
+
+interface PlaceRow {
+  runId: number
+  name: string
+  keptLatest: number
 }
 
 function createReleasing(
@@ -89,7 +106,11 @@ interface RestorableRow {
 
 function createRestoring(
   { prepare, write }: Connection,
-  { removal, damage }: { removal: Removal; damage: Pick<Damage, 'judge'> },
+  {
+    removal,
+    damage,
+    latest,
+  }: { removal: Removal; damage: Pick<Damage, 'judge'>; latest: Pick<Latest, 'settle'> },
 ): Pick<Metadata, 'restoreArtifact'> {
   const find = prepare<[number], RestorableRow>(
     `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
@@ -150,6 +171,7 @@ function createRestoring(
         add.run(row.manifestId, row.projectId)
         // What was damaged or healed while it was away.
         damage.judge(artifactId)
+        latest.settle(row.runId, row.name, now)
       })
     },
   }

@@ -1,9 +1,11 @@
 /** Projects and runs: found or created as uploads name them. */
+import { isDeepStrictEqual } from 'node:util'
 import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
-import { projects, runs, totals } from '../../../schema/runs.ts'
+import { projects, runs, store, totals } from '../../../schema/runs.ts'
 import type { ProjectName, RunFacts } from '../../core/run.ts'
 import type { Metadata, Project, Run } from '../metadata.ts'
 import type { Connection } from './connection.ts'
+import type { Latest } from './latest.ts'
 
 type RunMethods = Pick<
   Metadata,
@@ -11,16 +13,20 @@ type RunMethods = Pick<
   | 'findProject'
   | 'listProjects'
   | 'setProjectPolicy'
+  | 'setKeepLatest'
   | 'ensureRun'
   | 'findRun'
   | 'listRuns'
 >
 
-export function createRunMethods({ orm, write }: Connection): RunMethods {
+export function createRunMethods({ orm, write }: Connection, latest: Latest): RunMethods {
   const byName = (name: ProjectName): Project | undefined => {
     const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
     return row && toProject(row)
   }
+
+  const allProjects = (): Project[] =>
+    orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all().map(toProject)
 
   const createProject = (name: ProjectName, now: number): Project =>
     write(() => {
@@ -44,13 +50,27 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
     return row && toRun(row)
   }
 
+  const theStore = eq(store.id, 1)
+  const setStore = (values: Partial<typeof store.$inferInsert>): void => {
+    orm.update(store).set(values).where(theStore).run()
+  }
+
   return {
     ensureProject: async (name, now) => byName(name) ?? createProject(name, now),
     findProject: async (name) => byName(name),
-    listProjects: async () =>
-      orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all().map(toProject),
-    setProjectPolicy: async (projectId, policy) => {
+    listProjects: async () => allProjects(),
+    setProjectPolicy: async (projectId, policy, now) => {
+      if (Object.keys(policy).length === 0) return
       write(() => orm.update(projects).set(policy).where(eq(projects.id, projectId)).run())
+      if (policy.keepLatest !== undefined) await latest.settleProject(projectId, now)
+    },
+    setKeepLatest: async (keepLatest, now) => {
+      const before = orm.select().from(store).where(theStore).get()!
+      if (before.isLatestSettled && isDeepStrictEqual(before.keepLatest, keepLatest)) return
+      write(() => setStore({ keepLatest, isLatestSettled: false }))
+      const following = allProjects().filter((project) => project.keepLatest === null)
+      for (const { id } of following) await latest.settleProject(id, now)
+      write(() => setStore({ isLatestSettled: true }))
     },
     ensureRun: async ({ project: name, number, attempt }, facts, now) => {
       const project = byName(name) ?? createProject(name, now)
@@ -58,7 +78,9 @@ export function createRunMethods({ orm, write }: Connection): RunMethods {
       if (found && !addsFacts(found, facts)) return found
       return write(() => {
         upsertRun(orm, { projectId: project.id, number, attempt, ...facts, createdAt: now })
-        return runWhere(project.id, number, attempt)!
+        const run = runWhere(project.id, number, attempt)!
+        if (found) latest.settleRun(run.id, now)
+        return run
       })
     },
     findRun: async (projectId, number, attempt) => runWhere(projectId, number, attempt),

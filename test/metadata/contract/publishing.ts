@@ -72,6 +72,7 @@ export function publishingContract(store: Store): void {
       createdAt: 2_000,
       expiresAt: 1_000_000,
       pinned: false,
+      keptLatest: false,
       removedAt: null,
       removedReason: null,
       version: 1,

@@ -22,9 +22,9 @@ export function runsContract(store: Store): void {
 
   test('a policy is set and taken back', async () => {
     const { id, name } = await store().ensureProject(parseProjectName('a/b'), 1)
-    await store().setProjectPolicy(id, { onConflict: 'replace' })
+    await store().setProjectPolicy(id, { onConflict: 'replace' }, 2)
     expect((await store().findProject(name))?.onConflict).toBe('replace')
-    await store().setProjectPolicy(id, { onConflict: null })
+    await store().setProjectPolicy(id, { onConflict: null }, 3)
     expect((await store().findProject(name))?.onConflict).toBeNull()
   })
 

@@ -1,0 +1,132 @@
+/** Keeping the latest, from the setting to what users see (test/metadata/keep-latest.test.ts has what may happen). */
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { dayMs } from '../../src/core/units.ts'
+import { readServerConfig } from '../../src/config.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { seedArtifact, seedRun } from '../metadata/seed.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+afterEach(async () => {
+  await server.close()
+})
+
+let runs = 0
+/** What a job on that branch makes under that name, in a run of its own; answers the artifact. */
+async function upload(branch = 'main', name = 'build'): Promise<{ id: number }> {
+  runs += 1
+  const token = await server.token({ scope: 'job', run: runs, job: 'build', branch })
+  const path = `/api/v1/projects/octo/app/runs/${runs}/artifacts/${name}`
+  const made = await server.send(path, { method: 'PUT', body: `content ${runs}`, token })
+  expect(made.status).toBe(201)
+  return (await made.json()) as { id: number }
+}
+
+async function setPolicy(policy: object): Promise<Response> {
+  const token = await server.token({ project: undefined, scope: 'admin' })
+  const path = '/api/v1/projects/octo/app'
+  return await server.send(path, { method: 'PATCH', json: policy, token })
+}
+
+const later = (days: number): void => {
+  server.clock.now += days * dayMs
+}
+const read = async (path: string): Promise<unknown> => await (await server.send(path)).json()
+
+describe('a project that keeps the latest', () => {
+  test('serves it past its time, and what was it before for a day', async () => {
+    server = await openServer()
+    const first = await upload()
+    const set = await setPolicy({ keepLatest: ['main/build'] })
+    expect(await set.json()).toMatchObject({ keepLatest: ['main/build'] })
+    later(200)
+    const kept = { id: first.id, state: 'available', keptLatest: true, pinned: false }
+    expect(await read(`/api/v1/artifacts/${first.id}`)).toMatchObject(kept)
+    expect(await read('/api/v1/artifacts?project=octo/app&branch=main&name=build')).toMatchObject({
+      items: [kept],
+    })
+    expect((await server.send(`/api/v1/artifacts/${first.id}/archive.zip`)).status).toBe(200)
+    expect(await read('/repos/octo/app/actions/artifacts')).toMatchObject({
+      artifacts: [{ id: first.id, expired: false }],
+    })
+
+    expect(await upload()).toMatchObject({ keptLatest: true })
+    const replacedAt = server.clock.now
+    later(0.9)
+    expect((await server.send(`/api/v1/artifacts/${first.id}/archive.zip`)).status).toBe(200)
+    later(0.2)
+    const gone = await server.send(`/api/v1/artifacts/${first.id}/archive.zip`)
+    expect(await problemOf(gone)).toMatchObject({
+      status: 410,
+      code: 'artifact_expired',
+      body: { expiredAt: new Date(replacedAt + dayMs).toISOString() },
+    })
+  })
+
+  test('tells its pages, where it can be changed', async () => {
+    server = await openServer({ TROVE_KEEP_LATEST: 'main/docs' })
+    const { id } = await upload()
+    const token = await server.token({ project: undefined, scope: 'admin' })
+    const page = '/octo/app/settings/retention'
+    const text = async (path: string): Promise<string> =>
+      (await (await server.send(path, { token })).text()).replaceAll(/<[^>]*>/g, '')
+    expect(await text(page)).toContain(
+      'The latest main/docs does not expire before there is a newer one, as the server is set (TROVE_KEEP_LATEST): 0 artifacts',
+    )
+    const change = async (form: Record<string, string>): Promise<Response> =>
+      await server.send(page, {
+        method: 'POST',
+        token,
+        body: new URLSearchParams(form).toString(),
+        headers: { 'content-type': 'application/x-www-form-urlencoded', origin: server.url },
+      })
+    const own = { latestFrom: 'project', keepLatest: ' main/build  release/*/build ' }
+    expect((await change(own)).status).toBe(303)
+    expect(await text(page)).toContain(
+      'The latest main/build, release/*/build does not expire before there is a newer one, as this project is set: 1 artifact',
+    )
+    expect(await text('/octo/app/artifacts?pinned=latest')).toContain('after a newer one')
+    expect(await text('/octo/app/artifacts?pinned=0')).toContain('No artifacts match')
+    const shown = await text(`/octo/app/actions/runs/${runs}/artifacts/${id}`)
+    expect(shown).toContain('It is kept until main has a newer build.')
+
+    expect((await change({ latestFrom: 'project', keepLatest: '' })).status).toBe(303)
+    expect(await text(page)).toContain('Nothing is kept for being the latest, as this project')
+    expect((await change({ ...own, keepLatest: 'build' })).status).toBe(400)
+    expect((await change({ latestFrom: 'server' })).status).toBe(303)
+    expect(await text(page)).toContain('The latest main/docs')
+  })
+
+  test('refuses patterns that can match nothing or are no globs, and leaves what it has', async () => {
+    server = await openServer()
+    await upload()
+    await setPolicy({ keepLatest: ['main/*'] })
+    const many = Array.from({ length: 21 }, (_, index) => `main/${index}`)
+    for (const keepLatest of [['build'], ['main/'], ['/build'], ['!main/build'], many, 'main/x']) {
+      const problem = await problemOf(await setPolicy({ keepLatest }))
+      expect(problem).toMatchObject({ status: 400, code: 'invalid_request' })
+    }
+    expect(await (await setPolicy({})).json()).toMatchObject({ keepLatest: ['main/*'] })
+  })
+})
+
+describe('a server that keeps the latest', () => {
+  test('does so from its next start on, for what is there too', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
+    const metadata = openSqliteMetadata({ path: join(dataDir, 'trove.db') })
+    const run = await seedRun(metadata, { project: 'octo/app', branch: 'release/2' })
+    const { id } = await seedArtifact(metadata, run, { a: 'content' }, { expiresAt: 1e14 })
+    await metadata.close()
+    server = await openServer({ TROVE_KEEP_LATEST: 'main/* release/*/dist' }, dataDir)
+    expect(await read(`/api/v1/artifacts/${id}`)).toMatchObject({ keptLatest: true })
+  })
+
+  test('says what is wrong with its setting', async () => {
+    server = await openServer()
+    const start = (): unknown => readServerConfig({}, { TROVE_KEEP_LATEST: 'main/build develop' })
+    expect(start).toThrow(/^TROVE_KEEP_LATEST .*"develop" must be BRANCH\/NAME/)
+  })
+})

@@ -1,0 +1,185 @@
+/** Keeping the latest, in any order of what can happen, against a model that settles everything anew after each step.
+ *
+ *  Method: a few names, branches and rules, so that they meet; time passes in days, as artifacts live. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { compileLatestRule, formerLatestMs } from '../../src/core/keep-latest.ts'
+import { isExpired } from '../../src/core/retention.ts'
+import { isOfPullRequest } from '../../src/core/run.ts'
+import { dayMs } from '../../src/core/units.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { seedArtifact, seedRun } from './seed.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newDatabase } = temporaryDatabases()
+
+const rules = [[], ['main/*'], ['**/build'], ['main/build', 'release/*/docs']]
+const undoMs = dayMs
+
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('upload' as const),
+      branch: fc.constantFrom('main', 'release/1'),
+      name: fc.constantFrom('build', 'docs'),
+      event: fc.constantFrom('push', 'push', 'pull_request'),
+      days: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), which: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('undo' as const), which: fc.nat() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('pin' as const), which: fc.nat(), to: fc.boolean() }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('days' as const), days: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('rule' as const), rule: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('server' as const), rule: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('follow' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
+)
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
+
+interface Known {
+  id: number
+  branch: string
+  name: string
+  event: string
+  expiresAt: number
+  pinned: boolean
+  keptLatest: boolean
+  deletedAt: number | null
+}
+
+class Model {
+  now = 0
+  project: string[] | null = null
+  server: string[] = []
+  readonly known: Known[] = []
+  readonly metadata: Metadata
+  #runs = 0
+
+  constructor(metadata: Metadata) {
+    this.metadata = metadata
+  }
+
+  get live(): Known[] {
+    return this.known.filter((each) => each.deletedAt === null && !isExpired(each, this.now))
+  }
+
+  /** All places anew, from the newest on. */
+  settle(): void {
+    const isKept = compileLatestRule(this.project ?? this.server)
+    const taken = new Set<string>()
+    for (const each of this.live.toReversed()) {
+      const place = `${each.branch}/${each.name}`
+      const isLatest = !isOfPullRequest(each) && !taken.has(place) && isKept(each.branch, each.name)
+      if (isLatest) taken.add(place)
+      if (each.keptLatest && !isLatest)
+        each.expiresAt = Math.max(each.expiresAt, this.now + formerLatestMs)
+      each.keptLatest = isLatest
+    }
+  }
+
+  async take(step: Step): Promise<void> {
+    const { metadata, now } = this
+    const of = (list: Known[], which: number): Known | undefined => list[which % list.length]
+    const { projectId } = await seedRun(metadata)
+    switch (step.do) {
+      case 'upload': {
+        const { branch, event, name } = step
+        this.#runs += 1
+        const run = await seedRun(metadata, { number: 1 + this.#runs, branch, event })
+        const expiresAt = now + step.days * dayMs
+        const options = { name, createdAt: now, now, expiresAt }
+        const { id } = await seedArtifact(metadata, run, { a: `${this.#runs}` }, options)
+        const state = { pinned: false, keptLatest: false, deletedAt: null }
+        this.known.push({ id, branch, name, event, expiresAt, ...state })
+        break
+      }
+      case 'delete': {
+        const each = of(this.live, step.which)
+        if (each === undefined) return
+        await metadata.removeArtifact(each.id, { state: 'deleted', reason: 'd', now, undoMs })
+        each.deletedAt = now
+        break
+      }
+      case 'undo': {
+        const each = of(
+          this.known.filter(
+            (one) => one.deletedAt !== null && now < one.deletedAt + undoMs && !isExpired(one, now),
+          ),
+          step.which,
+        )
+        if (each === undefined) return
+        await metadata.restoreArtifact(each.id, now)
+        each.deletedAt = null
+        break
+      }
+      case 'pin': {
+        const each = of(this.live, step.which)
+        if (each === undefined) return
+        await metadata.setRetention(each.id, { pinned: step.to })
+        each.pinned = step.to
+        break
+      }
+      case 'days':
+        this.now += step.days * dayMs
+        break
+      case 'rule':
+        this.project = rules[step.rule]!
+        await metadata.setProjectPolicy(projectId, { keepLatest: this.project }, now)
+        break
+      case 'follow':
+        this.project = null
+        await metadata.setProjectPolicy(projectId, { keepLatest: null }, now)
+        break
+      case 'server':
+        this.server = rules[step.rule]!
+        await metadata.setKeepLatest(this.server, now)
+        break
+      case 'expire':
+        await metadata.expireArtifacts(now, 1000)
+        break
+    }
+    this.settle()
+  }
+
+  async check(): Promise<void> {
+    const page = { limit: 1000, offset: 0, sort: 'oldest', now: this.now } as const
+    const { artifacts } = await this.metadata.listArtifacts({}, page)
+    const seen = artifacts.map(({ id, expiresAt, pinned, keptLatest }) => ({
+      id,
+      expiresAt,
+      pinned,
+      keptLatest,
+    }))
+    const expected = this.live.map(({ id, expiresAt, pinned, keptLatest }) => ({
+      id,
+      expiresAt,
+      pinned,
+      keptLatest,
+    }))
+    expect(seen).toEqual(expected)
+  }
+}
+
+test('whatever happens, exactly the latest are kept, and nothing else changes its end', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
+      const metadata = openSqliteMetadata({ path: await newDatabase() })
+      try {
+        const model = new Model(metadata)
+        for (const each of steps) {
+          await model.take(each)
+          await model.check()
+        }
+      } finally {
+        await metadata.close()
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
