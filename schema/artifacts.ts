@@ -119,7 +119,9 @@ export const artifacts = sqliteTable(
     version: integer('version').notNull(),
     /** Null while live, and once it holds its rows no more. */
     releasableAt: integer('releasable_at'),
-    /** It is the latest of its name on its branch, and the project keeps that. */
+    /** The branch whose latest it can be; null where that is not known, or of a pull request. */
+    latestOf: text('latest_of'),
+    /** It is that, and the project keeps it. */
     keptLatest: integer('kept_latest', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [
@@ -133,8 +135,11 @@ export const artifacts = sqliteTable(
     index('artifacts_by_name').on(table.projectId, table.name, table.id),
     index('artifacts_by_manifest').on(table.manifestId),
     index('artifacts_by_content').on(table.contentId),
+    index('artifacts_latest')
+      .on(table.projectId, table.name, table.latestOf, table.id)
+      .where(sql`removed_at IS NULL AND latest_of IS NOT NULL`),
     index('artifacts_kept_latest')
-      .on(table.projectId, table.name)
+      .on(table.projectId, table.name, table.latestOf)
       .where(sql`removed_at IS NULL AND kept_latest = 1`),
     index('artifacts_ending')
       .on(table.endsAt, table.id)

@@ -5,7 +5,10 @@ import { effectiveState } from '../core/retention.ts'
 import type { ProjectName } from '../core/run.ts'
 import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
 
-export type ArtifactFinder = Pick<Metadata, 'findArtifact' | 'findProject' | 'listArtifacts'>
+export type ArtifactFinder = Pick<
+  Metadata,
+  'findArtifact' | 'findLatest' | 'findProject' | 'listArtifacts'
+>
 
 /** The artifact that `reference` means, dead ones too when no live one has the name, so that a reader can be told what
  *  became of it. `project` completes references that name none. Says nothing about who may read it.
@@ -48,9 +51,11 @@ async function findNamed(
   if (reference.kind === 'run')
     return await newestOrDead(finder, { ...filter, run: reference.run }, now)
   // A pull request from a fork can call its branch `main`; it must not pass for the project's.
-  const onBranch = { ...filter, branch: reference.branch }
+  const { branch, name } = reference
+  const onBranch = { ...filter, branch }
   return (
-    (await newestOrDead(finder, { ...onBranch, merged: true }, now)) ??
+    (await finder.findLatest({ projectId: owner.id, branch, name }, now)) ??
+    (await newest(finder, { ...onBranch, merged: true, state: 'any' }, now)) ??
     (await newestOrDead(finder, onBranch, now))
   )
 }

@@ -1,6 +1,7 @@
 /** Keeping the latest: what `latest:BRANCH/NAME` means does not expire where a pattern of the project, else of the server,
  *  matches `BRANCH/NAME`. The rule is about that one artifact; when a newer one takes its place, its own time counts
  *  again. As there, artifacts of pull requests do not count. */
+import { isOfPullRequest, type RunFacts } from './run.ts'
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 import { compilePathGlobs } from './path-glob.ts'
@@ -9,6 +10,11 @@ import { dayMs } from './units.ts'
 /** What was the latest stays for this long at least: whoever just found it gets to the end of it, and a newer one that turns
  *  out to be bad can be deleted. */
 export const formerLatestMs = dayMs
+
+/** The branch whose latest what a run makes can be. */
+export function latestBranch(facts: Pick<RunFacts, 'branch' | 'event'>): string | null {
+  return isOfPullRequest(facts) ? null : facts.branch
+}
 
 export type LatestRule = (branch: string, name: string) => boolean
 

@@ -114,6 +114,11 @@ export interface SkeletonPage {
 
 export interface ReadingMetadata {
   findArtifact(id: number): Promise<Artifact | undefined>
+  /** The newest live artifact of that name on that branch, those of pull requests left out. */
+  findLatest(
+    place: { projectId: number; branch: string; name: string },
+    now: number,
+  ): Promise<Artifact | undefined>
   /** Filters really filter; `total` counts what passes them. Ties in the order are settled by id. */
   listArtifacts(
     filter: ArtifactFilter,

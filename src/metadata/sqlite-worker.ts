@@ -77,6 +77,7 @@ const methods: Record<keyof Metadata, true> = {
   abortSession: true,
   listSessions: true,
   findArtifact: true,
+  findLatest: true,
   listArtifacts: true,
   readEntryPage: true,
   readEntries: true,

@@ -53,7 +53,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
     ...createCommitMethods(connection, { removal, damage, latest, quota }),
-    ...createArtifactMethods(connection),
+    ...createArtifactMethods(connection, latest),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
     ...createReleaseMethods(connection, { removal, damage, latest }),

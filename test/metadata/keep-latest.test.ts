@@ -168,7 +168,7 @@ class Model {
 
 test('whatever happens, exactly the latest are kept, and nothing else changes its end', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), async (steps) => {
       const metadata = openSqliteMetadata({ path: await newDatabase() })
       try {
         const model = new Model(metadata)
@@ -180,6 +180,6 @@ test('whatever happens, exactly the latest are kept, and nothing else changes it
         await metadata.close()
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 25 },
   )
 })

@@ -23,11 +23,11 @@ import { storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
 import type { Artifact, ArtifactFilter, ArtifactSort, Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
-import { endOfTime } from './latest.ts'
+import { endOfTime, type Latest } from './latest.ts'
 
 type ArtifactMethods = Pick<
   Metadata,
-  'findArtifact' | 'listArtifacts' | 'setRetention' | 'listExpired'
+  'findArtifact' | 'findLatest' | 'listArtifacts' | 'setRetention' | 'listExpired'
 >
 
 /** Live and unexpired: such an artifact is seen, and holds its name. */
@@ -43,12 +43,20 @@ export function createArtifactFinder({ orm }: Connection): (id: number) => Artif
   }
 }
 
-export function createArtifactMethods(connection: Connection): ArtifactMethods {
+export function createArtifactMethods(
+  connection: Connection,
+  latest: Pick<Latest, 'find'>,
+): ArtifactMethods {
   const { orm, read, write } = connection
   const findArtifact = createArtifactFinder(connection)
 
   return {
     findArtifact: async (id) => findArtifact(id),
+    findLatest: async ({ branch, ...place }, now) =>
+      read(() => {
+        const id = latest.find({ ...place, latestOf: branch }, now)
+        return id === undefined ? undefined : findArtifact(id)
+      }),
     listArtifacts: async (filter, { limit, offset, sort, now }) =>
       read(() => {
         const where = matching(filter, now)
@@ -168,7 +176,13 @@ function selectArtifacts(orm: Connection['orm']) {
 type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
 
 function toArtifact({ artifact, projectName, run, manifest }: ArtifactRow): Artifact {
-  const { contentId: _content, endsAt: _ends, releasableAt: _releasable, ...row } = artifact
+  const {
+    contentId: _content,
+    endsAt: _ends,
+    releasableAt: _releasable,
+    latestOf: _,
+    ...row
+  } = artifact
   return {
     ...row,
     name: row.name as ArtifactName,

@@ -7,6 +7,7 @@ import { runs } from '../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../schema/stock-uploads.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
+import { latestBranch } from '../../core/keep-latest.ts'
 import { quotaExceeded } from '../../core/quota.ts'
 import type { Artifact, Metadata, NewArtifact, Quota } from '../metadata.ts'
 import { createArtifactFinder } from './artifacts.ts'
@@ -61,7 +62,7 @@ export function createCommitMethods(
       checkQuota(session.projectId)
       // Whoever met damage since the manifest was staged could not know of this artifact.
       damage.judge(artifactId)
-      latest.settle(wanted.runId, wanted.name, now)
+      latest.settle(artifactId, now)
     }
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
@@ -216,7 +217,7 @@ function createArtifactInsertion({
   )
   return (session, manifestId, wanted) => {
     const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
-    assert.equal(run?.projectId, session.projectId, `run ${wanted.runId} is not in the project`)
+    assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
     const { onConflict: _onConflict, uploadId: _uploadId, now: _now, ...columns } = wanted
     const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
     add.run(manifestId, session.projectId)
@@ -231,6 +232,7 @@ function createArtifactInsertion({
         zipDigest: wanted.zipDigest && digestToBytes(wanted.zipDigest),
         logicalBytes: manifest!.logicalBytes,
         pinned: false,
+        latestOf: latestBranch(run),
         endsAt: wanted.expiresAt,
         version: 1,
       })

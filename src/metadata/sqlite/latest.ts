@@ -1,87 +1,130 @@
-/** Which artifacts are kept as the latest (core/keep-latest.ts), settled whenever one comes or goes, what is known of its run
- *  changes, or the rule does. So who reads needs to know nothing of it: the end of such an artifact is the end of time. */
-import { isOfPullRequest } from '../../core/run.ts'
-import { compileLatestRule, formerLatestMs, type LatestRule } from '../../core/keep-latest.ts'
+/** The latest artifacts of their names on their branches, and which of them are kept for it (core/keep-latest.ts). That is
+ *  settled whenever one comes or goes, what is known of its run changes, or the rule does; so who reads needs to know nothing
+ *  of it: the end of a kept artifact is the end of time. */
+import type { RunFacts } from '../../core/run.ts'
+import {
+  compileLatestRule,
+  formerLatestMs,
+  latestBranch,
+  type LatestRule,
+} from '../../core/keep-latest.ts'
 import type { Connection } from './connection.ts'
 
 /** `ends_at` of what does not expire. */
 export const endOfTime = Number.MAX_SAFE_INTEGER
 
 export interface Latest {
-  /** Inside a transaction: keeps the latest artifact of the name on the run's branch, and no other. */
-  settle(runId: number, name: string, now: number): void
-  /** The same for all artifacts of a run. */
+  /** The id of the newest live artifact there. */
+  find(place: LatestPlace, now: number): number | undefined
+  /** Inside a transaction, after this artifact came or went: keeps the latest where it belongs, if the rule says so, and no
+   *  other there. */
+  settle(artifactId: number, now: number): void
+  /** Inside a transaction, after facts of a run have changed: its artifacts move to where they are the latest of now. */
   settleRun(runId: number, now: number): void
-  /** The same for all of a project, in short transactions of its own, each durable. */
+  /** Settles all places of a project, in short transactions of its own, each durable. */
   settleProject(projectId: number, now: number): Promise<void>
 }
 
-/** Rows that one transaction looks at: a name costs some ten microseconds, with a change 0.1 ms. */
-const batchRows = 100
-/** Names that are remembered as settled; others are settled again, which changes nothing. */
-const settledMax = 10_000
-
-interface Place {
+/** What `latest:` can mean: a name on a branch. */
+interface LatestPlace {
   projectId: number
-  branch: string
   name: string
+  /** Null: what can be no latest. */
+  latestOf: string | null
 }
 
-interface CandidateRow {
-  id: number
-  event: string | null
-}
+/** Places that one transaction settles: some ten microseconds each, 0.1 ms where something changes. */
+const batchPlaces = 100
 
 export function createLatest(connection: Connection): Latest {
   const { prepare, write, turn } = connection
-  const findRun = prepare<[number], { projectId: number; branch: string | null }>(
-    'SELECT project_id AS projectId, branch FROM runs WHERE id = ?',
-  )
-  const namesOfRun = prepare<[number], { name: string }>(
-    'SELECT name FROM artifacts WHERE run_id = ? AND removed_at IS NULL',
-  )
-  const listLive = prepare<[number, number, number], { id: number; runId: number; name: string }>(
-    `SELECT id, run_id AS runId, name FROM artifacts INDEXED BY artifacts_live
-     WHERE project_id = ? AND removed_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?`,
-  )
   const findRule = createRuleFinder(connection)
-  const findLatest = createLatestFinder(connection)
-  const moveKeeping = createKeepingMove(connection)
+  const keepOnly = createKeeping(connection)
+  const findNewest = prepare<[number, string, string, number], { id: number }>(
+    `SELECT id FROM artifacts INDEXED BY artifacts_latest
+     WHERE project_id = ? AND name = ? AND latest_of = ? AND removed_at IS NULL AND ends_at > ?
+     ORDER BY id DESC LIMIT 1`,
+  )
+  const findPlace = prepare<[number], LatestPlace>(
+    'SELECT project_id AS projectId, name, latest_of AS latestOf FROM artifacts WHERE id = ?',
+  )
+  const nextPlace = prepare<[number, string, string], { name: string; latestOf: string }>(
+    `SELECT name, latest_of AS latestOf FROM artifacts INDEXED BY artifacts_latest
+     WHERE project_id = ? AND removed_at IS NULL AND latest_of IS NOT NULL AND (name, latest_of) > (?, ?)
+     ORDER BY name, latest_of LIMIT 1`,
+  )
 
-  const settlePlace = (place: Place, now: number): void => {
-    const isKept = findRule(place.projectId)(place.branch, place.name)
-    moveKeeping(place, isKept ? findLatest(place, now) : undefined, now)
-  }
-  const settle = (runId: number, name: string, now: number): void => {
-    const { projectId, branch } = findRun.get(runId)!
-    if (branch !== null) settlePlace({ projectId, branch, name }, now)
+  const find: Latest['find'] = ({ projectId, name, latestOf }, now) =>
+    latestOf === null ? undefined : findNewest.get(projectId, name, latestOf, now)?.id
+  const settlePlace: SettlePlace = (place, now) => {
+    const { projectId, name, latestOf } = place
+    const isKept = latestOf !== null && findRule(projectId)(latestOf, name)
+    keepOnly(isKept ? find(place, now) : undefined, place, now)
   }
 
   return {
-    settle,
-    settleRun: (runId, now) => {
-      for (const { name } of namesOfRun.all(runId)) settle(runId, name, now)
+    find,
+    settle: (artifactId, now) => {
+      settlePlace(findPlace.get(artifactId)!, now)
     },
+    settleRun: createRunSettling(connection, settlePlace),
     settleProject: async (projectId, now) => {
-      const settled = new Set<string>()
-      for (let before = Number.MAX_SAFE_INTEGER; ;) {
-        const rows = write(() => {
-          const batch = listLive.all(projectId, before, batchRows)
-          for (const { runId, name } of batch) {
-            const { branch } = findRun.get(runId)!
-            const key = `${branch ?? ''}/${name}`
-            if (branch === null || settled.has(key)) continue
-            if (settled.size >= settledMax) settled.clear()
-            settled.add(key)
-            settlePlace({ projectId, branch, name }, now)
-          }
-          return batch
-        })
-        if (rows.length < batchRows) return
-        before = rows.at(-1)!.id
-        await turn()
+      let last = { name: '', latestOf: '' }
+      const settleSome = (): boolean => {
+        for (let count = 0; count < batchPlaces; count++) {
+          const next = nextPlace.get(projectId, last.name, last.latestOf)
+          if (next === undefined) return false
+          settlePlace({ projectId, ...next }, now)
+          last = next
+        }
+        return true
       }
+      while (write(settleSome)) await turn()
     },
+  }
+}
+
+type SettlePlace = (place: LatestPlace, now: number) => void
+type Keeping = (latestId: number | undefined, place: LatestPlace, now: number) => void
+
+/** Answers a function that keeps one artifact, or none, of those at a place. */
+function createKeeping({ prepare }: Connection): Keeping {
+  const listKept = prepare<[number, string, string | null], { id: number }>(
+    `SELECT id FROM artifacts INDEXED BY artifacts_kept_latest
+     WHERE project_id = ? AND name = ? AND latest_of IS ? AND removed_at IS NULL AND kept_latest = 1`,
+  )
+  const keep = prepare<[number]>(
+    `UPDATE artifacts SET kept_latest = 1, ends_at = ${endOfTime} WHERE id = ?`,
+  )
+  const letGo = prepare<[number, number, number]>(
+    `UPDATE artifacts SET kept_latest = 0, expires_at = max(expires_at, ?),
+       ends_at = CASE WHEN pinned THEN ends_at ELSE max(expires_at, ?) END
+     WHERE id = ?`,
+  )
+  return (latestId, { projectId, name, latestOf }, now) => {
+    const kept = listKept.all(projectId, name, latestOf).map(({ id }) => id)
+    const until = now + formerLatestMs
+    for (const id of kept) if (id !== latestId) letGo.run(until, until, id)
+    if (latestId !== undefined && !kept.includes(latestId)) keep.run(latestId)
+  }
+}
+
+function createRunSettling({ prepare }: Connection, settlePlace: SettlePlace): Latest['settleRun'] {
+  const findRun = prepare<[number], Pick<RunFacts, 'branch' | 'event'>>(
+    'SELECT branch, event FROM runs WHERE id = ?',
+  )
+  const listMoving = prepare<[number, string | null], LatestPlace & { id: number }>(
+    `SELECT id, project_id AS projectId, name, latest_of AS latestOf FROM artifacts INDEXED BY artifacts_by_run
+     WHERE run_id = ? AND latest_of IS NOT ?`,
+  )
+  const move = prepare<[string | null, number]>('UPDATE artifacts SET latest_of = ? WHERE id = ?')
+  return (runId, now) => {
+    const latestOf = latestBranch(findRun.get(runId)!)
+    for (const { id, ...place } of listMoving.all(runId, latestOf)) {
+      move.run(latestOf, id)
+      settlePlace(place, now)
+      settlePlace({ ...place, latestOf }, now)
+    }
   }
 }
 
@@ -98,45 +141,5 @@ function createRuleFinder({ prepare }: Connection): (projectId: number) => Lates
       compiled = { patterns, rule: compileLatestRule(JSON.parse(patterns) as string[]) }
     }
     return compiled.rule
-  }
-}
-
-/** The newest live artifact of the name on the branch, as `latest:` finds it. */
-function createLatestFinder({
-  prepare,
-}: Connection): (place: Place, now: number) => number | undefined {
-  const newestFirst = prepare<[number, string, string, number], CandidateRow>(
-    `SELECT a.id, r.event FROM artifacts a INDEXED BY artifacts_by_name JOIN runs r ON r.id = a.run_id
-     WHERE a.project_id = ? AND a.name = ? AND r.branch = ? AND a.removed_at IS NULL AND a.ends_at > ?
-     ORDER BY a.id DESC`,
-  )
-  return ({ projectId, name, branch }, now) => {
-    for (const row of newestFirst.iterate(projectId, name, branch, now))
-      if (!isOfPullRequest(row)) return row.id
-    return undefined
-  }
-}
-
-/** Answers a function that keeps `latestId` alone of those at its place. */
-function createKeepingMove({
-  prepare,
-}: Connection): (place: Place, latestId: number | undefined, now: number) => void {
-  const listKept = prepare<[number, string, string], { id: number }>(
-    `SELECT a.id FROM artifacts a INDEXED BY artifacts_kept_latest JOIN runs r ON r.id = a.run_id
-     WHERE a.project_id = ? AND a.name = ? AND a.removed_at IS NULL AND a.kept_latest = 1 AND r.branch = ?`,
-  )
-  const keep = prepare<[number]>(
-    `UPDATE artifacts SET kept_latest = 1, ends_at = ${endOfTime} WHERE id = ?`,
-  )
-  const letGo = prepare<[number, number, number]>(
-    `UPDATE artifacts SET kept_latest = 0, expires_at = max(expires_at, ?),
-       ends_at = CASE WHEN pinned THEN ends_at ELSE max(expires_at, ?) END
-     WHERE id = ?`,
-  )
-  return ({ projectId, name, branch }, latestId, now) => {
-    const kept = listKept.all(projectId, name, branch).map(({ id }) => id)
-    const until = now + formerLatestMs
-    for (const id of kept) if (id !== latestId) letGo.run(until, until, id)
-    if (latestId !== undefined && !kept.includes(latestId)) keep.run(latestId)
   }
 }

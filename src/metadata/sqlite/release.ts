@@ -25,16 +25,12 @@ export function createReleaseMethods(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
   )
-  const place = connection.prepare<[number], PlaceRow>(
-    'SELECT run_id AS runId, name, kept_latest AS keptLatest FROM artifacts WHERE id = ?',
-  )
   return {
     removeArtifact: async (artifactId, end) => {
       const wasLive = connection.write(() => {
-        const row = place.get(artifactId)
         const isEnded = removal.endArtifact(artifactId, end)
-        // The one before is the latest again.
-        if (isEnded && row?.keptLatest === 1) latest.settle(row.runId, row.name, end.now)
+        // The one before may be the latest again.
+        if (isEnded) latest.settle(artifactId, end.now)
         return isEnded
       })
       await removal.clearBriefly()
@@ -52,12 +48,6 @@ export function createReleaseMethods(
     ...createRestoring(connection, parts),
     ...createTombstonePurge(connection),
   }
-}
-
-interface PlaceRow {
-  runId: number
-  name: string
-  keptLatest: number
 }
 
 function createReleasing(
@@ -171,7 +161,7 @@ function createRestoring(
         add.run(row.manifestId, row.projectId)
         // What was damaged or healed while it was away.
         damage.judge(artifactId)
-        latest.settle(row.runId, row.name, now)
+        latest.settle(artifactId, now)
       })
     },
   }
