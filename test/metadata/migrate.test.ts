@@ -1,0 +1,95 @@
+import SqliteDatabase from 'better-sqlite3'
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newPath } = temporaryDatabases()
+const migrations = new URL('../../schema/migrations/', import.meta.url)
+
+interface Journal {
+  entries: { idx: number; tag: string; when: number }[]
+}
+
+/** A database as the migrations up to this one have left it, with these rows. */
+function databaseOf(newest: string, rows: string): string {
+  const path = newPath()
+  const database = new SqliteDatabase(path)
+  const { entries } = JSON.parse(
+    readFileSync(new URL('meta/_journal.json', migrations), 'utf8'),
+  ) as Journal
+  const last = entries.find(({ tag }) => tag === newest)!
+  for (const { tag } of entries.slice(0, last.idx + 1))
+    database.exec(readFileSync(new URL(`${tag}.sql`, migrations), 'utf8'))
+  database.exec(
+    `CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC);
+     INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('', ${last.when})`,
+  )
+  database.exec(rows)
+  database.close()
+  return path
+}
+
+/** Migrates; answers what a query gives then. */
+async function migrated(path: string, queries: string[]): Promise<unknown[][]> {
+  await openSqliteMetadata({ path }).close()
+  const database = new SqliteDatabase(path, { readonly: true })
+  const answers = queries.map((query) => database.prepare(query).pluck().all())
+  database.close()
+  return answers
+}
+
+test('packs that no session fills any more are whole', async () => {
+  const path = databaseOf(
+    '0008_altered_again',
+    `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0);
+     INSERT INTO sessions (id, name, project_id, state, created_at, leased_until)
+       VALUES (1, 'under way', 1, 0, 0, 9), (2, 'aborted', 1, 2, 0, 0);
+     INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
+       VALUES ('a', 9, 0, 1, 1, 1, 1, 1, 0), ('b', 9, 0, 2, 1, 1, 1, 1, 0), ('c', 9, 0, 3, 1, 1, 1, 1, 0),
+         ('dead', 9, 2, 3, 1, 1, 0, 0, 0)`,
+  )
+  expect(await migrated(path, ['SELECT state FROM packs ORDER BY name'])).toEqual([[0, 1, 1, 2]])
+})
+
+// Method: blobs 1 to 4 have a stream each, and that of 2 is damaged; 5 is made of 1 and 3, and 6 of 1 and 2. All count as
+// damaged, and so do three artifacts: one holds 1 and 5, the next 2, and the skeleton of the last names the stream of 2.
+test('what counts as damaged though its streams are sound is sound', async () => {
+  const blobs = [1, 2, 3, 4, 5, 6].map((id) => {
+    const stream = id <= 4 ? id : 'NULL'
+    const [state, parts] = [id === 4 ? 4 : 1, id <= 4 ? 0 : 2]
+    return `(${id}, x'0${id}', 1, 0, ${state}, 1, ${stream}, ${stream}, ${parts}, 0)`
+  })
+  const streams = [1, 2, 3, 4].map(
+    (id) => `(${id}, x'0${id}', 0, ${id}, 1, ${id}, 1, x'', ${id === 2 ? 1 : 0}, 0)`,
+  )
+  const manifests = [1, 2, 3].map((id) => `(${id}, 1, x'0${id}', 1, 1, 1, 1, 1, 1, 0, 0)`)
+  const artifacts = [1, 2, 3].map(
+    (id) =>
+      `(${id}, 1, 1, '', '${id}', 'damaged', 'tree', '', ${id}, ${id}, 0, 0, 0, 0, 0, 0, 0, 0, 1)`,
+  )
+  const path = databaseOf(
+    '0008_altered_again',
+    `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0);
+     INSERT INTO runs (id, project_id, number, attempt, created_at) VALUES (1, 1, 1, 1, 0);
+     INSERT INTO packs (id, name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
+       VALUES (1, 'a', 9, 1, 1, 4, 4, 4, 4, 0);
+     INSERT INTO blobs VALUES ${blobs.join()};
+     INSERT INTO streams VALUES ${streams.join()};
+     INSERT INTO composite_parts VALUES (5, 0, 1), (5, 1, 3), (6, 0, 1), (6, 1, 2);
+     INSERT INTO manifests (id, project_id, tree_digest, entry_count, file_count, logical_bytes, state, page_count,
+       staged_entries, fresh_bytes, project_fresh_bytes) VALUES ${manifests.join()};
+     INSERT INTO "references" VALUES (1, 1, 1), (1, 5, 1), (2, 2, 1), (3, 3, 1);
+     INSERT INTO skeleton_streams VALUES (3, 2);
+     INSERT INTO artifacts (id, project_id, run_id, job, name, state, kind, mime_type, manifest_id, content_id, zip_bytes,
+       tar_gz_bytes, new_bytes, logical_bytes, created_at, expires_at, pinned, ends_at, version) VALUES ${artifacts.join()}`,
+  )
+  const answers = await migrated(path, [
+    'SELECT state FROM blobs ORDER BY id',
+    'SELECT state FROM artifacts ORDER BY id',
+  ])
+  expect(answers).toEqual([
+    [0, 1, 0, 3, 0, 1],
+    ['available', 'damaged', 'damaged'],
+  ])
+})
