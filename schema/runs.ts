@@ -61,4 +61,6 @@ export const store = sqliteTable('store', {
   keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>().notNull().default([]),
   /** False from a change of the rule until all projects that follow it are settled. */
   isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
+  /** How often rollups have been set right. */
+  reconciliations: integer('reconciliations').notNull().default(0),
 })

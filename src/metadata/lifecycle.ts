@@ -164,8 +164,9 @@ export interface LifecycleMetadata {
   ): Promise<HealingOutcome>
   /** Every copy of the pack was verified by `at`. */
   recordVerification(packId: number, at: number): Promise<void>
-  /** Compares every rollup with the rows that it counts, on one snapshot, and sets right what is off. Reads all rows by
-   *  their keys, a bounded batch in a statement: for a thread of its own. */
+  /** Compares every rollup with the rows that it counts, on one snapshot, and sets right what is off. Of
+   *  two calls at once only one does, and answers it. Reads all rows by their keys, a bounded batch in a statement: for a
+   *  thread of its own. */
   reconcileRollups(): Promise<Drift[]>
   /** Writes a consistent copy of everything to a new file at `path`, durably. Holds up no other connection, but this one
    *  until it is done: for a thread of its own. Answers the id of the newest pack that the copy knows.

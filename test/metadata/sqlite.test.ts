@@ -1,3 +1,4 @@
+import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
@@ -70,4 +71,22 @@ test('a copy for which the disk has no room says so', async () => {
   const metadata = openSqliteMetadata({ path: await newDatabase() })
   await expect(metadata.copyTo('/dev/full')).rejects.toMatchObject({ code: 'storage_full' })
   await metadata.close()
+})
+
+// Method: one call has counted and asks for the write lock when the other one begins, as in two threads.
+test('rollups that are found off twice at once are set right once', async () => {
+  const path = await newDatabase()
+  const others: Promise<unknown>[] = []
+  const other = openSqliteMetadata({ path })
+  const trace = (sql: string): void => {
+    if (sql === 'BEGIN IMMEDIATE') others.push(other.reconcileRollups())
+  }
+  const metadata = openSqliteMetadata({ path, trace })
+  const database = new SqliteDatabase(path)
+  database.exec('UPDATE totals SET packs = 5 WHERE scope = 0')
+  database.close()
+  const found = [await metadata.reconcileRollups(), ...(await Promise.all(others))]
+  expect(found.flat()).toEqual([{ what: 'packs of the store', stored: 5, counted: 0 }])
+  expect(await metadata.figures()).toMatchObject({ packs: 0 })
+  for (const each of [metadata, other]) await each.close()
 })

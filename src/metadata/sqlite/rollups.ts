@@ -53,6 +53,13 @@ export function createRollupMethods(connection: Connection): Pick<Metadata, 'rec
     'UPDATE packs SET live_count = live_count + ?, live_bytes = live_bytes + ? WHERE id = ?',
   )
 
+  const reconciliations = prepare<[], { count: number }>(
+    'SELECT reconciliations AS count FROM store WHERE id = 1',
+  )
+  const takeTurn = prepare<[number]>(
+    'UPDATE store SET reconciliations = reconciliations + 1 WHERE id = 1 AND reconciliations = ?',
+  )
+
   const compare = (): Correction[] => {
     const { totals, packs } = countAll()
     const found: Correction[] = []
@@ -83,12 +90,15 @@ export function createRollupMethods(connection: Connection): Pick<Metadata, 'rec
 
   return {
     reconcileRollups: async () => {
-      const found = read(compare)
-      if (found.length > 0) {
-        write(() => {
-          for (const { apply } of found) apply()
-        })
-      }
+      const { found, turn } = read(() => ({ found: compare(), turn: reconciliations.get()!.count }))
+      if (found.length === 0) return []
+      const isFirst = write(() => {
+        // Another one has found the same meanwhile, and added what was off.
+        if (takeTurn.run(turn).changes === 0) return false
+        for (const { apply } of found) apply()
+        return true
+      })
+      if (!isFirst) return []
       return found.map(({ what, stored: was, counted }) => ({ what, stored: was, counted }))
     },
   }
