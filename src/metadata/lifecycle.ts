@@ -133,9 +133,9 @@ export interface LifecycleMetadata {
    *  answers the live artifacts it touches. */
   markDamaged(read: StreamPlace): Promise<number[]>
 
-  /** Whole packs with something alive that have not been verified between `since` and `now` (a clock that was set back leaves
-   *  times to come) and were written before `writtenBefore`, those verified longest ago first (a pack counts as verified when
-   *  it is written), after position `after`. */
+  /** Whole packs with something alive that have not been verified between `since` and `now` and were written before
+   *  `writtenBefore`, or after `now` (a clock that was set back leaves times to come): those verified longest ago first (a
+   *  pack counts as verified when it is written), after position `after`. */
   listUnverifiedPacks(due: {
     since: number
     now: number

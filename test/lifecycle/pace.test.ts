@@ -103,10 +103,11 @@ describe('within a budget', () => {
 
 test('scrub reads what was verified longest ago first, and nothing that is not due', async () => {
   const store = await openStore()
-  for (const name of ['a', 'b', 'c', 'd']) await putNoise(store, name)
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await putNoise(store, name)
   const names = (await packPaths(join(store.directory, 'cas'))).map((path) => path.slice(-36, -4))
   const now = store.ports.now()
-  const ages = [3 * hour, 9 * hour, hour, 6 * hour]
+  // The clock was set back since the last was verified.
+  const ages = [3 * hour, 9 * hour, hour, 6 * hour, -9 * hour]
   const database = new SqliteDatabase(join(store.directory, 'trove.db'))
   const set = database.prepare('UPDATE packs SET created_at = 1, verified_at = ? WHERE name = ?')
   for (const [index, name] of names.entries()) set.run(now - ages[index]!, name)
@@ -120,6 +121,7 @@ test('scrub reads what was verified longest ago first, and nothing that is not d
     },
   }
   const due = { olderThanMs: 2 * hour, bytesPerSecond: null, rollups: false }
-  expect(await scrub({ ...store.ports, packs }, due)).toMatchObject({ packs: 3, damagedCopies: 0 })
-  expect(read).toEqual([names[1], names[3], names[0]])
+  expect(await scrub({ ...store.ports, packs }, due)).toMatchObject({ packs: 4, damagedCopies: 0 })
+  expect(read).toEqual([names[1], names[3], names[0], names[4]])
+  expect(await scrub(store.ports, due)).toMatchObject({ packs: 0 })
 })

@@ -12,6 +12,8 @@ type VerificationMethods = Pick<
   'listUnverifiedPacks' | 'judgeCopies' | 'recordVerification'
 >
 
+const ever = Number.MAX_SAFE_INTEGER
+
 export function createVerificationMethods(
   { prepare, write, stage }: Connection,
   damage: Damage,
@@ -28,8 +30,14 @@ export function createVerificationMethods(
   )
   const record = prepare<[number, number]>('UPDATE packs SET verified_at = ? WHERE id = ?')
   return {
-    listUnverifiedPacks: async ({ since, now, writtenBefore, after, limit }) =>
-      list.all(after.verifiedAt, after.id, writtenBefore, since, now, limit),
+    listUnverifiedPacks: async ({ since, now, writtenBefore, after, limit }) => {
+      const due = list.all(after.verifiedAt, after.id, writtenBefore, since, now, limit)
+      if (due.length === limit || writtenBefore > now) return due
+      // Times to come, which a clock that was set back leaves, say nothing. In a range of their own, so that what lies
+      // between, which is nearly all, is not walked.
+      const { verifiedAt, id } = after.verifiedAt > now ? after : { verifiedAt: now, id: ever }
+      return [...due, ...list.all(verifiedAt, id, ever, since, now, limit - due.length)]
+    },
     judgeCopies: async (packId, verdicts) => {
       const counts = write(() => {
         const changed = { damaged: 0, healed: 0 }
