@@ -1,8 +1,10 @@
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { type Digest, digestOf } from '../../src/core/digest.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
 import { findScans } from './query-plans.ts'
+import { addContents, copyOf, openSession, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
@@ -88,5 +90,29 @@ test('rollups that are found off twice at once are set right once', async () => 
   const found = [await metadata.reconcileRollups(), ...(await Promise.all(others))]
   expect(found.flat()).toEqual([{ what: 'packs of the store', stored: 5, counted: 0 }])
   expect(await metadata.figures()).toMatchObject({ packs: 0 })
+  for (const each of [metadata, other]) await each.close()
+})
+
+// Method: the session ends, as by a request that another thread answers, when the second of twenty transactions begins.
+test('nothing is added to a composite whose session has ended', async () => {
+  const path = await newDatabase()
+  const other = openSqliteMetadata({ path })
+  let begun = 0
+  let added = 0
+  let ending: Promise<void> | undefined
+  const trace = (sql: string): void => {
+    if (sql === 'BEGIN IMMEDIATE') begun += 1
+    if (begun === 2) ending ??= other.abortSession(session)
+    if (/^\s*INSERT INTO composite_parts/.test(sql)) added += 1
+  }
+  const metadata = openSqliteMetadata({ path, trace })
+  const session = await openSession(other, await seedRun(other))
+  await addContents(other, session, ['x'])
+  const { digest, sizeBytes, crc32 } = copyOf('x'.repeat(20_000)).blob
+  const parts = Array<Digest>(20_000).fill(digestOf('x'))
+  const adding = metadata.addComposite(session, { digest, sizeBytes, crc32, parts })
+  await expect(adding).rejects.toMatchObject({ code: 'session_ended' })
+  expect(added).toBe(1)
+  await ending
   for (const each of [metadata, other]) await each.close()
 })

@@ -117,7 +117,11 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
       if (!filled) return first.healing
       for (let next = limits.transactionRowsMax; next < parts.length;) {
         await turn()
-        stage(() => addPartsOf(composite, filled, next))
+        stage(() => {
+          // The row to fill goes with a session that has ended.
+          findSession(sessionName)
+          addPartsOf(composite, filled, next)
+        })
         next += limits.transactionRowsMax
       }
       assert.equal(filled.partBytes, sizeBytes, `the parts of ${digest} are not as long as it is`)
