@@ -7,7 +7,7 @@ import type { StagedBytes } from './job.ts'
 export interface StagedReader {
   readonly sizeBytes: number
   /** Exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own.
-   *  Errors: incomplete_body when staging is shorter than it was. */
+   *  Errors: incomplete_body when staging is shorter than it was, not_found when it is gone. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
   /** Fills `target` with the bytes from `offset` on. Errors: as `read`. */
   readInto(target: Buffer, offset: number): Promise<void>
@@ -30,7 +30,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
     if (held?.index === index) return held.handle
     await held?.handle.close()
     held = undefined
-    const handle = await open(staged.files[index]!.path, 'r')
+    const handle = await openStaged(staged.files[index]!.path)
     held = { index, handle }
     return handle
   }
@@ -94,6 +94,17 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
       await held?.handle.close()
       held = undefined
     },
+  }
+}
+
+/** Staging goes when its upload is replaced, or dropped since it is too old. */
+async function openStaged(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    const message = 'the bytes of the upload are gone: it is over'
+    throw storeError('not_found', message, { what: 'upload' }, { cause: error })
   }
 }
 

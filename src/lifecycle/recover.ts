@@ -95,7 +95,8 @@ async function removePacks({ packs }: LifecyclePorts, names: string[]): Promise<
   return names.length
 }
 
-/** Uploads older than their life are forgotten; the directory goes first, so that no row is left without a trace. */
+/** Uploads older than their life are forgotten. The row goes first, since one whose bytes are just becoming an artifact may be
+ *  done by then; a directory without a row is taken away by the next start. */
 export async function dropStaleUploads(
   ports: LifecyclePorts & { staging: Staging },
 ): Promise<number> {
@@ -104,10 +105,10 @@ export async function dropStaleUploads(
     const stale = await ports.metadata.listStaleUploads(ports.now() - limits.uploadLifeMs, 100)
     if (stale.length === 0) return dropped
     for (const id of stale) {
+      if (!(await ports.metadata.removeUpload(id))) continue
       await ports.staging.removeUpload(id)
-      await ports.metadata.removeUpload(id)
+      dropped += 1
     }
-    dropped += stale.length
   }
 }
 

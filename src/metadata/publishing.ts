@@ -149,7 +149,8 @@ export interface PublishingMetadata {
   listStaleUploads(olderThan: number, limit: number): Promise<string[]>
   /** Ids of uploads that may still need their staging directory (open or assembled). */
   listLiveUploads(): Promise<string[]>
-  removeUpload(id: string): Promise<void>
+  /** Forgets an upload that is not done; whether it did. From then on it cannot become an artifact. */
+  removeUpload(id: string): Promise<boolean>
 
   /** Begins an ingest. Everything the session claims is kept from deletion until `expiresAt`. */
   openSession(session: { projectId: number; now: number; leaseMs: number }): Promise<string>

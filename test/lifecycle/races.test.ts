@@ -9,9 +9,11 @@ import { representZip } from '../../src/egress/egress.ts'
 import { ingest } from '../../src/ingest/ingest.ts'
 import type { IngestJob } from '../../src/ingest/job.ts'
 import type { IngestPorts } from '../../src/ingest/session.ts'
+import { openStaging, type Staging } from '../../src/ingest/staging.ts'
 import { expire } from '../../src/lifecycle/expire.ts'
+import { dropStaleUploads } from '../../src/lifecycle/recover.ts'
 import { removeDeadPacks, sweepBlobs } from '../../src/lifecycle/sweep.ts'
-import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
+import type { Artifact, Metadata, Upload } from '../../src/metadata/metadata.ts'
 import { parseArtifactName } from '../../src/core/artifact.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -64,6 +66,7 @@ async function upload(
   store: TestStore,
   name: string,
   checkpoint?: IngestPorts['checkpoint'],
+  more: Partial<IngestJob> = {},
 ): Promise<Artifact> {
   const path = join(store.directory, `${name}.zip`)
   await writeFile(path, zip)
@@ -81,6 +84,7 @@ async function upload(
     uploadId: null,
     expected: null,
     staged: { files: [{ path, sizeBytes: zip.length }] },
+    ...more,
   }
   return (await ingest({ ...store.ports, checkpoint }, job, {})).artifact
 }
@@ -361,5 +365,79 @@ describe('twice at once', () => {
     const ports = { ...store.ports, now: () => start + 91 * day }
     const counts = await Promise.all([expire(ports), expire(ports)])
     expect(counts[0]! + counts[1]!).toBe(3)
+  })
+})
+
+describe('an upload that is dropped since it is too old', () => {
+  /** One whose bytes are there; `finalize` makes them an artifact. */
+  const assembled = async (
+    store: TestStore,
+  ): Promise<{
+    staging: Staging
+    find(): Promise<Upload | undefined>
+    finalize(checkpoint?: IngestPorts['checkpoint']): Promise<Artifact>
+  }> => {
+    const root = join(store.directory, 'uploads')
+    const staging = await openStaging(root, { uploadBytesMax: 2 ** 30 })
+    const { upload: opened } = await store.metadata.createUpload({
+      id: '0'.repeat(32),
+      runId: store.run.id,
+      job: 'build',
+      name: parseArtifactName('stock'),
+      mimeType: null,
+      requestedExpiresAt: null,
+      now: start,
+      takeoverMs: 0,
+      onConflict: 'reject',
+    })
+    await staging.openUpload(opened.id)
+    const whole = await staging.writeWhole(opened.id, Readable.from([zip]))
+    await store.metadata.assembleUpload(opened.id, { ...whole, contentType: null })
+    const staged = await staging.readAssembled(opened.id, whole.digest)
+    return {
+      staging,
+      find: async () => await store.metadata.findUpload(opened.id),
+      finalize: async (checkpoint) =>
+        await upload(store, 'stock', checkpoint, { uploadId: opened.id, staged }),
+    }
+  }
+  const later = (store: TestStore, staging: Staging): Parameters<typeof dropStaleUploads>[0] => ({
+    ...store.ports,
+    staging,
+    now: () => start + limits.uploadLifeMs + 1,
+  })
+
+  test.each(['session-opened', 'blobs-registered', 'commit-next'])(
+    'is over, and no artifact, while it stands at %s',
+    async (step) => {
+      const store = await openStore()
+      const { staging, find, finalize } = await assembled(store)
+      const pause = pauseAt(step)
+      const finalizing = finalize(pause.checkpoint)
+      await pause.reached
+      expect(await dropStaleUploads(later(store, staging))).toBe(1)
+      pause.go()
+      await expect(finalizing).rejects.toMatchObject({ code: 'not_found' })
+      expect(await find()).toBeUndefined()
+      expect(await staging.listUploads()).toEqual([])
+      expect((await store.metadata.figures()).artifacts).toBe(0)
+    },
+  )
+
+  test('is known by its artifact when that was committed first', async () => {
+    const store = await openStore()
+    const { staging, find, finalize } = await assembled(store)
+    const ports = later(store, staging)
+    const artifacts: Artifact[] = []
+    const metadata: Metadata = {
+      ...store.metadata,
+      listStaleUploads: async (...args) => {
+        const stale = await store.metadata.listStaleUploads(...args)
+        if (stale.length > 0) artifacts.push(await finalize())
+        return stale
+      },
+    }
+    expect(await dropStaleUploads({ ...ports, metadata })).toBe(0)
+    expect(await find()).toMatchObject({ state: 'done', artifactId: artifacts[0]?.id })
   })
 })

@@ -140,7 +140,8 @@ function createUploadProgress({
       })
     },
     removeUpload: async (id) => {
-      write(() => orm.delete(uploads).where(eq(uploads.id, id)).run())
+      const isUnfinished = and(eq(uploads.id, id), ne(uploads.state, uploadState.done))
+      return write(() => orm.delete(uploads).where(isUnfinished).run()).changes > 0
     },
   }
 }

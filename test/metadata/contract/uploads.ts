@@ -142,6 +142,8 @@ export function uploadsContract(store: Store): void {
     expect(found).toMatchObject({ id: finished.id, state: 'done', artifactId: artifact.id })
     expect(await store().listLiveUploads()).toEqual([])
     expect(await store().listStaleUploads(Infinity, 10)).toEqual([])
+    expect(await store().removeUpload(finished.id)).toBe(false)
+    expect(await store().findUpload(finished.id)).toMatchObject({ artifactId: artifact.id })
   })
 
   test('live uploads are all listed, stale ones oldest first and up to the limit', async () => {
@@ -161,8 +163,8 @@ export function uploadsContract(store: Store): void {
   test('a removed upload is gone; removing it again is harmless', async () => {
     const run = await seedRun(store())
     const { upload } = await store().createUpload(newUpload(run.id))
-    await store().removeUpload(upload.id)
-    await store().removeUpload(upload.id)
+    expect(await store().removeUpload(upload.id)).toBe(true)
+    expect(await store().removeUpload(upload.id)).toBe(false)
     expect(await store().findUpload(upload.id)).toBeUndefined()
     expect(await store().findUploadByName(run.id, 'build', 'dist')).toBeUndefined()
   })
