@@ -13,7 +13,7 @@ import {
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire } from './expire.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { removeDeadPacks, sweepBlobs } from './sweep.ts'
+import { mustWait, removeDeadPacks, sweepBlobs } from './sweep.ts'
 
 /** `now` waits for no grace, and rewrites every pack more than a twentieth dead. */
 export interface CollectOptions {
@@ -82,7 +82,7 @@ export async function planCollection(
     if (survivors === limits.tinyPacksMax) break
   }
   const plan = planCompaction(dying.values(), { reach, tiny })
-  const dead = await deadPackBytes(ports)
+  const dead = await deadPackBytes(ports, graceOf(reach))
   const bytes = plan.freedBytes + dead.bytes
   // Whoever reads now holds every pack that dies from now on; in the background they have their grace besides.
   const isRead = (await metadata.listReadLeases(now, 1)).length > 0
@@ -107,7 +107,7 @@ export async function planCollection(
 export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
   const { metadata, now } = ports
   const isNow = options.reach === 'now'
-  const graceMs = isNow ? 0 : limits.deadPackGraceMs
+  const graceMs = graceOf(options.reach)
   const result = emptyCollection()
   const tell = (): void => options.onProgress?.({ ...result })
 
@@ -131,6 +131,11 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   await tidyDatabase(ports)
   tell()
   return result
+}
+
+/** How long packs stay after their death at least. */
+function graceOf(reach: CompactionReach): number {
+  return reach === 'now' ? 0 : limits.deadPackGraceMs
 }
 
 function emptyCollection(): Collection {
@@ -235,17 +240,18 @@ function survives(pack: DyingPack): boolean {
   return pack.liveCount > pack.dyingCount
 }
 
-/** Bytes of packs that are dead already, and of those that nothing holds. */
-async function deadPackBytes({
-  metadata,
-  now,
-}: LifecyclePorts): Promise<{ bytes: number; freeBytes: number }> {
+/** Bytes of packs in which nothing is alive, and of those that nothing holds. */
+async function deadPackBytes(
+  { metadata, now }: LifecyclePorts,
+  graceMs: number,
+): Promise<{ bytes: number; freeBytes: number }> {
   const sum = { bytes: 0, freeBytes: 0 }
   for (let after = 0; ;) {
-    const page = await metadata.claimDeadPacks(now(), { after, limit: packsPerPage })
-    for (const { sizeBytes, isRead } of page) {
-      sum.bytes += sizeBytes
-      if (!isRead) sum.freeBytes += sizeBytes
+    const at = now()
+    const page = await metadata.listDeadPacks(at, { after, limit: packsPerPage })
+    for (const pack of page) {
+      sum.bytes += pack.sizeBytes
+      if (!mustWait(pack, { now: at, graceMs })) sum.freeBytes += pack.sizeBytes
     }
     if (page.length < packsPerPage) return sum
     after = page.at(-1)!.id

@@ -5,6 +5,7 @@
  *  before that mark; delete their rows. Every step can be repeated, and a crash between two of them leaves only what
  *  the next sweep finds again. Each statement touches a bounded batch. */
 import { limits } from '../core/limits.ts'
+import type { DeadPack } from '../metadata/metadata.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 const batchBlobs = 500
@@ -45,8 +46,7 @@ export async function removeDeadPacks(
     for (const pack of dead) {
       signal?.throwIfAborted()
       after = pack.id
-      // A clock that was set back leaves deaths to come, which nobody waits for.
-      if (pack.isRead || Math.abs(now() - pack.diedAt) < graceMs) {
+      if (mustWait(pack, { now: now(), graceMs })) {
         if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
         result.waitingBytes += pack.sizeBytes
         continue
@@ -60,4 +60,13 @@ export async function removeDeadPacks(
     }
     if (dead.length < batchPacks) return result
   }
+}
+
+/** Whether a dead pack stays for now. */
+export function mustWait(
+  { isRead, diedAt }: DeadPack,
+  { now, graceMs }: { now: number; graceMs: number },
+): boolean {
+  // A clock that was set back leaves deaths to come, which nobody waits for.
+  return isRead || Math.abs(now - diedAt) < graceMs
 }

@@ -105,6 +105,15 @@ export interface ReadLease {
   until: number
 }
 
+/** A pack in which nothing is alive. */
+export interface DeadPack {
+  id: number
+  name: string
+  sizeBytes: number
+  diedAt: number
+  isRead: boolean
+}
+
 export interface LifecycleMetadata {
   setRetention(artifactId: number, change: { expiresAt?: number; pinned?: boolean }): Promise<void>
   /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
@@ -189,10 +198,9 @@ export interface LifecycleMetadata {
   removeDeadBlobs(blobIds: number[]): Promise<void>
   /** Packs in which nothing is alive any more, marked for good so that nothing new refers to them; by id, after `after`.
    *  `isRead`: somebody reads who began before the pack died, and may hold a place in it. */
-  claimDeadPacks(
-    now: number,
-    page: { after: number; limit: number },
-  ): Promise<{ id: number; name: string; sizeBytes: number; diedAt: number; isRead: boolean }[]>
+  claimDeadPacks(now: number, page: { after: number; limit: number }): Promise<DeadPack[]>
+  /** The same without marking any: those that are not marked die at `now`. */
+  listDeadPacks(now: number, page: { after: number; limit: number }): Promise<DeadPack[]>
   removePackRow(name: string): Promise<void>
   /** Packs with something alive that waste room: more than half dead, more than a twentieth dead, or so small that they
    *  should be merged. By id, after `after`. */

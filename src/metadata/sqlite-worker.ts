@@ -110,6 +110,7 @@ const methods: Record<keyof Metadata, true> = {
   claimDeadBlobs: true,
   removeDeadBlobs: true,
   claimDeadPacks: true,
+  listDeadPacks: true,
   expireArtifacts: true,
   restoreArtifact: true,
   releaseRemoved: true,

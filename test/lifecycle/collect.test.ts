@@ -1,12 +1,16 @@
 /** What garbage collection promises: announced bytes are freed bytes, and the disk is as if the rest had never been. */
+import SqliteDatabase from 'better-sqlite3'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
+import { planCollection } from '../../src/lifecycle/collect.ts'
 import { aliveBytes } from '../../src/lifecycle/compact.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
+import { sweepBlobs } from '../../src/lifecycle/sweep.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
@@ -153,6 +157,24 @@ test('a round of the schedule leaves a deleted artifact its time, and a dead pac
   const done = await collectInBackground(at(2 * hour))
   expect(done.freedBytes).toBe(dead.waitingBytes)
   expect(await store.packBytes()).toBe(0)
+})
+
+test('a dry run announces what a round of the schedule frees of dead packs, and changes nothing', async () => {
+  const store = await openStore()
+  await remove(store.metadata, (await upload(store, [1])).get(1)!)
+  await sweepBlobs(store.ports)
+  const database = new SqliteDatabase(join(store.directory, 'trove.db'), { readonly: true })
+  const version = (): unknown => database.pragma('data_version', { simple: true })
+  for (const minutes of [0, 5, 15]) {
+    const ports = { ...store.ports, now: () => start + minutes * 60_000 }
+    const before = version()
+    const plan = await planCollection(ports, { reach: 'background' })
+    expect(version()).toBe(before)
+    const { freedBytes, waitingBytes } = await collectInBackground(ports)
+    expect(freedBytes > 0).toBe(minutes > limits.deadPackGraceMs / 60_000)
+    expect(plan).toMatchObject({ freedBytes, waitingBytes })
+  }
+  database.close()
 })
 
 test('a pack that died before the clock was set back goes at once when nobody is to wait', async () => {

@@ -2,7 +2,7 @@
  *  if it still points at the place that was copied, so a copy that died or was healed meanwhile stays where it is. */
 import { isDeadBeyond, isTiny, packState } from '../../../schema/content.ts'
 import { digestFromBytes } from '../../core/digest.ts'
-import type { CopyMove, Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
+import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '../metadata.ts'
 import { codecs } from './codecs.ts'
 import type { Connection } from './connection.ts'
 import { createPackCounter } from './pack-counters.ts'
@@ -14,6 +14,7 @@ type CompactionMethods = Pick<
   | 'readPackCopies'
   | 'moveCopies'
   | 'claimDeadPacks'
+  | 'listDeadPacks'
   | 'removePackRow'
   | 'returnPages'
 >
@@ -156,37 +157,44 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
 function createPackRemoval(
   { prepare, write }: Connection,
   unwritten: UnwrittenLeases,
-): Pick<Metadata, 'claimDeadPacks' | 'removePackRow'> {
+): Pick<Metadata, 'claimDeadPacks' | 'listDeadPacks' | 'removePackRow'> {
   // The counter finds candidates, the stream rows decide. Packs that were claimed before a crash are listed again.
+  const isOver = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
+    AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)`
   const claim = prepare<[number, number]>(
     `UPDATE packs SET state = ${packState.dead}, died_at = ?, last_reader = ${newestReadLease}
      WHERE id IN
-       (SELECT p.id FROM packs p INDEXED BY packs_empty WHERE p.live_count = 0 AND p.died_at IS NULL
-          AND NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
-          AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)
-        LIMIT ?)`,
+       (SELECT p.id FROM packs p INDEXED BY packs_empty
+        WHERE p.live_count = 0 AND p.died_at IS NULL AND ${isOver} LIMIT ?)`,
   )
-  const list = prepare<[number, number, number], DeadPackRow>(
-    `SELECT p.id, p.name, p.size_bytes AS sizeBytes, p.died_at AS diedAt,
-       EXISTS (SELECT 1 FROM read_leases l WHERE l.id <= p.last_reader AND l.until > ?) AS isRead
-     FROM packs p INDEXED BY packs_empty
-     WHERE p.live_count = 0 AND p.died_at IS NOT NULL AND p.id > ? ORDER BY p.id LIMIT ?`,
-  )
+  const listWhere = (condition: string) =>
+    prepare<[number, number, number, number], DeadPackRow>(
+      `SELECT p.id, p.name, p.size_bytes AS sizeBytes, coalesce(p.died_at, ?) AS diedAt,
+         EXISTS (SELECT 1 FROM read_leases l
+           WHERE l.id <= coalesce(p.last_reader, ${newestReadLease}) AND l.until > ?) AS isRead
+       FROM packs p INDEXED BY packs_empty
+       WHERE p.live_count = 0 AND (${condition}) AND p.id > ? ORDER BY p.id LIMIT ?`,
+    )
+  const claimed = listWhere('p.died_at IS NOT NULL')
+  const claimable = listWhere(`p.died_at IS NOT NULL OR (${isOver})`)
   const remove = prepare<[string], { sizeBytes: number }>(
     `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
   )
   const subtract = prepare<[number]>(
     'UPDATE totals SET packs = packs - 1, stored_bytes = stored_bytes - ? WHERE scope = 0',
   )
+  const listBy = (statement: typeof claimed, now: number, page: Page): DeadPack[] => {
+    const rows = statement.all(now, now, page.after, page.limit)
+    const isReadUnwritten = unwritten.anyAt(now)
+    return rows.map((row) => ({ ...row, isRead: row.isRead === 1 || isReadUnwritten }))
+  }
   return {
-    claimDeadPacks: async (now, { after, limit }) => {
-      const rows = write(() => {
-        claim.run(now, limit)
-        return list.all(now, after, limit)
-      })
-      const isReadUnwritten = unwritten.anyAt(now)
-      return rows.map((row) => ({ ...row, isRead: row.isRead === 1 || isReadUnwritten }))
-    },
+    claimDeadPacks: async (now, page) =>
+      write(() => {
+        claim.run(now, page.limit)
+        return listBy(claimed, now, page)
+      }),
+    listDeadPacks: async (now, page) => listBy(claimable, now, page),
     removePackRow: async (name) => {
       write(() => {
         const removed = remove.get(name)
@@ -196,13 +204,8 @@ function createPackRemoval(
   }
 }
 
-interface DeadPackRow {
-  id: number
-  name: string
-  sizeBytes: number
-  diedAt: number
-  isRead: number
-}
+type DeadPackRow = Omit<DeadPack, 'isRead'> & { isRead: number }
+type Page = Parameters<Metadata['listDeadPacks']>[1]
 
 function createPageReturn(connection: Connection): Pick<Metadata, 'returnPages'> {
   return {
