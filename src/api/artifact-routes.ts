@@ -90,7 +90,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     responses: {
       200: { description: 'The artifact is back.', content: { json: artifactDetailSchema } },
     },
-    errors: [409, 410],
+    errors: [409, 410, 413],
   },
   {
     method: 'post',

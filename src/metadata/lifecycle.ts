@@ -125,7 +125,7 @@ export interface LifecycleMetadata {
    *  transaction; answers how many. */
   expireArtifacts(now: number, limit: number): Promise<number>
   /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
-   *  artifact_deleted (too long ago), name_taken. */
+   *  artifact_deleted (too long ago), name_taken, quota_exceeded. */
   restoreArtifact(artifactId: number, now: number): Promise<void>
   /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows. Answers how many did, and
    *  the ids of those that somebody reads at `now`. */

@@ -12,6 +12,7 @@ import { createLatest } from './sqlite/latest.ts'
 import { createOfferMethods } from './sqlite/offers.ts'
 import { createOverviewMethods } from './sqlite/overview.ts'
 import { createPackMethods } from './sqlite/packs.ts'
+import { createQuotaCheck } from './sqlite/quota-check.ts'
 import { createReadingMethods } from './sqlite/reading.ts'
 import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/read-leases.ts'
 import { createReclaimMethods } from './sqlite/reclaim.ts'
@@ -43,6 +44,8 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
   const removal = createRemoval(connection, unwritten)
   const damage = createDamage(connection)
   const latest = createLatest(connection)
+  const checkQuota = createQuotaCheck(connection, quota)
+  const change = { removal, damage, latest, checkQuota }
   return {
     ...createRunMethods(connection, latest),
     ...createRunRecordMethods(connection),
@@ -52,11 +55,11 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createPackMethods(connection, damage),
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
-    ...createCommitMethods(connection, { removal, damage, latest, quota }),
+    ...createCommitMethods(connection, change),
     ...createArtifactMethods(connection, latest),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
-    ...createReleaseMethods(connection, { removal, damage, latest }),
+    ...createReleaseMethods(connection, change),
     ...createReadLeaseMethods(connection, unwritten),
     ...createReclaimMethods(connection),
     ...createCompactionMethods(connection, unwritten),

@@ -421,10 +421,19 @@ describe('quotas', () => {
 
     await send('DELETE', `/artifacts/${id}`)
     expect((await upload()).status).toBe(201)
+    // A delete cannot be taken back when its room has been used meanwhile.
+    const undone = await problemOf(await send('POST', `/artifacts/${id}/undelete`))
+    expect(undone).toMatchObject({
+      status: 413,
+      code: 'quota_exceeded',
+      body: { usedBytes: 120_000 },
+    })
+    expect(await jsonOf(await send('GET', '/artifacts'))).toMatchObject({ total: 1 })
 
     const admin = await own.token({ scope: 'admin' })
     const json = { quotaBytes: 200_000 }
     await own.send(`/api/v1/projects/${project}`, { method: 'PATCH', json, token: admin })
+    expect((await send('POST', `/artifacts/${id}/undelete`)).status).toBe(200)
     await put('1/c', randomBytes(60_000))
   })
 

@@ -28,7 +28,7 @@ export const rmCommand: Command<typeof flags> = {
     'trove rm -n latest:main/build',
     'trove rm --undo 42/build',
   ],
-  exitStatuses: [3, 4, 5, 6, 7, 10],
+  exitStatuses: [3, 4, 5, 6, 7, 9, 10],
   async run(invocation) {
     const { flags: given, operands } = invocation
     if (operands.length === 0) throw new UsageError('REF is missing')

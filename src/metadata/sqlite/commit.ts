@@ -8,12 +8,10 @@ import { uploadState, uploads } from '../../../schema/stock-uploads.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { latestBranch } from '../../core/keep-latest.ts'
-import { quotaExceeded } from '../../core/quota.ts'
-import type { Artifact, Metadata, NewArtifact, Quota } from '../metadata.ts'
+import type { Artifact, Metadata, NewArtifact } from '../metadata.ts'
+import type { ArtifactChange } from './artifact-change.ts'
 import { createArtifactFinder } from './artifacts.ts'
 import type { Connection } from './connection.ts'
-import type { Damage } from './damage.ts'
-import type { Latest } from './latest.ts'
 import type { Removal } from './removal.ts'
 import { type SessionRow, createSessionFinder } from './sessions.ts'
 import { refuseReplacement } from './uploads.ts'
@@ -30,24 +28,13 @@ interface ManifestRow {
 
 export function createCommitMethods(
   connection: Connection,
-  {
-    removal,
-    damage,
-    latest,
-    quota,
-  }: {
-    removal: Removal
-    damage: Pick<Damage, 'judge'>
-    latest: Pick<Latest, 'settle'>
-    quota: Quota
-  },
+  { removal, damage, latest, checkQuota }: ArtifactChange,
 ): Pick<Metadata, 'commitArtifact'> {
   const { write } = connection
   const findSession = createSessionFinder(connection)
   const manifestRows = createManifestPublication(connection)
   const freeName = createNameFreeing(connection, removal)
   const insertArtifact = createArtifactInsertion(connection)
-  const checkQuota = createQuotaCheck(connection, quota)
   const finishUpload = createUploadFinishing(connection)
   const findArtifact = createArtifactFinder(connection)
 
@@ -132,31 +119,6 @@ function createManifestPublication({ prepare }: Connection): {
       publishAs.run(live ? manifestState.retired : manifestState.live, manifest.id)
       return manifest.id
     },
-  }
-}
-
-/** Answers a function that compares the rollups, the new artifact counted, with what they may be; throwing takes the
- *  commit back. Errors: quota_exceeded. */
-function createQuotaCheck(
-  { prepare }: Connection,
-  { projectBytes, storeBytes }: Quota,
-): (projectId: number) => void {
-  const used = prepare<[number], { bytes: number }>(
-    'SELECT logical_bytes AS bytes FROM totals WHERE scope = ?',
-  )
-  const findProject = prepare<[number], { name: string; quotaBytes: number | null }>(
-    'SELECT owner_repo AS name, quota_bytes AS quotaBytes FROM projects WHERE id = ?',
-  )
-  const check = (scope: number, limitBytes: number | null, name: string, setting: string): void => {
-    const usedBytes = used.get(scope)!.bytes
-    if (limitBytes === null || usedBytes <= limitBytes) return
-    throw quotaExceeded({ scope: name, limitBytes, usedBytes, setting })
-  }
-  return (projectId) => {
-    const { name, quotaBytes } = findProject.get(projectId)!
-    const setting = quotaBytes === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
-    check(projectId, quotaBytes ?? projectBytes, `project ${name}`, setting)
-    check(0, storeBytes, 'the store', 'TROVE_STORE_QUOTA')
   }
 }
 

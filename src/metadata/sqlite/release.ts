@@ -3,8 +3,7 @@
 import { storeError } from '../../core/errors.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
-import type { Damage } from './damage.ts'
-import type { Latest } from './latest.ts'
+import type { ArtifactChange } from './artifact-change.ts'
 import type { Removal } from './removal.ts'
 import { nameTaken } from './uploads.ts'
 
@@ -18,9 +17,9 @@ const releaseBatch = 25
 
 export function createReleaseMethods(
   connection: Connection,
-  parts: { removal: Removal; damage: Pick<Damage, 'judge'>; latest: Pick<Latest, 'settle'> },
+  change: ArtifactChange,
 ): ReleaseMethods {
-  const { removal, latest } = parts
+  const { removal, latest } = change
   const expired = connection.prepare<[number, number], { id: number }>(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
@@ -45,7 +44,7 @@ export function createReleaseMethods(
       return ended.length
     },
     ...createReleasing(connection, removal),
-    ...createRestoring(connection, parts),
+    ...createRestoring(connection, change),
     ...createTombstonePurge(connection),
   }
 }
@@ -96,11 +95,7 @@ interface RestorableRow {
 
 function createRestoring(
   { prepare, write }: Connection,
-  {
-    removal,
-    damage,
-    latest,
-  }: { removal: Removal; damage: Pick<Damage, 'judge'>; latest: Pick<Latest, 'settle'> },
+  { removal, damage, latest, checkQuota }: ArtifactChange,
 ): Pick<Metadata, 'restoreArtifact'> {
   const find = prepare<[number], RestorableRow>(
     `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
@@ -159,6 +154,7 @@ function createRestoring(
         freeName(row, now)
         restore.run(artifactId)
         add.run(row.manifestId, row.projectId)
+        checkQuota(row.projectId)
         // What was damaged or healed while it was away.
         damage.judge(artifactId)
         latest.settle(artifactId, now)
