@@ -29,6 +29,16 @@ export function uploadPath(area: StagingArea, uploadId: string, ...rest: string[
   return join(area.root, uploadId, ...rest)
 }
 
+/** Makes the directory of an upload; harmless when it is there. Errors: storage_full. */
+export async function makeUpload(area: StagingArea, uploadId: string): Promise<void> {
+  try {
+    // Not `recursive`: Node then tells a disk without room as ENOENT.
+    await mkdir(uploadPath(area, uploadId))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw translate(error, uploadId)
+  }
+}
+
 /** Block ids are the client's and may hold anything; their hash may be a file name. */
 export function blockFile(blockId: string): string {
   return `block-${createHash('sha256').update(blockId).digest('hex')}`
@@ -89,7 +99,7 @@ export async function receive(
 }
 
 /** Links each block under its ordinal into a new directory; answers it and the sum of their sizes.
- *  Errors: unknown_block, not_found. */
+ *  Errors: unknown_block, not_found, too_large, storage_full. */
 export async function linkBlocks(
   area: StagingArea,
   uploadId: string,
@@ -107,7 +117,7 @@ export async function linkBlocks(
     refuseAbove(area.uploadBytesMax, sizeBytes)
   } catch (error) {
     await rm(path, { recursive: true, force: true })
-    throw error
+    throw translate(error, uploadId)
   }
   return { path, sizeBytes }
 }

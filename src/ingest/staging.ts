@@ -18,6 +18,7 @@ import {
   blockFile,
   ledgerOf,
   linkBlocks,
+  makeUpload,
   ordinalFile,
   publish,
   receive,
@@ -32,7 +33,7 @@ import {
 export type StagingStep = 'block-received' | 'block-staged' | 'list-linked' | 'list-accepted'
 
 export interface Staging {
-  /** Makes room for an upload. Harmless when it is there. */
+  /** Makes room for an upload. Harmless when it is there. Errors: storage_full. */
   openUpload(uploadId: string): Promise<void>
   /** Keeps `body` as the block of that id; an earlier one of the id is replaced. Calls for one upload may overlap.
    *  Errors: not_found (no such upload), too_large, storage_full, and whatever `body` fails with. */
@@ -41,7 +42,7 @@ export interface Staging {
    *  Errors: as `writeBlock`. */
   writeWhole(uploadId: string, body: Readable): Promise<{ digest: Digest; sizeBytes: number }>
   /** Fixes the upload's bytes as those blocks in that order. Repeating it changes nothing.
-   *  Errors: unknown_block, not_found, too_large. */
+   *  Errors: unknown_block, not_found, too_large, storage_full. */
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
   /** The digest that `assemble` answers for these blocks. */
   listDigest(blockIds: string[]): Digest
@@ -73,7 +74,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
   }
   return {
     openUpload: async (id) => {
-      await mkdir(uploadPath(area, id), { recursive: true })
+      await makeUpload(area, id)
     },
     writeBlock: async (id, blockId, body) => {
       const replacedBytes = (await sizeOf(uploadPath(area, id, blockFile(blockId)))) ?? 0
@@ -91,7 +92,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     assemble: async (id, blockIds) => {
       const { path, sizeBytes } = await linkBlocks(area, id, blockIds)
       const digest = digestOfList(blockIds)
-      await publish(path, listPath(area, id, digest))
+      await translated(id, publish(path, listPath(area, id, digest)))
       await reach('list-linked')
       return { digest, sizeBytes }
     },
@@ -155,7 +156,7 @@ async function receiveWhole(
   const directory = uploadPath(area, uploadId, arrivingFile())
   await translated(uploadId, mkdir(directory))
   await translated(uploadId, rename(path, join(directory, ordinalFile(0))))
-  const isNew = await publish(directory, listPath(area, uploadId, digest))
+  const isNew = await translated(uploadId, publish(directory, listPath(area, uploadId, digest)))
   if (!isNew) (await ledgerOf(area, uploadId)).heldBytes -= sizeBytes
   return { digest, sizeBytes }
 }

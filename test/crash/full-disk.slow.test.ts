@@ -7,20 +7,22 @@ import { rm, statfs, unlink, writeFile } from 'node:fs/promises'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { callerOf } from '../actions/rig.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { runTrove } from '../cli/run-trove.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 
 const MiB = 1024 * 1024
 const directory = mkdtempSync(join(tmpdir(), 'trove-full-'))
-const isMounted = tryMount()
+const isMounted = tryMount(directory, 'size=64m')
 
-function tryMount(): boolean {
+function tryMount(at: string, options: string): boolean {
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', directory])
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', at])
     return true
   } catch (error) {
     process.stdout.write(`a disk of its own cannot be mounted: ${String(error)}\n`)
@@ -337,5 +339,28 @@ test.each([0, 36, 40, 44, 64])(
     })
     const again = await (await clientOf(next)).send('GET', path)
     expect(digestOf(Buffer.from(await again.arrayBuffer()))).toBe(digestOf(kept))
+  },
+)
+
+// Method: a file system of few files, each of which takes a place, as does every link of one.
+test.each([0, 1, 2, 3])(
+  'a stock upload on a disk with places for %i more files is refused for want of them',
+  async (left) => {
+    const small = mkdtempSync(join(tmpdir(), 'trove-few-files-'))
+    expect(tryMount(small, 'size=1m,nr_inodes=40')).toBe(true)
+    onTestFinished(() => {
+      execFileSync('umount', [small])
+      rmSync(small, { recursive: true, force: true })
+    })
+    const staging = await openStaging(join(small, 'uploads'), { uploadBytesMax: MiB })
+    await staging.openUpload('a'.repeat(32))
+    await staging.writeBlock('a'.repeat(32), 'x', Readable.from([Buffer.from('content')]))
+    for (let taken = (await statfs(small)).ffree; taken > left; taken--)
+      await writeFile(join(small, String(taken)), '')
+    const full = { code: 'storage_full' }
+    await expect(staging.assemble('a'.repeat(32), ['x', 'x', 'x'])).rejects.toMatchObject(full)
+    const opening = staging.openUpload('b'.repeat(32))
+    if (left === 0) await expect(opening).rejects.toMatchObject(full)
+    else await opening
   },
 )
