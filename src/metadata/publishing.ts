@@ -180,7 +180,8 @@ export interface PublishingMetadata {
     first: number,
     limit: number,
   ): Promise<{ digest: Digest; sizeBytes: number }[]>
-  /** Keeps a page with the session; one of that number is replaced. Null takes the number after the last. */
+  /** Keeps a page with the session; one of that number is replaced. Null takes the number after the last, unless a page of
+   *  these bytes is kept already. */
   stageOffered(
     sessionId: string,
     kind: OfferedKind,

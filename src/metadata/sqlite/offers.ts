@@ -180,6 +180,11 @@ function createOfferedPages(connection: Connection): OfferedMethods {
     `INSERT INTO offered_pages (session_id, kind, page, bytes) VALUES (?, ?, ?, ?)
      ON CONFLICT (session_id, kind, page) DO UPDATE SET bytes = excluded.bytes`,
   )
+  // The length is asked first, since it is known without reading the bytes.
+  const isKept = prepare<[number, number, number, Uint8Array]>(
+    `SELECT 1 FROM offered_pages
+     WHERE session_id = ? AND kind = ? AND length(bytes) = ? AND bytes = ? LIMIT 1`,
+  )
   const find = prepare<[number, number, number], { bytes: Buffer }>(
     'SELECT bytes FROM offered_pages WHERE session_id = ? AND kind = ? AND page = ?',
   )
@@ -190,8 +195,9 @@ function createOfferedPages(connection: Connection): OfferedMethods {
     stageOffered: async (name, kind, page, bytes) => {
       stage(() => {
         const { id } = findSession(name)
-        const number = page ?? nextPage.get(id, offeredKind[kind])!.page
-        insert.run(id, offeredKind[kind], number, bytes)
+        const of = offeredKind[kind]
+        if (page === null && isKept.get(id, of, bytes.length, bytes)) return
+        insert.run(id, of, page ?? nextPage.get(id, of)!.page, bytes)
       })
     },
     readOffered: async (name, kind, page) =>

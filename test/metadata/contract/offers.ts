@@ -155,6 +155,8 @@ export function offersContract(store: Store): void {
     await stage('entries', 1, 'one again')
     await stage('composites', null, 'first')
     await stage('composites', null, 'second')
+    await stage('composites', null, 'first')
+    expect(await read('composites', 2)).toBeUndefined()
     expect([await read('entries', 0), await read('entries', 1)]).toEqual(['zero', 'one again'])
     expect([await read('composites', 0), await read('composites', 1)]).toEqual(['first', 'second'])
     await store().dropOffered(sessionId, 'entries', 1)
