@@ -52,15 +52,30 @@ function tickingPorts(store: TestStore): TestStore['ports'] {
 }
 let passes = 0
 
+const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
+
 async function scrubAll(store: TestStore): Promise<ScrubReport & { findings: ScrubFinding[] }> {
   const findings: ScrubFinding[] = []
-  const report = await scrub(tickingPorts(store), {
-    olderThanMs: null,
-    bytesPerSecond: null,
-    rollups: true,
-    onFinding: (finding) => findings.push(finding),
-  })
+  const onFinding = (finding: ScrubFinding): void => {
+    findings.push(finding)
+  }
+  const report = await scrub(tickingPorts(store), { ...everything, onFinding })
   return { ...report, findings }
+}
+
+/** As `scrubAll`, but ends before a pack is written anew. */
+async function findFirst(store: TestStore): Promise<{ findings: ScrubFinding[] }> {
+  const findings: ScrubFinding[] = []
+  const stop = new AbortController()
+  const ports = { ...tickingPorts(store), signal: stop.signal }
+  const onFinding = (finding: ScrubFinding): void => {
+    findings.push(finding)
+    if (finding.kind === 'framing') stop.abort()
+  }
+  await scrub(ports, { ...everything, onFinding }).catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error
+  })
+  return { findings }
 }
 
 const casOf = (store: TestStore): string => join(store.directory, 'cas')
@@ -185,11 +200,13 @@ describe('a scrub', () => {
     const kinds = new Set<string>()
     for (let at = 0; at < bytes.length; at++) {
       await flipByte(path!, at)
-      const { findings } = await scrubAll(store)
+      // What is written in place of a pack does not depend on which byte of its framing is bad, so a few will do.
+      const isWrittenAnew = at % 25 === 0
+      const { findings } = isWrittenAnew ? await scrubAll(store) : await findFirst(store)
       expect(findings, `byte ${at} of ${bytes.length}`).toHaveLength(1)
       const [{ kind }] = findings as [ScrubFinding]
       kinds.add(kind)
-      if (kind === 'copy') await writeFile(path!, bytes)
+      if (kind === 'copy' || !isWrittenAnew) await writeFile(path!, bytes)
       else {
         // The pack that was written in its place has the same bytes.
         await unlink(path!)
