@@ -18,6 +18,16 @@ export function findScans(
   return [...scans].map(([step, sql]) => ({ step, sql }))
 }
 
+/** The first step of each statement that reads artifacts. */
+export function firstSteps(path: string, statements: Iterable<string>): Set<string> {
+  const database = new SqliteDatabase(path, { readonly: true })
+  const steps = [...oneOfEachForm(statements)]
+    .filter((sql) => /^\s*select\b/i.test(sql) && sql.includes('"artifacts"'))
+    .map((sql) => planOf(database, sql)[0]!)
+  database.close()
+  return new Set(steps)
+}
+
 function planOf(database: SqliteDatabase.Database, sql: string): string[] {
   // A bound Infinity is written in a way that SQL does not read.
   const readable = sql.replaceAll(/\bInf\b/g, '9e999')

@@ -1,9 +1,10 @@
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
+import type { ArtifactFilter } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
-import { findScans } from './query-plans.ts'
+import { findScans, firstSteps } from './query-plans.ts'
 import { addContents, copyOf, openSession, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
@@ -59,6 +60,33 @@ test('no statement reads a table from end to end', async () => {
   expect(scans.filter(({ step }) => !boundedScans.some((bounded) => bounded.test(step)))).toEqual(
     [],
   )
+})
+
+// Goal: whoever names a run waits for the artifacts of that run only, however many the project has.
+test('artifacts of a run are found by way of the run', async () => {
+  const path = await newDatabase()
+  const listings = new Set<string>()
+  const metadata = openSqliteMetadata({ path, trace: (sql) => listings.add(sql) })
+  const page = { limit: 10, offset: 0, now: 1 }
+  const filters: ArtifactFilter[] = [
+    {},
+    { name: 'dist' },
+    { attempt: 1 },
+    { beforeId: 9 },
+    { branch: 'main' },
+  ]
+  for (const filter of filters)
+    for (const state of [{}, { state: 'any' }, { state: 'deleted' }] as const)
+      for (const sort of ['newest', 'largest', 'expiring', 'name'] as const)
+        await metadata.listArtifacts(
+          { projectId: 1, run: 7, ...state, ...filter },
+          { ...page, sort },
+        )
+  await metadata.close()
+  const steps = [...firstSteps(path, listings)]
+  expect(steps.length).toBeGreaterThan(0)
+  for (const step of steps)
+    expect(step).toMatch(/^SEARCH runs .*runs_identity \(number=\? AND project_id=\?/)
 })
 
 // Goal: no transaction ever reads first and then asks for the lock: SQLite refuses that at once, however long the busy

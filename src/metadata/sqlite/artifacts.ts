@@ -113,8 +113,11 @@ const order: Record<ArtifactSort, SQL[]> = {
 
 /** Artifacts (joined with their runs) that a filter lets through. */
 export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
+  // Asked of the run where one is named: SQLite, which knows nothing of how rows are spread, would look through all artifacts
+  // of the project for those of the run.
+  const project = filter.run === undefined ? artifacts.projectId : runs.projectId
   return and(
-    filter.projectId === undefined ? undefined : eq(artifacts.projectId, filter.projectId),
+    filter.projectId === undefined ? undefined : eq(project, filter.projectId),
     filter.run === undefined ? undefined : eq(runs.number, filter.run),
     filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
     filter.name === undefined ? undefined : eq(artifacts.name, filter.name),
