@@ -1,5 +1,6 @@
 /** What differs between two manifests: a merge of two sorted lists, then moves are matched among what was added and
  *  removed. No file is read; memory is bounded by `limits.compareDifferencesMax`. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Entry } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
 import type {
@@ -47,7 +48,7 @@ export async function compareEntries(
     }
     place = stretch.next
   }
-  const { merged, moves } = matchMoves(differences)
+  const { merged, moves } = await matchMoves(differences, signal)
   totals.added -= moves
   totals.removed -= moves
   totals.moved += moves
@@ -69,23 +70,56 @@ function contentOf(entry: Entry): string {
 
 /** Turns a removed file and an added one of the same digest into one move; the first removed goes to the first added.
  *  Empty files are left alone: they are all alike, and pairing them says nothing. */
-function matchMoves(differences: Difference[]): { merged: Difference[]; moves: number } {
-  // Lists from back to front, as their ends are taken: from the front of a long one that takes time by its length.
-  const removed = new Map<string, Side[]>()
-  for (const { kind, before } of differences.toReversed()) {
-    if (kind !== 'removed' || before.entry.kind !== 'file' || before.entry.sizeBytes === 0) continue
-    const same = removed.get(before.entry.digest)
-    if (same === undefined) removed.set(before.entry.digest, [before])
-    else same.push(before)
+async function matchMoves(
+  differences: Difference[],
+  signal: AbortSignal | undefined,
+): Promise<{ merged: Difference[]; moves: number }> {
+  const removed = new Map<string, { sides: Side[]; taken: number }>()
+  for await (const slice of slicesOf(differences, signal)) {
+    for (const { kind, before } of slice) {
+      if (kind !== 'removed' || before.entry.kind !== 'file' || before.entry.sizeBytes === 0)
+        continue
+      const same = removed.get(before.entry.digest)
+      if (same === undefined) removed.set(before.entry.digest, { sides: [before], taken: 0 })
+      else same.sides.push(before)
+    }
   }
   const moved = new Set<Side>()
-  const withMoves = differences.map((difference): Difference => {
-    if (difference.kind !== 'added' || difference.after.entry.kind !== 'file') return difference
-    const before = removed.get(difference.after.entry.digest)?.pop()
-    if (before === undefined) return difference
-    moved.add(before)
-    return { kind: 'moved', before, after: difference.after }
-  })
-  const merged = withMoves.filter(({ kind, before }) => kind !== 'removed' || !moved.has(before))
+  const paired: Difference[] = []
+  for await (const slice of slicesOf(differences, signal)) {
+    for (const difference of slice) {
+      if (difference.kind !== 'added' || difference.after.entry.kind !== 'file') {
+        paired.push(difference)
+        continue
+      }
+      const same = removed.get(difference.after.entry.digest)
+      const before = same?.sides[same.taken++]
+      if (before !== undefined) moved.add(before)
+      paired.push(
+        before === undefined ? difference : { kind: 'moved', before, after: difference.after },
+      )
+    }
+  }
+  const merged: Difference[] = []
+  for await (const slice of slicesOf(paired, signal)) {
+    for (const difference of slice) {
+      if (difference.kind !== 'removed' || !moved.has(difference.before)) merged.push(difference)
+    }
+  }
   return { merged, moves: moved.size }
+}
+
+/** About a millisecond of work. */
+const sliceLength = 2000
+
+/** Others have their turn between two slices. */
+async function* slicesOf(
+  differences: readonly Difference[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Difference[]> {
+  for (let first = 0; first < differences.length; first += sliceLength) {
+    await nextTurn()
+    signal?.throwIfAborted()
+    yield differences.slice(first, first + sliceLength)
+  }
 }

@@ -1,8 +1,8 @@
 /** Stored streams of one artifact's files, in the order in which they are stored: what a delta download fetches. Each comes
  *  after a head that says where its content belongs (api/negotiation.ts). */
 import {
+  type FetchedHead,
   fetchEnd,
-  fetchedHeadBytesMax,
   type ListedParts,
   type Want,
   writeFetchedHead,
@@ -20,12 +20,13 @@ import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
 
 type StoredFile = Extract<StoredEntry, { kind: 'file' }>
 
+/** A stored stream that is wanted, and where its head lies in the text of all of them: a large file has tens of thousands of
+ *  heads, of some ten bytes each, where an object for each would take a hundred. */
 interface Fetched {
-  ordinal: number
-  path: string
-  offset: number
-  sizeBytes: number
   copy: Copy
+  path: string
+  headStart: number
+  headEnd: number
 }
 
 const streamsMax = limits.fetchedStreamsMax
@@ -37,40 +38,43 @@ export async function representBlobs(
   artifactId: number,
   wants: readonly Want[],
 ): Promise<Representation> {
-  const fetched: Fetched[] = []
+  const fetched = createShelves()
+  const damaged = new Set<string>()
+  const headWriter = createByteWriter()
+  let streamBytes = 0
+  let count = 0
   for await (const { file, want } of filesOf(reader.metadata, artifactId, wants)) {
-    for await (const each of streamsOf(reader, file, want)) fetched.push(each)
-    if (fetched.length > streamsMax) throw tooMany()
+    for await (const { head, copy } of streamsOf(reader, file, want)) {
+      const headStart = headWriter.position()
+      writeFetchedHead(headWriter, head)
+      fetched.add({ copy, path: file.path, headStart, headEnd: headWriter.position() })
+      streamBytes += copy.lengthBytes
+      count += 1
+      if (copy.damaged && damaged.size < limits.damagedPathsMax) damaged.add(file.path)
+    }
+    if (count > streamsMax) throw tooMany()
   }
-  const damaged = fetched.filter(({ copy }) => copy.damaged)
-  fetched.sort(comparePlaces)
-  const heads = headsOf(fetched)
+  const heads = headWriter.bytes()
   const end = literal(Buffer.from([fetchEnd]))
-  const totalBytes = fetched.reduce(
-    (sum, { copy }) => sum + copy.lengthBytes,
-    heads.bytes + end.bytes.length,
-  )
   const segments = async function* (): AsyncGenerator<Segment[]> {
-    for (let first = 0; first < fetched.length; first += batchSegments) {
-      yield fetched
-        .slice(first, first + batchSegments)
-        .flatMap(({ copy, path }, index) => [
-          literal(heads.at(first + index)),
-          wholeCopy(copy, path),
-        ])
+    for (const batch of fetched.batches()) {
+      yield batch.flatMap(({ copy, path, headStart, headEnd }) => [
+        literal(heads.subarray(headStart, headEnd)),
+        wholeCopy(copy, path),
+      ])
     }
     yield [end]
   }
   return {
     contentType: 'application/x-trove-blobs',
     fileName: 'blobs',
-    totalBytes,
+    totalBytes: heads.length + streamBytes + end.bytes.length,
     etag: `"blobs-${artifactId}"`,
     digest: null,
     contentEncoding: null,
     verifyReadable: async () => {
-      if (damaged.length === 0) return
-      const paths = damaged.slice(0, limits.damagedPathsMax).map(({ path }) => path)
+      if (damaged.size === 0) return
+      const paths = [...damaged]
       throw storeError(
         'blob_damaged',
         `stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`,
@@ -78,6 +82,38 @@ export async function representBlobs(
       )
     },
     read: (start, stop, signal) => emit(reader, segments(), { start, end: stop, signal }),
+  }
+}
+
+interface Shelves {
+  add(fetched: Fetched): void
+  /** All that was added, a pack after the other and each in the order in which it is stored. */
+  batches(): Generator<Fetched[]>
+}
+
+/** Sorts what one pack has when it is its turn to be read: all of it at once would stop the event loop for a third of a second.
+ *  A pack of which the same copies are wanted again and again has several shelves, and is read again for each. */
+function createShelves(): Shelves {
+  const shelves: Fetched[][] = []
+  const filling = new Map<string, Fetched[]>()
+  return {
+    add: (fetched) => {
+      const { packName } = fetched.copy
+      let shelf = filling.get(packName)
+      if (shelf === undefined || shelf.length >= limits.packCopiesMax) {
+        shelf = []
+        shelves.push(shelf)
+        filling.set(packName, shelf)
+      }
+      shelf.push(fetched)
+    },
+    *batches() {
+      for (const shelf of shelves) {
+        shelf.sort((a, b) => a.copy.offset - b.copy.offset)
+        for (let first = 0; first < shelf.length; first += batchSegments)
+          yield shelf.slice(first, first + batchSegments)
+      }
+    },
   }
 }
 
@@ -158,14 +194,12 @@ function noFile({ ordinal }: Want): Error {
 
 async function* streamsOf(
   reader: Reader,
-  file: StoredFile,
+  { blob }: StoredFile,
   { ordinal, parts }: Want,
-): AsyncGenerator<Fetched> {
-  const { blob, path } = file
+): AsyncGenerator<{ head: FetchedHead; copy: Copy }> {
   if (blob.copy !== null) {
     // Its only part.
-    if (parts === null || parts[0] === 0)
-      yield { ordinal, path, offset: 0, sizeBytes: blob.sizeBytes, copy: blob.copy }
+    if (parts === null || parts[0] === 0) yield fetchedOf(ordinal, 0, { ...blob, copy: blob.copy })
     return
   }
   const wanted = parts === null ? null : new Set(parts)
@@ -174,35 +208,22 @@ async function* streamsOf(
   let index = 0
   let offset = 0
   for await (const page of partPages({ blob, first: 0 }, reader.metadata.readParts)) {
-    for (const { copy, sizeBytes } of page) {
-      if (wanted === null || wanted.has(index)) yield { ordinal, path, offset, sizeBytes, copy }
+    for (const part of page) {
+      if (wanted === null || wanted.has(index)) yield fetchedOf(ordinal, offset, part)
       index += 1
-      offset += sizeBytes
+      offset += part.sizeBytes
     }
     if (index > last) return
   }
 }
 
-/** Cut from one buffer, and only when they are sent: a large file has tens of thousands of heads, of some ten bytes each,
- *  where an object for each would take a hundred. */
-function headsOf(fetched: readonly Fetched[]): { bytes: number; at(index: number): Buffer } {
-  const out = createByteWriter(16 * fetched.length + fetchedHeadBytesMax)
-  const ends = new Uint32Array(fetched.length)
-  for (const [index, { ordinal, offset, sizeBytes, copy }] of fetched.entries()) {
-    const { codec, lengthBytes } = copy
-    writeFetchedHead(out, { ordinal, offset, sizeBytes, codec, lengthBytes })
-    ends[index] = out.position()
-  }
-  const bytes = out.bytes()
-  return {
-    bytes: bytes.length,
-    at: (index) => bytes.subarray(index === 0 ? 0 : ends[index - 1], ends[index]),
-  }
-}
-
-function comparePlaces({ copy: a }: Fetched, { copy: b }: Fetched): number {
-  if (a.packName !== b.packName) return a.packName < b.packName ? -1 : 1
-  return a.offset - b.offset
+function fetchedOf(
+  ordinal: number,
+  offset: number,
+  { sizeBytes, copy }: { sizeBytes: number; copy: Copy },
+): { head: FetchedHead; copy: Copy } {
+  const { codec, lengthBytes } = copy
+  return { head: { ordinal, offset, sizeBytes, codec, lengthBytes }, copy }
 }
 
 function tooMany(): Error {

@@ -1,5 +1,6 @@
 /** Listings as NDJSON bodies of unknown length. */
 import type { HttpBindings } from '@hono/node-server'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AppRequest } from './context.ts'
 
 export const ndjsonType = 'application/x-ndjson'
@@ -29,6 +30,8 @@ export function lineStream(
   let next: IteratorResult<Uint8Array, void> | undefined = first
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
+      // Values that wait for nothing and a client that takes them at once would leave no turn to others.
+      await nextTurn()
       try {
         const { value, done } = next ?? (await rest.next())
         next = undefined

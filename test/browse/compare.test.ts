@@ -134,4 +134,22 @@ describe('a comparison', () => {
     const apart = await timeOf(String)
     expect(await timeOf(() => 'one')).toBeLessThan(apart)
   })
+
+  test('leaves turns to others while it looks for moves', async () => {
+    const differing = Array.from({ length: limits.compareDifferencesMax }, (_, index) => ({
+      before: { entry: directoryEntry(`${index}`), modifiedAt: null },
+      after: null,
+    }))
+    const readDifferences = async (): Promise<ComparedStretch> =>
+      await Promise.resolve({ differing, unchanged: 0, next: null })
+    let turns = 0
+    const count = (): void => {
+      turns += 1
+      next = setImmediate(count)
+    }
+    let next = setImmediate(count)
+    await compareEntries({ readDifferences }, 1, 2)
+    clearImmediate(next)
+    expect(turns).toBeGreaterThan(100)
+  })
 })

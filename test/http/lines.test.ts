@@ -1,5 +1,6 @@
 /** The framing of listings, one JSON value a line: what the server writes is what the client reads, however it is cut. */
 import fc from 'fast-check'
+import { Hono } from 'hono'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -8,7 +9,8 @@ import type { Answer } from '../../src/client/transport/answer.ts'
 import { readComparison } from '../../src/client/comparison.ts'
 import { linesOf as readLines } from '../../src/client/transport/lines.ts'
 import { parseReference } from '../../src/core/reference.ts'
-import { linesOf as writeLines } from '../../src/http/lines.ts'
+import type { AppEnv } from '../../src/http/context.ts'
+import { linesOf as writeLines, lineStream } from '../../src/http/lines.ts'
 import { openServer } from './open-server.ts'
 
 async function written(values: object[]): Promise<Buffer> {
@@ -74,6 +76,27 @@ describe('one value a line', () => {
     }
     expect(count).toBeGreaterThan(5)
     expect(largest).toBeLessThan(70_000)
+  })
+
+  test('leaves a turn to others before each piece, however fast it is taken', async () => {
+    let turns = 0
+    const count = (): void => {
+      turns += 1
+      next = setImmediate(count)
+    }
+    const app = new Hono<AppEnv>()
+    const many = Array.from({ length: 100_000 }, (_, index) => ({ path: `file ${index}` }))
+    app.get('/', async (c) => {
+      const lines = writeLines(many)
+      return c.body(lineStream(c, await lines.next(), lines))
+    })
+    const response = await app.request('/')
+    let next = setImmediate(count)
+    let pieces = 0
+    for await (const _piece of response.body!) pieces += 1
+    clearImmediate(next)
+    expect(pieces).toBeGreaterThan(20)
+    expect(turns).toBeGreaterThanOrEqual(pieces - 2)
   })
 
   test('that ends within a value is a failure', async () => {
