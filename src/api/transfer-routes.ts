@@ -58,7 +58,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${upload}/missing`,
     operationId: 'readMissing',
-    summary: 'The files that are missing now.',
+    summary: 'The files that are missing now; 409 `upload_incomplete` before the manifest.',
     responses: { 200: missing },
     errors: [409],
   },

@@ -39,7 +39,7 @@ function tooLarge(): Error {
     'too_large',
     `path patterns have more than ${limitValue} characters with their braces expanded`,
     {
-      limit: 'globCharactersMax',
+      limit: 'characters of path patterns',
       limitValue,
       setting: null,
     },

@@ -8,17 +8,25 @@ export interface ByteBudget {
   bound(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>
 }
 
+/** What is bounded, and the setting that moves the bound. */
+export interface BudgetLimit {
+  limit: string
+  setting: string | null
+}
+
+const ofArtifact: BudgetLimit = {
+  limit: 'logical bytes of one artifact',
+  setting: 'TROVE_MAX_ARTIFACT',
+}
+
 /** For any number of sources that share `maxBytes`. */
-export function byteBudget(maxBytes: number): ByteBudget {
+export function byteBudget(maxBytes: number, of: BudgetLimit = ofArtifact): ByteBudget {
   let used = 0
   const count = (bytes: number): void => {
     used += bytes
     if (used <= maxBytes) return
-    throw storeError('too_large', `the upload holds more than ${maxBytes} bytes`, {
-      limit: 'logical bytes of one artifact',
-      limitValue: maxBytes,
-      setting: 'TROVE_MAX_ARTIFACT',
-    })
+    const details = { ...of, limitValue: maxBytes }
+    throw storeError('too_large', `${of.limit}: more than ${maxBytes}`, details)
   }
   return {
     count,

@@ -69,6 +69,6 @@ function tooMany(): Error {
   return storeError('too_large', `the upload has more than ${limits.entriesMax} entries`, {
     limit: 'entries of one artifact',
     limitValue: limits.entriesMax,
-    setting: 'TROVE_MAX_ENTRIES',
+    setting: null,
   })
 }

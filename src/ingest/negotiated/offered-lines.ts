@@ -7,6 +7,9 @@ import { limits } from '../../core/limits.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { ManifestEncoding } from './job.ts'
 
+/** No setting moves it: it bounds what the paths of as many entries as there may be are long, or a list of few changes. */
+const ofText = { limit: 'bytes of a list of entries', setting: null }
+
 /** Lines after the header, without their line feeds. Errors: invalid_request, too_large, and what `body` fails with. */
 export async function* offeredLines(
   body: Readable,
@@ -25,7 +28,7 @@ export async function* offeredLines(
   let isHead = true
   const decoder = new TextDecoder('utf-8', { fatal: true })
   try {
-    for await (const piece of byteBudget(textBytesMax).bound(
+    for await (const piece of byteBudget(textBytesMax, ofText).bound(
       inflate as AsyncIterable<Uint8Array>,
     )) {
       const lines = (pending + decoder.decode(piece, { stream: true })).split('\n')

@@ -14,6 +14,7 @@ import {
 } from '../../core/manifest.ts'
 import type { IngestPorts } from '../session.ts'
 import { createClaims } from './claims.ts'
+import { incomplete } from './incomplete.ts'
 import type { ManifestEncoding } from './job.ts'
 import { faulty, offeredLines } from './offered-lines.ts'
 import {
@@ -76,6 +77,8 @@ export async function findMissing(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
 ): Promise<Uint8Array> {
+  if ((await readOfferedTree(ports.metadata, sessionId)) === undefined)
+    throw incomplete('manifest', 1)
   return encodeOrdinals(await claimOffered(ports, sessionId))
 }
 

@@ -205,6 +205,7 @@ describe('changes', () => {
     )
     await expect(offer(session, summaryOf(base), summaryOf(head), many)).rejects.toMatchObject({
       code: 'too_large',
+      details: { limit: 'bytes of a list of entries', setting: null },
     })
   })
 

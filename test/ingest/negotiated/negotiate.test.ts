@@ -324,10 +324,12 @@ describe('a commit', () => {
   test('that comes too early tells how much is missing, and leaves nothing behind', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
-    await expect(session.commit(many)).rejects.toMatchObject({
-      code: 'upload_incomplete',
-      details: { what: 'manifest' },
-    })
+    for (const early of [session.commit(many), session.step({ step: 'missing' })]) {
+      await expect(early).rejects.toMatchObject({
+        code: 'upload_incomplete',
+        details: { what: 'manifest' },
+      })
+    }
     expect(await session.offer(many)).toHaveLength(600)
     await session.step(
       { step: 'blobs' },
