@@ -31,8 +31,14 @@ import { createTurns, type Turns } from './turns.ts'
 
 export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/uploads`)
+  const offers = createTurns()
   const commits = createTurns()
-  app.post('/', async (c) => await answerOffer(context, c))
+  app.post('/', async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const offered = await readOffer(context, c, principal)
+    // Equal offers find one session, which ends with the first of them when the tree is known.
+    return await offers.take(offered.key, async () => await answerOffer(context, c, offered))
+  })
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const sessionId = await sessionOf(context, c)
     const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
@@ -93,9 +99,11 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 /** Step 1. A tree that the project knows is committed at once, when its times are known too. */
-async function answerOffer(context: AppContext, c: AppRequest): Promise<Response> {
-  const principal = await requirePrincipal(context, c)
-  const offered = await readOffer(context, c, principal)
+async function answerOffer(
+  context: AppContext,
+  c: AppRequest,
+  offered: Offered,
+): Promise<Response> {
   const { metadata } = context
   const now = context.now()
   const known = await metadata.findKnownTree(offered.projectId, offered.tree.treeDigest, now)

@@ -71,6 +71,22 @@ test.each([
   expect(await second.json()).toMatchObject({ created: false, artifact: { id: artifact.id } })
 })
 
+test('equal offers at once of a tree that is known are all done, with one artifact', async () => {
+  const first = offerOf('offered', 25)
+  expect((await commit(await begin(first, 25), first)).status).toBe(201)
+  // Now the times are known too.
+  const json = { ...first, name: 'offered-again' }
+  const answers = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const answer = await server.send('/api/v1/uploads', { method: 'POST', json })
+      return (await answer.json()) as Committed & { state: string }
+    }),
+  )
+  expect(answers.map(({ state }) => state)).toEqual(answers.map(() => 'done'))
+  expect(answers.filter(({ created }) => created)).toHaveLength(1)
+  expect(new Set(answers.map(({ artifact }) => artifact.id)).size).toBe(1)
+})
+
 test('commits that race answer one artifact', async () => {
   const offer = offerOf('race', 30)
   const id = await begin(offer, 30)
