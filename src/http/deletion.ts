@@ -19,6 +19,7 @@ import { parseInput, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
 import { readableRun } from './run-records.ts'
 import { isStrictFor, requireDelete, requireDeleteRun } from './strict.ts'
+import { walkArtifacts } from './walk-artifacts.ts'
 
 export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -107,20 +108,14 @@ async function deleteAll(
   const now = context.now()
   const ids = artifacts.map((artifact) => artifact.id)
   const freedBytes = await measureDeletion(context.metadata, ids, now)
-  const deleted: number[] = []
+  const items: WireBulkDeletion['items'] = []
   for (const artifact of artifacts) {
-    if (dryRun || (await removeArtifact(context, artifact))) deleted.push(artifact.id)
+    if (!dryRun && !(await removeArtifact(context, artifact))) continue
+    const { id, name, runNumber: run, attempt, logicalBytes } = artifact
+    items.push({ id, name, run, attempt, logicalBytes })
   }
   return {
-    items: artifacts
-      .filter((artifact) => deleted.includes(artifact.id))
-      .map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
-        id,
-        name,
-        run,
-        attempt,
-        logicalBytes,
-      })),
+    items,
     freedBytes,
     undoUntil: dryRun ? null : instant(now + context.config.undoMs),
     dryRun,
@@ -166,19 +161,16 @@ async function artifactsOfFilter(
 
 /** Live artifacts of a filter, the oldest first. Errors: too_large beyond `limits.bulkDeleteMax`. */
 async function listAll(
-  { metadata, now }: AppContext,
+  context: AppContext,
   filter: ArtifactFilter,
   isMeant: (artifact: Artifact) => boolean = () => true,
 ): Promise<Artifact[]> {
   const found: Artifact[] = []
-  const at = now()
-  for (let offset = 0; ; offset += limits.listPageMax) {
-    const page = { limit: limits.listPageMax, offset, sort: 'oldest', now: at } as const
-    const { artifacts, total } = await metadata.listArtifacts(filter, page)
-    found.push(...artifacts.filter(isMeant))
+  for await (const artifact of walkArtifacts(context, filter)) {
+    if (isMeant(artifact)) found.push(artifact)
     if (found.length > limits.bulkDeleteMax) throw tooMany()
-    if (offset + limits.listPageMax >= total) return found
   }
+  return found.toReversed()
 }
 
 function tooMany(): Error {

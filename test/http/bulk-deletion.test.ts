@@ -1,0 +1,64 @@
+/** Deleting more artifacts than one page of a list has, while others delete some of them. */
+import { Hono } from 'hono'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bulkDeletionSchema } from '../../src/api/messages.ts'
+import { openKeys } from '../../src/auth/key.ts'
+import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
+import { limits } from '../../src/core/limits.ts'
+import type { AppContext, AppEnv } from '../../src/http/context.ts'
+import { createDeletionRoutes } from '../../src/http/deletion.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { seedArtifact, seedRun } from '../metadata/seed.ts'
+import { temporaryDatabases } from '../metadata/temporary-database.ts'
+
+const databases = temporaryDatabases()
+const now = 3000
+let directory: string
+let metadata: Metadata
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'trove-'))
+  metadata = openSqliteMetadata({ path: await databases.newDatabase() })
+})
+afterAll(async () => {
+  await metadata.close()
+  await rm(directory, { recursive: true })
+})
+
+test('what matches is deleted, each once, although others are deleted between two pages', async () => {
+  const run = await seedRun(metadata)
+  const ids: number[] = []
+  for (let index = 0; index < limits.listPageMax + 2; index++)
+    ids.push((await seedArtifact(metadata, run, { a: 'a' }, { name: `n${index}` })).id)
+  const ending = { state: 'deleted', reason: 'deleted', now, undoMs: 0 } as const
+  const listArtifacts: Metadata['listArtifacts'] = async (...asked) => {
+    const page = await metadata.listArtifacts(...asked)
+    for (const id of [ids.at(0)!, ids.at(-1)!]) await metadata.removeArtifact(id, ending)
+    return page
+  }
+  const keys = await openKeys(directory)
+  const context = {
+    metadata: new Proxy(metadata, {
+      get: (target, name: keyof Metadata) =>
+        name === 'listArtifacts' ? listArtifacts : target[name].bind(target),
+    }),
+    keys,
+    config: { idleMs: 60_000, publicUrl: null, undoMs: 0 },
+    metrics: { received: () => undefined },
+    space: { makeRoom: async () => undefined },
+    now: () => now,
+  }
+  const app = new Hono<AppEnv>()
+  app.route('/', createDeletionRoutes(context as unknown as AppContext))
+  const answer = await app.request('/api/v1/artifacts/bulk-delete', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await mintToken(keys.tokens, adminGrant(now + 60_000))}` },
+    body: JSON.stringify({ filter: { project: run.project, run: run.number } }),
+  })
+  const { items } = bulkDeletionSchema.parse(await answer.json())
+  expect(items.map(({ id }) => id)).toEqual(ids.slice(1, -1))
+})

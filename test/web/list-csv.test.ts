@@ -1,0 +1,35 @@
+/** The list of a project's artifacts as CSV: all of them, in the order that was chosen. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+  const names = ['b', 'a', '\u{1f600}', '\uffee', 'B', 'c', 'd']
+  for (const [index, name] of names.entries()) {
+    const days = index % 2 === 0 ? 5 : 9 - index
+    const path = `/api/v1/projects/octo/app/runs/${index + 1}/artifacts/${encodeURIComponent(name)}`
+    const body = Buffer.alloc(1000 * (1 + (index % 3)), `${index % 4}`)
+    const id = await server.put(`${path}?retentionDays=${days}`, { body })
+    if (index < 2) {
+      const keep = { method: 'PATCH', json: { pinned: true } }
+      expect((await server.send(`/api/v1/artifacts/${id}`, keep)).status).toBe(200)
+    }
+  }
+})
+afterAll(async () => {
+  await server.close()
+})
+
+test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'])(
+  'sorted by %s is in the order of the list',
+  async (sort) => {
+    const page = await (await server.send(`/octo/app/artifacts?sort=${sort}`)).text()
+    const listed = [...page.matchAll(/<input[^>]*name="id"[^>]*value="(\d+)"/g)].map(([, id]) => id)
+    const csv = await (await server.send(`/octo/app/artifacts?format=csv&sort=${sort}`)).text()
+    const [head = '', ...rows] = csv.trimEnd().split(/\r?\n/)
+    const id = head.split(',').indexOf('id')
+    expect(listed).toHaveLength(7)
+    expect(rows.map((row) => row.split(',')[id])).toEqual(listed)
+  },
+)
