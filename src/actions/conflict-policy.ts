@@ -12,5 +12,5 @@ export async function conflictPolicyOf(
 ): Promise<'reject' | Replacement> {
   const project = await context.metadata.findProject(run.project)
   const policy = project?.onConflict ?? context.config.onConflict
-  return policy === 'reject' ? policy : await replacementBy(context, principal)
+  return policy === 'reject' ? policy : await replacementBy(context, principal, project)
 }

@@ -77,7 +77,7 @@ const statusOfCode = {
 
 const hints: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Set TROVE_TOKEN, or TROVE_TOKEN_FILE; `trove token` mints one.',
-  forbidden: '`trove token --scope` decides what a token may do.',
+  forbidden: 'What a token may do follows from its `--scope`, `--run` and `--job` (`trove token`).',
   name_taken: 'Choose another name, or replace it with `trove upload --overwrite`.',
   artifact_not_found: '`trove list` shows what there is.',
   shutting_down: 'The server is stopping; try again shortly.',

@@ -2,17 +2,19 @@
  *  off as another job's. */
 import { isJob, mayDelete, mayDeleteRun, type Principal, type RunPlace } from '../auth/principal.ts'
 import { heldByOtherJob } from '../core/artifact.ts'
-import type { Artifact, Replacement } from '../metadata/metadata.ts'
+import type { Artifact, Project, Replacement } from '../metadata/metadata.ts'
 import { forbidden } from './access.ts'
 import type { AppContext } from './context.ts'
 
-/** Whether `principal` is a job that its project, else the server, holds to its own artifacts. */
+/** Whether `principal` is a job that its project, else the server, holds to its own artifacts. `known`: the project, where it is at
+ *  hand. */
 export async function isStrictFor(
   { metadata, config }: AppContext,
   principal: Principal,
+  known?: Project,
 ): Promise<boolean> {
   if (!isJob(principal) || principal.project === null) return false
-  const project = await metadata.findProject(principal.project)
+  const project = known ?? (await metadata.findProject(principal.project))
   return project?.strict ?? config.strict
 }
 
@@ -20,8 +22,9 @@ export async function isStrictFor(
 export async function replacementBy(
   context: AppContext,
   principal: Principal,
+  known?: Project,
 ): Promise<Replacement> {
-  return (await isStrictFor(context, principal)) ? 'replace-own' : 'replace'
+  return (await isStrictFor(context, principal, known)) ? 'replace-own' : 'replace'
 }
 
 /** Errors: forbidden. */
