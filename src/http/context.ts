@@ -65,3 +65,10 @@ export function outgoingOf(c: AppRequest): Outgoing | undefined {
 export function publicOrigin(context: Pick<AppContext, 'config'>, c: AppRequest): string {
   return context.config.publicUrl ?? new URL(c.req.url).origin
 }
+
+/** Whether a proxy says that it passes the request on. Some say nothing. */
+export function isForwarded(c: AppRequest): boolean {
+  return ['via', 'forwarded', 'x-forwarded-for', 'x-real-ip'].some(
+    (name) => c.req.header(name) !== undefined,
+  )
+}

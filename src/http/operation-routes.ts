@@ -1,7 +1,7 @@
 /** Routes for whoever operates the server: liveness, readiness, metrics. */
 import { Hono } from 'hono'
 import { requireBearer } from './authenticate.ts'
-import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { type AppContext, type AppEnv, type AppRequest, isForwarded } from './context.ts'
 
 export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -30,7 +30,5 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 function isLoopback(c: AppRequest): boolean {
   const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
   const address = bindings?.incoming?.socket.remoteAddress ?? ''
-  const isForwarded =
-    c.req.header('x-forwarded-for') !== undefined || c.req.header('forwarded') !== undefined
-  return !isForwarded && /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
+  return !isForwarded(c) && /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
 }

@@ -1,5 +1,5 @@
 /** Signs of life for requests that take long before they have an answer. */
-import type { AppEnv, AppRequest } from './context.ts'
+import { type AppEnv, type AppRequest, isForwarded } from './context.ts'
 
 /** Sends an interim `102 Processing` (RFC 2518 §10.1) every `intervalMs` until the answered function is called: clients
  *  that give up after a time of silence on the socket do not, and the final status is still to choose. */
@@ -19,9 +19,6 @@ export function sayProcessing(c: AppRequest, intervalMs: number): () => void {
  *  some proxies take one for the answer itself. */
 function listening(c: AppRequest): AppEnv['Bindings']['outgoing'] | undefined {
   const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
-  const isDirect = ['via', 'forwarded', 'x-forwarded-for', 'x-real-ip'].every(
-    (name) => c.req.header(name) === undefined,
-  )
   const isCurrent = bindings?.incoming?.httpVersion === '1.1'
-  return isDirect && isCurrent ? bindings?.outgoing : undefined
+  return isCurrent && !isForwarded(c) ? bindings?.outgoing : undefined
 }

@@ -39,8 +39,9 @@ test('metrics are Prometheus text, open on loopback, and closed to what a proxy 
   expect(text).toMatch(/^trove_store_stored_bytes \d+$/m)
   for (const line of text.trimEnd().split('\n'))
     expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]+\})? [\d.e+-]+)$/)
+  for (const name of ['forwarded', 'via', 'x-real-ip', 'x-forwarded-for'])
+    expect((await visit('/metrics', { headers: { [name]: '192.0.2.1' } })).status).toBe(401)
   const headers = { 'x-forwarded-for': '192.0.2.1' }
-  expect((await visit('/metrics', { headers })).status).toBe(401)
   const authorization = `Bearer ${await rig.token({ scope: 'read' })}`
   expect((await visit('/metrics', { headers: { ...headers, authorization } })).status).toBe(200)
 })
