@@ -27,11 +27,14 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
   return {
     finalize: async (principal, request) => {
       const { run, job } = await findRun(context, principal, request)
-      const { id } = await readUpload(context, run, job, request.name)
-      return await turns.take(
-        id,
-        async () => await finalizeUpload(context, principal, { run, job }, request),
-      )
+      const named = await context.metadata.findUploadByName(run.id, job, request.name)
+      if (named === undefined) throw noUpload(job, request.name)
+      return await turns.take(named.id, async () => {
+        // By its id, since the name may be another upload's by now.
+        const upload = await context.metadata.findUpload(named.id)
+        if (upload === undefined) throw noUpload(job, request.name)
+        return await finalizeUpload(context, principal, { run, upload }, request)
+      })
     },
 
     dropUpload: async (uploadId) => {
@@ -55,15 +58,8 @@ async function findRun(
   return { run, job: place.job }
 }
 
-async function readUpload(
-  context: AppContext,
-  run: Run,
-  job: string,
-  name: string,
-): Promise<Upload> {
-  const upload = await context.metadata.findUploadByName(run.id, job, name)
-  if (upload !== undefined) return upload
-  throw storeError('not_found', `job ${job} has no upload called ${JSON.stringify(name)}`, {
+function noUpload(job: string, name: string): Error {
+  return storeError('not_found', `job ${job} has no upload called ${JSON.stringify(name)}`, {
     what: 'upload',
   })
 }
@@ -99,10 +95,9 @@ async function repeatedAnswer(
 async function finalizeUpload(
   context: AppContext,
   principal: Principal,
-  { run, job }: { run: Run; job: string },
+  { run, upload }: { run: Run; upload: Upload },
   request: FinalizeRequest,
 ): Promise<number> {
-  const upload = await readUpload(context, run, job, request.name)
   if (upload.state === 'done') return await repeatedAnswer(context, upload, request)
   if (upload.blockListDigest === null) {
     throw storeError(

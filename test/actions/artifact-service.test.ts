@@ -134,6 +134,42 @@ test('Finalize is idempotent: at once, at the same time, and long after', async 
   expect(await job.list()).toHaveLength(1)
 })
 
+test('a repeated Finalize that waits is about its own upload, whatever begins under the name meanwhile', async () => {
+  let reach: () => void = () => undefined
+  let release: () => void = () => undefined
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve
+  })
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const held = await openRig({
+    environment: { TROVE_ON_CONFLICT: 'replace' },
+    checkpoint: async (step) => {
+      if (step !== 'finalized') return
+      reach()
+      await released
+    },
+  })
+  try {
+    const job = await held.as()
+    const bytes = zipOf({ a: 'first' })
+    await putBlocks(await job.create('site'), [['YQ==', bytes]])
+    const first = job.finalize('site', bytes)
+    await reached
+    const repeated = job.finalize('site', bytes)
+    // It has found the upload once another request of the same kind has been answered.
+    expect((await job.finalize('other', bytes)).status).toBe(404)
+    const next = zipOf({ a: 'a longer second' })
+    await putBlocks(await job.create('site'), [['YQ==', next]])
+    release()
+    expect(await repeated).toEqual(await first)
+    expect((await job.finalize('site', next)).status).toBe(200)
+  } finally {
+    await held.close()
+  }
+})
+
 test('a Finalize that says another length or hash is 400 with both values, before and after the artifact exists', async () => {
   const job = await rig.as(freshRun())
   const bytes = zipOf({ a: 'x' })
