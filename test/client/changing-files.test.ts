@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
+import { partialName } from '../../src/client/partial-name.ts'
 import { builtUrl } from '../../src/program-files.ts'
 import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
@@ -147,6 +148,32 @@ test('of two downloads into one directory at a time, the second is refused and t
   await first.download({ artifact: uploads[0].artifact, destination: back })
   expect(await second).toContain(`${back} is being downloaded to by process ${process.pid} already`)
   expect(await describeTree(back)).toEqual(await describeTree(one))
+})
+
+test('a download from under which its partial root is removed fails, and the next one brings the rest', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}`, `of ${i}`])))
+  const { artifact } = await upload(direct, root)
+  const back = await makeDirectory()
+  const made = join(back, partialName, 'files')
+  let fetches = 0
+  const url = await startSeeingProxy(trove.url, async (path) => {
+    fetches += path.includes('/blobs/fetch') ? 1 : 0
+    if (fetches !== 2) return undefined
+    const namesIn = async (): Promise<string[]> =>
+      await readdir(made, { recursive: true }).catch(() => [])
+    await expect
+      .poll(async () => (await namesIn()).some((name) => /^\d+\/\d+$/.test(name)))
+      .toBe(true)
+    await rm(join(back, partialName), { recursive: true })
+    return undefined
+  })
+  const client = createClient({ url, token, cacheDir: null })
+  await expect(client.download({ artifact, destination: back })).rejects.toThrow(
+    `${join(back, partialName)} was removed while a download was at work in it`,
+  )
+  await direct.download({ artifact, destination: back })
+  expect(await describeTree(back)).toEqual(await describeTree(root))
 })
 
 test('an artifact that would come to where downloads do their work is refused before anything is done', async () => {

@@ -13,33 +13,33 @@ import { makeDirectory } from './tree.ts'
 
 test('whoever comes second is refused until the first is done, and nothing is left', async () => {
   const root = await makeDirectory()
-  const release = await ownPartial(root)
+  const owned = await ownPartial(root)
   const told = `${root} is being downloaded to by process ${process.pid} already`
   await expect(ownPartial(root, 20)).rejects.toThrow(told)
   await expect(ownPartial(root, 20)).rejects.toThrow(told)
-  release()
+  owned.end()
   expect(await readdir(root)).toEqual([])
-  ;(await ownPartial(root))()
+  ;(await ownPartial(root)).end()
   expect(await readdir(root)).toEqual([])
 })
 
 test('of those that begin at once one begins, and who waits for it is next', async () => {
   const root = await makeDirectory()
   const begun = await Promise.allSettled(Array.from({ length: 4 }, () => ownPartial(root, 500)))
-  const releases = begun.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  expect(releases).toHaveLength(1)
+  const owners = begun.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  expect(owners).toHaveLength(1)
   const waiting = ownPartial(root)
   await setTimeout(100)
-  releases[0]!()
-  ;(await waiting)()
+  owners[0]!.end()
+  ;(await waiting).end()
   expect(await readdir(root)).toEqual([])
 })
 
 test('what a download leaves for the next one stays', async () => {
   const root = await makeDirectory()
-  const release = await ownPartial(root)
+  const owned = await ownPartial(root)
   await writeFile(join(root, partialName, 'left'), 'x')
-  release()
+  owned.end()
   expect(await readdir(join(root, partialName))).toEqual(['left'])
 })
 
@@ -56,9 +56,9 @@ test('processes that are gone, that have got the number of one, or of another ho
     'owner_of nothing',
   ]
   for (const name of names) await writeFile(join(root, partialName, name), '')
-  const release = await ownPartial(root)
+  const owned = await ownPartial(root)
   expect(await readdir(join(root, partialName))).toHaveLength(1)
-  release()
+  owned.end()
   expect(await readdir(root)).toEqual([])
 })
 
@@ -80,15 +80,15 @@ test('a process that was killed and that nobody has waited for is no owner', asy
   process.kill(Number(pid), 'SIGKILL')
   await expect.poll(() => statOf()[0]).toBe('Z')
   await writeFile(join(root, partialName, `owner_${statOf()[19]}_${pid}_1_${hostname()}`), '')
-  ;(await ownPartial(root))()
+  ;(await ownPartial(root)).end()
   expect(await readdir(root)).toEqual([])
 })
 
 test('a link or a file in the place of the partial root is removed, not followed', async () => {
   const [root, outside] = [await makeDirectory(), await makeDirectory()]
   await symlink(outside, join(root, partialName))
-  ;(await ownPartial(root))()
+  ;(await ownPartial(root)).end()
   await writeFile(join(root, partialName), 'x')
-  ;(await ownPartial(root))()
+  ;(await ownPartial(root)).end()
   expect([await readdir(root), await readdir(outside)]).toEqual([[], []])
 })

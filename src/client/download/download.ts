@@ -44,7 +44,7 @@ import {
 import type { ServerAccess } from '../transport/http.ts'
 import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
 import { findKnown, type KnownFiles } from './known-files.ts'
-import { ownPartial } from './partial-owner.ts'
+import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 
 export interface DownloadOptions {
@@ -78,10 +78,10 @@ export async function downloadArtifact(
       field: 'paths',
     })
   }
-  let disown = (): void => {}
+  let ownership: Ownership | undefined
   const own = async (): Promise<void> => {
     makeDestination(options.destination)
-    disown = await ownPartial(options.destination)
+    ownership = await ownPartial(options.destination)
   }
   try {
     if (options.dryRun === true) {
@@ -89,10 +89,10 @@ export async function downloadArtifact(
       return plannedResult(downloading, missing, options.delete === true)
     }
     const comparison = await compare(server, pool, finding, options, own)
-    const deletedPaths = await fetchAndPlace(comparison, options)
+    const deletedPaths = await fetchAndPlace(comparison, options, () => ownership?.check())
     return doneResult(comparison.downloading, comparison.missing, deletedPaths)
   } finally {
-    disown()
+    ownership?.end()
   }
 }
 
@@ -182,10 +182,11 @@ const baseBytesMin = 16 * 1024
 /** Below this share of unknown entries, looking at them takes less than a walk. */
 const unknownShare = 0.1
 
-/** Answers how many paths were deleted. */
+/** Answers how many paths were deleted. `checkOwnership`: whether what was made is still there. */
 async function fetchAndPlace(
   { downloading, lookedAt, known, sorted, present, missing }: Comparison,
   options: DownloadOptions & { cacheDir: string | null },
+  checkOwnership: () => void,
 ): Promise<number> {
   const { server, pool, tree, wanted, destination, progress } = downloading
   progress.phase = 'fetching'
@@ -208,6 +209,7 @@ async function fetchAndPlace(
       unseen: [...sorted.unknown, ...sorted.others],
     })
     await fetching
+    checkOwnership()
     progress.phase = 'placing'
     downloading.tell()
     const mayDelete = options.delete === true
@@ -221,7 +223,9 @@ async function fetchAndPlace(
       ...known,
       unsettled: [...sorted.unknown, ...sorted.changed],
     })
-    noteMoved(downloading, await moving)
+    const moved = await moving
+    checkOwnership()
+    noteMoved(downloading, moved)
     correctModes(downloading, [...sorted.inOtherMode, ...present])
     await remembering.save(downloading.findings.stats)
     return deletedPaths

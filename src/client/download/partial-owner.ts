@@ -15,6 +15,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteError, FileError } from '../files/file-error.ts'
+import { lookAt } from '../files/real-directories.ts'
 import { partialName } from '../partial-name.ts'
 
 /** A process that works on a download, as the name of its file tells it. */
@@ -40,27 +41,40 @@ let serial = 0
 const waitMsDefault = 2000
 const pauseMs = 50
 
-/** Answers what ends the ownership; that takes the partial root away too when nothing is left in it. Nothing is owned where
- *  nothing may be written. Errors: FileError, when another process of this host stays at work there. */
-export async function ownPartial(root: string, waitMs = waitMsDefault): Promise<() => void> {
+export interface Ownership {
+  /** What was made in the partial root is gone when somebody else removed that: the file there is as well.
+   *  Errors: FileError. */
+  check(): void
+  /** Takes the partial root away too when nothing is left in it. */
+  end(): void
+}
+
+/** Nothing is owned where nothing may be written. Errors: FileError, when another process of this host stays at work there. */
+export async function ownPartial(root: string, waitMs = waitMsDefault): Promise<Ownership> {
   const partialRoot = join(root, partialName)
   serial += 1
   const self = { begun: beginningOf(process.pid) ?? 0, pid: process.pid, serial }
   const name = `${prefix}${self.begun}_${self.pid}_${self.serial}_${hostname()}`
-  const release = (): void => {
-    rmSync(join(partialRoot, name), { force: true })
-    removeEmpty(partialRoot)
+  const ownership = {
+    check: () => {
+      if (lookAt(join(partialRoot, name)) === undefined)
+        throw new FileError(partialRoot, 'was removed while a download was at work in it')
+    },
+    end: () => {
+      rmSync(join(partialRoot, name), { force: true })
+      removeEmpty(partialRoot)
+    },
   }
   for (const end = performance.now() + waitMs; ;) {
-    if (!leaveName(partialRoot, name)) return () => {}
+    if (!leaveName(partialRoot, name)) return { check: () => {}, end: () => {} }
     const other = findOther(partialRoot, name)
-    if (other === undefined) return release
+    if (other === undefined) return ownership
     if (performance.now() >= end) {
-      release()
+      ownership.end()
       throw new FileError(root, `is being downloaded to by process ${other.pid} already`)
     }
     // Of two that have just begun the later one steps back.
-    if (comesBefore(other, self)) release()
+    if (comesBefore(other, self)) ownership.end()
     await sleep(pauseMs)
   }
 }
