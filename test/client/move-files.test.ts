@@ -1,13 +1,13 @@
 /** Files take the place of others, whether the disk frees these fast or not. */
 import { execFile } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { existsSync, mkdtempSync, readdirSync, statSync } from 'node:fs'
+import { chmod, readFile, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { FileError } from '../../src/client/files/file-error.ts'
 import { moveFiles } from '../../src/client/files/move-files.ts'
-import { makeDirectory, makeTree } from './tree.ts'
+import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
 const run = promisify(execFile)
 const count = 20
@@ -75,4 +75,25 @@ describe.each([
     )
     expect(await readFile(join(root, 'to', '18'), 'utf8')).toBe('from 18')
   })
+})
+
+test('to another file system come copies with modes, times and links', async ({ skip }) => {
+  const root = await makeDirectory()
+  const memory = '/dev/shm'
+  skip(!existsSync(memory) || statSync(memory).dev === statSync(root).dev, 'there is no other')
+  const other = mkdtempSync(`${memory}/trove-`)
+  onTestFinished(async () => {
+    await rm(other, { recursive: true })
+  })
+  await makeTree(root, { file: 'content', link: '-> nowhere' })
+  await chmod(join(root, 'file'), 0o440)
+  await utimes(join(root, 'file'), -1, -1)
+  await makeTree(other, { file: 'older' })
+  const paths = ['file', 'link'].flatMap((name) => [join(root, name), join(other, name)])
+  const wanted = await describeTree(root)
+  const { mtimeMs } = statSync(join(root, 'file'))
+  await moveFiles({ paths: paths.join('\0'), replaces: Uint8Array.of(1, 0) })
+  expect(await describeTree(other)).toEqual(wanted)
+  expect(statSync(join(other, 'file')).mtimeMs).toBe(mtimeMs)
+  expect(readdirSync(root)).toEqual([])
 })

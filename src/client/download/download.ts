@@ -6,7 +6,7 @@
  *    3. fetch the rest, write it below `.trove-partial`, every file checked against its digest;
  *    4. move it into place.
  *  A download that was interrupted goes on with the whole files it left. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
@@ -46,6 +46,7 @@ import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
 import { findKnown, type KnownFiles } from './known-files.ts'
 import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
+import { makeDirectories } from '../files/writable.ts'
 
 export interface DownloadOptions {
   /** A promise when it is still being looked up: the threads begin meanwhile. */
@@ -251,7 +252,7 @@ async function cachePathOf({
 /** Errors: FileError. */
 function makeDestination(path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    makeDirectories(path)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'

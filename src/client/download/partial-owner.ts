@@ -3,7 +3,6 @@
  *  moment at least one sees the other. */
 import {
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -16,6 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteError, FileError } from '../files/file-error.ts'
 import { lookAt } from '../files/real-directories.ts'
+import { makeDirectories } from '../files/writable.ts'
 import { partialName } from '../partial-name.ts'
 
 /** A process that works on a download, as the name of its file tells it. */
@@ -94,7 +94,7 @@ function leaveName(partialRoot: string, name: string): boolean {
     try {
       const held = lstatSync(partialRoot, { throwIfNoEntry: false })
       if (held !== undefined && !held.isDirectory()) unlinkSync(partialRoot)
-      mkdirSync(partialRoot, { recursive: true })
+      makeDirectories(partialRoot)
       writeFileSync(path, '')
       return true
     } catch (error) {

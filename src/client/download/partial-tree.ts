@@ -4,14 +4,14 @@
  *  belongs into directories that DEST lacks is made as a tree (`tree/`), of which a whole directory moves by one rename; a
  *  first download costs as many renames as DEST gets new top directories. A file of a directory that DEST has is made as
  *  `files/FOLDER/ORDINAL` and moves alone: making its directories once more, for one file each, costs more than the files (900
- *  files of 800 directories: 0.4 s). Nothing outside of DEST is touched: links in the way are removed, not followed. */
+ *  files of 800 directories: 0.4 s). Below a mount point files are copied, and get their names by a rename there. Nothing
+ *  outside of DEST is touched: links in the way are removed, not followed. */
 import {
   type Dirent,
   lstatSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
-  renameSync,
   rmdirSync,
   rmSync,
   type Stats,
@@ -25,8 +25,9 @@ import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
+import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
-import { makeWritable, removeWhole } from '../files/writable.ts'
+import { makeDirectories, makeWritable, removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'
 /** Two threads that make files in one directory wait for each other, some file systems a long time: those of one thread
@@ -58,12 +59,12 @@ export function prepareLeaves(
     if (kind === 'directory' && destination.hasDirectory(path)) continue
     const partial = join(destination.partialRoot, treeName, path)
     if (kind === 'directory') {
-      mkdirSync(partial, { recursive: true })
+      makeDirectories(partial)
     } else if (
       destination.places[ordinal] !== place.same ||
       !isLinkTo(join(destination.root, path), tree.linkTarget(ordinal))
     ) {
-      mkdirSync(dirname(partial), { recursive: true })
+      makeDirectories(dirname(partial))
       rmSync(partial, { force: true })
       symlinkSync(tree.linkTarget(ordinal), partial)
     }
@@ -123,7 +124,7 @@ export async function moveIntoPlace(
   const moving: Moving = { mayDelete, moved: [], opened }
   if (isThere(destination.partialRoot)) {
     await moveFiles(pool, destination, tree, moving)
-    moveTree(destination, tree, moving)
+    await moveTree(pool, destination, tree, moving)
   }
   modes.set(moving.opened)
   return moving.moved
@@ -188,12 +189,13 @@ async function moveFiles(
   rmdirSync(directory)
 }
 
-function moveTree(
+async function moveTree(
+  pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
   { mayDelete, moved, opened }: Moving,
-): void {
-  const merge = (directory: string): void => {
+): Promise<void> {
+  const merge = async (directory: string): Promise<void> => {
     const partial = join(destination.partialRoot, treeName, directory)
     makeWritable(join(destination.root, directory))
     opened.add(directory)
@@ -201,16 +203,25 @@ function moveTree(
       const path = directory === '' ? entry.name : `${directory}/${entry.name}`
       const target = join(destination.root, path)
       if (entry.isDirectory() && destination.hasDirectory(path)) {
-        merge(path)
+        await merge(path)
         continue
       }
       clearWay(target, entry, mayDelete)
-      renameSync(join(partial, entry.name), target)
+      const from = join(partial, entry.name)
+      if (!isRenamed(from, target)) {
+        if (entry.isDirectory()) {
+          mkdirSync(target)
+          await merge(path)
+        } else {
+          // A copy of any length, made by a thread.
+          await pool.run({ kind: 'move', paths: `${from}\0${target}`, replaces: Uint8Array.of(0) })
+        }
+      }
       if (!entry.isDirectory()) moved.push(firstFrom(tree, path))
     }
     rmdirSync(partial)
   }
-  if (isThere(join(destination.partialRoot, treeName))) merge('')
+  if (isThere(join(destination.partialRoot, treeName))) await merge('')
 }
 
 /** Takes away what a rename would not replace; answers what it will. */

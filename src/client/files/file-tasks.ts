@@ -169,7 +169,7 @@ export interface VerifyAnswer {
 
 export const unverified = 0xffff
 
-/** Renames files. */
+/** Moves files and links. */
 export interface MoveTask {
   kind: 'move'
   /** From and to, in turn, with a NUL between each two. */

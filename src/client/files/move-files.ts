@@ -1,8 +1,21 @@
-/** Renames of files of a download, many in a task. Runs in worker threads. */
-import { close, constants, openSync, renameSync } from 'node:fs'
+/** Moves of files (and links) of a download, many in a task. Runs in worker threads. */
+import {
+  close,
+  constants,
+  copyFileSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { FileError } from './file-error.ts'
 import type { MoveTask } from './file-tasks.ts'
+import { partialBeside } from './save-as.ts'
 
 const closeLater = promisify(close)
 
@@ -45,11 +58,41 @@ export async function moveFiles(
 
 function move(from: string, to: string): void {
   try {
-    renameSync(from, to)
+    if (!isRenamed(from, to)) moveAcross(from, to)
   } catch (error) {
     const reason = `cannot be put into place: ${(error as Error).message}`
     throw new FileError(to, reason, { cause: error })
   }
+}
+
+/** False where the two lie in different file systems, as below a directory of DEST that is a mount point. */
+export function isRenamed(from: string, to: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false
+    throw error
+  }
+}
+
+/** Copied beside its place first, so that it gets its name as a whole there too. */
+function moveAcross(from: string, to: string): void {
+  const partial = partialBeside(to)
+  try {
+    const held = lstatSync(from)
+    if (held.isSymbolicLink()) {
+      symlinkSync(readlinkSync(from), partial)
+    } else {
+      copyFileSync(from, partial, constants.COPYFILE_EXCL)
+      utimesSync(partial, held.atime, held.mtime)
+    }
+    renameSync(partial, to)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw error
+  }
+  unlinkSync(from)
 }
 
 /** Undefined where the file cannot be read: then it goes with the rename. */

@@ -1,15 +1,7 @@
 /** Writing of files that a download brought: inflated, checked against their digest, then put on the disk. Runs in
  *  worker threads. Nothing is written that does not have its digest. */
 import { hash } from 'node:crypto'
-import {
-  closeSync,
-  fchmodSync,
-  fstatSync,
-  futimesSync,
-  mkdirSync,
-  openSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { digestFromBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
@@ -23,6 +15,7 @@ import {
 } from './file-tasks.ts'
 import { inflateCopy } from './inflate-copy.ts'
 import { isRacy } from './racy.ts'
+import { makeDirectories } from './writable.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
@@ -110,7 +103,7 @@ const madeMax = 10_000
 export function openNew(path: string, mode: number): number {
   const directory = dirname(path)
   if (!madeDirectories.has(directory)) {
-    mkdirSync(directory, { recursive: true })
+    makeDirectories(directory)
     if (madeDirectories.size >= madeMax) madeDirectories.clear()
     madeDirectories.add(directory)
   }
@@ -119,7 +112,7 @@ export function openNew(path: string, mode: number): number {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     // What was made for an earlier download is gone with it.
-    mkdirSync(directory, { recursive: true })
+    makeDirectories(directory)
     return openSync(path, 'wx', mode)
   }
 }

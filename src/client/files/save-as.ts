@@ -6,15 +6,20 @@ import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { asWriteError, FileError } from './file-error.ts'
 
-/** The file gets its name only when it is whole; a failure leaves nothing. Until then it has a name that nobody else has, and
- *  that no link can be waiting under. Errors: FileError, and those of `body`. */
+/** What a file is called until it is whole, in the directory of its place: a name that nobody else has, and that no link can
+ *  be waiting under. */
+export function partialBeside(target: string): string {
+  return join(dirname(target), `.trove-${randomBytes(4).toString('hex')}.partial`)
+}
+
+/** The file gets its name only when it is whole; a failure leaves nothing. Errors: FileError, and those of `body`. */
 export async function saveAs(
   target: string,
   body: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<void> {
   await refuseOthers(target)
-  const partial = join(dirname(target), `.trove-${randomBytes(4).toString('hex')}.partial`)
+  const partial = partialBeside(target)
   try {
     const file = createWriteStream(partial, { flags: 'wx' })
     await pipeline(body, file, signal === undefined ? {} : { signal })

@@ -1,0 +1,92 @@
+/** A download into a DEST of which a part, or all, is another file system. Needs the right to mount. */
+import { execFileSync } from 'node:child_process'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { type Client, createClient } from '../../src/client/client.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
+import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
+
+let client: Client
+
+beforeAll(async () => {
+  const { trove, token, stop } = await startSharedServer()
+  client = createClient({ url: trove.url, token, cacheDir: null })
+  return stop
+})
+
+function mount(directory: string, ...options: string[]): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', ...options, 'tmpfs', directory])
+    onTestFinished(() => {
+      execFileSync('umount', [directory])
+    })
+    return true
+  } catch {
+    return false
+  }
+}
+
+let artifact: Awaited<ReturnType<typeof uploadDirectory>>['artifact']
+let wanted: Record<string, string>
+let back: string
+
+beforeEach(async ({ skip }) => {
+  const root = await makeDirectory()
+  skip(!mount(root), 'needs the right to mount')
+  await makeTree(root, {
+    'here/file': 'f',
+    'there/file': 'g',
+    'there/large': pseudoRandom(400_000, 'there'),
+    'there/link': '-> file',
+    'there/deep/er/file': 'h',
+    'there/empty': null,
+  })
+  ;({ artifact } = await uploadDirectory(client, root, 1))
+  wanted = await describeTree(root)
+  back = await makeDirectory()
+})
+
+async function bringTo(directory: string): Promise<void> {
+  await client.download({ artifact, destination: directory })
+}
+
+test.each(['there', '.trove-partial'])(
+  'files come to their places where %s is a mount point',
+  async (name) => {
+    await mkdir(join(back, name))
+    mount(join(back, name))
+    await bringTo(back)
+    const { '.trove-partial': _empty, ...found } = await describeTree(back)
+    expect(found).toEqual({ ...wanted, there: expect.stringMatching(/^directory/) })
+    await rm(join(back, 'there/file'))
+    await writeFile(join(back, 'there/large'), 'another')
+    await bringTo(back)
+    expect(await describeTree(back)).toMatchObject(found)
+  },
+)
+
+test('a copy that finds no room is told by its place and leaves nothing, and what was fetched serves again', async () => {
+  await mkdir(join(back, 'there'))
+  mount(join(back, 'there'), '-o', 'size=64k')
+  await expect(bringTo(back)).rejects.toThrow(
+    `${join(back, 'there/large')} cannot be put into place: ENOSPC`,
+  )
+  expect((await readdir(join(back, 'there'))).filter((name) => name.startsWith('.'))).toEqual([])
+  execFileSync('mount', ['-o', 'remount,size=1m', join(back, 'there')])
+  const { fetchedBytes } = await client.download({ artifact, destination: back })
+  expect(fetchedBytes).toBe(0)
+  expect(await describeTree(back)).toMatchObject({ 'there/large': wanted['there/large'] })
+})
+
+test('a DEST for reading only is enough when it has everything, and else told as what it is', async () => {
+  mount(back)
+  await bringTo(back)
+  execFileSync('mount', ['-o', 'remount,ro', back])
+  await bringTo(back)
+  await expect(bringTo(join(back, 'a/b'))).rejects.toThrow(/cannot be made: EROFS/)
+  execFileSync('mount', ['-o', 'remount,rw', back])
+  await rm(join(back, 'here/file'))
+  execFileSync('mount', ['-o', 'remount,ro', back])
+  await expect(bringTo(back)).rejects.toThrow(/cannot be written: EROFS/)
+})
