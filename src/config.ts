@@ -1,7 +1,7 @@
 /** Settings: the only reader of the environment. Flags come first, then the environment, then defaults. Every problem
  *  is reported at once, with the variable's name and what it accepts; a returned value is frozen and needs no checks. */
 import { existsSync, readFileSync } from 'node:fs'
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { limits } from './core/limits.ts'
@@ -9,7 +9,7 @@ import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { dayMs } from './core/units.ts'
 import { inheritedOf } from './inherited-environment.ts'
-import { builtRoot, programRoot } from './program-files.ts'
+import { builtRoot, homeDirectory, programRoot } from './program-files.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
@@ -90,7 +90,7 @@ export interface ClientConfig {
   readonly sha: string | null
   readonly workflow: string | null
   readonly event: string | null
-  readonly cacheDir: string
+  readonly cacheDir: string | null
   /** True when NO_COLOR is set to anything. */
   readonly noColor: boolean
   /** True inside a CI job: no bars, few lines. */
@@ -128,7 +128,7 @@ function defaultWorkers(): number {
 export function readServerConfig(flags: ServerFlags = {}, env: Environment = process.env): Config {
   const source = new Settings(env)
   const config: Config = {
-    dataDir: resolve(flags.data ?? source.text('TROVE_DATA') ?? defaultDataDir(env)),
+    dataDir: readDataDir(source, flags.data, env),
     host: flags.host ?? source.text('TROVE_HOST') ?? '127.0.0.1',
     port: source.integer('TROVE_PORT', 7878, 0, 65_535, { flag: '--port', text: flags.port }),
     publicUrl: source.origin('TROVE_PUBLIC_URL') ?? null,
@@ -226,9 +226,7 @@ export function readClientConfig(
     sha: flags.sha ?? source.text('GITHUB_SHA') ?? null,
     workflow: flags.workflow ?? source.text('GITHUB_WORKFLOW') ?? null,
     event: flags.event ?? source.text('GITHUB_EVENT_NAME') ?? null,
-    cacheDir: resolve(
-      source.text('TROVE_CACHE_DIR') ?? join(xdg(env, 'XDG_CACHE_HOME', '.cache'), 'trove'),
-    ),
+    cacheDir: readCacheDir(source, env),
     noColor: source.text('NO_COLOR') !== undefined,
     ci: source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined,
     outputFile: source.text('GITHUB_OUTPUT') ?? null,
@@ -276,15 +274,30 @@ function readProject(
   }
 }
 
-/** `./data` of a checkout; an installed package ships no `src` and keeps its data with the user. */
-function defaultDataDir(env: Environment): string {
-  const root = fileURLToPath(new URL(programRoot === builtRoot ? '../..' : '..', programRoot))
-  if (existsSync(join(root, 'src')) && !root.includes('node_modules')) return join(root, 'data')
-  return join(xdg(env, 'XDG_DATA_HOME', '.local/share'), 'trove')
+function readDataDir(source: Settings, flag: string | undefined, env: Environment): string {
+  const directory = flag ?? source.text('TROVE_DATA') ?? defaultDataDir(env)
+  if (directory === null) source.refuse('TROVE_DATA', 'must name a directory: there is no home')
+  return resolve(directory ?? '')
 }
 
-function xdg(env: Environment, name: string, fallback: string): string {
+/** `./data` of a checkout; an installed package ships no `src` and keeps its data with the user. */
+function defaultDataDir(env: Environment): string | null {
+  const root = fileURLToPath(new URL(programRoot === builtRoot ? '../..' : '..', programRoot))
+  if (existsSync(join(root, 'src')) && !root.includes('node_modules')) return join(root, 'data')
+  return xdg(env, 'XDG_DATA_HOME', '.local/share')
+}
+
+/** Without a place for it nothing is remembered. */
+function readCacheDir(source: Settings, env: Environment): string | null {
+  const directory = source.text('TROVE_CACHE_DIR') ?? xdg(env, 'XDG_CACHE_HOME', '.cache')
+  return directory === null ? null : resolve(directory)
+}
+
+/** Our own below a directory of the user's. */
+function xdg(env: Environment, name: string, fallback: string): string | null {
   const value = env[name]
   // XDG base directory specification: relative paths are to be ignored.
-  return value?.startsWith('/') === true ? value : join(homedir(), fallback)
+  if (value?.startsWith('/') === true) return join(value, 'trove')
+  const home = homeDirectory()
+  return home === null ? null : join(home, fallback, 'trove')
 }

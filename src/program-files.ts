@@ -1,5 +1,6 @@
-/** Where files of the program itself lie. The build puts what runs together into few files (`bundle.mjs`), so a module
+/** Where files of the program itself lie, and those of who runs it. The build puts what runs together into few files (`bundle.mjs`), so a module
  *  cannot say what lies beside it, only what lies below `src/` or `dist/src/`. */
+import { homedir } from 'node:os'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
 const url = import.meta.url
@@ -14,6 +15,15 @@ export const builtRoot = url.endsWith('.ts') ? new URL('../dist/src/', programRo
 /** The compiled form of a module that is loaded by its place. `path`: of its source, below `src/`. */
 export function builtUrl(path: string): URL {
   return new URL(path.replace(/\.ts$/, '.js'), builtRoot)
+}
+
+/** Null where there is none: HOME is not set, and the user is a number without a name, as containers have it. */
+export function homeDirectory(): string | null {
+  try {
+    return homedir() || null
+  } catch {
+    return null
+  }
 }
 
 /** Starts the module at `path` (of its source, below `src/`) in a thread. `tracesSource`: stacks of its errors name places of

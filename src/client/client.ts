@@ -1,7 +1,6 @@
 /** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
  *  that work on files live as long as one call. */
 import type { WireArtifact, WireBulkDeletion } from '../api/messages.ts'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { openFilePool } from './files/file-pool.ts'
 import type { HashedTree } from './upload/hashed-tree.ts'
@@ -12,6 +11,7 @@ import { openTreeHasher, type TreeHasher } from './upload/tree-hasher.ts'
 import { sendTree, type UploadTarget } from './upload/upload.ts'
 import { listSources, walkSources } from './upload/walk.ts'
 import { storeError } from '../core/errors.ts'
+import { homeDirectory } from '../program-files.ts'
 import type { DownloadResult } from './download/download-result.ts'
 import { type DownloadOptions, downloadArtifact } from './download/download.ts'
 import type { FilePool } from './files/file-pool.ts'
@@ -28,7 +28,7 @@ export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
   url: string
   token: string | null
-  /** Where lies what is remembered of directories; null remembers nothing. Default: `$HOME/.cache/trove`. */
+  /** Where lies what is remembered of directories; null remembers nothing. Default: `$HOME/.cache/trove`, if there is one. */
   cacheDir?: string | null
 }
 
@@ -112,7 +112,7 @@ const defaultCompressionLevel = 5
 
 export function createClient({ url, token, cacheDir }: ClientOptions): Client {
   const server: ServerAccess = { url, token }
-  const caches = cacheDir === undefined ? join(homedir(), '.cache', 'trove') : cacheDir
+  const caches = cacheDir === undefined ? defaultCacheDir() : cacheDir
   return {
     server,
     upload: async (options) =>
@@ -131,6 +131,11 @@ export function createClient({ url, token, cacheDir }: ClientOptions): Client {
     retain: async (artifactId, change, signal) =>
       await changeRetention(server, artifactId, change, signal),
   }
+}
+
+function defaultCacheDir(): string | null {
+  const home = homeDirectory()
+  return home === null ? null : join(home, '.cache', 'trove')
 }
 
 async function withPool<T>(

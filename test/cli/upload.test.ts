@@ -1,6 +1,6 @@
 /** `trove upload` as scripts and CI jobs use it. */
 import { once } from 'node:events'
-import { chmod, readFile, symlink } from 'node:fs/promises'
+import { chmod, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
@@ -204,6 +204,14 @@ test.each([
 ])('upload %j is a mistake in usage', async (args, message) => {
   const outcome = await trove(['upload', ...args])
   expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
+})
+
+test('without a home nothing is remembered, least of all in the working directory', async () => {
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(), HOME: '' }
+  const before = await readdir(root)
+  const outcome = await runTrove(['upload', 'build', 'dist', '--run', String(run)], access, root)
+  expect(outcome.status).toBe(0)
+  expect(await readdir(root)).toEqual(before)
 })
 
 describe('inside a GitHub-style job', () => {
