@@ -112,6 +112,8 @@ describe('an upload', () => {
     const second = await upload(client, root)
     expect(first.sentBytes).toBeGreaterThan(2_000_000)
     expect(second.sentBytes).toBeLessThan(100_000)
+    // Parts of the large file that the project has are not sent either.
+    expect(second.reusedBytes).toBeGreaterThan(second.logicalBytes - 300_000)
     const back = await makeDirectory()
     await client.download({ artifact: second.artifact, destination: back })
     expect(await readFile(join(back, 'big'), 'utf8')).toBe(text)

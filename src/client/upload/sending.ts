@@ -32,8 +32,8 @@ export interface Sending extends SendTreeOptions {
   /** What the tree is offered by, where the server has its base. */
   changes: SourceChanges | null
   progress: SendProgress
-  /** Content bytes that had to be sent. */
-  missingBytes: number
+  /** Content bytes that have been sent, again ones too. */
+  contentBytes: number
   /** Told, in each try, of content bytes that the server turns out to have. */
   onHeld(bytes: number): void
 }
@@ -51,6 +51,7 @@ export async function sendUnits(
     signal,
     onSent: ({ bytes, contentBytes }) => {
       progress.sentBytes += bytes
+      sending.contentBytes += contentBytes
       progress.doneBytes += contentBytes
       sending.onProgress(progress)
     },

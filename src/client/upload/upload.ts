@@ -73,7 +73,7 @@ export async function sendTree(
       timesDigest: formatWireDigest(tree.timesDigest),
     },
     progress: { doneBytes: 0, totalBytes: logicalBytes, sentBytes: 0 },
-    missingBytes: 0,
+    contentBytes: 0,
     onHeld: () => {},
   }
   let heldMax = 0
@@ -92,7 +92,7 @@ export async function sendTree(
         artifact,
         created,
         sentBytes,
-        reusedBytes: Math.max(0, logicalBytes - sending.missingBytes),
+        reusedBytes: Math.max(0, logicalBytes - sending.contentBytes),
       }
     } catch (error) {
       options.signal.throwIfAborted()
@@ -184,7 +184,6 @@ async function sendContent(
     (sum, ordinal) => sum + tree.sizeBytes(ordinal),
     0,
   )
-  sending.missingBytes = Math.max(sending.missingBytes, missingBytes)
   progress.doneBytes = progress.totalBytes - missingBytes
   sending.onProgress(progress)
   sending.onHeld(progress.doneBytes)
