@@ -276,6 +276,20 @@ describe('a file', () => {
     expect(server.requests).toHaveLength(6)
   })
 
+  test('is whole where the connection breaks behind its last byte, before the end of the body is told', async () => {
+    const server = await serve((request, response) => {
+      if (request.headers.range !== undefined) {
+        expect(request.headers).toMatchObject({ range: 'bytes=100000-', 'if-range': '"v1"' })
+        problem(response, 416, 'range_not_satisfiable', { totalBytes: content.length })
+        return
+      }
+      response.writeHead(200, { etag: '"v1"', 'transfer-encoding': 'chunked' })
+      response.write(content, () => response.destroy())
+    })
+    expect(await buffer(readFile(server, file, never))).toEqual(content)
+    expect(server.requests).toHaveLength(2)
+  })
+
   test('that never gets further is given up', async () => {
     const server = await serve(cutting([1000, 0, 0, 0, 0, 0, 0]))
     const request = { path: '/file', told: 'the file' }

@@ -1,5 +1,6 @@
 /** The body of an answer that has a strong ETag, as a stream. A connection that breaks is taken up again where it broke, also
  *  after the server was gone for some seconds. */
+import { hasCode } from '../../core/errors.ts'
 import type { Answer } from './answer.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
@@ -40,6 +41,9 @@ export async function* readResumed(
       return
     } catch (error) {
       signal.throwIfAborted()
+      // The connection broke behind the last byte, which only an end of the body would have told.
+      if (hasCode(error, 'range_not_satisfiable') && error.details.totalBytes === position.bytes)
+        return
       if (!(error instanceof NetworkError) || error instanceof ChangedMeanwhile) throw error
       // Whoever cannot be reached at first has been tried often enough.
       if (position.bytes === 0 && position.etag === null) throw error
