@@ -7,7 +7,7 @@ import { parseArtifactName } from '../core/artifact.ts'
 import type { Reference } from '../core/reference.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import { exitStatus, type ExitStatus } from './exit-status.ts'
-import { writeOutputs } from './job-report.ts'
+import { writeOutputs, writeSummary } from './job-report.ts'
 import { printable, write, writeJson } from './output.ts'
 import { createProgress } from './progress.ts'
 import type { ServerContext } from './server-access.ts'
@@ -48,13 +48,16 @@ export async function saveArchive(
     const target = resolve(given.output ?? `${parseArtifactName(artifact.name)}.${format}`)
     await saveAs(target, body())
     progress.finish()
-    if (given.json) {
-      const { id, name } = artifact
-      await writeJson(stdout, { artifactId: id, name, format, bytes: receivedBytes, file: target })
-    }
-    const told = `${printable(artifact.name)}  ${formatSizeBytes(receivedBytes)}  ${printable(target)}`
-    await write(stderr, `${told}\n`)
+    const { id, name } = artifact
+    const size = formatSizeBytes(receivedBytes)
     await writeOutputs(config, { 'download-path': target })
+    await writeSummary(config, `Downloaded ${name}`, [
+      ['received', size],
+      ['to', target],
+    ])
+    if (given.json)
+      await writeJson(stdout, { artifactId: id, name, format, bytes: receivedBytes, file: target })
+    await write(stderr, `${printable(name)}  ${size}  ${printable(target)}\n`)
     return exitStatus.ok
   } finally {
     progress.finish()

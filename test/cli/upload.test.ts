@@ -1,6 +1,6 @@
 /** `trove upload` as scripts and CI jobs use it. */
 import { once } from 'node:events'
-import { chmod, readdir, readFile, symlink } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
@@ -250,6 +250,33 @@ describe('inside a GitHub-style job', () => {
     expect(await readFile(summary, 'utf8')).toMatch(
       /### Downloaded build\n[\s\S]*3, of which 3 were written/,
     )
+    const archive = join(root, 'build.zip')
+    expect((await runTrove(['download', `${run}/build`, '-o', archive], job, root)).status).toBe(0)
+    expect(await readFile(output, 'utf8')).toMatch(new RegExp(`\ndownload-path=${archive}\n$`))
+    expect(await readFile(summary, 'utf8')).toMatch(
+      new RegExp(`### Downloaded build\n[^#]*\\| to \\| ${archive} \\|\n\n$`),
+    )
+  })
+
+  test.each([
+    ['upload', 'build', 'dist'],
+    ['download', '1/left', 'back'],
+    ['download', '1/left', '-o', 'left.zip'],
+  ])('%s leaves its outputs also where nobody reads what it prints', async (...args) => {
+    const output = join(root, 'output')
+    const access = {
+      TROVE_URL: server.url,
+      TROVE_TOKEN: await server.token(),
+      TROVE_CACHE_DIR: join(root, '.cache'),
+      GITHUB_OUTPUT: output,
+    }
+    await runTrove(['upload', 'left', 'dist', '--run', '1', '--overwrite'], access, root)
+    await rm(output)
+    const child = startTrove([...args, '--json'], { ...access, TROVE_RUN: String(run) }, root)
+    child.stdout.destroy()
+    await once(child, 'close')
+    expect(child.exitCode).toBe(0)
+    expect(await readFile(output, 'utf8')).toMatch(/^(artifact-id|download-path)=/)
   })
 
   test('what it leaves does not depend on who reads its talk', async () => {

@@ -211,6 +211,11 @@ async function tell(
   { results, root }: { results: Downloaded[]; root: string },
 ): Promise<void> {
   const dryRun = given['dry-run']
+  if (!dryRun) {
+    // First, whether or not anybody reads the rest.
+    await writeOutputs(config, { 'download-path': root })
+    for (const result of results) await summarize(config, result)
+  }
   if (given.json) {
     const messages = results.map(({ artifact, planned, ...result }) => ({
       artifactId: artifact.id,
@@ -228,9 +233,6 @@ async function tell(
     const globs = given.path.map((glob) => printable(glob)).join(', ')
     await write(stderr, `trove: warning: nothing of it matches --path ${globs}\n`)
   }
-  if (dryRun) return
-  await writeOutputs(config, { 'download-path': root })
-  for (const result of results) await summarize(config, result)
 }
 
 function planOf({ planned, destination }: Downloaded): string {

@@ -87,9 +87,11 @@ export const uploadCommand: Command<UploadFlags> = {
         onProgress: showUpload(progress),
       })
       progress.finish()
-      if (given.json) await writeJson(stdout, jsonOf(result))
-      await write(stderr, summaryOf(result, performance.now() - startedAt))
+      const elapsedMs = performance.now() - startedAt
+      // First, whether or not anybody reads the rest.
       await report(config, result)
+      if (given.json) await writeJson(stdout, jsonOf(result))
+      await write(stderr, summaryOf(result, elapsedMs))
       return exitStatus.ok
     } catch (error) {
       progress.finish()
