@@ -1,10 +1,11 @@
 /** The client against servers that misbehave in one way each. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createSilentServer } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { exchange } from '../../src/client/transport/answer.ts'
 import { requestBytes, requestJson, type ServerAccess } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
@@ -231,6 +232,23 @@ describe('an answer', () => {
     })
     await expect(get(cut)).rejects.toBeInstanceOf(NetworkError)
     expect(cut.requests).toHaveLength(4)
+  })
+
+  test('waits for a connection, with its handshake, no longer than it should', async () => {
+    const silent = createSilentServer((socket) => socket.resume())
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    onTestFinished(() => {
+      silent.close()
+    })
+    const url = new URL(`https://127.0.0.1:${(silent.address() as AddressInfo).port}`)
+    const asked = { url, method: 'GET', headers: {}, body: undefined, signal: undefined }
+    await expect(exchange(asked, 50)).rejects.toThrow(
+      `${url.origin} cannot be reached: no connection came about in 0.05 s`,
+    )
+    const slow = await serve((_, response) => setTimeout(() => response.end('x'), 100))
+    const answer = await exchange({ ...asked, url: new URL(slow.url) }, 50)
+    expect((await answer.bytes()).toString()).toBe('x')
   })
 
   test('of a server that nobody answers for names it', async () => {

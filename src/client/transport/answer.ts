@@ -33,13 +33,18 @@ export interface Answer {
 const idleMs = 4000
 /** Longest silence in an exchange. */
 const silenceMs = 300_000
+/** Longest wait for a connection with its handshake: four packets are lost by then. A system goes on for two minutes. */
+const connectMsDefault = 15_000
 const agents = {
   plain: new Agent({ keepAlive: true, timeout: idleMs }),
   secure: new SecureAgent({ keepAlive: true, timeout: idleMs }),
 }
 
 /** Sends a request and waits for the head of its answer. Errors: NetworkError; what `body` fails with; the signal's. */
-export async function exchange({ url, method, headers, body, signal }: Exchange): Promise<Answer> {
+export async function exchange(
+  { url, method, headers, body, signal }: Exchange,
+  connectMs = connectMsDefault,
+): Promise<Answer> {
   signal?.throwIfAborted()
   const isSecure = url.protocol === 'https:'
   const options = {
@@ -52,6 +57,15 @@ export async function exchange({ url, method, headers, body, signal }: Exchange)
   const request = isSecure ? secureRequest(url, options) : plainRequest(url, options)
   request.once('timeout', () => {
     request.destroy(new Error(`nothing came for ${silenceMs / 1000} s`))
+  })
+  request.once('socket', (socket) => {
+    if (request.reusedSocket) return
+    const late = setTimeout(() => {
+      request.destroy(new Error(`no connection came about in ${connectMs / 1000} s`))
+    }, connectMs)
+    const settle = (): void => clearTimeout(late)
+    socket.once(isSecure ? 'secureConnect' : 'connect', settle)
+    request.once('close', settle)
   })
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve)
@@ -67,7 +81,8 @@ export async function exchange({ url, method, headers, body, signal }: Exchange)
     request.destroy()
     signal?.throwIfAborted()
     if (error instanceof BodyFault) throw error.cause
-    const told = error instanceof Error ? error.message || error.name : String(error)
+    // What OpenSSL says ends with a line feed.
+    const told = (error instanceof Error ? error.message || error.name : String(error)).trim()
     throw new NetworkError(`${url.origin} cannot be reached: ${told}`, { cause: error })
   }
 }
