@@ -227,6 +227,7 @@ describe('exit statuses', () => {
 
 test.each([
   [200, 'gave an answer that this version cannot read: it is no JSON object'],
+  [404, 'answered 404'],
   [413, 'answered 413'],
 ])('a sign-in page or a proxy that answers %i is told in two lines', async (status, told) => {
   const other = createServer((_, response) => {

@@ -137,7 +137,7 @@ describe('a request', () => {
   test.each([
     [401, { code: 'unauthenticated' }],
     [403, { code: 'forbidden' }],
-    [404, { code: 'not_found' }],
+    [404, { name: 'AnswerError' }],
     [500, { name: 'NetworkError' }],
   ])(
     'an answer of something that is no Trove, %d, is told by its status',

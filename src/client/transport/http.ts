@@ -71,7 +71,7 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
       continue
     }
-    throw outcome instanceof NetworkError ? outcome : await errorOf(server, request, outcome)
+    throw outcome instanceof NetworkError ? outcome : await errorOf(server, outcome)
   }
 }
 
@@ -119,7 +119,7 @@ function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
   return backoffMs(firstPauseMs, attempt)
 }
 
-async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer): Promise<Error> {
+async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   const { status } = answer
   if (status < 400) {
     answer.discard()
@@ -146,7 +146,7 @@ async function errorOf(server: ServerAccess, request: ApiRequest, answer: Answer
   const reason = `${server.url} answered ${status}`
   if (status === 401) return storeError('unauthenticated', reason, { reason })
   if (status === 403) return storeError('forbidden', reason, { reason })
-  if (status === 404) return storeError('not_found', reason, { what: request.path })
+  // A 404 of something else than Trove says nothing of artifacts.
   return status >= 500 ? new NetworkError(reason) : new AnswerError(reason)
 }
 
