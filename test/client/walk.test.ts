@@ -5,6 +5,8 @@ import { chmod, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { comparePaths } from '../../src/core/entry.ts'
+import { limits } from '../../src/core/limits.ts'
+import { createGrowingTree } from '../../src/client/upload/growing-tree.ts'
 import type { SourceTree } from '../../src/client/upload/source-tree.ts'
 import { walkSources } from '../../src/client/upload/walk.ts'
 import { makeDirectory, makeTree, type TreeSpec } from './tree.ts'
@@ -114,6 +116,22 @@ describe('patterns', () => {
 })
 
 describe('the walk', () => {
+  test('has a bound of its own, which no setting of the server moves', () => {
+    const tree = createGrowingTree('/')
+    const add = (index: number): void => {
+      const path = String(index).padStart(7, '0')
+      tree.add({ path, kind: 'file', stats: undefined, target: undefined })
+    }
+    for (let index = 0; index < limits.entriesMax; index++) add(index)
+    expect(() => add(limits.entriesMax)).toThrow(
+      expect.objectContaining({
+        code: 'too_large',
+        message: 'the upload has more than 1000000 entries, the most that are sent as one',
+        details: { limit: 'entries of one upload', limitValue: 1_000_000, setting: null },
+      }),
+    )
+  })
+
   test('is in manifest order, whatever sorts between a directory and its content', async () => {
     const root = await treeOf({
       'a/z': '',

@@ -65,10 +65,13 @@ export function createGrowingTree(root: string): GrowingTree {
   }
 }
 
+/** Where the server takes more, TROVE_MAX_ENTRIES moves its bound only. */
 function tooMany(): Error {
-  return storeError('too_large', `the upload has more than ${limits.entriesMax} entries`, {
-    limit: 'entries of one artifact',
-    limitValue: limits.entriesMax,
+  const limitValue = limits.entriesMax
+  const reason = `the upload has more than ${limitValue} entries, the most that are sent as one`
+  return storeError('too_large', reason, {
+    limit: 'entries of one upload',
+    limitValue,
     setting: null,
   })
 }
