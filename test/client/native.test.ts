@@ -473,13 +473,20 @@ describe('a download', () => {
   test('keeps a directory of the user that a file would replace, unless it may delete', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
-    await makeTree(root, { thing: 'a file' })
+    await makeTree(root, { other: 'o', thing: 'a file' })
     await makeTree(back, { 'thing/precious': 'p' })
+    const before = await describeTree(back)
     const client = clientWith(null)
     const { artifact } = await upload(client, root)
-    await expect(client.download({ artifact, destination: back })).rejects.toThrow('is a directory')
-    expect(await readFile(join(back, 'thing/precious'), 'utf8')).toBe('p')
-    await client.download({ artifact, destination: back, delete: true })
+    for (const dryRun of [true, false]) {
+      const download = client.download({ artifact, destination: back, dryRun })
+      await expect(download).rejects.toThrow('is a directory')
+      expect(await describeTree(back)).toEqual(before)
+    }
+    const deleting = { artifact, destination: back, delete: true }
+    const { planned } = await client.download({ ...deleting, dryRun: true })
+    expect(planned).toEqual({ write: ['other', 'thing'], delete: ['thing'] })
+    expect(await client.download(deleting)).toMatchObject({ writtenFiles: 2, deletedPaths: 1 })
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 })

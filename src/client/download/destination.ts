@@ -17,8 +17,8 @@ export interface Destination {
   readonly partialRoot: string
   /** What DEST has at each entry: nothing, something of the same kind, something else. */
   readonly places: Uint8Array
-  /** Paths in DEST, directories included, that the tree does not have; nothing below another. None are known of a DEST
-   *  that was recalled. */
+  /** Paths in DEST, directories included, that the tree does not have, or not as directories; nothing below another. None
+   *  are known of a DEST that was recalled. */
   readonly strangers: readonly string[]
   /** Whether DEST has the directory of that path (`''` is DEST). */
   hasDirectory(path: string): boolean
@@ -117,6 +117,7 @@ function walk(
       const isSame = ordinal === null ? entry.isDirectory() : kindOf(entry) === tree.kind(ordinal)
       if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
       if (isSame && entry.isDirectory()) enter(below, child.first, child.end)
+      else if (entry.isDirectory()) strangers.push(below)
     }
   }
   enter('', 0, wanted.length)
@@ -167,6 +168,26 @@ function kindOf(entry: Dirent | Stats): string {
   if (entry.isFile()) return 'file'
   if (entry.isDirectory()) return 'directory'
   return entry.isSymbolicLink() ? 'symlink' : 'other'
+}
+
+/** Without leave to delete, no directory with something in it gives way to a file. Errors: FileError, when one would. */
+export function refuseReplacing(
+  { root, places }: Destination,
+  tree: FetchedTree,
+  wanted: readonly number[],
+): void {
+  for (const ordinal of wanted) {
+    if (places[ordinal] !== place.other) continue
+    const path = join(root, tree.path(ordinal))
+    if (lookAt(path)?.isDirectory() === true) refuseFull(path)
+  }
+}
+
+/** Errors: FileError. */
+export function refuseFull(directory: string): void {
+  if (readDirectory(directory).length === 0) return
+  const reason = 'is a directory where the artifact has a file; only --delete replaces it'
+  throw new FileError(directory, reason)
 }
 
 /** Removes what the tree does not have. `opened` gets the directories whose modes may have been changed for that. Answers how

@@ -16,6 +16,7 @@ import {
   place,
   recallDestination,
   refusePartialName,
+  refuseReplacing,
   removeStrangers,
 } from './destination.ts'
 import {
@@ -162,6 +163,7 @@ async function compare(
   const destination = isMostlyKnown
     ? recallDestination(options.destination, tree, unknown)
     : examineDestination(options.destination, tree, wanted)
+  if (options.delete !== true) refuseReplacing(destination, tree, wanted)
   const downloading: Downloading = { ...wanting, destination }
   const present = sorted.unknown.filter((ordinal) => destination.places[ordinal] === place.same)
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`

@@ -19,11 +19,10 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Destination, place } from './destination.ts'
+import { type Destination, place, refuseFull } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
-import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
@@ -233,12 +232,7 @@ function clearWay(target: string, entry: Dirent, mayDelete: boolean): Stats | un
     unlinkSync(target)
     return undefined
   }
-  if (!mayDelete && readdirSync(target).length > 0) {
-    throw new FileError(
-      target,
-      'is a directory where the artifact has a file; only --delete replaces it',
-    )
-  }
+  if (!mayDelete) refuseFull(target)
   removeWhole(target)
   return undefined
 }
