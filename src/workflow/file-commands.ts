@@ -1,9 +1,12 @@
 /** File commands: the files that a step writes to set outputs, environment, path, state and its summary. Each step gets
  *  fresh, empty ones; they are read once, after it ended. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { bounds } from './bounds.ts'
+import { removeTree } from './remove-tree.ts'
 
 /** Paths of one step's files, under the names of the variables that tell them. */
 export interface CommandFiles {
@@ -85,7 +88,7 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     faults,
     summaryFaults,
   }
-  await Promise.all(Object.values(files).map((path: string) => rm(path, { force: true })))
+  await Promise.all(Object.values(files).map((path: string) => removeTree(path)))
   return result
 }
 
@@ -121,10 +124,10 @@ export function parsePairs(text: string): Record<string, string> {
           `Invalid format '${line}'. Name must not be empty and delimiter must not be empty`,
         )
       }
-      const end = lines.findIndex(
-        (candidate, index) => index > at && trimBreak(candidate) === delimiter,
-      )
-      if (end < 0) throw wrong(`Invalid value. Matching delimiter not found '${delimiter}'`)
+      let end = at + 1
+      while (end < lines.length && trimBreak(lines[end] ?? '') !== delimiter) end++
+      if (end === lines.length)
+        throw wrong(`Invalid value. Matching delimiter not found '${delimiter}'`)
       pairs[name] = trimBreak(lines.slice(at + 1, end).join(''))
       at = end
     } else {
@@ -138,14 +141,25 @@ function trimBreak(line: string): string {
   return line.endsWith('\r\n') ? line.slice(0, -2) : line.endsWith('\n') ? line.slice(0, -1) : line
 }
 
-/** A step may have removed its file; then it asked for nothing. */
+/** A step may have removed its file; then it asked for nothing. It may also have put anything else in its place: opening a
+ *  pipe must not wait, and a device may have no end. */
 async function readBounded(path: string, bytesMax: number): Promise<string> {
-  const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK
+  const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
-  if (facts === undefined) return ''
-  if (facts.size > bytesMax)
-    throw new Error(`it holds ${facts.size} bytes, at most ${bytesMax} are read`)
-  return await readFile(path, 'utf8')
+  if (file === undefined) return ''
+  try {
+    const facts = await file.stat()
+    if (!facts.isFile() && !facts.isCharacterDevice()) throw new Error('it is not a file')
+    if (facts.size > bytesMax)
+      throw new Error(`it holds ${facts.size} bytes, at most ${bytesMax} are read`)
+    const bytes = await buffer(file.createReadStream({ end: bytesMax, autoClose: false }))
+    if (bytes.length > bytesMax)
+      throw new Error(`it has no end, at most ${bytesMax} bytes are read`)
+    return bytes.toString()
+  } finally {
+    await file.close()
+  }
 }

@@ -1,8 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
+import { bounds } from '../../src/workflow/bounds.ts'
 import {
   createCommandFiles,
   parsePairs,
@@ -63,6 +66,35 @@ test('files are empty at first, are read once and then gone; a removed one asks 
     "Unable to process file command 'GITHUB_ENV': Invalid format 'broken'",
   ])
   await expect(readFile(files.GITHUB_OUTPUT)).rejects.toThrow('ENOENT')
+})
+
+test('what a step has put in the place of its files is neither waited for nor read without end', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-commands-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const files = await createCommandFiles(directory)
+  for (const path of Object.values(files)) await rm(path as string)
+  execFileSync('mkfifo', [files.GITHUB_OUTPUT])
+  await symlink('/dev/zero', files.GITHUB_ENV)
+  await symlink('/dev/null', files.GITHUB_PATH)
+  await mkdir(join(files.GITHUB_STATE, 'deep'), { recursive: true })
+  await mkdir(files.GITHUB_STEP_SUMMARY)
+  const commands = await readCommandFiles(files)
+  expect(commands.path).toEqual([])
+  expect(commands.faults).toEqual([
+    `Unable to process file command 'GITHUB_ENV': it has no end, at most ${bounds.commandFileBytesMax} bytes are read`,
+    "Unable to process file command 'GITHUB_OUTPUT': it is not a file",
+    "Unable to process file command 'GITHUB_STATE': it is not a file",
+  ])
+  expect(commands.summaryFaults).toEqual(['Unable to read GITHUB_STEP_SUMMARY: it is not a file'])
+  expect(Object.values(files).filter((path) => existsSync(path as string))).toEqual([])
+})
+
+test('many blocks take no longer to read than their lines', () => {
+  const blocks = Array.from({ length: 200_000 }, (_, i) => `a${i}<<E${i}\nx\nE${i}\n`)
+  const startedAt = performance.now()
+  expect(Object.keys(parsePairs(blocks.join('')))).toHaveLength(200_000)
+  // A fraction of a second; looking for each end from the first line on took minutes.
+  expect(performance.now() - startedAt).toBeLessThan(20_000)
 })
 
 test('log commands are parsed with properties and escapes', () => {
