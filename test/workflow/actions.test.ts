@@ -208,6 +208,29 @@ runs:
   expect(run.log('job')).not.toMatch(/^never$/m)
 })
 
+test.each([['of a repository'], ['of a plain directory']])(
+  'checkout %s copies files whose names and link targets are not UTF-8, and clears them away again',
+  async (kind) => {
+    const place = await createPlayground()
+    if (kind === 'of a repository') await runFile('git', ['init', '-q', place.repository])
+    const bytes = (text: string): Buffer => Buffer.from(`${place.repository}/${text}`, 'latin1')
+    await mkdir(bytes('d\xff'))
+    await writeFile(bytes('d\xff/caf\xe9'), 'coffee')
+    await symlink(Buffer.from('caf\xe9', 'latin1'), bytes('d\xff/link'))
+    await place.write('d\u00e9/plain', 'plain')
+    const run = await place.run(
+      oneJob(`
+- {uses: actions/checkout@v4}
+- {uses: actions/checkout@v4}
+- run: cat d$'\\xff'/link d\u00e9/plain
+  shell: bash
+`),
+    )
+    expect(run.conclusion).toBe('success')
+    expect(run.log('job')).toContain('coffeeplain')
+  },
+)
+
 test('checkout copies what git tracks or does not ignore, as it lies there, and the workspace is a clone', async () => {
   const place = await createPlayground()
   const git = async (...args: string[]): Promise<string> =>

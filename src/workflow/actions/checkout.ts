@@ -2,6 +2,7 @@
  *  ignored files left out; a `ref` that is another commit is checked out as it was committed. Where git is at hand the
  *  workspace is a clone, so `git describe` and the like work there. */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { constants, copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { promisify } from 'node:util'
@@ -64,7 +65,8 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
         `cannot check out '${ref}': ${repositoryDirectory} is not a git repository`,
       )
     await prepareTarget(target, clean)
-    await copyFiles(repositoryDirectory, target, await listTree(repositoryDirectory, workDirectory))
+    const files = await listTree(asBytes(repositoryDirectory), asBytes(workDirectory))
+    await copyFiles(asBytes(repositoryDirectory), asBytes(target), files)
     log.say(`copied ${repositoryDirectory} (not a git repository)`)
     return
   }
@@ -80,10 +82,11 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   } else {
     // The index of the clone is filled, so that `git status` there tells what is uncommitted here.
     if (head !== undefined) await git.run(target, ['reset', '--quiet', '--mixed', head])
+    const from = asBytes(root)
     const files = (await git.workingFiles(root)).filter(
-      (path) => !isBelow(join(root, path), workDirectory),
+      (path) => !isBelow(join(from, path), asBytes(workDirectory)),
     )
-    await copyFiles(root, target, files)
+    await copyFiles(from, asBytes(target), files)
     log.say(`copied ${files.length} files of ${root}${head === undefined ? '' : `, at ${head}`}`)
   }
   Object.assign(body.outputs, { ref: ref || facts.ref, commit: wanted ?? '' })
@@ -91,11 +94,21 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
 
 /** Makes the directory, empty unless it is a clone that is to be kept as it is. True when it is one. */
 async function prepareTarget(target: string, clean: boolean): Promise<boolean> {
+  if (!clean && existsSync(join(target, '.git'))) return true
+  await removeTree(target)
   await mkdir(target, { recursive: true })
-  const names = await readdir(target)
-  if (!clean && names.includes('.git')) return true
-  for (const name of names) await removeTree(join(target, name))
   return false
+}
+
+/** Names need not be UTF-8, so what is copied goes by strings that hold a byte in each character, which joining and comparing
+ *  paths take as any other. */
+function asBytes(path: string): string {
+  return Buffer.from(path).toString('latin1')
+}
+
+/** The path that such a string stands for. */
+function toPath(bytes: string): Buffer {
+  return Buffer.from(bytes, 'latin1')
 }
 
 function isBelow(path: string, directory: string): boolean {
@@ -107,17 +120,22 @@ interface Git {
   /** The work tree that a directory belongs to; undefined when there is none, or no git. */
   rootOf: (directory: string) => Promise<string | undefined>
   commitOf: (directory: string, ref: string) => Promise<string | undefined>
-  /** Files of the work tree that are tracked or not ignored, and exist. */
+  /** Files of the work tree that are tracked or not ignored, and exist; a byte in each character. */
   workingFiles: (directory: string) => Promise<string[]>
   run: (directory: string, args: string[]) => Promise<string>
 }
 
 function createGit(body: StepBody): Git {
   const env = processEnvironment(body)
-  const run = async (directory: string, args: string[]): Promise<string> => {
+  const run = async (
+    directory: string,
+    args: string[],
+    encoding: 'utf8' | 'latin1' = 'utf8',
+  ): Promise<string> => {
     // The repository may belong to another user than this process; it is the user's own choice to run it.
     const trusted = ['-c', 'safe.directory=*', '-c', 'advice.detachedHead=false', ...args]
-    const options = { cwd: directory, env, maxBuffer: 1024 * 1024 * 1024, signal: body.stop }
+    const maxBuffer = 1024 * 1024 * 1024
+    const options = { cwd: directory, env, encoding, maxBuffer, signal: body.stop }
     return (await runFile('git', trusted, options)).stdout
   }
   const attempt = async (directory: string, args: string[]): Promise<string | undefined> =>
@@ -145,17 +163,19 @@ function createGit(body: StepBody): Git {
     },
     workingFiles: async (directory) => {
       const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate']
-      return (await run(directory, args)).split('\0').filter((path) => path !== '')
+      return (await run(directory, args, 'latin1')).split('\0').filter((path) => path !== '')
     },
   }
 }
 
-/** Every file below a directory that is not a repository, except where the jobs of this run work. */
+/** Every file below a directory that is not a repository, except where the jobs of this run work. A byte in each
+ *  character. */
 async function listTree(directory: string, except: string): Promise<string[]> {
   const found: string[] = []
   const walk = async (at: string): Promise<void> => {
     if (isBelow(at, except)) return
-    for (const entry of await readdir(at, { withFileTypes: true })) {
+    const options = { withFileTypes: true, encoding: 'latin1' } as const
+    for (const entry of await readdir(toPath(at), options)) {
       const path = join(at, entry.name)
       if (entry.isDirectory()) await walk(path)
       else found.push(relative(directory, path))
@@ -166,23 +186,23 @@ async function listTree(directory: string, except: string): Promise<string[]> {
 }
 
 /** Copies files and symbolic links with their modes. A file that is gone (deleted but still tracked) is passed over; a
- *  directory in the list is a submodule and becomes an empty directory, as git makes it. */
+ *  directory in the list is a submodule and becomes an empty directory, as git makes it. A byte in each character. */
 async function copyFiles(from: string, to: string, paths: string[]): Promise<void> {
   const limit = pLimit(bounds.copiesMax)
   const directories = new Set(paths.map((path) => dirname(join(to, path))))
-  for (const directory of directories) await mkdir(directory, { recursive: true })
+  for (const directory of directories) await mkdir(toPath(directory), { recursive: true })
   await Promise.all(
     paths.map((path) =>
       limit(async () => {
-        const source = join(from, path)
-        const target = join(to, path)
+        const source = toPath(join(from, path))
+        const target = toPath(join(to, path))
         const facts = await lstat(source).catch(() => undefined)
         if (facts === undefined) return
         if (facts.isDirectory()) {
           await mkdir(target, { recursive: true })
         } else if (facts.isSymbolicLink()) {
           await rm(target, { force: true })
-          await symlink(await readlink(source), target)
+          await symlink(await readlink(source, 'buffer'), target)
         } else if (facts.isFile()) {
           await copyFile(source, target, constants.COPYFILE_FICLONE)
         }
