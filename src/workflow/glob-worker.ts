@@ -1,15 +1,20 @@
 /** Runs `@actions/glob` in a worker thread: it prints a `::debug::` line on standard output for every step it takes,
  *  and standard output belongs to the program's results. The thread's own output is caught by its owner. */
-import { stat } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import fs, { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
 import { parentPort } from 'node:worker_threads'
-import { create, hashFiles } from '@actions/glob'
-import type { GlobAnswer, GlobRequest } from './glob.ts'
+import { create } from '@actions/glob'
+import type { GlobAnswer, GlobMessage, GlobRequest } from './glob.ts'
 
-async function answer(request: GlobRequest): Promise<GlobAnswer> {
-  if (request.kind === 'hash') {
-    const options = { followSymbolicLinks: request.followSymbolicLinks }
-    return { kind: 'hash', hash: await hashFiles(request.patterns, request.directory, options) }
-  }
+async function answer(request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> {
+  return request.kind === 'hash' ? await hashFiles(request, signal) : await search(request, signal)
+}
+
+async function search(
+  request: Extract<GlobRequest, { kind: 'search' }>,
+  signal: AbortSignal,
+): Promise<GlobAnswer> {
   // The options of actions/upload-artifact.
   const globber = await create(request.patterns, {
     followSymbolicLinks: true,
@@ -17,22 +22,75 @@ async function answer(request: GlobRequest): Promise<GlobAnswer> {
     omitBrokenSymbolicLinks: true,
     excludeHiddenFiles: !request.includeHidden,
   })
+  const searchPaths = globber.getSearchPaths()
   const files: string[] = []
   for await (const path of globber.globGenerator()) {
-    if (!(await stat(path)).isDirectory()) files.push(path)
+    signal.throwIfAborted()
+    if (await isFile(path)) files.push(path)
   }
-  return { kind: 'search', files, searchPaths: globber.getSearchPaths() }
+  const below = (path: string): boolean => searchPaths.some((searched) => path.startsWith(searched))
+  const ours = [...lost].filter(below)
+  for (const path of ours) lost.delete(path)
+  return { kind: 'search', files, searchPaths, lost: ours }
+}
+
+/** Paths that a search came to and that are not there, although their directory lists them: a name that is not UTF-8 was
+ *  read with U+FFFD in it. The library takes them for broken links and passes over them. */
+const lost = new Set<string>()
+const { stat } = fs.promises
+fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && path.includes('\u{fffd}'))
+      lost.add(path)
+    throw error
+  }
+}) as typeof stat
+
+/** As the library's `hashFiles` does, which would wait at a pipe without end, and cannot be stopped. */
+async function hashFiles(
+  { patterns, directory, followSymbolicLinks }: Extract<GlobRequest, { kind: 'hash' }>,
+  signal: AbortSignal,
+): Promise<GlobAnswer> {
+  const globber = await create(patterns, { followSymbolicLinks })
+  const all = createHash('sha256')
+  let count = 0
+  for await (const path of globber.globGenerator()) {
+    signal.throwIfAborted()
+    if (!path.startsWith(`${directory}/`) || !(await isFile(path))) continue
+    const hash = createHash('sha256')
+    await pipeline(createReadStream(path), hash, { signal })
+    all.update(hash.digest())
+    count += 1
+  }
+  return { kind: 'hash', hash: count === 0 ? '' : all.digest('hex') }
+}
+
+/** False for a directory. Throws an Error for what has no content of its own: reading it may have no end. */
+async function isFile(path: string): Promise<boolean> {
+  const facts = await stat(path)
+  if (facts.isFile()) return true
+  if (facts.isDirectory()) return false
+  const kind = facts.isFIFO() ? 'a pipe' : facts.isSocket() ? 'a socket' : 'a device'
+  throw new Error(`${path} is ${kind}, not a file`)
 }
 
 if (parentPort === null) throw new Error('this file is the code of a worker thread')
 const port = parentPort
-port.on('message', (message: { id: number; request: GlobRequest }) => {
-  answer(message.request).then(
-    (result) => port.postMessage({ id: message.id, result }),
-    (error: unknown) =>
-      port.postMessage({
-        id: message.id,
-        error: error instanceof Error ? error.message : String(error),
-      }),
-  )
+const running = new Map<number, AbortController>()
+port.on('message', ({ id, request }: GlobMessage) => {
+  if (request === null) {
+    running.get(id)?.abort()
+    return
+  }
+  const controller = new AbortController()
+  running.set(id, controller)
+  answer(request, controller.signal)
+    .then(
+      (result) => port.postMessage({ id, result }),
+      (error: unknown) =>
+        port.postMessage({ id, error: error instanceof Error ? error.message : String(error) }),
+    )
+    .finally(() => running.delete(id))
 })

@@ -8,23 +8,33 @@ export type GlobRequest =
   | { kind: 'search'; patterns: string; includeHidden: boolean }
   | { kind: 'hash'; patterns: string; directory: string; followSymbolicLinks: boolean }
 
-export type GlobAnswer =
-  | { kind: 'search'; files: string[]; searchPaths: string[] }
-  | { kind: 'hash'; hash: string }
+/** What the thread is sent: a question, or null when its answer is no longer wanted. */
+export interface GlobMessage {
+  id: number
+  request: GlobRequest | null
+}
+
+export type GlobAnswer = ({ kind: 'search' } & SearchResult) | { kind: 'hash'; hash: string }
 
 export interface SearchResult {
   /** Absolute paths of the files (no directories) that match. */
   files: string[]
   /** The literal beginnings of the patterns, none below another. */
   searchPaths: string[]
+  /** Paths of which some part is not UTF-8, so that they cannot be named; as far as they can be shown. */
+  lost: string[]
 }
 
 export interface Globber {
-  /** Finds files as actions/upload-artifact does. */
-  search(patterns: string, roots: PatternRoots & { includeHidden: boolean }): Promise<SearchResult>
+  /** Finds files as actions/upload-artifact does. Rejects when there is a pipe, a socket or a device among them. */
+  search(
+    patterns: string,
+    roots: PatternRoots & { includeHidden: boolean },
+    signal: AbortSignal,
+  ): Promise<SearchResult>
   /** The `hashFiles` function: SHA-256 of the files' SHA-256, '' when nothing matches. Files outside
    *  `roots.directory` do not count. A first pattern `--follow-symbolic-links` is an option, as on a runner. */
-  hashFiles(patterns: string[], roots: PatternRoots): Promise<string>
+  hashFiles(patterns: string[], roots: PatternRoots, signal: AbortSignal): Promise<string>
   close(): Promise<void>
 }
 
@@ -56,37 +66,38 @@ export function createGlobber(): Globber {
     })
     return started
   }
-  const ask = async (request: GlobRequest): Promise<GlobAnswer> => {
+  const ask = async (request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> => {
+    signal.throwIfAborted()
     worker ??= start()
     const id = nextId++
     worker.ref()
-    const answer = new Promise<GlobAnswer>((resolve, reject) =>
-      waiting.set(id, { resolve, reject }),
-    )
-    worker.postMessage({ id, request })
-    return await answer
+    const send = (message: GlobMessage): void => worker?.postMessage(message)
+    const onAbort = (): void => send({ id, request: null })
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await new Promise<GlobAnswer>((resolve, reject) => {
+        waiting.set(id, { resolve, reject })
+        send({ id, request })
+      })
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   return {
-    search: async (patterns, { includeHidden, ...roots }) => {
-      const answer = await ask({
-        kind: 'search',
-        patterns: absolutePatterns(patterns, roots),
-        includeHidden,
-      })
+    search: async (patterns, { includeHidden, ...roots }, signal) => {
+      const absolute = absolutePatterns(patterns, roots)
+      const answer = await ask({ kind: 'search', patterns: absolute, includeHidden }, signal)
       if (answer.kind !== 'search') throw new TypeError('a search was answered with a hash')
-      return { files: answer.files, searchPaths: answer.searchPaths }
+      return answer
     },
-    hashFiles: async (patterns, roots) => {
+    hashFiles: async (patterns, roots, signal) => {
       const followSymbolicLinks = patterns[0] === '--follow-symbolic-links'
       const text = (followSymbolicLinks ? patterns.slice(1) : patterns).join('\n')
       const { directory } = roots
-      const answer = await ask({
-        kind: 'hash',
-        patterns: absolutePatterns(text, roots),
-        directory,
-        followSymbolicLinks,
-      })
+      const absolute = absolutePatterns(text, roots)
+      const request = { kind: 'hash', patterns: absolute, directory, followSymbolicLinks } as const
+      const answer = await ask(request, signal)
       if (answer.kind !== 'hash') throw new TypeError('a hash was answered with a search')
       return answer.hash
     },

@@ -116,7 +116,7 @@ async function prepare(
   const message = `The job has exceeded the maximum execution time of ${minutes} minutes.`
   signals.expireAfter(minutes * 60_000, () => complain(engine, reference, 'error', message))
   await warnOfOtherSystem(job, definition.runsOn, instance.expressions)
-  const expressions = (): Scope => stepExpressions(job, scope, '', job.env)
+  const expressions = (): Scope => stepExpressions(job, scope, '', job.env, job.kill)
   Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
   Object.assign(job.env, await evaluateTextMap(definition.env, expressions()))
   job.defaults = await readDefaults([definition.defaults, engine.workflowDefaults], expressions())
@@ -239,7 +239,7 @@ async function readOutputs(
   outputs: Template | undefined,
 ): Promise<Record<string, string>> {
   const { engine, reference } = job
-  const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env))
+  const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env, job.kill))
   const kept = Object.entries(values).filter(([name, value]) => {
     if (engine.masker.mask(value) === value) return true
     complain(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)

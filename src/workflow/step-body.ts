@@ -34,12 +34,13 @@ export class StepFailure extends Error {
   override readonly name = 'StepFailure'
 }
 
-/** What expressions of a step see. */
+/** What expressions of a step see. `stop` ends what takes long in them. */
 export function stepExpressions(
   job: JobState,
   scope: StepScope,
   id: string,
   env: Record<string, string>,
+  stop: AbortSignal,
 ): Scope {
   const { engine } = job
   const cancelled = (): boolean => scope.cancel.aborted
@@ -63,11 +64,10 @@ export function stepExpressions(
       failure: () => !cancelled() && scope.status === 'failure',
       cancelled,
     },
-    hashFiles: (patterns) =>
-      engine.globber.hashFiles(patterns, {
-        directory: job.directories.workspace,
-        home: engine.environment['HOME'],
-      }),
+    hashFiles: async (patterns) => {
+      const roots = { directory: job.directories.workspace, home: engine.environment['HOME'] }
+      return await engine.globber.hashFiles(patterns, roots, stop)
+    },
   }
 }
 

@@ -68,7 +68,9 @@ export interface StepWork {
 export async function perform(place: StepPlace, work: StepWork): Promise<StepResult> {
   const { job, scope, id } = place
   const env = { ...job.env, ...scope.env }
-  const see = (): Scope => stepExpressions(job, scope, id, env)
+  const stopper = new AbortController()
+  const stop = AbortSignal.any([stopper.signal, job.kill])
+  const see = (): Scope => stepExpressions(job, scope, id, env, stop)
   const wasCancelled = scope.cancel.aborted
   let wanted = false
   let fault: unknown
@@ -84,9 +86,8 @@ export async function perform(place: StepPlace, work: StepWork): Promise<StepRes
     const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
     return { name: shownName, outcome: conclusion, conclusion, outputs: {} }
   }
-  const stopper = new AbortController()
   const log = place.openLog(shownName)
-  const body = createBody(place, work, { name, env, expressions: see(), log, stop: stopper.signal })
+  const body = createBody(place, work, { name, env, expressions: see(), log, stop })
   if (fault !== undefined) explain(log, fault)
   const outcome =
     fault === undefined ? await runWork(place, work, body, { stopper, wasCancelled }) : 'failure'
@@ -164,7 +165,8 @@ async function runWork(
   const onKill = (): void => stop('cancelled')
   // The runner asks again: a step whose condition also holds for a cancelled job goes on.
   const onCancel = (): void => {
-    evaluateCondition(condition, stepExpressions(job, scope, place.id, body.env)).then(
+    const expressions = stepExpressions(job, scope, place.id, body.env, body.stop)
+    evaluateCondition(condition, expressions).then(
       (holds) => (holds ? undefined : stop('cancelled')),
       () => stop('cancelled'),
     )

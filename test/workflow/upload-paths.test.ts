@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -6,6 +7,7 @@ import { createGlobber, type Globber } from '../../src/workflow/glob.ts'
 import { absolutePatterns } from '../../src/workflow/glob-patterns.ts'
 import { uploadFiles } from '../../src/workflow/upload-paths.ts'
 
+const never = new AbortController().signal
 let root: string
 let globber: Globber
 
@@ -38,6 +40,7 @@ async function entries(
       home,
       includeHidden: options.includeHidden ?? false,
     },
+    never,
   )
   return uploadFiles(search)
     .map((file) => file.entryPath)
@@ -148,7 +151,11 @@ test('directories are not entries, empty ones vanish', async () => {
   const directory = join(root, 'with-empty')
   await mkdir(join(directory, 'a/empty'), { recursive: true })
   await writeFile(join(directory, 'a/file'), '')
-  const search = await globber.search('a', { directory, home: undefined, includeHidden: false })
+  const search = await globber.search(
+    'a',
+    { directory, home: undefined, includeHidden: false },
+    never,
+  )
   expect(uploadFiles(search).map((file) => file.entryPath)).toEqual(['file'])
 })
 
@@ -160,7 +167,11 @@ test('links are followed, dangling ones are left out', async () => {
   await symlink('../real/sub', join(directory, 'out/linked'))
   await symlink('../real/sub/file', join(directory, 'out/file'))
   await symlink('nowhere', join(directory, 'out/dangling'))
-  const search = await globber.search('out', { directory, home: undefined, includeHidden: false })
+  const search = await globber.search(
+    'out',
+    { directory, home: undefined, includeHidden: false },
+    never,
+  )
   expect(
     uploadFiles(search)
       .map((file) => file.entryPath)
@@ -199,10 +210,53 @@ test('hashFiles agrees with the runner: order of the search, files of the worksp
   const { createHash } = await import('node:crypto')
   const sha = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest()
   const both = createHash('sha256').update(sha('one')).update(sha('two')).digest('hex')
-  expect(await globber.hashFiles(['**/package-lock.json'], roots)).toBe(both)
-  expect(await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots)).toBe(
-    both,
-  )
-  expect(await globber.hashFiles(['**/none'], roots)).toBe('')
-  expect(await globber.hashFiles(['/etc/hostname'], roots)).toBe('')
+  expect(await globber.hashFiles(['**/package-lock.json'], roots, never)).toBe(both)
+  expect(
+    await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots, never),
+  ).toBe(both)
+  expect(await globber.hashFiles(['**/none'], roots, never)).toBe('')
+  expect(await globber.hashFiles(['/etc/hostname'], roots, never)).toBe('')
+})
+
+test('a pipe among the files is refused by name, not waited for; one that nobody asks for is none of its business', async () => {
+  const directory = join(root, 'with-pipe')
+  await mkdir(join(directory, 'out'), { recursive: true })
+  await writeFile(join(directory, 'out/file'), 'x')
+  execFileSync('mkfifo', [join(directory, 'out/pipe')])
+  await symlink('/dev/zero', join(directory, 'endless'))
+  const roots = { directory, home: undefined, includeHidden: false }
+  const fault = `${directory}/out/pipe is a pipe, not a file`
+  await expect(globber.search('out', roots, never)).rejects.toThrow(fault)
+  await expect(globber.hashFiles(['out/*'], roots, never)).rejects.toThrow(fault)
+  const endless = ['--follow-symbolic-links', 'endless']
+  await expect(globber.hashFiles(endless, roots, never)).rejects.toThrow('endless is a device')
+  expect((await globber.search('out/f*', roots, never)).files).toEqual([`${directory}/out/file`])
+})
+
+test('hashing ends when it is no longer wanted, however long the file is', async () => {
+  const directory = join(root, 'long')
+  await mkdir(directory)
+  await writeFile(join(directory, 'file'), '')
+  // Without a disk's room: an hour of reading.
+  await truncate(join(directory, 'file'), 2 ** 41)
+  const stop = new AbortController()
+  const hash = globber.hashFiles(['file'], { directory, home: undefined }, stop.signal)
+  setTimeout(() => stop.abort(), 50)
+  await expect(hash).rejects.toThrow('aborted')
+})
+
+test('files whose names are not UTF-8 are told of when the patterns ask for them', async () => {
+  const directory = join(root, 'latin')
+  await mkdir(join(directory, 'out/sub'), { recursive: true })
+  await writeFile(join(directory, 'out/sub/plain'), '')
+  const latin = (path: string): Buffer => Buffer.from(`${directory}/${path}`, 'latin1')
+  await writeFile(latin('out/sub/caf\xe9.txt'), '')
+  await mkdir(latin('out/d\xff'))
+  const roots = { directory, home: undefined, includeHidden: false }
+  const lost = async (patterns: string): Promise<string[]> =>
+    (await globber.search(patterns, roots, never)).lost.toSorted()
+  const both = [`${directory}/out/d\ufffd`, `${directory}/out/sub/caf\ufffd.txt`]
+  expect(await lost('out')).toEqual(both)
+  expect(await lost('out/sub/*.txt')).toEqual(both.slice(1))
+  expect(await lost('out/sub/p*')).toEqual([])
 })

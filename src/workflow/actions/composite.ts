@@ -35,7 +35,8 @@ export async function runComposite(
     await body.runNested(scope, step)
     body.log.endGroup()
   }
-  const expressions = stepExpressions(job, scope, body.id, { ...job.env, ...scope.env })
+  const env = { ...job.env, ...scope.env }
+  const expressions = stepExpressions(job, scope, body.id, env, body.stop)
   for (const output of action.outputs) {
     if (output.value !== undefined)
       body.outputs[output.name] = await evaluateText(output.value, expressions)

@@ -62,7 +62,7 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
       ),
     )
     const roots = { directory, home: undefined, includeHidden }
-    const files = uploadFiles(await job.engine.globber.search('.', roots))
+    const files = uploadFiles(await job.engine.globber.search('.', roots, body.stop))
     await uploadTo(store, body, {
       name,
       files,

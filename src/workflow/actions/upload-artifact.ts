@@ -1,5 +1,6 @@
 /** actions/upload-artifact, with the inputs, outputs and path rules of v7. */
 import { basename } from 'node:path'
+import type { SearchResult } from '../glob.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import { uploadFiles } from '../upload-paths.ts'
 import type { UsesStep } from '../workflow-file.ts'
@@ -34,11 +35,10 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
   }
   const options = readUploadOptions(body, inputs)
   const directory = job.directories.workspace
-  const search = await job.engine.globber.search(path, {
-    directory,
-    home: body.env['HOME'] ?? job.engine.environment['HOME'],
-    includeHidden,
-  })
+  const home = body.env['HOME'] ?? job.engine.environment['HOME']
+  const roots = { directory, home, includeHidden }
+  const search = await job.engine.globber.search(path, roots, body.stop)
+  warnOfLost(body, search)
   const files = uploadFiles(search)
   const [first] = files
   if (first === undefined) {
@@ -60,4 +60,11 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
   const name = archive ? inputs.required('name') : basename(first.sourcePath)
   const request = { name, files, archive, ...options, overwrite, signal: body.stop }
   await uploadTo(artifactsOf(body), body, request)
+}
+
+/** Of the files that cannot be named, as GitHub's action does not either; it leaves them out without a word. */
+function warnOfLost({ log }: StepBody, { lost }: SearchResult): void {
+  for (const path of lost) {
+    log.annotate({ level: 'warning', message: `${path} is left out: its name is not UTF-8` })
+  }
 }
