@@ -12,8 +12,10 @@ import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadat
 import { projectOf, readProject } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
+import { watchIdle } from './body.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { parseInput, parseQuery, projectParameter } from './input.ts'
+import { lineStream } from './lines.ts'
 import { readJsonBody } from './request-body.ts'
 import { requireDeleteRun } from './strict.ts'
 import { runDestination, uploadFacts } from './upload-destination.ts'
@@ -109,22 +111,24 @@ async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   const { job } = await readJob(context, c, run)
-  return c.body(openLog(context.metadata, job), 200, {
+  const pages = logPages(context.metadata, job)
+  const first = await pages.next()
+  watchIdle(c, context.config.idleMs)
+  return c.body(lineStream(c, first, pages), 200, {
     'content-type': 'text/plain; charset=utf-8',
     'cache-control': 'private, no-cache',
   })
 }
 
-function openLog(metadata: Metadata, job: RecordedJob): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder()
-  let page = 0
-  return new ReadableStream({
-    pull: async (controller) => {
-      const lines = await metadata.readLogPage(job.id, page++)
-      if (lines === undefined) controller.close()
-      else controller.enqueue(encoder.encode(lines.map(formatLogLine).join('')))
-    },
-  })
+async function* logPages(
+  metadata: Metadata,
+  job: RecordedJob,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let page = 0; ; page++) {
+    const lines = await metadata.readLogPage(job.id, page)
+    if (lines === undefined) return
+    yield Buffer.from(lines.map(formatLogLine).join(''))
+  }
 }
 
 function runMessage(run: Run, record: RunRecord | undefined, origin: string): WireRunDetail {

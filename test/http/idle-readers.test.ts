@@ -12,9 +12,10 @@ import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import { createCompareRoutes } from '../../src/http/compare.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import { createManifestRoutes } from '../../src/http/manifests.ts'
+import { createRunRecordRoutes } from '../../src/http/run-records.ts'
 import { createTreeRoutes } from '../../src/http/trees.ts'
 import { createLog } from '../../src/log.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
+import type { Metadata, Project, Run, RunRecord } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type EntrySpec } from '../egress/memory-store.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'trove-'))
@@ -32,7 +33,12 @@ async function endlessMetadata(): Promise<Partial<Metadata>> {
   const page = (await store.reader.metadata.readEntryPage(artifact.id, 0))!
   const lines = Buffer.alloc(64 * 1024)
   const added = page.entries.map((entry) => ({ before: null, after: { entry, modifiedAt: null } }))
+  const logLine = { at: 0, step: 0, kind: 'output', text: 'x'.repeat(64 * 1024) } as const
   return {
+    findProject: async () => ({ id: 1, name: 'octo/demo' }) as Project,
+    findRun: async () => ({ id: 1 }) as Run,
+    findRunRecord: async () => ({ jobs: [{ id: 1, key: 'build' }] }) as RunRecord,
+    readLogPage: async () => [logLine],
     findArtifact: async () => artifact,
     readEntryPage: async () => page,
     readTreePage: async () => ({ lines, times: null }),
@@ -58,6 +64,7 @@ beforeAll(async () => {
   app.route('/', createManifestRoutes(context))
   app.route('/', createTreeRoutes(context))
   app.route('/', createCompareRoutes(context))
+  app.route('/', createRunRecordRoutes(context))
   server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
   if (!server.listening) await once(server, 'listening')
 })
@@ -72,6 +79,7 @@ test.each([
   ['/api/v1/artifacts/1/tree'],
   ['/api/v1/artifacts/1/tree?base=2'],
   ['/api/v1/compare?base=id:1&head=id:2'],
+  ['/api/v1/runs/1/jobs/build/log?project=octo/demo'],
 ])('%s is cut when its client takes nothing', async (path) => {
   const connected = once(server, 'connection')
   const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
