@@ -37,8 +37,15 @@ export async function sendSlowPage(
     sleep(patienceMs, false, { ref: false }),
   ])
   if (isThere) return await sendPage(web, c, { ...content, body: frame(await result) })
-  const late = result.catch((error: unknown) => lateProblem(c, error))
+  // Put together as soon as it is there, since that can fail too.
+  const late = result.then(markupOf).catch(async (error: unknown) => {
+    return await markupOf(lateProblem(c, error))
+  })
   return await sendInTwo(web, c, { content, frame, waiting, late })
+}
+
+async function markupOf(part: Child): Promise<string> {
+  return String(await html`<div class="part">${part}</div>`)
 }
 
 async function sendInTwo(
@@ -49,7 +56,7 @@ async function sendInTwo(
     frame,
     waiting,
     late,
-  }: { content: Omit<PageContent, 'body'>; late: Promise<Child> } & Pick<
+  }: { content: Omit<PageContent, 'body'>; late: Promise<string> } & Pick<
     SlowContent,
     'frame' | 'waiting'
   >,
@@ -66,9 +73,7 @@ async function sendInTwo(
   const { document, headers } = await renderPage(web, c, { ...content, body })
   const [before = '', after = ''] = document.split(mark)
   const isPacked = acceptsGzip(c.req.header('accept-encoding'))
-  const rest = late.then(
-    async (part) => String(await html`<div class="part">${part}</div>`) + after,
-  )
+  const rest = late.then((part) => part + after)
   const stream = Readable.toWeb(
     isPacked ? packed(before, rest) : Readable.from(plain(before, rest)),
   )
