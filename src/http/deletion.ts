@@ -6,7 +6,6 @@ import { deletionQuery, runDeletionQuery } from '../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import { parseProjectName } from '../core/run.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
@@ -19,7 +18,7 @@ import { parseInput, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
 import { readableRun } from './run-records.ts'
 import { isStrictFor, requireDelete, requireDeleteRun } from './strict.ts'
-import { walkArtifacts } from './walk-artifacts.ts'
+import { collectArtifacts } from './walk-artifacts.ts'
 
 export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -92,7 +91,7 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
     project: named,
   })
   await requireDeleteRun(context, principal, { project, runNumber: number })
-  const artifacts = await listAll(context, { projectId, run: number })
+  const artifacts = await collectArtifacts(context, { projectId, run: number })
   const deletion = await deleteAll(context, principal, { artifacts, dryRun })
   if (!dryRun) await context.metadata.removeRunRecords(projectId, number)
   return c.json(deletion)
@@ -128,7 +127,7 @@ async function artifactsOfIds(
   principal: Principal,
   ids: number[],
 ): Promise<Artifact[]> {
-  const found = await listAll(context, { ids })
+  const found = await collectArtifacts(context, { ids })
   const readable = new Map(
     found.filter((each) => mayReadRun(principal, each)).map((each) => [each.id, each]),
   )
@@ -154,29 +153,13 @@ async function artifactsOfFilter(
   if (rest.name !== undefined) filter.name = rest.name
   if (rest.branch !== undefined) filter.branch = rest.branch
   const before = createdBefore === undefined ? Infinity : Date.parse(createdBefore)
-  const artifacts = await listAll(context, filter, (artifact) => artifact.createdAt < before)
+  const artifacts = await collectArtifacts(
+    context,
+    filter,
+    (artifact) => artifact.createdAt < before,
+  )
   const strict = await isStrictFor(context, principal)
   return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
-}
-
-/** Live artifacts of a filter, the oldest first. Errors: too_large beyond `limits.bulkDeleteMax`. */
-async function listAll(
-  context: AppContext,
-  filter: ArtifactFilter,
-  isMeant: (artifact: Artifact) => boolean = () => true,
-): Promise<Artifact[]> {
-  const found: Artifact[] = []
-  for await (const artifact of walkArtifacts(context, filter)) {
-    if (isMeant(artifact)) found.push(artifact)
-    if (found.length > limits.bulkDeleteMax) throw tooMany()
-  }
-  return found.toReversed()
-}
-
-function tooMany(): Error {
-  const limitValue = limits.bulkDeleteMax
-  const details = { limit: 'artifacts of one bulk delete', limitValue, setting: null }
-  return storeError('too_large', `more than ${limitValue} artifacts match: narrow it`, details)
 }
 
 function projectMissing(): Error {

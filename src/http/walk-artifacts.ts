@@ -1,4 +1,5 @@
 /** All artifacts that a filter lets through, a page of the list at a time. */
+import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import type { AppContext } from './context.ts'
@@ -17,4 +18,25 @@ export async function* walkArtifacts(
     if (last === undefined || artifacts.length < page.limit) return
     before = { beforeId: last.id }
   }
+}
+
+/** Those that are meant, as many as are dealt with at once; the oldest first. Errors: too_large beyond that. */
+export async function collectArtifacts(
+  context: Pick<AppContext, 'metadata' | 'now'>,
+  filter: ArtifactFilter,
+  isMeant: (artifact: Artifact) => boolean = () => true,
+): Promise<Artifact[]> {
+  const found: Artifact[] = []
+  for await (const artifact of walkArtifacts(context, filter)) {
+    if (!isMeant(artifact)) continue
+    if (found.length === limits.bulkDeleteMax) throw tooMany()
+    found.push(artifact)
+  }
+  return found.reverse()
+}
+
+function tooMany(): Error {
+  const limitValue = limits.bulkDeleteMax
+  const details = { limit: 'artifacts at once', limitValue, setting: null }
+  return storeError('too_large', `more than ${limitValue} artifacts match: narrow it`, details)
 }

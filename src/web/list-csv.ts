@@ -1,8 +1,9 @@
 /** The list of a project's artifacts for spreadsheets. */
+import { effectiveState } from '../core/retention.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 
 /** A cell that a spreadsheet would take for a formula is quoted as text. */
-export function listAsCsv(artifacts: Artifact[]): string {
+export function listAsCsv(artifacts: Artifact[], now: number): string {
   const cell = (value: string | number | boolean | null): string => {
     const text = String(value ?? '')
     const harmless = /^[=+\-@\t\r]/.test(text) && !/^-?\d+$/.test(text) ? `'${text}` : text
@@ -16,7 +17,7 @@ export function listAsCsv(artifacts: Artifact[]): string {
       each.name,
       each.runNumber,
       each.branch,
-      each.state,
+      effectiveState(each, now),
       each.logicalBytes,
       each.newBytes,
       new Date(each.createdAt).toISOString(),

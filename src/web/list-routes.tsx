@@ -1,8 +1,6 @@
 /** The list of a project's artifacts, and what is done to many of them at once. */
 import { Hono } from 'hono'
-import { comparePaths } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import { changedExpiresAt } from '../core/retention.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { dayMs } from '../core/units.ts'
@@ -11,12 +9,13 @@ import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { removeArtifact } from '../http/deletion.ts'
 import { retentionOf } from '../http/retention.ts'
 import { requireDelete } from '../http/strict.ts'
-import { walkArtifacts } from '../http/walk-artifacts.ts'
+import { collectArtifacts } from '../http/walk-artifacts.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
-import type { Artifact, ArtifactFilter, ArtifactSort, Project } from '../metadata/metadata.ts'
+import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
 import { daysOf, pageOfQuery, readForm } from './input.ts'
 import { DeletedManyNotice, DeletePage } from './delete-page.tsx'
 import { listAsCsv } from './list-csv.ts'
+import { inOrder } from './list-order.ts'
 import { ListPage } from './list-page.tsx'
 import { type ListQuery, queryOf } from './list-view.ts'
 import { crumbsOf, projectOfPage } from './page-access.ts'
@@ -28,17 +27,6 @@ const rowsPerPage = 100
 /** Of more at once only the list of deleted ones is shown, from where they are restored. */
 const idsInAddressMax = 100
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
-/** As the database orders them. */
-const orders: Record<ArtifactSort, (a: Artifact, b: Artifact) => number> = {
-  newest: (a, b) => b.id - a.id,
-  oldest: (a, b) => a.id - b.id,
-  largest: (a, b) => b.logicalBytes - a.logicalBytes || b.id - a.id,
-  costliest: (a, b) => b.newBytes - a.newBytes || b.id - a.id,
-  expiring: (a, b) => endOf(a) - endOf(b) || a.id - b.id,
-  name: (a, b) => comparePaths(a.name, b.name) || b.id - a.id,
-}
-const endOf = ({ pinned, expiresAt }: Artifact): number =>
-  pinned ? Number.MAX_SAFE_INTEGER : expiresAt
 const states = ['damaged', 'expired', 'deleted', 'any'] as const
 
 export function createListPages(web: Web): Hono<AppEnv> {
@@ -55,9 +43,9 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
   const query = readQuery((name) => c.req.query(name) ?? '')
   const filter = filterOf(project, query)
   if (c.req.query('format') === 'csv') {
-    const artifacts = (await listAll(web.context, filter)).sort(orders[query.sort])
+    const artifacts = inOrder(await collectArtifacts(context, filter), query.sort)
     const name = `artifacts-${project.name.replace('/', '-')}.csv`
-    return c.body(listAsCsv(artifacts), 200, {
+    return c.body(listAsCsv(artifacts, now()), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': `attachment; filename="${name}"`,
       'cache-control': 'no-store',
@@ -160,19 +148,6 @@ function filterOf(project: Project, query: ListQuery): ArtifactFilter {
   }
 }
 
-/** In no order. Errors: too_large beyond `limits.bulkDeleteMax`. */
-async function listAll(context: AppContext, filter: ArtifactFilter): Promise<Artifact[]> {
-  const found: Artifact[] = []
-  const limitValue = limits.bulkDeleteMax
-  for await (const artifact of walkArtifacts(context, filter)) {
-    found.push(artifact)
-    if (found.length <= limitValue) continue
-    const details = { limit: 'artifacts at once', limitValue, setting: null }
-    throw storeError('too_large', `more than ${limitValue} artifacts match: narrow it`, details)
-  }
-  return found
-}
-
 async function changeMany(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { principal, project } = await projectOfPage(context, c)
@@ -224,14 +199,14 @@ async function chosenArtifacts(
   const now = context.now()
   const { undoMs } = context.config
   if (action === 'restore') {
-    const found = await listAll(context, { ...filter, state: 'deleted' })
+    const found = await collectArtifacts(context, { ...filter, state: 'deleted' })
     const dead = found.filter((artifact) => isRestorable(artifact, { undoMs, now }))
     if (dead.length > 0) return dead
     throw storeError('invalid_request', 'select at least one artifact that can be restored', {
       field: 'id',
     })
   }
-  const found = await listAll(context, filter)
+  const found = await collectArtifacts(context, filter)
   const live = found.filter((artifact) => isLive(artifact, now))
   if (live.length > 0) return live
   throw storeError('invalid_request', 'select at least one live artifact', { field: 'id' })

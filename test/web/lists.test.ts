@@ -1,0 +1,83 @@
+/** All artifacts of a project's list at once: for a table to download, and for what is done to many. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { collectArtifacts } from '../../src/http/walk-artifacts.ts'
+import type { Artifact, ArtifactSort, Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { inOrder } from '../../src/web/list-order.ts'
+import { listAsCsv } from '../../src/web/list-csv.ts'
+import { seedArtifact, seedRun } from '../metadata/seed.ts'
+import { temporaryDatabases } from '../metadata/temporary-database.ts'
+
+const databases = temporaryDatabases()
+const now = 3000
+let metadata: Metadata
+let projectId: number
+const artifacts: Artifact[] = []
+
+beforeAll(async () => {
+  metadata = openSqliteMetadata({ path: await databases.newDatabase() })
+  const run = await seedRun(metadata)
+  projectId = run.projectId
+  for (let index = 0; index < limits.listPageMax + 1; index++) {
+    const name = `${['b', '\ufffd', 'a', '😀'][index % 4]}${index}`
+    artifacts.push(await seedArtifact(metadata, run, { a: 'a'.repeat(index % 7) }, { name }))
+  }
+  for (const [index, { id }] of artifacts.entries()) {
+    if (index % 5 === 0) await metadata.setRetention(id, { pinned: true })
+    else await metadata.setRetention(id, { expiresAt: now + 1000 + (index % 3) })
+  }
+})
+afterAll(async () => {
+  await metadata.close()
+})
+
+/** A context in which something happens once the first page of a list is read. */
+function contextIn(happens: () => Promise<unknown>): Parameters<typeof collectArtifacts>[0] {
+  const listArtifacts: Metadata['listArtifacts'] = async (...asked) => {
+    const page = await metadata.listArtifacts(...asked)
+    await happens()
+    return page
+  }
+  return { metadata: { ...metadata, listArtifacts }, now: () => now }
+}
+
+const quiet = async (): Promise<void> => undefined
+
+test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const)(
+  'they are in the order that the pages have: %s',
+  async (sort: ArtifactSort) => {
+    const paged: number[] = []
+    for (let offset = 0; offset <= limits.listPageMax; offset += limits.listPageMax) {
+      const page = { limit: limits.listPageMax, offset, sort, now }
+      paged.push(
+        ...(await metadata.listArtifacts({ projectId }, page)).artifacts.map(({ id }) => id),
+      )
+    }
+    const found = inOrder(await collectArtifacts(contextIn(quiet), { projectId }), sort)
+    expect(found.map(({ id }) => id)).toEqual(paged)
+  },
+)
+
+test('one whose time is over is told as expired, swept or not', async () => {
+  const [, second] = artifacts
+  expect(listAsCsv([second!], now)).toContain(',available,')
+  expect(listAsCsv([second!], Number.MAX_SAFE_INTEGER)).toContain(',expired,')
+})
+
+test('none is there twice or missing when others come and go between two pages', async () => {
+  const ids = artifacts.map(({ id }) => id)
+  const run = await seedRun(metadata, { number: 2 })
+  const context = contextIn(async () => {
+    await seedArtifact(metadata, run, { a: 'new' }, { name: `new-${Math.random()}` })
+    const [victim] = artifacts.splice(-1)
+    await metadata.removeArtifact(victim!.id, {
+      state: 'deleted',
+      reason: 'deleted',
+      now,
+      undoMs: 0,
+    })
+  })
+  const found = await collectArtifacts(context, { projectId })
+  expect(found.map(({ id }) => id)).toEqual(ids)
+})
