@@ -13,7 +13,7 @@ import { comparingSentence, Differences } from './compare-page.tsx'
 import { comparisonOf, kindOfQuery } from './comparison.ts'
 import { FilePage } from './file-page.tsx'
 import { EntryRow, FilesTab } from './files-tab.tsx'
-import { countFitting } from './fitting.ts'
+import { renderFitting } from './fitting.ts'
 import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { pageOfQuery } from './input.ts'
@@ -79,12 +79,12 @@ async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Re
     from: c.req.query('from') ?? null,
   })
   if (found === undefined) throw noSuchPath(artifact, directory)
-  const fitting = await countFitting(found.children, (child) => (
+  const { count } = await renderFitting(found.children, (child) => (
     <EntryRow artifact={artifact} child={child} now={now} />
   ))
   const listing = {
-    children: found.children.slice(0, fitting),
-    next: found.children[fitting]?.entry.path ?? found.next,
+    children: found.children.slice(0, count),
+    next: found.children[count]?.entry.path ?? found.next,
   }
   return await sendTab(
     web,

@@ -1,4 +1,5 @@
 /** `/{o}/{r}/compare/{a}...{b}?file=`: how one file differs between two artifacts: line by line, or two pictures side by side. */
+import type { Child } from 'hono/jsx'
 import { filePath } from '../api/paths.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { counted, Delta, Size } from './format.tsx'
@@ -10,7 +11,8 @@ import type { DiffGroup } from './text-diff.ts'
 export type FileComparison =
   | {
       kind: 'text'
-      groups: DiffGroup[]
+      /** Each as a `Group`. */
+      groups: Child
       /** Address of the page with all of them, when there are more. */
       all: string | null
     }
@@ -61,7 +63,7 @@ export function CompareFilePage({
   )
 }
 
-function TextDiff({ groups }: { groups: DiffGroup[] }) {
+function TextDiff({ groups }: { groups: Child }) {
   return (
     <div class="scroll code-frame" tabindex={0} role="region" aria-label="Lines that differ">
       <table class="diff">
@@ -73,9 +75,7 @@ function TextDiff({ groups }: { groups: DiffGroup[] }) {
             <th scope="col">Line</th>
           </tr>
         </thead>
-        {groups.map((group) => (
-          <Group group={group} />
-        ))}
+        {groups}
       </table>
     </div>
   )

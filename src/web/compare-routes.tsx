@@ -13,9 +13,10 @@ import { projectParameter } from '../http/input.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { pageOfQuery } from './input.ts'
 import { comparisonOf, kindOfQuery } from './comparison.ts'
-import { countFitting } from './fitting.ts'
+import { renderAll, renderFitting } from './fitting.ts'
 import { CompareFilePage, type FileComparison, Group } from './compare-file-page.tsx'
 import { ComparePage, comparingSentence, Differences } from './compare-page.tsx'
+import type { Html } from './html.ts'
 import { crumbsOf, readingForPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
@@ -23,7 +24,7 @@ import { comparePath, withQuery } from './paths.ts'
 import { looksLikeText } from './preview/hex.ts'
 import { previewKindOf } from './preview/kind.ts'
 import { readBytes, type StoredFile } from './preview/request.ts'
-import { diffLines, groupChanges, splitGroups } from './text-diff.ts'
+import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
 
 const diffBytesMax = 512 * 1024
 const contextLines = 3
@@ -151,15 +152,15 @@ async function compareFiles(
   if (lines === undefined)
     return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
   const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
-  const fitting = all
-    ? pieces.length
-    : await countFitting(pieces, (group) => <Group group={group} />)
+  const render = (group: DiffGroup): Html => <Group group={group} />
+  if (all) return { kind: 'text', groups: await renderAll(pieces, render), all: null }
+  const { count, markup } = await renderFitting(pieces, render)
   const [base, head] = sides
   return {
     kind: 'text',
-    groups: pieces.slice(0, fitting),
+    groups: markup,
     all:
-      fitting === pieces.length
+      count === pieces.length
         ? null
         : withQuery(comparePath(head.artifact.project, base.artifact.id, head.artifact.id), {
             file: path,

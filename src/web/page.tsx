@@ -2,7 +2,8 @@
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
-import { gzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import { contentFrameSource } from './content-origin.ts'
 import { acceptsGzip } from '../http/files.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
@@ -26,12 +27,14 @@ export interface Web {
   assets: Assets
 }
 
+const inThreadPool = promisify(gzip)
+
 export async function sendPage(web: Web, c: AppRequest, content: PageContent): Promise<Response> {
   const { document, headers } = await renderPage(web, c, content)
   const bytes = Buffer.from(document)
   if (!acceptsGzip(c.req.header('accept-encoding')))
     return c.body(new Uint8Array(bytes), content.status ?? 200, headers)
-  const packed = new Uint8Array(gzipSync(bytes, { level: 6 }))
+  const packed = new Uint8Array(await inThreadPool(bytes, { level: 6 }))
   return c.body(packed, content.status ?? 200, { ...headers, 'content-encoding': 'gzip' })
 }
 

@@ -67,6 +67,7 @@ describe.skipIf(!hasChromium)('a preview', () => {
       { name: 'paper.pdf', content: await maker.pdf() },
       { name: 'tone.wav', content: wav() },
       { name: 'film.webm', content: Buffer.from((await maker.evaluate(recordFilm)) as number[]) },
+      { name: 'one-line.js', content: `${'x'.repeat(20_000)}the end` },
       {
         name: 'long.log',
         content: Array.from({ length: linesTotal }, (_, line) => `step ${line + 1}`).join('\n'),
@@ -125,6 +126,15 @@ describe.skipIf(!hasChromium)('a preview', () => {
         page.locator('#L29000').evaluate((line: Placed) => line.getBoundingClientRect().top),
       )
       .toBeLessThan(800)
+  })
+
+  test('of a long line is shown whole on demand', async () => {
+    await page.goto(`${artifact}/blob/one-line.js`)
+    expect(await page.locator('#L1').textContent()).not.toContain('the end')
+    await page.getByRole('link', { name: 'Show more' }).click()
+    await page.locator('#L1', { hasText: 'the end' }).waitFor()
+    expect(await page.locator('.code li').count()).toBe(1)
+    expect(await page.evaluate("document.activeElement?.closest('li')?.id")).toBe('L1')
   })
 
   test('without scripts, more is a page of its own', async () => {

@@ -11,6 +11,9 @@ const files = {
   'even.csv': 'a,b\n1,2\n',
   'deep.jsonl': `${'['.repeat(5000)}${']'.repeat(5000)}\n{"a":1}\n`,
   'wide.jsonl': `[${'0,'.repeat(many)}0]\n`,
+  'headings.csv': 'a,b\n',
+  'many-lines.log': 'x\n'.repeat(60_000),
+  'fifty-thousand.log': 'x\n'.repeat(50_000),
   'even.jsonl': '{"level":"info"}\n{"level":"warn"}\n',
 }
 
@@ -75,3 +78,15 @@ test.each(['deep.jsonl', 'wide.jsonl'] as const)(
     )
   },
 )
+
+test('a table of headings alone has no rows', async () => {
+  expect(await pageOf('headings.csv')).toContain('<caption>0 rows</caption>')
+})
+
+test('a text of more lines than a page can have says so when it is asked for whole, too', async () => {
+  const page = await pageOf('many-lines.log', '?bytes=1048576')
+  expect(page.match(/<li id="L/g)).toHaveLength(50_000)
+  expect(page).toContain('The first 97.7 KiB of 117.2 KiB.')
+  expect(page).not.toContain('Show more')
+  expect(await pageOf('fifty-thousand.log', '?bytes=1048576')).not.toContain('The first')
+})

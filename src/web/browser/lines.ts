@@ -42,7 +42,7 @@ export function enhanceLines(): void {
   }
 }
 
-/** The lines that the page has left out, fetched once and put below those that are there. */
+/** The lines that the page has left out, fetched once; with those that are there, of which long ones are cut. */
 async function showRest(list: Element): Promise<void> {
   const link = document.querySelector<HTMLAnchorElement>('a[data-more]')
   if (link === null) return
@@ -53,14 +53,16 @@ async function showRest(list: Element): Promise<void> {
     return
   }
   const shown = list.childElementCount
-  list.append(...[...lines].slice(shown).map((line) => document.importNode(line, true)))
+  list.replaceChildren(...[...lines].map((line) => document.importNode(line, true)))
+  mark(list)
   const rest = page?.querySelector('[data-rest]')
   const note = document.querySelector('[data-rest]')
   if (rest) note?.replaceWith(document.importNode(rest, true))
   else note?.remove()
   announce(`${list.childElementCount} lines`)
   // Where one would have gone on reading.
-  list.children[shown]?.querySelector('a')?.focus()
+  const next = Math.min(shown, list.childElementCount - 1)
+  list.children[next]?.querySelector('a')?.focus()
 }
 
 function parseRange(hash: string): { from: number; to: number } | undefined {

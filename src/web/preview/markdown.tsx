@@ -3,7 +3,6 @@
  *  everyday part); HTML in the text is shown as text. Pictures of other hosts become links, since a page loads nothing
  *  from elsewhere. */
 import type { Child } from 'hono/jsx'
-import type { Html } from '../html.ts'
 import { findSpans, type Span } from './markdown-spans.ts'
 
 export interface LinkTargets {
@@ -13,15 +12,20 @@ export interface LinkTargets {
   raw(path: string): string | undefined
 }
 
-/** Undefined for a text that would be more elements than a page can have. */
-export function markdownOf(text: string, targets: LinkTargets): Html | undefined {
+/** The blocks of a text, one after the other; undefined for one that would be more elements than a page can have. */
+export function markdownOf(text: string, targets: LinkTargets): Child[] | undefined {
   const outline = { ...targets, level: 1, elements: 0 }
   const children = blocks(text.split(/\r?\n/), outline, 0)
-  return outline.elements > elementsMax ? undefined : <div class="prose">{children}</div>
+  return isFull(outline) ? undefined : children
 }
 
 /** What a page takes to be put together is the time of everybody who waits for the server. */
 const elementsMax = 50_000
+
+/** Nothing more need be made: it will not be shown. */
+function isFull({ elements }: Outline): boolean {
+  return elements > elementsMax
+}
 
 /** The page's own heading is the first; levels that a text leaves out are closed up, so that the outline has no holes. */
 interface Outline extends LinkTargets {
@@ -38,7 +42,7 @@ type Rule = (lines: string[], at: number, targets: Outline, depth: number) => Bl
 
 function blocks(lines: string[], targets: Outline, depth: number): Child[] {
   const children: Child[] = []
-  for (let at = 0; at < lines.length;) {
+  for (let at = 0; at < lines.length && !isFull(targets);) {
     if (lines[at]!.trim() === '') {
       at++
       continue
@@ -109,7 +113,7 @@ const list: Rule = (lines, at, targets, depth) => {
   const isOrdered = /\d/.test(first[2]!)
   const items: Child[] = []
   let end = at
-  while (end < lines.length) {
+  while (end < lines.length && !isFull(targets)) {
     const start = bullet.exec(lines[end]!)
     if (start === null || /\d/.test(start[2]!) !== isOrdered) break
     const inner = [lines[end]!.slice(start[0].length)]
@@ -142,10 +146,11 @@ const table: Rule = (lines, at, targets) => {
   let end = at + 2
   while (end < lines.length && lines[end]!.includes('|')) end++
   const cells = (text: string): string[] => {
+    if (isFull(targets)) return []
     const found = text
       .trim()
       .replace(/^\||\|$/g, '')
-      .split(/(?<!\\)\|/)
+      .split(/(?<!\\)\|/, elementsMax)
     targets.elements += found.length
     return found.map((cell) => cell.trim())
   }
@@ -190,6 +195,7 @@ function inline(text: string, targets: Outline, depth = 0): Child[] {
   const children: Child[] = []
   let from = 0
   for (const found of findSpans(text)) {
+    if (isFull(targets)) break
     if (found.start > from) children.push(text.slice(from, found.start))
     children.push(elementOf(found, targets, depth))
     targets.elements++

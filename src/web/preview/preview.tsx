@@ -1,10 +1,11 @@
 /** A look at one file. Text, tables and trees are made here, element by element; pictures, sound, film and documents
  *  are loaded by the browser from addresses that have policies of their own. */
+import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { isOfPullRequest } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { fits } from '../fitting.ts'
+import { renderAll, takeFitting } from '../fitting.ts'
 import { counted } from '../format.tsx'
 import { contentOriginOf, contentPath } from '../content-origin.ts'
 import type { Html } from '../html.ts'
@@ -137,8 +138,12 @@ async function structuredPreview(
   if (!looksLikeText(bytes)) return undefined
   const text = new TextDecoder().decode(bytes)
   if (kind === 'csv') return await csvPreview(request, text)
-  const whole = structureOf(kind, text, linkTargets(artifact, file.path))
-  if (whole === undefined || request.wantedBytes > 0 || (await fits(whole))) return whole
+  const structure = structureOf(kind, text, linkTargets(artifact, file.path))
+  if (structure === undefined) return undefined
+  const { parts, frame } = structure
+  if (request.wantedBytes > 0) return frame(await renderAll(parts, (part) => part))
+  const { count, markup } = await takeFitting(parts, (part) => part)
+  if (count === parts.length) return frame(markup)
   const query = { bytes: String(textBytesMax) }
   return (
     <>
@@ -153,43 +158,56 @@ async function structuredPreview(
   )
 }
 
+/** What is shown one after the other, and what is around that. */
+interface Structure {
+  parts: Child[]
+  frame(parts: Child): Html
+}
+
 /** Undefined for what cannot be shown so. */
 function structureOf(
   kind: 'markdown' | 'json' | 'jsonLines',
   text: string,
   targets: LinkTargets,
-): Html | undefined {
+): Structure | undefined {
   switch (kind) {
-    case 'markdown':
-      return markdownOf(text, targets)
+    case 'markdown': {
+      const parts = markdownOf(text, targets)
+      return parts && { parts, frame: (blocks) => <div class="prose">{blocks}</div> }
+    }
     case 'json': {
       const parsed = parseFoldableJson(text)
-      return parsed && <div class="json">{<JsonTree value={parsed.value} />}</div>
+      if (parsed === undefined) return undefined
+      return {
+        parts: [<JsonTree value={parsed.value} />],
+        frame: (tree) => <div class="json">{tree}</div>,
+      }
     }
     case 'jsonLines': {
       const lines = parseJsonLines(text, jsonLinesMax)
-      return lines && <JsonLines {...lines} />
+      return lines && jsonLines(lines)
     }
   }
 }
 
-function JsonLines({ values, total }: { values: unknown[]; total: number }) {
-  return (
-    <>
-      {total > values.length && (
-        <p class="quiet">
-          The first {values.length} of {counted(total, 'value')}.
-        </p>
-      )}
-      <ol class="json">
-        {values.map((value) => (
-          <li>
-            <JsonTree value={value} depth={3} />
-          </li>
-        ))}
-      </ol>
-    </>
-  )
+function jsonLines({ values, total }: { values: unknown[]; total: number }): Structure {
+  return {
+    parts: values.map((value) => (
+      <li>
+        <JsonTree value={value} depth={3} />
+      </li>
+    )),
+    frame: (items) => (
+      <>
+        {total > values.length && (
+          <p class="quiet">
+            The first {values.length} of {counted(total, 'value')}.
+          </p>
+        )}
+        <ol class="json">{items}</ol>
+      </>
+    ),
+  }
 }
 
 function TooBig({ artifact, file, what }: { artifact: Artifact; file: StoredFile; what: string }) {

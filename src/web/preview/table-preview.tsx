@@ -1,7 +1,7 @@
 /** Files that are tables: separated values, and the members of a zip. */
 import type { Child } from 'hono/jsx'
 import { formatSizeBytes } from '../../core/units.ts'
-import { countFitting } from '../fitting.ts'
+import { renderAll, renderFitting } from '../fitting.ts'
 import { counted } from '../format.tsx'
 import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
@@ -24,13 +24,6 @@ export async function csvPreview(request: PreviewRequest, text: string): Promise
   const { rows, columns, isNarrowed } = narrowed(parsed.rows, bounds)
   const complete = parsed.complete && rows.length === parsed.rows.length
   const [head = [], ...body] = rows
-  const cells = body.map((row) => (
-    <tr>
-      {row.map((cell) => (
-        <td>{cell}</td>
-      ))}
-    </tr>
-  ))
   const count = complete ? counted(body.length, 'row') : `more than ${counted(body.length, 'row')}`
   const left =
     columns > bounds.columns
@@ -42,8 +35,19 @@ export async function csvPreview(request: PreviewRequest, text: string): Promise
     complete,
     isNarrowed,
     columns: head,
-    rows: cells,
+    rows: body,
+    render: csvRow,
   })
+}
+
+function csvRow(row: string[]): Child {
+  return (
+    <tr>
+      {row.map((cell) => (
+        <td>{cell}</td>
+      ))}
+    </tr>
+  )
 }
 
 /** The rows, columns and characters that may be shown; how many columns there are. */
@@ -84,7 +88,8 @@ export async function zipPreview(request: PreviewRequest): Promise<Html | undefi
     complete: listing.total <= listing.members.length,
     isNarrowed: false,
     columns: ['Name', figures('Size'), figures('Packed')],
-    rows: listing.members.map(memberRow),
+    rows: listing.members,
+    render: memberRow,
   })
 }
 
@@ -99,7 +104,7 @@ function memberRow(member: ZipMember): Child {
 }
 
 /** As many rows as fit, and a way to the others. */
-async function fittingTable(
+async function fittingTable<Row>(
   { artifact, file, wantedBytes }: PreviewRequest,
   {
     name,
@@ -108,6 +113,7 @@ async function fittingTable(
     isNarrowed,
     columns,
     rows,
+    render,
   }: {
     name: string
     /** Of all rows, in words. */
@@ -117,10 +123,14 @@ async function fittingTable(
     /** Whether cells were left out of the rows, or cut. */
     isNarrowed: boolean
     columns: (string | Column)[]
-    rows: Child[]
+    rows: Row[]
+    render(row: Row): Child
   },
 ): Promise<Html> {
-  const fitting = wantedBytes === 0 ? await countFitting(rows, (row) => row) : rows.length
+  const { count: fitting, markup } =
+    wantedBytes === 0
+      ? await renderFitting(rows, render)
+      : { count: rows.length, markup: await renderAll(rows, render) }
   const isAll = complete && fitting === rows.length
   return (
     <>
@@ -130,7 +140,7 @@ async function fittingTable(
         caption={isAll ? count : `${count}, the first ${fitting.toLocaleString('en')} here`}
         columns={columns}
       >
-        {rows.slice(0, fitting)}
+        {markup}
       </Table>
       {(fitting < rows.length || (isNarrowed && wantedBytes === 0)) && (
         <p>

@@ -2,7 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { countFitting } from '../fitting.ts'
+import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
@@ -21,26 +21,26 @@ export async function textPreview(request: PreviewRequest): Promise<Html> {
   const readMax = wantedBytes === 0 ? textBytesMax : Math.min(textBytesMax, wantedBytes)
   const bytes = await readBytes(request, 0, Math.min(readMax, file.sizeBytes))
   if (!looksLikeText(bytes.subarray(0, sniffedBytes))) return <HexPreview bytes={bytes} />
-  const texts = new TextDecoder().decode(bytes).split(/\r?\n/).slice(0, shownLinesMax)
-  if (bytes.length === file.sizeBytes && texts.at(-1) === '') texts.pop()
-  const isCut = wantedBytes === 0 && texts.some((text) => text.length > lineCharactersMax)
-  const lines = coloured(isCut ? texts.map(cut) : texts)
-  const fitting = wantedBytes === 0 ? await countFitting(lines, lineOf) : lines.length
-  const shown = lines.slice(0, fitting)
-  const isWhole = !isCut && fitting === lines.length && bytes.length === file.sizeBytes
-  const shownBytes =
-    fitting === lines.length && !isCut
-      ? bytes.length
-      : Buffer.byteLength(texts.slice(0, fitting).map(cut).join('\n'))
-  const isAtEnd = wantedBytes >= textBytesMax || (isWhole && wantedBytes > 0)
+  const isRead = bytes.length === file.sizeBytes
+  const text = new TextDecoder().decode(bytes)
+  const whole = (isRead ? text.replace(/\r?\n$/, '') : text).split(/\r?\n/, shownLinesMax + 1)
+  const lines = whole.slice(0, shownLinesMax).map((line) => (wantedBytes === 0 ? cut(line) : line))
+  const render = lineRenderer(hasEscapes(text))
+  const { count, markup } =
+    wantedBytes === 0
+      ? await renderFitting(lines, render)
+      : { count: lines.length, markup: await renderAll(lines, render) }
+  const isAll = count === whole.length && lines.every((line, at) => line === whole[at])
+  const shownBytes = isAll ? bytes.length : Buffer.byteLength(lines.slice(0, count).join('\n'))
+  const isAtEnd = wantedBytes >= textBytesMax
   return (
     <>
       <div class="scroll code-frame" tabindex={0} role="region" aria-label="Content">
         <ol class="code" data-lines>
-          {shown.map(lineOf)}
+          {markup}
         </ol>
       </div>
-      {!isWhole && (
+      {!(isAll && isRead) && (
         <p class="note" data-rest>
           The first {formatSizeBytes(shownBytes)} of {formatSizeBytes(file.sizeBytes)}.{' '}
           {!isAtEnd && (
@@ -62,11 +62,10 @@ function cut(text: string): string {
   return text.length > lineCharactersMax ? `${text.slice(0, lineCharactersMax)}…` : text
 }
 
-/** A log's colours go on from line to line. */
-function coloured(texts: string[]): Child[] {
-  if (!texts.some(hasEscapes)) return texts
+/** For all lines from the first: a log's colours go on from line to line. */
+function lineRenderer(isColoured: boolean): (text: string, index: number) => Html {
   const state = plainAnsiState()
-  return texts.map((text) => renderAnsiLine(text, state))
+  return (text, index) => lineOf(isColoured ? renderAnsiLine(text, state) : text, index)
 }
 
 function lineOf(line: Child, index: number): Html {
