@@ -5,7 +5,37 @@ import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 const many = 100_000
+
+/** The directory of a zip, which is all that a listing reads. */
+function zipDirectoryOf(names: string[], isZip64 = false): Buffer {
+  const members = names.map((name) => {
+    const head = Buffer.alloc(46)
+    head.writeUInt32LE(0x02014b50, 0)
+    head.writeUInt32LE(7, 24)
+    head.writeUInt16LE(name.length, 28)
+    return Buffer.concat([head, Buffer.from(name, 'latin1')])
+  })
+  const directory = Buffer.concat(members)
+  const end64 = Buffer.alloc(56)
+  end64.writeUInt32LE(0x06064b50, 0)
+  end64.writeBigUInt64LE(BigInt(names.length), 32)
+  const locator = Buffer.alloc(20)
+  locator.writeUInt32LE(0x07064b50, 0)
+  locator.writeBigUInt64LE(BigInt(directory.length), 8)
+  const end = Buffer.alloc(22)
+  end.writeUInt32LE(0x06054b50, 0)
+  end.writeUInt16LE(isZip64 ? 0xffff : names.length, 10)
+  end.writeUInt32LE(isZip64 ? 0xffffffff : 0, 16)
+  return Buffer.concat([directory, ...(isZip64 ? [end64, locator] : []), end])
+}
+
+const memberNames = Array.from({ length: many }, (_, index) => `directory/member-${index}.txt`)
+const longName = cell(3).slice(0, 30_000)
 const files = {
+  'many.zip': zipDirectoryOf(memberNames.slice(0, 60_000)),
+  'very-many.zip': zipDirectoryOf(memberNames, true),
+  'long-name.zip': zipDirectoryOf([longName, 'second']),
+  'no.zip': Buffer.concat([Buffer.from('PK\u0003\u0004'), zipDirectoryOf(['x']).subarray(20)]),
   'wide.csv': `${'column,'.repeat(many)}end\n${'1,'.repeat(many)}2\n`,
   'long-cells.csv': `${cell(1)},b\n${cell(2)},d\n`,
   'even.csv': 'a,b\n1,2\n',
@@ -89,4 +119,26 @@ test('a text of more lines than a page can have says so when it is asked for who
   expect(page).toContain('The first 97.7 KiB of 117.2 KiB.')
   expect(page).not.toContain('Show more')
   expect(await pageOf('fifty-thousand.log', '?bytes=1048576')).not.toContain('The first')
+})
+
+test('a zip of very many members shows the first of them and tells how many there are', async () => {
+  for (const [name, total] of [
+    ['many.zip', '60,000'],
+    ['very-many.zip', '100,000'],
+  ] as const) {
+    const page = await pageOf(name, '?bytes=1048576')
+    expect(page).toContain(`<caption>${total} members, the first 1,000 here</caption>`)
+    expect(page).toContain('<th scope="row">directory/member-999.txt</th>')
+  }
+  expect(await pageOf('no.zip')).toContain('Not text: a zip archive')
+})
+
+test('names of members are cut where a zip is shown first', async () => {
+  const first = await pageOf('long-name.zip')
+  expect(gzipSync(first).length).toBeLessThan(10 * 1024)
+  expect(first).toContain('<caption>2 members</caption>')
+  expect(first).toContain('Show more')
+  const more = await pageOf('long-name.zip', '?bytes=1048576')
+  expect(more).toContain(longName)
+  expect(more).not.toContain('Show more')
 })

@@ -8,7 +8,7 @@ import { blobPath, withQuery } from '../paths.ts'
 import { type Column, figures, Table } from '../table.tsx'
 import { parseCsv } from './csv.ts'
 import { type PreviewRequest, readBytes, textBytesMax } from './request.ts'
-import { listZipMembers, type ZipMember, zipTailBytesMax } from './zip-listing.ts'
+import { findZipDirectory, readZipMembers, type ZipMember, zipTailBytesMax } from './zip-listing.ts'
 
 const csvRowsMax = 1000
 /** Of a table at first: its head and one row are on the page whatever they hold. */
@@ -16,6 +16,9 @@ const firstBounds = { columns: 100, characters: 100, cells: 100_000 }
 /** Of a table that is asked for whole: what is more takes the server seconds to put together. */
 const wholeBounds = { columns: 1000, characters: Infinity, cells: 100_000 }
 const zipMembersMax = 1000
+const zipDirectoryBytesMax = 1024 * 1024
+/** Of a member's name at first: a name may have 64 KiB. */
+const nameCharactersMax = 300
 
 export async function csvPreview(request: PreviewRequest, text: string): Promise<Html> {
   const separator = request.file.path.toLowerCase().endsWith('.tsv') ? '\t' : ','
@@ -76,21 +79,33 @@ function narrowed(
   return { rows: kept, columns, isNarrowed }
 }
 
-/** Undefined when its end is none of a zip. */
+/** Undefined when it is no zip. */
 export async function zipPreview(request: PreviewRequest): Promise<Html | undefined> {
   const { sizeBytes } = request.file
   const tail = await readBytes(request, Math.max(0, sizeBytes - zipTailBytesMax), sizeBytes)
-  const listing = listZipMembers(tail, sizeBytes, zipMembersMax)
-  if (listing === undefined) return undefined
+  const directory = findZipDirectory(tail, sizeBytes)
+  if (directory === undefined) return undefined
+  const { start, end, total } = directory
+  const bytes = await readBytes(request, start, Math.min(end, start + zipDirectoryBytesMax))
+  const members = readZipMembers(bytes, zipMembersMax)
+  if (members === undefined) return undefined
+  const first = request.wantedBytes === 0 ? members.map(withShortName) : members
   return await fittingTable(request, {
     name: 'Members of the archive',
-    count: counted(listing.total, 'member'),
-    complete: listing.total <= listing.members.length,
-    isNarrowed: false,
+    count: counted(total, 'member'),
+    complete: total <= members.length,
+    isNarrowed: first.some(({ name }, index) => name !== members[index]?.name),
     columns: ['Name', figures('Size'), figures('Packed')],
-    rows: listing.members,
+    rows: first,
     render: memberRow,
   })
+}
+
+function withShortName(member: ZipMember): ZipMember {
+  const { name } = member
+  return name.length <= nameCharactersMax
+    ? member
+    : { ...member, name: `${name.slice(0, nameCharactersMax)}…` }
 }
 
 function memberRow(member: ZipMember): Child {

@@ -1,5 +1,5 @@
-/** The members of a zip from its central directory (APPNOTE 4.3.12, 4.3.16), read from the end of the file. For showing
- *  only: nothing is extracted by what is found here. */
+/** The members of a zip from its central directory (APPNOTE 4.3.12 to 4.3.16), which is found from the end of the file. For
+ *  showing only: nothing is extracted by what is found here. */
 
 export interface ZipMember {
   name: string
@@ -7,43 +7,74 @@ export interface ZipMember {
   packedBytes: number
 }
 
-/** How much of the end of a file is looked at. */
-export const zipTailBytesMax: number = 1024 * 1024
+export interface ZipDirectory {
+  /** Where it begins in the file. */
+  start: number
+  /** Where it ends, at the latest. */
+  end: number
+  /** Members that it is said to have. */
+  total: number
+}
 
 const endSignature = 0x06054b50
+const end64Signature = 0x06064b50
+const locatorSignature = 0x07064b50
 const centralSignature = 0x02014b50
 const endBytes = 22
+const end64Bytes = 56
+const locatorBytes = 20
 const centralBytes = 46
+const commentBytesMax = 0xffff
 
-/** Undefined when the tail holds no directory, or one that begins before it. `total` counts all members. */
-export function listZipMembers(
-  tail: Buffer,
-  fileBytes: number,
-  membersMax: number,
-): { members: ZipMember[]; total: number } | undefined {
-  for (let at = tail.length - endBytes; at >= 0 && at > tail.length - endBytes - 65_536; at--) {
+/** How much of the end of a file tells where its directory is. */
+export const zipTailBytesMax: number = endBytes + commentBytesMax + locatorBytes + end64Bytes
+
+/** Undefined when the tail is not that of a zip. */
+export function findZipDirectory(tail: Buffer, fileBytes: number): ZipDirectory | undefined {
+  const tailStart = fileBytes - tail.length
+  for (let at = tail.length - endBytes; at >= 0; at--) {
     if (tail.readUInt32LE(at) !== endSignature) continue
-    const total = tail.readUInt16LE(at + 10)
-    const start = tail.readUInt32LE(at + 16) - (fileBytes - tail.length)
-    if (start < 0 || start > at) return undefined
-    const members = readMembers(tail.subarray(start, at), membersMax)
-    return members === undefined ? undefined : { members, total }
+    const end = tailStart + at
+    const found = findEnd64(tail, at, tailStart) ?? {
+      start: tail.readUInt32LE(at + 16),
+      total: tail.readUInt16LE(at + 10),
+    }
+    return found.start <= end ? { ...found, end } : undefined
   }
   return undefined
 }
 
-function readMembers(directory: Buffer, membersMax: number): ZipMember[] | undefined {
+/** What the larger record says (ZIP64), when there is one before the end record. */
+function findEnd64(
+  tail: Buffer,
+  end: number,
+  tailStart: number,
+): Pick<ZipDirectory, 'start' | 'total'> | undefined {
+  const locator = end - locatorBytes
+  if (locator < 0 || tail.readUInt32LE(locator) !== locatorSignature) return undefined
+  const at = Number(tail.readBigUInt64LE(locator + 8)) - tailStart
+  if (at < 0 || at + end64Bytes > locator || tail.readUInt32LE(at) !== end64Signature)
+    return undefined
+  return {
+    start: Number(tail.readBigUInt64LE(at + 48)),
+    total: Number(tail.readBigUInt64LE(at + 32)),
+  }
+}
+
+/** The first members of a directory, of which the end may be missing; undefined when it begins with none. */
+export function readZipMembers(directory: Buffer, membersMax: number): ZipMember[] | undefined {
   const members: ZipMember[] = []
   for (let at = 0; at + centralBytes <= directory.length && members.length < membersMax;) {
-    if (directory.readUInt32LE(at) !== centralSignature) return undefined
-    const nameBytes = directory.readUInt16LE(at + 28)
-    const rest = directory.readUInt16LE(at + 30) + directory.readUInt16LE(at + 32)
+    if (directory.readUInt32LE(at) !== centralSignature) break
+    const name = at + centralBytes
+    const nameEnd = name + directory.readUInt16LE(at + 28)
+    if (nameEnd > directory.length) break
     members.push({
-      name: directory.toString('utf8', at + centralBytes, at + centralBytes + nameBytes),
+      name: directory.toString('utf8', name, nameEnd),
       packedBytes: directory.readUInt32LE(at + 20),
       sizeBytes: directory.readUInt32LE(at + 24),
     })
-    at += centralBytes + nameBytes + rest
+    at = nameEnd + directory.readUInt16LE(at + 30) + directory.readUInt16LE(at + 32)
   }
-  return members
+  return members.length === 0 && directory.length > 0 ? undefined : members
 }
