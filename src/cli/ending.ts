@@ -2,9 +2,9 @@
 import type { WireArtifact } from '../api/messages.ts'
 
 /** What keeps it from expiring; null when nothing does. */
-export function keepingOf({ pinned, keptLatest, branch }: WireArtifact): string | null {
+export function keepingOf({ pinned, keptLatest }: WireArtifact): string | null {
   if (pinned) return 'kept'
-  return keptLatest ? `kept as the latest of ${branch}` : null
+  return keptLatest ? 'kept as the latest of its branch' : null
 }
 
 /** Completes a sentence that begins with the artifact. */
@@ -15,5 +15,6 @@ export function endingOf(artifact: WireArtifact): string {
 
 /** The same for a cell of a table. */
 export function endingCell(artifact: WireArtifact): string {
-  return keepingOf(artifact) ?? artifact.expiresAt.slice(0, 10)
+  if (artifact.pinned) return 'kept'
+  return artifact.keptLatest ? 'kept as latest' : artifact.expiresAt.slice(0, 10)
 }

@@ -35,13 +35,19 @@ export function ArtifactFrame({
   return (
     <>
       <h1>
-        {artifact.name}
+        <bdi>{artifact.name}</bdi>
         {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
       </h1>
       <p class="lead">
         {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, of{' '}
         <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a>
-        {artifact.branch !== null && <> on {artifact.branch}</>}.{' '}
+        {artifact.branch !== null && (
+          <>
+            {' '}
+            on <bdi>{artifact.branch}</bdi>
+          </>
+        )}
+        .{' '}
         {isKept(artifact) ? (
           <>It is {keepingReason(artifact)}.</>
         ) : (

@@ -172,8 +172,14 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
     const body = (
       <ArtifactFrame head={head} tab="changes">
         <p>
-          Nothing to compare with: this is the first live artifact called {artifact.name}
-          {artifact.branch === null ? '' : ` on ${artifact.branch}`}.
+          Nothing to compare with: this is the first live artifact called <bdi>{artifact.name}</bdi>
+          {artifact.branch !== null && (
+            <>
+              {' '}
+              on <bdi>{artifact.branch}</bdi>
+            </>
+          )}
+          .
         </p>
         {chooser}
       </ArtifactFrame>

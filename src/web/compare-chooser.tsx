@@ -13,7 +13,7 @@ export function CompareChooser({
   if (others.length === 0) {
     return (
       <p class="quiet">
-        No other artifact is called {artifact.name} in{' '}
+        No other artifact is called <bdi>{artifact.name}</bdi> in{' '}
         <a href={projectPagePath(artifact.project)}>{artifact.project}</a>.
       </p>
     )
@@ -27,8 +27,8 @@ export function CompareChooser({
           {others.map((other) => (
             <option value={String(other.id)}>
               run {other.runNumber}
-              {other.branch === null ? '' : ` on ${other.branch}`}, {other.name},{' '}
-              {new Date(other.createdAt).toISOString().slice(0, 10)}
+              {other.branch === null ? '' : ` on ${isolated(other.branch)}`}, {isolated(other.name)}
+              , {new Date(other.createdAt).toISOString().slice(0, 10)}
             </option>
           ))}
         </select>
@@ -36,4 +36,9 @@ export function CompareChooser({
       <button>Compare</button>
     </form>
   )
+}
+
+/** As `bdi` does where no element can be: what turns the direction of a name does not turn what is around it. */
+function isolated(text: string): string {
+  return `\u2068${text}\u2069`
 }

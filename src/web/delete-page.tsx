@@ -47,7 +47,9 @@ export function DeletePage(view: DeletionView): Html {
   const asksWord = total > freelyDeletedMax || artifacts.some(({ pinned }) => pinned)
   return (
     <section id="confirm" class="confirm" aria-labelledby="confirm-title">
-      <h1 id="confirm-title">Delete {what}?</h1>
+      <h1 id="confirm-title">
+        Delete <bdi>{what}</bdi>?
+      </h1>
       <p>
         {total === artifacts.length ? `${counted(files, 'file')}, ` : ''}
         {formatSizeBytes(logicalBytes)}. {freedSentence(freedBytes, { logicalBytes, packedBytes })}
@@ -115,7 +117,9 @@ export function DeletedManyNotice({
 export function DeletedNotice({ artifact }: { artifact: Artifact }): Html {
   return (
     <div class="toast" role="status">
-      <span>Deleted {artifact.name}.</span>
+      <span>
+        Deleted <bdi>{artifact.name}</bdi>.
+      </span>
       <form method="post" action={actionPath(artifact, 'undo')}>
         <button>Undo</button>
       </form>

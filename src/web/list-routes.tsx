@@ -14,6 +14,7 @@ import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
 import { daysOf, pageOfQuery, readForm } from './input.ts'
 import { DeletedManyNotice, DeletePage } from './delete-page.tsx'
+import { counted } from './format.tsx'
 import { listAsCsv } from './list-csv.ts'
 import { inOrder } from './list-order.ts'
 import { ListPage } from './list-page.tsx'
@@ -237,7 +238,7 @@ async function confirmDeletion(
     ] as [string, string][],
   }
   return await sendPage(web, c, {
-    title: `Delete ${artifacts.length} artifacts`,
+    title: `Delete ${counted(artifacts.length, 'artifact')}`,
     crumbs: crumbsOf({ project: project.name }),
     body: <DeletePage {...view} />,
   })

@@ -40,7 +40,7 @@ export function ProblemPage({
       <h1>{problem.title}</h1>
       <p>{problem.detail}</p>
       {gone !== undefined && <Gone {...gone} />}
-      <p class="quiet">{problem.advice}</p>
+      {gone?.mayUndo !== true && <p class="quiet">{problem.advice}</p>}
       {problem.mayRetry && (
         <p>
           <a class="button" href="">
@@ -145,6 +145,8 @@ export function describeProblem(failure: StoreError | undefined, status: number)
         'That cannot be understood',
         'Check the address, or go back and check what was entered.',
       )
+    case 413:
+      return problem('That is too much', 'Go back, and do less at once.')
     case 503:
       return problem('Busy', 'Try again in a moment.', true)
     default:

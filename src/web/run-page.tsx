@@ -109,7 +109,7 @@ function Reports({ reports }: Pick<RunView, 'reports'>) {
     <nav class="strip" aria-label="Reports">
       {reports.map(({ artifact, path }) => (
         <a class="button" href={blobPath(artifact, path)}>
-          {artifact.name}: {path}
+          <bdi>{artifact.name}</bdi>: {path}
         </a>
       ))}
     </nav>

@@ -20,7 +20,7 @@ export function isRestorable(
 /** Why an artifact is there for as long as it is. */
 export function keepingReason(artifact: Artifact): string {
   if (artifact.pinned) return 'kept until somebody lets it go'
-  if (artifact.keptLatest) return `kept until ${artifact.branch} has a newer ${artifact.name}`
+  if (artifact.keptLatest) return 'kept until its branch has a newer one'
   const days = Math.round((artifact.expiresAt - artifact.createdAt) / 86_400_000)
   return days === 0 ? 'asked for less than a day' : `${counted(days, 'day')} from its upload`
 }

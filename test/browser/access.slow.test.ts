@@ -1,4 +1,5 @@
-/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, wide or narrow, in any state. */
+/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, wide or narrow, in any state; and none is
+ *  wider than the screen. */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -21,7 +22,7 @@ const rules = '["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa
 
 describe.skipIf(!hasChromium).each([
   ['light, on a desk,', 'light', { width: 1280, height: 800 }],
-  ['dark, on a phone,', 'dark', { width: 390, height: 800 }],
+  ['dark, on a phone,', 'dark', { width: 360, height: 800 }],
 ] as const)('pages, %s', (_, colorScheme, viewport) => {
   let rig: Rig
   let seeded: Seeded
@@ -92,6 +93,8 @@ describe.skipIf(!hasChromium).each([
     for (const [name, address] of Object.entries(all)) {
       await page.goto(address)
       await expectNoViolations(name)
+      const isInside = await page.evaluate('document.documentElement.scrollWidth <= innerWidth')
+      expect(isInside, name).toBe(true)
     }
   }, 240_000)
 
@@ -167,6 +170,9 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
   const damaged = await putTar(server, '3/artifacts/damaged', [{ name: 'bad.bin', content: bad }])
   await spoil(join(server.dataDir, 'cas'), bad.subarray(25_000, 25_016))
   await server.send(`/api/v1/artifacts/${damaged}/files/bad.bin`)
+  const long = 'as-long-as-names-get-'.repeat(8)
+  await putTar(server, `5/artifacts/${long}`, [{ name: 'a', content: 'a' }], `branch=${long}`)
+  const second = await putTar(server, `6/artifacts/${long}`, [{ name: 'b', content: 'b' }])
   const at = server.clock.now
   const job = { key: 'job', id: 'build', name: 'build (20)' }
   const line = { type: 'line', at, job: 'job', step: 1 }
@@ -194,6 +200,8 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
     'the run of what was deleted': `/octo/app/actions/runs/2?deleted=${gone}`,
     'what is damaged': place(3, damaged),
     'a file that is damaged': `${place(3, damaged)}/blob/bad.bin`,
+    'names that are long': place(6, second),
+    'a choice among names that are long': `${place(6, second)}/changes`,
     'a run that was recorded': '/octo/app/actions/runs/4',
   }
 }

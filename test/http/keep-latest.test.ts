@@ -91,7 +91,7 @@ describe('a project that keeps the latest', () => {
     expect(await text('/octo/app/artifacts?pinned=latest')).toContain('after a newer one')
     expect(await text('/octo/app/artifacts?pinned=0')).toContain('No artifacts match')
     const shown = await text(`/octo/app/actions/runs/${runs}/artifacts/${id}`)
-    expect(shown).toContain('It is kept until main has a newer build.')
+    expect(shown).toContain('It is kept until its branch has a newer one.')
 
     expect((await change({ latestFrom: 'project', keepLatest: '' })).status).toBe(303)
     expect(await text(page)).toContain('Nothing is kept for being the latest, as this project')

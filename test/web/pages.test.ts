@@ -187,6 +187,19 @@ describe('an artifact page', () => {
     expect(html).toContain(`href="${artifactPage()}/tree/dir"`)
   })
 
+  test('keeps what turns the direction of text within the names that have it', async () => {
+    const turned = encodeURIComponent('x\u202ey')
+    const path = `/api/v1/projects/octo/app/runs/17/artifacts/${turned}?branch=${turned}`
+    const page = `/octo/app/actions/runs/17/artifacts/${await server.put(path)}`
+    await server.put(path.replace('17', '18'))
+    for (const address of [page, `${page}/changes`, `${page}/delete`]) {
+      const [, main = ''] = (await open(address)).html.split('<main')
+      // Links are isolated by the style sheet, buttons are boxes of their own.
+      const free = main.replaceAll(/<(a|bdi|button|code|pre)\b.*?<\/\1>|\u2068.*?\u2069/gs, '')
+      expect(free.replaceAll(/<[^>]*>/g, ''), address).not.toContain('\u202e')
+    }
+  })
+
   test('of a directory lists that directory', async () => {
     const { html } = await open(`${artifactPage()}/tree/dir`)
     expect(html).toContain(`/blob/dir/inner.txt"`)
@@ -207,6 +220,9 @@ describe('an artifact page', () => {
       status: 410,
       html: expect.stringContaining('This artifact was deleted'),
     })
+    const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
+    expect(html).toContain('<button>Restore</button>')
+    expect(html).not.toContain('Its files are gone')
     const expired = await server.put(`${path}/expired?retentionDays=1`)
     server.clock.now += 86_400_000
     expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
@@ -238,10 +254,22 @@ describe('deleting from a page', () => {
     expect((await open(`/octo/app/actions/runs/10/artifacts/${kept}`)).status).toBe(200)
   })
 
+  test('says of a form that is too large what to do', async () => {
+    const cookie = await session()
+    const response = await server.send('/octo/app/artifacts', {
+      method: 'POST',
+      token: null,
+      headers: { cookie, origin: server.url },
+      body: `action=keep&id=${'1'.repeat(1024 * 1024)}`,
+    })
+    expect(response.status).toBe(413)
+    expect(await response.text()).toContain('That is too much')
+  })
+
   test('works for writers and is not offered to readers', async () => {
     const doomed = await server.put('/api/v1/projects/octo/app/runs/10/artifacts/doomed')
     const page = `/octo/app/actions/runs/10/artifacts/${doomed}`
-    expect((await open(`${page}/delete`)).html).toContain('Delete doomed?')
+    expect((await open(`${page}/delete`)).html).toContain('Delete <bdi>doomed</bdi>?')
     expect((await open(`${page}/delete`, { scope: 'read' })).status).toBe(403)
     expect((await open(page, { scope: 'read' })).html).not.toContain('/delete"')
     expect((await post(doomed, { origin: server.url }, { scope: 'read' })).status).toBe(403)

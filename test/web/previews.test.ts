@@ -41,6 +41,11 @@ const files = {
   'even.csv': 'a,b\n1,2\n',
   'deep.jsonl': `${'['.repeat(5000)}${']'.repeat(5000)}\n{"a":1}\n`,
   'wide.jsonl': `[${'0,'.repeat(many)}0]\n`,
+  'numbers.json': '{"id":12345678901234567890}',
+  'numbers.jsonl': '{"a":1}\n[1e400]\n',
+  'counts.json': JSON.stringify({ list: Array.from({ length: 1200 }, () => 0) }),
+  'old-mac.csv': 'a,b\r1,2\r3,4\r',
+  'progress.log': '10 %\r\u001b[32mdone\u001b[0m\n',
   'headings.csv': 'a,b\n',
   'many-lines.log': 'x\n'.repeat(60_000),
   'fifty-thousand.log': 'x\n'.repeat(50_000),
@@ -141,4 +146,20 @@ test('names of members are cut where a zip is shown first', async () => {
   const more = await pageOf('long-name.zip', '?bytes=1048576')
   expect(more).toContain(longName)
   expect(more).not.toContain('Show more')
+})
+
+test('numbers that would come out as others are shown as they are in the file', async () => {
+  expect(await pageOf('numbers.json')).toContain('12345678901234567890')
+  expect(await pageOf('numbers.jsonl')).toContain('1e400')
+})
+
+test('a carriage return ends a row of a table, and does not run what it parts together', async () => {
+  expect(await pageOf('old-mac.csv')).toContain('<tr><td>1</td><td>2</td></tr>')
+  expect(await pageOf('progress.log')).toContain('<span>10 %\r<span class="fg2">done</span></span>')
+})
+
+test('members and items of JSON are counted in words', async () => {
+  const page = await pageOf('counts.json')
+  expect(page).toContain('<span class="quiet">1 member</span>')
+  expect(page).toContain('<span class="quiet">1,200 items</span>')
 })

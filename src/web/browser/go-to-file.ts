@@ -35,7 +35,13 @@ export function enhanceGoToFile(): void {
     list.replaceChildren(...found.map((path) => itemOf(path, blob)))
     list.hidden = false
     if (found.length === 0) showText(list, 'No file matches.')
-    announce(found.length === 0 ? 'No file matches' : `${found.length} files match`)
+    announce(
+      found.length === 0
+        ? 'No file matches'
+        : found.length === 1
+          ? '1 file matches'
+          : `${found.length} files match`,
+    )
   }
   input.addEventListener('focus', () => {
     // Whoever types is told when it fails.

@@ -27,8 +27,9 @@ export function plainAnsiState(): AnsiState {
 const escapes =
   // oxlint-disable-next-line no-control-regex -- escapes begin with a control character.
   /\u001b(?:\[([0-9;:]*)m|\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g
+/** A carriage return stays: pages show it as the end of a line, of text without escapes too. */
 // oxlint-disable-next-line no-control-regex -- these are what is taken out.
-const controls = /[\u0000-\u0008\u000b-\u001f\u007f]/g
+const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g
 
 export function hasEscapes(text: string): boolean {
   return text.includes('\u001b[')

@@ -31,7 +31,7 @@ export function parseCsv(
     } else if (character === separator) {
       row.push(field)
       field = ''
-    } else if (character === '\n') {
+    } else if (character === '\n' || (character === '\r' && text[at + 1] !== '\n')) {
       endRow()
       if (rows.length === rowsMax) return { rows, complete: at === text.length - 1 }
     } else if (character !== '\r') {

@@ -1,5 +1,6 @@
 /** JSON that folds: nested `details`, the first levels open. Bounded by nodes, so that a page stays a page. */
 import type { Child } from 'hono/jsx'
+import { counted } from '../format.tsx'
 import type { Html } from '../html.ts'
 
 const nodesMax = 3000
@@ -8,24 +9,25 @@ const nodesOfLinesMax = 20_000
 const depthMax = 64
 const textMax = 2000
 
-/** Undefined when the text is no JSON, or more than can be shown so. */
+/** Undefined when the text is no JSON, or more than can be shown so, or has numbers that would come out as others. */
 export function parseFoldableJson(text: string): { value: unknown } | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return areSmall([value], nodesMax) ? { value } : undefined
+    return areShowable([value], nodesMax) ? { value } : undefined
   } catch {
     return undefined
   }
 }
 
-function areSmall(values: unknown[], nodes: number): boolean {
+function areShowable(values: unknown[], nodes: number): boolean {
   let left = nodes
-  const isSmall = (node: unknown, depth: number): boolean => {
+  const isShowable = (node: unknown, depth: number): boolean => {
     if (--left < 0 || depth > depthMax) return false
+    if (typeof node === 'number') return Math.abs(node) <= Number.MAX_SAFE_INTEGER
     if (typeof node !== 'object' || node === null) return true
-    return Object.values(node).every((child) => isSmall(child, depth + 1))
+    return Object.values(node).every((child) => isShowable(child, depth + 1))
   }
-  return values.every((value) => isSmall(value, 0))
+  return values.every((value) => isShowable(value, 0))
 }
 
 /** One JSON value a line, as logs have it: the first `linesMax`, and how many there are. Undefined when one is none, or when
@@ -37,7 +39,7 @@ export function parseJsonLines(
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   try {
     const values = lines.slice(0, linesMax).map((line): unknown => JSON.parse(line))
-    return areSmall(values, nodesOfLinesMax) ? { values, total: lines.length } : undefined
+    return areShowable(values, nodesOfLinesMax) ? { values, total: lines.length } : undefined
   } catch {
     return undefined
   }
@@ -53,9 +55,7 @@ export function JsonTree({ value, depth = 0 }: { value: unknown; depth?: number 
     <details open={depth < 3}>
       <summary>
         {open}
-        <span class="quiet">
-          {members.length} {isList ? 'items' : 'members'}
-        </span>
+        <span class="quiet">{counted(members.length, isList ? 'item' : 'member')}</span>
         {close}
       </summary>
       <ul>
