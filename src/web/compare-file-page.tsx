@@ -13,7 +13,7 @@ export type FileComparison =
       kind: 'text'
       /** Each as a `Group`. */
       groups: Child
-      /** Address of the page with all of them, when there are more. */
+      /** Address of the page with all of them, when there are more or lines are cut. */
       all: string | null
     }
   | { kind: 'images' }
@@ -45,7 +45,7 @@ export function CompareFilePage({
       {compared.kind === 'text' && <TextDiff groups={compared.groups} />}
       {compared.kind === 'text' && compared.all !== null && (
         <p class="note">
-          More lines differ. <a href={compared.all}>Show all</a>
+          Not all that differs is here. <a href={compared.all}>Show all</a>
         </p>
       )}
       {compared.kind === 'images' && (

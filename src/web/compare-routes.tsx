@@ -30,6 +30,8 @@ const diffBytesMax = 512 * 1024
 const contextLines = 3
 /** A page ends between two pieces. */
 const linesPerPiece = 10
+/** Of one line at first; a piece of such lines fits on a page. */
+const lineCharactersMax = 1000
 
 export function createComparePages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -154,19 +156,31 @@ async function compareFiles(
   const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
   const render = (group: DiffGroup): Html => <Group group={group} />
   if (all) return { kind: 'text', groups: await renderAll(pieces, render), all: null }
-  const { count, markup } = await renderFitting(pieces, render)
+  const first = pieces.map(cutLines)
+  const { count, markup } = await renderFitting(first, render)
+  const isAll = count === pieces.length && first.every((piece, at) => piece === pieces[at])
   const [base, head] = sides
   return {
     kind: 'text',
     groups: markup,
-    all:
-      count === pieces.length
-        ? null
-        : withQuery(comparePath(head.artifact.project, base.artifact.id, head.artifact.id), {
-            file: path,
-            all: '1',
-          }),
+    all: isAll
+      ? null
+      : withQuery(comparePath(head.artifact.project, base.artifact.id, head.artifact.id), {
+          file: path,
+          all: '1',
+        }),
   }
+}
+
+/** The same group where none of its lines is long. */
+function cutLines(group: DiffGroup): DiffGroup {
+  if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
+  const lines = group.lines.map((line) =>
+    line.text.length <= lineCharactersMax
+      ? line
+      : { ...line, text: `${line.text.slice(0, lineCharactersMax)}…` },
+  )
+  return { ...group, lines }
 }
 
 function linesOf(bytes: Buffer): string[] {

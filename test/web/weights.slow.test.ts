@@ -36,6 +36,7 @@ function files(version: number): TarEntry[] {
     { name: 'table.csv', content: lines(3000, 12).replaceAll(' ', ',') },
     { name: 'README.md', content: lines(4000, 6).replaceAll('\n', '\n\n') },
     { name: 'archive.zip', content: Buffer.from(zipSync(Object.fromEntries(members))) },
+    { name: 'one-line.js', content: `${words(60_000)}${version}` },
     { name: 'changed.txt', content: `${version}\n${lines(1500, 12)}` },
     ...Array.from({ length: 1500 }, (_, index) => ({
       name: `${'long/'.repeat(10)}${words(12)}-${index}.js`,
@@ -132,11 +133,12 @@ test('every page keeps its weight', async () => {
     `${artifact}/delete`,
     compare,
     `${compare}?file=changed.txt`,
+    `${compare}?file=one-line.js`,
     '/admin/storage',
     '/admin/maintenance',
     `/find?digest=${shared}`,
     ...files(1)
-      .slice(0, 11)
+      .slice(0, 12)
       .map(({ name }) => `${artifact}/blob/${name}`),
   ]
   const weights: Record<string, number> = {}
