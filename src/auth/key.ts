@@ -3,6 +3,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { storeError } from '../core/errors.ts'
 
 const secretBytes = 32
 
@@ -13,7 +14,7 @@ export interface Keys {
 }
 
 /** Reads the data directory's secret, creating both when they are missing. Two processes that start at once end up with
- *  the same secret. */
+ *  the same secret. Errors: invalid_request. */
 export async function openKeys(dataDir: string): Promise<Keys> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   return deriveKeys((await readSecret(dataDir)) ?? (await createSecret(dataDir)))
@@ -42,7 +43,11 @@ async function readSecret(dataDir: string): Promise<Buffer | undefined> {
     throw error
   }
   if (secret.length !== secretBytes) {
-    throw new Error(`${path} must hold ${secretBytes} bytes, it holds ${secret.length}`)
+    throw storeError(
+      'invalid_request',
+      `${path} must hold ${secretBytes} bytes, it holds ${secret.length}`,
+      { field: 'secret.key' },
+    )
   }
   return secret
 }

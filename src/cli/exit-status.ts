@@ -104,6 +104,10 @@ export function hintFor(error: unknown): string | undefined {
   if (isLocked(error)) return 'Stop the server that runs on it, or wait for the command that does.'
   if (isNamed(error, 'NewerDatabaseError'))
     return 'Start that version again, or put back the backup from before the upgrade.'
+  if (isNamed(error, 'UnusableDatabaseError'))
+    return 'isDamaged' in error && error.isDamaged === true
+      ? 'Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.'
+      : 'May the user who runs this write to that directory and to what is in it?'
   return undefined
 }
 
@@ -112,7 +116,7 @@ function isLocked(error: unknown): boolean {
 }
 
 /** By name, so that no command loads what only a few need. */
-function isNamed(error: unknown, name: string): boolean {
+function isNamed(error: unknown, name: string): error is Error {
   return error instanceof Error && error.name === name
 }
 

@@ -113,6 +113,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'AnswerError',
   'DataLockedError',
   'NewerDatabaseError',
+  'UnusableDatabaseError',
 ])
 
 function isReaderGone(error: unknown): boolean {

@@ -4,6 +4,7 @@
 import SqliteDatabase from 'better-sqlite3'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tellingUnusable } from './sqlite/unusable-database.ts'
 
 export interface DataLock {
   /** Says where the process that holds the lock answers: an origin, without a trailing slash. Never throws. */
@@ -29,11 +30,13 @@ export function wasEverLocked(dataDir: string): boolean {
   return existsSync(join(dataDir, lockFile))
 }
 
-/** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError. */
+/** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError,
+ *  UnusableDatabaseError. */
 export function lockDataDir(dataDir: string): DataLock {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const urlPath = join(dataDir, 'server.url')
-  const database = new SqliteDatabase(join(dataDir, lockFile), { timeout: 0 })
+  const lockPath = join(dataDir, lockFile)
+  const database = tellingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
   try {
     // Nothing is ever written, so no journal file needs to lie beside it.
     database.pragma('journal_mode = MEMORY')

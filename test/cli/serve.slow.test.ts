@@ -1,6 +1,6 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -84,6 +84,33 @@ describe('trove serve', () => {
     expect(outcome).toMatchObject({ status: 2, text: '' })
     expect(outcome.stderr).toMatch(/--port must be/)
     expect(outcome.stderr).toMatch(/TROVE_WORKERS must be/)
+  })
+
+  test('tells in two lines of a database that is none, or not to be written', async () => {
+    const path = join(dataDir, 'trove.db')
+    await writeFile(path, 'this is no database, however long one looks at it\n'.repeat(100))
+    const refused = await runTrove(['serve', '--data', dataDir, '--port', '0'])
+    expect(refused).toMatchObject({ status: 1, text: '' })
+    expect(refused.stderr).toBe(
+      `trove: ${path} cannot be opened: file is not a database (SQLITE_NOTADB)\n` +
+        'hint: Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.\n',
+    )
+    await rm(path)
+    await mkdir(path)
+    const { stderr } = await runTrove(['serve', '--data', dataDir, '--port', '0'])
+    expect(stderr).toBe(
+      `trove: ${path} cannot be opened: unable to open database file (SQLITE_CANTOPEN)\n` +
+        'hint: May the user who runs this write to that directory and to what is in it?\n',
+    )
+  })
+
+  test('names a key that is none', async () => {
+    const path = join(dataDir, 'secret.key')
+    await writeFile(path, 'short')
+    expect(await runTrove(['serve', '--data', dataDir, '--port', '0'])).toMatchObject({
+      status: 2,
+      stderr: `trove: ${path} must hold 32 bytes, it holds 5\n`,
+    })
   })
 
   test('leaves a database alone that a newer version wrote, and says what to do', async () => {

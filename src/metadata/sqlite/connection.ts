@@ -1,11 +1,13 @@
 /** One thread's connection to the database: settings, migration, transactions. Transactions are synchronous, so none can
  *  cross an await, and short, so that the threads that share the file rarely wait for each other. */
+import { accessSync, constants } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { storeError } from '../../core/errors.ts'
 import { joinSharedLog } from '../shared-log.ts'
 import { migrateDatabase } from './migrate.ts'
+import { tellingUnusable } from './unusable-database.ts'
 
 export interface Connection {
   /** Drizzle over this connection; its statements take part in the transaction around them. */
@@ -79,22 +81,11 @@ const unawaited = { isAwaited: false }
  *  not made anew each time. */
 const journalBytesMax = 128 * 1024 * 1024
 
-/** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once. */
+/** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once.
+ *  Errors: storage_full, UnusableDatabaseError, NewerDatabaseError. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const { path, sharedLog, now = Date.now, trace } = options
-  const database = new SqliteDatabase(path, {
-    timeout: busyTimeoutMs,
-    ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
-  })
-  try {
-    tellingFull(() => {
-      configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
-      migrateDatabase(database)
-    })
-  } catch (error) {
-    database.close()
-    throw error
-  }
+  const { path, sharedLog, now = Date.now } = options
+  const database = tellingUnusable(path, () => openDatabase(options))
   const run = database.transaction((work: () => unknown) => work())
   const log = sharedLog && joinSharedLog(sharedLog)
   /** Runs `work`, which writes, when its turn has come. */
@@ -188,6 +179,25 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 }
 
+function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
+  const database = new SqliteDatabase(path, {
+    timeout: busyTimeoutMs,
+    ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
+  })
+  try {
+    // SQLite is content with a file that may only be read, until the first write.
+    accessSync(path, constants.W_OK)
+    tellingFull(() => {
+      configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
+      migrateDatabase(database)
+    })
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
 export interface Checkpointer {
   /** Copies the log into the database as far as nobody is in the way; answers how many pages the log has. */
   run(): number
@@ -196,7 +206,7 @@ export interface Checkpointer {
 
 /** A connection that only makes checkpoints. The database exists. */
 export function openCheckpointer(path: string): Checkpointer {
-  const database = new SqliteDatabase(path, { fileMustExist: true })
+  const database = tellingUnusable(path, () => new SqliteDatabase(path, { fileMustExist: true }))
   return {
     run: () => checkpoint(database),
     close: () => database.close(),
