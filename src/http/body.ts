@@ -140,6 +140,8 @@ async function openBody(
           if (chunk.done === true) controller.close()
           else controller.enqueue(chunk.value)
         } catch (error) {
+          // The client hung up or took nothing: the stream is cancelled, and there is nobody to tell.
+          if (outgoing?.destroyed === true) return
           noteCut(c, error)
           await close('the body failed').catch(() => undefined)
           if (options.mode === 'stock-zip') {

@@ -38,8 +38,10 @@ export function lineStream(
         if (done === true) controller.close()
         else controller.enqueue(value)
       } catch (error) {
-        noteCut(c, error)
         const outgoing = outgoingOf(c)
+        // The client hung up: the stream is cancelled, and there is nobody to tell.
+        if (outgoing?.destroyed === true) return
+        noteCut(c, error)
         if (outgoing === undefined) controller.error(error)
         else outgoing.destroy()
       }

@@ -21,6 +21,8 @@ interface Served {
   chunks(): number
   /** Aborts that reached the reader, and whether its generator was closed. */
   ended: Promise<unknown>
+  /** Lines of the log. */
+  logged: string[]
 }
 
 function appWith(
@@ -72,7 +74,8 @@ function appWith(
     ...options.representation,
   }
   const app = new Hono<AppEnv>()
-  const log = createLog('error', () => undefined)
+  const logged: string[] = []
+  const log = createLog('info', (line) => logged.push(line))
   app.use(async (c, next) => {
     await next()
     if (options.touched === true) c.res.headers.set('x-request-id', '1')
@@ -95,7 +98,7 @@ function appWith(
     })
   })
   app.onError((error, c) => c.text(error instanceof StoreError ? error.code : 'bug', 500))
-  return { app, chunks: () => chunks, ended }
+  return { app, chunks: () => chunks, ended, logged }
 }
 
 const servers: ServerType[] = []
@@ -309,6 +312,37 @@ describe('bodies over a socket', () => {
       expect(body.at(-1) === 0xff && body.at(-4096) === 0xff).toBe(mode === 'stock-zip')
     }
   })
+
+  test.each(['the chunk comes', 'the read fails'])(
+    'whose client hangs up are no failure for the log, when %s afterwards',
+    async (outcome) => {
+      let settle: () => void = () => undefined
+      const settled = new Promise<void>((resolve) => {
+        settle = resolve
+      })
+      const { app, logged } = appWith(bytes, {
+        representation: {
+          read: async function* (_start, _stop, signal) {
+            yield bytes.subarray(0, 1)
+            await once(signal!, 'abort')
+            // The adapter cancels the stream in a later turn.
+            await new Promise((resolve) => setImmediate(resolve))
+            setImmediate(settle)
+            if (outcome === 'the read fails') throw new Error('aborted')
+            yield bytes.subarray(1)
+          },
+        },
+      })
+      const port = await listen(app)
+      const request = http.get({ port, host: '127.0.0.1', agent: false })
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+      response.on('error', () => undefined)
+      await once(response, 'data')
+      request.destroy()
+      await settled
+      expect(logged).toEqual([])
+    },
+  )
 
   test('stop being read when the client hangs up', async () => {
     const large = Buffer.alloc(64 * MiB)

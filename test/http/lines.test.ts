@@ -1,7 +1,8 @@
 /** The framing of listings, one JSON value a line: what the server writes is what the client reads, however it is cut. */
+import { serve } from '@hono/node-server'
 import fc from 'fast-check'
 import { Hono } from 'hono'
-import { createServer } from 'node:http'
+import { createServer, get, type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -10,7 +11,8 @@ import { readComparison } from '../../src/client/comparison.ts'
 import { linesOf as readLines } from '../../src/client/transport/lines.ts'
 import { parseReference } from '../../src/core/reference.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import { linesOf as writeLines, lineStream } from '../../src/http/lines.ts'
+import { lineStream, linesOf as writeLines } from '../../src/http/lines.ts'
+import { createLog } from '../../src/log.ts'
 import { openServer } from './open-server.ts'
 
 async function written(values: object[]): Promise<Buffer> {
@@ -110,6 +112,40 @@ describe('one value a line', () => {
     const endless = Buffer.alloc(1024 * 1024, 'x')
     await expect(read(cut(endless, [65_536]))).rejects.toThrow(RangeError)
   })
+})
+
+test('a client that hangs up is no failure for the log', async () => {
+  const logged: string[] = []
+  const app = new Hono<AppEnv>()
+  const first = { value: Buffer.from('{}\n'), done: false } as const
+  const hungUp = new AbortController()
+  const settled = new AbortController()
+  const rest = (async function* () {
+    await once(hungUp.signal, 'abort')
+    setImmediate(() => settled.abort())
+    yield Buffer.from('{}\n')
+  })()
+  app.get('/', (c) => {
+    c.set(
+      'log',
+      createLog('info', (line) => logged.push(line)),
+    )
+    c.env.outgoing.once('close', () => setImmediate(() => hungUp.abort()))
+    return c.body(lineStream(c, first, rest))
+  })
+  const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
+  if (!server.listening) await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const request = get({ port, host: '127.0.0.1', agent: false })
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  response.on('error', () => undefined)
+  await once(response, 'data')
+  request.destroy()
+  await once(settled.signal, 'abort')
+  expect(logged).toEqual([])
 })
 
 test('a comparison that has fewer lines than its head counts is a failure', async () => {
