@@ -68,6 +68,9 @@ function earlyFailure(c: AppRequest, error: unknown): Response {
   return problem(c, error)
 }
 
+/** nginx's number for a client that left before its answer; nobody gets it, and it is no failure of ours. */
+const clientGone = 499
+
 function identify(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const requestId = randomBytes(8).toString('hex')
@@ -76,17 +79,24 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     c.set('log', context.log.with({ requestId }))
     context.metrics.begin()
     countSent(context, c)
-    await next()
+    try {
+      await next()
+    } catch (error) {
+      // Only an `Error` comes to `onError`, and the adapter gives text as the reason why a client's signal is aborted.
+      c.res = earlyFailure(c, error)
+    }
     c.res.headers.set('x-request-id', requestId)
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10
     const group = groupOf(c.req.path)
-    context.metrics.end(group, c.res.status, durationMs)
+    const failure = c.get('failure')
+    const status = failure === 'aborted' ? clientGone : c.res.status
+    context.metrics.end(group, status, durationMs)
     // The path and never the query: a signed URL is a credential. Documents have theirs in the path.
     const path = loggedPath(c.req.path)
-    const fields = { method: c.req.method, path, status: c.res.status, durationMs }
+    const fields = { method: c.req.method, path, status, durationMs }
     const log = c.get('log')
     if (group === 'operation') log.debug('request', fields)
-    else log.info('request', { ...fields, failure: c.get('failure') })
+    else log.info('request', { ...fields, failure })
   }
 }
 

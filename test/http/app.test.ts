@@ -1,4 +1,5 @@
 /** What all routes share: ids, headers, sign-in, operation routes, unknown routes. */
+import http from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { contentPath } from '../../src/web/content-origin.ts'
@@ -60,6 +61,43 @@ test('every answer has a request id, which the log line of the request has too',
     failure: 'unauthenticated',
   })
 })
+
+test.each([undefined, 'application/x-tar', 'application/zip'])(
+  'an upload whose client hangs up has its line in the log, and is under way no more (%s)',
+  async (contentType) => {
+    const path = '/api/v1/projects/octo/demo/runs/1/artifacts/half'
+    const request = http.request(rig.url + path, {
+      method: 'PUT',
+      agent: false,
+      headers: {
+        authorization: `Bearer ${await rig.token({ scope: 'write' })}`,
+        ...(contentType !== undefined && { 'content-type': contentType }),
+      },
+    })
+    request.on('error', () => undefined)
+    const seen = rig.logLines.length
+    // The first half of a header is no bad tar yet.
+    request.write(Buffer.alloc(256))
+    const arriving = async (): Promise<boolean> =>
+      (await (await visit('/metrics')).text()).includes('trove_requests_in_flight 2')
+    await expect.poll(arriving).toBe(true)
+    request.destroy()
+    const line = (): unknown => {
+      const last = rig.logLines.slice(seen).find((each) => each.includes(path))
+      return last === undefined ? undefined : JSON.parse(last)
+    }
+    await expect.poll(line).toMatchObject({ level: 'info', message: 'request', method: 'PUT' })
+    expect(['aborted 499', 'incomplete_body 400']).toContain(
+      [(line() as Failed).failure, (line() as Failed).status].join(' '),
+    )
+    expect(await (await visit('/metrics')).text()).toContain('trove_requests_in_flight 1')
+  },
+)
+
+interface Failed {
+  failure: string
+  status: number
+}
 
 test('no credential of an address is in the log, be it in the query or, as those of documents are, in the path', async () => {
   const keys = await openKeys(rig.dataDir)
