@@ -1,15 +1,14 @@
 /** Settings: the only reader of the environment. Flags come first, then the environment, then defaults. Every problem
  *  is reported at once, with the variable's name and what it accepts; a returned value is frozen and needs no checks. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { resolve } from 'node:path'
 import { limits } from './core/limits.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
-import { dayMs } from './core/units.ts'
+import { dayMs, formatExactDuration } from './core/units.ts'
+import { defaultCacheDir, defaultDataDir } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
-import { builtRoot, homeDirectory, programRoot } from './program-files.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
@@ -60,6 +59,8 @@ export interface Config {
   /** Threads that take uploads apart. */
   readonly workers: number
   readonly logLevel: LogLevel
+  /** Such as mistyped ones: they look like settings and are none. */
+  readonly unknownVariables: readonly string[]
 }
 
 export interface RetentionConfig {
@@ -124,14 +125,18 @@ function defaultWorkers(): number {
   return Math.min(4, Math.max(1, availableParallelism() - 1))
 }
 
+/** Without their prefix. A server passes over them. */
+const clientVariables = ['URL', 'TOKEN', 'TOKEN_FILE', 'PROJECT', 'RUN', 'JOB', 'CACHE_DIR']
+
 /** Errors: ConfigError with all problems. */
 export function readServerConfig(flags: ServerFlags = {}, env: Environment = process.env): Config {
   const source = new Settings(env)
-  const config: Config = {
+  const host = source.text('TROVE_HOST')
+  const config = {
     dataDir: readDataDir(source, flags.data, env),
-    host: flags.host ?? source.text('TROVE_HOST') ?? '127.0.0.1',
+    host: flags.host ?? host ?? '127.0.0.1',
     port: source.integer('TROVE_PORT', 7878, 0, 65_535, { flag: '--port', text: flags.port }),
-    publicUrl: source.origin('TROVE_PUBLIC_URL') ?? null,
+    publicUrl: source.ownOrigin('TROVE_PUBLIC_URL') ?? null,
     contentUrl: readContentUrl(source),
     artifactBytesMax: source.size('TROVE_MAX_ARTIFACT', limits.artifactBytesMax),
     entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
@@ -167,15 +172,16 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleBodyMs, 1000, 60 * 60 * 1000),
     workers: source.integer('TROVE_WORKERS', defaultWorkers(), 1, 64),
     logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
-  }
+  } satisfies Omit<Config, 'unknownVariables'>
   source.finish()
-  return Object.freeze(config)
+  const unknownVariables = source.unread('TROVE_', clientVariables)
+  return Object.freeze({ ...config, unknownVariables })
 }
 
 function readContentUrl(source: Settings): string | null {
   const name = 'TROVE_CONTENT_URL'
   const text = source.text(name)
-  const origin = source.originOf(name, text?.replace('//*.', '//any.')) ?? null
+  const origin = source.ownOrigin(name, text?.replace('//*.', '//any.')) ?? null
   if (origin !== null && origin === source.origin('TROVE_PUBLIC_URL')) {
     source.refuse(name, 'must be another origin than TROVE_PUBLIC_URL, or it isolates nothing')
   }
@@ -188,12 +194,17 @@ function readRetention(source: Settings): RetentionConfig {
     minMs: source.duration('TROVE_RETENTION_MIN', 60 * 60 * 1000, 0, 365 * dayMs),
     maxMs: source.integer('TROVE_RETENTION_MAX_DAYS', 400, 1, 36_500) * dayMs,
   }
-  if (retention.minMs > retention.maxMs) {
-    source.refuse('TROVE_RETENTION_MIN', 'must not be above TROVE_RETENTION_MAX_DAYS')
-  } else if (retention.defaultMs < retention.minMs || retention.defaultMs > retention.maxMs) {
+  const { defaultMs, minMs, maxMs } = retention
+  const [is, min, max] = [defaultMs, minMs, maxMs].map(formatExactDuration)
+  if (minMs > maxMs) {
+    source.refuse(
+      'TROVE_RETENTION_MIN',
+      `must not be above TROVE_RETENTION_MAX_DAYS (${max}), is ${min}`,
+    )
+  } else if (defaultMs < minMs || defaultMs > maxMs) {
     source.refuse(
       'TROVE_RETENTION_DAYS',
-      'must lie between TROVE_RETENTION_MIN and TROVE_RETENTION_MAX_DAYS',
+      `must lie between TROVE_RETENTION_MIN (${min}) and TROVE_RETENTION_MAX_DAYS (${max}), is ${is}`,
     )
   }
   return Object.freeze(retention)
@@ -275,29 +286,14 @@ function readProject(
 }
 
 function readDataDir(source: Settings, flag: string | undefined, env: Environment): string {
-  const directory = flag ?? source.text('TROVE_DATA') ?? defaultDataDir(env)
+  const own = source.text('TROVE_DATA')
+  const directory = flag ?? own ?? defaultDataDir(env)
   if (directory === null) source.refuse('TROVE_DATA', 'must name a directory: there is no home')
   return resolve(directory ?? '')
 }
 
-/** `./data` of a checkout; an installed package ships no `src` and keeps its data with the user. */
-function defaultDataDir(env: Environment): string | null {
-  const root = fileURLToPath(new URL(programRoot === builtRoot ? '../..' : '..', programRoot))
-  if (existsSync(join(root, 'src')) && !root.includes('node_modules')) return join(root, 'data')
-  return xdg(env, 'XDG_DATA_HOME', '.local/share')
-}
-
 /** Without a place for it nothing is remembered. */
 function readCacheDir(source: Settings, env: Environment): string | null {
-  const directory = source.text('TROVE_CACHE_DIR') ?? xdg(env, 'XDG_CACHE_HOME', '.cache')
+  const directory = source.text('TROVE_CACHE_DIR') ?? defaultCacheDir(env)
   return directory === null ? null : resolve(directory)
-}
-
-/** Our own below a directory of the user's. */
-function xdg(env: Environment, name: string, fallback: string): string | null {
-  const value = env[name]
-  // XDG base directory specification: relative paths are to be ignored.
-  if (value?.startsWith('/') === true) return join(value, 'trove')
-  const home = homeDirectory()
-  return home === null ? null : join(home, fallback, 'trove')
 }

@@ -1,6 +1,6 @@
 /** Single settings as text becomes values; what cannot be used is collected, so that all of it is reported at once. */
 import { compileLatestRule } from './core/keep-latest.ts'
-import { parseDurationMs, parseSizeBytes } from './core/units.ts'
+import { formatExactDuration, parseDurationMs, parseSizeBytes } from './core/units.ts'
 
 export type Environment = Record<string, string | undefined>
 
@@ -18,6 +18,9 @@ export class ConfigError extends Error {
 export class Settings {
   readonly #env: Environment
   readonly #problems: string[] = []
+  readonly #read = new Set<string>()
+  /** A word that is accepted besides. */
+  #also = ''
 
   constructor(env: Environment) {
     this.#env = env
@@ -31,7 +34,14 @@ export class Settings {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems)
   }
 
+  /** Variables of that prefix which nobody has asked for, but those `except`. */
+  unread(prefix: string, except: readonly string[]): string[] {
+    const known = new Set([...this.#read, ...except.map((name) => prefix + name)])
+    return Object.keys(this.#env).filter((name) => name.startsWith(prefix) && !known.has(name))
+  }
+
   text(name: string): string | undefined {
+    this.#read.add(name)
     const value = this.#env[name]
     return value === undefined || value === '' ? undefined : value
   }
@@ -43,7 +53,8 @@ export class Settings {
     max: number,
     flag?: { flag: string; text: string | undefined },
   ): number {
-    const text = flag?.text ?? this.text(name)
+    const own = this.text(name)
+    const text = flag?.text ?? own
     if (text === undefined) return fallback
     const value = Number(text)
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
@@ -67,7 +78,7 @@ export class Settings {
     if (text === undefined) return fallback
     const bytes = parseSizeBytes(text)
     if (bytes !== undefined && bytes > 0) return bytes
-    this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
+    this.#refuseSize(name, text)
     return fallback
   }
 
@@ -77,13 +88,26 @@ export class Settings {
     if (text === undefined) return null
     const bytes = parseSizeBytes(text)
     if (bytes !== undefined && bytes >= minBytes) return bytes
-    this.refuse(name, `must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`)
+    this.#refuseSize(name, text, minBytes === 0 ? '' : ' above 0')
     return null
+  }
+
+  #refuseSize(name: string, text: string, bound = ' above 0'): void {
+    this.refuse(
+      name,
+      `must be a size such as 500MB or 64GiB${bound}${this.#also}, got ${JSON.stringify(text)}`,
+    )
   }
 
   /** Null when the variable says `word`, else what `read` makes of it. */
   unless<T>(name: string, word: string, read: (name: string) => T): T | null {
-    return this.text(name) === word ? null : read(name)
+    if (this.text(name) === word) return null
+    this.#also = `, or ${word}`
+    try {
+      return read(name)
+    } finally {
+      this.#also = ''
+    }
   }
 
   duration(name: string, fallback: number, minMs: number, maxMs: number): number {
@@ -91,9 +115,10 @@ export class Settings {
     if (text === undefined) return fallback
     const ms = parseDurationMs(text)
     if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
+    const [min, max] = [minMs, maxMs].map(formatExactDuration)
     this.refuse(
       name,
-      `must be a duration such as 90s, 24h or 7d, from ${minMs / 1000}s to ${maxMs / 1000}s, got ${JSON.stringify(text)}`,
+      `must be a duration such as 90s, 24h or 7d, from ${min} to ${max}${this.#also}, got ${JSON.stringify(text)}`,
     )
     return fallback
   }
@@ -120,6 +145,17 @@ export class Settings {
 
   origin(name: string): string | undefined {
     return this.originOf(name, this.text(name))
+  }
+
+  /** Where this server is reached, which is the root of a host: a path would be lost without a word. */
+  ownOrigin(name: string, text = this.text(name)): string | undefined {
+    const origin = this.originOf(name, text)
+    if (origin !== undefined && new URL(text!).href !== `${origin}/`)
+      this.refuse(
+        name,
+        `must be an origin without a path, such as ${origin}, got ${JSON.stringify(text)}`,
+      )
+    return origin
   }
 
   /** Only the origin counts, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */

@@ -59,10 +59,46 @@ test('sizes and durations take units', () => {
   })
 })
 
-test('only the origin of a public URL is kept', () => {
-  expect(readServerConfig({}, { TROVE_PUBLIC_URL: 'https://store.lan:8443/x/?y' }).publicUrl).toBe(
-    'https://store.lan:8443',
-  )
+test('a public URL is an origin; a path, which links would be without, is refused', () => {
+  for (const url of ['https://store.lan:8443', 'https://store.lan:8443/'])
+    expect(readServerConfig({}, { TROVE_PUBLIC_URL: url }).publicUrl).toBe('https://store.lan:8443')
+  for (const name of ['TROVE_PUBLIC_URL', 'TROVE_CONTENT_URL']) {
+    const read = (): unknown => readServerConfig({}, { [name]: 'https://store.lan/trove' })
+    expect(problemsOf(read)).toEqual([
+      `${name} must be an origin without a path, such as https://store.lan, got "https://store.lan/trove"`,
+    ])
+  }
+})
+
+test('words that stand for no bound are told of where they are accepted', () => {
+  const env: Environment = {
+    TROVE_GC_INTERVAL: 'never',
+    TROVE_COMPACT_RATE: '0',
+    TROVE_IDLE_TIMEOUT: 'off',
+    TROVE_STORE_QUOTA: '0',
+    TROVE_MIN_FREE: '5%',
+  }
+  expect(problemsOf(() => readServerConfig({}, env))).toEqual([
+    'TROVE_GC_INTERVAL must be a duration such as 90s, 24h or 7d, from 1s to 7d, or off, got "never"',
+    'TROVE_COMPACT_RATE must be a size such as 500MB or 64GiB above 0, or unlimited, got "0"',
+    'TROVE_STORE_QUOTA must be a size such as 500MB or 64GiB above 0, got "0"',
+    'TROVE_MIN_FREE must be a size such as 500MB or 64GiB, got "5%"',
+    'TROVE_IDLE_TIMEOUT must be a duration such as 90s, 24h or 7d, from 1s to 1h, got "off"',
+  ])
+})
+
+test('variables that look like settings and are none are found, flags or not', () => {
+  const env: Environment = {
+    TROVE_RETENTION_DAY: '5',
+    TROVE_PORT: '1',
+    TROVE_HOST: 'localhost',
+    TROVE_DATA: '/x',
+    TROVE_TOKEN: 'x',
+    OTHER: 'x',
+  }
+  const flags = { port: '2', host: '::1', data: '/y' }
+  expect(readServerConfig({}, env).unknownVariables).toEqual(['TROVE_RETENTION_DAY'])
+  expect(readServerConfig(flags, env).unknownVariables).toEqual(['TROVE_RETENTION_DAY'])
 })
 
 test('all problems are reported at once, each with its name and what is accepted', () => {
@@ -83,7 +119,7 @@ test('all problems are reported at once, each with its name and what is accepted
 test('retention bounds that contradict each other are refused', () => {
   const env = { TROVE_RETENTION_DAYS: '30', TROVE_RETENTION_MAX_DAYS: '10' }
   expect(problemsOf(() => readServerConfig({}, env))).toEqual([
-    'TROVE_RETENTION_DAYS must lie between TROVE_RETENTION_MIN and TROVE_RETENTION_MAX_DAYS',
+    'TROVE_RETENTION_DAYS must lie between TROVE_RETENTION_MIN (1h) and TROVE_RETENTION_MAX_DAYS (10d), is 30d',
   ])
 })
 

@@ -108,7 +108,14 @@ export function hintFor(error: unknown): string | undefined {
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.'
       : 'May the user who runs this write to that directory and to what is in it?'
+  if (isOfListening(error)) return '--host and --port (TROVE_HOST, TROVE_PORT) say where to listen.'
   return undefined
+}
+
+/** Of clients the same comes as NetworkError. */
+function isOfListening(error: unknown): boolean {
+  const call = (error as NodeJS.ErrnoException | null)?.syscall
+  return call === 'listen' || call === 'getaddrinfo'
 }
 
 function isLocked(error: unknown): boolean {

@@ -88,7 +88,10 @@ async function report(error: unknown): Promise<void> {
     .map((line) => `trove: ${line}`)
   const hint = hintFor(error)
   if (hint !== undefined) lines.push(`hint: ${hint}`)
-  if (error instanceof UsageError || error instanceof ConfigError) {
+  // What is wrong with a variable says what it accepts.
+  const isOfFlags =
+    error instanceof ConfigError && error.problems.some((problem) => problem.startsWith('--'))
+  if (error instanceof UsageError || isOfFlags) {
     const [name] = process.argv.slice(2)
     const isCommand = name !== undefined && Object.hasOwn(commands, name)
     lines.push(`hint: \`trove ${isCommand ? `${name} ` : ''}--help\` shows what is accepted.`)

@@ -70,3 +70,11 @@ export function formatDuration(ms: number): string {
   if (minutes < 60) return `${minutes}m ${String(seconds % 60).padStart(2, '0')}s`
   return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`
 }
+
+/** `0s`, `90s`, `36h`, `30d`: whole numbers of the largest unit that divides them. Can be read back. */
+export function formatExactDuration(ms: number): string {
+  const unit = (['d', 'h', 'm', 's'] as const).find(
+    (each) => ms > 0 && ms % durationUnits[each]! === 0,
+  )
+  return unit === undefined ? `${ms / 1000}s` : `${ms / durationUnits[unit]!}${unit}`
+}

@@ -86,6 +86,32 @@ describe('trove serve', () => {
     expect(outcome.stderr).toMatch(/TROVE_WORKERS must be/)
   })
 
+  test('that cannot listen says what decides where', async () => {
+    const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    const port = (await firstLine(first)).split(':').at(-1)!
+    const other = join(dataDir, 'other')
+    const taken = await runTrove(['serve', '--data', other, '--port', port])
+    const unknown = await runTrove(['serve', '--data', other, '--host', 'no.such.invalid'])
+    for (const { status, stderr } of [taken, unknown]) {
+      expect(status).toBe(1)
+      expect(stderr).toMatch(/^trove: .*\nhint: --host and --port \(TROVE_HOST, TROVE_PORT\) /)
+    }
+    first.kill('SIGTERM')
+    await once(first, 'close')
+  })
+
+  test('tells in its log of what looks like a setting and is none, and of its end', async () => {
+    const child = startTrove(['serve', '--data', dataDir, '--port', '0'], { TROVE_QUOTA: '1GB' })
+    const stderr = buffer(child.stderr)
+    await firstLine(child)
+    child.kill('SIGTERM')
+    await once(child, 'close')
+    const text = (await stderr).toString()
+    expect(text).toContain('"level":"warn","message":"TROVE_QUOTA is no setting of a server"')
+    expect(text).toContain('"message":"stopping"')
+    expect(text).toContain('"message":"stopped"')
+  })
+
   test('tells in two lines of a database that is none, or not to be written', async () => {
     const path = join(dataDir, 'trove.db')
     await writeFile(path, 'this is no database, however long one looks at it\n'.repeat(100))

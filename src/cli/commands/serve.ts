@@ -20,7 +20,8 @@ const flags = {
 export const serveCommand: Command<typeof flags> = {
   name: 'serve',
   operands: '',
-  summary: 'Starts the server. Prints where it listens on stdout, and a sign-in link on stderr.',
+  summary:
+    'Starts the server. Prints where it listens on stdout, and a sign-in link on stderr. All other settings are variables, which README.md lists.',
   flags,
   examples: ['trove serve', 'trove serve --data /srv/trove --host 0.0.0.0 --port 8080'],
   exitStatuses: [13],
@@ -28,11 +29,14 @@ export const serveCommand: Command<typeof flags> = {
     takeOperands(operands, [])
     const config = readServerConfig(given)
     const log = createLog(config.logLevel)
+    for (const name of config.unknownVariables) log.warn(`${name} is no setting of a server`)
     const server = await startServer(config, { log })
     await write(stdout, `listening on ${server.url}\n`)
     await write(stderr, `sign in: ${server.signInUrl}\n`)
     if (!signal.aborted) await once(signal, 'abort')
+    log.info('stopping')
     await server.close()
+    log.info('stopped')
     return exitStatus.ok
   },
 }
