@@ -137,7 +137,7 @@ export const artifacts = sqliteTable(
     index('artifacts_by_content').on(table.contentId),
     index('artifacts_latest')
       .on(table.projectId, table.name, table.latestOf, table.id)
-      .where(sql`removed_at IS NULL AND latest_of IS NOT NULL`),
+      .where(sql`latest_of IS NOT NULL`),
     index('artifacts_kept_latest')
       .on(table.projectId, table.name, table.latestOf)
       .where(sql`removed_at IS NULL AND kept_latest = 1`),

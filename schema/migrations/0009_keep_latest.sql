@@ -16,6 +16,6 @@ UPDATE artifacts SET latest_of = (SELECT branch FROM runs r WHERE r.id = artifac
   AND (r.event IS NULL OR r.event NOT IN ('pull_request', 'pull_request_review', 'pull_request_review_comment',
     'merge_request_event', 'external_pull_request_event')));
 --> statement-breakpoint
-CREATE INDEX artifacts_latest ON artifacts (project_id, name, latest_of, id) WHERE removed_at IS NULL AND latest_of IS NOT NULL;
+CREATE INDEX artifacts_latest ON artifacts (project_id, name, latest_of, id) WHERE latest_of IS NOT NULL;
 --> statement-breakpoint
 CREATE INDEX artifacts_kept_latest ON artifacts (project_id, name, latest_of) WHERE removed_at IS NULL AND kept_latest = 1;

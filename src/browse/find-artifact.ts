@@ -5,10 +5,7 @@ import { effectiveState } from '../core/retention.ts'
 import type { ProjectName } from '../core/run.ts'
 import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
 
-export type ArtifactFinder = Pick<
-  Metadata,
-  'findArtifact' | 'findLatest' | 'findProject' | 'listArtifacts'
->
+export type ArtifactFinder = Pick<Metadata, 'findArtifact' | 'findProject' | 'findNewest'>
 
 /** The artifact that `reference` means, dead ones too when no live one has the name, so that a reader can be told what
  *  became of it. `project` completes references that name none. Says nothing about who may read it.
@@ -51,12 +48,10 @@ async function findNamed(
   if (reference.kind === 'run')
     return await newestOrDead(finder, { ...filter, run: reference.run }, now)
   // A pull request from a fork can call its branch `main`; it must not pass for the project's.
-  const { branch, name } = reference
-  const onBranch = { ...filter, branch }
+  const { branch } = reference
   return (
-    (await finder.findLatest({ projectId: owner.id, branch, name }, now)) ??
-    (await newest(finder, { ...onBranch, merged: true, state: 'any' }, now)) ??
-    (await newestOrDead(finder, onBranch, now))
+    (await newestOrDead(finder, { ...filter, latestOf: branch }, now)) ??
+    (await newestOrDead(finder, { ...filter, branch }, now))
   )
 }
 
@@ -65,23 +60,8 @@ async function newestOrDead(
   filter: ArtifactFilter,
   now: number,
 ): Promise<Artifact | undefined> {
-  return (
-    (await newest(finder, filter, now)) ?? (await newest(finder, { ...filter, state: 'any' }, now))
-  )
-}
-
-async function newest(
-  finder: ArtifactFinder,
-  filter: ArtifactFilter,
-  now: number,
-): Promise<Artifact | undefined> {
-  const { artifacts } = await finder.listArtifacts(filter, {
-    limit: 1,
-    offset: 0,
-    sort: 'newest',
-    now,
-  })
-  return artifacts[0]
+  const live = await finder.findNewest(filter, now)
+  return live ?? (await finder.findNewest({ ...filter, state: 'any' }, now))
 }
 
 /** Lets live artifacts pass. Errors: artifact_expired, artifact_deleted. */

@@ -120,10 +120,7 @@ async function holderOf(
   { metadata }: AppContext,
   { projectId, run, attempt, name, createdAt: now }: Offered,
 ): Promise<Artifact | undefined> {
-  const filter = { projectId, run, attempt, name }
-  const page = { limit: 1, offset: 0, sort: 'newest', now } as const
-  const { artifacts } = await metadata.listArtifacts(filter, page)
-  return artifacts[0]
+  return await metadata.findNewest({ projectId, run, attempt, name }, now)
 }
 
 function isOffered(holder: Artifact, { job, tree }: Offered): boolean {

@@ -52,8 +52,8 @@ export interface ArtifactFilter {
   attempt?: number
   name?: string
   branch?: string
-  /** True: none of pull requests (core/run.ts). */
-  merged?: boolean
+  /** Made on this branch, and not by a pull request. */
+  latestOf?: string
   /** Text that the name contains, without regard to ASCII case. */
   nameContains?: string
   pinned?: boolean
@@ -114,16 +114,13 @@ export interface SkeletonPage {
 
 export interface ReadingMetadata {
   findArtifact(id: number): Promise<Artifact | undefined>
-  /** The newest live artifact of that name on that branch, those of pull requests left out. */
-  findLatest(
-    place: { projectId: number; branch: string; name: string },
-    now: number,
-  ): Promise<Artifact | undefined>
   /** Filters really filter; `total` counts what passes them. Ties in the order are settled by id. */
   listArtifacts(
     filter: ArtifactFilter,
     page: { limit: number; offset: number; sort: ArtifactSort; now: number },
   ): Promise<{ artifacts: Artifact[]; total: number }>
+  /** The newest that a filter lets through; nothing is counted. */
+  findNewest(filter: ArtifactFilter, now: number): Promise<Artifact | undefined>
   /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
    *  Undefined past the end. */
   readEntryPage(artifactId: number, page: number): Promise<EntryPage | undefined>

@@ -56,7 +56,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
     ...createCommitMethods(connection, change),
-    ...createArtifactMethods(connection, latest),
+    ...createArtifactMethods(connection),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
     ...createReleaseMethods(connection, change),

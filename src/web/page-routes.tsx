@@ -110,8 +110,7 @@ async function goneView(
   if (artifact === undefined || principal === undefined) return undefined
   const { projectId, name, branch } = artifact
   const filter = { projectId, name, ...(branch !== null && { branch }) }
-  const page = { limit: 1, offset: 0, sort: 'newest', now: now() } as const
-  const [successor] = (await metadata.listArtifacts(filter, page)).artifacts
+  const successor = await metadata.findNewest(filter, now())
   const mayUndo =
     isRestorable(artifact, { undoMs: config.undoMs, now: now() }) &&
     mayWriteProject(principal, artifact.project)

@@ -1,20 +1,5 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
-import {
-  and,
-  asc,
-  desc,
-  eq,
-  gt,
-  inArray,
-  isNull,
-  lt,
-  lte,
-  notInArray,
-  or,
-  sql,
-  type SQL,
-} from 'drizzle-orm'
-import { pullRequestEvents } from '../../core/run.ts'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, or, sql, type SQL } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../schema/artifacts.ts'
 import { projects, runs } from '../../../schema/runs.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
@@ -23,11 +8,11 @@ import { storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
 import type { Artifact, ArtifactFilter, ArtifactSort, Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
-import { endOfTime, type Latest } from './latest.ts'
+import { endOfTime } from './latest.ts'
 
 type ArtifactMethods = Pick<
   Metadata,
-  'findArtifact' | 'findLatest' | 'listArtifacts' | 'setRetention' | 'listExpired'
+  'findArtifact' | 'listArtifacts' | 'findNewest' | 'setRetention' | 'listExpired'
 >
 
 /** Live and unexpired: such an artifact is seen, and holds its name. */
@@ -43,20 +28,19 @@ export function createArtifactFinder({ orm }: Connection): (id: number) => Artif
   }
 }
 
-export function createArtifactMethods(
-  connection: Connection,
-  latest: Pick<Latest, 'find'>,
-): ArtifactMethods {
+export function createArtifactMethods(connection: Connection): ArtifactMethods {
   const { orm, read, write } = connection
   const findArtifact = createArtifactFinder(connection)
+  const countAll = (where: SQL | undefined): number =>
+    orm
+      .select({ total: sql<number>`count(*)` })
+      .from(artifacts)
+      .innerJoin(runs, eq(runs.id, artifacts.runId))
+      .where(where)
+      .get()!.total
 
   return {
     findArtifact: async (id) => findArtifact(id),
-    findLatest: async ({ branch, ...place }, now) =>
-      read(() => {
-        const id = latest.find({ ...place, latestOf: branch }, now)
-        return id === undefined ? undefined : findArtifact(id)
-      }),
     listArtifacts: async (filter, { limit, offset, sort, now }) =>
       read(() => {
         const where = matching(filter, now)
@@ -66,14 +50,19 @@ export function createArtifactMethods(
           .limit(limit)
           .offset(offset)
           .all()
-        const counted = orm
-          .select({ total: sql<number>`count(*)` })
-          .from(artifacts)
-          .innerJoin(runs, eq(runs.id, artifacts.runId))
-          .where(where)
-          .get()
-        return { artifacts: rows.map(toArtifact), total: counted!.total }
+        // A page that is not full is the last, so nothing need be looked at once more to count.
+        const isLast = rows.length < limit && (rows.length > 0 || offset === 0)
+        const total = isLast ? offset + rows.length : countAll(where)
+        return { artifacts: rows.map(toArtifact), total }
       }),
+    findNewest: async (filter, now) => {
+      const [row] = selectArtifacts(orm)
+        .where(matching(filter, now))
+        .orderBy(...order.newest)
+        .limit(1)
+        .all()
+      return row && toArtifact(row)
+    },
     setRetention: async (id, { expiresAt, pinned }) => {
       write(() => {
         const row = orm.select().from(artifacts).where(eq(artifacts.id, id)).get()
@@ -122,9 +111,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
     filter.name === undefined ? undefined : eq(artifacts.name, filter.name),
     filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
-    filter.merged === true
-      ? or(isNull(runs.event), notInArray(runs.event, [...pullRequestEvents]))
-      : undefined,
+    filter.latestOf === undefined ? undefined : eq(artifacts.latestOf, filter.latestOf),
     filter.nameContains === undefined
       ? undefined
       : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,

@@ -14,8 +14,6 @@ import type { Connection } from './connection.ts'
 export const endOfTime = Number.MAX_SAFE_INTEGER
 
 export interface Latest {
-  /** The id of the newest live artifact there. */
-  find(place: LatestPlace, now: number): number | undefined
   /** Inside a transaction, after this artifact came or went: keeps the latest where it belongs, if the rule says so, and no
    *  other there. */
   settle(artifactId: number, now: number): void
@@ -50,20 +48,18 @@ export function createLatest(connection: Connection): Latest {
   )
   const nextPlace = prepare<[number, string, string], { name: string; latestOf: string }>(
     `SELECT name, latest_of AS latestOf FROM artifacts INDEXED BY artifacts_latest
-     WHERE project_id = ? AND removed_at IS NULL AND latest_of IS NOT NULL AND (name, latest_of) > (?, ?)
+     WHERE project_id = ? AND latest_of IS NOT NULL AND (name, latest_of) > (?, ?)
      ORDER BY name, latest_of LIMIT 1`,
   )
 
-  const find: Latest['find'] = ({ projectId, name, latestOf }, now) =>
-    latestOf === null ? undefined : findNewest.get(projectId, name, latestOf, now)?.id
   const settlePlace: SettlePlace = (place, now) => {
     const { projectId, name, latestOf } = place
     const isKept = latestOf !== null && findRule(projectId)(latestOf, name)
-    keepOnly(isKept ? find(place, now) : undefined, place, now)
+    const latest = isKept ? findNewest.get(projectId, name, latestOf, now) : undefined
+    keepOnly(latest?.id, place, now)
   }
 
   return {
-    find,
     settle: (artifactId, now) => {
       settlePlace(findPlace.get(artifactId)!, now)
     },

@@ -13,6 +13,8 @@ export function listingContract(store: Store): void {
     const page = { limit: 100, offset: 0, sort, now }
     const { artifacts, total } = await store().listArtifacts(filter, page)
     expect(total).toBe(artifacts.length)
+    const newest = Math.max(...artifacts.map(({ id }) => id))
+    expect(await store().findNewest(filter, now)).toEqual(artifacts.find(({ id }) => id === newest))
     return artifacts.map((artifact) => artifact.name)
   }
   const seed = async (
