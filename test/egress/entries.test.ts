@@ -1,0 +1,27 @@
+/** Entries as members of archives. */
+import { expect, test } from 'vitest'
+import { tarMembers } from '../../src/egress/entries.ts'
+import { createMemoryStore } from './memory-store.ts'
+
+test('come in order, some at a time, and leave turns to others in between', async () => {
+  const store = createMemoryStore()
+  const paths = Array.from({ length: 1200 }, (_, index) => `d${10_000 + index}`)
+  const specs = paths.map((path) => ({ kind: 'directory', path }) as const)
+  const artifact = store.addArtifact(specs)
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  const seen: string[] = []
+  let largest = 0
+  for await (const members of tarMembers(store.reader, artifact, undefined)) {
+    largest = Math.max(largest, members.length)
+    for (const { entry } of members) seen.push(entry.path)
+  }
+  clearImmediate(next)
+  expect(seen).toEqual(paths)
+  expect(largest).toBeLessThanOrEqual(100)
+  expect(turns).toBeGreaterThan(10)
+})
