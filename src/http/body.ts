@@ -35,12 +35,8 @@ export async function sendRepresentation(
 ): Promise<Response> {
   const { etag, totalBytes } = representation
   const validators = { etag, 'cache-control': options.cacheControl }
-  const ifMatch = c.req.header('if-match')
-  if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong'))
-    return c.body(null, 412, validators)
-  const ifNoneMatch = c.req.header('if-none-match')
-  if (ifNoneMatch !== undefined && listsTag(ifNoneMatch, etag, 'weak'))
-    return c.body(null, 304, validators)
+  const decided = preconditionStatus(c, etag)
+  if (decided !== undefined) return c.body(null, decided, validators)
 
   const part = options.mode === 'ranged' ? requestedPart(c, representation) : undefined
   await representation.verifyReadable()
@@ -57,6 +53,15 @@ export async function sendRepresentation(
     await body.cancel(error)
     throw error
   }
+}
+
+/** The status that the preconditions of a GET or HEAD of `etag` decide, if they do. RFC 9110 §13.2.2. */
+export function preconditionStatus(c: AppRequest, etag: string): 304 | 412 | undefined {
+  const ifMatch = c.req.header('if-match')
+  if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong')) return 412
+  const ifNoneMatch = c.req.header('if-none-match')
+  if (ifNoneMatch !== undefined && listsTag(ifNoneMatch, etag, 'weak')) return 304
+  return undefined
 }
 
 /** The range to answer with, if the request has one that holds. RFC 9110 §14.2, §13.1.5. */

@@ -11,7 +11,7 @@ import { limits } from '../core/limits.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { liveArtifact } from './access.ts'
 import { entryMessage } from './artifact-message.ts'
-import { watchIdle } from './body.ts'
+import { preconditionStatus, watchIdle } from './body.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { linesOf, lineStream, ndjsonType } from './lines.ts'
 import { formatCursor, nextLink, parseOffsetCursor, parsePathCursor, parseQuery } from './input.ts'
@@ -58,7 +58,8 @@ async function manifestPage(
   { limit, first }: { limit: number; first: number },
 ): Promise<Response> {
   const tag = etag(artifact, `;${first}+${limit}`)
-  if (isUnchanged(c, tag)) return notModified(tag)
+  const unread = answerUnread(c, tag)
+  if (unread !== undefined) return unread
   const items: ListedEntry[] = []
   for await (const listed of walkEntries(context.metadata, artifact.id, first)) {
     items.push(listed)
@@ -78,7 +79,8 @@ async function manifestStream(
 ): Promise<Response> {
   const directory = under.replace(/\/+$/, '')
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
-  if (isUnchanged(c, tag)) return notModified(tag)
+  const unread = answerUnread(c, tag)
+  if (unread !== undefined) return unread
   const lines = linesOf(messages(walkSubtree(context.metadata, artifact.id, directory)))
   // What fails at once, or is not there, still has a status to say so.
   const first = await lines.next()
@@ -103,17 +105,10 @@ function etag(artifact: Artifact, view: string): string {
   return `"${formatWireDigest(artifact.treeDigest)}${view}"`
 }
 
-function isUnchanged(c: AppRequest, tag: string): boolean {
-  const tags = c.req.header('if-none-match')
-  // RFC 9110 §13.1.2: compared weakly; `*` matches whatever exists.
-  return (
-    tags !== undefined &&
-    tags.split(',').some((each) => ['*', tag, `W/${tag}`].includes(each.trim()))
-  )
-}
-
-function notModified(tag: string): Response {
-  return new Response(null, { status: 304, headers: cacheHeaders(tag) })
+/** The answer that the preconditions decide, if they do. */
+function answerUnread(c: AppRequest, tag: string): Response | undefined {
+  const status = preconditionStatus(c, tag)
+  return status && new Response(null, { status, headers: cacheHeaders(tag) })
 }
 
 /** An artifact can be deleted or expire, so every use asks again; the ETag makes that cheap. */

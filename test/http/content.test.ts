@@ -69,6 +69,9 @@ describe('the manifest', () => {
       'zero',
     ])
     expect((await at('/manifest', { 'if-none-match': `"x", W/"${treeDigest}"` })).status).toBe(304)
+    expect((await at('/manifest', { 'if-match': '"x"' })).status).toBe(412)
+    expect((await at('/manifest?limit=1', { 'if-match': `"${treeDigest}"` })).status).toBe(412)
+    expect((await at('/manifest', { 'if-match': `"${treeDigest}"` })).status).toBe(200)
     const head = await at('/manifest', {}, 'HEAD')
     expect([head.status, await head.text()]).toEqual([200, ''])
   })
