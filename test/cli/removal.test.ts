@@ -119,8 +119,9 @@ describe('trove expire', () => {
     const { expiresAt } = JSON.parse(later.text) as { expiresAt: string }
     expect(Math.abs(Date.parse(expiresAt) - Date.now() - 7 * 86_400_000)).toBeLessThan(60_000)
     expect(later.stderr).toMatch(/^id:\d+ build expires at 20\S+Z\n$/)
-    const dry = await trove('expire', `${run}/build`, '--in', '0s', '-n')
+    const dry = await trove('expire', `${run}/build`, '--in', '0s', '-n', '--json')
     expect(dry.stderr).toContain('would expire at')
+    expect(JSON.parse(dry.text)).toMatchObject({ name: 'build', expiresAt: expect.any(String) })
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
     expect((await trove('expire', `${run}/build`, '--in', '0s')).status).toBe(0)
     expect(await trove('ls', `${run}/build`)).toMatchObject({
@@ -138,6 +139,16 @@ describe('trove expire', () => {
 })
 
 describe('trove keep', () => {
+  test('is told by whoever would let it expire', async () => {
+    const run = await putArtifact()
+    await trove('keep', `${run}/build`)
+    for (const more of [['-n'], []]) {
+      const outcome = await trove('expire', `${run}/build`, '--in', '0s', ...more)
+      expect(outcome.stderr).toMatch(/^id:\d+ build .*`trove keep --release` .*: it is kept\n$/)
+    }
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+  })
+
   test('outlasts every retention, until it is released', async () => {
     const run = await putArtifact()
     expect((await trove('keep', `${run}/build`)).stderr).toMatch(/^id:\d+ build is kept\n$/)

@@ -1,4 +1,5 @@
 /** `trove expire`: changes when an artifact expires. */
+import type { WireArtifact } from '../../api/messages.ts'
 import { createClient } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -6,7 +7,6 @@ import { parseDurationMs } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { endingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
@@ -32,14 +32,20 @@ export const expireCommand: Command<typeof flags> = {
     const { server, config, project } = serverContext(given)
     const found = await readArtifact(server, parseReference(text), { project, signal })
     const expiresAt = new Date(Date.now() + delayMs).toISOString()
-    if (given['dry-run']) {
-      await write(stderr, `id:${found.id} ${printable(found.name)} would expire at ${expiresAt}\n`)
-      return exitStatus.ok
-    }
+    const dryRun = given['dry-run']
     const client = createClient({ ...server, cacheDir: config.cacheDir })
-    const artifact = await client.retain(found.id, { expiresAt }, signal)
+    const artifact = dryRun
+      ? { ...found, expiresAt }
+      : await client.retain(found.id, { expiresAt }, signal)
     if (given.json) await writeJson(stdout, artifact)
-    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${endingOf(artifact)}\n`)
+    const verb = dryRun ? 'would expire' : 'expires'
+    const told = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${heldUpBy(artifact)}`
+    await write(stderr, `id:${artifact.id} ${told}\n`)
     return exitStatus.ok
   },
+}
+
+function heldUpBy({ pinned, keptLatest }: WireArtifact): string {
+  if (pinned) return ' once `trove keep --release` lets it: it is kept'
+  return keptLatest ? ' once its branch has a newer one: it is kept as the latest' : ''
 }
