@@ -1,17 +1,21 @@
 /** Tells the server of a run as it goes on, so that its page shows jobs, steps and logs beside the artifacts. Events wait
  *  in a bounded queue while one request is under way; whatever fails here never fails the run. */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { runRecordPath } from '../api/paths.ts'
 import type { WireRunEventsAnswer } from '../api/run-record.ts'
 import { requestJson } from '../client/transport/http.ts'
+import { NetworkError } from '../client/transport/network-error.ts'
+import { retryableCodes, StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { LogKind, RecordedEvent } from '../core/run-record.ts'
 import type { JobReference, RunEvent, RunSink, StepReference } from '../workflow/events.ts'
 
 export interface RunRecorder {
   sink: RunSink
-  /** Sends what is left; resolves when nothing is, or when recording has failed. Never rejects. */
-  finish(): Promise<void>
+  /** Sends what is left; resolves when nothing is, or when recording has failed: nothing has been taken for `patienceMs`,
+   *  or `signal` is aborted. Never rejects. */
+  finish(signal: AbortSignal): Promise<void>
 }
 
 export interface RecorderOptions {
@@ -21,8 +25,12 @@ export interface RecorderOptions {
   attempt: number
   /** Of the run, to write. */
   token(): Promise<string>
+  /** Called at most once, with why nothing can be sent for now. It is tried again. */
+  onTrouble(error: unknown): void
   /** Called at most once, with why the run is not recorded from there on. */
   onFailure(error: unknown): void
+  /** How long a server may be away when the run has ended. Default: longer than one takes to be started again. */
+  patienceMs?: number
 }
 
 /** A request carries at most this much, unless one event alone is longer: it is deflated in one go. */
@@ -31,8 +39,12 @@ const batchBytesMax = 128 * 1024
 const queueBytesMax = 32 * 1024 * 1024
 /** How long events are gathered before they are sent: what a page is behind. */
 const gatherMs = 300
-/** A server that is silent for this long has failed. */
+/** A server that is silent for this long does not answer. */
 const requestMs = 30_000
+/** Between the tries while a server is away; each of them asks several times within some seconds. */
+const pauseMs = 2_000
+const patienceMsDefault = 30_000
+const interruptedMs = 5_000
 
 interface Queue {
   /** Events as JSON, in order. */
@@ -45,23 +57,27 @@ interface Queue {
 export function createRunRecorder(options: RecorderOptions): RunRecorder {
   const queue: Queue = { items: [], bytes: 0, sequence: 0 }
   const recording = randomBytes(16).toString('hex')
+  const patience = createPatience(options)
   let sending: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let isFinishing = false
   let hasFailed = false
 
-  const send = async (): Promise<void> => {
+  const trySend = async (): Promise<void> => {
     try {
-      while (queue.items.length > 0) {
-        await sendBatch(options, recording, queue)
-        // Short of a whole batch it is better to gather again than to send every line on its own.
-        if (queue.bytes < batchBytesMax && !isFinishing) break
-      }
+      await sendBatch(options, { recording, giveUp: patience.giveUp }, queue)
+      patience.renew()
     } catch (error) {
+      if (await patience.endure(error)) return
       hasFailed = true
       queue.items = []
       options.onFailure(error)
     }
+  }
+  const send = async (): Promise<void> => {
+    do await trySend()
+    // Short of a whole batch it is better to gather again than to send every line on its own.
+    while (queue.items.length > 0 && (queue.bytes >= batchBytesMax || isFinishing))
     sending = undefined
     if (queue.items.length > 0) sendSoon()
   }
@@ -86,17 +102,74 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
       record(event)
       sendSoon()
     },
-    finish: async () => {
+    finish: async (signal) => {
       isFinishing = true
+      const stop = patience.limit(signal)
       await sending
-      if (!hasFailed) await send()
-      clearTimeout(timer)
+      if (queue.items.length > 0) flush()
+      await sending
+      stop()
+    },
+  }
+}
+
+/** What a recorder has of it with a server that is away. */
+interface Patience {
+  /** Aborted when nothing is waited for any more. */
+  giveUp: AbortSignal
+  /** The server has taken something. */
+  renew(): void
+  /** Waits before the next try; false when there is none. */
+  endure(error: unknown): Promise<boolean>
+  /** The run has ended: patience has too, some time after the server was last seen, or as soon as `signal` is aborted.
+   *  Answers a function that takes timer and listener away. */
+  limit(signal: AbortSignal): () => void
+}
+
+function createPatience({
+  url,
+  onTrouble,
+  patienceMs = patienceMsDefault,
+}: RecorderOptions): Patience {
+  const controller = new AbortController()
+  const giveUp = controller.signal
+  const leave = (): void => controller.abort(new Error(`${url} does not answer`))
+  let timer: NodeJS.Timeout | undefined
+  let awaySince: number | undefined
+  let hasTold = false
+  return {
+    giveUp,
+    renew: () => {
+      awaySince = undefined
+      timer?.refresh()
+    },
+    endure: async (error) => {
+      awaySince ??= Date.now()
+      const isLate = timer !== undefined && Date.now() - awaySince >= patienceMs
+      if (!isPassing(error) || isLate || giveUp.aborted) return false
+      if (!hasTold) onTrouble(error)
+      hasTold = true
+      await sleep(pauseMs, undefined, { signal: giveUp }).catch(() => undefined)
+      return true
+    },
+    limit: (signal) => {
+      // Whoever has interrupted the run wants to see its end, not that of the server's absence.
+      timer = setTimeout(leave, Math.min(patienceMs, signal.aborted ? interruptedMs : patienceMs))
+      signal.addEventListener('abort', leave, { once: true })
+      return () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', leave)
+      }
     },
   }
 }
 
 /** Sends the first events of the queue and, once they are kept, takes them out of it. */
-async function sendBatch(options: RecorderOptions, recording: string, queue: Queue): Promise<void> {
+async function sendBatch(
+  options: RecorderOptions,
+  { recording, giveUp }: { recording: string; giveUp: AbortSignal },
+  queue: Queue,
+): Promise<void> {
   let count = 0
   let bytes = 0
   for (const item of queue.items) {
@@ -114,7 +187,7 @@ async function sendBatch(options: RecorderOptions, recording: string, queue: Que
     body: Buffer.from(
       `{"recording":"${recording}","sequence":${queue.sequence},"events":[${events}]}`,
     ),
-    signal: AbortSignal.timeout(requestMs),
+    signal: AbortSignal.any([AbortSignal.timeout(requestMs), giveUp]),
   }
   await requestJson<WireRunEventsAnswer>(
     { url: options.url, token: await options.token() },
@@ -124,6 +197,13 @@ async function sendBatch(options: RecorderOptions, recording: string, queue: Que
   queue.items.splice(0, count)
   queue.bytes -= bytes
   queue.sequence += count
+}
+
+/** Whether it can be otherwise a moment later: the server is started again, or too busy to answer. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof StoreError) return retryableCodes.has(error.code)
+  const isSilent = error instanceof DOMException && error.name === 'TimeoutError'
+  return isSilent || error instanceof NetworkError
 }
 
 /** From what the engine tells to what is kept: each job is named once, before anything of it. */

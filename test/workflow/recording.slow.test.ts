@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
@@ -25,6 +26,7 @@ afterAll(async () => {
   await server.close()
 })
 
+const never = new AbortController().signal
 const dayMs = 86_400_000
 
 /** Runs a workflow whose artifacts and record go to the server. */
@@ -42,11 +44,12 @@ async function runRecorded(
     run,
     attempt: 1,
     token: () => server.token({ project: 'octo/demo', run, job: 'record', scope: 'run' }),
+    onTrouble: (error) => failures.push(error),
     onFailure: (error) => failures.push(error),
   })
   const sinks = [(event: RunEvent) => void place.events.push(event), recorder.sink]
   const { conclusion } = await place.run(workflow, { ...bound, sinks, ...options })
-  await recorder.finish()
+  await recorder.finish(never)
   expect(failures).toEqual([])
   return { run, page: await runPage(run), conclusion }
 }
@@ -243,11 +246,20 @@ interface Stub {
   bodies: { sequence: number; events: { type: string; kind?: string; text?: string }[] }[]
   /** Most requests that were under way at once. */
   busiest: number
+  /** Is away for as long as `meanwhile` takes. */
+  restart: (meanwhile: () => Promise<void>) => Promise<void>
 }
 
 /** A server that answers when `answer` resolves, with the status it gives. */
 async function stubServer(answer: () => Promise<number>): Promise<Stub> {
-  const stub: Stub = { url: '', bodies: [], busiest: 0 }
+  const restart: Stub['restart'] = async (meanwhile) => {
+    const { port } = listening.address() as AddressInfo
+    listening.closeAllConnections()
+    await new Promise((resolve) => listening.close(resolve))
+    await meanwhile()
+    await new Promise<void>((resolve) => listening.listen(port, '127.0.0.1', resolve))
+  }
+  const stub: Stub = { url: '', bodies: [], busiest: 0, restart }
   let busy = 0
   const listening: Server = createServer((request, response) => {
     busy += 1
@@ -269,7 +281,11 @@ async function stubServer(answer: () => Promise<number>): Promise<Stub> {
   return stub
 }
 
-function recorderFor(url: string): { recorder: RunRecorder; failures: unknown[] } {
+function recorderFor(
+  url: string,
+  patienceMs = 1_000,
+): { recorder: RunRecorder; troubles: unknown[]; failures: unknown[] } {
+  const troubles: unknown[] = []
   const failures: unknown[] = []
   const recorder = createRunRecorder({
     url,
@@ -277,9 +293,11 @@ function recorderFor(url: string): { recorder: RunRecorder; failures: unknown[] 
     run: 1,
     attempt: 1,
     token: () => Promise.resolve('token'),
+    onTrouble: (error) => troubles.push(error),
     onFailure: (error) => failures.push(error),
+    patienceMs,
   })
-  return { recorder, failures }
+  return { recorder, troubles, failures }
 }
 
 const job = { key: 'job', id: 'job', name: 'job' }
@@ -289,17 +307,62 @@ function line(content: string): RunEvent {
   return { type: 'line', at: 1, job, step, kind: 'output', text: content }
 }
 
-test('a store that fails is told once and does not fail the run', async () => {
+test('a store that fails is told once, is not waited for without end and does not fail the run', async () => {
   const stub = await stubServer(() => Promise.resolve(500))
-  const { recorder, failures } = recorderFor(stub.url)
+  const { recorder, troubles, failures } = recorderFor(stub.url)
   const place = await createPlayground()
   const sinks = [recorder.sink]
   const result = await place.run(oneJob('- run: seq 50000\n- run: echo done'), { sinks })
-  await recorder.finish()
+  await recorder.finish(never)
   expect(result.conclusion).toBe('success')
+  expect(troubles).toHaveLength(1)
   expect(failures).toHaveLength(1)
   expect(stub.bodies.length).toBeLessThan(5)
 })
+
+test('a server that is silent is given up some time after the end, and at once when that is interrupted', async () => {
+  const silent = await stubServer(() => new Promise(() => {}))
+  const patient = recorderFor(silent.url)
+  patient.recorder.sink(line('x'))
+  await patient.recorder.finish(never)
+  expect(patient.failures).toEqual([new Error(`${silent.url} does not answer`)])
+  const asked = new AbortController()
+  const interrupted = recorderFor(silent.url, 3_600_000)
+  interrupted.recorder.sink(line('x'))
+  globalThis.setTimeout(() => asked.abort(), 100)
+  await interrupted.recorder.finish(asked.signal)
+  expect(interrupted.failures).toHaveLength(1)
+})
+
+test('what cannot be otherwise a moment later is given up at once', async () => {
+  const stub = await stubServer(() => Promise.resolve(401))
+  const { recorder, troubles, failures } = recorderFor(stub.url, 3_600_000)
+  recorder.sink(line('x'))
+  await recorder.finish(never)
+  expect([troubles.length, failures.length, stub.bodies.length]).toEqual([0, 1, 1])
+})
+
+test('a server that is started again, during a run or at its end, loses nothing of the record', async () => {
+  const stub = await stubServer(() => Promise.resolve(200))
+  const { recorder, troubles, failures } = recorderFor(stub.url, 60_000)
+  recorder.sink(line('before'))
+  await expect.poll(() => stub.bodies.length).toBe(1)
+  for (const when of ['during', 'at the end']) {
+    await stub.restart(async () => {
+      recorder.sink(line(when))
+      // Longer than one request is tried again.
+      const awayMs = 6_000
+      await setTimeout(awayMs)
+    })
+    if (when === 'during') await expect.poll(() => stub.bodies.length, { timeout: 20_000 }).toBe(2)
+  }
+  await recorder.finish(never)
+  expect(failures).toEqual([])
+  expect(troubles).toHaveLength(1)
+  expect(stub.bodies.map(({ sequence }) => sequence)).toEqual([0, 2, 3])
+  const texts = stub.bodies.flatMap(({ events }) => events.flatMap((event) => event.text ?? []))
+  expect(texts).toEqual(['before', 'during', 'at the end'])
+}, 60_000)
 
 test('while a store is slow, one request is under way and lines beyond the queue are counted, not kept', async () => {
   let release: () => void = () => {}
@@ -316,7 +379,7 @@ test('while a store is slow, one request is under way and lines beyond the queue
   await expect.poll(() => stub.bodies.length).toBeGreaterThan(50)
   recorder.sink(line('the last'))
   recorder.sink({ type: 'run-finished', at: 2, conclusion: 'success', durationMs: 1 })
-  await recorder.finish()
+  await recorder.finish(never)
   expect(failures).toEqual([])
   expect(stub.busiest).toBe(1)
   let sequence = 0
@@ -335,12 +398,25 @@ test('while a store is slow, one request is under way and lines beyond the queue
   expect(events.at(-1)).toMatchObject({ type: 'run-finished' })
 })
 
+test('the end of a run is sent once, however long the server takes for it', async () => {
+  const stub = await stubServer(async () => {
+    await setTimeout(700)
+    return 200
+  })
+  const { recorder, failures } = recorderFor(stub.url, 60_000)
+  recorder.sink(line('the last'))
+  await recorder.finish(never)
+  expect(failures).toEqual([])
+  // Longer than events are gathered.
+  expect(stub.bodies.map(({ sequence }) => sequence)).toEqual([0])
+})
+
 test('a line longer than a request may carry comes in pieces', async () => {
   const stub = await stubServer(() => Promise.resolve(200))
   const { recorder } = recorderFor(stub.url)
   const long = '\u001b'.repeat(2.5 * limits.logLineCharactersMax)
   recorder.sink(line(long))
-  await recorder.finish()
+  await recorder.finish(never)
   const pieces = stub.bodies.flatMap(({ events }) => events.flatMap((event) => event.text ?? []))
   expect(pieces).toHaveLength(3)
   expect(pieces.join('')).toBe(long)

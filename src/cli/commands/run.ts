@@ -130,7 +130,7 @@ async function runOrShow(
       room: createRoom(stdout),
       signal,
     }
-    const result = await runRecorded(bound, recorder)
+    const result = await runRecorded(bound, recorder, signal)
     await flush(stdout)
     return statusOf(result)
   } finally {
@@ -138,11 +138,15 @@ async function runOrShow(
   }
 }
 
-async function runRecorded(options: RunOptions, recorder: RunRecorder): Promise<RunResult> {
+async function runRecorded(
+  options: RunOptions,
+  recorder: RunRecorder,
+  signal: AbortSignal,
+): Promise<RunResult> {
   try {
     return await runWorkflow(options)
   } finally {
-    await recorder.finish()
+    await recorder.finish(signal)
   }
 }
 
@@ -212,20 +216,26 @@ function recorderOf(
 ): RunRecorder {
   const { repository: project, runId: run, runAttempt: attempt } = options.facts
   const claims = claimsOf(options, workflow)
-  let token: Promise<string> | undefined
+  let token: string | undefined
   return createRunRecorder({
     url: server.url,
     project,
     run,
     attempt,
     token: async () =>
-      await (token ??= server.mint({
+      (token ??= await server.mint({
         ...claims,
         // Of no job of the workflow: it only tells of them.
         job: '__record',
         scope: 'run',
         expiresInSeconds: recordTokenSeconds,
       })),
+    onTrouble: (error) => {
+      const reason = error instanceof Error ? error.message : String(error)
+      tell(
+        `trove: the page of this run has to wait for the server, which is tried again: ${reason}\n`,
+      )
+    },
     onFailure: (error) => {
       const reason = error instanceof Error ? error.message : String(error)
       tell(`trove: the page of this run will not show the rest of it: ${reason}\n`)
