@@ -17,7 +17,7 @@ import { killMarkedNow, type Grace, type Room } from './process.ts'
 import { problemAt, WorkflowError, type Problem } from './problem.ts'
 import { removeTree } from './remove-tree.ts'
 import { runJobs } from './schedule.ts'
-import { parseWorkflow, type Workflow } from './workflow-file.ts'
+import { parseWorkflow, type Workflow, type WorkflowInput } from './workflow-file.ts'
 
 export interface RunOptions {
   /** The workflow file, and how messages name it. */
@@ -33,7 +33,7 @@ export interface RunOptions {
   environment: Readonly<Record<string, string>>
   secrets?: Readonly<Record<string, string>>
   vars?: Readonly<Record<string, string>>
-  /** Inputs of `workflow_dispatch`, as text. */
+  /** Inputs of `workflow_dispatch` or `workflow_call`, as text. */
   inputs?: Readonly<Record<string, string>>
   /** Run only these jobs and what they need. */
   jobs?: string[]
@@ -155,14 +155,16 @@ function callProblems(workflow: Workflow, options: Omit<RunOptions, 'workDirecto
   }
   const given = options.inputs ?? {}
   const chosen = eventOf(workflow, options)
-  if (chosen !== 'workflow_dispatch') {
+  const inputs = workflow.inputs.get(chosen)
+  if (inputs === undefined) {
     if (Object.keys(given).length > 0) {
-      const message = `inputs are given, but the run is on '${chosen}'; only workflow_dispatch has inputs`
+      const events = [...workflow.inputs.keys()].join(' and ')
+      const message = `inputs are given, but the run is on '${chosen}'; only ${events} have inputs`
       problems.push(problemAt(start, message))
     }
     return problems
   }
-  const known = new Map(workflow.dispatchInputs.map((input) => [input.name, input]))
+  const known = new Map(inputs.map((input) => [input.name, input]))
   for (const name of Object.keys(given)) {
     if (!known.has(name)) problems.push(problemAt(start, `there is no input '${name}'`))
   }
@@ -197,10 +199,12 @@ function createEngine(
   const secrets = options.secrets ?? {}
   const masker = createMasker(Object.values(secrets))
   const event = eventOf(workflow, options)
-  const texts = event === 'workflow_dispatch' ? inputTexts(workflow, options.inputs ?? {}) : null
-  const inputs = texts === null ? {} : typedInputs(workflow, texts)
-  const payload =
-    texts === null ? options.facts.payload : { ...options.facts.payload, inputs: texts }
+  const declared = workflow.inputs.get(event) ?? []
+  const texts = inputTexts(declared, options.inputs ?? {})
+  const inputs = typedInputs(declared, texts)
+  const { payload: told } = options.facts
+  // A called workflow has the event of its caller.
+  const payload = event === 'workflow_dispatch' ? { ...told, inputs: texts } : told
   const facts: RunFacts = { ...options.facts, event, payload }
   return {
     facts,
@@ -238,11 +242,11 @@ function createEngine(
 
 /** As the event's payload has them: `github.event.inputs.deep == 'true'` is how workflows ask for a boolean there. */
 function inputTexts(
-  workflow: Workflow,
+  declared: WorkflowInput[],
   given: Readonly<Record<string, string>>,
 ): Record<string, string> {
   return Object.fromEntries(
-    workflow.dispatchInputs.map(({ name, type, default: otherwise }) => [
+    declared.map(({ name, type, default: otherwise }) => [
       name,
       given[name] ?? otherwise ?? (type === 'boolean' ? 'false' : ''),
     ]),
@@ -250,9 +254,12 @@ function inputTexts(
 }
 
 /** As the `inputs` context has them: of the type that they declare. */
-function typedInputs(workflow: Workflow, texts: Record<string, string>): { [key: string]: Json } {
+function typedInputs(
+  declared: WorkflowInput[],
+  texts: Record<string, string>,
+): { [key: string]: Json } {
   return Object.fromEntries(
-    workflow.dispatchInputs.map(({ name, type }) => {
+    declared.map(({ name, type }) => {
       const text = texts[name] ?? ''
       if (type === 'boolean') return [name, text === 'true']
       if (type === 'number' && text !== '') return [name, Number(text)]

@@ -4,7 +4,7 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import { bounds } from './bounds.ts'
 import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
-import type { Json, Scope } from './expression.ts'
+import { textOf, type Json, type Scope } from './expression.ts'
 import { runJobInstance, type JobInstance, type JobResult } from './job.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
 import { expandMatrix, type Combination } from './matrix.ts'
@@ -33,6 +33,7 @@ export async function runJobs(
   const slots = pLimit(jobsMax)
   const outcomes = new Map<string, Promise<JobOutcome>>()
   const ids = new Set(jobs.map(({ job }) => job.id))
+  const groups = new Map<string, LimitFunction>()
   for (const planned of jobs) {
     const needs = planned.job.needs.map((need) => {
       const outcome = outcomes.get(need)
@@ -42,7 +43,7 @@ export async function runJobs(
     })
     outcomes.set(
       planned.job.id,
-      Promise.all(needs).then((met) => runJob({ engine, planned, slots, ids }, met)),
+      Promise.all(needs).then((met) => runJob({ engine, planned, slots, ids, groups }, met)),
     )
   }
   const settled = await Promise.allSettled(outcomes.values())
@@ -59,13 +60,15 @@ interface JobSetting {
   slots: LimitFunction
   /** Of all jobs of the run. */
   ids: ReadonlySet<string>
+  /** Changes: the turns of each concurrency group. */
+  groups: Map<string, LimitFunction>
   needs: { [key: string]: Json }
   scope: Scope
   ancestors: Map<string, Conclusion>
 }
 
 async function runJob(
-  given: Pick<JobSetting, 'engine' | 'planned' | 'slots' | 'ids'>,
+  given: Pick<JobSetting, 'engine' | 'planned' | 'slots' | 'ids' | 'groups'>,
   met: JobOutcome[],
 ): Promise<JobOutcome> {
   const { engine, planned } = given
@@ -153,6 +156,25 @@ async function readStrategy({ planned, scope }: JobSetting): Promise<Strategy> {
   }
 }
 
+/** The turns of the job's concurrency group, one at a time; undefined when it has none. Jobs wait for those of this run
+ *  only, and none is cancelled for another. Errors: EvaluationError. */
+async function readGroup(
+  { planned, groups }: JobSetting,
+  scope: Scope,
+): Promise<LimitFunction | undefined> {
+  const template = planned.job.concurrency
+  if (template === undefined) return undefined
+  const value = await evaluateTemplate(template, scope)
+  const group =
+    value !== null && typeof value === 'object' && 'group' in value ? value.group : value
+  // Names of groups are compared without regard to case.
+  const name = (textOf(group ?? '') ?? '').toLowerCase()
+  if (name === '') return undefined
+  const turns = groups.get(name) ?? pLimit(1)
+  groups.set(name, turns)
+  return turns
+}
+
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const { engine, planned, scope, slots } = setting
   const strategy = await readStrategy(setting)
@@ -179,6 +201,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
     }
     const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
     const reference = await nameInstance(setting, { matrix, index }, expressions)
+    const alone = await readGroup(setting, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
     const instance: JobInstance = {
       planned,
@@ -189,9 +212,8 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       expressions,
       cancel,
     }
-    // A turn of the matrix first: waiting for it must not hold one of the run's slots.
-    return await turns(() =>
-      slots(async () => {
+    const inSlot = async (): Promise<JobResult> =>
+      await slots(async () => {
         if (cancel.aborted || engine.kill.aborted)
           return unstarted(engine, reference, matrix, 'cancelled')
         const result = await runJobInstance(engine, instance)
@@ -200,8 +222,9 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
           else if (strategy.failFast) failing.abort()
         }
         return result
-      }),
-    )
+      })
+    // Turns of the matrix and of the group first: waiting for them must not hold one of the run's slots.
+    return await turns(async () => await (alone === undefined ? inSlot() : alone(inSlot)))
   })
   const settled = await Promise.allSettled(runs)
   engine.cancel.removeEventListener('abort', onCancel)

@@ -71,13 +71,21 @@ export interface Job {
   outputs: Template | undefined
   timeoutMinutes: Template | undefined
   continueOnError: Template | undefined
+  concurrency: Template | undefined
   steps: Step[]
   /** What this job asks for that runs elsewhere: a container, service containers, another workflow. */
   unsupported: { what: string; position: Position }[]
+  ignored: IgnoredKey[]
 }
 
-/** An input of `workflow_dispatch`. */
-interface DispatchInput {
+/** A key that means something to GitHub and nothing here, where the workflow does not depend on it. */
+export interface IgnoredKey {
+  key: string
+  position: Position
+}
+
+/** An input of `workflow_dispatch` or `workflow_call`. */
+export interface WorkflowInput {
   name: string
   required: boolean
   type: string
@@ -90,10 +98,12 @@ export interface Workflow {
   /** `name:`, or the file as it was given. */
   name: string
   events: string[]
-  dispatchInputs: DispatchInput[]
+  /** By the event that brings them. */
+  inputs: ReadonlyMap<string, WorkflowInput[]>
   env: Template | undefined
   defaults: RunDefaults
   jobs: Job[]
+  ignored: IgnoredKey[]
 }
 
 export type ParsedWorkflow = { workflow: Workflow } | { problems: Problem[] }
@@ -114,16 +124,23 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
       file,
       name: name !== undefined && isString(name) ? name.value : file,
       events: on === undefined ? [] : eventsOf(on),
-      dispatchInputs: on === undefined ? [] : dispatchInputsOf(on),
+      inputs: new Map(eventsWithInputs.map((event) => [event, inputsOf(on, event)])),
       env: template(file, read.root.find('env')),
       defaults: readDefaults(file, read.root.find('defaults')),
       jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job as ParsedJob)),
+      ignored: ignoredIn(file, read.root, ['run-name', 'permissions', 'concurrency']),
     },
   }
 }
 
 export function template(file: string, token: TemplateToken | undefined): Template | undefined {
   return token === undefined ? undefined : { token, file }
+}
+
+function ignoredIn(file: string, mapping: MappingToken, keys: string[]): IgnoredKey[] {
+  return [...mapping]
+    .filter(({ key }) => keys.includes(key.toString()))
+    .map(({ key }) => ({ key: key.toString(), position: positionOf(file, key) }))
 }
 
 function mappingIn(parent: TemplateToken, key: string): MappingToken {
@@ -138,11 +155,15 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
     ['container', 'a job container'],
     ['services', 'service containers'],
     ['uses', 'a reusable workflow'],
+    ['snapshot', "a snapshot of the runner's image"],
   ] as const) {
     const token = raw.find(key)
     if (token !== undefined) unsupported.push({ what, position: positionOf(file, token) })
   }
-  const steps = raw.find('steps')
+  const steps = [...(raw.find('steps')?.assertSequence('steps') ?? [])] as MappingToken[]
+  for (const step of steps.filter(isForeign)) {
+    unsupported.push({ what: 'steps at the same time', position: positionOf(file, step) })
+  }
   return {
     id: job.id.value,
     position: positionOf(file, job.id),
@@ -159,17 +180,25 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
     outputs: template(file, raw.find('outputs')),
     timeoutMinutes: template(file, raw.find('timeout-minutes')),
     continueOnError: template(file, raw.find('continue-on-error')),
-    steps: steps === undefined ? [] : readSteps(file, steps, job.steps),
+    concurrency: template(file, raw.find('concurrency')),
+    steps: readSteps(file, steps, job.steps),
     unsupported,
+    ignored: ignoredIn(file, raw, ['environment', 'permissions', 'cancel-timeout-minutes']),
   }
 }
 
+/** `parallel`, and whatever else GitHub's schema may come to know. */
+function isForeign(step: MappingToken): boolean {
+  return step.find('run') === undefined && step.find('uses') === undefined
+}
+
 /** The converted steps carry ids and conditions, the raw ones everything else; they come in the same order. */
-function readSteps(file: string, token: TemplateToken, converted: ParsedStep[]): Step[] {
-  const items = [...token.assertSequence('steps')]
-  return converted.map((step, index) => {
+function readSteps(file: string, items: MappingToken[], converted: ParsedStep[]): Step[] {
+  return items.flatMap((item, index) => {
+    const step = converted[index]
+    if (step === undefined || isForeign(item)) return []
     const expression = 'if' in step ? step.if?.expression : undefined
-    return readStep(file, items[index] as MappingToken, step.id, expression)
+    return [readStep(file, item, step.id, expression)]
   })
 }
 
@@ -231,9 +260,11 @@ function eventsOf(on: TemplateToken): string[] {
   return [textOfToken(on)]
 }
 
-function dispatchInputsOf(on: TemplateToken): DispatchInput[] {
-  const dispatch = isMapping(on) ? on.find('workflow_dispatch') : undefined
-  const inputs = dispatch !== undefined && isMapping(dispatch) ? dispatch.find('inputs') : undefined
+const eventsWithInputs = ['workflow_dispatch', 'workflow_call']
+
+function inputsOf(on: TemplateToken | undefined, event: string): WorkflowInput[] {
+  const asked = on !== undefined && isMapping(on) ? on.find(event) : undefined
+  const inputs = asked !== undefined && isMapping(asked) ? asked.find('inputs') : undefined
   if (inputs === undefined || !isMapping(inputs)) return []
   return [...inputs].map((pair) => {
     const properties = isMapping(pair.value) ? pair.value : undefined

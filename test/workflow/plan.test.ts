@@ -18,6 +18,14 @@ jobs:
       - run: echo
   other:
     uses: ./.github/workflows/other.yml
+  picture:
+    runs-on: ubuntu-latest
+    snapshot: mine
+    steps:
+      - run: echo
+      - parallel:
+          - run: echo
+          - run: echo
   build:
     runs-on: ubuntu-latest
     steps:
@@ -46,12 +54,14 @@ test('what cannot run here is told with file, line, job and step before anything
     "ci.yml:5:16: job 'image' asks for a job container, which does not run here",
     "ci.yml:11:7: job 'database' asks for service containers, which does not run here",
     "ci.yml:15:11: job 'other' asks for a reusable workflow, which does not run here",
-    "ci.yml:20:15: job 'build', step 'Set up': 'actions/setup-node@v4' cannot run: actions are not fetched; give its directory with --action actions/setup-node@v4=DIR",
-    "ci.yml:21:15: job 'build', step 'docker://alpine:3': 'docker://alpine:3' cannot run: container actions do not run here",
-    "ci.yml:22:15: job 'build', step '../outside': '../outside' cannot run: it is neither ./DIRECTORY nor OWNER/REPO@REF",
+    "ci.yml:18:15: job 'picture' asks for a snapshot of the runner's image, which does not run here",
+    "ci.yml:21:9: job 'picture' asks for steps at the same time, which does not run here",
+    "ci.yml:28:15: job 'build', step 'Set up': 'actions/setup-node@v4' cannot run: actions are not fetched; give its directory with --action actions/setup-node@v4=DIR",
+    "ci.yml:29:15: job 'build', step 'docker://alpine:3': 'docker://alpine:3' cannot run: container actions do not run here",
+    "ci.yml:30:15: job 'build', step '../outside': '../outside' cannot run: it is neither ./DIRECTORY nor OWNER/REPO@REF",
     "tool/action.yml:6:13: job 'build', step './tool': box/action.yml runs using 'docker', which does not run here",
   ])
-  expect(failure.problems).toHaveLength(7)
+  expect(failure.problems).toHaveLength(9)
   expect(place.events).toEqual([])
 })
 
@@ -62,6 +72,7 @@ test('with skipUnknown the rest runs, and what is left out is told', async () =>
     image: 'skipped',
     database: 'skipped',
     other: 'skipped',
+    picture: 'skipped',
     build: 'failure',
   })
   expect(run.steps('build')).toMatchObject({
@@ -76,7 +87,7 @@ test('with skipUnknown the rest runs, and what is left out is told', async () =>
       ? [event.annotation.message]
       : [],
   )
-  expect(warnings).toHaveLength(6)
+  expect(warnings).toHaveLength(7)
 })
 
 test('an action file with an error is told with its own place', async () => {

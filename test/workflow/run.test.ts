@@ -293,8 +293,16 @@ test('a run on another event has no inputs, and refuses those it is given', asyn
   expect(run.log('job')).toContain('typed [] false false []')
   expect(run.log('job')).toMatch(/^\{\}$/m)
   await expect(place.run(withInputs, { inputs: { deep: 'false' } })).rejects.toThrow(
-    "inputs are given, but the run is on 'push'; only workflow_dispatch has inputs",
+    "inputs are given, but the run is on 'push'; only workflow_dispatch and workflow_call have inputs",
   )
+})
+
+test('a workflow that others call has its inputs, as dispatched ones do', async () => {
+  const place = await createPlayground()
+  const called = withInputs.replace('  push:\n  workflow_dispatch:', '  workflow_call:')
+  const run = await place.run(called, { inputs: { count: '4' } })
+  expect(run.log('job')).toContain('typed [true] true false [false]')
+  expect(run.log('job')).toMatch(/^\{\}$/m)
 })
 
 test('an event, an input or a choice that the workflow does not have is refused before the run', async () => {

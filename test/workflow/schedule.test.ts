@@ -43,6 +43,26 @@ jobs:
   expect(widest(place)).toBe(3)
 })
 
+test('jobs of one concurrency group run one after the other, whatever the case of its name', async () => {
+  const place = await createPlayground()
+  const job = (group: string): string => `
+    runs-on: x
+    concurrency: ${group}
+    strategy: {matrix: {n: [1, 2]}}
+    steps: [{run: sleep 0.1}]`
+  const workflow = `
+on: push
+jobs:
+  a:${job('deploy-${{ github.ref_name }}')}
+  b:${job('{group: Deploy-main, cancel-in-progress: true}')}
+  c:${job('other-${{ matrix.n }}')}
+`
+  const run = await place.run(workflow, { jobsMax: 10 })
+  expect(Object.values(run.conclusions)).toEqual(Array.from({ length: 6 }, () => 'success'))
+  // One of the group, and both of the third job.
+  expect(widest(place)).toBe(3)
+})
+
 test('a matrix can come from the output of a job; its outputs are those of the instance that set them last', async () => {
   const place = await createPlayground()
   const run = await place.run(`

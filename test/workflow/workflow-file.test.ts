@@ -79,3 +79,30 @@ jobs:
 `)
   expect(problems.join()).toMatch(/ci\.yml:7:\d+: .*one/)
 })
+
+test('keys that have no effect here are named with their places', () => {
+  const parsed = parseWorkflow(
+    'ci.yml',
+    `on: push
+run-name: by \${{ github.actor }}
+permissions: {contents: read}
+concurrency: {group: ci, cancel-in-progress: true}
+jobs:
+  a:
+    runs-on: x
+    environment: production
+    permissions: write-all
+    cancel-timeout-minutes: 2
+    concurrency: deploy
+    steps: [{run: a}]
+`,
+  )
+  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  const placed = [parsed.workflow, ...parsed.workflow.jobs].map(({ ignored }) =>
+    ignored.map(({ key, position }) => `${position.line} ${key}`),
+  )
+  expect(placed).toEqual([
+    ['2 run-name', '3 permissions', '4 concurrency'],
+    ['8 environment', '9 permissions', '10 cancel-timeout-minutes'],
+  ])
+})

@@ -6,7 +6,6 @@ import type { TokenRequest } from '../../auth/token-request.ts'
 import { inheritedEnvironment, type ClientConfig } from '../../config.ts'
 import type { RunSink } from '../../workflow/events.ts'
 import { createNativeArtifacts } from '../../workflow/native-artifacts.ts'
-import { describeStep, type PlannedJob } from '../../workflow/plan.ts'
 import { WorkflowError } from '../../workflow/problem.ts'
 import {
   prepareWorkflow,
@@ -21,6 +20,7 @@ import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, write } from '../output.ts'
 import { createRunRecorder, type RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
+import { formatIgnored, formatPlan } from '../workflow-plan.ts'
 import { readRepository } from '../workflow-repository.ts'
 import { readSecrets } from '../workflow-secrets.ts'
 import { openRunServer, type RunServer } from '../workflow-server.ts'
@@ -36,7 +36,11 @@ const flags = {
     value: 'E',
     help: 'the event to run on (default: push, or the first that the workflow names)',
   },
-  input: { value: 'NAME=VALUE', repeats: true, help: 'an input of workflow_dispatch' },
+  input: {
+    value: 'NAME=VALUE',
+    repeats: true,
+    help: 'an input of workflow_dispatch or workflow_call',
+  },
   var: { value: 'NAME=VALUE', repeats: true, help: 'a variable of the `vars` context' },
   secret: { value: 'NAME', repeats: true, help: 'a secret, its value taken from the environment' },
   'secrets-file': {
@@ -106,6 +110,7 @@ async function runOrShow(
   })
   const options = await optionsOf(given, config, workflowFile)
   const { workflow, jobs } = await prepareWorkflow(options)
+  await write(stderr, formatIgnored([workflow, ...jobs.map(({ job }) => job)]))
   if (given['dry-run']) {
     await write(stdout, formatPlan(jobs))
     return exitStatus.ok
@@ -286,19 +291,4 @@ function readPair(flag: string, text: string): [name: string, value: string] {
 function readAction(text: string): [action: string, directory: string] {
   const [action, directory] = readPair('--action', text)
   return [action, resolve(directory)]
-}
-
-function formatPlan(jobs: PlannedJob[]): string {
-  return jobs
-    .map(({ job, steps, skipReason }) => {
-      const needs = job.needs.length === 0 ? '' : `  needs ${job.needs.join(', ')}`
-      const lines = steps.map(({ step, skipReason: reason }) =>
-        reason === undefined
-          ? `  ${describeStep(step)}`
-          : `  ${describeStep(step)}  (left out: ${reason})`,
-      )
-      const left = skipReason === undefined ? '' : `  (left out: ${skipReason})`
-      return `${[`${job.id}${needs}${left}`, ...lines].join('\n')}\n`
-    })
-    .join('')
 }
