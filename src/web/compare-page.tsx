@@ -82,9 +82,11 @@ function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: 
 
 /** Summary, chart and table. */
 export function Differences(view: CompareView): Html {
-  const { base, head, comparison, kind, address, pageNumber } = view
+  const { base, head, comparison, kind, address } = view
   const all = comparison.differences
   const shown = kind === undefined ? all : all.filter((each) => each.kind === kind)
+  const pageCount = Math.max(1, Math.ceil(shown.length / rowsPerPage))
+  const pageNumber = Math.min(view.pageNumber, pageCount)
   const first = (pageNumber - 1) * rowsPerPage
   const page = shown.slice(first, first + rowsPerPage)
   const more = first + rowsPerPage < shown.length

@@ -64,6 +64,11 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
     metadata.sumArtifacts(filter, page.now),
     metadata.listRunFacts(project.id, 'branch', 100),
   ])
+  const pageCount = Math.ceil(sums.artifacts / rowsPerPage)
+  if (artifacts.length === 0 && pageCount > 0) {
+    const last = { ...queryOf(query), page: String(pageCount) }
+    return c.redirect(listPath(project.name, last), 302)
+  }
   const view = {
     project,
     query,
@@ -71,7 +76,7 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
     artifacts,
     sums,
     pageNumber,
-    pageCount: Math.ceil(sums.artifacts / rowsPerPage),
+    pageCount,
     mayWrite,
     undoMs: context.config.undoMs,
     now: page.now,

@@ -12,6 +12,7 @@ import { createArtifactRoutes } from './artifact-routes.tsx'
 import { loadAssets } from './assets.ts'
 import { createComparePages } from './compare-routes.tsx'
 import { createContentRoutes } from './content-routes.ts'
+import { createLatestRoutes } from './latest-routes.ts'
 import { createListPages } from './list-routes.tsx'
 import { createMaintenancePages } from './maintenance-routes.tsx'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
@@ -42,6 +43,7 @@ export function createPages(context: AppContext): Pages {
   routes.route('/', createStoragePages(web))
   routes.route('/', createProjectPages(web))
   routes.route('/', createListPages(web))
+  routes.route('/', createLatestRoutes(web))
   routes.route('/', createComparePages(web))
   routes.route('/', createArtifactRoutes(web))
   routes.route('/', createArtifactActionRoutes(web))

@@ -9,17 +9,15 @@ import {
   mayWriteProject,
   type Principal,
 } from '../auth/principal.ts'
-import { assertLive, readArtifact } from '../browse/find-artifact.ts'
 import { readShownLogs } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { parseArtifactName } from '../core/artifact.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { dayMs } from '../core/units.ts'
 import { readProject } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
-import { projectParameter, restOfPath } from '../http/input.ts'
+import { projectParameter } from '../http/input.ts'
 import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, Project, Run, RunFact, RunFilter } from '../metadata/metadata.ts'
 import { DeletedNotice } from './delete-page.tsx'
@@ -27,7 +25,7 @@ import { HomePage, type ListedProject } from './home-page.tsx'
 import { pageOfQuery } from './input.ts'
 import { crumbsOf, previousOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
-import { artifactPath, blobPath, treePath, withQuery } from './paths.ts'
+import { withQuery } from './paths.ts'
 import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
 import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
@@ -53,12 +51,6 @@ export function createProjectPages(web: Web): Hono<AppEnv> {
   app.get('/:owner/:repo', async (c) => await projectPage(web, c))
   app.get('/:owner/:repo/actions/runs/:run{[0-9]+}', async (c) => await runPage(web, c))
   app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
-  app.get('/:owner/:repo/latest/:branch/:name', async (c) => await latest(web, c, ''))
-  app.get('/:owner/:repo/latest/:branch/:name/*', async (c) => {
-    // As it came: `/owner/repo/latest/branch/name/`, whose escapes may be longer than what they stand for.
-    const before = new URL(c.req.url).pathname.split('/').slice(0, 6)
-    return await latest(web, c, restOfPath(c, `${before.join('/')}/`))
-  })
   return app
 }
 
@@ -67,13 +59,14 @@ async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const projects = await readableProjects(context, principal)
   const now = context.now()
-  const pageNumber = pageOfQuery(c)
+  const pageCount = Math.ceil(projects.length / projectsPerPage)
+  const pageNumber = Math.min(pageOfQuery(c), Math.max(1, pageCount))
   const first = (pageNumber - 1) * projectsPerPage
   const shown = projects.slice(first, first + projectsPerPage)
   const view = {
     projects: await Promise.all(shown.map((project) => listedProject(context, project, now))),
     pageNumber,
-    pageCount: Math.ceil(projects.length / projectsPerPage),
+    pageCount,
     origin: publicOrigin(context, c),
     now,
   }
@@ -120,19 +113,21 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const filter: RunFilter = {}
   for (const [fact, { chosen }] of Object.entries(choices) as [RunFact, { chosen: string }][])
     if (chosen !== '') filter[fact] = chosen
+  // One more tells whether there are older ones.
   const found = await metadata.listRuns(project.id, {
-    limit,
+    limit: limit + 1,
     filter,
     ...(before !== undefined && { before: parsePositiveInteger(before, 'before') }),
   })
-  const last = found.at(-1)
+  const shown = found.slice(0, limit)
+  const last = shown.at(-1)
   const view = {
     project,
-    runs: await listedRuns(web.context, found),
+    runs: await listedRuns(web.context, shown),
     choices,
     mayWrite,
     older:
-      found.length === limit && last !== undefined
+      found.length > limit && last !== undefined
         ? withQuery(projectPagePath(project.name), { ...filter, before: String(last.id) })
         : null,
     now: now(),
@@ -188,6 +183,10 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     { projectId: project.id, run: number, state: 'any' },
     { limit, offset: (at - 1) * limit, sort: 'newest', now },
   )
+  if (artifacts.length === 0 && total > 0) {
+    const last = { page: String(Math.ceil(total / limit)) }
+    return c.redirect(withQuery(runPagePath(project.name, number), last), 302)
+  }
   const record = await context.metadata.findRunRecord(run.id)
   const strict = await isStrictFor(context, principal)
   const view: RunView = {
@@ -278,22 +277,4 @@ async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
       />
     ),
   })
-}
-
-/** The newest live artifact of a name on a branch, at the address that never changes. */
-async function latest(web: Web, c: AppRequest, path: string): Promise<Response> {
-  const { context } = web
-  const { project } = await projectOfPage(context, c)
-  const reference = {
-    kind: 'latest',
-    branch: c.req.param('branch') ?? '',
-    name: parseArtifactName(c.req.param('name') ?? ''),
-  } as const
-  const now = context.now()
-  const artifact = await readArtifact(context.metadata, reference, { project: project.name, now })
-  assertLive(artifact, now)
-  if (path === '') return c.redirect(artifactPath(artifact), 302)
-  const found = await context.metadata.findEntry(artifact.id, path)
-  const isFile = found?.entry.kind === 'file'
-  return c.redirect(isFile ? blobPath(artifact, path) : treePath(artifact, path), 302)
 }

@@ -152,6 +152,42 @@ describe('a project page', () => {
   })
 })
 
+describe('a page of a list beyond its end', () => {
+  test('is the last one, and not the page of what is empty', async () => {
+    const first = await open('/', { project: undefined, scope: 'admin' })
+    expect(await open('/?page=9', { project: undefined, scope: 'admin' })).toEqual({
+      ...first,
+      html: expect.stringContaining('octo/app'),
+    })
+    const headers = { cookie: await session() }
+    for (const path of ['/octo/app/artifacts?state=any', `${runPage}?`]) {
+      const response = await server.send(`${path}&page=9`, { token: null, headers })
+      expect(response.status).toBe(302)
+      expect(response.headers.get('location')).toBe(`${path}&page=1`.replace('?&', '?'))
+    }
+    const [base, head] = await Promise.all(
+      ['one', 'two'].map(
+        async (body, index) =>
+          await server.put(`/api/v1/projects/octo/app/runs/${30 + index}/artifacts/a`, { body }),
+      ),
+    )
+    const compared = await open(`/octo/app/compare/${base}...${head}?page=9`)
+    expect(compared.html).toContain('Entries that differ')
+  })
+
+  test('has no link to it from a list that is exactly full', async () => {
+    const project = 'octo/fifty'
+    const token = await server.token({ project })
+    for (let run = 1; run <= 50; run++)
+      await server.put(`/api/v1/projects/${project}/runs/${run}/artifacts/a`, { token })
+    expect((await open(`/${project}`, { project })).html).not.toContain('before=')
+    await server.put(`/api/v1/projects/${project}/runs/51/artifacts/a`, { token })
+    const [, older = ''] =
+      /href="([^"]*before=[^"]*)"/.exec((await open(`/${project}`, { project })).html) ?? []
+    expect((await open(older, { project })).html).toContain('>1</a>')
+  })
+})
+
 describe('a run page', () => {
   test('has a row for each artifact with links to its forms', async () => {
     const { html } = await open(runPage)
