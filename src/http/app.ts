@@ -90,7 +90,7 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     const group = groupOf(c.req.path)
     const failure = c.get('failure')
     const status = failure === 'aborted' ? clientGone : c.res.status
-    context.metrics.end(group, status, durationMs)
+    context.metrics.end(group, status, { durationMs, failure })
     // The path and never the query: a signed URL is a credential. Documents have theirs in the path.
     const path = loggedPath(c.req.path)
     const fields = { method: c.req.method, path, status, durationMs }

@@ -17,18 +17,25 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 
   app.get('/metrics', async (c) => {
     if (!isLoopback(c)) await requireBearer(context, c)
-    const text = context.metrics.render(
-      await context.metadata.figures(),
-      context.maintenance.jobs.tallies(),
-    )
+    const text = context.metrics.render({
+      figures: await context.metadata.figures(),
+      disk: await context.space.measure(),
+      jobs: context.maintenance.jobs.tallies(),
+    })
     return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
   })
   return app
 }
 
-/** True for a peer on this machine that speaks for itself: a proxy here forwards others. */
+/** True for a peer on this machine that speaks for itself. A proxy here forwards others, and tells it in a header of its own or
+ *  passes on the host that they asked for. */
 function isLoopback(c: AppRequest): boolean {
   const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
   const address = bindings?.incoming?.socket.remoteAddress ?? ''
-  return !isForwarded(c) && /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
+  const isAskedHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+  return (
+    !isForwarded(c) &&
+    isAskedHere.test(c.req.header('host') ?? '') &&
+    /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
+  )
 }

@@ -10,12 +10,19 @@ export interface DiskSpace {
   /** Errors: storage_full, when less than the minimum is free. While there is enough, asks the system at most once a
    *  second; nobody is refused for what it said before. */
   requireRoom(): Promise<void>
+  /** What is free now, and below what uploads are refused. */
+  measure(): Promise<DiskFigures>
   /** Whether `bytes` more leave the disk with the half of its minimum. */
   hasRoom(bytes: number): Promise<boolean>
   /** Before work that frees bytes: gives the reserve up when the disk is nearly full. */
   makeRoom(): Promise<void>
   /** Puts the reserve back when there is room again. */
   restoreReserve(): Promise<void>
+}
+
+export interface DiskFigures {
+  freeBytes: number
+  minFreeBytes: number
 }
 
 export interface DiskSpaceOptions {
@@ -68,6 +75,7 @@ export async function openDiskSpace({
         { neededBytes: minFreeBytes - freeBytes },
       )
     },
+    measure: async () => ({ freeBytes: await free(), minFreeBytes }),
     hasRoom: async (bytes) => (await free()) - bytes >= minFreeBytes / 2,
     makeRoom: async () => {
       if ((await free()) < reserveBytes) await rm(reserve, { force: true })

@@ -55,6 +55,8 @@ export type RunFilter = Partial<Record<RunFact, string>>
 
 export interface StoreFigures {
   artifacts: number
+  /** Of them; until their content comes again. */
+  damagedArtifacts: number
   files: number
   /** Sum over live artifacts of what their files hold. */
   logicalBytes: number
@@ -99,6 +101,6 @@ export interface Metadata
   figures(): Promise<StoreFigures>
   projectFigures(
     projectId: number,
-  ): Promise<Omit<StoreFigures, 'storedBytes' | 'packs' | 'liveBytes'>>
+  ): Promise<Omit<StoreFigures, 'damagedArtifacts' | 'storedBytes' | 'packs' | 'liveBytes'>>
   close(): Promise<void>
 }

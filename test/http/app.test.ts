@@ -1,4 +1,6 @@
 /** What all routes share: ids, headers, sign-in, operation routes, unknown routes. */
+import { once } from 'node:events'
+import { statfs } from 'node:fs/promises'
 import http from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
@@ -40,11 +42,48 @@ test('metrics are Prometheus text, open on loopback, and closed to what a proxy 
   expect(text).toMatch(/^trove_store_stored_bytes \d+$/m)
   for (const line of text.trimEnd().split('\n'))
     expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]+\})? [\d.e+-]+)$/)
+  // There before anything has happened, or no alarm could see it happen first.
+  for (const sample of [
+    'trove_failures_total{code="quota_exceeded"} 0',
+    'trove_failures_total{code="storage_full"} 0',
+    'trove_jobs_total{kind="backup",outcome="failed"} 0',
+    'trove_store_damaged_artifacts 0',
+  ])
+    expect(text.split('\n')).toContain(sample)
+  const { bavail, bsize } = await statfs(rig.dataDir)
+  const free = Number(/^trove_disk_free_bytes (\d+)$/m.exec(text)?.[1])
+  expect(Math.abs(free - bavail * bsize)).toBeLessThan(1024 ** 3)
   for (const name of ['forwarded', 'via', 'x-real-ip', 'x-forwarded-for'])
     expect((await visit('/metrics', { headers: { [name]: '192.0.2.1' } })).status).toBe(401)
   const headers = { 'x-forwarded-for': '192.0.2.1' }
   const authorization = `Bearer ${await rig.token({ scope: 'read' })}`
   expect((await visit('/metrics', { headers: { ...headers, authorization } })).status).toBe(200)
+})
+
+test('metrics are closed to who asked a proxy that passes on no more than the host', async () => {
+  const statusFor = async (host: string): Promise<number | undefined> => {
+    const request = http.get(`${rig.url}/metrics`, { headers: { host }, agent: false })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  for (const host of ['localhost', 'localhost:7878', '127.0.0.1:1', '[::1]:7878'])
+    expect([host, await statusFor(host)]).toEqual([host, 200])
+  for (const host of ['store.example.com', '127.0.0.1.example.com', '192.0.2.1'])
+    expect([host, await statusFor(host)]).toEqual([host, 401])
+})
+
+test('failures are counted by their code', async () => {
+  const count = async (): Promise<number> =>
+    Number(
+      /^trove_failures_total\{code="unauthenticated"\} (\d+)$/m.exec(
+        await (await visit('/metrics')).text(),
+      )?.[1] ?? 0,
+    )
+  const before = await count()
+  await visit('/api/v1/artifacts')
+  await visit('/api/v1/artifacts')
+  expect(await count()).toBe(before + 2)
 })
 
 test('every answer has a request id, which the log line of the request has too', async () => {

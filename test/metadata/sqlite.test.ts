@@ -43,7 +43,7 @@ const boundedScans: RegExp[] = [
   /^SCAN projects USING INDEX projects_name$/,
   // Indexes of what is under way or waiting to be worked off.
   /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared)/,
-  /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|uploads_unfinished)/,
+  /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|artifacts_damaged|uploads_unfinished)/,
   /^SCAN altered_streams$/,
   /^SCAN sqlite_(schema|sequence)$/,
   // What was made by day in the whole store: one pass over its artifacts, for one page of the administrator.

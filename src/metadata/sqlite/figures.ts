@@ -7,10 +7,13 @@ export function createFigureMethods(
   connection: Connection,
 ): Pick<Metadata, 'figures' | 'projectFigures'> {
   const { prepare, read } = connection
-  const totals = prepare<[number], StoreFigures>(
+  const totals = prepare<[number], Omit<StoreFigures, 'damagedArtifacts'>>(
     `SELECT artifacts, files, logical_bytes AS logicalBytes, unique_bytes AS uniqueBytes,
        chunk_bytes AS chunkBytes, stored_bytes AS storedBytes, packs, live_bytes AS liveBytes
      FROM totals WHERE scope = ?`,
+  )
+  const damaged = prepare<[], { artifacts: number }>(
+    "SELECT count(*) AS artifacts FROM artifacts INDEXED BY artifacts_damaged WHERE state = 'damaged'",
   )
   const fresh = prepare<[], { bytes: number }>(
     'SELECT coalesce(sum(fresh_bytes), 0) AS bytes FROM manifests INDEXED BY manifests_staged WHERE state = 0',
@@ -23,7 +26,8 @@ export function createFigureMethods(
     figures: async () =>
       read(() => {
         const row = totals.get(0)!
-        return { ...row, uniqueBytes: row.uniqueBytes - fresh.get()!.bytes }
+        const uniqueBytes = row.uniqueBytes - fresh.get()!.bytes
+        return { ...row, uniqueBytes, damagedArtifacts: damaged.get()!.artifacts }
       }),
     projectFigures: async (projectId) =>
       read(() => {

@@ -69,6 +69,9 @@ export function damageContract(store: Store): void {
     const listed = await store().listArtifacts({ state: 'damaged' }, query)
     expect(listed.artifacts.map((artifact) => artifact.id)).toEqual([one.id, two.id])
     expect((await store().listArtifacts({}, query)).total).toBe(3)
+    expect((await store().figures()).damagedArtifacts).toBe(2)
+    await store().removeArtifact(one.id, { state: 'deleted', reason: 'test', now: 3_000 })
+    expect((await store().figures()).damagedArtifacts).toBe(1)
   })
 
   test('marking twice, or a stream that is not there, is harmless', async () => {

@@ -18,6 +18,7 @@ export function figuresContract(store: Store): void {
   test('an empty store has nothing', async () => {
     expect(await store().figures()).toEqual({
       artifacts: 0,
+      damagedArtifacts: 0,
       files: 0,
       logicalBytes: 0,
       uniqueBytes: 0,
@@ -50,7 +51,14 @@ export function figuresContract(store: Store): void {
     await store().commitArtifact(session, newArtifact(run, manifestId))
     const counted = { files: 4, logicalBytes: 14, uniqueBytes: 9, chunkBytes: 6 }
     const { sizeBytes: storedBytes } = pack
-    const whole = { ...counted, artifacts: 1, storedBytes, packs: 1, liveBytes: storedBytes }
+    const whole = {
+      ...counted,
+      artifacts: 1,
+      damagedArtifacts: 0,
+      storedBytes,
+      packs: 1,
+      liveBytes: storedBytes,
+    }
     expect(await store().figures()).toEqual(whole)
     expect(await store().projectFigures(run.projectId)).toEqual({ artifacts: 1, ...counted })
 

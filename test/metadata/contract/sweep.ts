@@ -17,6 +17,7 @@ import { claimPacks, sweepBlobs } from '../sweep-all.ts'
 
 const empty = {
   artifacts: 0,
+  damagedArtifacts: 0,
   files: 0,
   logicalBytes: 0,
   uniqueBytes: 0,
