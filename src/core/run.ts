@@ -22,7 +22,7 @@ export interface RunFacts {
 
 /** Events whose runs build code that nobody has merged, from a fork perhaps, which can give its branch any name. GitHub's
  *  "Events that trigger workflows"; GitLab's CI_PIPELINE_SOURCE. `pull_request_target` runs the project's own code. */
-export const pullRequestEvents: readonly string[] = [
+const pullRequestEvents: readonly string[] = [
   'pull_request',
   'pull_request_review',
   'pull_request_review_comment',

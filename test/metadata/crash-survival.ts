@@ -126,6 +126,7 @@ async function removeEverything(metadata: Metadata): Promise<void> {
     storedBytes: 0,
     packs: 0,
     liveBytes: 0,
+    damagedArtifacts: 0,
   })
 }
 

@@ -5,7 +5,7 @@ import { parseReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { endingOf } from '../ending.ts'
+import { keepingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { serverContext } from '../server-access.ts'
 
@@ -28,7 +28,9 @@ export const keepCommand: Command<typeof flags> = {
     const client = createClient({ ...server, cacheDir: config.cacheDir })
     const artifact = await client.retain(id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
-    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${endingOf(artifact)}\n`)
+    const keeping = keepingOf(artifact)
+    const until = keeping === null ? `expires at ${artifact.expiresAt}` : `is ${keeping}`
+    await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${until}\n`)
     return exitStatus.ok
   },
 }
