@@ -27,7 +27,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     method: 'patch',
     path: `${apiRoot}/projects/{owner}/{repo}`,
     operationId: 'changeProject',
-    summary: "Changes a project's settings. Needs scope admin.",
+    summary: "Changes a project's settings, before its first upload too. Needs scope admin.",
     request: { json: projectPolicySchema },
     responses: {
       200: { description: 'The project as it is now.', content: { json: projectSchema } },

@@ -19,18 +19,26 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.patch(`${apiRoot}/projects/:owner/:repo`, async (c) => {
     const principal = await requirePrincipal(context, c)
-    const project = await readProject(context, principal, projectParameter(c))
-    if (!mayAdminister(principal)) throw forbidden('project settings need a token of scope admin')
+    const name = projectParameter(c)
+    if (!mayAdminister(principal)) {
+      await readProject(context, principal, name)
+      throw forbidden('project settings need a token of scope admin')
+    }
     const policy = parseInput(projectPolicySchema, await readJsonBody(context, c), 'body')
     const changes = changesOf(policy)
-    checkOverrides({ ...project, ...changes })
+    const { metadata } = context
+    checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
     compileLatestRule(changes.keepLatest ?? [])
-    await context.metadata.setProjectPolicy(project.id, changes, context.now())
-    const changed = await context.metadata.findProject(project.name)
+    // Its first upload is to be bound by them too.
+    const project = await metadata.ensureProject(name, context.now())
+    await metadata.setProjectPolicy(project.id, changes, context.now())
+    const changed = await metadata.findProject(project.name)
     return c.json(projectMessage(changed ?? project))
   })
   return app
 }
+
+const noOverrides = { retentionDefaultMs: null, retentionMinMs: null, retentionMaxMs: null }
 
 type WirePolicy = z.infer<typeof projectPolicySchema>
 

@@ -369,6 +369,21 @@ describe('retention', () => {
     expect(Date.parse(String(createdAt))).toBe(own.clock.now)
   })
 
+  test('of a project binds its first upload when it was set before', async () => {
+    const { project, put, send } = await senderOf(freshProject())
+    const path = `/api/v1/projects/${project}`
+    const json = { retentionMinDays: 10, retentionMaxDays: 30 }
+    const strangers = await server.token({ project, scope: 'write' })
+    const refused = await server.send(path, { method: 'PATCH', json, token: strangers })
+    expect(refused.status).toBe(404)
+    const token = await server.token({ scope: 'admin' })
+    const nonsense = { retentionMinDays: 40, retentionMaxDays: 30 }
+    const change = async (body: object): Promise<number> =>
+      (await server.send(path, { method: 'PATCH', json: body, token })).status
+    expect([await change(nonsense), await change(json)]).toEqual([400, 200])
+    expect(await daysOf(send, await put('1/short', 'a', '?retentionDays=2'))).toBe(10)
+  })
+
   test('of a project has a minimum too, and settings that contradict each other are refused', async () => {
     const { project, put, send } = await senderOf(freshProject())
     await put('1/first', 'x')
