@@ -37,7 +37,8 @@ export interface PackFileSystem {
 export const nodeFileSystem: PackFileSystem = {
   open: async (path, mode) => fileOf(await open(path, mode === 'read' ? 'r' : 'wx')),
   mkdir: async (path) => {
-    await mkdir(path)
+    // For nobody else to read, whatever the directory above allows: backups and packs hold what tokens protect.
+    await mkdir(path, { mode: 0o700 })
   },
   rename,
   unlink,

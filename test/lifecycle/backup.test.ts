@@ -1,5 +1,5 @@
 /** Backups of a store on disk: what is in them, what they refuse, and that they go on where they stopped. */
-import { rm, writeFile } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
@@ -35,6 +35,8 @@ describe('a backup', () => {
       })
       await expectWhole(destination, filled.zips)
       expect(await exists(`${destination}.partial`)).toBe(false)
+      // Nobody else is to read there what takes a token here.
+      expect((await stat(destination)).mode & 0o777).toBe(0o700)
     },
   )
 
