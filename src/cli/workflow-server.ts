@@ -6,6 +6,7 @@ import { grantOf, type TokenRequest } from '../auth/token-request.ts'
 import { mintToken } from '../auth/tokens.ts'
 import { requestJson, type ServerAccess } from '../client/transport/http.ts'
 import { readServerConfig } from '../config.ts'
+import { dayMs } from '../core/units.ts'
 import { createLog } from '../log.ts'
 import { DataLockedError } from '../metadata/data-lock.ts'
 import { startServer, type RunningServer } from '../server.ts'
@@ -15,6 +16,8 @@ export interface RunServer {
   url: string
   /** True when it ends with `close`. */
   isOwn: boolean
+  /** The longest that an artifact can be kept. A project of the server may have less, which it sees to itself. */
+  retentionDaysMax: number
   mint: (request: TokenRequest) => Promise<string>
   close: () => Promise<void>
 }
@@ -27,6 +30,9 @@ export interface RunServerOptions {
   data: string | undefined
 }
 
+/** What a server has whose operator says nothing else: none tells. */
+const retentionDaysMaxUsual = 400
+
 /** Uses the given server; else starts one on the data directory; else, when the directory is in use, the server that
  *  uses it. Errors: ConfigError, those of the system when it cannot listen, DataLockedError. */
 export async function openRunServer({
@@ -38,20 +44,24 @@ export async function openRunServer({
     return {
       url: access.url,
       isOwn: false,
+      retentionDaysMax: retentionDaysMaxUsual,
       mint: mintThrough(access),
       close: () => Promise.resolve(),
     }
-  const { dataDir } = readServerConfig({ data })
+  const { dataDir, retention } = readServerConfig({ data })
+  const retentionDaysMax = Math.floor(retention.maxMs / dayMs)
   try {
     const server = await startFreely(data)
     const mint = mintWith(await openKeys(dataDir))
-    return { url: server.url, isOwn: true, mint, close: async () => await server.close() }
+    const close = async (): Promise<void> => await server.close()
+    return { url: server.url, isOwn: true, retentionDaysMax, mint, close }
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const keys = await findKeys(dataDir)
     if (keys === undefined) throw error
     const url = error.serverUrl ?? access.url
-    return { url, isOwn: false, mint: mintWith(keys), close: () => Promise.resolve() }
+    const mint = mintWith(keys)
+    return { url, isOwn: false, retentionDaysMax, mint, close: () => Promise.resolve() }
   }
 }
 

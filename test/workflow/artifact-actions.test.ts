@@ -157,7 +157,7 @@ test('a taken name fails, overwrite replaces it under a new id', async () => {
       `- run: echo 1 > file\n${upload('')}\n${upload('')}\n- run: echo 2 > file\n${upload(', overwrite: true')}`,
     ),
   )
-  expect(run.log('job')).toContain('an artifact with this name already exists')
+  expect(run.log('job')).toContain("This run already has an artifact 'a'.")
   expect(place.artifacts.stored).toMatchObject([{ id: 1002, name: 'a' }])
 })
 

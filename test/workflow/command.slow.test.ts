@@ -118,6 +118,31 @@ test  needs build
   expect(shown.status).toBe(0)
 })
 
+test('an attempt can be named; what a step asks to be kept for is bounded by the server, and by nothing shorter', async () => {
+  const upload = (name: string, days: number): string =>
+    `{uses: actions/upload-artifact@v4, with: {name: ${name}, path: f, retention-days: ${days}}}`
+  const { status, text } = await trove(
+    `
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - run: echo "attempt \${{ github.run_attempt }}" | tee f
+      - ${upload('within', 150)}
+      - ${upload('beyond', 300)}
+`,
+    ['--attempt', '2'],
+    { TROVE_RETENTION_MAX_DAYS: '200' },
+  )
+  expect(status).toBe(0)
+  expect(text).toContain('attempt 2\n')
+  expect(text.match(/Using \d+ days instead/g)).toEqual([
+    'Using 200 days instead',
+    'Using 200 days instead',
+  ])
+})
+
 test('inputs, variables, secrets and actions come from flags; the environment of the command stays out of the job', async () => {
   await mkdir(join(root, 'tool'))
   await writeFile(

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { copyFile, cp, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { storeError } from '../../src/core/errors.ts'
 import type { ArtifactStore, ListedArtifact, UploadRequest } from '../../src/workflow/artifacts.ts'
 
 interface StoredArtifact extends ListedArtifact {
@@ -33,9 +34,8 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
     upload: async (request) => {
       if (request.overwrite) removeNamed(request.name)
       if (stored.some((artifact) => artifact.name === request.name)) {
-        throw new Error(
-          `an artifact with this name already exists on the workflow run: ${request.name}`,
-        )
+        const { name } = request
+        throw storeError('name_taken', `the name "${name}" is held`, { name, artifactId: null })
       }
       const id = nextId++
       const hash = createHash('sha256')

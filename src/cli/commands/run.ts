@@ -58,6 +58,7 @@ const flags = {
   },
   parallel: { value: 'N', help: 'jobs at a time (default: one for each processor)' },
   run: { value: 'ID', help: 'the run id (TROVE_RUN, GITHUB_RUN_ID; default: a new one)' },
+  attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
   keep: { value: null, help: "keep the jobs' directories, and tell where they are" },
   debug: { value: null, help: 'show debug lines, as with ACTIONS_STEP_DEBUG' },
   'dry-run': {
@@ -107,6 +108,7 @@ async function runOrShow(
     url: given.url,
     project: given.project,
     run: given.run,
+    attempt: given.attempt,
   })
   const options = await optionsOf(given, config, workflowFile)
   const { workflow, jobs } = await prepareWorkflow(options)
@@ -189,7 +191,7 @@ async function optionsOf(
       // The stock artifact actions accept no other host (GITHUB-PROTOCOL §3).
       serverUrl: 'https://github.com',
       apiUrl: 'https://api.github.com',
-      retentionDays: 90,
+      retentionDays: 0,
       ...(given.event !== undefined && { event: given.event }),
     },
     environment,
@@ -259,7 +261,11 @@ function withServer(options: PlannedRun, server: RunServer, workflow: string): P
   }
   return {
     ...options,
-    facts: { ...options.facts, apiUrl: `${server.url}/api/v3` },
+    facts: {
+      ...options.facts,
+      apiUrl: `${server.url}/api/v3`,
+      retentionDays: server.retentionDaysMax,
+    },
     service: { url: server.url, runtimeToken: async ({ key }) => await tokenOf(key) },
     openArtifacts: async ({ key }) =>
       createNativeArtifacts({

@@ -1,4 +1,5 @@
 /** What the upload and merge actions share: giving files to the store and telling about it. */
+import { hasCode } from '../../core/errors.ts'
 import type { ArtifactStore, UploadRequest } from '../artifacts.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import type { Inputs } from './inputs.ts'
@@ -36,7 +37,12 @@ export async function uploadTo(
   request: UploadRequest,
 ): Promise<void> {
   const { log } = body
-  const uploaded = await store.upload(request)
+  const uploaded = await store.upload(request).catch((error: unknown) => {
+    if (!hasCode(error, 'name_taken')) throw error
+    const advice =
+      "Names must differ within a run, as between jobs of a matrix; 'overwrite: true' replaces"
+    throw new StepFailure(`This run already has an artifact '${request.name}'. ${advice}.`)
+  })
   log.say(`Artifact ${request.name} has been successfully uploaded! Artifact ID is ${uploaded.id}`)
   if (uploaded.remark !== null) log.say(uploaded.remark)
   log.say(`SHA256 digest of uploaded artifact is ${uploaded.digest}`)
