@@ -72,11 +72,17 @@ function formsOf(secret: string): Set<string> {
   const lines = /[\r\n]/.test(secret) ? secret.split(/\r?\n|\r/).map((line) => line.trim()) : []
   for (const value of [...whole, ...lines.filter((line) => line.length >= 3)]) {
     forms.add(value)
-    forms.add(JSON.stringify(value).slice(1, -1))
+    forms.add(escapeJson(value))
+    // JSON within JSON, as of a log that is itself written as JSON.
+    forms.add(escapeJson(escapeJson(value)))
     for (const escaped of escapedForms(value)) forms.add(escaped)
     for (const encoded of base64Forms(value)) forms.add(encoded)
   }
   return forms
+}
+
+function escapeJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1)
 }
 
 /** In URLs, XML, expressions, arguments, and as a shell shows it after `set -x`. */
@@ -92,6 +98,9 @@ function escapedForms(value: string): string[] {
     // RFC 3986, as .NET, Python and curl have it.
     strictUrl,
     strictUrl.replaceAll('%20', '+'),
+    // A whole path or URL, as Python's `quote` and JavaScript's `encodeURI` have it.
+    strictUrl.replaceAll('%2F', '/'),
+    encodeURI(value.toWellFormed()),
     text,
     text.replaceAll('"', '&quot;').replaceAll("'", '&apos;'),
     value.replaceAll("'", "''"),
@@ -105,7 +114,7 @@ function escapedForms(value: string): string[] {
 function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value)
   if (bytes.length < 6) return []
-  return [0, 1, 2].map((shift) => {
+  const forms = [0, 1, 2].map((shift) => {
     const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
       .toString('base64')
       .replaceAll('=', '')
@@ -113,6 +122,16 @@ function base64Forms(value: string): string[] {
     const partial = (bytes.length + shift) % 3 === 0 ? 0 : 1
     return encoded.slice(skipped, encoded.length - partial)
   })
+  const [whole = ''] = forms
+  const all = [...forms, ...wrapLines(whole, 76), ...wrapLines(whole, 64)]
+  return [...all, ...all.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))]
+}
+
+/** The lines of a longer base64 text, as `base64` and PEM files have them; a short last one would be in other texts too. */
+function wrapLines(text: string, width: number): string[] {
+  if (text.length <= width) return []
+  const lines = text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []
+  return lines.filter((line) => line.length >= 8)
 }
 
 function escapeRegExp(text: string): string {

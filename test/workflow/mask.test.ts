@@ -83,6 +83,30 @@ test('a secret with quotes and brackets is hidden as URLs, XML, expressions, arg
   }
 })
 
+test('a secret is hidden in paths and URLs, in base64 for URLs or in lines, and in JSON within JSON', () => {
+  const secret = `s3cr3t/To"ken+val&ue\u00fb\u00ff\u00fe`
+  const masker = createMasker([secret])
+  const base64 = Buffer.from(secret).toString('base64')
+  for (const form of [
+    encodeURI(secret),
+    's3cr3t/To%22ken%2Bval%26ue%C3%BB%C3%BF%C3%BE',
+    JSON.stringify(JSON.stringify(secret)).slice(3, -3),
+    base64.replaceAll('+', '-').replaceAll('/', '_'),
+  ]) {
+    expect(masker.mask(`<${form}>`)).toMatch(/^<\*\*\*.?=*>$/)
+  }
+  const key = Array.from({ length: 10 }, (_, i) => `line ${i} ${'x'.repeat(50)}`).join('\n')
+  const keyMasker = createMasker([key])
+  for (const width of [64, 76]) {
+    // The last line can be too short to tell anything.
+    const lines = Buffer.from(`${key}\n`)
+      .toString('base64')
+      .match(new RegExp(`.{${width}}`, 'g'))
+    expect(lines?.map(keyMasker.mask)).toEqual(lines?.map(() => '***'))
+    expect(lines?.length).toBeGreaterThan(8)
+  }
+})
+
 test('a secret that is added while the run goes on is hidden from then on', () => {
   const masker = createMasker()
   expect(masker.mask('token-1')).toBe('token-1')
