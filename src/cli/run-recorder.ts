@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runRecordPath } from '../api/paths.ts'
 import type { WireRunEventsAnswer } from '../api/run-record.ts'
-import { requestJson } from '../client/transport/http.ts'
+import { requestJson, type ServerAccess } from '../client/transport/http.ts'
 import { NetworkError } from '../client/transport/network-error.ts'
 import { retryableCodes, StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -19,12 +19,11 @@ export interface RunRecorder {
 }
 
 export interface RecorderOptions {
-  url: string
+  /** With a token of the run, to write. */
+  access: ServerAccess
   project: string
   run: number
   attempt: number
-  /** Of the run, to write. */
-  token(): Promise<string>
   /** Called at most once, with why nothing can be sent for now. It is tried again. */
   onTrouble(error: unknown): void
   /** Called at most once, with why the run is not recorded from there on. */
@@ -127,7 +126,7 @@ interface Patience {
 }
 
 function createPatience({
-  url,
+  access: { url },
   onTrouble,
   patienceMs = patienceMsDefault,
 }: RecorderOptions): Patience {
@@ -189,11 +188,7 @@ async function sendBatch(
     ),
     signal: AbortSignal.any([AbortSignal.timeout(requestMs), giveUp]),
   }
-  await requestJson<WireRunEventsAnswer>(
-    { url: options.url, token: await options.token() },
-    request,
-    ['nextSequence'],
-  )
+  await requestJson<WireRunEventsAnswer>(options.access, request, ['nextSequence'])
   queue.items.splice(0, count)
   queue.bytes -= bytes
   queue.sequence += count

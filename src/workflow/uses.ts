@@ -53,6 +53,6 @@ export function resolveUses(uses: string, map: ReadonlyMap<string, string>): Res
   if (builtIns.has(name)) return { kind: 'built-in', name: name as BuiltInName }
   return {
     kind: 'unsupported',
-    reason: `actions are not fetched; give its directory with --action ${repository}${subPath}@${ref}=DIR`,
+    reason: `actions are not fetched; give its directory with --action ${repository}${subPath}@${ref}=DIR, or leave it out with --skip-unknown`,
   }
 }

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { openServer } from '../http/open-server.ts'
 import { mainProgram, runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
 
 const runFile = promisify(execFile)
@@ -95,17 +96,6 @@ test('a workflow that fails ends with 1, one that cannot run with 2 and all its 
   expect((await trove(twoJobs, ['--job', 'absent'])).stderr).toContain("there is no job 'absent'")
 })
 
-test('a server that cannot be reached is told of once for the record, and fails each job that cannot get its token', async () => {
-  const shown = await trove(
-    'on: push\njobs:\n  a: {runs-on: x, steps: [{run: echo never}]}\n',
-    ['--url', 'http://127.0.0.1:1'],
-    { TROVE_TOKEN: 'of-nobody' },
-  )
-  expect(shown.status).toBe(1)
-  expect(shown.text).toContain('✗ failure')
-  expect(shown.stderr.match(/the page of this run will not show the rest of it: /g)).toHaveLength(1)
-})
-
 test('--dry-run shows jobs and steps and runs nothing', async () => {
   const shown = await trove(twoJobs, ['--dry-run', '--job', 'test'])
   expect(shown.text).toBe(`build
@@ -116,6 +106,22 @@ test  needs build
   echo "it says $(cat file.txt)"
 `)
   expect(shown.status).toBe(0)
+})
+
+test('a token or a server that is of no use is told before anything runs', async () => {
+  const server = await openServer()
+  onTestFinished(async () => await server.close())
+  const to = async (url: string, grant: Parameters<typeof server.token>[0]): Promise<Outcome> => {
+    await writeFile(workflow, twoJobs)
+    const access = { TROVE_URL: url, TROVE_TOKEN: await server.token(grant) }
+    return await runTrove(['run', workflow], { ...environment, ...access })
+  }
+  const refused = await to(server.url, { project: 'local/project', scope: 'write' })
+  expect(refused).toMatchObject({ status: 6, text: '' })
+  expect(refused.stderr).toContain('needs a token of scope admin')
+  const absent = await to('http://127.0.0.1:1', { scope: 'admin' })
+  expect(absent).toMatchObject({ status: 10, text: '' })
+  expect((await to(server.url, { scope: 'admin' })).text).toContain('it says content')
 })
 
 test('an attempt can be named; what a step asks to be kept for is bounded by the server, and by nothing shorter', async () => {

@@ -56,7 +56,7 @@ test('what cannot run here is told with file, line, job and step before anything
     "ci.yml:15:11: job 'other' asks for a reusable workflow, which does not run here",
     "ci.yml:18:15: job 'picture' asks for a snapshot of the runner's image, which does not run here",
     "ci.yml:21:9: job 'picture' asks for steps at the same time, which does not run here",
-    "ci.yml:28:15: job 'build', step 'Set up': 'actions/setup-node@v4' cannot run: actions are not fetched; give its directory with --action actions/setup-node@v4=DIR",
+    "ci.yml:28:15: job 'build', step 'Set up': 'actions/setup-node@v4' cannot run: actions are not fetched; give its directory with --action actions/setup-node@v4=DIR, or leave it out with --skip-unknown",
     "ci.yml:29:15: job 'build', step 'docker://alpine:3': 'docker://alpine:3' cannot run: container actions do not run here",
     "ci.yml:30:15: job 'build', step '../outside': '../outside' cannot run: it is neither ./DIRECTORY nor OWNER/REPO@REF",
     "tool/action.yml:6:13: job 'build', step './tool': box/action.yml runs using 'docker', which does not run here",

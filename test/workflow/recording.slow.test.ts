@@ -38,12 +38,12 @@ async function runRecorded(
   const bound = onServer(server)
   const run = bound.facts.runId
   const failures: unknown[] = []
+  const token = await server.token({ project: 'octo/demo', run, job: 'record', scope: 'run' })
   const recorder = createRunRecorder({
-    url: server.url,
+    access: { url: server.url, token },
     project: 'octo/demo',
     run,
     attempt: 1,
-    token: () => server.token({ project: 'octo/demo', run, job: 'record', scope: 'run' }),
     onTrouble: (error) => failures.push(error),
     onFailure: (error) => failures.push(error),
   })
@@ -288,11 +288,10 @@ function recorderFor(
   const troubles: unknown[] = []
   const failures: unknown[] = []
   const recorder = createRunRecorder({
-    url,
+    access: { url, token: 'token' },
     project: 'octo/demo',
     run: 1,
     attempt: 1,
-    token: () => Promise.resolve('token'),
     onTrouble: (error) => troubles.push(error),
     onFailure: (error) => failures.push(error),
     patienceMs,

@@ -122,7 +122,7 @@ async function runOrShow(
   try {
     const { repository, runId } = options.facts
     await write(stderr, `run ${runId} of ${repository}, artifacts at ${server.url}\n`)
-    const recorder = recorderOf(options, server, {
+    const recorder = await recorderOf(options, server, {
       workflow: workflow.name,
       tell: (text) => void stderr.write(text),
     })
@@ -216,37 +216,33 @@ function claimsOf({ facts }: PlannedRun, workflow: string): TokenRequest {
 /** A run of several long jobs outlives an ordinary token. */
 const recordTokenSeconds = 7 * 24 * 60 * 60
 
-function recorderOf(
+/** Errors: those of minting, so that a server or a token that is of no use for a run is told before it begins. */
+async function recorderOf(
   options: PlannedRun,
   server: RunServer,
   { workflow, tell }: { workflow: string; tell: (text: string) => void },
-): RunRecorder {
+): Promise<RunRecorder> {
   const { repository: project, runId: run, runAttempt: attempt } = options.facts
-  const claims = claimsOf(options, workflow)
-  let token: string | undefined
+  const token = await server.mint({
+    ...claimsOf(options, workflow),
+    // Of no job of the workflow: it only tells of them.
+    job: '__record',
+    scope: 'run',
+    expiresInSeconds: recordTokenSeconds,
+  })
+  const reason = (error: unknown): string =>
+    error instanceof Error ? error.message : String(error)
   return createRunRecorder({
-    url: server.url,
+    access: { url: server.url, token },
     project,
     run,
     attempt,
-    token: async () =>
-      (token ??= await server.mint({
-        ...claims,
-        // Of no job of the workflow: it only tells of them.
-        job: '__record',
-        scope: 'run',
-        expiresInSeconds: recordTokenSeconds,
-      })),
-    onTrouble: (error) => {
-      const reason = error instanceof Error ? error.message : String(error)
+    onTrouble: (error) =>
       tell(
-        `trove: the page of this run has to wait for the server, which is tried again: ${reason}\n`,
-      )
-    },
-    onFailure: (error) => {
-      const reason = error instanceof Error ? error.message : String(error)
-      tell(`trove: the page of this run will not show the rest of it: ${reason}\n`)
-    },
+        `trove: the page of this run waits for the server, which is tried again: ${reason(error)}\n`,
+      ),
+    onFailure: (error) =>
+      tell(`trove: the page of this run will not show the rest of it: ${reason(error)}\n`),
   })
 }
 
