@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { bounds } from '../../src/workflow/bounds.ts'
@@ -12,6 +13,8 @@ import {
   readCommandFiles,
 } from '../../src/workflow/file-commands.ts'
 import { parseLogCommand } from '../../src/workflow/log-commands.ts'
+
+const run = promisify(execFile)
 
 test('lines and blocks are read', () => {
   expect(parsePairs('a=1\nb=x=y\n\nc<<EOF\nline 1\n\nline 3\nEOF\nd=\ne=a<<b\n')).toEqual({
@@ -73,7 +76,7 @@ test('what a step has put in the place of its files is neither waited for nor re
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const files = await createCommandFiles(directory)
   for (const path of Object.values(files)) await rm(path as string)
-  execFileSync('mkfifo', [files.GITHUB_OUTPUT])
+  await run('mkfifo', [files.GITHUB_OUTPUT])
   await symlink('/dev/zero', files.GITHUB_ENV)
   await symlink('/dev/null', files.GITHUB_PATH)
   await mkdir(join(files.GITHUB_STATE, 'deep'), { recursive: true })

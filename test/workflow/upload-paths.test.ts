@@ -1,11 +1,14 @@
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createGlobber, type Globber } from '../../src/workflow/glob.ts'
 import { absolutePatterns } from '../../src/workflow/glob-patterns.ts'
 import { uploadFiles } from '../../src/workflow/upload-paths.ts'
+
+const run = promisify(execFile)
 
 const never = new AbortController().signal
 let root: string
@@ -222,7 +225,7 @@ test('a pipe among the files is refused by name, not waited for; one that nobody
   const directory = join(root, 'with-pipe')
   await mkdir(join(directory, 'out'), { recursive: true })
   await writeFile(join(directory, 'out/file'), 'x')
-  execFileSync('mkfifo', [join(directory, 'out/pipe')])
+  await run('mkfifo', [join(directory, 'out/pipe')])
   await symlink('/dev/zero', join(directory, 'endless'))
   const roots = { directory, home: undefined, includeHidden: false }
   const fault = `${directory}/out/pipe is a pipe, not a file`
