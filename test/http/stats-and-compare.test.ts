@@ -217,8 +217,17 @@ describe('project settings', () => {
     const changed = await patch({ onConflict: 'replace' }, admin)
     expect(await changed.json()).toMatchObject({ name: 'octo/app', onConflict: 'replace' })
     expect((await patch({ onConflict: 'maybe' }, admin)).status).toBe(400)
-    const missing = { method: 'PATCH', json: { onConflict: null }, token: admin }
-    expect((await server.send('/api/v1/projects/octo/none', missing)).status).toBe(404)
+  })
+
+  test('of a project without uploads are set by administrators; others see no such project', async () => {
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    const patch = async (token: string): Promise<number> => {
+      const json = { onConflict: 'replace' }
+      const path = '/api/v1/projects/octo/none'
+      return (await server.send(path, { method: 'PATCH', json, token })).status
+    }
+    expect(await patch(await server.token())).toBe(404)
+    expect(await patch(admin)).toBe(200)
   })
 })
 
