@@ -6,6 +6,7 @@ import type { AppRequest } from './context.ts'
 /** Failures that the operator should see even though a client caused none of them. */
 const operatorCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'storage_full',
+  'busy',
   'blob_damaged',
   'session_ended',
 ])

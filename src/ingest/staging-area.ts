@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { hasErrno, tellErrno } from '../packs/errno.ts'
 
 export interface StagingArea {
   root: string
@@ -191,14 +192,9 @@ function refuseAbove(maxBytes: number, bytes: number): void {
 }
 
 function translate(error: unknown, uploadId: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOENT') {
+  if (hasErrno(error, 'ENOENT')) {
     const message = `upload ${uploadId} is not open`
     return storeError('not_found', message, { what: 'upload' }, { cause: error })
   }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    const message = 'the disk of the store is full'
-    return storeError('storage_full', message, { neededBytes: null }, { cause: error })
-  }
-  return error
+  return tellErrno(`upload ${uploadId}`, error)
 }

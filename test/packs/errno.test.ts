@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { tellErrno } from '../../src/packs/errno.ts'
+
+test.each([
+  ['ENOSPC', 'storage_full', 'no room on the disk for pack a'],
+  ['EDQUOT', 'storage_full', 'no room on the disk for pack a'],
+  ['EMFILE', 'busy', 'too many files are open for pack a'],
+  ['ENFILE', 'busy', 'too many files are open for pack a'],
+  ['ENOENT', 'not_found', 'pack a is not there'],
+])('%s is told as %s', (errno, code, message) => {
+  const cause = Object.assign(new Error('failed'), { code: errno })
+  const told = tellErrno('pack a', cause)
+  expect(told).toMatchObject({ code, cause })
+  expect((told as Error).message).toContain(message)
+})
+
+test('other failures stay what they are', () => {
+  const error = Object.assign(new Error('failed'), { code: 'EIO' })
+  expect(tellErrno('pack a', error)).toBe(error)
+})
