@@ -1,14 +1,15 @@
 /** Settings: the only reader of the environment. Flags come first, then the environment, then defaults. Every problem
  *  is reported at once, with the variable's name and what it accepts; a returned value is frozen and needs no checks. */
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import type { HttpProxy } from './core/http-proxy.ts'
 import { limits } from './core/limits.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { dayMs, formatExactDuration } from './core/units.ts'
 import { defaultCacheDir, defaultDataDir } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
+import { readProxy } from './proxy-environment.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
@@ -82,6 +83,8 @@ export interface ServerFlags {
 export interface ClientConfig {
   /** Origin of the server, without a trailing slash. */
   readonly url: string
+  /** What the server is reached through. */
+  readonly proxy: HttpProxy | null
   readonly token: string | null
   readonly project: ProjectName | null
   readonly run: number | null
@@ -218,14 +221,17 @@ export function readClientConfig(
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
-  const token = flags.token ?? readToken(source)
+  const url =
+    source.originOf('--url', flags.url) ??
+    source.origin('TROVE_URL') ??
+    source.origin('ACTIONS_RESULTS_URL') ??
+    'http://127.0.0.1:7878'
+  const token =
+    flags.token ?? source.token(['TROVE_TOKEN', 'TROVE_TOKEN_FILE', 'ACTIONS_RUNTIME_TOKEN'])
   const claims = readTokenClaims(token)
   const config: ClientConfig = {
-    url:
-      source.originOf('--url', flags.url) ??
-      source.origin('TROVE_URL') ??
-      source.origin('ACTIONS_RESULTS_URL') ??
-      'http://127.0.0.1:7878',
+    url,
+    proxy: readProxy(source, url),
     token,
     project: readProject(source, flags.project, claims.project),
     run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID') ?? claims.run,
@@ -245,23 +251,6 @@ export function readClientConfig(
   }
   source.finish()
   return Object.freeze(config)
-}
-
-function readToken(source: Settings): string | null {
-  const found = ['TROVE_TOKEN', 'TROVE_TOKEN_FILE', 'ACTIONS_RUNTIME_TOKEN'].find(
-    (each) => source.text(each) !== undefined,
-  )
-  if (found === undefined) return null
-  const text = source.text(found)!
-  try {
-    const token = (found === 'TROVE_TOKEN_FILE' ? readFileSync(text, 'utf8') : text).trim()
-    // Nothing else can stand in a header; the token itself is not told.
-    if (!/^[\x21-\x7e]*$/.test(token)) source.refuse(found, 'must hold a token, and nothing else')
-    return token
-  } catch (error) {
-    source.refuse(found, `must name a readable file (${(error as Error).message})`)
-    return null
-  }
 }
 
 function readProject(

@@ -1,4 +1,5 @@
 /** Single settings as text becomes values; what cannot be used is collected, so that all of it is reported at once. */
+import { readFileSync } from 'node:fs'
 import { compileLatestRule } from './core/keep-latest.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from './core/units.ts'
 
@@ -44,6 +45,22 @@ export class Settings {
     this.#read.add(name)
     const value = this.#env[name]
     return value === undefined || value === '' ? undefined : value
+  }
+
+  /** What the first variable that is set holds, or for a name with _FILE the file that it names. */
+  token(names: readonly string[]): string | null {
+    const found = names.find((each) => this.text(each) !== undefined)
+    if (found === undefined) return null
+    const text = this.text(found)!
+    try {
+      const token = (found.endsWith('_FILE') ? readFileSync(text, 'utf8') : text).trim()
+      // Nothing else can stand in a header; the token itself is not told.
+      if (!/^[\x21-\x7e]*$/.test(token)) this.refuse(found, 'must hold a token, and nothing else')
+      return token
+    } catch (error) {
+      this.refuse(found, `must name a readable file (${(error as Error).message})`)
+      return null
+    }
   }
 
   integer(

@@ -1,5 +1,6 @@
 /** Exit statuses: one table, total over the error codes (API §1). */
 import { NetworkError } from '../client/transport/network-error.ts'
+import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
 import { ConfigError } from '../settings.ts'
 import { type ErrorCode, StoreError } from '../core/errors.ts'
 import { UsageError } from './arguments.ts'
@@ -89,7 +90,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
 export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
-  if (error instanceof NetworkError) return exitStatus.network
+  if (error instanceof NetworkError || error instanceof ProxyRefusal) return exitStatus.network
   if (isLocked(error)) return exitStatus.locked
   if (isAbort(error)) return exitStatus.interrupted
   return exitStatus.failure
@@ -98,6 +99,8 @@ export function exitStatusOf(error: unknown): ExitStatus {
 /** One sentence on what to do, where there is something to say. */
 export function hintFor(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code]
+  if (error instanceof ProxiedNetworkError || error instanceof ProxyRefusal)
+    return 'Are that variable and TROVE_URL (or --url) right? NO_PROXY lists hosts that are reached without a proxy.'
   if (error instanceof NetworkError)
     return 'Is the server running, and is TROVE_URL (or --url) right?'
   if (isNamed(error, 'AnswerError')) return 'Is there a Trove server at TROVE_URL (or --url)?'

@@ -113,6 +113,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'UsageError',
   'ConfigError',
   'NetworkError',
+  'ProxyRefusal',
   'AnswerError',
   'DataLockedError',
   'NewerDatabaseError',

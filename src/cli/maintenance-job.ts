@@ -36,7 +36,8 @@ export async function runMaintenance<T>(
     if (!(error instanceof DataLockedError)) throw error
     const named = url === undefined ? error.serverUrl : null
     return await askHolder(error, async () => {
-      const holder = { ...server, ...(named !== null && { url: named, token: null }) }
+      // What holds a directory is on this machine.
+      const holder = { ...server, ...(named !== null && { url: named, token: null, proxy: null }) }
       return await work.remote(await withOwnToken(holder, server.token, config.dataDir))
     })
   }

@@ -12,5 +12,6 @@ export interface ServerContext {
 /** Errors: ConfigError. */
 export function serverContext(flags: ClientFlags): ServerContext {
   const config = readClientConfig(flags)
-  return { server: { url: config.url, token: config.token }, config, project: config.project }
+  const { url, token, proxy, project } = config
+  return { server: { url, token, proxy }, config, project }
 }

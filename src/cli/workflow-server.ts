@@ -6,6 +6,7 @@ import { grantOf, type TokenRequest } from '../auth/token-request.ts'
 import { mintToken } from '../auth/tokens.ts'
 import { requestJson, type ServerAccess } from '../client/transport/http.ts'
 import { readServerConfig } from '../config.ts'
+import type { HttpProxy } from '../core/http-proxy.ts'
 import { dayMs } from '../core/units.ts'
 import { createLog } from '../log.ts'
 import { DataLockedError } from '../metadata/data-lock.ts'
@@ -14,6 +15,8 @@ import { startServer, type RunningServer } from '../server.ts'
 export interface RunServer {
   /** Origin, without a trailing slash. */
   url: string
+  /** What it is reached through. */
+  proxy: HttpProxy | null
   /** True when it ends with `close`. */
   isOwn: boolean
   /** The longest that an artifact can be kept. A project of the server may have less, which it sees to itself. */
@@ -43,6 +46,7 @@ export async function openRunServer({
   if (isGiven)
     return {
       url: access.url,
+      proxy: access.proxy ?? null,
       isOwn: false,
       retentionDaysMax: retentionDaysMaxUsual,
       mint: mintThrough(access),
@@ -54,14 +58,15 @@ export async function openRunServer({
     const server = await startFreely(data)
     const mint = mintWith(await openKeys(dataDir))
     const close = async (): Promise<void> => await server.close()
-    return { url: server.url, isOwn: true, retentionDaysMax, mint, close }
+    return { url: server.url, proxy: null, isOwn: true, retentionDaysMax, mint, close }
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const keys = await findKeys(dataDir)
     if (keys === undefined) throw error
-    const url = error.serverUrl ?? access.url
     const mint = mintWith(keys)
-    return { url, isOwn: false, retentionDaysMax, mint, close: () => Promise.resolve() }
+    const { url, proxy = null } =
+      error.serverUrl === null ? access : { url: error.serverUrl, proxy: null }
+    return { url, proxy, isOwn: false, retentionDaysMax, mint, close: () => Promise.resolve() }
   }
 }
 

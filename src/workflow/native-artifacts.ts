@@ -9,6 +9,7 @@ import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
 import { saveAs } from '../client/files/save-as.ts'
 import { parseWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
+import type { HttpProxy } from '../core/http-proxy.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type {
   ArtifactStore,
@@ -22,6 +23,7 @@ import type {
 export interface NativeArtifactsOptions {
   /** Origin of the server, without a trailing slash. */
   url: string
+  proxy?: HttpProxy | null
   /** The job's own token. */
   token: string
   /** `owner/repo`. */
@@ -37,13 +39,14 @@ const threads = 2
 
 export function createNativeArtifacts({
   url,
+  proxy = null,
   token,
   project,
   run,
 }: NativeArtifactsOptions): ArtifactStore {
   // Job directories are new in every run, so there is nothing that a stat cache could know.
   const clientWith = (access: string): Client =>
-    createClient({ url, token: access, cacheDir: null })
+    createClient({ url, proxy, token: access, cacheDir: null })
   const client = clientWith(token)
   const clientFor = (from: OtherRun | undefined): Client =>
     from === undefined ? client : clientWith(from.token)

@@ -310,7 +310,8 @@ describe('a data directory that another process holds', () => {
     await putFiles(server, 'build')
     for (const args of [['gc'], ['scrub'], ['backup', join(root, 'copy')]]) {
       const outcome = await runTrove([...args, '--data', data], {
-        TROVE_URL: 'http://127.0.0.1:9',
+        TROVE_URL: 'http://store.invalid',
+        HTTP_PROXY: 'http://127.0.0.1:9',
         TROVE_TOKEN: 'for.another.server',
       })
       expect(outcome).toMatchObject({ status: 0, stderr: '' })

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { startForwardingProxy } from '../client/forwarding-proxy.ts'
 import { openServer } from '../http/open-server.ts'
 import { mainProgram, runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
 
@@ -94,6 +95,31 @@ test('a workflow that fails ends with 1, one that cannot run with 2 and all its 
   expect(broken.stderr.match(/ci\.yml:\d+:\d+: job '[ab]'/g)).toHaveLength(2)
   expect((await trove(twoJobs, ['--input', 'nonsense'])).status).toBe(2)
   expect((await trove(twoJobs, ['--job', 'absent'])).stderr).toContain("there is no job 'absent'")
+})
+
+test('a server of its own is reached without a proxy, which the steps have in their environment', async () => {
+  const shown = await trove(
+    `${twoJobs}      - run: echo "proxy is $HTTP_PROXY"\n`,
+    ['--project', 'octo/demo'],
+    { HTTP_PROXY: 'http://127.0.0.1:1', TROVE_HOST: '0.0.0.0' },
+  )
+  expect(shown).toMatchObject({ status: 0, stderr: expect.not.stringContaining('the page of') })
+  expect(shown.text).toContain('proxy is http://127.0.0.1:1\n')
+})
+
+test('a server that is given is reached through the proxy, for artifacts and the record', async () => {
+  const server = await openServer()
+  onTestFinished(() => server.close())
+  const proxy = await startForwardingProxy({ hosts: { 'store.test': server.url } })
+  const shown = await trove(twoJobs, ['--url', 'http://store.test', '--project', 'octo/demo'], {
+    HTTP_PROXY: proxy.url,
+    TROVE_TOKEN: await server.token({ scope: 'admin' }),
+  })
+  expect(shown).toMatchObject({ status: 0, stderr: expect.not.stringContaining('the page of') })
+  for (const path of ['POST /tokens', 'POST /uploads', 'PUT /projects/octo/demo/runs/'])
+    expect(proxy.asked).toContainEqual(
+      expect.stringContaining(path.replace(' ', ' http://store.test/api/v1')),
+    )
 })
 
 test('--dry-run shows jobs and steps and runs nothing', async () => {

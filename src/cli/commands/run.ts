@@ -233,7 +233,7 @@ async function recorderOf(
   const reason = (error: unknown): string =>
     error instanceof Error ? error.message : String(error)
   return createRunRecorder({
-    access: { url: server.url, token },
+    access: { url: server.url, proxy: server.proxy, token },
     project,
     run,
     attempt,
@@ -266,6 +266,7 @@ function withServer(options: PlannedRun, server: RunServer, workflow: string): P
     openArtifacts: async ({ key }) =>
       createNativeArtifacts({
         url: server.url,
+        proxy: server.proxy,
         token: await tokenOf(key),
         project: repository,
         run: runId,

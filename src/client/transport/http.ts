@@ -3,15 +3,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireProblem } from '../../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
+import type { HttpProxy } from '../../core/http-proxy.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
+import { foreignAnswer } from './proxy-error.ts'
 import { backoffMs } from './retry.ts'
 
 export interface ServerAccess {
   /** Origin, without a trailing slash. */
   url: string
   token: string | null
+  /** What it is reached through; null or absent: nothing. */
+  proxy?: HttpProxy | null
 }
 
 export interface ApiRequest {
@@ -59,7 +63,7 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
 }
 
 /** Sends one request; answers once a success status arrived, with the body still to be read.
- *  Errors: the server's own codes; NetworkError, AnswerError; what a body fails with. */
+ *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; what a body fails with. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
   const isRepeatable =
     request.repeatable ?? (request.method !== 'POST' && request.method !== 'PATCH')
@@ -93,7 +97,7 @@ async function attemptOnce(
   try {
     const body = bodyOf(request)
     const { method = 'GET', signal } = request
-    return await exchange({ url, method, headers, body, signal })
+    return await exchange({ url, method, headers, body, signal, proxy: server.proxy ?? null })
   } catch (error) {
     if (error instanceof NetworkError) return error
     throw error
@@ -144,6 +148,8 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
     return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
   }
   const reason = `${server.url} answered ${status}`
+  const foreign = foreignAnswer(server, status)
+  if (foreign !== undefined) return foreign
   if (status === 401) return storeError('unauthenticated', reason, { reason })
   if (status === 403) return storeError('forbidden', reason, { reason })
   // A 404 of something else than Trove says nothing of artifacts.

@@ -1,19 +1,19 @@
 /** What answers say, as far as the client needs it checked: that the fields it reads are there. The schemas in `api` give
  *  the types and nothing else here, because loading them takes longer than a small command runs. */
 import type { ServerAccess } from './http.ts'
-import { AnswerError } from './network-error.ts'
+import { unreadableAnswer } from './proxy-error.ts'
 
-/** The message in `text`. Errors: AnswerError, when it is no JSON object with these fields, which names the server and the
- *  field. */
+/** The message in `text`. Errors: AnswerError or ProxyRefusal, when it is no JSON object with these fields, which names the
+ *  server and the field. */
 export function parseMessage<Message extends object>(
-  { url }: ServerAccess,
+  server: ServerAccess,
   text: string,
   fields: readonly (keyof Message & string)[],
 ): Message {
   const value = objectOf(text)
   const missing = value === undefined ? 'it is no JSON object' : missingField(value, fields)
   if (missing === undefined) return value as Message
-  throw new AnswerError(`${url} gave an answer that this version cannot read: ${missing}`)
+  throw unreadableAnswer(server, missing)
 }
 
 /** The JSON object in `text`; undefined when there is none. */
