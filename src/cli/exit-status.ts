@@ -99,6 +99,8 @@ export function exitStatusOf(error: unknown): ExitStatus {
 /** One sentence on what to do, where there is something to say. */
 export function hintFor(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code]
+  if (isOfTrust(error))
+    return 'NODE_EXTRA_CA_CERTS names a file of certificates (PEM) whose authorities are trusted too.'
   if (error instanceof ProxiedNetworkError || error instanceof ProxyRefusal)
     return 'Are that variable and TROVE_URL (or --url) right? NO_PROXY lists hosts that are reached without a proxy.'
   if (error instanceof NetworkError)
@@ -113,6 +115,12 @@ export function hintFor(error: unknown): string | undefined {
       : 'May the user who runs this write to that directory and to what is in it?'
   if (isOfListening(error)) return '--host and --port (TROVE_HOST, TROVE_PORT) say where to listen.'
   return undefined
+}
+
+/** Whether a certificate was shown that nobody vouches for, by the server or by a proxy that looks into what it passes on. */
+function isOfTrust(error: unknown): boolean {
+  const cause = error instanceof NetworkError ? (error.cause as NodeJS.ErrnoException | null) : null
+  return /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)/.test(cause?.code ?? '')
 }
 
 /** Of clients the same comes as NetworkError. */

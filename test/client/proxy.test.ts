@@ -97,11 +97,16 @@ describe('commands', () => {
     expect(await describeTree(copy)).toEqual(await describeTree(root))
     expect(new Set(proxy.asked)).toEqual(new Set(['CONNECT store.test:443']))
     expect(proxy.asked.length).toBeLessThan(tls.requests())
+    const opensslTrusts = {
+      SSL_CERT_FILE: await certificateFile(),
+      NODE_OPTIONS: '--use-openssl-ca',
+    }
+    expect(await trove(['list'], { ...environment, ...opensslTrusts })).toMatchObject({ status: 0 })
     const untrusted = await trove(['list'], environment)
     expect(untrusted).toMatchObject({
       status: 10,
       stderr: expect.stringMatching(
-        /^trove: https:\/\/store\.test cannot be reached through the proxy 127\.0\.0\.1:\d+ \(https_proxy\): self-signed certificate/,
+        /^trove: https:\/\/store\.test cannot be reached through the proxy 127\.0\.0\.1:\d+ \(https_proxy\): self-signed certificate\nhint: NODE_EXTRA_CA_CERTS /,
       ),
     })
   })
