@@ -17,8 +17,6 @@ export interface RunServer {
   url: string
   /** What it is reached through. */
   proxy: HttpProxy | null
-  /** True when it ends with `close`. */
-  isOwn: boolean
   /** The longest that an artifact can be kept. A project of the server may have less, which it sees to itself. */
   retentionDaysMax: number
   mint: (request: TokenRequest) => Promise<string>
@@ -47,7 +45,6 @@ export async function openRunServer({
     return {
       url: access.url,
       proxy: access.proxy ?? null,
-      isOwn: false,
       retentionDaysMax: retentionDaysMaxUsual,
       mint: mintThrough(access),
       close: () => Promise.resolve(),
@@ -58,7 +55,7 @@ export async function openRunServer({
     const server = await startFreely(data)
     const mint = mintWith(await openKeys(dataDir))
     const close = async (): Promise<void> => await server.close()
-    return { url: server.url, proxy: null, isOwn: true, retentionDaysMax, mint, close }
+    return { url: server.url, proxy: null, retentionDaysMax, mint, close }
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const keys = await findKeys(dataDir)
@@ -66,7 +63,7 @@ export async function openRunServer({
     const mint = mintWith(keys)
     const { url, proxy = null } =
       error.serverUrl === null ? access : { url: error.serverUrl, proxy: null }
-    return { url, proxy, isOwn: false, retentionDaysMax, mint, close: () => Promise.resolve() }
+    return { url, proxy, retentionDaysMax, mint, close: () => Promise.resolve() }
   }
 }
 
