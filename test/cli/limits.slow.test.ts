@@ -46,7 +46,9 @@ test('a quota refuses what does not fit with 9, naming sizes and setting; rm mak
   expect(again.status).toBe(9)
   expect((await trove('rm', '1/a')).status).toBe(0)
   expect((await trove('upload', 'b', tree, '--run', '2')).status).toBe(0)
-  // Taking the delete back would go beyond it, and is allowed: what was there may be there.
+  // A delete is taken back within it too, or deletes, uploads and undos would come to any multiple.
+  expect((await trove('rm', '--undo', '1/a')).status).toBe(9)
+  expect((await trove('rm', '2/b')).status).toBe(0)
   expect((await trove('rm', '--undo', '1/a')).status).toBe(0)
 })
 
