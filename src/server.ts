@@ -27,6 +27,7 @@ import { startLogKeeper } from './metadata/log-keeper.ts'
 import { createSharedLog } from './metadata/shared-log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
 import { openLocalPackStore } from './packs/local.ts'
+import { createRenderer, type Renderer } from './web/renderer.ts'
 
 export interface RunningServer {
   /** Where it listens: `http://HOST:PORT`. */
@@ -69,7 +70,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       stopping: stop.signal,
       graceOver: graceOver.signal,
     })
-    const listener = await listen(context)
+    const renderer = createRenderer()
+    cleanups.push(() => renderer.close())
+    const listener = await listen(context, renderer)
     const { port } = listener.server.address() as AddressInfo
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     lock.announce(url)
@@ -186,10 +189,10 @@ interface Listener {
   connections: Set<Socket>
 }
 
-async function listen(context: AppContext): Promise<Listener> {
+async function listen(context: AppContext, renderer: Renderer): Promise<Listener> {
   const { host, port } = context.config
   const server = createAdaptorServer({
-    fetch: createApp(context).fetch,
+    fetch: createApp(context, renderer).fetch,
     // Bodies are drained by our own rule, before the answer.
     autoCleanupIncoming: false,
   }) as Server

@@ -12,6 +12,7 @@ import { StoreError, storeError } from '../core/errors.ts'
 import { loggedPath } from '../web/content-origin.ts'
 import { onlyContentOnItsHost } from '../web/content-routes.ts'
 import { createPages } from '../web/page-routes.tsx'
+import type { Renderer } from '../web/renderer.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { noteFailure } from './failure.ts'
 import type { RouteGroup } from './metrics.ts'
@@ -21,9 +22,9 @@ import { internalProblem, problemResponse } from './problem.ts'
 import { drainBody } from './request-body.ts'
 import { createSignInRoutes } from './sign-in.ts'
 
-export function createApp(context: AppContext): Hono<AppEnv> {
+export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  const pages = createPages(context)
+  const pages = createPages(context, renderer)
   app.use(
     '*',
     identify(context),

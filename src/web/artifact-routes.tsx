@@ -108,12 +108,13 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
     ? damagedFile()
     : await readingForPage(context, [artifact], () =>
         preview({
-          context,
+          web,
           artifact,
           file,
           asText,
           isConfirmed: c.req.query('confirmed') === '1',
           wantedBytes: bytes === undefined ? 0 : parsePositiveInteger(bytes, 'bytes'),
+          signal: c.req.raw.signal,
         }),
       )
   const principal = c.get('principal')

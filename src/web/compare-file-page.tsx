@@ -2,16 +2,15 @@
 import type { Child } from 'hono/jsx'
 import { filePath } from '../api/paths.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { counted, Delta, Size } from './format.tsx'
+import { Delta, Size } from './format.tsx'
 import type { Html } from './html.ts'
 import { blobPath, comparePath } from './paths.ts'
-import type { DiffGroup } from './text-diff.ts'
 
 /** What can be said of one file that changed. */
 export type FileComparison =
   | {
       kind: 'text'
-      /** Each as a `Group`. */
+      /** Rows, as `file-diff.tsx` makes them. */
       groups: Child
       /** Address of the page with all of them, when there are more or lines are cut. */
       all: string | null
@@ -78,30 +77,5 @@ function TextDiff({ groups }: { groups: Child }) {
         {groups}
       </table>
     </div>
-  )
-}
-
-/** Lines that belong together. */
-export function Group({ group: { lines, skipped } }: { group: DiffGroup }): Html {
-  return (
-    <tbody>
-      {skipped > 0 && (
-        <tr class="skipped">
-          <td colspan={3}>{counted(skipped, 'equal line')}</td>
-        </tr>
-      )}
-      {lines.map((line) => (
-        <tr class={line.kind}>
-          <td class="line-number">{line.before ?? ''}</td>
-          <td class="line-number">{line.after ?? ''}</td>
-          <td>
-            <span class="sign">
-              {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
-            </span>
-            {line.text}
-          </td>
-        </tr>
-      ))}
-    </tbody>
   )
 }

@@ -1,5 +1,6 @@
 /** Comparing two artifacts, and one file of them. */
 import { Hono } from 'hono'
+import { raw } from 'hono/html'
 import { mayReadRun } from '../auth/principal.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
@@ -13,25 +14,16 @@ import { projectParameter } from '../http/input.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { pageOfQuery } from './input.ts'
 import { comparisonOf, kindOfQuery } from './comparison.ts'
-import { renderAll, renderFitting } from './fitting.ts'
-import { CompareFilePage, type FileComparison, Group } from './compare-file-page.tsx'
+import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
 import { ComparePage, comparingSentence, Differences } from './compare-page.tsx'
-import type { Html } from './html.ts'
 import { crumbsOf, readingForPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
 import { comparePath, withQuery } from './paths.ts'
-import { looksLikeText } from './preview/hex.ts'
 import { previewKindOf } from './preview/kind.ts'
 import { readBytes, type StoredFile } from './preview/request.ts'
-import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
 
 const diffBytesMax = 512 * 1024
-const contextLines = 3
-/** A page ends between two pieces. */
-const linesPerPiece = 10
-/** Of one line at first; a piece of such lines fits on a page. */
-const lineCharactersMax = 1000
 
 export function createComparePages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -123,7 +115,7 @@ async function filePage(
   ]
   const all = c.req.query('all') === '1'
   const compared = await readingForPage(context, [base, head], () =>
-    compareFiles(context, path, { sides, all }),
+    compareFiles(web, path, { sides, all, signal: c.req.raw.signal }),
   )
   const sizes = { before: before!.sizeBytes, after: after!.sizeBytes }
   return await sendPage(web, c, {
@@ -136,55 +128,26 @@ async function filePage(
 type Side = { artifact: Artifact; file: StoredFile }
 
 async function compareFiles(
-  context: AppContext,
+  web: Web,
   path: string,
-  { sides, all }: { sides: [Side, Side]; all: boolean },
+  { sides, all, signal }: { sides: [Side, Side]; all: boolean; signal: AbortSignal },
 ): Promise<FileComparison> {
   if (previewKindOf(path) === 'image') return { kind: 'images' }
   if (sides.some(({ file }) => file.sizeBytes > diffBytesMax)) {
     return { kind: 'none', reason: 'The file is too large to be compared line by line.' }
   }
-  const [before, after] = await Promise.all(
-    sides.map(async (side) => await readBytes({ context, ...side }, 0, side.file.sizeBytes)),
-  )
-  if (!looksLikeText(before!) || !looksLikeText(after!)) {
-    return { kind: 'none', reason: 'The file is not text.' }
-  }
-  const lines = diffLines(linesOf(before!), linesOf(after!))
-  if (lines === undefined)
-    return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
-  const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
-  const render = (group: DiffGroup): Html => <Group group={group} />
-  if (all) return { kind: 'text', groups: await renderAll(pieces, render), all: null }
-  const first = pieces.map(cutLines)
-  const { count, markup } = await renderFitting(first, render)
-  const isAll = count === pieces.length && first.every((piece, at) => piece === pieces[at])
+  const rendered = await web.renderer.render(async () => {
+    const [before, after] = await Promise.all(
+      sides.map(async (side) => await readBytes(web.context, side, 0, side.file.sizeBytes)),
+    )
+    return { kind: 'diff', before: before!, after: after!, all } as const
+  }, signal)
+  if (rendered.kind === 'none') return rendered
   const [base, head] = sides
+  const address = comparePath(head.artifact.project, base.artifact.id, head.artifact.id)
   return {
     kind: 'text',
-    groups: markup,
-    all: isAll
-      ? null
-      : withQuery(comparePath(head.artifact.project, base.artifact.id, head.artifact.id), {
-          file: path,
-          all: '1',
-        }),
+    groups: raw(rendered.groups),
+    all: rendered.isAll ? null : withQuery(address, { file: path, all: '1' }),
   }
-}
-
-/** The same group where none of its lines is long. */
-function cutLines(group: DiffGroup): DiffGroup {
-  if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
-  const lines = group.lines.map((line) =>
-    line.text.length <= lineCharactersMax
-      ? line
-      : { ...line, text: `${line.text.slice(0, lineCharactersMax)}…` },
-  )
-  return { ...group, lines }
-}
-
-function linesOf(bytes: Buffer): string[] {
-  const lines = new TextDecoder().decode(bytes).split(/\r?\n/)
-  if (lines.at(-1) === '') lines.pop()
-  return lines
 }

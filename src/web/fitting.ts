@@ -1,8 +1,10 @@
 /** How much of something long a page takes. A page is to stay below 30 KiB, compressed, whatever it shows; the rest is
- *  behind a link that asks for more, and whoever follows it gets it. Much of it takes long to put together, so that is
- *  done a little at a time, and whoever else waits for the server is served in between. */
+ *  behind a link that asks for more, and whoever follows it gets it. What is made of entries and lines of logs is put
+ *  together a little at a time, so that whoever else waits for the server is served in between; what is made of files is
+ *  in a thread of its own (`renderer.ts`). */
 import type { Child } from 'hono/jsx'
 import { html, raw } from 'hono/html'
+import type { HtmlEscapedString } from 'hono/utils/html'
 import { setImmediate } from 'node:timers/promises'
 import { deflateRawSync } from 'node:zlib'
 
@@ -18,7 +20,7 @@ export interface Fitting {
   /** What they take, compressed. */
   bytes: number
   /** Those, put together. */
-  markup: Child
+  markup: HtmlEscapedString
 }
 
 type Render<Item> = (item: Item, index: number) => Child
@@ -57,7 +59,7 @@ export async function takeFitting<Item>(
 export async function renderAll<Item>(
   items: readonly Item[],
   render: Render<Item>,
-): Promise<Child> {
+): Promise<HtmlEscapedString> {
   const steps: string[] = []
   for await (const step of renderInSteps(items, render)) steps.push(step.join(''))
   return raw(steps.join(''))

@@ -18,6 +18,7 @@ import { createMaintenancePages } from './maintenance-routes.tsx'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
+import type { Renderer } from './renderer.ts'
 import { isRestorable } from './sentences.ts'
 import { SignInPage } from './sign-in-page.tsx'
 import { createStoragePages } from './storage-routes.tsx'
@@ -32,8 +33,8 @@ export interface Pages {
   ): Promise<Response>
 }
 
-export function createPages(context: AppContext): Pages {
-  const web: Web = { context, assets: loadAssets() }
+export function createPages(context: AppContext, renderer: Renderer): Pages {
+  const web: Web = { context, assets: loadAssets(), renderer }
   const routes = new Hono<AppEnv>()
   routes.get('/assets/:file', (c) => sendAsset(web, c))
   routes.route('/', createContentRoutes(context))

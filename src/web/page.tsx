@@ -9,6 +9,7 @@ import { acceptsGzip } from '../http/files.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import type { AssetName, Assets } from './assets.ts'
 import { type Crumb, Layout } from './layout.tsx'
+import type { Renderer } from './renderer.ts'
 
 export interface PageContent {
   title: string
@@ -25,6 +26,7 @@ export type PageStatus = 200 | 400 | 401 | 403 | 404 | 409 | 410 | 413 | 422 | 5
 export interface Web {
   context: AppContext
   assets: Assets
+  renderer: Renderer
 }
 
 const inThreadPool = promisify(gzip)

@@ -8,6 +8,7 @@ import { digestOf } from '../../src/core/digest.ts'
 import { createApp } from '../../src/http/app.ts'
 import type { AppContext } from '../../src/http/context.ts'
 import { contentPath } from '../../src/web/content-origin.ts'
+import { createRenderer } from '../../src/web/renderer.ts'
 import { tarOf } from './archives-of.ts'
 import { openServer, type SendRequest, type TestServer } from './open-server.ts'
 
@@ -298,7 +299,7 @@ const cases = Object.entries(rules).filter(([, rule]) => !('none' in rule))
 
 test('the table has every route that the server has, and no other', () => {
   // Nothing of the context is read before a request comes.
-  const mounted = createApp({ config: {} } as AppContext)
+  const mounted = createApp({ config: {} } as AppContext, createRenderer())
     .routes.filter(({ method }) => method !== 'ALL')
     .map(({ method, path }) => `${method} ${path}`)
   expect(Object.keys(rules).toSorted()).toEqual([...new Set(mounted)].toSorted())

@@ -31,6 +31,18 @@ function zipDirectoryOf(names: string[], isZip64 = false): Buffer {
 
 const memberNames = Array.from({ length: many }, (_, index) => `directory/member-${index}.txt`)
 const longName = cell(3).slice(0, 30_000)
+
+/** Each took the event loop a tenth of a second and more. */
+const slowFiles = {
+  'list.md': Array.from({ length: 45_000 }, (_, index) => `- item ${index}`).join('\n'),
+  'table.md': `a|b\n-|-\n${'1|2\n'.repeat(20_000)}`,
+  'paragraph.md': '[a](b) '.repeat(45_000),
+  'quoted.csv': `"${'a""'.repeat(300_000)}"`,
+  'nothing.json': `[${'[],'.repeat(300_000)}[]]`,
+  'one-line.log': '\u001b[31mx\u001b[0m'.repeat(90_000),
+  'changed.txt': `${'a\n'.repeat(120_000)}b\n${'a\n'.repeat(120_000)}`,
+}
+
 const files = {
   'many.zip': zipDirectoryOf(memberNames.slice(0, 60_000)),
   'very-many.zip': zipDirectoryOf(memberNames, true),
@@ -50,6 +62,7 @@ const files = {
   'many-lines.log': 'x\n'.repeat(60_000),
   'fifty-thousand.log': 'x\n'.repeat(50_000),
   'even.jsonl': '{"level":"info"}\n{"level":"warn"}\n',
+  ...slowFiles,
 }
 
 /** Hard to deflate. */
@@ -61,20 +74,27 @@ function cell(seed: number): string {
 
 let server: TestServer
 let id: number
+let laterId: number
 beforeAll(async () => {
   server = await openServer()
-  id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/odd', {
-    headers: { 'content-type': 'application/x-tar' },
-    body: await tarOf(Object.entries(files).map(([name, content]) => ({ name, content }))),
-  })
+  const put = async (run: number, contents: Record<string, string | Buffer>): Promise<number> =>
+    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/odd`, {
+      headers: { 'content-type': 'application/x-tar' },
+      body: await tarOf(Object.entries(contents).map(([name, content]) => ({ name, content }))),
+    })
+  id = await put(1, files)
+  laterId = await put(2, { 'changed.txt': 'a\n'.repeat(240_000) })
 })
 afterAll(async () => {
   await server.close()
 })
 
 async function pageOf(name: keyof typeof files, query = ''): Promise<string> {
+  return await pageAt(`/octo/app/actions/runs/1/artifacts/${id}/blob/${name}${query}`)
+}
+
+async function pageAt(path: string): Promise<string> {
   const cookie = `trove_session=${await server.token({}, 'session')}`
-  const path = `/octo/app/actions/runs/1/artifacts/${id}/blob/${name}${query}`
   const response = await server.send(path, { token: null, headers: { cookie } })
   expect(response.status).toBe(200)
   return await response.text()
@@ -163,3 +183,17 @@ test('members and items of JSON are counted in words', async () => {
   expect(page).toContain('<span class="quiet">1 member</span>')
   expect(page).toContain('<span class="quiet">1,200 items</span>')
 })
+
+test.each(Object.keys(slowFiles) as (keyof typeof slowFiles)[])(
+  'others are served while what takes long is put together: %s',
+  async (name) => {
+    const path =
+      name === 'changed.txt'
+        ? `/octo/app/compare/${laterId}...${id}?file=${name}`
+        : `/octo/app/actions/runs/1/artifacts/${id}/blob/${name}${name === 'one-line.log' ? '?bytes=1048576' : ''}`
+    await pageOf('even.csv')
+    const before = performance.eventLoopUtilization()
+    await pageAt(path)
+    expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.5)
+  },
+)

@@ -8,6 +8,7 @@ import { readServerConfig } from '../../src/config.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import type { Log } from '../../src/log.ts'
 import { loadAssets } from '../../src/web/assets.ts'
+import { createRenderer } from '../../src/web/renderer.ts'
 import { sendSlowPage } from '../../src/web/slow-page.tsx'
 
 describe.each(['gzip', 'identity'])('a late part that cannot be put together (%s)', (encoding) => {
@@ -15,7 +16,7 @@ describe.each(['gzip', 'identity'])('a late part that cannot be put together (%s
     const logged: unknown[] = []
     const log = { error: (_: string, { error }: { error: unknown }) => logged.push(error) }
     const context = { config: readServerConfig({ data: '/nowhere' }, {}) } as AppContext
-    const web = { context, assets: loadAssets() }
+    const web = { context, assets: loadAssets(), renderer: createRenderer() }
     const Broken = (): never => {
       throw new Error('on purpose')
     }

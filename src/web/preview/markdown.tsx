@@ -19,7 +19,7 @@ export function markdownOf(text: string, targets: LinkTargets): Child[] | undefi
   return isFull(outline) ? undefined : children
 }
 
-/** What a page takes to be put together is the time of everybody who waits for the server. */
+/** The page takes the thread that renders it, and a browser, half a second then. */
 const elementsMax = 50_000
 
 /** Nothing more need be made: it will not be shown. */

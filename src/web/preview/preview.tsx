@@ -1,31 +1,33 @@
-/** A look at one file. Text, tables and trees are made here, element by element; pictures, sound, film and documents
- *  are loaded by the browser from addresses that have policies of their own. */
-import type { Child } from 'hono/jsx'
+/** A look at one file. Text, tables and trees are made element by element, in a thread; pictures, sound, film and
+ *  documents are loaded by the browser from addresses that have policies of their own. */
+import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
 import { isOfPullRequest } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { renderAll, takeFitting } from '../fitting.ts'
-import { counted } from '../format.tsx'
 import { contentOriginOf, contentPath } from '../content-origin.ts'
 import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
-import { looksLikeText } from './hex.ts'
-import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
+import type { PreviewTask } from '../rendering.tsx'
 import { previewKindOf } from './kind.ts'
-import { type LinkTargets, markdownOf } from './markdown.tsx'
-import { type PreviewRequest, readBytes, type StoredFile, textBytesMax } from './request.ts'
-import { csvPreview, zipPreview } from './table-preview.tsx'
-import { textPreview } from './text-preview.tsx'
+import { type PreviewRequest, readBytes, type StoredFile } from './request.ts'
+import { textBytesMax } from './shown-file.ts'
+import {
+  findZipDirectory,
+  readZipMembers,
+  type ZipListing,
+  zipTailBytesMax,
+} from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
-const jsonLinesMax = 500
+const zipMembersMax = 1000
+const zipDirectoryBytesMax = 1024 * 1024
 
 export async function preview(request: PreviewRequest): Promise<Html> {
   const { file } = request
   if (file.sizeBytes === 0) return <p class="quiet">The file is empty.</p>
   const kind = previewKindOf(file.path)
-  if (request.asText) return await textPreview(request)
+  if (request.asText) return await contentPreview(request, 'text')
   switch (kind) {
     case 'image':
       return imagePreview(request)
@@ -37,14 +39,12 @@ export async function preview(request: PreviewRequest): Promise<Html> {
     case 'document':
       return documentPreview(request, 'HTML')
     case 'zip':
-      return (await zipPreview(request)) ?? (await textPreview(request))
     case 'markdown':
     case 'json':
     case 'jsonLines':
     case 'csv':
-      return (await structuredPreview(request, kind)) ?? (await textPreview(request))
     case 'text':
-      return await textPreview(request)
+      return await contentPreview(request, kind)
   }
 }
 
@@ -78,7 +78,8 @@ function mediaPreview({ artifact, file }: PreviewRequest, kind: 'audio' | 'video
 
 /** HTML and PDF in a frame. Scripts run only on the content origin; without one, the page says which setting it takes. */
 function documentPreview(request: PreviewRequest, what: string): Html {
-  const { context, artifact, file } = request
+  const { artifact, file } = request
+  const { context } = request.web
   if (what === 'HTML' && isOfPullRequest(artifact) && !request.isConfirmed) {
     return <ConfirmFirst artifact={artifact} file={file} />
   }
@@ -128,88 +129,6 @@ function sandboxOf(isActive: boolean): string {
     : ''
 }
 
-async function structuredPreview(
-  request: PreviewRequest,
-  kind: 'markdown' | 'json' | 'jsonLines' | 'csv',
-): Promise<Html | undefined> {
-  const { artifact, file } = request
-  if (file.sizeBytes > textBytesMax) return undefined
-  const bytes = await readBytes(request, 0, file.sizeBytes)
-  if (!looksLikeText(bytes)) return undefined
-  const text = new TextDecoder().decode(bytes)
-  if (kind === 'csv') return await csvPreview(request, text)
-  const structure = structureOf(kind, text, linkTargets(artifact, file.path))
-  if (structure === undefined) return undefined
-  const { parts, frame } = structure
-  if (request.wantedBytes > 0) return frame(await renderAll(parts, (part) => part))
-  const { count, markup } = await takeFitting(parts, (part) => part)
-  if (count === parts.length) return frame(markup)
-  const query = { bytes: String(textBytesMax) }
-  return (
-    <>
-      <p class="note">
-        Shown as text, because it is large.{' '}
-        <a href={withQuery(blobPath(artifact, file.path), query)}>
-          Show it as {kind === 'markdown' ? 'a document' : 'a tree'}
-        </a>
-      </p>
-      {await textPreview(request)}
-    </>
-  )
-}
-
-/** What is shown one after the other, and what is around that. */
-interface Structure {
-  parts: Child[]
-  frame(parts: Child): Html
-}
-
-/** Undefined for what cannot be shown so. */
-function structureOf(
-  kind: 'markdown' | 'json' | 'jsonLines',
-  text: string,
-  targets: LinkTargets,
-): Structure | undefined {
-  switch (kind) {
-    case 'markdown': {
-      const parts = markdownOf(text, targets)
-      return parts && { parts, frame: (blocks) => <div class="prose">{blocks}</div> }
-    }
-    case 'json': {
-      const parsed = parseFoldableJson(text)
-      if (parsed === undefined) return undefined
-      return {
-        parts: [<JsonTree value={parsed.value} />],
-        frame: (tree) => <div class="json">{tree}</div>,
-      }
-    }
-    case 'jsonLines': {
-      const lines = parseJsonLines(text, jsonLinesMax)
-      return lines && jsonLines(lines)
-    }
-  }
-}
-
-function jsonLines({ values, total }: { values: unknown[]; total: number }): Structure {
-  return {
-    parts: values.map((value) => (
-      <li>
-        <JsonTree value={value} depth={3} />
-      </li>
-    )),
-    frame: (items) => (
-      <>
-        {total > values.length && (
-          <p class="quiet">
-            The first {values.length} of {counted(total, 'value')}.
-          </p>
-        )}
-        <ol class="json">{items}</ol>
-      </>
-    ),
-  }
-}
-
 function TooBig({ artifact, file, what }: { artifact: Artifact; file: StoredFile; what: string }) {
   return (
     <p class="note">
@@ -219,32 +138,31 @@ function TooBig({ artifact, file, what }: { artifact: Artifact; file: StoredFile
   )
 }
 
-/** Relative links of a text lead to pages of the same artifact, its pictures to its files. */
-function linkTargets(artifact: Artifact, path: string): LinkTargets {
-  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
-  const resolve = (relative: string): string | undefined => resolveBelow(directory, relative)
-  return {
-    page: (relative) => {
-      const target = resolve(relative)
-      return target === undefined ? undefined : blobPath(artifact, target)
-    },
-    raw: (relative) => {
-      const target = resolve(relative)
-      return target === undefined ? undefined : filePath(artifact.id, target)
-    },
-  }
+/** Everything else is put together from the bytes of the file. */
+async function contentPreview(
+  { web, artifact, file, wantedBytes, signal }: PreviewRequest,
+  kind: Exclude<PreviewTask['kind'], 'members'> | 'zip',
+): Promise<Html> {
+  const read: ReadFile = async (start, end) =>
+    await readBytes(web.context, { artifact, file }, start, Math.min(end, file.sizeBytes))
+  const markup = await web.renderer.render(async (): Promise<PreviewTask> => {
+    const shown = { artifact, file, wantedBytes }
+    const listing = kind === 'zip' ? await readListing(file.sizeBytes, read) : undefined
+    if (listing !== undefined) return { kind: 'members', shown, listing }
+    return { kind: kind === 'zip' ? 'text' : kind, shown, bytes: await read(0, textBytesMax) }
+  }, signal)
+  return raw(markup)
 }
 
-/** Undefined for what climbs out of the artifact, or names the root itself. */
-function resolveBelow(directory: string, relative: string): string | undefined {
-  const segments = relative.startsWith('/') || directory === '' ? [] : directory.split('/')
-  for (const segment of relative.split('/')) {
-    if (segment === '' || segment === '.') continue
-    if (segment === '..') {
-      if (segments.pop() === undefined) return undefined
-    } else {
-      segments.push(segment)
-    }
-  }
-  return segments.length === 0 ? undefined : segments.join('/')
+type ReadFile = (start: number, end: number) => Promise<Buffer>
+
+/** Undefined when it is no zip. */
+async function readListing(sizeBytes: number, read: ReadFile): Promise<ZipListing | undefined> {
+  const tail = await read(Math.max(0, sizeBytes - zipTailBytesMax), sizeBytes)
+  const directory = findZipDirectory(tail, sizeBytes)
+  if (directory === undefined) return undefined
+  const { start, end, total } = directory
+  const bytes = await read(start, Math.min(end, start + zipDirectoryBytesMax))
+  const members = readZipMembers(bytes, zipMembersMax)
+  return members && { members, total }
 }

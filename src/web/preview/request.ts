@@ -2,11 +2,12 @@
 import { representFile } from '../../egress/egress.ts'
 import type { AppContext } from '../../http/context.ts'
 import type { Artifact, StoredEntry } from '../../metadata/metadata.ts'
+import type { Web } from '../page.tsx'
 
 export type StoredFile = Extract<StoredEntry, { kind: 'file' }>
 
 export interface PreviewRequest {
-  context: AppContext
+  web: Web
   artifact: Artifact
   file: StoredFile
   /** Shows markup, tables and trees as the text they are. */
@@ -15,14 +16,14 @@ export interface PreviewRequest {
   isConfirmed: boolean
   /** How many bytes to show, bounded by `textBytesMax`; 0: as much as fits on a page. */
   wantedBytes: number
+  /** Aborted when the reader is gone. */
+  signal: AbortSignal
 }
-
-/** Text up to this size is shown whole, and structure looked for in it. */
-export const textBytesMax: number = 1024 * 1024
 
 /** Bytes of the file in memory. Errors: blob_damaged. */
 export async function readBytes(
-  { context, artifact, file }: Pick<PreviewRequest, 'context' | 'artifact' | 'file'>,
+  context: AppContext,
+  { artifact, file }: Pick<PreviewRequest, 'artifact' | 'file'>,
   start: number,
   end: number,
 ): Promise<Buffer> {

@@ -7,23 +7,21 @@ import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import { type Column, figures, Table } from '../table.tsx'
 import { parseCsv } from './csv.ts'
-import { type PreviewRequest, readBytes, textBytesMax } from './request.ts'
-import { findZipDirectory, readZipMembers, type ZipMember, zipTailBytesMax } from './zip-listing.ts'
+import { type ShownFile, textBytesMax } from './shown-file.ts'
+import type { ZipListing, ZipMember } from './zip-listing.ts'
 
 const csvRowsMax = 1000
 /** Of a table at first: its head and one row are on the page whatever they hold. */
 const firstBounds = { columns: 100, characters: 100, cells: 100_000 }
 /** Of a table that is asked for whole: what is more takes the server seconds to put together. */
 const wholeBounds = { columns: 1000, characters: Infinity, cells: 100_000 }
-const zipMembersMax = 1000
-const zipDirectoryBytesMax = 1024 * 1024
 /** Of a member's name at first: a name may have 64 KiB. */
 const nameCharactersMax = 300
 
-export async function csvPreview(request: PreviewRequest, text: string): Promise<Html> {
-  const separator = request.file.path.toLowerCase().endsWith('.tsv') ? '\t' : ','
+export async function csvPreview(shown: ShownFile, text: string): Promise<Html> {
+  const separator = shown.file.path.toLowerCase().endsWith('.tsv') ? '\t' : ','
   const parsed = parseCsv(text, { separator, rowsMax: csvRowsMax + 1 })
-  const bounds = request.wantedBytes === 0 ? firstBounds : wholeBounds
+  const bounds = shown.wantedBytes === 0 ? firstBounds : wholeBounds
   const { rows, columns, isNarrowed } = narrowed(parsed.rows, bounds)
   const complete = parsed.complete && rows.length === parsed.rows.length
   const [head = [], ...body] = rows
@@ -32,7 +30,7 @@ export async function csvPreview(request: PreviewRequest, text: string): Promise
     columns > bounds.columns
       ? `, the first ${bounds.columns.toLocaleString('en')} of ${counted(columns, 'column')}`
       : ''
-  return await fittingTable(request, {
+  return await fittingTable(shown, {
     name: 'Table',
     count: count + left,
     complete,
@@ -79,18 +77,9 @@ function narrowed(
   return { rows: kept, columns, isNarrowed }
 }
 
-/** Undefined when it is no zip. */
-export async function zipPreview(request: PreviewRequest): Promise<Html | undefined> {
-  const { sizeBytes } = request.file
-  const tail = await readBytes(request, Math.max(0, sizeBytes - zipTailBytesMax), sizeBytes)
-  const directory = findZipDirectory(tail, sizeBytes)
-  if (directory === undefined) return undefined
-  const { start, end, total } = directory
-  const bytes = await readBytes(request, start, Math.min(end, start + zipDirectoryBytesMax))
-  const members = readZipMembers(bytes, zipMembersMax)
-  if (members === undefined) return undefined
-  const first = request.wantedBytes === 0 ? members.map(withShortName) : members
-  return await fittingTable(request, {
+export async function zipPreview(shown: ShownFile, { members, total }: ZipListing): Promise<Html> {
+  const first = shown.wantedBytes === 0 ? members.map(withShortName) : members
+  return await fittingTable(shown, {
     name: 'Members of the archive',
     count: counted(total, 'member'),
     complete: total <= members.length,
@@ -120,7 +109,7 @@ function memberRow(member: ZipMember): Child {
 
 /** As many rows as fit, and a way to the others. */
 async function fittingTable<Row>(
-  { artifact, file, wantedBytes }: PreviewRequest,
+  { artifact, file, wantedBytes }: ShownFile,
   {
     name,
     count,

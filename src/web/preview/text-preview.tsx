@@ -7,7 +7,7 @@ import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
 import { guessKind, hexRows, looksLikeText } from './hex.ts'
-import { type PreviewRequest, readBytes, textBytesMax } from './request.ts'
+import { type ShownFile, textBytesMax } from './shown-file.ts'
 
 const hexBytes = 1024
 const sniffedBytes = 4096
@@ -16,10 +16,11 @@ const shownLinesMax = 50_000
 const lineCharactersMax = 8192
 
 /** As many lines as fit, or as many bytes as are asked for. */
-export async function textPreview(request: PreviewRequest): Promise<Html> {
-  const { artifact, file, wantedBytes } = request
-  const readMax = wantedBytes === 0 ? textBytesMax : Math.min(textBytesMax, wantedBytes)
-  const bytes = await readBytes(request, 0, Math.min(readMax, file.sizeBytes))
+export async function textPreview(
+  { artifact, file, wantedBytes }: ShownFile,
+  all: Uint8Array,
+): Promise<Html> {
+  const bytes = wantedBytes === 0 ? all : all.subarray(0, wantedBytes)
   if (!looksLikeText(bytes.subarray(0, sniffedBytes))) return <HexPreview bytes={bytes} />
   const isRead = bytes.length === file.sizeBytes
   const text = new TextDecoder().decode(bytes)
@@ -80,7 +81,7 @@ function lineOf(line: Child, index: number): Html {
   )
 }
 
-function HexPreview({ bytes }: { bytes: Buffer }): Html {
+function HexPreview({ bytes }: { bytes: Uint8Array }): Html {
   const kind = guessKind(bytes)
   return (
     <>

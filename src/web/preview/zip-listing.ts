@@ -7,6 +7,12 @@ export interface ZipMember {
   packedBytes: number
 }
 
+/** The first members of a zip, and how many it is said to have. */
+export interface ZipListing {
+  members: ZipMember[]
+  total: number
+}
+
 export interface ZipDirectory {
   /** Where it begins in the file. */
   start: number

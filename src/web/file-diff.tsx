@@ -1,0 +1,82 @@
+/** How the lines of one file differ between two artifacts. */
+import { renderAll, renderFitting } from './fitting.ts'
+import { counted } from './format.tsx'
+import type { Html } from './html.ts'
+import { looksLikeText } from './preview/hex.ts'
+import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
+
+export interface DiffTask {
+  kind: 'diff'
+  before: Uint8Array
+  after: Uint8Array
+  /** Else as much as fits on a page. */
+  all: boolean
+}
+
+export type RenderedDiff =
+  /** Markup of rows; whether they are all, and whole. */
+  { kind: 'text'; groups: string; isAll: boolean } | { kind: 'none'; reason: string }
+
+const contextLines = 3
+/** A page ends between two pieces. */
+const linesPerPiece = 10
+/** Of one line at first; a piece of such lines fits on a page. */
+const lineCharactersMax = 1000
+
+export async function renderDiff({ before, after, all }: DiffTask): Promise<RenderedDiff> {
+  if (!looksLikeText(before) || !looksLikeText(after)) {
+    return { kind: 'none', reason: 'The file is not text.' }
+  }
+  const lines = diffLines(linesOf(before), linesOf(after))
+  if (lines === undefined)
+    return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
+  const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
+  const render = (group: DiffGroup): Html => <Group group={group} />
+  if (all) return { kind: 'text', groups: String(await renderAll(pieces, render)), isAll: true }
+  const first = pieces.map(cutLines)
+  const { count, markup } = await renderFitting(first, render)
+  const isAll = count === pieces.length && first.every((piece, at) => piece === pieces[at])
+  return { kind: 'text', groups: String(markup), isAll }
+}
+
+/** The same group where none of its lines is long. */
+function cutLines(group: DiffGroup): DiffGroup {
+  if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
+  const lines = group.lines.map((line) =>
+    line.text.length <= lineCharactersMax
+      ? line
+      : { ...line, text: `${line.text.slice(0, lineCharactersMax)}…` },
+  )
+  return { ...group, lines }
+}
+
+function linesOf(bytes: Uint8Array): string[] {
+  const lines = new TextDecoder().decode(bytes).split(/\r?\n/)
+  if (lines.at(-1) === '') lines.pop()
+  return lines
+}
+
+/** Lines that belong together. */
+function Group({ group: { lines, skipped } }: { group: DiffGroup }): Html {
+  return (
+    <tbody>
+      {skipped > 0 && (
+        <tr class="skipped">
+          <td colspan={3}>{counted(skipped, 'equal line')}</td>
+        </tr>
+      )}
+      {lines.map((line) => (
+        <tr class={line.kind}>
+          <td class="line-number">{line.before ?? ''}</td>
+          <td class="line-number">{line.after ?? ''}</td>
+          <td>
+            <span class="sign">
+              {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
+            </span>
+            {line.text}
+          </td>
+        </tr>
+      ))}
+    </tbody>
+  )
+}

@@ -1,0 +1,137 @@
+/** Files that mean more than their lines: documents, trees, and tables. */
+import type { Child } from 'hono/jsx'
+import { filePath } from '../../api/paths.ts'
+import { renderAll, takeFitting } from '../fitting.ts'
+import { counted } from '../format.tsx'
+import type { Html } from '../html.ts'
+import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
+import { looksLikeText } from './hex.ts'
+import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
+import { type LinkTargets, markdownOf } from './markdown.tsx'
+import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { csvPreview } from './table-preview.tsx'
+import { textPreview } from './text-preview.tsx'
+
+const jsonLinesMax = 500
+
+export type StructuredKind = 'markdown' | 'json' | 'jsonLines' | 'csv'
+
+/** As text when it is none of that kind, or more than can be shown so. */
+export async function structuredPreview(
+  shown: ShownFile,
+  kind: StructuredKind,
+  bytes: Uint8Array,
+): Promise<Html> {
+  return (await inItsForm(shown, kind, bytes)) ?? (await textPreview(shown, bytes))
+}
+
+async function inItsForm(
+  shown: ShownFile,
+  kind: StructuredKind,
+  bytes: Uint8Array,
+): Promise<Html | undefined> {
+  const { artifact, file } = shown
+  if (bytes.length < file.sizeBytes || !looksLikeText(bytes)) return undefined
+  const text = new TextDecoder().decode(bytes)
+  if (kind === 'csv') return await csvPreview(shown, text)
+  const structure = structureOf(kind, text, linkTargets(artifact, file.path))
+  if (structure === undefined) return undefined
+  const { parts, frame } = structure
+  if (shown.wantedBytes > 0) return frame(await renderAll(parts, (part) => part))
+  const { count, markup } = await takeFitting(parts, (part) => part)
+  if (count === parts.length) return frame(markup)
+  const query = { bytes: String(textBytesMax) }
+  return (
+    <>
+      <p class="note">
+        Shown as text, because it is large.{' '}
+        <a href={withQuery(blobPath(artifact, file.path), query)}>
+          Show it as {kind === 'markdown' ? 'a document' : 'a tree'}
+        </a>
+      </p>
+      {await textPreview(shown, bytes)}
+    </>
+  )
+}
+
+/** What is shown one after the other, and what is around that. */
+interface Structure {
+  parts: Child[]
+  frame(parts: Child): Html
+}
+
+/** Undefined for what cannot be shown so. */
+function structureOf(
+  kind: Exclude<StructuredKind, 'csv'>,
+  text: string,
+  targets: LinkTargets,
+): Structure | undefined {
+  switch (kind) {
+    case 'markdown': {
+      const parts = markdownOf(text, targets)
+      return parts && { parts, frame: (blocks) => <div class="prose">{blocks}</div> }
+    }
+    case 'json': {
+      const parsed = parseFoldableJson(text)
+      if (parsed === undefined) return undefined
+      return {
+        parts: [<JsonTree value={parsed.value} />],
+        frame: (tree) => <div class="json">{tree}</div>,
+      }
+    }
+    case 'jsonLines': {
+      const lines = parseJsonLines(text, jsonLinesMax)
+      return lines && jsonLines(lines)
+    }
+  }
+}
+
+function jsonLines({ values, total }: { values: unknown[]; total: number }): Structure {
+  return {
+    parts: values.map((value) => (
+      <li>
+        <JsonTree value={value} depth={3} />
+      </li>
+    )),
+    frame: (items) => (
+      <>
+        {total > values.length && (
+          <p class="quiet">
+            The first {values.length} of {counted(total, 'value')}.
+          </p>
+        )}
+        <ol class="json">{items}</ol>
+      </>
+    ),
+  }
+}
+
+/** Relative links of a text lead to pages of the same artifact, its pictures to its files. */
+function linkTargets(artifact: ArtifactPlace, path: string): LinkTargets {
+  const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
+  const resolve = (relative: string): string | undefined => resolveBelow(directory, relative)
+  return {
+    page: (relative) => {
+      const target = resolve(relative)
+      return target === undefined ? undefined : blobPath(artifact, target)
+    },
+    raw: (relative) => {
+      const target = resolve(relative)
+      return target === undefined ? undefined : filePath(artifact.id, target)
+    },
+  }
+}
+
+/** Undefined for what climbs out of the artifact, or names the root itself. */
+function resolveBelow(directory: string, relative: string): string | undefined {
+  const segments = relative.startsWith('/') || directory === '' ? [] : directory.split('/')
+  for (const segment of relative.split('/')) {
+    if (segment === '' || segment === '.') continue
+    if (segment === '..') {
+      if (segments.pop() === undefined) return undefined
+    } else {
+      segments.push(segment)
+    }
+  }
+  return segments.length === 0 ? undefined : segments.join('/')
+}

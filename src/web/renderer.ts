@@ -1,0 +1,85 @@
+/** Puts parts of pages together in a thread, one after the other, so that no other request waits for what takes long. */
+import pLimit from 'p-limit'
+import type { Worker } from 'node:worker_threads'
+import { storeError } from '../core/errors.ts'
+import { startThread } from '../program-files.ts'
+import type { Rendered, RenderTask } from './rendering.tsx'
+
+export interface Renderer {
+  /** `makeTask` reads what the task is made of, and is called when its turn comes: those that wait hold nothing.
+   *  Errors: those of `makeTask`, busy (too many wait), whatever `signal` is aborted with. */
+  render<Task extends RenderTask>(
+    makeTask: () => Promise<Task>,
+    signal: AbortSignal,
+  ): Promise<Rendered<Task>>
+  /** Ends the thread, and with it what is being rendered. */
+  close(): Promise<void>
+}
+
+const waitingMax = 1000
+/** What 1 MiB becomes at most while it is put together. */
+const heapMiB = 128
+/** What was rendered stays in the heap of the thread until it ends. */
+const idleMs = 10_000
+
+interface Waiting {
+  resolve: (rendered: Rendered<RenderTask>) => void
+  reject: (error: Error) => void
+}
+
+export function createRenderer(): Renderer {
+  const inTurn = pLimit(1)
+  let thread: Worker | undefined
+  /** Whoever has sent the thread a task. */
+  let waiting: Waiting | undefined
+  let idle: NodeJS.Timeout | undefined
+
+  const start = (): Worker => {
+    const started = startThread('web/render-worker.ts', {
+      name: 'renderer',
+      resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+    })
+    const fail = (error: Error): void => {
+      if (thread !== started) return
+      thread = undefined
+      waiting?.reject(error)
+    }
+    started.on('message', (rendered: Rendered<RenderTask>) => waiting?.resolve(rendered))
+    started.on('error', fail)
+    started.on('exit', (code) => {
+      fail(new Error(`the thread that renders ended with ${code}`))
+    })
+    return started
+  }
+  const end = async (): Promise<void> => {
+    clearTimeout(idle)
+    await thread?.terminate()
+  }
+  const run = async (task: RenderTask): Promise<Rendered<RenderTask>> => {
+    clearTimeout(idle)
+    thread ??= start()
+    thread.postMessage(task)
+    try {
+      return await new Promise((resolve, reject) => {
+        waiting = { resolve, reject }
+      })
+    } finally {
+      waiting = undefined
+      idle = setTimeout(() => void end(), idleMs).unref()
+    }
+  }
+  return {
+    render: async <Task extends RenderTask>(
+      makeTask: () => Promise<Task>,
+      signal: AbortSignal,
+    ): Promise<Rendered<Task>> => {
+      if (inTurn.pendingCount >= waitingMax)
+        throw storeError('busy', `${waitingMax} previews wait already`, { what: 'previews' })
+      return await inTurn(async () => {
+        signal.throwIfAborted()
+        return (await run(await makeTask())) as Rendered<Task>
+      })
+    },
+    close: end,
+  }
+}

@@ -1,0 +1,31 @@
+/** What is put together in a thread (`renderer.ts`): all that is made of the bytes of files. Anybody can upload one, and
+ *  what reads or shows it can take a second. */
+import { html } from 'hono/html'
+import { type DiffTask, type RenderedDiff, renderDiff } from './file-diff.tsx'
+import type { Html } from './html.ts'
+import type { ShownFile } from './preview/shown-file.ts'
+import { structuredPreview, type StructuredKind } from './preview/structured-preview.tsx'
+import { zipPreview } from './preview/table-preview.tsx'
+import { textPreview } from './preview/text-preview.tsx'
+import type { ZipListing } from './preview/zip-listing.ts'
+
+export type PreviewTask =
+  | { kind: 'members'; shown: ShownFile; listing: ZipListing }
+  /** `bytes`: the first of the file, `textBytesMax` at most. */
+  | { kind: 'text' | StructuredKind; shown: ShownFile; bytes: Uint8Array }
+
+export type RenderTask = PreviewTask | DiffTask
+
+/** Markup of a preview. */
+export type Rendered<Task extends RenderTask> = Task extends DiffTask ? RenderedDiff : string
+
+export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {
+  if (task.kind === 'diff') return await renderDiff(task)
+  return String(await html`${await previewOf(task)}`)
+}
+
+async function previewOf(task: PreviewTask): Promise<Html> {
+  if (task.kind === 'members') return await zipPreview(task.shown, task.listing)
+  if (task.kind === 'text') return await textPreview(task.shown, task.bytes)
+  return await structuredPreview(task.shown, task.kind, task.bytes)
+}
