@@ -112,8 +112,8 @@ async function matchMoves(
 /** About a millisecond of work. */
 const sliceLength = 2000
 
-/** Others have their turn between two slices. */
-async function* slicesOf(
+/** Others have their turn between two slices. Errors: whatever `signal` is aborted with. */
+export async function* slicesOf(
   differences: readonly Difference[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Difference[]> {

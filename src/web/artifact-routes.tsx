@@ -209,7 +209,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
       </ArtifactFrame>
     ),
     waiting: comparingSentence(base, artifact),
-    part: async () => <Differences {...view} comparison={await comparisonOf(context, c, view)} />,
+    part: async () => <Differences {...view} {...await comparisonOf(context, c, view)} />,
   })
 }
 

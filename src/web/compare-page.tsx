@@ -5,7 +5,7 @@ import type { Comparison, Difference } from '../browse/compare.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { BarTable } from './charts.tsx'
 import { counted, Delta, formatDelta, formatShare, mode, Size, Time } from './format.tsx'
-import { deltaByDirectory, deltaOf, growthCause, sizeOf } from './growth.ts'
+import { deltaOf, type Growth, sizeOf } from './growth.ts'
 import type { Html } from './html.ts'
 import { artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
 import { figures, Pager, Table } from './table.tsx'
@@ -23,6 +23,7 @@ export interface CompareView {
   base: Artifact
   head: Artifact
   comparison: Comparison
+  growth: Growth
   /** Address of this view, to which filters are added. */
   address: string
   kind: DifferenceKind | undefined
@@ -82,7 +83,7 @@ function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: 
 
 /** Summary, chart and table. */
 export function Differences(view: CompareView): Html {
-  const { base, head, comparison, kind, address } = view
+  const { base, head, comparison, growth, kind, address } = view
   const all = comparison.differences
   const shown = kind === undefined ? all : all.filter((each) => each.kind === kind)
   const pageCount = Math.max(1, Math.ceil(shown.length / rowsPerPage))
@@ -90,16 +91,15 @@ export function Differences(view: CompareView): Html {
   const first = (pageNumber - 1) * rowsPerPage
   const page = shown.slice(first, first + rowsPerPage)
   const more = first + rowsPerPage < shown.length
-  const deltas = deltaByDirectory(all, { depth: 3, limit: 12 })
   return (
     <>
-      <Summary base={base} head={head} comparison={comparison} />
-      {deltas.length > 0 && (
+      <Summary {...view} />
+      {growth.directories.length > 0 && (
         <BarTable
           caption="Change by directory"
           first="Directory"
           second="Change"
-          bars={deltas.map(({ directory, bytes, files }) => ({
+          bars={growth.directories.map(({ directory, bytes, files }) => ({
             label: <DirectoryLabel directory={directory} files={files} />,
             bytes,
             note: formatDelta(bytes),
@@ -145,10 +145,9 @@ function DirectoryLabel({ directory, files }: { directory: string; files: number
   )
 }
 
-function Summary({ base, head, comparison }: Pick<CompareView, 'base' | 'head' | 'comparison'>) {
+function Summary({ base, head, comparison, growth: { cause } }: CompareView) {
   const { totals, differences } = comparison
   const delta = head.logicalBytes - base.logicalBytes
-  const cause = growthCause(deltaByDirectory(differences, { depth: 2, limit: 1 }), delta)
   if (differences.length === 0) {
     return (
       <p class="lead">

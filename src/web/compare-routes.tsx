@@ -92,7 +92,7 @@ async function comparePage(
       </ComparePage>
     ),
     waiting: comparingSentence(base, head),
-    part: async () => <Differences {...view} comparison={await comparisonOf(context, c, view)} />,
+    part: async () => <Differences {...view} {...await comparisonOf(context, c, view)} />,
   })
 }
 

@@ -1,17 +1,20 @@
 /** What pages that compare have in common. */
-import { type Comparison, compareEntries } from '../browse/compare.ts'
+import { compareEntries } from '../browse/compare.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
-import type { Artifact } from '../metadata/metadata.ts'
-import { type DifferenceKind, differenceKinds } from './compare-page.tsx'
+import { type CompareView, type DifferenceKind, differenceKinds } from './compare-page.tsx'
+import { growthOf } from './growth.ts'
 
 /** Errors: whatever the request is aborted with. */
 export async function comparisonOf(
   context: AppContext,
   c: AppRequest,
-  { base, head }: { base: Artifact; head: Artifact },
-): Promise<Comparison> {
+  { base, head }: Pick<CompareView, 'base' | 'head'>,
+): Promise<Pick<CompareView, 'comparison' | 'growth'>> {
+  const { signal } = c.req.raw
   await context.checkpoint?.('comparing')
-  return await compareEntries(context.metadata, base.id, head.id, c.req.raw.signal)
+  const comparison = await compareEntries(context.metadata, base.id, head.id, signal)
+  const totalDelta = head.logicalBytes - base.logicalBytes
+  return { comparison, growth: await growthOf(comparison.differences, totalDelta, signal) }
 }
 
 /** The kind that a page is narrowed to, if any. */
