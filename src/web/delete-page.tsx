@@ -83,36 +83,6 @@ export function DeletePage(view: DeletionView): Html {
   )
 }
 
-/** Said where one lands after deleting many. */
-export function DeletedManyNotice({
-  ids,
-  action,
-  fields,
-}: {
-  /** Those that can still be taken back. */
-  ids: number[]
-  action: string
-  /** Hidden fields of the form. */
-  fields: [string, string][]
-}): Html {
-  return (
-    <div class="toast" role="status">
-      <span>Deleted {counted(ids.length, 'artifact')}.</span>
-      <form method="post" action={action}>
-        {fields.map(([name, value]) => (
-          <input type="hidden" name={name} value={value} />
-        ))}
-        {ids.map((id) => (
-          <input type="hidden" name="id" value={String(id)} />
-        ))}
-        <button name="action" value="restore">
-          Restore all
-        </button>
-      </form>
-    </div>
-  )
-}
-
 /** Said where one lands after a deletion. */
 export function DeletedNotice({ artifact }: { artifact: Artifact }): Html {
   return (

@@ -2,7 +2,7 @@
 import type { Artifact, ArtifactSort } from '../metadata/metadata.ts'
 import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
-import { type ListView, queryOf } from './list-view.ts'
+import { filterFields, type ListView } from './list-view.ts'
 import { listPath } from './paths.ts'
 import { ArtifactName, Expiry } from './run-page.tsx'
 import { isLive, isRestorable, keepingReason } from './sentences.ts'
@@ -17,8 +17,8 @@ export function ListTable(view: ListView): Html {
   const hasBoxes = artifacts.some(isOpen)
   return (
     <form method="post" action={listPath(project.name)} data-bulk>
-      {Object.entries(queryOf(query)).map(([name, value]) => (
-        <input type="hidden" name={`filter.${name}`} value={value} />
+      {filterFields(query).map(([name, value]) => (
+        <input type="hidden" name={name} value={value} />
       ))}
       {hasBoxes && (
         <div class="bulk" data-bulk-bar>

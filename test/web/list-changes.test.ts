@@ -1,0 +1,89 @@
+/** What is done to many artifacts from their list, while others take some of them away. */
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+/** Happens once it is known which are meant. */
+let meanwhile = async (): Promise<unknown> => undefined
+let ids: number[] = []
+let cookie: string
+
+const server: TestServer = await openServer({}, undefined, async (step) => {
+  if (step === 'chosen') await meanwhile()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+beforeEach(async () => {
+  cookie = `trove_session=${await server.token({ expiresInSeconds: 86_400 }, 'session')}`
+  meanwhile = async () => undefined
+  ids = []
+  for (const name of ['a', 'b', 'c', 'd'])
+    ids.push(await server.put(`/api/v1/projects/octo/app/runs/1/artifacts/${name}`))
+  return async () => {
+    await server.send('/api/v1/runs/1', { method: 'DELETE' })
+  }
+})
+
+/** Posts the list's form with these ticked; answers the list that follows. */
+async function change(action: string, ticked: number[], more = ''): Promise<string> {
+  const response = await server.send('/octo/app/artifacts', {
+    method: 'POST',
+    token: null,
+    headers: { cookie, origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
+    body: `action=${action}${more}${ticked.map((id) => `&id=${id}`).join('')}`,
+  })
+  expect([response.status, await response.text()]).toEqual([303, ''])
+  const list = await server.send(response.headers.get('location') ?? '', {
+    token: null,
+    headers: { cookie },
+  })
+  return await list.text()
+}
+
+async function removeSecond(): Promise<void> {
+  await server.send(`/api/v1/artifacts/${ids[1]}`, { method: 'DELETE' })
+}
+
+async function artifact(id: number | undefined): Promise<Record<string, unknown>> {
+  return (await (await server.send(`/api/v1/artifacts/${id}`)).json()) as Record<string, unknown>
+}
+
+test.each([
+  ['keep', 'Kept', ''],
+  ['release', 'Let go of', ''],
+  ['extend', 'Changed the expiry of', '&days=5'],
+])('%s passes over what has ended meanwhile, and says so', async (action, verb, more) => {
+  meanwhile = removeSecond
+  const before = await artifact(ids[3])
+  const page = await change(action, ids, more)
+  expect(page).toContain(`${verb} 3 artifacts. 1 had ended meanwhile.`)
+  const after = await artifact(ids[3])
+  expect(after['pinned']).toBe(action === 'keep')
+  expect(after['expiresAt'] === before['expiresAt']).toBe(action !== 'extend')
+})
+
+test('what had ended before counts too, and where all are there nothing is said of others', async () => {
+  await removeSecond()
+  expect(await change('keep', ids)).toContain('Kept 3 artifacts. 1 had ended meanwhile.')
+  const page = await change('release', ids.slice(2))
+  expect(page).toContain('Let go of 2 artifacts.')
+  expect(page).not.toContain('meanwhile')
+})
+
+test('deleting tells how many it deleted, and offers those back', async () => {
+  meanwhile = removeSecond
+  const page = await change('delete-confirmed', ids)
+  expect(page).toContain('Deleted 3 artifacts. 1 had ended meanwhile.')
+  const [, toast = ''] = page.split('class="toast"')
+  const offered = [...(toast.split('</form>')[0] ?? '').matchAll(/name="id" value="(\d+)"/g)]
+  expect(new Set(offered.map(([, id]) => Number(id)))).toEqual(new Set(ids.toSpliced(1, 1)))
+})
+
+test('restoring passes over a name that is taken again', async () => {
+  await change('delete-confirmed', ids)
+  meanwhile = async () => await server.put('/api/v1/projects/octo/app/runs/1/artifacts/b')
+  const page = await change('restore', ids)
+  expect(page).toContain('Restored 3 artifacts. 1 could not be: too late, or the name is taken.')
+  expect((await artifact(ids[3]))['state']).toBe('available')
+})
