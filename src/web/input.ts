@@ -1,4 +1,4 @@
-/** What visitors send to pages: forms, days, page numbers. */
+/** What visitors send to pages: forms, days, page numbers, ids. */
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
@@ -22,4 +22,16 @@ export function daysOf(text: string | null): number {
     throw storeError('invalid_request', 'days must be a whole number', { field: 'days' })
   }
   return Number(text)
+}
+
+/** Many ids as one field of a form: the first, and how far each is from the one before. A field for each of ten thousand
+ *  would be more than a page may have. */
+export function formatIds(ids: readonly number[]): string {
+  return ids.map((id, index) => id - (ids[index - 1] ?? 0)).join(',')
+}
+
+/** Errors: invalid_request. */
+export function parseIds(text: string): number[] {
+  let last = 0
+  return text.split(',').map((step) => (last += parsePositiveInteger(step, 'ids')))
 }

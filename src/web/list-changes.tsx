@@ -14,7 +14,7 @@ import type { Artifact, Project } from '../metadata/metadata.ts'
 import { DeletePage } from './delete-page.tsx'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
-import { daysOf, readForm } from './input.ts'
+import { daysOf, formatIds, parseIds, readForm } from './input.ts'
 import {
   type Field,
   filterFields,
@@ -177,7 +177,10 @@ async function chosenArtifacts(
   project: Project,
   { form, query, action }: { form: URLSearchParams; query: ListQuery; action: string | null },
 ): Promise<{ artifacts: Artifact[]; count: number }> {
-  const ids = form.getAll('id').map((id) => parsePositiveInteger(id, 'id'))
+  const ids = [
+    ...form.getAll('id').map((id) => parsePositiveInteger(id, 'id')),
+    ...form.getAll('ids').flatMap(parseIds),
+  ]
   const isAll = form.get('all') === '1'
   const filter = isAll ? filterOf(project, query) : { projectId: project.id, ids }
   const chosen = (artifacts: Artifact[]) => ({
@@ -218,7 +221,7 @@ async function confirmDeletion(
     undoMinutes: Math.floor(context.config.undoMs / 60_000),
     fields: [
       ['action', 'delete-confirmed'] satisfies Field,
-      ...ids.map((id): Field => ['id', String(id)]),
+      ['ids', formatIds(ids)] satisfies Field,
       ...filterFields(query),
     ],
   }

@@ -1,5 +1,9 @@
 /** What is done to many artifacts from their list, while others take some of them away. */
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeEach, expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { formatIds, parseIds } from '../../src/web/input.ts'
+import { createRandom } from '../lifecycle/random-world.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 /** Happens once it is known which are meant. */
@@ -25,16 +29,26 @@ beforeEach(async () => {
   }
 })
 
-/** Posts the list's form with these ticked; answers the list that follows. */
-async function change(action: string, ticked: number[], more = ''): Promise<string> {
+async function post(
+  action: string,
+  ticked: number[],
+  more = '',
+): Promise<{ status: number; html: string; location: string | null }> {
   const response = await server.send('/octo/app/artifacts', {
     method: 'POST',
     token: null,
     headers: { cookie, origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
     body: `action=${action}${more}${ticked.map((id) => `&id=${id}`).join('')}`,
   })
-  expect([response.status, await response.text()]).toEqual([303, ''])
-  const list = await server.send(response.headers.get('location') ?? '', {
+  const location = response.headers.get('location')
+  return { status: response.status, html: await response.text(), location }
+}
+
+/** Posts the list's form with these ticked; answers the list that follows. */
+async function change(action: string, ticked: number[], more = ''): Promise<string> {
+  const { status, html, location } = await post(action, ticked, more)
+  expect([status, html]).toEqual([303, ''])
+  const list = await server.send(location ?? '', {
     token: null,
     headers: { cookie },
   })
@@ -69,6 +83,31 @@ test('what had ended before counts too, and where all are there nothing is said 
   const page = await change('release', ids.slice(2))
   expect(page).toContain('Let go of 2 artifacts.')
   expect(page).not.toContain('meanwhile')
+})
+
+test('a confirmation has all ids in little room, and deletes those', async () => {
+  const { html } = await post('delete', ids.slice(1))
+  const fields = [...html.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)]
+  expect(fields.filter(([, name]) => name === 'id')).toEqual([])
+  const form = new URLSearchParams(
+    fields.map(([, name = '', value = '']): [string, string] => [name, value]),
+  )
+  expect(parseIds(form.get('ids') ?? '')).toEqual(ids.slice(1))
+  const page = await change('delete-confirmed', [], `&${form.toString()}`)
+  expect(page).toContain('Deleted 3 artifacts.')
+  expect((await artifact(ids[0]))['state']).toBe('available')
+})
+
+test('as many ids as can be dealt with at once fit on a page', () => {
+  const random = createRandom(1)
+  let last = 123_456
+  const many = Array.from(
+    { length: limits.bulkDeleteMax },
+    () => (last += 1 + Math.floor(random() * 2000)),
+  )
+  expect(parseIds(formatIds(many))).toEqual(many)
+  expect(gzipSync(formatIds(many)).length).toBeLessThan(20 * 1024)
+  expect(() => parseIds('1,-1')).toThrow('ids')
 })
 
 test('deleting tells how many it deleted, and offers those back', async () => {
