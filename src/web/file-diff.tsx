@@ -2,7 +2,7 @@
 import { renderAll, renderFitting } from './fitting.ts'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
-import { looksLikeText } from './preview/hex.ts'
+import { decodeText } from './preview/text.ts'
 import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
 
 export interface DiffTask {
@@ -24,10 +24,11 @@ const linesPerPiece = 10
 const lineCharactersMax = 1000
 
 export async function renderDiff({ before, after, all }: DiffTask): Promise<RenderedDiff> {
-  if (!looksLikeText(before) || !looksLikeText(after)) {
+  const [older, newer] = [decodeText(before), decodeText(after)]
+  if (older === undefined || newer === undefined) {
     return { kind: 'none', reason: 'The file is not text.' }
   }
-  const lines = diffLines(linesOf(before), linesOf(after))
+  const lines = diffLines(linesOf(older.text), linesOf(newer.text))
   if (lines === undefined)
     return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
   const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
@@ -50,8 +51,8 @@ function cutLines(group: DiffGroup): DiffGroup {
   return { ...group, lines }
 }
 
-function linesOf(bytes: Uint8Array): string[] {
-  const lines = new TextDecoder().decode(bytes).split(/\r?\n/)
+function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/)
   if (lines.at(-1) === '') lines.pop()
   return lines
 }

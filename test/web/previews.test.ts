@@ -62,7 +62,18 @@ const files = {
   'many-lines.log': 'x\n'.repeat(60_000),
   'fifty-thousand.log': 'x\n'.repeat(50_000),
   'even.jsonl': '{"level":"info"}\n{"level":"warn"}\n',
+  'little.log': utf16('first ä 😀\r\nsecond\r\n'),
+  'big.log': utf16('first ä 😀\r\nsecond\r\n').swap16(),
+  'unicode.tsv': utf16('head\tü\r\ncell\t2\r\n'),
+  'long-utf16.log': utf16('line\n'.repeat(60_000)),
+  'utf32.log': Buffer.concat([utf16(''), Buffer.alloc(64)]),
+  'words.txt': utf16('same\nold\n'),
   ...slowFiles,
+}
+
+/** With its mark, little end first. */
+function utf16(text: string): Buffer {
+  return Buffer.from(`\ufeff${text}`, 'utf16le')
 }
 
 /** Hard to deflate. */
@@ -83,7 +94,7 @@ beforeAll(async () => {
       body: await tarOf(Object.entries(contents).map(([name, content]) => ({ name, content }))),
     })
   id = await put(1, files)
-  laterId = await put(2, { 'changed.txt': 'a\n'.repeat(240_000) })
+  laterId = await put(2, { 'changed.txt': 'a\n'.repeat(240_000), 'words.txt': 'same\nnew\n' })
 })
 afterAll(async () => {
   await server.close()
@@ -182,6 +193,22 @@ test('members and items of JSON are counted in words', async () => {
   const page = await pageOf('counts.json')
   expect(page).toContain('<span class="quiet">1 member</span>')
   expect(page).toContain('<span class="quiet">1,200 items</span>')
+})
+
+test('UTF-16 with a byte order mark is text, as PowerShell writes it', async () => {
+  for (const name of ['little.log', 'big.log'] as const) {
+    const page = await pageOf(name)
+    expect(page).toContain('<span>first ä 😀</span>')
+    expect(page.match(/<li id="L/g)).toHaveLength(2)
+  }
+  expect(await pageOf('unicode.tsv')).toContain('<th scope="col">ü</th>')
+  expect(await pageOf('long-utf16.log', '?bytes=1048576')).toContain(
+    'The first 488.3 KiB of 585.9 KiB.',
+  )
+  expect(await pageOf('utf32.log')).toContain('Not text')
+  const compared = await pageAt(`/octo/app/compare/${laterId}...${id}?file=words.txt`)
+  expect(compared).toContain('old')
+  expect(compared).toMatch(/<tr class="same">.*same<\/td>/)
 })
 
 test.each(Object.keys(slowFiles) as (keyof typeof slowFiles)[])(

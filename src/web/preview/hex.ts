@@ -48,19 +48,3 @@ export function guessKind(bytes: Uint8Array): string | undefined {
   )
   return kinds.find(([offset, magic]) => hex.startsWith(magic, offset * 2))?.[2]
 }
-
-/** Text as people edit it: no NUL, few control characters, UTF-8 (a character cut off at the end is allowed). */
-export function looksLikeText(bytes: Uint8Array): boolean {
-  let odd = 0
-  for (const byte of bytes) {
-    if (byte === 0) return false
-    if (byte < 0x09 || (byte > 0x0d && byte < 0x20 && byte !== 0x1b)) odd++
-  }
-  if (odd > bytes.length / 50) return false
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true })
-    return true
-  } catch {
-    return false
-  }
-}

@@ -5,11 +5,11 @@ import { renderAll, takeFitting } from '../fitting.ts'
 import { counted } from '../format.tsx'
 import type { Html } from '../html.ts'
 import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
-import { looksLikeText } from './hex.ts'
 import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
 import { type LinkTargets, markdownOf } from './markdown.tsx'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
 import { csvPreview } from './table-preview.tsx'
+import { decodeText } from './text.ts'
 import { textPreview } from './text-preview.tsx'
 
 const jsonLinesMax = 500
@@ -31,8 +31,9 @@ async function inItsForm(
   bytes: Uint8Array,
 ): Promise<Html | undefined> {
   const { artifact, file } = shown
-  if (bytes.length < file.sizeBytes || !looksLikeText(bytes)) return undefined
-  const text = new TextDecoder().decode(bytes)
+  const decoded = bytes.length === file.sizeBytes ? decodeText(bytes) : undefined
+  if (decoded === undefined) return undefined
+  const { text } = decoded
   if (kind === 'csv') return await csvPreview(shown, text)
   const structure = structureOf(kind, text, linkTargets(artifact, file.path))
   if (structure === undefined) return undefined

@@ -6,8 +6,9 @@ import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
-import { guessKind, hexRows, looksLikeText } from './hex.ts'
+import { guessKind, hexRows } from './hex.ts'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { decodeText, encodedBytes } from './text.ts'
 
 const hexBytes = 1024
 const sniffedBytes = 4096
@@ -21,9 +22,10 @@ export async function textPreview(
   all: Uint8Array,
 ): Promise<Html> {
   const bytes = wantedBytes === 0 ? all : all.subarray(0, wantedBytes)
-  if (!looksLikeText(bytes.subarray(0, sniffedBytes))) return <HexPreview bytes={bytes} />
+  const decoded = decodeText(bytes, sniffedBytes)
+  if (decoded === undefined) return <HexPreview bytes={bytes} />
   const isRead = bytes.length === file.sizeBytes
-  const text = new TextDecoder().decode(bytes)
+  const { text, encoding } = decoded
   const whole = (isRead ? text.replace(/\r?\n$/, '') : text).split(/\r?\n/, shownLinesMax + 1)
   const lines = whole.slice(0, shownLinesMax).map((line) => (wantedBytes === 0 ? cut(line) : line))
   const render = lineRenderer(hasEscapes(text))
@@ -32,7 +34,7 @@ export async function textPreview(
       ? await renderFitting(lines, render)
       : { count: lines.length, markup: await renderAll(lines, render) }
   const isAll = count === whole.length && lines.every((line, at) => line === whole[at])
-  const shownBytes = isAll ? bytes.length : Buffer.byteLength(lines.slice(0, count).join('\n'))
+  const shownBytes = isAll ? bytes.length : encodedBytes(lines.slice(0, count).join('\n'), encoding)
   const isAtEnd = wantedBytes >= textBytesMax
   return (
     <>
