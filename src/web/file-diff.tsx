@@ -1,7 +1,9 @@
 /** How the lines of one file differ between two artifacts. */
+import type { Child } from 'hono/jsx'
 import { renderAll, renderFitting } from './fitting.ts'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
+import { hasEscapes, plainAnsiState, renderAnsiLine } from './preview/ansi.tsx'
 import { decodeText } from './preview/text.ts'
 import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
 
@@ -40,6 +42,11 @@ export async function renderDiff({ before, after, all }: DiffTask): Promise<Rend
   return { kind: 'text', groups: String(markup), isAll }
 }
 
+/** Colours of a log; those that go on from the line before are left out, since that may not be here. */
+function shownText(text: string): Child {
+  return hasEscapes(text) ? renderAnsiLine(text, plainAnsiState()) : text
+}
+
 /** The same group where none of its lines is long. */
 function cutLines(group: DiffGroup): DiffGroup {
   if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
@@ -74,7 +81,7 @@ function Group({ group: { lines, skipped } }: { group: DiffGroup }): Html {
             <span class="sign">
               {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
             </span>
-            {line.text}
+            {shownText(line.text)}
           </td>
         </tr>
       ))}

@@ -68,6 +68,7 @@ const files = {
   'long-utf16.log': utf16('line\n'.repeat(60_000)),
   'utf32.log': Buffer.concat([utf16(''), Buffer.alloc(64)]),
   'words.txt': utf16('same\nold\n'),
+  'colours.log': 'a\n\u001b[32mok\u001b[0m 1 s\n',
   ...slowFiles,
 }
 
@@ -94,7 +95,11 @@ beforeAll(async () => {
       body: await tarOf(Object.entries(contents).map(([name, content]) => ({ name, content }))),
     })
   id = await put(1, files)
-  laterId = await put(2, { 'changed.txt': 'a\n'.repeat(240_000), 'words.txt': 'same\nnew\n' })
+  laterId = await put(2, {
+    'colours.log': 'a\n\u001b[31mfailed\u001b[0m 1 s\n',
+    'changed.txt': 'a\n'.repeat(240_000),
+    'words.txt': 'same\nnew\n',
+  })
 })
 afterAll(async () => {
   await server.close()
@@ -193,6 +198,13 @@ test('members and items of JSON are counted in words', async () => {
   const page = await pageOf('counts.json')
   expect(page).toContain('<span class="quiet">1 member</span>')
   expect(page).toContain('<span class="quiet">1,200 items</span>')
+})
+
+test('a log with colours has them in a comparison, too', async () => {
+  const compared = await pageAt(`/octo/app/compare/${laterId}...${id}?file=colours.log`)
+  expect(compared).toContain('<span class="fg1">failed</span> 1 s</td>')
+  expect(compared).toContain('<span class="fg2">ok</span> 1 s</td>')
+  expect(compared).not.toContain('\u001b')
 })
 
 test('UTF-16 with a byte order mark is text, as PowerShell writes it', async () => {
