@@ -29,6 +29,34 @@ function zipDirectoryOf(names: string[], isZip64 = false): Buffer {
   return Buffer.concat([directory, ...(isZip64 ? [end64, locator] : []), end])
 }
 
+/** A member of 5 GiB that takes 4 GiB and one byte, as ZIP64 has it; and one whose field of that has only the size. */
+function largeMembers(): Buffer {
+  const member = (name: string, packed: number, sizes: number[]): Buffer => {
+    const head = Buffer.alloc(46)
+    head.writeUInt32LE(0x02014b50, 0)
+    head.writeUInt32LE(packed, 20)
+    head.writeUInt32LE(0xffffffff, 24)
+    head.writeUInt16LE(name.length, 28)
+    // Another field before, as programs write times of Unix.
+    const field = Buffer.alloc(4 + 8 * sizes.length)
+    field.writeUInt16LE(1, 0)
+    field.writeUInt16LE(8 * sizes.length, 2)
+    for (const [at, size] of sizes.entries()) field.writeBigUInt64LE(BigInt(size), 4 + 8 * at)
+    const extra = Buffer.concat([Buffer.from([0x55, 0x58, 2, 0, 7, 7]), field])
+    head.writeUInt16LE(extra.length, 30)
+    return Buffer.concat([head, Buffer.from(name), extra])
+  }
+  const directory = Buffer.concat([
+    member('both', 0xffffffff, [5 * 2 ** 30, 2 ** 32 + 1]),
+    member('size', 1024, [6 * 2 ** 30]),
+    member('neither', 1024, []),
+  ])
+  const end = Buffer.alloc(22)
+  end.writeUInt32LE(0x06054b50, 0)
+  end.writeUInt16LE(3, 10)
+  return Buffer.concat([directory, end])
+}
+
 const memberNames = Array.from({ length: many }, (_, index) => `directory/member-${index}.txt`)
 const longName = cell(3).slice(0, 30_000)
 
@@ -47,6 +75,7 @@ const files = {
   'many.zip': zipDirectoryOf(memberNames.slice(0, 60_000)),
   'very-many.zip': zipDirectoryOf(memberNames, true),
   'long-name.zip': zipDirectoryOf([longName, 'second']),
+  'large-members.zip': largeMembers(),
   'no.zip': Buffer.concat([Buffer.from('PK\u0003\u0004'), zipDirectoryOf(['x']).subarray(20)]),
   'wide.csv': `${'column,'.repeat(many)}end\n${'1,'.repeat(many)}2\n`,
   'long-cells.csv': `${cell(1)},b\n${cell(2)},d\n`,
@@ -172,6 +201,16 @@ test('a zip of very many members shows the first of them and tells how many ther
     expect(page).toContain('<th scope="row">directory/member-999.txt</th>')
   }
   expect(await pageOf('no.zip')).toContain('Not text: a zip archive')
+})
+
+test('members above 4 GiB have the sizes that ZIP64 tells', async () => {
+  const page = await pageOf('large-members.zip')
+  const rows = [...page.matchAll(/<th scope="row">(.*?)<\/th><td[^>]*>(.*?)<\/td><td[^>]*>(.*?)</g)]
+  expect(rows.map(([, ...cells]) => cells)).toEqual([
+    ['both', '5.0 GiB', '4.0 GiB'],
+    ['size', '6.0 GiB', '1.0 KiB'],
+    ['neither', '4.0 GiB', '1.0 KiB'],
+  ])
 })
 
 test('names of members are cut where a zip is shown first', async () => {

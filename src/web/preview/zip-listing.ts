@@ -31,6 +31,9 @@ const end64Bytes = 56
 const locatorBytes = 20
 const centralBytes = 46
 const commentBytesMax = 0xffff
+/** In place of a size that four bytes cannot hold. */
+const tooLarge = 0xffffffff
+const largeSizesField = 0x0001
 
 /** How much of the end of a file tells where its directory is. */
 export const zipTailBytesMax: number = endBytes + commentBytesMax + locatorBytes + end64Bytes
@@ -74,13 +77,39 @@ export function readZipMembers(directory: Buffer, membersMax: number): ZipMember
     if (directory.readUInt32LE(at) !== centralSignature) break
     const name = at + centralBytes
     const nameEnd = name + directory.readUInt16LE(at + 28)
+    const extraEnd = nameEnd + directory.readUInt16LE(at + 30)
     if (nameEnd > directory.length) break
     members.push({
       name: directory.toString('utf8', name, nameEnd),
-      packedBytes: directory.readUInt32LE(at + 20),
-      sizeBytes: directory.readUInt32LE(at + 24),
+      ...sizesOf(directory, at, directory.subarray(nameEnd, extraEnd)),
     })
-    at = nameEnd + directory.readUInt16LE(at + 30) + directory.readUInt16LE(at + 32)
+    at = extraEnd + directory.readUInt16LE(at + 32)
   }
   return members.length === 0 && directory.length > 0 ? undefined : members
+}
+
+/** APPNOTE 4.5.3: a size that does not fit is in a field of its own, which has only those, the unpacked one first. */
+function sizesOf(
+  directory: Buffer,
+  at: number,
+  extra: Buffer,
+): Pick<ZipMember, 'sizeBytes' | 'packedBytes'> {
+  let large = largeSizesIn(extra)
+  const sizeAt = (place: number): number => {
+    const size = directory.readUInt32LE(place)
+    if (size !== tooLarge || large.length < 8) return size
+    const known = Number(large.readBigUInt64LE())
+    large = large.subarray(8)
+    return known
+  }
+  return { sizeBytes: sizeAt(at + 24), packedBytes: sizeAt(at + 20) }
+}
+
+function largeSizesIn(extra: Buffer): Buffer {
+  for (let at = 0; at + 4 <= extra.length;) {
+    const end = at + 4 + extra.readUInt16LE(at + 2)
+    if (extra.readUInt16LE(at) === largeSizesField) return extra.subarray(at + 4, end)
+    at = end
+  }
+  return extra.subarray(0, 0)
 }
