@@ -62,6 +62,8 @@ export interface ArtifactFilter {
   manifestId?: number
   /** Only artifacts older than this one. */
   beforeId?: number
+  /** Only artifacts newer than this one. */
+  afterId?: number
   /** Default: available and damaged, unexpired at `now`. */
   state?: ArtifactState | 'any'
   ids?: number[]

@@ -11,6 +11,7 @@ import { forbidden } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { retentionOf } from '../http/retention.ts'
+import { walkArtifacts } from '../http/walk-artifacts.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../metadata/metadata.ts'
 import { daysOf, readForm } from './input.ts'
@@ -126,13 +127,13 @@ async function simulate(context: AppContext, project: Project, days: number): Pr
   const now = context.now()
   const before = now - days * dayMs
   const lost: Artifact[] = []
-  for (let offset = 0; offset < limits.bulkDeleteMax; offset += limits.listPageMax) {
-    const page = { limit: limits.listPageMax, offset, sort: 'oldest', now } as const
-    const filter = { projectId: project.id, pinned: false, keptLatest: false }
-    const { artifacts } = await metadata.listArtifacts(filter, page)
-    const old = artifacts.filter(({ createdAt }) => createdAt <= before)
-    lost.push(...old)
-    if (old.length < limits.listPageMax) break
+  let complete = true
+  const filter = { projectId: project.id, pinned: false, keptLatest: false }
+  for await (const artifact of walkArtifacts(context, filter, 'oldest')) {
+    if (artifact.createdAt > before) break
+    complete = lost.length < limits.bulkDeleteMax
+    if (!complete) break
+    lost.push(artifact)
   }
   const ids = lost.map(({ id }) => id)
   return {
@@ -141,7 +142,7 @@ async function simulate(context: AppContext, project: Project, days: number): Pr
     lostCount: lost.length,
     lostBytes: lost.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0),
     freedBytes: ids.length === 0 ? 0 : await measureDeletion(metadata, ids, now),
-    complete: lost.length < limits.bulkDeleteMax,
+    complete,
   }
 }
 

@@ -1,7 +1,7 @@
 /** All artifacts of a project's list at once: for a table to download, and for what is done to many. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
-import { collectArtifacts } from '../../src/http/walk-artifacts.ts'
+import { collectArtifacts, walkArtifacts } from '../../src/http/walk-artifacts.ts'
 import type { Artifact, ArtifactSort, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { inOrder } from '../../src/web/list-order.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   metadata = openSqliteMetadata({ path: await databases.newDatabase() })
   const run = await seedRun(metadata)
   projectId = run.projectId
-  for (let index = 0; index < limits.listPageMax + 1; index++) {
+  for (let index = 0; index < limits.listPageMax + 10; index++) {
     const name = `${['b', '\ufffd', 'a', '😀'][index % 4]}${index}`
     artifacts.push(await seedArtifact(metadata, run, { a: 'a'.repeat(index % 7) }, { name }))
   }
@@ -80,4 +80,23 @@ test('none is there twice or missing when others come and go between two pages',
   })
   const found = await collectArtifacts(context, { projectId })
   expect(found.map(({ id }) => id)).toEqual(ids)
+})
+
+test('from the oldest on, too, where those that were seen go', async () => {
+  const ids = artifacts.map(({ id }) => id)
+  let isFirst = true
+  const context = contextIn(async () => {
+    if (!isFirst) return
+    isFirst = false
+    const [victim] = artifacts
+    await metadata.removeArtifact(victim!.id, {
+      state: 'deleted',
+      reason: 'deleted',
+      now,
+      undoMs: 0,
+    })
+  })
+  const found: number[] = []
+  for await (const { id } of walkArtifacts(context, { projectId, run: 1 }, 'oldest')) found.push(id)
+  expect(found).toEqual(ids)
 })

@@ -119,6 +119,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.keptLatest === undefined ? undefined : eq(artifacts.keptLatest, filter.keptLatest),
     filter.manifestId === undefined ? undefined : eq(artifacts.manifestId, filter.manifestId),
     filter.beforeId === undefined ? undefined : lt(artifacts.id, filter.beforeId),
+    filter.afterId === undefined ? undefined : gt(artifacts.id, filter.afterId),
     filter.ids === undefined ? undefined : inArray(artifacts.id, filter.ids),
     stateCondition(filter.state, now),
   )
