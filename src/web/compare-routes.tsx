@@ -1,7 +1,7 @@
 /** Comparing two artifacts, and one file of them. */
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
-import { mayReadRun } from '../auth/principal.ts'
+import { isSameProject, mayReadRun } from '../auth/principal.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
@@ -37,6 +37,10 @@ export function createComparePages(web: Web): Hono<AppEnv> {
   })
   app.get('/:owner/:repo/compare/:pair', async (c) => {
     const { base, head } = await pairOfPage(web.context, c)
+    if (!isSameProject(head.project, projectParameter(c))) {
+      const there = comparePath(head.project, base.id, head.id)
+      return c.redirect(there + new URL(c.req.url).search, 302)
+    }
     const path = c.req.query('file')
     return path === undefined
       ? await comparePage(web, c, { base, head })

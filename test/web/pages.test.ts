@@ -248,6 +248,23 @@ describe('an artifact page', () => {
     expect((await open(`/OCTO/App/actions/runs/7/artifacts/${id}`)).status).toBe(200)
   })
 
+  test('compared under another project leads to its own', async () => {
+    const admin = { project: undefined, scope: 'admin' } as const
+    const later = await server.put(`/api/v1/projects/octo/app/runs/8/artifacts/later`)
+    const response = await server.send(
+      `/octo/other/compare/${id}...${later}?file=dir%2Finner.txt`,
+      {
+        token: null,
+        headers: { cookie: await session(admin) },
+      },
+    )
+    expect([response.status, response.headers.get('location')]).toEqual([
+      302,
+      `/octo/app/compare/${id}...${later}?file=dir%2Finner.txt`,
+    ])
+    expect((await open(`/OCTO/app/compare/${id}...${later}`, admin)).status).toBe(200)
+  })
+
   test('of what was deleted or has expired says what became of it', async () => {
     const path = '/api/v1/projects/octo/app/runs/9/artifacts'
     const deleted = await server.put(`${path}/deleted`)
