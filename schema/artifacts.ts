@@ -153,6 +153,9 @@ export const artifacts = sqliteTable(
     index('artifacts_removed')
       .on(table.removedAt)
       .where(sql`removed_at IS NOT NULL`),
+    index('artifacts_gone')
+      .on(table.projectId, table.id)
+      .where(sql`removed_at IS NOT NULL`),
     index('artifacts_damaged')
       .on(table.id)
       .where(sql`state = 'damaged'`),

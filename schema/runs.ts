@@ -36,6 +36,7 @@ export const runs = sqliteTable(
   (table) => [
     uniqueIndex('runs_identity').on(table.number, table.projectId, table.attempt),
     index('runs_by_project').on(table.projectId, table.id),
+    index('runs_by_branch').on(table.projectId, table.branch, table.id),
   ],
 )
 

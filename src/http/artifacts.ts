@@ -20,7 +20,7 @@ import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
-import { formatCursor, nextLink, parseInput, parseOffsetCursor, parseQuery } from './input.ts'
+import { formatCursor, nextLink, parseInput, parseNumbersCursor, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
 
 export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
@@ -70,18 +70,38 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
     filter.run = principal.run.number
   }
   const now = context.now()
-  const offset = parseOffsetCursor(query.cursor)
-  const page = { limit: query.limit, offset, sort: query.sort, now }
-  const { artifacts, total } = await context.metadata.listArtifacts(filter, page)
+  const { offset, total, beforeId } = placeOf(query.cursor)
+  // Newest first, those before need not be looked at again, and what others delete hides none.
+  const isById = query.sort === 'newest' && beforeId !== undefined
+  // One more tells whether there is another page.
+  const page = { limit: query.limit + 1, offset: isById ? 0 : offset, sort: query.sort, now }
+  const asked = isById ? { ...filter, beforeId } : filter
+  const found = await context.metadata.findArtifacts(asked, page)
+  const artifacts = found.slice(0, query.limit)
+  const isMore = found.length > query.limit
   const end = offset + artifacts.length
-  const nextCursor = artifacts.length > 0 && end < total ? formatCursor(end) : null
+  const isCounted = !isMore && offset === 0
+  const all =
+    total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
+  const nextCursor = isMore ? formatCursor([end, all, artifacts.at(-1)!.id]) : null
   if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
   c.header('cache-control', 'private, no-cache')
   return c.json({
     items: artifacts.map((each) => artifactMessage(each, { origin, now })),
     nextCursor,
-    total,
+    total: all,
   })
+}
+
+/** Where a page begins. The first one has counted all; to do it for each would look at all of them each time. */
+function placeOf(cursor: string | undefined): {
+  offset: number
+  total?: number
+  beforeId?: number
+} {
+  if (cursor === undefined) return { offset: 0 }
+  const [offset, total, beforeId] = parseNumbersCursor(cursor, 3)
+  return { offset: offset!, total: total!, beforeId: beforeId! }
 }
 
 async function filterFor(

@@ -59,7 +59,7 @@ export function restOfPath(c: AppRequest, prefix: string): string {
 }
 
 /** An opaque cursor. */
-export function formatCursor(position: number | string): string {
+export function formatCursor(position: number | string | number[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url')
 }
 
@@ -70,6 +70,15 @@ export function parseOffsetCursor(cursor: string | undefined): number {
   if (typeof position !== 'number' || !Number.isSafeInteger(position) || position < 0)
     throw badCursor()
   return position
+}
+
+/** Errors: invalid_request for text that `formatCursor` did not make of so many numbers. */
+export function parseNumbersCursor(cursor: string, count: number): number[] {
+  const position = decodeCursor(cursor)
+  const isOne = Array.isArray(position) && position.length === count
+  if (!isOne || !position.every((each) => Number.isSafeInteger(each) && each >= 0))
+    throw badCursor()
+  return position as number[]
 }
 
 /** Errors: invalid_request for text that `formatCursor` did not make of a string. */

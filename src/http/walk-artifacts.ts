@@ -13,7 +13,7 @@ export async function* walkArtifacts(
   const page = { limit: limits.listPageMax, offset: 0, sort, now: now() } as const
   let place: Pick<ArtifactFilter, 'beforeId' | 'afterId'> = {}
   for (;;) {
-    const { artifacts } = await metadata.listArtifacts({ ...filter, ...place }, page)
+    const artifacts = await metadata.findArtifacts({ ...filter, ...place }, page)
     yield* artifacts
     const last = artifacts.at(-1)
     if (last === undefined || artifacts.length < page.limit) return

@@ -70,18 +70,23 @@ export interface ArtifactFilter {
 }
 export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
 
+export interface ArtifactPage {
+  limit: number
+  offset: number
+  sort: ArtifactSort
+  now: number
+}
+
 export interface ArtifactSums {
   artifacts: number
   logicalBytes: number
   newBytes: number
 }
 
-/** Artifacts of one project that were made on one day and ended on another. Days are counted from the epoch in UTC. */
-export interface DayOfArtifacts extends ArtifactSums {
-  projectId: number
-  createdDay: number
-  /** Null while they live. */
-  endedDay: number | null
+/** What was uploaded on a day, counted from the epoch in UTC. */
+export interface DayOfUploads {
+  day: number
+  logicalBytes: number
 }
 
 /** An entry as stored: what it is and, for files, how its bytes can be read. */
@@ -116,12 +121,15 @@ export interface SkeletonPage {
 
 export interface ReadingMetadata {
   findArtifact(id: number): Promise<Artifact | undefined>
-  /** Filters really filter; `total` counts what passes them. Ties in the order are settled by id. */
+  /** Those that a filter lets through, a page of them. Ties in the order are settled by id. Looks through as many as it takes,
+   *  in steps: what comes or goes meanwhile is there or not. */
+  findArtifacts(filter: ArtifactFilter, page: ArtifactPage): Promise<Artifact[]>
+  /** The same with `total`, which counts all that the filter lets through. */
   listArtifacts(
     filter: ArtifactFilter,
-    page: { limit: number; offset: number; sort: ArtifactSort; now: number },
+    page: ArtifactPage,
   ): Promise<{ artifacts: Artifact[]; total: number }>
-  /** The newest that a filter lets through; nothing is counted. */
+  /** The newest that a filter lets through. */
   findNewest(filter: ArtifactFilter, now: number): Promise<Artifact | undefined>
   /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
    *  Undefined past the end. */
@@ -164,9 +172,6 @@ export interface ReadingMetadata {
     digest: Digest,
     page: { projectId: number | null; now: number; limit: number; beforeId?: number },
   ): Promise<Artifact[]>
-  /** Artifacts by the days on which they were made and ended, in order; those removed before `since` are left out. */
-  listDays(
-    projectId: number | null,
-    page: { since: number; now: number },
-  ): Promise<DayOfArtifacts[]>
+  /** What a project has got since an instant, by day; what is gone by now is counted as long as its tombstone is there. */
+  listUploadDays(projectId: number, since: number): Promise<DayOfUploads[]>
 }

@@ -24,6 +24,7 @@ import { createSessionMethods } from './sqlite/sessions.ts'
 import { createStagingMethods } from './sqlite/staging.ts'
 import { createSweepMethods } from './sqlite/sweep.ts'
 import { createHealingMethods } from './sqlite/healing.ts'
+import { createHolderMethods } from './sqlite/holders.ts'
 import { createRollupMethods } from './sqlite/rollups.ts'
 import { createCopyMethods } from './sqlite/snapshot.ts'
 import { createVerificationMethods } from './sqlite/verification.ts'
@@ -70,6 +71,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createCopyMethods(connection),
     ...createSweepMethods(connection, removal),
     ...createOverviewMethods(connection),
+    ...createHolderMethods(connection),
     ...createFigureMethods(connection),
     ...createUsageHistoryMethods(connection),
     close: async () => connection.close(),

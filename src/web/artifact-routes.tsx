@@ -159,15 +159,12 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   const head = await headOfPage(context, c)
   const { artifact, now } = head
   const base = await previousOf(context, artifact, now)
-  const others = await context.metadata.listArtifacts(
+  const others = await context.metadata.findArtifacts(
     { projectId: artifact.projectId, name: artifact.name },
     { limit: 50, offset: 0, sort: 'newest', now },
   )
   const chooser = (
-    <CompareChooser
-      artifact={artifact}
-      others={others.artifacts.filter(({ id }) => id !== artifact.id)}
-    />
+    <CompareChooser artifact={artifact} others={others.filter(({ id }) => id !== artifact.id)} />
   )
   if (base === undefined) {
     const body = (

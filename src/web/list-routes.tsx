@@ -45,8 +45,8 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
     sort: query.sort,
     now: now(),
   }
-  const [{ artifacts }, sums, branches] = await Promise.all([
-    metadata.listArtifacts(filter, page),
+  const [artifacts, sums, branches] = await Promise.all([
+    metadata.findArtifacts(filter, page),
     metadata.sumArtifacts(filter, page.now),
     metadata.listRunFacts(project.id, 'branch', 100),
   ])
@@ -102,7 +102,7 @@ async function justDeleted(
     state: 'deleted',
   } as const
   const page = { limit: idsInAddressMax, offset: 0, sort: 'newest', now: now() } as const
-  const { artifacts } = await metadata.listArtifacts(filter, page)
+  const artifacts = await metadata.findArtifacts(filter, page)
   return artifacts
     .filter((artifact) => isRestorable(artifact, { undoMs: config.undoMs, now: now() }))
     .map(({ id }) => id)

@@ -92,7 +92,7 @@ export async function previousOf(
     ...(artifact.branch !== null && { branch: artifact.branch }),
   }
   const page = { limit: 10, offset: 0, sort: 'newest', now } as const
-  const { artifacts } = await metadata.listArtifacts(filter, page)
+  const artifacts = await metadata.findArtifacts(filter, page)
   return artifacts.find(({ runId }) => runId !== artifact.runId)
 }
 

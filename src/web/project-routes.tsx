@@ -82,7 +82,7 @@ async function listedProject(
   const [figures, [lastRun], days] = await Promise.all([
     metadata.projectFigures(project.id),
     metadata.listRuns(project.id, { limit: 1 }),
-    metadata.listDays(project.id, { since: now - length * dayMs, now }),
+    metadata.listUploadDays(project.id, now - length * dayMs),
   ])
   return {
     project,

@@ -82,7 +82,7 @@ async function mostExclusive(
   const at = now()
   // What cost most when it came is where exclusive bytes are, with few exceptions.
   const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
-  const { artifacts } = await metadata.listArtifacts(filter, page)
+  const artifacts = await metadata.findArtifacts(filter, page)
   const exclusive: StorageView['exclusive'] = []
   for (const artifact of artifacts)
     exclusive.push({ artifact, bytes: await measureDeletion(metadata, [artifact.id], at) })

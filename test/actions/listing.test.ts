@@ -29,8 +29,8 @@ async function largeRun(): Promise<{ run: Run; artifacts: Artifact[] }> {
 
 /** A context in which somebody deletes `victim` once the first page of a list is read. */
 function contextWith(victim: Artifact): AppContext {
-  const listArtifacts: Metadata['listArtifacts'] = async (...asked) => {
-    const page = await metadata.listArtifacts(...asked)
+  const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
+    const page = await metadata.findArtifacts(...asked)
     await metadata.removeArtifact(victim.id, {
       state: 'deleted',
       reason: 'deleted',
@@ -40,7 +40,7 @@ function contextWith(victim: Artifact): AppContext {
     return page
   }
   const findProject: Metadata['findProject'] = async (name) => await metadata.findProject(name)
-  return { metadata: { listArtifacts, findProject }, now: () => now } as unknown as AppContext
+  return { metadata: { findArtifacts, findProject }, now: () => now } as unknown as AppContext
 }
 
 test('none is missing when another one is deleted between two pages', async () => {

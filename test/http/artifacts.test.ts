@@ -74,20 +74,35 @@ describe('a list', () => {
     expect(names((await list(project, 'sort=largest')).items)).toEqual(['2/a', '1/a'])
   })
 
-  test('is paged by an opaque cursor, with a Link to the next page', async () => {
+  test.each([
+    ['oldest', 'abcde'],
+    ['newest', 'edcba'],
+    ['largest', 'edcba'],
+  ])('%s is paged by an opaque cursor, with a Link to the next page', async (sort, order) => {
     const project = freshProject()
     for (const name of 'abcde') await put(project, `1/${name}`)
     const token = await server.token({ project })
     const seen: string[] = []
-    let next: string | undefined = '/api/v1/artifacts?sort=oldest&limit=2'
+    let next: string | undefined = `/api/v1/artifacts?sort=${sort}&limit=2`
     while (next !== undefined) {
       const response: Response = await server.send(next, { token })
       const page = artifactListSchema.parse(await response.json())
       seen.push(...page.items.map((each) => each.name))
       next = /^<([^>]+)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
       expect(next === undefined).toBe(page.nextCursor === null)
+      expect(page.total).toBe(5)
     }
-    expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(seen.join('')).toBe(order)
+  })
+
+  test('hides none when others are deleted between two pages', async () => {
+    const project = freshProject()
+    for (const name of 'abcd') await put(project, `1/${name}`)
+    const first = await list(project, 'limit=2')
+    const token = await server.token({ project })
+    await server.send(`/api/v1/artifacts/${first.items[0]!.id}`, { method: 'DELETE', token })
+    const next = await list(project, `limit=2&cursor=${first.nextCursor}`)
+    expect(names([...first.items, ...next.items])).toEqual(['1/d', '1/c', '1/b', '1/a'])
   })
 
   test('asked for more than 200 gives no error', async () => {

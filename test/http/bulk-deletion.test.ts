@@ -35,8 +35,8 @@ test('what matches is deleted, each once, although others are deleted between tw
   for (let index = 0; index < limits.listPageMax + 2; index++)
     ids.push((await seedArtifact(metadata, run, { a: 'a' }, { name: `n${index}` })).id)
   const ending = { state: 'deleted', reason: 'deleted', now, undoMs: 0 } as const
-  const listArtifacts: Metadata['listArtifacts'] = async (...asked) => {
-    const page = await metadata.listArtifacts(...asked)
+  const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
+    const page = await metadata.findArtifacts(...asked)
     for (const id of [ids.at(0)!, ids.at(-1)!]) await metadata.removeArtifact(id, ending)
     return page
   }
@@ -44,7 +44,7 @@ test('what matches is deleted, each once, although others are deleted between tw
   const context = {
     metadata: new Proxy(metadata, {
       get: (target, name: keyof Metadata) =>
-        name === 'listArtifacts' ? listArtifacts : target[name].bind(target),
+        name === 'findArtifacts' ? findArtifacts : target[name].bind(target),
     }),
     keys,
     config: { idleMs: 60_000, publicUrl: null, undoMs: 0 },

@@ -29,12 +29,11 @@ async function archiveOf(live: Artifact[], onPage: () => void = () => undefined)
     findProject: async () => ({ id: 1, name: 'o/r' }) as never,
     openReadLeases: async () => ({ leases: [], gone: [] }),
     closeReadLeases: async () => undefined,
-    listArtifacts: async ({ beforeId = Infinity }, { sort, limit, offset }) => {
+    findArtifacts: async ({ beforeId = Infinity }, { sort, limit, offset }) => {
       const found = live.filter(({ id }) => id < beforeId)
       if (sort === 'newest') found.reverse()
-      const artifacts = found.slice(offset, offset + limit)
       onPage()
-      return { artifacts, total: found.length }
+      return found.slice(offset, offset + limit)
     },
   }
   const config = { idleMs: 60_000, publicUrl: null }

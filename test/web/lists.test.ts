@@ -34,12 +34,12 @@ afterAll(async () => {
 
 /** A context in which something happens once the first page of a list is read. */
 function contextIn(happens: () => Promise<unknown>): Parameters<typeof collectArtifacts>[0] {
-  const listArtifacts: Metadata['listArtifacts'] = async (...asked) => {
-    const page = await metadata.listArtifacts(...asked)
+  const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
+    const page = await metadata.findArtifacts(...asked)
     await happens()
     return page
   }
-  return { metadata: { ...metadata, listArtifacts }, now: () => now }
+  return { metadata: { ...metadata, findArtifacts }, now: () => now }
 }
 
 const quiet = async (): Promise<void> => undefined

@@ -1,24 +1,28 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
-import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, or, sql, type SQL } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, lte, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../schema/artifacts.ts'
 import { projects, runs } from '../../../schema/runs.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
 import { digestFromBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
-import type { Artifact, ArtifactFilter, ArtifactSort, Metadata } from '../metadata.ts'
+import type { Artifact, Metadata } from '../metadata.ts'
+import { matching } from './artifact-filter.ts'
+import { createIdFinder } from './artifact-order.ts'
+import { createWalk } from './artifact-walk.ts'
 import type { Connection } from './connection.ts'
 import { endOfTime } from './latest.ts'
 
 type ArtifactMethods = Pick<
   Metadata,
-  'findArtifact' | 'listArtifacts' | 'findNewest' | 'setRetention' | 'listExpired'
+  | 'findArtifact'
+  | 'findArtifacts'
+  | 'listArtifacts'
+  | 'sumArtifacts'
+  | 'findNewest'
+  | 'setRetention'
+  | 'listExpired'
 >
-
-/** Live and unexpired: such an artifact is seen, and holds its name. */
-export function isHeld(now: number): SQL | undefined {
-  return and(isNull(artifacts.removedAt), gt(artifacts.endsAt, now))
-}
 
 /** Reads one artifact, tombstones included. */
 export function createArtifactFinder({ orm }: Connection): (id: number) => Artifact | undefined {
@@ -28,40 +32,46 @@ export function createArtifactFinder({ orm }: Connection): (id: number) => Artif
   }
 }
 
+/** Reads pages of artifacts. */
+export function createArtifactPages(connection: Connection): Metadata['findArtifacts'] {
+  const { orm } = connection
+  const findIds = createIdFinder(connection)
+  return async (filter, page) => {
+    const ids = await findIds(filter, page)
+    if (ids.length === 0) return []
+    // One that was removed meanwhile passes no more.
+    const isFound = and(inArray(artifacts.id, ids), matching(filter, page.now))
+    const found = new Map(
+      selectArtifacts(orm)
+        .where(isFound)
+        .all()
+        .map((row) => [row.artifact.id, toArtifact(row)]),
+    )
+    return ids.flatMap((id) => found.get(id) ?? [])
+  }
+}
+
 export function createArtifactMethods(connection: Connection): ArtifactMethods {
-  const { orm, read, write } = connection
+  const { orm, write } = connection
   const findArtifact = createArtifactFinder(connection)
-  const countAll = (where: SQL | undefined): number =>
-    orm
-      .select({ total: sql<number>`count(*)` })
-      .from(artifacts)
-      .innerJoin(runs, eq(runs.id, artifacts.runId))
-      .where(where)
-      .get()!.total
+  const findArtifacts = createArtifactPages(connection)
+  const sum = createArtifactSumming(connection)
 
   return {
     findArtifact: async (id) => findArtifact(id),
-    listArtifacts: async (filter, { limit, offset, sort, now }) =>
-      read(() => {
-        const where = matching(filter, now)
-        const rows = selectArtifacts(orm)
-          .where(where)
-          .orderBy(...order[sort])
-          .limit(limit)
-          .offset(offset)
-          .all()
-        // A page that is not full is the last, so nothing need be looked at once more to count.
-        const isLast = rows.length < limit && (rows.length > 0 || offset === 0)
-        const total = isLast ? offset + rows.length : countAll(where)
-        return { artifacts: rows.map(toArtifact), total }
-      }),
+    findArtifacts,
+    listArtifacts: async (filter, page) => {
+      const found = await findArtifacts(filter, page)
+      const { limit, offset, now } = page
+      // A page that is not full is the last, so nothing need be looked at once more to count.
+      const isLast = found.length < limit && (found.length > 0 || offset === 0)
+      const total = isLast ? offset + found.length : (await sum(filter, now)).artifacts
+      return { artifacts: found, total }
+    },
+    sumArtifacts: sum,
     findNewest: async (filter, now) => {
-      const [row] = selectArtifacts(orm)
-        .where(matching(filter, now))
-        .orderBy(...order.newest)
-        .limit(1)
-        .all()
-      return row && toArtifact(row)
+      const [newest] = await findArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
+      return newest
     },
     setRetention: async (id, { expiresAt, pinned }) => {
       write(() => {
@@ -91,57 +101,30 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
   }
 }
 
-const order: Record<ArtifactSort, SQL[]> = {
-  newest: [desc(artifacts.id)],
-  oldest: [asc(artifacts.id)],
-  largest: [desc(artifacts.logicalBytes), desc(artifacts.id)],
-  expiring: [asc(artifacts.endsAt), asc(artifacts.id)],
-  costliest: [desc(artifacts.newBytes), desc(artifacts.id)],
-  name: [asc(artifacts.name), desc(artifacts.id)],
-}
-
-/** Artifacts (joined with their runs) that a filter lets through. */
-export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
-  // Asked of the run where one is named: SQLite, which knows nothing of how rows are spread, would look through all artifacts
-  // of the project for those of the run.
-  const project = filter.run === undefined ? artifacts.projectId : runs.projectId
-  return and(
-    filter.projectId === undefined ? undefined : eq(project, filter.projectId),
-    filter.run === undefined ? undefined : eq(runs.number, filter.run),
-    filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
-    filter.name === undefined ? undefined : eq(artifacts.name, filter.name),
-    filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
-    filter.latestOf === undefined ? undefined : eq(artifacts.latestOf, filter.latestOf),
-    filter.nameContains === undefined
-      ? undefined
-      : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
-    filter.pinned === undefined ? undefined : eq(artifacts.pinned, filter.pinned),
-    filter.keptLatest === undefined ? undefined : eq(artifacts.keptLatest, filter.keptLatest),
-    filter.manifestId === undefined ? undefined : eq(artifacts.manifestId, filter.manifestId),
-    filter.beforeId === undefined ? undefined : lt(artifacts.id, filter.beforeId),
-    filter.afterId === undefined ? undefined : gt(artifacts.id, filter.afterId),
-    filter.ids === undefined ? undefined : inArray(artifacts.id, filter.ids),
-    stateCondition(filter.state, now),
-  )
-}
-
-function stateCondition(state: ArtifactFilter['state'], now: number): SQL | undefined {
-  switch (state) {
-    case undefined:
-      return isHeld(now)
-    case 'any':
-      return undefined
-    case 'available':
-    case 'damaged':
-      return and(isHeld(now), eq(artifacts.state, state))
-    case 'deleted':
-      return eq(artifacts.state, state)
-    case 'expired':
-      // Time passes whether or not the artifact has been removed yet.
-      return or(
-        eq(artifacts.state, state),
-        and(isNull(artifacts.removedAt), lte(artifacts.endsAt, now)),
-      )
+/** Adds up, stretch by stretch. */
+function createArtifactSumming(connection: Connection): Metadata['sumArtifacts'] {
+  const { orm } = connection
+  const walk = createWalk(connection)
+  return async (filter, now) => {
+    const sums = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
+    const isMeant = matching(filter, now)
+    await walk(filter, { direction: 'down' }, (stretch) => {
+      const part = orm
+        .select({
+          artifacts: sql<number>`count(*)`,
+          logicalBytes: sql<number>`coalesce(sum(${artifacts.logicalBytes}), 0)`,
+          newBytes: sql<number>`coalesce(sum(${artifacts.newBytes}), 0)`,
+        })
+        .from(artifacts)
+        .innerJoin(runs, eq(runs.id, artifacts.runId))
+        .where(and(isMeant, stretch))
+        .get()!
+      sums.artifacts += part.artifacts
+      sums.logicalBytes += part.logicalBytes
+      sums.newBytes += part.newBytes
+      return true
+    })
+    return sums
   }
 }
 

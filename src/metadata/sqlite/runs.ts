@@ -1,11 +1,12 @@
 /** Projects and runs: found or created as uploads name them. */
 import { isDeepStrictEqual } from 'node:util'
-import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
+import { type SQL, and, asc, desc, eq, gte, lt, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../schema/runs.ts'
 import type { ProjectName, RunFacts } from '../../core/run.ts'
 import type { Metadata, Project, Run } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import type { Latest } from './latest.ts'
+import { inStretches } from './stretches.ts'
 
 type RunMethods = Pick<
   Metadata,
@@ -19,7 +20,8 @@ type RunMethods = Pick<
   | 'listRuns'
 >
 
-export function createRunMethods({ orm, write }: Connection, latest: Latest): RunMethods {
+export function createRunMethods(connection: Connection, latest: Latest): RunMethods {
+  const { orm, write } = connection
   const byName = (name: ProjectName): Project | undefined => {
     const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
     return row && toProject(row)
@@ -84,24 +86,51 @@ export function createRunMethods({ orm, write }: Connection, latest: Latest): Ru
       })
     },
     findRun: async (projectId, number, attempt) => runWhere(projectId, number, attempt),
-    listRuns: async (projectId, { limit, before, filter = {} }) => {
-      const earlier = before === undefined ? undefined : lt(runs.id, before)
-      const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
-      const rows = query
-        .where(
-          and(
-            eq(runs.projectId, projectId),
-            earlier,
-            filter.branch === undefined ? undefined : eq(runs.branch, filter.branch),
-            filter.workflow === undefined ? undefined : eq(runs.workflow, filter.workflow),
-            filter.event === undefined ? undefined : eq(runs.event, filter.event),
-          ),
-        )
-        .orderBy(desc(runs.id))
-        .limit(limit)
-        .all()
-      return rows.map(toRun)
-    },
+    listRuns: createRunList(connection),
+  }
+}
+
+/** By project, or by branch where one is named, and then in stretches: many runs can be of other workflows or events. */
+function createRunList(connection: Connection): Metadata['listRuns'] {
+  const { orm } = connection
+  return async (projectId, { limit, before, filter = {} }) => {
+    const { branch, workflow, event } = filter
+    const ahead = (last: number | undefined): SQL | undefined =>
+      and(
+        eq(runs.projectId, projectId),
+        branch === undefined ? undefined : eq(runs.branch, branch),
+        last === undefined ? undefined : lt(runs.id, last),
+      )
+    const isMeant = and(
+      workflow === undefined ? undefined : eq(runs.workflow, workflow),
+      event === undefined ? undefined : eq(runs.event, event),
+    )
+    const found: Run[] = []
+    await inStretches(connection, {
+      after: before,
+      findEnd: (last, rows) =>
+        orm
+          .select({ id: runs.id })
+          .from(runs)
+          .where(ahead(last))
+          .orderBy(desc(runs.id))
+          .limit(1)
+          .offset(rows - 1)
+          .get()?.id,
+      look: (last, end) => {
+        const rows = orm
+          .select()
+          .from(runs)
+          .innerJoin(projects, eq(projects.id, runs.projectId))
+          .where(and(ahead(last), end === undefined ? undefined : gte(runs.id, end), isMeant))
+          .orderBy(desc(runs.id))
+          .limit(limit - found.length)
+          .all()
+        found.push(...rows.map(toRun))
+        return found.length < limit
+      },
+    })
+    return found
   }
 }
 

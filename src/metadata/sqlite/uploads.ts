@@ -7,7 +7,7 @@ import { type ArtifactName, heldByOtherJob } from '../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import type { Metadata, NewArtifact, Upload, UploadState } from '../metadata.ts'
-import { isHeld } from './artifacts.ts'
+import { isHeld } from './artifact-filter.ts'
 import type { Connection } from './connection.ts'
 
 type UploadMethods = Pick<

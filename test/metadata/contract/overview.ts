@@ -76,18 +76,20 @@ export function overviewContract(store: Store): void {
     ).toEqual([])
   })
 
-  test('days tell when artifacts were made and when they ended', async () => {
+  test('days tell what was uploaded, also of what has ended', async () => {
     const run = await seedRun(store(), { number: 1 })
-    const dead = await seedArtifact(store(), run, { a: '12' }, { name: 'dead' })
-    await seedArtifact(store(), run, { b: '123' }, { name: 'alive' })
-    const later = 5 * 86_400_000
-    await store().removeArtifact(dead.id, { state: 'deleted', reason: 'deleted', now: later })
-    const days = await store().listDays(run.projectId, { since: 0, now: 2_000 })
-    expect(days).toMatchObject([
-      { createdDay: 0, endedDay: null, artifacts: 1, logicalBytes: 3 },
-      { createdDay: 0, endedDay: 5, artifacts: 1, logicalBytes: 2 },
+    const dayMs = 86_400_000
+    const seed = async (name: string, createdAt: number) =>
+      await seedArtifact(store(), run, { a: name }, { name, createdAt })
+    const dead = await seed('dead', 2 * dayMs)
+    await seed('alive', 2 * dayMs + 1)
+    await seed('later', 5 * dayMs)
+    await seed('before', dayMs)
+    await store().removeArtifact(dead.id, { state: 'deleted', reason: 'deleted', now: 6 * dayMs })
+    const days = await store().listUploadDays(run.projectId, 2 * dayMs)
+    expect(days.toSorted((a, b) => a.day - b.day)).toEqual([
+      { day: 2, logicalBytes: 9 },
+      { day: 5, logicalBytes: 5 },
     ])
-    const since = later + 1
-    expect(await store().listDays(run.projectId, { since, now: 2_000 })).toHaveLength(1)
   })
 }

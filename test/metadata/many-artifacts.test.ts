@@ -1,0 +1,316 @@
+/** Lists, sums and searches of a project with more artifacts than one statement looks at. Method: rows are put into the
+ *  database by hand, and what a filter and an order let through is computed from all of them. */
+import SqliteDatabase from 'better-sqlite3'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import type { ArtifactFilter, ArtifactSort, Metadata } from '../../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { firstSteps } from './query-plans.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const artifactCount = 12_500
+const runCount = 3000
+const now = 1_000_000
+const dayMs = 86_400_000
+const { newDatabase } = temporaryDatabases()
+
+interface Row {
+  id: number
+  projectId: number
+  run: number
+  branch: string | null
+  workflow: string
+  name: string
+  state: string
+  manifestId: number
+  newBytes: number
+  logicalBytes: number
+  createdAt: number
+  endsAt: number
+  pinned: number
+  removedAt: number | null
+}
+
+let path: string
+let metadata: Metadata
+let rows: Row[]
+const statements = new Set<string>()
+
+beforeAll(async () => {
+  path = await newDatabase()
+  rows = fill(path)
+  metadata = openSqliteMetadata({ path, trace: (sql) => statements.add(sql) })
+})
+afterAll(async () => {
+  await metadata.close()
+})
+
+/** Numbers that look random and are the same each time. */
+function mix(number: number): number {
+  return (Math.imul(number, 2_654_435_761) >>> 0) % 1_000_003
+}
+
+function branchOf(run: number): string | null {
+  if (run % 7 === 0) return null
+  // One that has most runs, some that have few.
+  return run % 2 === 0 ? 'main' : `branch-${run % 400}`
+}
+
+function artifactOf(id: number): Row {
+  const run = 1 + Math.floor((id * runCount) / (artifactCount + 1))
+  const isRemoved = id % 5 === 0
+  const states = ['available', 'available', 'available', 'damaged']
+  return {
+    id,
+    projectId: run % 10 === 0 ? 2 : 1,
+    run,
+    branch: branchOf(run),
+    workflow: run === 1 ? 'first' : 'build',
+    name: id % 3 === 0 ? `n-${id}` : ['dist', 'Logs', '\u{1f4e6}', '\uff5e'][id % 4]!,
+    state: isRemoved ? (id % 2 === 0 ? 'deleted' : 'expired') : states[mix(id) % 4]!,
+    manifestId: 1 + (id % 4),
+    newBytes: mix(id) % 50,
+    logicalBytes: mix(id + 1) % 1000,
+    createdAt: id * 1000,
+    endsAt: id % 11 === 0 ? now : now + (mix(id + 2) % 100),
+    pinned: id % 1000 === 7 ? 1 : 0,
+    removedAt: isRemoved ? now - 1 : null,
+  }
+}
+
+function fill(file: string): Row[] {
+  const database = new SqliteDatabase(file)
+  database.pragma('foreign_keys = OFF')
+  const all = Array.from({ length: artifactCount }, (_, index) => artifactOf(index + 1))
+  database.transaction(() => {
+    database.exec(`INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'a/b', 0), (2, 'c/d', 0);
+      INSERT INTO blobs (id, digest, size_bytes, crc32, state, project_id, part_count, joined_bytes)
+        VALUES (1, x'${digestOf('common')}', 1, 0, 0, 1, 0, 1)`)
+    const manifest = database.prepare(
+      `INSERT INTO manifests (id, project_id, tree_digest, entry_count, file_count, logical_bytes, state, page_count,
+         staged_entries, fresh_bytes, project_fresh_bytes) VALUES (?, 1, ?, 1, 1, 1, 1, 1, 1, 0, 0)`,
+    )
+    for (let id = 1; id <= 4; id++) manifest.run(id, Buffer.alloc(32, id))
+    // All but the artifacts of the last manifest have the file.
+    for (let id = 1; id <= 3; id++)
+      database.exec(`INSERT INTO "references" VALUES (${id}, 1, 1), (${id}, 2, 1)`)
+    const run = database.prepare(
+      `INSERT INTO runs (id, project_id, number, attempt, branch, workflow, created_at) VALUES (?, ?, ?, 1, ?, ?, 0)`,
+    )
+    for (let id = 1; id <= runCount; id++)
+      run.run(id, id % 10 === 0 ? 2 : 1, id, branchOf(id), id === 1 ? 'first' : 'build')
+    const artifact = database.prepare(
+      `INSERT INTO artifacts (id, project_id, run_id, job, name, state, kind, mime_type, manifest_id, zip_bytes, tar_gz_bytes,
+         new_bytes, logical_bytes, created_at, expires_at, pinned, ends_at, removed_at, version)
+       VALUES (@id, @projectId, @run, 'build', @name || '@' || @id, @state, 'tree', '', @manifestId, 1, 1, @newBytes,
+         @logicalBytes, @createdAt, @endsAt, @pinned, @endsAt, @removedAt, 1)`,
+    )
+    for (const row of all) artifact.run(row)
+    // Within a run a name is held once, and it is the name that lists are asked for.
+    database.exec(`DROP INDEX artifacts_held_name; UPDATE artifacts SET name = substr(name, 1, instr(name, '@') - 1);
+      CREATE INDEX artifacts_held_name ON artifacts (run_id, name) WHERE removed_at IS NULL`)
+  })()
+  database.close()
+  return all
+}
+
+function passes(row: Row, filter: ArtifactFilter): boolean {
+  const isLive = row.removedAt === null && row.endsAt > now
+  const states: Record<string, boolean> = {
+    any: true,
+    deleted: row.state === 'deleted',
+    damaged: isLive && row.state === 'damaged',
+    expired: row.state === 'expired' || (row.removedAt === null && row.endsAt <= now),
+  }
+  const { projectId, run, name, branch, nameContains, pinned, manifestId, beforeId, ids } = filter
+  return (
+    (filter.state === undefined ? isLive : states[filter.state]!) &&
+    (projectId === undefined || row.projectId === projectId) &&
+    (run === undefined || row.run === run) &&
+    (name === undefined || row.name === name) &&
+    (branch === undefined || row.branch === branch) &&
+    (nameContains === undefined || row.name.toLowerCase().includes(nameContains)) &&
+    (pinned === undefined || (row.pinned === 1) === pinned) &&
+    (manifestId === undefined || row.manifestId === manifestId) &&
+    (beforeId === undefined || row.id < beforeId) &&
+    (ids === undefined || ids.includes(row.id))
+  )
+}
+
+const byName = (a: Row, b: Row): number => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))
+const orders: Record<ArtifactSort, (a: Row, b: Row) => number> = {
+  newest: (a, b) => b.id - a.id,
+  oldest: (a, b) => a.id - b.id,
+  largest: (a, b) => b.logicalBytes - a.logicalBytes || b.id - a.id,
+  expiring: (a, b) => a.endsAt - b.endsAt || a.id - b.id,
+  costliest: (a, b) => b.newBytes - a.newBytes || b.id - a.id,
+  name: (a, b) => byName(a, b) || b.id - a.id,
+}
+const sorts = Object.keys(orders) as ArtifactSort[]
+
+/** Each is asked for in some of the filters. */
+const values: { [Field in keyof ArtifactFilter]: NonNullable<ArtifactFilter[Field]>[] } = {
+  projectId: [1, 2, 3],
+  run: [1, 77, 9999],
+  name: ['dist', 'n-6', 'none'],
+  branch: ['main', 'branch-3', 'none'],
+  nameContains: ['log', 'n-1', 'none'],
+  pinned: [true, false],
+  manifestId: [1, 4],
+  beforeId: [1, 6000, artifactCount],
+  ids: [[5, 6, 7, 9999]],
+  state: ['damaged', 'deleted', 'expired', 'any'],
+}
+const filters = fc.record(
+  Object.fromEntries(
+    Object.entries(values).map(([field, each]) => [
+      field,
+      // Most filters name a project, and few things besides.
+      fc.oneof(
+        { weight: field === 'projectId' ? 1 : 8, arbitrary: fc.constant(undefined) },
+        { weight: 3, arbitrary: fc.constantFrom<unknown>(...each) },
+      ),
+    ]),
+  ),
+) as fc.Arbitrary<ArtifactFilter>
+
+test('a page is that of all artifacts that pass, in its order, and sums are over them', async () => {
+  const offsets = fc.oneof(fc.constantFrom(0, 9_990, 10_000, 12_000), fc.nat(artifactCount))
+  const property = fc.asyncProperty(
+    filters,
+    fc.constantFrom(...sorts),
+    offsets,
+    fc.integer({ min: 1, max: 200 }),
+    async (filter, sort, offset, limit) => {
+      const passing = rows.filter((row) => passes(row, filter)).sort(orders[sort])
+      const page = { limit, offset, sort, now }
+      const { artifacts, total } = await metadata.listArtifacts(filter, page)
+      const wanted = passing.slice(offset, offset + limit).map(({ id }) => id)
+      expect(artifacts.map(({ id }) => id)).toEqual(wanted)
+      expect(total).toBe(passing.length)
+      const sum = (field: 'logicalBytes' | 'newBytes'): number =>
+        passing.reduce((bytes, row) => bytes + row[field], 0)
+      expect(await metadata.sumArtifacts(filter, now)).toEqual({
+        artifacts: passing.length,
+        logicalBytes: sum('logicalBytes'),
+        newBytes: sum('newBytes'),
+      })
+    },
+  )
+  await fc.assert(property, { numRuns: 150 })
+})
+
+// Goal: no other request waits until thousands of rows are looked at.
+test.each<[string, () => Promise<unknown>]>([
+  ['a sum', () => metadata.sumArtifacts({ projectId: 1 }, now)],
+  ['an order', () => page({ projectId: 1 }, 'largest')],
+  ['what is hard to find', () => page({ projectId: 1, nameContains: 'none' }, 'newest')],
+  ['what is gone', () => page({ projectId: 1, state: 'deleted' }, 'name')],
+  ['a branch with many runs', () => page({ projectId: 1, branch: 'main' }, 'oldest')],
+  ['a tree', () => page({ manifestId: 1 }, 'newest', 3000)],
+  ['the whole store', () => page({}, 'costliest')],
+  ['days', () => metadata.listUploadDays(1, 0)],
+  ['workflows of runs', () => metadata.listRunFacts(1, 'workflow', 10)],
+  ['runs of a workflow', () => metadata.listRuns(1, { limit: 9, filter: { workflow: 'none' } })],
+])('another call is answered while %s is looked for', async (_what, look) => {
+  const order: string[] = []
+  const looking = look().then(() => order.push('looking'))
+  await metadata.findArtifact(1).then(() => order.push('another'))
+  await looking
+  expect(order).toEqual(['another', 'looking'])
+})
+
+async function page(filter: ArtifactFilter, sort: ArtifactSort, offset = 0): Promise<unknown> {
+  return await metadata.findArtifacts(filter, { limit: 10, offset, sort, now })
+}
+
+// Goal: each statement looks at a stretch of the index along which it goes, and at nothing else.
+test('artifacts are looked through along an index by id', async () => {
+  statements.clear()
+  const each: ArtifactFilter[] = [
+    {},
+    { name: 'dist' },
+    { name: 'dist', latestOf: 'main' },
+    { nameContains: 'n' },
+    { pinned: true },
+    { beforeId: 9000 },
+    { manifestId: 1 },
+    { branch: 'main' },
+    { branch: 'branch-3' },
+  ]
+  for (const filter of each)
+    for (const project of [{}, { projectId: 1 }])
+      for (const state of [
+        {},
+        { state: 'any' },
+        { state: 'deleted' },
+        { state: 'damaged' },
+      ] as const)
+        for (const sort of sorts) await page({ ...project, ...filter, ...state }, sort, 50)
+  const steps = [...firstSteps(path, statements)]
+  expect(steps.length).toBeGreaterThan(8)
+  const index = '(?:COVERING )?INDEX'
+  const byId = [
+    `^SEARCH artifacts USING ${index} artifacts_(live|gone|by_name|latest) \\(project_id=`,
+    `^SEARCH artifacts USING ${index} artifacts_by_manifest \\(`,
+    '^SEARCH artifacts USING INTEGER PRIMARY KEY \\(',
+    // Those of a few runs.
+    `^SEARCH artifacts USING ${index} artifacts_by_run \\(run_id=`,
+    '^SEARCH runs USING INTEGER PRIMARY KEY \\(rowid=',
+    // An index of nothing else.
+    `^(?:SCAN|SEARCH) artifacts USING ${index} artifacts_damaged\\b`,
+  ].map((pattern) => new RegExp(pattern))
+  expect(steps.filter((step) => !byId.some((pattern) => pattern.test(step)))).toEqual([])
+  // Of two bounds on the same side, SQLite goes by one and looks through all that lies before the other.
+  const twice = /(?<!\+)"artifacts"\."id" (<|>).* (?:and|AND) \(*"artifacts"\."id" \1/
+  expect([...statements].filter((sql) => twice.test(sql))).toEqual([])
+})
+
+test('a branch that nothing has built is told from the runs', async () => {
+  statements.clear()
+  const filter = { projectId: 1, name: 'dist', branch: 'none', state: 'any' } as const
+  expect(await metadata.findNewest(filter, now)).toBeUndefined()
+  expect([...statements].filter((sql) => /artifacts/.test(sql))).toEqual([])
+})
+
+test('holders of a file are found where it is in nearly all artifacts', async () => {
+  const held = rows.filter((row) => passes(row, { projectId: 1 }) && row.manifestId !== 4)
+  const newest = held.map(({ id }) => id).reverse()
+  const list = async (limit: number, beforeId?: number) =>
+    await metadata.listHolders(digestOf('common'), {
+      projectId: 1,
+      now,
+      limit,
+      ...(beforeId !== undefined && { beforeId }),
+    })
+  expect((await list(50)).map(({ id }) => id)).toEqual(newest.slice(0, 50))
+  const last = newest[newest.length - 3]!
+  expect((await list(50, last)).map(({ id }) => id)).toEqual(newest.slice(-2))
+})
+
+test('facts and runs of long ago are found', async () => {
+  expect(await metadata.listRunFacts(1, 'workflow', 10)).toEqual(['build', 'first'])
+  const filter = { workflow: 'first' }
+  expect(await metadata.listRuns(1, { limit: 9, filter })).toMatchObject([{ number: 1 }])
+  expect(await metadata.listRuns(1, { limit: 9, filter: { ...filter, branch: 'main' } })).toEqual(
+    [],
+  )
+  const branches = await metadata.listRunFacts(1, 'branch', 1000)
+  const newest = Array.from({ length: runCount }, (_, index) => runCount - index)
+  const ofOne = newest.filter((run) => run % 10 !== 0).map(branchOf)
+  expect(branches).toEqual([...new Set(ofOne)].filter((branch) => branch !== null))
+})
+
+test('days of uploads are those of live and of removed artifacts', async () => {
+  const since = 20 * 1000
+  const days = new Map<number, number>()
+  for (const row of rows.filter(
+    ({ projectId, createdAt }) => projectId === 1 && createdAt >= since,
+  )) {
+    const day = Math.floor(row.createdAt / dayMs)
+    days.set(day, (days.get(day) ?? 0) + row.logicalBytes)
+  }
+  const told = await metadata.listUploadDays(1, since)
+  expect(new Map(told.map(({ day, logicalBytes }) => [day, logicalBytes]))).toEqual(days)
+})
