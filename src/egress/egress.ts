@@ -12,6 +12,7 @@ import { compilePathGlobs } from '../core/path-glob.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
+import { createMemory } from './remembered.ts'
 import { entryPages, type PathFilter, tarMembers, zipMembers } from './entries.ts'
 import { exactZipSegments } from './exact-zip.ts'
 import {
@@ -24,9 +25,17 @@ import {
 import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
 import { type SegmentBatches, totalBytes } from './segments.ts'
-import { measureTarGz, tarGzFormatVersion, tarGzSegments } from './tar-layout.ts'
 import {
+  measureTarGz,
+  tarGzFormatVersion,
+  tarGzSegments,
+  type TarMarks,
+  type TarMember,
+} from './tar-layout.ts'
+import {
+  createZipMarks,
   measureZip,
+  type MembersFrom,
   zipFolder,
   zipFormatVersion,
   type ZipMember,
@@ -75,13 +84,7 @@ export async function representZip(
     case 'raw':
       return await representWrappedZip(reader, artifact)
     case 'tree':
-      return generatedZip(reader, () => zipMembers(reader, artifact, { prefix: '', filter }), {
-        fileName: `${artifact.name}.zip`,
-        totalBytes: artifact.zipBytes,
-        etag: etag('zip', zipFormatVersion, artifactFacts(artifact)),
-        digest: artifact.zipDigest,
-        verifyReadable: () => verifyEntries(reader, artifact, filter),
-      })
+      return treeZip(reader, artifact)
   }
 }
 
@@ -96,17 +99,23 @@ export async function representTarGz(
     filter === undefined
       ? artifact.tarGzBytes
       : await measureTarGz(tarMembers(reader, artifact, filter))
+  const name = etag('tgz', tarGzFormatVersion, artifactFacts(artifact), options.paths)
+  const members = (page: number): AsyncIterable<TarMember[]> =>
+    tarMembers(reader, artifact, filter, page)
+  const { readParts } = reader.metadata
   return {
     contentType: gzipType,
     fileName: `${artifact.name}.tar.gz`,
     totalBytes: length,
-    etag: etag('tgz', tarGzFormatVersion, artifactFacts(artifact), options.paths),
+    etag: name,
     digest: null,
     contentEncoding: null,
     verifyReadable: () => verifyEntries(reader, artifact, filter),
-    read: readSegments(reader, () =>
-      tarGzSegments(tarMembers(reader, artifact, filter), reader.metadata.readParts),
-    ),
+    read: readSegments(reader, (start) => {
+      // Pages of what passes a filter are not those of entries.
+      const marks = filter === undefined ? tarMarksOf(reader.metadata, name) : []
+      return tarGzSegments(members, readParts, { start, marks })
+    }),
   }
 }
 
@@ -229,9 +238,29 @@ function generatedZip(
     digest: null,
     contentEncoding: null,
     ...facts,
-    read: readSegments(reader, () => zipSegments(members)),
+    read: readSegments(reader, (start) => zipSegments(members, { start, marks: undefined })),
   }
 }
+
+function treeZip(reader: Reader, artifact: Artifact): Representation {
+  const name = etag('zip', zipFormatVersion, artifactFacts(artifact))
+  const members: MembersFrom = (firstPage) =>
+    zipMembers(reader, artifact, { prefix: '', filter: undefined, firstPage })
+  const zip = generatedZip(reader, () => members(0), {
+    fileName: `${artifact.name}.zip`,
+    totalBytes: artifact.zipBytes,
+    etag: name,
+    digest: artifact.zipDigest,
+    verifyReadable: () => verifyEntries(reader, artifact, undefined),
+  })
+  const read = readSegments(reader, (start) =>
+    zipSegments(members, { start, marks: zipMarksOf(reader.metadata, name) }),
+  )
+  return { ...zip, read }
+}
+
+const zipMarksOf = createMemory(createZipMarks)
+const tarMarksOf = createMemory<TarMarks>(() => [])
 
 /** `segmentsFrom(start)` gives all segments in order, those that end before `start` in any form of the same length. */
 function readSegments(

@@ -21,8 +21,9 @@ const membersAtOnce = 64
 export async function* entryPages(
   reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
+  first = 0,
 ): AsyncGenerator<EntryPage> {
-  for (let number = 0; ; number++) {
+  for (let number = first; ; number++) {
     const page = await reader.metadata.readEntryPage(artifact.id, number)
     if (page === undefined) return
     yield page
@@ -33,8 +34,9 @@ export async function* tarMembers(
   reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
   filter: PathFilter | undefined,
+  firstPage = 0,
 ): AsyncGenerator<TarMember[]> {
-  for await (const { entries, modifiedAt } of entryPages(reader, artifact)) {
+  for await (const { entries, modifiedAt } of entryPages(reader, artifact, firstPage)) {
     const members = entries.map((entry, index) => ({
       entry,
       modifiedAt: modifiedAt[index] ?? null,
@@ -71,11 +73,11 @@ async function filterMembers(
 export async function* zipMembers(
   reader: Reader,
   artifact: Artifact,
-  options: { prefix: string; filter: PathFilter | undefined },
+  options: { prefix: string; filter: PathFilter | undefined; firstPage?: number },
 ): AsyncGenerator<ZipMember[]> {
   const { readParts } = reader.metadata
-  const { prefix, filter } = options
-  for await (const members of tarMembers(reader, artifact, filter)) {
+  const { prefix, filter, firstPage } = options
+  for await (const members of tarMembers(reader, artifact, filter, firstPage)) {
     yield members.map(({ entry, modifiedAt }) =>
       zipMember(entry, { modifiedAt, prefix, readParts }),
     )

@@ -6,7 +6,7 @@
 import { type PackedMember, type StreamFacts } from '../core/skeleton-member.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import type { Metadata, PlacedStream, SkeletonPage } from '../metadata/metadata.ts'
-import { literal, type Segment, wholeCopy } from './segments.ts'
+import { literal, passedOver, type Segment, wholeCopy } from './segments.ts'
 
 type SkeletonReader = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage' | 'readStreams'>
 
@@ -184,12 +184,4 @@ function centralDirectory(page: MemberPage): Buffer {
     if (central !== null) headers.push(central)
   }
   return Buffer.concat(headers)
-}
-
-/** Stands for bytes before the range. */
-function passedOver(lengthBytes: number): Segment {
-  const open = (): never => {
-    throw new Error('bytes before the range are not read')
-  }
-  return { kind: 'deferred', lengthBytes, open }
 }

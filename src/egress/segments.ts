@@ -50,6 +50,14 @@ export function wholeCopy(copy: Copy, path: string | null): Slice {
   return { kind: 'slice', copy, start: 0, end: copy.lengthBytes, path }
 }
 
+/** Stands for bytes before the range that is asked for. */
+export function passedOver(lengthBytes: number): Deferred {
+  const open = (): never => {
+    throw new Error('bytes before the range are not read')
+  }
+  return { kind: 'deferred', lengthBytes, open }
+}
+
 /** A blob as one deflate stream without its final block; for a single copy, its stream whatever the codec. */
 export function blobStream(blob: BlobPlacement, path: string, readParts: ReadParts): Segment {
   if (blob.copy !== null) return wholeCopy(blob.copy, path)

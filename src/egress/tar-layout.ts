@@ -8,11 +8,13 @@
  *  Formats: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format"; RFC 1952 (gzip). */
 import type { BlobPlacement } from '../core/copy.ts'
 import { combineCrc32 } from '../core/crc32.ts'
+import { limits } from '../core/limits.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import {
   blobStream,
   literal,
+  passedOver,
   type ReadParts,
   type Segment,
   storedBlocks,
@@ -45,24 +47,63 @@ interface GzipMember {
 interface Archive {
   gzip: GzipMember
   text: TarText
+  /** How many NULs wait to be deflated, when nothing else does. */
+  nuls: number | undefined
 }
 
 function createArchive(text: TarText): Archive {
-  return { gzip: emptyMember(), text }
+  return { gzip: emptyMember(), text, nuls: 0 }
 }
+
+/** Where an archive can be gone on with: before its entry `members`. */
+interface TarMark {
+  members: number
+  position: number
+  gzip: GzipMember
+  nuls: number
+}
+
+/** What is known of a tar.gz whose members are the entries of an artifact: for pages of entries where they begin. */
+export type TarMarks = TarMark[]
 
 function emptyMember(): GzipMember {
   return { begun: false, crc32: 0, sizeBytes: 0 }
 }
 
+/** `members`: from a page of entries on. What ends before `start` is counted and not spelled out, and what `marks` know to do
+ *  so is not gone through. */
 export async function* tarGzSegments(
-  members: AsyncIterable<TarMember[]>,
+  members: (page: number) => AsyncIterable<TarMember[]>,
   readParts: ReadParts,
+  { start, marks }: { start: number; marks: TarMarks },
 ): AsyncGenerator<Segment[]> {
   const archive = createArchive(createEmittedText())
-  for await (const batch of members)
-    yield batch.flatMap((member) => memberSegments(archive, member, readParts))
+  const mark = marks.findLast(({ position }) => position <= start)
+  let { members: count, position } = mark ?? { members: 0, position: 0 }
+  if (mark !== undefined) {
+    archive.gzip = { ...mark.gzip }
+    archive.text.addNuls(mark.nuls)
+    archive.nuls = mark.nuls
+  }
+  yield [passedOver(position)]
+  for await (const batch of members(count / limits.manifestPageEntries)) {
+    noteMark(marks, { archive, members: count, position })
+    const segments = batch.flatMap((member) => memberSegments(archive, member, readParts))
+    count += batch.length
+    position += totalBytes(segments)
+    yield segments
+  }
   yield endSegments(archive)
+}
+
+/** Where a page begins, and behind the last mark; not where headers wait, since these are made of entries before. */
+function noteMark(
+  marks: TarMarks,
+  { archive, members, position }: { archive: Archive; members: number; position: number },
+): void {
+  const isNext = members > (marks.at(-1)?.members ?? 0)
+  if (!isNext || members % limits.manifestPageEntries !== 0 || archive.nuls === undefined) return
+  marks.push({ members, position, gzip: { ...archive.gzip }, nuls: archive.nuls })
 }
 
 /** Adds up the length of a tar.gz, batch by batch. Modification times make no difference to it. */
@@ -96,12 +137,14 @@ function memberSegments(archive: Archive, member: TarMember, readParts: ReadPart
   const { text } = archive
   const segments: Segment[] = []
   text.addHeader(entry, modifiedAt)
+  archive.nuls = undefined
   if (text.lengthBytes >= textBytesMax) flushText(segments, archive, 'open')
   if (entry.kind !== 'file' || entry.blob.sizeBytes === 0) return segments
   flushText(segments, archive, 'open')
   addContent(segments, archive, entry.blob, blobStreamIn(entry, readParts))
   // Content fills whole blocks.
-  text.addNuls((blockBytes - (entry.blob.sizeBytes % blockBytes)) % blockBytes)
+  archive.nuls = (blockBytes - (entry.blob.sizeBytes % blockBytes)) % blockBytes
+  text.addNuls(archive.nuls)
   return segments
 }
 

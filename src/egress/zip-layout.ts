@@ -4,43 +4,38 @@
  *  directory (the stock client's) can work, and there are no data descriptors. ZIP64 appears only where a size, an
  *  offset or the count needs it. A member's data is its stored stream, so nothing is compressed here.
  *
- *  Measuring runs the same functions as emitting, so an announced length is the emitted one by construction.
- *  Layout facts: APPNOTE 4.3.7 (local header), 4.3.12 (central header), 4.3.14–16 (end records), 4.5.3 (ZIP64 extra). */
+ *  Measuring runs the same functions as emitting, so an announced length is the emitted one by construction. */
 import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
+import { limits } from '../core/limits.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
-import { blobStream, literal, type ReadParts, type Segment, segmentBytes } from './segments.ts'
+import {
+  blobStream,
+  literal,
+  passedOver,
+  type ReadParts,
+  type Segment,
+  segmentBytes,
+} from './segments.ts'
+import {
+  centralHeader,
+  countMember,
+  createZipTally,
+  endRecords,
+  localBytes,
+  localHeader,
+  type ZipHeaderFacts,
+  type ZipTally,
+} from './zip-headers.ts'
 
 /** Part of every generated zip's ETag: grows whenever the same entries would give other bytes. */
 export const zipFormatVersion = 1
 
-export interface ZipMember {
-  /** With a slash at its end when it is a directory. */
-  name: string
-  /** Unix type and permission bits. */
-  mode: number
-  /** Whole seconds since the epoch. */
-  modifiedAt: number | null
-  method: 0 | 8
-  crc32: number
-  sizeBytes: number
-  storedBytes: number
+export interface ZipMember extends ZipHeaderFacts {
   data: Segment[]
 }
 
 const unixType = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const
-const dosDirectory = 0x10
-/** Unix, and the version of APPNOTE that has ZIP64. */
-const madeBy = 0x032d
-const versionPlain = 20
-const versionZip64 = 45
-/** APPNOTE 4.4.4, bit 11: the name is UTF-8. */
-const utf8Flag = 0x0800
-const localFixedBytes = 30
-const centralFixedBytes = 46
-const zip64ExtraId = 0x0001
-const max16 = 0xffff
-const max32 = 0xffffffff
 
 /** An entry as a zip member. `prefix` is put before its path, and ends with a slash when it is a folder. */
 export function zipMember(
@@ -107,17 +102,64 @@ function fileData(entry: Extract<StoredEntry, { kind: 'file' }>, readParts: Read
   }
 }
 
-/** The zip of `members`, which is called twice: for the members, and for the central directory. */
+/** What is known of a zip whose members are the entries of an artifact: where those begin that begin a page of entries, and
+ *  all of it once it was gone through. */
+export interface ZipMarks {
+  pages: ZipTally[]
+  whole: ZipTally | undefined
+}
+
+export function createZipMarks(): ZipMarks {
+  return { pages: [], whole: undefined }
+}
+
+/** Members from a page of entries on. */
+export type MembersFrom = (page: number) => AsyncIterable<ZipMember[]>
+
+/** The zip of `members`, which is called twice: for the members, and for the central directory. What ends before `start` is
+ *  counted and not spelled out, and what `marks` know to do so is not gone through. */
 export async function* zipSegments(
-  members: () => AsyncIterable<ZipMember[]>,
+  members: MembersFrom,
+  { start, marks }: { start: number; marks: ZipMarks | undefined } = { start: 0, marks: undefined },
 ): AsyncGenerator<Segment[]> {
-  const tally = createTally()
-  for await (const batch of members()) {
-    for (const member of batch) count(tally, member)
-    yield batch.flatMap((member) => [literal(localHeader(member)), ...member.data])
+  const known = marks?.whole
+  const isBehind = known !== undefined && start >= known.localBytes
+  if (isBehind) yield [passedOver(known.localBytes)]
+  const whole = isBehind ? known : yield* localStretch(members, { start, marks })
+  yield* centralDirectory(members, { start: start - whole.localBytes, marks })
+  yield [literal(endRecords(whole))]
+}
+
+/** Headers and data of members; answers what they come to. */
+async function* localStretch(
+  members: MembersFrom,
+  { start, marks }: { start: number; marks: ZipMarks | undefined },
+): AsyncGenerator<Segment[], ZipTally> {
+  const first = pageBefore(marks, (mark) => mark.localBytes <= start)
+  const tally = { ...(marks?.pages[first] ?? createZipTally()) }
+  yield [passedOver(tally.localBytes)]
+  for await (const batch of members(first)) {
+    if (marks !== undefined) noteMark(marks, tally)
+    const begin = tally.localBytes
+    for (const member of batch) countMember(tally, member)
+    yield tally.localBytes <= start
+      ? [passedOver(tally.localBytes - begin)]
+      : batch.flatMap((member) => [literal(localHeader(member)), ...member.data])
   }
-  let offset = 0
-  for await (const batch of members()) {
+  if (marks !== undefined) marks.whole = { ...tally }
+  return tally
+}
+
+/** `start` counts from the beginning of the directory. */
+async function* centralDirectory(
+  members: MembersFrom,
+  { start, marks }: { start: number; marks: ZipMarks | undefined },
+): AsyncGenerator<Segment[]> {
+  const first = pageBefore(marks, (mark) => mark.centralBytes <= start)
+  const before = marks?.pages[first] ?? createZipTally()
+  yield [passedOver(before.centralBytes)]
+  let offset = before.localBytes
+  for await (const batch of members(first)) {
     const headers = batch.map((member) => {
       const header = centralHeader(member, offset)
       offset += localBytes(member)
@@ -125,7 +167,16 @@ export async function* zipSegments(
     })
     yield [literal(Buffer.concat(headers))]
   }
-  yield [literal(endRecords(tally))]
+}
+
+/** The last page whose mark is before what is asked for; the first one where none is known. */
+function pageBefore(marks: ZipMarks | undefined, isBefore: (mark: ZipTally) => boolean): number {
+  return Math.max(0, marks?.pages.findLastIndex(isBefore) ?? 0)
+}
+
+function noteMark({ pages }: ZipMarks, tally: ZipTally): void {
+  const isNext = tally.members === pages.length * limits.manifestPageEntries
+  if (isNext) pages.push({ ...tally })
 }
 
 /** Adds up the length of a zip, batch by batch. */
@@ -135,10 +186,10 @@ export interface ZipMeter {
 }
 
 export function createZipMeter(): ZipMeter {
-  const tally = createTally()
+  const tally = createZipTally()
   return {
     add: (batch) => {
-      for (const member of batch) count(tally, member)
+      for (const member of batch) countMember(tally, member)
     },
     totalBytes: () => tally.localBytes + tally.centralBytes + endRecords(tally).length,
   }
@@ -149,140 +200,4 @@ export async function measureZip(members: AsyncIterable<ZipMember[]>): Promise<n
   const meter = createZipMeter()
   for await (const batch of members) meter.add(batch)
   return meter.totalBytes()
-}
-
-interface Tally {
-  members: number
-  /** Of local headers and data, which is where the central directory begins. */
-  localBytes: number
-  centralBytes: number
-}
-
-function createTally(): Tally {
-  return { members: 0, localBytes: 0, centralBytes: 0 }
-}
-
-function count(tally: Tally, member: ZipMember): void {
-  tally.centralBytes += centralHeaderBytes(member, tally.localBytes)
-  tally.localBytes += localBytes(member)
-  tally.members += 1
-}
-
-/** Bytes of a member before the next one: header and data. */
-function localBytes(member: ZipMember): number {
-  return localHeaderBytes(member) + member.storedBytes
-}
-
-/** APPNOTE 4.5.3: a local header with a ZIP64 extra holds both sizes there. */
-function hasWideSizes(member: ZipMember): boolean {
-  return member.sizeBytes >= max32 || member.storedBytes >= max32
-}
-
-function localHeaderBytes(member: ZipMember): number {
-  return localFixedBytes + Buffer.byteLength(member.name) + (hasWideSizes(member) ? 20 : 0)
-}
-
-function centralExtra(member: ZipMember, offset: number): number[] {
-  const sizes = hasWideSizes(member) ? [member.sizeBytes, member.storedBytes] : []
-  return offset >= max32 ? [...sizes, offset] : sizes
-}
-
-function centralHeaderBytes(member: ZipMember, offset: number): number {
-  const values = centralExtra(member, offset).length
-  return centralFixedBytes + Buffer.byteLength(member.name) + (values > 0 ? 4 + 8 * values : 0)
-}
-
-function localHeader(member: ZipMember): Buffer {
-  const wide = hasWideSizes(member)
-  const header = Buffer.alloc(localHeaderBytes(member))
-  header.writeUInt32LE(0x04034b50, 0)
-  header.writeUInt16LE(wide ? versionZip64 : versionPlain, 4)
-  const nameBytes = header.write(member.name, localFixedBytes)
-  writeSharedFields(header, 6, member, nameBytes)
-  const extra = wide ? [member.sizeBytes, member.storedBytes] : []
-  header.writeUInt16LE(writeZip64Extra(header, localFixedBytes + nameBytes, extra), 28)
-  return header
-}
-
-function centralHeader(member: ZipMember, offset: number): Buffer {
-  const extra = centralExtra(member, offset)
-  const header = Buffer.alloc(centralHeaderBytes(member, offset))
-  header.writeUInt32LE(0x02014b50, 0)
-  header.writeUInt16LE(madeBy, 4)
-  header.writeUInt16LE(extra.length > 0 ? versionZip64 : versionPlain, 6)
-  const nameBytes = header.write(member.name, centralFixedBytes)
-  writeSharedFields(header, 8, member, nameBytes)
-  header.writeUInt16LE(writeZip64Extra(header, centralFixedBytes + nameBytes, extra), 30)
-  const dosAttributes = member.name.endsWith('/') ? dosDirectory : 0
-  header.writeUInt32LE(((member.mode << 16) | dosAttributes) >>> 0, 38)
-  header.writeUInt32LE(Math.min(offset, max32), 42)
-  return header
-}
-
-/** Flags to name length: the fields that local and central header have in common, from `at` on. */
-function writeSharedFields(header: Buffer, at: number, member: ZipMember, nameBytes: number): void {
-  const wide = hasWideSizes(member)
-  // Only ASCII takes as many bytes as it has UTF-16 units.
-  header.writeUInt16LE(nameBytes === member.name.length ? 0 : utf8Flag, at)
-  header.writeUInt16LE(member.method, at + 2)
-  header.writeUInt32LE(dosDateTime(member.modifiedAt), at + 4)
-  header.writeUInt32LE(member.crc32, at + 8)
-  header.writeUInt32LE(wide ? max32 : member.storedBytes, at + 12)
-  header.writeUInt32LE(wide ? max32 : member.sizeBytes, at + 16)
-  header.writeUInt16LE(nameBytes, at + 20)
-}
-
-/** Writes `values` as a ZIP64 extra field; answers its length, 0 for no values. */
-function writeZip64Extra(header: Buffer, at: number, values: number[]): number {
-  if (values.length === 0) return 0
-  header.writeUInt16LE(zip64ExtraId, at)
-  header.writeUInt16LE(8 * values.length, at + 2)
-  values.forEach((value, index) => header.writeBigUInt64LE(BigInt(value), at + 4 + 8 * index))
-  return 4 + 8 * values.length
-}
-
-const dosEpoch = (1 << 21) | (1 << 16)
-const dosLast = (127 << 25) | (12 << 21) | (31 << 16) | (23 << 11) | (59 << 5) | 29
-
-/** Date in the high half, time in the low half, in UTC; 1980-01-01 for no time, and the nearest that DOS can say for
- *  years it cannot. APPNOTE 4.4.6. */
-function dosDateTime(modifiedAt: number | null): number {
-  if (modifiedAt === null) return dosEpoch
-  const time = new Date(modifiedAt * 1000)
-  const year = time.getUTCFullYear() - 1980
-  if (year < 0) return dosEpoch
-  // A time beyond what Date can hold has no year.
-  if (!(year <= 127)) return dosLast >>> 0
-  const date = (year << 9) | ((time.getUTCMonth() + 1) << 5) | time.getUTCDate()
-  const clock =
-    (time.getUTCHours() << 11) | (time.getUTCMinutes() << 5) | (time.getUTCSeconds() >> 1)
-  return ((date << 16) | clock) >>> 0
-}
-
-/** What follows the central directory: the ZIP64 records where the plain one cannot say it, then the plain one. */
-function endRecords(tally: Tally): Buffer {
-  const { members, localBytes: centralOffset, centralBytes } = tally
-  const end = Buffer.alloc(22)
-  end.writeUInt32LE(0x06054b50, 0)
-  end.writeUInt16LE(Math.min(members, max16), 8)
-  end.writeUInt16LE(Math.min(members, max16), 10)
-  end.writeUInt32LE(Math.min(centralBytes, max32), 12)
-  end.writeUInt32LE(Math.min(centralOffset, max32), 16)
-  if (members < max16 && centralBytes < max32 && centralOffset < max32) return end
-
-  const wide = Buffer.alloc(56)
-  wide.writeUInt32LE(0x06064b50, 0)
-  // The record's own length, without this field and the signature.
-  wide.writeBigUInt64LE(44n, 4)
-  wide.writeUInt16LE(madeBy, 12)
-  wide.writeUInt16LE(versionZip64, 14)
-  wide.writeBigUInt64LE(BigInt(members), 24)
-  wide.writeBigUInt64LE(BigInt(members), 32)
-  wide.writeBigUInt64LE(BigInt(centralBytes), 40)
-  wide.writeBigUInt64LE(BigInt(centralOffset), 48)
-  const locator = Buffer.alloc(20)
-  locator.writeUInt32LE(0x07064b50, 0)
-  locator.writeBigUInt64LE(BigInt(centralOffset + centralBytes), 8)
-  locator.writeUInt32LE(1, 16)
-  return Buffer.concat([wide, locator, end])
 }

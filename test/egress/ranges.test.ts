@@ -1,0 +1,150 @@
+/** Ranges of generated archives: what is remembered of an archive changes how they are found, and no byte of them. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { representTarGz, representZip } from '../../src/egress/egress.ts'
+import type { Reader } from '../../src/egress/reader.ts'
+import type { Representation } from '../../src/egress/representation.ts'
+import type { Artifact } from '../../src/metadata/metadata.ts'
+import {
+  createMemoryStore,
+  type EntrySpec,
+  type FileForm,
+  type MemoryStore,
+} from './memory-store.ts'
+import { readAll } from './read-all.ts'
+
+const pageEntries = limits.manifestPageEntries
+const forms = { zip: representZip, 'tar.gz': representTarGz }
+const formNames = ['zip', 'tar.gz'] as const
+
+/** Metadata of one artifact, of which nothing is remembered yet; counts the pages that are asked for. */
+function readerOf(store: MemoryStore, made: () => Artifact): { reader: Reader; pages: number[] } {
+  const pages: number[] = []
+  const { metadata, packs } = store.reader
+  const readEntryPage: Reader['metadata']['readEntryPage'] = async (_id, page) => {
+    pages.push(page)
+    return await metadata.readEntryPage(made().id, page)
+  }
+  return { reader: { packs, metadata: { ...metadata, readEntryPage } }, pages }
+}
+
+const file = (index: number, form: FileForm, length = 1 + (index % 700)): EntrySpec => ({
+  kind: 'file',
+  path: `d${index % 9}/${index}`,
+  content: Buffer.alloc(length, `${index} `),
+  form,
+  modifiedAt: index % 3 === 0 ? null : 1_700_000_000 + index,
+})
+const fileForms: FileForm[] = ['joining', 'deflate', 'stored', { partBytes: 100 }]
+
+/** Runs of entries of one kind, so that pages begin behind contents, headers and foreign streams alike. */
+const kinds = fc.constantFrom('file', 'foreign', 'empty', 'directory', 'symlink')
+const trees = fc
+  .array(fc.tuple(kinds, fc.oneof(fc.integer({ min: 1, max: 60 }), fc.constant(pageEntries))), {
+    minLength: 1,
+    maxLength: 5,
+  })
+  .map((runs) =>
+    runs.flatMap(([kind, length], run) =>
+      Array.from({ length }, (_, index): EntrySpec => {
+        const path = `${run}/${String(index).padStart(4, '0')}`
+        switch (kind) {
+          case 'directory':
+            return { kind, path }
+          case 'symlink':
+            return { kind, path, target: `t${index}` }
+          default: {
+            const form = kind === 'foreign' ? 'deflate' : fileForms[index % fileForms.length]!
+            return { ...file(index, form, kind === 'empty' ? 0 : undefined), path }
+          }
+        }
+      }),
+    ),
+  )
+
+/** The same contents with their streams in another form, as healing leaves them. */
+function healed(specs: readonly EntrySpec[]): EntrySpec[] {
+  return specs.map((spec, index) =>
+    spec.kind === 'file' && index % 5 === 0 ? { ...spec, form: 'stored' } : spec,
+  )
+}
+
+const fractions = fc.array(
+  fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 3000 })),
+  { minLength: 1, maxLength: 5 },
+)
+
+async function expectSlices(
+  archive: Representation,
+  whole: Buffer,
+  ranges: (readonly [number, number])[],
+): Promise<void> {
+  for (const [fraction, length] of ranges) {
+    const start = Math.floor(fraction * (whole.length - 1))
+    const end = Math.min(start + length, whole.length)
+    const bytes = await readAll(archive, start, end)
+    if (!bytes.equals(whole.subarray(start, end)))
+      throw new Error(`bytes ${start} to ${end} of ${whole.length} are others`)
+  }
+}
+
+test.each(formNames)(
+  'any range of a %s is that slice of it, whatever was read before and after it healed',
+  async (form) => {
+    const represent = forms[form]
+    const property = fc.asyncProperty(trees, fractions, fractions, async (specs, first, then) => {
+      const store = createMemoryStore()
+      let now = store.addArtifact(specs)
+      const artifact = now
+      const { reader } = readerOf(store, () => now)
+      const whole = await readAll(await represent(readerOf(store, () => artifact).reader, artifact))
+      const archive = await represent(reader, artifact)
+      await expectSlices(archive, whole, first)
+      expect((await readAll(archive)).equals(whole)).toBe(true)
+      await expectSlices(archive, whole, [...then, [1, 1]])
+      // A new version of the same artifact.
+      now = store.addArtifact(healed(specs))
+      const { zipBytes, tarGzBytes } = now
+      const version2: Artifact = { ...artifact, zipBytes, tarGzBytes, version: 2 }
+      const wholeNow = await readAll(await represent(readerOf(store, () => now).reader, version2))
+      await expectSlices(await represent(reader, version2), wholeNow, [...first, ...then])
+    })
+    await fc.assert(property, { numRuns: 25 })
+  },
+)
+
+test.each(formNames)('a %s is gone through once to find ranges far behind', async (form) => {
+  const represent = forms[form]
+  const store = createMemoryStore()
+  const specs = Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20))
+  const artifact = store.addArtifact(specs)
+  const { reader, pages } = readerOf(store, () => artifact)
+  const read = async (start: number, end: number): Promise<number> => {
+    pages.length = 0
+    // Each request makes it anew.
+    await readAll(await represent(reader, artifact), start, end)
+    return pages.length
+  }
+  const { totalBytes } = await represent(reader, artifact)
+  // All pages, and those that the range is made of.
+  expect(await read(totalBytes - 100, totalBytes)).toBeLessThanOrEqual(23)
+  expect(await read(totalBytes - 100, totalBytes)).toBeLessThanOrEqual(3)
+  const middle = Math.floor(totalBytes / 2)
+  expect(await read(middle, middle + 100)).toBeLessThanOrEqual(2)
+})
+
+test('a download that breaks off leaves what the next one goes on from', async () => {
+  const store = createMemoryStore()
+  const specs = Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20))
+  const artifact = store.addArtifact(specs)
+  for (const form of formNames) {
+    const { reader, pages } = readerOf(store, () => artifact)
+    const archive = await forms[form](reader, artifact)
+    const middle = Math.floor(archive.totalBytes / 2)
+    await readAll(archive, 0, middle)
+    pages.length = 0
+    await readAll(archive, middle, middle + 100)
+    expect(pages.length).toBeLessThanOrEqual(2)
+  }
+})
