@@ -32,6 +32,8 @@ export interface LineChartView {
 }
 
 const [width, height, bottom, top] = [720, 240, 28, 24]
+/** Shares of the largest value that have a line and a label. */
+const marks = [0, 0.5, 1]
 
 export function LineChart({ title, series, points, table }: LineChartView): Html {
   const [from, to] = [points[0]?.x ?? 0, points.at(-1)?.x ?? 0]
@@ -46,18 +48,18 @@ export function LineChart({ title, series, points, table }: LineChartView): Html
         role="img"
         aria-label={`${title}; the table below has the figures`}
       >
-        {[0, 0.5, 1].map((share) => (
-          <>
-            <line x1="0" x2={width} y1={y(most * share)} y2={y(most * share)} class="grid" />
-            <text x="0" y={y(most * share) - 5}>
-              {formatSizeBytes(Math.round(most * share))}
-            </text>
-          </>
+        {marks.map((share) => (
+          <line x1="0" x2={width} y1={y(most * share)} y2={y(most * share)} class="grid" />
         ))}
-        <XLabels points={points} x={x} />
         {series.map(({ style }, index) => (
           <path d={pathOf(distinctIn(points, x), index, { x, y })} class={`line ${style}`} />
         ))}
+        {marks.map((share) => (
+          <text x="0" y={y(most * share) - 5}>
+            {formatSizeBytes(Math.round(most * share))}
+          </text>
+        ))}
+        <XLabels points={points} x={x} />
       </svg>
       <ul class="legend">
         {series.map(({ name, style }) => (

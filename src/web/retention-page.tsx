@@ -139,7 +139,7 @@ function ChangeForm({ project, override, keepLatest }: RetentionView) {
           </option>
         </select>
       </label>
-      <label>
+      <label class="wide patterns">
         BRANCH/NAME, globs, with spaces between them
         <input
           name="keepLatest"
