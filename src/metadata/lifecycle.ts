@@ -158,7 +158,8 @@ export interface LifecycleMetadata {
     packId: number,
     verdicts: CopyVerdict[],
   ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
-  /** Damaged blobs that have a sound stream of other bytes, at most about `limit`. */
+  /** Damaged blobs that have a sound stream of other bytes, at most `limit`; not those on which an upload under way, or too many
+   *  artifacts, depend now. */
   listHealings(limit: number): Promise<Healing[]>
   /** Lets the blob take the sound stream, in one transaction with a new version and new lengths of all its holders.
    *  `namesOldStream`: the artifact's skeleton names the damaged stream, which stays for it. */

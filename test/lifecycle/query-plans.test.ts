@@ -15,8 +15,9 @@ import { collectInBackground, collectNow, planNow } from './collection.ts'
 /** Walks that are bounded by something other than a key: each by a partial index that holds only what is to be done. */
 const worklists =
   /USING (?:COVERING )?INDEX (?:packs_empty|packs_half_dead|packs_partly_dead|packs_tiny|manifests_dying|manifests_staged|artifacts_uncleared|artifacts_releasable|artifacts_removed|streams_damaged|blobs_damaged|artifacts_damaged)\b/
-/** Tables that hold only what is to be done, and temporary ones. */
-const worktables = /^SCAN (?:t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|g|d)\b/
+/** Tables that hold only what is to be done, temporary ones, and rows of a subquery, whose own steps are told too. */
+const worktables =
+  /^SCAN (?:\(subquery-\d+\)|t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|g|d)(?!\w)/
 
 test('no statement scans a table', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))

@@ -1,6 +1,7 @@
 /** Lists, sums and searches of a project with more artifacts than one statement looks at. Method: rows are put into the
  *  database by hand, and what a filter and an order let through is computed from all of them. */
 import SqliteDatabase from 'better-sqlite3'
+import { copyFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
@@ -272,6 +273,48 @@ test('a branch that nothing has built is told from the runs', async () => {
   const filter = { projectId: 1, name: 'dist', branch: 'none', state: 'any' } as const
   expect(await metadata.findNewest(filter, now)).toBeUndefined()
   expect([...statements].filter((sql) => /artifacts/.test(sql))).toEqual([])
+})
+
+// Method: a copy of the database, with a stream for the file that nearly all artifacts have, and thousands of others that are
+// damaged.
+test('damage spreads to all holders in short steps that pass over what else is damaged', async () => {
+  const copy = await newDatabase()
+  copyFileSync(path, copy)
+  const database = new SqliteDatabase(copy)
+  database.exec(`INSERT INTO packs (id, name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
+    VALUES (1, 'p', 9, 1, 0, 1, 1, 1, 1, 0)`)
+  const blob = database.prepare(
+    `INSERT OR REPLACE INTO blobs (id, digest, size_bytes, crc32, state, project_id, copy_stream_id, part_count, joined_bytes)
+     VALUES (@id, @digest, 1, 0, @state, 1, @id, 0, 1)`,
+  )
+  const stream = database.prepare(
+    `INSERT INTO streams (id, digest, codec, blob_id, pack_id, "offset", length_bytes, checks, state, verified_at)
+     VALUES (@id, @digest, 0, @id, 1, @id, 1, x'00000000', @state, 0)`,
+  )
+  database.pragma('foreign_keys = OFF')
+  database.transaction(() => {
+    for (let id = 1; id <= 3000; id++) {
+      const digest = id === 1 ? Buffer.from(digestOf('common'), 'hex') : Buffer.alloc(32, `${id} `)
+      const row = { id, digest, state: id === 1 ? 0 : 1 }
+      blob.run(row)
+      stream.run(row)
+    }
+  })()
+  database.close()
+  const traced = new Set<string>()
+  let transactions = 0
+  const trace = (sql: string): void => {
+    if (sql === 'BEGIN IMMEDIATE') transactions += 1
+    traced.add(sql)
+  }
+  const store = openSqliteMetadata({ path: copy, trace })
+  const live = rows.filter(({ removedAt, manifestId }) => removedAt === null && manifestId !== 4)
+  const told = await store.markDamaged({ streamId: 1, offset: 1, packName: 'p' })
+  await store.close()
+  expect(told).toEqual(live.map(({ id }) => id))
+  expect(transactions).toBeGreaterThan(4)
+  const searches = [...traced].filter((sql) => /blobs_damaged\s+CROSS JOIN/.test(sql))
+  expect(searches).toEqual([])
 })
 
 test('holders of a file are found where it is in nearly all artifacts', async () => {

@@ -18,6 +18,8 @@ export interface Damage extends Pick<Metadata, 'markDamaged'> {
 }
 
 const pageRows = 200
+/** Streams of a skeleton that are counted, to see whether fewer are damaged. */
+const comparedMax = 4096
 
 export function createDamage(connection: Connection): Damage {
   const { prepare, write, stage } = connection
@@ -63,8 +65,15 @@ export function createDamage(connection: Connection): Damage {
   }
 }
 
+/** An artifact that holds a blob, with its place among them. */
+interface Holder {
+  projectId: number
+  manifestId: number
+  id: number
+}
+
 function createSpreading(connection: Connection): (streamId: number) => Promise<number[]> {
-  const { prepare, stage, turn } = connection
+  const { prepare, stage, stageSteps, turn } = connection
   const judgeArtifact = createArtifactJudging(connection)
   const findBlob = prepare<[number], { id: number; serves: number; joins: number }>(
     `SELECT b.id, b.copy_stream_id IS s.id AS serves, b.joining_stream_id IS s.id AS joins
@@ -75,29 +84,49 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
      WHERE part_id = ? AND composite_id > ? ORDER BY composite_id LIMIT ${pageRows}`,
   )
   const judgeBlob = createBlobJudging(connection)
-  const artifactsOfBlob = prepare<[number, number], { id: number }>(
-    `SELECT DISTINCT a.id FROM "references" r CROSS JOIN artifacts a ON a.manifest_id = r.manifest_id
-     WHERE r.blob_id = ? AND a.removed_at IS NULL AND a.id > ? ORDER BY a.id LIMIT ${pageRows}`,
+  // A manifest after the other: in the order of artifacts, each page would look at all of them.
+  const manifestAfter = prepare<[number, number, number], Omit<Holder, 'id'>>(
+    `SELECT project_id AS projectId, manifest_id AS manifestId
+     FROM "references" INDEXED BY references_by_blob
+     WHERE blob_id = ? AND (project_id, manifest_id) > (?, ?) ORDER BY project_id, manifest_id LIMIT 1`,
   )
-  const artifactsOfStream = prepare<[number, number], { id: number }>(
-    `SELECT DISTINCT a.id FROM skeleton_streams k CROSS JOIN artifacts a ON a.content_id = k.content_id
-     WHERE k.stream_id = ? AND a.removed_at IS NULL AND a.id > ? ORDER BY a.id LIMIT ${pageRows}`,
+  const artifactsOfManifest = prepare<[number, number], { id: number }>(
+    `SELECT id FROM artifacts INDEXED BY artifacts_by_manifest
+     WHERE manifest_id = ? AND id > ? AND removed_at IS NULL ORDER BY id LIMIT ${pageRows}`,
+  )
+  const artifactsOfBlob = (blobId: number, last: Holder): Holder[] => {
+    for (let at: Holder | undefined = last; at !== undefined;) {
+      const { projectId, manifestId, id } = at
+      const rows = artifactsOfManifest.all(manifestId, id)
+      if (rows.length > 0) return rows.map((row) => ({ projectId, manifestId, id: row.id }))
+      const next = manifestAfter.get(blobId, projectId, manifestId)
+      at = next && { ...next, id: 0 }
+    }
+    return []
+  }
+  const artifactsOfStream = prepare<[number, number], { id: number; contentId: number }>(
+    `SELECT a.id, k.content_id AS contentId
+     FROM skeleton_streams k CROSS JOIN artifacts a ON a.content_id = k.content_id
+     WHERE k.stream_id = ? AND k.content_id > ? AND a.removed_at IS NULL
+     ORDER BY k.content_id LIMIT ${pageRows}`,
   )
 
-  /** Calls `act` for every row, a page per transaction. */
-  const forEachId = async (
-    page: (after: number) => { id: number }[],
+  /** Calls `act` for every row, in transactions that are short each. */
+  const forEach = async <Row extends { id: number }>(
+    page: (last: Row | undefined) => Row[],
     act: (id: number) => void,
   ): Promise<void> => {
-    for (let after: number | undefined = 0; after !== undefined;) {
-      const from: number = after
-      after = stage(() => {
-        const rows = page(from)
-        for (const { id } of rows) act(id)
-        return rows.at(-1)?.id
-      })
-      await turn()
+    let last: Row | undefined
+    let rows: Row[] = []
+    let at = 0
+    const step = (): boolean => {
+      if (at === rows.length) [rows, at] = [page(last), 0]
+      last = rows[at++] ?? last
+      if (rows.length === 0) return false
+      act(last!.id)
+      return true
     }
+    while (stageSteps(step)) await turn()
   }
 
   return async (streamId) => {
@@ -115,10 +144,15 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
     }
     if (blob.serves) stage(() => collect(blob.id))
     if (blob.joins) {
-      await forEachId((after) => compositesAfter.all(blob.id, after), collect)
+      await forEach<{ id: number }>((last) => compositesAfter.all(blob.id, last?.id ?? 0), collect)
     }
-    for (const id of blobIds) await forEachId((after) => artifactsOfBlob.all(id, after), judge)
-    await forEachId((after) => artifactsOfStream.all(streamId, after), judge)
+    const none: Holder = { projectId: 0, manifestId: 0, id: 0 }
+    for (const id of blobIds)
+      await forEach<Holder>((last) => artifactsOfBlob(id, last ?? none), judge)
+    await forEach<{ id: number; contentId: number }>(
+      (last) => artifactsOfStream.all(streamId, last?.contentId ?? 0),
+      judge,
+    )
     return touched
   }
 }
@@ -150,21 +184,14 @@ function createBlobJudging({ prepare }: Connection): (blobId: number) => void {
   }
 }
 
-function createArtifactJudging({ prepare }: Connection): (artifactId: number) => void {
-  // Damaged blobs and streams are few, so the search begins with them and not with the manifest.
-  const judge = prepare<
-    [number],
-    { manifestId: number; blobDamaged: number; streamDamaged: number }
-  >(
-    `SELECT a.manifest_id AS manifestId,
-       EXISTS (SELECT 1 FROM blobs b INDEXED BY blobs_damaged
-         CROSS JOIN "references" r ON r.manifest_id = a.manifest_id AND r.blob_id = b.id
-         WHERE b.state IN (1, 4)) AS blobDamaged,
-       EXISTS (SELECT 1 FROM streams s INDEXED BY streams_damaged
-         CROSS JOIN skeleton_streams k ON k.content_id = a.content_id AND k.stream_id = s.id
-         WHERE s.state = 1) AS streamDamaged
-     FROM artifacts a WHERE a.id = ?`,
+function createArtifactJudging(connection: Connection): (artifactId: number) => void {
+  const { prepare } = connection
+  const find = prepare<[number], JudgedArtifact>(
+    `SELECT a.manifest_id AS manifestId, a.content_id AS contentId, m.file_count AS fileCount
+     FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id WHERE a.id = ?`,
   )
+  const areBlobsDamaged = createBlobSearch(connection)
+  const areStreamsDamaged = createStreamSearch(connection)
   const setState = prepare<[string, number]>(
     'UPDATE artifacts SET state = ? WHERE id = ? AND removed_at IS NULL',
   )
@@ -173,8 +200,65 @@ function createArtifactJudging({ prepare }: Connection): (artifactId: number) =>
     `UPDATE manifests SET state = ${manifestState.retired} WHERE id = ? AND state = 1`,
   )
   return (artifactId) => {
-    const { manifestId, blobDamaged, streamDamaged } = judge.get(artifactId)!
-    setState.run(blobDamaged || streamDamaged ? 'damaged' : 'available', artifactId)
-    if (blobDamaged) retire.run(manifestId)
+    const artifact = find.get(artifactId)!
+    const blobDamaged = areBlobsDamaged(artifact)
+    const isDamaged = blobDamaged || areStreamsDamaged(artifact)
+    setState.run(isDamaged ? 'damaged' : 'available', artifactId)
+    if (blobDamaged) retire.run(artifact.manifestId)
+  }
+}
+
+interface JudgedArtifact {
+  manifestId: number
+  contentId: number | null
+  fileCount: number
+}
+
+type DamageSearch = (artifact: JudgedArtifact) => boolean
+
+/** Whether a manifest refers to damaged blobs. These are few as a rule, and then the search begins with them; after a disk was
+ *  lost it begins with the manifest. */
+function createBlobSearch({ prepare }: Connection): DamageSearch {
+  const countDamaged = prepare<[number], { count: number }>(
+    `SELECT count(*) AS count
+     FROM (SELECT 1 FROM blobs INDEXED BY blobs_damaged WHERE state IN (1, 4) LIMIT ?)`,
+  )
+  const amongDamaged = prepare<[number]>(
+    `SELECT 1 FROM blobs b INDEXED BY blobs_damaged
+     CROSS JOIN "references" r ON r.manifest_id = ? AND r.blob_id = b.id
+     WHERE b.state IN (1, 4) LIMIT 1`,
+  )
+  const amongReferences = prepare<[number]>(
+    `SELECT 1 FROM "references" r CROSS JOIN blobs b ON b.id = r.blob_id
+     WHERE r.manifest_id = ? AND b.state IN (1, 4) LIMIT 1`,
+  )
+  return ({ manifestId, fileCount }) => {
+    const areFew = countDamaged.get(fileCount)!.count < fileCount
+    return (areFew ? amongDamaged : amongReferences).get(manifestId) !== undefined
+  }
+}
+
+/** The same of the streams that a skeleton names. */
+function createStreamSearch({ prepare }: Connection): DamageSearch {
+  const countNamed = prepare<[number | null], { count: number }>(
+    `SELECT count(*) AS count FROM (SELECT 1 FROM skeleton_streams WHERE content_id = ? LIMIT ${comparedMax})`,
+  )
+  const countDamaged = prepare<[number], { count: number }>(
+    'SELECT count(*) AS count FROM (SELECT 1 FROM streams INDEXED BY streams_damaged WHERE state = 1 LIMIT ?)',
+  )
+  const amongDamaged = prepare<[number | null]>(
+    `SELECT 1 FROM streams s INDEXED BY streams_damaged
+     CROSS JOIN skeleton_streams k ON k.content_id = ? AND k.stream_id = s.id
+     WHERE s.state = 1 LIMIT 1`,
+  )
+  const amongNamed = prepare<[number | null]>(
+    `SELECT 1 FROM skeleton_streams k CROSS JOIN streams s ON s.id = k.stream_id
+     WHERE k.content_id = ? AND s.state = 1 LIMIT 1`,
+  )
+  return ({ contentId }) => {
+    const named = countNamed.get(contentId)!.count
+    if (named === 0) return false
+    const areFew = countDamaged.get(named)!.count < named
+    return (areFew ? amongDamaged : amongNamed).get(contentId) !== undefined
   }
 }

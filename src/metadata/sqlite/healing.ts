@@ -5,20 +5,10 @@
  *  All of it is one transaction, because no reader may see the new copy with the old lengths. It is refused while an
  *  upload under way refers to the blob, whose measuring may be over already. */
 import { blobState, streamState } from '../../../schema/content.ts'
-import { limits } from '../../core/limits.ts'
 import type { Healing, HealingOutcome, Metadata } from '../metadata.ts'
-import { codecNumber } from './codecs.ts'
 import type { Connection } from './connection.ts'
 import type { Damage } from './damage.ts'
-
-interface HealableRow {
-  blobId: number
-  streamId: number
-  oldStreamId: number | null
-  replacesCopy: number
-  replacesJoining: number
-  lengthDelta: number
-}
+import { createHealingSearch, createHolderLookUp } from './healable.ts'
 
 /** Answers a function that says what healing a blob with a composite takes, inside a transaction. */
 export function createCompositeHealing(
@@ -36,7 +26,8 @@ export function createCompositeHealing(
     replacesCopy: true,
     replacesJoining: false,
     joinedDeltas: [],
-    holders: holders.artifacts([blobId]),
+    // Where they are too many, it is found busy.
+    holders: holders.artifacts([blobId]) ?? [],
   })
 }
 
@@ -44,58 +35,18 @@ export function createHealingMethods(
   connection: Connection,
   damage: Damage,
 ): Pick<Metadata, 'listHealings' | 'healBlob'> {
-  const { prepare, read, write } = connection
+  const { write } = connection
   const holders = createHolderLookUp(connection)
   const swap = createSwap(connection)
-  // Damaged streams are few. A joining stream can be replaced by a joining one only, because parts have to join.
-  const replaceable = prepare<[number], HealableRow>(
-    `SELECT b.id AS blobId, n.id AS streamId, d.id AS oldStreamId,
-       b.copy_stream_id IS d.id AS replacesCopy,
-       b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining} AS replacesJoining,
-       n.length_bytes - d.length_bytes AS lengthDelta
-     FROM streams d INDEXED BY streams_damaged
-     CROSS JOIN blobs b ON b.id = d.blob_id
-     CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
-     WHERE d.state = ${streamState.damaged}
-       AND (b.copy_stream_id IS d.id OR (b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining}))
-     GROUP BY d.id LIMIT ?`,
-  )
-  const joinable = prepare<[number], HealableRow>(
-    `SELECT b.id AS blobId, n.id AS streamId, NULL AS oldStreamId, 1 AS replacesCopy, 0 AS replacesJoining,
-       0 AS lengthDelta
-     FROM blobs b INDEXED BY blobs_damaged
-     CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
-     WHERE b.state IN (${blobState.damaged}, ${blobState.goneDamaged}) AND b.part_count > 0
-     GROUP BY b.id LIMIT ?`,
-  )
 
   return {
-    listHealings: async (limit) =>
-      read(() => {
-        const rows = [...replaceable.all(limit), ...joinable.all(limit)]
-        return rows.map((row): Healing => {
-          const { blobId, streamId, oldStreamId } = row
-          const replacesJoining = row.replacesJoining === 1
-          const joinedDeltas = replacesJoining ? holders.composites(blobId, row.lengthDelta) : []
-          return {
-            blobId,
-            streamId,
-            composite: null,
-            oldStreamId,
-            replacesCopy: row.replacesCopy === 1,
-            replacesJoining,
-            joinedDeltas,
-            holders: holders.artifacts([blobId, ...joinedDeltas.map((each) => each.blobId)]),
-          }
-        })
-      }),
+    listHealings: createHealingSearch(connection),
     healBlob: async (healing, measured) => {
       const outcome = write((): HealingOutcome => {
         const blobIds = [healing.blobId, ...healing.joinedDeltas.map((each) => each.blobId)]
-        if (holders.areStaged(blobIds)) return 'busy'
         const known = new Set(measured.map((each) => each.artifactId))
         const now = holders.artifacts(blobIds)
-        if (now.length > limits.healedArtifactsMax) return 'busy'
+        if (now === undefined || holders.areStaged(blobIds)) return 'busy'
         if (now.length !== known.size || now.some((each) => !known.has(each.artifactId)))
           return 'changed'
         const streamId = swap(healing, measured)
@@ -106,39 +57,6 @@ export function createHealingMethods(
       await damage.spread()
       return outcome
     },
-  }
-}
-
-function createHolderLookUp({ prepare }: Connection): {
-  /** Composites over a part, and by how much each grows when the part's stream does. */
-  composites(partId: number, lengthDelta: number): Healing['joinedDeltas']
-  /** Artifacts that hold any of the blobs and have not let go of their rows; by id, no more than one too many. */
-  artifacts(blobIds: number[]): Healing['holders']
-  /** Whether an upload under way refers to any of the blobs. */
-  areStaged(blobIds: number[]): boolean
-} {
-  const composites = prepare<[number, number], Healing['joinedDeltas'][number]>(
-    `SELECT composite_id AS blobId, count(*) * ? AS delta FROM composite_parts WHERE part_id = ?
-     GROUP BY composite_id`,
-  )
-  const artifacts = prepare<[string], Healing['holders'][number]>(
-    `SELECT DISTINCT a.id AS artifactId, a.manifest_id AS manifestId, a.kind
-     FROM json_each(?) j
-     CROSS JOIN "references" r ON r.blob_id = j.value
-     CROSS JOIN artifacts a ON a.manifest_id = r.manifest_id
-     WHERE a.removed_at IS NULL OR a.releasable_at IS NOT NULL
-     ORDER BY a.id LIMIT ${limits.healedArtifactsMax + 1}`,
-  )
-  const staged = prepare<[string], { found: number }>(
-    `SELECT EXISTS (SELECT 1 FROM json_each(?) j
-       CROSS JOIN "references" r ON r.blob_id = j.value
-       CROSS JOIN manifests m ON m.id = r.manifest_id
-       WHERE m.state = 0 OR EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = m.id)) AS found`,
-  )
-  return {
-    composites: (partId, lengthDelta) => composites.all(lengthDelta, partId),
-    artifacts: (blobIds) => artifacts.all(JSON.stringify(blobIds)),
-    areStaged: (blobIds) => staged.get(JSON.stringify(blobIds))!.found === 1,
   }
 }
 

@@ -175,6 +175,27 @@ export function damageContract(store: Store): void {
     expect(await stateOf(artifact)).toBe('available')
   })
 
+  test('what waits for an upload under way hides nothing that can be healed', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'waiting', b: 'ready' }, { name: 'one' })
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['waiting'])
+    await stageEntries(store(), session, entriesOf({ c: 'waiting' }))
+    for (const content of ['waiting', 'ready']) {
+      await store().markDamaged(await copyIn(content))
+      await send(store(), [copyOf(content, { level: 1 })])
+    }
+    const blobsToHeal = async (limit: number): Promise<number[]> =>
+      (await store().listHealings(limit)).map(({ blobId }) => blobId)
+    const { blobId: waiting } = (await store().findBlob(digestOf('waiting')))!
+    const { blobId: ready } = (await store().findBlob(digestOf('ready')))!
+    expect(await blobsToHeal(1)).toEqual([ready])
+    expect(await blobsToHeal(10)).toEqual([ready])
+    await store().abortSession(session)
+    expect(await blobsToHeal(1)).toEqual([waiting])
+    expect(await blobsToHeal(10)).toEqual([waiting, ready])
+  })
+
   test('damage to a stream that only a skeleton names touches that artifact alone', async () => {
     const run = await seedRun(store())
     const plain = await seedArtifact(store(), run, { a: 'x' }, { name: 'plain' })
