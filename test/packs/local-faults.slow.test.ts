@@ -86,6 +86,8 @@ function checkError(error: unknown, code: string, { failedCall = '' }: WatchedFi
   const readsPack = /^(read|open-read) packs\/..\/.*zip$/.test(failedCall)
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     expect(error).toMatchObject({ name: 'StoreError', code: 'storage_full', cause: { code } })
+  } else if (code === 'EMFILE') {
+    expect(error).toMatchObject({ name: 'StoreError', code: 'busy', cause: { code } })
   } else if (code === 'EIO' && readsPack) {
     expect(error).toMatchObject({ name: 'StoreError', code: 'blob_damaged', cause: { code } })
   } else {
