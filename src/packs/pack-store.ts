@@ -21,6 +21,7 @@ export interface PackSink {
   abort(): Promise<void>
 }
 
+/** Whatever opens a file can fail with busy, too, while the process has too many of them open. */
 export interface PackStore {
   /** Opens a new pack, invisible to `read` and `list` until it is sealed. */
   create(): Promise<PackSink>
