@@ -14,6 +14,8 @@ export const projects = sqliteTable(
     quotaBytes: integer('quota_bytes'),
     strict: integer('strict', { mode: 'boolean' }),
     keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>(),
+    /** False from a change of the rule that it follows until its artifacts are settled by that. */
+    isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
   },
   (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
 )
@@ -60,8 +62,6 @@ export const store = sqliteTable('store', {
   createdAt: integer('created_at').notNull(),
   /** The server's rule, which projects without one of their own follow. */
   keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>().notNull().default([]),
-  /** False from a change of the rule until all projects that follow it are settled. */
-  isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
   /** How often rollups have been set right. */
   reconciliations: integer('reconciliations').notNull().default(0),
 })

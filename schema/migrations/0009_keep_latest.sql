@@ -3,8 +3,8 @@ ALTER TABLE projects ADD COLUMN keep_latest TEXT;
 --> statement-breakpoint
 ALTER TABLE store ADD COLUMN keep_latest TEXT NOT NULL DEFAULT '[]';
 --> statement-breakpoint
--- 0 from a change of the server's patterns until all projects that follow them are settled.
-ALTER TABLE store ADD COLUMN is_latest_settled INTEGER NOT NULL DEFAULT 1;
+-- 0 from a change of the patterns that a project follows until its artifacts are settled by them.
+ALTER TABLE projects ADD COLUMN is_latest_settled INTEGER NOT NULL DEFAULT 1;
 --> statement-breakpoint
 -- The branch whose latest it can be: its run's, NULL where that is not known, or of a pull request.
 ALTER TABLE artifacts ADD COLUMN latest_of TEXT;

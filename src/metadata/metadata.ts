@@ -83,10 +83,10 @@ export interface Metadata
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
   listProjects(): Promise<Project[]>
-  /** Changes what is given, and settles what is kept as the latest where that is part of it. A call that did not end is to be
-   *  repeated. */
+  /** Changes what is given, and settles what is kept as the latest where that is part of it. */
   setProjectPolicy(projectId: number, policy: Partial<ProjectPolicy>, now: number): Promise<void>
-  /** The server's setting for projects without one of their own; settles them when it differs from the last one. */
+  /** The server's setting for projects without one of their own; settles them when it differs from the last one,
+   *  and whatever a call that did not end has left unsettled. */
   setKeepLatest(patterns: string[], now: number): Promise<void>
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never other values. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>

@@ -183,3 +183,24 @@ test('whatever happens, exactly the latest are kept, and nothing else changes it
     { numRuns: 25 },
   )
 })
+
+test('what a process did not come to the end of is settled by the next one', async () => {
+  const path = await newDatabase()
+  const first = openSqliteMetadata({ path })
+  // More places than one step settles.
+  for (let number = 1; number <= 130; number++) {
+    const run = await seedRun(first, { number, branch: 'main' })
+    await seedArtifact(first, run, { a: `${number}` }, { name: `build-${number}` })
+  }
+  const { projectId } = await seedRun(first)
+  const cut = first.setProjectPolicy(projectId, { keepLatest: ['main/*'] }, 0)
+  await first.close()
+  await expect(cut).rejects.toThrow('not open')
+  const next = openSqliteMetadata({ path })
+  const kept = async (): Promise<number> =>
+    (await next.sumArtifacts({ keptLatest: true }, 1000 * dayMs)).artifacts
+  expect(await kept()).toBeLessThan(130)
+  await next.setKeepLatest([], 0)
+  expect(await kept()).toBe(130)
+  await next.close()
+})

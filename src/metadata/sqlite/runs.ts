@@ -27,8 +27,8 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
     return row && toProject(row)
   }
 
-  const allProjects = (): Project[] =>
-    orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all().map(toProject)
+  const allProjects = (): (typeof projects.$inferSelect)[] =>
+    orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all()
 
   const createProject = (name: ProjectName, now: number): Project =>
     write(() => {
@@ -53,26 +53,36 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
   }
 
   const theStore = eq(store.id, 1)
-  const setStore = (values: Partial<typeof store.$inferInsert>): void => {
-    orm.update(store).set(values).where(theStore).run()
+  const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
+    write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
+  }
+  const settleLatest = async (projectId: number, now: number): Promise<void> => {
+    await latest.settleProject(projectId, now)
+    setProject(projectId, { isLatestSettled: true })
   }
 
   return {
     ensureProject: async (name, now) => byName(name) ?? createProject(name, now),
     findProject: async (name) => byName(name),
-    listProjects: async () => allProjects(),
+    listProjects: async () => allProjects().map(toProject),
     setProjectPolicy: async (projectId, policy, now) => {
       if (Object.keys(policy).length === 0) return
-      write(() => orm.update(projects).set(policy).where(eq(projects.id, projectId)).run())
-      if (policy.keepLatest !== undefined) await latest.settleProject(projectId, now)
+      const settles = policy.keepLatest !== undefined
+      setProject(projectId, { ...policy, ...(settles && { isLatestSettled: false }) })
+      if (settles) await settleLatest(projectId, now)
     },
     setKeepLatest: async (keepLatest, now) => {
       const before = orm.select().from(store).where(theStore).get()!
-      if (before.isLatestSettled && isDeepStrictEqual(before.keepLatest, keepLatest)) return
-      write(() => setStore({ keepLatest, isLatestSettled: false }))
-      const following = allProjects().filter((project) => project.keepLatest === null)
-      for (const { id } of following) await latest.settleProject(id, now)
-      write(() => setStore({ isLatestSettled: true }))
+      if (!isDeepStrictEqual(before.keepLatest, keepLatest)) {
+        write(() => {
+          orm.update(store).set({ keepLatest }).where(theStore).run()
+          for (const { id, keepLatest: own } of allProjects())
+            if (own === null) setProject(id, { isLatestSettled: false })
+        })
+      }
+      // Those too that a process did not come to the end of.
+      for (const { id, isLatestSettled } of allProjects())
+        if (!isLatestSettled) await settleLatest(id, now)
     },
     ensureRun: async ({ project: name, number, attempt }, facts, now) => {
       const project = byName(name) ?? createProject(name, now)
@@ -157,7 +167,11 @@ function addsFacts(run: Run, facts: RunFacts): boolean {
   )
 }
 
-function toProject({ ownerRepo, ...row }: typeof projects.$inferSelect): Project {
+function toProject({
+  ownerRepo,
+  isLatestSettled: _settled,
+  ...row
+}: typeof projects.$inferSelect): Project {
   return { ...row, name: ownerRepo as ProjectName }
 }
 
