@@ -53,7 +53,11 @@ export function createRenderer(): Renderer {
   }
   const end = async (): Promise<void> => {
     clearTimeout(idle)
-    await thread?.terminate()
+    // Let go of at once: a task that comes while it ends gets another.
+    const ended = thread
+    thread = undefined
+    waiting?.reject(new Error('the thread that renders ended'))
+    await ended?.terminate()
   }
   const run = async (task: RenderTask): Promise<Rendered<RenderTask>> => {
     clearTimeout(idle)
