@@ -83,7 +83,19 @@ export const artifactListSchema = z
 
 /** Without a total: counting what holds a file would look at all of it. */
 export const holderListSchema = z
-  .object({ items: z.array(artifactSchema), nextCursor: cursor })
+  .object({
+    items: z.array(
+      artifactSchema
+        .extend({
+          path: z.string().nullable().meta({
+            description:
+              'The first place of the file in it; null where that would take long to find.',
+          }),
+        })
+        .meta({ id: 'Holder' }),
+    ),
+    nextCursor: cursor,
+  })
   .meta({ id: 'HolderList' })
 
 const mode = z
@@ -234,6 +246,8 @@ export type WireProblem = z.infer<typeof problemSchema>
 export type WireArtifact = z.infer<typeof artifactSchema>
 export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>
+export type WireHolder = WireHolderList['items'][number]
+export type WireHolderList = z.infer<typeof holderListSchema>
 export type WireEntry = z.infer<typeof entrySchema>
 export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
 export type WireComparisonHead = z.infer<typeof comparisonHeadSchema>

@@ -6,6 +6,7 @@ import { catCommand } from './commands/cat.ts'
 import { diffCommand } from './commands/diff.ts'
 import { downloadCommand } from './commands/download.ts'
 import { expireCommand } from './commands/expire.ts'
+import { findCommand } from './commands/find.ts'
 import { keepCommand } from './commands/keep.ts'
 import { listCommand } from './commands/list.ts'
 import { lsCommand } from './commands/ls.ts'
@@ -51,6 +52,10 @@ export const commands: Record<string, Listed> = {
     summary: 'brings a directory to what an artifact holds',
     load: () => Promise.resolve(downloadCommand),
   },
+  find: {
+    summary: 'tells which artifacts hold a file',
+    load: () => Promise.resolve(findCommand),
+  },
   rm: {
     summary: 'deletes artifacts',
     load: () => Promise.resolve(rmCommand),
@@ -94,7 +99,7 @@ export const commands: Record<string, Listed> = {
 }
 
 /** Errors: UsageError, with the name that was probably meant. */
-export function findCommand(name: string): Listed {
+export function commandNamed(name: string): Listed {
   if (Object.hasOwn(commands, name)) return commands[name]!
   const meant = suggestion(name, Object.keys(commands)) ?? '`trove help` lists them'
   throw new UsageError(`there is no command ${JSON.stringify(name)}; ${meant}`)

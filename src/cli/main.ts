@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '../settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
-import { commands, findCommand } from './command-list.ts'
+import { commands, commandNamed } from './command-list.ts'
 import { type Command, formatColumns, formatHelp } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
 import { write } from './output.ts'
@@ -19,11 +19,11 @@ async function main(args: string[]): Promise<ExitStatus> {
   }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     const isAsked = name !== undefined
-    const text = rest[0] === undefined ? overview() : formatHelp(await findCommand(rest[0]).load())
+    const text = rest[0] === undefined ? overview() : formatHelp(await commandNamed(rest[0]).load())
     await write(isAsked ? process.stdout : process.stderr, text)
     return isAsked ? exitStatus.ok : exitStatus.usage
   }
-  return await runCommand(await findCommand(name).load(), rest)
+  return await runCommand(await commandNamed(name).load(), rest)
 }
 
 /** Of the package that this file was built into: `dist/src/cli` is three folders below it. */

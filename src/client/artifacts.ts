@@ -1,11 +1,12 @@
-/** Artifacts as a whole: listing, deleting, keeping. */
+/** Artifacts as a whole: listing, finding, deleting, keeping. */
 import type {
   WireArtifact,
   WireArtifactDetail,
-  WireArtifactList,
   WireBulkDeletion,
+  WireHolder,
 } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
+import { type Digest, formatWireDigest } from '../core/digest.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
 export interface ListOptions {
@@ -18,6 +19,12 @@ export interface ListOptions {
   signal?: AbortSignal
 }
 
+export interface HolderOptions {
+  /** Absent or null: the token's own, or all for an administrator. */
+  project?: string | null
+  signal?: AbortSignal
+}
+
 const pageItems = 200
 
 /** Errors: those of `openAnswer`. */
@@ -25,15 +32,35 @@ export async function* listArtifacts(
   server: ServerAccess,
   { signal, ...filter }: ListOptions,
 ): AsyncGenerator<WireArtifact, void, undefined> {
+  yield* itemsOf<WireArtifact>(server, `${apiRoot}/artifacts`, filter, signal)
+}
+
+/** Live artifacts that hold a file of this digest, the newest first.
+ *  Errors: forbidden (the token reads only a run), and those of `openAnswer`. */
+export async function* listHolders(
+  server: ServerAccess,
+  digest: Digest,
+  { signal, ...filter }: HolderOptions,
+): AsyncGenerator<WireHolder, void, undefined> {
+  const path = `${apiRoot}/digests/${formatWireDigest(digest)}`
+  yield* itemsOf<WireHolder>(server, path, filter, signal)
+}
+
+/** The items of a list, page after page. */
+async function* itemsOf<Item>(
+  server: ServerAccess,
+  path: string,
+  filter: Record<string, string | number | null | undefined>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Item, void, undefined> {
   let cursor: string | null = null
   do {
-    const query: Record<string, string | number | null | undefined> = {
-      ...filter,
-      limit: pageItems,
-      cursor,
-    }
-    const request = { path: `${apiRoot}/artifacts`, query, ...(signal !== undefined && { signal }) }
-    const page: WireArtifactList = await requestJson(server, request, ['items', 'nextCursor'])
+    const query = { ...filter, limit: pageItems, cursor }
+    const request = { path, query, ...(signal !== undefined && { signal }) }
+    const page: { items: Item[]; nextCursor: string | null } = await requestJson(server, request, [
+      'items',
+      'nextCursor',
+    ])
     yield* page.items
     cursor = page.nextCursor
   } while (cursor !== null)

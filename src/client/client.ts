@@ -1,6 +1,6 @@
 /** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
  *  that work on files live as long as one call. */
-import type { WireArtifact, WireBulkDeletion } from '../api/messages.ts'
+import type { WireArtifact, WireBulkDeletion, WireHolder } from '../api/messages.ts'
 import { join } from 'node:path'
 import { openFilePool } from './files/file-pool.ts'
 import type { HashedTree } from './upload/hashed-tree.ts'
@@ -10,6 +10,7 @@ import { cacheFilePath } from './cache/cache-files.ts'
 import { openTreeHasher, type TreeHasher } from './upload/tree-hasher.ts'
 import { sendTree, type UploadTarget } from './upload/upload.ts'
 import { listSources, walkSources } from './upload/walk.ts'
+import type { Digest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { homeDirectory } from '../program-files.ts'
@@ -18,7 +19,9 @@ import { type DownloadOptions, downloadArtifact } from './download/download.ts'
 import type { FilePool } from './files/file-pool.ts'
 import {
   changeRetention,
+  type HolderOptions,
   listArtifacts,
+  listHolders,
   type ListOptions,
   removeArtifact,
   removeArtifacts,
@@ -94,6 +97,8 @@ export interface Client {
   download(options: DownloadOptions): Promise<DownloadResult>
   /** Artifacts that match, in pages behind the scenes. */
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
+  /** Live artifacts that hold a file of this digest, the newest first. */
+  holders(digest: Digest, options?: HolderOptions): AsyncGenerator<WireHolder, void, undefined>
   /** Deletes an artifact. */
   remove(artifactId: number, signal?: AbortSignal): Promise<void>
   /** Deletes all of them or none; says what comes back to the disk. */
@@ -126,6 +131,7 @@ export function createClient({ url, token, cacheDir, proxy = null }: ClientOptio
         downloadArtifact(server, pool, { ...options, cacheDir: caches }),
       ),
     list: (options) => listArtifacts(server, options),
+    holders: (digest, options = {}) => listHolders(server, digest, options),
     remove: async (artifactId, signal) => {
       await removeArtifact(server, artifactId, signal)
     },

@@ -4,6 +4,7 @@ import { Hono } from 'hono'
 import { apiRoot } from '../api/paths.ts'
 import { holdersQuery } from '../api/queries.ts'
 import { mayReadProject } from '../auth/principal.ts'
+import { findHolders } from '../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { forbidden, projectOf, readProject } from './access.ts'
@@ -29,18 +30,24 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   }
   const now = context.now()
   const beforeId = parseOffsetCursor(query.cursor)
-  const found = await context.metadata.listHolders(digest, {
+  const found = await findHolders(context.metadata, digest, {
     projectId: project === null ? null : project.id,
     now,
     limit: query.limit + 1,
     ...(beforeId > 0 && { beforeId }),
   })
   const items = found.slice(0, query.limit)
-  const nextCursor = found.length > items.length ? formatCursor(items.at(-1)!.id) : null
+  const nextCursor = found.length > items.length ? formatCursor(items.at(-1)!.artifact.id) : null
   const origin = publicOrigin(context, c)
   if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
   c.header('cache-control', 'private, no-cache')
-  return c.json({ items: items.map((each) => artifactMessage(each, { origin, now })), nextCursor })
+  return c.json({
+    items: items.map(({ artifact, path }) => ({
+      ...artifactMessage(artifact, { origin, now }),
+      path,
+    })),
+    nextCursor,
+  })
 }
 
 /** Errors: invalid_request. */

@@ -1,16 +1,10 @@
 /** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser and never sent. */
+import type { Holder } from '../browse/holders.ts'
 import type { Digest } from '../core/digest.ts'
-import type { Artifact } from '../metadata/metadata.ts'
 import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, blobPath } from './paths.ts'
 import { figures, Table } from './table.tsx'
-
-export interface Holder {
-  artifact: Artifact
-  /** Where it is inside; null when it was not looked for. */
-  path: string | null
-}
 
 export interface FindView {
   /** As typed. */

@@ -1,7 +1,7 @@
 /** Pages about bytes rather than runs: retention, finding a file by its digest. */
 import { Hono } from 'hono'
 import { mayAdminister, mayReadProject, type Principal } from '../auth/principal.ts'
-import { walkEntries } from '../browse/entries.ts'
+import { findHolders, type Holder } from '../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
 import { compileLatestRule } from '../core/keep-latest.ts'
 import { limits } from '../core/limits.ts'
@@ -15,15 +15,13 @@ import { walkArtifacts } from '../http/walk-artifacts.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../metadata/metadata.ts'
 import { daysOf, readForm } from './input.ts'
-import { FindPage, type Holder } from './find-page.tsx'
+import { FindPage } from './find-page.tsx'
 import { crumbsOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { retentionPath } from './paths.ts'
 import { RetentionPage, type Simulation } from './retention-page.tsx'
 
 const holdersMax = 100
-/** Entries that are looked through for the path of a digest, over all artifacts of one answer. */
-const pathSearchMax = 200_000
 const lostShown = 20
 
 export function createStorePages(web: Web): Hono<AppEnv> {
@@ -40,7 +38,7 @@ async function findPage(web: Web, c: AppRequest): Promise<Response> {
   const text = (c.req.query('digest') ?? '').trim()
   const hex = text.toLowerCase().replace(/^sha256:/, '')
   const digest = parseWireDigest(`sha256:${hex}`)
-  const holders = digest === undefined ? [] : await findHolders(context, principal, digest)
+  const holders = digest === undefined ? [] : await readableHolders(context, principal, digest)
   const view = {
     text,
     digest,
@@ -57,7 +55,7 @@ async function findPage(web: Web, c: AppRequest): Promise<Response> {
 }
 
 /** Only in what the visitor can read: an answer about others would tell that they have the file. */
-async function findHolders(
+async function readableHolders(
   context: AppContext,
   principal: Principal,
   digest: Digest,
@@ -68,29 +66,11 @@ async function findHolders(
   if (!isWide && (own === undefined || !mayReadProject(principal, own.name))) {
     throw forbidden('finding files needs a token that reads its whole project')
   }
-  const artifacts = await metadata.listHolders(digest, {
+  return await findHolders(metadata, digest, {
     projectId: isWide ? null : (own?.id ?? null),
     now: context.now(),
     limit: holdersMax,
   })
-  let left = pathSearchMax
-  const holders: Holder[] = []
-  for (const artifact of artifacts) {
-    const path = left > artifact.entryCount ? await pathOf(context, artifact, digest) : null
-    left -= artifact.entryCount
-    holders.push({ artifact, path })
-  }
-  return holders
-}
-
-async function pathOf(
-  { metadata }: AppContext,
-  artifact: Artifact,
-  digest: Digest,
-): Promise<string | null> {
-  for await (const { entry } of walkEntries(metadata, artifact.id))
-    if (entry.kind === 'file' && entry.digest === digest) return entry.path
-  return null
 }
 
 async function retentionPage(web: Web, c: AppRequest): Promise<Response> {

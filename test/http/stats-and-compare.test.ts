@@ -180,6 +180,17 @@ describe('holders of a digest', () => {
     expect((await server.send(path, { token: narrow })).status).toBe(403)
   })
 
+  test('say where the file is, once for each tree', async () => {
+    const again = await putTree(64, [{ name: 'b/deep', content: 'two places, one tree' }])
+    const both = await putTree(65, [{ name: 'b/deep', content: 'two places, one tree' }])
+    const digest = digestOf('two places, one tree')
+    const answer = await server.send(`/api/v1/digests/sha256:${digest}`)
+    expect(holderListSchema.parse(await answer.json()).items).toMatchObject([
+      { id: both, path: 'b/deep' },
+      { id: again, path: 'b/deep' },
+    ])
+  })
+
   test('are paged', async () => {
     const found: number[] = []
     let next: string | null = `${path}?limit=2`

@@ -1,0 +1,96 @@
+/** `trove find`: which artifacts hold a file, by its digest. Of a file of this machine only the digest is sent. */
+import { createReadStream } from 'node:fs'
+import type { WireHolder } from '../../api/messages.ts'
+import { listHolders } from '../../client/artifacts.ts'
+import { FileError } from '../../client/files/file-error.ts'
+import { createDigestHasher, type Digest, parseDigest, parseWireDigest } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, write, writeJson } from '../output.ts'
+import { serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
+} as const
+
+export const findCommand: Command<typeof flags> = {
+  name: 'find',
+  operands: 'FILE|DIGEST',
+  summary: 'Tells which artifacts hold a file, newest first; only its SHA-256 is sent.',
+  flags,
+  examples: [
+    'trove find ./app',
+    'trove find sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03',
+    'curl -sL https://example.com/app | trove find -',
+  ],
+  exitStatuses: [3, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [target] = takeOperands(operands, ['FILE|DIGEST'])
+    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const wanted =
+      given.limit === undefined
+        ? limits.listPageDefault
+        : parsePositiveInteger(given.limit, '--limit')
+    const digest =
+      parseWireDigest(target) ?? parseDigest(target) ?? (await digestOfFile(target, signal))
+    const found: WireHolder[] = []
+    let isCut = false
+    for await (const holder of listHolders(server, digest, { project, signal })) {
+      isCut = found.length === wanted
+      if (isCut) break
+      found.push(holder)
+    }
+    if (given.json) await writeJson(stdout, found)
+    else await write(stdout, holderTable(found))
+    if (found.length === 0) {
+      const reason = `no artifact that you can read holds sha256:${digest}`
+      throw storeError('not_found', reason, { what: target })
+    }
+    if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
+    return exitStatus.ok
+  },
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: 'does not exist',
+  EISDIR: 'is a directory; name one file of it',
+}
+
+/** Errors: FileError. */
+async function digestOfFile(path: string, signal: AbortSignal): Promise<Digest> {
+  const hasher = createDigestHasher()
+  const stream = path === '-' ? process.stdin : createReadStream(path)
+  try {
+    for await (const chunk of stream) {
+      signal.throwIfAborted()
+      hasher.update(chunk as Uint8Array)
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    const { code = '', message } = error as NodeJS.ErrnoException
+    throw new FileError(path, reasons[code] ?? `cannot be read: ${message}`, { cause: error })
+  }
+  return hasher.digest()
+}
+
+function holderTable(holders: WireHolder[]): string {
+  return formatTable(
+    ['ID', 'PROJECT', 'RUN', 'NAME', 'PATH', 'BRANCH', 'COMMIT', 'UPLOADED'],
+    ['right', 'left', 'right', 'left', 'left', 'left', 'left', 'left'],
+    holders.map((each) => [
+      String(each.id),
+      each.project,
+      String(each.run),
+      each.name,
+      each.path ?? '-',
+      each.branch ?? '-',
+      each.sha?.slice(0, 12) ?? '-',
+      each.createdAt.slice(0, 10),
+    ]),
+  )
+}

@@ -1,0 +1,101 @@
+/** `trove find`: from a file of this machine to the runs that made it. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove, startTrove } from './run-trove.ts'
+
+// Large enough to be stored in parts.
+const program = Buffer.alloc(300_000, 'a program that several runs made\n')
+
+let server: TestServer
+let folder: string
+let file: string
+const ids: number[] = []
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trove-find-'))
+  file = join(folder, 'app')
+  await writeFile(file, program)
+  server = await openServer()
+  for (const run of [1, 2, 3]) {
+    const body = await tarOf([
+      { name: 'README', content: String(run) },
+      { name: `bin/app-${run}`, content: program },
+    ])
+    const query = `branch=main&job=compile&sha=${'0123456789'.repeat(4)}`
+    const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/build?${query}`
+    ids.unshift(await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body }))
+  }
+})
+afterAll(async () => {
+  await server.close()
+  await rm(folder, { recursive: true })
+})
+
+async function find(args: string[]): Promise<Outcome> {
+  return await runTrove(['find', ...args], await access())
+}
+
+async function access(): Promise<Record<string, string>> {
+  return { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+}
+
+test('names the artifacts, the newest first, and where the file is in them', async () => {
+  const found = await find([file])
+  expect(found).toMatchObject({ status: 0, stderr: '' })
+  const [header, ...rows] = found.text.trimEnd().split('\n')
+  expect(header).toMatch(/ID +PROJECT +RUN +NAME +PATH +BRANCH +COMMIT +UPLOADED/)
+  expect(rows.map((row) => row.trim().split(/\s+/).slice(0, 7))).toEqual(
+    [3, 2, 1].map((run, index) => [
+      String(ids[index]),
+      'octo/app',
+      String(run),
+      'build',
+      `bin/app-${run}`,
+      'main',
+      '012345678901',
+    ]),
+  )
+})
+
+test('takes a digest, with its name or without, and stdin', async () => {
+  const digest = digestOf(program)
+  const ofFile = await find([file])
+  expect(await find([`sha256:${digest}`])).toEqual(ofFile)
+  expect(await find([digest])).toEqual(ofFile)
+  const child = startTrove(['find', '-'], await access())
+  child.stdin.end(program)
+  expect(await buffer(child.stdout)).toEqual(ofFile.stdout)
+})
+
+test('says when there are more than --limit', async () => {
+  const { status, text, stderr } = await find([file, '--limit', '2', '--json'])
+  expect(status).toBe(0)
+  expect(JSON.parse(text)).toMatchObject([
+    { id: ids[0], path: 'bin/app-3' },
+    { id: ids[1], path: 'bin/app-2' },
+  ])
+  expect(stderr).toBe('the newest 2 shown; --limit shows more\n')
+  expect((await find([file, '--limit', '3'])).stderr).toBe('')
+})
+
+test('a file that no artifact holds is not found, one that is not there is named', async () => {
+  const other = join(folder, 'other')
+  await writeFile(other, 'nobody has this')
+  const reason = expect.stringContaining(`holds sha256:${digestOf('nobody has this')}`)
+  expect(await find([other])).toMatchObject({ status: 3, text: '', stderr: reason })
+  expect(await find([other, '--json'])).toMatchObject({ status: 3, text: '[]\n' })
+  const nowhere = join(folder, 'nowhere')
+  expect(await find([nowhere])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(`${nowhere} does not exist`),
+  })
+  expect(await find([folder])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(`${folder} is a directory`),
+  })
+})
