@@ -2,14 +2,12 @@
  *  is reported at once, with the variable's name and what it accepts; a returned value is frozen and needs no checks. */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import type { HttpProxy } from './core/http-proxy.ts'
+import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
 import { limits } from './core/limits.ts'
-import { parseProjectName, type ProjectName } from './core/run.ts'
-import { readTokenClaims } from './core/token-claims.ts'
+import type { TrustedIssuer } from './core/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from './core/units.ts'
-import { defaultCacheDir, defaultDataDir } from './default-directories.ts'
+import { defaultDataDir } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
-import { readProxy } from './proxy-environment.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
@@ -49,6 +47,8 @@ export interface Config {
   readonly strict: boolean
   /** Patterns of what is kept as the latest (core/keep-latest.ts), where the project has none of its own. */
   readonly keepLatest: readonly string[]
+  /** Whose ID tokens are exchanged for tokens of ours; with any, `publicUrl` is not null. */
+  readonly trustedIssuers: readonly TrustedIssuer[]
   /** `exact`: a stock client's zip comes back byte for byte. `rebuild`: it is served as a zip of ours. */
   readonly stockZips: 'exact' | 'rebuild'
   /** Of streams that we deflate ourselves, 0 to 9. */
@@ -79,44 +79,6 @@ export interface ServerFlags {
   port?: string | undefined
 }
 
-/** What commands that talk to a server run with. Nulls are things that neither flags nor environment name. */
-export interface ClientConfig {
-  /** Origin of the server, without a trailing slash. */
-  readonly url: string
-  /** What the server is reached through. */
-  readonly proxy: HttpProxy | null
-  readonly token: string | null
-  readonly project: ProjectName | null
-  readonly run: number | null
-  readonly attempt: number | null
-  readonly job: string | null
-  readonly branch: string | null
-  readonly sha: string | null
-  readonly workflow: string | null
-  readonly event: string | null
-  readonly cacheDir: string | null
-  /** True when NO_COLOR is set to anything. */
-  readonly noColor: boolean
-  /** True inside a CI job: no bars, few lines. */
-  readonly ci: boolean
-  /** Files of a GitHub-style job that take step outputs and the job's summary. */
-  readonly outputFile: string | null
-  readonly summaryFile: string | null
-}
-
-export interface ClientFlags {
-  url?: string | undefined
-  token?: string | undefined
-  project?: string | undefined
-  run?: string | undefined
-  attempt?: string | undefined
-  job?: string | undefined
-  branch?: string | undefined
-  sha?: string | undefined
-  workflow?: string | undefined
-  event?: string | undefined
-}
-
 /** What a program that this one starts inherits. */
 export function inheritedEnvironment(): Record<string, string> {
   return inheritedOf(process.env)
@@ -129,7 +91,16 @@ function defaultWorkers(): number {
 }
 
 /** Without their prefix. A server passes over them. */
-const clientVariables = ['URL', 'TOKEN', 'TOKEN_FILE', 'PROJECT', 'RUN', 'JOB', 'CACHE_DIR']
+const clientVariables = [
+  'URL',
+  'TOKEN',
+  'TOKEN_FILE',
+  'ID_TOKEN',
+  'PROJECT',
+  'RUN',
+  'JOB',
+  'CACHE_DIR',
+]
 
 /** Errors: ConfigError with all problems. */
 export function readServerConfig(flags: ServerFlags = {}, env: Environment = process.env): Config {
@@ -163,6 +134,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     onConflict: source.choice('TROVE_ON_CONFLICT', ['reject', 'replace'], 'reject'),
     strict: source.choice('TROVE_STRICT', ['on', 'off'], 'off') === 'on',
     keepLatest: source.latestPatterns('TROVE_KEEP_LATEST'),
+    trustedIssuers: source.trustedIssuers('TROVE_OIDC'),
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),
     compressionLevel: source.integer('TROVE_COMPRESSION_LEVEL', 6, 0, 9),
     uploadUrlMs: source.duration(
@@ -176,6 +148,9 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     workers: source.integer('TROVE_WORKERS', defaultWorkers(), 1, 64),
     logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
   } satisfies Omit<Config, 'unknownVariables'>
+  if (config.trustedIssuers.length > 0 && config.publicUrl === null) {
+    source.refuse('TROVE_OIDC', 'needs TROVE_PUBLIC_URL, which ID tokens must be made out to')
+  }
   source.finish()
   const unknownVariables = source.unread('TROVE_', clientVariables)
   return Object.freeze({ ...config, unknownVariables })
@@ -213,65 +188,12 @@ function readRetention(source: Settings): RetentionConfig {
   return Object.freeze(retention)
 }
 
-/** What neither flag nor environment says of project and run, the token says. Errors: ConfigError with all problems. */
+/** Errors: ConfigError with all problems. */
 export function readClientConfig(
   flags: ClientFlags = {},
   env: Environment = process.env,
 ): ClientConfig {
-  const source = new Settings(env)
-  const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
-    source.positiveInteger(flag, text, names)
-  const url =
-    source.originOf('--url', flags.url) ??
-    source.origin('TROVE_URL') ??
-    source.origin('ACTIONS_RESULTS_URL') ??
-    'http://127.0.0.1:7878'
-  const token =
-    flags.token ?? source.token(['TROVE_TOKEN', 'TROVE_TOKEN_FILE', 'ACTIONS_RUNTIME_TOKEN'])
-  const claims = readTokenClaims(token)
-  const config: ClientConfig = {
-    url,
-    proxy: readProxy(source, url),
-    token,
-    project: readProject(source, flags.project, claims.project),
-    run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID') ?? claims.run,
-    attempt: number('--attempt', flags.attempt, 'GITHUB_RUN_ATTEMPT'),
-    job: flags.job ?? source.text('TROVE_JOB') ?? source.text('GITHUB_JOB') ?? null,
-    // A pull request's GITHUB_REF_NAME is `17/merge`; its branch is the head.
-    branch:
-      flags.branch ?? source.text('GITHUB_HEAD_REF') ?? source.text('GITHUB_REF_NAME') ?? null,
-    sha: flags.sha ?? source.text('GITHUB_SHA') ?? null,
-    workflow: flags.workflow ?? source.text('GITHUB_WORKFLOW') ?? null,
-    event: flags.event ?? source.text('GITHUB_EVENT_NAME') ?? null,
-    cacheDir: readCacheDir(source, env),
-    noColor: source.text('NO_COLOR') !== undefined,
-    ci: source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined,
-    outputFile: source.text('GITHUB_OUTPUT') ?? null,
-    summaryFile: source.text('GITHUB_STEP_SUMMARY') ?? null,
-  }
-  source.finish()
-  return Object.freeze(config)
-}
-
-function readProject(
-  source: Settings,
-  flag: string | undefined,
-  claimed: string | null,
-): ProjectName | null {
-  const found = [
-    ['--project', flag],
-    ['TROVE_PROJECT', source.text('TROVE_PROJECT')],
-    ['GITHUB_REPOSITORY', source.text('GITHUB_REPOSITORY')],
-    ['the token', claimed ?? undefined],
-  ].find(([, text]) => text !== undefined)
-  const [name, text] = found ?? []
-  if (name === undefined || text === undefined) return null
-  try {
-    return parseProjectName(text)
-  } catch (error) {
-    source.refuse(name, (error as Error).message)
-    return null
-  }
+  return clientConfigOf(flags, env)
 }
 
 function readDataDir(source: Settings, flag: string | undefined, env: Environment): string {
@@ -279,10 +201,4 @@ function readDataDir(source: Settings, flag: string | undefined, env: Environmen
   const directory = flag ?? own ?? defaultDataDir(env)
   if (directory === null) source.refuse('TROVE_DATA', 'must name a directory: there is no home')
   return resolve(directory ?? '')
-}
-
-/** Without a place for it nothing is remembered. */
-function readCacheDir(source: Settings, env: Environment): string | null {
-  const directory = source.text('TROVE_CACHE_DIR') ?? defaultCacheDir(env)
-  return directory === null ? null : resolve(directory)
 }

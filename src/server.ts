@@ -13,6 +13,7 @@ import { lockDataDir } from './metadata/data-lock.ts'
 import { createApp } from './http/app.ts'
 import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/arrivals.ts'
+import { createIdTokenVerifier } from './http/issuer-keys.ts'
 import { createRequestMetrics } from './http/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
 import { dropRefusedUploads } from './ingest/refused-uploads.ts'
@@ -177,6 +178,7 @@ async function openContext(
     log,
     metrics,
     arrivals: createArrivals(now),
+    idTokens: createIdTokenVerifier(config, now),
     stopping,
     graceOver,
     checkpoint,

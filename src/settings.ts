@@ -1,6 +1,7 @@
 /** Single settings as text becomes values; what cannot be used is collected, so that all of it is reported at once. */
 import { readFileSync } from 'node:fs'
 import { compileLatestRule } from './core/keep-latest.ts'
+import { parseTrustedIssuers, type TrustedIssuer } from './core/trusted-issuers.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from './core/units.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -158,6 +159,16 @@ export class Settings {
       this.refuse(name, `is refused: ${(error as Error).message}`)
     }
     return patterns
+  }
+
+  /** `ISSUER=PROJECTS` with spaces between them. */
+  trustedIssuers(name: string): TrustedIssuer[] {
+    try {
+      return parseTrustedIssuers(this.text(name) ?? '')
+    } catch (error) {
+      this.refuse(name, `is refused: ${(error as Error).message}`)
+      return []
+    }
   }
 
   origin(name: string): string | undefined {

@@ -83,7 +83,14 @@ describe('imports', () => {
   })
 
   test('every source file is reached from an entry point', () => {
-    const entries = ['src/cli/main.ts', 'src/server.ts', 'src/bundle.mjs', 'src/web/bundle.mjs']
+    const entries = [
+      'src/cli/main.ts',
+      'src/cli/client-main.ts',
+      'src/server.ts',
+      'src/bundle.mjs',
+      'src/client/bundle.mjs',
+      'src/web/bundle.mjs',
+    ]
     const byPath = new Map(shipped.map((file) => [file.path, file]))
     const reached = new Set<string>()
     const open = [
@@ -131,7 +138,7 @@ describe('every file', () => {
     const holders = (pattern: RegExp): string[] =>
       shipped.filter(({ text }) => pattern.test(withoutComments(text))).map(({ path }) => path)
     expect(holders(/\bprocess\.env\b/)).toEqual(['src/config.ts'])
-    expect(holders(/\bprocess\.exit\(/).filter((path) => path !== 'src/cli/main.ts')).toEqual([])
+    expect(holders(/\bprocess\.exit\(/).filter((path) => path !== 'src/cli/program.ts')).toEqual([])
     expect(holders(/\bconsole\.\w+\(/)).toEqual([])
   })
 
@@ -152,12 +159,15 @@ describe('README.md', () => {
   test('names every setting, and no other', () => {
     const settings = (text: string): string[] =>
       [...new Set([...text.matchAll(/\bTROVE_[A-Z_]+\b/g)].map(([name]) => name))].toSorted()
-    expect(settings(readme)).toEqual(settings(codeOf('src/config.ts')))
+    const read = codeOf('src/config.ts') + codeOf('src/client-config.ts')
+    expect(settings(readme)).toEqual(settings(read))
   })
 
   test('names every command', () => {
     const commands = [
-      ...codeOf('src/cli/command-list.ts').matchAll(/'\.\/commands\/([a-z-]+)\.ts'/g),
+      ...(codeOf('src/cli/command-list.ts') + codeOf('src/cli/client-commands.ts')).matchAll(
+        /'\.\/commands\/([a-z-]+)\.ts'/g,
+      ),
     ]
     expect(commands.length).toBeGreaterThan(0)
     const missing = commands

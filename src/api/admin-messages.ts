@@ -173,16 +173,17 @@ export const projectSchema = z
 /** A hundred years: beyond that a token's end is no date that can be written down. */
 const tokenSecondsMax = 100 * 366 * 86_400
 
+const jobName = z
+  .string()
+  .min(1)
+  .refine((text) => text.isWellFormed(), 'must be valid Unicode')
+
 export const tokenRequestSchema = z
   .strictObject({
     project: z.string().optional(),
     run: id.optional(),
     attempt: id.optional(),
-    job: z
-      .string()
-      .min(1)
-      .refine((text) => text.isWellFormed(), 'must be valid Unicode')
-      .optional(),
+    job: jobName.optional(),
     branch: z.string().optional(),
     sha: z.string().optional(),
     workflow: z.string().optional(),
@@ -191,6 +192,17 @@ export const tokenRequestSchema = z
     expiresInSeconds: z.int().min(1).max(tokenSecondsMax).optional(),
   })
   .meta({ id: 'TokenRequest' })
+
+export const idTokenRequestSchema = z
+  .strictObject({
+    idToken: z.string().max(16_384).meta({
+      description:
+        "A JWT of an issuer that the server trusts, made out to the server's public URL.",
+    }),
+    job: jobName.optional().meta({ description: 'Needed where the ID token names no job.' }),
+    scope: z.enum(['job', 'run']).optional(),
+  })
+  .meta({ id: 'IdTokenRequest' })
 
 export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).meta({ id: 'Token' })
 

@@ -7,6 +7,7 @@ import {
   projectPolicySchema,
   projectSchema,
   statsSchema,
+  idTokenRequestSchema,
   tokenRequestSchema,
   tokenSchema,
 } from './admin-messages.ts'
@@ -75,8 +76,18 @@ export const adminRoutes: readonly ApiRoute[] = [
     method: 'post',
     path: `${apiRoot}/tokens`,
     operationId: 'mintToken',
-    summary: 'Mints a token. Needs scope admin.',
+    summary:
+      'Mints a token. Needs scope admin; scope write is enough for tokens of its project that do not outlive it.',
     request: { json: tokenRequestSchema },
+    responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/tokens/exchange`,
+    operationId: 'exchangeIdToken',
+    summary:
+      'A token for the job that an ID token (OpenID Connect) of a trusted CI system is about. Needs no other token.',
+    request: { json: idTokenRequestSchema },
     responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
   },
 ]

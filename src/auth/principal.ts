@@ -70,7 +70,22 @@ export function mayWriteProject(principal: Principal, project: ProjectName): boo
   return (scope === 'write' || scope === 'admin') && holdsProject(principal, project)
 }
 
-/** May run maintenance and mint tokens. */
+/** May mint a token of that kind. Who may write a project hands on what they have of it, and for no longer, so that CI can
+ *  keep one secret and give each job a token of its own. */
+export function mayMint(
+  principal: Principal,
+  grant: Pick<Principal, 'scope' | 'project' | 'expiresAt'>,
+): boolean {
+  if (mayAdminister(principal)) return true
+  return (
+    grant.scope !== 'admin' &&
+    grant.project !== null &&
+    mayWriteProject(principal, grant.project) &&
+    grant.expiresAt <= principal.expiresAt
+  )
+}
+
+/** May run maintenance. */
 export function mayAdminister(principal: Principal): boolean {
   return principal.scope === 'admin'
 }

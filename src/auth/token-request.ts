@@ -17,7 +17,7 @@ export interface TokenRequest {
 }
 
 /** As long as a job may run on GitHub. */
-const tokenLifeSeconds: number = 6 * 60 * 60
+export const tokenLifeSeconds: number = 6 * 60 * 60
 
 /** Scope, when none is asked for: `job` for a run and a job, else `read`. Errors: invalid_name. */
 export function grantOf(request: TokenRequest, now: number): TokenGrant {

@@ -2,7 +2,7 @@
  *  there are no such files, and nothing happens. */
 import { randomUUID } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
-import type { ClientConfig } from '../config.ts'
+import type { ClientConfig } from '../client-config.ts'
 
 type JobFiles = Pick<ClientConfig, 'outputFile' | 'summaryFile'>
 

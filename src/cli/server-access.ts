@@ -1,6 +1,8 @@
 /** Which server a command talks to, and as whom. */
+import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
-import { type ClientConfig, type ClientFlags, readClientConfig } from '../config.ts'
+import type { ClientConfig, ClientFlags } from '../client-config.ts'
+import { readClientConfig } from '../config.ts'
 import type { ProjectName } from '../core/run.ts'
 
 export interface ServerContext {
@@ -9,9 +11,19 @@ export interface ServerContext {
   project: ProjectName | null
 }
 
-/** Errors: ConfigError. */
+/** As flags and environment say. Errors: ConfigError. */
 export function serverContext(flags: ClientFlags): ServerContext {
   const config = readClientConfig(flags)
   const { url, token, proxy, project } = config
   return { server: { url, token, proxy }, config, project }
+}
+
+/** The same, with a token for the ID token of the CI job that this runs in, where nothing names a token.
+ *  Errors: ConfigError, those of `exchangeIdToken`. */
+export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<ServerContext> {
+  const context = serverContext(flags)
+  const { token, idToken, job } = context.config
+  if (token !== null || idToken === null) return context
+  const minted = await exchangeIdToken(context.server, idToken, { job, signal })
+  return serverContext({ ...flags, token: minted.token })
 }

@@ -13,6 +13,7 @@ import { loggedPath } from '../web/content-origin.ts'
 import { onlyContentOnItsHost } from '../web/content-routes.ts'
 import { createPages } from '../web/page-routes.tsx'
 import type { Renderer } from '../web/renderer.ts'
+import { createClientPackageRoutes } from './client-package.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { noteFailure } from './failure.ts'
 import type { RouteGroup } from './metrics.ts'
@@ -35,6 +36,7 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
     refuseWithoutRoom(context),
   )
   app.route('/', createOperationRoutes(context))
+  app.route('/', createClientPackageRoutes())
   app.route('/', createSignInRoutes(context, pages.sendSignIn))
   app.route('/', createTwirpRoutes(context))
   app.route('/', createBlobRoutes(context))

@@ -13,6 +13,7 @@ import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import type { Arrivals } from './arrivals.ts'
+import type { IdTokenVerifier } from './issuer-keys.ts'
 import type { RequestMetrics } from './metrics.ts'
 
 export interface AppContext {
@@ -22,6 +23,8 @@ export interface AppContext {
   ingest: IngestPool
   staging: Staging
   keys: Keys
+  /** Null where no issuer is trusted. */
+  idTokens: IdTokenVerifier | null
   space: DiskSpace
   maintenance: Maintenance
   upkeep: Upkeep

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statsSchema } from '../../src/api/admin-messages.ts'
 import { comparisonLineSchema, comparisonSchema, holderListSchema } from '../../src/api/messages.ts'
 import { digestOf } from '../../src/core/digest.ts'
+import { readTokenClaims } from '../../src/core/token-claims.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
@@ -255,6 +256,24 @@ describe('tokens', () => {
     expect(await list.json()).toMatchObject({ total: 1 })
   })
 
+  test('of a project are minted for whoever may write there, with less and for no longer', async () => {
+    const writer = await server.token({ scope: 'write', expiresInSeconds: 3600 })
+    const post = async (json: object): Promise<Response> =>
+      await server.send('/api/v1/tokens', { method: 'POST', token: writer, json })
+    const minted = await post({ run: 1, job: 'build' })
+    expect(minted.status).toBe(201)
+    const { token, expiresAt } = (await minted.json()) as { token: string; expiresAt: string }
+    expect(Date.parse(expiresAt)).toBeLessThanOrEqual(server.clock.now + 3_600_000)
+    expect(readTokenClaims(token)).toEqual({ project: 'octo/app', run: 1 })
+    for (const json of [
+      { scope: 'admin' },
+      { scope: 'admin', project: 'octo/app' },
+      { project: 'octo/other', run: 1, job: 'build' },
+      { run: 1, job: 'build', expiresInSeconds: 7200 },
+    ])
+      expect((await post(json)).status).toBe(403)
+  })
+
   test('are refused to others, and when they would be of nothing', async () => {
     const post = async (json: unknown, token?: string) =>
       (
@@ -265,7 +284,10 @@ describe('tokens', () => {
         })
       ).status
     const admin = await server.token({ project: undefined, scope: 'admin' })
-    expect(await post({ project: 'octo/app' })).toBe(403)
+    for (const scope of ['read', 'job'] as const) {
+      const token = await server.token({ scope, run: 1, job: 'build' })
+      expect(await post({ project: 'octo/app', run: 1, job: 'build' }, token)).toBe(403)
+    }
     expect(await post({}, admin)).toBe(400)
     expect(await post({ project: 'octo/app', scope: 'job' }, admin)).toBe(400)
     expect(await post({ project: 'octo' }, admin)).toBe(422)

@@ -10,7 +10,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const { json: _noJson, ...flags } = serverFlags
 
@@ -25,7 +25,7 @@ export const catCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('a path is missing: write REF:PATH')
-    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const entries = readEntries(server, artifact.id, { under: path, signal })
     const first = await entries.next()

@@ -7,7 +7,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeAll, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -33,7 +33,7 @@ export const diffCommand: Command<typeof flags> = {
     const [a, b] = takeOperands(operands, ['A', 'B'])
     const budget = given['fail-over'] === undefined ? undefined : parseBudget(given['fail-over'])
     const references = { base: parseReference(a), head: parseReference(b) }
-    const { server, project } = serverContext(given)
+    const { server, project } = await connect(given, signal)
     const compared = await readComparison(server, references, { project, signal })
     const { base, head, totals } = compared.head
     if (given.json) await writeJson(stdout, await jsonOf(compared, given.stat))

@@ -19,7 +19,7 @@ import { writeOutputs, writeSummary } from '../job-report.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
-import { serverContext, type ServerContext } from '../server-access.ts'
+import { connect, type ServerContext } from '../server-access.ts'
 import { integer } from './upload.ts'
 
 const flags = {
@@ -61,7 +61,7 @@ export const downloadCommand: Command<DownloadFlags> = {
   async run(invocation) {
     const { flags: given, operands, signal } = invocation
     const format = formatOf(given)
-    const context = serverContext(given)
+    const context = await connect(given, signal)
     if (given.delete && given.path.length > 0)
       throw new UsageError('--delete and --path exclude each other')
     if (format !== 'dir') {

@@ -8,7 +8,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -29,7 +29,7 @@ export const expireCommand: Command<typeof flags> = {
     const delayMs = parseDurationMs(given.in)
     if (delayMs === undefined)
       throw new UsageError(`--in must be a time such as 7d or 12h, got ${JSON.stringify(given.in)}`)
-    const { server, config, project } = serverContext(given)
+    const { server, config, project } = await connect(given, signal)
     const found = await readArtifact(server, parseReference(text), { project, signal })
     const expiresAt = new Date(Date.now() + delayMs).toISOString()
     const dryRun = given['dry-run']

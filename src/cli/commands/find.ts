@@ -11,7 +11,7 @@ import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -31,7 +31,7 @@ export const findCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
-    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const wanted =
       given.limit === undefined
         ? limits.listPageDefault

@@ -7,7 +7,7 @@ import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { keepingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -23,7 +23,7 @@ export const keepCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF'])
-    const { server, config, project } = serverContext(given)
+    const { server, config, project } = await connect(given, signal)
     const { id } = await readArtifact(server, parseReference(text), { project, signal })
     const client = createClient({ ...server, cacheDir: config.cacheDir })
     const artifact = await client.retain(id, { pinned: !given.release }, signal)

@@ -10,7 +10,7 @@ import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { endingCell } from '../ending.ts'
 import { formatTable, write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -31,7 +31,7 @@ export const listCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
-    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const wanted =
       given.limit === undefined
         ? limits.listPageDefault

@@ -11,7 +11,7 @@ import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, writeAll } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -29,7 +29,7 @@ export const lsCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const { server, project } = serverContext({ url: given.url, project: given.project })
+    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const entries = given.recursive
       ? readEntries(server, artifact.id, { under: path, signal })

@@ -7,7 +7,7 @@ import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output.ts'
-import { serverContext, type ServerContext } from '../server-access.ts'
+import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -34,7 +34,7 @@ export const rmCommand: Command<typeof flags> = {
     if (operands.length === 0) throw new UsageError('REF is missing')
     if (given.undo && given['dry-run']) throw new UsageError('--undo has no dry run')
     const references = operands.map(parseReference)
-    const context = serverContext(given)
+    const context = await connect(given, invocation.signal)
     const client = createClient({ ...context.server, cacheDir: context.config.cacheDir })
     await (given.undo ? restore : remove)(invocation, { context, client, references })
     return exitStatus.ok

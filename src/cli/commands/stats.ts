@@ -7,7 +7,7 @@ import { serverFlags, takeOperands } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { connect } from '../server-access.ts'
 
 export const statsCommand: Command<typeof serverFlags> = {
   name: 'stats',
@@ -24,7 +24,7 @@ export const statsCommand: Command<typeof serverFlags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, operands, stdout, signal }) {
     takeOperands(operands, [])
-    const { server } = serverContext({ url: given.url, project: given.project })
+    const { server } = await connect({ url: given.url, project: given.project }, signal)
     const query = { project: given.project }
     const stats = await requestJson<WireStats>(
       server,

@@ -1,12 +1,15 @@
-/** `trove token`: mints a token, with the key of a data directory or through a server. */
+/** `trove token`: mints a token, with the key of a data directory or through a server, which wants a token that may do
+ *  more, or the ID token of a CI job. */
 import type { WireToken } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
 import { type Scope, scopes } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken } from '../../auth/tokens.ts'
+import { exchangeIdToken } from '../../client/id-token.ts'
 import { requestJson } from '../../client/transport/http.ts'
-import { type ClientConfig, readServerConfig } from '../../config.ts'
+import type { ClientConfig } from '../../client-config.ts'
+import { readServerConfig } from '../../config.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -50,11 +53,7 @@ export const tokenCommand: Command<typeof flags> = {
   async run(invocation) {
     const { flags: given, operands, stdout } = invocation
     takeOperands(operands, [])
-    const { config } = serverContext(given)
-    const request = requestOf(given, config)
-    const keys = await keysFor(invocation)
-    const minted =
-      keys === undefined ? await mintThrough(invocation, request) : await mintWith(keys, request)
+    const minted = await mint(invocation)
     if (given.json) await writeJson(stdout, minted)
     else await write(stdout, `${minted.token}\n`)
     return exitStatus.ok
@@ -64,6 +63,26 @@ export const tokenCommand: Command<typeof flags> = {
 interface Minted {
   token: string
   expiresAt: string
+}
+
+async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
+  const { flags: given, signal } = invocation
+  const { server, config } = serverContext(given)
+  const keys = await keysFor(invocation)
+  if (keys !== undefined) return await mintWith(keys, requestOf(given, config))
+  if (server.token === null && config.idToken !== null) {
+    const scope = given.scope === undefined ? undefined : scopeOf(given.scope)
+    const isOfJob = scope === undefined || scope === 'job' || scope === 'run'
+    if (!isOfJob || given.expires !== undefined) {
+      throw new UsageError('for an ID token there are only tokens of scope job or run, for 6h')
+    }
+    return await exchangeIdToken(server, config.idToken, { job: config.job, scope, signal })
+  }
+  return await requestJson<WireToken>(
+    server,
+    { method: 'POST', path: `${apiRoot}/tokens`, json: requestOf(given, config), signal },
+    ['token', 'expiresAt'],
+  )
 }
 
 /** Errors: UsageError. */
@@ -111,9 +130,9 @@ async function keysFor({ flags: given }: Invocation<typeof flags>): Promise<Keys
   const keys = await findKeys(dataDir)
   if (keys !== undefined) return keys
   const { config } = serverContext(given)
-  if (config.token !== null) return undefined
+  if (config.token !== null || config.idToken !== null) return undefined
   throw new UsageError(
-    `${dataDir} holds no key: give --data DIR, or --url URL and an admin token in TROVE_TOKEN`,
+    `${dataDir} holds no key: give --data DIR, or --url URL and a token of scope write or admin in TROVE_TOKEN`,
   )
 }
 
@@ -125,14 +144,4 @@ async function mintWith(keys: Keys, request: TokenRequest): Promise<Minted> {
   }
 }
 
-async function mintThrough(
-  { flags: given, signal }: Invocation<typeof flags>,
-  request: TokenRequest,
-): Promise<Minted> {
-  const { server } = serverContext(given)
-  return await requestJson<WireToken>(
-    server,
-    { method: 'POST', path: `${apiRoot}/tokens`, json: request, signal },
-    ['token', 'expiresAt'],
-  )
-}
+/** By the token that there is, or else by what the CI system says of this job. */

@@ -12,7 +12,7 @@ import { writeOutputs, writeSummary } from '../job-report.ts'
 import { endingCell, keepingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
-import { serverContext, type ServerContext } from '../server-access.ts'
+import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -73,7 +73,7 @@ export const uploadCommand: Command<UploadFlags> = {
       return exitStatus.ok
     }
     if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
-    const context = serverContext(given)
+    const context = await connect(given, signal)
     const { config, server } = context
     const client = createClient({ ...server, cacheDir: config.cacheDir })
     const progress = createProgress(stderr, { bars: !config.ci })

@@ -1,0 +1,125 @@
+/** Settings of commands that talk to a server: flags, then the environment of a user or of a CI job, then the token. */
+import { resolve } from 'node:path'
+import type { HttpProxy } from './core/http-proxy.ts'
+import type { IdTokenSource } from './core/id-token-source.ts'
+import { parseProjectName, type ProjectName } from './core/run.ts'
+import { readTokenClaims } from './core/token-claims.ts'
+import { defaultCacheDir } from './default-directories.ts'
+import { readProxy } from './proxy-environment.ts'
+import { type Environment, Settings } from './settings.ts'
+
+/** What commands that talk to a server run with. Nulls are things that neither flags nor environment name. */
+export interface ClientConfig {
+  /** Origin of the server, without a trailing slash. */
+  readonly url: string
+  /** What the server is reached through. */
+  readonly proxy: HttpProxy | null
+  readonly token: string | null
+  /** Where a token can be had when there is none. */
+  readonly idToken: IdTokenSource | null
+  readonly project: ProjectName | null
+  readonly run: number | null
+  readonly attempt: number | null
+  readonly job: string | null
+  readonly branch: string | null
+  readonly sha: string | null
+  readonly workflow: string | null
+  readonly event: string | null
+  readonly cacheDir: string | null
+  /** True when NO_COLOR is set to anything. */
+  readonly noColor: boolean
+  /** True inside a CI job: no bars, few lines. */
+  readonly ci: boolean
+  /** Files of a GitHub-style job that take step outputs and the job's summary. */
+  readonly outputFile: string | null
+  readonly summaryFile: string | null
+}
+
+export interface ClientFlags {
+  url?: string | undefined
+  token?: string | undefined
+  project?: string | undefined
+  run?: string | undefined
+  attempt?: string | undefined
+  job?: string | undefined
+  branch?: string | undefined
+  sha?: string | undefined
+  workflow?: string | undefined
+  event?: string | undefined
+}
+
+/** What neither flag nor environment says of project and run, the token says. Errors: ConfigError with all problems. */
+export function clientConfigOf(flags: ClientFlags, env: Environment): ClientConfig {
+  const source = new Settings(env)
+  const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
+    source.positiveInteger(flag, text, names)
+  const first = (flag: string | undefined, ...names: string[]): string | null =>
+    flag ?? names.map((name) => source.text(name)).find((text) => text !== undefined) ?? null
+  const url =
+    source.originOf('--url', flags.url) ??
+    source.origin('TROVE_URL') ??
+    source.origin('ACTIONS_RESULTS_URL') ??
+    'http://127.0.0.1:7878'
+  const token =
+    flags.token ?? source.token(['TROVE_TOKEN', 'TROVE_TOKEN_FILE', 'ACTIONS_RUNTIME_TOKEN'])
+  const claims = readTokenClaims(token)
+  const config: ClientConfig = {
+    url,
+    proxy: readProxy(source, url),
+    token,
+    idToken: readIdToken(source),
+    project: readProject(source, flags.project, claims.project),
+    run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID', 'CI_PIPELINE_ID') ?? claims.run,
+    attempt: number('--attempt', flags.attempt, 'GITHUB_RUN_ATTEMPT'),
+    job: first(flags.job, 'TROVE_JOB', 'GITHUB_JOB', 'CI_JOB_NAME'),
+    // A pull request's GITHUB_REF_NAME is `17/merge`; its branch is the head.
+    branch: first(flags.branch, 'GITHUB_HEAD_REF', 'GITHUB_REF_NAME', 'CI_COMMIT_REF_NAME'),
+    sha: first(flags.sha, 'GITHUB_SHA', 'CI_COMMIT_SHA'),
+    workflow: first(flags.workflow, 'GITHUB_WORKFLOW'),
+    event: first(flags.event, 'GITHUB_EVENT_NAME', 'CI_PIPELINE_SOURCE'),
+    cacheDir: readCacheDir(source, env),
+    noColor: source.text('NO_COLOR') !== undefined,
+    ci: source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined,
+    outputFile: source.text('GITHUB_OUTPUT') ?? null,
+    summaryFile: source.text('GITHUB_STEP_SUMMARY') ?? null,
+  }
+  source.finish()
+  return Object.freeze(config)
+}
+
+/** GitLab puts it where the job says; GitHub gives it for the asking where the job may (`id-token: write`). */
+function readIdToken(source: Settings): IdTokenSource | null {
+  const idToken = source.token(['TROVE_ID_TOKEN'])
+  if (idToken !== null) return { kind: 'given', idToken }
+  const url = source.text('ACTIONS_ID_TOKEN_REQUEST_URL')
+  const token = source.token(['ACTIONS_ID_TOKEN_REQUEST_TOKEN'])
+  if (url === undefined || token === null || !URL.canParse(url)) return null
+  return { kind: 'asked', url: new URL(url), token, proxy: readProxy(source, url) }
+}
+
+function readProject(
+  source: Settings,
+  flag: string | undefined,
+  claimed: string | null,
+): ProjectName | null {
+  const found = [
+    ['--project', flag],
+    ['TROVE_PROJECT', source.text('TROVE_PROJECT')],
+    ['GITHUB_REPOSITORY', source.text('GITHUB_REPOSITORY')],
+    ['the token', claimed ?? undefined],
+  ].find(([, text]) => text !== undefined)
+  const [name, text] = found ?? []
+  if (name === undefined || text === undefined) return null
+  try {
+    return parseProjectName(text)
+  } catch (error) {
+    source.refuse(name, (error as Error).message)
+    return null
+  }
+}
+
+/** Without a place for it nothing is remembered. */
+function readCacheDir(source: Settings, env: Environment): string | null {
+  const directory = source.text('TROVE_CACHE_DIR') ?? defaultCacheDir(env)
+  return directory === null ? null : resolve(directory)
+}

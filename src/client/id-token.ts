@@ -1,0 +1,45 @@
+/** From an ID token to a token of the server: how a job of a CI system shows which job it is, without a secret. */
+import type { WireToken } from '../api/admin-messages.ts'
+import { apiRoot } from '../api/paths.ts'
+import type { IdTokenSource } from '../core/id-token-source.ts'
+import { requestJson, type ServerAccess } from './transport/http.ts'
+
+/** `job`: which job of the run it is, where the ID token does not say.
+ *  Errors: unauthenticated, forbidden, those of `requestJson`, also of the CI system that is asked. */
+export async function exchangeIdToken(
+  server: ServerAccess,
+  source: IdTokenSource,
+  {
+    job,
+    scope,
+    signal,
+  }: { job: string | null; scope?: 'job' | 'run' | undefined; signal: AbortSignal },
+): Promise<WireToken> {
+  const idToken =
+    source.kind === 'given' ? source.idToken : await askForIdToken(source, server.url, signal)
+  return await requestJson<WireToken>(
+    { ...server, token: null },
+    {
+      method: 'POST',
+      path: `${apiRoot}/tokens/exchange`,
+      json: { idToken, ...(job !== null && { job }), ...(scope !== undefined && { scope }) },
+      repeatable: true,
+      signal,
+    },
+    ['token', 'expiresAt'],
+  )
+}
+
+/** As `getIDToken` of GitHub's toolkit does it (`@actions/core`, oidc-utils). */
+async function askForIdToken(
+  { url, token, proxy }: IdTokenSource & { kind: 'asked' },
+  audience: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { value } = await requestJson<{ value: string }>(
+    { url: url.origin, token, proxy },
+    { path: url.pathname + url.search, query: { audience }, signal },
+    ['value'],
+  )
+  return value
+}

@@ -1,0 +1,45 @@
+/** Whose ID tokens are believed, and for which projects. Everybody can have a token of a public CI system, so an issuer
+ *  without projects means nothing. */
+import { storeError } from './errors.ts'
+import { compilePathGlobs } from './path-glob.ts'
+
+export interface TrustedIssuer {
+  /** As the `iss` claim has it: a URL without a trailing slash. */
+  issuer: string
+  /** Whether the issuer is believed when it speaks for this project. Case is ignored, as with projects. */
+  speaksFor(project: string): boolean
+}
+
+/** Reads `ISSUER=PROJECTS` with spaces between them, such as `https://gitlab.example.com=octo/*`; PROJECTS is a glob of
+ *  core/path-glob.ts, and an issuer may stand there several times. Errors: invalid_request, too_large. */
+export function parseTrustedIssuers(text: string): TrustedIssuer[] {
+  const globs = new Map<string, string[]>()
+  for (const item of text.split(/\s+/).filter((each) => each !== '')) {
+    const at = item.lastIndexOf('=')
+    const issuer = item.slice(0, Math.max(at, 0)).replace(/\/$/, '')
+    const projects = item.slice(at + 1)
+    if (!isIssuer(issuer) || !/^[^/]+\/[^/]+$/.test(projects)) throw refused(item)
+    globs.set(issuer, [...(globs.get(issuer) ?? []), projects.toLowerCase()])
+  }
+  return [...globs].map(([issuer, patterns]) => {
+    const matches = compilePathGlobs(patterns)
+    return { issuer, speaksFor: (project) => matches(project.toLowerCase()) }
+  })
+}
+
+/** Keys that come over a network unprotected could be anybody's. */
+function isIssuer(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, search, hash } = new URL(text)
+  const isOfThisMachine = hostname === 'localhost' || hostname === '127.0.0.1'
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && isOfThisMachine)
+  return isSafe && search === '' && hash === ''
+}
+
+function refused(item: string): Error {
+  const form =
+    'ISSUER=OWNER/REPO, such as https://gitlab.example.com=octo/*, with an issuer of https'
+  return storeError('invalid_request', `${JSON.stringify(item)} must be ${form}`, {
+    field: 'issuers',
+  })
+}

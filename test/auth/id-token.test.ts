@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { grantOfIdToken } from '../../src/auth/id-token.ts'
+import { isOfPullRequest } from '../../src/core/run.ts'
+import { gitHubClaims, gitLabClaims } from '../http/issuer.ts'
+
+const grantOf = (claims: object, job?: string) => grantOfIdToken(claims, { job }, 1000)
+
+describe('the claims of GitHub', () => {
+  test('say all but the job', () => {
+    expect(grantOf(gitHubClaims, 'build')).toEqual({
+      scope: 'job',
+      project: 'octo/app',
+      run: { number: 22_259_804_324, attempt: 2 },
+      job: 'build',
+      facts: { branch: 'main', sha: gitHubClaims.sha, workflow: 'CI', event: 'push' },
+      expiresAt: 1000,
+    })
+    expect(() => grantOf(gitHubClaims)).toThrow('names no job')
+  })
+
+  test.each([
+    [{ ref: 'refs/heads/topic/x' }, 'topic/x'],
+    [{ ref: 'refs/tags/v1' }, 'v1'],
+    [{ ref: 'refs/pull/17/merge', head_ref: 'topic' }, 'topic'],
+    [{ ref: 'refs/pull/17/merge' }, '17/merge'],
+    [{ ref: undefined }, null],
+  ])('with %j are of the branch that the runner would name', (claims, branch) => {
+    expect(grantOf({ ...gitHubClaims, ...claims }, 'build').facts.branch).toBe(branch)
+  })
+
+  test('tell pull requests', () => {
+    const { facts } = grantOf({ ...gitHubClaims, event_name: 'pull_request' }, 'build')
+    expect(isOfPullRequest(facts)).toBe(true)
+  })
+
+  test.each([
+    { run_id: '0' },
+    { run_id: '1e3' },
+    { run_attempt: '-1' },
+    { repository: 'octo' },
+    { repository: 'octo/a b' },
+  ])('with %j are refused', (claims) => {
+    expect(() => grantOf({ ...gitHubClaims, ...claims }, 'build')).toThrow(/must be|is refused/)
+  })
+})
+
+describe('the claims of GitLab', () => {
+  test('say everything, and the caller a better name of the job', () => {
+    expect(grantOf(gitLabClaims)).toEqual({
+      scope: 'job',
+      project: 'octo/app',
+      run: { number: 739, attempt: 1 },
+      job: '10215',
+      facts: { branch: 'main', sha: gitLabClaims.sha, workflow: null, event: 'push' },
+      expiresAt: 1000,
+    })
+    expect(grantOf(gitLabClaims, 'build').job).toBe('build')
+  })
+
+  test('tell merge requests', () => {
+    const claims = { ...gitLabClaims, pipeline_source: 'merge_request_event' }
+    expect(isOfPullRequest(grantOf(claims).facts)).toBe(true)
+  })
+})
+
+test.each([{}, { repository: 'octo/app' }, { project_path: 'octo/app', pipeline_id: 7 }])(
+  '%j are of no job',
+  (claims) => {
+    expect(() => grantOf(claims, 'build')).toThrow('is not of a job')
+  },
+)

@@ -1,0 +1,95 @@
+/** Commands in a CI job that has an ID token and no secret. */
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readTokenClaims } from '../../src/core/token-claims.ts'
+import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from '../http/issuer.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+let issuer: Issuer
+let server: TestServer
+let home: string
+/** Where the server is reached: an address that is known before it starts, since ID tokens are made out to that. */
+let door: Server
+let url: string
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'trove-id-token-'))
+  door = createServer((socket) => {
+    const inside = connect(Number(new URL(server.url).port), '127.0.0.1')
+    pipeline(socket, inside, socket, () => {})
+  })
+  door.listen(0, '127.0.0.1')
+  await once(door, 'listening')
+  url = `http://127.0.0.1:${(door.address() as AddressInfo).port}`
+  issuer = await openIssuer(url)
+  issuer.job = gitHubClaims
+  server = await openServer({ TROVE_PUBLIC_URL: url, TROVE_OIDC: `${issuer.url}=octo/*` })
+})
+afterAll(async () => {
+  door.close()
+  await server.close()
+  await issuer.close()
+  await rm(home, { recursive: true })
+})
+
+async function trove(args: string[], environment: Record<string, string>): Promise<Outcome> {
+  const place = { HOME: home, TROVE_DATA: join(home, 'none'), TROVE_URL: url }
+  return await runTrove(args, { ...place, ...environment })
+}
+
+test('GitLab: `trove upload` and the rest work with what the job has been given', async () => {
+  const job = { TROVE_ID_TOKEN: await issuer.sign(gitLabClaims) }
+  const sent = await trove(['upload', 'readme', 'README.md', '--json'], job)
+  expect(sent).toMatchObject({ status: 0 })
+  const listed = await trove(['list', '--run', '739', '--json'], job)
+  expect(JSON.parse(listed.text)).toMatchObject([
+    { name: 'readme', project: 'octo/app', job: '10215', branch: 'main', event: 'push' },
+  ])
+  expect(await trove(['rm', '739/readme'], job)).toMatchObject({ status: 0 })
+})
+
+test('GitHub: an ID token is asked for, made out to the server', async () => {
+  const job = {
+    ACTIONS_ID_TOKEN_REQUEST_URL: issuer.requestUrl,
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: issuer.requestToken,
+    GITHUB_JOB: 'build',
+  }
+  const minted = await trove(['token'], job)
+  expect(minted).toMatchObject({ status: 0, stderr: '' })
+  const { project, run } = readTokenClaims(minted.text.trim())
+  expect([project, String(run)]).toEqual([gitHubClaims.repository, gitHubClaims.run_id])
+  expect(await trove(['list'], { ...job, TROVE_URL: server.url })).toMatchObject({
+    status: 5,
+    stderr: expect.stringContaining(`made out to ${url}`),
+  })
+  const stranger = { ...job, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'other' }
+  expect(await trove(['list'], stranger)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(issuer.url),
+  })
+})
+
+test('`trove token` gives a job what stock actions need', async () => {
+  const job = { TROVE_ID_TOKEN: await issuer.sign(gitLabClaims) }
+  const minted = await trove(['token', '--job', 'build'], job)
+  expect(minted.status).toBe(0)
+  expect(readTokenClaims(minted.text.trim())).toEqual({ project: 'octo/app', run: 739 })
+  expect(await trove(['token', '--scope', 'write'], job)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('scope job or run'),
+  })
+})
+
+test('a token that is given comes first', async () => {
+  const job = { TROVE_ID_TOKEN: 'not.a.token', TROVE_TOKEN: await server.token() }
+  expect(await trove(['list'], job)).toMatchObject({ status: 0 })
+  expect(await trove(['list'], { TROVE_ID_TOKEN: 'not.a.token' })).toMatchObject({
+    status: 5,
+    stderr: expect.stringContaining('no ID token'),
+  })
+})

@@ -1,0 +1,66 @@
+/** The client that a server hands out: `npx` starts it from there, and it needs no other package. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+const run = promisify(execFile)
+
+let server: TestServer
+let folder: string
+beforeAll(async () => {
+  server = await openServer()
+  folder = await mkdtemp(join(tmpdir(), 'trove-client-package-'))
+  await writeFile(join(folder, 'hello.txt'), 'hello\n')
+})
+afterAll(async () => {
+  await server.close()
+  await rm(folder, { recursive: true })
+})
+
+async function npx(args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const { PATH = '' } = process.env
+  const token = await server.token({ run: 7, job: 'build', scope: 'job' })
+  return await run('npx', ['--yes', `${server.url}/trove.tgz`, ...args], {
+    cwd: folder,
+    env: {
+      PATH,
+      HOME: folder,
+      TROVE_URL: server.url,
+      TROVE_TOKEN: token,
+      // Whatever is not on this machine would have to come from here.
+      npm_config_registry: 'http://127.0.0.1:9/',
+    },
+  })
+}
+
+test('npx runs it: upload, list, download', async () => {
+  const { stderr } = await npx(['upload', 'greeting', 'hello.txt'])
+  expect(stderr).toContain('/octo/app/actions/runs/7/artifacts/')
+  expect((await npx(['ls', '7/greeting'])).stdout).toBe('hello.txt\n')
+  await npx(['download', '7/greeting', 'back'])
+  expect(await readFile(join(folder, 'back', 'hello.txt'), 'utf8')).toBe('hello\n')
+})
+
+test('it has the commands that need a server, and says so of others', async () => {
+  const { stdout } = await npx(['--help'])
+  expect(stdout).toContain('upload ')
+  expect(stdout).not.toContain('serve ')
+  await expect(npx(['serve'])).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('no command "serve"'),
+  })
+})
+
+test('it is answered to everybody, and not again to who has it', async () => {
+  const answer = await server.send('/trove.tgz', { token: null })
+  expect(answer.status).toBe(200)
+  const etag = answer.headers.get('etag')!
+  const bytes = new Uint8Array(await answer.arrayBuffer())
+  expect(Number(answer.headers.get('content-length'))).toBe(bytes.length)
+  const again = await server.send('/trove.tgz', { token: null, headers: { 'if-none-match': etag } })
+  expect(again.status).toBe(304)
+})

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { parseTrustedIssuers } from '../../src/core/trusted-issuers.ts'
+
+test('issuers speak for the projects that stand beside them', () => {
+  const text =
+    ' https://a.example.com/=octo/*  https://b.example.com/x=octo/app https://a.example.com=ACME/t?'
+  const issuers = parseTrustedIssuers(text)
+  expect(issuers.map(({ issuer }) => issuer)).toEqual([
+    'https://a.example.com',
+    'https://b.example.com/x',
+  ])
+  const [a, b] = issuers
+  const speaking = (projects: string[]) =>
+    projects.map((project) => [a!.speaksFor(project), b!.speaksFor(project)])
+  expect(speaking(['octo/app', 'Octo/App', 'acme/T1', 'acme/tt1', 'octo2/app'])).toEqual([
+    [true, true],
+    [true, true],
+    [true, false],
+    [false, false],
+    [false, false],
+  ])
+  expect(parseTrustedIssuers('  ')).toEqual([])
+})
+
+test.each([
+  'https://a.example.com',
+  'https://a.example.com=',
+  'https://a.example.com=*',
+  'https://a.example.com=a/b/c',
+  'http://a.example.com=octo/*',
+  'a.example.com=octo/*',
+  'https://a.example.com?x=octo/*',
+  '=octo/*',
+])('%s is refused', (text) => {
+  expect(() => parseTrustedIssuers(text)).toThrow('must be ISSUER=OWNER/REPO')
+})
+
+test('an issuer of this machine needs no certificate', () => {
+  expect(parseTrustedIssuers('http://127.0.0.1:3000=octo/*')).toHaveLength(1)
+})

@@ -1,0 +1,178 @@
+/** `POST /tokens/exchange`: a job's ID token becomes a token of ours, and nothing else does. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readTokenClaims } from '../../src/core/token-claims.ts'
+import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from './issuer.ts'
+import { openServer, type TestServer } from './open-server.ts'
+
+const publicUrl = 'https://store.example.com'
+const path = '/api/v1/tokens/exchange'
+
+let issuer: Issuer
+let server: TestServer
+beforeAll(async () => {
+  issuer = await openIssuer(publicUrl)
+  server = await openServer({
+    TROVE_PUBLIC_URL: publicUrl,
+    TROVE_OIDC: `https://elsewhere.example.com=*/* ${issuer.url}=octo/a*`,
+  })
+})
+afterAll(async () => {
+  await server.close()
+  await issuer.close()
+})
+
+interface Exchanged {
+  status: number
+  token: string
+  detail: string
+  code: string
+}
+
+async function exchange(idToken: string, further: object = { job: 'build' }): Promise<Exchanged> {
+  const json = { idToken, ...further }
+  const answer = await server.send(path, { method: 'POST', token: null, json })
+  return { status: answer.status, ...((await answer.json()) as Omit<Exchanged, 'status'>) }
+}
+
+test('a job gets a token of its own run, which may write there and nowhere else', async () => {
+  const { status, token } = await exchange(await issuer.sign(gitHubClaims))
+  expect(status).toBe(201)
+  expect(readTokenClaims(token)).toEqual({ project: 'octo/app', run: 22_259_804_324 })
+  const place = '/api/v1/projects/octo/app/runs'
+  const put = async (run: number): Promise<Response> =>
+    await server.send(`${place}/${run}/artifacts/a?job=build&attempt=2`, {
+      method: 'PUT',
+      token,
+      body: 'content',
+    })
+  const made = await put(22_259_804_324)
+  expect(made.status).toBe(201)
+  expect(await made.json()).toMatchObject({
+    project: 'octo/app',
+    attempt: 2,
+    job: 'build',
+    branch: 'main',
+    sha: gitHubClaims.sha,
+    workflow: 'CI',
+    event: 'push',
+  })
+  expect((await put(1)).status).toBe(403)
+  const json = { project: 'octo/app', scope: 'read' }
+  expect((await server.send('/api/v1/tokens', { method: 'POST', token, json })).status).toBe(403)
+})
+
+test('GitLab tokens name the job themselves', async () => {
+  const { status, token } = await exchange(await issuer.sign(gitLabClaims), {})
+  expect(status).toBe(201)
+  expect(readTokenClaims(token)).toEqual({ project: 'octo/app', run: 739 })
+  const unnamed = await exchange(await issuer.sign(gitHubClaims), {})
+  expect(unnamed).toMatchObject({ status: 400, code: 'invalid_request' })
+})
+
+describe('is refused', () => {
+  const cases: [string, () => Promise<string>, string][] = [
+    ['what is no token', async () => await Promise.resolve('a.b.c'), 'no ID token'],
+    [
+      'an issuer that is not trusted',
+      async () => await issuer.sign(gitHubClaims, { issuer: 'https://evil.example.com' }),
+      'https://evil.example.com are not trusted',
+    ],
+    [
+      'a signature of somebody else',
+      async () => await issuer.sign(gitHubClaims, { by: 'a stranger' }),
+      'was not signed by',
+    ],
+    [
+      'a token for somebody else',
+      async () => await issuer.sign(gitHubClaims, { audience: 'https://other.example.com' }),
+      `made out to ${publicUrl}`,
+    ],
+    [
+      'an old token',
+      async () => await issuer.sign(gitHubClaims, { now: Date.now() - 3_600_000 }),
+      'expired',
+    ],
+    [
+      'a token that is not of a job',
+      async () => await issuer.sign({ sub: 'a person' }),
+      'not of a job',
+    ],
+    [
+      'a token without a signature',
+      async () => {
+        const [, payload] = (await issuer.sign(gitHubClaims)).split('.')
+        return `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`
+      },
+      'was not signed by',
+    ],
+    [
+      'a token that is signed with the published key as a secret',
+      async () => {
+        const [, payload] = (await issuer.sign(gitHubClaims)).split('.')
+        return `${Buffer.from('{"alg":"HS256"}').toString('base64url')}.${payload}.c2ln`
+      },
+      'was not signed by',
+    ],
+  ]
+  test.each(cases)('%s', async (_name, idToken, reason) => {
+    expect(await exchange(await idToken())).toMatchObject({
+      status: 401,
+      code: 'unauthenticated',
+      detail: expect.stringContaining(reason),
+    })
+  })
+
+  test('a project that the issuer is not trusted for', async () => {
+    const claims = { ...gitHubClaims, repository: 'octo/other' }
+    expect(await exchange(await issuer.sign(claims))).toMatchObject({
+      status: 403,
+      detail: expect.stringContaining('not trusted for octo/other'),
+    })
+    const nested = { ...gitLabClaims, project_path: 'octo/app/deeper' }
+    expect(await exchange(await issuer.sign(nested))).toMatchObject({ code: 'invalid_name' })
+  })
+
+  test('more than a job may have', async () => {
+    const idToken = await issuer.sign(gitHubClaims)
+    expect((await exchange(idToken, { job: 'build', scope: 'write' })).status).toBe(400)
+    expect((await exchange(idToken, { job: 'build', project: 'octo/app' })).status).toBe(400)
+    const { token } = await exchange(idToken, { job: 'build', scope: 'run' })
+    expect((await server.send(`/api/v1/digests/sha256:${'0'.repeat(64)}`, { token })).status).toBe(
+      403,
+    )
+  })
+
+  test('everything, where no issuer is trusted', async () => {
+    const plain = await openServer()
+    try {
+      const json = { idToken: await issuer.sign(gitHubClaims), job: 'build' }
+      const answer = await plain.send(path, { method: 'POST', token: null, json })
+      expect(answer.status).toBe(401)
+      expect(await answer.text()).toContain('TROVE_OIDC')
+    } finally {
+      await plain.close()
+    }
+  })
+})
+
+test('keys are kept, and asked for again when the issuer has a new one', async () => {
+  const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${issuer.url}=*/*` })
+  const send = async (): Promise<number> => {
+    const json = { idToken: await issuer.sign(gitHubClaims), job: 'build' }
+    return (await own.send(path, { method: 'POST', token: null, json })).status
+  }
+  try {
+    issuer.requests = []
+    issuer.failure = 503
+    expect(await send()).toBe(503)
+    issuer.failure = undefined
+    expect(await Promise.all([send(), send(), send()])).toEqual([201, 201, 201])
+    const discovery = '/.well-known/openid-configuration'
+    expect(issuer.requests).toEqual([discovery, discovery, '/keys'])
+    issuer.failure = 503
+    expect(await send()).toBe(201)
+  } finally {
+    issuer.failure = undefined
+    await own.close()
+  }
+})

@@ -1,0 +1,125 @@
+/** A CI system that signs ID tokens: what GitHub's and GitLab's issuers publish, and the address that jobs ask for one. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+
+export interface Issuer {
+  url: string
+  /** What has been asked for, such as `/keys`. */
+  requests: string[]
+  /** Claims of the job that asks at `requestUrl`. */
+  job: JWTPayload
+  /** For ACTIONS_ID_TOKEN_REQUEST_URL; wants `requestToken`. */
+  requestUrl: string
+  requestToken: string
+  /** Answers everything with this status, when it is set. */
+  failure: number | undefined
+  /** An ID token, valid for five minutes from `now`. */
+  sign(
+    claims: JWTPayload,
+    options?: { audience?: string; issuer?: string; now?: number; by?: 'a stranger' },
+  ): Promise<string>
+  /** Signs with another key from now on, and publishes that. */
+  changeKey(): Promise<void>
+  close(): Promise<void>
+}
+
+/** `audience`: whom tokens are made out to, unless `sign` says otherwise. */
+export async function openIssuer(audience: string): Promise<Issuer> {
+  const stranger = await generateKeyPair('RS256')
+  let serial = 1
+  let keys = await generateKeyPair('RS256')
+  const server = createServer((request, response) => {
+    void answer(new URL(request.url ?? '', issuer.url), request.headers.authorization).then(
+      ({ status, body }) => {
+        response.writeHead(status, { 'content-type': 'application/json' })
+        response.end(JSON.stringify(body))
+      },
+    )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+
+  async function answer(
+    { pathname, searchParams }: URL,
+    authorization: string | undefined,
+  ): Promise<{ status: number; body: unknown }> {
+    issuer.requests.push(pathname)
+    if (issuer.failure !== undefined) return { status: issuer.failure, body: {} }
+    if (pathname === '/.well-known/openid-configuration') {
+      return { status: 200, body: { issuer: url, jwks_uri: `${url}/keys` } }
+    }
+    if (pathname === '/keys') {
+      const key = await exportJWK(keys.publicKey)
+      return { status: 200, body: { keys: [{ ...key, kid: String(serial), alg: 'RS256' }] } }
+    }
+    if (pathname !== '/ask' || authorization !== `Bearer ${issuer.requestToken}`) {
+      return { status: 404, body: {} }
+    }
+    const asked = searchParams.get('audience') ?? ''
+    return { status: 200, body: { value: await issuer.sign(issuer.job, { audience: asked }) } }
+  }
+
+  const issuer: Issuer = {
+    url,
+    requests: [],
+    job: {},
+    requestUrl: `${url}/ask?api-version=2.0`,
+    requestToken: 'may-ask',
+    failure: undefined,
+    sign: async (claims, options = {}) =>
+      await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'RS256', kid: String(serial) })
+        .setIssuer(options.issuer ?? url)
+        .setAudience(options.audience ?? audience)
+        .setIssuedAt(Math.floor((options.now ?? Date.now()) / 1000))
+        .setExpirationTime(Math.floor((options.now ?? Date.now()) / 1000) + 300)
+        .sign(options.by === undefined ? keys.privateKey : stranger.privateKey),
+    changeKey: async () => {
+      serial += 1
+      keys = await generateKeyPair('RS256')
+    },
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return issuer
+}
+
+/** Claims as GitHub's issuer makes them (GitHub Docs, "OpenID Connect reference"). */
+export const gitHubClaims = {
+  sub: 'repo:octo/app:ref:refs/heads/main',
+  repository: 'octo/app',
+  repository_owner: 'octo',
+  ref: 'refs/heads/main',
+  ref_type: 'branch',
+  head_ref: '',
+  base_ref: '',
+  sha: '0123456789'.repeat(4),
+  workflow: 'CI',
+  event_name: 'push',
+  run_id: '22259804324',
+  run_number: '42',
+  run_attempt: '2',
+  runner_environment: 'github-hosted',
+}
+
+/** Claims as GitLab makes them (GitLab Docs, "OpenID Connect (OIDC) authentication using ID tokens"). */
+export const gitLabClaims = {
+  sub: 'project_path:octo/app:ref_type:branch:ref:main',
+  namespace_path: 'octo',
+  project_path: 'octo/app',
+  pipeline_id: '739',
+  pipeline_source: 'push',
+  job_id: '10215',
+  ref: 'main',
+  ref_type: 'branch',
+  ref_path: 'refs/heads/main',
+  ref_protected: 'true',
+  sha: '0123456789'.repeat(4),
+}
