@@ -5,10 +5,11 @@ import { randomBytes } from 'node:crypto'
 import { azureErrorResponse } from '../actions/azure-error.ts'
 import { createBlobRoutes } from '../actions/blob-routes.ts'
 import { createDownloadRoutes } from '../actions/download-routes.ts'
+import { restErrorResponse } from '../actions/rest-error.ts'
 import { createRestRoutes } from '../actions/rest-routes.ts'
 import { twirpErrorResponse } from '../actions/twirp-error.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
-import { StoreError, storeError } from '../core/errors.ts'
+import { storeError } from '../core/errors.ts'
 import { loggedPath } from '../web/content-origin.ts'
 import { onlyContentOnItsHost } from '../web/content-routes.ts'
 import { createPages } from '../web/page-routes.tsx'
@@ -53,22 +54,18 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
 
 function noRoute(c: AppRequest): Response {
   const what = `${c.req.method} ${c.req.path}`
-  return problem(c, storeError('not_found', `there is no route ${what}`, { what }))
-}
-
-/** The failure as a problem; the answer of every surface that has no form of its own. */
-function problem(c: AppRequest, error: unknown): Response {
-  const failure = noteFailure(c, error)
-  const requestId = c.get('requestId')
-  return failure === undefined ? internalProblem(requestId) : problemResponse(failure, requestId)
+  return earlyFailure(c, storeError('not_found', `there is no route ${what}`, { what }))
 }
 
 /** What fails before a route is reached, in the form that the path's clients read. */
 function earlyFailure(c: AppRequest, error: unknown): Response {
-  const failure = error instanceof StoreError ? error : undefined
-  if (failure !== undefined && c.req.path.startsWith('/twirp/')) return twirpErrorResponse(failure)
-  if (failure !== undefined && c.req.path.startsWith('/blob/')) return azureErrorResponse(failure)
-  return problem(c, error)
+  const failure = noteFailure(c, error)
+  const requestId = c.get('requestId')
+  if (failure === undefined) return internalProblem(requestId)
+  if (c.req.path.startsWith('/twirp/')) return twirpErrorResponse(failure)
+  if (c.req.path.startsWith('/blob/')) return azureErrorResponse(failure)
+  if (/^\/(?:repos|api\/v3)\//.test(c.req.path)) return restErrorResponse(failure)
+  return problemResponse(failure, requestId)
 }
 
 /** nginx's number for a client that left before its answer; nobody gets it, and it is no failure of ours. */

@@ -480,4 +480,6 @@ test('below the minimum of free disk uploads are refused while reads and deletes
   const admin = await full.token({ scope: 'admin' })
   expect((await full.send('/api/v1/stats', { token: admin })).status).toBe(200)
   expect((await full.send('/blob/artifacts/x', { method: 'PUT', body: 'x' })).status).toBe(507)
+  const metrics = await (await full.send('/metrics')).text()
+  expect(metrics).toContain('trove_failures_total{code="storage_full"} 3\n')
 })
