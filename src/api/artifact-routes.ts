@@ -36,6 +36,11 @@ import { runDetailSchema, runEventsAnswerSchema, runEventsSchema } from './run-r
 
 const gone = [410]
 const ranged = [410, 416]
+/** What preconditions decide, without a body. */
+const conditional: ApiRoute['responses'] = {
+  304: { description: 'The caller has it.' },
+  412: { description: 'It is not the one that the caller named.' },
+}
 
 export const artifactRoutes: readonly ApiRoute[] = [
   {
@@ -163,7 +168,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
         description: 'Entries in path order.',
         content: { ndjson: entrySchema, orJson: manifestPageSchema },
       },
-      304: { description: 'The caller has it.' },
+      ...conditional,
     },
     errors: gone,
   },
@@ -185,12 +190,9 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary: 'One file, whole or in part; gzip when accepted. `path` may hold slashes.',
     query: fileQuery,
     responses: {
-      200: { description: 'The file.', content: { bytes: ['application/octet-stream'] } },
-      206: {
-        description: 'The range asked for.',
-        content: { bytes: ['application/octet-stream'] },
-      },
-      304: { description: 'The caller has it.' },
+      200: { description: 'The file.', content: { bytes: ['*/*'] } },
+      206: { description: 'The range asked for.', content: { bytes: ['*/*'] } },
+      ...conditional,
     },
     errors: ranged,
   },
@@ -205,7 +207,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       responses: {
         200: { description: 'The archive.', content: { bytes: [type] } },
         206: { description: 'The range asked for.', content: { bytes: [type] } },
-        304: { description: 'The caller has it.' },
+        ...conditional,
       },
       errors: ranged,
     }
@@ -219,7 +221,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     responses: {
       200: { description: 'The archive.', content: { bytes: ['application/zip'] } },
       206: { description: 'The range asked for.', content: { bytes: ['application/zip'] } },
-      304: { description: 'The caller has it.' },
+      ...conditional,
     },
     errors: ranged,
   },

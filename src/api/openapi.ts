@@ -57,7 +57,10 @@ function operationOf(route: ApiRoute, schemas: JsonObject): JsonObject {
         ]),
       ),
       ...Object.fromEntries(
-        errors.map((status) => [status, { $ref: '#/components/responses/Problem' }]),
+        [...errors, 'default'].map((status) => [
+          status,
+          { $ref: '#/components/responses/Problem' },
+        ]),
       ),
     },
   }

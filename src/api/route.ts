@@ -15,8 +15,8 @@ export interface ApiRoute {
   summary: string
   query?: z.ZodObject
   request?: Content
-  /** Success statuses with their bodies; failures are problems, the same for every route. */
+  /** Every status that is no problem, with its body. */
   responses: Record<number, { description: string; content?: Content }>
-  /** Error statuses that this route adds to 400, 401, 403 and 404. */
+  /** Statuses of problems to expect besides 400, 401, 403 and 404; the document says that any other is one too. */
   errors?: number[]
 }

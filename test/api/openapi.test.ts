@@ -36,6 +36,27 @@ describe('/openapi.json', () => {
     expect(text).not.toContain('"$schema"')
   })
 
+  test('tells of what preconditions decide, of files of any type, and that whatever else comes is a problem', async () => {
+    const { paths } = openApiDocument() as {
+      paths: Record<string, { get: { responses: Record<string, object> } }>
+    }
+    const id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/a.txt')
+    const { responses } = paths['/api/v1/artifacts/{id}/files/{path}']!.get
+    const path = `/api/v1/artifacts/${id}/files/a.txt`
+    const file = await server.send(path)
+    expect(file.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+    expect(responses['200']).toMatchObject({ content: { '*/*': {} } })
+    const other = await server.send(path, { headers: { 'if-match': '"other"' } })
+    expect([other.status, await other.text()]).toEqual([412, ''])
+    expect(responses['412']).not.toHaveProperty('content')
+    const stats = paths['/api/v1/stats']!.get.responses
+    expect((await server.send('/api/v1/stats?project=none')).status).toBe(422)
+    expect([stats['422'], stats['default']]).toEqual([
+      undefined,
+      { $ref: '#/components/responses/Problem' },
+    ])
+  })
+
   test('gives every operation an id of its own and at least one success', () => {
     const ids = apiRoutes.map((route) => route.operationId)
     expect(new Set(ids).size).toBe(ids.length)
