@@ -7,6 +7,7 @@ import { apiRoot } from '../api/paths.ts'
 import { uploadQuery } from '../api/queries.ts'
 import type { Principal } from '../auth/principal.ts'
 import { parseEntryPath } from '../core/entry.ts'
+import { storeError } from '../core/errors.ts'
 import { expiresAtOf } from '../core/retention.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { IngestJob, UploadForm } from '../ingest/job.ts'
@@ -52,6 +53,7 @@ async function ingestJob(
 ): Promise<IngestJob> {
   const now = context.now()
   const days = query.retentionDays
+  refuseWrapping(c)
   const { form, mimeType } = formOf(c)
   const fileName = query.filename ?? destination.name
   if (form === 'file') parseEntryPath(fileName)
@@ -75,6 +77,22 @@ async function ingestJob(
     expected: null,
     staged: null,
   }
+}
+
+/** Bodies that are not what their sender means to be kept, and would be kept as they are.
+ *  Errors: invalid_request. */
+function refuseWrapping(c: AppRequest): void {
+  const refuse = (field: string, reason: string): never => {
+    throw storeError('invalid_request', reason, { field })
+  }
+  if (c.req.header('content-type')?.toLowerCase().startsWith('multipart/form-data') === true)
+    refuse('content-type', 'the body must be the file and no form: curl -T FILE, not -F')
+  const coding = c.req.header('content-encoding')
+  if (coding !== undefined && coding.toLowerCase() !== 'identity')
+    refuse('content-encoding', `Content-Encoding ${coding} is not undone: send the file as it is`)
+  // RFC 9110 §14.5: `curl -C` sends the rest of a file so.
+  if (c.req.header('content-range') !== undefined)
+    refuse('content-range', 'an upload cannot go on with the rest of a file: send it whole')
 }
 
 const forms: Record<string, UploadForm> = {

@@ -134,6 +134,26 @@ describe('PUT', () => {
     expect(await problemOf(response)).toMatchObject({ status: 422, code: 'unsafe_path' })
   })
 
+  test.each([
+    ['content-type', 'multipart/form-data; boundary=x'],
+    ['content-encoding', 'gzip'],
+    ['content-range', 'bytes 3-6/7'],
+  ])('a body that is not the file itself is refused (%s)', async (field, value) => {
+    const path = fresh()
+    const refused = await server.send(path, {
+      method: 'PUT',
+      headers: { [field]: value },
+      body: 'x',
+    })
+    expect(await problemOf(refused)).toMatchObject({
+      status: 400,
+      code: 'invalid_request',
+      body: { field },
+    })
+    const headers = { 'content-encoding': 'identity' }
+    expect((await server.send(path, { method: 'PUT', headers, body: 'x' })).status).toBe(201)
+  })
+
   test('a body above the limit is refused, naming limit and setting', async () => {
     const response = await server.send(fresh(), {
       method: 'PUT',
