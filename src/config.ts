@@ -158,12 +158,15 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
 
 function readContentUrl(source: Settings): string | null {
   const name = 'TROVE_CONTENT_URL'
-  const text = source.text(name)
-  const origin = source.ownOrigin(name, text?.replace('//*.', '//any.')) ?? null
+  const origin = source.ownOrigin(name) ?? null
   if (origin !== null && origin === source.origin('TROVE_PUBLIC_URL')) {
     source.refuse(name, 'must be another origin than TROVE_PUBLIC_URL, or it isolates nothing')
   }
-  return text?.includes('//*.') === true ? (origin?.replace('//any.', '//*.') ?? null) : origin
+  // URLs may have a `*` anywhere in their host.
+  if (origin !== null && !/^https?:\/\/(?:\*\.)?[^*.][^*]*$/.test(origin)) {
+    source.refuse(name, `may have a * only as the first part of its host, got ${origin}`)
+  }
+  return origin
 }
 
 function readRetention(source: Settings): RetentionConfig {

@@ -176,7 +176,8 @@ export class Settings {
   }
 
   /** Where this server is reached, which is the root of a host: a path would be lost without a word. */
-  ownOrigin(name: string, text = this.text(name)): string | undefined {
+  ownOrigin(name: string): string | undefined {
+    const text = this.text(name)
     const origin = this.originOf(name, text)
     if (origin !== undefined && new URL(text!).href !== `${origin}/`)
       this.refuse(

@@ -70,6 +70,23 @@ test('a public URL is an origin; a path, which links would be without, is refuse
   }
 })
 
+test('the host of a content URL may begin with a star, and has none elsewhere', () => {
+  const read = (url: string): string | null =>
+    readServerConfig({}, { TROVE_CONTENT_URL: url }).contentUrl
+  for (const url of ['https://content.lan', 'https://*.content.lan:8443'])
+    expect(read(url)).toBe(url)
+  for (const url of [
+    'https://a.*.lan',
+    'https://*.*.lan',
+    'https://a*.lan',
+    'https://*',
+    'https://*.',
+  ])
+    expect(problemsOf(() => read(url))).toEqual([
+      `TROVE_CONTENT_URL may have a * only as the first part of its host, got ${url}`,
+    ])
+})
+
 test('words that stand for no bound are told of where they are accepted', () => {
   const env: Environment = {
     TROVE_GC_INTERVAL: 'never',
