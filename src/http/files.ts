@@ -18,7 +18,7 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/files/*`, async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const { download } = parseQuery(c, fileQuery)
-    const path = restOfPath(c, `${apiRoot}/artifacts/${c.req.param('id')}/files/`)
+    const path = restOfPath(c, 5)
     c.header('vary', 'Accept-Encoding')
     c.header('content-security-policy', untrustedContentPolicy)
     c.header('cross-origin-resource-policy', 'same-origin')

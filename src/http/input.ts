@@ -9,7 +9,8 @@ export function parseQuery<Schema extends z.ZodType>(
   c: AppRequest,
   schema: Schema,
 ): z.infer<Schema> {
-  const given: Record<string, string> = {}
+  // Without a prototype, whose names would count as given.
+  const given = Object.create(null) as Record<string, string>
   for (const [name, value] of new URL(c.req.url).searchParams) {
     if (name in given) {
       throw storeError('invalid_request', `parameter ${name} is given twice`, { field: name })
@@ -47,12 +48,12 @@ export function projectParameter(c: AppRequest): ProjectName {
   return parseProjectName(`${c.req.param('owner')}/${c.req.param('repo')}`)
 }
 
-/** What follows `prefix` in the path, decoded segment by segment, so that an escaped slash is no separator.
- *  Errors: invalid_request for a broken escape. */
-export function restOfPath(c: AppRequest, prefix: string): string {
-  const { pathname } = new URL(c.req.url)
+/** What follows so many segments of the path, decoded. Counted and not measured, since their escapes may be longer than
+ *  what they stand for. Errors: invalid_request for a broken escape. */
+export function restOfPath(c: AppRequest, segments: number): string {
+  const [, ...all] = new URL(c.req.url).pathname.split('/')
   try {
-    return pathname.slice(prefix.length).split('/').map(decodeURIComponent).join('/')
+    return decodeURIComponent(all.slice(segments).join('/'))
   } catch {
     throw storeError('invalid_request', 'the path has a broken percent escape', { field: 'path' })
   }

@@ -32,8 +32,8 @@ const holdersShown = 12
 export function createArtifactRoutes(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get(artifactRoute, async (c) => await filesPage(web, c, legacyDirectory(c)))
-  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, pathAfter(c, 'tree')))
-  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, pathAfter(c, 'blob')))
+  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, entryPath(c)))
+  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, entryPath(c)))
   app.get(`${artifactRoute}/go`, async (c) => await goToFile(web, c))
   app.get(`${artifactRoute}/paths`, async (c) => {
     const { artifact } = await headOfPage(web.context, c)
@@ -53,10 +53,9 @@ function legacyDirectory(c: AppRequest): string {
   return (c.req.query('path') ?? '').replace(/\/+$/, '')
 }
 
-function pathAfter(c: AppRequest, word: 'tree' | 'blob'): string {
-  const { owner, repo, run, id } = c.req.param() as Record<string, string>
-  const prefix = `/${owner}/${repo}/actions/runs/${run}/artifacts/${id}/${word}/`
-  return restOfPath(c, prefix).replace(/\/+$/, '')
+/** Behind `/owner/repo/actions/runs/run/artifacts/id/tree/`, or `/blob/`. */
+function entryPath(c: AppRequest): string {
+  return restOfPath(c, 8).replace(/\/+$/, '')
 }
 
 async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {

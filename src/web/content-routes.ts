@@ -38,7 +38,7 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
     refuseWorkers(context, c)
     const credential = c.req.param('credential')
     const artifact = await openArtifact(context, c, credential)
-    const path = restOfPath(c, `${contentRoot}/${credential}/`)
+    const path = restOfPath(c, 2)
     return await underReadLease(
       context,
       c,

@@ -12,9 +12,7 @@ export function createLatestRoutes(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/:owner/:repo/latest/:branch/:name', async (c) => await latest(web, c, ''))
   app.get('/:owner/:repo/latest/:branch/:name/*', async (c) => {
-    // As it came: `/owner/repo/latest/branch/name/`, whose escapes may be longer than what they stand for.
-    const before = new URL(c.req.url).pathname.split('/').slice(0, 6)
-    return await latest(web, c, restOfPath(c, `${before.join('/')}/`))
+    return await latest(web, c, restOfPath(c, 5))
   })
   return app
 }

@@ -126,6 +126,11 @@ describe('a list', () => {
     expect(problem).toMatchObject({ status: 400, code: 'invalid_request', body: { field } })
   })
 
+  test.each(['brnach', 'toString', '__proto__'])('%s is no parameter', async (name) => {
+    const { body } = await problemOf(await server.send(`/api/v1/artifacts?${name}=1`))
+    expect(body['detail']).toBe(`${name}: there is no such field`)
+  })
+
   test('of all projects is for administrators only', async () => {
     const project = freshProject()
     await put(project, '77/only')

@@ -217,6 +217,14 @@ describe('a file', () => {
     },
   )
 
+  test('is found by its path however the parts of the route before it are escaped', async () => {
+    const escaped = String(id).replace(/\d/g, '%3$&')
+    const response = await server.send(`/api/v1/artifacts/${escaped}/files/d/e/deep.txt`)
+    expect([response.status, await response.text()]).toEqual([200, 'deep'])
+    const page = `/octo/%61pp/actions/runs/1/artifacts/${escaped}/blob/d/e/deep.txt`
+    expect((await server.send(page)).status).toBe(200)
+  })
+
   test('a broken escape is a bad request', async () => {
     expect(await problemOf(await at('/files/%E0%A4'))).toMatchObject({
       status: 400,
