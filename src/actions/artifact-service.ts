@@ -2,13 +2,14 @@
 import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
-import { isExpired } from '../core/retention.ts'
+import { effectiveState } from '../core/retention.ts'
 import { removeArtifact } from '../http/deletion.ts'
+import { forbidden } from '../http/access.ts'
 import type { AppContext } from '../http/context.ts'
 import { requireDelete } from '../http/strict.ts'
 import { walkArtifacts } from '../http/walk-artifacts.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
-import { forbidden, runPlaceOf, type RunPlace } from './job-place.ts'
+import { runPlaceOf, type RunPlace } from './job-place.ts'
 import type { ListRequest, NameRequest } from './messages.ts'
 import { parseHandle } from './stock-view.ts'
 
@@ -89,9 +90,8 @@ export async function deleteArtifact(
 }
 
 export function isLive(artifact: Artifact, now: number): boolean {
-  return (
-    (artifact.state === 'available' || artifact.state === 'damaged') && !isExpired(artifact, now)
-  )
+  const state = effectiveState(artifact, now)
+  return state === 'available' || state === 'damaged'
 }
 
 /** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */

@@ -1,8 +1,8 @@
 /** Which run and job a stock client speaks for. Only the token is believed; the ids in a message must agree with it. */
 import type { Principal } from '../auth/principal.ts'
 import { backendJobId } from '../auth/tokens.ts'
-import { storeError } from '../core/errors.ts'
 import type { ProjectName, RunFacts } from '../core/run.ts'
+import { forbidden } from '../http/access.ts'
 import type { BackendIds } from './messages.ts'
 
 export interface RunPlace {
@@ -37,8 +37,4 @@ export function jobPlaceOf(principal: Principal, ids: BackendIds): RunPlace & { 
     )
   }
   return { ...place, job }
-}
-
-export function forbidden(reason: string): Error {
-  return storeError('forbidden', reason, { reason })
 }

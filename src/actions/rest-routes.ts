@@ -2,13 +2,14 @@
  *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
 import { Hono } from 'hono'
 import { mayReadProject, mayReadRun, type Principal } from '../auth/principal.ts'
+import { assertLive } from '../browse/find-artifact.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { effectiveState, isExpired } from '../core/retention.ts'
-import { parsePositiveInteger, parseProjectName, type ProjectName } from '../core/run.ts'
+import { parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
+import { projectParameter } from '../http/input.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, isLive, readRunArtifacts, signDownload } from './artifact-service.ts'
 import { restErrorResponse, restInternalError } from './rest-error.ts'
@@ -37,7 +38,7 @@ function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
   app.get(`${base}/runs/:run/artifacts`, async (c) => {
     const principal = await requireBearer(context, c)
     const place = {
-      project: projectOf(c),
+      project: projectParameter(c),
       runNumber: parsePositiveInteger(c.req.param('run'), 'run_id'),
     }
     if (!mayReadRun(principal, place)) throw notFound()
@@ -58,7 +59,7 @@ function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
 
   app.get(`${base}/artifacts`, async (c) => {
     const principal = await requireBearer(context, c)
-    const project = projectOf(c)
+    const project = projectParameter(c)
     const found = mayReadProject(principal, project)
       ? await context.metadata.findProject(project)
       : undefined
@@ -83,7 +84,7 @@ function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
   /** GITHUB-PROTOCOL §1.20: exactly 302, absolute; permission is checked before the signed URL is made. */
   app.get(`${base}/artifacts/:id/zip`, async (c) => {
     const { artifact } = await readArtifact(context, c)
-    requireLive(artifact, context.now())
+    assertLive(artifact, context.now())
     const location = publicOrigin(context, c) + signDownload(context, artifact)
     return new Response(null, { status: 302, headers: { location, 'cache-control': 'no-store' } })
   })
@@ -102,29 +103,13 @@ async function readArtifact(
   c: AppRequest,
 ): Promise<{ principal: Principal; artifact: Artifact }> {
   const principal = await requireBearer(context, c)
-  const project = projectOf(c)
+  const project = projectParameter(c)
   const artifact = await context.metadata.findArtifact(
     parsePositiveInteger(c.req.param('id') ?? '', 'artifact_id'),
   )
   const isIts = artifact?.project.toLowerCase() === project.toLowerCase()
   if (artifact === undefined || !isIts || !mayReadRun(principal, artifact)) throw notFound()
   return { principal, artifact }
-}
-
-/** Errors: artifact_expired, artifact_deleted. */
-function requireLive(artifact: Artifact, now: number): void {
-  if (isLive(artifact, now)) return
-  const { id: artifactId, removedAt, removedReason, expiresAt } = artifact
-  if (artifact.state === 'deleted') {
-    const details = { artifactId, deletedAt: removedAt ?? now, reason: removedReason ?? 'deleted' }
-    throw storeError('artifact_deleted', `artifact ${artifactId} was deleted`, details)
-  }
-  const details = {
-    artifactId,
-    expiredAt: removedAt ?? expiresAt,
-    reason: removedReason ?? 'retention',
-  }
-  throw storeError('artifact_expired', `artifact ${artifactId} has expired`, details)
 }
 
 async function listAnswer(
@@ -147,9 +132,7 @@ async function artifactObject(
   c: AppRequest,
   artifact: Artifact,
 ): Promise<object> {
-  const now = context.now()
-  const state = effectiveState(artifact, now)
-  const isOver = state === 'expired' || state === 'deleted' || isExpired(artifact, now)
+  const isOver = !isLive(artifact, context.now())
   const client = clientKindOf(c.req.header('user-agent'))
   const form = isOver
     ? { sizeBytes: artifact.zipBytes, digest: artifact.zipDigest }
@@ -177,10 +160,6 @@ async function artifactObject(
       head_sha: artifact.sha,
     },
   }
-}
-
-function projectOf(c: AppRequest): ProjectName {
-  return parseProjectName(`${c.req.param('owner') ?? ''}/${c.req.param('repo') ?? ''}`)
 }
 
 /** GitHub's words, for what is not there and for what is not the caller's. */

@@ -15,7 +15,7 @@ import { onlyContentOnItsHost } from '../web/content-routes.ts'
 import { createPages } from '../web/page-routes.tsx'
 import type { Renderer } from '../web/renderer.ts'
 import { createClientPackageRoutes } from './client-package.ts'
-import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { type AppContext, type AppEnv, type AppRequest, incomingOf, outgoingOf } from './context.ts'
 import { noteFailure } from './failure.ts'
 import type { RouteGroup } from './metrics.ts'
 import { createNativeRoutes } from './native-routes.ts'
@@ -102,11 +102,9 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
 
 /** What the socket took for this request, headers and framing included. */
 function countSent(context: AppContext, c: AppRequest): void {
-  // Absent when the app is called without a server.
-  const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
-  const socket = bindings?.incoming?.socket
+  const socket = incomingOf(c)?.socket
   const before = socket?.bytesWritten ?? 0
-  bindings?.outgoing?.once('close', () => {
+  outgoingOf(c)?.once('close', () => {
     context.metrics.sent((socket?.bytesWritten ?? 0) - before)
   })
 }

@@ -11,30 +11,18 @@ export const sessionCookie = 'trove_session'
 /** The principal, by header or cookie. Errors: unauthenticated (none, or not valid), forbidden (a form of another
  *  site). */
 export async function requirePrincipal(context: AppContext, c: AppRequest): Promise<Principal> {
-  const principal = await findPrincipal(context, c)
-  if (principal === undefined) {
-    throw storeError('unauthenticated', 'a token is needed: Authorization: Bearer TOKEN', {
-      reason: 'no token',
-    })
-  }
-  return principal
-}
-
-/** The principal, or undefined when the request carries no credential. Errors: unauthenticated (a credential that is
- *  not valid), forbidden (a form of another site). */
-async function findPrincipal(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
-  return (await findBearer(context, c)) ?? (await findSession(context, c))
+  return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? refuseStranger()
 }
 
 /** As `requirePrincipal`, but only by header: for routes that browsers have no business with. */
 export async function requireBearer(context: AppContext, c: AppRequest): Promise<Principal> {
-  const principal = await findBearer(context, c)
-  if (principal === undefined) {
-    throw storeError('unauthenticated', 'a token is needed: Authorization: Bearer TOKEN', {
-      reason: 'no token',
-    })
-  }
-  return principal
+  return (await findBearer(context, c)) ?? refuseStranger()
+}
+
+function refuseStranger(): never {
+  throw storeError('unauthenticated', 'a token is needed: Authorization: Bearer TOKEN', {
+    reason: 'no token',
+  })
 }
 
 async function findBearer(context: AppContext, c: AppRequest): Promise<Principal | undefined> {

@@ -60,8 +60,16 @@ export type Outgoing = HttpBindings['outgoing']
 
 /** Where the answer is written. Absent when the app is called without a server. */
 export function outgoingOf(c: AppRequest): Outgoing | undefined {
-  const bindings: Partial<HttpBindings> | undefined = c.env
-  return bindings?.outgoing
+  return bindingsOf(c)?.outgoing
+}
+
+/** Where the request comes from. Absent when the app is called without a server. */
+export function incomingOf(c: AppRequest): HttpBindings['incoming'] | undefined {
+  return bindingsOf(c)?.incoming
+}
+
+function bindingsOf(c: AppRequest): Partial<HttpBindings> | undefined {
+  return c.env
 }
 
 /** Origin for links: the configured one, else the one the request was sent to. */

@@ -1,7 +1,6 @@
 /** Listings as NDJSON bodies of unknown length. */
-import type { HttpBindings } from '@hono/node-server'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { AppRequest } from './context.ts'
+import { type AppRequest, outgoingOf } from './context.ts'
 
 export const ndjsonType = 'application/x-ndjson'
 
@@ -55,10 +54,4 @@ export function lineStream(
 function noteCut(c: AppRequest, error: unknown): void {
   const cause = error instanceof Error ? error : new Error(String(error))
   c.get('log').warn('a listing failed in mid-body', { error: cause })
-}
-
-/** Absent when the app is called without a server. */
-function outgoingOf(c: AppRequest): HttpBindings['outgoing'] | undefined {
-  const bindings: Partial<HttpBindings> | undefined = c.env
-  return bindings?.outgoing
 }

@@ -1,7 +1,13 @@
 /** Routes for whoever operates the server: liveness, readiness, metrics. */
 import { Hono } from 'hono'
 import { requireBearer } from './authenticate.ts'
-import { type AppContext, type AppEnv, type AppRequest, isForwarded } from './context.ts'
+import {
+  type AppContext,
+  type AppEnv,
+  type AppRequest,
+  incomingOf,
+  isForwarded,
+} from './context.ts'
 
 export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -30,8 +36,7 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 /** True for a peer on this machine that speaks for itself. A proxy here forwards others, and tells it in a header of its own or
  *  passes on the host that they asked for. */
 function isLoopback(c: AppRequest): boolean {
-  const bindings: Partial<AppEnv['Bindings']> | undefined = c.env
-  const address = bindings?.incoming?.socket.remoteAddress ?? ''
+  const address = incomingOf(c)?.socket.remoteAddress ?? ''
   const isAskedHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
   return (
     !isForwarded(c) &&

@@ -1,12 +1,11 @@
 /** Request bodies: read straight from the socket's stream with a bound, a length check and an idle timer, and drained
  *  before an answer when nobody read them (GITHUB-PROTOCOL §8.5: else the client sees ECONNRESET, not our message). */
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BodyContext } from './body-context.ts'
-import type { AppRequest } from './context.ts'
+import { type AppRequest, incomingOf } from './context.ts'
 
 export interface BodyLimit {
   bytesMax: number
@@ -174,11 +173,6 @@ function sourceOf(c: AppRequest): BodySource {
       stream.destroy(new Error('the body was cut'))
     },
   }
-}
-
-/** Absent when the app is called without a socket, as tests do. */
-function incomingOf(c: AppRequest): IncomingMessage | undefined {
-  return (c.env as Partial<AppRequest['env']> | undefined)?.incoming
 }
 
 function refuseAbove(limit: BodyLimit, bytes: number): void {
