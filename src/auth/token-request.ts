@@ -30,11 +30,16 @@ export function grantOf(request: TokenRequest, now: number): TokenGrant {
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
     facts: {
-      branch: request.branch ?? null,
-      sha: request.sha ?? null,
-      workflow: request.workflow ?? null,
-      event: request.event ?? null,
+      branch: told(request.branch),
+      sha: told(request.sha),
+      workflow: told(request.workflow),
+      event: told(request.event),
     },
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
   }
+}
+
+/** A script that passes on an empty variable tells nothing. */
+function told(fact: string | undefined): string | null {
+  return fact === undefined || fact === '' ? null : fact
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { deriveKeys } from '../../src/auth/key.ts'
 import { scopes } from '../../src/auth/principal.ts'
+import { grantOf } from '../../src/auth/token-request.ts'
 import {
   adminGrant,
   backendJobId,
@@ -34,6 +35,16 @@ function claimsOf(token: string): Record<string, unknown> {
 async function check(token: string, at = now): Promise<unknown> {
   return await verifyToken(key, token, { now: at, use: 'api' })
 }
+
+test('what a request leaves empty is not claimed, so that an upload can still tell of it', () => {
+  const facts = { branch: '', sha: '', workflow: '', event: '' }
+  expect(grantOf({ project: 'octo/app', ...facts }, now).facts).toEqual({
+    branch: null,
+    sha: null,
+    workflow: null,
+    event: null,
+  })
+})
 
 test('a verified token gives back what was granted', async () => {
   expect(await check(await mintToken(key, grant))).toEqual(grant)
