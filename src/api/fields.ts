@@ -10,3 +10,10 @@ export const cursor = z
   .string()
   .nullable()
   .meta({ description: 'Give it as `cursor` to go on; null at the end.' })
+/** What is told of a run with an upload. */
+export const facts = {
+  branch: z.string().min(1).optional(),
+  sha: z.string().min(1).optional(),
+  workflow: z.string().min(1).optional(),
+  event: z.string().min(1).optional(),
+}

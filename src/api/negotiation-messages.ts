@@ -1,34 +1,28 @@
 /** The JSON of the negotiated upload (negotiation.ts says in what order). */
 import { z } from 'zod'
+import { count, digest, facts, id } from './fields.ts'
 import { artifactSchema } from './messages.ts'
-
-const wireDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
-const count = z.int().min(0)
-const positive = z.int().min(1)
 
 export const offerSchema = z
   .strictObject({
     project: z.string(),
-    run: positive,
-    attempt: positive.optional(),
+    run: id,
+    attempt: id.optional(),
     job: z.string().min(1).max(255).optional(),
     name: z.string(),
-    treeDigest: wireDigest,
-    base: wireDigest.optional().meta({
+    treeDigest: digest,
+    base: digest.optional().meta({
       description: 'A tree that the client has at hand, as it sent it before.',
     }),
     entryCount: count,
     fileCount: count,
     logicalBytes: count,
-    timesDigest: wireDigest.meta({
+    timesDigest: digest.meta({
       description: 'SHA-256 over the encoded pages of modification times, in order.',
     }),
     retentionDays: z.int().min(0).max(36_500).optional(),
     overwrite: z.boolean().default(false),
-    branch: z.string().min(1).optional(),
-    sha: z.string().min(1).optional(),
-    workflow: z.string().min(1).optional(),
-    event: z.string().min(1).optional(),
+    ...facts,
   })
   .meta({ id: 'Offer' })
 

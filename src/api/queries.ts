@@ -2,6 +2,7 @@
  *  refused, because a filter that is silently ignored shows, or deletes, too much. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
+import { facts } from './fields.ts'
 import { artifactStateSchema } from './messages.ts'
 
 function integer(min: number, max: number) {
@@ -30,13 +31,6 @@ const limit = z
 const paging = {
   limit: limit.default(limits.listPageDefault),
   cursor: z.string().max(8192).optional(),
-}
-
-const facts = {
-  branch: z.string().min(1).optional(),
-  sha: z.string().min(1).optional(),
-  workflow: z.string().min(1).optional(),
-  event: z.string().min(1).optional(),
 }
 
 export const artifactListQuery = z.strictObject({
