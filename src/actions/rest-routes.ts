@@ -60,15 +60,15 @@ function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
   app.get(`${base}/artifacts`, async (c) => {
     const principal = await requireBearer(context, c)
     const project = projectParameter(c)
-    const found = mayReadProject(principal, project)
-      ? await context.metadata.findProject(project)
-      : undefined
-    if (found === undefined) throw notFound()
+    if (!mayReadProject(principal, project)) throw notFound()
     const name = c.req.query('name')
     const { page, perPage } = parsePageRequest({
       page: c.req.query('page'),
       perPage: c.req.query('per_page'),
     })
+    const found = await context.metadata.findProject(project)
+    // Nothing was uploaded yet; as to GitHub, the repository is there all the same.
+    if (found === undefined) return await listAnswer(context, c, [], 0)
     const { artifacts, total } = await context.metadata.listArtifacts(
       { projectId: found.id, ...(name !== undefined && { name }) },
       { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },

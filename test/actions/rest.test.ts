@@ -57,6 +57,15 @@ test('a run is listed newest first, in pages that link to each other', async () 
   expect(named.artifacts.map(({ name }) => name)).toEqual(['part 3'])
 })
 
+test('a project without uploads has an empty list, for those who may read it', async () => {
+  const reader = await rig.as({ project: 'octo/fresh' })
+  for (const list of ['artifacts', 'runs/1/artifacts']) {
+    const path = `/repos/octo/fresh/actions/${list}`
+    expect(await listOf(await reader.rest(path))).toEqual({ total_count: 0, artifacts: [] })
+    expect((await (await rig.as()).rest(path)).status).toBe(404)
+  }
+})
+
 test('one artifact has the fields that clients read, and its links stay below the base they came from', async () => {
   const run = { run: (runs += 1) }
   const bytes = zipOf({ a: 'x' })
