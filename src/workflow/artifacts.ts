@@ -67,9 +67,10 @@ export interface DownloadedArtifact {
 
 export interface ArtifactStore {
   upload(request: UploadRequest): Promise<UploadedArtifact>
-  /** The finished, unexpired artifacts of a run, the newest of each name. Undefined: the current run. */
+  /** The finished, unexpired artifacts of a run, one of each name: the newest, but of the current run (undefined) that of
+   *  the current attempt where it has one. */
   list(from: OtherRun | undefined): Promise<ListedArtifact[]>
   download(request: DownloadRequest): Promise<DownloadedArtifact>
-  /** Deletes an artifact of the current run. False when it was not there. */
-  remove(name: string): Promise<boolean>
+  /** Deletes an artifact of the current run. */
+  remove(artifact: ListedArtifact): Promise<void>
 }

@@ -29,6 +29,7 @@ export interface NativeArtifactsOptions {
   /** `owner/repo`. */
   project: string
   run: number
+  attempt: number
 }
 
 type WireArtifact = UploadResult['artifact']
@@ -43,6 +44,7 @@ export function createNativeArtifacts({
   token,
   project,
   run,
+  attempt,
 }: NativeArtifactsOptions): ArtifactStore {
   // Job directories are new in every run, so there is nothing that a stat cache could know.
   const clientWith = (access: string): Client =>
@@ -57,11 +59,17 @@ export function createNativeArtifacts({
         : await uploadRaw(client, request, { project, run }),
     list: async (from) => {
       const of = { project: from?.repository ?? project, run: from?.runId ?? run }
-      const newest = new Map<string, WireArtifact>()
+      // An attempt that is run again keeps what it had, with older ids than a later attempt's.
+      const isOwn = (artifact: WireArtifact): boolean =>
+        from === undefined && artifact.attempt === attempt
+      const chosen = new Map<string, WireArtifact>()
       for await (const artifact of clientFor(from).list(of)) {
-        if ((newest.get(artifact.name)?.id ?? 0) < artifact.id) newest.set(artifact.name, artifact)
+        const known = chosen.get(artifact.name)
+        const order =
+          known && (Number(isOwn(artifact)) - Number(isOwn(known)) || artifact.id - known.id)
+        if (order === undefined || order > 0) chosen.set(artifact.name, artifact)
       }
-      return [...newest.values()].map((artifact) => ({
+      return [...chosen.values()].map((artifact) => ({
         id: artifact.id,
         name: artifact.name,
         sizeBytes: artifact.logicalBytes,
@@ -69,13 +77,7 @@ export function createNativeArtifacts({
       }))
     },
     download: async (request) => await download(clientFor(request.from), request),
-    remove: async (name) => {
-      for await (const artifact of client.list({ project, run, name })) {
-        await client.remove(artifact.id)
-        return true
-      }
-      return false
-    },
+    remove: async ({ id }) => await client.remove(id),
   }
 }
 

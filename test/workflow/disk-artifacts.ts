@@ -24,11 +24,9 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
   const damaged = new Set<string>()
   let nextId = 1001
   const contentOf = (id: number): string => join(directory, String(id))
-  const removeNamed = (name: string): boolean => {
+  const removeNamed = (name: string): void => {
     const at = stored.findIndex((artifact) => artifact.name === name)
-    if (at < 0) return false
-    stored.splice(at, 1)
-    return true
+    if (at >= 0) stored.splice(at, 1)
   }
   const store: ArtifactStore = {
     upload: async (request) => {
@@ -65,7 +63,7 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
       else await cp(contentOf(artifact.id), target, { recursive: true, force: true })
       return { digestMatches: true, remark: null }
     },
-    remove: async (name) => removeNamed(name),
+    remove: async ({ name }) => removeNamed(name),
   }
   return { store, stored, damaged }
 }

@@ -20,6 +20,7 @@ test('with artifacts on a server each of 20 jobs starts in the very turn in whic
           token,
           project: 'octo/demo',
           run: facts().runId,
+          attempt: 1,
         })
       },
     })

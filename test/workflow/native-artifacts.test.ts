@@ -3,11 +3,22 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { ArtifactStore } from '../../src/workflow/artifacts.ts'
 import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
 import { listFiles } from './disk-artifacts.ts'
-import { onServer } from './native-run.ts'
+import { nextRun, onServer } from './native-run.ts'
 import { createPlayground, oneJob } from './playground.ts'
+
+const project = 'octo/demo'
+/** An upload of a tree, but for its name and its files. */
+const plain = {
+  archive: true,
+  retentionDays: undefined,
+  compressionLevel: 6,
+  overwrite: false,
+  signal: new AbortController().signal,
+}
 
 let rig: Rig
 
@@ -48,7 +59,7 @@ test('an artifact lives for its retention days and is gone after them', async ()
   )
   expect(run.conclusion).toBe('success')
   const token = await rig.token({
-    project: 'octo/demo',
+    project,
     run: options.facts.runId,
     job: 'look',
     scope: 'job',
@@ -57,8 +68,9 @@ test('an artifact lives for its retention days and is gone after them', async ()
   const store = createNativeArtifacts({
     url: rig.url,
     token,
-    project: 'octo/demo',
+    project,
     run: options.facts.runId,
+    attempt: 1,
   })
   expect(await store.list(undefined)).toMatchObject([{ name: 'short' }])
   rig.advance(29 * 86_400_000)
@@ -75,16 +87,9 @@ test('a download leaves what else is in its directory', async () => {
   const store = await options.openArtifacts?.({ key: 'job', id: 'job', name: 'job' })
   if (store === undefined) throw new Error('no store')
   await writeFile(join(directory, 'a.txt'), 'a')
-  const { signal } = new AbortController()
-  const request = {
-    archive: true,
-    retentionDays: undefined,
-    compressionLevel: 6,
-    overwrite: false,
-    signal,
-  }
+  const { signal } = plain
   const files = [{ sourcePath: join(directory, 'a.txt'), entryPath: 'deep/a.txt' }]
-  const { id } = await store.upload({ ...request, name: 'kept', files })
+  const { id } = await store.upload({ ...plain, name: 'kept', files })
   const target = join(directory, 'target')
   await mkdir(join(target, 'deep'), { recursive: true })
   await writeFile(join(target, 'deep/other.txt'), 'other')
@@ -95,6 +100,34 @@ test('a download leaves what else is in its directory', async () => {
   expect(await listFiles(target)).toEqual(['deep/a.txt', 'deep/other.txt'])
   expect(await readFile(join(target, 'deep/a.txt'), 'utf8')).toBe('a')
   expect((await stat(join(target, 'deep/a.txt'))).isFile()).toBe(true)
-  expect(await store.remove('kept')).toBe(true)
-  expect(await store.remove('kept')).toBe(false)
+  await store.remove(artifact)
+  expect(await store.list(undefined)).toEqual([])
+})
+
+test('an attempt that is run again has its own artifacts, and those of another where it has none', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const run = nextRun()
+  const storeOf = async (attempt: number): Promise<ArtifactStore> => {
+    const token = await rig.token({ project, run, attempt, job: 'job', scope: 'job' })
+    return createNativeArtifacts({ url: rig.url, token, project, run, attempt })
+  }
+  const [first, second] = [await storeOf(1), await storeOf(2)]
+  const upload = async (store: ArtifactStore, name: string, text: string): Promise<number> => {
+    const sourcePath = join(directory, text)
+    await writeFile(sourcePath, text)
+    return (await store.upload({ ...plain, name, files: [{ sourcePath, entryPath: 'a.txt' }] })).id
+  }
+  const later = await upload(second, 'both', 'of the second')
+  const other = await upload(second, 'other', 'of the second')
+  const again = await upload(first, 'both', 'of the first')
+  expect(again).toBeGreaterThan(later)
+  const idsOf = async (store: ArtifactStore): Promise<number[]> =>
+    (await store.list(undefined)).map(({ id }) => id).toSorted((a, b) => a - b)
+  expect(await idsOf(first)).toEqual([other, again])
+  expect(await idsOf(second)).toEqual([later, other])
+  const [ofSecond] = (await second.list(undefined)).filter(({ id }) => id === later)
+  if (ofSecond === undefined) throw new Error('not listed')
+  await second.remove(ofSecond)
+  expect(await idsOf(second)).toEqual([other, again])
 })

@@ -6,11 +6,16 @@ import { facts } from './playground.ts'
 
 let runs = 0
 
+/** A run that nothing else has. */
+export function nextRun(): number {
+  return 100 + runs++
+}
+
 /** Options that bind a run of its own to the server. */
 export function onServer(
   rig: Pick<Rig, 'url' | 'token'>,
 ): Partial<RunOptions> & { facts: RunOptions['facts'] } {
-  const run = 100 + runs++
+  const run = nextRun()
   const project = 'octo/demo'
   const tokenOf = (job: { key: string }): Promise<string> =>
     rig.token({ project, run, job: job.key, scope: 'job', branch: 'main' })
@@ -18,6 +23,6 @@ export function onServer(
     facts: { ...facts(), runId: run },
     service: { url: rig.url, runtimeToken: tokenOf },
     openArtifacts: async (job) =>
-      createNativeArtifacts({ url: rig.url, token: await tokenOf(job), project, run }),
+      createNativeArtifacts({ url: rig.url, token: await tokenOf(job), project, run, attempt: 1 }),
   }
 }

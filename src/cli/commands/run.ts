@@ -248,7 +248,7 @@ async function recorderOf(
 }
 
 function withServer(options: PlannedRun, server: RunServer, workflow: string): PlannedRun {
-  const { repository, runId } = options.facts
+  const { repository, runId, runAttempt } = options.facts
   const claims = claimsOf(options, workflow)
   const tokens = new Map<string, Promise<string>>()
   const tokenOf = async (job: string): Promise<string> => {
@@ -271,6 +271,7 @@ function withServer(options: PlannedRun, server: RunServer, workflow: string): P
         token: await tokenOf(key),
         project: repository,
         run: runId,
+        attempt: runAttempt,
       }),
   }
 }

@@ -73,7 +73,7 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
     })
     log.say(`The ${artifacts.length} artifact(s) have been successfully merged!`)
     if (!deleteMerged) return
-    for (const artifact of artifacts) await store.remove(artifact.name)
+    for (const artifact of artifacts) await store.remove(artifact)
     log.say(`The ${artifacts.length} artifact(s) have been deleted`)
   } finally {
     await rm(directory, { recursive: true, force: true })
