@@ -7,8 +7,8 @@ export interface ListedArtifact {
   name: string
   /** Bytes of its content, or of its zip where that is what the store tells. */
   sizeBytes: number
-  /** SHA-256 in hex of what a whole download holds; null when the store does not tell. */
-  digest: string | null
+  /** `sha256:` and hex: names the tree of its files, which a download is checked against. */
+  treeDigest: string
 }
 
 /** Another run, perhaps of another project, and the token that opens it. */
@@ -42,8 +42,10 @@ export interface UploadRequest {
 export interface UploadedArtifact {
   id: number
   url: string
-  digest: string
-  sizeBytes: number
+  /** SHA-256 in hex of the zip or the single file that a download gives, as GitHub's REST API tells it; null where nobody
+   *  knows it. */
+  digest: string | null
+  treeDigest: string
   /** One line on what travelled, for the log; null when there is nothing to tell. */
   remark: string | null
 }

@@ -7,7 +7,7 @@ import { readEntries } from '../client/read-entries.ts'
 import { readFile } from '../client/read-file.ts'
 import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
 import { saveAs } from '../client/files/save-as.ts'
-import { parseWireDigest } from '../core/digest.ts'
+import { parseWireDigest, type Digest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { formatSizeBytes } from '../core/units.ts'
@@ -73,7 +73,7 @@ export function createNativeArtifacts({
         id: artifact.id,
         name: artifact.name,
         sizeBytes: artifact.logicalBytes,
-        digest: digestOf(artifact),
+        treeDigest: artifact.treeDigest,
       }))
     },
     download: async (request) => await download(clientFor(request.from), request),
@@ -103,7 +103,9 @@ async function uploadTree(
   })
   const [logical, sent, reused] = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
   const remark = `${logical}, ${sent} sent, ${reused} not sent because the server or the tree had it already`
-  return { ...uploadedOf(artifact), remark }
+  // The zip of a tree is put together when it is asked for, so nobody knows its digest.
+  const digest = artifact.zipDigest?.replace(/^sha256:/, '') ?? null
+  return { ...uploadedOf(artifact), digest, remark }
 }
 
 async function uploadRaw(
@@ -124,17 +126,16 @@ async function uploadRaw(
     overwrite,
     signal,
   })
-  return { ...uploadedOf(artifact), remark: null }
+  const { digest } = await readOnlyFile(client, artifact, signal)
+  return { ...uploadedOf(artifact), digest, remark: null }
 }
 
-function uploadedOf(artifact: WireArtifact): Omit<UploadedArtifact, 'remark'> {
-  const { id, links, logicalBytes } = artifact
-  return { id, url: links.html, digest: digestOf(artifact), sizeBytes: logicalBytes }
-}
-
-/** Hex. A zip that nobody has asked for yet has not been made, so its digest is not known; the tree's tells the content. */
-function digestOf({ zipDigest, treeDigest }: WireArtifact): string {
-  return (zipDigest ?? treeDigest).replace(/^sha256:/, '')
+function uploadedOf({
+  id,
+  links,
+  treeDigest,
+}: WireArtifact): Pick<UploadedArtifact, 'id' | 'url' | 'treeDigest'> {
+  return { id, url: links.html, treeDigest }
 }
 
 async function download(client: Client, request: DownloadRequest): Promise<DownloadedArtifact> {
@@ -173,11 +174,20 @@ async function saveWhole(
     await saveZip(server, detail.id, { target: join(directory, `${detail.name}.zip`), signal })
     return
   }
-  for await (const entry of readEntries(server, detail.id, { under: '', signal })) {
+  const file = await readOnlyFile(client, detail, signal)
+  const bytes = readFile(server, { artifactId: detail.id, ...file }, signal)
+  await saveAs(join(directory, detail.name), bytes, signal)
+}
+
+/** The file of an artifact that never was an archive. */
+async function readOnlyFile(
+  { server }: Client,
+  { id }: WireArtifact,
+  signal: AbortSignal,
+): Promise<{ path: string; digest: Digest }> {
+  for await (const entry of readEntries(server, id, { under: '', signal })) {
     const digest = entry.kind === 'file' ? parseWireDigest(entry.digest) : undefined
-    if (digest === undefined)
-      throw new TypeError(`artifact ${detail.id} of one file holds ${entry.path}, no file`)
-    const bytes = readFile(server, { artifactId: detail.id, path: entry.path, digest }, signal)
-    await saveAs(join(directory, detail.name), bytes, signal)
+    if (digest !== undefined) return { path: entry.path, digest }
   }
+  throw new TypeError(`artifact ${id} of one file holds none`)
 }

@@ -19,7 +19,7 @@ const build = `
     outputs:
       id: \${{ steps.up.outputs.artifact-id }}
       url: \${{ steps.up.outputs.artifact-url }}
-      digest: \${{ steps.up.outputs.artifact-digest }}
+      digest: \${{ steps.up.outputs.tree-digest }}
     steps:
       - run: mkdir -p dist/sub && echo app > dist/app.js && echo deep > dist/sub/deep.js
       - id: up
@@ -61,7 +61,7 @@ jobs:${build}
   expect(run.outputs('build')).toEqual({
     id: '1001',
     url: 'http://trove.test/artifacts/1001',
-    digest: place.artifacts.stored[0]?.digest,
+    digest: place.artifacts.stored[0]?.treeDigest,
   })
   expect(run.log('test')).toMatch(/app\ndeep\n.*\/test\/demo\/dist$/m)
 })

@@ -45,15 +45,21 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
         hash.update(entryPath).update(await readFile(sourcePath))
         sizeBytes += (await stat(target)).size
       }
-      const digest = hash.digest('hex')
+      const treeDigest = `sha256:${hash.digest('hex')}`
       const { signal: _signal, files, ...rest } = request
       const paths = files.map((file) => file.entryPath).toSorted()
-      stored.push({ id, name: request.name, sizeBytes, digest, request: rest, paths })
-      return { id, url: `http://trove.test/artifacts/${id}`, digest, sizeBytes, remark: null }
+      stored.push({ id, name: request.name, sizeBytes, treeDigest, request: rest, paths })
+      return {
+        id,
+        url: `http://trove.test/artifacts/${id}`,
+        digest: null,
+        treeDigest,
+        remark: null,
+      }
     },
     list: async (from) =>
       from === undefined || from.token === 'good'
-        ? stored.map(({ id, name, sizeBytes, digest }) => ({ id, name, sizeBytes, digest }))
+        ? stored.map(({ id, name, sizeBytes, treeDigest }) => ({ id, name, sizeBytes, treeDigest }))
         : [],
     download: async ({ artifact, directory: target, keepArchive }) => {
       if (damaged.has(artifact.name)) return { digestMatches: false, remark: null }

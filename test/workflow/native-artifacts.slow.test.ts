@@ -63,12 +63,12 @@ test('what a step uploads the published client downloads, and a step gets back w
 - {uses: actions/download-artifact@v8, with: {name: native, path: zipped, skip-decompress: true}}
 - run: |
     test "$(head -c 2 zipped/native.zip)" = PK
-    echo "\${{ steps.up.outputs.artifact-url }} \${{ steps.up.outputs.artifact-digest }}"
+    echo "\${{ steps.up.outputs.artifact-url }} \${{ steps.up.outputs.tree-digest }}"
 `),
     { ...onServer(rig), actions: await writePublished(place) },
   )
   expect(run.log('job')).toMatch(
-    /http:\/\/127\.0\.0\.1:\d+\/octo\/demo\/actions\/runs\/\d+\/artifacts\/\d+ [0-9a-f]{64}/,
+    /http:\/\/127\.0\.0\.1:\d+\/octo\/demo\/actions\/runs\/\d+\/artifacts\/\d+ sha256:[0-9a-f]{64}/,
   )
   expect(run.conclusion).toBe('success')
 })

@@ -80,6 +80,41 @@ test('an artifact lives for its retention days and is gone after them', async ()
   rig.advance(-30.1 * 86_400_000)
 })
 
+test('artifact-digest is what REST tells: of a single file its own, of a tree none', async () => {
+  const place = await createPlayground()
+  const options = onServer(rig)
+  const run = await place.run(
+    oneJob(`
+- run: echo one > one.txt
+- {id: tree, uses: actions/upload-artifact@v7, with: {name: tree, path: one.txt}}
+- {id: file, uses: actions/upload-artifact@v7, with: {path: one.txt, archive: false}}
+- run: |
+    echo "sum $(sha256sum < one.txt)"
+    echo "tree '\${{ steps.tree.outputs.artifact-digest }}' \${{ steps.tree.outputs.tree-digest }}"
+    echo "file '\${{ steps.file.outputs.artifact-digest }}' \${{ steps.file.outputs.tree-digest }}"
+`),
+    options,
+  )
+  const log = run.log('job')
+  const [, sum] = /^sum ([0-9a-f]{64}) /m.exec(log) ?? []
+  const [, treeDigest] = /^tree '' (sha256:[0-9a-f]{64})$/m.exec(log) ?? []
+  expect(treeDigest).toBeDefined()
+  expect(log).toContain(`file '${sum}' ${treeDigest}`)
+  expect(log).toContain(`SHA256 digest of uploaded artifact is ${sum}\n`)
+  const token = await rig.token({ project, run: options.facts.runId, job: 'look', scope: 'job' })
+  const answer = await fetch(
+    `${rig.url}/repos/${project}/actions/runs/${options.facts.runId}/artifacts`,
+    { headers: { authorization: `Bearer ${token}` } },
+  )
+  const { artifacts } = (await answer.json()) as { artifacts: { name: string; digest: unknown }[] }
+  expect(new Map(artifacts.map(({ name, digest }) => [name, digest]))).toEqual(
+    new Map([
+      ['tree', null],
+      ['one.txt', `sha256:${sum}`],
+    ]),
+  )
+})
+
 test('a download leaves what else is in its directory', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))

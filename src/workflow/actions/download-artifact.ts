@@ -36,8 +36,8 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
   const store = artifactsOf(body)
   const artifacts = await selectArtifacts(store, body, inputs, from)
   if (artifacts.length > 0) log.say('Preparing to download the following artifacts:')
-  for (const { name, id, sizeBytes, digest } of artifacts) {
-    log.say(`- ${name} (ID: ${id}, Size: ${sizeBytes}, Expected Digest: ${digest ?? 'unknown'})`)
+  for (const { name, id, sizeBytes, treeDigest } of artifacts) {
+    log.say(`- ${name} (ID: ${id}, Size: ${sizeBytes}, Tree Digest: ${treeDigest})`)
   }
   const flat = mergeMultiple || artifacts.length === 1
   // One after another into a common directory, so that the newest artifact wins for a file that several have.

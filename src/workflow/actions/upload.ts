@@ -45,11 +45,13 @@ export async function uploadTo(
   })
   log.say(`Artifact ${request.name} has been successfully uploaded! Artifact ID is ${uploaded.id}`)
   if (uploaded.remark !== null) log.say(uploaded.remark)
-  log.say(`SHA256 digest of uploaded artifact is ${uploaded.digest}`)
+  if (uploaded.digest !== null) log.say(`SHA256 digest of uploaded artifact is ${uploaded.digest}`)
+  log.say(`Digest of its tree is ${uploaded.treeDigest}`)
   log.say(`Artifact download URL: ${uploaded.url}`)
   Object.assign(body.outputs, {
     'artifact-id': String(uploaded.id),
     'artifact-url': uploaded.url,
-    'artifact-digest': uploaded.digest,
+    'artifact-digest': uploaded.digest ?? '',
+    'tree-digest': uploaded.treeDigest,
   })
 }
