@@ -43,10 +43,10 @@ jobs:${build}
         uses: actions/download-artifact@v4
         with: {name: dist, path: dist}
       - run: cat dist/app.js dist/sub/deep.js && echo "\${{ steps.down.outputs.download-path }}"
-      - uses: actions/download-artifact@v4
+      - uses: actions/download-artifact@v5
         with: {artifact-ids: '\${{ needs.build.outputs.id }}', path: by-id}
       - run: cat by-id/app.js
-      - uses: actions/download-artifact@v4
+      - uses: actions/download-artifact@0123456789012345678901234567890123456789
         with: {path: all}
       - run: cat all/app.js
 `)
@@ -64,6 +64,27 @@ jobs:${build}
     digest: place.artifacts.stored[0]?.treeDigest,
   })
   expect(run.log('test')).toMatch(/app\ndeep\n.*\/test\/demo\/dist$/m)
+})
+
+test('until v4 a download without a name makes a directory for the only artifact too', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:${build}
+  test:
+    needs: build
+    runs-on: ubuntu-latest
+    steps:
+      - {uses: actions/download-artifact@v4, with: {path: v4}}
+      - {uses: actions/download-artifact@v3.1.0-node20, with: {path: v3, pattern: d*}}
+      - {uses: actions/download-artifact@v4.3.0, with: {path: ids, artifact-ids: '\${{ needs.build.outputs.id }}'}}
+      - {uses: actions/download-artifact@v4, with: {path: named, name: dist}}
+      - {uses: actions/download-artifact@v4, with: {path: merged, merge-multiple: true}}
+      - run: ls */app.js */*/app.js
+`)
+  expect(run.log('test')).toContain(
+    'ids/dist/app.js\nmerged/app.js\nnamed/app.js\nv3/dist/app.js\nv4/dist/app.js',
+  )
 })
 
 test('four shards upload, a merge joins them, a pattern fetches them into one directory', async () => {

@@ -1,4 +1,4 @@
-/** actions/download-artifact, with the inputs and outputs of v8. */
+/** actions/download-artifact, with the inputs and outputs of v8, and the directories of the version that is used. */
 import { join, resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
 import pLimit from 'p-limit'
@@ -8,6 +8,10 @@ import { StepFailure, type StepBody } from '../step-body.ts'
 import type { UsesStep } from '../workflow-file.ts'
 import { readBuiltInInputs, type Inputs } from './inputs.ts'
 import { artifactsOf } from './upload.ts'
+
+/** Of these versions only a download by name goes without a directory of the artifact's own, even where there is no other
+ *  artifact. */
+const isBeforeV5 = /@v[1-4](?!\d)/
 
 /** Errors: StepFailure; whatever the store rejects with. */
 export async function runDownload(body: StepBody, step: UsesStep): Promise<void> {
@@ -39,7 +43,8 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
   for (const { name, id, sizeBytes, treeDigest } of artifacts) {
     log.say(`- ${name} (ID: ${id}, Size: ${sizeBytes}, Tree Digest: ${treeDigest})`)
   }
-  const flat = mergeMultiple || artifacts.length === 1
+  const isOne = inputs.text('name') !== '' || (artifacts.length === 1 && !isBeforeV5.test(step.uses))
+  const flat = mergeMultiple || isOne
   // One after another into a common directory, so that the newest artifact wins for a file that several have.
   const limit = pLimit(flat ? 1 : bounds.downloadsMax)
   const mismatched: string[] = []
