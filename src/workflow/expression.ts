@@ -3,6 +3,7 @@
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
 import { TokenType, type Token } from '@actions/expressions/lexer'
 import type { FunctionDefinition } from '@actions/expressions/funcs/info'
+import { equals as equalData } from '@actions/expressions/result'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
@@ -144,6 +145,11 @@ function fromData(value: data.ExpressionData): Json {
     default:
       return (value as data.StringData | data.NumberData | data.BooleanData).value
   }
+}
+
+/** What `==` says. */
+export function equals(left: Json, right: Json): boolean {
+  return equalData(toData(left), toData(right))
 }
 
 /** Text of a value in the midst of other text: objects and arrays become `Object` and `Array`. */

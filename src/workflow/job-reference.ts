@@ -2,7 +2,6 @@
 import type { Engine } from './engine.ts'
 import type { JobReference } from './events.ts'
 import type { Scope } from './expression.ts'
-import { matrixSuffix, type Combination } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
 import { evaluateText, sourceOf } from './template.ts'
 import type { Job } from './workflow-file.ts'
@@ -12,24 +11,19 @@ export function referenceOf(job: Job): JobReference {
   return { key: job.id, id: job.id, name: job.name === undefined ? job.id : sourceOf(job.name) }
 }
 
-/** Errors: EvaluationError. */
+/** `suffix` tells the instance's combination; null without a matrix. Errors: EvaluationError. */
 export async function nameInstance(
   { engine, planned, ids }: { engine: Engine; planned: PlannedJob; ids: ReadonlySet<string> },
-  { matrix, index }: { matrix: Combination | null; index: number },
+  { suffix, index }: { suffix: string | null; index: number },
   scope: Scope,
 ): Promise<JobReference> {
   const { masker } = engine
   const { id, name } = planned.job
-  const suffix = matrix === null ? '' : matrixSuffix(matrix)
-  const key = matrix === null ? id : instanceKey(id, index, ids)
-  if (name === undefined) return { key, id, name: masker.mask(id + suffix) }
-  const text = await evaluateText(name, scope)
+  const key = suffix === null ? id : instanceKey(id, index, ids)
+  const text = name === undefined ? id : await evaluateText(name, scope)
   // A name that does not tell the combinations apart gets their values behind it.
-  return {
-    key,
-    id,
-    name: masker.mask(matrix === null || text !== sourceOf(name) ? text : text + suffix),
-  }
+  const isCommon = name === undefined || text === sourceOf(name)
+  return { key, id, name: masker.mask(isCommon ? text + (suffix ?? '') : text) }
 }
 
 /** `build-1`, unless another job is called so: two jobs with one key would share a directory. No id begins with a digit. */

@@ -1,13 +1,19 @@
 /** Matrices: the combinations that a `strategy.matrix` stands for, by GitHub's rules of include and exclude. */
-import { isDeepStrictEqual } from 'node:util'
 import { bounds } from './bounds.ts'
-import type { Json } from './expression.ts'
+import { equals, type Json } from './expression.ts'
 
 export type Combination = { [key: string]: Json }
 
+/** One combination, and what the name of its job has behind it. */
+export interface MatrixEntry {
+  values: Combination
+  /** ` (ubuntu, 20)`, or '' when there is nothing to tell. */
+  suffix: string
+}
+
 /** Expands an evaluated matrix, in the order of its keys and values. Throws an Error with the reason when it is not of
  *  the right form. An empty list means that nothing is left to run. */
-export function expandMatrix(matrix: Json): Combination[] {
+export function expandMatrix(matrix: Json): MatrixEntry[] {
   if (!isObject(matrix)) throw new Error('a matrix is a mapping of names to lists')
   const { include, exclude, ...axes } = matrix
   let combinations: Combination[] = Object.keys(axes).length === 0 ? [] : [{}]
@@ -24,37 +30,44 @@ export function expandMatrix(matrix: Json): Combination[] {
     )
   }
   for (const excluded of readList(exclude, 'exclude')) {
+    for (const name of Object.keys(excluded)) {
+      if (!Object.hasOwn(axes, name))
+        throw new Error(`matrix.exclude names ${name}, which the matrix has not`)
+    }
     combinations = combinations.filter((combination) => !agrees(combination, excluded))
   }
   return addIncludes(combinations, readList(include, 'include'), Object.keys(axes))
 }
 
 /** Each entry extends every combination whose original values it does not contradict; one that extends none becomes a
- *  combination of its own, which later entries do not extend. */
+ *  combination of its own, which later entries do not extend. Names tell of what a combination began with. */
 function addIncludes(
   combinations: Combination[],
   includes: Combination[],
   axes: string[],
-): Combination[] {
+): MatrixEntry[] {
   const extended = combinations.map((combination) => ({ ...combination }))
   const added: Combination[] = []
   for (const entry of includes) {
-    const shared = axes.filter((axis) => axis in entry)
-    const targets = extended.filter((_, index) =>
-      shared.every((axis) => isDeepStrictEqual(combinations[index]?.[axis], entry[axis])),
-    )
+    const pairs = Object.entries(entry)
+    const wanted = Object.fromEntries(pairs.filter(([name]) => axes.includes(name)))
+    const more = Object.fromEntries(pairs.filter(([name]) => !axes.includes(name)))
+    const targets = extended.filter((_, index) => agrees(combinations[index] ?? {}, wanted))
     if (targets.length === 0) added.push({ ...entry })
-    for (const target of targets) Object.assign(target, entry)
+    for (const target of targets) Object.assign(target, more)
   }
-  return [...extended, ...added]
+  return [
+    ...extended.map((values, index) => ({ values, suffix: suffixOf(combinations[index] ?? {}) })),
+    ...added.map((values) => ({ values, suffix: suffixOf(values) })),
+  ]
 }
 
-/** An exclude entry need name only some of the axes. A nested object is matched in part too. */
+/** An entry need name only some of the axes, and of lists and objects only a part. What it names is compared as `==` does,
+ *  so that `18` is `'18'`. */
 function agrees(value: Json, wanted: Json): boolean {
-  if (isObject(value) && isObject(wanted)) {
-    return Object.entries(wanted).every(([key, item]) => agrees(value[key] ?? null, item))
-  }
-  return isDeepStrictEqual(value, wanted)
+  if (wanted === null || typeof wanted !== 'object') return equals(value, wanted)
+  const parts = new Map<string, Json>(value === null ? [] : Object.entries(value))
+  return Object.entries(wanted).every(([key, item]) => agrees(parts.get(key) ?? null, item))
 }
 
 function readList(value: Json | undefined, name: string): Combination[] {
@@ -68,15 +81,13 @@ function isObject(value: Json | undefined): value is { [key: string]: Json } {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
-/** `build (ubuntu, 20)`: a job's name with the values of its combination, as GitHub shows it. */
-export function matrixSuffix(combination: Combination): string {
-  const texts = Object.values(combination).flatMap(leafTexts)
+function suffixOf(combination: Combination): string {
+  const texts = leafTexts(combination)
   return texts.length === 0 ? '' : ` (${texts.join(', ')})`
 }
 
 function leafTexts(value: Json): string[] {
-  if (value === null) return []
-  if (Array.isArray(value)) return value.flatMap(leafTexts)
+  if (value === null || value === '') return []
   if (typeof value === 'object') return Object.values(value).flatMap(leafTexts)
   return [String(value)]
 }

@@ -7,7 +7,7 @@ import type { Conclusion, JobReference } from './events.ts'
 import { textOf, type Json, type Scope } from './expression.ts'
 import { runJobInstance, type JobInstance, type JobResult } from './job.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
-import { expandMatrix, type Combination } from './matrix.ts'
+import { expandMatrix, type Combination, type MatrixEntry } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
 import { EvaluationError, problemAt } from './problem.ts'
 import { positionOf } from './schema.ts'
@@ -121,7 +121,7 @@ function jobExpressions(
 }
 
 interface Strategy {
-  combinations: (Combination | null)[]
+  combinations: (MatrixEntry | null)[]
   failFast: boolean
   instancesMax: number
 }
@@ -191,7 +191,8 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   if (!engine.cancel.aborted) engine.cancel.addEventListener('abort', onCancel, { once: true })
   const turns = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
-  const runs = strategy.combinations.map(async (matrix, index) => {
+  const runs = strategy.combinations.map(async (entry, index) => {
+    const matrix = entry?.values ?? null
     const total = strategy.combinations.length
     const context = {
       'fail-fast': strategy.failFast,
@@ -200,7 +201,11 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       'max-parallel': strategy.instancesMax,
     }
     const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
-    const reference = await nameInstance(setting, { matrix, index }, expressions)
+    const reference = await nameInstance(
+      setting,
+      { suffix: entry?.suffix ?? null, index },
+      expressions,
+    )
     const alone = await readGroup(setting, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
     const instance: JobInstance = {

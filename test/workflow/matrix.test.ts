@@ -1,9 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { expandMatrix, matrixSuffix } from '../../src/workflow/matrix.ts'
+import type { Json } from '../../src/workflow/expression.ts'
+import { expandMatrix, type Combination } from '../../src/workflow/matrix.ts'
+
+function combinationsOf(matrix: Json): Combination[] {
+  return expandMatrix(matrix).map(({ values }) => values)
+}
 
 test('axes multiply in the order they are written', () => {
-  expect(expandMatrix({ os: ['a', 'b'], node: [18, 20] })).toEqual([
+  expect(combinationsOf({ os: ['a', 'b'], node: [18, 20] })).toEqual([
     { os: 'a', node: 18 },
     { os: 'a', node: 20 },
     { os: 'b', node: 18 },
@@ -13,7 +18,7 @@ test('axes multiply in the order they are written', () => {
 
 // The example of GitHub's documentation, "Expanding or adding matrix configurations".
 test('include extends what it does not contradict and adds what it cannot extend', () => {
-  const expanded = expandMatrix({
+  const expanded = combinationsOf({
     fruit: ['apple', 'pear'],
     animal: ['cat', 'dog'],
     include: [
@@ -36,7 +41,7 @@ test('include extends what it does not contradict and adds what it cannot extend
 
 test('exclude needs to name only some of the axes', () => {
   const matrix = { os: ['mac', 'win'], version: [12, 14], environment: ['staging', 'production'] }
-  const expanded = expandMatrix({
+  const expanded = combinationsOf({
     ...matrix,
     exclude: [
       { os: 'mac', version: 12, environment: 'production' },
@@ -48,7 +53,7 @@ test('exclude needs to name only some of the axes', () => {
 })
 
 test('include alone is a matrix', () => {
-  expect(expandMatrix({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([
+  expect(combinationsOf({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([
     { site: 'a' },
     { site: 'b', x: 1 },
   ])
@@ -68,7 +73,7 @@ test('axes that multiply to more than can be held are refused before they do', (
   const axes = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`axis${index}`, ten]))
   expect(() => expandMatrix(axes)).toThrow('the matrix multiplies to 1000000 combinations or more')
   const five = Object.fromEntries(Object.entries(axes).slice(0, 5))
-  expect(expandMatrix({ ...five, exclude: [{ axis0: 0 }] })).toHaveLength(90_000)
+  expect(combinationsOf({ ...five, exclude: [{ axis0: 0 }] })).toHaveLength(90_000)
 })
 
 test('without include and exclude there are as many combinations as the product of the lengths', () => {
@@ -76,16 +81,52 @@ test('without include and exclude there are as many combinations as the product 
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c'), axis, { minKeys: 1 }), (axes) => {
       const product = Object.values(axes).reduce((total, values) => total * values.length, 1)
-      const expanded = expandMatrix(axes)
+      const expanded = combinationsOf(axes)
       expect(expanded).toHaveLength(product)
       expect(new Set(expanded.map((combination) => JSON.stringify(combination))).size).toBe(product)
     }),
   )
 })
 
-test('a name tells the values, nested ones too', () => {
-  expect(matrixSuffix({ os: 'linux', node: 20, deep: { a: true, b: [1, 2] }, none: null })).toBe(
-    ' (linux, 20, true, 1, 2)',
+test('include and exclude compare as == does, and an include changes no value of an axis', () => {
+  const matrix = { node: [18, '20', 22], os: ['Linux', 'mac'] }
+  expect(
+    combinationsOf({
+      ...matrix,
+      exclude: [{ node: '18' }, { node: 20, os: 'LINUX' }, { node: '22.0', os: 'mac' }],
+      include: [{ node: '22', os: 'linux', extra: true }],
+    }),
+  ).toEqual([
+    { node: '20', os: 'mac' },
+    { node: 22, os: 'Linux', extra: true },
+  ])
+  const list = [
+    [1, 2],
+    [1, 3],
+  ]
+  expect(combinationsOf({ list, exclude: [{ list: [1, '3'] }] })).toEqual([{ list: [1, 2] }])
+})
+
+test('an exclude of what the matrix has not is a mistake', () => {
+  expect(() => expandMatrix({ os: ['a'], exclude: [{ nod: 18 }] })).toThrow(
+    'matrix.exclude names nod, which the matrix has not',
   )
-  expect(matrixSuffix({})).toBe('')
+})
+
+test('a name tells the values, nested ones too, but not what an include adds to them', () => {
+  const suffixesOf = (matrix: Json): string[] => expandMatrix(matrix).map(({ suffix }) => suffix)
+  const deep = { a: true, b: [1, 2], none: null, empty: '' }
+  expect(suffixesOf({ os: ['linux'], node: [20], deep: [deep] })).toEqual([
+    ' (linux, 20, true, 1, 2)',
+  ])
+  expect(
+    suffixesOf({
+      os: ['a', 'b'],
+      include: [
+        { os: 'a', x: 1 },
+        { os: 'c', x: 2 },
+      ],
+    }),
+  ).toEqual([' (a)', ' (b)', ' (c, 2)'])
+  expect(suffixesOf({ none: [null] })).toEqual([''])
 })
