@@ -45,7 +45,13 @@ export async function planShell(
     )
   }
   if ((await findProgram(command, environment)) === undefined) throw notInstalled(command)
-  return { command, args, extension: '', script }
+  return { command, args, ...fitScript(command, script) }
+}
+
+/** What a program of the table wants of its script, however it is called: PowerShell runs files named `.ps1` only. */
+function fitScript(name: string, script: string): Pick<ShellCommand, 'extension' | 'script'> {
+  const extension = shells[name]?.extension ?? ''
+  return { extension, script: name === 'pwsh' ? wrapPowerShell(script) : script }
 }
 
 async function planNamed(
@@ -58,7 +64,7 @@ async function planNamed(
   const names = name === 'python' ? ['python', 'python3'] : [known.command]
   for (const command of names) {
     if ((await findProgram(command, environment)) === undefined) continue
-    return { ...known, command, script: name === 'pwsh' ? wrapPowerShell(script) : script }
+    return { command, args: known.args, ...fitScript(name, script) }
   }
   throw notInstalled(known.command)
 }

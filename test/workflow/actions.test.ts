@@ -208,6 +208,27 @@ runs:
   expect(run.log('job')).not.toMatch(/^never$/m)
 })
 
+test('steps of a composite action have nothing of the defaults of the job', async () => {
+  const place = await createPlayground()
+  await place.write(
+    'c/action.yml',
+    "name: C\ndescription: d\nruns:\n  using: composite\n  steps: [{shell: sh, run: 'echo in $(basename $PWD)'}]\n",
+  )
+  const run = await place.run(`
+on: push
+jobs:
+  job:
+    runs-on: x
+    defaults: {run: {working-directory: c}}
+    steps:
+      - uses: actions/checkout@v4
+      - run: echo job in $(basename $PWD)
+      - uses: ./c
+`)
+  expect(run.log('job')).toMatch(/^job in c$/m)
+  expect(run.log('job')).toMatch(/^in demo$/m)
+})
+
 test.each([['of a repository'], ['of a plain directory']])(
   'checkout %s copies files whose names and link targets are not UTF-8, and clears them away again',
   async (kind) => {

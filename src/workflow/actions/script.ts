@@ -9,14 +9,16 @@ import type { RunStep } from '../workflow-file.ts'
 
 /** Errors: StepFailure when the script fails; EvaluationError. */
 export async function runScript(body: StepBody, step: RunStep): Promise<void> {
-  const { job, expressions, log } = body
+  const { job, scope, expressions, log } = body
   const { workspace, temporary } = job.directories
   const text = await evaluateText(step.script, expressions)
+  // `defaults` are of the job's own steps, not of those of an action.
+  const defaults = scope.depth === 0 ? job.defaults : undefined
   const shell =
-    step.shell === undefined ? job.defaults.shell : await evaluateText(step.shell, expressions)
+    step.shell === undefined ? defaults?.shell : await evaluateText(step.shell, expressions)
   const directory =
     step.workingDirectory === undefined
-      ? job.defaults.workingDirectory
+      ? defaults?.workingDirectory
       : await evaluateText(step.workingDirectory, expressions)
   const at = resolve(workspace, directory ?? '')
   // Spawning there would fail with ENOENT, which reads as if the shell were missing.
