@@ -3,7 +3,7 @@
  *  time stays hidden in the others too. */
 
 export interface Masker {
-  /** Hides `secret` from now on: as it is, line by line, and encoded (base64 at each offset, JSON, URL, XML). */
+  /** Hides `secret` from now on: as it is, line by line, and encoded (base64 at each offset, hex, JSON, URL, XML). */
   add: (secret: string) => void
   mask: (text: string) => string
   /** Where `text` may be cut so that no secret is split: the largest such place not above `limit`, or 0. */
@@ -64,11 +64,13 @@ function findSpans(text: string, values: Iterable<string>): { start: number; end
   return joined
 }
 
-/** GitHub's runner registers the same encodings (its ValueEncoders); short lines of a multi-line secret would blank out
+/** GitHub's runner registers these encodings too, but for hex (its ValueEncoders); short lines of a multi-line secret would blank out
  *  ordinary text, so only lines of three characters or more count there. */
 function formsOf(secret: string): Set<string> {
   const forms = new Set<string>()
-  const whole = secret.trim() === '' ? [] : [secret, secret.trim()]
+  const trimmed = secret.trim()
+  const whole = trimmed === '' ? [] : [secret, trimmed]
+  if (trimmed.length > 8 && /^".*"$/s.test(trimmed)) whole.push(trimmed.slice(1, -1))
   const lines = /[\r\n]/.test(secret) ? secret.split(/\r?\n|\r/).map((line) => line.trim()) : []
   for (const value of [...whole, ...lines.filter((line) => line.length >= 3)]) {
     forms.add(value)
@@ -76,7 +78,8 @@ function formsOf(secret: string): Set<string> {
     // JSON within JSON, as of a log that is itself written as JSON.
     forms.add(escapeJson(escapeJson(value)))
     for (const escaped of escapedForms(value)) forms.add(escaped)
-    for (const encoded of base64Forms(value)) forms.add(encoded)
+    for (const encoded of [...base64Forms(value), ...hexForms(value)]) forms.add(encoded)
+    for (const part of powerShellParts(value)) forms.add(part)
   }
   return forms
 }
@@ -110,10 +113,12 @@ function escapedForms(value: string): string[] {
 }
 
 /** The middle of a base64 text depends on where the secret starts modulo three bytes: one form for each. Characters
- *  that also carry bits of neighbours are left out. Values under 6 bytes have no form long enough to be telling. */
+ *  that also carry bits of neighbours are left out. Values under 6 bytes have no such form long enough to be telling, only
+ *  that of nothing else. */
 function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value)
-  if (bytes.length < 6) return []
+  const alone = bytes.toString('base64')
+  if (bytes.length < 6) return [alone]
   const forms = [0, 1, 2].map((shift) => {
     const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
       .toString('base64')
@@ -123,11 +128,29 @@ function base64Forms(value: string): string[] {
     return encoded.slice(skipped, encoded.length - partial)
   })
   const [whole = ''] = forms
-  const all = [...forms, ...wrapLines(whole, 76), ...wrapLines(whole, 64)]
+  const all = [alone, ...forms, ...wrapLines(whole, 76), ...wrapLines(whole, 64)]
   return [...all, ...all.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))]
 }
 
-/** The lines of a longer base64 text, as `base64` and PEM files have them; a short last one would be in other texts too. */
+/** As `xxd -p` and `openssl rand -hex` write bytes, in lines or not. */
+function hexForms(value: string): string[] {
+  const bytes = Buffer.from(value)
+  if (bytes.length < 6) return []
+  const hex = bytes.toString('hex')
+  return [hex, ...wrapLines(hex, 60)].flatMap((form) => [form, form.toUpperCase()])
+}
+
+/** The pieces that PowerShell shows of a command which it cannot run: it breaks behind the last `&`, and behind `&+` with
+ *  a letter in colour. */
+function powerShellParts(value: string): string[] {
+  const plus = value.indexOf('&+')
+  const end = plus < 0 ? value.lastIndexOf('&') + 1 : plus + 2
+  if (end === 0) return []
+  const parts = [value.slice(0, end), value.slice(plus < 0 ? end : end + 1)]
+  return parts.filter((part) => part.length >= 6)
+}
+
+/** The lines of a longer text, as `base64`, PEM files and `xxd` have them; a short last one would be in other texts too. */
 function wrapLines(text: string, width: number): string[] {
   if (text.length <= width) return []
   const lines = text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []

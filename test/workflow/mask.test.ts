@@ -107,6 +107,35 @@ test('a secret is hidden in paths and URLs, in base64 for URLs or in lines, and 
   }
 })
 
+test('a secret is hidden in hex, whole or in lines', () => {
+  const secret = 's3cr3t-token'
+  const masker = createMasker([secret])
+  const hex = Buffer.from(`user:${secret}\n`).toString('hex')
+  expect(masker.mask(hex)).toBe('757365723a***0a')
+  expect(masker.mask(hex.toUpperCase())).toBe('757365723A***0A')
+  const long = createMasker(['key '.repeat(20)])
+  const lines =
+    Buffer.from('key '.repeat(20))
+      .toString('hex')
+      .match(/.{1,60}/g) ?? []
+  expect(lines.map(long.mask)).toEqual(['***', '***', '***'])
+})
+
+test('base64 of a secret alone leaves no bits of it, however short it is', () => {
+  for (const secret of ['pass', 's3cr3t-token-1', 's3cr3t-token-12']) {
+    const base64 = Buffer.from(secret).toString('base64')
+    expect(createMasker([secret]).mask(`<${base64}>`)).toBe('<***>')
+  }
+})
+
+test('a quoted secret is hidden without its quotes, one with & in the pieces that PowerShell shows', () => {
+  expect(createMasker(['"quoted-secret"']).mask('quoted-secret')).toBe('***')
+  expect(createMasker(['"short"']).mask('short')).toBe('short')
+  const masker = createMasker(['first-part&second-part', 'before&+nafter-it'])
+  const shown = 'first-part& second-part before&+ after-it'
+  expect(masker.mask(shown)).toBe('*** *** *** ***')
+})
+
 test('a secret that is added while the run goes on is hidden from then on', () => {
   const masker = createMasker()
   expect(masker.mask('token-1')).toBe('token-1')
