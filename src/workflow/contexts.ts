@@ -109,6 +109,7 @@ export function runnerContext(directories: JobDirectories, debug: boolean): Reco
     os: systems[platform()] ?? platform(),
     arch: architectures[arch()] ?? arch().toUpperCase(),
     temp: directories.temporary,
+    workspace: directories.root,
     tool_cache: directories.toolCache,
     environment: 'self-hosted',
     ...(debug ? { debug: '1' } : {}),

@@ -133,7 +133,8 @@ test('environment: the nearest wins, GITHUB_ENV reaches later steps, what a runn
     echo "$M" | wc -l
     tool
     echo "event $GITHUB_EVENT_NAME repo $GITHUB_REPOSITORY run $GITHUB_RUN_ID $CI options \${NODE_OPTIONS-none}"
-    test "$GITHUB_WORKSPACE" = "$PWD" && test -d "$RUNNER_TEMP" && test -f "$GITHUB_EVENT_PATH"
+    test "$GITHUB_WORKSPACE" = "$PWD" && test "$RUNNER_WORKSPACE" = "$(dirname "$PWD")" &&
+    test \${{ runner.workspace }} = "$RUNNER_WORKSPACE" && test -d "$RUNNER_TEMP" && test -f "$GITHUB_EVENT_PATH"
   env: {GITHUB_REPOSITORY: forged}
 `,
       'env: {A: job, B: job, C: job}',
