@@ -122,7 +122,7 @@ function leaveNothing(engine: Engine): void {
 /** Reads and plans without running: what `--dry-run` shows. Errors: WorkflowError. */
 export async function prepareWorkflow(
   options: Omit<RunOptions, 'workDirectory'>,
-): Promise<{ workflow: Workflow; jobs: PlannedJob[] }> {
+): Promise<{ workflow: Workflow; jobs: PlannedJob[]; event: string }> {
   const parsed = parseWorkflow(options.workflowFile, await readFile(options.workflowFile, 'utf8'))
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
   const { workflow } = parsed
@@ -137,7 +137,7 @@ export async function prepareWorkflow(
     ...('problems' in plan ? plan.problems : []),
   ]
   if (problems.length > 0 || 'problems' in plan) throw new WorkflowError(problems)
-  return { workflow, jobs: plan.jobs }
+  return { workflow, jobs: plan.jobs, event: eventOf(workflow, options) }
 }
 
 /** What is wrong with the event and the inputs that the caller chose. */

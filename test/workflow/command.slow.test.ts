@@ -66,20 +66,22 @@ test('a run with a server of its own shows its log, ends with 0, and leaves the 
   expect(shown.status).toBe(0)
   const database = new SqliteDatabase(join(root, 'data/trove.db'), { readonly: true })
   const recorded = database.prepare('SELECT name, conclusion FROM run_jobs ORDER BY id').all()
+  const events = database.prepare('SELECT event FROM runs').all()
   database.close()
+  expect(events).toEqual([{ event: 'push' }])
   expect(recorded).toEqual([
     { name: 'build', conclusion: 'success' },
     { name: 'test', conclusion: 'success' },
   ])
   const again = await trove(twoJobs, ['--project', 'octo/demo', '--json', '--run', '42'])
-  const events = again.text
+  const told = again.text
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { type: string; text?: string })
-  expect(events[0]).toMatchObject({ type: 'run-started', workflow: 'Two' })
-  expect(events.at(-1)).toMatchObject({ type: 'run-finished', conclusion: 'success' })
+  expect(told[0]).toMatchObject({ type: 'run-started', workflow: 'Two' })
+  expect(told.at(-1)).toMatchObject({ type: 'run-finished', conclusion: 'success' })
   // The same tree again: everything was there already.
-  expect(events.map((event) => event.text ?? '').join('\n')).toMatch(/8 B, .* sent, 8 B not sent/)
+  expect(told.map((event) => event.text ?? '').join('\n')).toMatch(/8 B, .* sent, 8 B not sent/)
 })
 
 test('a workflow that fails ends with 1, one that cannot run with 2 and all its problems', async () => {

@@ -111,8 +111,9 @@ async function runOrShow(
     run: given.run,
     attempt: given.attempt,
   })
-  const options = await optionsOf(given, config, workflowFile)
-  const { workflow, jobs } = await prepareWorkflow(options)
+  const asked = await optionsOf(given, config, workflowFile)
+  const { workflow, jobs, event } = await prepareWorkflow(asked)
+  const options = { ...asked, facts: { ...asked.facts, event } }
   await write(stderr, formatIgnored([workflow, ...jobs.map(({ job }) => job)]))
   if (given['dry-run']) {
     await write(stdout, formatPlan(jobs))
