@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import { findAction, type ActionFile } from './action-file.ts'
 import { bounds } from './bounds.ts'
-import { formatProblem, problemAt, type Problem } from './problem.ts'
+import { EvaluationError, formatProblem, problemAt, type Problem } from './problem.ts'
+import { isLiteral, readStrategy } from './strategy.ts'
 import { resolveUses } from './uses.ts'
 import { sourceOf } from './template.ts'
 import type { Job, Step, Workflow } from './workflow-file.ts'
@@ -90,7 +91,7 @@ async function planJob(
   job: Job,
   options: PlanOptions,
 ): Promise<{ job: PlannedJob; problems: Problem[] }> {
-  const problems: Problem[] = []
+  const problems = await strategyProblems(job)
   const foreign = job.unsupported.map(({ what, position }) =>
     problemAt(position, `job '${job.id}' asks for ${what}, which does not run here`),
   )
@@ -107,6 +108,18 @@ async function planJob(
     steps.push({ step, skipReason: reasonOf(named) })
   }
   return { job: { job, steps, skipReason: reasonOf(foreign) }, problems }
+}
+
+/** A matrix with expressions in it is looked at when its job begins. */
+async function strategyProblems({ id, strategy }: Job): Promise<Problem[]> {
+  if (strategy === undefined || !isLiteral(strategy)) return []
+  try {
+    await readStrategy(strategy, { contexts: {} })
+    return []
+  } catch (error) {
+    if (!(error instanceof EvaluationError)) throw error
+    return [{ ...error.problem, message: `job '${id}': ${error.problem.message}` }]
+  }
 }
 
 function reasonOf(problems: Problem[]): string | undefined {

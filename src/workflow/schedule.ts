@@ -1,16 +1,15 @@
 /** The jobs of a run in the order of their needs. Every job waits for the promises of those it needs, so it starts in
  *  the very turn in which the last of them ends; nothing polls. */
 import pLimit, { type LimitFunction } from 'p-limit'
-import { bounds } from './bounds.ts'
 import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
 import { textOf, type Json, type Scope } from './expression.ts'
 import { runJobInstance, type JobInstance, type JobResult } from './job.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
-import { expandMatrix, type Combination, type MatrixEntry } from './matrix.ts'
+import type { Combination } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
-import { EvaluationError, problemAt } from './problem.ts'
-import { positionOf } from './schema.ts'
+import { EvaluationError } from './problem.ts'
+import { readStrategy } from './strategy.ts'
 import { evaluateBoolean, evaluateCondition, evaluateTemplate } from './template.ts'
 
 /** A job with all its instances. */
@@ -120,42 +119,6 @@ function jobExpressions(
   }
 }
 
-interface Strategy {
-  combinations: (MatrixEntry | null)[]
-  failFast: boolean
-  instancesMax: number
-}
-
-async function readStrategy({ planned, scope }: JobSetting): Promise<Strategy> {
-  const template = planned.job.strategy
-  if (template === undefined) return { combinations: [null], failFast: true, instancesMax: 1 }
-  const position = positionOf(template.file, template.token)
-  const value = await evaluateTemplate(template, scope)
-  const strategy = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {}
-  try {
-    const combinations =
-      strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])
-    if (combinations.length === 0) throw new Error('the matrix has no combination')
-    if (combinations.length > bounds.matrixJobsMax) {
-      throw new Error(
-        `the matrix has ${combinations.length} combinations, at most ${bounds.matrixJobsMax} run`,
-      )
-    }
-    const asked = Number(strategy['max-parallel'] ?? combinations.length)
-    const instancesMax = asked >= 1 ? Math.floor(asked) : combinations.length
-    return {
-      combinations,
-      failFast: strategy['fail-fast'] !== false && strategy['fail-fast'] !== 'false',
-      instancesMax,
-    }
-  } catch (error) {
-    throw new EvaluationError(
-      problemAt(position, error instanceof Error ? error.message : String(error)),
-      { cause: error },
-    )
-  }
-}
-
 /** The turns of the job's concurrency group, one at a time; undefined when it has none. Jobs wait for those of this run
  *  only, and none is cancelled for another. Errors: EvaluationError. */
 async function readGroup(
@@ -177,7 +140,7 @@ async function readGroup(
 
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const { engine, planned, scope, slots } = setting
-  const strategy = await readStrategy(setting)
+  const strategy = await readStrategy(planned.job.strategy, scope)
   // Fail-fast ends the instances, and so does a cancelled run, unless their condition holds for that too.
   const failing = new AbortController()
   const cancel = failing.signal

@@ -65,6 +65,24 @@ test('what cannot run here is told with file, line, job and step before anything
   expect(place.events).toEqual([])
 })
 
+test('a matrix that cannot be is told before anything runs, one with expressions when its job begins', async () => {
+  const place = await createPlayground()
+  const job = (node: string): string => `
+    runs-on: x
+    strategy: {matrix: {node: ${node}, exclude: [{nod: 18}]}}
+    steps: [{run: echo}]`
+  const literal = `on: push\njobs:\n  first: {runs-on: x, steps: [{run: echo}]}\n  test:${job('[18, 20]')}\n`
+  const failure = await place.run(literal).catch((error: unknown) => error)
+  if (!(failure instanceof WorkflowError)) throw failure
+  expect(failure.problems).toMatchObject([
+    { line: 6, message: "job 'test': matrix.exclude names nod, which the matrix has not" },
+  ])
+  const run = await place.run(`on: push\njobs:\n  test:${job("'${{ fromJSON(vars.NODES) }}'")}\n`, {
+    vars: { NODES: '[18, 20]' },
+  })
+  expect(run.conclusion).toBe('failure')
+})
+
 test('with skipUnknown the rest runs, and what is left out is told', async () => {
   const place = await createPlayground()
   const run = await place.run(foreign, { skipUnknown: true })

@@ -1,0 +1,54 @@
+/** `strategy` of a job: its combinations, and how they run. */
+import { TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import { bounds } from './bounds.ts'
+import type { Scope } from './expression.ts'
+import { expandMatrix, type MatrixEntry } from './matrix.ts'
+import { EvaluationError, problemAt } from './problem.ts'
+import { positionOf } from './schema.ts'
+import { evaluateTemplate } from './template.ts'
+import type { Template } from './workflow-file.ts'
+
+interface Strategy {
+  /** Null: the one instance of a job without a matrix. */
+  combinations: (MatrixEntry | null)[]
+  failFast: boolean
+  instancesMax: number
+}
+
+/** Errors: EvaluationError. */
+export async function readStrategy(
+  template: Template | undefined,
+  scope: Scope,
+): Promise<Strategy> {
+  if (template === undefined) return { combinations: [null], failFast: true, instancesMax: 1 }
+  const position = positionOf(template.file, template.token)
+  const value = await evaluateTemplate(template, scope)
+  const strategy = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {}
+  try {
+    const combinations =
+      strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])
+    if (combinations.length === 0) throw new Error('the matrix has no combination')
+    if (combinations.length > bounds.matrixJobsMax) {
+      throw new Error(
+        `the matrix has ${combinations.length} combinations, at most ${bounds.matrixJobsMax} run`,
+      )
+    }
+    const asked = Number(strategy['max-parallel'] ?? combinations.length)
+    const instancesMax = asked >= 1 ? Math.floor(asked) : combinations.length
+    return {
+      combinations,
+      failFast: strategy['fail-fast'] !== false && strategy['fail-fast'] !== 'false',
+      instancesMax,
+    }
+  } catch (error) {
+    throw new EvaluationError(
+      problemAt(position, error instanceof Error ? error.message : String(error)),
+      { cause: error },
+    )
+  }
+}
+
+/** Whether nothing in it waits for the run to be known. */
+export function isLiteral({ token }: Template): boolean {
+  return [...TemplateToken.traverse(token)].every(([, part]) => !part.isExpression)
+}
