@@ -14,19 +14,20 @@ const replacement = '***'
 
 export function createMasker(secrets: Iterable<string> = []): Masker {
   const values = new Set<string>()
+  /** Undefined until it is needed: a step may add thousands of values in a row. */
   let pattern: RegExp | undefined
   let longest = 0
 
   const add = (secret: string): void => {
+    pattern = undefined
     for (const value of formsOf(secret)) {
       values.add(value)
       longest = Math.max(longest, value.length)
     }
-    const sources = [...values].toSorted((a, b) => b.length - a.length).map(escapeRegExp)
-    pattern = sources.length === 0 ? undefined : new RegExp(sources.join('|'))
   }
   const mask = (text: string): string => {
-    if (pattern === undefined || !pattern.test(text)) return text
+    pattern ??= patternOf(values)
+    if (!pattern.test(text)) return text
     let result = ''
     let done = 0
     for (const { start, end } of findSpans(text, values)) {
@@ -45,6 +46,12 @@ export function createMasker(secrets: Iterable<string> = []): Masker {
   }
   for (const secret of secrets) add(secret)
   return { add, mask, safeCut }
+}
+
+/** Without values it matches nothing. */
+function patternOf(values: ReadonlySet<string>): RegExp {
+  const sources = [...values].toSorted((a, b) => b.length - a.length).map(escapeRegExp)
+  return new RegExp(sources.length === 0 ? '(?!)' : sources.join('|'))
 }
 
 /** Places of all values in `text`, those that touch or overlap joined, in order. */
