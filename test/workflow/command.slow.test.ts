@@ -177,6 +177,17 @@ jobs:
   ])
 })
 
+test('an older attempt that is run again is told that the page shows another', async () => {
+  const attempt = async (number: string): Promise<string> => {
+    const args = ['--project', 'octo/demo', '--run', '42', '--attempt', number]
+    return (await trove('on: push\njobs:\n  a: {runs-on: x, steps: [{run: echo}]}\n', args)).stderr
+  }
+  const line = 'trove: this is attempt 1; the page of the run shows attempt 2\n'
+  expect(await attempt('2')).toMatch(/^run 42 .*\n$/)
+  expect(await attempt('2')).toMatch(/^run 42 .*\n$/)
+  expect(await attempt('1')).toContain(line)
+})
+
 test('inputs, variables, secrets and actions come from flags; the environment of the command stays out of the job', async () => {
   await mkdir(join(root, 'tool'))
   await writeFile(

@@ -2,7 +2,6 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
-import type { TokenRequest } from '../../auth/token-request.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { inheritedEnvironment } from '../../config.ts'
 import type { RunSink } from '../../workflow/events.ts'
@@ -19,9 +18,10 @@ import { type FlagValues, serverFlags, takeOperands, UsageError } from '../argum
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, write } from '../output.ts'
-import { createRunRecorder, type RunRecorder } from '../run-recorder.ts'
+import type { RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan } from '../workflow-plan.ts'
+import { openRecord, type RunClaims } from '../workflow-record.ts'
 import { readRepository } from '../workflow-repository.ts'
 import { readSecrets } from '../workflow-secrets.ts'
 import { openRunServer, type RunServer } from '../workflow-server.ts'
@@ -124,17 +124,15 @@ async function runOrShow(
   try {
     const { repository, runId } = options.facts
     await write(stderr, `run ${runId} of ${repository}, artifacts at ${server.url}\n`)
-    const recorder = await recorderOf(options, server, {
-      workflow: workflow.name,
-      tell: (text) => void stderr.write(text),
-    })
+    const claims = claimsOf(options, workflow.name)
+    const recorder = await openRecord(server, claims, (text) => void stderr.write(text))
     const sinks = [sinkOf(given, config, stdout), recorder.sink]
     // Its own, whatever runs under this id at the same time, and closed to others: scripts hold secrets.
     const workDirectory = await mkdtemp(join(tmpdir(), `trove-run-${runId}-`))
     if (given.keep) await write(stderr, `job directories: ${workDirectory}\n`)
     const bound = {
       workDirectory,
-      ...withServer(options, server, workflow.name),
+      ...withServer(options, server, claims),
       sinks,
       room: createRoom(stdout),
       signal,
@@ -208,49 +206,14 @@ async function optionsOf(
   }
 }
 
-/** What tokens say of the run. */
-function claimsOf({ facts }: PlannedRun, workflow: string): TokenRequest {
+function claimsOf({ facts }: PlannedRun, workflow: string): RunClaims {
   const { repository, runId, runAttempt, ref, sha, event } = facts
   const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
   return { project: repository, run: runId, attempt: runAttempt, branch, sha, workflow, event }
 }
 
-/** A run of several long jobs outlives an ordinary token. */
-const recordTokenSeconds = 7 * 24 * 60 * 60
-
-/** Errors: those of minting, so that a server or a token that is of no use for a run is told before it begins. */
-async function recorderOf(
-  options: PlannedRun,
-  server: RunServer,
-  { workflow, tell }: { workflow: string; tell: (text: string) => void },
-): Promise<RunRecorder> {
-  const { repository: project, runId: run, runAttempt: attempt } = options.facts
-  const token = await server.mint({
-    ...claimsOf(options, workflow),
-    // Of no job of the workflow: it only tells of them.
-    job: '__record',
-    scope: 'run',
-    expiresInSeconds: recordTokenSeconds,
-  })
-  const reason = (error: unknown): string =>
-    error instanceof Error ? error.message : String(error)
-  return createRunRecorder({
-    access: { url: server.url, proxy: server.proxy, token },
-    project,
-    run,
-    attempt,
-    onTrouble: (error) =>
-      tell(
-        `trove: the page of this run waits for the server, which is tried again: ${reason(error)}\n`,
-      ),
-    onFailure: (error) =>
-      tell(`trove: the page of this run will not show the rest of it: ${reason(error)}\n`),
-  })
-}
-
-function withServer(options: PlannedRun, server: RunServer, workflow: string): PlannedRun {
-  const { repository, runId, runAttempt } = options.facts
-  const claims = claimsOf(options, workflow)
+function withServer(options: PlannedRun, server: RunServer, claims: RunClaims): PlannedRun {
+  const { project, run, attempt } = claims
   const tokens = new Map<string, Promise<string>>()
   const tokenOf = async (job: string): Promise<string> => {
     const known = tokens.get(job) ?? server.mint({ ...claims, job, scope: 'job' })
@@ -270,9 +233,9 @@ function withServer(options: PlannedRun, server: RunServer, workflow: string): P
         url: server.url,
         proxy: server.proxy,
         token: await tokenOf(key),
-        project: repository,
-        run: runId,
-        attempt: runAttempt,
+        project,
+        run,
+        attempt,
       }),
   }
 }
