@@ -42,7 +42,7 @@ async function damagedEntries(
   { filter, limit }: { filter: PathFilter | undefined; limit: number },
 ): Promise<string[]> {
   const paths: string[] = []
-  for await (const members of tarMembers(reader, artifact, filter)) {
+  for await (const { members } of tarMembers(reader, artifact, filter)) {
     for (const { entry } of members) {
       if (entry.kind !== 'file' || !(await isDamaged(reader, entry))) continue
       paths.push(entry.path)

@@ -8,12 +8,12 @@
 import type { Digest } from '../core/digest.ts'
 import { digestOf } from '../core/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
+import { limits } from '../core/limits.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
-import { createMemory } from './remembered.ts'
-import { entryPages, type PathFilter, tarMembers, zipMembers } from './entries.ts'
+import { type Batch, entryPages, type PathFilter, tarMembers, zipMembers } from './entries.ts'
 import { exactZipSegments } from './exact-zip.ts'
 import {
   gzipFileSegments,
@@ -23,14 +23,15 @@ import {
   type StoredFile,
 } from './file-layout.ts'
 import type { Reader } from './reader.ts'
+import { createMemory } from './remembered.ts'
 import type { Representation } from './representation.ts'
 import { type SegmentBatches, totalBytes } from './segments.ts'
 import {
+  createTarMarks,
   measureTarGz,
   tarGzFormatVersion,
   tarGzSegments,
-  type TarMarks,
-  type TarMember,
+  type TarMembersFrom,
 } from './tar-layout.ts'
 import {
   createZipMarks,
@@ -38,6 +39,7 @@ import {
   type MembersFrom,
   zipFolder,
   zipFormatVersion,
+  type ZipMarks,
   type ZipMember,
   zipMember,
   zipSegments,
@@ -66,13 +68,17 @@ export async function representZip(
   options: ArchiveOptions = {},
 ): Promise<Representation> {
   const filter = pathFilter(options)
-  if (filter !== undefined) {
-    const members = (): AsyncIterable<ZipMember[]> =>
-      zipMembers(reader, artifact, { prefix: '', filter })
-    return generatedZip(reader, members, {
+  if (filter !== undefined || artifact.kind === 'tree') {
+    const paths = filter === undefined ? [] : [options.paths]
+    const name = etag('zip', zipFormatVersion, artifactFacts(artifact), ...paths)
+    const members: MembersFrom = (firstPage) =>
+      zipMembers(reader, artifact, { prefix: '', filter, firstPage })
+    const marks = zipMarksOf(reader.metadata, name)
+    return generatedZip(reader, members, marks, {
       fileName: `${artifact.name}.zip`,
-      totalBytes: await measureZip(members()),
-      etag: etag('zip', zipFormatVersion, artifactFacts(artifact), options.paths),
+      totalBytes: filter === undefined ? artifact.zipBytes : await measureZip(members, marks),
+      etag: name,
+      digest: filter === undefined ? artifact.zipDigest : null,
       verifyReadable: () => verifyEntries(reader, artifact, filter),
     })
   }
@@ -83,8 +89,6 @@ export async function representZip(
       return await representRaw(reader, artifact)
     case 'raw':
       return await representWrappedZip(reader, artifact)
-    case 'tree':
-      return treeZip(reader, artifact)
   }
 }
 
@@ -95,27 +99,19 @@ export async function representTarGz(
   options: ArchiveOptions = {},
 ): Promise<Representation> {
   const filter = pathFilter(options)
-  const length =
-    filter === undefined
-      ? artifact.tarGzBytes
-      : await measureTarGz(tarMembers(reader, artifact, filter))
   const name = etag('tgz', tarGzFormatVersion, artifactFacts(artifact), options.paths)
-  const members = (page: number): AsyncIterable<TarMember[]> =>
-    tarMembers(reader, artifact, filter, page)
+  const members: TarMembersFrom = (firstPage) => tarMembers(reader, artifact, filter, firstPage)
+  const marks = tarMarksOf(reader.metadata, name)
   const { readParts } = reader.metadata
   return {
     contentType: gzipType,
     fileName: `${artifact.name}.tar.gz`,
-    totalBytes: length,
+    totalBytes: filter === undefined ? artifact.tarGzBytes : await measureTarGz(members, marks),
     etag: name,
     digest: null,
     contentEncoding: null,
     verifyReadable: () => verifyEntries(reader, artifact, filter),
-    read: readSegments(reader, (start) => {
-      // Pages of what passes a filter are not those of entries.
-      const marks = filter === undefined ? tarMarksOf(reader.metadata, name) : []
-      return tarGzSegments(members, readParts, { start, marks })
-    }),
+    read: readSegments(reader, (start) => tarGzSegments(members, readParts, { start, marks })),
   }
 }
 
@@ -175,41 +171,59 @@ export async function representWrappedZip(
   const file = await readOnlyFile(reader, artifact)
   const { readParts } = reader.metadata
   const member = zipMember(file, { modifiedAt: null, prefix: '', readParts })
-  const members = async function* (): AsyncGenerator<ZipMember[]> {
-    yield [member]
+  const members: MembersFrom = async function* () {
+    yield { page: 0, members: [member] }
   }
-  return generatedZip(reader, members, {
+  const marks = createZipMarks()
+  return generatedZip(reader, members, marks, {
     fileName: `${artifact.name}.zip`,
-    totalBytes: await measureZip(members()),
+    totalBytes: await measureZip(members, marks),
     etag: etag('wrapped', zipFormatVersion, artifactFacts(artifact)),
     verifyReadable: () => verifyFile(reader, artifact, file),
   })
 }
 
-/** Several artifacts, of different names, as one zip with a folder for each. Walks all their manifests to measure. */
+/** Several artifacts, of different names, as one zip with a folder for each. Walks all their manifests to measure it, where
+ *  that is not remembered. */
 export async function representRunZip(
   reader: Reader,
   artifacts: readonly Artifact[],
 ): Promise<Representation> {
-  const members = async function* (): AsyncGenerator<ZipMember[]> {
-    for (const artifact of artifacts) {
-      yield [zipFolder(artifact.name)]
-      yield* zipMembers(reader, artifact, { prefix: `${artifact.name}/`, filter: undefined })
-    }
-  }
+  const name = etag(
+    'run',
+    zipFormatVersion,
+    ...artifacts.map((artifact) => [artifact.name, artifactFacts(artifact)]),
+  )
+  const members: MembersFrom = (firstPage) => runMembers(reader, artifacts, firstPage)
+  const marks = zipMarksOf(reader.metadata, name)
   const run = artifacts[0]?.runNumber
-  return generatedZip(reader, members, {
+  return generatedZip(reader, members, marks, {
     fileName: run === undefined ? 'artifacts.zip' : `run-${run}.zip`,
-    totalBytes: await measureZip(members()),
-    etag: etag(
-      'run',
-      zipFormatVersion,
-      ...artifacts.map((artifact) => [artifact.name, artifactFacts(artifact)]),
-    ),
+    totalBytes: await measureZip(members, marks),
+    etag: name,
     verifyReadable: async () => {
       for (const artifact of artifacts) await verifyEntries(reader, artifact, undefined)
     },
   })
+}
+
+/** For each artifact a page with its folder, then its own pages, counted through. */
+async function* runMembers(
+  reader: Reader,
+  artifacts: readonly Artifact[],
+  firstPage: number,
+): AsyncGenerator<Batch<ZipMember>> {
+  let folderPage = 0
+  for (const artifact of artifacts) {
+    const { name, entryCount } = artifact
+    const base = folderPage + 1
+    folderPage = base + Math.ceil(entryCount / limits.manifestPageEntries)
+    if (firstPage >= folderPage) continue
+    if (firstPage < base) yield { page: base - 1, members: [zipFolder(name)] }
+    const own = { prefix: `${name}/`, filter: undefined, firstPage: Math.max(firstPage - base, 0) }
+    for await (const { page, members } of zipMembers(reader, artifact, own))
+      yield { page: page === undefined ? page : base + page, members }
+  }
 }
 
 function exactZip(reader: Reader, artifact: Artifact): Representation {
@@ -229,7 +243,8 @@ function exactZip(reader: Reader, artifact: Artifact): Representation {
 
 function generatedZip(
   reader: Reader,
-  members: () => AsyncIterable<ZipMember[]>,
+  members: MembersFrom,
+  marks: ZipMarks,
   facts: Pick<Representation, 'fileName' | 'totalBytes' | 'etag' | 'verifyReadable'> &
     Partial<Representation>,
 ): Representation {
@@ -238,29 +253,12 @@ function generatedZip(
     digest: null,
     contentEncoding: null,
     ...facts,
-    read: readSegments(reader, (start) => zipSegments(members, { start, marks: undefined })),
+    read: readSegments(reader, (start) => zipSegments(members, { start, marks })),
   }
 }
 
-function treeZip(reader: Reader, artifact: Artifact): Representation {
-  const name = etag('zip', zipFormatVersion, artifactFacts(artifact))
-  const members: MembersFrom = (firstPage) =>
-    zipMembers(reader, artifact, { prefix: '', filter: undefined, firstPage })
-  const zip = generatedZip(reader, () => members(0), {
-    fileName: `${artifact.name}.zip`,
-    totalBytes: artifact.zipBytes,
-    etag: name,
-    digest: artifact.zipDigest,
-    verifyReadable: () => verifyEntries(reader, artifact, undefined),
-  })
-  const read = readSegments(reader, (start) =>
-    zipSegments(members, { start, marks: zipMarksOf(reader.metadata, name) }),
-  )
-  return { ...zip, read }
-}
-
 const zipMarksOf = createMemory(createZipMarks)
-const tarMarksOf = createMemory<TarMarks>(() => [])
+const tarMarksOf = createMemory(createTarMarks)
 
 /** `segmentsFrom(start)` gives all segments in order, those that end before `start` in any form of the same length. */
 function readSegments(

@@ -12,6 +12,12 @@ export interface PathFilter {
   signal: AbortSignal | undefined
 }
 
+/** Members that are laid out in one go. `page`: the page of entries that they begin; undefined where they go on with it. */
+export interface Batch<Member> {
+  page: number | undefined
+  members: Member[]
+}
+
 /** How long matching goes on before others have their turn. A single path takes some tens at worst. */
 const turnMs = 5
 
@@ -35,7 +41,8 @@ export async function* tarMembers(
   artifact: Artifact,
   filter: PathFilter | undefined,
   firstPage = 0,
-): AsyncGenerator<TarMember[]> {
+): AsyncGenerator<Batch<TarMember>> {
+  let page = firstPage
   for await (const { entries, modifiedAt } of entryPages(reader, artifact, firstPage)) {
     const members = entries.map((entry, index) => ({
       entry,
@@ -45,8 +52,10 @@ export async function* tarMembers(
     // What is yielded is laid out in one go; others have their turn before the next of it.
     for (let first = 0; first < taken.length; first += membersAtOnce) {
       if (first > 0) await nextTurn()
-      yield taken.slice(first, first + membersAtOnce)
+      const batch = taken.slice(first, first + membersAtOnce)
+      yield { page: first === 0 ? page : undefined, members: batch }
     }
+    page += 1
   }
 }
 
@@ -74,12 +83,13 @@ export async function* zipMembers(
   reader: Reader,
   artifact: Artifact,
   options: { prefix: string; filter: PathFilter | undefined; firstPage?: number },
-): AsyncGenerator<ZipMember[]> {
+): AsyncGenerator<Batch<ZipMember>> {
   const { readParts } = reader.metadata
   const { prefix, filter, firstPage } = options
-  for await (const members of tarMembers(reader, artifact, filter, firstPage)) {
-    yield members.map(({ entry, modifiedAt }) =>
+  for await (const { page, members } of tarMembers(reader, artifact, filter, firstPage)) {
+    const zipped = members.map(({ entry, modifiedAt }) =>
       zipMember(entry, { modifiedAt, prefix, readParts }),
     )
+    yield { page, members: zipped }
   }
 }

@@ -5,7 +5,7 @@ import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import { unreadParts } from './segments.ts'
 import { createTarGzMeter } from './tar-layout.ts'
-import { createZipMeter, type ZipMember, zipMember, zipSegments } from './zip-layout.ts'
+import { createZipMeter, type MembersFrom, zipMember, zipSegments } from './zip-layout.ts'
 
 export interface RepresentationLengths {
   zipBytes: number
@@ -51,18 +51,19 @@ export async function digestStagedZip(
   staged: { zipBytes: number; modifiedAt(ordinal: number): number | null },
 ): Promise<Digest> {
   const { readParts } = reader.metadata
-  const members = async function* (): AsyncGenerator<ZipMember[]> {
-    for (let number = 0; ; number++) {
+  const membersFrom: MembersFrom = async function* (first) {
+    for (let number = first; ; number++) {
       const page = await reader.metadata.readStagedEntryPage(manifestId, number)
       if (page === undefined) return
-      yield page.entries.map((entry, index) => {
+      const members = page.entries.map((entry, index) => {
         const modifiedAt = staged.modifiedAt(page.firstOrdinal + index)
         return zipMember(entry, { modifiedAt, prefix: '', readParts })
       })
+      yield { page: number, members }
     }
   }
   const hasher = createDigestHasher()
   const range = { start: 0, end: staged.zipBytes, signal: undefined }
-  for await (const bytes of emit(reader, zipSegments(members), range)) hasher.update(bytes)
+  for await (const bytes of emit(reader, zipSegments(membersFrom), range)) hasher.update(bytes)
   return hasher.digest()
 }

@@ -8,9 +8,10 @@
  *  Formats: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format"; RFC 1952 (gzip). */
 import type { BlobPlacement } from '../core/copy.ts'
 import { combineCrc32 } from '../core/crc32.ts'
-import { limits } from '../core/limits.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
+import type { Batch } from './entries.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
+import { createMarks, type Marks } from './remembered.ts'
 import {
   blobStream,
   literal,
@@ -57,28 +58,38 @@ function createArchive(text: TarText): Archive {
 
 /** Where an archive can be gone on with: before its entry `members`. */
 interface TarMark {
+  page: number
   members: number
   position: number
   gzip: GzipMember
   nuls: number
 }
 
-/** What is known of a tar.gz whose members are the entries of an artifact: for pages of entries where they begin. */
-export type TarMarks = TarMark[]
+/** What is known of a tar.gz: for pages of entries where they begin, and what it comes to once it was measured. */
+export interface TarMarks {
+  pages: Marks<TarMark>
+  whole: { members: number; totalBytes: number } | undefined
+}
+
+export function createTarMarks(): TarMarks {
+  return { pages: createMarks(), whole: undefined }
+}
+
+/** Members from a page of entries on. */
+export type TarMembersFrom = (page: number) => AsyncIterable<Batch<TarMember>>
 
 function emptyMember(): GzipMember {
   return { begun: false, crc32: 0, sizeBytes: 0 }
 }
 
-/** `members`: from a page of entries on. What ends before `start` is counted and not spelled out, and what `marks` know to do
- *  so is not gone through. */
+/** What ends before `start` is counted and not spelled out, and what `marks` know to do so is not gone through. */
 export async function* tarGzSegments(
-  members: (page: number) => AsyncIterable<TarMember[]>,
+  members: TarMembersFrom,
   readParts: ReadParts,
   { start, marks }: { start: number; marks: TarMarks },
 ): AsyncGenerator<Segment[]> {
   const archive = createArchive(createEmittedText())
-  const mark = marks.findLast(({ position }) => position <= start)
+  const mark = marks.pages.findLast(({ position }) => position <= start)
   let { members: count, position } = mark ?? { members: 0, position: 0 }
   if (mark !== undefined) {
     archive.gzip = { ...mark.gzip }
@@ -86,24 +97,24 @@ export async function* tarGzSegments(
     archive.nuls = mark.nuls
   }
   yield [passedOver(position)]
-  for await (const batch of members(count / limits.manifestPageEntries)) {
-    noteMark(marks, { archive, members: count, position })
+  for await (const { page, members: batch } of members(mark?.page ?? 0)) {
+    if (page !== undefined) noteMark(marks, archive, { page, members: count, position })
     const segments = batch.flatMap((member) => memberSegments(archive, member, readParts))
     count += batch.length
     position += totalBytes(segments)
     yield segments
+    if (count === marks.whole?.members) break
   }
   yield endSegments(archive)
 }
 
-/** Where a page begins, and behind the last mark; not where headers wait, since these are made of entries before. */
+/** Not where headers wait, since these are made of entries before. */
 function noteMark(
-  marks: TarMarks,
-  { archive, members, position }: { archive: Archive; members: number; position: number },
+  { pages }: TarMarks,
+  { gzip, nuls }: Archive,
+  at: Pick<TarMark, 'page' | 'members' | 'position'>,
 ): void {
-  const isNext = members > (marks.at(-1)?.members ?? 0)
-  if (!isNext || members % limits.manifestPageEntries !== 0 || archive.nuls === undefined) return
-  marks.push({ members, position, gzip: { ...archive.gzip }, nuls: archive.nuls })
+  if (nuls !== undefined) pages.note({ ...at, gzip: { ...gzip }, nuls })
 }
 
 /** Adds up the length of a tar.gz, batch by batch. Modification times make no difference to it. */
@@ -125,11 +136,18 @@ export function createTarGzMeter(): TarGzMeter {
   }
 }
 
-/** The length of the tar.gz of `members`. */
-export async function measureTarGz(members: AsyncIterable<TarMember[]>): Promise<number> {
-  const meter = createTarGzMeter()
-  for await (const batch of members) meter.add(batch)
-  return meter.finish()
+/** The length of the tar.gz of `members`, which is gone through where `marks` do not know it. */
+export async function measureTarGz(members: TarMembersFrom, marks: TarMarks): Promise<number> {
+  if (marks.whole === undefined) {
+    const meter = createTarGzMeter()
+    let count = 0
+    for await (const batch of members(0)) {
+      meter.add(batch.members)
+      count += batch.members.length
+    }
+    marks.whole = { members: count, totalBytes: meter.finish() }
+  }
+  return marks.whole.totalBytes
 }
 
 function memberSegments(archive: Archive, member: TarMember, readParts: ReadParts): Segment[] {

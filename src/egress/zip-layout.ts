@@ -7,8 +7,9 @@
  *  Measuring runs the same functions as emitting, so an announced length is the emitted one by construction. */
 import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
-import { limits } from '../core/limits.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
+import type { Batch } from './entries.ts'
+import { createMarks, type Marks } from './remembered.ts'
 import {
   blobStream,
   literal,
@@ -102,81 +103,87 @@ function fileData(entry: Extract<StoredEntry, { kind: 'file' }>, readParts: Read
   }
 }
 
-/** What is known of a zip whose members are the entries of an artifact: where those begin that begin a page of entries, and
- *  all of it once it was gone through. */
+interface ZipMark extends ZipTally {
+  page: number
+}
+
+/** What is known of a zip: where its members begin that begin a page of entries, and all of it once it was gone through. */
 export interface ZipMarks {
-  pages: ZipTally[]
+  pages: Marks<ZipMark>
   whole: ZipTally | undefined
 }
 
 export function createZipMarks(): ZipMarks {
-  return { pages: [], whole: undefined }
+  return { pages: createMarks(), whole: undefined }
 }
 
 /** Members from a page of entries on. */
-export type MembersFrom = (page: number) => AsyncIterable<ZipMember[]>
+export type MembersFrom = (page: number) => AsyncIterable<Batch<ZipMember>>
 
 /** The zip of `members`, which is called twice: for the members, and for the central directory. What ends before `start` is
  *  counted and not spelled out, and what `marks` know to do so is not gone through. */
 export async function* zipSegments(
   members: MembersFrom,
-  { start, marks }: { start: number; marks: ZipMarks | undefined } = { start: 0, marks: undefined },
+  { start, marks }: { start: number; marks: ZipMarks } = { start: 0, marks: createZipMarks() },
 ): AsyncGenerator<Segment[]> {
-  const known = marks?.whole
+  const known = marks.whole
   const isBehind = known !== undefined && start >= known.localBytes
   if (isBehind) yield [passedOver(known.localBytes)]
   const whole = isBehind ? known : yield* localStretch(members, { start, marks })
-  yield* centralDirectory(members, { start: start - whole.localBytes, marks })
+  yield* centralDirectory(members, { start: start - whole.localBytes, marks, whole })
   yield [literal(endRecords(whole))]
 }
 
 /** Headers and data of members; answers what they come to. */
 async function* localStretch(
   members: MembersFrom,
-  { start, marks }: { start: number; marks: ZipMarks | undefined },
+  { start, marks }: { start: number; marks: ZipMarks },
 ): AsyncGenerator<Segment[], ZipTally> {
-  const first = pageBefore(marks, (mark) => mark.localBytes <= start)
-  const tally = { ...(marks?.pages[first] ?? createZipTally()) }
+  const { page: first, ...tally } = markBefore(marks, (mark) => mark.localBytes <= start)
   yield [passedOver(tally.localBytes)]
   for await (const batch of members(first)) {
-    if (marks !== undefined) noteMark(marks, tally)
     const begin = tally.localBytes
-    for (const member of batch) countMember(tally, member)
+    countBatch(marks, tally, batch)
     yield tally.localBytes <= start
       ? [passedOver(tally.localBytes - begin)]
-      : batch.flatMap((member) => [literal(localHeader(member)), ...member.data])
+      : batch.members.flatMap((member) => [literal(localHeader(member)), ...member.data])
+    if (tally.members === marks.whole?.members) break
   }
-  if (marks !== undefined) marks.whole = { ...tally }
+  marks.whole = tally
   return tally
 }
 
 /** `start` counts from the beginning of the directory. */
 async function* centralDirectory(
   members: MembersFrom,
-  { start, marks }: { start: number; marks: ZipMarks | undefined },
+  { start, marks, whole }: { start: number; marks: ZipMarks; whole: ZipTally },
 ): AsyncGenerator<Segment[]> {
-  const first = pageBefore(marks, (mark) => mark.centralBytes <= start)
-  const before = marks?.pages[first] ?? createZipTally()
+  const before = markBefore(marks, (mark) => mark.centralBytes <= start)
   yield [passedOver(before.centralBytes)]
   let offset = before.localBytes
-  for await (const batch of members(first)) {
-    const headers = batch.map((member) => {
+  for await (const batch of members(before.page)) {
+    const headers = batch.members.map((member) => {
       const header = centralHeader(member, offset)
       offset += localBytes(member)
       return header
     })
     yield [literal(Buffer.concat(headers))]
+    if (offset === whole.localBytes) break
   }
 }
 
 /** The last page whose mark is before what is asked for; the first one where none is known. */
-function pageBefore(marks: ZipMarks | undefined, isBefore: (mark: ZipTally) => boolean): number {
-  return Math.max(0, marks?.pages.findLastIndex(isBefore) ?? 0)
+function markBefore({ pages }: ZipMarks, isBefore: (mark: ZipMark) => boolean): ZipMark {
+  return pages.findLast(isBefore) ?? { page: 0, ...createZipTally() }
 }
 
-function noteMark({ pages }: ZipMarks, tally: ZipTally): void {
-  const isNext = tally.members === pages.length * limits.manifestPageEntries
-  if (isNext) pages.push({ ...tally })
+function countBatch(
+  { pages }: ZipMarks,
+  tally: ZipTally,
+  { page, members }: Batch<ZipMember>,
+): void {
+  if (page !== undefined) pages.note({ page, ...tally })
+  for (const member of members) countMember(tally, member)
 }
 
 /** Adds up the length of a zip, batch by batch. */
@@ -191,13 +198,20 @@ export function createZipMeter(): ZipMeter {
     add: (batch) => {
       for (const member of batch) countMember(tally, member)
     },
-    totalBytes: () => tally.localBytes + tally.centralBytes + endRecords(tally).length,
+    totalBytes: () => zipBytes(tally),
   }
 }
 
-/** The length of the zip of `members`. */
-export async function measureZip(members: AsyncIterable<ZipMember[]>): Promise<number> {
-  const meter = createZipMeter()
-  for await (const batch of members) meter.add(batch)
-  return meter.totalBytes()
+function zipBytes(whole: ZipTally): number {
+  return whole.localBytes + whole.centralBytes + endRecords(whole).length
+}
+
+/** The length of the zip of `members`, which is gone through where `marks` do not know it. */
+export async function measureZip(members: MembersFrom, marks: ZipMarks): Promise<number> {
+  if (marks.whole === undefined) {
+    const tally = createZipTally()
+    for await (const batch of members(0)) countBatch(marks, tally, batch)
+    marks.whole = tally
+  }
+  return zipBytes(marks.whole)
 }

@@ -16,7 +16,7 @@ test('come in order, some at a time, and leave turns to others in between', asyn
   let next = setImmediate(count)
   const seen: string[] = []
   let largest = 0
-  for await (const members of tarMembers(store.reader, artifact, undefined)) {
+  for await (const { members } of tarMembers(store.reader, artifact, undefined)) {
     largest = Math.max(largest, members.length)
     for (const { entry } of members) seen.push(entry.path)
   }

@@ -156,7 +156,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
         })
       }
       artifacts.set(id, pages)
-      return { ...blankArtifact(id), ...measure(entries), ...facts }
+      return { ...blankArtifact(id), ...measure(entries), entryCount: entries.length, ...facts }
     },
     reader: {
       packs: {

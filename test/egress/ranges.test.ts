@@ -1,9 +1,11 @@
 /** Ranges of generated archives: what is remembered of an archive changes how they are found, and no byte of them. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { ArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
-import { representTarGz, representZip } from '../../src/egress/egress.ts'
+import { representRunZip, representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { Reader } from '../../src/egress/reader.ts'
+import { createMarks } from '../../src/egress/remembered.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import type { Artifact } from '../../src/metadata/metadata.ts'
 import {
@@ -15,8 +17,16 @@ import {
 import { readAll } from './read-all.ts'
 
 const pageEntries = limits.manifestPageEntries
-const forms = { zip: representZip, 'tar.gz': representTarGz }
-const formNames = ['zip', 'tar.gz'] as const
+const paths = ['[024]/*', 'd[1-6]/*']
+const forms: Record<string, (reader: Reader, artifact: Artifact) => Promise<Representation>> = {
+  zip: representZip,
+  'tar.gz': representTarGz,
+  'zip of some paths': (reader, artifact) => representZip(reader, artifact, { paths }),
+  'tar.gz of some paths': (reader, artifact) => representTarGz(reader, artifact, { paths }),
+  'zip of a run': (reader, artifact) =>
+    representRunZip(reader, [artifact, { ...artifact, name: 'same' as ArtifactName }]),
+}
+const formNames = Object.keys(forms)
 
 /** Metadata of one artifact, of which nothing is remembered yet; counts the pages that are asked for. */
 function readerOf(store: MemoryStore, made: () => Artifact): { reader: Reader; pages: number[] } {
@@ -92,7 +102,7 @@ async function expectSlices(
 test.each(formNames)(
   'any range of a %s is that slice of it, whatever was read before and after it healed',
   async (form) => {
-    const represent = forms[form]
+    const represent = forms[form]!
     const property = fc.asyncProperty(trees, fractions, fractions, async (specs, first, then) => {
       const store = createMemoryStore()
       let now = store.addArtifact(specs)
@@ -115,23 +125,24 @@ test.each(formNames)(
 )
 
 test.each(formNames)('a %s is gone through once to find ranges far behind', async (form) => {
-  const represent = forms[form]
+  const represent = forms[form]!
   const store = createMemoryStore()
   const specs = Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20))
   const artifact = store.addArtifact(specs)
   const { reader, pages } = readerOf(store, () => artifact)
-  const read = async (start: number, end: number): Promise<number> => {
+  const read = async (fraction: number): Promise<number> => {
     pages.length = 0
     // Each request makes it anew.
-    await readAll(await represent(reader, artifact), start, end)
+    const archive = await represent(reader, artifact)
+    const start = Math.floor(fraction * (archive.totalBytes - 100))
+    await readAll(archive, start, start + 100)
     return pages.length
   }
-  const { totalBytes } = await represent(reader, artifact)
-  // All pages, and those that the range is made of.
-  expect(await read(totalBytes - 100, totalBytes)).toBeLessThanOrEqual(23)
-  expect(await read(totalBytes - 100, totalBytes)).toBeLessThanOrEqual(3)
-  const middle = Math.floor(totalBytes / 2)
-  expect(await read(middle, middle + 100)).toBeLessThanOrEqual(2)
+  // All pages, and those that the range is made of; to know how long a tar.gz of some paths is takes all pages too.
+  const most = { 'tar.gz of some paths': 44, 'zip of a run': 45 }[form] ?? 25
+  expect(await read(1)).toBeLessThanOrEqual(most)
+  expect(await read(1)).toBeLessThanOrEqual(3)
+  expect(await read(0.5)).toBeLessThanOrEqual(3)
 })
 
 test('a download that breaks off leaves what the next one goes on from', async () => {
@@ -140,11 +151,26 @@ test('a download that breaks off leaves what the next one goes on from', async (
   const artifact = store.addArtifact(specs)
   for (const form of formNames) {
     const { reader, pages } = readerOf(store, () => artifact)
-    const archive = await forms[form](reader, artifact)
+    const archive = await forms[form]!(reader, artifact)
     const middle = Math.floor(archive.totalBytes / 2)
     await readAll(archive, 0, middle)
     pages.length = 0
     await readAll(archive, middle, middle + 100)
     expect(pages.length).toBeLessThanOrEqual(2)
+  }
+})
+
+test('of any number of pages a bounded number of marks is kept, which stand evenly', () => {
+  const marks = createMarks<{ page: number }>()
+  for (let page = 0; page < 100_000; page++) marks.note({ page })
+  let kept = 0
+  marks.findLast(() => {
+    kept += 1
+    return false
+  })
+  expect(kept).toBeLessThanOrEqual(2000)
+  for (let page = 0; page < 100_000; page += 999) {
+    const before = marks.findLast((mark) => mark.page <= page)!.page
+    expect(page - before).toBeLessThan(64)
   }
 })
