@@ -1,4 +1,5 @@
 /** Packs that nobody will ever register go while the server runs, and no other ones. */
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -57,4 +58,17 @@ test('packs that were there before are not judged', async () => {
   elapsed = limits.debrisGraceMs
   expect(await removeDebris()).toBe(0)
   expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
+})
+
+test('an unsealed pack goes when nobody has written to it for the grace', async () => {
+  const store = await openStore()
+  const sink = await store.packs.create()
+  await sink.write(Buffer.from('the thread that wrote this has died'))
+  let passed = limits.debrisGraceMs - 60_000
+  const removeDebris = createDebrisRemoval({ ...store.ports, now: () => Date.now() + passed })
+  expect(await removeDebris()).toBe(0)
+  passed = limits.debrisGraceMs + 60_000
+  expect(await removeDebris()).toBe(1)
+  expect(await readdir(join(store.directory, 'cas', 'staging', 'packs'))).toEqual([])
+  await sink.abort()
 })
