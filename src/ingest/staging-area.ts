@@ -127,11 +127,22 @@ async function linkBlock(block: string, linked: string, blockId: string): Promis
   try {
     await link(block, linked)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (hasErrno(error, 'EMLINK')) throw await namedTooOften(block, blockId)
+    if (!hasErrno(error, 'ENOENT')) throw error
     throw storeError('unknown_block', `block ${blockId} of the list was never received`, {
       blockId,
     })
   }
+}
+
+/** How many links a file can have depends on the file system: 65,000 of ext4. */
+async function namedTooOften(block: string, blockId: string): Promise<Error> {
+  const limitValue = (await stat(block)).nlink
+  return storeError(
+    'too_large',
+    `block ${blockId} is named more than ${limitValue} times in the lists of the upload`,
+    { limit: 'times that one block is named', limitValue, setting: null },
+  )
 }
 
 /** Gives a directory its final name. False when the name is taken, by a directory of the same bytes; then `path` goes. */
