@@ -7,7 +7,7 @@ import type { BlobPlacement, Copy } from '../core/copy.ts'
 import type { EntryPage, Healing, HealingOutcome, Metadata } from '../metadata/metadata.ts'
 
 const healingsPerPage = 100
-/** An artifact that appears or goes meanwhile makes measuring start over. */
+/** An artifact that appears, goes or is healed meanwhile makes measuring start over. */
 const triesMax = 3
 
 /** Heals every blob that has a sound stream beside its damaged one; answers how many. One that an upload under way refers
@@ -53,7 +53,7 @@ async function measure(metadata: Metadata, healing: Healing): Promise<Measured> 
   const after = readingAfter(metadata, healing, placed?.copy ?? null)
   const lengths = new Map<number, { zipBytes: number; tarGzBytes: number }>()
   const measured: Measured = []
-  for (const { artifactId, manifestId, kind } of healing.holders) {
+  for (const { artifactId, manifestId, kind, version } of healing.holders) {
     let length = lengths.get(manifestId)
     if (length === undefined) {
       length = await measureRepresentations(after, manifestId)
@@ -63,7 +63,7 @@ async function measure(metadata: Metadata, healing: Healing): Promise<Measured> 
       kind === 'exact' && healing.oldStreamId !== null && healing.replacesCopy
         ? await namesStream(metadata, artifactId, healing.oldStreamId)
         : false
-    measured.push({ artifactId, ...length, namesOldStream })
+    measured.push({ artifactId, version, ...length, namesOldStream })
   }
   return measured
 }

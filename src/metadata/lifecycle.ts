@@ -83,10 +83,11 @@ export interface Healing {
   /** Composites that it is a part of, and how much longer each gets. */
   joinedDeltas: { blobId: number; delta: number }[]
   /** Artifacts that hold any of these blobs, those that can still be taken back included. */
-  holders: { artifactId: number; manifestId: number; kind: ArtifactKind }[]
+  holders: { artifactId: number; manifestId: number; kind: ArtifactKind; version: number }[]
 }
 
-/** `busy`: an upload under way, or too many artifacts, depend on it. `changed`: other artifacts hold it now. */
+/** `busy`: an upload under way, or too many artifacts, depend on it. `changed`: other artifacts hold it now, or have another
+ *  version, whose lengths are not those that were measured. */
 export type HealingOutcome = 'healed' | 'busy' | 'changed'
 
 /** A rollup that was not what its rows add up to, and has been set right. */
@@ -162,11 +163,12 @@ export interface LifecycleMetadata {
    *  artifacts, depend now. */
   listHealings(limit: number): Promise<Healing[]>
   /** Lets the blob take the sound stream, in one transaction with a new version and new lengths of all its holders.
-   *  `namesOldStream`: the artifact's skeleton names the damaged stream, which stays for it. */
+   *  `version`: the one that was measured. `namesOldStream`: the artifact's skeleton names the damaged stream, which stays for it. */
   healBlob(
     healing: Healing,
     measured: {
       artifactId: number
+      version: number
       zipBytes: number
       tarGzBytes: number
       namesOldStream: boolean

@@ -8,7 +8,9 @@ import { unzipSync } from 'fflate'
 import { describe, expect, test } from 'vitest'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
+import { healBlobs } from '../../src/ingest/heal.ts'
 import { type ScrubFinding, type ScrubReport, scrub } from '../../src/lifecycle/scrub.ts'
+import type { Healing } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
@@ -331,6 +333,33 @@ describe('damage heals', () => {
     const tarGz = await representTarGz(store.reader, artifact)
     expect((await readAll(tarGz)).length).toBe(tarGz.totalBytes)
     expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
+  })
+
+  test('of two files of a tree at once, with the length that both give it', async () => {
+    const store = await openStore()
+    const { metadata } = store
+    const id = await putTar(store, 'tree')
+    for (const path of ['a.txt', 'b.txt'] as const)
+      await spoil(casOf(store), joiningOf(files[path]))
+    await scrubAll(store)
+    // Ends after its streams are stored.
+    store.ports.metadata = { ...metadata, healBlob: async () => 'busy' }
+    await expect(putZip(store, 'stock')).rejects.toThrow('no readable blob')
+    const later = async (): Promise<Healing[]> => (await metadata.listHealings(2)).slice(1)
+    let hasBegun = false
+    const healed = await healBlobs({
+      ...metadata,
+      healBlob: async (...measured) => {
+        // Another thread heals the other file between measuring and healing.
+        if (!hasBegun) expect(await healBlobs({ ...metadata, listHealings: later })).toBe(1)
+        hasBegun = true
+        return await metadata.healBlob(...measured)
+      },
+    })
+    expect(healed).toBe(1)
+    const artifact = (await metadata.findArtifact(id))!
+    expect(artifact).toMatchObject({ state: 'available', version: 3 })
+    expect(unzipped(await zipOf(store, id))).toEqual(files)
   })
 
   test('of the files of an exact zip by a tar, of the zip itself by its own streams only', async () => {

@@ -114,7 +114,7 @@ export function createHolderLookUp({ prepare }: Connection): HolderLookUp {
   )
   // One that holds two of the blobs comes twice, and counts so.
   const artifacts = prepare<[string], Healing['holders'][number]>(
-    `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.kind
+    `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.kind, a.version
      FROM json_each(?) j
      CROSS JOIN "references" r ON r.blob_id = j.value
      CROSS JOIN artifacts a ON a.manifest_id = r.manifest_id

@@ -44,11 +44,12 @@ export function createHealingMethods(
     healBlob: async (healing, measured) => {
       const outcome = write((): HealingOutcome => {
         const blobIds = [healing.blobId, ...healing.joinedDeltas.map((each) => each.blobId)]
-        const known = new Set(measured.map((each) => each.artifactId))
+        // What another healing gives an artifact is not in lengths that were measured before it.
+        const versions = new Map(measured.map((each) => [each.artifactId, each.version]))
         const now = holders.artifacts(blobIds)
         if (now === undefined || holders.areStaged(blobIds)) return 'busy'
-        if (now.length !== known.size || now.some((each) => !known.has(each.artifactId)))
-          return 'changed'
+        const isMeasured = now.every((each) => versions.get(each.artifactId) === each.version)
+        if (now.length !== versions.size || !isMeasured) return 'changed'
         const streamId = swap(healing, measured)
         if (streamId === undefined) return 'changed'
         damage.note(streamId)
