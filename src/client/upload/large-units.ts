@@ -4,7 +4,7 @@ import { partsMediaType } from '../../api/negotiation.ts'
 import { decodeOrdinals, listBytesMax, writeComposite } from '../../core/blob-exchange.ts'
 import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import { createByteWriter } from '../../core/varint.ts'
-import { changedWhileUploading } from '../files/file-error.ts'
+import { changedWhileUploading, FileError } from '../files/file-error.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { requestBytes } from '../transport/http.ts'
 import type { Sending } from './sending.ts'
@@ -37,6 +37,10 @@ export function largeUnits(
   })()
 }
 
+/** Besides its parts a composite takes less than this of a list. */
+const compositeHeadBytes = 64
+const partsMax = (listBytesMax - compositeHeadBytes) / 32
+
 /** Errors: FileError, also when the file is not what it was when it was hashed. */
 async function cutFile({ pool, tree }: Sending, ordinal: number): Promise<CutFile> {
   const path = tree.source.sourceOf(ordinal)
@@ -47,6 +51,13 @@ async function cutFile({ pool, tree }: Sending, ordinal: number): Promise<CutFil
     if (!tree.digestBytes(ordinal).equals(hashed.digests)) throw changedWhileUploading(path)
   }
   const { sizeBytes, crc32, sizes, digests, isCompressed } = cut
+  if (digests.length > 32 * partsMax) {
+    const count = digests.length / 32
+    throw new FileError(
+      path,
+      `is too large: it has ${count} parts, and ${partsMax} can be listed, of some 280 GiB`,
+    )
+  }
   const parts: Digest[] = []
   for (let at = 0; at < digests.length; at += 32)
     parts.push(digestFromBytes(digests.subarray(at, at + 32)))
@@ -135,7 +146,7 @@ async function offerParts(
     bytes = 0
   }
   for (const file of files) {
-    const own = 64 + 32 * file.composite.parts.length
+    const own = compositeHeadBytes + 32 * file.composite.parts.length
     if (bytes + own > listBytesMax / 2) await flush()
     writeComposite(out, file.composite)
     batch.push(file)

@@ -1,0 +1,28 @@
+/** Large files that have more parts than can be listed. */
+import { expect, test } from 'vitest'
+import { largeUnits } from '../../src/client/upload/large-units.ts'
+import type { Sending } from '../../src/client/upload/sending.ts'
+import { listBytesMax } from '../../src/core/blob-exchange.ts'
+
+test('a file with more parts than a list can name is refused by its name, before anything is asked', async () => {
+  const parts = listBytesMax / 32 - 1
+  const cut = {
+    stats: {},
+    sizeBytes: parts * 600_000,
+    crc32: 0,
+    sizes: new Uint32Array(parts),
+    digests: Buffer.alloc(32 * parts),
+    isCompressed: false,
+  }
+  const sending = {
+    pool: { threads: 1, run: async () => cut },
+    tree: {
+      source: { sourceOf: () => 'disk.img' },
+      looksAsHashed: () => true,
+      sizeBytes: () => cut.sizeBytes,
+    },
+  } as unknown as Sending
+  await expect(
+    largeUnits(sending, '/uploads/1', [0])[Symbol.asyncIterator]().next(),
+  ).rejects.toThrow(`disk.img is too large: it has ${parts} parts, and ${parts - 1} can be listed`)
+})
