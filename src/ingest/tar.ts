@@ -1,4 +1,5 @@
 /** A tar (or tar.gz) into entries, in one pass over the body: files of any size, modes, links, times. */
+import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
@@ -26,7 +27,7 @@ export async function ingestTar(
   compressed: boolean,
   target: TarTarget,
 ): Promise<void> {
-  const parser = extract()
+  const parser = extract({ filenameEncoding: bytesAsText } as object)
   const source = compressed ? inflated(body) : body
   const feeding = feed(source, parser)
   // Met below, in whichever order the two sides fail.
@@ -111,6 +112,28 @@ async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** A text of which each character is a byte. */
+const bytesAsText = 'latin1'
+
+/** A name of the header, or the one that a link names. What is not UTF-8 would become another name, without a word; records
+ *  of extended headers are text already, unless they say otherwise. Errors: unsafe_path. */
+function textOf(header: Header, field: 'name' | 'linkname'): string {
+  const records = (header.pax ?? {}) as Partial<Record<string, string>>
+  const record = records[field === 'name' ? 'path' : 'linkpath']
+  // tar-stream 3.2 gives header fields by `filenameEncoding`, and replaces them by records that are not empty.
+  const bytes = Buffer.from(header[field] ?? '', bytesAsText)
+  const text = record ? record : bytes.toString()
+  const isText = record
+    ? records['hdrcharset'] !== 'BINARY' || !record.includes('\ufffd')
+    : isUtf8(bytes)
+  if (isText) return text
+  const reason = 'it is not UTF-8'
+  throw storeError('unsafe_path', `path ${JSON.stringify(text)} is refused: ${reason}`, {
+    path: text,
+    reason,
+  })
+}
+
 /** Null for a time that is none, as of a header with letters in its place. */
 function secondsOf(time: Date): number | null {
   const seconds = Math.floor(time.getTime() / 1000)
@@ -123,7 +146,7 @@ async function addEntry(
   target: TarTarget & { budget: ByteBudget },
 ): Promise<void> {
   const content = target.budget.bound(entry)
-  const path = normalizeArchivePath(header.name)
+  const path = normalizeArchivePath(textOf(header, 'name'))
   const modifiedAt = secondsOf(header.mtime)
   if (path === '' && header.type === 'directory') return await drain(content)
   parseEntryPath(path)
@@ -138,7 +161,7 @@ async function addEntry(
       target.table.addDirectory(path, { mode: header.mode, modifiedAt })
       return await drain(content)
     case 'symlink':
-      target.table.addSymlink(path, { target: header.linkname ?? '', modifiedAt })
+      target.table.addSymlink(path, { target: textOf(header, 'linkname'), modifiedAt })
       return await drain(content)
     case 'link':
       addHardLink(path, header, modifiedAt, target)
@@ -159,7 +182,7 @@ function addHardLink(
   modifiedAt: number | null,
   { table, budget }: { table: EntryTable; budget: ByteBudget },
 ): void {
-  const linked = table.findFile(normalizeArchivePath(header.linkname ?? ''))
+  const linked = table.findFile(normalizeArchivePath(textOf(header, 'linkname')))
   if (linked === undefined) {
     throw storeError('bad_archive', `hard link ${JSON.stringify(path)} names no earlier file`, {
       reason: 'a hard link names no earlier file',

@@ -1,5 +1,6 @@
 /** First pass over an uploaded zip, in local-header order: every member becomes an entry, every stream is stored or
  *  recognized. What the second pass (the skeleton) needs is kept in columns. */
+import { isUtf8 } from 'node:buffer'
 import { digestToBytes, emptyDigest } from '../core/digest.ts'
 import { crc32 } from '../core/crc32.ts'
 import { storeError } from '../core/errors.ts'
@@ -191,8 +192,9 @@ async function addEntry(table: EntryTable, member: PendingMember, blob: StoredFi
         reason: 'its link target is too long',
       })
     }
-    const target = (await inflateMember(data, member.bytes)).toString('utf8')
-    table.addSymlink(entry.path, { target, modifiedAt: entry.modifiedAt })
+    const target = await inflateMember(data, member.bytes)
+    if (!isUtf8(target)) throw new ZipOpaque(`the link target of ${data.name} is not UTF-8`)
+    table.addSymlink(entry.path, { target: target.toString(), modifiedAt: entry.modifiedAt })
   } else {
     table.addFile(entry.path, {
       mode: entry.mode,

@@ -190,6 +190,11 @@ describe('a tar upload', () => {
       { code: 'bad_archive' },
     ],
     ['a length that is no number', [{ name: 'a', pax: { size: 'x' } }], { code: 'bad_archive' }],
+    [
+      'a name in an extended header that is not UTF-8',
+      [{ name: 'a', content: 'x', pax: { hdrcharset: 'BINARY', path: 'caf\ufffd' } }],
+      { code: 'unsafe_path', details: { path: 'caf\ufffd' } },
+    ],
     ['a control character', [{ name: 'a\u001bb', content: 'x' }], { code: 'unsafe_path' }],
   ])('%s is refused and nothing stays', async (_title, entries, failure) => {
     const store = await openStore()
@@ -197,6 +202,43 @@ describe('a tar upload', () => {
       failure,
     )
     await expectNothing(store)
+  })
+
+  test.each(['name', 'linkname'])(
+    'a %s that is not UTF-8 is refused, and not renamed',
+    async (field) => {
+      const store = await openStore()
+      const isLink = field === 'linkname'
+      const entry: TarEntry = isLink ? { name: 'l', type: 'symlink' } : { name: 'f', content: 'x' }
+      const tar = await tarOf([{ ...entry, [field]: 'caf?' }])
+      // As a tar made where names are Latin-1.
+      const at = tar.indexOf('caf?') + 3
+      tar[at] = 0xe9
+      tar.write(' '.repeat(8), 148)
+      const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte)
+      tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+      await expect(store.put('tree', 'tar', streamOf(tar))).rejects.toMatchObject({
+        code: 'unsafe_path',
+        details: { reason: 'it is not UTF-8' },
+      })
+      await expectNothing(store)
+    },
+  )
+
+  test('names of any characters come through as they are, in short and in long headers', async () => {
+    const store = await openStore()
+    const names = [
+      'grün',
+      '日本',
+      '\ufffd',
+      'é'.repeat(90),
+      `${'日'.repeat(50)}/${'é'.repeat(120)}`,
+    ]
+    const tar = await tarOf(names.map((name) => ({ name, content: name })))
+    const { artifact } = await store.put('tree', 'tar', streamOf(tar))
+    const back = await contentsOf(await readAll(await representTarGz(store.reader, artifact)))
+    expect(back.size).toBe(names.length)
+    for (const name of names) expect(back.get(name)!.content.toString()).toBe(name)
   })
 
   test('what hard links hold counts as often as it is named', async () => {

@@ -280,6 +280,11 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
       /not UTF-8/,
     ],
     [
+      'a link target that is not UTF-8',
+      { members: [file('a', { mode: 0o120777, content: Buffer.from([0x66, 0xfc]) })] },
+      /not UTF-8/,
+    ],
+    [
       'a size too small',
       { members: [file('a', { claims: { sizeBytes: 3 } })] },
       /holds more than the 3/,
