@@ -1,3 +1,6 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type Header, extract, pack } from 'tar-stream'
@@ -189,6 +192,11 @@ describe('a tar upload', () => {
       [{ name: 'h', type: 'link', linkname: 'gone' }],
       { code: 'bad_archive' },
     ],
+    [
+      'a sparse file',
+      [{ name: 'a', content: 'x', pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0' } }],
+      { code: 'unsupported_entry', details: { path: 'a', kind: 'sparse file' } },
+    ],
     ['a length that is no number', [{ name: 'a', pax: { size: 'x' } }], { code: 'bad_archive' }],
     [
       'a name in an extended header that is not UTF-8',
@@ -239,6 +247,24 @@ describe('a tar upload', () => {
     const back = await contentsOf(await readAll(await representTarGz(store.reader, artifact)))
     expect(back.size).toBe(names.length)
     for (const name of names) expect(back.get(name)!.content.toString()).toBe(name)
+  })
+
+  test
+    .skipIf(spawnSync('tar', ['--version']).error !== undefined)
+    .each([
+      ['--format=gnu'],
+      ['--format=pax', '--sparse-version=0.0'],
+      ['--format=pax', '--sparse-version=1.0'],
+    ])('a file that tar has written without its holes is refused (%s %s)', async (...format) => {
+    const store = await openStore()
+    await writeFile(join(store.directory, 'holes'), '')
+    await truncate(join(store.directory, 'holes'), 1024 * 1024)
+    const create = ['-C', store.directory, ...format.filter(Boolean), '-S', '-cf', '-', 'holes']
+    const tar = execFileSync('tar', create)
+    await expect(store.put('tree', 'tar', streamOf(tar))).rejects.toMatchObject({
+      code: 'unsupported_entry',
+    })
+    await expectNothing(store)
   })
 
   test('what hard links hold counts as often as it is named', async () => {
