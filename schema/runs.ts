@@ -34,6 +34,8 @@ export const runs = sqliteTable(
     workflow: text('workflow'),
     event: text('event'),
     createdAt: integer('created_at').notNull(),
+    /** When somebody last uploaded to it or told of it, as exactly as `limits.runUseMs`. */
+    usedAt: integer('used_at').notNull().default(0),
   },
   (table) => [
     uniqueIndex('runs_identity').on(table.number, table.projectId, table.attempt),

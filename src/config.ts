@@ -28,6 +28,8 @@ export interface Config {
   readonly retention: RetentionConfig
   /** How long a delete can be taken back; 0: not at all. */
   readonly undoMs: number
+  /** How long is remembered what has ended. */
+  readonly historyMs: number
   /** Time between two rounds of garbage collection; null: only by hand. */
   readonly gcIntervalMs: number | null
   /** What compaction in the background moves; null is no bound. */
@@ -116,6 +118,8 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
     retention: readRetention(source),
     undoMs: source.duration('TROVE_UNDO', limits.undoMs, 0, 30 * dayMs),
+    // The home page draws the uploads of 30 days.
+    historyMs: source.integer('TROVE_HISTORY_DAYS', limits.historyMs / dayMs, 30, 36_500) * dayMs,
     gcIntervalMs: source.unless('TROVE_GC_INTERVAL', 'off', (name) =>
       source.duration(name, limits.gcIntervalMs, 1000, 7 * dayMs),
     ),

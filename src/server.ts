@@ -150,6 +150,7 @@ async function openContext(
     log,
     intervalMs: config.gcIntervalMs,
     compactBytesPerSecond: config.compactBytesPerSecond,
+    historyMs: config.historyMs,
   })
   cleanups.push(() => maintenance.close())
   const { dataDir, scrubIntervalMs, scrubBytesPerSecond } = config

@@ -15,6 +15,7 @@ import { UsageError } from './arguments.ts'
 export interface LocalStore {
   ports: LifecyclePorts
   space: DiskSpace
+  config: Config
 }
 
 /** Runs `work` on the store, put in order as at the start of a server.
@@ -41,7 +42,7 @@ export async function withLocalStore<T>(
       })
       const ports = { metadata, packs, now: Date.now, signal }
       await recover({ ...ports, staging })
-      return await work({ ports, space })
+      return await work({ ports, space, config })
     } finally {
       await packs.close()
       await metadata.close()

@@ -132,8 +132,11 @@ export const limits = {
   endingMs: 2000,
   /** How long a deleted artifact can be taken back. Setting: TROVE_UNDO. */
   undoMs: 60 * 60 * 1000,
-  /** How long tombstones say what became of an artifact. */
-  tombstoneMs: 90 * 24 * 60 * 60 * 1000,
+  /** How long is remembered what has ended: what became of an artifact, what a run recorded since it was last heard of, and at
+   *  last the run; as long as GitHub keeps logs by default. Setting: TROVE_HISTORY_DAYS. */
+  historyMs: 90 * 24 * 60 * 60 * 1000,
+  /** How exactly it is known when a run was used last. */
+  runUseMs: 60 * 60 * 1000,
   /** Time between two rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
   gcIntervalMs: 60 * 60 * 1000,
   /** How long a pack stays after nothing in it is alive, beyond the last reader that may know it: time to notice a
@@ -207,6 +210,4 @@ export const limits = {
   shownLogBytesMax: 1 * MiB,
   /** A run of which nothing was heard for so long is over, whatever it said last. */
   recordSilenceMs: 60 * 60 * 1000,
-  /** How long after its last event a run's record stays; as long as GitHub keeps logs by default. */
-  runRecordMs: 90 * 24 * 60 * 60 * 1000,
 } as const

@@ -22,6 +22,8 @@ export interface CollectOptions {
   compactBytesPerSecond: number | null
   /** Whether the disk has room for that many bytes more; compaction waits while it has not. */
   hasRoom(bytes: number): Promise<boolean>
+  /** How long is remembered what has ended. */
+  historyMs: number
   /** Told after each step. */
   onProgress?: (progress: Collection) => void
 }
@@ -128,7 +130,8 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   result.freedBytes -= writtenBytes
   take(result, await removeDeadPacks(ports, graceMs))
   await addHeld(ports, result, { artifactIds: waiting, by })
-  await tidyDatabase(ports)
+  await forgetHistory(ports, now() - options.historyMs)
+  await returnPages(ports)
   tell()
   return result
 }
@@ -258,14 +261,21 @@ async function deadPackBytes(
   }
 }
 
-async function tidyDatabase({ metadata, now, signal }: LifecyclePorts): Promise<void> {
-  const removedBy = now() - limits.tombstoneMs
-  while ((await metadata.purgeTombstones(removedBy, limits.transactionRowsMax)) > 0) {
+/** Tombstones and records before runs, which stay as long as they have any. */
+async function forgetHistory({ metadata, signal }: LifecyclePorts, endedBy: number): Promise<void> {
+  while ((await metadata.purgeTombstones(endedBy, limits.transactionRowsMax)) > 0) {
     signal?.throwIfAborted()
   }
-  while ((await metadata.purgeRunRecords(now() - limits.runRecordMs, recordsPerStep)) > 0) {
+  while ((await metadata.purgeRunRecords(endedBy, recordsPerStep)) > 0) {
     signal?.throwIfAborted()
   }
+  for (let after: number | null = 0; after !== null;) {
+    signal?.throwIfAborted()
+    after = await metadata.purgeRuns(endedBy, { after, limit: limits.transactionRowsMax })
+  }
+}
+
+async function returnPages({ metadata, signal }: LifecyclePorts): Promise<void> {
   for (let left = Infinity; left > 0;) {
     signal?.throwIfAborted()
     const now = await metadata.returnPages(limits.databasePagesPerStep)

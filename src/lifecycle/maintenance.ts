@@ -26,6 +26,7 @@ export interface MaintenanceOptions {
   /** Time between two rounds; null runs none. */
   intervalMs: number | null
   compactBytesPerSecond: number | null
+  historyMs: number
 }
 
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
@@ -90,7 +91,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
 }
 
 function collectOptions(
-  { space, compactBytesPerSecond }: MaintenanceOptions,
+  { space, compactBytesPerSecond, historyMs }: MaintenanceOptions,
   reach: CompactionReach,
   onProgress: (progress: object) => void,
 ): CollectOptions {
@@ -99,6 +100,7 @@ function collectOptions(
     // Whoever asks for everything now does not want to wait for it either.
     compactBytesPerSecond: reach === 'now' ? null : compactBytesPerSecond,
     hasRoom: space.hasRoom,
+    historyMs,
     onProgress,
   }
 }

@@ -98,6 +98,9 @@ export interface Metadata
   ): Promise<Run[]>
   /** Distinct values among a project's runs, most recently used first. */
   listRunFacts(projectId: number, fact: RunFact, limit: number): Promise<string[]>
+  /** Forgets runs that nobody has used since `usedBy` and nothing is kept of: no artifact (not what became of one either), no
+   *  upload, no record. Looks at `limit` runs behind id `after`; answers the last of them, null when it came to the end. */
+  purgeRuns(usedBy: number, page: { after: number; limit: number }): Promise<number | null>
   figures(): Promise<StoreFigures>
   projectFigures(
     projectId: number,

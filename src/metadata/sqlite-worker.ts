@@ -35,6 +35,7 @@ const methods: Record<keyof Metadata, true> = {
   ensureRun: true,
   findRun: true,
   listRuns: true,
+  purgeRuns: true,
   appendRunEvents: true,
   findRunRecord: true,
   readLogPage: true,

@@ -1,4 +1,4 @@
-/** Logical bytes uploaded on each of the last days, oldest first. Artifacts that were forgotten (tombstones live 90 days)
+/** Logical bytes uploaded on each of the last days, oldest first. Artifacts that were forgotten (limits.historyMs)
  *  are not in it. */
 import { dayMs } from '../core/units.ts'
 import type { DayOfUploads } from '../metadata/metadata.ts'

@@ -208,7 +208,7 @@ describe('the record of a run', () => {
     expect(await record()).toBeNull()
   })
 
-  test('goes with garbage collection once nothing was heard of the run for 90 days', async () => {
+  test('goes with its run in garbage collection, once nothing was heard of that for 90 days', async () => {
     const run = lastRun++
     await tell(run, 0, beginning)
     const collect = async (): Promise<void> => {
@@ -224,15 +224,13 @@ describe('the record of a run', () => {
         })
         .toBe('done')
     }
-    const record = async (): Promise<unknown> => {
-      const detail = await (await server.send(`/api/v1/runs/${run}`)).json()
-      return (detail as { record: unknown }).record
-    }
-    server.clock.now += limits.runRecordMs - 1000
+    const detail = async (): Promise<unknown> =>
+      await (await server.send(`/api/v1/runs/${run}`)).json()
+    server.clock.now += limits.historyMs - 1000
     await collect()
-    expect(await record()).not.toBeNull()
+    expect(await detail()).toMatchObject({ record: { jobs: expect.any(Array) as unknown } })
     server.clock.now += 2000
     await collect()
-    expect(await record()).toBeNull()
+    expect(await detail()).toMatchObject({ status: 404, code: 'not_found' })
   })
 })

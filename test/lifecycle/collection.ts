@@ -1,4 +1,5 @@
 /** Collects garbage in a test's store, with a clock of its own. */
+import { limits } from '../../src/core/limits.ts'
 import { collect, type Collection, planCollection } from '../../src/lifecycle/collect.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
 
@@ -6,11 +7,15 @@ export const hour = 60 * 60 * 1000
 export const day = 24 * hour
 
 /** `gc --now`. */
-export async function collectNow(ports: LifecyclePorts): Promise<Collection> {
+export async function collectNow(
+  ports: LifecyclePorts,
+  historyMs: number = limits.historyMs,
+): Promise<Collection> {
   return await collect(ports, {
     reach: 'now',
     compactBytesPerSecond: null,
     hasRoom: async () => true,
+    historyMs,
   })
 }
 
@@ -20,10 +25,14 @@ export async function planNow(ports: LifecyclePorts): Promise<Collection> {
 }
 
 /** A round of the schedule. */
-export async function collectInBackground(ports: LifecyclePorts): Promise<Collection> {
+export async function collectInBackground(
+  ports: LifecyclePorts,
+  historyMs: number = limits.historyMs,
+): Promise<Collection> {
   return await collect(ports, {
     reach: 'background',
     compactBytesPerSecond: null,
     hasRoom: async () => true,
+    historyMs,
   })
 }

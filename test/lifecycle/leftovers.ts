@@ -5,8 +5,7 @@ import { join } from 'node:path'
 
 /** Rows that nothing needs, by what they are; none in a store that was collected. */
 export function leftovers(path: string): Record<string, number> {
-  const database = new SqliteDatabase(path, { readonly: true })
-  const queries: Record<string, string> = {
+  return countRows(path, {
     'blobs without a holder': `SELECT count(*) AS n FROM blobs b
       WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)
         AND NOT EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id)
@@ -30,7 +29,28 @@ export function leftovers(path: string): Record<string, number> {
     'candidates of sweep': 'SELECT count(*) AS n FROM touched_blobs',
     sessions: 'SELECT count(*) AS n FROM sessions',
     leases: 'SELECT count(*) AS n FROM leases',
-  }
+  })
+}
+
+/** Rows that are left of artifacts and runs; none where all have ended and been forgotten. */
+export function unforgotten(path: string): Record<string, number> {
+  const tables = [
+    'artifacts',
+    'manifests',
+    'uploads',
+    'runs',
+    'run_records',
+    'run_jobs',
+    'log_pages',
+  ]
+  return countRows(
+    path,
+    Object.fromEntries(tables.map((table) => [table, `SELECT count(*) AS n FROM ${table}`])),
+  )
+}
+
+function countRows(path: string, queries: Record<string, string>): Record<string, number> {
+  const database = new SqliteDatabase(path, { readonly: true })
   const found = Object.entries(queries).map(([what, sql]): [string, number] => [
     what,
     (database.prepare(sql).get() as { n: number }).n,

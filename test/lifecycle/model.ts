@@ -1,7 +1,8 @@
 /** A store and a plain map that must agree. `runModel` makes random steps from a seed: uploads of every form (new, equal,
  *  sharing files), overwriting, deleting, undoing, keeping, time passing, reading under a lease, collecting, bytes going bad
  *  with the scrub that finds them and the uploads that heal them, and the process dying at any named step of an upload, a
- *  collection or a scrub. At the end nothing may be lost and nothing left over. damage-model.ts has damage that stays. */
+ *  collection or a scrub. What has ended is forgotten after some days, and its run with it. At the end nothing may be lost and
+ *  nothing left over. damage-model.ts has damage that stays. */
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,7 +23,7 @@ import { openStaging } from '../../src/ingest/staging.ts'
 import { measureDeletion } from '../../src/lifecycle/deletion.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
 import { scrub } from '../../src/lifecycle/scrub.ts'
-import type { Metadata, Run } from '../../src/metadata/metadata.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
@@ -30,7 +31,7 @@ import { buildZip } from '../corpus/build-zip.ts'
 import { readAll } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
 import { type MortalPorts, runDying } from './dying.ts'
-import { diskBytes, leftovers } from './leftovers.ts'
+import { diskBytes, leftovers, unforgotten } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 
@@ -56,7 +57,7 @@ interface Known {
 interface Open {
   metadata: Metadata
   packs: PackStore
-  run: Run
+  projectId: number
 }
 
 export interface Model {
@@ -82,6 +83,9 @@ export async function runModel(seed: number, steps: number): Promise<Map<string,
   }
 }
 
+const historyMs = 5 * day
+const project = parseProjectName('acme/app')
+const noFacts = { branch: null, sha: null, workflow: null, event: null }
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 async function openModel(directory: string, seed: number): Promise<Model> {
@@ -96,10 +100,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function open(): Promise<Open> {
     const metadata = openSqliteMetadata({ path: join(directory, 'trove.db'), now: () => now })
     const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
-    const identity = { project: parseProjectName('acme/app'), number: 7, attempt: 1 }
-    const facts = { branch: null, sha: null, workflow: null, event: null }
-    const run = await metadata.ensureRun(identity, facts, now)
-    return { metadata, packs, run }
+    const { id: projectId } = await metadata.ensureProject(project, now)
+    return { metadata, packs, projectId }
   }
 
   async function close(): Promise<void> {
@@ -120,7 +122,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     work: (ports: Open & MortalPorts) => Promise<unknown>,
   ): Promise<boolean> =>
     await runDying({ ...store, nth, now: () => now }, async (ports) => {
-      await work({ ...ports, run: store.run })
+      await work({ ...ports, projectId: store.projectId })
     })
 
   const live = (): Known[] =>
@@ -172,7 +174,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       return
     }
     // What died after its commit is there all the same.
-    const filter = { projectId: store.run.projectId, name }
+    const filter = { projectId: store.projectId, name }
     const { artifacts } = await store.metadata.listArtifacts(filter, {
       limit: 1,
       offset: 0,
@@ -213,10 +215,13 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const path = join(directory, 'body')
     await writeFile(path, content)
     const isStaged = form === 'zip'
+    // Each name has its run, and some are used seldom enough to be forgotten meanwhile.
+    const identity = { project, number: 1 + (Number(name.split('-')[1]) % 20), attempt: 1 }
+    const run = await ports.metadata.ensureRun(identity, noFacts, now)
     const job = {
       form,
-      projectId: ports.run.projectId,
-      runId: ports.run.id,
+      projectId: ports.projectId,
+      runId: run.id,
       job: 'build',
       name,
       mimeType: null,
@@ -326,12 +331,12 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function collectAll(): Promise<void> {
     const ports = { ...store, now: () => now }
     if (random() < 0.6) {
-      await collectInBackground(ports)
+      await collectInBackground(ports, historyMs)
       return
     }
     const plan = await planNow(ports)
     const before = await diskBytes(directory)
-    const done = await collectNow(ports)
+    const done = await collectNow(ports, historyMs)
     const after = await diskBytes(directory)
     expect(before - after).toBe(done.freedBytes)
     // Merging tiny packs gives back some framing that is not announced: of members that are shared then, and of packs.
@@ -343,7 +348,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
 
   async function dieCollecting(): Promise<void> {
     const collectSome = random() < 0.5 ? collectNow : collectInBackground
-    await dying(pick(30), collectSome)
+    await dying(pick(30), (ports) => collectSome(ports, historyMs))
     // What let go before the end cannot be undone any more; nobody can tell from outside.
     for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
     await reopen()
@@ -463,6 +468,11 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       const empty = await store.metadata.figures()
       expect(Object.values(empty).every((figure) => figure === 0)).toBe(true)
       await close()
+      // What became of the last ones is forgotten too.
+      store = await open()
+      await collectNow({ ...store, now: () => now + 200 * day })
+      await close()
+      expect(unforgotten(join(directory, 'trove.db'))).toEqual({})
     },
   }
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
 import { collect } from '../../src/lifecycle/collect.ts'
 import { createPace } from '../../src/lifecycle/compact.ts'
 import { scrub } from '../../src/lifecycle/scrub.ts'
@@ -95,6 +96,7 @@ describe('within a budget', () => {
       reach: 'background',
       compactBytesPerSecond: 400_000,
       hasRoom: async () => true,
+      historyMs: limits.historyMs,
     })
     expect(done.rewrittenPacks).toBe(1)
     expect(performance.now() - startedAt).toBeGreaterThan(300)

@@ -179,6 +179,7 @@ async function startFailing(): Promise<{
     log,
     intervalMs: hour,
     compactBytesPerSecond: null,
+    historyMs: limits.historyMs,
   })
   onTestFinished(async () => {
     vi.useRealTimers()

@@ -93,3 +93,12 @@ test('what counts as damaged though its streams are sound is sound', async () =>
     ['available', 'damaged', 'damaged'],
   ])
 })
+
+test('runs count as used when they were made', async () => {
+  const path = databaseOf(
+    '0013_many_rows',
+    `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0);
+     INSERT INTO runs (id, project_id, number, attempt, created_at) VALUES (1, 1, 1, 1, 5)`,
+  )
+  expect(await migrated(path, ['SELECT used_at FROM runs'])).toEqual([[5]])
+})

@@ -40,13 +40,13 @@ export const gcCommand: Command<typeof flags> = {
 }
 
 async function collectLocally(
-  { ports, space }: LocalStore,
+  { ports, space, config: { historyMs } }: LocalStore,
   asked: { now: boolean; dryRun: boolean },
 ): Promise<object> {
   const reach = asked.now ? 'now' : 'background'
   if (asked.dryRun) return await planCollection(ports, { reach })
   const { hasRoom } = space
-  const result = await collect(ports, { reach, compactBytesPerSecond: null, hasRoom })
+  const result = await collect(ports, { reach, compactBytesPerSecond: null, hasRoom, historyMs })
   await space.restoreReserve()
   return result
 }

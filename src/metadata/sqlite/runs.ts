@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type SQL, and, asc, desc, eq, gte, lt, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../schema/runs.ts'
+import { limits } from '../../core/limits.ts'
 import type { ProjectName, RunFacts } from '../../core/run.ts'
 import type { Metadata, Project, Run } from '../metadata.ts'
 import type { Connection } from './connection.ts'
@@ -18,7 +19,16 @@ type RunMethods = Pick<
   | 'ensureRun'
   | 'findRun'
   | 'listRuns'
+  | 'purgeRuns'
 >
+
+interface FoundRun {
+  runs: typeof runs.$inferSelect
+  projects: typeof projects.$inferSelect
+}
+
+/** Runs that one step of forgetting looks at. */
+const purgeBatch = 50
 
 export function createRunMethods(connection: Connection, latest: Latest): RunMethods {
   const { orm, write } = connection
@@ -41,15 +51,14 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
       return project
     })
 
-  const runWhere = (projectId: number, number: number, attempt?: number): Run | undefined => {
+  const findRow = (projectId: number, number: number, attempt?: number): FoundRun | undefined => {
     const identity = and(
       eq(runs.number, number),
       eq(runs.projectId, projectId),
       attempt === undefined ? undefined : eq(runs.attempt, attempt),
     )
     const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
-    const row = query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()
-    return row && toRun(row)
+    return query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()
   }
 
   const theStore = eq(store.id, 1)
@@ -86,17 +95,29 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
     },
     ensureRun: async ({ project: name, number, attempt }, facts, now) => {
       const project = byName(name) ?? createProject(name, now)
-      const found = runWhere(project.id, number, attempt)
-      if (found && !addsFacts(found, facts)) return found
+      const found = findRow(project.id, number, attempt)
+      if (found && !addsFacts(found.runs, facts) && now - found.runs.usedAt < limits.runUseMs)
+        return toRun(found)
       return write(() => {
-        upsertRun(orm, { projectId: project.id, number, attempt, ...facts, createdAt: now })
-        const run = runWhere(project.id, number, attempt)!
+        upsertRun(orm, {
+          projectId: project.id,
+          number,
+          attempt,
+          ...facts,
+          createdAt: now,
+          usedAt: now,
+        })
+        const run = toRun(findRow(project.id, number, attempt)!)
         if (found) latest.settleRun(run.id, now)
         return run
       })
     },
-    findRun: async (projectId, number, attempt) => runWhere(projectId, number, attempt),
+    findRun: async (projectId, number, attempt) => {
+      const found = findRow(projectId, number, attempt)
+      return found && toRun(found)
+    },
     listRuns: createRunList(connection),
+    purgeRuns: createRunPurge(connection),
   }
 }
 
@@ -156,12 +177,38 @@ function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): vo
         sha: sql`coalesce(${runs.sha}, excluded.sha)`,
         workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
         event: sql`coalesce(${runs.event}, excluded.event)`,
+        usedAt: sql`excluded.used_at`,
       },
     })
     .run()
 }
 
-function addsFacts(run: Run, facts: RunFacts): boolean {
+/** In the order of ids, in which the artifacts of runs lie in their index too: a million runs that all stay take a second. */
+function createRunPurge({ prepare, stageInSteps }: Connection): Metadata['purgeRuns'] {
+  const findEnd = prepare<[after: number, count: number], { id: number | null }>(
+    'SELECT max(id) AS id FROM (SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?)',
+  )
+  const drop = prepare<[after: number, end: number, usedBy: number]>(
+    `DELETE FROM runs WHERE id > ? AND id <= ? AND used_at <= ?
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.run_id = runs.id)
+       AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.run_id = runs.id)
+       AND NOT EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = runs.id)`,
+  )
+  return async (usedBy, { after, limit }) => {
+    let last: number | null = after
+    let seen = 0
+    await stageInSteps(() => {
+      const { id: end } = findEnd.get(last!, purgeBatch)!
+      if (end !== null) drop.run(last!, end, usedBy)
+      last = end
+      seen += purgeBatch
+      return last !== null && seen < limit
+    })
+    return last
+  }
+}
+
+function addsFacts(run: FoundRun['runs'], facts: RunFacts): boolean {
   return (['branch', 'sha', 'workflow', 'event'] as const).some(
     (fact) => run[fact] === null && facts[fact] !== null,
   )
@@ -175,9 +222,6 @@ function toProject({
   return { ...row, name: ownerRepo as ProjectName }
 }
 
-function toRun(row: {
-  runs: typeof runs.$inferSelect
-  projects: typeof projects.$inferSelect
-}): Run {
-  return { ...row.runs, project: row.projects.ownerRepo as ProjectName }
+function toRun({ runs: { usedAt: _used, ...run }, projects: { ownerRepo } }: FoundRun): Run {
+  return { ...run, project: ownerRepo as ProjectName }
 }

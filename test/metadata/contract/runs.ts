@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
+import { parseArtifactName } from '../../../src/core/artifact.ts'
+import { limits } from '../../../src/core/limits.ts'
 import { parseProjectName } from '../../../src/core/run.ts'
 import type { Store } from '../metadata-contract.ts'
-import { seedRun } from '../seed.ts'
+import { seedArtifact, seedRun } from '../seed.ts'
 
 const noFacts = { branch: null, sha: null, workflow: null, event: null }
 
@@ -65,6 +67,55 @@ export function runsContract(store: Store): void {
     expect(firstPage).toEqual(runs.slice(0, 2))
     const rest = await store().listRuns(projectId, { limit: 2, before: firstPage.at(-1)!.id })
     expect(rest).toEqual(runs.slice(2))
+  })
+
+  /** Forgets a few at a time; answers the numbers of those that stay. */
+  async function runsAfter(usedBy: number): Promise<number[]> {
+    for (let after: number | null = 0; after !== null;)
+      after = await store().purgeRuns(usedBy, { after, limit: 1 })
+    const { id } = await store().ensureProject(parseProjectName('acme/app'), 1)
+    const numbers = (await store().listRuns(id, { limit: 200 })).map(({ number }) => number)
+    return numbers.toReversed()
+  }
+
+  test('a run of which nothing is kept is forgotten', async () => {
+    for (let number = 1; number <= 120; number++) await seedRun(store(), { number })
+    const [live, removed, told, promised] = [
+      await seedRun(store(), { number: 201 }),
+      await seedRun(store(), { number: 202 }),
+      await seedRun(store(), { number: 203 }),
+      await seedRun(store(), { number: 204 }),
+    ]
+    await seedArtifact(store(), live, { a: 'a' })
+    const { id } = await seedArtifact(store(), removed, { a: 'a' })
+    await store().removeArtifact(id, { state: 'deleted', reason: 'deleted', now: 5000 })
+    await store().appendRunEvents(told.id, { recording: 'a', sequence: 0, events: [] }, 5000)
+    const upload = { id: 'u', runId: promised.id, job: 'build', name: parseArtifactName('dist') }
+    await store().createUpload({
+      ...upload,
+      mimeType: null,
+      requestedExpiresAt: null,
+      onConflict: 'reject',
+      takeoverMs: 0,
+      now: 5000,
+    })
+    expect(await runsAfter(6000)).toEqual([201, 202, 203, 204])
+    await store().purgeTombstones(6000, 10)
+    await store().purgeRunRecords(6000, 10)
+    await store().removeUpload('u')
+    expect(await runsAfter(6000)).toEqual([201])
+  })
+
+  // Whoever has just found it counts on its id until the commit.
+  test('a run that was used again is not forgotten, whenever it was made', async () => {
+    const identity = { project: parseProjectName('acme/app'), number: 7, attempt: 1 }
+    const made = await store().ensureRun(identity, noFacts, 1000)
+    const later = 1000 + limits.runUseMs
+    expect(await store().ensureRun(identity, noFacts, later)).toEqual(made)
+    expect(await runsAfter(later - 1)).toEqual([7])
+    expect(await runsAfter(later)).toEqual([])
+    expect(await store().findRun(made.projectId, 7)).toBeUndefined()
+    expect(await store().ensureRun(identity, noFacts, later + 1)).toMatchObject({ number: 7 })
   })
 
   test('requests that arrive together make one project and one run', async () => {
