@@ -4,13 +4,21 @@ import { limits } from '../core/limits.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import type { AppContext } from './context.ts'
 
+type Sort = 'newest' | 'oldest'
+
 /** Goes on by id and not by count: what is deleted between two pages must not make it pass over another. */
 export async function* walkArtifacts(
   { metadata, now }: Pick<AppContext, 'metadata' | 'now'>,
   filter: ArtifactFilter,
-  sort: 'newest' | 'oldest' = 'newest',
+  sort: Sort = 'newest',
 ): AsyncGenerator<Artifact, void, undefined> {
   const page = { limit: limits.listPageMax, offset: 0, sort, now: now() } as const
+  if (filter.ids !== undefined) {
+    // Whoever asks for a page of all of them has all looked at, each time.
+    for (const ids of pagesOf(filter.ids, sort))
+      yield* await metadata.findArtifacts({ ...filter, ids }, page)
+    return
+  }
   let place: Pick<ArtifactFilter, 'beforeId' | 'afterId'> = {}
   for (;;) {
     const artifacts = await metadata.findArtifacts({ ...filter, ...place }, page)
@@ -19,6 +27,12 @@ export async function* walkArtifacts(
     if (last === undefined || artifacts.length < page.limit) return
     place = sort === 'newest' ? { beforeId: last.id } : { afterId: last.id }
   }
+}
+
+function* pagesOf(ids: readonly number[], sort: Sort): Generator<number[], void, undefined> {
+  const inOrder = [...new Set(ids)].sort((a, b) => (sort === 'newest' ? b - a : a - b))
+  for (let at = 0; at < inOrder.length; at += limits.listPageMax)
+    yield inOrder.slice(at, at + limits.listPageMax)
 }
 
 /** Those that are meant, as many as are dealt with at once; the oldest first. Errors: too_large beyond that. */

@@ -1,5 +1,6 @@
 /** Port: what is stored and where its bytes lie, the part of `Metadata` that downloads and listings work with. The rules of
  *  metadata.ts hold here too. */
+import type { ArtifactSort } from '../core/artifact-order.ts'
 import type { ArtifactKind, ArtifactName, ArtifactState } from '../core/artifact.ts'
 import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
@@ -66,9 +67,9 @@ export interface ArtifactFilter {
   afterId?: number
   /** Default: available and damaged, unexpired at `now`. */
   state?: ArtifactState | 'any'
+  /** All of them are looked at in one turn: as many as a page has, at most. */
   ids?: number[]
 }
-export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
 
 export interface ArtifactPage {
   limit: number

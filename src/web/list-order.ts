@@ -1,22 +1,23 @@
-/** The orders of a project's list, for all of it at once: as the store gives them a page at a time. */
-import { comparePaths } from '../core/entry.ts'
+/** A project's list in an order, for all of it at once: as the store gives it a page at a time. */
+import {
+  type ArtifactOrder,
+  artifactOrders,
+  type ArtifactSort,
+  comparison,
+} from '../core/artifact-order.ts'
 import { isKept } from '../core/retention.ts'
-import type { Artifact, ArtifactSort } from '../metadata/metadata.ts'
+import type { Artifact } from '../metadata/metadata.ts'
 
 export function inOrder(artifacts: Artifact[], sort: ArtifactSort): Artifact[] {
-  return artifacts.sort(orders[sort])
+  const order = artifactOrders[sort]
+  const compare = comparison(order)
+  return artifacts
+    .map((artifact) => ({ id: artifact.id, key: keyOf(artifact, order), artifact }))
+    .sort(compare)
+    .map(({ artifact }) => artifact)
 }
 
-const orders: Record<ArtifactSort, (a: Artifact, b: Artifact) => number> = {
-  newest: (a, b) => b.id - a.id,
-  oldest: (a, b) => a.id - b.id,
-  largest: (a, b) => b.logicalBytes - a.logicalBytes || b.id - a.id,
-  costliest: (a, b) => b.newBytes - a.newBytes || b.id - a.id,
-  expiring: (a, b) => endOf(a) - endOf(b) || a.id - b.id,
-  // UTF-8, as that of paths.
-  name: (a, b) => comparePaths(a.name, b.name) || b.id - a.id,
-}
-
-function endOf(artifact: Artifact): number {
+function keyOf(artifact: Artifact, { by }: ArtifactOrder): number | string {
+  if (by !== 'endsAt') return artifact[by]
   return isKept(artifact) ? Number.MAX_SAFE_INTEGER : artifact.expiresAt
 }

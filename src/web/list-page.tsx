@@ -1,5 +1,5 @@
 /** `/{o}/{r}/artifacts`: all artifacts of a project, filtered, sorted, summed up, and dealt with several at a time. */
-import type { ArtifactSort } from '../metadata/metadata.ts'
+import type { ArtifactSort } from '../core/artifact-order.ts'
 import { UploadHint } from './commands.tsx'
 import { counted, Size } from './format.tsx'
 import type { Html } from './html.ts'

@@ -1,5 +1,6 @@
 /** The rows of a project's artifacts, with a box each where something can be done, and what is done to those ticked. */
-import type { Artifact, ArtifactSort } from '../metadata/metadata.ts'
+import type { ArtifactSort } from '../core/artifact-order.ts'
+import type { Artifact } from '../metadata/metadata.ts'
 import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { filterFields, type ListView } from './list-view.ts'

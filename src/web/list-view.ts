@@ -1,12 +1,7 @@
 /** What the list of a project's artifacts shows, and by what it is narrowed. */
+import type { ArtifactSort } from '../core/artifact-order.ts'
 import { parsePositiveInteger } from '../core/run.ts'
-import type {
-  Artifact,
-  ArtifactFilter,
-  ArtifactSort,
-  ArtifactSums,
-  Project,
-} from '../metadata/metadata.ts'
+import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../metadata/metadata.ts'
 
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
 const states = ['damaged', 'expired', 'deleted', 'any'] as const

@@ -1,8 +1,9 @@
 /** All artifacts of a project's list at once: for a table to download, and for what is done to many. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ArtifactSort } from '../../src/core/artifact-order.ts'
 import { limits } from '../../src/core/limits.ts'
 import { collectArtifacts, walkArtifacts } from '../../src/http/walk-artifacts.ts'
-import type { Artifact, ArtifactSort, Metadata } from '../../src/metadata/metadata.ts'
+import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { inOrder } from '../../src/web/list-order.ts'
 import { listAsCsv } from '../../src/web/list-csv.ts'
@@ -58,6 +59,19 @@ test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as co
     expect(found.map(({ id }) => id)).toEqual(paged)
   },
 )
+
+test('those that many ids name are asked for as many at a time as a page has', async () => {
+  const ids = artifacts.map(({ id }) => id)
+  const asked: number[] = []
+  const findArtifacts: Metadata['findArtifacts'] = async (filter, page) => {
+    asked.push(filter.ids!.length)
+    return await metadata.findArtifacts(filter, page)
+  }
+  const context = { metadata: { ...metadata, findArtifacts }, now: () => now }
+  const found = await collectArtifacts(context, { projectId, ids: [...ids.toReversed(), ids[0]!] })
+  expect(found.map(({ id }) => id)).toEqual(ids)
+  expect(asked).toEqual([limits.listPageMax, ids.length - limits.listPageMax])
+})
 
 test('one whose time is over is told as expired, swept or not', async () => {
   const [, second] = artifacts

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import type { ArtifactSort } from '../../../src/core/artifact-order.ts'
 import { limits } from '../../../src/core/limits.ts'
-import type { Artifact, ArtifactFilter, ArtifactSort } from '../../../src/metadata/metadata.ts'
+import type { Artifact, ArtifactFilter } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { openSession, seedArtifact, seedRun } from '../seed.ts'
 

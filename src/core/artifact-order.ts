@@ -1,0 +1,38 @@
+/** The orders of lists of artifacts. */
+import { comparePaths } from './entry.ts'
+
+export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
+
+export type Direction = 'up' | 'down'
+
+export interface ArtifactOrder {
+  by: 'id' | 'logicalBytes' | 'newBytes' | 'endsAt' | 'name'
+  direction: Direction
+  /** Of those that are equal. */
+  ids: Direction
+}
+
+export const artifactOrders: Record<ArtifactSort, ArtifactOrder> = {
+  newest: { by: 'id', direction: 'down', ids: 'down' },
+  oldest: { by: 'id', direction: 'up', ids: 'up' },
+  largest: { by: 'logicalBytes', direction: 'down', ids: 'down' },
+  expiring: { by: 'endsAt', direction: 'up', ids: 'up' },
+  costliest: { by: 'newBytes', direction: 'down', ids: 'down' },
+  name: { by: 'name', direction: 'up', ids: 'down' },
+}
+
+/** An artifact's place in an order. */
+export interface Ranked {
+  id: number
+  key: number | string
+}
+
+/** Text goes by its bytes in UTF-8, as that of paths. */
+export function comparison({ direction, ids }: ArtifactOrder): (a: Ranked, b: Ranked) => number {
+  const signs = { up: 1, down: -1 }
+  return (a, b) => {
+    const byKey =
+      typeof a.key === 'number' ? a.key - (b.key as number) : comparePaths(a.key, b.key as string)
+    return byKey === 0 ? signs[ids] * (a.id - b.id) : signs[direction] * byKey
+  }
+}
