@@ -115,8 +115,16 @@ export interface DeadPack {
   isRead: boolean
 }
 
+export interface RetentionChange {
+  expiresAt?: number
+  pinned?: boolean
+}
+
 export interface LifecycleMetadata {
-  setRetention(artifactId: number, change: { expiresAt?: number; pinned?: boolean }): Promise<void>
+  /** Errors: artifact_not_found (none, or not a live one). */
+  setRetention(artifactId: number, change: RetentionChange): Promise<void>
+  /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers their ids. */
+  setRetentionOfMany(artifactIds: number[], change: RetentionChange, now: number): Promise<number[]>
   /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
   removeArtifact(
     artifactId: number,

@@ -97,6 +97,7 @@ const methods: Record<keyof Metadata, true> = {
   readStreams: true,
   findBlob: true,
   setRetention: true,
+  setRetentionOfMany: true,
   removeArtifact: true,
   listExpired: true,
   markDamaged: true,

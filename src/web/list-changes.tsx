@@ -10,7 +10,7 @@ import { retentionOf } from '../http/retention.ts'
 import { requireDelete } from '../http/strict.ts'
 import { collectArtifacts } from '../http/walk-artifacts.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
-import type { Artifact, Project } from '../metadata/metadata.ts'
+import type { Artifact, Project, RetentionChange } from '../metadata/metadata.ts'
 import { DeletePage } from './delete-page.tsx'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
@@ -111,25 +111,19 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     const address = listPath(project.name, { ...queryOf(query), ...there, done, ...figures })
     return c.redirect(address, 303)
   }
+  const retain = async (change: RetentionChange): Promise<Artifact[]> => {
+    const ids = artifacts.map(({ id }) => id)
+    const changed = new Set(await metadata.setRetentionOfMany(ids, change, context.now()))
+    return artifacts.filter(({ id }) => changed.has(id))
+  }
   switch (action) {
     case 'keep':
-    case 'release': {
-      const change = { pinned: action === 'keep' }
-      return back(
-        await changeEach(artifacts, async ({ id }) => await metadata.setRetention(id, change)),
-        action,
-      )
-    }
+    case 'release':
+      return back(await retain({ pinned: action === 'keep' }), action)
     case 'extend': {
       const policy = await retentionOf(context, project.name)
       const expiresAt = changedExpiresAt(now + daysOf(form.get('days')) * dayMs, policy, now)
-      return back(
-        await changeEach(
-          artifacts,
-          async ({ id }) => await metadata.setRetention(id, { expiresAt }),
-        ),
-        action,
-      )
+      return back(await retain({ expiresAt }), action)
     }
     case 'delete':
       return await confirmDeletion(web, c, { project, artifacts, query })

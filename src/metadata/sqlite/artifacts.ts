@@ -6,7 +6,7 @@ import type { ArtifactName } from '../../core/artifact.ts'
 import { digestFromBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
-import type { Artifact, Metadata } from '../metadata.ts'
+import type { Artifact, Metadata, RetentionChange } from '../metadata.ts'
 import { matching } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
 import { createWalk } from './artifact-walk.ts'
@@ -21,6 +21,7 @@ type ArtifactMethods = Pick<
   | 'sumArtifacts'
   | 'findNewest'
   | 'setRetention'
+  | 'setRetentionOfMany'
   | 'listExpired'
 >
 
@@ -52,7 +53,7 @@ export function createArtifactPages(connection: Connection): Metadata['findArtif
 }
 
 export function createArtifactMethods(connection: Connection): ArtifactMethods {
-  const { orm, write } = connection
+  const { orm } = connection
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
   const sum = createArtifactSumming(connection)
@@ -73,22 +74,7 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
       const [newest] = await findArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
       return newest
     },
-    setRetention: async (id, { expiresAt, pinned }) => {
-      write(() => {
-        const row = orm.select().from(artifacts).where(eq(artifacts.id, id)).get()
-        if (!row || row.removedAt !== null) {
-          throw storeError('artifact_not_found', `no live artifact ${id}`, {
-            reference: `id:${id}`,
-          })
-        }
-        const next = { expiresAt: expiresAt ?? row.expiresAt, pinned: pinned ?? row.pinned }
-        orm
-          .update(artifacts)
-          .set({ ...next, endsAt: next.pinned || row.keptLatest ? endOfTime : next.expiresAt })
-          .where(eq(artifacts.id, id))
-          .run()
-      })
-    },
+    ...createRetention(connection),
     listExpired: async (now, limit) =>
       orm
         .select({ id: artifacts.id })
@@ -98,6 +84,42 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
         .limit(limit)
         .all()
         .map((row) => row.id),
+  }
+}
+
+/** Artifacts of one transaction: each commit waits for the disk, as long as a hundred of them take. */
+const retentionBatch = 100
+
+function createRetention({
+  prepare,
+  write,
+  turn,
+}: Connection): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {
+  const update = prepare<(number | null)[]>(
+    `UPDATE artifacts SET expires_at = coalesce(?, expires_at), pinned = coalesce(?, pinned),
+       ends_at = CASE WHEN coalesce(?, pinned) OR kept_latest THEN ${endOfTime} ELSE coalesce(?, expires_at) END
+     WHERE id = ? AND removed_at IS NULL AND ends_at > ?`,
+  )
+  /** Inside a transaction; false when it is not live, or its time had passed by `expiredBy`. */
+  const change = (id: number, wanted: RetentionChange, expiredBy: number): boolean => {
+    const expiresAt = wanted.expiresAt ?? null
+    const pinned = wanted.pinned === undefined ? null : Number(wanted.pinned)
+    return update.run(expiresAt, pinned, pinned, expiresAt, id, expiredBy).changes > 0
+  }
+  return {
+    setRetention: async (id, wanted) => {
+      if (write(() => change(id, wanted, -1))) return
+      throw storeError('artifact_not_found', `no live artifact ${id}`, { reference: `id:${id}` })
+    },
+    setRetentionOfMany: async (ids, wanted, now) => {
+      const changed: number[] = []
+      for (let at = 0; at < ids.length; at += retentionBatch) {
+        const batch = ids.slice(at, at + retentionBatch)
+        changed.push(...write(() => batch.filter((id) => change(id, wanted, now))))
+        await turn()
+      }
+      return changed
+    },
   }
 }
 

@@ -117,6 +117,22 @@ export function listingContract(store: Store): void {
     expect(await list({}, { now: 4_000 })).toEqual([])
   })
 
+  test('the retention of many changes where they are live and unexpired', async () => {
+    const live: number[] = []
+    for (let count = 0; count < 120; count++)
+      live.push((await seed(`live-${count}`, {}, { expiresAt: 9_000 })).id)
+    const over = await seed('over', {}, { expiresAt: 5_000 })
+    const gone = await seed('gone')
+    await store().removeArtifact(gone.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    const asked = [over.id, ...live, gone.id, gone.id + 1]
+    expect(await store().setRetentionOfMany(asked, { pinned: true }, 5_000)).toEqual(live)
+    expect(await store().findArtifact(live[119]!)).toMatchObject({ pinned: true, expiresAt: 9_000 })
+    expect(await store().findArtifact(over.id)).toMatchObject({ pinned: false })
+    const change = { pinned: false, expiresAt: 7_000 }
+    expect(await store().setRetentionOfMany(live.slice(60), change, 8_000)).toHaveLength(60)
+    expect(await list({}, { now: 8_000 })).toHaveLength(60)
+  })
+
   test('retention of what is not there cannot be changed', async () => {
     const { id } = await seed('gone')
     await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
