@@ -1,6 +1,8 @@
 /** Keeping the latest, in any order of what can happen, against a model that settles everything anew after each step.
  *
  *  Method: a few names, branches and rules, so that they meet; time passes in days, as artifacts live. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import SqliteDatabase from 'better-sqlite3'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileLatestRule, formerLatestMs } from '../../src/core/keep-latest.ts'
@@ -203,4 +205,29 @@ test('what a process did not come to the end of is settled by the next one', asy
   await next.setKeepLatest([], 0)
   expect(await kept()).toBe(130)
   await next.close()
+})
+
+// Whoever ends first has settled a part by its own rule. A process that is killed then must leave the rest to the next one.
+test('of two changes at once only the end of the last one counts', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  const run = await seedRun(metadata, { branch: 'main' })
+  for (let place = 0; place < 130; place++)
+    await seedArtifact(metadata, run, { a: 'a' }, { name: `build-${place}` })
+  const isSettled = (): unknown => {
+    const database = new SqliteDatabase(path, { readonly: true })
+    const settled = database.prepare('SELECT is_latest_settled FROM projects').pluck().get()
+    database.close()
+    return settled
+  }
+  const first = metadata.setProjectPolicy(run.projectId, { keepLatest: ['main/a*'] }, 1)
+  await nextTurn()
+  const second = metadata.setProjectPolicy(run.projectId, { keepLatest: ['main/b*'] }, 1)
+  await first
+  expect(isSettled()).toBe(0)
+  await second
+  expect(isSettled()).toBe(1)
+  const kept = { projectId: run.projectId, keptLatest: true }
+  expect((await metadata.sumArtifacts(kept, 1)).artifacts).toBe(130)
+  await metadata.close()
 })

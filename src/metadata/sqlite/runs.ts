@@ -65,8 +65,15 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
   const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
     write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
   }
+  /** The last settling of each project that is under way. */
+  const settling = new Map<number, symbol>()
   const settleLatest = async (projectId: number, now: number): Promise<void> => {
+    const own = Symbol('settling')
+    settling.set(projectId, own)
     await latest.settleProject(projectId, now)
+    // One that began before may have settled a part by the rule of before.
+    if (settling.get(projectId) !== own) return
+    settling.delete(projectId)
     setProject(projectId, { isLatestSettled: true })
   }
 
