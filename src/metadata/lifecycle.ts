@@ -226,7 +226,8 @@ export interface LifecycleMetadata {
     page: { after: Pick<PackedCopy, 'offset' | 'lengthBytes'> | null; limit: number },
   ): Promise<PackedCopy[]>
   /** Registers a sealed pack of copied bytes and moves rows there that still point at the place they were copied from;
-   *  answers how many. Any number of moves, batched inside. Repeating is harmless. */
+   *  answers how many; none when it was found empty meanwhile and claimed for deletion. Any number of moves, batched inside.
+   *  Repeating is harmless. */
   moveCopies(
     pack: { name: string; sizeBytes: number; copyCount: number; copyBytes: number },
     moves: CopyMove[],

@@ -112,18 +112,19 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
   )
 
   /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead; unless those
-   *  copies died or moved meanwhile. The others stay where they are then. */
-  const openPack = (pack: SealedPack): number => {
-    const known = find.get(pack.name)
-    if (known?.state === packState.dead)
-      throw new Error(`pack ${pack.name} has been deleted already`)
-    if (known) return known.id
+   *  copies died, or another compaction moved them, meanwhile. */
+  const openPack = (pack: SealedPack): number | undefined => {
+    if (find.get(pack.name)) return findLiving(pack)
     countPack.run(pack.sizeBytes)
     return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id
   }
+  /** Undefined when it was found empty and claimed for deletion. The other copies stay where they are then. */
+  const findLiving = ({ name }: SealedPack): number | undefined => {
+    const known = find.get(name)
+    return known?.state === packState.dead ? undefined : known?.id
+  }
 
-  const moveSome = (pack: SealedPack, moves: CopyMove[]): number => {
-    const packId = openPack(pack)
+  const moveSome = (packId: number, moves: CopyMove[]): number => {
     const counts = new Map<number, { count: number; bytes: number }>()
     let moved = 0
     for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves) {
@@ -146,7 +147,9 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
       let moved = 0
       let start = 0
       await stageInSteps(() => {
-        moved += moveSome(pack, moves.slice(start, (start += movesPerStep)))
+        const packId = start === 0 ? openPack(pack) : findLiving(pack)
+        if (packId === undefined) return false
+        moved += moveSome(packId, moves.slice(start, (start += movesPerStep)))
         return start < moves.length
       })
       return moved

@@ -89,9 +89,9 @@ export function packsContract(store: Store): void {
     expect(await store().listWastefulPacks('halfDead', page)).toMatchObject([left])
   })
 
-  // Goal: a pack that was claimed, since all that was to move there first had died, gets no copy that is alive: nobody would
-  // back it up or verify it.
-  test('nothing moves to a pack that has been claimed for deletion', async () => {
+  // Goal: a pack that was claimed, since all that was to move there first had died or was moved by somebody else, gets no copy
+  // that is alive: nobody would back it up or verify it. Nor is it registered anew, once its bytes and its row are gone.
+  test.each(['claimed', 'removed'])('nothing moves to a pack that has been %s', async (fate) => {
     const session = await openSession(store(), await seedRun(store()))
     const from = await addCopies(store(), session, [copyOf('one')])
     const { streamId, offset, lengthBytes } = (await store().findBlob(digestOf('one')))!.copy!
@@ -101,12 +101,14 @@ export function packsContract(store: Store): void {
     const { pack } = packOf([copyOf('one')])
     const copyBytes = moves.length * lengthBytes
     const moving = store().moveCopies({ ...pack, copyCount: moves.length, copyBytes }, moves)
-    const [, claimed] = await Promise.all([
-      expect(moving).rejects.toThrow('deleted already'),
-      claimPacks(store()),
-    ])
-    expect(claimed).toEqual([pack.name])
+    const claim = async (): Promise<string[]> => {
+      const claimed = await claimPacks(store())
+      if (fate === 'removed') await store().removePackRow(pack.name)
+      return claimed
+    }
+    expect(await Promise.all([moving, claim()])).toEqual([0, [pack.name]])
     expect((await store().findBlob(digestOf('one')))?.copy?.packName).toBe(from)
+    expect(await store().hasPack(pack.name)).toBe(fate === 'claimed')
   })
 
   test('a pack without copies is registered too', async () => {
