@@ -71,10 +71,14 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'patch',
     path: `${apiRoot}/artifacts/{id}`,
     operationId: 'changeRetention',
-    summary: 'Changes when an artifact expires, or pins it. Needs scope write.',
+    summary:
+      'Changes when an artifact expires, or pins it; with `dryRun` only says what that would come to. Needs scope write.',
     request: { json: retentionChangeSchema },
     responses: {
-      200: { description: 'The artifact as it is now.', content: { json: artifactDetailSchema } },
+      200: {
+        description: 'The artifact as it is now, or would be.',
+        content: { json: artifactDetailSchema },
+      },
     },
     errors: gone,
   },

@@ -172,10 +172,23 @@ export const comparisonLineSchema = z.union([comparisonHeadSchema, differenceSch
 })
 
 export const retentionChangeSchema = z
-  .strictObject({ expiresAt: instant.optional(), pinned: z.boolean().optional() })
-  .refine((change) => change.expiresAt !== undefined || change.pinned !== undefined, {
-    message: 'give expiresAt, pinned or both',
+  .strictObject({
+    expiresAt: instant.optional(),
+    expiresInSeconds: count
+      .optional()
+      .meta({ description: 'From now by the clock of the server, in place of `expiresAt`.' }),
+    pinned: z.boolean().optional(),
+    dryRun: z.boolean().default(false),
   })
+  .refine(
+    ({ expiresAt, expiresInSeconds, pinned }) =>
+      [expiresAt, expiresInSeconds, pinned].some((each) => each !== undefined),
+    { message: 'give expiresAt, expiresInSeconds or pinned' },
+  )
+  .refine(
+    ({ expiresAt, expiresInSeconds }) => expiresAt === undefined || expiresInSeconds === undefined,
+    { message: 'give expiresAt or expiresInSeconds' },
+  )
   .meta({ id: 'RetentionChange' })
 
 const freedBytes = bytes.meta({

@@ -25,6 +25,15 @@ export interface HolderOptions {
   signal?: AbortSignal
 }
 
+export interface RetentionChange {
+  pinned?: boolean
+  expiresAt?: string
+  /** From now by the clock of the server, in place of `expiresAt`. */
+  expiresInSeconds?: number
+  /** Changes nothing: the answer is the artifact as it would be. */
+  dryRun?: boolean
+}
+
 const pageItems = 200
 
 /** Errors: those of `openAnswer`. */
@@ -115,7 +124,7 @@ export async function restoreArtifact(
 export async function changeRetention(
   server: ServerAccess,
   artifactId: number,
-  change: { pinned?: boolean; expiresAt?: string },
+  change: RetentionChange,
   signal?: AbortSignal,
 ): Promise<WireArtifactDetail> {
   const path = artifactPath(artifactId)

@@ -1,5 +1,6 @@
 /** Artifacts: listing, detail, keeping and expiring. */
 import { Hono } from 'hono'
+import type { z } from 'zod'
 import { retentionChangeSchema, type WireArtifactDetail } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { artifactListQuery, artifactQuery } from '../api/queries.ts'
@@ -113,17 +114,29 @@ async function filterFor(
   return name === null ? {} : { projectId: (await readProject(context, principal, name)).id }
 }
 
+/** The instant that a change asks for; undefined when it asks for none. */
+function wantedEnd(
+  { expiresAt, expiresInSeconds }: z.infer<typeof retentionChangeSchema>,
+  now: number,
+): number | undefined {
+  if (expiresInSeconds !== undefined) return now + expiresInSeconds * 1000
+  return expiresAt === undefined ? undefined : Date.parse(expiresAt)
+}
+
 async function changeRetention(context: AppContext, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await liveArtifact(context, c)
   requireWriteProject(principal, artifact.project)
   const change = parseInput(retentionChangeSchema, await readJsonBody(context, c), 'body')
   const retention = await retentionOf(context, artifact.project)
-  await context.metadata.setRetention(artifact.id, {
-    ...(change.pinned !== undefined && { pinned: change.pinned }),
-    ...(change.expiresAt !== undefined && {
-      expiresAt: changedExpiresAt(Date.parse(change.expiresAt), retention, context.now()),
-    }),
-  })
+  const now = context.now()
+  const { pinned } = change
+  const wantedAt = wantedEnd(change, now)
+  const ending = {
+    ...(pinned !== undefined && { pinned }),
+    ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, now) }),
+  }
+  if (change.dryRun) return c.json(await artifactDetail(context, c, { ...artifact, ...ending }))
+  await context.metadata.setRetention(artifact.id, ending)
   const changed = await context.metadata.findArtifact(artifact.id)
   return c.json(await artifactDetail(context, c, changed ?? artifact))
 }

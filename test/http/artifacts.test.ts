@@ -312,6 +312,9 @@ describe('PATCH', () => {
     expect((await patch(id, {}, { token })).status).toBe(400)
     expect((await patch(id, { expiresAt: 'tomorrow' }, { token })).status).toBe(400)
     expect((await patch(id, { pined: true }, { token })).status).toBe(400)
+    const twice = { expiresAt: '2999-01-01T00:00:00Z', expiresInSeconds: 1 }
+    expect((await patch(id, twice, { token })).status).toBe(400)
+    expect((await patch(id, { dryRun: true }, { token })).status).toBe(400)
     await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE', token })
     expect((await patch(id, { pinned: true }, { token })).status).toBe(410)
   })

@@ -31,12 +31,11 @@ export const expireCommand: Command<typeof flags> = {
       throw new UsageError(`--in must be a time such as 7d or 12h, got ${JSON.stringify(given.in)}`)
     const { server, config, project } = await connect(given, signal)
     const found = await readArtifact(server, parseReference(text), { project, signal })
-    const expiresAt = new Date(Date.now() + delayMs).toISOString()
     const dryRun = given['dry-run']
     const client = createClient({ ...server, cacheDir: config.cacheDir })
-    const artifact = dryRun
-      ? { ...found, expiresAt }
-      : await client.retain(found.id, { expiresAt }, signal)
+    // By the server's clock: one that is late here would end at once what cannot be taken back.
+    const change = { expiresInSeconds: Math.floor(delayMs / 1000), dryRun }
+    const artifact = await client.retain(found.id, change, signal)
     if (given.json) await writeJson(stdout, artifact)
     const verb = dryRun ? 'would expire' : 'expires'
     const told = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${heldUpBy(artifact)}`
