@@ -6,12 +6,14 @@ import {
   chmod,
   mkdir,
   readdir,
+  rename,
   rm,
+  symlink,
   truncate,
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -77,6 +79,12 @@ describe('a large file that is touched between being hashed and being cut', () =
 const others = {
   directory: async (path: string) => await mkdir(path),
   pipe: async (path: string) => await run('mkfifo', [path]),
+  link: async (path: string) => await symlink(movedFrom(path), path),
+}
+
+/** Where the file is brought to, as it is. */
+function movedFrom(path: string): string {
+  return `${dirname(path)}.moved`
 }
 
 test.each([
@@ -84,13 +92,15 @@ test.each([
   ['directory', 'large', 'changed into a directory while it was being uploaded'],
   ['pipe', 'small', 'cannot be read'],
   ['pipe', 'large', 'cannot be read'],
+  ['link', 'small', 'changed into a symbolic link while it was being uploaded'],
+  ['link', 'large', 'changed into a symbolic link while it was being uploaded'],
 ] as const)('a %s in the place of a %s file is told by its path', async (kind, name, told) => {
   const root = await makeDirectory()
   await makeTree(root, { large: large(root), small: root })
   const path = join(root, name)
   const url = await startSeeingProxy(trove.url, async (request) => {
     if (!request.includes('/manifest')) return undefined
-    await rm(path)
+    await rename(path, movedFrom(path))
     await others[kind](path)
     return undefined
   })

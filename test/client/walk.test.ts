@@ -193,6 +193,15 @@ describe('the walk', () => {
     expect((await walk(root, ['.'], { includeHidden: true })).paths).toEqual(['a', 'dist/.x'])
   })
 
+  test('find a name as it is written, with its blanks, and nothing below a file', async () => {
+    const root = await treeOf({ ' a ': '', 'd /b': '', c: '' })
+    expect((await walk(root, [' a '])).paths).toEqual([' a '])
+    expect((await walk(root, ['d '])).paths).toEqual(['b'])
+    expect((await walk(root, [' c '])).paths).toEqual(['c'])
+    for (const pattern of ['c/b', 'c/*', `${'x'.repeat(300)}*`])
+      expect((await walk(root, [pattern])).count).toBe(0)
+  })
+
   test('keeps links, or follows them without going round in circles', async () => {
     const root = await treeOf({ 'd/f': 'x', link: '-> d', dangling: '-> none', 'd/up': '-> ..' })
     const kept = await walk(root, ['.'])
@@ -206,5 +215,15 @@ describe('the walk', () => {
     expect(followed.paths).not.toContain('dangling')
     expect(followed.paths).toContain('link/f')
     expect(followed.paths.every((_, ordinal) => followed.kind(ordinal) !== 'symlink')).toBe(true)
+  })
+
+  test('reads a link that is followed from where it leads to', async () => {
+    const root = await treeOf({ 'd/f': 'x', one: '-> two', two: '-> d/f' })
+    const all = await walk(root, ['.'], { symlinks: 'follow' })
+    const sources = all.paths.map((path, ordinal) => `${path} ${all.sourceOf(ordinal)}`)
+    const target = join(root, 'd/f')
+    expect(sources).toEqual([`d/f ${target}`, `one ${target}`, `two ${target}`])
+    const named = await walk(root, ['one'], { symlinks: 'follow' })
+    expect([named.paths, named.sourceOf(0)]).toEqual([['one'], target])
   })
 })

@@ -14,7 +14,7 @@ const reasons: Record<string, string> = {
   EACCES: 'cannot be read: permission denied',
   EPERM: 'cannot be read: permission denied',
   ENOENT: 'vanished while it was being uploaded',
-  ELOOP: 'is a loop of symbolic links',
+  ELOOP: 'changed into a symbolic link while it was being uploaded',
   ENOTDIR: 'changed into another kind of file while it was being uploaded',
   EISDIR: 'changed into a directory while it was being uploaded',
 }
@@ -23,9 +23,12 @@ export function changedWhileUploading(path: string): FileError {
   return new FileError(path, 'changed while it was being uploaded')
 }
 
-/** Opens a file to be read. What took its place meanwhile, such as a pipe, is not waited for. Errors: FileError. */
-export function openToRead(path: string, flags = 0): number {
-  return whileReading(path, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | flags))
+const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW
+
+/** Opens a file to be read. What took its place meanwhile is not waited for, as a pipe, nor followed, as a link.
+ *  Errors: FileError. */
+export function openToRead(path: string): number {
+  return whileReading(path, () => openSync(path, readFlags))
 }
 
 /** Does `work`, which reads a file. Errors: FileError in place of what the system says. */

@@ -39,7 +39,7 @@ export function copyPieces(task: CopyTask): Record<string, never> {
 }
 
 function copy({ from, to, pieces }: CopyTask): Record<string, never> {
-  const source = openToRead(from, constants.O_NOFOLLOW)
+  const source = openToRead(from)
   try {
     const target = openSync(to, openFlags)
     try {
@@ -68,7 +68,7 @@ function readOlder(
 /** Errors: FileError. */
 export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers['findParts'] {
   const isThere = new Uint8Array(sizes.length)
-  const descriptor = openToRead(path, constants.O_NOFOLLOW)
+  const descriptor = openToRead(path)
   try {
     const content = Buffer.allocUnsafe(sizes.reduce((most, each) => Math.max(most, each), 0))
     let offset = 0

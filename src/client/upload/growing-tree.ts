@@ -12,10 +12,12 @@ export interface Found {
   kind: EntryKind
   stats: Stats | undefined
   target: string | undefined
+  /** Absolute path of what is read, where that is not at the entry's own place: no link is followed to it. */
+  source?: string | undefined
 }
 
 export interface GrowingTree extends SourceTree {
-  add(found: Found, source?: string): void
+  add(found: Found): void
 }
 
 const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
@@ -41,7 +43,7 @@ export function createGrowingTree(root: string): GrowingTree {
     directoryMode: (ordinal) => others.get(ordinal)!.mode,
     linkTarget: (ordinal) => others.get(ordinal)!.target!,
     modifiedAt: (ordinal) => others.get(ordinal)!.seconds,
-    add: ({ path: found, kind, stats, target }, source) => {
+    add: ({ path: found, kind, stats, target, source }) => {
       const ordinal = paths.length
       if (ordinal >= limits.entriesMax) throw tooMany()
       // A string of its own: a part of a longer one would keep the absolute path.

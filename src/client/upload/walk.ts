@@ -18,8 +18,9 @@ import { compilePathGlobs } from '../../core/path-glob.ts'
 import { fileError } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
+import { lookFor, targetOf } from './look-for.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
-import type { SourceFile, SourceTree } from './source-tree.ts'
+import type { SourceTree } from './source-tree.ts'
 
 export interface WalkOptions {
   /** Absolute directory that relative patterns start from. */
@@ -66,39 +67,17 @@ export async function walkSources(
   return tree
 }
 
-/** The same shape for files that the caller has chosen. Errors: unsafe_path, duplicate_path, too_large. */
-export function listSources(files: readonly SourceFile[]): SourceTree {
-  const sorted = files.toSorted((a, b) => comparePaths(a.entryPath, b.entryPath))
-  const tree = createGrowingTree(commonRoot(sorted[0]))
-  for (const { entryPath, absolutePath } of sorted) {
-    tree.add({ path: entryPath, kind: 'file', stats: undefined, target: undefined }, absolutePath)
-  }
-  return tree
-}
-
-/** The directory that the first file lies below as its entry path says, as most often all do. */
-function commonRoot(first: SourceFile | undefined): string {
-  const end = `/${first?.entryPath}`
-  return first?.absolutePath.endsWith(end) === true
-    ? first.absolutePath.slice(0, -end.length) || '/'
-    : '/'
-}
-
 /** What the entry paths are told from: GitHub's rules (API §1). One directory: itself. One file: its directory. Several:
  *  their least common ancestor. A glob: the part before its first wildcard. */
 function uploadRoot({ searchPaths }: SourcePatterns): string {
   const [first, ...others] = searchPaths
   if (first === undefined)
     throw storeError('invalid_request', 'no path to upload was given', { field: 'PATH' })
-  if (others.length === 0) return isDirectory(first) || !isThere(first) ? first : dirname(first)
+  if (others.length === 0) return !lookFor(first) || isDirectory(first) ? first : dirname(first)
   const [head = [], ...rest] = searchPaths.map((path) => path.split('/'))
   let length = 0
   while (length < head.length && rest.every((other) => other[length] === head[length])) length += 1
   return head.slice(0, length).join('/') || '/'
-}
-
-function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
 function isDirectory(path: string): boolean {
@@ -119,9 +98,8 @@ function* walkBelow(
   const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
   const children: Child[] = []
   for (const path of patterns.searchPaths) {
-    const stats = statsOfOperand(path, options)
-    if (stats === undefined || isHidden(basename(path), options)) continue
-    children.push({ path, isDirectory: stats.isDirectory(), entry: stats })
+    const child = operand(path, options)
+    if (child !== undefined && !isHidden(basename(path), options)) children.push(child)
   }
   const walk = createWalker(patterns, options, {
     excluded,
@@ -133,11 +111,20 @@ function* walkBelow(
 }
 
 /** A link that is named itself is followed when it leads to a directory, as `cp -rH` does. */
-function statsOfOperand(path: string, { symlinks }: WalkOptions): Stats | undefined {
-  const own = lstatSync(path, { throwIfNoEntry: false })
-  if (own?.isSymbolicLink() !== true) return own
-  const target = statSync(path, { throwIfNoEntry: false })
-  return symlinks === 'follow' || target?.isDirectory() === true ? target : own
+function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
+  const own = lookFor(path)
+  if (own === undefined) return undefined
+  const target = own.isSymbolicLink() ? statSync(path, { throwIfNoEntry: false }) : undefined
+  if (symlinks === 'follow' && own.isSymbolicLink()) return throughLink(path, target)
+  const entry = target?.isDirectory() === true ? target : own
+  return { path, isDirectory: entry.isDirectory(), entry }
+}
+
+/** What a link at `path` leads to; undefined when that is nothing. */
+function throughLink(path: string, target: Stats | undefined): Child | undefined {
+  if (target === undefined) return undefined
+  const source = target.isFile() ? targetOf(path) : undefined
+  return { path, isDirectory: target.isDirectory(), entry: target, source }
 }
 
 function isHidden(name: string, { includeHidden }: WalkOptions): boolean {
@@ -149,6 +136,7 @@ interface Child {
   path: string
   isDirectory: boolean
   entry: Stats | Dirent
+  source?: Found['source']
 }
 
 interface Walker {
@@ -173,11 +161,11 @@ function createWalker(
 ): Walker {
   const follows = options.symlinks === 'follow'
 
-  function findLeaf(path: string, entry: Stats | Dirent): Found | undefined {
+  function findLeaf({ path, entry, source }: Child): Found | undefined {
     const entryPath = entryPathOf(path)
     if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath)) return undefined
     if (entry.isFile())
-      return { path: entryPath, kind: 'file', stats: undefined, target: undefined }
+      return { path: entryPath, kind: 'file', stats: undefined, target: undefined, source }
     if (entry.isSymbolicLink()) {
       return { path: entryPath, kind: 'symlink', stats: lstatSync(path), target: readTarget(path) }
     }
@@ -201,7 +189,7 @@ function createWalker(
     const begun = new Map<Child, { first: Found; rest: Generator<Found> }>()
     for (const { child, isContent } of inOrder(list)) {
       if (!child.isDirectory) {
-        const leaf = findLeaf(child.path, child.entry)
+        const leaf = findLeaf(child)
         if (leaf !== undefined) yield leaf
       } else if (isContent) {
         const inside = begun.get(child)
@@ -261,9 +249,9 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
     if (name.includes('\ufffd')) throw notUtf8(prefix + name, 'its name')
     if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
-      const stats = statSync(prefix + name, { throwIfNoEntry: false })
-      if (stats !== undefined)
-        children.push({ path: prefix + name, isDirectory: stats.isDirectory(), entry: stats })
+      const target = statSync(prefix + name, { throwIfNoEntry: false })
+      const child = throughLink(prefix + name, target)
+      if (child !== undefined) children.push(child)
     } else {
       children.push({ path: prefix + name, isDirectory: entry.isDirectory(), entry })
     }

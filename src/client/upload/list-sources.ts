@@ -1,0 +1,24 @@
+/** An upload of files that the caller has chosen. */
+import { comparePaths } from '../../core/entry.ts'
+import { createGrowingTree } from './growing-tree.ts'
+import { lookFor, targetOf } from './look-for.ts'
+import type { SourceFile, SourceTree } from './source-tree.ts'
+
+/** As `walkSources` makes it; what links lead to is sent. Errors: unsafe_path, duplicate_path, too_large. */
+export function listSources(files: readonly SourceFile[]): SourceTree {
+  const sorted = files.toSorted((a, b) => comparePaths(a.entryPath, b.entryPath))
+  const tree = createGrowingTree(commonRoot(sorted[0]))
+  for (const { entryPath, absolutePath } of sorted) {
+    const source = lookFor(absolutePath)?.isSymbolicLink() ? targetOf(absolutePath) : absolutePath
+    tree.add({ path: entryPath, kind: 'file', stats: undefined, target: undefined, source })
+  }
+  return tree
+}
+
+/** The directory that the first file lies below as its entry path says, as most often all do. */
+function commonRoot(first: SourceFile | undefined): string {
+  const end = `/${first?.entryPath}`
+  return first?.absolutePath.endsWith(end) === true
+    ? first.absolutePath.slice(0, -end.length) || '/'
+    : '/'
+}
