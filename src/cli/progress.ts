@@ -1,6 +1,7 @@
 /** What a long command tells while it works: bars on a terminal, one line for each phase elsewhere, and there a line of
  *  progress every ten seconds at most. All of it on stderr. */
 import { formatSizeBytes } from '../core/units.ts'
+import { printable } from './output.ts'
 
 export interface Bar {
   label: string
@@ -16,6 +17,8 @@ export interface Progress {
   show(bars: Bar[]): void
   /** Says that a phase is over, once: a line where there are no bars. */
   phase(line: string): void
+  /** Says that something went wrong and is tried again. */
+  retrying(failure: unknown): void
   /** Takes the bars away. */
   finish(): void
 }
@@ -52,6 +55,10 @@ function createBars(stderr: NodeJS.WriteStream): Progress {
       drawnLines = lines.length
     },
     phase: () => {},
+    retrying: (failure) => {
+      clear()
+      stderr.write(formatRetry(failure))
+    },
     finish: clear,
   }
 }
@@ -70,8 +77,16 @@ function createLines(stderr: NodeJS.WriteStream): Progress {
       toldAt = performance.now()
       stderr.write(`${line}\n`)
     },
+    retrying: (failure) => {
+      stderr.write(formatRetry(failure))
+    },
     finish: () => {},
   }
+}
+
+function formatRetry(failure: unknown): string {
+  const told = failure instanceof Error ? failure.message : String(failure)
+  return `trove: ${printable(told)}; trying again\n`
 }
 
 function formatBar(bar: Bar, told: string): string {

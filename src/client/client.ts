@@ -30,6 +30,13 @@ import {
   type RetentionChange,
 } from './artifacts.ts'
 
+// Of what a call gives, takes or fails with, what programs need besides.
+export { type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
+export { FileError } from './files/file-error.ts'
+export { AnswerError, NetworkError } from './transport/network-error.ts'
+export { ProxyRefusal } from './transport/proxy-error.ts'
+export type { DownloadOptions, DownloadResult, ListOptions, RetentionChange, WireArtifact }
+
 export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
   url: string
@@ -62,6 +69,8 @@ export interface UploadOptions extends UploadTarget {
   jobs?: number
   signal?: AbortSignal
   onProgress?(progress: UploadProgress): void
+  /** Told of what goes wrong and is tried again in a moment. */
+  onRetry?(failure: unknown): void
 }
 
 export interface UploadProgress {
@@ -92,9 +101,10 @@ export interface UploadResult {
 
 export interface Client {
   readonly server: ServerAccess
-  /** Uploads a tree. Errors: no_files (nothing matches), FileError, NetworkError, ProxyRefusal, and the server's codes. */
+  /** Uploads a tree. Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, ProxyRefusal,
+   *  and the server's codes. */
   upload(options: UploadOptions): Promise<UploadResult>
-  /** Brings a directory to what an artifact holds. Errors: FileError, NetworkError, ProxyRefusal,
+  /** Brings a directory to what an artifact holds. Errors: FileError, NetworkError, AnswerError, ProxyRefusal,
    *  digest_mismatch, the server's. */
   download(options: DownloadOptions): Promise<DownloadResult>
   /** Artifacts that match, in pages behind the scenes. */
@@ -164,7 +174,7 @@ async function upload(
   cacheDir: string | null,
   options: UploadOptions,
 ): Promise<UploadResult> {
-  const { source, compressionLevel, jobs: _jobs, signal, onProgress, ...target } = options
+  const { source, compressionLevel, jobs: _jobs, signal, onProgress, onRetry, ...target } = options
   const progress: UploadProgress = {
     phase: 'hashing',
     files: 0,
@@ -194,6 +204,7 @@ async function upload(
     onFinishing: () => {
       tell({ phase: 'finishing' })
     },
+    onRetry: (failure) => onRetry?.(failure),
   })
   return { ...sent, files: fileCount, logicalBytes }
 }

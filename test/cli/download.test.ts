@@ -60,7 +60,7 @@ describe('trove download', () => {
   test('makes DEST what the artifact holds, and the second time writes nothing', async () => {
     const first = await trove(['download', '42/build', 'dist'])
     expect(first).toMatchObject({ status: 0, text: '' })
-    expect(first.stderr).toMatch(/^0 B of 683\.6 KiB are there\n/)
+    expect(first.stderr).toMatch(/^0 B of 683\.6 KiB are in place\n/)
     expect(first.stderr).toMatch(/^build {2}3 of 3 files written, 6\d\d\.\d KiB received for /m)
     expect(await describeTree(join(root, 'dist'))).toMatchObject({
       bin: 'directory 755',

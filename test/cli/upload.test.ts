@@ -299,6 +299,29 @@ describe('inside a GitHub-style job', () => {
     expect(taken.exitCode).toBe(7)
   })
 
+  test('tells that a server cannot be reached while it is tried again', async () => {
+    const access = {
+      TROVE_URL: 'http://127.0.0.1:1',
+      TROVE_TOKEN: await server.token(),
+      TROVE_RUN: '1',
+    }
+    const child = startTrove(
+      ['upload', 'build', 'dist'],
+      { ...access, TROVE_PROJECT: 'octo/app' },
+      root,
+    )
+    let told = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      told += chunk.toString()
+    })
+    const wanted =
+      'trove: http://127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1; trying again\n'
+    await expect.poll(() => told, { timeout: 20_000 }).toContain(wanted)
+    child.kill('SIGINT')
+    await once(child, 'close')
+    expect(child.exitCode).toBe(130)
+  })
+
   test('the token alone says project and run; flags and variables win over it', async () => {
     const token = await server.token({ scope: 'job', run, job: 'build' })
     const environment = { TROVE_TOKEN: token, TROVE_RUN: '', TROVE_CACHE_DIR: join(root, '.cache') }

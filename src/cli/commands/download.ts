@@ -57,7 +57,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     'trove download 42/build -o build.zip',
     'trove download 42/build --format tar.gz -o - | tar tz',
   ],
-  exitStatuses: [3, 4, 5, 6, 8, 10],
+  exitStatuses: [3, 4, 5, 6, 8, 9, 10],
   async run(invocation) {
     const { flags: given, operands, signal } = invocation
     const format = formatOf(given)
@@ -185,10 +185,11 @@ async function downloadOne(
       paths: given.path,
       ...jobs,
       signal,
+      onRetry: progress.retrying,
       onProgress: (now) => {
         if (now.phase !== phase && now.phase === 'fetching') {
           progress.phase(
-            `${formatSizeBytes(now.doneBytes)} of ${formatSizeBytes(now.totalBytes)} are there`,
+            `${formatSizeBytes(now.doneBytes)} of ${formatSizeBytes(now.totalBytes)} are in place`,
           )
         }
         phase = now.phase

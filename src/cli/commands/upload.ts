@@ -46,7 +46,7 @@ export const uploadCommand: Command<UploadFlags> = {
     "trove upload logs '**/*.log' '!node_modules/**'",
     'trove upload coverage coverage --retention-days 7 --overwrite',
   ],
-  exitStatuses: [5, 6, 7, 8, 9, 10, 12],
+  exitStatuses: [3, 5, 6, 7, 8, 9, 10, 12],
   async run(invocation) {
     const { flags: given, operands, stdout, stderr, signal } = invocation
     const [name, ...patterns] = operands
@@ -85,6 +85,7 @@ export const uploadCommand: Command<UploadFlags> = {
         ...levelAndJobs(given),
         signal,
         onProgress: showUpload(progress),
+        onRetry: progress.retrying,
       })
       progress.finish()
       const elapsedMs = performance.now() - startedAt

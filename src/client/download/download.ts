@@ -63,6 +63,8 @@ export interface DownloadOptions {
   jobs?: number
   signal?: AbortSignal
   onProgress?(progress: DownloadProgress): void
+  /** Told of what goes wrong and is tried again in a moment. */
+  onRetry?(failure: unknown): void
 }
 
 /** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), the server's. */
@@ -156,6 +158,7 @@ async function compare(
     progress,
     signal,
     tell: () => options.onProgress?.(progress),
+    tellRetry: (failure: unknown) => options.onRetry?.(failure),
   }
   const sorted = sortEntries(wanting, lookedAt, known)
   const unknown = [...sorted.unknown, ...sorted.others]

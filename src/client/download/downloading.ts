@@ -34,4 +34,6 @@ export interface Downloading {
   progress: DownloadProgress
   signal: AbortSignal
   tell(): void
+  /** Of what goes wrong and is tried again in a moment. */
+  tellRetry(failure: unknown): void
 }

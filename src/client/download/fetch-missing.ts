@@ -57,6 +57,7 @@ export async function fetchMissing(
       if (!(error instanceof NetworkError)) throw error
       failures += 1
       if (failures >= transferTriesMax) throw error
+      downloading.tellRetry(error)
       await waitForTransfer(failures, signal)
     }
   }

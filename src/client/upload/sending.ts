@@ -22,6 +22,8 @@ export interface SendTreeOptions {
   onProgress(progress: SendProgress): void
   /** Told when everything is sent and the server makes the artifact. */
   onFinishing(): void
+  /** Told of what goes wrong and is tried again in a moment. */
+  onRetry(failure: unknown): void
 }
 
 export interface Sending extends SendTreeOptions {

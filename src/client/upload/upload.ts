@@ -102,6 +102,7 @@ export async function sendTree(
         forgetBase(sending)
       failures += 1
       if (failures >= transferTriesMax) throw error
+      options.onRetry(error)
       await waitForTransfer(failures, options.signal)
     }
   }
