@@ -41,8 +41,8 @@ export const artifactListQuery = z.strictObject({
   run: identifier.optional(),
   name: z.string().optional(),
   branch: z.string().optional(),
-  state: artifactStateSchema
-    .or(z.literal('any'))
+  state: z
+    .enum([...artifactStateSchema.options, 'any'])
     .optional()
     .meta({ description: 'Available and damaged when absent.' }),
   sort: z.enum(['newest', 'oldest', 'largest', 'expiring']).default('newest'),

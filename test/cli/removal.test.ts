@@ -66,6 +66,19 @@ describe('trove rm', () => {
     expect(all.freedBytes).toBeLessThan(81_000)
   })
 
+  test('tells of one that is named twice once', async () => {
+    const run = await putArtifact()
+    const twice = [`${run}/build`, `${run}/build`]
+    const removed = await trove('rm', ...twice, '--json')
+    expect(removedOf(removed).items).toHaveLength(1)
+    expect(removed.stderr.match(/^deleted /gm)).toHaveLength(1)
+    const back = await trove('rm', '--undo', ...twice)
+    expect(back).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^id:\d+ build is back\n$/),
+    })
+  })
+
   test('deletes nothing when one of several is not there', async () => {
     const run = await putArtifact()
     expect((await trove('rm', `${run}/build`, `${run}/nope`)).status).toBe(3)

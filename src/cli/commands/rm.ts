@@ -1,5 +1,5 @@
 /** `trove rm`: deletes artifacts, or takes that back. */
-import { createClient, type Client } from '../../client/client.ts'
+import { type Client, createClient, type WireArtifact } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -51,13 +51,15 @@ async function remove(
   { flags: given, stdout, stderr, signal }: RmInvocation,
   { context: { server, project }, client, references }: Work,
 ): Promise<void> {
-  const artifacts = []
+  const found = new Map<number, WireArtifact>()
   // All of them are looked up before the first goes, so that a mistyped one deletes nothing.
-  for (const reference of references)
-    artifacts.push(await readArtifact(server, reference, { project, signal }))
+  for (const reference of references) {
+    const artifact = await readArtifact(server, reference, { project, signal })
+    found.set(artifact.id, artifact)
+  }
+  const artifacts = [...found.values()]
   const dryRun = given['dry-run']
-  const ids = [...new Set(artifacts.map(({ id }) => id))]
-  const { freedBytes, undoUntil } = await client.removeAll(ids, { dryRun, signal })
+  const { freedBytes, undoUntil } = await client.removeAll([...found.keys()], { dryRun, signal })
   for (const { id, name, files, logicalBytes } of artifacts) {
     const size = `${files} files, ${formatSizeBytes(logicalBytes)}`
     const verb = dryRun ? 'would delete' : 'deleted'
@@ -80,9 +82,9 @@ async function restore(
   { flags: given, stdout, stderr, signal }: RmInvocation,
   { context: { server, project }, client, references }: Work,
 ): Promise<void> {
-  const ids: number[] = []
+  const ids = new Set<number>()
   for (const reference of references)
-    ids.push(await findDeleted(server, reference, { project, signal }))
+    ids.add(await findDeleted(server, reference, { project, signal }))
   const restored = []
   for (const id of ids) {
     const artifact = await client.restore(id, signal)
