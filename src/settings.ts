@@ -152,7 +152,7 @@ export class Settings {
 
   /** Patterns of `BRANCH/NAME` with spaces between them. */
   latestPatterns(name: string): string[] {
-    const patterns = this.text(name)?.trim().split(/\s+/) ?? []
+    const patterns = this.text(name)?.match(/\S+/g) ?? []
     try {
       compileLatestRule(patterns)
     } catch (error) {

@@ -38,8 +38,8 @@ export const serverFlags = {
   json: { value: null, help: 'print JSON' },
 } satisfies Flags
 
-/** What the help of flags calls paths. */
-const pathValues: ReadonlySet<string | null> = new Set(['DIR', 'FILE'])
+/** What the help calls values of which an empty one would be taken for another: the working directory, every address. */
+const neverEmpty: ReadonlySet<string | null> = new Set(['DIR', 'FILE', 'HOST'])
 
 /** Errors: UsageError. */
 export function parseFlags<F extends Flags>(
@@ -59,7 +59,7 @@ export function parseFlags<F extends Flags>(
   // `trove download 42/build "$DEST" --delete` would empty the working directory when DEST is not set.
   if (positionals.includes('')) throw new UsageError('an argument is empty; is a variable not set?')
   for (const [name, { value }] of Object.entries(flags)) {
-    if (pathValues.has(value) && values[name] === '')
+    if (neverEmpty.has(value) && values[name] === '')
       throw new UsageError(`--${name} is empty; is a variable not set?`)
   }
   const filled = Object.entries(flags).map(([name, { value, repeats }]) => [

@@ -22,7 +22,7 @@ export type LatestRule = (branch: string, name: string) => boolean
  *  Errors: invalid_request (also for more than `limits.keepLatestMax` patterns), too_large. */
 export function compileLatestRule(patterns: readonly string[]): LatestRule {
   if (patterns.length > limits.keepLatestMax) {
-    throw refused(`at most ${limits.keepLatestMax} patterns can be given`)
+    throw refused(`at most ${limits.keepLatestMax} patterns of BRANCH/NAME can be given`)
   }
   const bad = patterns.find((pattern) => !/[^/]\/[^/]/.test(pattern))
   if (bad !== undefined) throw refused(`${JSON.stringify(bad)} must be BRANCH/NAME`)
@@ -31,5 +31,5 @@ export function compileLatestRule(patterns: readonly string[]): LatestRule {
 }
 
 function refused(reason: string): Error {
-  return storeError('invalid_request', `keepLatest is refused: ${reason}`, { field: 'keepLatest' })
+  return storeError('invalid_request', reason, { field: 'keepLatest' })
 }

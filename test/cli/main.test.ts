@@ -36,6 +36,21 @@ test.each([
   expect(stderr.split('\n')[0]).toBe(`trove: ${message}`)
 })
 
+test.each([
+  [['serve', '--host', '', '--port', '0'], '--host'],
+  [['serve', '--data', '', '--port', '0'], '--data'],
+  [['download', '1/docs', ''], 'an argument'],
+])(
+  '%j is refused: as a variable that is not set it would mean another thing',
+  async (words, what) => {
+    const { status, stderr } = await runTrove(words)
+    expect({ status, stderr }).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(`trove: ${what} is empty; is a variable not set?\n`),
+    })
+  },
+)
+
 test('what is nearest is suggested, and nothing that is far', () => {
   const words = ['list', 'ls', 'rm', 'run', 'download']
   expect(suggestion('dwonload', words)).toBe('did you mean download?')

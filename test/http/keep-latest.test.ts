@@ -127,6 +127,7 @@ describe('a server that keeps the latest', () => {
   test('says what is wrong with its setting', async () => {
     server = await openServer()
     const start = (): unknown => readServerConfig({}, { TROVE_KEEP_LATEST: 'main/build develop' })
-    expect(start).toThrow(/^TROVE_KEEP_LATEST .*"develop" must be BRANCH\/NAME/)
+    expect(start).toThrow(/^TROVE_KEEP_LATEST is refused: "develop" must be BRANCH\/NAME$/)
+    expect(readServerConfig({}, { TROVE_KEEP_LATEST: ' ' }).keepLatest).toEqual([])
   })
 })
