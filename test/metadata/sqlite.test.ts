@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
@@ -93,6 +94,17 @@ test('no statement writes without the lock taken before', () => {
 })
 
 // Method: a device that has room for nothing (full(4)).
+test('a database is only for the user who made it to read', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  try {
+    for (const suffix of ['', '-wal', '-shm'])
+      expect((await stat(path + suffix)).mode & 0o777).toBe(0o600)
+  } finally {
+    await metadata.close()
+  }
+})
+
 test('a copy for which the disk has no room says so', async () => {
   const metadata = openSqliteMetadata({ path: await newDatabase() })
   await expect(metadata.copyTo('/dev/full')).rejects.toMatchObject({ code: 'storage_full' })

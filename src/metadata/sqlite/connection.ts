@@ -1,6 +1,6 @@
 /** One thread's connection to the database: settings, migration, transactions. Transactions are synchronous, so none can
  *  cross an await, and short, so that the threads that share the file rarely wait for each other. */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
@@ -180,6 +180,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 }
 
 function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
+  // SQLite would let every user of the machine read it, names and logs of runs; what lies beside it has its mode.
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
   const database = new SqliteDatabase(path, {
     timeout: busyTimeoutMs,
     ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
