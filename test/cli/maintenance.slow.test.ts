@@ -4,6 +4,8 @@ import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +13,7 @@ import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { lockDataDir } from '../../src/metadata/data-lock.ts'
 import { builtUrl } from '../../src/program-files.ts'
@@ -303,6 +306,32 @@ describe('a data directory that another process holds', () => {
     lock.release()
     await serve()
     await expectRefusal(['--url', 'http://127.0.0.1:9'])
+  })
+
+  // Goal: no backup counts as made that goes with the server.
+  // Method: what answers for the directory has made it in a /tmp of its own.
+  test('by a server with a /tmp of its own is told where a backup went', async () => {
+    const path = join(root, 'copy')
+    const figures = { packs: 1, packBytes: 1, linkedPacks: 0, copiedPacks: 1, reusedPacks: 0 }
+    const progress = { path, ...figures, damagedCopies: 0, missingPacks: 0 }
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ id: 'x', state: 'done', progress }))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    await openKeys(data)
+    const lock = lockDataDir(data)
+    onTestFinished(() => lock.release())
+    lock.announce(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    expect(await local(['backup', path])).toMatchObject({
+      status: 2,
+      text: '',
+      stderr: expect.stringContaining(`trove: ${path} is where only the server sees it`),
+    })
+    await mkdir(path)
+    expect(await local(['backup', path])).toMatchObject({ status: 0, stderr: '' })
   })
 
   test('is asked for through the server that holds it, wherever the environment points', async () => {

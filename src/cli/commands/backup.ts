@@ -1,11 +1,13 @@
 /** `trove backup`: a copy of a store, running or not, that is a data directory itself. */
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { backupReportSchema, type WireBackupReport } from '../../api/admin-messages.ts'
 import { backupPath } from '../../api/paths.ts'
 import { readServerConfig } from '../../config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { backUp } from '../../lifecycle/backup.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { hasErrno } from '../../packs/errno.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { runJob, runMaintenance } from '../maintenance-job.ts'
@@ -42,11 +44,27 @@ export const backupCommand: Command<typeof flags> = {
         await runJob(server, { path: backupPath, json: { destination, copies }, signal }),
     })
     const report = backupReportSchema.parse(outcome)
+    // With --data this is the server's machine.
+    if (given.data !== undefined && (await isAbsent(report.path))) {
+      throw new UsageError(
+        `${report.path} is where only the server sees it, as in a /tmp of its own (PrivateTmp), which goes when it stops: give another place`,
+      )
+    }
     if (given.json) await writeJson(stdout, report)
     else await write(stdout, describe(report))
     const isWhole = report.damagedCopies === 0 && report.missingPacks === 0
     return isWhole ? exitStatus.ok : exitStatus.damaged
   },
+}
+
+/** What this user may not look at is not known to be absent. */
+async function isAbsent(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return false
+  } catch (error) {
+    return hasErrno(error, 'ENOENT')
+  }
 }
 
 function describe(report: WireBackupReport): string {
