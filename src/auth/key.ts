@@ -1,7 +1,7 @@
 /** The secret of a data directory: 32 random bytes in `secret.key`, from which one key per purpose is derived, so that
  *  a MAC of one purpose is never valid for another. Whoever reads the file may mint any token. */
 import { hkdfSync, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storeError } from '../core/errors.ts'
 
@@ -52,6 +52,9 @@ async function readSecret(dataDir: string): Promise<Buffer | undefined> {
   return secret
 }
 
+/** What systems say of a hard link on a file system that has none. */
+const unlinkable: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
 async function createSecret(dataDir: string): Promise<Buffer> {
   const temporary = `${secretPath(dataDir)}.${randomBytes(8).toString('hex')}`
   const file = await open(temporary, 'wx', 0o600)
@@ -65,7 +68,10 @@ async function createSecret(dataDir: string): Promise<Buffer> {
     // Unlike a rename, a link never replaces: the first of two creators wins and both read its secret.
     await link(temporary, secretPath(dataDir))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const { code = '' } = error as NodeJS.ErrnoException
+    // Where files have one name only, as on exFAT and some network shares, what stays is the secret of the last creator.
+    if (unlinkable.has(code)) await rename(temporary, secretPath(dataDir))
+    else if (code !== 'EEXIST') throw error
   } finally {
     await rm(temporary, { force: true })
   }

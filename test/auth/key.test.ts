@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { findKeys, openKeys } from '../../src/auth/key.ts'
 
 async function freshDir(): Promise<string> {
@@ -23,6 +23,24 @@ test('openings at the same time agree on one secret', async () => {
   const dir = await freshDir()
   const keys = await Promise.all(Array.from({ length: 10 }, () => openKeys(dir)))
   for (const each of keys) expect(each).toEqual(keys[0])
+  expect(await readdir(dir)).toEqual(['secret.key'])
+})
+
+// Goal: a data directory may lie on a file system without hard links.
+// Method: the system's call fails as it does there, since mounting one takes more than a test may.
+test('a secret is made where files have one name only', async () => {
+  vi.doMock('node:fs/promises', async (original) => ({
+    ...(await original<object>()),
+    link: async () => await Promise.reject(Object.assign(new Error('no links'), { code: 'EPERM' })),
+  }))
+  vi.resetModules()
+  onTestFinished(() => {
+    vi.doUnmock('node:fs/promises')
+  })
+  const keys = await import('../../src/auth/key.ts')
+  const dir = await freshDir()
+  const first = await keys.openKeys(dir)
+  expect(await findKeys(dir)).toEqual(first)
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
