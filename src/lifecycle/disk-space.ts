@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { formatSizeBytes } from '../core/units.ts'
+import { hasErrno } from '../packs/errno.ts'
 
 export interface DiskSpace {
   /** Errors: storage_full, when less than the minimum is free. While there is enough, asks the system at most once a
@@ -60,7 +61,13 @@ export async function openDiskSpace({
   const restoreReserve = async (): Promise<void> => {
     if (reserveBytes === 0 || (await sizeOf(reserve)) >= reserveBytes) return
     if ((await free()) < minFreeBytes + reserveBytes) return
-    await fill(reserve, reserveBytes)
+    try {
+      await fill(reserve, reserveBytes)
+    } catch (error) {
+      // A quota of the user's, or what others wrote meanwhile: a server starts and cleans up without a reserve too.
+      if (!hasErrno(error, 'ENOSPC') && !hasErrno(error, 'EDQUOT')) throw error
+      await rm(reserve, { force: true })
+    }
   }
   await restoreReserve()
 

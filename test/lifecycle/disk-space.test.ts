@@ -1,6 +1,6 @@
 /** Room on the disk: who is refused when, and the reserve that lets a full disk be cleaned. The disk is a number here;
  *  test/crash/full-disk.slow.test.ts has a real one. */
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
@@ -112,4 +112,12 @@ test('a reserve is kept, given up when the disk is nearly full, and put back whe
   freeBytes = 5 * MiB
   await space.restoreReserve()
   expect(await reserveBytes()).toBe(MiB)
+})
+
+// Goal: what the system counts as free a user's quota may refuse, or others may have taken meanwhile.
+// Method: the reserve is a device that takes nothing, while the disk is said to have room.
+test('a reserve for which there is no room after all is done without', async () => {
+  await symlink('/dev/full', join(directory, 'reserve'))
+  await (await openWith(4 * MiB)).requireRoom()
+  expect(await reserveBytes()).toBeUndefined()
 })
