@@ -92,12 +92,7 @@ export class Settings {
   }
 
   size(name: string, fallback: number): number {
-    const text = this.text(name)
-    if (text === undefined) return fallback
-    const bytes = parseSizeBytes(text)
-    if (bytes !== undefined && bytes > 0) return bytes
-    this.#refuseSize(name, text)
-    return fallback
+    return this.optionalSize(name) ?? fallback
   }
 
   /** Null when it is not set. */
@@ -106,15 +101,12 @@ export class Settings {
     if (text === undefined) return null
     const bytes = parseSizeBytes(text)
     if (bytes !== undefined && bytes >= minBytes) return bytes
-    this.#refuseSize(name, text, minBytes === 0 ? '' : ' above 0')
-    return null
-  }
-
-  #refuseSize(name: string, text: string, bound = ' above 0'): void {
+    const bound = minBytes === 0 ? '' : ' above 0'
     this.refuse(
       name,
       `must be a size such as 500MB or 64GiB${bound}${this.#also}, got ${JSON.stringify(text)}`,
     )
+    return null
   }
 
   /** Null when the variable says `word`, else what `read` makes of it. */
