@@ -2,7 +2,7 @@
  *  matches `BRANCH/NAME`. The rule is about that one artifact; when a newer one takes its place, its own time counts
  *  again. As there, artifacts of pull requests do not count. */
 import { isOfPullRequest, type RunFacts } from './run.ts'
-import { storeError } from './errors.ts'
+import { hasCode, storeError } from './errors.ts'
 import { limits } from './limits.ts'
 import { compilePathGlobs } from './path-glob.ts'
 import { dayMs } from './units.ts'
@@ -19,15 +19,26 @@ export function latestBranch(facts: Pick<RunFacts, 'branch' | 'event'>): string 
 export type LatestRule = (branch: string, name: string) => boolean
 
 /** Compiles patterns of `BRANCH/NAME`, globs as in core/path-glob.ts: `main/build`, `main/dist-*`.
- *  Errors: invalid_request (also for more than `limits.keepLatestMax` patterns), too_large. */
+ *  Errors: invalid_request of `keepLatest`, also for more than `limits.keepLatestMax` patterns. */
 export function compileLatestRule(patterns: readonly string[]): LatestRule {
   if (patterns.length > limits.keepLatestMax) {
     throw refused(`at most ${limits.keepLatestMax} patterns of BRANCH/NAME can be given`)
   }
   const bad = patterns.find((pattern) => !/[^/]\/[^/]/.test(pattern))
   if (bad !== undefined) throw refused(`${JSON.stringify(bad)} must be BRANCH/NAME`)
-  const matches = compilePathGlobs(patterns)
+  const matches = compile(patterns)
   return (branch, name) => matches(`${branch}/${name}`)
+}
+
+function compile(patterns: readonly string[]): (path: string) => boolean {
+  try {
+    return compilePathGlobs(patterns)
+  } catch (error) {
+    // Those are told of a field `path`, which whoever set this never gave.
+    if (hasCode(error, 'invalid_request') || hasCode(error, 'too_large'))
+      throw refused(error.message)
+    throw error
+  }
 }
 
 function refused(reason: string): Error {

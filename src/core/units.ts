@@ -40,7 +40,7 @@ export function parseDurationMs(text: string): number | undefined {
 }
 
 function parseQuantity(text: string, units: Record<string, number>): number | undefined {
-  const match = /^(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)$/.exec(text.trim())
+  const match = /^(\d{1,16}(?:\.\d{1,6})?)\s*([A-Za-z]*)$/.exec(text.trim())
   const unit = units[match?.[2]?.toLowerCase() ?? ' ']
   if (match === null || unit === undefined) return undefined
   const value = Math.round(Number(match[1]) * unit)
@@ -59,6 +59,13 @@ export function formatSizeBytes(bytes: number): string {
     unit += 1
   }
   return `${value.toFixed(1)} ${units[unit]}`
+}
+
+/** `500B`, `64GiB`, `500MB`: a whole number of the largest unit that divides them. Can be read back. */
+export function formatExactSize(bytes: number): string {
+  const units = ['TiB', 'TB', 'GiB', 'GB', 'MiB', 'MB', 'KiB', 'KB']
+  const unit = units.find((each) => bytes > 0 && bytes % sizeUnits[each.toLowerCase()]! === 0)
+  return unit === undefined ? `${bytes}B` : `${bytes / sizeUnits[unit.toLowerCase()]!}${unit}`
 }
 
 /** `0.4s`, `12s`, `3m 05s`, `1h 02m`. */

@@ -6,6 +6,7 @@ import { apiRoot } from '../api/paths.ts'
 import { mayAdminister } from '../auth/principal.ts'
 import { compileLatestRule } from '../core/keep-latest.ts'
 import { checkOverrides } from '../core/retention.ts'
+import type { ProjectName } from '../core/run.ts'
 import { dayMs } from '../core/units.ts'
 import type { Project, ProjectPolicy } from '../metadata/metadata.ts'
 import { forbidden, readProject } from './access.ts'
@@ -22,20 +23,32 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
     const name = projectParameter(c)
     if (!mayAdminister(principal)) {
       await readProject(context, principal, name)
-      throw forbidden('project settings need a token of scope admin')
+      throw settingsForbidden()
     }
-    const policy = parseInput(projectPolicySchema, await readJsonBody(context, c), 'body')
-    const changes = changesOf(policy)
-    const { metadata } = context
-    checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
-    compileLatestRule(changes.keepLatest ?? [])
-    // Its first upload is to be bound by them too.
-    const project = await metadata.ensureProject(name, context.now())
-    await metadata.setProjectPolicy(project.id, changes, context.now())
-    const changed = await metadata.findProject(project.name)
-    return c.json(projectMessage(changed ?? project))
+    const project = await changeProject(context, name, await readJsonBody(context, c))
+    return c.json(projectMessage(project))
   })
   return app
+}
+
+export function settingsForbidden(): Error {
+  return forbidden('project settings need a token of scope admin')
+}
+
+/** Changes what `input` gives of a project's settings, and nothing if any of it is refused. Errors: invalid_request,
+ *  naming the field. */
+export async function changeProject(
+  { metadata, now }: Pick<AppContext, 'metadata' | 'now'>,
+  name: ProjectName,
+  input: unknown,
+): Promise<Project> {
+  const changes = changesOf(parseInput(projectPolicySchema, input, 'body'))
+  checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
+  compileLatestRule(changes.keepLatest ?? [])
+  // Its first upload is to be bound by them too.
+  const project = await metadata.ensureProject(name, now())
+  await metadata.setProjectPolicy(project.id, changes, now())
+  return (await metadata.findProject(project.name)) ?? project
 }
 
 const noOverrides = { retentionDefaultMs: null, retentionMinMs: null, retentionMaxMs: null }
@@ -58,7 +71,7 @@ function changesOf(policy: WirePolicy): Partial<ProjectPolicy> {
   }
 }
 
-function projectMessage(project: Project): WireProject {
+export function projectMessage(project: Project): WireProject {
   const days = (ms: number | null): number | null => (ms === null ? null : ms / dayMs)
   return {
     name: project.name,

@@ -103,10 +103,10 @@ export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** `90 days`, `1 hour`; below an hour as durations are. */
+/** `90 days`, `36 hours`; below an hour as durations are. */
 export function formatPeriod(ms: number): string {
   const hourMs = 60 * 60 * 1000
-  if (ms >= dayMs) return counted(Math.round(ms / dayMs), 'day')
+  if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
   return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
 }
 

@@ -12,6 +12,7 @@ import { createArtifactRoutes } from './artifact-routes.tsx'
 import { loadAssets } from './assets.ts'
 import { createComparePages } from './compare-routes.tsx'
 import { createContentRoutes } from './content-routes.ts'
+import { createFindPages } from './find-routes.tsx'
 import { createLatestRoutes } from './latest-routes.ts'
 import { createListPages } from './list-routes.tsx'
 import { createMaintenancePages } from './maintenance-routes.tsx'
@@ -20,9 +21,9 @@ import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
 import type { Renderer } from './renderer.ts'
 import { isRestorable } from './sentences.ts'
+import { createSettingsPages } from './settings-routes.tsx'
 import { SignInPage } from './sign-in-page.tsx'
 import { createStoragePages } from './storage-routes.tsx'
-import { createStorePages } from './store-routes.tsx'
 
 export interface Pages {
   routes: Hono<AppEnv>
@@ -40,7 +41,8 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createContentRoutes(context))
   // Before `/:owner/:repo`, which would take `/admin/storage`.
   routes.route('/', createMaintenancePages(web))
-  routes.route('/', createStorePages(web))
+  routes.route('/', createFindPages(web))
+  routes.route('/', createSettingsPages(web))
   routes.route('/', createStoragePages(web))
   routes.route('/', createProjectPages(web))
   routes.route('/', createListPages(web))

@@ -53,8 +53,12 @@ export function storagePath(project: string): string {
   return `${projectPagePath(project)}/storage`
 }
 
+export function settingsPath(project: string): string {
+  return `${projectPagePath(project)}/settings`
+}
+
 export function retentionPath(project: string): string {
-  return `${projectPagePath(project)}/settings/retention`
+  return `${settingsPath(project)}/retention`
 }
 
 export function uploadPagePath(project: string): string {

@@ -4,7 +4,14 @@ import type { ArtifactSums, Project, Run, RunFact } from '../metadata/metadata.t
 import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { UploadHint } from './commands.tsx'
-import { listPath, retentionPath, storagePath, uploadPagePath, withQuery } from './paths.ts'
+import {
+  listPath,
+  retentionPath,
+  settingsPath,
+  storagePath,
+  uploadPagePath,
+  withQuery,
+} from './paths.ts'
 import { figures, Pager, Table } from './table.tsx'
 
 export interface ListedRun {
@@ -49,7 +56,7 @@ export function ProjectMenu({
   mayWrite,
 }: {
   project: string
-  current: 'runs' | 'artifacts' | 'storage' | 'retention' | 'upload'
+  current: 'runs' | 'artifacts' | 'storage' | 'retention' | 'settings' | 'upload'
   mayWrite: boolean
 }): Html {
   const places = [
@@ -57,6 +64,7 @@ export function ProjectMenu({
     ['artifacts', 'Artifacts', listPath(project)],
     ['storage', 'Storage', storagePath(project)],
     ['retention', 'Retention', retentionPath(project)],
+    ['settings', 'Settings', settingsPath(project)],
     ...(mayWrite ? [['upload', 'Upload', uploadPagePath(project)] as const] : []),
   ] as const
   return (

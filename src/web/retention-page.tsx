@@ -6,18 +6,25 @@ import { counted, formatPeriod, Size } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, listPath, retentionPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
+import {
+  DaysField,
+  NoChange,
+  SettingField,
+  type SettingsForm,
+  settingSource,
+} from './settings-form.tsx'
 
 export interface RetentionView {
   project: Project
   policy: RetentionPolicy
-  /** Null where the server has it. */
-  override: { defaultDays: number | null; maxDays: number | null }
+  serverPolicy: RetentionPolicy
   /** By somebody. */
   kept: ArtifactSums
-  /** Patterns of what is kept as the latest: the project's, if it has its own, and the server's. */
-  keepLatest: { own: string[] | null; server: readonly string[] }
+  /** Patterns of what is kept as the latest, where the project has none of its own. */
+  serverKeepsLatest: readonly string[]
   keptLatest: ArtifactSums
   simulation: Simulation | undefined
+  form: SettingsForm
   mayWrite: boolean
   mayChange: boolean
 }
@@ -51,18 +58,14 @@ export function RetentionPage(view: RetentionView): Html {
           <KeptLatest {...view} />
         </li>
         <li>
-          An upload that asks for a time gets it, between {formatPeriod(policy.minMs)} and{' '}
-          {formatPeriod(policy.maxMs)}.
+          An upload that asks for a time gets it, from {formatPeriod(policy.minMs)},{' '}
+          {sourceOf(view, 'minMs')}, to {formatPeriod(policy.maxMs)}, {sourceOf(view, 'maxMs')}.
         </li>
         <li>
-          All others are kept for {formatPeriod(policy.defaultMs)}
-          {view.override.defaultDays === null
-            ? ', as the server is set (TROVE_RETENTION_DAYS)'
-            : ', as this project is set'}
-          .
+          All others are kept for {formatPeriod(policy.defaultMs)}, {sourceOf(view, 'defaultMs')}.
         </li>
       </ol>
-      {view.mayChange && <ChangeForm {...view} />}
+      {view.mayChange ? <ChangeForm {...view} /> : <NoChange />}
       <h2>Simulate</h2>
       <form class="filter" method="get" action={retentionPath(project.name)}>
         <label class="inline">
@@ -84,10 +87,23 @@ export function RetentionPage(view: RetentionView): Html {
   )
 }
 
-function KeptLatest({ project, keepLatest, keptLatest }: RetentionView) {
-  const patterns = keepLatest.own ?? keepLatest.server
-  const source =
-    keepLatest.own === null ? 'as the server is set (TROVE_KEEP_LATEST)' : 'as this project is set'
+/** Whose word a length is, and whether it holds as it stands. */
+function sourceOf(
+  { project, policy, serverPolicy }: RetentionView,
+  length: keyof RetentionPolicy,
+): string {
+  const [own, variable] = {
+    minMs: [project.retentionMinMs, 'TROVE_RETENTION_MIN'] as const,
+    maxMs: [project.retentionMaxMs, 'TROVE_RETENTION_MAX_DAYS'] as const,
+    defaultMs: [project.retentionDefaultMs, 'TROVE_RETENTION_DAYS'] as const,
+  }[length]
+  const isMoved = (own ?? serverPolicy[length]) !== policy[length]
+  return `${settingSource(own, variable)}${isMoved ? ' and the bounds allow' : ''}`
+}
+
+function KeptLatest({ project, serverKeepsLatest, keptLatest }: RetentionView) {
+  const patterns = project.keepLatest ?? serverKeepsLatest
+  const source = settingSource(project.keepLatest, 'TROVE_KEEP_LATEST')
   if (patterns.length === 0) return <>Nothing is kept for being the latest, {source}.</>
   return (
     <>
@@ -105,50 +121,56 @@ function KeptLatest({ project, keepLatest, keptLatest }: RetentionView) {
   )
 }
 
-function ChangeForm({ project, override, keepLatest }: RetentionView) {
+function ChangeForm({ project, serverPolicy, form }: RetentionView) {
+  const latestFrom = form.values.get('latestFrom')
   return (
     <form class="filter" method="post" action={retentionPath(project.name)}>
-      <label>
-        Days of all others (empty: as the server)
-        <input
-          name="defaultDays"
-          type="number"
-          min="1"
-          max="36500"
-          value={String(override.defaultDays ?? '')}
-        />
-      </label>
-      <label>
-        Longest, in days
-        <input
-          name="maxDays"
-          type="number"
-          min="1"
-          max="36500"
-          value={String(override.maxDays ?? '')}
-        />
-      </label>
+      <DaysField
+        form={form}
+        name="retentionDays"
+        label="Days of all others"
+        serverMs={serverPolicy.defaultMs}
+      />
+      <DaysField
+        form={form}
+        name="retentionMinDays"
+        label="Shortest, in days"
+        serverMs={serverPolicy.minMs}
+      />
+      <DaysField
+        form={form}
+        name="retentionMaxDays"
+        label="Longest, in days"
+        serverMs={serverPolicy.maxMs}
+      />
       <label>
         Keep the latest
         <select name="latestFrom">
-          <option value="server" selected={keepLatest.own === null}>
+          <option value="server" selected={latestFrom === 'server'}>
             as the server
           </option>
-          <option value="project" selected={keepLatest.own !== null}>
+          <option value="project" selected={latestFrom === 'project'}>
             of these
           </option>
         </select>
       </label>
-      <label class="wide patterns">
-        BRANCH/NAME, globs, with spaces between them
-        <input
-          name="keepLatest"
-          placeholder="main/build release/*/dist"
-          value={(keepLatest.own ?? keepLatest.server).join(' ')}
-        />
-      </label>
+      <SettingField
+        form={form}
+        name="keepLatest"
+        label="BRANCH/NAME, globs, one on a line"
+        style="wide patterns"
+      >
+        {(attributes, value) => (
+          <textarea {...attributes} rows={3} placeholder={'main/build\nrelease/*/dist'}>
+            {value}
+          </textarea>
+        )}
+      </SettingField>
       <button>Change</button>
-      <span class="quiet">Artifacts that exist keep the time they have.</span>
+      <span class="quiet">
+        Empty is as the server. Bounds lie within the server’s. Artifacts that exist keep the time
+        they have.
+      </span>
     </form>
   )
 }

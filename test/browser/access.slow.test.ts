@@ -80,6 +80,7 @@ describe.skipIf(!hasChromium).each([
       'a picture that changed': `${compare}?file=logo.png`,
       upload: '/octo/app/upload',
       'storage of a project': '/octo/app/storage',
+      settings: '/octo/app/settings',
       retention: '/octo/app/settings/retention?days=1',
       storage: '/admin/storage',
       maintenance: '/admin/maintenance',
@@ -126,6 +127,11 @@ describe.skipIf(!hasChromium).each([
     })
     await page.waitForURL('**digest=*')
     await expectNoViolations('a file that was found')
+    await page.goto('/octo/app/settings')
+    await page.getByLabel('Quota').fill('much')
+    await page.getByRole('button', { name: 'Change' }).click()
+    await page.getByText('quotaBytes must be a size').waitFor()
+    await expectNoViolations('a setting that is refused')
     await page.goto('/octo/app/upload')
     await page.locator('[data-files]').setInputFiles({
       name: 'any',

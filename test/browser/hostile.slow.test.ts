@@ -109,6 +109,7 @@ function addressesOf(first: number, second: number): string[] {
     '/octo/app/artifacts',
     `/octo/app/artifacts?name=${query}&branch=${query}`,
     '/octo/app/storage',
+    '/octo/app/settings',
     '/octo/app/settings/retention?days=0',
     '/octo/app/upload',
     '/octo/app/actions/runs/2',

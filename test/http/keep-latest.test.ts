@@ -83,7 +83,7 @@ describe('a project that keeps the latest', () => {
         body: new URLSearchParams(form).toString(),
         headers: { 'content-type': 'application/x-www-form-urlencoded', origin: server.url },
       })
-    const own = { latestFrom: 'project', keepLatest: ' main/build  release/*/build ' }
+    const own = { latestFrom: 'project', keepLatest: ' main/build\r\n\r\nrelease/*/build ' }
     expect((await change(own)).status).toBe(303)
     expect(await text(page)).toContain(
       'The latest main/build, release/*/build does not expire before there is a newer one, as this project is set: 1 artifact',
@@ -107,7 +107,11 @@ describe('a project that keeps the latest', () => {
     const many = Array.from({ length: 21 }, (_, index) => `main/${index}`)
     for (const keepLatest of [['build'], ['main/'], ['/build'], ['!main/build'], many, 'main/x']) {
       const problem = await problemOf(await setPolicy({ keepLatest }))
-      expect(problem).toMatchObject({ status: 400, code: 'invalid_request' })
+      expect(problem).toMatchObject({
+        status: 400,
+        code: 'invalid_request',
+        body: { field: 'keepLatest' },
+      })
     }
     expect(await (await setPolicy({})).json()).toMatchObject({ keepLatest: ['main/*'] })
   })

@@ -122,6 +122,7 @@ test('every page keeps its weight', async () => {
     '/octo/app',
     '/octo/app/artifacts',
     '/octo/app/storage',
+    '/octo/app/settings',
     '/octo/app/settings/retention?days=0',
     '/octo/app/upload',
     '/octo/app/actions/runs/3',

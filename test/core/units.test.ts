@@ -1,0 +1,23 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { formatExactSize, parseSizeBytes } from '../../src/core/units.ts'
+
+test('a size is read back from how it is written out', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.maxSafeNat(),
+        fc.nat(2000).map((count) => count * 1024 ** 3),
+      ),
+      (bytes) => {
+        expect(parseSizeBytes(formatExactSize(bytes))).toBe(bytes)
+      },
+    ),
+  )
+  expect([0, 500e6, 64 * 1024 ** 3, 1001].map(formatExactSize)).toEqual([
+    '0B',
+    '500MB',
+    '64GiB',
+    '1001B',
+  ])
+})
