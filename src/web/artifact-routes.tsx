@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { mayReadProject } from '../auth/principal.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
+import { latestBranch } from '../core/keep-latest.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
@@ -20,7 +21,15 @@ import { pageOfQuery } from './input.ts'
 import { crumbsOf, headOfPage, previousOf, readingForPage } from './page-access.ts'
 import { type PageContent, sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
-import { artifactPath, artifactRoute, blobPath, comparePath, tabPath, treePath } from './paths.ts'
+import {
+  artifactPath,
+  artifactRoute,
+  blobPath,
+  comparePath,
+  tabPath,
+  treePath,
+  trendsPath,
+} from './paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from './preview/preview.tsx'
 import { freedSentence } from './sentences.ts'
@@ -158,6 +167,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   const head = await headOfPage(context, c)
   const { artifact, now } = head
   const base = await previousOf(context, artifact, now)
+  const branch = latestBranch(artifact)
   const others = await context.metadata.findArtifacts(
     { projectId: artifact.projectId, name: artifact.name },
     { limit: 50, offset: 0, sort: 'newest', now },
@@ -199,6 +209,14 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
           Since <a href={artifactPath(base)}>run {base.runNumber}</a>,{' '}
           <Time at={base.createdAt} now={now} />.{' '}
           <a href={comparePath(artifact.project, base.id, artifact.id)}>Full comparison</a>
+          {branch !== null && (
+            <>
+              {' · '}
+              <a href={trendsPath(artifact.project, { name: artifact.name, branch })}>
+                From run to run
+              </a>
+            </>
+          )}
         </p>
         {part}
         {chooser}

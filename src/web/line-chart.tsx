@@ -18,12 +18,17 @@ export interface ChartPoint {
   label: string
   /** Bytes, one for each series; null where a series has none. */
   values: (number | null)[]
+  /** Where the point of the first series leads, and what it says. */
+  link?: { href: string; title: string }
 }
 
-export interface LineChartView {
+interface PlotView {
   title: string
   series: Series[]
   points: ChartPoint[]
+}
+
+export interface LineChartView extends PlotView {
   table: {
     /** Heading of the first column. */
     first: string
@@ -35,24 +40,37 @@ const [width, height, bottom, top] = [720, 240, 28, 24]
 /** Shares of the largest value that have a line and a label. */
 const marks = [0, 0.5, 1]
 
-export function LineChart({ title, series, points, table }: LineChartView): Html {
+export function LineChart({ table, ...plot }: LineChartView): Html {
+  return (
+    <figure class="chart">
+      <LinePlot {...plot} />
+      <Figures title={plot.title} series={plot.series} table={table} />
+    </figure>
+  )
+}
+
+/** The lines and what they stand for, inside a figure. Where points lead somewhere, the table below has the same links, for keys
+ *  and for those who read. */
+export function LinePlot({ title, series, points }: PlotView): Html {
   const [from, to] = [points[0]?.x ?? 0, points.at(-1)?.x ?? 0]
   const most = Math.max(1, ...points.flatMap(({ values }) => values.map((value) => value ?? 0)))
   const x = (at: number): number => ((at - from) / Math.max(1, to - from)) * width
   const y = (value: number): number => top + (1 - value / most) * (height - bottom - top)
+  const role = points.some(({ link }) => link !== undefined)
+    ? { 'aria-hidden': 'true' as const }
+    : { role: 'img', 'aria-label': `${title}; the table below has the figures` }
   return (
-    <figure class="chart">
+    <>
       <figcaption>{title}</figcaption>
-      <svg
-        viewBox={`0 0 ${width} ${height}`}
-        role="img"
-        aria-label={`${title}; the table below has the figures`}
-      >
+      <svg viewBox={`0 0 ${width} ${height}`} focusable="false" {...role}>
         {marks.map((share) => (
           <line x1="0" x2={width} y1={y(most * share)} y2={y(most * share)} class="grid" />
         ))}
         {series.map(({ style }, index) => (
           <path d={pathOf(distinctIn(points, x), index, { x, y })} class={`line ${style}`} />
+        ))}
+        {points.map((point) => (
+          <PointLink {...point} cx={x(point.x)} cy={y(point.values[0] ?? 0)} />
         ))}
         {marks.map((share) => (
           <text x="0" y={y(most * share) - 5}>
@@ -71,8 +89,17 @@ export function LineChart({ title, series, points, table }: LineChartView): Html
           </li>
         ))}
       </ul>
-      <Figures title={title} series={series} table={table} />
-    </figure>
+    </>
+  )
+}
+
+function PointLink({ link, cx, cy }: ChartPoint & { cx: number; cy: number }) {
+  if (link === undefined) return <></>
+  return (
+    <a href={link.href} tabindex={-1}>
+      <title>{link.title}</title>
+      <circle cx={cx.toFixed(1)} cy={cy.toFixed(1)} r="5" />
+    </a>
   )
 }
 

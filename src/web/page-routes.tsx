@@ -24,6 +24,7 @@ import { isRestorable } from './sentences.ts'
 import { createSettingsPages } from './settings-routes.tsx'
 import { SignInPage } from './sign-in-page.tsx'
 import { createStoragePages } from './storage-routes.tsx'
+import { createTrendPages } from './trend-routes.tsx'
 
 export interface Pages {
   routes: Hono<AppEnv>
@@ -44,6 +45,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createFindPages(web))
   routes.route('/', createSettingsPages(web))
   routes.route('/', createStoragePages(web))
+  routes.route('/', createTrendPages(web))
   routes.route('/', createProjectPages(web))
   routes.route('/', createListPages(web))
   routes.route('/', createLatestRoutes(web))

@@ -49,6 +49,11 @@ export function listPath(project: string, query: Record<string, string> = {}): s
   return withQuery(`${projectPagePath(project)}/artifacts`, query)
 }
 
+/** Of all, or of a name on a branch. */
+export function trendsPath(project: string, place?: { name: string; branch: string }): string {
+  return withQuery(`${projectPagePath(project)}/trends`, { ...place })
+}
+
 export function storagePath(project: string): string {
   return `${projectPagePath(project)}/storage`
 }

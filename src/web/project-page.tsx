@@ -9,6 +9,7 @@ import {
   retentionPath,
   settingsPath,
   storagePath,
+  trendsPath,
   uploadPagePath,
   withQuery,
 } from './paths.ts'
@@ -56,12 +57,13 @@ export function ProjectMenu({
   mayWrite,
 }: {
   project: string
-  current: 'runs' | 'artifacts' | 'storage' | 'retention' | 'settings' | 'upload'
+  current: 'runs' | 'artifacts' | 'trends' | 'storage' | 'retention' | 'settings' | 'upload'
   mayWrite: boolean
 }): Html {
   const places = [
     ['runs', 'Runs', projectPagePath(project)],
     ['artifacts', 'Artifacts', listPath(project)],
+    ['trends', 'Trends', trendsPath(project)],
     ['storage', 'Storage', storagePath(project)],
     ['retention', 'Retention', retentionPath(project)],
     ['settings', 'Settings', settingsPath(project)],

@@ -121,6 +121,7 @@ test('every page keeps its weight', async () => {
     '/',
     '/octo/app',
     '/octo/app/artifacts',
+    '/octo/app/trends',
     '/octo/app/storage',
     '/octo/app/settings',
     '/octo/app/settings/retention?days=0',

@@ -1,0 +1,120 @@
+/** The size of an artifact from run to run: what counts, what a point leads to, and what is said where there is none. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { dayMs } from '../../src/core/units.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+const trends = '/octo/app/trends'
+
+let server: TestServer
+let cookie: string
+beforeAll(async () => {
+  server = await openServer()
+  const session = { scope: 'read', expiresInSeconds: 400 * 86_400 } as const
+  cookie = `trove_session=${await server.token(session, 'session')}`
+  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/other')
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function upload(
+  run: number,
+  { name = 'build', branch = 'main', bytes = 1000, query = '' } = {},
+): Promise<number> {
+  const place = `runs/${run}/artifacts/${encodeURIComponent(name)}`
+  return await server.put(
+    `/api/v1/projects/octo/app/${place}?branch=${encodeURIComponent(branch)}${query}`,
+    { body: 'x'.repeat(bytes) },
+  )
+}
+
+async function open(query: Record<string, string> = {}): Promise<string> {
+  const path = `${trends}?${new URLSearchParams(query).toString()}`
+  const response = await server.send(path, { token: null, headers: { cookie } })
+  expect(response.status).toBe(200)
+  return await response.text()
+}
+
+/** Text of the cells of each row. */
+function rowsOf(html: string): string[][] {
+  const [body = ''] = /<tbody>.*?<\/tbody>/s.exec(html.split('<main')[1] ?? '') ?? []
+  return [...body.matchAll(/<tr>(.*?)<\/tr>/gs)].map(([, row = '']) =>
+    [...row.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/gs)].map(([, cell = '']) =>
+      cell.replaceAll(/<[^>]*>/g, ''),
+    ),
+  )
+}
+
+function pointsOf(html: string): string[] {
+  return [...html.matchAll(/<a href="([^"]*)" tabindex="-1"><title>([^<]*)<\/title><circle/g)].map(
+    ([, href, title]) => `${title} → ${href}`,
+  )
+}
+
+test('of a project without a branch tells how to make an upload; one that has some offers them', async () => {
+  expect(await open()).toContain(
+    'None of the last uploads is of a branch (--branch). A job uploads',
+  )
+  await upload(2, { name: "a&'b", branch: '<i>x' })
+  await upload(3, { name: 'fork', branch: 'main', query: '&event=pull_request' })
+  const html = await open()
+  expect(html).toContain('<bdi>a&amp;&#39;b</bdi> on <bdi>&lt;i&gt;x</bdi>')
+  expect(html).not.toContain('fork')
+  const [, href = ''] = /href="([^"]*trends\?name=a[^"]*)"/.exec(html) ?? []
+  const { searchParams } = new URL(href.replaceAll('&amp;', '&'), server.url)
+  expect(Object.fromEntries(searchParams)).toEqual({ name: "a&'b", branch: '<i>x' })
+})
+
+test('of a name that the branch does not have leads back to those that are there', async () => {
+  for (const place of [
+    { name: 'nonesuch', branch: 'main' },
+    { name: 'fork', branch: 'main' },
+  ]) {
+    const html = await open(place)
+    expect(html).toContain('No artifact has this name on this branch')
+    expect(html).toContain(`<a href="${trends}">Show others</a>`)
+    expect(html).toContain(`value="${place.name}"`)
+  }
+})
+
+test('shows each upload with its difference, and leads to what it comes from while both are there', async () => {
+  const first = await upload(10, { query: '&retentionDays=1' })
+  expect(await open({ name: 'build', branch: 'main' })).not.toContain('<figure')
+  const second = await upload(11, { bytes: 3000 })
+  await upload(11, { name: 'build', branch: 'topic', bytes: 70_000, query: '&attempt=2' })
+  const deleted = await upload(12, { bytes: 90_000 })
+  await server.send(`/api/v1/artifacts/${deleted}`, { method: 'DELETE' })
+  await upload(13, { bytes: 50_000, query: '&event=pull_request' })
+  const third = await upload(14, { bytes: 2000 })
+  const compare = (base: number, head: number): string => `/octo/app/compare/${base}...${head}`
+  const html = await open({ name: 'build', branch: 'main' })
+  expect(rowsOf(html).map((row) => row.slice(0, 3))).toEqual([
+    ['14', '2.0 KiB', '−1000 B'],
+    ['11', '2.9 KiB', '+2.0 KiB'],
+    ['10', '1000 B', '–'],
+  ])
+  expect(pointsOf(html)).toEqual([
+    `run 10: 1000 B → /octo/app/actions/runs/10/artifacts/${first}`,
+    `run 11: 2.9 KiB, +2.0 KiB → ${compare(first, second)}`,
+    `run 14: 2.0 KiB, −1000 B → ${compare(second, third)}`,
+  ])
+  for (const [base, head] of [
+    [first, second],
+    [second, third],
+  ] as const)
+    expect(html.split(`href="${compare(base, head)}"`)).toHaveLength(3)
+
+  server.clock.now += 2 * dayMs
+  const later = await open({ name: 'build', branch: 'main' })
+  expect(rowsOf(later).map((row) => row[6])).toEqual([`${third}`, `${second}`, `${first}expired`])
+  expect(later).not.toContain(compare(first, second))
+  expect(later).toContain(compare(second, third))
+})
+
+test('ends with the last hundred', async () => {
+  for (let run = 100; run < 201; run++) await upload(run, { name: 'many', bytes: run })
+  const html = await open({ name: 'many', branch: 'main' })
+  expect(html).toContain('Of the last 100 uploads')
+  expect(rowsOf(html)).toHaveLength(100)
+  expect([rowsOf(html)[0]?.[0], rowsOf(html).at(-1)?.[0]]).toEqual(['200', '101'])
+}, 60_000)
