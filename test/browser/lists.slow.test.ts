@@ -178,4 +178,28 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(tab!.x + tab!.width).toBeLessThan(345)
     await phone.close()
   })
+
+  test('on a phone sees names without a place to break them within the page', async () => {
+    const name = 'n'.repeat(255)
+    const id = await putTar(rig.server, `5/artifacts/${name}`, [{ name: 'n.txt', content: 'n' }])
+    await putTar(rig.server, `6/artifacts/${name}`, [{ name: 'index.html', content: '<p>n' }])
+    await putTar(rig.server, `7/artifacts/${name}`, [{ name: 'n.txt', content: 'n' }])
+    const phone = await rig.context({ viewport: { width: 360, height: 740 } })
+    const shown = await phone.newPage()
+    for (const path of [
+      'trends',
+      'settings/retention?days=0',
+      'storage',
+      'actions/runs/6',
+      `actions/runs/5/artifacts/${id}`,
+      `actions/runs/5/artifacts/${id}/delete`,
+      `actions/runs/5/artifacts/${id}/blob/n.txt`,
+      `latest/none/${name}`,
+    ]) {
+      await shown.goto(`/octo/app/${path}`)
+      const width = (await shown.evaluate('document.documentElement.scrollWidth')) as number
+      expect([path, width]).toEqual([path, 360])
+    }
+    await phone.close()
+  })
 })
