@@ -2,7 +2,6 @@
 import { Hono } from 'hono'
 import { runPagePath } from '../api/paths.ts'
 import { assertLive } from '../browse/find-artifact.ts'
-import { storeError } from '../core/errors.ts'
 import { changedExpiresAt } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
 import { requireWriteProject } from '../http/access.ts'
@@ -11,7 +10,7 @@ import { removeArtifact } from '../http/deletion.ts'
 import { retentionOf } from '../http/retention.ts'
 import { requireDelete } from '../http/strict.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
-import { DeletePage, deletionOf } from './delete-page.tsx'
+import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from './input.ts'
 import { artifactOfPage, crumbsOf } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
@@ -45,12 +44,7 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
   const { principal, artifact } = await artifactOfPage(context, c)
   assertLive(artifact, context.now())
   await requireDelete(context, principal, [artifact])
-  const form = await readForm(context, c)
-  if (artifact.pinned && form.get('word') !== 'delete') {
-    throw storeError('invalid_request', 'somebody keeps this artifact: type "delete"', {
-      field: 'word',
-    })
-  }
+  requireWord([artifact], await readForm(context, c))
   await removeArtifact(context, artifact)
   const run = runPagePath(artifact.project, artifact.runNumber)
   const undo = context.config.undoMs > 0 ? String(artifact.id) : ''

@@ -8,6 +8,7 @@ import type { AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact } from '../metadata/metadata.ts'
+import { ArtifactLink } from './artifact-link.tsx'
 import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
 import { CompareChooser } from './compare-chooser.tsx'
 import { comparingSentence, Differences } from './compare-page.tsx'
@@ -276,10 +277,8 @@ function SameTree({
           .filter(({ id }) => id !== artifact.id)
           .map((other) => (
             <li>
-              <a href={artifactPath(other)}>
-                run {other.runNumber}, {other.name}
-              </a>
-              , <Size bytes={other.logicalBytes} />, <Time at={other.createdAt} now={now} />
+              <ArtifactLink artifact={other} />, <Size bytes={other.logicalBytes} />,{' '}
+              <Time at={other.createdAt} now={now} />
             </li>
           ))}
         {total > others.length && <li>and {total - others.length} more</li>}

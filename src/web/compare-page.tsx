@@ -3,11 +3,12 @@
 import type { Child } from 'hono/jsx'
 import type { Comparison, Difference } from '../browse/compare.ts'
 import type { Artifact } from '../metadata/metadata.ts'
+import { ArtifactLink } from './artifact-link.tsx'
 import { BarTable } from './charts.tsx'
 import { counted, Delta, formatDelta, formatShare, mode, Size, Time } from './format.tsx'
 import { deltaOf, type Growth, sizeOf } from './growth.ts'
 import type { Html } from './html.ts'
-import { artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
+import { blobPath, comparePath, withQuery } from './paths.ts'
 import { figures, Pager, Table } from './table.tsx'
 
 export type DifferenceKind = Difference['kind']
@@ -72,10 +73,8 @@ function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: 
     <div>
       <dt>{term}</dt>
       <dd>
-        <a href={artifactPath(artifact)}>
-          run {artifact.runNumber}, {artifact.name}
-        </a>
-        , <Size bytes={artifact.logicalBytes} />, <Time at={artifact.createdAt} now={now} />
+        <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />,{' '}
+        <Time at={artifact.createdAt} now={now} />
       </dd>
     </div>
   )
@@ -151,8 +150,7 @@ function Summary({ base, head, comparison, growth: { cause } }: CompareView) {
   if (differences.length === 0) {
     return (
       <p class="lead">
-        Identical: the same {counted(totals.unchanged, 'entry').replace('entrys', 'entries')}, byte
-        for byte.
+        Identical: the same {counted(totals.unchanged, 'entry', 'entries')}, byte for byte.
       </p>
     )
   }

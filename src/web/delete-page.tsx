@@ -1,5 +1,6 @@
 /** Asked before anything goes: what it is, what it frees, what stays. A page of its own, which scripts show as a dialog. */
 import type { Artifact } from '../metadata/metadata.ts'
+import { storeError } from '../core/errors.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
@@ -12,10 +13,6 @@ export interface DeletionView {
   action: string
   back: string
   freedBytes: number
-  /** Sum over all that match, listed or not. */
-  logicalBytes: number
-  packedBytes: number
-  total: number
   /** Whole minutes in which it can be taken back; 0: not at all. */
   undoMinutes: number
   /** Hidden fields of the form. */
@@ -28,31 +25,43 @@ export function deletionOf(artifact: Artifact, freedBytes: number, undoMs: numbe
     action: actionPath(artifact, 'delete'),
     back: artifactPath(artifact),
     freedBytes,
-    logicalBytes: artifact.logicalBytes,
-    packedBytes: artifact.zipBytes,
-    total: 1,
     undoMinutes: Math.floor(undoMs / 60_000),
     fields: [],
   }
 }
 
-/** More than this at once, or anything that somebody keeps, asks for a word typed. */
 const freelyDeletedMax = 100
 
+/** Why a word has to be typed before these go; undefined where it need not. */
+function askedFor(artifacts: Artifact[]): string | undefined {
+  if (artifacts.length > freelyDeletedMax) return 'That is a lot.'
+  return artifacts.some(({ pinned }) => pinned) ? 'Somebody keeps this.' : undefined
+}
+
+/** Errors: invalid_request when the word is asked for and missing. */
+export function requireWord(artifacts: Artifact[], form: URLSearchParams): void {
+  const reason = askedFor(artifacts)
+  if (reason === undefined || form.get('word') === 'delete') return
+  throw storeError('invalid_request', `${reason} Type "delete" to go on`, { field: 'word' })
+}
+
 export function DeletePage(view: DeletionView): Html {
-  const { artifacts, total, freedBytes, logicalBytes, packedBytes, undoMinutes } = view
-  const [first] = artifacts
-  const what = total === 1 && first !== undefined ? first.name : counted(total, 'artifact')
-  const files = artifacts.reduce((sum, { fileCount }) => sum + fileCount, 0)
-  const asksWord = total > freelyDeletedMax || artifacts.some(({ pinned }) => pinned)
+  const { artifacts, freedBytes, undoMinutes } = view
+  const [first, ...others] = artifacts
+  const isOne = first !== undefined && others.length === 0
+  const what = isOne ? first.name : counted(artifacts.length, 'artifact')
+  const sum = (of: 'fileCount' | 'logicalBytes' | 'zipBytes'): number =>
+    artifacts.reduce((total, artifact) => total + artifact[of], 0)
+  const logicalBytes = sum('logicalBytes')
+  const reason = askedFor(artifacts)
   return (
     <section id="confirm" class="confirm" aria-labelledby="confirm-title">
       <h1 id="confirm-title">
         Delete <bdi>{what}</bdi>?
       </h1>
       <p>
-        {total === artifacts.length ? `${counted(files, 'file')}, ` : ''}
-        {formatSizeBytes(logicalBytes)}. {freedSentence(freedBytes, { logicalBytes, packedBytes })}
+        {counted(sum('fileCount'), 'file')}, {formatSizeBytes(logicalBytes)}.{' '}
+        {freedSentence(freedBytes, { logicalBytes, packedBytes: sum('zipBytes') })}
       </p>
       <p>
         {undoMinutes === 0
@@ -63,11 +72,10 @@ export function DeletePage(view: DeletionView): Html {
         {view.fields.map(([name, value]) => (
           <input type="hidden" name={name} value={value} />
         ))}
-        {asksWord && (
+        {reason !== undefined && (
           <p>
             <label>
-              {total > freelyDeletedMax ? 'That is a lot. ' : 'Somebody keeps this. '}
-              Type <b>delete</b> to go on:{' '}
+              {reason} Type <b>delete</b> to go on:{' '}
               <input name="word" required pattern="delete" autocomplete="off" />
             </label>
           </p>

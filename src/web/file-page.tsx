@@ -1,6 +1,7 @@
 /** `.../blob/{path}`: one file, how it looks, and what can be done with it. */
 import { filePath } from '../api/paths.ts'
 import type { Artifact } from '../metadata/metadata.ts'
+import { WholeArtifactLink } from './artifact-link.tsx'
 import type { ArtifactHead } from './artifact-page.tsx'
 import { PathTrail } from './files-tab.tsx'
 import { isShownTime, mode, Size, Time, WholeDigest } from './format.tsx'
@@ -74,9 +75,7 @@ function Holders({ holders, head, file }: FileView) {
         <ul>
           {others.slice(0, 10).map((artifact) => (
             <li>
-              <a href={artifactPath(artifact)}>
-                {artifact.project}, run {artifact.runNumber}, {artifact.name}
-              </a>{' '}
+              <WholeArtifactLink artifact={artifact} />{' '}
               <Time at={artifact.createdAt} now={head.now} />
             </li>
           ))}

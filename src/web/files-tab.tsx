@@ -30,7 +30,7 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
         <p class="quiet">Nothing is in here.</p>
       ) : (
         <Table
-          name={`Files: ${counted(children.length, 'entry').replace('entrys', 'entries')}`}
+          name={`Files: ${counted(children.length, 'entry', 'entries')}`}
           style="rows files"
           columns={['Name', figures('Size'), 'Mode', 'Digest', 'Modified']}
         >

@@ -99,8 +99,8 @@ export function Fact({ term, children }: { term: string; children?: Child }): Ht
 }
 
 /** A count with its noun. */
-export function counted(count: number, noun: string): string {
-  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
+export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`
 }
 
 /** `90 days`, `36 hours`; below an hour as durations are. */

@@ -6,7 +6,7 @@ import { Size, Time } from './format.tsx'
 import { Commands } from './commands.tsx'
 import type { Html } from './html.ts'
 import { withQuery } from './paths.ts'
-import { figures, Pager, Table } from './table.tsx'
+import { figures, NumberedPager, Table } from './table.tsx'
 
 export interface ListedProject {
   project: Project
@@ -33,10 +33,6 @@ export function HomePage({
   now: number
 }): Html {
   if (pageCount === 0) return <FirstRun origin={origin} />
-  const to = (number: number, label: string) =>
-    number < 1 || number > pageCount
-      ? null
-      : { label, href: withQuery('/', { page: String(number) }) }
   return (
     <>
       <h1>Projects</h1>
@@ -55,10 +51,10 @@ export function HomePage({
           <ProjectRow {...each} now={now} />
         ))}
       </Table>
-      <Pager
-        previous={to(pageNumber - 1, 'Back')}
-        next={to(pageNumber + 1, 'More')}
-        at={`Page ${pageNumber} of ${pageCount}`}
+      <NumberedPager
+        pageNumber={pageNumber}
+        pageCount={pageCount}
+        hrefOf={(page) => withQuery('/', { page })}
       />
     </>
   )

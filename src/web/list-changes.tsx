@@ -11,7 +11,7 @@ import { requireDelete } from '../http/strict.ts'
 import { collectArtifacts } from '../http/walk-artifacts.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, Project, RetentionChange } from '../metadata/metadata.ts'
-import { DeletePage } from './delete-page.tsx'
+import { DeletePage, requireWord } from './delete-page.tsx'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
 import { daysOf, formatIds, parseIds, readForm } from './input.ts'
@@ -209,9 +209,6 @@ async function confirmDeletion(
     action: listPath(project.name),
     back: listPath(project.name, queryOf(query)),
     freedBytes: await measureDeletion(context.metadata, ids, context.now()),
-    logicalBytes: artifacts.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0),
-    packedBytes: artifacts.reduce((sum, { zipBytes }) => sum + zipBytes, 0),
-    total: artifacts.length,
     undoMinutes: Math.floor(context.config.undoMs / 60_000),
     fields: [
       ['action', 'delete-confirmed'] satisfies Field,
@@ -224,11 +221,4 @@ async function confirmDeletion(
     crumbs: crumbsOf({ project: project.name }),
     body: <DeletePage {...view} />,
   })
-}
-
-/** Errors: invalid_request when the word is asked for and missing. */
-function requireWord(artifacts: Artifact[], form: URLSearchParams): void {
-  const isAsked = artifacts.length > 100 || artifacts.some(({ pinned }) => pinned)
-  if (!isAsked || form.get('word') === 'delete') return
-  throw storeError('invalid_request', 'type "delete" to go on', { field: 'word' })
 }

@@ -7,7 +7,7 @@ import { type ListView, queryOf } from './list-view.ts'
 import { ListTable } from './list-table.tsx'
 import { listPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
-import { Pager } from './table.tsx'
+import { NumberedPager } from './table.tsx'
 
 export function ListPage(view: ListView): Html {
   const { project, artifacts, sums, query, mayWrite } = view
@@ -27,7 +27,10 @@ export function ListPage(view: ListView): Html {
             <a href={listPath(project.name, { ...queryOf(query), format: 'csv' })}>CSV</a>
           </p>
           <ListTable {...view} />
-          <Pages {...view} />
+          <NumberedPager
+            {...view}
+            hrefOf={(page) => listPath(project.name, { ...queryOf(query), page })}
+          />
         </>
       )}
     </>
@@ -114,18 +117,4 @@ function Nothing({ project, hasFilter }: { project: string; hasFilter: boolean }
     )
   }
   return <UploadHint reason="There are no artifacts." project={project} run="RUN" />
-}
-
-function Pages({ project, query, pageNumber, pageCount }: ListView) {
-  const to = (number: number, label: string) =>
-    number < 1 || number > pageCount
-      ? null
-      : { label, href: listPath(project.name, { ...queryOf(query), page: String(number) }) }
-  return (
-    <Pager
-      previous={to(pageNumber - 1, 'Back')}
-      next={to(pageNumber + 1, 'More')}
-      at={`Page ${pageNumber} of ${pageCount}`}
-    />
-  )
 }

@@ -2,10 +2,11 @@
  *  back, a backup. */
 import type { Job } from '../lifecycle/jobs.ts'
 import type { Artifact } from '../metadata/metadata.ts'
+import { WholeArtifactLink } from './artifact-link.tsx'
 import { counted, formatPeriod, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
-import { artifactPath, maintenancePath } from './paths.ts'
+import { maintenancePath } from './paths.ts'
 import { Table } from './table.tsx'
 
 export interface MaintenanceView {
@@ -61,9 +62,7 @@ function Damaged({ damaged, damagedTotal }: MaintenanceView) {
       <ul>
         {damaged.map((artifact) => (
           <li>
-            <a href={artifactPath(artifact)}>
-              {artifact.project}, run {artifact.runNumber}, {artifact.name}
-            </a>
+            <WholeArtifactLink artifact={artifact} />
           </li>
         ))}
         {damagedTotal > damaged.length && <li>and {damagedTotal - damaged.length} more</li>}

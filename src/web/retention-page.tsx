@@ -2,9 +2,10 @@
 import { formatSizeBytes } from '../core/units.ts'
 import type { RetentionPolicy } from '../core/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../metadata/metadata.ts'
+import { ArtifactLink } from './artifact-link.tsx'
 import { counted, formatPeriod, Size } from './format.tsx'
 import type { Html } from './html.ts'
-import { artifactPath, listPath, retentionPath } from './paths.ts'
+import { listPath, retentionPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
 import {
   DaysField,
@@ -188,10 +189,7 @@ function Outcome({ simulation }: { simulation: Simulation }) {
       <ul>
         {lost.map((artifact) => (
           <li>
-            <a href={artifactPath(artifact)}>
-              run {artifact.runNumber}, {artifact.name}
-            </a>
-            , <Size bytes={artifact.logicalBytes} />
+            <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />
           </li>
         ))}
         {lostCount > lost.length && (

@@ -1,11 +1,11 @@
 /** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
 import type { Artifact } from '../metadata/metadata.ts'
 import type { Usage } from '../stats/usage.ts'
+import { WholeArtifactLink } from './artifact-link.tsx'
 import { BarTable, LayerBar } from './charts.tsx'
 import { UploadHint } from './commands.tsx'
 import { counted, Fact, Size } from './format.tsx'
 import type { Html } from './html.ts'
-import { artifactPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
 import { UsageOverTime, type UsageOverTimeView } from './usage-over-time.tsx'
 
@@ -48,11 +48,7 @@ function Filled(view: StorageView) {
           first="Artifact"
           second="Frees"
           bars={exclusive.map(({ artifact, bytes }) => ({
-            label: (
-              <a href={artifactPath(artifact)}>
-                {artifact.project}, run {artifact.runNumber}, {artifact.name}
-              </a>
-            ),
+            label: <WholeArtifactLink artifact={artifact} />,
             bytes,
           }))}
         />

@@ -90,3 +90,24 @@ export function Pager({
     </nav>
   )
 }
+
+/** The same for pages by number, of which there is one at least. */
+export function NumberedPager({
+  pageNumber,
+  pageCount,
+  hrefOf,
+}: {
+  pageNumber: number
+  pageCount: number
+  hrefOf(page: string): string
+}): Html {
+  const to = (number: number, label: string) =>
+    number < 1 || number > pageCount ? null : { label, href: hrefOf(String(number)) }
+  return (
+    <Pager
+      previous={to(pageNumber - 1, 'Back')}
+      next={to(pageNumber + 1, 'More')}
+      at={`Page ${pageNumber} of ${pageCount}`}
+    />
+  )
+}
