@@ -43,7 +43,8 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
   for (const { name, id, sizeBytes, treeDigest } of artifacts) {
     log.say(`- ${name} (ID: ${id}, Size: ${sizeBytes}, Tree Digest: ${treeDigest})`)
   }
-  const isOne = inputs.text('name') !== '' || (artifacts.length === 1 && !isBeforeV5.test(step.uses))
+  const isOne =
+    inputs.text('name') !== '' || (artifacts.length === 1 && !isBeforeV5.test(step.uses))
   const flat = mergeMultiple || isOne
   // One after another into a common directory, so that the newest artifact wins for a file that several have.
   const limit = pLimit(flat ? 1 : bounds.downloadsMax)
