@@ -140,7 +140,10 @@ function recordsOf({ pax }: Header): Partial<Record<string, string>> {
 }
 
 /** Null for a time that is none, as of a header with letters in its place. */
-function secondsOf(time: Date): number | null {
+function secondsOf(header: Header): number | null {
+  // tar-stream leaves the record aside, which is there when the field cannot say the time: before 1970, behind 2242.
+  const { mtime } = recordsOf(header)
+  const time = mtime ? new Date(Number(mtime) * 1000) : header.mtime
   const seconds = Math.floor(time.getTime() / 1000)
   return Number.isFinite(seconds) ? seconds : null
 }
@@ -152,7 +155,7 @@ async function addEntry(
 ): Promise<void> {
   const content = target.budget.bound(entry)
   const path = normalizeArchivePath(textOf(header, 'name'))
-  const modifiedAt = secondsOf(header.mtime)
+  const modifiedAt = secondsOf(header)
   if (path === '' && header.type === 'directory') return await drain(content)
   parseEntryPath(path)
   // GNU tar, "Storing Sparse Files": what such an entry holds is a map and the pieces between the holes.

@@ -131,6 +131,17 @@ describe('a tar upload', () => {
     expect(page?.modifiedAt).toEqual([1_700_000_000, null, 1_700_000_000])
   })
 
+  test('a time in an extended header counts, in whole seconds', async () => {
+    const store = await openStore()
+    const times = ['1700000001.75', '-1.5', '8589934593', '1e300', 'soon']
+    const tar = await tarOf(
+      times.map((mtime, index) => ({ name: `${index}`, content: 'x', pax: { mtime } })),
+    )
+    const { artifact } = await store.put('tree', 'tar', streamOf(tar))
+    const page = await store.metadata.readEntryPage(artifact.id, 0)
+    expect(page?.modifiedAt).toEqual([1_700_000_001, -2, 8_589_934_593, null, null])
+  })
+
   test('a large file is cut by content, so that a changed copy costs its changed chunks', async () => {
     const store = await openStore()
     const first = random(8 * 1024 * 1024, 1)
@@ -249,23 +260,24 @@ describe('a tar upload', () => {
     for (const name of names) expect(back.get(name)!.content.toString()).toBe(name)
   })
 
+  const { stdout } = spawnSync('tar', ['--version'], { encoding: 'utf8' })
+  const isGnuTar = stdout?.includes('GNU tar')
   test
-    .skipIf(spawnSync('tar', ['--version']).error !== undefined)
-    .each([
-      ['--format=gnu'],
-      ['--format=pax', '--sparse-version=0.0'],
-      ['--format=pax', '--sparse-version=1.0'],
-    ])('a file that tar has written without its holes is refused (%s %s)', async (...format) => {
-    const store = await openStore()
-    await writeFile(join(store.directory, 'holes'), '')
-    await truncate(join(store.directory, 'holes'), 1024 * 1024)
-    const create = ['-C', store.directory, ...format.filter(Boolean), '-S', '-cf', '-', 'holes']
-    const tar = execFileSync('tar', create)
-    await expect(store.put('tree', 'tar', streamOf(tar))).rejects.toMatchObject({
-      code: 'unsupported_entry',
-    })
-    await expectNothing(store)
-  })
+    .skipIf(!isGnuTar)
+    .each(['--format=gnu', '--format=pax --sparse-version=0.0', '--format=pax'])(
+    'a file that tar has written without its holes is refused (%s)',
+    async (format) => {
+      const store = await openStore()
+      await writeFile(join(store.directory, 'holes'), '')
+      await truncate(join(store.directory, 'holes'), 1024 * 1024)
+      const create = ['-C', store.directory, ...format.split(' '), '-S', '-cf', '-', 'holes']
+      const tar = execFileSync('tar', create)
+      await expect(store.put('tree', 'tar', streamOf(tar))).rejects.toMatchObject({
+        code: 'unsupported_entry',
+      })
+      await expectNothing(store)
+    },
+  )
 
   test('what hard links hold counts as often as it is named', async () => {
     const file: TarEntry = { name: 'a', content: Buffer.alloc(600) }
