@@ -3,7 +3,7 @@ import { comparePaths } from './entry.ts'
 
 export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
 
-export type Direction = 'up' | 'down'
+type Direction = 'up' | 'down'
 
 export interface ArtifactOrder {
   by: 'id' | 'logicalBytes' | 'newBytes' | 'endsAt' | 'name'
