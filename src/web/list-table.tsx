@@ -21,6 +21,8 @@ export function ListTable(view: ListView): Html {
       {filterFields(query).map(([name, value]) => (
         <input type="hidden" name={name} value={value} />
       ))}
+      {/* Enter in a field or on a box presses the first button: one that does nothing. */}
+      <button name="action" value="" class="unseen" tabindex={-1} aria-hidden="true" />
       {hasBoxes && (
         <div class="bulk" data-bulk-bar>
           <span data-bulk-count>With the selected:</span>

@@ -97,6 +97,27 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await page.locator('.badge.kept').count()).toBe(0)
   })
 
+  // A form is sent by its first button when Enter is pressed in a field of it.
+  test('who presses Enter after typing a time gives it; where no script runs, or on a box, it does nothing', async () => {
+    await page.goto('/octo/app/artifacts?name=notes')
+    await page.getByLabel('Select notes of run 3').check()
+    await page.getByLabel('Expire in').fill('4')
+    await page.keyboard.press('Enter')
+    await page.getByText('Changed the expiry of 1 artifact.').waitFor()
+    await page.getByRole('cell', { name: 'in 4 days' }).waitFor()
+    const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
+    await plain.goto('/octo/app/artifacts?name=notes')
+    const box = plain.getByLabel('Select notes of run 3')
+    for (const field of [box, plain.getByLabel('Expire in')]) {
+      await box.check()
+      await field.press('Enter')
+      await plain.getByText('Choose what to do.').waitFor()
+      await plain.goto('/octo/app/artifacts?name=notes')
+    }
+    expect(await plain.locator('.badge.kept').count()).toBe(0)
+    await plain.context().close()
+  })
+
   test('sees each kind of difference, where it comes from, and the file itself', async () => {
     await page.goto(`/octo/app/compare/${before}...${after}`)
     const lead =

@@ -23,5 +23,10 @@ export function enhanceBulk(): void {
     update()
   })
   form.addEventListener('change', update)
+  form.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || !(event.target instanceof HTMLInputElement)) return
+    event.preventDefault()
+    if (event.target.name === 'days') form.querySelector<HTMLElement>('[value=extend]')?.click()
+  })
   update()
 }
