@@ -8,6 +8,7 @@ import {
   type Principal,
 } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
+import { latestBranch } from '../core/keep-latest.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import { openReadLease } from '../egress/read-lease.ts'
 import { type Access, forbidden, readableArtifact, readProject } from '../http/access.ts'
@@ -79,18 +80,22 @@ export async function readingForPage<Result>(
   }
 }
 
+/** What has the name of an artifact on its branch, if it has one. What a fork calls by the same branch is none of it, but can
+ *  be seen beside it. */
+export function sameNameAs(artifact: Artifact): ArtifactFilter {
+  const { projectId, name, branch } = artifact
+  const latestOf = latestBranch(artifact)
+  if (latestOf !== null) return { projectId, name, latestOf }
+  return { projectId, name, ...(branch !== null && { branch }) }
+}
+
 /** The newest artifact of the same name before this one, on its branch if it has one. Live at `now`. */
 export async function previousOf(
   { metadata }: Pick<AppContext, 'metadata'>,
   artifact: Artifact,
   now: number,
 ): Promise<Artifact | undefined> {
-  const filter: ArtifactFilter = {
-    projectId: artifact.projectId,
-    name: artifact.name,
-    beforeId: artifact.id,
-    ...(artifact.branch !== null && { branch: artifact.branch }),
-  }
+  const filter: ArtifactFilter = { ...sameNameAs(artifact), beforeId: artifact.id }
   const page = { limit: 10, offset: 0, sort: 'newest', now } as const
   const artifacts = await metadata.findArtifacts(filter, page)
   return artifacts.find(({ runId }) => runId !== artifact.runId)

@@ -16,6 +16,7 @@ import { createFindPages } from './find-routes.tsx'
 import { createLatestRoutes } from './latest-routes.ts'
 import { createListPages } from './list-routes.tsx'
 import { createMaintenancePages } from './maintenance-routes.tsx'
+import { sameNameAs } from './page-access.ts'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
@@ -115,9 +116,7 @@ async function goneView(
   const artifact = await metadata.findArtifact(artifactId)
   const principal = c.get('principal')
   if (artifact === undefined || principal === undefined) return undefined
-  const { projectId, name, branch } = artifact
-  const filter = { projectId, name, ...(branch !== null && { branch }) }
-  const successor = await metadata.findNewest(filter, now())
+  const successor = await metadata.findNewest(sameNameAs(artifact), now())
   const mayUndo =
     isRestorable(artifact, { undoMs: config.undoMs, now: now() }) &&
     mayWriteProject(principal, artifact.project)

@@ -285,6 +285,27 @@ describe('an artifact page', () => {
   })
 })
 
+// A fork can call its branch `main`.
+test('the artifact before one, and the newest in place of one, are not what a pull request made', async () => {
+  const upload = async (run: number, event: string): Promise<number> =>
+    await server.put(
+      `/api/v1/projects/octo/app/runs/${run}/artifacts/same?branch=main&event=${event}`,
+      { body: `${run}` },
+    )
+  const before = await upload(20, 'push')
+  const fork = await upload(21, 'pull_request')
+  const after = await upload(22, 'push')
+  const page = `/octo/app/actions/runs/22/artifacts/${after}`
+  expect((await open(`${page}/changes`)).html).toContain(`/compare/${before}...${after}"`)
+  expect((await open('/octo/app/actions/runs/22')).html).toContain(`/compare/${before}...${after}"`)
+  await server.send(`/api/v1/artifacts/${after}`, { method: 'DELETE' })
+  expect((await open(page)).html).toContain(
+    `href="/octo/app/actions/runs/20/artifacts/${before}">The newest one: run 20`,
+  )
+  const changes = await open(`/octo/app/actions/runs/21/artifacts/${fork}/changes`)
+  expect(changes.html).toContain(`/compare/${before}...${fork}"`)
+})
+
 describe('deleting from a page', () => {
   async function post(
     artifactId: number,
