@@ -71,9 +71,11 @@ export async function readProject(
   const isKnown =
     mayReadProject(principal, name) || (principal.run !== null && isOwnProject(principal, name))
   const project = isKnown ? await context.metadata.findProject(name) : undefined
-  if (project === undefined)
-    throw storeError('not_found', `there is no project ${name}`, { what: `project ${name}` })
-  return project
+  if (project !== undefined) return project
+  const reason = isKnown
+    ? `nothing has been uploaded to ${name} yet: a project is there from its first upload on`
+    : `there is no project ${name}`
+  throw storeError('not_found', reason, { what: `project ${name}` })
 }
 
 function isOwnProject(principal: Principal, name: ProjectName): boolean {

@@ -110,6 +110,10 @@ function FirstRun({ origin }: { origin: string }) {
       </p>
       <h2>From a shell</h2>
       <Commands text={shellCommands(origin)} />
+      <p>
+        On other machines, <code>npx -y {origin}/trove.tgz</code> stands for <code>trove</code>,
+        wherever Node is.
+      </p>
       <h2>From a runner, with the stock actions</h2>
       <p>Give the job these two variables; the workflow needs no change.</p>
       <Commands text={runnerCommands(origin)} />

@@ -59,6 +59,18 @@ describe('trove list', () => {
     })
   })
 
+  test('of a project that nobody has uploaded to says just that', async () => {
+    const own = await server.token({ project: 'octo/new' })
+    expect(await trove(['list'], { TROVE_TOKEN: own })).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('nothing has been uploaded to octo/new yet'),
+    })
+    expect(await trove(['list', '--project', 'octo/new'])).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('there is no project octo/new'),
+    })
+  })
+
   test('goes on past one page of the server, and says what it left out', async () => {
     for (const name of 'abc')
       await server.put(`/api/v1/projects/octo/app/runs/50/artifacts/${name}`)
