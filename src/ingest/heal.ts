@@ -16,10 +16,20 @@ export async function healBlobs(metadata: Metadata): Promise<number> {
   let healed = 0
   for (let tries = 0; tries < triesMax;) {
     const outcomes = new Set<HealingOutcome>()
-    for (const healing of await metadata.listHealings(healingsPerPage)) {
+    // By how much artifacts have other versions than when healings were listed.
+    const raised = new Map<number, number>()
+    for (const listed of await metadata.listHealings(healingsPerPage)) {
+      const holders = listed.holders.map((holder) => ({
+        ...holder,
+        version: holder.version + (raised.get(holder.artifactId) ?? 0),
+      }))
+      const healing = { ...listed, holders }
       const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
       outcomes.add(outcome)
-      if (outcome === 'healed') healed += 1
+      if (outcome !== 'healed') continue
+      healed += 1
+      for (const { artifactId } of holders)
+        raised.set(artifactId, (raised.get(artifactId) ?? 0) + 1)
     }
     if (outcomes.has('changed')) tries += 1
     // A blob that is healed can have more to heal: its copy first, then the stream by which it joins.

@@ -10,7 +10,7 @@ import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import { healBlobs } from '../../src/ingest/heal.ts'
 import { type ScrubFinding, type ScrubReport, scrub } from '../../src/lifecycle/scrub.ts'
-import type { Healing } from '../../src/metadata/metadata.ts'
+import type { Healing, HealingOutcome } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
@@ -333,6 +333,30 @@ describe('damage heals', () => {
     const tarGz = await representTarGz(store.reader, artifact)
     expect((await readAll(tarGz)).length).toBe(tarGz.totalBytes)
     expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
+  })
+
+  test('of many files of a tree, each measured once', async () => {
+    const store = await openStore()
+    const { metadata } = store
+    const many = Object.fromEntries(
+      Array.from({ length: 8 }, (_, index) => [`${index}`, `${index} `.repeat(500)]),
+    )
+    const id = await putTar(store, 'tree', many)
+    for (const content of Object.values(many)) await spoil(casOf(store), joiningOf(content))
+    await scrubAll(store)
+    const outcomes: HealingOutcome[] = []
+    store.ports.metadata = {
+      ...metadata,
+      healBlob: async (...measured) => {
+        const outcome = await metadata.healBlob(...measured)
+        outcomes.push(outcome)
+        return outcome
+      },
+    }
+    await putZip(store, 'stock', many)
+    expect(outcomes).toEqual(Array(8).fill('healed'))
+    expect(await metadata.findArtifact(id)).toMatchObject({ state: 'available', version: 9 })
+    expect(unzipped(await zipOf(store, id))).toEqual(many)
   })
 
   test('of two files of a tree at once, with the length that both give it', async () => {
