@@ -2,6 +2,7 @@
  *  Arguments: data directory, n, the instant. Prints each step that it passes. Runs compiled code, as a server does. */
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { limits } from '../../dist/src/core/limits.js'
 import { collect } from '../../dist/src/lifecycle/collect.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
 import { openLocalPackStore } from '../../dist/src/packs/local.js'
@@ -21,7 +22,12 @@ const packs = await openLocalPackStore({ directory: join(directory, 'cas'), chec
 const now = () => Number(instant)
 await collect(
   { metadata, packs, now, checkpoint },
-  { reach: 'now', compactBytesPerSecond: null, hasRoom: async () => true },
+  {
+    reach: 'now',
+    compactBytesPerSecond: null,
+    hasRoom: async () => true,
+    historyMs: limits.historyMs,
+  },
 )
 await packs.close()
 await metadata.close()
