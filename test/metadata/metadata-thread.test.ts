@@ -98,7 +98,7 @@ describe('the metadata thread', () => {
 
   test('does not begin when the database cannot be opened', async () => {
     const path = join(newPath(), 'no', 'such', 'directory', 'trove.db')
-    await expect(openMetadataWorker({ path })).rejects.toThrow('directory does not exist')
+    await expect(openMetadataWorker({ path })).rejects.toThrow('no such file or directory')
   })
 
   test('fails every call when it dies, and says so once', async () => {
