@@ -1,4 +1,5 @@
 /** Everyday tests: everything but `*.slow.test.ts`. */
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -11,7 +12,7 @@ export default defineConfig({
     // Files share what a worker has loaded: for most of them loading it again takes longer than their tests.
     isolate: false,
     // The default leaves one core idle, which on a two-core machine is half of it.
-    maxWorkers: 2,
+    maxWorkers: availableParallelism(),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What a poll waits for may take long on a machine that does much else.

@@ -1,6 +1,6 @@
 /** The native client against a real server: what goes in comes back, and only what is missing travels. */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -8,15 +8,7 @@ import type { TroveProcess } from '../clients/trove-process.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startSharedServer } from './shared-server.ts'
-import {
-  describeTree,
-  lines,
-  makeDirectory,
-  makeHardTree,
-  makeTree,
-  pseudoRandom,
-  type TreeSpec,
-} from './tree.ts'
+import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
 let data: string
 let trove: TroveProcess
@@ -225,73 +217,6 @@ describe('a download', () => {
       deletedPaths: 1,
     })
     expect(await describeTree(back)).toEqual(await describeTree(root))
-  })
-
-  describe('of a tree of which an earlier version is known', () => {
-    const replacing =
-      (from: string, to: string) =>
-      (bytes: Buffer): Buffer =>
-        Buffer.from(bytes.toString('latin1').replace(from, to), 'latin1')
-    const names = Array.from({ length: 2000 }, (_, index) => `src/${index % 40}/file-${index}`)
-    const treeOf = (change: string): TreeSpec =>
-      Object.fromEntries(names.map((name, index) => [name, index === 77 ? change : name]))
-
-    /** Two versions in the store, the first of them in DEST too, and a client whose bytes are counted. */
-    const prepare = async () => {
-      const [one, two] = [await makeDirectory(), await makeDirectory()]
-      await makeTree(one, treeOf('one'))
-      await makeTree(two, { ...treeOf('two'), extra: 'e', 'src/3/file-3': null })
-      await rm(join(two, 'src/7'), { recursive: true })
-      const proxy = await startFlakyProxy(trove.url)
-      const cacheDir = await makeDirectory()
-      const client = createClient({ url: proxy.url, token, cacheDir })
-      const { artifact: first } = await upload(client, one)
-      const { artifact: second } = await upload(client, two)
-      const destination = await makeDirectory()
-      await client.download({ artifact: first, destination })
-      const receive = async (artifact: typeof first): Promise<number> => {
-        const before = proxy.receivedBytes()
-        await client.download({ artifact, destination, delete: true })
-        return proxy.receivedBytes() - before
-      }
-      return { one, two, first, second, destination, receive, cacheDir }
-    }
-
-    test('receives what is different only, forth and back', async () => {
-      const { one, two, first, second, destination, receive } = await prepare()
-      expect(await receive(second)).toBeLessThan(8_000)
-      expect(await describeTree(destination)).toEqual(await describeTree(two))
-      expect(await receive(first)).toBeLessThan(25_000)
-      expect(await describeTree(destination)).toEqual(await describeTree(one))
-    })
-
-    test('receives all where the earlier version is there no more', async () => {
-      const { two, first, second, destination, receive } = await prepare()
-      await clientWith(null).remove(first.id)
-      expect(await receive(second)).toBeGreaterThan(60_000)
-      expect(await describeTree(destination)).toEqual(await describeTree(two))
-    })
-
-    test.each([
-      ['cut short', (bytes: Buffer) => bytes.subarray(0, 50_000)],
-      [
-        'of other bytes',
-        (bytes: Buffer) =>
-          Buffer.concat([bytes.subarray(0, 90_000), Buffer.from('x'), bytes.subarray(90_001)]),
-      ],
-      ['of another artifact', replacing('file-1\n', 'file_1\n')],
-      ['of broken lines', replacing('file-1000\n', 'file-1\n00\n')],
-      ['of joined lines', replacing('file-1000\n', 'file-10001')],
-      ['empty', () => Buffer.alloc(0)],
-      ['of another form', () => Buffer.from('trove destination 2\n'.repeat(9))],
-    ])('receives all where what is known of it is %s', async (_, damage) => {
-      const { two, second, destination, receive, cacheDir } = await prepare()
-      const [name = ''] = await readdir(join(cacheDir, 'destination'))
-      const path = join(cacheDir, 'destination', name)
-      await writeFile(path, damage(await readFile(path)))
-      expect(await receive(second)).toBeGreaterThan(60_000)
-      expect(await describeTree(destination)).toEqual(await describeTree(two))
-    })
   })
 
   test('replaces and adds files in directories that may not be written, and leaves these so', async () => {
