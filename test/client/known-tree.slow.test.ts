@@ -3,39 +3,22 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
-import { startSharedServer } from './shared-server.ts'
+import { type SharedServer, startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
-let trove: TroveProcess
-let token: string
+let shared: SharedServer
 let lastRun = 100
 
 beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
+  shared = await startSharedServer()
   return shared.stop
 })
 
-function clientWith(cacheDir: string | null): Client {
-  return createClient({ url: trove.url, token, cacheDir })
-}
-
-/** Each upload of a test goes to a run of its own unless the test says otherwise. */
-async function upload(
-  client: Client,
-  directory: string,
-  more: Partial<Parameters<Client['upload']>[0]> = {},
-): ReturnType<Client['upload']> {
+/** Each upload goes to a run of its own. */
+async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
   lastRun += 1
-  return await client.upload({
-    project: 'octo/demo',
-    run: lastRun,
-    name: 'build',
-    source: { kind: 'patterns', patterns: ['.'], directory, includeHidden: true },
-    ...more,
-  })
+  return await uploadDirectory(client, directory, lastRun)
 }
 
 describe('a download of a tree of which an earlier version is known', () => {
@@ -53,9 +36,9 @@ describe('a download of a tree of which an earlier version is known', () => {
     await makeTree(one, treeOf('one'))
     await makeTree(two, { ...treeOf('two'), extra: 'e', 'src/3/file-3': null })
     await rm(join(two, 'src/7'), { recursive: true })
-    const proxy = await startFlakyProxy(trove.url)
+    const proxy = await startFlakyProxy(shared.trove.url)
     const cacheDir = await makeDirectory()
-    const client = createClient({ url: proxy.url, token, cacheDir })
+    const client = createClient({ url: proxy.url, token: shared.token, cacheDir })
     const { artifact: first } = await upload(client, one)
     const { artifact: second } = await upload(client, two)
     const destination = await makeDirectory()
@@ -78,7 +61,8 @@ describe('a download of a tree of which an earlier version is known', () => {
 
   test('receives all where the earlier version is there no more', async () => {
     const { two, first, second, destination, receive } = await prepare()
-    await clientWith(null).remove(first.id)
+    const { trove, token } = shared
+    await createClient({ url: trove.url, token, cacheDir: null }).remove(first.id)
     expect(await receive(second)).toBeGreaterThan(60_000)
     expect(await describeTree(destination)).toEqual(await describeTree(two))
   })
