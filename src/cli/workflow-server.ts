@@ -24,7 +24,7 @@ export interface RunServer {
 }
 
 export interface RunServerOptions {
-  /** The server that flags or the environment name, and the administrator's token for it. */
+  /** The server that flags or the environment name, and a token that may mint those of jobs. */
   access: ServerAccess
   /** True when that server is meant, whatever lies on this machine. */
   isGiven: boolean

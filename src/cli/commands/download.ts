@@ -26,7 +26,7 @@ const flags = {
   ...serverFlags,
   run: {
     value: 'ID',
-    help: 'run whose artifacts --pattern chooses from (TROVE_RUN, GITHUB_RUN_ID)',
+    help: 'run whose artifacts --pattern chooses from (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)',
   },
   pattern: { value: 'GLOB', help: 'artifacts of the run whose names match, in place of REF' },
   path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match; repeatable' },

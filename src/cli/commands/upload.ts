@@ -16,9 +16,9 @@ import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  run: { value: 'ID', help: 'run (TROVE_RUN, GITHUB_RUN_ID)' },
+  run: { value: 'ID', help: 'run (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT)' },
-  job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB)' },
+  job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
   branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME)' },
   sha: { value: 'SHA', help: 'commit (GITHUB_SHA)' },
   exclude: { value: 'GLOB', repeats: true, help: 'leave out entry paths that match; repeatable' },
