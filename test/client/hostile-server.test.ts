@@ -1,9 +1,10 @@
 /** A server that lies must not make a download write outside of DEST, nor leave other content than it announced. */
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { changesMediaType } from '../../src/api/negotiation.ts'
 import { createClient } from '../../src/client/client.ts'
@@ -44,7 +45,11 @@ function treeOf(lines: string[]): Buffer {
 }
 
 /** Answers with these lines as the tree and, whatever is asked for, these streams. */
-function answering(lines: string[], sent: Sent[]): RequestListener {
+function answering(
+  lines: string[],
+  sent: Sent[],
+  { endsAfterMs = 0 }: { endsAfterMs?: number } = {},
+): RequestListener {
   const blobs = createByteWriter()
   for (const { ordinal, offset = 0, content = right, sizeBytes = content.length } of sent) {
     const stream = encodeJoiningSync(content, 6)
@@ -60,8 +65,25 @@ function answering(lines: string[], sent: Sent[]): RequestListener {
   blobs.byte(fetchEnd)
   return (request, response) => {
     request.resume()
-    response.end(request.url?.includes('/tree') === true ? treeOf(lines) : blobs.bytes())
+    const bytes = request.url?.includes('/tree') === true ? treeOf(lines) : blobs.bytes()
+    if (endsAfterMs === 0) {
+      response.end(bytes)
+      return
+    }
+    response.write(bytes)
+    void setTimeout(endsAfterMs).then(() => response.end())
   }
+}
+
+/** Answers its address. */
+async function listen(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** Downloads into DEST beside a file that must stay as it is; answers the failure and what is below DEST. */
@@ -69,18 +91,11 @@ async function download(
   lines: string[],
   sent: Sent[] = [],
 ): Promise<{ error: unknown; left: string[] }> {
-  const server = createServer(answering(lines, sent))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  const url = await listen(createServer(answering(lines, sent)))
   const root = await makeDirectory()
   await makeTree(root, { victim: 'untouched', dest: null })
   const before = await describeTree(root)
-  const { port } = server.address() as AddressInfo
-  const client = createClient({ url: `http://127.0.0.1:${port}`, token: 'x', cacheDir: null })
+  const client = createClient({ url, token: 'x', cacheDir: null })
   const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + lines.join('')))}`
   let error: unknown
   try {
@@ -144,6 +159,23 @@ test('streams that nobody asked for are refused', async () => {
   expect(left).toEqual([])
 })
 
+test('an answer whose end comes late keeps no connection', async () => {
+  let connections = 0
+  const server = createServer(answering([file('a')], [{ ordinal: 0 }], { endsAfterMs: 100 }))
+  server.on('connection', () => (connections += 1))
+  const url = await listen(server)
+  const client = createClient({ url, token: 'x', cacheDir: null })
+  const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + file('a')))}`
+  const counts: number[] = []
+  for (let time = 0; time < 2; time++) {
+    const destination = await makeDirectory()
+    await client.download({ artifact: { id: 1, treeDigest }, destination })
+    counts.push(connections)
+    await setTimeout(300)
+  }
+  expect(counts).toEqual([2, 2])
+})
+
 /** Many files, and then what became of them: both as changes and, since whoever is lied to asks again, as a whole. */
 async function downloadTwice(
   changes: string[],
@@ -168,19 +200,9 @@ async function downloadTwice(
     response.setHeader('content-type', changesMediaType).end(told.bytes())
     return undefined
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
+  const url = await listen(server)
   const directory = await makeDirectory()
-  const client = createClient({
-    url: `http://127.0.0.1:${port}`,
-    token: 'x',
-    cacheDir: join(directory, 'cache'),
-  })
+  const client = createClient({ url, token: 'x', cacheDir: join(directory, 'cache') })
   const artifact = (id: number, tree: string[]): { id: number; treeDigest: string } => ({
     id,
     treeDigest: `sha256:${digestOf(Buffer.from(manifestHeader + tree.join('')))}`,

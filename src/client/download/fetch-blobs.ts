@@ -10,7 +10,7 @@ import {
 } from '../../core/blob-exchange.ts'
 import { createByteReader } from '../../core/varint.ts'
 import { inflateStream } from '../../packs/codec.ts'
-import { type BodyReader, openBodyReader } from '../transport/body-reader.ts'
+import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
@@ -77,8 +77,16 @@ async function fetchSome(
   options: FetchOptions & { rooms: Rooms },
 ): Promise<void> {
   const answer = await openAnswer(server, askFor('fetch', options, wants))
-  const body = openBodyReader(answer)
-  const writer = createFetchedWriter(pool, { ...options, taskFiles: filesPerTask(wants.length) })
+  await readBody(answer, async (body) => await writeFetched(pool, body, wants.length, options))
+}
+
+async function writeFetched(
+  pool: FilePool,
+  body: BodyReader,
+  wanted: number,
+  options: FetchOptions & { rooms: Rooms },
+): Promise<void> {
+  const writer = createFetchedWriter(pool, { ...options, taskFiles: filesPerTask(wanted) })
   try {
     for (let head = await readHead(body); head !== undefined; head = await readHead(body)) {
       const patched = options.patchedPath(head.ordinal)
@@ -92,7 +100,6 @@ async function fetchSome(
     }
     await writer.finish()
   } catch (error) {
-    await body.cancel().catch(() => {})
     await writer.abandon()
     throw error
   }

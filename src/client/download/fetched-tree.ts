@@ -13,8 +13,7 @@ import {
   type ManifestLines,
   type Stretch,
 } from '../../core/manifest-changes.ts'
-import type { Answer } from '../transport/answer.ts'
-import { type BodyReader, openBodyReader } from '../transport/body-reader.ts'
+import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { transferTriesMax, waitForTransfer } from '../transport/retry.ts'
@@ -73,8 +72,8 @@ export async function fetchTree(
       isReached = true
       isChanges = known !== null && answer.header('content-type') === changesMediaType
       return isChanges
-        ? await readChanges(answer, artifact, known!)
-        : { tree: await readTree(answer, artifact), known: null }
+        ? await readBody(answer, async (body) => await readChanges(body, artifact, known!))
+        : await readBody(answer, async (body) => await readTree(body, artifact))
     } catch (error) {
       // A base that is not what it was: the whole tree says more than why.
       if (isChanges && !(error instanceof NetworkError)) known = null
@@ -85,8 +84,7 @@ export async function fetchTree(
   }
 }
 
-async function readTree(answer: Answer, artifact: TreeSource): Promise<FetchedTree> {
-  const body = openBodyReader(answer)
+async function readTree(body: BodyReader, artifact: TreeSource): Promise<TreeAnswer> {
   const tree = createTreeColumns()
   const hasher = createDigestHasher()
   hasher.update(await body.take(Buffer.byteLength(manifestHeader)))
@@ -99,16 +97,15 @@ async function readTree(answer: Answer, artifact: TreeSource): Promise<FetchedTr
     tree.addTimes(await readPage(body), tree.count - before)
   }
   checkDigest(artifact, hasher.digest())
-  return tree
+  return { tree, known: null }
 }
 
 /** Pages of changes, an empty one at their end; then how many entries have their times in a page, and these pages. */
 async function readChanges(
-  answer: Answer,
+  body: BodyReader,
   artifact: TreeSource,
   base: DestinationCache,
 ): Promise<TreeAnswer> {
-  const body = openBodyReader(answer)
   const header = await body.take(changesHeader.length)
   if (header.toString() !== changesHeader) throw new RangeError('unknown changes of a manifest')
   const changes: Buffer[] = []

@@ -13,11 +13,35 @@ export interface BodyReader {
   stream(count: number): AsyncGenerator<Buffer, void, undefined>
   /** Bytes taken so far. */
   readonly position: number
-  cancel(): Promise<void>
 }
 
-export function openBodyReader(answer: Answer): BodyReader {
+/** What `read` makes of the body, of which it need not take the end. Then the connection is free for the next request; it is
+ *  dropped when `read` fails, or when more comes than it took. Errors: those of `read`. */
+export async function readBody<Result>(
+  answer: Answer,
+  read: (body: BodyReader) => Promise<Result>,
+): Promise<Result> {
   const pieces = answer.chunks()
+  const drop = async (): Promise<void> => {
+    await pieces.return().catch(() => {})
+    answer.discard()
+  }
+  try {
+    const result = await read(readerOf(pieces))
+    // The end of a body may come after its last byte. While it is not read, the request goes on and keeps a program alive.
+    // Nobody waits for it: all that was wanted is there, whatever becomes of the connection.
+    pieces.next().then(
+      async ({ done }) => done === true || (await drop()),
+      () => {},
+    )
+    return result
+  } catch (error) {
+    await drop()
+    throw error
+  }
+}
+
+function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
   let held: Buffer = Buffer.alloc(0)
   let position = 0
   const next = async (): Promise<Buffer> => {
@@ -77,9 +101,6 @@ export function openBodyReader(answer: Answer): BodyReader {
     },
     get position() {
       return position
-    },
-    cancel: async () => {
-      await pieces.return()
     },
   }
 }
