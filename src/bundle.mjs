@@ -19,8 +19,8 @@ const options = {
   outbase: here,
   absWorkingDir: here,
   bundle: true,
-  // These are native, or CommonJS, or look for files beside themselves.
-  external: ['better-sqlite3', 'tar-stream', '@actions/*'],
+  // These are native, or CommonJS, or look for files beside themselves, or are loaded by few.
+  external: ['better-sqlite3', 'tar-stream', '@actions/*', '@aws-sdk/*'],
   platform: 'node',
   format: 'esm',
   target: 'node20.19',

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
+import type { BucketPlace } from './core/bucket-place.ts'
 import { limits } from './core/limits.ts'
 import type { TrustedIssuer } from './core/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from './core/units.ts'
@@ -14,6 +15,8 @@ import { type Environment, Settings } from './settings.ts'
 export interface Config {
   /** Absolute. Holds `trove.db`, `secret.key`, `server.lock`, `server.url` and `cas/`. */
   readonly dataDir: string
+  /** Where packs are kept; null: in `cas/` of the data directory. */
+  readonly packBucket: BucketPlace | null
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
@@ -110,6 +113,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
   const host = source.text('TROVE_HOST')
   const config = {
     dataDir: readDataDir(source, flags.data, env),
+    packBucket: readPackBucket(source),
     host: flags.host ?? host ?? '127.0.0.1',
     port: source.integer('TROVE_PORT', 7878, 0, 65_535, { flag: '--port', text: flags.port }),
     publicUrl: source.ownOrigin('TROVE_PUBLIC_URL') ?? null,
@@ -156,8 +160,38 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     source.refuse('TROVE_OIDC', 'needs TROVE_PUBLIC_URL, which ID tokens must be made out to')
   }
   source.finish()
+  // Amazon's client would print at each start, in each thread, which Node its versions of next year will need.
+  if (config.packBucket !== null)
+    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   const unknownVariables = source.unread('TROVE_', clientVariables)
   return Object.freeze({ ...config, unknownVariables })
+}
+
+/** Credentials and region are read as all programs of Amazon's do; nothing of theirs has another name here. */
+function readPackBucket(source: Settings): BucketPlace | null {
+  const name = 'TROVE_S3_BUCKET'
+  const text = source.text(name)
+  const endpoint = source.ownOrigin('TROVE_S3_ENDPOINT') ?? null
+  const region = source.text('AWS_REGION') ?? source.text('AWS_DEFAULT_REGION') ?? 'us-east-1'
+  if (text === undefined) {
+    if (endpoint !== null) source.refuse('TROVE_S3_ENDPOINT', `needs ${name}`)
+    return null
+  }
+  const [, bucket, prefix] =
+    /^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w.-]+(?:\/[\w.-]+)*))?\/?$/.exec(text) ?? []
+  if (bucket === undefined) {
+    source.refuse(
+      name,
+      `must be the name of a bucket, or BUCKET/FOLDER, got ${JSON.stringify(text)}`,
+    )
+    return null
+  }
+  return Object.freeze({
+    bucket,
+    prefix: prefix === undefined ? '' : `${prefix}/`,
+    region,
+    endpoint,
+  })
 }
 
 function readContentUrl(source: Settings): string | null {

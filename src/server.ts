@@ -27,7 +27,8 @@ import type { Log } from './log.ts'
 import { startLogKeeper } from './metadata/log-keeper.ts'
 import { createSharedLog } from './metadata/shared-log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
-import { openLocalPackStore } from './packs/local.ts'
+import { openPackStore } from './packs/open-pack-store.ts'
+import { findPackPlace } from './packs/pack-place.ts'
 import { createRenderer, type Renderer } from './web/renderer.ts'
 
 export interface RunningServer {
@@ -105,11 +106,11 @@ async function openContext(
   const { cleanups, stopping, graceOver } = ends
   const keys = await openKeys(config.dataDir)
   const databasePath = join(config.dataDir, 'trove.db')
-  const packDirectory = join(config.dataDir, 'cas')
   const { dataDir: directory, minFreeBytes } = config
   const space = await openDiskSpace({ directory, minFreeBytes })
   await space.makeRoom()
-  const packs = await openLocalPackStore({ directory: packDirectory })
+  const packPlace = await findPackPlace(directory, config.packBucket)
+  const packs = await openPackStore(packPlace)
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
@@ -124,7 +125,7 @@ async function openContext(
     },
   })
   cleanups.push(() => logKeeper.close())
-  const staging = await openStaging(join(packDirectory, 'staging', 'uploads'), {
+  const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
     uploadBytesMax: config.artifactBytesMax,
     checkpoint,
   })
@@ -135,7 +136,7 @@ async function openContext(
   const ingest = await openIngestPool({
     workers,
     databasePath,
-    packDirectory,
+    packPlace,
     sharedLog,
     settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
     onWorkerFailure: (error) => {
@@ -153,10 +154,11 @@ async function openContext(
     historyMs: config.historyMs,
   })
   cleanups.push(() => maintenance.close())
-  const { dataDir, scrubIntervalMs, scrubBytesPerSecond } = config
+  const { scrubIntervalMs, scrubBytesPerSecond } = config
   const { jobs } = maintenance
   const upkeep = startUpkeep({
-    dataDir,
+    dataDir: directory,
+    packPlace,
     sharedLog,
     jobs,
     metadata,

@@ -70,6 +70,32 @@ test('a public URL is an origin; a path, which links would be without, is refuse
   }
 })
 
+test('a bucket may have a folder, and a service of others an origin', () => {
+  const read = (env: Environment): unknown => readServerConfig({}, env).packBucket
+  expect(read({})).toBeNull()
+  expect(read({ TROVE_S3_BUCKET: 'ci-artifacts', AWS_REGION: 'eu-central-1' })).toEqual({
+    bucket: 'ci-artifacts',
+    prefix: '',
+    region: 'eu-central-1',
+    endpoint: null,
+  })
+  const endpoint = 'https://s3.lan:9000'
+  const own = { TROVE_S3_BUCKET: 'cid/trove/main/', TROVE_S3_ENDPOINT: `${endpoint}/` }
+  expect(read(own)).toEqual({
+    bucket: 'cid',
+    prefix: 'trove/main/',
+    region: 'us-east-1',
+    endpoint,
+  })
+  for (const name of ['CID', 's3://cid', 'c', 'cid//a', 'cid/ä'])
+    expect(problemsOf(() => read({ TROVE_S3_BUCKET: name }))).toEqual([
+      `TROVE_S3_BUCKET must be the name of a bucket, or BUCKET/FOLDER, got "${name}"`,
+    ])
+  expect(problemsOf(() => read({ TROVE_S3_ENDPOINT: endpoint }))).toEqual([
+    'TROVE_S3_ENDPOINT needs TROVE_S3_BUCKET',
+  ])
+})
+
 test('the host of a content URL may begin with a star, and has none elsewhere', () => {
   const read = (url: string): string | null =>
     readServerConfig({}, { TROVE_CONTENT_URL: url }).contentUrl

@@ -27,6 +27,10 @@ export const commands: Commands = {
     summary: 'copies a store, running or not, to a new directory',
     load: async () => (await import('./commands/backup.ts')).backupCommand,
   },
+  'move-packs': {
+    summary: 'moves what is stored into a bucket of S3, or back',
+    load: async () => (await import('./commands/move-packs.ts')).movePacksCommand,
+  },
   recover: {
     summary: 'rebuilds lost metadata from packs',
     load: async () => (await import('./commands/recover.ts')).recoverCommand,

@@ -9,7 +9,8 @@ import type { LifecyclePorts } from '../lifecycle/ports.ts'
 import { recover } from '../lifecycle/recover.ts'
 import { lockDataDir, wasEverLocked } from '../metadata/data-lock.ts'
 import { openMetadataWorker } from '../metadata/sqlite-worker.ts'
-import { openLocalPackStore } from '../packs/local.ts'
+import { openPackStore } from '../packs/open-pack-store.ts'
+import { findPackPlace } from '../packs/pack-place.ts'
 import { UsageError } from './arguments.ts'
 
 export interface LocalStore {
@@ -33,11 +34,10 @@ export async function withLocalStore<T>(
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })
     await space.makeRoom()
-    const cas = join(directory, 'cas')
-    const packs = await openLocalPackStore({ directory: cas })
+    const packs = await openPackStore(await findPackPlace(directory, config.packBucket))
     const metadata = await openMetadataWorker({ path: database })
     try {
-      const staging = await openStaging(join(cas, 'staging', 'uploads'), {
+      const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
         uploadBytesMax: config.artifactBytesMax,
       })
       const ports = { metadata, packs, now: Date.now, signal }

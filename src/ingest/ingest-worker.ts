@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { StoreError, encodeError } from '../core/errors.ts'
 import { openSqliteMetadata } from '../metadata/sqlite.ts'
-import { openLocalPackStore } from '../packs/local.ts'
+import { openPackStore } from '../packs/open-pack-store.ts'
 import { type ArrivingBody, openArrivingBody } from './arriving-body.ts'
 import { ingest } from './ingest.ts'
 import { negotiate } from './negotiated/negotiate.ts'
@@ -47,7 +47,7 @@ const metadata = openSqliteMetadata({
   sharedLog: data.sharedLog,
   quota: data.settings.quota,
 })
-const packs = await openLocalPackStore({ directory: data.packDirectory })
+const packs = await openPackStore(data.packPlace)
 const ports: IngestPorts = { metadata, packs, settings: data.settings, now: () => Date.now() }
 
 port.on('message', (message: ToWorker) => {

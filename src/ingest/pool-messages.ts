@@ -1,6 +1,7 @@
 /** What the pool and its workers say to each other. Bodies flow as chunks against credit, so that neither side holds
  *  more than `bodyCreditBytes` of one. */
 import type { ErrorMessage } from '../core/errors.ts'
+import type { PackPlace } from '../packs/open-pack-store.ts'
 import type { IngestJob } from './job.ts'
 import type { NegotiationAnswer, NegotiationJob } from './negotiated/job.ts'
 import type { Published } from './publish.ts'
@@ -11,7 +12,7 @@ export const bodyCreditBytes = 2 * 1024 * 1024
 
 export interface IngestWorkerData {
   databasePath: string
-  packDirectory: string
+  packPlace: PackPlace
   /** Of the threads that share the database. */
   sharedLog: SharedArrayBuffer
   settings: IngestSettings

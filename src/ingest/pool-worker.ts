@@ -34,12 +34,12 @@ export interface PoolWorker {
 /** Resolves once the thread takes jobs. Errors: what keeps it from that. */
 export async function startWorker({
   databasePath,
-  packDirectory,
+  packPlace,
   sharedLog,
   settings,
 }: IngestWorkerData): Promise<PoolWorker> {
   const thread = startThread('ingest/ingest-worker.ts', {
-    workerData: { databasePath, packDirectory, sharedLog, settings } satisfies IngestWorkerData,
+    workerData: { databasePath, packPlace, sharedLog, settings } satisfies IngestWorkerData,
     resourceLimits: {
       maxOldGenerationSizeMb: heapMegabytesMax.old,
       maxYoungGenerationSizeMb: heapMegabytesMax.young,

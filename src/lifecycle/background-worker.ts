@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { StoreError, encodeError } from '../core/errors.ts'
 import { openSqliteMetadata } from '../metadata/sqlite.ts'
-import { openLocalPackStore } from '../packs/local.ts'
+import { openPackStore } from '../packs/open-pack-store.ts'
 import { backUp } from './backup.ts'
 import type { BackgroundData, BackgroundTask, FromBackground } from './background.ts'
 import type { LifecyclePorts } from './ports.ts'
@@ -11,14 +11,14 @@ import { scrub } from './scrub.ts'
 
 const port = parentPort
 if (port === null) throw new Error('the background worker is started by background.ts')
-const { task, databasePath, packDirectory, sharedLog } = workerData as BackgroundData
+const { task, databasePath, packPlace, sharedLog } = workerData as BackgroundData
 
 function say(message: FromBackground): void {
   port!.postMessage(message)
 }
 
 const metadata = openSqliteMetadata({ path: databasePath, sharedLog })
-const packs = await openLocalPackStore({ directory: packDirectory })
+const packs = await openPackStore(packPlace)
 const stop = new AbortController()
 port.once('message', () => {
   stop.abort()

@@ -1,6 +1,7 @@
 /** Long maintenance that reads and hashes much runs in a thread of its own, so that neither the event loop nor the thread
  *  of the metadata waits for it. One thread per task; it ends with it. */
 import { type ErrorMessage, decodeError } from '../core/errors.ts'
+import type { PackPlace } from '../packs/open-pack-store.ts'
 import { startThread } from '../program-files.ts'
 import type { BackupOptions } from './backup.ts'
 import type { BackupReport } from './backup-packs.ts'
@@ -16,7 +17,7 @@ export type BackgroundTask =
 export interface BackgroundData {
   task: BackgroundTask
   databasePath: string
-  packDirectory: string
+  packPlace: PackPlace
   /** Of the threads that share the database. */
   sharedLog?: SharedArrayBuffer
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import type { PackPlace } from '../packs/open-pack-store.ts'
 import { type BackgroundData, runInBackground } from './background.ts'
 import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from './schedule.ts'
@@ -20,6 +21,7 @@ export interface Upkeep {
 
 export interface UpkeepOptions {
   dataDir: string
+  packPlace: PackPlace
   /** Of the threads that share the database. */
   sharedLog: SharedArrayBuffer
   jobs: Jobs
@@ -38,7 +40,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
   const stop = new AbortController()
   const places = {
     databasePath: join(dataDir, 'trove.db'),
-    packDirectory: join(dataDir, 'cas'),
+    packPlace: options.packPlace,
     sharedLog: options.sharedLog,
   }
   const background = (onProgress: (progress: object) => void) => ({

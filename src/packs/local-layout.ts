@@ -13,8 +13,8 @@ import {
 } from './file-system.ts'
 import type { PackName } from './pack-store.ts'
 
-/** What `format` holds. A change of layout that an older program would misread gets another number. */
-const format = 'trove-cas 1\n'
+/** What `format` holds, in a directory and in a bucket. A change of layout that an older program would misread gets another number. */
+export const packFormat = 'trove-cas 1\n'
 
 /** Every path of the directory is made here. */
 export interface LocalPaths {
@@ -28,6 +28,11 @@ export interface LocalPaths {
   staged(file: string): string
 }
 
+/** From the CAS directory, or in a bucket. */
+export function sealedPackPath(name: PackName): string {
+  return `packs/${name.slice(0, 2)}/${name}.zip`
+}
+
 export function createLocalPaths(directory: string): LocalPaths {
   const sealed = join(directory, 'packs')
   const staging = join(directory, 'staging', 'packs')
@@ -38,7 +43,7 @@ export function createLocalPaths(directory: string): LocalPaths {
     sealed,
     staging,
     fanOut,
-    sealedPack: (name) => join(fanOut(name), `${name}.zip`),
+    sealedPack: (name) => join(directory, sealedPackPath(name)),
     stagedPack: (name) => join(staging, `${name}.zip`),
     staged: (file) => join(staging, file),
   }
@@ -56,9 +61,9 @@ export function checkPackName(name: PackName): void {
  *  Errors: invalid_request, when the format is another one, or when there are packs without one. */
 export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
   const found = await readFormat(paths.format, fileSystem)
-  if (found !== undefined && found !== format) {
+  if (found !== undefined && found !== packFormat) {
     throw refused(
-      `has format ${JSON.stringify(found)}, and this program knows only ${JSON.stringify(format)}`,
+      `has format ${JSON.stringify(found)}, and this program knows only ${JSON.stringify(packFormat)}`,
     )
   }
   if (found === undefined) await makeDirectory(paths.directory, fileSystem)
@@ -78,7 +83,7 @@ async function writeFormat(paths: LocalPaths, fileSystem: PackFileSystem): Promi
   const staged = paths.staged(`format-${randomBytes(8).toString('hex')}`)
   const file = await fileSystem.open(staged, 'create')
   try {
-    await writeAll(file, Buffer.from(format), 0)
+    await writeAll(file, Buffer.from(packFormat), 0)
     await file.sync()
   } finally {
     await file.close()

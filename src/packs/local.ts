@@ -40,8 +40,8 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
   const ensureFanOut = createFanOut(paths, fileSystem)
 
   return {
-    create: async () => {
-      const name = randomBytes(16).toString('hex')
+    create: async (name = randomBytes(16).toString('hex')) => {
+      checkPackName(name)
       const open = (): Promise<PackFile> => fileSystem.open(paths.stagedPack(name), 'create')
       const file = await translateErrno(`pack ${name}`, open)
       return createLocalSink({ name, file, paths, fileSystem, ensureFanOut, checkpoint })

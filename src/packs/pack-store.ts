@@ -1,4 +1,4 @@
-/** Port: where packs live. Two implementations are foreseen (local directory, S3); one contract test judges both.
+/** Port: where packs live. Two implementations (local directory, S3), judged by one contract test.
  *  A pack is immutable once sealed and its name is never reused. What the bytes of a pack mean is `pack-format.ts`. */
 
 /** 32 lower-case hex characters, random. */
@@ -23,8 +23,8 @@ export interface PackSink {
 
 /** Whatever opens a file can fail with busy, too, while the process has too many of them open. */
 export interface PackStore {
-  /** Opens a new pack, invisible to `read` and `list` until it is sealed. */
-  create(): Promise<PackSink>
+  /** Opens a new pack, invisible to `read` and `list` until it is sealed. `name`: of a pack that moves here. */
+  create(name?: PackName): Promise<PackSink>
   /** The `lengthBytes` bytes at `offset`, exactly.
    *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to read). */
   read(name: PackName, offset: number, lengthBytes: number): Promise<Buffer>

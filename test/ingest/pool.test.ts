@@ -16,7 +16,7 @@ async function openPool(
   const pool = await openIngestPool({
     workers: 1,
     databasePath: join(directory, 'trove.db'),
-    packDirectory: join(directory, 'cas'),
+    packPlace: { kind: 'directory', directory: join(directory, 'cas') },
     sharedLog: createSharedLog(),
     settings: ports.settings,
     onWorkerFailure,

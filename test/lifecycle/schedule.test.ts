@@ -228,6 +228,7 @@ describe('scrub by the clock', () => {
     const jobs = createJobs({ now: Date.now, onFailure: (_job, error) => failures.push(error) })
     const upkeep = startUpkeep({
       dataDir: store.directory,
+      packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
       sharedLog: createSharedLog(),
       jobs,
       metadata: store.metadata,

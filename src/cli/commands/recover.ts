@@ -6,7 +6,8 @@ import { formatSizeBytes } from '../../core/units.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/rebuild.ts'
 import { lockDataDir } from '../../metadata/data-lock.ts'
 import { openMetadataWorker } from '../../metadata/sqlite-worker.ts'
-import { openLocalPackStore } from '../../packs/local.ts'
+import { openPackStore } from '../../packs/open-pack-store.ts'
+import { findPackPlace } from '../../packs/pack-place.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -44,11 +45,11 @@ async function recoverDirectory(
 ): Promise<RebuildReport> {
   const config = readServerConfig({ data })
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
-  const cas = join(dataDir, 'cas')
-  if (!existsSync(cas)) throw new UsageError(`there are no packs in ${dataDir}`)
+  if (config.packBucket === null && !existsSync(join(dataDir, 'cas')))
+    throw new UsageError(`there are no packs in ${dataDir}`)
   const lock = lockDataDir(dataDir)
   try {
-    const packs = await openLocalPackStore({ directory: cas })
+    const packs = await openPackStore(await findPackPlace(dataDir, config.packBucket))
     const metadata = await openMetadataWorker({ path: join(dataDir, 'trove.db') })
     try {
       const settings = { artifactBytesMax, entriesMax, compressionLevel, stockZips }

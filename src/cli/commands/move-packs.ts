@@ -1,0 +1,102 @@
+/** `trove move-packs`: from the data directory into a bucket, back, or to another bucket. */
+import { join } from 'node:path'
+import { readServerConfig } from '../../config.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { movePacks, type MoveReport } from '../../lifecycle/move-packs.ts'
+import { lockDataDir, wasEverLocked } from '../../metadata/data-lock.ts'
+import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
+import {
+  currentPackPlace,
+  prepareMove,
+  releasePlace,
+  switchPackPlace,
+  tellPackPlace,
+} from '../../packs/pack-place.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write, writeJson } from '../output.ts'
+import { createProgress, type Progress } from '../progress.ts'
+
+const flags = {
+  data: { value: 'DIR', help: 'the data directory (TROVE_DATA); no server may run on it' },
+  json: serverFlags.json,
+} as const
+
+export const movePacksCommand: Command<typeof flags> = {
+  name: 'move-packs',
+  operands: '',
+  summary:
+    'Moves all packs to where TROVE_S3_BUCKET says, or into the data directory when it is not set. Stopped, it goes on when it is called again.',
+  flags,
+  examples: [
+    'TROVE_S3_BUCKET=ci-artifacts trove move-packs --data /srv/trove',
+    'trove move-packs --data /srv/trove',
+  ],
+  exitStatuses: [8, 9, 13],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    takeOperands(operands, [])
+    const { dataDir, packBucket } = readServerConfig({ data: given.data })
+    if (!wasEverLocked(dataDir)) throw new UsageError(`there is no store in ${dataDir}`)
+    const lock = lockDataDir(dataDir)
+    try {
+      const from = await currentPackPlace(dataDir, packBucket)
+      const to: PackPlace =
+        packBucket === null
+          ? { kind: 'directory', directory: join(dataDir, 'cas') }
+          : { kind: 'bucket', bucket: packBucket }
+      const places = { from: tellPackPlace(from), to: tellPackPlace(to) }
+      const isThere = places.from === places.to
+      const progress = createProgress(stderr, { bars: !given.json })
+      const report = isThere
+        ? { packs: 0, packBytes: 0, packsThereBefore: 0 }
+        : await move(dataDir, { from, to, progress, signal })
+      if (given.json) await writeJson(stdout, { ...places, ...report })
+      else
+        await write(
+          stdout,
+          `${isThere ? `the packs are in ${places.to} already` : describe(report, places)}\n`,
+        )
+      return exitStatus.ok
+    } finally {
+      lock.release()
+    }
+  },
+}
+
+async function move(
+  dataDir: string,
+  {
+    from,
+    to,
+    progress,
+    signal,
+  }: { from: PackPlace; to: PackPlace; progress: Progress; signal: AbortSignal },
+): Promise<MoveReport> {
+  await prepareMove(dataDir, to)
+  const source = await openPackStore(from)
+  const target = await openPackStore(to)
+  try {
+    const report = await movePacks({
+      from: source,
+      to: target,
+      switchOver: async () => await switchPackPlace(dataDir, to),
+      onProgress: (amounts) => progress.show([{ label: 'Moving', ...amounts }]),
+      signal,
+    })
+    await releasePlace(from)
+    return report
+  } finally {
+    progress.finish()
+    await source.close()
+    await target.close()
+  }
+}
+
+function describe(
+  { packs, packBytes, packsThereBefore }: MoveReport,
+  { from, to }: { from: string; to: string },
+): string {
+  const before = packsThereBefore > 0 ? `, ${packsThereBefore} of them before` : ''
+  return `moved ${packs} packs, ${formatSizeBytes(packBytes)}${before}, from ${from} to ${to}`
+}

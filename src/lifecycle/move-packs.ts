@@ -1,0 +1,89 @@
+/** Moves all packs of a store to another place, while no server runs on it: each is copied and read back there before the
+ *  next; when all are there the store looks for them there; only then those of the old place go. */
+import { createDigestHasher, type Digest } from '../core/digest.ts'
+import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { PackStore, SealedPack } from '../packs/pack-store.ts'
+
+export interface MoveReport {
+  packs: number
+  packBytes: number
+  /** That an earlier try had brought. */
+  packsThereBefore: number
+}
+
+export interface Move {
+  from: PackStore
+  to: PackStore
+  /** Makes the new place the one that counts, durably. */
+  switchOver(): Promise<void>
+  onProgress(progress: { doneBytes: number; totalBytes: number }): void
+  signal: AbortSignal
+}
+
+/** Stopped before the end it may be done again, and goes on. Errors: digest_mismatch (the new place does not keep what is
+ *  written), blob_damaged (a pack cannot be read), those of the stores. */
+export async function movePacks(move: Move): Promise<MoveReport> {
+  const { from, to, signal } = move
+  await to.removeUnsealed(Number.POSITIVE_INFINITY)
+  const present = new Map<string, number>()
+  for await (const { name, sizeBytes } of to.list()) present.set(name, sizeBytes)
+  const packs: SealedPack[] = []
+  for await (const { name, sizeBytes } of from.list()) packs.push({ name, sizeBytes })
+  const totalBytes = packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const report = { packs: packs.length, packBytes: totalBytes, packsThereBefore: 0 }
+  let doneBytes = 0
+  for (const pack of packs) {
+    signal.throwIfAborted()
+    if (present.get(pack.name) === pack.sizeBytes) report.packsThereBefore += 1
+    else await copyPack(move, pack)
+    doneBytes += pack.sizeBytes
+    move.onProgress({ doneBytes, totalBytes })
+  }
+  await move.switchOver()
+  for (const { name } of packs) await from.remove(name)
+  return report
+}
+
+async function copyPack({ from, to, signal }: Move, pack: SealedPack): Promise<void> {
+  // One of another size is what is left of something else.
+  await to.remove(pack.name)
+  const sink = await to.create(pack.name)
+  const expected = createDigestHasher()
+  try {
+    for await (const bytes of pagesOf(from, pack, signal)) {
+      expected.update(bytes)
+      await sink.write(bytes)
+    }
+    await sink.seal()
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+  await checkCopy(to, pack, { expected: expected.digest(), signal })
+}
+
+async function checkCopy(
+  to: PackStore,
+  pack: SealedPack,
+  { expected, signal }: { expected: Digest; signal: AbortSignal },
+): Promise<void> {
+  const hasher = createDigestHasher()
+  for await (const bytes of pagesOf(to, pack, signal)) hasher.update(bytes)
+  const actual = hasher.digest()
+  if (actual === expected) return
+  await to.remove(pack.name)
+  const message = `pack ${pack.name} reads back other than it was written`
+  throw storeError('digest_mismatch', message, { expected, actual })
+}
+
+async function* pagesOf(
+  store: PackStore,
+  { name, sizeBytes }: SealedPack,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  for (let at = 0; at < sizeBytes; at += limits.readWindowBytes) {
+    signal.throwIfAborted()
+    yield await store.read(name, at, Math.min(limits.readWindowBytes, sizeBytes - at))
+  }
+}

@@ -1,0 +1,17 @@
+/** Opens packs where they are: the one choice between the two implementations. */
+import type { BucketPlace } from '../core/bucket-place.ts'
+import { openLocalPackStore } from './local.ts'
+import type { PackStore } from './pack-store.ts'
+
+/** Crosses to threads. */
+export type PackPlace =
+  | { kind: 'directory'; directory: string }
+  | { kind: 'bucket'; bucket: BucketPlace }
+
+/** Errors: those of `openLocalPackStore` and `openS3PackStore`. */
+export async function openPackStore(place: PackPlace): Promise<PackStore> {
+  if (place.kind === 'directory') return await openLocalPackStore({ directory: place.directory })
+  const { openS3PackStore } = await import('./s3.ts')
+  const { openS3Bucket } = await import('./s3-bucket.ts')
+  return await openS3PackStore(await openS3Bucket(place.bucket))
+}

@@ -1,0 +1,273 @@
+/** A bucket of Amazon S3 or of another service that speaks its protocol, through Amazon's own client: it finds credentials
+ *  where people of that world keep them (environment, profiles, roles of machines and pods), signs, and tries again.
+ *  Loading it takes some 0.2 s and 25 MB, so only stores that need it do. */
+import assert from 'node:assert'
+import type { S3Client } from '@aws-sdk/client-s3'
+import { type BucketPlace, tellBucket } from '../core/bucket-place.ts'
+import { StoreError, storeError } from '../core/errors.ts'
+import type { Bucket } from './bucket.ts'
+
+type Sdk = typeof import('@aws-sdk/client-s3')
+
+/** Silence after which a request is given up and tried again: a service without room may not answer at all. */
+const silenceMs = 30_000
+const connectMs = 5000
+const triesMax = 4
+
+function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3Client {
+  return new sdk.S3Client({
+    region,
+    ...(endpoint !== null && { endpoint, forcePathStyle: true }),
+    maxAttempts: triesMax,
+    // Services of others store what the client would add of its own (`aws-chunked`), and do not check it.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: connectMs,
+      socketTimeout: silenceMs,
+      requestTimeout: silenceMs,
+      throwOnRequestTimeout: true,
+    },
+  })
+}
+
+/** Sends nothing before it is asked to. */
+export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
+  const sdk = await import('@aws-sdk/client-s3')
+  const client = openClient(sdk, place)
+  const access: Access = {
+    sdk,
+    client,
+    Bucket: place.bucket,
+    keyOf: (key) => place.prefix + key,
+    withoutPrefix: (key = '') => key.slice(place.prefix.length),
+    telling: async (key, work) => {
+      try {
+        return await work()
+      } catch (error) {
+        throw tellFailure(sdk, `${tellBucket(place)}/${key}`, error)
+      }
+    },
+  }
+  return { ...objectCalls(access), ...uploadCalls(access), close: () => client.destroy() }
+}
+
+interface Access {
+  sdk: Sdk
+  client: S3Client
+  Bucket: string
+  keyOf(key: string): string
+  withoutPrefix(key: string | undefined): string
+  /** Tells failures in the words of the ports. */
+  telling<T>(key: string, work: () => Promise<T>): Promise<T>
+}
+
+type UploadCalls = Pick<
+  Bucket,
+  'beginUpload' | 'writePart' | 'completeUpload' | 'abortUpload' | 'listUploads'
+>
+
+function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> {
+  const { sdk, client, Bucket, keyOf, withoutPrefix, telling } = access
+  const readBody = async (key: string, range: string | undefined): Promise<Buffer> => {
+    const { Body } = await client.send(
+      new sdk.GetObjectCommand({ Bucket, Key: keyOf(key), Range: range }),
+    )
+    const bytes = await Body!.transformToByteArray()
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+  return {
+    sizeBytes: async (key) =>
+      await telling(key, async () => {
+        const bytes = await sizeOf(access, { Bucket, Key: keyOf(key) })
+        if (bytes !== undefined) return bytes
+        throw storeError('not_found', `${key} is not in the bucket`, { what: key })
+      }),
+    read: async (key, offset, lengthBytes) =>
+      await telling(key, async () => {
+        assert(offset >= 0 && lengthBytes > 0, `no range: ${lengthBytes} bytes at ${offset}`)
+        const bytes = await readBody(key, `bytes=${offset}-${offset + lengthBytes - 1}`)
+        if (bytes.length === lengthBytes) return bytes
+        throw tooShort(key, { cause: undefined })
+      }),
+    readAll: async (key) => await telling(key, async () => await readBody(key, undefined)),
+    write: async (key, bytes) => {
+      await telling(key, async () => {
+        await client.send(new sdk.PutObjectCommand({ Bucket, Key: keyOf(key), Body: bytes }))
+      })
+    },
+    writeNew: async (key, bytes) =>
+      await telling(key, async () => {
+        const object = { Bucket, Key: keyOf(key), Body: bytes }
+        try {
+          await client.send(new sdk.PutObjectCommand({ ...object, IfNoneMatch: '*' }))
+          return true
+        } catch (error) {
+          if (isAnswer(sdk, error, 'PreconditionFailed', 412)) return false
+          // Some services do not know the condition. Between the question and the answer another may come first.
+          if (!isAnswer(sdk, error, 'NotImplemented', 501)) throw error
+        }
+        if ((await sizeOf(access, { Bucket, Key: keyOf(key) })) !== undefined) return false
+        await client.send(new sdk.PutObjectCommand(object))
+        return true
+      }),
+    remove: async (key) => {
+      await telling(key, async () => {
+        await client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(key) }))
+      })
+    },
+    list: async function* (folder) {
+      for (let from: string | undefined; ;) {
+        const page = await telling(folder, async () => {
+          const request = { Bucket, Prefix: keyOf(folder), ContinuationToken: from }
+          return await client.send(new sdk.ListObjectsV2Command(request))
+        })
+        for (const { Key, Size, LastModified } of page.Contents ?? []) {
+          const modifiedAt = LastModified?.getTime() ?? 0
+          yield { key: withoutPrefix(Key), sizeBytes: Size ?? 0, modifiedAt }
+        }
+        from = page.NextContinuationToken
+        if (from === undefined) return
+      }
+    },
+  }
+}
+
+function uploadCalls(access: Access): UploadCalls {
+  const { sdk, client, Bucket, keyOf, withoutPrefix, telling } = access
+  return {
+    beginUpload: async (key) =>
+      await telling(key, async () => {
+        const upload = await client.send(
+          new sdk.CreateMultipartUploadCommand({ Bucket, Key: keyOf(key) }),
+        )
+        return upload.UploadId!
+      }),
+    writePart: async ({ key, id }, { number, bytes, md5 }) =>
+      await telling(key, async () => {
+        const { ETag } = await client.send(
+          new sdk.UploadPartCommand({
+            Bucket,
+            Key: keyOf(key),
+            UploadId: id,
+            PartNumber: number,
+            Body: bytes,
+            ContentMD5: md5.toString('base64'),
+          }),
+        )
+        return { number, etag: ETag! }
+      }),
+    completeUpload: async ({ key, id }, parts) => {
+      await telling(key, async () => {
+        const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }))
+        await client.send(
+          new sdk.CompleteMultipartUploadCommand({
+            Bucket,
+            Key: keyOf(key),
+            UploadId: id,
+            MultipartUpload: { Parts },
+          }),
+        )
+      })
+    },
+    abortUpload: async ({ key, id }) => {
+      await telling(key, async () => {
+        await client.send(
+          new sdk.AbortMultipartUploadCommand({ Bucket, Key: keyOf(key), UploadId: id }),
+        )
+      })
+    },
+    listUploads: async function* (folder) {
+      for (let at: { KeyMarker?: string; UploadIdMarker?: string } = {}; ;) {
+        const page = await telling(folder, async () => {
+          const request = { Bucket, Prefix: keyOf(folder), ...at }
+          return await client.send(new sdk.ListMultipartUploadsCommand(request))
+        })
+        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+          const begunAt = Initiated?.getTime() ?? 0
+          yield { key: withoutPrefix(Key), id: UploadId!, begunAt }
+        }
+        if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return
+        at = {
+          KeyMarker: page.NextKeyMarker,
+          ...(page.NextUploadIdMarker !== undefined && { UploadIdMarker: page.NextUploadIdMarker }),
+        }
+      }
+    },
+  }
+}
+
+/** Undefined: there is none. */
+async function sizeOf(
+  { sdk, client }: Access,
+  object: { Bucket: string; Key: string },
+): Promise<number | undefined> {
+  try {
+    return (await client.send(new sdk.HeadObjectCommand(object))).ContentLength!
+  } catch (error) {
+    if (isAnswer(sdk, error, 'NotFound', 404)) return undefined
+    throw error
+  }
+}
+
+function tooShort(what: string, cause: ErrorOptions): StoreError {
+  const details = { digest: null, paths: [] }
+  return storeError(
+    'blob_damaged',
+    `${what} ends before the bytes that were asked for`,
+    details,
+    cause,
+  )
+}
+
+function isAnswer(sdk: Sdk, error: unknown, name: string, status: number): boolean {
+  if (!(error instanceof sdk.S3ServiceException)) return false
+  return error.name === name || error.$metadata.httpStatusCode === status
+}
+
+/** What a service says when there is no room, besides the status 507. */
+const fullNames: ReadonlySet<string> = new Set(['QuotaExceeded', 'XMinioStorageFull'])
+/** Not `NotFound`, which a bare status 404 is told as: a proxy that has lost its way must not look like lost packs. */
+const absentNames: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchUpload'])
+/** Failures that pass, with a status below 500. */
+const passingNames: ReadonlySet<string> = new Set(['SlowDown', 'RequestTimeout', 'Throttling'])
+
+function tellFailure(sdk: Sdk, what: string, error: unknown): unknown {
+  if (error instanceof StoreError) return error
+  if (!(error instanceof Error)) return error
+  const cause = { cause: error }
+  const status =
+    error instanceof sdk.S3ServiceException ? error.$metadata.httpStatusCode : undefined
+  if (status === undefined && !isOfNetwork(error)) return refused(what, error)
+  if (absentNames.has(error.name))
+    return storeError('not_found', `${what} is not there`, { what }, cause)
+  if (error.name === 'InvalidRange') return tooShort(what, cause)
+  if (fullNames.has(error.name) || status === 507)
+    return storeError(
+      'storage_full',
+      `no room for ${what}: ${error.message}`,
+      { neededBytes: null },
+      cause,
+    )
+  if (status === undefined || status >= 500 || status === 429 || passingNames.has(error.name)) {
+    const message = `${what} does not answer: ${error.message || error.name}`
+    return storeError('busy', message, { what: 'pack storage' }, cause)
+  }
+  return refused(what, error)
+}
+
+function refused(what: string, error: Error): Error {
+  return new Error(`${what} is refused: ${error.name}: ${error.message}`, { cause: error })
+}
+
+/** Failures of sockets and of looking up names, and those of the client's own clocks. */
+function isOfNetwork(error: Error): boolean {
+  return error.name === 'TimeoutError' || 'errno' in error || 'syscall' in error || isCut(error)
+}
+
+function isCut(error: Error): boolean {
+  return (
+    'code' in error &&
+    ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String(error.code))
+  )
+}

@@ -1,0 +1,155 @@
+/** Writes one pack into a bucket: one that is short by a single request, a longer one in parts that are sent while it grows
+ *  and are invisible until the last one is there. Either way it is whole and durable, or not there, when `seal` ends. */
+import assert from 'node:assert'
+import { createHash, type Hash } from 'node:crypto'
+import { hasCode } from '../core/errors.ts'
+import type { Bucket, UploadedPart } from './bucket.ts'
+import type { PackName, PackSink, SealedPack } from './pack-store.ts'
+
+/** Of all parts but the last; a service takes 10,000 of a pack. */
+export const partBytes: number = 8 * 1024 * 1024
+/** Sent at once while the next one is filled. */
+const sendingMax = 2
+
+export interface S3SinkOptions {
+  name: PackName
+  key: string
+  bucket: Bucket
+  /** Awaited at each step of sealing: `pack-written`, `pack-sealed`. */
+  checkpoint: ((name: string) => void | Promise<void>) | undefined
+}
+
+interface FillingPart {
+  bytes: Buffer
+  length: number
+  /** Fed as bytes come: a part at once would take 13 ms of the thread. */
+  md5: Hash
+}
+
+export function createS3Sink({ name, key, bucket, checkpoint }: S3SinkOptions): PackSink {
+  let sizeBytes = 0
+  let part = emptyPart()
+  let upload: { key: string; id: string } | undefined
+  const sending = new Set<Promise<void>>()
+  const parts: UploadedPart[] = []
+  let nextNumber = 1
+  let failure: { error: unknown } | undefined
+  let state: 'open' | 'sealing' | 'sealed' | 'aborted' = 'open'
+  let sealing: Promise<unknown> = Promise.resolve()
+
+  const sendPart = async (): Promise<void> => {
+    const { bytes, length, md5 } = part
+    part = emptyPart()
+    const number = nextNumber++
+    upload ??= { key, id: await bucket.beginUpload(key) }
+    const sent = bucket
+      .writePart(upload, { number, bytes: bytes.subarray(0, length), md5: md5.digest() })
+      .then((done) => {
+        parts.push(done)
+      })
+      .catch((error: unknown) => {
+        failure ??= { error }
+      })
+      .finally(() => sending.delete(sent))
+    sending.add(sent)
+    while (sending.size >= sendingMax) await Promise.race(sending)
+  }
+
+  /** Errors: what a part before failed with. */
+  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      if (failure !== undefined) throw failure.error
+      return await work()
+    } catch (error) {
+      failure ??= { error }
+      throw error
+    }
+  }
+
+  const sealObject = async (): Promise<SealedPack> => {
+    await checkpoint?.('pack-written')
+    if (nextNumber === 1) {
+      await bucket.write(key, part.bytes.subarray(0, part.length))
+    } else {
+      if (part.length > 0) await sendPart()
+      await Promise.all(sending)
+      if (failure !== undefined) throw failure.error
+      await complete(bucket, upload!, parts, sizeBytes)
+    }
+    state = 'sealed'
+    await checkpoint?.('pack-sealed')
+    return { name, sizeBytes }
+  }
+
+  return {
+    name,
+    write: async (bytes) => {
+      assert(state === 'open', `pack ${name} is ${state} and takes no bytes`)
+      sizeBytes += bytes.length
+      await attempt(async () => {
+        for (let at = 0; at < bytes.length;) {
+          // A full part waits for the next byte, because the last one may be of any length.
+          if (part.length === partBytes) await sendPart()
+          at += fill(part, bytes.subarray(at))
+          if (failure !== undefined) throw failure.error
+        }
+      })
+    },
+    seal: async () => {
+      assert(state === 'open', `pack ${name} is ${state} and cannot be sealed`)
+      state = 'sealing'
+      const sealed = attempt(sealObject)
+      sealing = sealed
+      return await sealed
+    },
+    abort: async () => {
+      await sealing.catch(() => {})
+      if (state === 'sealed' || state === 'aborted') return
+      const wasSealing = state === 'sealing'
+      state = 'aborted'
+      await Promise.all(sending)
+      // What cannot be removed now is debris: `removeUnsealed` and recovery take it away.
+      if (upload !== undefined) await bucket.abortUpload(upload).catch(() => {})
+      // A seal whose answer was lost was told as failed, so nobody refers to the pack.
+      if (wasSealing) await bucket.remove(key).catch(() => {})
+    },
+  }
+}
+
+function emptyPart(): FillingPart {
+  return { bytes: Buffer.alloc(0), length: 0, md5: createHash('md5') }
+}
+
+/** Answers how many bytes went in. Room is made as it is needed: most packs of small uploads are short. */
+function fill(part: FillingPart, bytes: Uint8Array): number {
+  const taken = bytes.subarray(0, partBytes - part.length)
+  const needed = part.length + taken.length
+  if (part.bytes.length < needed) {
+    const grown = Buffer.allocUnsafe(Math.min(partBytes, Math.max(needed, 2 * part.bytes.length)))
+    part.bytes.copy(grown, 0, 0, part.length)
+    part.bytes = grown
+  }
+  part.bytes.set(taken, part.length)
+  part.md5.update(taken)
+  part.length = needed
+  return taken.length
+}
+
+/** A try whose answer was lost may have been the one that did it; then the upload is gone and the object is there. */
+async function complete(
+  bucket: Bucket,
+  upload: { key: string; id: string },
+  parts: UploadedPart[],
+  sizeBytes: number,
+): Promise<void> {
+  try {
+    await bucket.completeUpload(
+      upload,
+      parts.toSorted((a, b) => a.number - b.number),
+    )
+  } catch (error) {
+    if (!hasCode(error, 'not_found')) throw error
+    const found = await bucket.sizeBytes(upload.key).catch(() => undefined)
+    if (found !== sizeBytes) throw error
+  }
+}

@@ -1,0 +1,133 @@
+/** Packs in a bucket, laid out as in a local directory: `packs/<first 2 hex>/<32 hex>.zip` and `format`, so that either can
+ *  be copied to the other. How a pack is written is `s3-sink.ts`. */
+import assert from 'node:assert'
+import { randomBytes } from 'node:crypto'
+import { hasCode, storeError } from '../core/errors.ts'
+import type { Bucket } from './bucket.ts'
+import { checkPackName, packFormat, sealedPackPath } from './local-layout.ts'
+import type { PackName, PackStore } from './pack-store.ts'
+import { createS3Sink } from './s3-sink.ts'
+
+const folder = 'packs/'
+const formatKey = 'format'
+/** Times of objects are whole seconds. */
+const clockGrainMs = 999
+
+/** Takes `bucket` over. Errors: invalid_request, when it has another format or holds packs without saying which; those of
+ *  the bucket. */
+export async function openS3PackStore(
+  bucket: Bucket,
+  checkpoint?: (name: string) => void | Promise<void>,
+): Promise<PackStore> {
+  await ensureFormat(bucket)
+  const reading = createReading()
+  return {
+    create: async (name = randomBytes(16).toString('hex')) => {
+      checkPackName(name)
+      return createS3Sink({ name, key: sealedPackPath(name), bucket, checkpoint })
+    },
+    read: async (name, offset, lengthBytes) => {
+      checkPackName(name)
+      assert(
+        offset >= 0 && lengthBytes >= 0,
+        `a slice is at 0 or later, got ${lengthBytes} bytes at ${offset}`,
+      )
+      return await reading.run(name, async () => {
+        const key = sealedPackPath(name)
+        if (lengthBytes > 0) return await bucket.read(key, offset, lengthBytes)
+        // There is no range of nothing.
+        await bucket.sizeBytes(key)
+        return Buffer.alloc(0)
+      })
+    },
+    remove: async (name) => {
+      checkPackName(name)
+      // A service may cut a read of what goes away.
+      await reading.ended(name)
+      await bucket.remove(sealedPackPath(name))
+    },
+    list: async function* () {
+      for await (const { key, sizeBytes, modifiedAt } of bucket.list(folder)) {
+        const name = /([0-9a-f]{32})\.zip$/.exec(key)?.[1]
+        if (name === undefined || key !== sealedPackPath(name)) continue
+        yield { name, sizeBytes, modifiedAt: modifiedAt + clockGrainMs }
+      }
+    },
+    removeUnsealed: async (olderThan) => {
+      let removed = 0
+      for await (const upload of bucket.listUploads(folder)) {
+        if (upload.begunAt >= olderThan) continue
+        try {
+          await bucket.abortUpload(upload)
+          removed += 1
+        } catch (error) {
+          // Sealed or aborted in the meantime.
+          if (!hasCode(error, 'not_found')) throw error
+        }
+      }
+      return removed
+    },
+    close: async () => {
+      await reading.close()
+      bucket.close()
+    },
+  }
+}
+
+/** Reads in flight, which a removal and a closing wait for. */
+function createReading(): {
+  run<T>(name: PackName, read: () => Promise<T>): Promise<T>
+  ended(name: PackName): Promise<void>
+  close(): Promise<void>
+} {
+  const reads = new Map<Promise<unknown>, PackName>()
+  let isClosed = false
+  return {
+    run: async (name, read) => {
+      if (isClosed) throw storeError('shutting_down', 'the pack store is closed', {})
+      const running = read()
+      reads.set(running, name)
+      try {
+        return await running
+      } finally {
+        reads.delete(running)
+      }
+    },
+    ended: async (name) => {
+      const own = [...reads].filter(([, of]) => of === name)
+      await Promise.allSettled(own.map(([running]) => running))
+    },
+    close: async () => {
+      isClosed = true
+      await Promise.allSettled(reads.keys())
+    },
+  }
+}
+
+async function ensureFormat(bucket: Bucket): Promise<void> {
+  const found = await readFormat(bucket)
+  if (found === packFormat) return
+  if (found !== undefined) {
+    throw refused(
+      `has format ${JSON.stringify(found)}, and this program knows only ${JSON.stringify(packFormat)}`,
+    )
+  }
+  for await (const _ of bucket.list(folder))
+    throw refused(
+      'has packs but no object "format", so this program cannot tell whether it understands them',
+    )
+  await bucket.write(formatKey, Buffer.from(packFormat))
+}
+
+async function readFormat(bucket: Bucket): Promise<string | undefined> {
+  try {
+    return (await bucket.readAll(formatKey)).toString('latin1', 0, 64)
+  } catch (error) {
+    if (hasCode(error, 'not_found')) return undefined
+    throw error
+  }
+}
+
+function refused(what: string): Error {
+  return storeError('invalid_request', `the bucket ${what}`, { field: 'TROVE_S3_BUCKET' })
+}

@@ -1,0 +1,226 @@
+/** A whole server with its packs in a bucket: of an imitated service, which can fail, and of the real one that
+ *  `TROVE_TEST_S3` names. */
+import { randomBytes } from 'node:crypto'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type Client, createClient } from '../../src/client/client.ts'
+import type { BucketPlace } from '../../src/core/bucket-place.ts'
+import { type Outcome, runTrove } from '../cli/run-trove.ts'
+import {
+  describeTree,
+  makeDirectory,
+  makeHardTree,
+  makeTree,
+  pseudoRandom,
+} from '../client/tree.ts'
+import { cutting, type FakeS3, placeIn, realPlace, startFakeS3 } from '../packs/fake-s3.ts'
+import { startTrove, type TroveProcess } from './trove-process.ts'
+
+const quiet = { TROVE_GC_INTERVAL: 'off', TROVE_MIN_FREE: '0', TROVE_LOG_LEVEL: 'error' }
+
+interface Site {
+  data: string
+  /** Of a server and of commands. */
+  environment: Record<string, string>
+  serve(): Promise<TroveProcess>
+  run(args: string[], environment?: Record<string, string>): Promise<Outcome>
+}
+
+async function siteIn({ bucket, prefix, endpoint }: BucketPlace): Promise<Site> {
+  const data = join(await makeDirectory(), 'data')
+  const environment = {
+    ...quiet,
+    TROVE_S3_BUCKET: `${bucket}/${prefix}`,
+    TROVE_S3_ENDPOINT: endpoint!,
+    AWS_ACCESS_KEY_ID: process.env['AWS_ACCESS_KEY_ID']!,
+    AWS_SECRET_ACCESS_KEY: process.env['AWS_SECRET_ACCESS_KEY']!,
+  }
+  return {
+    data,
+    environment,
+    serve: async () => {
+      const server = await startTrove(data, environment)
+      onTestFinished(async () => {
+        await server.stop()
+      })
+      return server
+    },
+    run: async (args, own = environment) => await runTrove([...args, '--data', data], own),
+  }
+}
+
+async function imitated(): Promise<{ fake: FakeS3; site: Site }> {
+  const fake = await startFakeS3()
+  onTestFinished(() => fake.close())
+  return { fake, site: await siteIn(placeIn(fake)) }
+}
+
+async function clientOf(server: TroveProcess): Promise<Client> {
+  const token = await server.token(['--project', 'octo/demo', '--scope', 'write'])
+  return createClient({ url: server.url, token, cacheDir: null })
+}
+
+/** Something of every kind, and more than fits one part. */
+async function makeSource(): Promise<string> {
+  const root = await makeDirectory()
+  await makeHardTree(root)
+  await makeTree(root, { 'large/file': pseudoRandom(30_000_000, 'large') })
+  return root
+}
+
+type Uploaded = Awaited<ReturnType<Client['upload']>>['artifact']
+
+async function upload(client: Client, directory: string, run = 1): Promise<Uploaded> {
+  const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
+  const { artifact } = await client.upload({ project: 'octo/demo', run, name: 'build', source })
+  return artifact
+}
+
+async function expectSame(client: Client, artifact: Uploaded, source: string): Promise<void> {
+  const destination = await makeDirectory()
+  await client.download({ artifact, destination })
+  expect(await describeTree(destination)).toEqual(await describeTree(source))
+}
+
+async function packsOf(data: string): Promise<string[]> {
+  const found = await readdir(join(data, 'cas', 'packs'), { recursive: true }).catch(() => [])
+  return found.filter((path) => path.endsWith('.zip'))
+}
+
+const real = realPlace()
+const places: [string, () => Promise<Site>][] = [['imitated', async () => (await imitated()).site]]
+if (real !== undefined) {
+  places.push([
+    'real',
+    async () => await siteIn({ ...real, prefix: `${randomBytes(8).toString('hex')}/` }),
+  ])
+}
+
+describe.each(places)('a store in a bucket, %s', (_, open) => {
+  test('what goes in comes out, after a restart too, and its space comes back', async () => {
+    const site = await open()
+    const source = await makeSource()
+    const first = await site.serve()
+    const uploaded = await upload(await clientOf(first), source)
+    await expectSame(await clientOf(first), uploaded, source)
+    expect(await packsOf(site.data)).toEqual([])
+    await first.kill()
+    const second = await site.serve()
+    const client = await clientOf(second)
+    await expectSame(client, uploaded, source)
+    expect((await site.run(['scrub'])).status).toBe(0)
+    await client.remove(uploaded.id)
+    await second.stop()
+    const collected = await site.run(['gc', '--now', '--json'])
+    expect(JSON.parse(collected.text)).toMatchObject({ freedBytes: expect.any(Number) as number })
+    const stats = await site.run(['scrub', '--json'])
+    expect(JSON.parse(stats.text)).toMatchObject({ copies: 0 })
+  })
+
+  test('a backup of it is a data directory that needs no bucket', async () => {
+    const site = await open()
+    const source = await makeSource()
+    const server = await site.serve()
+    const uploaded = await upload(await clientOf(server), source)
+    await server.stop()
+    const backup = join(site.data, '..', 'backup')
+    expect(await site.run(['backup', backup])).toMatchObject({ status: 0 })
+    const restored = await startTrove(backup, quiet)
+    onTestFinished(async () => {
+      await restored.stop()
+    })
+    await expectSame(await clientOf(restored), uploaded, source)
+  })
+
+  test('packs move into the bucket and back', async () => {
+    const site = await open()
+    const source = await makeSource()
+    const before = await startTrove(site.data, quiet)
+    const uploaded = await upload(await clientOf(before), source)
+    await before.stop()
+    const local = await packsOf(site.data)
+    expect(local.length).toBeGreaterThan(0)
+
+    expect(await site.run(['gc'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('`trove move-packs`') as string,
+    })
+    expect(await site.run(['move-packs'])).toMatchObject({
+      status: 0,
+      text: expect.stringContaining(`moved ${local.length} packs`) as string,
+    })
+    expect(await packsOf(site.data)).toEqual([])
+    const server = await site.serve()
+    await expectSame(await clientOf(server), uploaded, source)
+    await server.stop()
+    expect((await site.run(['move-packs'])).text).toContain('already')
+
+    expect(await site.run(['gc'], quiet)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('TROVE_S3_BUCKET is not set') as string,
+    })
+    const { TROVE_S3_BUCKET: _bucket, TROVE_S3_ENDPOINT: _endpoint, ...back } = site.environment
+    expect(await site.run(['move-packs'], back)).toMatchObject({ status: 0 })
+    expect((await packsOf(site.data)).toSorted()).toEqual(local.toSorted())
+    const after = await startTrove(site.data, quiet)
+    onTestFinished(async () => {
+      await after.stop()
+    })
+    await expectSame(await clientOf(after), uploaded, source)
+  })
+})
+
+test('a bucket is of one store, and a store of one bucket', async () => {
+  const { fake, site } = await imitated()
+  await (await site.serve()).stop()
+  const other = await siteIn(placeIn(fake))
+  await expect(other.serve()).rejects.toThrow(/holds the packs of another store/)
+  await rm(other.data, { recursive: true })
+  const elsewhere = { ...site.environment, TROVE_S3_BUCKET: 'store/other' }
+  await expect(startTrove(site.data, elsewhere)).rejects.toThrow(
+    /the packs are in s3:\/\/store\/ci, and TROVE_S3_BUCKET says s3:\/\/store\/other/,
+  )
+})
+
+test('a service that is away for a while costs a try, and no data', async () => {
+  const { fake, site } = await imitated()
+  const source = await makeSource()
+  const server = await site.serve()
+  const client = await clientOf(server)
+  const uploaded = await upload(client, source)
+  fake.before = cutting
+  const token = await server.token(['--project', 'octo/demo', '--scope', 'read'])
+  const headers = { authorization: `Bearer ${token}` }
+  const file = `${server.url}/api/v1/artifacts/${uploaded.id}/files/large/file`
+  expect((await fetch(file, { headers })).status).toBe(503)
+  await makeTree(source, { 'large/second': pseudoRandom(1_000_000, 'second') })
+  await expect(upload(client, source, 2)).rejects.toThrow(/does not answer/)
+  fake.before = async () => undefined
+  await expectSame(client, await upload(client, source, 2), source)
+  expect(JSON.parse((await site.run(['scrub', '--json'])).text)).toMatchObject({ damagedCopies: 0 })
+})
+
+test('a server that is killed while a pack is on its way leaves no part of it', async () => {
+  const { fake, site } = await imitated()
+  const source = await makeSource()
+  const server = await site.serve()
+  let parts = 0
+  const killed = new Promise<void>((resolve) => {
+    fake.before = async (request) => {
+      if (!request.includes('partNumber') || ++parts < 2) return undefined
+      fake.before = async () => undefined
+      await server.kill()
+      resolve()
+      return undefined
+    }
+  })
+  const failing = upload(await clientOf(server), source).catch((error: unknown) => error)
+  await killed
+  expect(fake.uploads.size).toBeGreaterThan(0)
+  const again = await site.serve()
+  expect(fake.uploads.size).toBe(0)
+  expect(await failing).toBeInstanceOf(Error)
+  const client = await clientOf(again)
+  await expectSame(client, await upload(client, source), source)
+})

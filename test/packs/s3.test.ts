@@ -1,0 +1,101 @@
+/** Packs in a bucket whose service fails in one way each. What every pack store promises is asked of it in
+ *  `s3.slow.test.ts`. */
+import { expect, test } from 'vitest'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
+import { partBytes } from '../../src/packs/s3-sink.ts'
+import { openS3PackStore } from '../../src/packs/s3.ts'
+import { answering, cutting, keyOf, openFake, placeIn, seal } from './fake-s3.ts'
+
+const short = Buffer.from('short')
+const long = Buffer.alloc(2 * partBytes + 1, 'x')
+
+test('a short pack is one request, a long one parts and their end', async () => {
+  const { fake, store } = await openFake()
+  const one = await seal(store, short)
+  expect(fake.requests).toEqual([`PUT ${keyOf(one)}`])
+  fake.requests.length = 0
+  const many = await seal(store, long)
+  expect(fake.requests.toSorted()).toEqual([
+    `POST ${keyOf(many)}?uploadId`,
+    `POST ${keyOf(many)}?uploads`,
+    ...Array.from({ length: 3 }, () => `PUT ${keyOf(many)}?partNumber&uploadId`),
+  ])
+  expect(fake.objects.get(keyOf(many))?.bytes.equals(long)).toBe(true)
+  expect(fake.uploads.size).toBe(0)
+})
+
+test.each(['?uploads', '?partNumber&uploadId', '?uploadId', '.zip'])(
+  'a service that stays in trouble at %s is busy, and nothing of the pack is left',
+  async (end) => {
+    const { fake, store } = await openFake()
+    const failing = answering(503, 'SlowDown')
+    fake.before = async (request, response) =>
+      /^P/.test(request) && request.endsWith(end) ? await failing(request, response) : undefined
+    const bytes = end === '.zip' ? short : long
+    await expect(seal(store, bytes)).rejects.toMatchObject({ code: 'busy' })
+    expect([...fake.objects.keys()]).toEqual(['ci/format'])
+    expect(fake.uploads.size).toBe(0)
+  },
+)
+
+test('a lost answer to the end of a pack is not a lost pack', async () => {
+  const { fake, store } = await openFake()
+  let lost = 0
+  fake.after = async (request, response) => {
+    if (!request.startsWith('POST') || request.endsWith('?uploads') || lost > 0) return undefined
+    lost += 1
+    response.destroy()
+    return 'answered'
+  }
+  const name = await seal(store, long)
+  expect(lost).toBe(1)
+  expect((await store.read(name, 0, long.length)).equals(long)).toBe(true)
+})
+
+test('a pack whose writing was told as failed does not turn up later', async () => {
+  const { fake, store } = await openFake()
+  fake.after = async (request, response) => {
+    if (!request.startsWith('PUT')) return undefined
+    response.destroy()
+    return 'answered'
+  }
+  await expect(seal(store, short)).rejects.toMatchObject({ code: 'busy' })
+  expect([...fake.objects.keys()]).toEqual(['ci/format'])
+})
+
+// A pack that seems to be gone is a pack whose copies count as lost.
+test.each([
+  ['refuses the key', answering(403, 'AccessDenied'), /is refused: AccessDenied/],
+  ['has lost the bucket', answering(404, 'NoSuchBucket'), /is refused: NoSuchBucket/],
+  ['is a proxy that has lost its way', answering(404, ''), /is refused/],
+  ['answers in another language', answering(200, 'Hello'), /ends before the bytes/],
+  ['does not answer', cutting, /does not answer/],
+])('a service that %s has not lost packs', async (_, act, message) => {
+  const { fake, store } = await openFake()
+  const name = await seal(store, short)
+  fake.before = act
+  const failure: unknown = await store.read(name, 0, 5).catch((error: unknown) => error)
+  expect((failure as Error).message).toMatch(message)
+  expect(failure).not.toMatchObject({ code: 'not_found' })
+  fake.before = async () => undefined
+  expect(await store.read(name, 0, 5)).toEqual(short)
+})
+
+test('a full bucket is told as one', async () => {
+  const { fake, store } = await openFake()
+  fake.before = answering(403, 'QuotaExceeded')
+  await expect(seal(store, short)).rejects.toMatchObject({ code: 'storage_full' })
+})
+
+test('a bucket of another format, and packs without one, are refused and left as they are', async () => {
+  const { fake, store } = await openFake()
+  const name = await seal(store, short)
+  const open = async (): Promise<PackStore> =>
+    await openS3PackStore(await openS3Bucket(placeIn(fake)))
+  fake.objects.get('ci/format')!.bytes = Buffer.from('trove-cas 2\n')
+  await expect(open()).rejects.toThrow(/"trove-cas 2\\n".*only "trove-cas 1\\n"/)
+  fake.objects.delete('ci/format')
+  await expect(open()).rejects.toThrow(/has packs but no object "format"/)
+  expect([...fake.objects.keys()]).toEqual([keyOf(name)])
+})
