@@ -152,6 +152,22 @@ describe('every file', () => {
   })
 })
 
+test.each(filesBelow('.').filter((path) => path.endsWith('.md')))(
+  'the links of %s lead somewhere',
+  (path) => {
+    const links = [
+      ...readFileSync(join(root, path), 'utf8').matchAll(/\]\((?!https?:)([^)\s]+)\)/g),
+    ]
+    const dead = links.filter(([, link = '']) => {
+      const [file, heading] = link.split('#')
+      const target = file ? join(dirname(path), file) : path
+      if (!existsSync(join(root, target))) return true
+      return heading !== undefined && !anchorsOf(target).includes(heading)
+    })
+    expect(dead.map(([, link]) => link)).toEqual([])
+  },
+)
+
 describe('README.md', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const codeOf = (path: string): string => code.find((file) => file.path === path)!.text
@@ -176,6 +192,16 @@ describe('README.md', () => {
     expect(missing).toEqual([])
   })
 })
+
+/** What GitHub makes of the headings of a document. */
+function anchorsOf(path: string): string[] {
+  return [...readFileSync(join(root, path), 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
 
 /** Files below `folder`, relative to the root, what git does not keep left out. */
 function filesBelow(folder: string): string[] {
