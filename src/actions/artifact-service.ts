@@ -2,7 +2,7 @@
 import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
-import { effectiveState } from '../core/retention.ts'
+import { isLive } from '../core/retention.ts'
 import { removeArtifact } from '../http/deletion.ts'
 import { forbidden } from '../http/access.ts'
 import type { AppContext } from '../http/context.ts'
@@ -87,11 +87,6 @@ export async function deleteArtifact(
 ): Promise<void> {
   await requireDelete(context, principal, [artifact])
   await removeArtifact(context, artifact)
-}
-
-export function isLive(artifact: Artifact, now: number): boolean {
-  const state = effectiveState(artifact, now)
-  return state === 'available' || state === 'damaged'
 }
 
 /** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */

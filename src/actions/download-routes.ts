@@ -22,14 +22,13 @@ export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
       mode: modeFor(artifact, client),
       disposition: 'attachment',
       cacheControl: 'no-store',
-      cut: context.graceOver,
-      idleMs: context.config.idleMs,
     } as const
     return await underReadLease(
       context,
       c,
       [artifact],
-      async () => await sendRepresentation(c, await represent(context, artifact, client), options),
+      async () =>
+        await sendRepresentation(context, c, await represent(context, artifact, client), options),
     )
   })
   return app

@@ -47,10 +47,6 @@ export function formatReference(reference: Reference): string {
   }
 }
 
-export function formatEntryReference({ reference, path }: EntryReference): string {
-  return path === '' ? formatReference(reference) : `${formatReference(reference)}:${path}`
-}
-
 function splitReference(text: string): { reference: Reference; path: string | null } {
   const keyword = /^(id|latest):/.exec(text)?.[0] ?? ''
   const colon = text.indexOf(':', keyword.length)

@@ -106,6 +106,14 @@ export function effectiveState(
   artifact: Ending & { state: ArtifactState },
   now: number,
 ): ArtifactState {
-  const isLive = artifact.state === 'available' || artifact.state === 'damaged'
-  return isLive && isExpired(artifact, now) ? 'expired' : artifact.state
+  return isServed(artifact.state) && isExpired(artifact, now) ? 'expired' : artifact.state
+}
+
+/** Whether it is there for readers, whole or damaged. */
+export function isLive(artifact: Ending & { state: ArtifactState }, now: number): boolean {
+  return isServed(effectiveState(artifact, now))
+}
+
+function isServed(state: ArtifactState): boolean {
+  return state === 'available' || state === 'damaged'
 }

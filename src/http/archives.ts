@@ -57,12 +57,10 @@ async function send(
   c: AppRequest,
   representation: Representation,
 ): Promise<Response> {
-  return await sendRepresentation(c, representation, {
+  return await sendRepresentation(context, c, representation, {
     mode: 'ranged',
     disposition: 'attachment',
     cacheControl: 'private, no-cache',
-    cut: context.graceOver,
-    idleMs: context.config.idleMs,
   })
 }
 

@@ -34,15 +34,18 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
       mode: 'stock-raw',
       disposition: 'attachment',
       cacheControl: 'no-store',
-      cut: context.graceOver,
-      idleMs: context.config.idleMs,
     } as const
     return await underReadLease(
       context,
       c,
       [artifact],
       async () =>
-        await sendRepresentation(c, await representBlobs(context, artifact.id, wants), options),
+        await sendRepresentation(
+          context,
+          c,
+          await representBlobs(context, artifact.id, wants),
+          options,
+        ),
     )
   })
   return app

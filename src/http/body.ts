@@ -7,7 +7,6 @@
 import { type ByteRange, formatContentRange, parseByteRange } from '../core/byte-range.ts'
 import { digestToBytes } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import type { Representation } from '../egress/representation.ts'
 import { type AppRequest, outgoingOf } from './context.ts'
 
@@ -18,10 +17,14 @@ export interface SendOptions {
   mode: SendMode
   disposition: 'attachment' | 'inline'
   cacheControl: string
-  /** Aborted when running bodies must end, each as its mode says. */
-  cut?: AbortSignal
+}
+
+/** The parts of the context that sending needs. */
+interface SendContext {
   /** How long a client may take nothing. */
-  idleMs?: number
+  config: { idleMs: number }
+  /** Aborted when running bodies must end, each as its mode says. */
+  graceOver: AbortSignal
 }
 
 /** What zip readers refuse wherever it comes: inside data, a header, or between members. */
@@ -29,6 +32,7 @@ const poison = Buffer.alloc(4096, 0xff)
 
 /** The answer to GET or HEAD. Errors: range_not_satisfiable, blob_damaged, whatever the first read throws. */
 export async function sendRepresentation(
+  context: SendContext,
   c: AppRequest,
   representation: Representation,
   options: SendOptions,
@@ -46,7 +50,7 @@ export async function sendRepresentation(
   if (part !== undefined) headers['content-range'] = formatContentRange(part, totalBytes)
   const status = part === undefined ? 200 : 206
   if (c.req.method === 'HEAD') return c.body(null, status, headers)
-  const body = await openBody(c, representation, range, options)
+  const body = await openBody(context, c, representation, { range, mode: options.mode })
   try {
     return c.body(body, status, headers)
   } catch (error) {
@@ -114,14 +118,13 @@ export function formatDisposition(disposition: 'attachment' | 'inline', fileName
 
 /** Reads the first chunk, so that what fails at once still has a status, and answers a stream of all of them. */
 async function openBody(
+  { config, graceOver }: SendContext,
   c: AppRequest,
   representation: Representation,
-  range: ByteRange,
-  options: SendOptions,
+  { range, mode }: { range: ByteRange; mode: SendMode },
 ): Promise<ReadableStream<Uint8Array>> {
   const stop = new AbortController()
-  const signal =
-    options.cut === undefined ? stop.signal : AbortSignal.any([stop.signal, options.cut])
+  const signal = AbortSignal.any([stop.signal, graceOver])
   const chunks = representation.read(range.start, range.end, signal)[Symbol.asyncIterator]()
   let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(await chunks.next())
   const outgoing = outgoingOf(c)
@@ -129,7 +132,7 @@ async function openBody(
     stop.abort(new Error(reason))
     await chunks.return?.()
   }
-  watchIdle(c, options.idleMs ?? limits.idleBodyMs)
+  watchIdle(c, config.idleMs)
   // An answer whose headers cannot be sent ends without its body being read or cancelled.
   outgoing?.once('close', () => {
     close('the client hung up').catch(() => undefined)
@@ -139,7 +142,7 @@ async function openBody(
     {
       pull: async (controller) => {
         try {
-          options.cut?.throwIfAborted()
+          graceOver.throwIfAborted()
           const chunk = await (next ?? chunks.next())
           next = undefined
           if (chunk.done === true) controller.close()
@@ -149,7 +152,7 @@ async function openBody(
           if (outgoing?.destroyed === true) return
           noteCut(c, error)
           await close('the body failed').catch(() => undefined)
-          if (options.mode === 'stock-zip') {
+          if (mode === 'stock-zip') {
             controller.enqueue(poison)
             controller.close()
           } else if (outgoing === undefined) {

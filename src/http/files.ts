@@ -26,12 +26,15 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
       mode: 'ranged',
       disposition: download ? 'attachment' : 'inline',
       cacheControl: 'private, no-cache',
-      cut: context.graceOver,
-      idleMs: context.config.idleMs,
     } as const
     return await underReadLease(context, c, [artifact], async () => {
       const file = await readFile(context, artifact, path)
-      return await sendRepresentation(c, await chooseForm(context, c, artifact, file), options)
+      return await sendRepresentation(
+        context,
+        c,
+        await chooseForm(context, c, artifact, file),
+        options,
+      )
     })
   })
   return app

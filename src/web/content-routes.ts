@@ -63,12 +63,10 @@ async function sendFile(
   const plain = await representFile(context, artifact, file, { contentType })
   const mayRun = isContentHost(context.config, hostOf(c)) && contentType.startsWith('text/html')
   const representation = mayRun ? await withStorageShim(plain) : plain
-  return await sendRepresentation(c, representation, {
+  return await sendRepresentation(context, c, representation, {
     mode: 'ranged',
     disposition: 'inline',
     cacheControl: 'private, no-cache',
-    cut: context.graceOver,
-    idleMs: context.config.idleMs,
   })
 }
 

@@ -1,6 +1,6 @@
 /** What is done to many artifacts of a project's list at once, and what is said of it afterwards. */
 import { hasCode, storeError } from '../core/errors.ts'
-import { changedExpiresAt } from '../core/retention.ts'
+import { changedExpiresAt, isLive } from '../core/retention.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { dayMs } from '../core/units.ts'
 import { requireWriteProject } from '../http/access.ts'
@@ -26,7 +26,7 @@ import {
 import { crumbsOf, projectOfPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { listPath } from './paths.ts'
-import { isLive, isRestorable } from './sentences.ts'
+import { isRestorable } from './sentences.ts'
 
 /** Of more at once only the list of deleted ones is shown, from where they are restored. */
 export const idsInAddressMax = 100

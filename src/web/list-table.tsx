@@ -1,12 +1,13 @@
 /** The rows of a project's artifacts, with a box each where something can be done, and what is done to those ticked. */
 import type { ArtifactSort } from '../core/artifact-order.ts'
+import { isLive } from '../core/retention.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
 import { filterFields, type ListView } from './list-view.ts'
 import { listPath } from './paths.ts'
 import { ArtifactName, Expiry } from './run-page.tsx'
-import { isLive, isRestorable, keepingReason } from './sentences.ts'
+import { isRestorable, keepingReason } from './sentences.ts'
 import { type Column, figures, Table } from './table.tsx'
 
 /** Live artifacts are kept, let go, extended and deleted; where deleted ones are listed, they are restored. */

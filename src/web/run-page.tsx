@@ -1,7 +1,7 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
  *  are its jobs, where a runner told of them. */
 import { archivePath, projectPagePath, runArchivePath } from '../api/paths.ts'
-import { effectiveState } from '../core/retention.ts'
+import { effectiveState, isLive } from '../core/retention.ts'
 import type { Arrival } from '../http/arrivals.ts'
 import type { ShownLog } from '../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../metadata/metadata.ts'
@@ -11,7 +11,6 @@ import type { Html } from './html.ts'
 import { RunJobs } from './run-jobs.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, artifactPath, blobPath, comparePath, withQuery } from './paths.ts'
-import { isLive } from './sentences.ts'
 import { figures, Pager, Table } from './table.tsx'
 import { Untrusted } from './untrusted.tsx'
 

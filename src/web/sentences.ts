@@ -1,13 +1,7 @@
 /** What pages say of artifacts, in one place, so that a list and a page never disagree. */
-import { effectiveState } from '../core/retention.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { counted } from './format.tsx'
-
-export function isLive(artifact: Artifact, now: number): boolean {
-  const state = effectiveState(artifact, now)
-  return state === 'available' || state === 'damaged'
-}
 
 /** Whether a deletion can still be taken back. */
 export function isRestorable(

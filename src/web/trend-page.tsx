@@ -1,5 +1,6 @@
 /** `/{o}/{r}/trends`: the size of an artifact from run to run, and what each brought that was new. */
 import { runPagePath } from '../api/paths.ts'
+import { isLive } from '../core/retention.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type { Artifact, Project } from '../metadata/metadata.ts'
 import { UploadHint } from './commands.tsx'
@@ -8,7 +9,6 @@ import type { Html } from './html.ts'
 import { LinePlot } from './line-chart.tsx'
 import { artifactPath, comparePath, trendsPath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
-import { isLive } from './sentences.ts'
 import { figures, Table } from './table.tsx'
 
 /** A name on a branch. */

@@ -28,6 +28,8 @@ interface Served {
 function appWith(
   bytes: Buffer,
   options: Partial<SendOptions> & {
+    cut?: AbortSignal
+    idleMs?: number
     chunkBytes?: number
     failAt?: number
     failure?: Error
@@ -82,20 +84,10 @@ function appWith(
   })
   app.get('/', async (c) => {
     c.set('log', log)
-    const {
-      mode = 'ranged',
-      disposition = 'attachment',
-      cacheControl = 'no-cache',
-      cut,
-      idleMs,
-    } = options
-    return await sendRepresentation(c, representation, {
-      mode,
-      disposition,
-      cacheControl,
-      ...(cut === undefined ? {} : { cut }),
-      ...(idleMs === undefined ? {} : { idleMs }),
-    })
+    const { mode = 'ranged', disposition = 'attachment', cacheControl = 'no-cache' } = options
+    const { cut = new AbortController().signal, idleMs = 60_000 } = options
+    const context = { config: { idleMs }, graceOver: cut }
+    return await sendRepresentation(context, c, representation, { mode, disposition, cacheControl })
   })
   app.onError((error, c) => c.text(error instanceof StoreError ? error.code : 'bug', 500))
   return { app, chunks: () => chunks, ended, logged }
