@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger, parseProjectName, type RunFacts } from '../core/run.ts'
-import type { TokenGrant } from './tokens.ts'
+import type { Principal } from './principal.ts'
 
 /** What the job adds: GitHub's tokens do not say which job of the run it is. */
 export interface IdTokenRequest {
@@ -42,7 +42,7 @@ export function grantOfIdToken(
   claims: unknown,
   request: IdTokenRequest,
   expiresAt: number,
-): TokenGrant {
+): Principal {
   const { project, run, attempt, job, facts } = placeOf(claims)
   const named = request.job ?? job
   if (named === null) {

@@ -7,7 +7,7 @@ export type Scope = 'job' | 'run' | 'read' | 'write' | 'admin'
 
 export const scopes: readonly Scope[] = ['job', 'run', 'read', 'write', 'admin']
 
-/** The bearer of a verified token. */
+/** The bearer of a token: what it is minted for, and what a verified one says. */
 export interface Principal {
   scope: Scope
   /** Null only for `admin` tokens that are not bound to a project. */

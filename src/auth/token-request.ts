@@ -1,7 +1,6 @@
 /** From what somebody asks of `trove token` or `POST /tokens` to a grant, with the defaults of both. */
 import { type ProjectName, parseProjectName } from '../core/run.ts'
-import type { Scope } from './principal.ts'
-import type { TokenGrant } from './tokens.ts'
+import type { Principal, Scope } from './principal.ts'
 
 export interface TokenRequest {
   project?: string | undefined
@@ -20,7 +19,7 @@ export interface TokenRequest {
 export const tokenLifeSeconds: number = 6 * 60 * 60
 
 /** Scope, when none is asked for: `job` for a run and a job, else `read`. Errors: invalid_name. */
-export function grantOf(request: TokenRequest, now: number): TokenGrant {
+export function grantOf(request: TokenRequest, now: number): Principal {
   const project: ProjectName | null =
     request.project === undefined ? null : parseProjectName(request.project)
   const isOfJob = request.run !== undefined && request.job !== undefined

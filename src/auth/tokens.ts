@@ -4,32 +4,22 @@
 import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
-import { parseProjectName, type ProjectName, type RunFacts } from '../core/run.ts'
+import { parseProjectName, type RunFacts } from '../core/run.ts'
 import { scopes, type Principal, type Scope } from './principal.ts'
 
 /** What a token is for; one kind is never accepted as another. `api`: the Authorization header. `sign-in`: the link
  *  that the server prints, good for one thing, a `session`: the cookie of a browser. */
 export type TokenUse = 'api' | 'sign-in' | 'session'
 
-export interface TokenGrant {
-  scope: Scope
-  project: ProjectName | null
-  run: { number: number; attempt: number } | null
-  job: string | null
-  facts: RunFacts
-  /** Epoch ms. */
-  expiresAt: number
-}
-
 const noFacts: RunFacts = { branch: null, sha: null, workflow: null, event: null }
 
 /** An administrator's grant, which needs no project. */
-export function adminGrant(expiresAt: number): TokenGrant {
+export function adminGrant(expiresAt: number): Principal {
   return { scope: 'admin', project: null, run: null, job: null, facts: noFacts, expiresAt }
 }
 
 /** What is wrong with a grant, or undefined. */
-function grantFault(grant: TokenGrant): string | undefined {
+function grantFault(grant: Principal): string | undefined {
   if (grant.project === null && grant.scope !== 'admin') return 'a token needs a project'
   if (
     (grant.scope === 'job' || grant.scope === 'run') &&
@@ -44,7 +34,7 @@ function grantFault(grant: TokenGrant): string | undefined {
 /** Errors: invalid_request. */
 export async function mintToken(
   key: Uint8Array,
-  grant: TokenGrant,
+  grant: Principal,
   use: TokenUse = 'api',
 ): Promise<string> {
   const fault = grantFault(grant)

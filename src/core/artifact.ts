@@ -14,6 +14,15 @@ export type ArtifactState = 'available' | 'damaged' | 'expired' | 'deleted'
  *  `raw`: one file. `tree`: entries from a tar or the native client; its zip is generated. */
 export type ArtifactKind = 'exact' | 'opaque' | 'raw' | 'tree'
 
+/** What is the same of all artifacts of kind `tree`. */
+export const treeOfFiles = {
+  kind: 'tree',
+  mimeType: 'application/zip',
+  fileName: null,
+  opaqueReason: null,
+  zipDigest: null,
+} as const
+
 /** Why a name is refused, or undefined. The stock clients forbid the first group themselves (GITHUB-PROTOCOL §7) and
  *  let the others through; download-artifact joins the name to a path, so `..` would escape its directory. */
 export function artifactNameFault(name: string): string | undefined {

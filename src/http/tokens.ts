@@ -6,7 +6,7 @@ import { apiRoot } from '../api/paths.ts'
 import { grantOfIdToken } from '../auth/id-token.ts'
 import { mayMint, type Principal } from '../auth/principal.ts'
 import { grantOf, tokenLifeSeconds, type TokenRequest } from '../auth/token-request.ts'
-import { mintToken, type TokenGrant } from '../auth/tokens.ts'
+import { mintToken } from '../auth/tokens.ts'
 import { storeError } from '../core/errors.ts'
 import { forbidden } from './access.ts'
 import { instant } from './artifact-message.ts'
@@ -33,7 +33,7 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 /** What is not asked for is as with the minter: the project, and an end that is not after theirs. */
-function grantBy(principal: Principal, request: TokenRequest, now: number): TokenGrant {
+function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
   const project = request.project ?? principal.project ?? undefined
   const grant = grantOf({ ...request, ...(request.scope !== 'admin' && { project }) }, now)
   if (request.expiresInSeconds !== undefined) return grant
@@ -55,11 +55,7 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
   return await answerWith(context, c, grant)
 }
 
-async function answerWith(
-  context: AppContext,
-  c: AppRequest,
-  grant: TokenGrant,
-): Promise<Response> {
+async function answerWith(context: AppContext, c: AppRequest, grant: Principal): Promise<Response> {
   const token = await mintToken(context.keys.tokens, grant)
   c.header('cache-control', 'no-store')
   return c.json({ token, expiresAt: instant(grant.expiresAt) }, 201)

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import type { z } from 'zod'
 import { ordinalsMediaType } from '../api/negotiation.ts'
 import { commitAnswerSchema, type offerAnswerSchema } from '../api/negotiation-messages.ts'
+import { treeOfFiles } from '../core/artifact.ts'
 import { listBytesMax } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../api/queries.ts'
@@ -152,12 +153,8 @@ async function commitKnown(
       runId,
       job,
       name,
-      kind: 'tree',
-      mimeType: 'application/zip',
-      fileName: null,
-      opaqueReason: null,
+      ...treeOfFiles,
       manifestId,
-      zipDigest: null,
       zipBytes,
       tarGzBytes,
       newBytes: 0,

@@ -1,6 +1,7 @@
 /** The shape of every upload: open a session, turn the outside form into blobs and entries, publish; on any failure
  *  take everything back. Runs in a worker thread, with ports of its own. */
 import type { Readable } from 'node:stream'
+import { treeOfFiles } from '../core/artifact.ts'
 import { type Digest, createDigestHasher } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { servedMediaType } from '../core/media-type.ts'
@@ -70,11 +71,7 @@ async function ingestStream(
   const entries = table.sort()
   const { newBytes } = await session.writer.finish()
   return await publish(session, entries, {
-    kind: 'tree',
-    mimeType: 'application/zip',
-    fileName: null,
-    opaqueReason: null,
-    zipDigest: null,
+    ...treeOfFiles,
     zipBytes: null,
     newBytes,
   })

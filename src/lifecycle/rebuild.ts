@@ -5,7 +5,7 @@
  *  Each pack becomes an artifact of project `recovered/packs`, whose files are named by their digests: what is recovered
  *  can be browsed and fetched, and every stream of it is kept from sweep until that artifact expires or is deleted. A pack that is known
  *  already is left alone, so this can also follow the return of an older copy of the database, and be repeated. */
-import { type ArtifactName, parseArtifactName } from '../core/artifact.ts'
+import { type ArtifactName, parseArtifactName, treeOfFiles } from '../core/artifact.ts'
 import { digestOf } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { encodeTailPage } from '../core/skeleton.ts'
@@ -186,11 +186,7 @@ async function publishBlobs(
   const { signal } = options
   const session = { ...ports, id: sessionId, job, writer, share, signal, bodyDigest: null }
   await publish(session, table.sort(), {
-    kind: 'tree',
-    mimeType: 'application/zip',
-    fileName: null,
-    opaqueReason: null,
-    zipDigest: null,
+    ...treeOfFiles,
     zipBytes: null,
     newBytes: pack.sizeBytes,
     stageContent: async () => {

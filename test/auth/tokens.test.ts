@@ -3,20 +3,14 @@ import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { deriveKeys } from '../../src/auth/key.ts'
-import { scopes } from '../../src/auth/principal.ts'
+import { type Principal, scopes } from '../../src/auth/principal.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
-import {
-  adminGrant,
-  backendJobId,
-  mintToken,
-  verifyToken,
-  type TokenGrant,
-} from '../../src/auth/tokens.ts'
+import { adminGrant, backendJobId, mintToken, verifyToken } from '../../src/auth/tokens.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 
 const { tokens: key } = deriveKeys(Buffer.alloc(32, 1))
 const now = Date.UTC(2026, 0, 1)
-const grant: TokenGrant = {
+const grant: Principal = {
   scope: 'job',
   project: parseProjectName('octo/app'),
   run: { number: 42, attempt: 2 },

@@ -1,5 +1,6 @@
 /** The end of a negotiated upload: large files are checked against their own digest, the manifest refers to what the
  *  session has leased, and the artifact becomes visible. Holds one page of entries at a time. */
+import { treeOfFiles } from '../../core/artifact.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { readTimes } from '../../core/modification-times.ts'
@@ -29,12 +30,8 @@ export async function commitOffer(
   await checkpoint?.('commit-next')
   const published = await metadata.commitArtifact(sessionId, {
     ...artifact,
-    kind: 'tree',
-    mimeType: 'application/zip',
-    fileName: null,
-    opaqueReason: null,
+    ...treeOfFiles,
     manifestId,
-    zipDigest: null,
     ...measured,
     newBytes,
     now: ports.now(),
