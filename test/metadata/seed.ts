@@ -176,9 +176,24 @@ export async function seedArtifact(
   files: Record<string, string>,
   options: Parameters<typeof newArtifact>[2] = {},
 ): Promise<Artifact> {
+  const tree = { entries: entriesOf(files), contents: Object.values(files) }
+  return await seedTree(metadata, run, tree, options)
+}
+
+/** The same of entries of any kind, in order; contents of the files among them are `contents`. */
+export async function seedTree(
+  metadata: Metadata,
+  run: Run,
+  {
+    entries,
+    contents,
+    times,
+  }: { entries: Entry[]; contents: string[]; times?: (number | null)[] | undefined },
+  options: Parameters<typeof newArtifact>[2] = {},
+): Promise<Artifact> {
   const sessionId = await openSession(metadata, run)
-  await addContents(metadata, sessionId, Object.values(files))
-  const { manifestId } = await stageEntries(metadata, sessionId, entriesOf(files))
+  await addContents(metadata, sessionId, contents)
+  const { manifestId } = await stageEntries(metadata, sessionId, entries, times)
   const wanted = newArtifact(run, manifestId, options)
   const { artifact } = await metadata.commitArtifact(sessionId, wanted)
   return artifact

@@ -13,6 +13,7 @@ import {
   packOf,
   seedArtifact,
   seedRun,
+  seedTree,
   stageEntries,
 } from '../seed.ts'
 
@@ -22,14 +23,8 @@ export function readingContract(store: Store): void {
     entries: Entry[],
     contents: string[],
     times?: (number | null)[],
-  ): Promise<Artifact> => {
-    const run = await seedRun(store())
-    const session = await openSession(store(), run)
-    await addContents(store(), session, contents)
-    const { manifestId } = await stageEntries(store(), session, entries, times)
-    const wanted = newArtifact(run, manifestId)
-    return (await store().commitArtifact(session, wanted)).artifact
-  }
+  ): Promise<Artifact> =>
+    await seedTree(store(), await seedRun(store()), { entries, contents, times })
   const readAll = async (artifactId: number): Promise<EntryPage[]> => {
     const pages: EntryPage[] = []
     for (;;) {

@@ -6,15 +6,7 @@ import { linesOf } from '../../core/manifest-lines.ts'
 import { decodeTimes } from '../../../src/core/modification-times.ts'
 import type { Artifact, EntryPair } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
-import {
-  addContents,
-  fileEntry,
-  newArtifact,
-  openSession,
-  seedArtifact,
-  seedRun,
-  stageEntries,
-} from '../seed.ts'
+import { fileEntry, seedArtifact, seedRun, seedTree } from '../seed.ts'
 
 export function treesContract(store: Store): void {
   const commitEntries = async (
@@ -23,13 +15,9 @@ export function treesContract(store: Store): void {
     times?: (number | null)[],
   ): Promise<Artifact> => {
     const sorted = files.toSorted((a, b) => comparePaths(a.entry.path, b.entry.path))
-    const run = await seedRun(store())
-    const session = await openSession(store(), run)
     const contents = sorted.flatMap(({ content }) => (content === undefined ? [] : [content]))
-    await addContents(store(), session, contents)
     const entries = sorted.map(({ entry }) => entry)
-    const { manifestId } = await stageEntries(store(), session, entries, times)
-    return (await store().commitArtifact(session, newArtifact(run, manifestId, { name }))).artifact
+    return await seedTree(store(), await seedRun(store()), { entries, contents, times }, { name })
   }
   const file = (path: string, content: string, mode = 0o644) => ({
     entry: fileEntry(path, content, mode),
