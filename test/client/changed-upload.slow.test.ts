@@ -13,18 +13,12 @@ import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
 let trove: TroveProcess
 let token: string
-let lastRun = 0
 
 beforeAll(async () => {
   const shared = await startSharedServer()
   ;({ trove, token } = shared)
   return shared.stop
 })
-
-async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
-  lastRun += 1
-  return await uploadDirectory(client, directory, lastRun)
-}
 
 const count = 1500
 const nameOf = (index: number): string => `d${index % 40}/file-${index}.js`
@@ -68,17 +62,19 @@ describe('an upload of what was uploaded before', () => {
   test('sends what is different only, over and over', async () => {
     const root = await makeSource('often')
     const client = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
-    const first = await upload(client, root)
+    const first = await uploadDirectory(client, root)
     expect(first.sentBytes).toBeGreaterThan(50_000)
     await change(root)
-    const second = await upload(client, root)
+    const second = await uploadDirectory(client, root)
     expect(second.sentBytes).toBeLessThan(4_000)
     expect(second.files).toBe(count)
     await expectSame(client, root, second.artifact)
     const fresh = createClient({ url: trove.url, token, cacheDir: null })
-    expect((await upload(fresh, root)).artifact.treeDigest).toBe(second.artifact.treeDigest)
+    expect((await uploadDirectory(fresh, root)).artifact.treeDigest).toBe(
+      second.artifact.treeDigest,
+    )
     await writeFile(join(root, nameOf(7)), 'changed again')
-    const third = await upload(client, root)
+    const third = await uploadDirectory(client, root)
     expect(third.sentBytes).toBeLessThan(4_000)
     await expectSame(client, root, third.artifact)
   })
@@ -86,10 +82,10 @@ describe('an upload of what was uploaded before', () => {
   test('sends the whole list where the server has the earlier tree no more', async () => {
     const root = await makeSource('gone')
     const client = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
-    const { artifact } = await upload(client, root)
+    const { artifact } = await uploadDirectory(client, root)
     await client.remove(artifact.id)
     await change(root)
-    const second = await upload(client, root)
+    const second = await uploadDirectory(client, root)
     expect(second.sentBytes).toBeGreaterThan(50_000)
     await expectSame(client, root, second.artifact)
   })
@@ -98,7 +94,7 @@ describe('an upload of what was uploaded before', () => {
     const root = await makeSource('moment')
     const cacheDir = await makeDirectory()
     const direct = createClient({ url: trove.url, token, cacheDir })
-    const { artifact } = await upload(direct, root)
+    const { artifact } = await uploadDirectory(direct, root)
     await change(root)
     const offers: string[] = []
     const url = await startSeeingProxy(trove.url, async (path) => {
@@ -107,7 +103,7 @@ describe('an upload of what was uploaded before', () => {
       if (offers.length === 1) await direct.remove(artifact.id)
       return undefined
     })
-    const second = await upload(createClient({ url, token, cacheDir }), root)
+    const second = await uploadDirectory(createClient({ url, token, cacheDir }), root)
     expect(offers).toEqual(['changes', 'whole'])
     await expectSame(direct, root, second.artifact)
   })
@@ -116,7 +112,7 @@ describe('an upload of what was uploaded before', () => {
     const root = await makeSource('cannot')
     const cacheDir = await makeDirectory()
     const direct = createClient({ url: trove.url, token, cacheDir })
-    await upload(direct, root)
+    await uploadDirectory(direct, root)
     await change(root)
     const offers: string[] = []
     let commits = 0
@@ -129,7 +125,7 @@ describe('an upload of what was uploaded before', () => {
         body: { title: code, status: 409, code, detail: 'no', what: 'manifest', missing: 1 },
       }
     })
-    const second = await upload(createClient({ url, token, cacheDir }), root)
+    const second = await uploadDirectory(createClient({ url, token, cacheDir }), root)
     expect([offers, commits]).toEqual([['changes', 'whole'], 2])
     await expectSame(direct, root, second.artifact)
   })
@@ -138,24 +134,24 @@ describe('an upload of what was uploaded before', () => {
     const root = await makeSource('again')
     const cacheDir = await makeDirectory()
     const direct = createClient({ url: trove.url, token, cacheDir })
-    await upload(direct, root)
+    await uploadDirectory(direct, root)
     await change(root)
     const url = await startSeeingProxy(trove.url, async (path) =>
       path.endsWith('/commit') ? refused : undefined,
     )
     const refusing = createClient({ url, token, cacheDir })
-    await expect(upload(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
-    const again = await upload(direct, root)
+    await expect(uploadDirectory(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
+    const again = await uploadDirectory(direct, root)
     expect(again.sentBytes).toBeLessThan(4_000)
     await expectSame(direct, root, again.artifact)
     // The tree that was committed is the one that is known now.
-    expect((await upload(direct, root)).sentBytes).toBe(0)
+    expect((await uploadDirectory(direct, root)).sentBytes).toBe(0)
   })
 
   test('remembers at once what would take long to read again', async () => {
     const root = await makeSource('long')
     const cacheDir = await makeDirectory()
-    await upload(createClient({ url: trove.url, token, cacheDir }), root)
+    await uploadDirectory(createClient({ url: trove.url, token, cacheDir }), root)
     const large = join(root, nameOf(7))
     await truncate(large, 256 * 1024 * 1024 + 1)
     await utimes(large, 1_600_000_000, 1_600_000_000.5)
@@ -165,7 +161,7 @@ describe('an upload of what was uploaded before', () => {
       path.endsWith('/uploads') ? refused : undefined,
     )
     const refusing = createClient({ url, token, cacheDir })
-    await expect(upload(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(uploadDirectory(refusing, root)).rejects.toMatchObject({ code: 'forbidden' })
     const [name] = await readdir(join(cacheDir, 'stat'))
     const cache = await readStatCache(join(cacheDir, 'stat', name!))
     expect(cache!.stats.some((value) => value === 256 * 1024 * 1024 + 1)).toBe(true)

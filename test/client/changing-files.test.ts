@@ -31,7 +31,6 @@ const run = promisify(execFile)
 let trove: TroveProcess
 let token: string
 let direct: Client
-let lastRun = 0
 
 beforeAll(async () => {
   const shared = await startSharedServer()
@@ -40,10 +39,7 @@ beforeAll(async () => {
   return shared.stop
 })
 
-async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
-  lastRun += 1
-  return await uploadDirectory(client, directory, lastRun)
-}
+type Uploaded = Awaited<ReturnType<typeof uploadDirectory>>
 
 const largeBytes = 400_000
 const large = (seed: string): Buffer => pseudoRandom(largeBytes, seed)
@@ -62,16 +58,16 @@ describe('a large file that is touched between being hashed and being cut', () =
     const root = await makeDirectory()
     const told = `${join(root, 'large')} changed while it was being uploaded`
     const growing = await touching(root, () => appendFile(join(root, 'large'), 'more'))
-    await expect(upload(growing, root)).rejects.toThrow(told)
+    await expect(uploadDirectory(growing, root)).rejects.toThrow(told)
     await rm(join(root, 'large'))
     const turning = await touching(root, () => writeFile(join(root, 'large'), large('other')))
-    await expect(upload(turning, root)).rejects.toThrow(told)
+    await expect(uploadDirectory(turning, root)).rejects.toThrow(told)
   })
 
   test('is sent when it has the same content', async () => {
     const root = await makeDirectory()
     const client = await touching(root, () => utimes(join(root, 'large'), 1, 1))
-    expect((await upload(client, root)).logicalBytes).toBe(largeBytes)
+    expect((await uploadDirectory(client, root)).logicalBytes).toBe(largeBytes)
   })
 })
 
@@ -105,7 +101,7 @@ test.each([
     return undefined
   })
   const client = createClient({ url, token, cacheDir: null })
-  await expect(upload(client, root)).rejects.toThrow(`${path} ${told}`)
+  await expect(uploadDirectory(client, root)).rejects.toThrow(`${path} ${told}`)
 })
 
 test('a pipe that the caller has chosen is no file, and is not waited for', async () => {
@@ -126,7 +122,7 @@ test.each([
   async (_, make) => {
     const root = await makeDirectory()
     await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
-    const { artifact } = await upload(direct, root)
+    const { artifact } = await uploadDirectory(direct, root)
     const back = await makeDirectory()
     await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
     const url = await startSeeingProxy(trove.url, async (path) => {
@@ -145,7 +141,7 @@ test('of two downloads into one directory at a time, the second is refused and t
   const [one, two] = [await makeDirectory(), await makeDirectory()]
   await makeTree(one, { one: large('one') })
   await makeTree(two, { two: large('two') })
-  const uploads = [await upload(direct, one), await upload(direct, two)] as const
+  const uploads = [await uploadDirectory(direct, one), await uploadDirectory(direct, two)] as const
   const back = await makeDirectory()
   let second: Promise<unknown> = Promise.resolve()
   const url = await startSeeingProxy(trove.url, async (path) => {
@@ -163,7 +159,7 @@ test('of two downloads into one directory at a time, the second is refused and t
 test('a download from under which its partial root is removed fails, and the next one brings the rest', async () => {
   const root = await makeDirectory()
   await makeTree(root, Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}`, `of ${i}`])))
-  const { artifact } = await upload(direct, root)
+  const { artifact } = await uploadDirectory(direct, root)
   const back = await makeDirectory()
   const made = join(back, partialName, 'files')
   let fetches = 0
@@ -193,10 +189,7 @@ test('an artifact that would come to where downloads do their work is refused be
     absolutePath: join(root, entryPath === 'a' ? 'a' : 'z/.trove-partial/x'),
     entryPath,
   }))
-  lastRun += 1
-  const source = { kind: 'files', files } as const
-  const offer = { project: 'octo/demo', run: lastRun, name: 'build' }
-  const { artifact } = await direct.upload({ ...offer, source })
+  const { artifact } = await uploadDirectory(direct, root, { source: { kind: 'files', files } })
   const back = await makeDirectory()
   const download = direct.download({ artifact, destination: back, delete: true })
   await expect(download).rejects.toMatchObject({ code: 'unsafe_path' })
@@ -209,7 +202,7 @@ test('two downloads of one program bring large files into the same directory', a
   const [one, two] = [await makeDirectory(), await makeDirectory()]
   await makeTree(one, { one: large('one') })
   await makeTree(two, { two: large('two') })
-  const uploads = [await upload(direct, one), await upload(direct, two)]
+  const uploads = [await uploadDirectory(direct, one), await uploadDirectory(direct, two)]
   const back = await makeDirectory()
   for (const { artifact } of uploads) await direct.download({ artifact, destination: back })
   expect((await readdir(back)).toSorted()).toEqual(['one', 'two'])
@@ -219,8 +212,8 @@ describe('what its owner may not write', () => {
   /** As whoever is not root has it: without the right to pass over modes. */
   const trust = ['--bounding-set', '-dac_override,-dac_read_search,-fowner']
   const program = fileURLToPath(builtUrl('cli/main.ts'))
-  const download = async (args: string[]): Promise<string> => {
-    const words = [process.execPath, program, 'download', `${lastRun}/build`, ...args]
+  const download = async ({ artifact }: Uploaded, ...args: string[]): Promise<string> => {
+    const words = [process.execPath, program, 'download', `id:${artifact.id}`, ...args]
     const isRoot = process.getuid?.() === 0
     const child = spawn(
       isRoot ? 'setpriv' : words[0]!,
@@ -246,9 +239,9 @@ describe('what its owner may not write', () => {
     await makeTree(root, { 'x/one': large('same'), 'y/two': large('same') })
     await chmod(join(root, 'x/one'), 0o444)
     await chmod(join(root, 'y/two'), 0o444)
-    await upload(direct, root)
+    const uploaded = await uploadDirectory(direct, root)
     const back = join(await makeDirectory(), 'back')
-    expect(await download([back])).toBe('0')
+    expect(await download(uploaded, back)).toBe('0')
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
@@ -261,15 +254,14 @@ describe('what its owner may not write', () => {
       ['gone', 0o555],
     ] as const
     for (const [path, mode] of modes) await chmod(join(root, path), mode)
-    await upload(direct, root)
+    const uploaded = await uploadDirectory(direct, root)
     const back = join(await makeDirectory(), 'back')
-    expect(await download([back])).toBe('0')
+    expect(await download(uploaded, back)).toBe('0')
     for (const [path] of modes) await chmod(join(root, path), 0o755)
     await rm(join(root, 'kept/gone'))
     await rm(join(root, 'gone'), { recursive: true })
     await chmod(join(root, 'kept'), 0o555)
-    await upload(direct, root)
-    expect(await download([back, '--delete'])).toBe('0')
+    expect(await download(await uploadDirectory(direct, root), back, '--delete')).toBe('0')
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 })
@@ -305,7 +297,7 @@ describe('who interrupts what reads large files need not wait for it', () => {
   test('when they lie where a download goes', async () => {
     const root = await makeDirectory()
     await makeTree(root, { huge: large('small') })
-    const { artifact } = await upload(direct, root)
+    const { artifact } = await uploadDirectory(direct, root)
     const destination = await makeDirectory()
     await makeHuge(join(destination, 'huge'))
     const took = await interrupt((signal) => direct.download({ artifact, destination, signal }))

@@ -16,7 +16,7 @@ test('times before 1970 are times too', async ({ onTestFinished }) => {
   // A number below zero would be the current time.
   for (const [name, seconds] of Object.entries(times))
     await utimes(join(root, name), new Date(seconds * 1000), new Date(seconds * 1000))
-  const { artifact } = await uploadDirectory(client, root, 1)
+  const { artifact } = await uploadDirectory(client, root)
   const [whole, begun] = [await makeDirectory(), await makeDirectory()]
   // As a download that was killed leaves the second of them.
   await makeTree(begun, { '.trove-partial/files/1/1': 's' })

@@ -4,12 +4,11 @@ import { basename, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import type { TroveProcess } from '../clients/trove-process.ts'
-import { startSharedServer } from './shared-server.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
 let trove: TroveProcess
 let token: string
-let lastRun = 0
 
 beforeAll(async () => {
   const shared = await startSharedServer()
@@ -62,14 +61,7 @@ async function upload(
     if (content !== null && !String(content).startsWith('-> '))
       await utimes(join(root, path), 1_700_000_000, 1_700_000_000)
   }
-  lastRun += 1
-  const { artifact } = await client.upload({
-    project: 'octo/demo',
-    run: lastRun,
-    name: 'build',
-    source: { kind: 'patterns', patterns: ['.'], directory: root },
-  })
-  return artifact
+  return (await uploadDirectory(client, root)).artifact
 }
 
 /** What users and programs do to a directory; each is done to two directories alike. */

@@ -2,24 +2,17 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Client, createClient } from '../../src/client/client.ts'
+import { createClient } from '../../src/client/client.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { type SharedServer, startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
 let shared: SharedServer
-let lastRun = 100
 
 beforeAll(async () => {
   shared = await startSharedServer()
   return shared.stop
 })
-
-/** Each upload goes to a run of its own. */
-async function upload(client: Client, directory: string): ReturnType<Client['upload']> {
-  lastRun += 1
-  return await uploadDirectory(client, directory, lastRun)
-}
 
 describe('a download of a tree of which an earlier version is known', () => {
   const replacing =
@@ -39,8 +32,8 @@ describe('a download of a tree of which an earlier version is known', () => {
     const proxy = await startFlakyProxy(shared.trove.url)
     const cacheDir = await makeDirectory()
     const client = createClient({ url: proxy.url, token: shared.token, cacheDir })
-    const { artifact: first } = await upload(client, one)
-    const { artifact: second } = await upload(client, two)
+    const { artifact: first } = await uploadDirectory(client, one)
+    const { artifact: second } = await uploadDirectory(client, two)
     const destination = await makeDirectory()
     await client.download({ artifact: first, destination })
     const receive = async (artifact: typeof first): Promise<number> => {

@@ -22,7 +22,6 @@ import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 let trove: TroveProcess
 let token: string
 let direct: Client
-let lastRun = 0
 
 beforeAll(async () => {
   const shared = await startSharedServer()
@@ -34,8 +33,7 @@ beforeAll(async () => {
 type Artifact = Awaited<ReturnType<Client['upload']>>['artifact']
 
 async function upload(directory: string): Promise<Artifact> {
-  lastRun += 1
-  return (await uploadDirectory(direct, directory, lastRun)).artifact
+  return (await uploadDirectory(direct, directory)).artifact
 }
 
 async function ask(

@@ -42,7 +42,7 @@ beforeEach(async ({ skip }) => {
     'there/deep/er/file': 'h',
     'there/empty': null,
   })
-  ;({ artifact } = await uploadDirectory(client, root, 1))
+  ;({ artifact } = await uploadDirectory(client, root))
   wanted = await describeTree(root)
   back = await makeDirectory()
 })

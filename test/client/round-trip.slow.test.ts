@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { runTrove } from '../cli/run-trove.ts'
 import type { TroveProcess } from '../clients/trove-process.ts'
-import { startSharedServer } from './shared-server.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
 const run = promisify(execFile)
@@ -17,7 +17,6 @@ const run = promisify(execFile)
 let trove: TroveProcess
 let token: string
 let client: Client
-let lastRun = 0
 
 beforeAll(async () => {
   const shared = await startSharedServer()
@@ -25,13 +24,6 @@ beforeAll(async () => {
   client = createClient({ url: trove.url, token, cacheDir: null })
   return shared.stop
 })
-
-async function upload(root: string): ReturnType<Client['upload']> {
-  lastRun += 1
-  const patterns = ['.']
-  const source = { kind: 'patterns', patterns, directory: root, includeHidden: true } as const
-  return await client.upload({ project: 'octo/demo', run: lastRun, name: 'tree', source })
-}
 
 /** Ways back. Archives are saved by the command and taken out by programs of the system. */
 const ways = {
@@ -94,7 +86,7 @@ describe.each(wayNames)('through %s', (way) => {
       'empty/inside/another': null,
       'A.TXT': 'differs from a.txt by case',
     })
-    const { artifact } = await upload(root)
+    const { artifact } = await uploadDirectory(client, root)
     await ways[way](artifact.id, back)
     await expectSame(root, back)
     await open(root, back)
@@ -109,7 +101,7 @@ describe.each(wayNames)('through %s', (way) => {
         Array.from({ length: 3000 }, (_, index) => [`many/${index}`, `${index % 7}`]),
       ),
     })
-    const { artifact } = await upload(root)
+    const { artifact } = await uploadDirectory(client, root)
     await ways[way](artifact.id, back)
     await expectSame(root, back)
   })
@@ -127,7 +119,7 @@ describe.each(wayNames)('through %s', (way) => {
       await chmod(join(root, `d${name}`), mode)
       await chmod(join(root, `e${name}`), mode)
     }
-    const { artifact } = await upload(root)
+    const { artifact } = await uploadDirectory(client, root)
     await ways[way](artifact.id, back)
     await expectSame(root, back)
   })
@@ -147,7 +139,7 @@ describe.each(wayNames)('through %s', (way) => {
         ]),
       ),
     )
-    const { artifact } = await upload(root)
+    const { artifact } = await uploadDirectory(client, root)
     await ways[way](artifact.id, back)
     await expectSame(root, back)
   })
@@ -159,7 +151,7 @@ describe.each(wayNames)('through %s', (way) => {
     await makeTree(root, { old: 'o', new: 'n' })
     await utimes(join(root, 'old'), 946_684_801, 946_684_801)
     await utimes(join(root, 'new'), 1_700_000_000, 1_700_000_000)
-    const { artifact } = await upload(root)
+    const { artifact } = await uploadDirectory(client, root)
     await ways[way](artifact.id, back)
     expect((await lstat(join(back, 'old'))).mtimeMs).toBe(
       Math.floor(946_684_801_000 / tickMs) * tickMs,

@@ -24,12 +24,15 @@ export async function startSharedServer(): Promise<SharedServer> {
   return { data, trove, token, stop }
 }
 
-/** All of a directory, as artifact `build` of a run. */
+let lastRun = 100
+
+/** All of a directory, as artifact `build` of a run of its own unless `more` says otherwise. */
 export async function uploadDirectory(
   client: Client,
   directory: string,
-  run: number,
+  more: Partial<Parameters<Client['upload']>[0]> = {},
 ): ReturnType<Client['upload']> {
+  lastRun += 1
   const source = { kind: 'patterns', patterns: ['.'], directory, includeHidden: true } as const
-  return await client.upload({ project: 'octo/demo', run, name: 'build', source })
+  return await client.upload({ project: 'octo/demo', run: lastRun, name: 'build', source, ...more })
 }

@@ -3,10 +3,8 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   appendFile,
-  mkdtemp,
   open as openFile,
   readdir,
-  rm,
   symlink,
   truncate,
   unlink,
@@ -14,32 +12,26 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
-import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import type { TroveProcess } from '../clients/trove-process.ts'
+import { startSharedServer } from './shared-server.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
 const run = promisify(execFile)
 
-let data: string
 let trove: TroveProcess
 let token: string
 let lastRun = 0
 
 beforeAll(async () => {
-  data = await mkdtemp(join(tmpdir(), 'trove-sources-'))
-  trove = await startTrove(data)
-  token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
-})
-
-afterAll(async () => {
-  await trove.stop()
-  await rm(data, { recursive: true, force: true })
+  const shared = await startSharedServer()
+  ;({ trove, token } = shared)
+  return shared.stop
 })
 
 async function upload(
