@@ -22,7 +22,7 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
   let characters = 0
   for (const pattern of patterns) {
     for (const alternative of expandBraces(pattern)) {
-      characters += alternative.length
+      characters += costOf(alternative)
       if (characters > limits.globCharactersMax) throw tooLarge()
       alternatives.push(parsePattern(alternative))
     }
@@ -55,7 +55,7 @@ function refuse(pattern: string, reason: string): Error {
 function expandBraces(pattern: string): string[] {
   const done: string[] = []
   const waiting = [pattern]
-  let characters = pattern.length
+  let characters = costOf(pattern)
   while (waiting.length > 0) {
     if (characters > limits.globCharactersMax) throw tooLarge()
     const next = waiting.pop()!
@@ -65,9 +65,14 @@ function expandBraces(pattern: string): string[] {
       continue
     }
     waiting.push(...choices.toReversed())
-    characters += choices.reduce((sum, choice) => sum + choice.length, -next.length)
+    characters += choices.reduce((sum, choice) => sum + costOf(choice), -costOf(next))
   }
   return done
+}
+
+/** In characters. An empty pattern costs too: `{,}` twenty times stands for a million of them. */
+function costOf(pattern: string): number {
+  return pattern.length + 1
 }
 
 /** The texts that the first pair of braces with a comma stands for, each with what surrounds the pair. */

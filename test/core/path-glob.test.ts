@@ -98,6 +98,8 @@ test('syntax that is not supported is refused, not misread', () => {
 
 test('patterns that expand without end are refused', () => {
   expect(() => compilePathGlobs(['{a,b}'.repeat(30)])).toThrow('characters')
+  // To nothing, many times over.
+  expect(() => compilePathGlobs(['{,}'.repeat(20)])).toThrow('characters')
   expect(() => compilePathGlobs(['a'.repeat(5000)])).toThrow('characters')
 })
 
