@@ -95,21 +95,21 @@ function refuseWrapping(c: AppRequest): void {
     refuse('content-range', 'an upload cannot go on with the rest of a file: send it whole')
 }
 
-const forms: Record<string, UploadForm> = {
-  'application/zip': 'zip',
-  'application/x-zip-compressed': 'zip',
-  'application/x-tar': 'tar',
-  'application/gzip': 'tar.gz',
-  'application/x-gzip': 'tar.gz',
-  'application/x-gtar': 'tar.gz',
-}
+const forms = new Map<string, UploadForm>([
+  ['application/zip', 'zip'],
+  ['application/x-zip-compressed', 'zip'],
+  ['application/x-tar', 'tar'],
+  ['application/gzip', 'tar.gz'],
+  ['application/x-gzip', 'tar.gz'],
+  ['application/x-gtar', 'tar.gz'],
+])
 
 function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
   const contentType = c.req.header('content-type') ?? null
   const essence = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
   // What `curl --data-binary` says of every body, and so of none.
   const isUndeclared = essence === 'application/x-www-form-urlencoded'
-  return { form: forms[essence] ?? 'file', mimeType: isUndeclared ? null : contentType }
+  return { form: forms.get(essence) ?? 'file', mimeType: isUndeclared ? null : contentType }
 }
 
 async function ingest(

@@ -104,6 +104,17 @@ describe('PUT', () => {
     expect(await file.text()).toBe('content')
   })
 
+  test('so is one that is called like what every object of JavaScript has', async () => {
+    for (const type of ['constructor', '__proto__']) {
+      const response = await server.send(fresh(), {
+        method: 'PUT',
+        body: 'content',
+        headers: { 'content-type': type },
+      })
+      expect([response.status, await response.json()]).toMatchObject([201, { kind: 'raw' }])
+    }
+  })
+
   test.each([
     ['a zip cut short', 'application/zip', zipOf({ a: 'one' }).subarray(0, 40), 400, 'bad_archive'],
     ['a tar cut short', 'application/x-tar', Buffer.alloc(700, 'x'), 400, 'bad_archive'],
