@@ -4,6 +4,7 @@ import { mayReadProject } from '../auth/principal.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
 import { latestBranch } from '../core/keep-latest.ts'
 import { parsePositiveInteger } from '../core/run.ts'
+import { forbidden } from '../http/access.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
@@ -68,6 +69,12 @@ function entryPath(c: AppRequest): string {
   return restOfPath(c, 8).replace(/\/+$/, '')
 }
 
+/** Whether the visitor may see what other runs have made. */
+function seesProject(c: AppRequest, { project }: Artifact): boolean {
+  const principal = c.get('principal')
+  return principal !== undefined && mayReadProject(principal, project)
+}
+
 async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {
   return await sendPage(web, c, { ...tabContent(head), body })
 }
@@ -126,9 +133,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
           signal: c.req.raw.signal,
         }),
       )
-  const principal = c.get('principal')
-  const isWider = principal !== undefined && mayReadProject(principal, artifact.project)
-  const holders = isWider
+  const holders = seesProject(c, artifact)
     ? await context.metadata.listHolders(file.digest, {
         projectId: artifact.projectId,
         now,
@@ -167,6 +172,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const head = await headOfPage(context, c)
   const { artifact, now } = head
+  if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
   const base = await previousOf(context, artifact, now)
   const branch = latestBranch(artifact)
   const others = await context.metadata.findArtifacts(
@@ -232,10 +238,8 @@ async function usedPage(web: Web, c: AppRequest): Promise<Response> {
   const { metadata } = web.context
   const head = await headOfPage(web.context, c)
   const { artifact, now } = head
-  const principal = c.get('principal')
-  const isWider = principal !== undefined && mayReadProject(principal, artifact.project)
   const page = { limit: 50, offset: 0, sort: 'newest', now } as const
-  const equal = isWider
+  const equal = seesProject(c, artifact)
     ? await metadata.listArtifacts({ manifestId: artifact.manifestId }, page)
     : { artifacts: [artifact], total: 1 }
   return await sendSlowPage(web, c, {

@@ -1,7 +1,7 @@
 /** All pages: HTML that works without scripts, and better with them. Visitors without a session are sent to sign in;
  *  failures are pages. */
 import { Hono } from 'hono'
-import { mayWriteProject } from '../auth/principal.ts'
+import { mayReadProject, mayWriteProject } from '../auth/principal.ts'
 import { hasCode } from '../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
@@ -116,7 +116,9 @@ async function goneView(
   const artifact = await metadata.findArtifact(artifactId)
   const principal = c.get('principal')
   if (artifact === undefined || principal === undefined) return undefined
-  const successor = await metadata.findNewest(sameNameAs(artifact), now())
+  const successor = mayReadProject(principal, artifact.project)
+    ? await metadata.findNewest(sameNameAs(artifact), now())
+    : undefined
   const mayUndo =
     isRestorable(artifact, { undoMs: config.undoMs, now: now() }) &&
     mayWriteProject(principal, artifact.project)

@@ -306,6 +306,24 @@ test('the artifact before one, and the newest in place of one, are not what a pu
   expect(changes.html).toContain(`/compare/${before}...${fork}"`)
 })
 
+test('whoever reads one run is told nothing of the artifacts of others', async () => {
+  const upload = async (run: number): Promise<number> =>
+    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/narrow?branch=main`, {
+      body: `${run}`,
+    })
+  const other = await upload(30)
+  const own = await upload(31)
+  const ofOther = new RegExp(`/runs/30/|/compare/${other}\\.|value="${other}"`)
+  const narrow = { scope: 'run', run: 31, job: 'j' } as const
+  const page = `/octo/app/actions/runs/31/artifacts/${own}`
+  for (const tab of ['', '/blob/narrow', '/used', '/details', '/changes'])
+    expect((await open(page + tab, narrow)).html, tab).not.toMatch(ofOther)
+  expect((await open(`${page}/changes`, narrow)).status).toBe(403)
+  await server.send(`/api/v1/artifacts/${own}`, { method: 'DELETE' })
+  expect((await open(page)).html).toMatch(ofOther)
+  expect((await open(page, narrow)).html).not.toMatch(ofOther)
+})
+
 describe('deleting from a page', () => {
   async function post(
     artifactId: number,
