@@ -41,12 +41,12 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     return await offers.take(offered.key, async () => await answerOffer(context, c, offered))
   })
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
-    const sessionId = await sessionOf(context, c)
+    const session = await sessionOf(context, c)
     const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
     const treeDigest = requireDigest(tree, 'tree')
     const body = openRequestBody(context, c, bodyLimit(context))
     const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
-    const job = { sessionId, treeDigest, encoding } as const
+    const job = { ...session, treeDigest, encoding } as const
     const { signal } = c.req.raw
     return ordinalsResponse(
       c,
@@ -60,38 +60,39 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     )
   })
   app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
-    const sessionId = await sessionOf(context, c)
+    const session = await sessionOf(context, c)
     return ordinalsResponse(
       c,
-      await context.ingest.negotiate({ step: 'missing', sessionId }, undefined, c.req.raw.signal),
+      await context.ingest.negotiate({ step: 'missing', ...session }, undefined, c.req.raw.signal),
     )
   })
   app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
-    const sessionId = await sessionOf(context, c)
+    const session = await sessionOf(context, c)
     const { entries: entryCount } = parseQuery(c, timesOfferQuery)
     const body = openRequestBody(context, c, listLimit)
-    await context.ingest.negotiate({ step: 'times', sessionId, entryCount }, body, c.req.raw.signal)
+    const job = { step: 'times', ...session, entryCount } as const
+    await context.ingest.negotiate(job, body, c.req.raw.signal)
     return c.body(null, 204)
   })
   app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
-    const sessionId = await sessionOf(context, c)
+    const session = await sessionOf(context, c)
     const body = openRequestBody(context, c, listLimit)
     return ordinalsResponse(
       c,
-      await context.ingest.negotiate({ step: 'parts', sessionId }, body, c.req.raw.signal),
+      await context.ingest.negotiate({ step: 'parts', ...session }, body, c.req.raw.signal),
     )
   })
   app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
-    const sessionId = await sessionOf(context, c)
-    const counting = context.arrivals.counting(sessionId, context)
+    const session = await sessionOf(context, c)
+    const counting = context.arrivals.counting(session.sessionId, context)
     const body = openRequestBody(counting, c, bodyLimit(context))
     return c.json(
-      await context.ingest.negotiate({ step: 'blobs', sessionId }, body, c.req.raw.signal),
+      await context.ingest.negotiate({ step: 'blobs', ...session }, body, c.req.raw.signal),
     )
   })
   app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
   app.delete('/:id{[0-9a-f]{32}}', async (c) => {
-    const sessionId = await sessionOf(context, c)
+    const { sessionId } = await sessionOf(context, c)
     await context.metadata.abortSession(sessionId)
     context.arrivals.end(sessionId)
     return c.body(null, 204)
@@ -200,7 +201,7 @@ async function commitOnce(
       throw invalid('offer', 'is not the one that this upload began with')
     }
     return await context.ingest.negotiate(
-      { step: 'commit', sessionId, ...artifact },
+      { step: 'commit', sessionId, projectId, ...artifact },
       undefined,
       signal,
     )
@@ -221,7 +222,10 @@ function publishedMessage(
 }
 
 /** The session of the route, when the caller may use it. Errors: session_ended, not_found. */
-async function sessionOf(context: AppContext, c: AppRequest): Promise<string> {
+async function sessionOf(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ sessionId: string; projectId: number }> {
   const principal = await requirePrincipal(context, c)
   const sessionId = c.req.param('id') ?? ''
   const session = await context.metadata.findSession(sessionId)
@@ -230,7 +234,7 @@ async function sessionOf(context: AppContext, c: AppRequest): Promise<string> {
     const project = await readProject(context, principal, principal.project)
     if (project.id !== session.projectId) throw ended(sessionId)
   }
-  return sessionId
+  return { sessionId, projectId: session.projectId }
 }
 
 function ended(sessionId: string): Error {

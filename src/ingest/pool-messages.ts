@@ -18,8 +18,8 @@ export interface IngestWorkerData {
   settings: IngestSettings
 }
 
-/** A whole upload, or a step of a negotiated one. */
-export type PoolJob = IngestJob | NegotiationJob
+/** A whole upload, or a step of a negotiated one; each is of a project. */
+export type PoolJob = IngestJob | (NegotiationJob & { projectId: number })
 export type PoolAnswer = Published | NegotiationAnswer
 
 export type ToWorker =

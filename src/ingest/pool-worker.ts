@@ -19,6 +19,7 @@ const heapMegabytesMax = { old: 384, young: 16 }
 
 /** A job that a thread works on. */
 export interface RunningJob {
+  projectId: number
   body: Readable | undefined
   resolve(answer: PoolAnswer): void
   reject(error: unknown): void
@@ -114,6 +115,7 @@ export function runOn(
     body?.destroy()
   }
   const running: RunningJob = {
+    projectId: work.job.projectId,
     body,
     credit: bodyCreditBytes,
     onCredit: undefined,

@@ -1,5 +1,6 @@
 /** Runs ingest jobs in worker threads, so that hashing, inflating and deflating never block the event loop that
- *  answers requests. A job goes to the worker with the fewest; what exceeds `jobsPerWorker` waits in order. */
+ *  answers requests. A job goes to the worker with the fewest; what exceeds `jobsPerWorker`, or the share of its project,
+ *  waits in order. */
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storeError } from '../core/errors.ts'
@@ -15,7 +16,7 @@ export interface IngestPool {
   run(job: IngestJob, body?: Readable, signal?: AbortSignal): Promise<Published>
   /** Runs one step of a negotiated upload in the same way. */
   negotiate<Job extends NegotiationJob>(
-    job: Job,
+    job: Job & { projectId: number },
     body?: Readable,
     signal?: AbortSignal,
   ): Promise<NegotiationAnswers[Job['step']]>
@@ -32,10 +33,13 @@ export interface IngestPoolOptions extends IngestWorkerData {
 /** Streamed bodies wait on their senders, so a thread serves several; each may hold two ingest batches. */
 const jobsPerWorker = 8
 const waitingMax = 1000
+/** Of these places, what one project may take: senders that are slow, on purpose too, hold theirs as long as they like. */
+const shareOfProject = 0.75
 /** Between two tries to begin a thread in place of one that ended. */
 const restartPauseMs = 1000
 
 interface WaitingJob {
+  projectId: number
   start(worker: PoolWorker): void
   reject(error: unknown): void
 }
@@ -43,14 +47,23 @@ interface WaitingJob {
 export async function openIngestPool(options: IngestPoolOptions): Promise<IngestPool> {
   const workers: PoolWorker[] = []
   const waiting: WaitingJob[] = []
+  const runningMax = shareOfProject * options.workers * jobsPerWorker
   let closing = false
   let nextId = 1
+
+  /** The first whose project has not its share. */
+  const takeWaiting = (): WaitingJob | undefined => {
+    if (waiting.length === 0) return undefined
+    const running = countByProject(workers.flatMap(({ jobs }) => [...jobs.values()]))
+    const at = waiting.findIndex(({ projectId }) => (running.get(projectId) ?? 0) < runningMax)
+    return at < 0 ? undefined : waiting.splice(at, 1)[0]
+  }
 
   const startWaiting = (): void => {
     for (;;) {
       const worker = leastBusy(workers)
       if (worker === undefined || worker.jobs.size >= jobsPerWorker) return
-      const next = waiting.shift()
+      const next = takeWaiting()
       if (next === undefined) return
       next.start(worker)
     }
@@ -97,8 +110,10 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   ): Promise<PoolAnswer> => {
     if (closing) throw storeError('shutting_down', 'the server is stopping', {})
     signal?.throwIfAborted()
-    if (waiting.length >= waitingMax) {
-      throw storeError('busy', `${waitingMax} uploads wait already`, { what: 'uploads' })
+    const { projectId } = job
+    const ofProject = countByProject(waiting).get(projectId) ?? 0
+    if (waiting.length >= waitingMax || ofProject >= shareOfProject * waitingMax) {
+      throw storeError('busy', `${waiting.length} uploads wait already`, { what: 'uploads' })
     }
     return await new Promise<PoolAnswer>((resolve, reject) => {
       // Who has gone needs no thread, and no place among those that wait.
@@ -107,6 +122,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
         next.reject(signal?.reason)
       }
       const next: WaitingJob = {
+        projectId,
         start: (worker) => {
           signal?.removeEventListener('abort', leave)
           runOn(worker, nextId++, { job, body, signal, resolve, reject })
@@ -126,7 +142,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   return {
     run: async (job, body, signal) => (await enqueue(job, body, signal)) as Published,
     negotiate: async <Job extends NegotiationJob>(
-      job: Job,
+      job: Job & { projectId: number },
       body?: Readable,
       signal?: AbortSignal,
     ) => (await enqueue(job, body, signal)) as NegotiationAnswers[Job['step']],
@@ -138,6 +154,12 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       await Promise.all(workers.map(closeWorker))
     },
   }
+}
+
+function countByProject(jobs: readonly { projectId: number }[]): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const { projectId } of jobs) counts.set(projectId, (counts.get(projectId) ?? 0) + 1)
+  return counts
 }
 
 function leastBusy(workers: PoolWorker[]): PoolWorker | undefined {

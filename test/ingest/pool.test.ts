@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IngestJob } from '../../src/ingest/job.ts'
+import { parseProjectName } from '../../src/core/run.ts'
 import { type IngestPool, openIngestPool } from '../../src/ingest/pool.ts'
 import { createSharedLog } from '../../src/metadata/shared-log.ts'
 import { jobOf, openStore, type TestStore } from './open-store.ts'
@@ -78,4 +79,24 @@ test('an upload whose sender goes while it waits leaves at once, and its place i
     { limit: 20, offset: 0, sort: 'newest', now: Date.now() },
   )
   expect(artifacts).toHaveLength(9)
+})
+
+test('slow senders of one project leave places to others', async () => {
+  const store = await openStore()
+  const pool = await openPool(store, () => undefined)
+  const other = await store.metadata.ensureRun(
+    { project: parseProjectName('octo/other'), number: 1, attempt: 1 },
+    { branch: null, sha: null, workflow: null, event: null },
+    Date.now(),
+  )
+  const bodies = Array.from({ length: 20 }, () => new PassThrough())
+  const slow = bodies.map(async (body, index) => {
+    return await pool.run(jobOf(store.run, `slow-${index}`, 'file', Date.now()), body)
+  })
+  const job = jobOf(other, 'quick', 'file', Date.now())
+  expect(await pool.run(job, Readable.from([Buffer.from('content')]))).toMatchObject({
+    created: true,
+  })
+  for (const body of bodies) body.end('content')
+  expect(await Promise.all(slow)).toHaveLength(20)
 })
