@@ -113,6 +113,14 @@ describe('is refused', () => {
       },
       'was not signed by',
     ],
+    [
+      'a token that does not say which of the keys signed it',
+      async () => {
+        const [, payload] = (await issuer.sign(gitHubClaims)).split('.')
+        return `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.${payload}.c2ln`
+      },
+      'was not signed by',
+    ],
   ]
   test.each(cases)('%s', async (_name, idToken, reason) => {
     expect(await exchange(await idToken())).toMatchObject({

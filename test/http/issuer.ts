@@ -28,6 +28,8 @@ export interface Issuer {
 /** `audience`: whom tokens are made out to, unless `sign` says otherwise. */
 export async function openIssuer(audience: string): Promise<Issuer> {
   const stranger = await generateKeyPair('RS256')
+  /** Published beside the one that signs, as by those that change theirs. */
+  const retired = await generateKeyPair('RS256')
   let serial = 1
   let keys = await generateKeyPair('RS256')
   const server = createServer((request, response) => {
@@ -53,8 +55,11 @@ export async function openIssuer(audience: string): Promise<Issuer> {
       return { status: 200, body: { issuer: url, jwks_uri: `${url}/keys` } }
     }
     if (pathname === '/keys') {
-      const key = await exportJWK(keys.publicKey)
-      return { status: 200, body: { keys: [{ ...key, kid: String(serial), alg: 'RS256' }] } }
+      const published = [
+        { ...(await exportJWK(keys.publicKey)), kid: String(serial), alg: 'RS256' },
+        { ...(await exportJWK(retired.publicKey)), kid: '0', alg: 'RS256' },
+      ]
+      return { status: 200, body: { keys: published } }
     }
     if (pathname !== '/ask' || authorization !== `Bearer ${issuer.requestToken}`) {
       return { status: 404, body: {} }
