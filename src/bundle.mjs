@@ -1,7 +1,7 @@
 /** Puts the command, and each thread, together into few files, in place of what the compiler made of these modules: many
  *  small modules take longer to find and to open than a small command runs (decision 32 in README.md). All other modules
  *  stay as they were compiled, for programs that import the library, and for tests. */
-import { chmodSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -9,10 +9,17 @@ import { build } from 'esbuild'
 const here = dirname(fileURLToPath(import.meta.url))
 const output = join(here, '..', 'dist', 'src')
 const command = join('cli', 'main')
-/** Started by their place (`program-files.ts`). */
-const threads = readdirSync(here, { recursive: true })
-  .filter((path) => /-(worker|thread)\.ts$/.test(path) && !path.startsWith(join('web', 'browser')))
-  .map((path) => join(here, path))
+/** Started by their place (`program-files.ts`). The modules that start them stay as they are: programs that import those must
+ *  know their errors. */
+const threads = [
+  'client/files/file-worker.ts',
+  'ingest/ingest-worker.ts',
+  'lifecycle/background-worker.ts',
+  'metadata/log-keeper-thread.ts',
+  'metadata/sqlite-thread.ts',
+  'web/render-worker.ts',
+  'workflow/glob-worker.ts',
+].map((path) => join(here, path))
 
 const options = {
   outdir: output,

@@ -1,0 +1,43 @@
+/** The server as programs have it that import it (`exports` of package.json), in modules as the compiler made them. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, onTestFinished, test } from 'vitest'
+
+test('a server within another program tells its clients what the threads refuse', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'trove-imported-'))
+  onTestFinished(async () => {
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  const script = `
+    import { openKeys } from './dist/src/auth/key.js'
+    import { adminGrant, mintToken } from './dist/src/auth/tokens.js'
+    import { readServerConfig } from './dist/src/config.js'
+    import { createLog } from './dist/src/log.js'
+    import { startServer } from './dist/src/server.js'
+    const config = readServerConfig({ data: process.argv[1], port: '0' }, {})
+    const server = await startServer(config, { log: createLog('error') })
+    const { tokens } = await openKeys(process.argv[1])
+    const token = await mintToken(tokens, adminGrant(Date.now() + 60_000))
+    const put = async (type, body) => {
+      const headers = { authorization: 'Bearer ' + token, 'content-type': type }
+      const path = '/api/v1/projects/octo/app/runs/1/artifacts/a'
+      return (await fetch(server.url + path, { method: 'PUT', headers, body })).status
+    }
+    // By the thread that takes it apart, and by that of the metadata.
+    const statuses = [await put('application/x-tar', 'x'), await put('text/plain', 'one')]
+    statuses.push((await fetch(server.url + '/api/v1/artifacts/1/undelete', {
+      method: 'POST', headers: { authorization: 'Bearer ' + token },
+    })).status)
+    console.log(JSON.stringify(statuses))
+    await server.close()`
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--input-type=module',
+    '-e',
+    script,
+    dataDir,
+  ])
+  expect(JSON.parse(stdout)).toEqual([400, 201, 404])
+})
