@@ -10,7 +10,7 @@ import {
   digestOf,
   digestToBytes,
 } from '../../core/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createByteReader, createByteWriter } from '../../core/varint.ts'
 import { decodeJoining } from '../../packs/codec.ts'
@@ -33,7 +33,7 @@ const partsMax = 500_000
 const batchBytes = 2 * 1024 * 1024
 
 /** Resolves when every blob of the body is durable, registered, and leased by the session.
- *  Errors: invalid_request, blob_damaged, storage_full, and what `body` fails with. */
+ *  Errors: invalid_request, storage_full, and what `body` fails with. */
 export async function receiveBlobs(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
@@ -140,10 +140,21 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
       continue
     }
     const { sizeBytes } = head
-    const content = sizeBytes === 0 ? emptyContent : decodeJoining(scratch, record, sizeBytes)
+    const content = sizeBytes === 0 ? emptyContent : inflate(scratch, record, sizeBytes)
     const blob = { digest: digestOf(content), sizeBytes, crc32: crc32(content), stream: record }
     file.add(blob, content, head.kind === recordKind.firstPart)
     if (target.add(blob)) await target.flush()
+  }
+}
+
+/** The content of a stream, at the front of `target`. What is wrong with it is no damage of the store, which is watched for.
+ *  Errors: invalid_request. */
+function inflate(target: Buffer, stream: Buffer, sizeBytes: number): Buffer {
+  try {
+    return decodeJoining(target, stream, sizeBytes)
+  } catch (error) {
+    if (!hasCode(error, 'blob_damaged')) throw error
+    throw malformed(`a blob is no joining stream of ${sizeBytes} bytes`)
   }
 }
 

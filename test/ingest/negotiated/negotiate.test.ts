@@ -121,7 +121,7 @@ describe('what is believed', () => {
     bad[bad.length - 20]! ^= 0xff
     const body = Buffer.concat([record(small), bad])
     await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
-      code: 'blob_damaged',
+      code: 'invalid_request',
     })
     expect(await session.offer({ small })).toEqual([])
   })
@@ -134,7 +134,7 @@ describe('what is believed', () => {
     const head = { kind: 'blob', sizeBytes: content.length, lengthBytes: stream.length } as const
     const body = Buffer.concat([encodeBlobRecordHead(head), stream])
     await expect(session.step({ step: 'blobs' }, body)).rejects.toMatchObject({
-      code: 'blob_damaged',
+      code: 'invalid_request',
     })
     expect(await store.metadata.findBlob(digestOf(content))).toBeUndefined()
   })
