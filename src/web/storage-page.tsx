@@ -110,7 +110,7 @@ function Facts({ usage, freeBytes }: StorageView) {
           <Size bytes={usage.deadBytes} />
         </Fact>
       )}
-      {freeBytes !== null && (
+      {freeBytes !== null && Number.isFinite(freeBytes) && (
         <Fact term="Free on the disk">
           <Size bytes={freeBytes} />
         </Fact>

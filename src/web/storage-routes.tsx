@@ -1,6 +1,7 @@
 /** What is stored, of the whole store and of one project. */
 import { Hono } from 'hono'
 import { statfs } from 'node:fs/promises'
+import type { Config } from '../config.ts'
 import { dayMs } from '../core/units.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { requireAdmin } from '../http/maintenance.ts'
@@ -24,7 +25,6 @@ export function createStoragePages(web: Web): Hono<AppEnv> {
 async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   await requireAdmin(context, c)
-  const { bavail, bsize } = await statfs(context.config.dataDir)
   const now = context.now()
   const figures = await context.metadata.figures()
   const view: StorageView = {
@@ -33,11 +33,18 @@ async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
     usage: usageOfStore(figures),
     points: await usagePoints(context, null, { ...figures, at: now }),
     exclusive: await mostExclusive(context, {}),
-    freeBytes: bavail * bsize,
+    freeBytes: await freeBytes(context.config),
     quotaBytes: context.config.storeQuotaBytes,
     now,
   }
   return await sendPage(web, c, { title: 'Storage', body: <StoragePage {...view} /> })
+}
+
+/** What packs may grow by; a bucket says of no bound. */
+async function freeBytes({ dataDir, packBucket }: Config): Promise<number> {
+  if (packBucket !== null) return Number.POSITIVE_INFINITY
+  const { bavail, bsize } = await statfs(dataDir)
+  return bavail * bsize
 }
 
 async function projectStorage(web: Web, c: AppRequest): Promise<Response> {

@@ -9,7 +9,7 @@ import { LineChart, type Series } from './line-chart.tsx'
 export interface UsageOverTimeView {
   /** Oldest first; the last one is of `now`. */
   points: UsagePoint[]
-  /** Of the disk; null where it is not shown. */
+  /** That packs may grow by, Infinity where nothing bounds them; null where that is not shown. */
   freeBytes: number | null
   /** Bound on the logical bytes; null is none. */
   quotaBytes: number | null
@@ -98,7 +98,7 @@ function Forecast({ points, freeBytes, quotaBytes, now }: UsageOverTimeView) {
       {freeBytes !== null && (
         <p>
           Packs {rate(stored.bytesPerDay)} {over}.{' '}
-          {fullIn('The disk', daysUntilFull(freeBytes, stored))}
+          {Number.isFinite(freeBytes) && fullIn('The disk', daysUntilFull(freeBytes, stored))}
         </p>
       )}
       <p>
