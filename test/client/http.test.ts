@@ -75,14 +75,25 @@ describe('a request', () => {
     expect(server.requests).toHaveLength(3)
   })
 
-  test('is not sent again when that could do a thing twice', async () => {
-    const server = await serve((_, response) => {
-      problem(response, 503, 'busy')
+  test('is sent again when its answer breaks off', async () => {
+    const server = await serve((_, response, attempt) => {
+      if (attempt > 1) response.end('{"fine":true}')
+      else response.write('{"fine', () => response.destroy())
     })
-    await expect(
-      requestJson(server, { method: 'POST', path: '/', json: {} }, fields),
-    ).rejects.toMatchObject({ code: 'busy' })
+    expect(await requestJson(server, { path: '/' }, fields)).toEqual({ fine: true })
+    expect(server.requests).toHaveLength(2)
+  })
+
+  test('is not sent again when that could do a thing twice', async () => {
+    const server = await serve((_, response, attempt) => {
+      if (attempt === 1) problem(response, 503, 'busy')
+      else response.write('{"fine', () => response.destroy())
+    })
+    const request = { method: 'POST' as const, path: '/', json: {} }
+    await expect(requestJson(server, request, fields)).rejects.toMatchObject({ code: 'busy' })
     expect(server.requests).toHaveLength(1)
+    await expect(requestJson(server, request, fields)).rejects.toBeInstanceOf(NetworkError)
+    expect(server.requests).toHaveLength(2)
   })
 
   test('that keeps failing ends as what the last answer was', async () => {

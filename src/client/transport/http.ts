@@ -38,25 +38,25 @@ const firstPauseMs = 250
 const retryAfterMaxMs = 30_000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-/** Sends one request and parses its JSON answer, of which `fields` must be there. Errors: those of `openAnswer` and
+/** Sends a request and parses its JSON answer, of which `fields` must be there. Errors: those of `openAnswer` and
  *  `parseMessage`. */
 export async function requestJson<Message extends object>(
   server: ServerAccess,
   request: ApiRequest,
   fields: readonly (keyof Message & string)[],
 ): Promise<Message> {
-  const answer = await openAnswer(server, request)
-  return parseMessage<Message>(server, (await answer.bytes()).toString(), fields)
+  return parseMessage<Message>(server, (await requestBytes(server, request)).toString(), fields)
 }
 
-/** Sends a request that can be repeated and reads its whole answer. Errors: those of `openAnswer`. */
+/** Sends a request and reads its whole answer; one that breaks off counts like none. Errors: those of `openAnswer`. */
 export async function requestBytes(server: ServerAccess, request: ApiRequest): Promise<Buffer> {
   for (let attempt = 1; ; attempt++) {
     const answer = await openAnswer(server, request)
     try {
       return await answer.bytes()
     } catch (error) {
-      if (!(error instanceof NetworkError) || attempt >= triesMax) throw error
+      if (!(error instanceof NetworkError) || !isRepeatable(request) || attempt >= triesMax)
+        throw error
       await sleep(pauseMs(error, attempt), undefined, { signal: request.signal })
     }
   }
@@ -65,18 +65,20 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
 /** Sends one request; answers once a success status arrived, with the body still to be read.
  *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; what a body fails with. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
-  const isRepeatable =
-    request.repeatable ?? (request.method !== 'POST' && request.method !== 'PATCH')
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
     if (!(outcome instanceof NetworkError) && outcome.status < 300) return outcome
-    if (isRepeatable && attempt < triesMax && isWorthRepeating(outcome)) {
+    if (isRepeatable(request) && attempt < triesMax && isWorthRepeating(outcome)) {
       if (!(outcome instanceof NetworkError)) outcome.discard()
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
       continue
     }
     throw outcome instanceof NetworkError ? outcome : await errorOf(server, outcome)
   }
+}
+
+function isRepeatable({ repeatable, method }: ApiRequest): boolean {
+  return repeatable ?? (method !== 'POST' && method !== 'PATCH')
 }
 
 async function attemptOnce(
