@@ -1,6 +1,7 @@
 /** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
  *  that work on files live as long as one call. */
 import type { WireArtifact, WireBulkDeletion, WireHolder } from '../api/messages.ts'
+import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import { openFilePool } from './files/file-pool.ts'
 import type { HashedTree } from './upload/hashed-tree.ts'
@@ -31,11 +32,22 @@ import {
 } from './artifacts.ts'
 
 // Of what a call gives, takes or fails with, what programs need besides.
+export { type Digest, parseDigest, parseWireDigest } from '../core/digest.ts'
 export { type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 export { FileError } from './files/file-error.ts'
 export { AnswerError, NetworkError } from './transport/network-error.ts'
 export { ProxyRefusal } from './transport/proxy-error.ts'
-export type { DownloadOptions, DownloadResult, ListOptions, RetentionChange, WireArtifact }
+export type { DownloadProgress } from './download/downloading.ts'
+export type {
+  DownloadOptions,
+  DownloadResult,
+  HolderOptions,
+  ListOptions,
+  RetentionChange,
+  WireArtifact,
+  WireBulkDeletion,
+  WireHolder,
+}
 
 export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
@@ -133,10 +145,12 @@ export function createClient({ url, token, cacheDir, proxy = null }: ClientOptio
   return {
     server,
     upload: async (options) =>
-      await withPool(options.jobs, (pool) => upload(server, pool, caches, options)),
+      await inOneCall(options, (pool, signal) =>
+        upload(server, pool, caches, { ...options, signal }),
+      ),
     download: async (options) =>
-      await withPool(options.jobs, (pool) =>
-        downloadArtifact(server, pool, { ...options, cacheDir: caches }),
+      await inOneCall(options, (pool, signal) =>
+        downloadArtifact(server, pool, { ...options, signal, cacheDir: caches }),
       ),
     list: (options) => listArtifacts(server, options),
     holders: (digest, options = {}) => listHolders(server, digest, options),
@@ -156,14 +170,24 @@ function defaultCacheDir(): string | null {
   return home === null ? null : join(home, '.cache', 'trove')
 }
 
-async function withPool<T>(
-  jobs: number | undefined,
-  work: (pool: FilePool) => Promise<T>,
+/** With threads and a signal that end with it. A program may give one signal to all its calls, in which every `AbortSignal.any`
+ *  leaves something behind for as long as it lives (Node 20). */
+async function inOneCall<T>(
+  { jobs, signal }: { jobs?: number; signal?: AbortSignal },
+  work: (pool: FilePool, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const pool = openFilePool(jobs ?? null)
+  const call = new AbortController()
+  const abort = (): void => call.abort(signal?.reason)
+  if (signal !== undefined) {
+    setMaxListeners(0, signal)
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+  }
   try {
-    return await work(pool)
+    return await work(pool, call.signal)
   } finally {
+    signal?.removeEventListener('abort', abort)
     await pool.close()
   }
 }
@@ -172,7 +196,7 @@ async function upload(
   server: ServerAccess,
   pool: FilePool,
   cacheDir: string | null,
-  options: UploadOptions,
+  options: UploadOptions & { signal: AbortSignal },
 ): Promise<UploadResult> {
   const { source, compressionLevel, jobs: _jobs, signal, onProgress, onRetry, ...target } = options
   const progress: UploadProgress = {
@@ -197,7 +221,7 @@ async function upload(
   const sent = await sendTree(server, pool, tree, target, {
     level: compressionLevel ?? defaultCompressionLevel,
     connections: Math.min(4, Math.max(2, pool.threads)),
-    signal: signal ?? new AbortController().signal,
+    signal,
     onProgress: ({ doneBytes, sentBytes }) => {
       tell({ doneBytes, sentBytes })
     },
@@ -214,7 +238,7 @@ async function hashSource(
   source: UploadSource,
   options: {
     cacheDir: string | null
-    signal: AbortSignal | undefined
+    signal: AbortSignal
     tell(change: Partial<UploadProgress>): void
   },
 ): Promise<HashedTree> {
@@ -226,7 +250,7 @@ async function hashSource(
           ? null
           : cacheFilePath(cacheDir, 'stat', cacheKey(source)),
       followsLinks: source.kind === 'files' || source.symlinks === 'follow',
-      signal: signal ?? new AbortController().signal,
+      signal,
       onProgress: ({ files, bytes }) => {
         tell({ hashedFiles: files, hashedBytes: bytes })
       },

@@ -1,6 +1,6 @@
 /** What programs see of the package: they can import `trove/client`, and nothing else of the client. */
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -59,3 +59,94 @@ test('what else goes wrong is told apart by class', async () => {
   `)
   expect(told).toBe('true,true,true\n')
 })
+
+// A program that lives long has one signal for its end. Whatever is left in it by a call, it keeps for all its life.
+test('one signal serves any number of calls, at once too, and keeps nothing of them', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, { 'src/a': 'one' })
+  const told = await runModule(`
+    import { getEventListeners } from 'node:events'
+    import { createClient } from 'trove/client'
+    const { TROVE_URL: url, TROVE_TOKEN: token } = process.env
+    process.on('warning', ({ message }) => console.log(message))
+    process.chdir(${JSON.stringify(root)})
+    const { signal } = new AbortController()
+    const client = createClient({ url, token, cacheDir: null })
+    const source = { kind: 'patterns', patterns: ['src'], directory: process.cwd() }
+    const upload = { project: 'octo/demo', run: 4, name: 'a', source, jobs: 1, signal }
+    const { artifact } = await client.upload(upload)
+    const dozen = Array.from({ length: 12 }, (_, index) => String(index))
+    await Promise.all(dozen.map((destination) =>
+      client.download({ artifact, destination, jobs: 1, signal })))
+    await Promise.all(dozen.map(() => client.retain(artifact.id, { pinned: true }, signal)))
+    const followers = Object.getOwnPropertySymbols(signal)
+      .find(({ description }) => description === 'kDependantSignals')
+    console.log(getEventListeners(signal, 'abort').length, signal[followers]?.size ?? 0)
+  `)
+  expect(told).toBe('0 0\n')
+})
+
+test(
+  'a strict TypeScript program can name what it gives and gets',
+  { timeout: 60_000 },
+  async () => {
+    const root = await makeDirectory()
+    await mkdir(join(root, 'node_modules'))
+    await symlink(checkout, join(root, 'node_modules/trove'))
+    await writeFile(join(root, 'package.json'), '{"type":"module"}')
+    await writeFile(join(root, 'program.ts'), typedProgram)
+    const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess']
+    const target = ['--target', 'es2022', '--module', 'node16']
+    const types = ['--types', 'node', '--typeRoots', join(checkout, 'node_modules/@types')]
+    const compiler = join(checkout, 'node_modules/.bin/tsc')
+    const args = ['--noEmit', ...strict, ...target, ...types, 'program.ts']
+    const told = await run(compiler, args, { cwd: root }).catch((error: unknown) => error)
+    expect(told).toMatchObject({ stdout: '' })
+  },
+)
+
+const typedProgram = `
+import {
+  AnswerError, type Client, type ClientOptions, createClient, type Digest, type DownloadOptions, type DownloadProgress,
+  type DownloadResult, type ErrorCode, FileError, hasCode, type HolderOptions, type ListOptions, NetworkError, parseDigest,
+  parseWireDigest, ProxyRefusal, type RetentionChange, StoreError, type UploadOptions, type UploadProgress,
+  type UploadResult, type UploadSource, type WireArtifact, type WireBulkDeletion, type WireHolder,
+} from 'trove/client'
+
+const options: ClientOptions = { url: 'http://store.example.com', token: null, proxy: { url: 'http://proxy', setting: 'PROXY' } }
+const client: Client = createClient(options)
+const source: UploadSource = { kind: 'files', files: [{ absolutePath: '/a', entryPath: 'a' }] }
+const signal = AbortSignal.timeout(1000)
+const tellUpload = (progress: UploadProgress): void => console.log(progress.phase)
+const tellDownload = (progress: DownloadProgress): void => console.log(progress.phase)
+const upload: UploadOptions = { project: 'o/r', run: 1, name: 'a', source, signal, onProgress: tellUpload }
+const listing: ListOptions = { project: 'o/r', state: 'any' }
+const change: RetentionChange = { pinned: true }
+const holding: HolderOptions = { project: null, signal }
+
+try {
+  const { artifact }: UploadResult = await client.upload(upload)
+  const download: DownloadOptions = { artifact, destination: 'b', onProgress: tellDownload }
+  const { planned }: DownloadResult = await client.download(download)
+  const digest: Digest | undefined = parseDigest('00') ?? parseWireDigest(artifact.treeDigest)
+  const holders: WireHolder[] = []
+  for await (const holder of client.holders(digest!, holding)) holders.push(holder)
+  const artifacts: WireArtifact[] = []
+  for await (const each of client.list(listing)) artifacts.push(each)
+  const { freedBytes }: WireBulkDeletion = await client.removeAll([artifact.id], { dryRun: true, signal })
+  const kept: WireArtifact = await client.retain(artifact.id, change)
+  console.log(planned?.write.length, freedBytes, kept.pinned)
+} catch (error) {
+  if (hasCode(error, 'name_taken')) {
+    const id: number | null = error.details.artifactId
+    console.log(id)
+  } else if (error instanceof StoreError) {
+    const code: ErrorCode = error.code
+    console.log(code)
+  } else if (error instanceof FileError) {
+    console.log(error.path)
+  } else if (error instanceof NetworkError || error instanceof AnswerError || error instanceof ProxyRefusal) {
+    console.log(error.message)
+  } else throw error
+}
+`

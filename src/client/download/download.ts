@@ -67,11 +67,13 @@ export interface DownloadOptions {
   onRetry?(failure: unknown): void
 }
 
+type CallOptions = DownloadOptions & { cacheDir: string | null; signal: AbortSignal }
+
 /** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), the server's. */
 export async function downloadArtifact(
   server: ServerAccess,
   pool: FilePool,
-  options: DownloadOptions & { cacheDir: string | null },
+  options: CallOptions,
 ): Promise<DownloadResult> {
   const finding = Promise.resolve(options.artifact)
   // Met below, unless something else fails first.
@@ -117,10 +119,10 @@ async function compare(
   server: ServerAccess,
   pool: FilePool,
   finding: Promise<TreeSource>,
-  options: DownloadOptions & { cacheDir: string | null },
+  options: CallOptions,
   prepare: () => Promise<void>,
 ): Promise<Comparison> {
-  const signal = options.signal ?? new AbortController().signal
+  const { signal } = options
   // Nothing that is looked at may be what another download is about to change.
   const exists = existsSync(options.destination)
   if (exists) await prepare()
@@ -191,7 +193,7 @@ const unknownShare = 0.1
 /** Answers how many paths were deleted. `checkOwnership`: whether what was made is still there. */
 async function fetchAndPlace(
   { downloading, lookedAt, known, sorted, present, missing }: Comparison,
-  options: DownloadOptions & { cacheDir: string | null },
+  options: CallOptions,
   checkOwnership: () => void,
 ): Promise<number> {
   const { server, pool, tree, wanted, destination, progress } = downloading
