@@ -33,6 +33,30 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
   }
 }
 
+/** One pattern that matches what at least one of these does. */
+export function joinPathGlobs(patterns: readonly [string, ...string[]]): string {
+  return patterns.length === 1 ? patterns[0] : `{${patterns.map(enclosed).join(',')}}`
+}
+
+/** With no comma or brace that braces around it would take for theirs. */
+function enclosed(pattern: string): string {
+  let text = ''
+  for (let at = 0; at < pattern.length; at++) {
+    const character = pattern[at]!
+    const close = character === '{' ? findBorders(pattern, at)?.at(-1) : undefined
+    if (close !== undefined) {
+      text += pattern.slice(at, close + 1)
+      at = close
+    } else if (character === '\\') {
+      at += 1
+      text += `\\${pattern[at] ?? '\\'}`
+    } else {
+      text += '{,}'.includes(character) ? `\\${character}` : character
+    }
+  }
+  return text
+}
+
 function tooLarge(): Error {
   const limitValue = limits.globCharactersMax
   return storeError(

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { minimatch } from 'minimatch'
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
-import { compilePathGlobs } from '../../src/core/path-glob.ts'
+import { compilePathGlobs, joinPathGlobs } from '../../src/core/path-glob.ts'
 
 const matches = (pattern: string, path: string): boolean => compilePathGlobs([pattern])(path)
 
@@ -78,6 +78,19 @@ test('random patterns of the supported syntax mean what minimatch says', () => {
       fc.pre(!glob.split('/').some((text) => /^\.{1,2}$/.test(text)))
       fc.pre(glob.split('{').length <= 5)
       expect(matches(glob, subject)).toBe(minimatch(subject, glob, { dot: true, nocomment: true }))
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('joined patterns match what one of them does, whatever commas, braces and backslashes they have', () => {
+  const piece = fc.constantFrom('a', 'b', '*', ',', '{', '}', '{a,b}', '{,b}', '[,{]', '\\', '\\,')
+  const pattern = fc.array(piece, { minLength: 1, maxLength: 5 }).map((pieces) => pieces.join(''))
+  const patterns = fc.tuple(pattern, pattern, pattern)
+  const path = fc.stringMatching(/^[ab,{}\\]{1,4}$/)
+  fc.assert(
+    fc.property(patterns, path, (globs, subject) => {
+      expect(matches(joinPathGlobs(globs), subject)).toBe(compilePathGlobs(globs)(subject))
     }),
     { numRuns: 5000 },
   )

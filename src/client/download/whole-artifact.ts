@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import type { WireArtifactDetail } from '../../api/messages.ts'
 import { archivePath, uploadPath } from '../../api/paths.ts'
+import { compilePathGlobs, joinPathGlobs } from '../../core/path-glob.ts'
 import { saveAs } from '../files/save-as.ts'
 import { requestJson, type ServerAccess } from '../transport/http.ts'
 import { readResumed } from '../transport/resumed-body.ts'
@@ -38,7 +39,8 @@ export async function uploadFile(
   return await requestJson(server, request, ['id', 'state'])
 }
 
-/** An artifact's archive, or of it what `paths` match, as a stream. Errors: those of `readResumed`. */
+/** An artifact's archive, or of it what `paths` match, as a stream. Errors: invalid_request and too_large (the globs), those of
+ *  `readResumed`. */
 export function readArchive(
   server: ServerAccess,
   {
@@ -48,8 +50,10 @@ export function readArchive(
   }: { artifactId: number; format: 'zip' | 'tar.gz'; paths: readonly string[] },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  // What is wrong with them is told before a URL of any length is sent.
+  compilePathGlobs(paths)
   const [first, ...others] = paths
-  const path = others.length === 0 ? first : `{${paths.join(',')}}`
+  const path = first === undefined ? undefined : joinPathGlobs([first, ...others])
   const request = {
     path: archivePath(artifactId, format),
     ...(path !== undefined && { query: { path } }),
