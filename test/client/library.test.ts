@@ -60,6 +60,20 @@ test('what else goes wrong is told apart by class', async () => {
   expect(told).toBe('true,true,true\n')
 })
 
+test('a download whose artifact is still being looked up ends with its signal', async () => {
+  const destination = join(await makeDirectory(), 'dest')
+  const told = await runModule(`
+    import { createClient } from 'trove/client'
+    const stop = new AbortController()
+    const artifact = new Promise(() => {})
+    const options = { artifact, destination: ${JSON.stringify(destination)}, signal: stop.signal }
+    const downloading = createClient({ url: process.env.TROVE_URL, token: null }).download(options)
+    setTimeout(() => stop.abort(), 100)
+    console.log(await downloading.catch((error) => error === stop.signal.reason))
+  `)
+  expect(told).toBe('true\n')
+})
+
 // A program that lives long has one signal for its end. Whatever is left in it by a call, it keeps for all its life.
 test('one signal serves any number of calls, at once too, and keeps nothing of them', async () => {
   const root = await makeDirectory()

@@ -47,6 +47,7 @@ import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
 import { findKnown, type KnownFiles } from './known-files.ts'
 import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
+import { untilAborted } from '../files/until-aborted.ts'
 import { makeDirectories } from '../files/writable.ts'
 
 export interface DownloadOptions {
@@ -135,7 +136,7 @@ async function compare(
   })
   // Met below, unless the tree fails first.
   looking.catch(() => {})
-  const artifact = await finding
+  const artifact = await untilAborted(finding, signal)
   const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
   const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
   const lookedAt = await looking

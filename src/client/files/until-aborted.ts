@@ -1,4 +1,5 @@
-/** Waiting for threads that read files, which can take minutes; what they were at is given up with the pool. */
+/** Waiting for what knows nothing of the signal, such as threads that read files, which can take minutes; what they were at
+ *  is given up with the pool. */
 import { once } from 'node:events'
 
 /** What `work` comes to, or the signal's reason as soon as that is aborted. */
