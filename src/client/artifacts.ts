@@ -7,6 +7,7 @@ import type {
 } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { type Digest, formatWireDigest } from '../core/digest.ts'
+import { hasCode } from '../core/errors.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
 export interface ListOptions {
@@ -75,7 +76,7 @@ async function* itemsOf<Item>(
   } while (cursor !== null)
 }
 
-/** Errors: artifact_not_found, artifact_expired, artifact_deleted, forbidden. */
+/** One that is deleted already stays so. Errors: artifact_not_found, artifact_expired, forbidden. */
 export async function removeArtifact(
   server: ServerAccess,
   artifactId: number,
@@ -86,8 +87,13 @@ export async function removeArtifact(
     path: artifactPath(artifactId),
     ...(signal !== undefined && { signal }),
   }
-  const answer = await openAnswer(server, request)
-  answer.discard()
+  try {
+    const answer = await openAnswer(server, request)
+    answer.discard()
+  } catch (error) {
+    // Also by this request, sent once more since its answer was lost.
+    if (!hasCode(error, 'artifact_deleted')) throw error
+  }
 }
 
 /** Deletes all of them or, when one may not be deleted, none; what they free together is counted once. With `dryRun` says

@@ -123,7 +123,7 @@ export interface Client {
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
   /** Live artifacts that hold a file of this digest, the newest first. */
   holders(digest: Digest, options?: HolderOptions): AsyncGenerator<WireHolder, void, undefined>
-  /** Deletes an artifact. */
+  /** Deletes an artifact; one that is deleted already stays so. */
   remove(artifactId: number, signal?: AbortSignal): Promise<void>
   /** Deletes all of them or none; says what comes back to the disk. */
   removeAll(

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer as createSilentServer } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { removeArtifact } from '../../src/client/artifacts.ts'
 import { exchange } from '../../src/client/transport/answer.ts'
 import { requestBytes, requestJson, type ServerAccess } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
@@ -82,6 +83,15 @@ describe('a request', () => {
     })
     expect(await requestJson(server, { path: '/' }, fields)).toEqual({ fine: true })
     expect(server.requests).toHaveLength(2)
+  })
+
+  test('that deletes has done so although its first answer was lost', async () => {
+    const server = await serve((request, response, attempt) => {
+      if (attempt === 1) request.socket.destroy()
+      else problem(response, 410, 'artifact_deleted', { artifactId: 7 })
+    })
+    await removeArtifact(server, 7)
+    expect(server.requests.map(({ method }) => method)).toEqual(['DELETE', 'DELETE'])
   })
 
   test('is not sent again when that could do a thing twice', async () => {
