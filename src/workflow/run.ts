@@ -8,16 +8,16 @@ import { bounds } from './bounds.ts'
 import { githubContext, type RunFacts } from './contexts.ts'
 import type { ArtifactEndpoint, Engine } from './engine.ts'
 import { createEmit, type Conclusion, type JobReference, type RunSink } from './events.ts'
-import type { Json } from './expression.ts'
 import { createGlobber } from './glob.ts'
+import { readInputs, type RunInputs } from './inputs.ts'
 import type { JobResult } from './job.ts'
 import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedJob } from './plan.ts'
 import { killMarkedNow, type Grace, type Room } from './process.ts'
-import { problemAt, WorkflowError, type Problem } from './problem.ts'
+import { problemAt, WorkflowError, type Position, type Problem } from './problem.ts'
 import { removeTree } from './remove-tree.ts'
 import { runJobs } from './schedule.ts'
-import { parseWorkflow, type Workflow, type WorkflowInput } from './workflow-file.ts'
+import { parseWorkflow, type Workflow } from './workflow-file.ts'
 
 export interface RunOptions {
   /** The workflow file, and how messages name it. */
@@ -72,10 +72,10 @@ export interface RunResult {
 /** Runs a workflow to its end; a workflow that fails is a result, not a rejection.
  *  Errors: WorkflowError, before anything has run, when the file cannot be run as it stands; what a sink throws. */
 export async function runWorkflow(options: RunOptions): Promise<RunResult> {
-  const { workflow, jobs } = await prepareWorkflow(options)
+  const { workflow, jobs, event, inputs } = await prepareWorkflow(options)
   const now = options.now ?? Date.now
   const broken = new AbortController()
-  const engine = createEngine(options, workflow, now, broken)
+  const engine = createEngine(options, { workflow, event, inputs }, now, broken)
   const startedAt = now()
   const leave = (): void => leaveNothing(engine)
   process.on('exit', leave)
@@ -119,10 +119,17 @@ function leaveNothing(engine: Engine): void {
   }
 }
 
+interface PreparedWorkflow {
+  workflow: Workflow
+  jobs: PlannedJob[]
+  event: string
+  inputs: RunInputs
+}
+
 /** Reads and plans without running: what `--dry-run` shows. Errors: WorkflowError. */
 export async function prepareWorkflow(
   options: Omit<RunOptions, 'workDirectory'>,
-): Promise<{ workflow: Workflow; jobs: PlannedJob[]; event: string }> {
+): Promise<PreparedWorkflow> {
   const parsed = parseWorkflow(options.workflowFile, await readFile(options.workflowFile, 'utf8'))
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
   const { workflow } = parsed
@@ -132,20 +139,38 @@ export async function prepareWorkflow(
     actions: options.actions ?? new Map(),
     skipUnknown: options.skipUnknown ?? false,
   })
+  const event = eventOf(workflow, options)
+  const { problems: inputProblems, ...inputs } = await inputsOf(workflow, event, options)
   const problems = [
-    ...callProblems(workflow, options),
+    ...callProblems(workflow, event, options),
+    ...inputProblems,
     ...('problems' in plan ? plan.problems : []),
   ]
   if (problems.length > 0 || 'problems' in plan) throw new WorkflowError(problems)
-  return { workflow, jobs: plan.jobs, event: eventOf(workflow, options) }
+  return { workflow, jobs: plan.jobs, event, inputs }
 }
 
-/** What is wrong with the event and the inputs that the caller chose. */
-function callProblems(workflow: Workflow, options: Omit<RunOptions, 'workDirectory'>): Problem[] {
-  const start = { file: workflow.file, line: 1, column: 1 }
-  const { event } = options.facts
+async function inputsOf(
+  workflow: Workflow,
+  event: string,
+  options: Omit<RunOptions, 'workDirectory'>,
+): Promise<RunInputs & { problems: Problem[] }> {
+  const declared = workflow.inputs.get(event)
+  if (declared === undefined) return { texts: {}, values: {}, problems: [] }
+  const github = githubContext({ ...options.facts, event }, workflow.name)
+  const scope = { contexts: { github, vars: { ...options.vars } } }
+  return await readInputs(declared, options.inputs ?? {}, { scope, workflow: startOf(workflow) })
+}
+
+/** What is wrong with the event, and with what the caller gives for it. */
+function callProblems(
+  workflow: Workflow,
+  event: string,
+  options: Omit<RunOptions, 'workDirectory'>,
+): Problem[] {
+  const start = startOf(workflow)
   const problems: Problem[] = []
-  if (event !== undefined && !workflow.events.includes(event)) {
+  if (options.facts.event !== undefined && !workflow.events.includes(event)) {
     problems.push(
       problemAt(
         start,
@@ -153,35 +178,22 @@ function callProblems(workflow: Workflow, options: Omit<RunOptions, 'workDirecto
       ),
     )
   }
-  const given = options.inputs ?? {}
-  const chosen = eventOf(workflow, options)
-  const inputs = workflow.inputs.get(chosen)
-  if (inputs === undefined) {
-    if (Object.keys(given).length > 0) {
-      const events = [...workflow.inputs.keys()].join(' and ')
-      const message = `inputs are given, but the run is on '${chosen}'; only ${events} have inputs`
-      problems.push(problemAt(start, message))
-    }
-    return problems
+  if (!workflow.inputs.has(event) && Object.keys(options.inputs ?? {}).length > 0) {
+    const events = [...workflow.inputs.keys()].join(' and ')
+    const message = `inputs are given, but the run is on '${event}'; only ${events} have inputs`
+    problems.push(problemAt(start, message))
   }
-  const known = new Map(inputs.map((input) => [input.name, input]))
-  for (const name of Object.keys(given)) {
-    if (!known.has(name)) problems.push(problemAt(start, `there is no input '${name}'`))
-  }
-  for (const input of known.values()) {
-    const value = given[input.name] ?? input.default
-    if (value === undefined && input.required)
-      problems.push(problemAt(start, `input '${input.name}' is required`))
-    if (value !== undefined && input.options.length > 0 && !input.options.includes(value)) {
-      problems.push(
-        problemAt(
-          start,
-          `input '${input.name}' is one of ${input.options.join(', ')}, got '${value}'`,
-        ),
-      )
-    }
-  }
-  return problems
+  if (event !== 'workflow_call') return problems
+  const given = new Set(Object.keys(options.secrets ?? {}).map((name) => name.toLowerCase()))
+  const missing = workflow.requiredSecrets.filter(({ name }) => !given.has(name.toLowerCase()))
+  return [
+    ...problems,
+    ...missing.map(({ name, position }) => problemAt(position, `secret '${name}' is required`)),
+  ]
+}
+
+function startOf({ file }: Workflow): Position {
+  return { file, line: 1, column: 1 }
 }
 
 function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string {
@@ -192,19 +204,15 @@ function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string
 /** `broken` is aborted with what a sink throws; the run then ends at once. */
 function createEngine(
   options: RunOptions,
-  workflow: Workflow,
+  { workflow, event, inputs }: Omit<PreparedWorkflow, 'jobs'>,
   now: () => number,
   broken: AbortController,
 ): Engine {
   const secrets = options.secrets ?? {}
   const masker = createMasker(Object.values(secrets))
-  const event = eventOf(workflow, options)
-  const declared = workflow.inputs.get(event) ?? []
-  const texts = inputTexts(declared, options.inputs ?? {})
-  const inputs = typedInputs(declared, texts)
   const { payload: told } = options.facts
   // A called workflow has the event of its caller.
-  const payload = event === 'workflow_dispatch' ? { ...told, inputs: texts } : told
+  const payload = event === 'workflow_dispatch' ? { ...told, inputs: inputs.texts } : told
   const facts: RunFacts = { ...options.facts, event, payload }
   return {
     facts,
@@ -215,7 +223,7 @@ function createEngine(
     environment: options.environment,
     secrets,
     vars: options.vars ?? {},
-    inputs,
+    inputs: inputs.values,
     actions: options.actions ?? new Map(),
     repositoryDirectory: options.repositoryDirectory,
     workDirectory: options.workDirectory,
@@ -238,34 +246,6 @@ function createEngine(
     kill:
       options.kill === undefined ? broken.signal : AbortSignal.any([options.kill, broken.signal]),
   }
-}
-
-/** As the event's payload has them: `github.event.inputs.deep == 'true'` is how workflows ask for a boolean there. */
-function inputTexts(
-  declared: WorkflowInput[],
-  given: Readonly<Record<string, string>>,
-): Record<string, string> {
-  return Object.fromEntries(
-    declared.map(({ name, type, default: otherwise }) => [
-      name,
-      given[name] ?? otherwise ?? (type === 'boolean' ? 'false' : ''),
-    ]),
-  )
-}
-
-/** As the `inputs` context has them: of the type that they declare. */
-function typedInputs(
-  declared: WorkflowInput[],
-  texts: Record<string, string>,
-): { [key: string]: Json } {
-  return Object.fromEntries(
-    declared.map(({ name, type }) => {
-      const text = texts[name] ?? ''
-      if (type === 'boolean') return [name, text === 'true']
-      if (type === 'number' && text !== '') return [name, Number(text)]
-      return [name, text]
-    }),
-  )
 }
 
 function conclude(results: Conclusion[], cancelled: boolean): Conclusion {

@@ -113,6 +113,14 @@ export function problemsOf(read: ReadFile): Problem[] {
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
+/** What a mapping has under `key`; undefined also for what is no mapping. */
+export function propertyOf(
+  token: TemplateToken | undefined,
+  key: string,
+): TemplateToken | undefined {
+  return token !== undefined && isMapping(token) ? token.find(key) : undefined
+}
+
 /** Text of a scalar; '' for a sequence or mapping. */
 export function textOfToken(token: TemplateToken): string {
   return isScalar(token) ? token.toString() : ''

@@ -6,14 +6,16 @@ import type {
   Step as ParsedStep,
 } from '@actions/workflow-parser/model/workflow-template'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import {
-  isMapping,
-  isScalar,
-  isSequence,
-  isString,
-} from '@actions/workflow-parser/templates/tokens/type-guards'
+import { isString } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
-import { positionOf, problemsOf, readYaml, textOfToken } from './schema.ts'
+import { positionOf, problemsOf, propertyOf, readYaml } from './schema.ts'
+import {
+  eventsOf,
+  inputsOf,
+  requiredSecretsOf,
+  type RequiredSecret,
+  type WorkflowInput,
+} from './triggers.ts'
 
 /** Text with expressions in it, still to be evaluated, and where it stands. */
 export interface Template {
@@ -84,15 +86,6 @@ export interface IgnoredKey {
   position: Position
 }
 
-/** An input of `workflow_dispatch` or `workflow_call`. */
-export interface WorkflowInput {
-  name: string
-  required: boolean
-  type: string
-  default: string | undefined
-  options: string[]
-}
-
 export interface Workflow {
   file: string
   /** `name:`, or the file as it was given. */
@@ -100,6 +93,7 @@ export interface Workflow {
   events: string[]
   /** By the event that brings them. */
   inputs: ReadonlyMap<string, WorkflowInput[]>
+  requiredSecrets: RequiredSecret[]
   env: Template | undefined
   defaults: RunDefaults
   jobs: Job[]
@@ -124,7 +118,8 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
       file,
       name: name !== undefined && isString(name) ? name.value : file,
       events: on === undefined ? [] : eventsOf(on),
-      inputs: new Map(eventsWithInputs.map((event) => [event, inputsOf(on, event)])),
+      inputs: inputsOf(file, on),
+      requiredSecrets: requiredSecretsOf(file, on),
       env: template(file, read.root.find('env')),
       defaults: readDefaults(file, read.root.find('defaults')),
       jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job as ParsedJob)),
@@ -246,39 +241,9 @@ export function readStep(
 }
 
 function readDefaults(file: string, token: TemplateToken | undefined): RunDefaults {
-  const run = token !== undefined && isMapping(token) ? token.find('run') : undefined
-  const mapping = run !== undefined && isMapping(run) ? run : undefined
+  const run = propertyOf(token, 'run')
   return {
-    shell: template(file, mapping?.find('shell')),
-    workingDirectory: template(file, mapping?.find('working-directory')),
+    shell: template(file, propertyOf(run, 'shell')),
+    workingDirectory: template(file, propertyOf(run, 'working-directory')),
   }
-}
-
-function eventsOf(on: TemplateToken): string[] {
-  if (isMapping(on)) return [...on].map((pair) => pair.key.toString())
-  if (isSequence(on)) return [...on].map(textOfToken)
-  return [textOfToken(on)]
-}
-
-const eventsWithInputs = ['workflow_dispatch', 'workflow_call']
-
-function inputsOf(on: TemplateToken | undefined, event: string): WorkflowInput[] {
-  const asked = on !== undefined && isMapping(on) ? on.find(event) : undefined
-  const inputs = asked !== undefined && isMapping(asked) ? asked.find('inputs') : undefined
-  if (inputs === undefined || !isMapping(inputs)) return []
-  return [...inputs].map((pair) => {
-    const properties = isMapping(pair.value) ? pair.value : undefined
-    const text = (key: string): string | undefined => {
-      const token = properties?.find(key)
-      return token !== undefined && isScalar(token) ? token.toString() : undefined
-    }
-    const options = properties?.find('options')
-    return {
-      name: pair.key.toString(),
-      required: text('required') === 'true',
-      type: text('type') ?? 'string',
-      default: text('default'),
-      options: options !== undefined && isSequence(options) ? [...options].map(textOfToken) : [],
-    }
-  })
 }

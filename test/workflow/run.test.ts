@@ -262,69 +262,6 @@ jobs:
   expect(log).toMatch(/name=main owner=octo .*ci\.yml/)
 })
 
-const withInputs = `
-on:
-  push:
-  workflow_dispatch:
-    inputs:
-      deep: {type: boolean, default: true}
-      count: {type: number, default: 3}
-      bare: {type: boolean}
-jobs:
-  job:
-    runs-on: x
-    steps:
-      - run: |
-          echo "typed [\${{ inputs.deep }}] \${{ inputs.deep == true }} \${{ inputs.count == 3 }} [\${{ inputs.bare }}]"
-          echo "text \${{ github.event.inputs.deep == 'true' }} \${{ github.event.inputs.count == '3' }} \${{ github.event.inputs.bare == 'false' }}"
-          cat $GITHUB_EVENT_PATH; echo
-`
-
-test('inputs are typed in their context and text in the payload', async () => {
-  const place = await createPlayground()
-  const run = await place.run(withInputs, { facts: { ...facts(), event: 'workflow_dispatch' } })
-  expect(run.log('job')).toContain('typed [true] true true [false]')
-  expect(run.log('job')).toContain('text true true true')
-  expect(run.log('job')).toContain('{"inputs":{"deep":"true","count":"3","bare":"false"}}')
-})
-
-test('a run on another event has no inputs, and refuses those it is given', async () => {
-  const place = await createPlayground()
-  const run = await place.run(withInputs)
-  expect(run.log('job')).toContain('typed [] false false []')
-  expect(run.log('job')).toMatch(/^\{\}$/m)
-  await expect(place.run(withInputs, { inputs: { deep: 'false' } })).rejects.toThrow(
-    "inputs are given, but the run is on 'push'; only workflow_dispatch and workflow_call have inputs",
-  )
-})
-
-test('a workflow that others call has its inputs, as dispatched ones do', async () => {
-  const place = await createPlayground()
-  const called = withInputs.replace('  push:\n  workflow_dispatch:', '  workflow_call:')
-  const run = await place.run(called, { inputs: { count: '4' } })
-  expect(run.log('job')).toContain('typed [true] true false [false]')
-  expect(run.log('job')).toMatch(/^\{\}$/m)
-})
-
-test('an event, an input or a choice that the workflow does not have is refused before the run', async () => {
-  const place = await createPlayground()
-  const workflow = `
-on:
-  workflow_dispatch:
-    inputs:
-      level: {type: choice, options: [low, high], required: true}
-jobs: {a: {runs-on: x, steps: [{run: 'true'}]}}
-`
-  await expect(place.run(workflow, { facts: { ...facts(), event: 'push' } })).rejects.toThrow(
-    "does not run on 'push'",
-  )
-  await expect(place.run(workflow)).rejects.toThrow("input 'level' is required")
-  await expect(place.run(workflow, { inputs: { level: 'mid', more: '1' } })).rejects.toThrow(
-    /there is no input 'more'[\s\S]*input 'level' is one of low, high, got 'mid'/,
-  )
-  expect(place.events).toEqual([])
-})
-
 test('commands in the log become annotations, groups, outputs and masks', async () => {
   const place = await createPlayground()
   const run = await place.run(

@@ -1,0 +1,64 @@
+/** Inputs of a run on `workflow_dispatch` or `workflow_call`: what its caller gives, else the workflow's defaults, as the
+ *  types have it that the workflow declares. A value that does not fit is refused, as GitHub refuses it. */
+import type { Json, Scope } from './expression.ts'
+import { EvaluationError, problemAt, type Position, type Problem } from './problem.ts'
+import { evaluateText } from './template.ts'
+import type { WorkflowInput } from './triggers.ts'
+
+export interface RunInputs {
+  /** As the payload of `workflow_dispatch` has them: `github.event.inputs.deep == 'true'` is how workflows ask for a boolean
+   *  there. */
+  texts: Record<string, string>
+  /** As the `inputs` context has them. */
+  values: { [key: string]: Json }
+}
+
+/** `scope` is for defaults, which may be expressions; `workflow` is the place of what the workflow lacks. */
+export async function readInputs(
+  declared: WorkflowInput[],
+  given: Readonly<Record<string, string>>,
+  { scope, workflow }: { scope: Scope; workflow: Position },
+): Promise<RunInputs & { problems: Problem[] }> {
+  const names = new Set(declared.map(({ name }) => name))
+  const problems = Object.keys(given)
+    .filter((name) => !names.has(name))
+    .map((name) => problemAt(workflow, `there is no input '${name}'`))
+  const texts: RunInputs['texts'] = {}
+  const values: RunInputs['values'] = {}
+  for (const input of declared) {
+    try {
+      const { name } = input
+      const text = given[name] ?? (await defaultOf(input, scope))
+      const fault = faultOf(input, text)
+      if (fault !== undefined) problems.push(problemAt(input.position, fault))
+      texts[name] = text ?? input.absent
+      values[name] = typed(input, texts[name])
+    } catch (error) {
+      if (!(error instanceof EvaluationError)) throw error
+      problems.push(error.problem)
+    }
+  }
+  return { texts, values, problems }
+}
+
+async function defaultOf(input: WorkflowInput, scope: Scope): Promise<string | undefined> {
+  return input.default === undefined ? undefined : await evaluateText(input.default, scope)
+}
+
+function faultOf(
+  { name, type, required, options }: WorkflowInput,
+  text: string | undefined,
+): string | undefined {
+  if (text === undefined) return required ? `input '${name}' is required` : undefined
+  const allowed = type === 'boolean' ? ['true', 'false'] : options
+  if (allowed.length > 0 && !allowed.includes(text))
+    return `input '${name}' is one of ${allowed.join(', ')}, got '${text}'`
+  if (type === 'number' && (text.trim() === '' || Number.isNaN(Number(text))))
+    return `input '${name}' is a number, got '${text}'`
+  return undefined
+}
+
+function typed({ type }: WorkflowInput, text: string): Json {
+  if (type === 'boolean') return text === 'true'
+  return type === 'number' && text !== '' ? Number(text) : text
+}

@@ -1,0 +1,85 @@
+/** What `on:` says: the events that a workflow runs on, and what two of them ask their caller for. */
+import type { KeyValuePair, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
+import {
+  isMapping,
+  isScalar,
+  isSequence,
+} from '@actions/workflow-parser/templates/tokens/type-guards'
+import type { Position } from './problem.ts'
+import { positionOf, propertyOf, textOfToken } from './schema.ts'
+import type { Template } from './workflow-file.ts'
+
+/** An input of `workflow_dispatch` or `workflow_call`. */
+export interface WorkflowInput {
+  name: string
+  position: Position
+  required: boolean
+  type: string
+  default: Template | undefined
+  /** Its text where there is neither a value nor a default. */
+  absent: string
+  options: string[]
+}
+
+/** A secret that `workflow_call` cannot do without. */
+export interface RequiredSecret {
+  name: string
+  position: Position
+}
+
+export function eventsOf(on: TemplateToken): string[] {
+  if (isMapping(on)) return [...on].map((pair) => pair.key.toString())
+  if (isSequence(on)) return [...on].map(textOfToken)
+  return [textOfToken(on)]
+}
+
+const eventsWithInputs = ['workflow_dispatch', 'workflow_call']
+
+/** By the event that brings them. */
+export function inputsOf(
+  file: string,
+  on: TemplateToken | undefined,
+): ReadonlyMap<string, WorkflowInput[]> {
+  return new Map(
+    eventsWithInputs.map((event) => [
+      event,
+      declaredBy(on, event, 'inputs').map((pair) => inputOf(file, event, pair)),
+    ]),
+  )
+}
+
+function inputOf(file: string, event: string, { key, value }: KeyValuePair): WorkflowInput {
+  const type = scalarText(value, 'type') ?? 'string'
+  const fallback = propertyOf(value, 'default')
+  const options = propertyOf(value, 'options')
+  return {
+    name: key.toString(),
+    position: positionOf(file, key),
+    required: scalarText(value, 'required') === 'true',
+    type,
+    default: fallback === undefined ? undefined : { token: fallback, file },
+    absent: absentText(type, event),
+    options: options !== undefined && isSequence(options) ? [...options].map(textOfToken) : [],
+  }
+}
+
+function absentText(type: string, event: string): string {
+  if (type === 'boolean') return 'false'
+  return type === 'number' && event === 'workflow_call' ? '0' : ''
+}
+
+export function requiredSecretsOf(file: string, on: TemplateToken | undefined): RequiredSecret[] {
+  return declaredBy(on, 'workflow_call', 'secrets')
+    .filter(({ value }) => scalarText(value, 'required') === 'true')
+    .map(({ key }) => ({ name: key.toString(), position: positionOf(file, key) }))
+}
+
+function declaredBy(on: TemplateToken | undefined, event: string, key: string): KeyValuePair[] {
+  const declared = propertyOf(propertyOf(on, event), key)
+  return declared !== undefined && isMapping(declared) ? [...declared] : []
+}
+
+function scalarText(token: TemplateToken, key: string): string | undefined {
+  const found = propertyOf(token, key)
+  return found !== undefined && isScalar(found) ? found.toString() : undefined
+}
