@@ -217,6 +217,14 @@ describe('the walk', () => {
     expect(followed.paths.every((_, ordinal) => followed.kind(ordinal) !== 'symlink')).toBe(true)
   })
 
+  test('a link to itself, or on below a file, leads to nothing', async () => {
+    const root = await treeOf({ f: 'x', self: '-> self', below: '-> f/g' })
+    expect((await walk(root, ['.'], { symlinks: 'follow' })).paths).toEqual(['f'])
+    expect((await walk(root, ['self', 'below'])).paths).toEqual(['below', 'self'])
+    expect((await walk(root, ['self'])).paths).toEqual(['self'])
+    expect((await walk(root, ['self/on'])).count).toBe(0)
+  })
+
   test('reads a link that is followed from where it leads to', async () => {
     const root = await treeOf({ 'd/f': 'x', one: '-> two', two: '-> d/f' })
     const all = await walk(root, ['.'], { symlinks: 'follow' })

@@ -1,14 +1,25 @@
 /** Looks at paths that an upload is given. */
-import { lstatSync, realpathSync, type Stats } from 'node:fs'
+import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { fileError } from '../files/file-error.ts'
 
 /** What is at a path, links not followed; undefined where nothing is, or can be. Errors: FileError, where that is hidden. */
 export function lookFor(path: string): Stats | undefined {
+  return lookBy(path, lstatSync)
+}
+
+/** What a path leads to, links followed; undefined where that is nothing, as for a link to itself. Errors: FileError, where
+ *  that is hidden. */
+export function lookThrough(path: string): Stats | undefined {
+  return lookBy(path, statSync)
+}
+
+const leadsNowhere = new Set(['ENOTDIR', 'ENAMETOOLONG', 'ELOOP'])
+
+function lookBy(path: string, look: typeof lstatSync): Stats | undefined {
   try {
-    return lstatSync(path, { throwIfNoEntry: false })
+    return look(path, { throwIfNoEntry: false })
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
+    if (leadsNowhere.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw fileError(path, error)
   }
 }

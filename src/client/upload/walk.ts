@@ -18,7 +18,7 @@ import { compilePathGlobs } from '../../core/path-glob.ts'
 import { fileError } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
-import { lookFor, targetOf } from './look-for.ts'
+import { lookFor, lookThrough, targetOf } from './look-for.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceTree } from './source-tree.ts'
 
@@ -81,7 +81,7 @@ function uploadRoot({ searchPaths }: SourcePatterns): string {
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  return lookThrough(path)?.isDirectory() === true
 }
 
 function* walkBelow(
@@ -114,7 +114,7 @@ function* walkBelow(
 function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
   const own = lookFor(path)
   if (own === undefined) return undefined
-  const target = own.isSymbolicLink() ? statSync(path, { throwIfNoEntry: false }) : undefined
+  const target = own.isSymbolicLink() ? lookThrough(path) : undefined
   if (symlinks === 'follow' && own.isSymbolicLink()) return throughLink(path, target)
   const entry = target?.isDirectory() === true ? target : own
   return { path, isDirectory: entry.isDirectory(), entry }
@@ -249,8 +249,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
     if (name.includes('\ufffd')) throw notUtf8(prefix + name, 'its name')
     if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
-      const target = statSync(prefix + name, { throwIfNoEntry: false })
-      const child = throughLink(prefix + name, target)
+      const child = throughLink(prefix + name, lookThrough(prefix + name))
       if (child !== undefined) children.push(child)
     } else {
       children.push({ path: prefix + name, isDirectory: entry.isDirectory(), entry })
