@@ -22,8 +22,11 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   for (const base of ['', '/api/v3']) addRoutes(app, context, `${base}/repos/:owner/:repo/actions`)
   for (const unknown of ['/repos/*', '/api/v3/*']) {
-    app.all(unknown, () => {
-      throw notFound()
+    app.all(unknown, (c) => {
+      const { method, path } = c.req
+      // Clients show the message and nothing else, and many think that their run or token is at fault.
+      const message = `Not Found: of GitHub's REST API this server has the routes of artifacts, but no ${method} ${path}`
+      throw storeError('not_found', message, { what: 'route' })
     })
   }
   app.onError((error, c) => {

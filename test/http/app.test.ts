@@ -167,10 +167,13 @@ test('unknown routes below /api are problems, whoever asks', async () => {
   }
 })
 
-test('unknown REST routes answer as GitHub does', async () => {
-  const response = await visit('/api/v3/repos/octo/demo/nothing')
-  expect(response.status).toBe(404)
-  expect(await response.json()).toEqual({ message: 'Not Found', status: '404' })
+test('unknown REST routes answer as GitHub does, and say that they are unknown', async () => {
+  for (const path of ['/api/v3/repos/octo/demo/actions/runs', '/repos/octo/demo/branches/main']) {
+    const response = await visit(path)
+    expect(response.status).toBe(404)
+    const message = `Not Found: of GitHub's REST API this server has the routes of artifacts, but no GET ${path}`
+    expect(await response.json()).toEqual({ message, status: '404' })
+  }
 })
 
 test('the printed link signs a browser in, and the cookie is for pages of this host only', async () => {
