@@ -105,7 +105,11 @@ export function hintFor(error: unknown): string | undefined {
     return 'Are that variable and TROVE_URL (or --url) right? NO_PROXY lists hosts that are reached without a proxy.'
   if (error instanceof NetworkError)
     return 'Is the server running, and is TROVE_URL (or --url) right?'
-  if (isNamed(error, 'AnswerError')) return 'Is there a Trove server at TROVE_URL (or --url)?'
+  if (isNamed(error, 'AnswerError')) {
+    return 'status' in error && error.status === 413
+      ? 'A proxy in front of the server bounds what is uploaded, as nginx does without `client_max_body_size 0`.'
+      : 'Is there a Trove server at TROVE_URL (or --url)?'
+  }
   if (isLocked(error)) return 'Stop the server that runs on it, or wait for the command that does.'
   if (isNamed(error, 'NewerDatabaseError'))
     return 'Start that version again, or put back the backup from before the upgrade.'

@@ -238,11 +238,14 @@ describe('exit statuses', () => {
   })
 })
 
+const isThereOne = 'Is there a Trove server at TROVE_URL (or --url)?'
+const isBounded =
+  'A proxy in front of the server bounds what is uploaded, as nginx does without `client_max_body_size 0`.'
 test.each([
-  [200, 'gave an answer that this version cannot read: it is no JSON object'],
-  [404, 'answered 404'],
-  [413, 'answered 413'],
-])('a sign-in page or a proxy that answers %i is told in two lines', async (status, told) => {
+  [200, 'gave an answer that this version cannot read: it is no JSON object', isThereOne],
+  [404, 'answered 404', isThereOne],
+  [413, 'answered 413', isBounded],
+])('a sign-in page or a proxy that answers %i is told in two lines', async (status, told, hint) => {
   const other = createServer((_, response) => {
     response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome</html>')
   })
@@ -251,8 +254,10 @@ test.each([
   const TROVE_URL = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
   const outcome = await trove(['list'], { TROVE_URL })
   other.close()
-  const hint = 'hint: Is there a Trove server at TROVE_URL (or --url)?'
-  expect(outcome).toMatchObject({ status: 1, stderr: `trove: ${TROVE_URL} ${told}\n${hint}\n` })
+  expect(outcome).toMatchObject({
+    status: 1,
+    stderr: `trove: ${TROVE_URL} ${told}\nhint: ${hint}\n`,
+  })
 })
 
 describe('a command that is cut short', () => {

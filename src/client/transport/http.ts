@@ -155,7 +155,7 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   if (status === 401) return storeError('unauthenticated', reason, { reason })
   if (status === 403) return storeError('forbidden', reason, { reason })
   // A 404 of something else than Trove says nothing of artifacts.
-  return status >= 500 ? new NetworkError(reason) : new AnswerError(reason)
+  return status >= 500 ? new NetworkError(reason) : new AnswerError(reason, status)
 }
 
 /** What a problem answer says; undefined when the text is none, as where a proxy answers. */

@@ -21,6 +21,7 @@ export function readUploadOptions(
     throw new StepFailure('Invalid compression-level. Valid values are 0-9')
   }
   const asked = inputs.integer('retention-days') ?? 0
+  if (asked < 0) throw new StepFailure(`Invalid retention-days: ${asked} is less than 0`)
   if (asked === 0) return { retentionDays: undefined, compressionLevel }
   const daysMax = body.job.engine.facts.retentionDays
   if (asked <= daysMax) return { retentionDays: asked, compressionLevel }
