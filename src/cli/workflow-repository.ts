@@ -24,7 +24,8 @@ export async function readRepository(workflowFile: string): Promise<Repository> 
   const at = dirname(resolve(workflowFile))
   const env = inheritedEnvironment()
   const git = async (...args: string[]): Promise<string | undefined> =>
-    await runFile('git', args, { cwd: at, env }).then(
+    // The repository may belong to another user, as in containers; it is the user's own choice to run it.
+    await runFile('git', ['-c', 'safe.directory=*', ...args], { cwd: at, env }).then(
       ({ stdout }) => stdout.trim() || undefined,
       // No repository, no commit, no remote, no git: each is an answer, not a failure.
       () => undefined,

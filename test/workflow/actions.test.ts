@@ -252,6 +252,27 @@ test.each([['of a repository'], ['of a plain directory']])(
   },
 )
 
+test('checkout takes a repository that belongs to another user, as in a container', async () => {
+  const place = await createPlayground()
+  await place.write('a.txt', 'a')
+  const git = async (...args: string[]): Promise<unknown> =>
+    await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], {
+      cwd: place.repository,
+    })
+  await git('init', '-q')
+  await git('add', '-A')
+  await git('commit', '-q', '-m', 'first')
+  // A variable of git's own tests.
+  const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', GIT_TEST_ASSUME_DIFFERENT_OWNER: '1' }
+  const run = await place.run(
+    oneJob('- uses: actions/checkout@v4\n- run: cat a.txt; test -d .git'),
+    {
+      environment,
+    },
+  )
+  expect(run.conclusion).toBe('success')
+})
+
 test('checkout copies what git tracks or does not ignore, as it lies there, and the workspace is a clone', async () => {
   const place = await createPlayground()
   const git = async (...args: string[]): Promise<string> =>

@@ -75,7 +75,11 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   if (ref !== '' && wanted === undefined)
     throw new StepFailure(`there is no ref '${ref}' in ${root}`)
   const cloned = await prepareTarget(target, clean)
-  if (!cloned) await git.run(target, ['clone', '--quiet', '--shared', '--no-checkout', root, '.'])
+  if (!cloned) {
+    // Git keeps what `-c` says from the process that reads the other repository.
+    const reader = '--upload-pack=git -c safe.directory="*" upload-pack'
+    await git.run(target, ['clone', '--quiet', '--shared', '--no-checkout', reader, root, '.'])
+  }
   if (wanted !== undefined && wanted !== head) {
     await git.run(target, ['checkout', '--quiet', '--force', '--detach', wanted])
     log.say(`checked out ${wanted}`)
