@@ -19,8 +19,13 @@ export interface Repository {
   actor: string
 }
 
-/** Reads what git knows of the directory that holds `workflowFile`. */
-export async function readRepository(workflowFile: string): Promise<Repository> {
+/** Reads what git knows of the directory that holds `workflowFile`. A CI job has its commit checked out without a branch and
+ *  tells the branch itself (`toldBranch`); where nobody does, it is `HEAD`, as git calls it: a commit of anything must not
+ *  pass for one of `main`. */
+export async function readRepository(
+  workflowFile: string,
+  toldBranch: string | null,
+): Promise<Repository> {
   const at = dirname(resolve(workflowFile))
   const env = inheritedEnvironment()
   const git = async (...args: string[]): Promise<string | undefined> =>
@@ -32,14 +37,18 @@ export async function readRepository(workflowFile: string): Promise<Repository> 
     )
   const directory = (await git('rev-parse', '--show-toplevel')) ?? surroundingsOf(at)
   const branch = await git('symbolic-ref', '--short', '-q', 'HEAD')
+  const sha = await git('rev-parse', '-q', '--verify', 'HEAD^{commit}')
   const tag = branch === undefined ? await git('describe', '--tags', '--exact-match') : undefined
   return {
     directory,
     project:
       projectOf(await git('remote', 'get-url', 'origin')) ??
       `local/${plainName(basename(directory))}`,
-    ref: tag === undefined ? `refs/heads/${branch ?? 'main'}` : `refs/tags/${tag}`,
-    sha: (await git('rev-parse', '-q', '--verify', 'HEAD^{commit}')) ?? '0'.repeat(40),
+    ref:
+      tag === undefined
+        ? `refs/heads/${branch ?? toldBranch ?? (sha === undefined ? 'main' : 'HEAD')}`
+        : `refs/tags/${tag}`,
+    sha: sha ?? '0'.repeat(40),
     actor: (await git('config', 'user.name')) ?? userInfo().username,
   }
 }

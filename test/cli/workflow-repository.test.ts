@@ -1,31 +1,52 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { readRepository } from '../../src/cli/workflow-repository.ts'
 
 const runFile = promisify(execFile)
 
-/** Git refuses to look into what another user owns. Unseen, a run would be one of another project, on `main`. */
-test('a repository that belongs to another user is read as any other', async () => {
+async function createRepository(): Promise<{
+  workflow: string
+  git: (...args: string[]) => Promise<string>
+}> {
   const root = await mkdtemp(join(tmpdir(), 'trove-repository-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   const git = async (...args: string[]): Promise<string> =>
-    (await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: root }))
-      .stdout
+    (
+      await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: root })
+    ).stdout.trim()
   await git('init', '-q', '-b', 'topic')
   await git('remote', 'add', 'origin', 'https://git.example/octo/demo.git')
-  await writeFile(join(root, 'ci.yml'), 'on: push')
+  const workflow = join(root, 'ci.yml')
+  await writeFile(workflow, 'on: push')
   await git('add', '-A')
   await git('commit', '-q', '-m', 'first')
-  const sha = (await git('rev-parse', 'HEAD')).trim()
+  return { workflow, git }
+}
+
+/** Git refuses to look into what another user owns. Unseen, a run would be one of another project, on `main`. */
+test('a repository that belongs to another user is read as any other', async () => {
+  const { workflow, git } = await createRepository()
+  const sha = await git('rev-parse', 'HEAD')
   // A variable of git's own tests.
   vi.stubEnv('GIT_TEST_ASSUME_DIFFERENT_OWNER', '1')
   onTestFinished(() => void vi.unstubAllEnvs())
   await expect(git('status')).rejects.toThrow('dubious ownership')
-  const found = await readRepository(join(root, 'ci.yml'))
+  const found = await readRepository(workflow, null)
   expect(found).toMatchObject({ project: 'octo/demo', ref: 'refs/heads/topic', sha })
-  expect(basename(found.directory)).toBe(basename(root))
+  expect(basename(found.directory)).toBe(basename(dirname(workflow)))
+})
+
+test('a commit without a branch, as CI jobs check it out, is of the branch that the job tells, never of main by itself', async () => {
+  const { workflow, git } = await createRepository()
+  const refOf = async (told: string | null): Promise<string> =>
+    (await readRepository(workflow, told)).ref
+  expect(await refOf('told')).toBe('refs/heads/topic')
+  await git('checkout', '-q', '--detach')
+  expect([await refOf('told'), await refOf(null)]).toEqual(['refs/heads/told', 'refs/heads/HEAD'])
+  await git('tag', 'v1')
+  expect(await refOf('told')).toBe('refs/tags/v1')
 })

@@ -163,7 +163,7 @@ async function optionsOf(
   config: ClientConfig,
   workflowFile: string,
 ): Promise<PlannedRun> {
-  const repository = await readRepository(workflowFile)
+  const repository = await readRepository(workflowFile, config.branch)
   const environment = inheritedEnvironment()
   const runId = config.run ?? Date.now()
   const parallel = given.parallel === undefined ? undefined : Number(given.parallel)
