@@ -11,6 +11,7 @@ import { keepCommand } from './commands/keep.ts'
 import { listCommand } from './commands/list.ts'
 import { lsCommand } from './commands/ls.ts'
 import { rmCommand } from './commands/rm.ts'
+import { shasumCommand } from './commands/shasum.ts'
 import { uploadCommand } from './commands/upload.ts'
 import { suggestion } from './suggestion.ts'
 
@@ -45,6 +46,10 @@ export const clientCommands = {
   download: {
     summary: 'brings a directory to what an artifact holds',
     load: () => Promise.resolve(downloadCommand),
+  },
+  shasum: {
+    summary: 'prints digests of the files of an artifact, as sha256sum does',
+    load: () => Promise.resolve(shasumCommand),
   },
   find: {
     summary: 'tells which artifacts hold a file',

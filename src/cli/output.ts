@@ -52,6 +52,18 @@ export async function writeJson(stream: NodeJS.WritableStream, value: unknown): 
   await write(stream, `${JSON.stringify(value, null, 2)}\n`)
 }
 
+/** A JSON array, an element a line, without holding it. */
+export async function* jsonArrayOf(
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+): AsyncGenerator<string> {
+  let before = '['
+  for await (const item of items) {
+    yield `${before}\n${JSON.stringify(item)}`
+    before = ','
+  }
+  yield before === '[' ? '[]\n' : '\n]\n'
+}
+
 export type Align = 'left' | 'right'
 
 /** Rows under a header, columns padded; nothing at all for no rows. */

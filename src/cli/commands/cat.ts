@@ -1,10 +1,8 @@
 /** `trove cat`: one file to stdout. */
-import type { WireEntry } from '../../api/messages.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
-import { readEntries } from '../../client/read-entries.ts'
+import { findFile } from '../../client/find-entry.ts'
 import { readFile } from '../../client/read-file.ts'
 import { parseWireDigest } from '../../core/digest.ts'
-import { storeError } from '../../core/errors.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -27,14 +25,7 @@ export const catCommand: Command<typeof flags> = {
     if (path === '') throw new UsageError('a path is missing: write REF:PATH')
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
-    const entries = readEntries(server, artifact.id, { under: path, signal })
-    const first = await entries.next()
-    await entries.return()
-    const entry = first.done === true ? undefined : first.value
-    if (entry?.kind !== 'file' || entry.path !== path) {
-      const reason = `${artifact.name} has no file ${JSON.stringify(path)}: ${insteadOf(entry, path)}`
-      throw storeError('not_found', reason, { what: path })
-    }
+    const entry = await findFile(server, artifact, path, signal)
     const digest = parseWireDigest(entry.digest)
     if (digest === undefined) throw new TypeError(`not a digest: ${entry.digest}`)
     for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {
@@ -42,9 +33,4 @@ export const catCommand: Command<typeof flags> = {
     }
     return exitStatus.ok
   },
-}
-
-function insteadOf(entry: WireEntry | undefined, path: string): string {
-  if (entry?.kind === 'symlink' && entry.path === path) return `it is a link to ${entry.target}`
-  return 'it is a directory, which `trove ls` lists'
 }

@@ -10,7 +10,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, writeAll } from '../output.ts'
+import { jsonArrayOf, printable, writeAll } from '../output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -35,7 +35,7 @@ export const lsCommand: Command<typeof flags> = {
       ? readEntries(server, artifact.id, { under: path, signal })
       : listChildren(server, artifact.id, { path, signal })
     if (given.json) {
-      await writeAll(stdout, arrayOf(entries))
+      await writeAll(stdout, jsonArrayOf(entries))
       return exitStatus.ok
     }
     const prefix = given.recursive || path === '' ? '' : `${path}/`
@@ -66,16 +66,6 @@ async function* listChildren(
     if (!hasCode(error, 'not_found')) throw error
     yield* readEntries(server, artifactId, { under: path, signal })
   }
-}
-
-/** A JSON array, an element a line, without holding it. */
-async function* arrayOf(entries: AsyncIterable<WireEntry>): AsyncGenerator<string> {
-  let before = '['
-  for await (const entry of entries) {
-    yield `${before}\n${JSON.stringify(entry)}`
-    before = ','
-  }
-  yield before === '[' ? '[]\n' : '\n]\n'
 }
 
 function formatEntry(entry: WireEntry, prefix: string, isLong: boolean): string {

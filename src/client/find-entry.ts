@@ -1,0 +1,45 @@
+/** One entry of an artifact. */
+import type { WireArtifact, WireEntry } from '../api/messages.ts'
+import { storeError } from '../core/errors.ts'
+import { readEntries } from './read-entries.ts'
+import type { ServerAccess } from './transport/http.ts'
+
+export type WireFile = Extract<WireEntry, { kind: 'file' }>
+
+type Place = Pick<WireArtifact, 'id' | 'name'>
+
+/** What is at a path: null for a directory that only paths below it tell of. Errors: not_found, and those of `openAnswer`. */
+export async function findEntry(
+  server: ServerAccess,
+  { id }: Place,
+  path: string,
+  signal: AbortSignal,
+): Promise<WireEntry | null> {
+  const entries = readEntries(server, id, { under: path, signal })
+  const first = await entries.next()
+  await entries.return()
+  return first.done !== true && first.value.path === path ? first.value : null
+}
+
+/** Errors: not_found (of what is no file too), and those of `openAnswer`. */
+export async function findFile(
+  server: ServerAccess,
+  artifact: Place,
+  path: string,
+  signal: AbortSignal,
+): Promise<WireFile> {
+  const entry = await findEntry(server, artifact, path, signal)
+  if (entry?.kind !== 'file') throw noFile(artifact, entry, path)
+  return entry
+}
+
+/** For a place where a file is wanted and `entry` is. */
+export function noFile({ name }: Place, entry: WireEntry | null, path: string): Error {
+  const instead =
+    entry?.kind === 'symlink'
+      ? `it is a link to ${entry.target}`
+      : 'it is a directory, which `trove ls` lists'
+  return storeError('not_found', `${name} has no file ${JSON.stringify(path)}: ${instead}`, {
+    what: path,
+  })
+}

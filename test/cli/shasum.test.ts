@@ -1,0 +1,172 @@
+/** `trove shasum`, judged by `sha256sum -c`. */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { makeDirectory, makeHardTree, makeTree } from '../client/tree.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { zipOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+let server: TestServer
+const zip = Buffer.from(zipOf({ 'a/b': 'content' }))
+let zipId: number
+beforeAll(async () => {
+  server = await openServer()
+  const headers = { 'content-type': 'application/zip' }
+  const place = '/api/v1/projects/octo/app/runs/1/artifacts'
+  zipId = await server.put(`${place}/zipped`, { headers, body: zip })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function trove(args: string[], cwd?: string): Promise<Outcome> {
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  return await runTrove(args, { ...access, HOME: '/nonexistent' }, cwd)
+}
+
+/** As artifact `1/NAME`. */
+async function upload(directory: string, name: string): Promise<void> {
+  const args = ['upload', name, directory, '--run', '1', '--include-hidden']
+  expect(await trove(args)).toMatchObject({ status: 0 })
+}
+
+function sha256sum(args: string[], cwd: string, input?: string | Buffer): string {
+  return execFileSync('sha256sum', args, { cwd, input, encoding: 'utf8' })
+}
+
+test('names of all kinds and large files pass sha256sum -c where the artifact was downloaded to', async () => {
+  const root = await makeDirectory()
+  const tree = join(root, 'tree')
+  await makeHardTree(tree)
+  await makeTree(tree, {
+    '-': 'would mean stdin',
+    '-n': 'a flag',
+    'back\\slash/a\\nb': 'an escape',
+    ' blank ': 'b',
+    large: Buffer.alloc(9_000_000, 'in parts'),
+  })
+  await upload(tree, 'hard')
+  expect(await trove(['download', '1/hard', join(root, 'there')])).toMatchObject({ status: 0 })
+  const listed = await trove(['shasum', '1/hard'])
+  expect(listed).toMatchObject({ status: 0, stderr: '' })
+  expect(sha256sum(['-c', '--strict', '--quiet'], join(root, 'there'), listed.stdout)).toBe('')
+  const lines = listed.text.trimEnd().split('\n')
+  expect(lines).toHaveLength(19)
+  expect(lines).toContain(`\\${digestOf('an escape')}  back\\\\slash/a\\\\nb`)
+  expect(lines.filter((line) => line.startsWith('\\'))).toEqual(
+    sha256sum(['back\\slash/a\\nb'], join(root, 'there')).trimEnd().split('\n'),
+  )
+  expect(listed.text).not.toMatch(/dangling|link|absolute|empty-directory/)
+})
+
+test('of a path: the file, or what lies below, named from the root; JSON has sizes', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, {
+    'bin/app': 'app',
+    'bin/sub/x': 'x',
+    VERSION: '1',
+    link: '-> VERSION',
+    d: null,
+  })
+  await upload(root, 'paths')
+  const [app, x] = [digestOf('app'), digestOf('x')]
+  expect((await trove(['shasum', '1/paths:bin/app'])).text).toBe(`${app}  bin/app\n`)
+  const below = await trove(['shasum', '1/paths:bin/'])
+  expect(below.text).toBe(`${app}  bin/app\n${x}  bin/sub/x\n`)
+  const { text } = await trove(['shasum', '1/paths:bin', '--json'])
+  expect(JSON.parse(text)).toEqual([
+    { path: 'bin/app', digest: `sha256:${app}`, sizeBytes: 3 },
+    { path: 'bin/sub/x', digest: `sha256:${x}`, sizeBytes: 1 },
+  ])
+  for (const [path, reason] of [
+    ['link', 'it is a link to VERSION'],
+    ['d', 'it is a directory'],
+    ['nowhere', 'has no "nowhere"'],
+  ] as const) {
+    expect(await trove(['shasum', `1/paths:${path}`])).toMatchObject({
+      status: 3,
+      text: '',
+      stderr: expect.stringContaining(reason),
+    })
+  }
+  await Promise.all(
+    ['bin', 'VERSION', 'link'].map((path) => rm(join(root, path), { recursive: true })),
+  )
+  await upload(root, 'no-files')
+  expect(await trove(['shasum', '1/no-files'])).toMatchObject({
+    status: 0,
+    text: '',
+    stderr: 'no-files has no files\n',
+  })
+})
+
+test('--zip is of the file that a download saves, or says why it is not known; --tree is of the tree', async () => {
+  const root = await makeDirectory()
+  const known = await trove(['shasum', '1/zipped', '--zip'])
+  expect(known).toMatchObject({ status: 0, text: `${digestOf(zip)}  zipped.zip\n`, stderr: '' })
+  expect(await trove(['download', '1/zipped', '--format', 'zip'], root)).toMatchObject({
+    status: 0,
+  })
+  expect(sha256sum(['-c', '--strict', '--quiet'], root, known.stdout)).toBe('')
+  const json = await trove(['shasum', '1/zipped', '--zip', '--json'])
+  expect(JSON.parse(json.text)).toEqual({
+    artifactId: zipId,
+    name: 'zipped',
+    zipDigest: `sha256:${digestOf(zip)}`,
+  })
+  const tree = await trove(['shasum', '1/zipped', '--tree'])
+  expect(tree.text).toMatch(/^sha256:[0-9a-f]{64}\n$/)
+  const treeDigest = tree.text.trim()
+  const treeJson = await trove(['shasum', '1/zipped', '--tree', '--json'])
+  expect(JSON.parse(treeJson.text)).toEqual({ artifactId: zipId, name: 'zipped', treeDigest })
+  await writeFile(join(root, 'file'), 'x')
+  await upload(root, 'generated')
+  expect(await trove(['shasum', '1/generated', '--zip'])).toMatchObject({
+    status: 3,
+    text: '',
+    stderr: expect.stringContaining('was not uploaded as a zip'),
+  })
+})
+
+test.each([
+  [['shasum'], 'REF is missing'],
+  [['shasum', '1/zipped', '--zip', '--tree'], '--zip and --tree exclude each other'],
+  [['shasum', '1/zipped:a', '--zip'], '--zip is of the whole'],
+  [['shasum', '1/zipped:a', '--tree'], '--tree is of the whole'],
+])('%j is refused', async (args, reason) => {
+  const stderr = expect.stringContaining(reason) as string
+  expect(await trove(args)).toMatchObject({ status: 2, text: '', stderr })
+})
+
+test('a server that lies puts no line and no way out into the list', async () => {
+  for (const path of [`a\n${'0'.repeat(64)}  b`, '../b', '/b']) {
+    const entry = {
+      kind: 'file',
+      path,
+      mode: '0644',
+      sizeBytes: 1,
+      digest: `sha256:${digestOf('a')}`,
+    }
+    const liar = createServer((request, response) => {
+      const isManifest = request.url!.includes('/manifest')
+      const artifact = { id: 1, name: 'a', treeDigest: '' }
+      response.end(`${JSON.stringify(isManifest ? entry : artifact)}\n`)
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => {
+      liar.close()
+    })
+    await once(liar, 'listening')
+    const TROVE_URL = `http://127.0.0.1:${(liar.address() as AddressInfo).port}`
+    expect(await runTrove(['shasum', 'id:1'], { TROVE_URL, TROVE_TOKEN: 'x' })).toMatchObject({
+      status: 1,
+      text: '',
+      stderr: expect.stringContaining('is refused'),
+    })
+  }
+})
