@@ -86,14 +86,20 @@ function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
   }
 }
 
-/** The operands as exactly the `names`d ones. Errors: UsageError. */
-export function takeOperands<const Names extends readonly string[]>(
+type Texts<Names extends readonly string[], Text> = { [Index in keyof Names]: Text }
+
+/** The operands as exactly the `names`d ones, which may be followed by those that are `optional`. Errors: UsageError. */
+export function takeOperands<
+  const Names extends readonly string[],
+  const Optional extends readonly string[] = [],
+>(
   operands: string[],
   names: Names,
-): { [Index in keyof Names]: string } {
+  optional?: Optional,
+): [...Texts<Names, string>, ...Texts<Optional, string | undefined>] {
   const missing = names[operands.length]
   if (missing !== undefined) throw new UsageError(`${missing} is missing`)
-  const extra = operands[names.length]
+  const extra = operands[names.length + (optional?.length ?? 0)]
   if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
-  return operands as unknown as { [Index in keyof Names]: string }
+  return operands as [...Texts<Names, string>, ...Texts<Optional, string | undefined>]
 }

@@ -13,6 +13,7 @@ import { lsCommand } from './commands/ls.ts'
 import { rmCommand } from './commands/rm.ts'
 import { shasumCommand } from './commands/shasum.ts'
 import { uploadCommand } from './commands/upload.ts'
+import { verifyCommand } from './commands/verify.ts'
 import { suggestion } from './suggestion.ts'
 
 export interface Listed {
@@ -46,6 +47,10 @@ export const clientCommands = {
   download: {
     summary: 'brings a directory to what an artifact holds',
     load: () => Promise.resolve(downloadCommand),
+  },
+  verify: {
+    summary: 'compares a directory with what an artifact holds, or a file with its zip',
+    load: () => Promise.resolve(verifyCommand),
   },
   shasum: {
     summary: 'prints digests of the files of an artifact, as sha256sum does',

@@ -36,7 +36,7 @@ export function createRoom(stream: NodeJS.WriteStream): () => Promise<void> | un
 /** Writes many short texts, some tens of kilobytes at a time. */
 export async function writeAll(
   stream: NodeJS.WritableStream,
-  texts: AsyncIterable<string>,
+  texts: Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
   let pending = ''
   for await (const text of texts) {
@@ -62,6 +62,16 @@ export async function* jsonArrayOf(
     before = ','
   }
   yield before === '[' ? '[]\n' : '\n]\n'
+}
+
+/** `head`, and last of its fields `items`, which are not held. */
+export async function* jsonWithItems(
+  head: object,
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+): AsyncGenerator<string> {
+  yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "items": `
+  yield* jsonArrayOf(items)
+  yield '}\n'
 }
 
 export type Align = 'left' | 'right'

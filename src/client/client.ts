@@ -19,6 +19,13 @@ import { homeDirectory } from '../program-files.ts'
 import type { DownloadResult } from './download/download-result.ts'
 import { type DownloadOptions, downloadArtifact } from './download/download.ts'
 import type { FilePool } from './files/file-pool.ts'
+import type { TreeDifference } from './verify/differences.ts'
+import {
+  verifyDirectory,
+  type VerifyOptions,
+  type VerifyResult,
+} from './verify/verify-directory.ts'
+import { verifyFile, type VerifyFileOptions, type VerifyFileResult } from './verify/verify-file.ts'
 import {
   changeRetention,
   type HolderOptions,
@@ -48,6 +55,7 @@ export type {
   WireBulkDeletion,
   WireHolder,
 }
+export type { TreeDifference, VerifyFileOptions, VerifyFileResult, VerifyOptions, VerifyResult }
 
 export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
@@ -119,6 +127,12 @@ export interface Client {
   /** Brings a directory to what an artifact holds. Errors: FileError, NetworkError, AnswerError, ProxyRefusal,
    *  digest_mismatch, the server's. */
   download(options: DownloadOptions): Promise<DownloadResult>
+  /** Compares a directory with an artifact: every file is read. Errors: FileError, no_files (no path matches), NetworkError,
+   *  AnswerError, ProxyRefusal, digest_mismatch, the server's. */
+  verify(options: VerifyOptions): Promise<VerifyResult>
+  /** Compares a file with the zip of an artifact, or with the file that one is. Errors: not_found (the digest of the zip is not
+   *  known), FileError, NetworkError, AnswerError, ProxyRefusal, the server's. */
+  verifyFile(options: VerifyFileOptions): Promise<VerifyFileResult>
   /** Artifacts that match, in pages behind the scenes. */
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
   /** Live artifacts that hold a file of this digest, the newest first. */
@@ -152,6 +166,11 @@ export function createClient({ url, token, cacheDir, proxy = null }: ClientOptio
       await inOneCall(options, (pool, signal) =>
         downloadArtifact(server, pool, { ...options, signal, cacheDir: caches }),
       ),
+    verify: async (options) =>
+      await inOneCall(options, (pool, signal) =>
+        verifyDirectory(server, pool, { ...options, signal }),
+      ),
+    verifyFile: async (options) => await verifyFile(server, options),
     list: (options) => listArtifacts(server, options),
     holders: (digest, options = {}) => listHolders(server, digest, options),
     remove: async (artifactId, signal) => {

@@ -301,7 +301,7 @@ describe('trove download as an archive', () => {
 })
 
 test.each([
-  [['download'], /REF is missing/],
+  [['download'], /REF \(or --pattern GLOB\) is missing/],
   [['download', '42/build', 'a', 'b'], /unexpected argument "b"/],
   [['download', '42/build', '--format', 'rar'], /--format must be/],
   [['download', '42/build', '-o', '-'], /--output takes an archive/],

@@ -37,12 +37,14 @@ async function npx(args: string[]): Promise<{ stdout: string; stderr: string }> 
   })
 }
 
-test('npx runs it: upload, list, download', async () => {
+test('npx runs it: upload, list, download, verify', async () => {
   const { stderr } = await npx(['upload', 'greeting', 'hello.txt'])
   expect(stderr).toContain('/octo/app/actions/runs/7/artifacts/')
   expect((await npx(['ls', '7/greeting'])).stdout).toBe('hello.txt\n')
   await npx(['download', '7/greeting', 'back'])
   expect(await readFile(join(folder, 'back', 'hello.txt'), 'utf8')).toBe('hello\n')
+  expect((await npx(['verify', '7/greeting', 'back'])).stderr).toContain('all the same')
+  expect((await npx(['shasum', '7/greeting'])).stdout).toMatch(/^[0-9a-f]{64} {2}hello\.txt\n$/)
 })
 
 test('it has the commands that need a server, and says so of others', async () => {

@@ -70,9 +70,7 @@ export const downloadCommand: Command<DownloadFlags> = {
       return await saveArchive(context, invocation, { reference: parseReference(text), format })
     }
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)
-    const [text, target, ...rest] = operands
-    if (text === undefined) throw new UsageError('REF is missing (or --pattern GLOB)')
-    if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`)
+    const [text, target] = takeOperands(operands, ['REF (or --pattern GLOB)'], ['DEST'])
     if (given['merge-multiple']) throw new UsageError('--merge-multiple needs --pattern')
     const { server, project } = context
     const reference = parseReference(text)
@@ -126,13 +124,12 @@ async function downloadMatching(
 ): Promise<ExitStatus> {
   const { flags: given, operands, signal } = invocation
   const { config, project, server } = context
-  if (operands.length > 1)
-    throw new UsageError(`unexpected argument ${JSON.stringify(operands[1])}`)
+  const [target] = takeOperands(operands, [], ['DEST'])
   if (config.run === null) throw new UsageError('a run is missing: --run or TROVE_RUN')
   const matches = compilePathGlobs([given.pattern ?? '*'])
   if (given.delete && given['merge-multiple'])
     throw new UsageError('--delete and --merge-multiple exclude each other')
-  const root = resolve(operands[0] ?? '.')
+  const root = resolve(target ?? '.')
   const client = clientOf(context)
   const results: Downloaded[] = []
   const names = new Set<string>()

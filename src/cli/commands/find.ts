@@ -1,9 +1,8 @@
 /** `trove find`: which artifacts hold a file, by its digest. Of a file of this machine only the digest is sent. */
-import { createReadStream } from 'node:fs'
 import type { WireHolder } from '../../api/messages.ts'
 import { listHolders } from '../../client/artifacts.ts'
-import { FileError } from '../../client/files/file-error.ts'
-import { createDigestHasher, type Digest, parseDigest, parseWireDigest } from '../../core/digest.ts'
+import { digestOfFile } from '../../client/files/digest-of-file.ts'
+import { parseDigest, parseWireDigest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
@@ -37,7 +36,7 @@ export const findCommand: Command<typeof flags> = {
         ? limits.listPageDefault
         : parsePositiveInteger(given.limit, '--limit')
     const digest =
-      parseWireDigest(target) ?? parseDigest(target) ?? (await digestOfFile(target, signal))
+      parseWireDigest(target) ?? parseDigest(target) ?? (await digestOfFile(target, { signal }))
     const found: WireHolder[] = []
     let isCut = false
     for await (const holder of listHolders(server, digest, { project, signal })) {
@@ -54,28 +53,6 @@ export const findCommand: Command<typeof flags> = {
     if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
     return exitStatus.ok
   },
-}
-
-const reasons: Record<string, string> = {
-  ENOENT: 'does not exist',
-  EISDIR: 'is a directory; name one file of it',
-}
-
-/** Errors: FileError. */
-async function digestOfFile(path: string, signal: AbortSignal): Promise<Digest> {
-  const hasher = createDigestHasher()
-  const stream = path === '-' ? process.stdin : createReadStream(path)
-  try {
-    for await (const chunk of stream) {
-      signal.throwIfAborted()
-      hasher.update(chunk as Uint8Array)
-    }
-  } catch (error) {
-    signal.throwIfAborted()
-    const { code = '', message } = error as NodeJS.ErrnoException
-    throw new FileError(path, reasons[code] ?? `cannot be read: ${message}`, { cause: error })
-  }
-  return hasher.digest()
 }
 
 function holderTable(holders: WireHolder[]): string {

@@ -164,7 +164,7 @@ function childrenOf(
   return children
 }
 
-function kindOf(entry: Dirent | Stats): string {
+export function kindOf(entry: Dirent | Stats): string {
   if (entry.isFile()) return 'file'
   if (entry.isDirectory()) return 'directory'
   return entry.isSymbolicLink() ? 'symlink' : 'other'

@@ -37,9 +37,7 @@ export async function compareDirectoryModes(
   for (const ordinal of others)
     if (tree.kind(ordinal) === 'directory') asked.add(tree.path(ordinal))
   // Of what is not asked for too: a file that is lies in a directory that has its mode.
-  const said = new Map<string, number>()
-  for (let ordinal = 0; ordinal < tree.count; ordinal++)
-    if (tree.kind(ordinal) === 'directory') said.set(tree.path(ordinal), tree.mode(ordinal))
+  const said = saidModes(tree)
   const modeOf = (path: string): number => said.get(path) ?? defaultDirectoryMode
 
   const unseenPaths = await directoriesOf(tree, unseen)
@@ -73,8 +71,19 @@ export async function compareDirectoryModes(
   }
 }
 
+/** Permission bits of the directories that are entries. */
+export function saidModes(tree: FetchedTree): Map<string, number> {
+  const said = new Map<string, number>()
+  for (let ordinal = 0; ordinal < tree.count; ordinal++)
+    if (tree.kind(ordinal) === 'directory') said.set(tree.path(ordinal), tree.mode(ordinal))
+  return said
+}
+
 /** Directories that paths of entries tell of. */
-async function directoriesOf(tree: FetchedTree, ordinals: readonly number[]): Promise<Set<string>> {
+export async function directoriesOf(
+  tree: FetchedTree,
+  ordinals: readonly number[],
+): Promise<Set<string>> {
   const directories = new Set<string>()
   let last: number | undefined
   let seen = 0

@@ -9,7 +9,6 @@
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../../core/errors.ts'
-import { compilePathGlobs } from '../../core/path-glob.ts'
 import { cacheFilePath } from '../cache/cache-files.ts'
 import {
   examineDestination,
@@ -30,7 +29,7 @@ import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { FileError } from '../files/file-error.ts'
 import { fetchTree, type TreeSource } from './fetched-tree.ts'
-import type { FetchedTree } from './tree-columns.ts'
+import { selectEntries } from './tree-columns.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import {
   checkFiles,
@@ -267,12 +266,4 @@ function makeDestination(path: string): void {
     const reason = isInTheWay ? 'is no directory' : `cannot be made: ${message}`
     throw new FileError(path, reason, { cause: error })
   }
-}
-
-function selectEntries(tree: FetchedTree, globs: readonly string[] | undefined): number[] {
-  const all: number[] = []
-  for (let ordinal = 0; ordinal < tree.count; ordinal++) all.push(ordinal)
-  if (globs === undefined || globs.length === 0) return all
-  const matches = compilePathGlobs(globs)
-  return all.filter((ordinal) => matches(tree.path(ordinal)))
 }

@@ -8,7 +8,7 @@ import type { LookedAt } from '../cache/look-at-known.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { isRacy } from '../files/racy.ts'
-import { untilAborted } from '../files/until-aborted.ts'
+import { hashPresent } from './hash-present.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
@@ -63,8 +63,6 @@ export function sortEntries(
   return sorted
 }
 
-const filesPerTask = 128
-
 /** Hashes files; those that have the wanted digest are noted as there.
  *  Errors: the signal's. */
 export async function checkFiles(
@@ -72,26 +70,19 @@ export async function checkFiles(
   ordinals: readonly number[],
   pathOf: (ordinal: number) => string,
 ): Promise<void> {
-  const checks: Promise<void>[] = []
-  for (let first = 0; first < ordinals.length; first += filesPerTask) {
-    const batch = ordinals.slice(first, first + filesPerTask)
-    const paths = batch.map((ordinal) => `${pathOf(ordinal)}\0`).join('')
-    const check = pool.run({ kind: 'check', paths }).then(({ stats, digests, settled }) => {
-      for (const [index, ordinal] of batch.entries()) {
-        if (Number.isNaN(stats[index * hashColumns])) continue
-        if (!tree.hasDigest(ordinal, digests, index * digestBytes)) continue
-        const at = index * hashColumns
-        findings.stats.set(stats.subarray(at, at + statColumns), ordinal * statColumns)
-        findings.modes[ordinal] = stats[at + statColumns]!
-        findings.settled[ordinal] = settled[index]!
-        progress.doneBytes += tree.sizeBytes(ordinal)
-      }
-      tell()
-    })
-    check.catch(() => {})
-    checks.push(check)
-  }
-  await untilAborted(Promise.all(checks), signal)
+  await hashPresent({ pool, tree, signal }, ordinals, pathOf, (batch, answer) => {
+    const { stats, digests, settled } = answer
+    for (const [index, ordinal] of batch.entries()) {
+      if (Number.isNaN(stats[index * hashColumns])) continue
+      if (!tree.hasDigest(ordinal, digests, index * digestBytes)) continue
+      const at = index * hashColumns
+      findings.stats.set(stats.subarray(at, at + statColumns), ordinal * statColumns)
+      findings.modes[ordinal] = stats[at + statColumns]!
+      findings.settled[ordinal] = settled[index]!
+      progress.doneBytes += tree.sizeBytes(ordinal)
+    }
+    tell()
+  })
 }
 
 export function isThere({ stats }: Findings, ordinal: number): boolean {

@@ -11,6 +11,7 @@ import {
   skimFileLine,
 } from '../../core/manifest-text.ts'
 import { readTimes } from '../../core/modification-times.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
 
 export interface FetchedTree {
   readonly count: number
@@ -47,6 +48,15 @@ export function firstFrom(
     else high = middle
   }
   return low
+}
+
+/** Ordinals of the entries whose paths match one of the globs; none takes all. Errors: invalid_request (a glob). */
+export function selectEntries(tree: FetchedTree, globs: readonly string[] = []): number[] {
+  const all: number[] = []
+  for (let ordinal = 0; ordinal < tree.count; ordinal++) all.push(ordinal)
+  if (globs.length === 0) return all
+  const matches = compilePathGlobs(globs)
+  return all.filter((ordinal) => matches(tree.path(ordinal)))
 }
 
 export interface TreeColumns extends FetchedTree {

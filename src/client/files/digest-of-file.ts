@@ -1,0 +1,30 @@
+/** The digest of a file that somebody names: what a link leads to, and of `-` stdin. */
+import { createReadStream } from 'node:fs'
+import { createDigestHasher, type Digest } from '../../core/digest.ts'
+import { FileError } from './file-error.ts'
+
+const reasons: Record<string, string> = {
+  ENOENT: 'does not exist',
+  EISDIR: 'is a directory; name one file of it',
+}
+
+/** Errors: FileError, the signal's. */
+export async function digestOfFile(
+  path: string,
+  { signal, onBytes }: { signal: AbortSignal; onBytes?: (count: number) => void },
+): Promise<Digest> {
+  const hasher = createDigestHasher()
+  const stream = path === '-' ? process.stdin : createReadStream(path)
+  try {
+    for await (const chunk of stream) {
+      signal.throwIfAborted()
+      hasher.update(chunk as Uint8Array)
+      onBytes?.((chunk as Uint8Array).length)
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    const { code = '', message } = error as NodeJS.ErrnoException
+    throw new FileError(path, reasons[code] ?? `cannot be read: ${message}`, { cause: error })
+  }
+  return hasher.digest()
+}

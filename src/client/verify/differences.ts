@@ -1,0 +1,106 @@
+/** What a directory has otherwise than an artifact: a byte for each entry, and words only for what is no file, since every one
+ *  of hundreds of thousands of files can differ. */
+import { comparePaths } from '../../core/entry.ts'
+import type { FetchedTree } from '../download/tree-columns.ts'
+
+export interface TreeDifference {
+  /** `content` and `target` (of a link) say nothing of the mode; `mode` is said of what is the same otherwise. `unreadable`:
+   *  cannot be read, or changed meanwhile. `extra`: the artifact does not have it; a directory with all that it holds. */
+  kind: 'missing' | 'kind' | 'content' | 'target' | 'mode' | 'unreadable' | 'extra'
+  path: string
+  /** What the artifact says, and what is there: of a kind, a link target or a mode, else null. */
+  expected: string | null
+  found: string | null
+}
+
+type Kind = TreeDifference['kind']
+
+export interface DifferenceCounts {
+  missing: number
+  /** All kinds but `missing` and `extra`. */
+  changed: number
+  extra: number
+}
+
+export interface Differences {
+  readonly counts: DifferenceCounts
+  /** Notes that an entry is not as it should be; `found` as in `TreeDifference`, of a file's mode its bits. */
+  note(ordinal: number, kind: 'missing' | 'content' | 'unreadable'): void
+  noteFound(ordinal: number, kind: 'kind' | 'target', found: string): void
+  noteMode(ordinal: number, found: number): void
+  /** Notes what is no entry of the tree, or a directory. */
+  add(difference: TreeDifference): void
+  /** Made while they are read, in order of paths; all that were noted. */
+  inOrder(): Iterator<TreeDifference>
+}
+
+/** By the number that stands for each; 0 is none. */
+const kinds: readonly Kind[] = [
+  'missing',
+  'kind',
+  'content',
+  'target',
+  'mode',
+  'unreadable',
+  'extra',
+]
+
+export function createDifferences(tree: FetchedTree): Differences {
+  const noted = new Uint8Array(tree.count)
+  const modes = new Uint16Array(tree.count)
+  const found = new Map<number, string>()
+  const added: TreeDifference[] = []
+  const counts: DifferenceCounts = { missing: 0, changed: 0, extra: 0 }
+  const count = (kind: Kind): void => {
+    counts[kind === 'missing' || kind === 'extra' ? kind : 'changed'] += 1
+  }
+  const note = (ordinal: number, kind: Kind): void => {
+    noted[ordinal] = kinds.indexOf(kind) + 1
+    count(kind)
+  }
+  const differenceOf = (ordinal: number): TreeDifference => {
+    const kind = kinds[noted[ordinal]! - 1]!
+    const path = tree.path(ordinal)
+    if (kind === 'mode') {
+      const expected = formatMode(tree.mode(ordinal))
+      return { kind, path, expected, found: formatMode(modes[ordinal]!) }
+    }
+    const what = found.get(ordinal)
+    if (what === undefined) return { kind, path, expected: null, found: null }
+    const expected = kind === 'kind' ? tree.kind(ordinal) : tree.linkTarget(ordinal)
+    return { kind, path, expected, found: what }
+  }
+  return {
+    counts,
+    note,
+    noteFound: (ordinal, kind, what) => {
+      note(ordinal, kind)
+      found.set(ordinal, what)
+    },
+    noteMode: (ordinal, mode) => {
+      note(ordinal, 'mode')
+      modes[ordinal] = mode
+    },
+    add: (difference) => {
+      count(difference.kind)
+      added.push(difference)
+    },
+    *inOrder() {
+      const others = added.toSorted((a, b) => comparePaths(a.path, b.path))
+      let other = 0
+      for (let ordinal = 0; ordinal < tree.count; ordinal++) {
+        if (noted[ordinal] === 0) continue
+        const own = differenceOf(ordinal)
+        while (other < others.length && comparePaths(others[other]!.path, own.path) < 0)
+          yield others[other++]!
+        yield own
+      }
+      yield* others.slice(other)
+    },
+  }
+}
+
+/** As messages of the API write it. */
+export function formatMode(mode: number): string {
+  return `0${mode.toString(8).padStart(3, '0')}`
+}

@@ -1,0 +1,210 @@
+/** Compares a directory with an artifact. Every byte is read, whatever is remembered of the directory, and nothing is changed
+ *  or entered through a link. */
+import { readlinkSync, type Stats, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { defaultDirectoryMode } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
+import { digestBytes } from '../../core/digest.ts'
+import {
+  type Destination,
+  examineDestination,
+  kindOf,
+  place,
+  refusePartialName,
+} from '../download/destination.ts'
+import { directoriesOf, saidModes } from '../download/directory-modes.ts'
+import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
+import { hashPresent } from '../download/hash-present.ts'
+import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-columns.ts'
+import { FileError } from '../files/file-error.ts'
+import type { FilePool } from '../files/file-pool.ts'
+import { hashColumns } from '../files/file-tasks.ts'
+import { lookAt, parentOf } from '../files/real-directories.ts'
+import type { ServerAccess } from '../transport/http.ts'
+import {
+  createDifferences,
+  type DifferenceCounts,
+  type Differences,
+  formatMode,
+  type TreeDifference,
+} from './differences.ts'
+
+export interface VerifyOptions {
+  artifact: TreeSource | Promise<TreeSource>
+  /** Directory to compare. */
+  directory: string
+  /** Globs of the paths to compare; none takes all. */
+  paths?: readonly string[]
+  /** Whether what the artifact does not have is a difference too. */
+  extra?: boolean
+  jobs?: number
+  signal?: AbortSignal
+  onProgress?(progress: VerifyProgress): void
+}
+
+export interface VerifyProgress {
+  files: number
+  totalBytes: number
+  /** Content bytes of files that have been compared, or are not there. */
+  doneBytes: number
+}
+
+export interface VerifyResult extends DifferenceCounts {
+  /** Of the artifact, as far as they were asked for: entries of all kinds, files, and their content. */
+  entries: number
+  files: number
+  logicalBytes: number
+  /** In order of paths, made while they are read. */
+  differences: Iterable<TreeDifference>
+}
+
+/** Errors: FileError (of a directory), no_files (no path matches), NetworkError, digest_mismatch, invalid_request, the server's. */
+export async function verifyDirectory(
+  server: ServerAccess,
+  pool: FilePool,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const { directory, paths = [], extra = false } = options
+  const signal = options.signal ?? new AbortController().signal
+  const artifact = await options.artifact
+  if (extra && paths.length > 0) {
+    // What the globs leave out may be there on purpose.
+    const reason = 'a comparison of some paths cannot tell what is extra'
+    throw storeError('invalid_request', reason, { field: 'paths' })
+  }
+  refuseOthers(directory)
+  const { tree } = await fetchTree(server, artifact, { base: null, signal })
+  const wanted = selectEntries(tree, paths)
+  if (wanted.length === 0 && paths.length > 0)
+    throw storeError('no_files', `nothing of it matches ${paths.join(', ')}`, {
+      patterns: [...paths],
+    })
+  refusePartialName(tree, wanted)
+  const destination = examineDestination(directory, tree, wanted)
+  const differences = createDifferences(tree)
+  const progress: VerifyProgress = { files: 0, totalBytes: 0, doneBytes: 0 }
+  const present = sortOut(destination, tree, wanted, { differences, progress })
+  await compareDirectories(destination, tree, wanted, differences)
+  if (extra) addExtra(destination, tree, differences)
+  const pathOf = (ordinal: number): string => join(directory, tree.path(ordinal))
+  options.onProgress?.(progress)
+  await hashPresent({ pool, tree, signal }, present, pathOf, (batch, { stats, digests }) => {
+    for (const [index, ordinal] of batch.entries()) {
+      const mode = stats[(index + 1) * hashColumns - 1]!
+      if (Number.isNaN(stats[index * hashColumns])) differences.note(ordinal, 'unreadable')
+      else if (!tree.hasDigest(ordinal, digests, index * digestBytes))
+        differences.note(ordinal, 'content')
+      else if (mode !== tree.mode(ordinal)) differences.noteMode(ordinal, mode)
+      progress.doneBytes += tree.sizeBytes(ordinal)
+    }
+    options.onProgress?.(progress)
+  })
+  return {
+    entries: wanted.length,
+    files: progress.files,
+    logicalBytes: progress.totalBytes,
+    ...differences.counts,
+    differences: { [Symbol.iterator]: differences.inOrder },
+  }
+}
+
+/** Errors: FileError. */
+function refuseOthers(path: string): void {
+  let found: Stats | undefined
+  try {
+    found = statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw new FileError(path, `cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+  if (found === undefined) throw new FileError(path, 'does not exist')
+  if (!found.isDirectory()) throw new FileError(path, 'is no directory')
+}
+
+/** Answers the files that are there; notes those that are not, and links. */
+function sortOut(
+  { root, places }: Destination,
+  tree: FetchedTree,
+  wanted: readonly number[],
+  { differences, progress }: { differences: Differences; progress: VerifyProgress },
+): number[] {
+  const present: number[] = []
+  for (const ordinal of wanted) {
+    const kind = tree.kind(ordinal)
+    if (kind === 'directory') continue
+    const isFile = kind === 'file'
+    if (isFile) {
+      progress.files += 1
+      progress.totalBytes += tree.sizeBytes(ordinal)
+    }
+    const isSame = places[ordinal] === place.same
+    if (isSame && isFile) {
+      present.push(ordinal)
+      continue
+    }
+    if (isFile) progress.doneBytes += tree.sizeBytes(ordinal)
+    const path = join(root, tree.path(ordinal))
+    if (isSame) compareLink(path, tree, ordinal, differences)
+    else if (places[ordinal] === place.absent) differences.note(ordinal, 'missing')
+    else differences.noteFound(ordinal, 'kind', kindAt(path))
+  }
+  return present
+}
+
+function compareLink(
+  path: string,
+  tree: FetchedTree,
+  ordinal: number,
+  differences: Differences,
+): void {
+  let target: string
+  try {
+    target = readlinkSync(path)
+  } catch {
+    differences.note(ordinal, 'unreadable')
+    return
+  }
+  if (target !== tree.linkTarget(ordinal)) differences.noteFound(ordinal, 'target', target)
+}
+
+/** Of what is no longer there as well, which was a moment ago. */
+function kindAt(path: string): string {
+  const found = lookAt(path)
+  return found === undefined ? 'other' : kindOf(found)
+}
+
+/** Directories that are entries, and those that only paths of entries tell of: where one of these is missing, what it holds
+ *  is told. */
+async function compareDirectories(
+  { root, hasDirectory }: Destination,
+  tree: FetchedTree,
+  wanted: readonly number[],
+  differences: Differences,
+): Promise<void> {
+  const said = saidModes(tree)
+  const directories = await directoriesOf(tree, wanted)
+  for (const ordinal of wanted)
+    if (tree.kind(ordinal) === 'directory') directories.add(tree.path(ordinal))
+  for (const path of directories) {
+    const isReached = hasDirectory(parentOf(path))
+    const found = isReached ? lookAt(join(root, path)) : undefined
+    if (found === undefined) {
+      if (said.has(path)) differences.add({ kind: 'missing', path, expected: null, found: null })
+      continue
+    }
+    const kind = kindOf(found)
+    const expected = formatMode(said.get(path) ?? defaultDirectoryMode)
+    const mode = formatMode(found.mode & 0o777)
+    if (kind !== 'directory')
+      differences.add({ kind: 'kind', path, expected: 'directory', found: kind })
+    else if (mode !== expected) differences.add({ kind: 'mode', path, expected, found: mode })
+  }
+}
+
+function addExtra({ strangers }: Destination, tree: FetchedTree, differences: Differences): void {
+  for (const path of strangers) {
+    const ordinal = firstFrom(tree, path)
+    // A directory in the place of something else has been told.
+    if (ordinal < tree.count && tree.path(ordinal) === path) continue
+    differences.add({ kind: 'extra', path, expected: null, found: null })
+  }
+}
