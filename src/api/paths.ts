@@ -22,6 +22,11 @@ export function archivePath(id: number, format: 'zip' | 'tar.gz'): string {
   return `${artifactPath(id)}/archive.${format}`
 }
 
+/** Of GitHub's REST API; leads to a signed address. */
+export function signedDownloadPath(project: string, id: number): string {
+  return `/repos/${encodePath(project)}/actions/artifacts/${id}/zip`
+}
+
 export function runArchivePath(run: number, project: string): string {
   return `${apiRoot}/runs/${run}/archive.zip?project=${encodeURIComponent(project)}`
 }

@@ -13,6 +13,7 @@ import { lsCommand } from './commands/ls.ts'
 import { rmCommand } from './commands/rm.ts'
 import { shasumCommand } from './commands/shasum.ts'
 import { uploadCommand } from './commands/upload.ts'
+import { urlCommand } from './commands/url.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { suggestion } from './suggestion.ts'
 
@@ -55,6 +56,10 @@ export const clientCommands = {
   shasum: {
     summary: 'prints digests of the files of an artifact, as sha256sum does',
     load: () => Promise.resolve(shasumCommand),
+  },
+  url: {
+    summary: 'prints the address of an artifact, or of a file of it',
+    load: () => Promise.resolve(urlCommand),
   },
   find: {
     summary: 'tells which artifacts hold a file',

@@ -6,7 +6,14 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { Commands } from './commands.tsx'
 import { counted, CopyButton, Fact, Size, Time, WholeDigest } from './format.tsx'
 import type { Html } from './html.ts'
-import { actionPath, artifactPath, type ArtifactTab, blobPath, tabPath } from './paths.ts'
+import {
+  actionPath,
+  artifactPath,
+  type ArtifactTab,
+  blobPath,
+  latestPath,
+  tabPath,
+} from './paths.ts'
 import { keepingReason } from './sentences.ts'
 import { Untrusted } from './untrusted.tsx'
 
@@ -155,6 +162,8 @@ function shellWord(text: string): string {
 export function DetailsTab({ head }: { head: ArtifactHead }): Html {
   const { artifact, now, mayWrite } = head
   const address = artifactPath(artifact)
+  const { project, branch, name } = artifact
+  const latest = branch === null ? null : latestPath(project, { branch, name })
   return (
     <ArtifactFrame head={head} tab="details">
       <dl class="facts long">
@@ -192,11 +201,9 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
             <CopyButton text={head.origin + address} what="address" />
           </span>
         </Fact>
-        {artifact.branch !== null && (
+        {latest !== null && (
           <Fact term="Always the newest">
-            <a href={latestPath(artifact, artifact.branch)}>
-              {latestPath(artifact, artifact.branch)}
-            </a>
+            <a href={latest}>{latest}</a>
           </Fact>
         )}
         <Fact term="Manifest">
@@ -206,11 +213,6 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
       {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} />}
     </ArtifactFrame>
   )
-}
-
-function latestPath(artifact: Artifact, branch: string): string {
-  const escape = encodeURIComponent
-  return `/${artifact.project}/latest/${escape(branch)}/${escape(artifact.name)}`
 }
 
 function ExpiryForm({ artifact }: { artifact: Artifact }) {

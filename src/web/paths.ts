@@ -34,6 +34,17 @@ export function blobPath(artifact: ArtifactPlace, path: string): string {
   return `${artifactPath(artifact)}/blob/${escaped(path)}`
 }
 
+/** The newest of that name on that branch, whichever that is; '' is its root. */
+export function latestPath(
+  project: string,
+  { branch, name }: { branch: string; name: string },
+  path = '',
+): string {
+  const below = path === '' ? '' : `/${escaped(path)}`
+  const latest = `${encodeURIComponent(branch)}/${encodeURIComponent(name)}`
+  return `${projectPagePath(project)}/latest/${latest}${below}`
+}
+
 export function actionPath(
   artifact: ArtifactPlace,
   action: 'delete' | 'undo' | 'keep' | 'expire' | 'compare' | 'go' | 'paths',

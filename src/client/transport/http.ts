@@ -30,6 +30,8 @@ export interface ApiRequest {
   body?: Uint8Array | (() => AsyncIterable<Uint8Array>)
   /** Whether sending it twice does no more than sending it once. Default: all but POST and PATCH. */
   repeatable?: boolean
+  /** Whether an answer that leads elsewhere is what is wanted; it is not followed. */
+  takesRedirect?: boolean
   signal?: AbortSignal
 }
 
@@ -65,9 +67,10 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
 /** Sends one request; answers once a success status arrived, with the body still to be read.
  *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; what a body fails with. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
+  const wantedBelow = request.takesRedirect === true ? 400 : 300
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
-    if (!(outcome instanceof NetworkError) && outcome.status < 300) return outcome
+    if (!(outcome instanceof NetworkError) && outcome.status < wantedBelow) return outcome
     if (isRepeatable(request) && attempt < triesMax && isWorthRepeating(outcome)) {
       if (!(outcome instanceof NetworkError)) outcome.discard()
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })

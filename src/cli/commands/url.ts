@@ -1,0 +1,89 @@
+/** `trove url`: where a browser, or a program with a token, finds an artifact or a file of it. */
+import type { WireArtifact } from '../../api/messages.ts'
+import { filePath } from '../../api/paths.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { findEntry, findFile, noFile } from '../../client/find-entry.ts'
+import { signDownload } from '../../client/sign-download.ts'
+import type { ServerAccess } from '../../client/transport/http.ts'
+import { type EntryReference, parseEntryReference } from '../../core/reference.ts'
+import { blobPath, latestPath, treePath } from '../../web/paths.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write, writeJson } from '../output.ts'
+import { connect } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  immutable: { value: null, help: 'by id, where REF is latest:BRANCH/NAME' },
+  download: {
+    value: null,
+    help: 'of the zip, or of the bytes of the file; by id, for a program that sends a token',
+  },
+  sign: {
+    value: null,
+    help: 'of the zip (or of a file that was uploaded as one), for anybody, for a while (TROVE_DOWNLOAD_URL_TTL of the server)',
+  },
+} as const
+
+export const urlCommand: Command<typeof flags> = {
+  name: 'url',
+  operands: 'REF[:PATH]',
+  summary: 'Prints the address of the page of an artifact, or of a file or directory in it.',
+  flags,
+  examples: [
+    'trove url 42/build',
+    'trove url latest:main/docs:index.html --immutable',
+    'curl -H "Authorization: Bearer $TROVE_TOKEN" "$(trove url 42/build:VERSION --download)"',
+    'curl -o build.zip "$(trove url 42/build --sign)"',
+  ],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [target] = takeOperands(operands, ['REF'])
+    const { reference, path } = parseEntryReference(target)
+    if (given.sign && (given.download || given.immutable))
+      throw new UsageError(
+        `--sign and --${given.download ? 'download' : 'immutable'} exclude each other`,
+      )
+    if (given.sign && path !== '')
+      throw new UsageError('--sign is of the whole: write REF without :PATH')
+    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const artifact = await readArtifact(server, reference, { project, signal })
+    const { id: artifactId, name } = artifact
+    const found = given.sign
+      ? await signDownload(server, artifact, signal)
+      : { url: await addressOf(server, artifact, { reference, path, signal, ...given }) }
+    if (given.json) await writeJson(stdout, { artifactId, name, ...found })
+    else await write(stdout, `${found.url}\n`)
+    if ('expiresAt' in found)
+      await write(stderr, `works without a token until ${found.expiresAt}\n`)
+    return exitStatus.ok
+  },
+}
+
+/** Errors: not_found. */
+async function addressOf(
+  server: ServerAccess,
+  artifact: WireArtifact,
+  {
+    reference,
+    path,
+    signal,
+    immutable,
+    download,
+  }: EntryReference & { signal: AbortSignal; immutable: boolean; download: boolean },
+): Promise<string> {
+  const { id, name, project, run: runNumber, links } = artifact
+  const { origin } = new URL(links.html)
+  if (download) {
+    if (path === '') return links.download
+    await findFile(server, artifact, path, signal)
+    return origin + filePath(id, path)
+  }
+  const entry = path === '' ? null : await findEntry(server, artifact, path, signal)
+  if (entry?.kind === 'symlink') throw noFile(artifact, entry, path)
+  if (reference.kind === 'latest' && !immutable)
+    return origin + latestPath(project, { branch: reference.branch, name }, path)
+  const place = { project, runNumber, id }
+  return origin + (entry?.kind === 'file' ? blobPath(place, path) : treePath(place, path))
+}

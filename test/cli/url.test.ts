@@ -1,0 +1,103 @@
+/** `trove url`: what it prints leads to what was meant. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
+
+const odd = 'back\\slash/50% ?#é'
+
+let server: TestServer
+let id: number
+beforeAll(async () => {
+  server = await openServer()
+  const place = '/api/v1/projects/octo/app/runs/42/artifacts'
+  id = await server.put(`${place}/build?branch=feature%2Fx`, {
+    headers: { 'content-type': 'application/x-tar' },
+    body: await tarOf([
+      { name: odd, content: 'odd' },
+      { name: 'bin/app', content: 'app' },
+      { name: 'link', type: 'symlink', linkname: 'bin/app' },
+    ]),
+  })
+  await server.put(`${place}/raw?filename=notes.txt`, { body: 'raw' })
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function url(...args: string[]): Promise<Outcome> {
+  return await runTrove(['url', ...args], {
+    TROVE_URL: server.url,
+    TROVE_TOKEN: await server.token(),
+  })
+}
+
+/** Status of the address, and where it leads to. */
+async function follow({ text }: Outcome): Promise<[number, string | null]> {
+  const response = await server.send(text.trim())
+  return [response.status, response.headers.get('location')]
+}
+
+test('is of the page: by id, or what stays the newest of its branch unless --immutable', async () => {
+  const page = `/octo/app/actions/runs/42/artifacts/${id}`
+  for (const args of [['42/build'], [`id:${id}`], ['latest:feature/x/build', '--immutable']]) {
+    expect(await url(...args)).toMatchObject({
+      status: 0,
+      text: `${server.url}${page}\n`,
+      stderr: '',
+    })
+  }
+  expect((await follow(await url('42/build')))[0]).toBe(200)
+  const latest = await url('latest:feature/x/build')
+  expect(latest.text).toBe(`${server.url}/octo/app/latest/feature%2Fx/build\n`)
+  expect(await follow(latest)).toEqual([302, page])
+  for (const [path, kind] of [
+    ['bin/app', 'blob'],
+    ['bin', 'tree'],
+    [odd, 'blob'],
+  ] as const) {
+    const own = await url(`42/build:${path}`)
+    expect(own.text).toContain(`${page}/${kind}/`)
+    expect((await follow(own))[0]).toBe(200)
+    const [, place] = await follow(await url(`latest:feature/x/build:${path}`))
+    expect(`${server.url}${place}\n`).toBe(own.text)
+  }
+  const json = JSON.parse((await url('42/build', '--json')).text) as unknown
+  expect(json).toEqual({ artifactId: id, name: 'build', url: server.url + page })
+})
+
+test('--download is of the zip, or of the bytes of a file', async () => {
+  const zip = await url('latest:feature/x/build', '--download')
+  expect(zip.text).toBe(`${server.url}/api/v1/artifacts/${id}/archive.zip\n`)
+  const response = await server.send((await url(`42/build:${odd}`, '--download')).text.trim())
+  expect(await response.text()).toBe('odd')
+})
+
+test('--sign is for whoever has no token, and says until when', async () => {
+  const signed = await url('42/build', '--sign')
+  expect(signed).toMatchObject({ status: 0 })
+  const response = await server.send(signed.text.trim(), { token: null })
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/zip'])
+  const { url: address, expiresAt } = JSON.parse(
+    (await url('42/raw', '--sign', '--json')).text,
+  ) as { url: string; expiresAt: string }
+  expect(await (await server.send(address, { token: null })).text()).toBe('raw')
+  const [, told] = /^works without a token until (\S+)\n$/.exec(signed.stderr)!
+  expect(Math.abs(Date.parse(told!) - Date.parse(expiresAt))).toBeLessThan(60_000)
+  server.clock.now = Date.parse(expiresAt) + 1000
+  expect((await server.send(address, { token: null })).status).toBe(403)
+})
+
+test.each([
+  [['42/nothing'], 3, 'there is no artifact 42/nothing'],
+  [['42/build:nowhere'], 3, 'has no "nowhere"'],
+  [['latest:feature/x/build:nowhere'], 3, 'has no "nowhere"'],
+  [['42/build:link'], 3, 'it is a link to bin/app'],
+  [['42/build:bin', '--download'], 3, 'it is a directory'],
+  [['42/build:bin/app', '--sign'], 2, '--sign is of the whole'],
+  [['42/build', '--sign', '--download'], 2, '--sign and --download exclude each other'],
+  [[], 2, 'REF is missing'],
+])('%j ends with %d', async (args, status, reason) => {
+  const stderr = expect.stringContaining(reason) as string
+  expect(await url(...args)).toMatchObject({ status, text: '', stderr })
+})
