@@ -1,5 +1,5 @@
 /** What a command is, and its help. */
-import { commonFlags, type Flags, type FlagValues } from './arguments.ts'
+import { commonFlags, type Flags, type FlagValues, serverFlags } from './arguments.ts'
 import { exitStatusMeaning, type ExitStatus } from './exit-status.ts'
 
 export interface Invocation<F extends Flags = Flags> {
@@ -20,6 +20,8 @@ export interface Command<F extends Flags = Flags> {
   examples: string[]
   /** Beside 0, 1, 2 and 130, which every command has. */
   exitStatuses: ExitStatus[]
+  /** What status 1 means beside a failure. */
+  oneMeans?: string
   run(invocation: Invocation<F>): Promise<ExitStatus>
 }
 
@@ -30,27 +32,45 @@ export function formatHelp(command: Omit<Command, 'run'>): string {
   const statuses = [...new Set<ExitStatus>([0, 1, 2, ...command.exitStatuses, 130])].sort(
     (a, b) => a - b,
   )
-  const all: Flags = { ...command.flags, ...commonFlags }
-  const flags = Object.entries(all).map(([name, { value, short, help }]): [string, string] => [
-    `${short === undefined ? '    ' : `-${short}, `}--${name}${value === null ? '' : ` ${value}`}`,
-    help,
-  ])
+  const meaningOf = (status: ExitStatus): string =>
+    [status === 1 ? command.oneMeans : undefined, exitStatusMeaning[status]]
+      .filter((meaning) => meaning !== undefined)
+      .join(', or ')
   return [
     `${command.summary}`,
     '',
     'Usage:',
     `  ${usage}`,
+    ...(/\bREF\b/.test(`${command.operands} ${command.summary}`) ? ['', referenceForms] : []),
     '',
     'Examples:',
     ...command.examples.map((example) => `  ${example}`),
     '',
     'Flags:',
-    ...formatColumns(flags),
+    ...formatColumns(flagRows(command.flags)),
     '',
     'Exit status:',
-    ...formatColumns(statuses.map((status) => [String(status), exitStatusMeaning[status]])),
+    ...formatColumns(statuses.map((status) => [String(status), meaningOf(status)])),
     '',
   ].join('\n')
+}
+
+const referenceForms =
+  'A REF names an artifact: RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123, which `trove list` shows.'
+
+const sharedFlags: ReadonlySet<string> = new Set(Object.keys({ ...serverFlags, ...commonFlags }))
+
+/** The command's own first, then those that most commands share. */
+function flagRows(own: Flags): [string, string][] {
+  const all = Object.entries<Flags[string]>({ ...own, ...commonFlags })
+  const ordered = [
+    ...all.filter(([name]) => !sharedFlags.has(name)),
+    ...all.filter(([name]) => sharedFlags.has(name)),
+  ]
+  return ordered.map(([name, { value, short, repeats, help }]) => [
+    `${short === undefined ? '    ' : `-${short}, `}--${name}${value === null ? '' : ` ${value}`}`,
+    repeats === true ? `${help}; repeatable` : help,
+  ])
 }
 
 /** Two columns, indented, the first as wide as its widest. */

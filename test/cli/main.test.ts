@@ -1,6 +1,8 @@
 /** `trove` itself: help, version, and what it says to who mistypes. */
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { commands } from '../../src/cli/command-list.ts'
+import { formatHelp } from '../../src/cli/command.ts'
 import { suggestion } from '../../src/cli/suggestion.ts'
 import { runTrove } from './run-trove.ts'
 
@@ -11,6 +13,34 @@ test('help goes to stdout when it is asked for, else to stderr with status 2', a
   expect(await runTrove([])).toMatchObject({ status: 2, text: '', stderr: asked.text })
   const [long, short] = await Promise.all([runTrove(['help', 'rm']), runTrove(['rm', '-h'])])
   expect(long.text).toBe(short.text)
+})
+
+test.each(Object.entries(commands))(
+  'help of %s is like that of all others',
+  async (name, listed) => {
+    const command = await listed.load()
+    const text = formatHelp(command)
+    expect(command.name).toBe(name)
+    for (const example of command.examples)
+      expect(example).toMatch(new RegExp(`\\btrove ${name}\\b`))
+    // What a stranger must know to name an artifact.
+    expect(text.includes('id:123')).toBe(/\bREF\b|\bA B\b/.test(command.operands))
+    const flags = [...text.matchAll(/^ {2}(?:-\w,| {3}) --([\w-]+)/gm)].map(([, flag]) => flag!)
+    expect(flags.toSorted()).toEqual([...Object.keys(command.flags), 'help'].toSorted())
+    const shared = ['url', 'project', 'json', 'help']
+    const firstShared = flags.findIndex((flag) => shared.includes(flag))
+    expect(flags.slice(firstShared)).toEqual(shared.filter((flag) => flags.includes(flag)))
+  },
+)
+
+test('help says which flags can be given several times, and what else status 1 means', async () => {
+  const [verify, list] = await Promise.all([
+    runTrove(['help', 'verify']),
+    runTrove(['help', 'list']),
+  ])
+  expect(verify.text).toMatch(/--path GLOB .*; repeatable$/m)
+  expect(verify.text).toMatch(/^ {2}1 +they differ, or other failure$/m)
+  expect(list.text).toMatch(/^ {2}1 +other failure$/m)
 })
 
 test('the version is the package’s', async () => {

@@ -22,13 +22,15 @@ const flags = {
 export const diffCommand: Command<typeof flags> = {
   name: 'diff',
   operands: 'A B',
-  summary: 'Shows what differs between two artifacts: added, removed, changed, moved, mode-only.',
+  summary:
+    'Shows what differs between two artifacts, each a REF: added, removed, changed, moved, mode-only.',
   flags,
   examples: [
     'trove diff 41/build 42/build',
     'trove diff latest:main/build 42/build --stat --fail-over +5%',
   ],
   exitStatuses: [3, 4, 5, 6, 10, 11],
+  oneMeans: 'they differ',
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
     const budget = given['fail-over'] === undefined ? undefined : parseBudget(given['fail-over'])

@@ -29,7 +29,7 @@ const flags = {
     help: 'run whose artifacts --pattern chooses from (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)',
   },
   pattern: { value: 'GLOB', help: 'artifacts of the run whose names match, in place of REF' },
-  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match; repeatable' },
+  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match' },
   'merge-multiple': {
     value: null,
     help: 'with --pattern: all into DEST itself, not into a folder each',

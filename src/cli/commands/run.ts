@@ -32,7 +32,7 @@ const flags = {
     value: 'DIR',
     help: 'data directory of the server that is started for the run (TROVE_DATA)',
   },
-  job: { value: 'ID', repeats: true, help: 'run only this job and what it needs; may be repeated' },
+  job: { value: 'ID', repeats: true, help: 'run only this job and what it needs' },
   event: {
     value: 'E',
     help: 'the event to run on (default: push, or the first that the workflow names)',

@@ -19,9 +19,9 @@ const flags = {
   ...serverFlags,
   zip: {
     value: null,
-    help: 'of NAME.zip, as it is downloaded; known of what was uploaded as a zip',
+    help: 'of the zip, as it is downloaded; known of what was uploaded as one',
   },
-  tree: { value: null, help: 'the tree digest: the same for the same paths, modes and contents' },
+  tree: { value: null, help: 'of the tree: the same for the same paths, modes and contents' },
 } as const
 
 export const shasumCommand: Command<typeof flags> = {

@@ -27,7 +27,7 @@ const flags = {
   attempt: { value: 'N', help: 'of this attempt (GITHUB_RUN_ATTEMPT; default 1)' },
   job: { value: 'ID', help: 'of this job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
   branch: { value: 'B', help: 'the branch of the run' },
-  sha: { value: 'S', help: 'the commit of the run' },
+  sha: { value: 'SHA', help: 'the commit of the run' },
   workflow: { value: 'W', help: 'the workflow of the run' },
   event: { value: 'E', help: 'the event that started the run' },
   scope: {

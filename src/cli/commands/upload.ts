@@ -21,7 +21,7 @@ const flags = {
   job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
   branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME, CI_COMMIT_REF_NAME)' },
   sha: { value: 'SHA', help: 'commit (GITHUB_SHA, CI_COMMIT_SHA)' },
-  exclude: { value: 'GLOB', repeats: true, help: 'leave out entry paths that match; repeatable' },
+  exclude: { value: 'GLOB', repeats: true, help: 'leave out entry paths that match' },
   'include-hidden': { value: null, help: 'files and directories that begin with a dot as well' },
   'if-no-files-found': { value: 'WHAT', help: 'warn (default), error or ignore' },
   'retention-days': { value: 'N', help: 'days until it expires; 0 is the server default' },

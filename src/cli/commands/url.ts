@@ -15,15 +15,12 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  immutable: { value: null, help: 'by id, where REF is latest:BRANCH/NAME' },
+  immutable: { value: null, help: 'of the page by id, where REF is latest:BRANCH/NAME' },
   download: {
     value: null,
-    help: 'of the zip, or of the bytes of the file; by id, for a program that sends a token',
+    help: 'of the zip, or of the bytes of the file; who asks sends a token',
   },
-  sign: {
-    value: null,
-    help: 'of the zip (or of a file that was uploaded as one), for anybody, for a while (TROVE_DOWNLOAD_URL_TTL of the server)',
-  },
+  sign: { value: null, help: 'of the zip, for anybody, until TROVE_DOWNLOAD_URL_TTL is over' },
 } as const
 
 export const urlCommand: Command<typeof flags> = {

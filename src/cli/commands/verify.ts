@@ -16,8 +16,8 @@ import { integer } from './upload.ts'
 
 const flags = {
   ...serverFlags,
-  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match; repeatable' },
-  extra: { value: null, help: 'what DIR has and the artifact does not have differs as well' },
+  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match' },
+  extra: { value: null, help: 'tell what DIR has and the artifact does not have as well' },
   jobs: { value: 'N', help: 'threads; one for each processor by default' },
 } as const
 
@@ -35,7 +35,8 @@ export const verifyCommand: Command<typeof flags> = {
     "trove verify latest:main/build . --path 'bin/**'",
     'trove verify 42/build build.zip',
   ],
-  exitStatuses: [3, 4, 5, 6, 8, 10, 12],
+  exitStatuses: [3, 4, 5, 6, 8, 9, 10, 12],
+  oneMeans: 'they differ',
   async run(invocation) {
     const { flags: given, operands, signal } = invocation
     const [text, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
