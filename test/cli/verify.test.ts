@@ -245,6 +245,8 @@ test('DIR that is not there is an error, not a missing artifact', async () => {
     text: '',
     stderr: expect.stringContaining('nowhere does not exist'),
   })
+  const below = await trove('verify', '1/somewhere', 'tree/a/b')
+  expect(below.stderr).toContain(`trove: ${join(tree, 'a/b')} cannot be read: ENOTDIR`)
   execFileSync('mkfifo', [join(root, 'pipe')])
   expect(await trove('verify', '1/somewhere', 'pipe')).toMatchObject({
     status: 1,

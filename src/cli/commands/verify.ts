@@ -45,13 +45,22 @@ export const verifyCommand: Command<typeof flags> = {
       throw new UsageError('--extra and --path exclude each other')
     const context = await connect(given, signal)
     const { server, project } = context
-    const isFile = statSync(target, { throwIfNoEntry: false })?.isFile() === true
+    const isFile = isFileAt(target)
     if (isFile && (given.extra || given.path.length > 0))
       throw new UsageError(`--${given.extra ? 'extra' : 'path'} works with a directory only`)
     const artifact = await readArtifact(server, reference, { project, signal })
     const place = { artifact, path: resolve(target) }
     return await (isFile ? compareFile : compareDirectory)(context, invocation, place)
   },
+}
+
+/** Whatever else is there, or cannot be seen, is told by who wants a directory. */
+function isFileAt(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
 }
 
 interface Place {
