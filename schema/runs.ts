@@ -66,4 +66,6 @@ export const store = sqliteTable('store', {
   keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>().notNull().default([]),
   /** How often rollups have been set right. */
   reconciliations: integer('reconciliations').notNull().default(0),
+  /** The clock when it was last believed (lifecycle/clock-watch.ts). */
+  believedAt: integer('believed_at'),
 })

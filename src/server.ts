@@ -18,6 +18,7 @@ import { createRequestMetrics } from './http/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
 import { dropRefusedUploads } from './ingest/refused-uploads.ts'
 import { openStaging } from './ingest/staging.ts'
+import { startClockWatch } from './lifecycle/clock-watch.ts'
 import { openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recover.ts'
@@ -145,9 +146,12 @@ async function openContext(
   })
   cleanups.push(() => ingest.close())
   const ports = { metadata, packs, staging, now }
+  const clock = await startClockWatch({ metadata, log, now })
+  cleanups.push(() => clock.stop())
   const maintenance = startMaintenance({
     ports: { ...ports, checkpoint },
     space,
+    clock,
     log,
     intervalMs: config.gcIntervalMs,
     compactBytesPerSecond: config.compactBytesPerSecond,
@@ -167,13 +171,14 @@ async function openContext(
     scrubBytesPerSecond,
   })
   cleanups.push(() => upkeep.close())
-  const history = await startUsageHistory({ metadata, now, log })
+  const history = await startUsageHistory({ metadata, now, clock, log })
   cleanups.push(() => history.stop())
   const metrics = createRequestMetrics()
   return {
     config,
     ...ports,
     space,
+    clock,
     maintenance,
     upkeep,
     ingest,

@@ -139,6 +139,15 @@ export const limits = {
   runUseMs: 60 * 60 * 1000,
   /** Time between two rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
   gcIntervalMs: 60 * 60 * 1000,
+  /** How often the clock is looked at, and how much further it may have gone than time has. */
+  clockLookMs: 10 * 60 * 1000,
+  clockToleranceMs: 60_000,
+  /** How long a clock that is further ahead must go on like that before rounds trust it: as long as it is ahead, up to this; from a
+   *  day on that share of it; never longer than the last. A wrong clock is mostly set right within minutes of a start, or when
+   *  somebody notices that everything has expired. */
+  clockWaitMs: 60 * 60 * 1000,
+  clockWaitShare: 1 / 24,
+  clockWaitMsMax: 12 * 60 * 60 * 1000,
   /** How long a pack stays after nothing in it is alive, beyond the last reader that may know it: time to notice a
    *  mistake. `gc --now` does without. */
   deadPackGraceMs: 10 * 60 * 1000,

@@ -6,6 +6,7 @@ import type { Principal } from '../auth/principal.ts'
 import type { Config } from '../config.ts'
 import type { IngestPool } from '../ingest/pool.ts'
 import type { Staging } from '../ingest/staging.ts'
+import type { ClockWatch } from '../lifecycle/clock-watch.ts'
 import type { DiskSpace } from '../lifecycle/disk-space.ts'
 import type { Maintenance } from '../lifecycle/maintenance.ts'
 import type { Upkeep } from '../lifecycle/upkeep.ts'
@@ -26,6 +27,7 @@ export interface AppContext {
   /** Null where no issuer is trusted. */
   idTokens: IdTokenVerifier | null
   space: DiskSpace
+  clock: Pick<ClockWatch, 'look'>
   maintenance: Maintenance
   upkeep: Upkeep
   /** Epoch ms. */

@@ -1,6 +1,7 @@
 /** Maintenance of a running store: rounds by the clock and by hand go through one queue, so they never overlap. */
 import type { Staging } from '../ingest/staging.ts'
 import type { Log } from '../log.ts'
+import type { ClockWatch } from './clock-watch.ts'
 import { type Collection, type CollectOptions, collect, planCollection } from './collect.ts'
 import type { CompactionReach } from './compact.ts'
 import { createDebrisRemoval } from './debris.ts'
@@ -22,6 +23,7 @@ export interface Maintenance {
 export interface MaintenanceOptions {
   ports: Omit<LifecyclePorts, 'signal'> & { staging: Staging }
   space: DiskSpace
+  clock: Pick<ClockWatch, 'look'>
   log: Log
   /** Time between two rounds; null runs none. */
   intervalMs: number | null
@@ -30,7 +32,7 @@ export interface MaintenanceOptions {
 }
 
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
-  const { space, log, intervalMs } = options
+  const { space, clock, log, intervalMs } = options
   const stop = new AbortController()
   const ports = { ...options.ports, signal: stop.signal }
   const jobs = createJobs({
@@ -71,6 +73,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
           intervalMs,
           log,
           round: async () => {
+            // Whoever asks for a round by hand has looked at the clock.
+            if (clock.look() !== null) return {}
             const { id } = startCollect({ reach: 'background', dryRun: false }, 'schedule')
             const { state, progress } = await jobs.ended(id)
             // The queue has told the log why.

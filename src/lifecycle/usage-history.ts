@@ -2,6 +2,7 @@
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import type { ClockWatch } from './clock-watch.ts'
 import { type Schedule, startSchedule } from './schedule.ts'
 
 export interface UsageHistoryPorts {
@@ -20,15 +21,19 @@ export async function recordUsage({ metadata, now }: UsageHistoryPorts): Promise
 
 /** Notes them now, and often enough that no hour is missed. */
 export async function startUsageHistory(
-  options: UsageHistoryPorts & { log: Log },
+  options: UsageHistoryPorts & { clock: Pick<ClockWatch, 'look'>; log: Log },
 ): Promise<Schedule> {
-  await recordUsage(options)
+  // By a clock that is ahead all that was noted would be forgotten.
+  const record = async (): Promise<void> => {
+    if (options.clock.look() === null) await recordUsage(options)
+  }
+  await record()
   return startSchedule({
     name: 'usage history',
     intervalMs: limits.usageRoundMs,
     log: options.log,
     round: async () => {
-      await recordUsage(options)
+      await record()
       return {}
     },
   })

@@ -194,6 +194,10 @@ export interface LifecycleMetadata {
   copyTo(path: string): Promise<number>
   /** When this database was made; 0 when it is too old to tell. */
   bornAt(): Promise<number>
+  /** The instant that `noteBelievedTime` was last called with; null before the first. */
+  believedTime(): Promise<number | null>
+  /** Not durable at once: what a power loss forgets makes the clock look ahead by some minutes. */
+  noteBelievedTime(at: number): Promise<void>
   /** Packs that the holder of a read lease may come to: all but those that were dead when it began. By id, after
    *  `after` and not beyond `newest`. */
   listPacks(page: {

@@ -109,6 +109,8 @@ const methods: Record<keyof Metadata, true> = {
   reconcileRollups: true,
   copyTo: true,
   bornAt: true,
+  believedTime: true,
+  noteBelievedTime: true,
   listPacks: true,
   claimDeadBlobs: true,
   removeDeadBlobs: true,

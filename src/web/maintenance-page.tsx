@@ -1,5 +1,6 @@
 /** `/admin/maintenance`: what the server does by itself, done by hand and watched: collecting garbage, reading everything
  *  back, a backup. */
+import type { ClockDoubt } from '../lifecycle/clock-watch.ts'
 import type { Job } from '../lifecycle/jobs.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { WholeArtifactLink } from './artifact-link.tsx'
@@ -16,6 +17,8 @@ export interface MaintenanceView {
   isForgotten: boolean
   /** Time between two collections by the clock, and how old a verification may get; null: never by itself. */
   collectEveryMs: number | null
+  /** Why collections by the clock wait. */
+  clockDoubt: ClockDoubt | null
   scrubEveryMs: number | null
   /** Of the store: what a whole pass goes through. */
   packs: number
@@ -81,7 +84,17 @@ function ByItself({ everyMs, setting }: { everyMs: number | null; setting: strin
   )
 }
 
-function Collection({ deadBytes, collectEveryMs }: MaintenanceView) {
+function WaitsForClock({ doubt: { aheadMs, waitMs } }: { doubt: ClockDoubt }) {
+  return (
+    <p class="note" role="status">
+      The server’s clock is {formatPeriod(aheadMs)} ahead of the time that is known to have passed:
+      it was set, or the server was down. So that nothing is lost to a wrong clock, nothing runs by
+      itself for {formatPeriod(waitMs)} yet.
+    </p>
+  )
+}
+
+function Collection({ deadBytes, collectEveryMs, clockDoubt }: MaintenanceView) {
   return (
     <section class="card" aria-labelledby="collection">
       <h2 id="collection">Garbage collection</h2>
@@ -89,6 +102,7 @@ function Collection({ deadBytes, collectEveryMs }: MaintenanceView) {
         <Size bytes={deadBytes} /> of the packs hold nothing that anybody needs.
       </p>
       <ByItself everyMs={collectEveryMs} setting="TROVE_GC_INTERVAL" />
+      {clockDoubt !== null && <WaitsForClock doubt={clockDoubt} />}
       <p class="quiet">
         Expires what has had its time, deletes what nobody refers to and rewrites packs that are
         mostly dead. “All now” waits neither for the time in which a deletion can be undone nor for

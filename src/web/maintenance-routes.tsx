@@ -38,6 +38,7 @@ async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
     job,
     isForgotten: id !== undefined && job === undefined,
     collectEveryMs: context.config.gcIntervalMs,
+    clockDoubt: context.clock.look(),
     scrubEveryMs: context.config.scrubIntervalMs,
     packs: usage.packs ?? 0,
     deadBytes: usage.deadBytes ?? 0,

@@ -176,6 +176,7 @@ async function startFailing(): Promise<{
       now: ports.now,
     },
     space,
+    clock: { look: () => null },
     log,
     intervalMs: hour,
     compactBytesPerSecond: null,

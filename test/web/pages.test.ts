@@ -373,3 +373,21 @@ describe('deleting from a page', () => {
     expect((await open(page)).status).toBe(410)
   })
 })
+
+test('maintenance says that it waits for a clock that has jumped', async () => {
+  const own = await openServer()
+  try {
+    const look = async (): Promise<string> => {
+      const cookie = `trove_session=${await own.token({ scope: 'admin' }, 'session')}`
+      const response = await own.send('/admin/maintenance', { token: null, headers: { cookie } })
+      return (await response.text()).replaceAll(/\s+/g, ' ')
+    }
+    expect(await look()).not.toContain('clock is')
+    own.clock.now += 20 * 365 * 86_400_000
+    expect(await look()).toContain(
+      'The server’s clock is 7,300 days ahead of the time that is known to have passed: it was set, or the server was down. So that nothing is lost to a wrong clock, nothing runs by itself for 12 hours yet.',
+    )
+  } finally {
+    await own.close()
+  }
+})

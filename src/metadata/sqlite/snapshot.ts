@@ -1,4 +1,4 @@
-/** A copy of the database for a backup, and the packs that it names. */
+/** A copy of the database for a backup, and the packs that it names; when the database was made, and last knew the time. */
 import SqliteDatabase from 'better-sqlite3'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { packState } from '../../../schema/content.ts'
@@ -7,7 +7,11 @@ import { type Connection, tellingFull } from './connection.ts'
 
 export function createCopyMethods({
   prepare,
-}: Connection): Pick<Metadata, 'copyTo' | 'listPacks' | 'bornAt'> {
+  stage,
+}: Connection): Pick<
+  Metadata,
+  'copyTo' | 'listPacks' | 'bornAt' | 'believedTime' | 'noteBelievedTime'
+> {
   // One statement, so one snapshot. SQLite's online backup would start over with every commit of another connection.
   const vacuum = prepare<[string]>('VACUUM INTO ?')
   const list = prepare<
@@ -17,9 +21,16 @@ export function createCopyMethods({
     `SELECT id, name, size_bytes AS sizeBytes FROM packs
      WHERE id > ? AND id <= ? AND (state <> ${packState.dead} OR last_reader >= ?) ORDER BY id LIMIT ?`,
   )
-  const birth = prepare<[], { createdAt: number }>('SELECT created_at AS createdAt FROM store')
+  const times = prepare<[], { createdAt: number; believedAt: number | null }>(
+    'SELECT created_at AS createdAt, believed_at AS believedAt FROM store WHERE id = 1',
+  )
+  const noteBelieved = prepare<[number]>('UPDATE store SET believed_at = ? WHERE id = 1')
   return {
-    bornAt: async () => birth.get()!.createdAt,
+    bornAt: async () => times.get()!.createdAt,
+    believedTime: async () => times.get()!.believedAt,
+    noteBelievedTime: async (at) => {
+      stage(() => noteBelieved.run(at))
+    },
     copyTo: async (path) => {
       tellingFull(() => vacuum.run(path), 'the disk of the copy')
       // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).

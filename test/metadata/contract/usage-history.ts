@@ -38,6 +38,13 @@ export function usageHistoryContract(store: Store): void {
     ])
   })
 
+  test('the time that was believed last is kept', async () => {
+    expect(await store().believedTime()).toBe(null)
+    await store().noteBelievedTime(start)
+    await store().noteBelievedTime(start - 5)
+    expect(await store().believedTime()).toBe(start - 5)
+  })
+
   test('an hour in which nothing changed has no point, and a window begins with the point before it', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: '12345' })

@@ -1,0 +1,206 @@
+/** Clocks that jump, while the server runs and between two starts. Both clocks are the test's own. */
+import { Readable } from 'node:stream'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { storeError } from '../../src/core/errors.ts'
+import { limits } from '../../src/core/limits.ts'
+import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
+import { type ClockWatch, startClockWatch } from '../../src/lifecycle/clock-watch.ts'
+import { startMaintenance } from '../../src/lifecycle/maintenance.ts'
+import { startUsageHistory } from '../../src/lifecycle/usage-history.ts'
+import { createLog } from '../../src/log.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
+import { openStore } from '../ingest/open-store.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+const year = 365 * day
+
+interface Machine {
+  /** What the store keeps from start to start. */
+  stored: number | null
+  /** Lets time pass, which both clocks see. */
+  pass(ms: number): void
+  /** Sets the clock. */
+  jump(ms: number): void
+  start(): Promise<ClockWatch>
+  now(): number
+  lines: { level: string; message: string }[]
+  isFull: boolean
+}
+
+function machine(): Machine {
+  let wall = 1_800_000_000_000
+  let elapsed = 5
+  const made: Machine = {
+    stored: null,
+    isFull: false,
+    lines: [],
+    now: () => wall,
+    pass: (ms) => {
+      wall += ms
+      elapsed += ms
+    },
+    jump: (ms) => {
+      wall += ms
+    },
+    start: async () => {
+      const watch = await startClockWatch({
+        metadata: {
+          believedTime: async () => made.stored,
+          noteBelievedTime: async (at) => {
+            if (made.isFull) throw storeError('storage_full', 'full', { neededBytes: null })
+            made.stored = at
+          },
+        },
+        log: createLog('info', (line) => made.lines.push(JSON.parse(line))),
+        now: () => wall,
+        elapsedMs: () => elapsed,
+      })
+      onTestFinished(() => watch.stop())
+      return watch
+    },
+  }
+  return made
+}
+
+/** How long the watch keeps doubting from now on, looking each minute. */
+function doubtMs(watch: ClockWatch, { pass }: Machine): number {
+  for (let waited = 0; ; waited += minute) {
+    if (watch.look() === null) return waited
+    expect(waited).toBeLessThanOrEqual(limits.clockWaitMsMax)
+    pass(minute)
+  }
+}
+
+test('a clock that goes as time does is believed, however seldom somebody looks', async () => {
+  const host = machine()
+  const watch = await host.start()
+  for (const ms of [1, hour, 30 * day]) {
+    host.pass(ms)
+    host.jump(minute / 2)
+    expect(watch.look()).toBe(null)
+  }
+  expect(host.lines).toEqual([])
+})
+
+test.each([
+  ['ten minutes', 10 * minute, 10 * minute],
+  ['an hour', hour, hour],
+  ['a night', 12 * hour, hour],
+  ['a week', 7 * day, 7 * hour],
+  ['twenty years', 20 * year, 12 * hour],
+])('a jump of %s ahead is believed after a time that is bounded', async (_name, ms, waitMs) => {
+  const host = machine()
+  const watch = await host.start()
+  host.pass(hour)
+  host.jump(ms)
+  expect(watch.look()).toEqual({ aheadMs: ms, waitMs })
+  expect(doubtMs(watch, host)).toBe(waitMs)
+  expect(host.lines).toMatchObject([
+    { level: 'warn', message: expect.stringContaining('ahead'), waitSeconds: waitMs / 1000 },
+    { level: 'info', message: 'the clock is believed' },
+  ])
+})
+
+test('a clock that goes back to where it was is believed at once, and one set back says nothing ends', async () => {
+  const host = machine()
+  const watch = await host.start()
+  host.jump(20 * year)
+  expect(watch.look()).not.toBe(null)
+  host.pass(2 * minute)
+  host.jump(-20 * year)
+  expect(watch.look()).toBe(null)
+  host.jump(-30 * year)
+  expect(watch.look()).toBe(null)
+  // Set right, as after a boot without a battery: nothing to wait for.
+  host.jump(30 * year)
+  expect(watch.look()).toBe(null)
+})
+
+test('a second jump begins the wait anew', async () => {
+  const host = machine()
+  const watch = await host.start()
+  host.jump(hour)
+  expect(watch.look()).not.toBe(null)
+  host.pass(hour - minute)
+  host.jump(2 * hour)
+  expect(doubtMs(watch, host)).toBe(hour)
+})
+
+test('a clock that was set back is the one to go by after a while', async () => {
+  const host = machine()
+  const watch = await host.start()
+  host.jump(-20 * year)
+  expect(watch.look()).toBe(null)
+  host.pass(12 * hour)
+  expect(watch.look()).toBe(null)
+  host.jump(year)
+  expect(watch.look()).toMatchObject({ aheadMs: year })
+})
+
+test('a start compares with what the store saw last; a restart waits for nothing', async () => {
+  const host = machine()
+  await (await host.start()).stop()
+  host.pass(minute)
+  expect((await host.start()).look()).toBe(null)
+  host.jump(20 * year)
+  const wrong = await host.start()
+  expect(wrong.look()).toMatchObject({ waitMs: 12 * hour })
+  host.pass(hour)
+  await wrong.stop()
+  // What was not believed is not what the next start compares with.
+  expect((await host.start()).look()).toMatchObject({ aheadMs: 20 * year + hour })
+})
+
+test('a disk that is full keeps nobody from looking', async () => {
+  const host = machine()
+  host.isFull = true
+  const watch = await host.start()
+  expect(watch.look()).toBe(null)
+  await watch.stop()
+})
+
+test('while the clock is doubted no round expires, forgets or notes anything, and one by hand does', async () => {
+  const store = await openStore()
+  const { artifact } = await store.put('build', 'file', Readable.from([Buffer.from('content')]))
+  const host = machine()
+  host.jump(artifact.createdAt - host.now())
+  const watch = await host.start()
+  host.jump(20 * year)
+  const { metadata, packs } = store
+  const log = createLog('error', () => {})
+  const space = await openDiskSpace({ directory: store.directory, minFreeBytes: 0 })
+  const staging = await openStaging(`${store.directory}/uploads`, { uploadBytesMax: 2 ** 30 })
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const maintenance = startMaintenance({
+    ports: { metadata, packs, staging, now: host.now },
+    space,
+    clock: watch,
+    log,
+    intervalMs: hour,
+    compactBytesPerSecond: null,
+    historyMs: limits.historyMs,
+  })
+  const history = await startUsageHistory({ metadata, now: host.now, clock: watch, log })
+  onTestFinished(async () => {
+    await history.stop()
+    await maintenance.close()
+  })
+  await vi.advanceTimersByTimeAsync(2.5 * hour)
+  await maintenance.jobs.idle()
+  expect(maintenance.jobs.list()).toEqual([])
+  expect(await metadata.listUsage(null, 0)).toEqual([])
+  expect(await metadata.listExpired(host.now(), 10)).toEqual([artifact.id])
+
+  const { id } = maintenance.collect({ reach: 'now', dryRun: false })
+  expect(await maintenance.jobs.ended(id)).toMatchObject({ progress: { expired: 1 } })
+
+  expect(doubtMs(watch, host)).toBe(12 * hour)
+  await vi.advanceTimersByTimeAsync(1.1 * hour)
+  await maintenance.jobs.idle()
+  expect(maintenance.jobs.list()).toHaveLength(2)
+})
