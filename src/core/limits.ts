@@ -98,6 +98,8 @@ export const limits = {
   /** Stored streams of one delta request, and what may be named in it: about 300 bytes each while it is answered. */
   fetchedStreamsMax: 200_000,
 
+  /** The newest runs of a project of which pages offer the workflows, events and branches: 15 ms each. */
+  runFactsLookedAt: 16_384,
   listPageDefault: 50,
   listPageMax: 200,
   /** Entries that one directory page shows. */

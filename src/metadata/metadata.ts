@@ -96,7 +96,7 @@ export interface Metadata
     projectId: number,
     page: { limit: number; before?: number; filter?: RunFilter },
   ): Promise<Run[]>
-  /** Distinct values among a project's runs, most recently used first. */
+  /** Distinct values among the newest `limits.runFactsLookedAt` runs of a project, most recently used first. */
   listRunFacts(projectId: number, fact: RunFact, limit: number): Promise<string[]>
   /** Forgets runs that nobody has used since `usedBy` and nothing is kept of: no artifact (not what became of one either), no
    *  upload, no record. Looks at `limit` runs behind id `after`; answers the last of them, null when it came to the end. */

@@ -3,9 +3,10 @@
 import SqliteDatabase from 'better-sqlite3'
 import { copyFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { ArtifactSort } from '../../src/core/artifact-order.ts'
 import { digestOf } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
 import type { ArtifactFilter, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { firstSteps } from './query-plans.ts'
@@ -344,6 +345,20 @@ test('facts and runs of long ago are found', async () => {
   const newest = Array.from({ length: runCount }, (_, index) => runCount - index)
   const ofOne = newest.filter((run) => run % 10 !== 0).map(branchOf)
   expect(branches).toEqual([...new Set(ofOne)].filter((branch) => branch !== null))
+})
+
+// Goal: the page of a project takes as long after ten years as after one.
+test('workflows of a project with very many runs are those of its newest', async () => {
+  const manyPath = await newDatabase()
+  const database = new SqliteDatabase(manyPath)
+  database.exec(`INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'a/b', 0);
+    INSERT INTO runs (project_id, number, attempt, workflow, created_at)
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${limits.runFactsLookedAt + 1})
+    SELECT 1, i, 1, CASE i WHEN 1 THEN 'beyond' WHEN 2 THEN 'oldest' ELSE 'build' END, 0 FROM n`)
+  database.close()
+  const many = openSqliteMetadata({ path: manyPath })
+  onTestFinished(() => many.close())
+  expect(await many.listRunFacts(1, 'workflow', 10)).toEqual(['build', 'oldest'])
 })
 
 test('days of uploads are those of live and of removed artifacts', async () => {

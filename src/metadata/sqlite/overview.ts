@@ -1,6 +1,7 @@
 /** What pages ask across artifacts and runs: sums, facets, what was uploaded by day. */
 import { type SQL, and, gte, inArray, sql } from 'drizzle-orm'
 import { artifacts } from '../../../schema/artifacts.ts'
+import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Metadata, RunFact } from '../metadata.ts'
 import { isHeld } from './artifact-filter.ts'
@@ -38,7 +39,8 @@ interface FactRow {
 /** Runs that one statement looks at: each can have another value. */
 const factRuns = 1024
 
-/** The newest runs first, until there are enough values. */
+/** The newest runs first, until there are enough values or enough is looked at: a project mostly has few workflows, and would be
+ *  looked through to its first run each time. */
 function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts'] {
   const prepareStretch = (fact: RunFact) =>
     prepare<[projectId: number, before: number], FactRow>(
@@ -54,12 +56,15 @@ function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts']
   }
   return async (projectId, fact, limit) => {
     const found = new Set<string>()
-    for (let before = Number.MAX_SAFE_INTEGER; ; await turn()) {
+    let before = Number.MAX_SAFE_INTEGER
+    for (let looked = factRuns; ; looked += factRuns) {
       const rows = stretches[fact].all(projectId, before)
       for (const { value } of rows) if (value !== null) found.add(value)
       const isLast = rows.reduce((sum, { runs }) => sum + runs, 0) < factRuns
-      if (isLast || found.size >= limit) return [...found].slice(0, limit)
+      if (isLast || looked >= limits.runFactsLookedAt || found.size >= limit)
+        return [...found].slice(0, limit)
       before = Math.min(...rows.map(({ oldestId }) => oldestId))
+      await turn()
     }
   }
 }
