@@ -116,7 +116,7 @@ export function hintFor(error: unknown): string | undefined {
   if (isNamed(error, 'UnusableDatabaseError'))
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.'
-      : 'May the user who runs this write to that directory and to what is in it?'
+      : 'May the user who runs this write to that directory and to what is in it, and has its disk inodes left (df -i)?'
   if (isOfListening(error)) return '--host and --port (TROVE_HOST, TROVE_PORT) say where to listen.'
   return undefined
 }

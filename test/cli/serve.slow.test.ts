@@ -126,7 +126,7 @@ describe('trove serve', () => {
     const { stderr } = await runTrove(['serve', '--data', dataDir, '--port', '0'])
     expect(stderr).toBe(
       `trove: ${path} cannot be opened: unable to open database file (SQLITE_CANTOPEN)\n` +
-        'hint: May the user who runs this write to that directory and to what is in it?\n',
+        'hint: May the user who runs this write to that directory and to what is in it, and has its disk inodes left (df -i)?\n',
     )
   })
 
