@@ -46,6 +46,8 @@ export interface ServerOptions {
   log: Log
   /** Epoch ms; tests move it. */
   now?: () => number
+  /** Milliseconds by a clock that cannot jump; tests move it too. */
+  elapsedMs?: () => number
   /** Named steps, for tests that stop or kill here. */
   checkpoint?: ((step: string) => void | Promise<void>) | undefined
   /** Bound on running requests during a stop. */
@@ -101,7 +103,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 /** Opens everything below HTTP, in the order in which each needs the one before, and puts the store in order. */
 async function openContext(
   config: Config,
-  { log, now = Date.now, checkpoint }: ServerOptions,
+  { log, now = Date.now, elapsedMs = () => performance.now(), checkpoint }: ServerOptions,
   ends: { cleanups: Cleanup[]; stopping: AbortSignal; graceOver: AbortSignal },
 ): Promise<AppContext> {
   const { cleanups, stopping, graceOver } = ends
@@ -146,7 +148,7 @@ async function openContext(
   })
   cleanups.push(() => ingest.close())
   const ports = { metadata, packs, staging, now }
-  const clock = await startClockWatch({ metadata, log, now })
+  const clock = await startClockWatch({ metadata, log, now, elapsedMs })
   cleanups.push(() => clock.stop())
   const maintenance = startMaintenance({
     ports: { ...ports, checkpoint },

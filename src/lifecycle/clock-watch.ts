@@ -32,12 +32,13 @@ export interface ClockWatchOptions {
   metadata: Pick<Metadata, 'believedTime' | 'noteBelievedTime'>
   log: Log
   now(): number
-  elapsedMs?: () => number
+  /** Milliseconds by a clock that cannot jump. */
+  elapsedMs(): number
 }
 
 /** Looks now, and all along, so that a jump is noticed before the round that it could spoil. */
 export async function startClockWatch(options: ClockWatchOptions): Promise<ClockWatch> {
-  const { metadata, log, now, elapsedMs = () => performance.now() } = options
+  const { metadata, log, now, elapsedMs } = options
   let believed: Mark = { at: (await metadata.believedTime()) ?? now(), elapsed: elapsedMs() }
   /** Since when a clock that is off goes on like that, and how long it must. */
   let doubted: (Mark & { waitMs: number }) | undefined

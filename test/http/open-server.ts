@@ -14,8 +14,8 @@ export interface TestServer {
   url: string
   dataDir: string
   signInUrl: string
-  /** Epoch ms of the server's clock; tokens are minted by it too. */
-  clock: { now: number }
+  /** Epoch ms of the server's clock; tokens are minted by it too. Moving `now` lets time pass, but for what the clock jumped. */
+  clock: { now: number; jumpedMs: number }
   /** Of project `octo/app`, scope `write`, unless asked for otherwise. */
   token(request?: TokenRequest, use?: TokenUse): Promise<string>
   /** Sends a request as `token` (the default one when absent; null sends none). Redirects are not followed. */
@@ -41,10 +41,11 @@ export async function openServer(
 ): Promise<TestServer> {
   const dataDir = existing ?? (await mkdtemp(join(tmpdir(), 'trove-')))
   const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
-  const clock = { now: Date.now() }
+  const clock = { now: Date.now(), jumpedMs: 0 }
   const server = await startServer(config, {
     log: createLog('error'),
     now: () => clock.now,
+    elapsedMs: () => clock.now - clock.jumpedMs,
     checkpoint,
   })
   const keys = await openKeys(dataDir)
