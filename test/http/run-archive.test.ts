@@ -37,7 +37,8 @@ async function archiveOf(live: Artifact[], onPage: () => void = () => undefined)
     },
   }
   const config = { idleMs: 60_000, publicUrl: null }
-  const context = { packs, metadata, keys, config, now: () => Date.now() }
+  const graceOver = new AbortController().signal
+  const context = { packs, metadata, keys, config, graceOver, now: () => Date.now() }
   const app = new Hono<AppEnv>()
   app.route('/', createArchiveRoutes(context as unknown as AppContext))
   app.onError((error, c) => c.text(error instanceof StoreError ? error.code : error.message, 500))
