@@ -45,6 +45,20 @@ export async function movePacks(move: Move): Promise<MoveReport> {
   return report
 }
 
+/** Removes from `from` what a move that was stopped after its switch has left there; answers how many packs. What `to` does not
+ *  have stays. */
+export async function removeMoved(from: PackStore, to: PackStore): Promise<number> {
+  const present = new Map<string, number>()
+  for await (const { name, sizeBytes } of to.list()) present.set(name, sizeBytes)
+  let removed = 0
+  for await (const { name, sizeBytes } of from.list()) {
+    if (present.get(name) !== sizeBytes) continue
+    await from.remove(name)
+    removed += 1
+  }
+  return removed
+}
+
 async function copyPack({ from, to, signal }: Move, pack: SealedPack): Promise<void> {
   // One of another size is what is left of something else.
   await to.remove(pack.name)

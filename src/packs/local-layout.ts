@@ -1,5 +1,4 @@
 /** The CAS directory on disk: its paths, its format file, its 2-hex directories. */
-import assert from 'node:assert'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type StoreError, storeError } from '../core/errors.ts'
@@ -11,10 +10,8 @@ import {
   syncDirectory,
   writeAll,
 } from './file-system.ts'
+import { packFormat, sealedPackPath } from './pack-layout.ts'
 import type { PackName } from './pack-store.ts'
-
-/** What `format` holds, in a directory and in a bucket. A change of layout that an older program would misread gets another number. */
-export const packFormat = 'trove-cas 1\n'
 
 /** Every path of the directory is made here. */
 export interface LocalPaths {
@@ -26,11 +23,6 @@ export interface LocalPaths {
   sealedPack(name: PackName): string
   stagedPack(name: PackName): string
   staged(file: string): string
-}
-
-/** From the CAS directory, or in a bucket. */
-export function sealedPackPath(name: PackName): string {
-  return `packs/${name.slice(0, 2)}/${name}.zip`
 }
 
 export function createLocalPaths(directory: string): LocalPaths {
@@ -47,14 +39,6 @@ export function createLocalPaths(directory: string): LocalPaths {
     stagedPack: (name) => join(staging, `${name}.zip`),
     staged: (file) => join(staging, file),
   }
-}
-
-/** A name becomes a path, so anything but 32 hex characters is a bug worth stopping at. */
-export function checkPackName(name: PackName): void {
-  assert(
-    /^[0-9a-f]{32}$/.test(name),
-    `a pack name is 32 hex characters, got ${JSON.stringify(name)}`,
-  )
 }
 
 /** Makes the directory and its format file when they are missing, durably.

@@ -1,6 +1,5 @@
 /** Packs in a local directory. Sealed ones are at `packs/<first 2 hex>/<32 hex>.zip`, unsealed ones in `staging/packs/` of
  *  the same file system, and `format` says what the directory is. How a pack is written is `local-sink.ts`. */
-import assert from 'node:assert'
 import { randomBytes } from 'node:crypto'
 import { storeError } from '../core/errors.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from './errno.ts'
@@ -12,14 +11,9 @@ import {
   readAll,
   syncDirectory,
 } from './file-system.ts'
-import {
-  type LocalPaths,
-  checkPackName,
-  createFanOut,
-  createLocalPaths,
-  ensureLayout,
-} from './local-layout.ts'
+import { type LocalPaths, createFanOut, createLocalPaths, ensureLayout } from './local-layout.ts'
 import { createLocalSink } from './local-sink.ts'
+import { checkPackName, checkSlice } from './pack-layout.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 import { createReadHandles } from './read-handles.ts'
 
@@ -48,11 +42,7 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
     },
     read: async (name, offset, lengthBytes) => {
       checkPackName(name)
-      // A negative position would mean "wherever the file is" to the system.
-      assert(
-        offset >= 0 && lengthBytes >= 0,
-        `a slice is at 0 or later, got ${lengthBytes} bytes at ${offset}`,
-      )
+      checkSlice(offset, lengthBytes)
       const read = (file: PackFile): Promise<Buffer> =>
         readExactly(file, { name, offset, lengthBytes })
       return await translateErrno(`pack ${name}`, () =>

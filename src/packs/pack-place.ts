@@ -21,6 +21,8 @@ const ownerKey = 'owner'
 /** Of a bucket that packs are moved to, until all of them are there. */
 const nextFile = 'bucket.next'
 const claimFile = 'bucket'
+/** Of a bucket that packs were moved from, until none is left there. */
+const lastFile = 'bucket.last'
 const claimBytesMax = 64 * 1024
 
 /** `bucket`: as the settings say; null when they say none. A bucket is claimed the first time.
@@ -88,14 +90,28 @@ export async function prepareMove(dataDir: string, place: PackPlace): Promise<vo
 /** From now on packs are in `place`, durably. */
 export async function switchPackPlace(dataDir: string, place: PackPlace): Promise<void> {
   const directory = join(dataDir, 'cas')
+  const claim = await readClaim(directory, claimFile)
+  if (claim !== undefined) await writeClaim(directory, lastFile, claim)
   if (place.kind === 'bucket')
     await nodeFileSystem.rename(join(directory, nextFile), join(directory, claimFile))
   else await ignoringAbsence(() => nodeFileSystem.unlink(join(directory, claimFile)))
   await syncDirectory(directory, nodeFileSystem)
 }
 
+/** Where a move to `place`, which was stopped after its switch, may have left packs. */
+export async function leftPackPlace(
+  dataDir: string,
+  place: PackPlace,
+): Promise<PackPlace | undefined> {
+  const directory = join(dataDir, 'cas')
+  const last = await readClaim(directory, lastFile)
+  if (last !== undefined) return { kind: 'bucket', bucket: last }
+  const isLeft = place.kind === 'bucket' && (await hasPacks(directory))
+  return isLeft ? { kind: 'directory', directory } : undefined
+}
+
 /** Lets another store have a bucket from which all packs went. */
-export async function releasePlace(place: PackPlace): Promise<void> {
+export async function releasePlace(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
   const objects = await openBucket(place.bucket)
   try {
@@ -103,6 +119,7 @@ export async function releasePlace(place: PackPlace): Promise<void> {
   } finally {
     objects.close()
   }
+  await ignoringAbsence(() => nodeFileSystem.unlink(join(dataDir, 'cas', lastFile)))
 }
 
 async function openBucket(bucket: BucketPlace): Promise<Bucket> {
@@ -184,6 +201,10 @@ async function writeClaim(directory: string, name: string, claim: Claim): Promis
 }
 
 async function hasPacks(directory: string): Promise<boolean> {
-  const names = await ignoringAbsence(() => nodeFileSystem.readdir(join(directory, 'packs')))
-  return names !== undefined && names.length > 0
+  const packs = join(directory, 'packs')
+  for (const prefix of (await ignoringAbsence(() => nodeFileSystem.readdir(packs))) ?? []) {
+    if (!/^[0-9a-f]{2}$/.test(prefix)) continue
+    if ((await nodeFileSystem.readdir(join(packs, prefix))).length > 0) return true
+  }
+  return false
 }

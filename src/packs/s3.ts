@@ -1,10 +1,8 @@
-/** Packs in a bucket, laid out as in a local directory: `packs/<first 2 hex>/<32 hex>.zip` and `format`, so that either can
- *  be copied to the other. How a pack is written is `s3-sink.ts`. */
-import assert from 'node:assert'
+/** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). How a pack is written is `s3-sink.ts`. */
 import { randomBytes } from 'node:crypto'
 import { hasCode, storeError } from '../core/errors.ts'
 import type { Bucket } from './bucket.ts'
-import { checkPackName, packFormat, sealedPackPath } from './local-layout.ts'
+import { checkPackName, checkSlice, packFormat, sealedPackPath } from './pack-layout.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 import { createS3Sink } from './s3-sink.ts'
 
@@ -28,10 +26,7 @@ export async function openS3PackStore(
     },
     read: async (name, offset, lengthBytes) => {
       checkPackName(name)
-      assert(
-        offset >= 0 && lengthBytes >= 0,
-        `a slice is at 0 or later, got ${lengthBytes} bytes at ${offset}`,
-      )
+      checkSlice(offset, lengthBytes)
       return await reading.run(name, async () => {
         const key = sealedPackPath(name)
         if (lengthBytes > 0) return await bucket.read(key, offset, lengthBytes)

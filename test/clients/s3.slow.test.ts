@@ -1,7 +1,7 @@
 /** A whole server with its packs in a bucket: of an imitated service, which can fail, and of the real one that
  *  `TROVE_TEST_S3` names. */
 import { randomBytes } from 'node:crypto'
-import { readdir, rm } from 'node:fs/promises'
+import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -141,6 +141,8 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
     await before.stop()
     const local = await packsOf(site.data)
     expect(local.length).toBeGreaterThan(0)
+    const kept = join(site.data, '..', 'kept')
+    await cp(join(site.data, 'cas', 'packs'), kept, { recursive: true })
 
     expect(await site.run(['gc'])).toMatchObject({
       status: 2,
@@ -154,7 +156,13 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
     const server = await site.serve()
     await expectSame(await clientOf(server), uploaded, source)
     await server.stop()
-    expect((await site.run(['move-packs'])).text).toContain('already')
+    expect((await site.run(['move-packs'])).text).toMatch(/already\n$/)
+    // A move that was killed before it had removed the last one.
+    await cp(kept, join(site.data, 'cas', 'packs'), { recursive: true })
+    expect((await site.run(['move-packs'])).text).toContain(
+      `removed ${local.length} that were left`,
+    )
+    expect(await packsOf(site.data)).toEqual([])
 
     expect(await site.run(['gc'], quiet)).toMatchObject({
       status: 2,

@@ -2,11 +2,12 @@
 import { join } from 'node:path'
 import { readServerConfig } from '../../config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { movePacks, type MoveReport } from '../../lifecycle/move-packs.ts'
+import { movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
 import { lockDataDir, wasEverLocked } from '../../metadata/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
   currentPackPlace,
+  leftPackPlace,
   prepareMove,
   releasePlace,
   switchPackPlace,
@@ -46,17 +47,16 @@ export const movePacksCommand: Command<typeof flags> = {
           ? { kind: 'directory', directory: join(dataDir, 'cas') }
           : { kind: 'bucket', bucket: packBucket }
       const places = { from: tellPackPlace(from), to: tellPackPlace(to) }
-      const isThere = places.from === places.to
+      if (places.from === places.to) {
+        const left = await removeLeft(dataDir, to)
+        if (given.json) await writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })
+        else await write(stdout, describeLeft(places.to, left))
+        return exitStatus.ok
+      }
       const progress = createProgress(stderr, { bars: !given.json })
-      const report = isThere
-        ? { packs: 0, packBytes: 0, packsThereBefore: 0 }
-        : await move(dataDir, { from, to, progress, signal })
+      const report = await move(dataDir, { from, to, progress, signal })
       if (given.json) await writeJson(stdout, { ...places, ...report })
-      else
-        await write(
-          stdout,
-          `${isThere ? `the packs are in ${places.to} already` : describe(report, places)}\n`,
-        )
+      else await write(stdout, describe(report, places))
       return exitStatus.ok
     } finally {
       lock.release()
@@ -84,7 +84,7 @@ async function move(
       onProgress: (amounts) => progress.show([{ label: 'Moving', ...amounts }]),
       signal,
     })
-    await releasePlace(from)
+    await releasePlace(dataDir, from)
     return report
   } finally {
     progress.finish()
@@ -93,10 +93,31 @@ async function move(
   }
 }
 
+/** What a move that was stopped has left where packs were; answers how many packs went. */
+async function removeLeft(dataDir: string, to: PackPlace): Promise<number> {
+  const from = await leftPackPlace(dataDir, to)
+  if (from === undefined) return 0
+  const source = await openPackStore(from)
+  const target = await openPackStore(to)
+  try {
+    const removed = await removeMoved(source, target)
+    await releasePlace(dataDir, from)
+    return removed
+  } finally {
+    await source.close()
+    await target.close()
+  }
+}
+
+function describeLeft(to: string, left: number): string {
+  const removed = left > 0 ? `; removed ${left} that were left where they had been` : ''
+  return `the packs are in ${to} already${removed}\n`
+}
+
 function describe(
   { packs, packBytes, packsThereBefore }: MoveReport,
   { from, to }: { from: string; to: string },
 ): string {
   const before = packsThereBefore > 0 ? `, ${packsThereBefore} of them before` : ''
-  return `moved ${packs} packs, ${formatSizeBytes(packBytes)}${before}, from ${from} to ${to}`
+  return `moved ${packs} packs, ${formatSizeBytes(packBytes)}${before}, from ${from} to ${to}\n`
 }

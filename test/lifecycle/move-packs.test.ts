@@ -1,0 +1,117 @@
+/** Moving packs to another place: stopped anywhere, every pack is whole in the place that counts. */
+import { randomBytes } from 'node:crypto'
+import { expect, onTestFinished, test } from 'vitest'
+import { movePacks, removeMoved } from '../../src/lifecycle/move-packs.ts'
+import { openLocalPackStore } from '../../src/packs/local.ts'
+import type { PackStore } from '../../src/packs/pack-store.ts'
+import { makeTempDirectory } from '../packs/temp-directory.ts'
+
+async function openPlace(): Promise<PackStore> {
+  const store = await openLocalPackStore({ directory: await makeTempDirectory() })
+  onTestFinished(() => store.close())
+  return store
+}
+
+/** More than one read each. */
+async function fill(store: PackStore, count: number): Promise<Map<string, Buffer>> {
+  const packs = new Map<string, Buffer>()
+  for (let index = 0; index < count; index++) {
+    const bytes = randomBytes(5_000_000 + index)
+    const sink = await store.create()
+    await sink.write(bytes)
+    packs.set((await sink.seal()).name, bytes)
+  }
+  return packs
+}
+
+async function namesIn(store: PackStore): Promise<string[]> {
+  const names: string[] = []
+  for await (const { name } of store.list()) names.push(name)
+  return names.toSorted()
+}
+
+async function expectAll(store: PackStore, packs: Map<string, Buffer>): Promise<void> {
+  expect(await namesIn(store)).toEqual([...packs.keys()].toSorted())
+  for (const [name, bytes] of packs)
+    expect((await store.read(name, 0, bytes.length)).equals(bytes)).toBe(true)
+}
+
+const quiet = { onProgress: () => {}, signal: new AbortController().signal }
+
+test('all packs are in the new place before it counts, and then none in the old one', async () => {
+  const [from, to] = [await openPlace(), await openPlace()]
+  const packs = await fill(from, 3)
+  const progress: number[] = []
+  const report = await movePacks({
+    ...quiet,
+    from,
+    to,
+    onProgress: ({ doneBytes, totalBytes }) => progress.push(doneBytes / totalBytes),
+    switchOver: async () => {
+      await expectAll(to, packs)
+      await expectAll(from, packs)
+    },
+  })
+  const packBytes = [...packs.values()].reduce((sum, { length }) => sum + length, 0)
+  expect(report).toEqual({ packs: 3, packBytes, packsThereBefore: 0 })
+  expect(progress.at(-1)).toBe(1)
+  await expectAll(to, packs)
+  expect(await namesIn(from)).toEqual([])
+})
+
+test('stopped after any pack it goes on from there', async () => {
+  const [from, to] = [await openPlace(), await openPlace()]
+  const packs = await fill(from, 3)
+  const stop = new AbortController()
+  const stopped = movePacks({
+    from,
+    to,
+    onProgress: () => stop.abort(new Error('stopped')),
+    switchOver: () => Promise.reject(new Error('too early')),
+    signal: stop.signal,
+  })
+  await expect(stopped).rejects.toThrow('stopped')
+  expect(await namesIn(to)).toHaveLength(1)
+  await expectAll(from, packs)
+  const report = await movePacks({ ...quiet, from, to, switchOver: async () => {} })
+  expect(report).toMatchObject({ packs: 3, packsThereBefore: 1 })
+  await expectAll(to, packs)
+})
+
+test('a place that does not keep what is written does not count', async () => {
+  const [from, to] = [await openPlace(), await openPlace()]
+  const packs = await fill(from, 1)
+  const forgetful: PackStore = {
+    ...to,
+    read: async (name, offset, lengthBytes) => {
+      const bytes = await to.read(name, offset, lengthBytes)
+      bytes[0]! ^= 1
+      return bytes
+    },
+  }
+  let switched = 0
+  const switchOver = async (): Promise<void> => {
+    switched += 1
+  }
+  await expect(movePacks({ ...quiet, from, to: forgetful, switchOver })).rejects.toMatchObject({
+    code: 'digest_mismatch',
+  })
+  expect(switched).toBe(0)
+  expect(await namesIn(to)).toEqual([])
+  await expectAll(from, packs)
+})
+
+test('what is left in the old place goes, and what the new one lacks stays', async () => {
+  const [from, to] = [await openPlace(), await openPlace()]
+  const packs = await fill(from, 2)
+  const failing: PackStore = {
+    ...from,
+    remove: async () => await Promise.reject(new Error('killed')),
+  }
+  const killed = movePacks({ ...quiet, from: failing, to, switchOver: async () => {} })
+  await expect(killed).rejects.toThrow('killed')
+  const other = await fill(from, 1)
+  expect(await removeMoved(from, to)).toBe(2)
+  await expectAll(from, other)
+  await expectAll(to, packs)
+})
