@@ -19,8 +19,9 @@ export interface Bucket {
   read(key: string, offset: number, lengthBytes: number): Promise<Buffer>
   /** The whole of a small object. */
   readAll(key: string): Promise<Buffer>
-  /** Writes an object, or takes the place of the one that is there. Durable when it resolves. */
-  write(key: string, bytes: Uint8Array): Promise<void>
+  /** Writes an object, or takes the place of the one that is there. Durable when it resolves. `md5` is what the service checks it
+   *  by. */
+  write(key: string, bytes: Uint8Array, md5: Buffer): Promise<void>
   /** Writes an object unless there is one; answers whether it did. */
   writeNew(key: string, bytes: Uint8Array): Promise<boolean>
   /** Absence is success. */

@@ -91,10 +91,10 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
         throw tooShort(key, { cause: undefined })
       }),
     readAll: async (key) => await telling(key, async () => await readBody(key, undefined)),
-    write: async (key, bytes) => {
-      await telling(key, async () => {
-        await client.send(new sdk.PutObjectCommand({ Bucket, Key: keyOf(key), Body: bytes }))
-      })
+    write: async (key, bytes, md5) => {
+      const ContentMD5 = md5.toString('base64')
+      const object = { Bucket, Key: keyOf(key), Body: bytes, ContentMD5 }
+      await telling(key, async () => await client.send(new sdk.PutObjectCommand(object)))
     },
     writeNew: async (key, bytes) =>
       await telling(key, async () => {

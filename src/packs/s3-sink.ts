@@ -15,8 +15,6 @@ export interface S3SinkOptions {
   name: PackName
   key: string
   bucket: Bucket
-  /** Awaited at each step of sealing: `pack-written`, `pack-sealed`. */
-  checkpoint: ((name: string) => void | Promise<void>) | undefined
 }
 
 interface FillingPart {
@@ -26,7 +24,7 @@ interface FillingPart {
   md5: Hash
 }
 
-export function createS3Sink({ name, key, bucket, checkpoint }: S3SinkOptions): PackSink {
+export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
   let sizeBytes = 0
   let part = emptyPart()
   let upload: { key: string; id: string } | undefined
@@ -67,9 +65,8 @@ export function createS3Sink({ name, key, bucket, checkpoint }: S3SinkOptions): 
   }
 
   const sealObject = async (): Promise<SealedPack> => {
-    await checkpoint?.('pack-written')
     if (nextNumber === 1) {
-      await bucket.write(key, part.bytes.subarray(0, part.length))
+      await bucket.write(key, part.bytes.subarray(0, part.length), part.md5.digest())
     } else {
       if (part.length > 0) await sendPart()
       await Promise.all(sending)
@@ -77,7 +74,6 @@ export function createS3Sink({ name, key, bucket, checkpoint }: S3SinkOptions): 
       await complete(bucket, upload!, parts, sizeBytes)
     }
     state = 'sealed'
-    await checkpoint?.('pack-sealed')
     return { name, sizeBytes }
   }
 

@@ -1,5 +1,5 @@
 /** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). How a pack is written is `s3-sink.ts`. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { hasCode, storeError } from '../core/errors.ts'
 import type { Bucket } from './bucket.ts'
 import { checkPackName, checkSlice, packFormat, sealedPackPath } from './pack-layout.ts'
@@ -13,16 +13,13 @@ const clockGrainMs = 999
 
 /** Takes `bucket` over. Errors: invalid_request, when it has another format or holds packs without saying which; those of
  *  the bucket. */
-export async function openS3PackStore(
-  bucket: Bucket,
-  checkpoint?: (name: string) => void | Promise<void>,
-): Promise<PackStore> {
+export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
   await ensureFormat(bucket)
   const reading = createReading()
   return {
     create: async (name = randomBytes(16).toString('hex')) => {
       checkPackName(name)
-      return createS3Sink({ name, key: sealedPackPath(name), bucket, checkpoint })
+      return createS3Sink({ name, key: sealedPackPath(name), bucket })
     },
     read: async (name, offset, lengthBytes) => {
       checkPackName(name)
@@ -111,7 +108,8 @@ async function ensureFormat(bucket: Bucket): Promise<void> {
     throw refused(
       'has packs but no object "format", so this program cannot tell whether it understands them',
     )
-  await bucket.write(formatKey, Buffer.from(packFormat))
+  const bytes = Buffer.from(packFormat)
+  await bucket.write(formatKey, bytes, createHash('md5').update(bytes).digest())
 }
 
 async function readFormat(bucket: Bucket): Promise<string | undefined> {
