@@ -94,15 +94,16 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
 
 function report(log: Log, aheadMs: number, { at, waitMs }: Mark & { waitMs: number }): void {
   const facts = { clock: new Date(at).toISOString(), seconds: Math.round(Math.abs(aheadMs) / 1000) }
-  if (aheadMs < 0) log.warn('the clock was set back', facts)
-  else
-    log.warn(
-      'the clock is ahead of the time that is known to have passed; garbage collection waits',
-      {
-        ...facts,
-        waitSeconds: Math.ceil(waitMs / 1000),
-      },
-    )
+  if (aheadMs < 0) {
+    log.warn('the clock was set back', facts)
+    return
+  }
+  // A restart of the machine looks like this, and is nothing to look after.
+  const level = aheadMs < limits.clockWaitMs ? 'info' : 'warn'
+  log[level](
+    'the clock is ahead of the time that is known to have passed; garbage collection waits',
+    { ...facts, waitSeconds: Math.ceil(waitMs / 1000) },
+  )
 }
 
 /** How much further the clock has gone between two marks than time has. */
