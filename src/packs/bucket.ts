@@ -5,6 +5,7 @@
  *    storage_full  a quota of the bucket is used up;
  *    busy          the service does not answer, or not now; asking again later can succeed.
  *  What a person must mend, such as refused credentials, comes as an Error that says what the service said. */
+import { hasCode } from '../core/errors.ts'
 
 export interface UploadedPart {
   number: number
@@ -41,4 +42,14 @@ export interface Bucket {
   /** Unfinished uploads below a folder. */
   listUploads(folder: string): AsyncIterable<{ key: string; id: string; begunAt: number }>
   close(): void
+}
+
+/** A small object as text, as far as 64 characters; undefined: there is none. Errors: those of a bucket. */
+export async function readMark(bucket: Bucket, key: string): Promise<string | undefined> {
+  try {
+    return (await bucket.readAll(key)).toString('latin1', 0, 64)
+  } catch (error) {
+    if (hasCode(error, 'not_found')) return undefined
+    throw error
+  }
 }

@@ -6,8 +6,8 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, tellBucket } from '../core/bucket-place.ts'
-import { hasCode, storeError } from '../core/errors.ts'
-import type { Bucket } from './bucket.ts'
+import { storeError } from '../core/errors.ts'
+import { type Bucket, readMark } from './bucket.ts'
 import { ignoringAbsence } from './errno.ts'
 import { makeDirectory, nodeFileSystem, readAll, syncDirectory, writeAll } from './file-system.ts'
 import type { PackPlace } from './open-pack-store.ts'
@@ -134,22 +134,13 @@ async function claimBucket(
 ): Promise<void> {
   const held = await readClaim(directory, file)
   const claim = held !== undefined && tellBucket(held) === tellBucket(bucket) ? held : undefined
-  const found = await readOwner(objects)
+  const found = await readMark(objects, ownerKey)
   if (found !== undefined && found !== claim?.owner) throw foreign(bucket)
   const owner = claim?.owner ?? randomBytes(16).toString('hex')
   // Here first: what is there and not here would be another store's.
   if (claim === undefined) await writeClaim(directory, file, { ...bucket, owner })
   if (found !== undefined || (await objects.writeNew(ownerKey, Buffer.from(owner)))) return
-  if ((await readOwner(objects)) !== owner) throw foreign(bucket)
-}
-
-async function readOwner(objects: Bucket): Promise<string | undefined> {
-  try {
-    return (await objects.readAll(ownerKey)).toString('latin1', 0, 64)
-  } catch (error) {
-    if (hasCode(error, 'not_found')) return undefined
-    throw error
-  }
+  if ((await readMark(objects, ownerKey)) !== owner) throw foreign(bucket)
 }
 
 function foreign(bucket: BucketPlace): Error {

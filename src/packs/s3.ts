@@ -1,7 +1,7 @@
 /** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). How a pack is written is `s3-sink.ts`. */
 import { createHash, randomBytes } from 'node:crypto'
 import { hasCode, storeError } from '../core/errors.ts'
-import type { Bucket } from './bucket.ts'
+import { type Bucket, readMark } from './bucket.ts'
 import { checkPackName, checkSlice, packFormat, sealedPackPath } from './pack-layout.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 import { createS3Sink } from './s3-sink.ts'
@@ -97,7 +97,7 @@ function createReading(): {
 }
 
 async function ensureFormat(bucket: Bucket): Promise<void> {
-  const found = await readFormat(bucket)
+  const found = await readMark(bucket, formatKey)
   if (found === packFormat) return
   if (found !== undefined) {
     throw refused(
@@ -110,15 +110,6 @@ async function ensureFormat(bucket: Bucket): Promise<void> {
     )
   const bytes = Buffer.from(packFormat)
   await bucket.write(formatKey, bytes, createHash('md5').update(bytes).digest())
-}
-
-async function readFormat(bucket: Bucket): Promise<string | undefined> {
-  try {
-    return (await bucket.readAll(formatKey)).toString('latin1', 0, 64)
-  } catch (error) {
-    if (hasCode(error, 'not_found')) return undefined
-    throw error
-  }
 }
 
 function refused(what: string): Error {

@@ -7,6 +7,7 @@ import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/rebuild.ts
 import { lockDataDir } from '../../metadata/data-lock.ts'
 import { openMetadataWorker } from '../../metadata/sqlite-worker.ts'
 import { openPackStore } from '../../packs/open-pack-store.ts'
+import { sealedPackPath } from '../../packs/pack-layout.ts'
 import { findPackPlace } from '../../packs/pack-place.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -78,8 +79,7 @@ function describe(report: RebuildReport): string {
     lines.push(`packs with a bad directory, read as far as they go: ${damagedPacks}`)
   if (report.unreadablePacks.length > 0) {
     lines.push('nothing can be read of these packs; a server starts once they are moved away:')
-    for (const name of report.unreadablePacks)
-      lines.push(`  cas/packs/${name.slice(0, 2)}/${name}.zip`)
+    for (const name of report.unreadablePacks) lines.push(`  cas/${sealedPackPath(name)}`)
   }
   if (packs > 0) lines.push('see artifacts pack-… of project recovered/packs, run 1')
   return `${lines.join('\n')}\n`
