@@ -112,7 +112,7 @@ describe('a comparison', () => {
     expect(totals).toMatchObject({ changed: 1300, unchanged: 0, added: 0, removed: 0 })
   })
 
-  test('very many copies of one file that all move take no longer than as many files of their own', async () => {
+  test('very many copies of one file that all move take about as long as files of their own', async () => {
     const count = limits.compareDifferencesMax / 2
     const timeOf = async (contentOf: (index: number) => string): Promise<number> => {
       const side = (directory: string): ComparedEntry[] =>
@@ -125,14 +125,19 @@ describe('a comparison', () => {
       const differing = [...gone, ...added]
       const readDifferences = async (): Promise<ComparedStretch> =>
         await Promise.resolve({ differing, unchanged: 0, next: null })
-      // Of the processor, as others work beside.
-      const began = process.cpuUsage()
-      const { totals } = await compareEntries({ readDifferences }, 1, 2)
-      expect(totals.moved).toBe(count)
-      return process.cpuUsage(began).user / 1000
+      // The best of three, of the processor: others work beside.
+      const times: number[] = []
+      for (let round = 0; round < 3; round += 1) {
+        const began = process.cpuUsage()
+        const { totals } = await compareEntries({ readDifferences }, 1, 2)
+        times.push(process.cpuUsage(began).user / 1000)
+        expect(totals.moved).toBe(count)
+      }
+      return Math.min(...times)
     }
     const apart = await timeOf(String)
-    expect(await timeOf(() => 'one')).toBeLessThan(apart)
+    // It is a fifth; taking each from the front of what is left makes it five times as long.
+    expect(await timeOf(() => 'one')).toBeLessThan(2 * apart)
   })
 
   test('leaves turns to others while it looks for moves', async () => {
