@@ -1,6 +1,7 @@
 /** Everyday tests: everything but `*.slow.test.ts`. */
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { secondTries, tellSecondTries } from './test/second-tries.ts'
 
 export default defineConfig({
   test: {
@@ -17,5 +18,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     // What a poll waits for may take long on a machine that does much else.
     expect: { poll: { timeout: 10_000 } },
+    retry: secondTries,
+    reporters: ['default', tellSecondTries],
   },
 })

@@ -1,6 +1,7 @@
 /** The proofs that take minutes or gigabytes: `npm run test:slow`. One file at a time, since several measure memory,
  *  latency or disk use. */
 import { configDefaults, defineConfig } from 'vitest/config'
+import { secondTries, tellSecondTries } from './test/second-tries.ts'
 
 export default defineConfig({
   test: {
@@ -13,7 +14,8 @@ export default defineConfig({
     hookTimeout: 10 * 60_000,
     // What a poll waits for may take long on a machine that does much else.
     expect: { poll: { timeout: 10_000 } },
+    retry: secondTries,
     // One line a test: what a log of half an hour is read for.
-    reporters: ['verbose'],
+    reporters: ['verbose', tellSecondTries],
   },
 })
