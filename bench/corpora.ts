@@ -31,7 +31,7 @@ export async function fetchReleases(name: SeriesName): Promise<string[]> {
 }
 
 /** The files of one published package, without its dependencies. */
-async function fetchRelease(name: string, version: string): Promise<string> {
+export async function fetchRelease(name: string, version: string): Promise<string> {
   return await once(`${name.replaceAll('/', '+')}-${version}`, async (directory) => {
     const { stdout } = await run('npm', ['pack', `${name}@${version}`, '--silent'], {
       cwd: directory,

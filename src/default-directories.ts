@@ -1,6 +1,6 @@
 /** Where things are kept when nobody says. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtRoot, homeDirectory, programRoot } from './program-files.ts'
 import type { Environment } from './settings.ts'
@@ -21,7 +21,7 @@ export function defaultCacheDir(env: Environment): string | null {
 function xdg(env: Environment, name: string, fallback: string): string | null {
   const value = env[name]
   // XDG base directory specification: relative paths are to be ignored.
-  if (value?.startsWith('/') === true) return join(value, 'trove')
+  if (value !== undefined && isAbsolute(value)) return join(value, 'trove')
   const home = homeDirectory()
   return home === null ? null : join(home, fallback, 'trove')
 }

@@ -3,6 +3,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { type FilePool, tasksPerThread } from '../files/file-pool.ts'
 import { unverified } from '../files/file-tasks.ts'
+import { modeOf } from '../files/system.ts'
 import { createVerifier } from '../files/verify-files.ts'
 import type { TreeCache } from './tree-cache.ts'
 
@@ -46,7 +47,7 @@ export async function lookAtKnown<Cache extends TreeCache>(
   /** This thread would only wait, and beginning one more takes as long as 20,000 looks. */
   const here = async (): Promise<void> => {
     await isFree
-    const verifyNext = createVerifier(task, (path, { mode }) => directories.set(path, mode & 0o777))
+    const verifyNext = createVerifier(task, (path, stats) => directories.set(path, modeOf(stats)))
     for (let files = 16; ;) {
       const begun = performance.now()
       if (!verifyNext(files)) return

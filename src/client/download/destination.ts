@@ -2,9 +2,8 @@
  *  directories are entered only when they are no links. */
 import { type Dirent, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
-import { storeError } from '../../core/errors.ts'
 import { FileError } from '../files/file-error.ts'
-import { type FetchedTree, firstFrom } from './tree-columns.ts'
+import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
 import { createRealDirectories, lookAt, parentOf } from '../files/real-directories.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
@@ -22,20 +21,6 @@ export interface Destination {
   readonly strangers: readonly string[]
   /** Whether DEST has the directory of that path (`''` is DEST). */
   hasDirectory(path: string): boolean
-}
-
-/** Nothing can be brought to where downloads do their work. Errors: unsafe_path. */
-export function refusePartialName(tree: FetchedTree, wanted: readonly number[]): void {
-  for (const start of [partialName, `${partialName}/`]) {
-    const ordinal = wanted[firstFrom(tree, start, wanted)]
-    const path = ordinal === undefined ? undefined : tree.path(ordinal)
-    if (path !== partialName && path?.startsWith(`${partialName}/`) !== true) continue
-    const reason = `downloads keep what is not whole yet in ${partialName}`
-    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
-      path,
-      reason,
-    })
-  }
 }
 
 /** Looks at DEST; one that is missing is empty. `wanted` are ordinals of entries, ascending. */

@@ -1,9 +1,10 @@
 /** Permissions of directories: the tree says them of some, and those that only paths tell of have the usual ones. */
-import { chmodSync, lstatSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 import { lookAt, parentOf } from '../files/real-directories.ts'
+import { isMode, setMode } from '../files/system.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
 export interface DirectoryModes {
@@ -48,11 +49,13 @@ export async function compareDirectoryModes(
   for (const path of unseenPaths) {
     if (seen.has(path)) continue
     const found = lookAt(join(root, path))
-    if (found?.isDirectory() !== true || (found.mode & 0o777) !== modeOf(path)) odd.push(path)
+    if (found?.isDirectory() !== true || !isMode(found.mode, modeOf(path))) odd.push(path)
     looks += 1
     if (looks % looksAtOnce === 0) await setImmediate()
   }
-  const oddSeen = [...seen].filter(([path, mode]) => mode !== modeOf(path)).map(([path]) => path)
+  const oddSeen = [...seen]
+    .filter(([path, mode]) => !isMode(mode, modeOf(path)))
+    .map(([path]) => path)
   if (oddSeen.length > 0) {
     // What was known is more than what is wanted.
     const own = await directoriesOf(tree, wanted)
@@ -65,7 +68,7 @@ export async function compareDirectoryModes(
         // DEST itself is nobody's entry.
         if (path === '') continue
         const directory = join(root, path)
-        if ((lstatSync(directory).mode & 0o777) !== modeOf(path)) chmodSync(directory, modeOf(path))
+        if (!isMode(lstatSync(directory).mode, modeOf(path))) setMode(directory, modeOf(path))
       }
     },
   }

@@ -14,7 +14,6 @@ import {
   examineDestination,
   place,
   recallDestination,
-  refusePartialName,
   refuseReplacing,
   removeStrangers,
 } from './destination.ts'
@@ -41,6 +40,7 @@ import {
   type SortedEntries,
   sortEntries,
 } from './findings.ts'
+import { refuseAlike, refuseNames } from './refused-names.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
 import { findKnown, type KnownFiles } from './known-files.ts'
@@ -140,8 +140,9 @@ async function compare(
   const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
   const lookedAt = await looking
   const wanted = selectEntries(tree, options.paths)
-  refusePartialName(tree, wanted)
+  refuseNames(tree, wanted)
   if (!exists) await prepare()
+  refuseAlike(options.destination, tree, wanted)
   const known = findKnown(lookedAt, tree, knownLines)
   const progress: DownloadProgress = {
     phase: 'comparing',

@@ -15,6 +15,7 @@ import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { partialPath, tidyPartial } from './partial-tree.ts'
 import { fileTime, openNew } from '../files/place-files.ts'
+import { setMode } from '../files/system.ts'
 import { findOlder, planWants } from './plan-wants.ts'
 import { significantBytes, transferTriesMax, waitForTransfer } from '../transport/retry.ts'
 import { statColumns } from '../cache/tree-cache.ts'
@@ -100,7 +101,7 @@ function isLarge(tree: FetchedTree, ordinal: number): boolean {
 }
 
 function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void {
-  chmodSync(path, tree.mode(ordinal))
+  setMode(path, tree.mode(ordinal))
   const modifiedAt = tree.modifiedAt(ordinal)
   if (modifiedAt !== null) utimesSync(path, fileTime(modifiedAt), fileTime(modifiedAt))
 }

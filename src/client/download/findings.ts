@@ -1,5 +1,5 @@
 /** What a download knows of the files it wants: which are there with their content, and what may be remembered. */
-import { chmodSync, lstatSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -8,6 +8,7 @@ import type { LookedAt } from '../cache/look-at-known.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { isRacy } from '../files/racy.ts'
+import { isMode, setMode } from '../files/system.ts'
 import { hashPresent } from './hash-present.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
@@ -57,7 +58,7 @@ export function sortEntries(
       findings.modes[ordinal] = modes[line]!
       findings.settled[ordinal] = 1
       progress.doneBytes += tree.sizeBytes(ordinal)
-      if (modes[line] !== tree.mode(ordinal)) sorted.inOtherMode.push(ordinal)
+      if (!isMode(modes[line]!, tree.mode(ordinal))) sorted.inOtherMode.push(ordinal)
     }
   }
   return sorted
@@ -110,8 +111,8 @@ export function correctModes(
   ordinals: readonly number[],
 ): void {
   for (const ordinal of ordinals) {
-    if (findings.modes[ordinal] === tree.mode(ordinal)) continue
-    chmodSync(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
+    if (isMode(findings.modes[ordinal]!, tree.mode(ordinal))) continue
+    setMode(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
     // A new ctime: what is known of the file does not hold any more.
     findings.stats[ordinal * statColumns] = Number.NaN
   }

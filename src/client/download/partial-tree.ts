@@ -23,9 +23,11 @@ import { type Destination, place, refuseFull } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
+import { whileWriting } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
+import { withSlashes } from '../files/system.ts'
 import { makeDirectories, makeWritable, removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'
@@ -65,13 +67,16 @@ export function prepareLeaves(
     ) {
       makeDirectories(dirname(partial))
       rmSync(partial, { force: true })
-      symlinkSync(tree.linkTarget(ordinal), partial)
+      // Windows lets few people do it.
+      whileWriting(join(destination.root, path), () =>
+        symlinkSync(tree.linkTarget(ordinal), partial),
+      )
     }
   }
 }
 
 function isLinkTo(path: string, target: string): boolean {
-  return readlinkSync(path) === target
+  return withSlashes(readlinkSync(path)) === target
 }
 
 /** Leaves of an earlier download only plain files that may serve again, and directories that will hold some: all that is

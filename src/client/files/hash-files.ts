@@ -4,6 +4,7 @@ import { createHash, hash } from 'node:crypto'
 import { FileError, fileError, openToRead } from './file-error.ts'
 import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
 import { isRacy } from './racy.ts'
+import { modeOf } from './system.ts'
 import { digestBytes } from '../../core/digest.ts'
 
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
@@ -93,5 +94,5 @@ function writeStats(column: Float64Array, index: number, stats: Stats): void {
   column[at + 1] = stats.mtimeMs
   column[at + 2] = stats.ctimeMs
   column[at + 3] = stats.ino
-  column[at + 4] = stats.mode & 0o777
+  column[at + 4] = modeOf(stats)
 }

@@ -15,6 +15,7 @@ import {
 } from './file-tasks.ts'
 import { inflateCopy } from './inflate-copy.ts'
 import { isRacy } from './racy.ts'
+import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from './writable.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
@@ -87,7 +88,7 @@ export function finishFile(
   }
   const lookedAt = Date.now()
   let stats = fstatSync(descriptor)
-  if ((stats.mode & 0o777) !== target.mode) {
+  if (!isMode(stats.mode, target.mode)) {
     fchmodSync(descriptor, target.mode)
     stats = fstatSync(descriptor)
   }
@@ -108,11 +109,11 @@ export function openNew(path: string, mode: number): number {
     madeDirectories.add(directory)
   }
   try {
-    return openSync(path, 'wx', mode)
+    return openSync(path, 'wx', openingMode(mode))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     // What was made for an earlier download is gone with it.
     makeDirectories(directory)
-    return openSync(path, 'wx', mode)
+    return openSync(path, 'wx', openingMode(mode))
   }
 }

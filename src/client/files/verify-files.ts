@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
+import { modeOf } from './system.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
 /** Files that a thread takes at once. */
@@ -10,9 +11,9 @@ const filesAtOnce = 256
 export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
   const directories: string[] = []
   const modes: number[] = []
-  const verifyNext = createVerifier(task, (path, { mode }) => {
+  const verifyNext = createVerifier(task, (path, stats) => {
     directories.push(path)
-    modes.push(mode & 0o777)
+    modes.push(modeOf(stats))
   })
   while (verifyNext(filesAtOnce));
   return { directories: directories.join('\n'), directoryModes: Uint16Array.from(modes) }
@@ -39,7 +40,7 @@ export function createVerifier(
       found.mtimeMs === stats[at + 1] &&
       found.ctimeMs === stats[at + 2] &&
       found.ino === stats[at + 3]
-    modes[index] = isSame ? found.mode & 0o777 : unverified
+    modes[index] = isSame ? modeOf(found) : unverified
   }
   return (files) => {
     const from = Atomics.add(cursor, 0, files)

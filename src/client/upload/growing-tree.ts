@@ -4,6 +4,7 @@ import { type EntryKind, comparePaths, parseEntryPath } from '../../core/entry.t
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { checkSymlinkTarget } from '../../core/manifest.ts'
+import { modeOf, slashed } from '../files/system.ts'
 import type { SourceTree } from './source-tree.ts'
 
 /** Something that belongs into an upload. */
@@ -24,7 +25,7 @@ const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 
 /** Errors of `add`: unsafe_path, duplicate_path, too_large. */
 export function createGrowingTree(root: string): GrowingTree {
-  const prefix = root === '/' ? '/' : `${root}/`
+  const prefix = slashed(root)
   const paths: string[] = []
   const kindOf: number[] = []
   const sources = new Map<number, string>()
@@ -61,7 +62,7 @@ export function createGrowingTree(root: string): GrowingTree {
       if (target !== undefined) checkSymlinkTarget(path, target)
       if (stats !== undefined) {
         const seconds = Math.floor(stats.mtimeMs / 1000)
-        others.set(ordinal, { mode: stats.mode & 0o777, seconds, target })
+        others.set(ordinal, { mode: modeOf(stats), seconds, target })
       }
     },
   }

@@ -1,6 +1,7 @@
 /** Looks at paths that an upload is given. */
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { fileError } from '../files/file-error.ts'
+import { withSlashes } from '../files/system.ts'
 
 /** What is at a path, links not followed; undefined where nothing is, or can be. Errors: FileError, where that is hidden. */
 export function lookFor(path: string): Stats | undefined {
@@ -27,7 +28,7 @@ function lookBy(path: string, look: typeof lstatSync): Stats | undefined {
 /** What links lead to in the end. Errors: FileError. */
 export function targetOf(path: string): string {
   try {
-    return realpathSync(path)
+    return withSlashes(realpathSync(path))
   } catch (error) {
     throw fileError(path, error)
   }

@@ -2,8 +2,9 @@
  *  globs, `*` within a segment, `**` across; a path stands for all that lies below it; `!` takes away, in order; what is
  *  searched begins at the part before the first wildcard. The package itself asks the file system once for each match and
  *  takes seconds for 100,000 files; a test compares the two on random trees. */
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
+import { isWindows, rootOf, slashed, withSlashes } from '../files/system.ts'
 import { lookFor } from './look-for.ts'
 
 /** What a path is to a list of patterns: it may count only if it is a directory (a pattern with a trailing slash), or only
@@ -66,20 +67,21 @@ export function compileSourcePatterns(
     },
     mayMatchBelow: (path) =>
       positive.some(
-        ({ matcher }) => path === '/' || matcher.matchOne(path.split('/'), matcher.set[0]!, true),
+        ({ matcher }) =>
+          path.endsWith('/') || matcher.matchOne(path.split('/'), matcher.set[0]!, true),
       ),
   }
 }
 
 function compilePattern(text: string, directory: string): Pattern {
-  let pattern = text
+  let pattern = withSlashes(text)
   let negate = false
   while (pattern.startsWith('!')) {
     negate = !negate
     pattern = pattern.slice(1).trim()
   }
   const absolute = absolutePattern(pattern, directory)
-  const onlyDirectories = absolute.length > 1 && absolute.endsWith('/')
+  const onlyDirectories = absolute !== rootOf(absolute) && absolute.endsWith('/')
   return patternOf(onlyDirectories ? absolute.replace(/\/+$/, '') : absolute, {
     negate,
     onlyDirectories,
@@ -91,7 +93,8 @@ function patternOf(
   absolute: string,
   flags: Pick<Pattern, 'negate' | 'onlyDirectories' | 'isImplicit'>,
 ): Pattern {
-  const segments = absolute.split('/').slice(1)
+  const root = rootOf(absolute)
+  const segments = absolute.slice(root.length).split('/')
   const literals = segments.map(literalOf)
   const firstWild = literals.indexOf(undefined)
   const literal = firstWild === -1 ? literals : literals.slice(0, firstWild)
@@ -99,11 +102,12 @@ function patternOf(
     ...flags,
     endsInGlobstar: segments.at(-1) === '**',
     isLiteral: firstWild === -1,
-    searchPath: `/${literal.join('/')}`,
+    searchPath: root + literal.join('/'),
     // The options of @actions/glob 0.7 (internal-pattern.js).
     matcher: new Minimatch(absolute, {
       dot: true,
       nobrace: true,
+      nocase: isWindows,
       nocomment: true,
       noext: true,
       nonegate: true,
@@ -114,18 +118,20 @@ function patternOf(
 /** A pattern stands for what lies below it too (`implicitDescendants`). */
 function descendantsOf(pattern: Pattern): Pattern[] {
   if (pattern.endsInGlobstar && !pattern.onlyDirectories) return []
-  const below = pattern.matcher.pattern === '/' ? '/**' : `${pattern.matcher.pattern}/**`
+  const below = `${slashed(pattern.matcher.pattern)}**`
   return [patternOf(below, { negate: pattern.negate, onlyDirectories: false, isImplicit: true })]
 }
 
 function absolutePattern(pattern: string, directory: string): string {
-  const path = resolve(directory, pattern)
-  if (lookFor(path)) return escapePath(path) + (pattern.endsWith('/') && path !== '/' ? '/' : '')
-  if (pattern.startsWith('/')) return pattern
+  const path = withSlashes(resolve(directory, pattern))
+  if (lookFor(path)) return escapePath(pattern.endsWith('/') ? slashed(path) : path)
+  // On Windows the drive may be left out.
+  if (pattern.startsWith('/')) return rootOf(path) + pattern.slice(1)
+  if (isAbsolute(pattern)) return pattern
   // `..` may only lead the way to the first wildcard, which is where it has a meaning.
   const [, climbs = '', rest = ''] = /^((?:\.{1,2}(?:\/+|$))*)(.*)$/s.exec(pattern) ?? []
-  const base = escapePath(resolve(directory, climbs))
-  return base === '/' ? `/${rest}` : `${base}/${rest}`.replace(/\/$/, rest === '' ? '' : '/')
+  const base = escapePath(withSlashes(resolve(directory, climbs)))
+  return rest === '' ? base : slashed(base) + rest
 }
 
 /** Makes a path match only itself. */
@@ -169,7 +175,7 @@ function matchBits(pattern: Pattern, path: string): number {
 function searchPathsOf(positive: readonly Pattern[]): string[] {
   const candidates = new Set(positive.map((pattern) => pattern.searchPath))
   const hasAncestor = (path: string): boolean => {
-    for (let at = path; at !== '/';) {
+    for (let at = path; at !== rootOf(path);) {
       at = dirname(at)
       if (candidates.has(at)) return true
     }

@@ -18,6 +18,7 @@ import { compilePathGlobs } from '../../core/path-glob.ts'
 import { fileError } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
+import { modeOf, rootOf, slashed, withSlashes } from '../files/system.ts'
 import { lookFor, lookThrough, targetOf } from './look-for.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceTree } from './source-tree.ts'
@@ -77,7 +78,13 @@ function uploadRoot({ searchPaths }: SourcePatterns): string {
   const [head = [], ...rest] = searchPaths.map((path) => path.split('/'))
   let length = 0
   while (length < head.length && rest.every((other) => other[length] === head[length])) length += 1
-  return head.slice(0, length).join('/') || '/'
+  const root = rootOf(first)
+  if (others.some((path) => rootOf(path) !== root))
+    throw storeError('invalid_request', `${first} and others lie on several drives`, {
+      field: 'PATH',
+    })
+  const common = head.slice(0, length).join('/')
+  return common.length < root.length ? root : common
 }
 
 function isDirectory(path: string): boolean {
@@ -89,7 +96,7 @@ function* walkBelow(
   patterns: SourcePatterns,
   options: WalkOptions,
 ): Generator<Found> {
-  const prefix = root === '/' ? '/' : `${root}/`
+  const prefix = slashed(root)
   const matching = (globs: readonly string[]): ((path: string) => boolean) =>
     globs.length === 0 ? () => false : compilePathGlobs(globs)
   const excluded = matching(options.exclude)
@@ -178,7 +185,7 @@ function createWalker(
 
   function* content(path: string, chain: readonly string[]): Generator<Found> {
     if (excludedBelow(entryPathOf(path))) return
-    const real = follows ? realpathSync(path) : path
+    const real = follows ? withSlashes(realpathSync(path)) : path
     if (chain.includes(real)) return
     yield* children(readChildren(path, options), follows ? [...chain, real] : chain)
   }
@@ -202,7 +209,8 @@ function createWalker(
         if (done !== true) begun.set(child, { first, rest })
         const own = findDirectory(child.path)
         // A directory that its contents imply is left out, unless its mode is not the usual one.
-        if (own !== undefined && (done === true || modeOf(own) !== defaultDirectoryMode)) yield own
+        if (own !== undefined && (done === true || modeOf(own.stats!) !== defaultDirectoryMode))
+          yield own
       }
     }
   }
@@ -218,10 +226,6 @@ function createWalker(
   }
 
   return { content, children }
-}
-
-function modeOf({ stats }: Found): number {
-  return (stats?.mode ?? 0) & 0o777
 }
 
 function inOrder(children: readonly Child[]): { child: Child; isContent: boolean; key: string }[] {
@@ -240,7 +244,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
   } catch (error) {
     throw fileError(path, error)
   }
-  const prefix = path === '/' ? '/' : `${path}/`
+  const prefix = slashed(path)
   const children: Child[] = []
   for (const entry of entries) {
     const { name } = entry
@@ -276,7 +280,7 @@ function readTarget(path: string): string {
   }
   const target = bytes.toString()
   if (!bytes.equals(Buffer.from(target))) throw notUtf8(path, 'what it links to')
-  return target
+  return withSlashes(target)
 }
 
 function specialKind(entry: Stats | Dirent): string {

@@ -5,21 +5,17 @@ import { join } from 'node:path'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { digestBytes } from '../../core/digest.ts'
-import {
-  type Destination,
-  examineDestination,
-  kindOf,
-  place,
-  refusePartialName,
-} from '../download/destination.ts'
+import { type Destination, examineDestination, kindOf, place } from '../download/destination.ts'
 import { directoriesOf, saidModes } from '../download/directory-modes.ts'
 import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
 import { hashPresent } from '../download/hash-present.ts'
+import { refuseNames } from '../download/refused-names.ts'
 import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-columns.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import { lookAt, parentOf } from '../files/real-directories.ts'
+import { isMode, withSlashes } from '../files/system.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import {
   createDifferences,
@@ -79,7 +75,7 @@ export async function verifyDirectory(
     throw storeError('no_files', `nothing of it matches ${paths.join(', ')}`, {
       patterns: [...paths],
     })
-  refusePartialName(tree, wanted)
+  refuseNames(tree, wanted)
   const destination = examineDestination(directory, tree, wanted)
   const differences = createDifferences(tree)
   const progress: VerifyProgress = { files: 0, totalBytes: 0, doneBytes: 0 }
@@ -94,7 +90,7 @@ export async function verifyDirectory(
       if (Number.isNaN(stats[index * hashColumns])) differences.note(ordinal, 'unreadable')
       else if (!tree.hasDigest(ordinal, digests, index * digestBytes))
         differences.note(ordinal, 'content')
-      else if (mode !== tree.mode(ordinal)) differences.noteMode(ordinal, mode)
+      else if (!isMode(mode, tree.mode(ordinal))) differences.noteMode(ordinal, mode)
       progress.doneBytes += tree.sizeBytes(ordinal)
     }
     options.onProgress?.(progress)
@@ -158,7 +154,7 @@ function compareLink(
 ): void {
   let target: string
   try {
-    target = readlinkSync(path)
+    target = withSlashes(readlinkSync(path))
   } catch {
     differences.note(ordinal, 'unreadable')
     return
@@ -192,11 +188,16 @@ async function compareDirectories(
       continue
     }
     const kind = kindOf(found)
-    const expected = formatMode(said.get(path) ?? defaultDirectoryMode)
-    const mode = formatMode(found.mode & 0o777)
+    const expected = said.get(path) ?? defaultDirectoryMode
     if (kind !== 'directory')
       differences.add({ kind: 'kind', path, expected: 'directory', found: kind })
-    else if (mode !== expected) differences.add({ kind: 'mode', path, expected, found: mode })
+    else if (!isMode(found.mode, expected))
+      differences.add({
+        kind: 'mode',
+        path,
+        expected: formatMode(expected),
+        found: formatMode(found.mode & 0o777),
+      })
   }
 }
 

@@ -1,0 +1,77 @@
+/** Names of an artifact's entries that cannot be brought to where a download goes. */
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { storeError } from '../../core/errors.ts'
+import { isWindows } from '../files/system.ts'
+import { partialName } from '../partial-name.ts'
+import { type FetchedTree, firstFrom } from './tree-columns.ts'
+
+/** Errors: unsafe_path. `wanted` are ordinals of entries, ascending. */
+export function refuseNames(tree: FetchedTree, wanted: readonly number[]): void {
+  refusePartialName(tree, wanted)
+  if (!isWindows) return
+  for (const ordinal of wanted) {
+    const path = tree.path(ordinal)
+    const reason = whyNotOnWindows(path)
+    if (reason !== undefined) throw refused(path, reason)
+  }
+}
+
+/** Nothing can be brought to where downloads do their work. */
+function refusePartialName(tree: FetchedTree, wanted: readonly number[]): void {
+  for (const start of [partialName, `${partialName}/`]) {
+    const ordinal = wanted[firstFrom(tree, start, wanted)]
+    const path = ordinal === undefined ? undefined : tree.path(ordinal)
+    if (path !== partialName && path?.startsWith(`${partialName}/`) !== true) continue
+    throw refused(path, `downloads keep what is not whole yet in ${partialName}`)
+  }
+}
+
+// oxlint-disable-next-line no-control-regex -- they are what is looked for.
+const badOnWindows = /[<>:"\\|?*\u0001-\u001f]/
+const endsBadly = /[. ](?:\/|$)/
+const device =
+  /(?:^|\/)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\.[^/]*)?(?:\/|$)/i
+
+/** Undefined: Windows has nothing against it. A backslash would lead out of DEST, a colon to a drive or into another stream of a
+ *  file. Microsoft Learn, "Naming Files, Paths, and Namespaces". */
+export function whyNotOnWindows(path: string): string | undefined {
+  const bad = badOnWindows.exec(path)?.[0]
+  if (bad !== undefined) return `Windows has no names with ${JSON.stringify(bad)}`
+  if (endsBadly.test(path)) return 'Windows has no names that end in a dot or a blank'
+  if (device.test(path)) return 'it has the name of a device of Windows'
+  return undefined
+}
+
+/** Two entries may not be one file in DEST, where a file system takes capital and small letters for the same: one would
+ *  get the content of the other. It is found out by the directory that a download works in. Errors: unsafe_path. */
+export function refuseAlike(
+  destination: string,
+  tree: FetchedTree,
+  wanted: readonly number[],
+): void {
+  const twin = join(destination, partialName.toUpperCase())
+  if (lstatSync(twin, { throwIfNoEntry: false }) === undefined) return
+  const firsts = new Map<string, string>()
+  for (const ordinal of wanted) {
+    // A directory may be a part of several paths.
+    if (tree.kind(ordinal) === 'directory') continue
+    const path = tree.path(ordinal)
+    const first = firsts.get(foldName(path))
+    if (first !== undefined)
+      throw refused(path, `the file system of DEST does not tell it from ${JSON.stringify(first)}`)
+    firsts.set(foldName(path), path)
+  }
+}
+
+/** File systems that fold letters take composed and decomposed ones for the same, too. */
+function foldName(path: string): string {
+  return path.normalize('NFC').toLowerCase()
+}
+
+function refused(path: string, reason: string): Error {
+  return storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
+    path,
+    reason,
+  })
+}

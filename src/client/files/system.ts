@@ -1,0 +1,44 @@
+/** What Windows does otherwise. Its calls take paths with slashes as well, so all are written with them; it keeps no
+ *  permission bits, so an upload says the usual ones and a download asks for none. */
+import { chmodSync, type Stats } from 'node:fs'
+import { parse } from 'node:path'
+import { defaultDirectoryMode } from '../../core/entry.ts'
+
+export const isWindows: boolean = process.platform === 'win32'
+
+const usualFileMode = 0o644
+
+export function withSlashes(path: string): string {
+  return isWindows ? path.replaceAll('\\', '/') : path
+}
+
+/** Of an absolute path with slashes: `/`, on Windows `C:/` or `//SERVER/SHARE/`. */
+export function rootOf(path: string): string {
+  return parse(path).root
+}
+
+/** The path of a directory, ready to have a name appended; only a root ends in a slash by itself. */
+export function slashed(directory: string): string {
+  return directory.endsWith('/') ? directory : `${directory}/`
+}
+
+/** Permission bits of what is uploaded. */
+export function modeOf(stats: Stats): number {
+  if (!isWindows) return stats.mode & 0o777
+  return stats.isDirectory() ? defaultDirectoryMode : usualFileMode
+}
+
+/** Windows would make what its owner may not write read-only, and then let nothing take its place. */
+export function setMode(path: string, mode: number): void {
+  if (!isWindows) chmodSync(path, mode)
+}
+
+/** What a file is opened with that is to have `mode`. */
+export function openingMode(mode: number): number {
+  return isWindows ? usualFileMode : mode
+}
+
+/** Whether permission bits are as an artifact says, as far as this machine keeps them. */
+export function isMode(found: number, wanted: number): boolean {
+  return isWindows || (found & 0o777) === wanted
+}

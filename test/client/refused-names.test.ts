@@ -1,0 +1,81 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { refuseAlike, whyNotOnWindows } from '../../src/client/download/refused-names.ts'
+import { createTreeColumns, type FetchedTree } from '../../src/client/download/tree-columns.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import type { EntryPath } from '../../src/core/entry.ts'
+import { formatEntry } from '../../src/core/manifest.ts'
+
+test.each(['a/b.txt', 'con', 'Auxiliary', 'com10', '.hidden', 'a..b', 'a b', 'nul', 'ä+=;,!'])(
+  'on Windows, %s is a name unless it is one of its devices',
+  (path) => {
+    const isDevice = path === 'con' || path === 'nul'
+    expect(whyNotOnWindows(path)).toBe(
+      isDevice ? 'it has the name of a device of Windows' : undefined,
+    )
+  },
+)
+
+test.each([
+  ['a\\b', 'names with "\\\\"'],
+  ['file:stream', 'names with ":"'],
+  ['what?', 'names with "?"'],
+  ['line\nbreak', 'names with "\\n"'],
+  ['dot./a', 'end in a dot or a blank'],
+  ['blank /a', 'end in a dot or a blank'],
+  ['a/last.', 'end in a dot or a blank'],
+  ['a/NUL.tar.gz', 'device'],
+  ['Com1/a', 'device'],
+])('Windows does not have %j', (path, reason) => {
+  expect(whyNotOnWindows(path)).toContain(reason)
+})
+
+async function makeDestination(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'trove-alike-'))
+  onTestFinished(async () => await rm(path, { recursive: true }))
+  return path
+}
+
+function treeOf(paths: string[]): FetchedTree {
+  const columns = createTreeColumns()
+  const entries = paths.map((path) =>
+    formatEntry({
+      kind: 'file',
+      path: path as EntryPath,
+      mode: 0o644,
+      digest: digestOf(path),
+      sizeBytes: 1,
+    }),
+  )
+  columns.addLines(Buffer.from(entries.join('')))
+  columns.addTimes(Buffer.alloc(0), paths.length)
+  return columns
+}
+
+const allOf = (tree: FetchedTree): number[] =>
+  Array.from({ length: tree.count }, (_, index) => index)
+
+test('names that differ in letters are fine where a file system tells them apart', async () => {
+  const destination = await makeDestination()
+  await mkdir(join(destination, '.trove-partial'))
+  const tree = treeOf(['A', 'a'])
+  expect(() => refuseAlike(destination, tree, allOf(tree))).not.toThrow()
+})
+
+test('where it does not, two of them are refused, of which both are wanted', async () => {
+  const destination = await makeDestination()
+  // What a look at `.trove-partial` in capital letters finds there.
+  await mkdir(join(destination, '.TROVE-PARTIAL'))
+  const refuse = (paths: string[], wanted?: number[]): void => {
+    const tree = treeOf(paths)
+    refuseAlike(destination, tree, wanted ?? allOf(tree))
+  }
+  refuse(['A/a', 'B', 'a/b', 'c'])
+  refuse(['A', 'B', 'a'], [0, 1])
+  expect(() => refuse(['A/x', 'B', 'a/X'])).toThrow(
+    '"a/X" is refused: the file system of DEST does not tell it from "A/x"',
+  )
+  expect(() => refuse(['e\u0301', '\u00e9'])).toThrow('does not tell it from')
+})

@@ -1,0 +1,167 @@
+/** The client that a server hands out, in Node for Windows: its paths, its names, its want of modes. Wine's file system is
+ *  this machine's, seen as Windows sees one: small and capital letters are the same. */
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import {
+  type Ended,
+  hasWine,
+  openWindowsNode,
+  reportMissingWine,
+  type WindowsNode,
+} from './windows-node.ts'
+
+if (!hasWine) reportMissingWine('trove on Windows')
+
+describe.runIf(hasWine)('trove on Windows', () => {
+  let server: TestServer
+  let node: WindowsNode
+  let folder: string
+  let program: string
+  let token: string
+  let made = 0
+  beforeAll(async () => {
+    server = await openServer()
+    token = await server.token({ run: 7, job: 'build', scope: 'job' })
+    folder = await mkdtemp(join(tmpdir(), 'trove-windows-'))
+    const archive = Buffer.from(await (await fetch(`${server.url}/trove.tgz`)).arrayBuffer())
+    execFileSync('tar', ['-xzC', folder], { input: archive })
+    program = join(folder, 'package/dist/src/cli/client-main.js')
+    node = await openWindowsNode()
+  })
+  afterAll(async () => {
+    await node.close()
+    await server.close()
+    await rm(folder, { recursive: true })
+  })
+
+  async function trove(args: string[], cwd = folder): Promise<Ended> {
+    const env = { TROVE_URL: server.url, TROVE_TOKEN: token }
+    return await node.run([program, ...args], { cwd, env })
+  }
+
+  async function makeTree(files: Record<string, string>): Promise<string> {
+    made += 1
+    const root = join(folder, `tree-${made}`)
+    await mkdir(root)
+    for (const [path, content] of Object.entries(files)) {
+      await mkdir(dirname(join(root, path)), { recursive: true })
+      await writeFile(join(root, path), content)
+    }
+    return root
+  }
+
+  /** An artifact that was made elsewhere. */
+  async function uploadHere(name: string, directory: string): Promise<void> {
+    const client = createClient({ url: server.url, token })
+    const source = { kind: 'patterns', patterns: ['.'], directory } as const
+    await client.upload({ project: 'octo/app', run: 7, name, source })
+  }
+
+  async function list(name: string): Promise<string[]> {
+    return (await trove(['ls', '-R', `7/${name}`])).stdout
+      .split(/\r?\n/)
+      .filter((line) => line !== '')
+  }
+
+  test('an upload has paths with slashes, usual modes, and directories only where they are empty', async () => {
+    const root = await makeTree({ 'a.txt': 'a', 'sub/deep/b.js': 'b', 'sub/c.log': 'c' })
+    await chmod(join(root, 'a.txt'), 0o755)
+    await mkdir(join(root, 'empty'))
+    expect(await trove(['upload', 'plain', '.'], root)).toMatchObject({ status: 0 })
+    const { stdout } = await trove(['ls', '-R', '-l', '7/plain'])
+    expect(
+      stdout
+        .split(/\r?\n/)
+        .map((line) => line.replace(/ .* /, ' '))
+        .filter(Boolean),
+    ).toEqual([
+      '-rw-r--r-- a.txt',
+      'drwxr-xr-x empty/',
+      '-rw-r--r-- sub/c.log',
+      '-rw-r--r-- sub/deep/b.js',
+    ])
+  })
+
+  test('patterns are written as on Windows or with slashes, relative or from a drive on', async () => {
+    const root = await makeTree({ 'out/a.JS': 'a', 'out/lib/b.js': 'b', 'out/lib/c.map': 'c' })
+    const windowsRoot = `Z:${root.replaceAll('/', '\\')}`
+    for (const [index, patterns] of [
+      ['out\\**\\*.js'],
+      ['out/**/*.js'],
+      [`${windowsRoot}\\out\\**\\*.js`],
+      [`${root}/out/**/*.js`],
+      ['out\\', '!out\\lib\\*.map'],
+    ].entries()) {
+      const { status, stderr } = await trove(['upload', `p${index}`, ...patterns], root)
+      expect(status, stderr).toBe(0)
+      expect(await list(`p${index}`), patterns.join(' ')).toEqual(['a.JS', 'lib/b.js'])
+    }
+  })
+
+  test('what did not change is not sent again', async () => {
+    const root = await makeTree({ 'a.txt': 'a'.repeat(100_000) })
+    await trove(['upload', 'again', '.'], root)
+    const { stderr } = await trove(['upload', 'again', '.', '--overwrite'], root)
+    expect(stderr).toContain('sent 0 B')
+  })
+
+  test('a download brings all but modes, which are no differences, and once only', async () => {
+    const root = await makeTree({ tool: 'x', 'sub/data': 'd', 'sub/fixed': 'f' })
+    await chmod(join(root, 'tool'), 0o755)
+    await chmod(join(root, 'sub/fixed'), 0o444)
+    await chmod(join(root, 'sub'), 0o700)
+    await uploadHere('modes', root)
+    expect(await trove(['download', '7/modes', 'back'])).toMatchObject({ status: 0 })
+    expect(await readFile(join(folder, 'back/sub/data'), 'utf8')).toBe('d')
+    // Read-only it could not be replaced.
+    expect((await stat(join(folder, 'back/sub/fixed'))).mode & 0o200).toBe(0o200)
+    expect((await trove(['verify', '7/modes', 'back'])).stderr).toContain('all the same')
+    expect((await trove(['download', '7/modes', 'back'])).stderr).toContain('0 of 3 files written')
+    await writeFile(join(folder, 'back/sub/data'), 'changed')
+    await writeFile(join(folder, 'back/strange'), 'changed')
+    const repaired = await trove(['download', '7/modes', 'back', '--delete'])
+    expect(repaired.stderr).toContain('1 of 3 files written')
+    execFileSync('diff', ['-r', root, join(folder, 'back')])
+  })
+
+  test('what is there under a name with other letters is replaced', async () => {
+    await uploadHere('letters', await makeTree({ 'readme.md': 'new' }))
+    await mkdir(join(folder, 'letters'))
+    await writeFile(join(folder, 'letters/README.md'), 'old')
+    const { status, stderr } = await trove(['download', '7/letters', 'letters', '--delete'])
+    expect(status, stderr).toBe(0)
+    expect(await readFile(join(folder, 'letters/readme.md'), 'utf8')).toBe('new')
+  })
+
+  test.each([
+    ['sub\\evil', String.raw`Windows has no names with "\\"`],
+    ['file:evil', 'Windows has no names with ":"'],
+    ['sub/aux.txt', 'it has the name of a device of Windows'],
+    ['end.', 'Windows has no names that end in a dot or a blank'],
+  ])(
+    'a name that Windows does not have is refused before anything is written: %s',
+    async (path, reason) => {
+      const name = `odd-${made}`
+      await uploadHere(name, await makeTree({ fine: 'f', [path]: 'evil' }))
+      const { status, stderr } = await trove(['download', `7/${name}`, name])
+      expect(status).not.toBe(0)
+      expect(stderr).toContain(`path ${JSON.stringify(path)} is refused: ${reason}`)
+      await expect(stat(join(folder, name))).rejects.toMatchObject({ code: 'ENOENT' })
+    },
+  )
+
+  test('two names that differ in letters are refused, and both are named', async () => {
+    await uploadHere('alike', await makeTree({ Makefile: '1', makefile: '2' }))
+    const { status, stderr } = await trove(['download', '7/alike', 'alike'])
+    expect(status).not.toBe(0)
+    expect(stderr).toContain(
+      '"makefile" is refused: the file system of DEST does not tell it from "Makefile"',
+    )
+    expect(execFileSync('ls', ['-A', join(folder, 'alike')]).toString()).toBe('')
+  })
+})
