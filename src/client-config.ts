@@ -106,6 +106,7 @@ function readProject(
     ['--project', flag],
     ['TROVE_PROJECT', source.text('TROVE_PROJECT')],
     ['GITHUB_REPOSITORY', source.text('GITHUB_REPOSITORY')],
+    ['CI_PROJECT_PATH', source.text('CI_PROJECT_PATH')],
     ['the token', claimed ?? undefined],
   ].find(([, text]) => text !== undefined)
   const [name, text] = found ?? []

@@ -189,6 +189,12 @@ test('client settings prefer flags, then TROVE_ variables, then those of the CI 
   })
 })
 
+test('the project of a GitLab job is known, subgroups too', () => {
+  const env = { CI_PROJECT_PATH: 'acme/platform/api' }
+  expect(readClientConfig({}, env).project).toBe('acme/platform/api')
+  expect(readClientConfig({}, { ...env, TROVE_PROJECT: 'octo/app' }).project).toBe('octo/app')
+})
+
 test('a token is read from a file, and an unreadable file is a problem', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'trove-config-')), 'token')
   writeFileSync(file, 'secret\n')

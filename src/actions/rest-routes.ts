@@ -6,7 +6,7 @@ import { assertLive } from '../browse/find-artifact.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { formatProjectPath, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
@@ -142,7 +142,8 @@ async function artifactObject(
     ? { sizeBytes: artifact.zipBytes, digest: artifact.zipDigest }
     : await stockFormOf(context.metadata, artifact, client)
   const [prefix] = c.req.path.split('/repos/', 1)
-  const url = `${publicOrigin(context, c)}${prefix}/repos/${artifact.project}/actions/artifacts/${artifact.id}`
+  const base = `${publicOrigin(context, c)}${prefix}/repos/${formatProjectPath(artifact.project)}`
+  const url = `${base}/actions/artifacts/${artifact.id}`
   const instant = (epochMs: number): string => new Date(epochMs).toISOString()
   return {
     id: artifact.id,

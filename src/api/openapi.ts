@@ -68,11 +68,15 @@ function operationOf(route: ApiRoute, schemas: JsonObject): JsonObject {
 
 const integerParameters: ReadonlySet<string> = new Set(['id', 'run'])
 
+const ownerDescription =
+  "What is before the last slash of the project's name, with `~` for slashes: `acme~platform` of `acme/platform/api`."
+
 function pathParameters(path: string): JsonObject[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
     name,
     in: 'path',
     required: true,
+    ...(name === 'owner' && { description: ownerDescription }),
     schema: integerParameters.has(name) ? { type: 'integer', minimum: 1 } : { type: 'string' },
   }))
 }

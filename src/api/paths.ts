@@ -1,4 +1,5 @@
 /** Where things are: every URL path that the server, its pages, its client and its commands share. */
+import { formatProjectPath } from '../core/run.ts'
 
 export const apiRoot = '/api/v1'
 
@@ -24,7 +25,7 @@ export function archivePath(id: number, format: 'zip' | 'tar.gz'): string {
 
 /** Of GitHub's REST API; leads to a signed address. */
 export function signedDownloadPath(project: string, id: number): string {
-  return `/repos/${encodePath(project)}/actions/artifacts/${id}/zip`
+  return `/repos/${formatProjectPath(project)}/actions/artifacts/${id}/zip`
 }
 
 export function runArchivePath(run: number, project: string): string {
@@ -49,12 +50,12 @@ export function uploadPath(project: string, run: number, name: string): string {
 }
 
 function projectApiPath(project: string): string {
-  return `${apiRoot}/projects/${encodePath(project)}`
+  return `${apiRoot}/projects/${formatProjectPath(project)}`
 }
 
 /** Pages. The run and artifact pages own the path that stock actions print (GITHUB-PROTOCOL §17). */
 export function projectPagePath(project: string): string {
-  return `/${encodePath(project)}`
+  return `/${formatProjectPath(project)}`
 }
 
 export function runPagePath(project: string, run: number): string {

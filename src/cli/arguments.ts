@@ -34,7 +34,7 @@ export const serverFlags = {
     value: 'URL',
     help: 'server (TROVE_URL, ACTIONS_RESULTS_URL; default http://127.0.0.1:7878); HTTPS_PROXY, HTTP_PROXY and NO_PROXY count',
   },
-  project: { value: 'O/R', help: 'project (TROVE_PROJECT, GITHUB_REPOSITORY)' },
+  project: { value: 'O/R', help: 'project (TROVE_PROJECT, GITHUB_REPOSITORY, CI_PROJECT_PATH)' },
   json: { value: null, help: 'print JSON' },
 } satisfies Flags
 

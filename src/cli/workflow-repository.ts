@@ -10,7 +10,7 @@ const runFile = promisify(execFile)
 export interface Repository {
   /** The work tree, or the workflow's own surroundings where there is none. Absolute. */
   directory: string
-  /** `owner/repo` of the remote `origin`, else `local/` and the directory's name. */
+  /** Name of the remote `origin`, such as `owner/repo`, else `local/` and the directory's name. */
   project: string
   /** `refs/heads/main`, `refs/tags/v1`. */
   ref: string
@@ -58,12 +58,15 @@ function surroundingsOf(directory: string): string {
   return /^(.*)\/\.github\/workflows$/.exec(directory)?.[1] ?? directory
 }
 
-/** From `git@host:owner/repo.git` or `https://host/owner/repo`. */
+/** From `git@host:owner/repo.git` or `https://host/owner/repo`, where the owner may be several groups; else from the last two
+ *  names of a directory. */
 function projectOf(remote: string | undefined): string | undefined {
-  const [, owner, repo] = /[/:]([^/:]+)\/([^/]+?)(?:\.git)?\/?$/.exec(remote ?? '') ?? []
+  const onHost = /^(?:[^/:]+:\/\/[^/]+\/|[^/:]+:)([^/].*)\/([^/]+?)(?:\.git)?\/?$/
+  const anywhere = /[/:]([^/:]+)\/([^/]+?)(?:\.git)?\/?$/
+  const [, owner, repo] = onHost.exec(remote ?? '') ?? anywhere.exec(remote ?? '') ?? []
   return owner === undefined || repo === undefined
     ? undefined
-    : `${plainName(owner)}/${plainName(repo)}`
+    : [...owner.split(/\/+/), repo].map(plainName).join('/')
 }
 
 /** Only what a project's name may hold. */

@@ -10,6 +10,10 @@ export const limits = {
   segmentBytesMax: 255,
   symlinkTargetBytesMax: 4096,
   artifactNameBytesMax: 255,
+  /** Of a project with its groups, as GitLab has them (`Route`, `Namespace::NUMBER_OF_ANCESTORS_ALLOWED`): a group, 20 levels of
+   *  subgroups, and the project. GitHub's names are shorter. */
+  projectCharactersMax: 255,
+  projectSegmentsMax: 22,
   /** Of a declared media type: RFC 6838 §4.2 gives type and subtype 127 each, and parameters may follow. */
   mediaTypeCharactersMax: 512,
   /** All path patterns of one request, braces expanded. Matching a path costs at most this times its length. */

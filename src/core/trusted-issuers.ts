@@ -11,14 +11,15 @@ export interface TrustedIssuer {
 }
 
 /** Reads `ISSUER=PROJECTS` with spaces between them, such as `https://gitlab.example.com=octo/*`; PROJECTS is a glob of
- *  core/path-glob.ts, and an issuer may stand there several times. Errors: invalid_request, too_large. */
+ *  core/path-glob.ts, so that `octo/**` are those of subgroups too, and an issuer may stand there several times.
+ *  Errors: invalid_request, too_large. */
 export function parseTrustedIssuers(text: string): TrustedIssuer[] {
   const globs = new Map<string, string[]>()
   for (const item of text.split(/\s+/).filter((each) => each !== '')) {
     const at = item.lastIndexOf('=')
     const issuer = item.slice(0, Math.max(at, 0)).replace(/\/$/, '')
     const projects = item.slice(at + 1)
-    if (!isIssuer(issuer) || !/^[^/]+\/[^/]+$/.test(projects)) throw refused(item)
+    if (!isIssuer(issuer) || !/^[^/~]+(?:\/[^/~]+)+$/.test(projects)) throw refused(item)
     globs.set(issuer, [...(globs.get(issuer) ?? []), projects.toLowerCase()])
   }
   return [...globs].map(([issuer, patterns]) => {
@@ -38,7 +39,7 @@ function isIssuer(text: string): boolean {
 
 function refused(item: string): Error {
   const form =
-    'ISSUER=OWNER/REPO, such as https://gitlab.example.com=octo/*, with an issuer of https'
+    'ISSUER=OWNER/REPO, such as https://gitlab.example.com=octo/* (octo/** with its subgroups), with an issuer of https'
   return storeError('invalid_request', `${JSON.stringify(item)} must be ${form}`, {
     field: 'issuers',
   })

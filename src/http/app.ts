@@ -9,6 +9,7 @@ import { restErrorResponse } from '../actions/rest-error.ts'
 import { createRestRoutes } from '../actions/rest-routes.ts'
 import { twirpErrorResponse } from '../actions/twirp-error.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
+import { apiRoot } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
 import { loggedPath } from '../web/content-origin.ts'
 import { onlyContentOnItsHost } from '../web/content-routes.ts'
@@ -54,7 +55,11 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
 
 function noRoute(c: AppRequest): Response {
   const what = `${c.req.method} ${c.req.path}`
-  return earlyFailure(c, storeError('not_found', `there is no route ${what}`, { what }))
+  // Where a script has put the name of a project in subgroups as it is.
+  const remedy = c.req.path.startsWith(`${apiRoot}/projects/`)
+    ? '; a project has two segments there, such as acme~platform/api'
+    : ''
+  return earlyFailure(c, storeError('not_found', `there is no route ${what}${remedy}`, { what }))
 }
 
 /** What fails before a route is reached, in the form that the path's clients read. */

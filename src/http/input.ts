@@ -1,7 +1,7 @@
 /** Parameters and bodies, parsed once where they enter. */
 import type { z } from 'zod'
 import { storeError } from '../core/errors.ts'
-import { type ProjectName, parsePositiveInteger, parseProjectName } from '../core/run.ts'
+import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run.ts'
 import type { AppRequest } from './context.ts'
 
 /** Errors: invalid_request, naming the parameter. */
@@ -45,7 +45,7 @@ export function idParameter(c: AppRequest, name = 'id'): number {
 
 /** The `{owner}/{repo}` of a route. Errors: invalid_name. */
 export function projectParameter(c: AppRequest): ProjectName {
-  return parseProjectName(`${c.req.param('owner')}/${c.req.param('repo')}`)
+  return parseProjectPath(c.req.param('owner') ?? '', c.req.param('repo') ?? '')
 }
 
 /** What follows so many segments of the path, decoded. Counted and not measured, since their escapes may be longer than

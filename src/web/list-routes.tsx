@@ -31,7 +31,7 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
   const filter = filterOf(project, query)
   if (c.req.query('format') === 'csv') {
     const artifacts = inOrder(await collectArtifacts(context, filter), query.sort)
-    const name = `artifacts-${project.name.replace('/', '-')}.csv`
+    const name = `artifacts-${project.name.replaceAll('/', '-')}.csv`
     return c.body(listAsCsv(artifacts, now()), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': `attachment; filename="${name}"`,

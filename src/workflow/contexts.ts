@@ -1,5 +1,6 @@
 /** Contexts: what expressions and environment variables tell about the run, the job and the machine. */
 import { arch, platform } from 'node:os'
+import { dirname } from 'node:path'
 import type { Json } from './expression.ts'
 
 /** The run, as its caller describes it. Nothing here is looked up. */
@@ -39,7 +40,6 @@ export interface JobDirectories {
 
 /** The `github` context as far as the run alone decides it. */
 export function githubContext(facts: RunFacts, workflow: string): { [key: string]: Json } {
-  const [owner = ''] = facts.repository.split('/')
   const tag = facts.ref.startsWith('refs/tags/')
   return {
     actor: facts.actor,
@@ -56,7 +56,7 @@ export function githubContext(facts: RunFacts, workflow: string): { [key: string
     ref_type: tag ? 'tag' : 'branch',
     repository: facts.repository,
     repository_id: '0',
-    repository_owner: owner,
+    repository_owner: dirname(facts.repository),
     repository_owner_id: '0',
     repositoryUrl: `${facts.serverUrl}/${facts.repository}.git`,
     retention_days: String(facts.retentionDays),

@@ -57,6 +57,11 @@ describe('the claims of GitLab', () => {
     expect(grantOf(gitLabClaims, 'build').job).toBe('build')
   })
 
+  test('name projects of subgroups', () => {
+    const project_path = 'acme/platform/api'
+    expect(grantOf({ ...gitLabClaims, project_path }).project).toBe(project_path)
+  })
+
   test('tell merge requests', () => {
     const claims = { ...gitLabClaims, pipeline_source: 'merge_request_event' }
     expect(isOfPullRequest(grantOf(claims).facts)).toBe(true)

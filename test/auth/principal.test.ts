@@ -28,6 +28,27 @@ function principal(scope: Scope): Principal {
   }
 }
 
+test.each([
+  ['acme/platform', 'acme/platform/api'],
+  ['acme/platform/api', 'acme/platform'],
+  ['acme/platform/api', 'acme/platform-api'],
+  ['acme/platform/api', 'acme/platform/api2'],
+])('who has %s has nothing of %s', (held, other) => {
+  const named = parseProjectName(other)
+  for (const scope of ['job', 'run', 'read', 'write'] as const) {
+    const holder = { ...principal(scope), project: parseProjectName(held) }
+    const run = { project: named, runNumber: 1, attempt: 2, job: 'build' }
+    expect([
+      mayReadProject(holder, named),
+      mayReadRun(holder, run),
+      mayWriteRun(holder, run),
+      mayWriteProject(holder, named),
+      mayDelete(holder, run, false),
+      mayDeleteRun(holder, run, false),
+    ]).not.toContain(true)
+  }
+})
+
 const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][] = [
   [
     'read its project',

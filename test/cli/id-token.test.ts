@@ -28,7 +28,10 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${(door.address() as AddressInfo).port}`
   issuer = await openIssuer(url)
   issuer.job = gitHubClaims
-  server = await openServer({ TROVE_PUBLIC_URL: url, TROVE_OIDC: `${issuer.url}=octo/*` })
+  server = await openServer({
+    TROVE_PUBLIC_URL: url,
+    TROVE_OIDC: `${issuer.url}=octo/* ${issuer.url}=acme/**`,
+  })
 })
 afterAll(async () => {
   door.close()
@@ -51,6 +54,37 @@ test('GitLab: `trove upload` and the rest work with what the job has been given'
     { name: 'readme', project: 'octo/app', job: '10215', branch: 'main', event: 'push' },
   ])
   expect(await trove(['rm', '739/readme'], job)).toMatchObject({ status: 0 })
+})
+
+test('GitLab: a project of subgroups has its name in commands, and one address', async () => {
+  const project = 'acme/platform/api'
+  const claims = { ...gitLabClaims, project_path: project }
+  const job = {
+    TROVE_ID_TOKEN: await issuer.sign(claims),
+    CI_PROJECT_PATH: project,
+    CI_PIPELINE_ID: '739',
+    CI_COMMIT_REF_NAME: 'main',
+  }
+  expect(await trove(['upload', 'readme', 'README.md'], job)).toMatchObject({ status: 0 })
+  const listed = await trove(['list', '--json'], job)
+  expect(JSON.parse(listed.text)).toMatchObject([{ name: 'readme', project }])
+  for (const reference of [`${project}@739/readme`, '739/readme', 'latest:main/readme'])
+    expect((await trove(['ls', reference], job)).text).toContain('README.md')
+  const page = await trove(['url', `${project}@739/readme`], job)
+  expect(page.text).toContain(`${url}/acme~platform/api/actions/runs/739/artifacts/`)
+  const signed = await trove(['url', '739/readme', '--sign'], job)
+  expect((await fetch(signed.text.trim())).status).toBe(200)
+  const found = await trove(['find', 'README.md'], job)
+  expect(found.text).toContain(project)
+  expect(await trove(['rm', '739/readme'], job)).toMatchObject({ status: 0 })
+})
+
+test('the address of a project is no name of it', async () => {
+  const outcome = await trove(['list', '--project', 'acme~platform/api'], {})
+  expect(outcome).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('write acme/platform/api'),
+  })
 })
 
 test('GitHub: an ID token is asked for, made out to the server', async () => {

@@ -40,6 +40,21 @@ test('a repository that belongs to another user is read as any other', async () 
   expect(basename(found.directory)).toBe(basename(dirname(workflow)))
 })
 
+test.each([
+  ['https://git.example/acme/platform/api.git', 'acme/platform/api'],
+  ['ssh://git@git.example:2222/acme/platform/api/', 'acme/platform/api'],
+  ['git@git.example:acme/platform/api.git', 'acme/platform/api'],
+  ['git@git.example:octo/demo', 'octo/demo'],
+  ['https://git.example/octo/my%20demo', 'octo/my-20demo'],
+  ['git@git.example:/srv/git/octo/demo.git', 'octo/demo'],
+  ['file:///srv/git/octo/demo.git', 'octo/demo'],
+  ['/srv/git/octo/demo', 'octo/demo'],
+])('%s is of %s', async (remote, project) => {
+  const { workflow, git } = await createRepository()
+  await git('remote', 'set-url', 'origin', remote)
+  expect(await readRepository(workflow, null)).toMatchObject({ project })
+})
+
 test('a commit without a branch, as CI jobs check it out, is of the branch that the job tells, never of main by itself', async () => {
   const { workflow, git } = await createRepository()
   const refOf = async (told: string | null): Promise<string> =>

@@ -10,7 +10,9 @@ import {
 import { parseProjectName } from '../../src/core/run.ts'
 
 const part = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$/)
-const project = fc.tuple(part, part).map(([owner, repo]) => parseProjectName(`${owner}/${repo}`))
+const project = fc
+  .array(part, { minLength: 2, maxLength: 5 })
+  .map((segments) => parseProjectName(segments.join('/')))
 const name = fc
   .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
   .filter((text) => artifactNameFault(text) === undefined)
@@ -58,6 +60,7 @@ describe('references', () => {
   test.each([
     ['42/build', { kind: 'run', project: null, run: 42, name: 'build' }],
     ['octo/app@42/build', { kind: 'run', project: 'octo/app', run: 42, name: 'build' }],
+    ['a/b/c@42/build', { kind: 'run', project: 'a/b/c', run: 42, name: 'build' }],
     ['1/a@2', { kind: 'run', project: null, run: 1, name: 'a@2' }],
     ['1/a@2/b', { kind: 'run', project: '1/a', run: 2, name: 'b' }],
     ['latest:main/build', { kind: 'latest', branch: 'main', name: 'build' }],
@@ -77,6 +80,7 @@ describe('references', () => {
     'latest:main',
     'latest:/build',
     'latest:main/',
+    'a~b/c@42/build',
     'id:',
     'id:x',
   ])('%j is refused', (text) => {

@@ -23,10 +23,30 @@ test('issuers speak for the projects that stand beside them', () => {
 })
 
 test.each([
+  ['acme/*', ['acme/api']],
+  ['acme/**', ['acme/api', 'acme/platform/api', 'acme/platform/tools/api']],
+  ['acme/platform/*', ['acme/platform/api']],
+  ['acme/**/api', ['acme/api', 'acme/platform/api', 'acme/platform/tools/api']],
+  ['acme/platform', []],
+])('%s speaks for %j', (glob, spokenFor) => {
+  const [issuer] = parseTrustedIssuers(`https://a.example.com=${glob}`)
+  const projects = [
+    'acme/api',
+    'acme/platform/api',
+    'acme/platform/tools/api',
+    'acme2/api',
+    'x/acme/api',
+  ]
+  expect(projects.filter((project) => issuer!.speaksFor(project))).toEqual(spokenFor)
+})
+
+test.each([
   'https://a.example.com',
   'https://a.example.com=',
   'https://a.example.com=*',
-  'https://a.example.com=a/b/c',
+  'https://a.example.com=**',
+  'https://a.example.com=a//c',
+  'https://a.example.com=a~b/c',
   'http://a.example.com=octo/*',
   'a.example.com=octo/*',
   'https://a.example.com?x=octo/*',

@@ -13,7 +13,7 @@ beforeAll(async () => {
   issuer = await openIssuer(publicUrl)
   server = await openServer({
     TROVE_PUBLIC_URL: publicUrl,
-    TROVE_OIDC: `https://elsewhere.example.com=*/* ${issuer.url}=octo/a*`,
+    TROVE_OIDC: `https://elsewhere.example.com=*/* ${issuer.url}=octo/a* ${issuer.url}=acme/**`,
   })
 })
 afterAll(async () => {
@@ -67,6 +67,17 @@ test('GitLab tokens name the job themselves', async () => {
   expect(readTokenClaims(token)).toEqual({ project: 'octo/app', run: 739 })
   const unnamed = await exchange(await issuer.sign(gitHubClaims), {})
   expect(unnamed).toMatchObject({ status: 400, code: 'invalid_request' })
+})
+
+test('GitLab tokens of subgroups are of their project, where the issuer is trusted for what is below a group', async () => {
+  const project = 'acme/platform/api'
+  const nested = { ...gitLabClaims, project_path: project }
+  const { status, token } = await exchange(await issuer.sign(nested), {})
+  expect(status).toBe(201)
+  expect(readTokenClaims(token)).toEqual({ project, run: 739 })
+  const put = { method: 'PUT', token, body: 'content' }
+  const path = '/api/v1/projects/acme~platform/api/runs/739/artifacts/a'
+  expect((await server.send(path, put)).status).toBe(201)
 })
 
 describe('is refused', () => {
@@ -136,8 +147,9 @@ describe('is refused', () => {
       status: 403,
       detail: expect.stringContaining('not trusted for octo/other'),
     })
+    // `octo/a*` is of one level.
     const nested = { ...gitLabClaims, project_path: 'octo/app/deeper' }
-    expect(await exchange(await issuer.sign(nested))).toMatchObject({ code: 'invalid_name' })
+    expect(await exchange(await issuer.sign(nested))).toMatchObject({ code: 'forbidden' })
   })
 
   test('more than a job may have', async () => {

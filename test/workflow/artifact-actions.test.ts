@@ -310,7 +310,7 @@ jobs:${build}
       - {uses: actions/download-artifact@v8, with: {name: dist, path: kept, skip-decompress: true}}
       - run: test -e kept/dist.zip
       - {uses: actions/download-artifact@v8, with: {name: dist, path: ~/inbox}}
-      - {uses: actions/download-artifact@v8, with: {pattern: d*, path: there, github-token: good, run-id: 5, repository: a/b}}
+      - {uses: actions/download-artifact@v8, with: {pattern: d*, path: there, github-token: good, run-id: 5, repository: a/b/c}}
       - run: test -e there/app.js
       - {uses: actions/download-artifact@v8, with: {path: there, github-token: bad}}
 `)

@@ -246,11 +246,11 @@ jobs:
       - run: |
           echo "os=\${{ runner.os }} temp=\${{ runner.temp == env.T }} \${{ strategy.job-total }} \${{ vars.COLOR }}"
           echo "deep=\${{ inputs.deep && 'yes' || 'no' }} level=\${{ inputs.level }} sum=\${{ inputs.count == 3 }} \${{ github.event.inputs.level }}"
-          echo "name=\${{ github.ref_name }} owner=\${{ github.repository_owner }} \${{ github.workflow }}"
+          echo "name=\${{ github.ref_name }} owner=\${{ github.repository_owner }} $GITHUB_REPOSITORY \${{ github.workflow }}"
         env: {T: '\${{ runner.temp }}'}
 `,
     {
-      facts: { ...facts(), event: 'workflow_dispatch' },
+      facts: { ...facts(), repository: 'acme/platform/demo', event: 'workflow_dispatch' },
       inputs: { level: 'high' },
       vars: { COLOR: 'red' },
     },
@@ -259,7 +259,7 @@ jobs:
   const log = run.log('job')
   expect(log).toMatch(/os=(?:Linux|macOS) temp=true 1 red/)
   expect(log).toContain('deep=yes level=high sum=true high')
-  expect(log).toMatch(/name=main owner=octo .*ci\.yml/)
+  expect(log).toMatch(/name=main owner=acme\/platform acme\/platform\/demo .*ci\.yml/)
 })
 
 test('commands in the log become annotations, groups, outputs and masks', async () => {

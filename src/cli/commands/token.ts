@@ -110,7 +110,9 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
     expiresInSeconds: lifeMs === undefined ? undefined : Math.floor(lifeMs / 1000),
   }
   if (request.project === undefined && scope !== 'admin') {
-    throw new UsageError('--project is missing (or TROVE_PROJECT, GITHUB_REPOSITORY)')
+    throw new UsageError(
+      '--project is missing (or TROVE_PROJECT, GITHUB_REPOSITORY, CI_PROJECT_PATH)',
+    )
   }
   return request
 }

@@ -84,7 +84,7 @@ function readOtherRun(inputs: Inputs): OtherRun | undefined {
   const token = inputs.text('github-token')
   if (token === '') return undefined
   const repository = inputs.text('repository')
-  if (!/^[^/\s]+\/[^/\s]+$/.test(repository)) {
+  if (!/^[^/\s]+(?:\/[^/\s]+)+$/.test(repository)) {
     throw new StepFailure(`Invalid repository: '${repository}'. Must be in format owner/repo`)
   }
   const runId = inputs.integer('run-id')

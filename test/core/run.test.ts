@@ -1,0 +1,72 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { formatProjectPath, parseProjectName, parseProjectPath } from '../../src/core/run.ts'
+
+const segment = fc
+  .stringMatching(/^[A-Za-z0-9_.-]{1,12}$/)
+  .filter((text) => text !== '.' && text !== '..')
+const project = fc
+  .array(segment, { minLength: 2, maxLength: 19 })
+  .map((segments) => parseProjectName(segments.join('/')))
+
+describe('a project in paths of URLs', () => {
+  test('has two segments, which need no escapes and are read as the same project', () => {
+    fc.assert(
+      fc.property(project, (name) => {
+        const path = formatProjectPath(name)
+        const [owner = '', repo = '', ...rest] = path.split('/')
+        expect(rest).toEqual([])
+        expect(encodeURI(path)).toBe(path)
+        expect(parseProjectPath(owner, repo)).toBe(name)
+      }),
+    )
+  })
+
+  test('has one path: what is read is what is written, or refused', () => {
+    const part = fc.oneof(segment, fc.stringMatching(/^[a~/.]{0,6}$/))
+    fc.assert(
+      fc.property(part, part, (owner, repo) => {
+        try {
+          expect(formatProjectPath(parseProjectPath(owner, repo))).toBe(`${owner}/${repo}`)
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'invalid_name' })
+        }
+      }),
+    )
+  })
+
+  test('of two segments is its name', () => {
+    expect(formatProjectPath('octo/app.js')).toBe('octo/app.js')
+    expect(formatProjectPath('acme/platform/api')).toBe('acme~platform/api')
+  })
+})
+
+describe('the name of a project', () => {
+  const deep = 'a/'.repeat(21) + 'a'
+  const long = `${'a'.repeat(127)}/${'b'.repeat(127)}`
+
+  test.each(['octo/app', 'acme/platform/api', '1/_/-', '.a/b..', deep, long])(
+    '%s is taken as it is',
+    (text) => {
+      expect(parseProjectName(text)).toBe(text)
+    },
+  )
+
+  test.each([
+    ['', 'OWNER/REPO'],
+    ['octo', 'OWNER/REPO'],
+    ['octo/', 'OWNER/REPO'],
+    ['/octo/app', 'OWNER/REPO'],
+    ['acme//api', 'OWNER/REPO'],
+    ['acme/../api', 'OWNER/REPO'],
+    ['acme/./api', 'OWNER/REPO'],
+    ['acme/plat form/api', 'OWNER/REPO'],
+    ['~octo/app', 'OWNER/REPO'],
+    ['acme~platform/api', 'write acme/platform/api'],
+    ['acme/platform~api', 'write acme/platform/api'],
+    [`a/${deep}`, 'more than 22 segments'],
+    [`${long}b`, 'more than 255 characters'],
+  ])('is not %s', (text, reason) => {
+    expect(() => parseProjectName(text)).toThrow(reason)
+  })
+})
