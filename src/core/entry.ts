@@ -46,13 +46,13 @@ export function pathFault(path: string): string | undefined {
 /** Errors: unsafe_path, naming the path and the reason. */
 export function parseEntryPath(path: string): EntryPath {
   const fault = pathFault(path)
-  if (fault !== undefined) {
-    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${fault}`, {
-      path,
-      reason: fault,
-    })
-  }
+  if (fault !== undefined) throw unsafePath(path, fault)
   return path as EntryPath
+}
+
+export function unsafePath(path: string, reason: string): Error {
+  const message = `path ${JSON.stringify(path)} is refused: ${reason}`
+  return storeError('unsafe_path', message, { path, reason })
 }
 
 /** Archives write `./a`, `a//b` and `dir/`; these mean `a`, `a/b` and `dir`. Nothing else is repaired: `..`, a leading

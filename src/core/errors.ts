@@ -80,6 +80,12 @@ export function storeError<C extends ErrorCode>(
   return new StoreError(code, message, details, options)
 }
 
+/** `what`: the bytes that were checked. */
+export function digestMismatch(what: string, expected: Digest, actual: Digest): StoreError {
+  const message = `${what}: expected ${expected}, got ${actual}`
+  return storeError('digest_mismatch', message, { expected, actual })
+}
+
 export function hasCode<C extends ErrorCode>(
   error: unknown,
   code: C,

@@ -7,7 +7,14 @@
  *    l TARGET-BYTES TARGET PATH     a symbolic link
  *  Paths and targets hold no control characters, so lines never break inside. */
 import { createDigestHasher, type Digest, parseDigest } from './digest.ts'
-import { type Entry, type EntryPath, comparePaths, parseEntryPath, symlinkMode } from './entry.ts'
+import {
+  type Entry,
+  type EntryPath,
+  comparePaths,
+  parseEntryPath,
+  symlinkMode,
+  unsafePath,
+} from './entry.ts'
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
@@ -155,10 +162,6 @@ export function checkSymlinkTarget(path: string, target: string): void {
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
   const bad = target === '' || /[\u0000-\u001f\u007f]/.test(target) || !target.isWellFormed()
   if (bad || Buffer.byteLength(target) > limits.symlinkTargetBytesMax) {
-    const reason = 'its link target is empty, too long or has control characters'
-    throw storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
-      path,
-      reason,
-    })
+    throw unsafePath(path, 'its link target is empty, too long or has control characters')
   }
 }

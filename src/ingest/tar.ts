@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { type Extract, type Header, extract } from 'tar-stream'
-import { normalizeArchivePath, parseEntryPath } from '../core/entry.ts'
+import { normalizeArchivePath, parseEntryPath, unsafePath } from '../core/entry.ts'
 import { StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
@@ -127,11 +127,7 @@ function textOf(header: Header, field: 'name' | 'linkname'): string {
     ? records['hdrcharset'] !== 'BINARY' || !record.includes('\ufffd')
     : isUtf8(bytes)
   if (isText) return text
-  const reason = 'it is not UTF-8'
-  throw storeError('unsafe_path', `path ${JSON.stringify(text)} is refused: ${reason}`, {
-    path: text,
-    reason,
-  })
+  throw unsafePath(text, 'it is not UTF-8')
 }
 
 /** Of the extended header. */

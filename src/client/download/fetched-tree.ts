@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
 import { artifactPath } from '../../api/paths.ts'
 import { createDigestHasher, type Digest, parseWireDigest } from '../../core/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { manifestHeader } from '../../core/manifest.ts'
 import {
@@ -163,8 +163,7 @@ function* piecesOf(lines: Buffer): Iterable<Buffer> {
 function checkDigest({ id, treeDigest }: TreeSource, actual: Digest): void {
   const expected = parseWireDigest(treeDigest)
   if (expected === undefined || actual === expected) return
-  const message = `the entries of artifact ${id}: expected ${expected}, got ${actual}`
-  throw storeError('digest_mismatch', message, { expected, actual })
+  throw digestMismatch(`the entries of artifact ${id}`, expected, actual)
 }
 
 /** A buffer of its own: what was taken from the front of a body keeps what came with it. */

@@ -1,7 +1,7 @@
 /** Names of an artifact's entries that cannot be brought to where a download goes. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { storeError } from '../../core/errors.ts'
+import { unsafePath } from '../../core/entry.ts'
 import { isWindows } from '../files/system.ts'
 import { partialName } from '../partial-name.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
@@ -13,7 +13,7 @@ export function refuseNames(tree: FetchedTree, wanted: readonly number[]): void 
   for (const ordinal of wanted) {
     const path = tree.path(ordinal)
     const reason = whyNotOnWindows(path)
-    if (reason !== undefined) throw refused(path, reason)
+    if (reason !== undefined) throw unsafePath(path, reason)
   }
 }
 
@@ -23,7 +23,7 @@ function refusePartialName(tree: FetchedTree, wanted: readonly number[]): void {
     const ordinal = wanted[firstFrom(tree, start, wanted)]
     const path = ordinal === undefined ? undefined : tree.path(ordinal)
     if (path !== partialName && path?.startsWith(`${partialName}/`) !== true) continue
-    throw refused(path, `downloads keep what is not whole yet in ${partialName}`)
+    throw unsafePath(path, `downloads keep what is not whole yet in ${partialName}`)
   }
 }
 
@@ -59,7 +59,7 @@ export function refuseAlike(
     const path = tree.path(ordinal)
     const first = firsts.get(foldName(path))
     if (first !== undefined)
-      throw refused(path, `the file system of DEST does not tell it from ${JSON.stringify(first)}`)
+      throw unsafePath(path, `the file system of DEST does not tell it from ${JSON.stringify(first)}`)
     firsts.set(foldName(path), path)
   }
 }
@@ -67,11 +67,4 @@ export function refuseAlike(
 /** File systems that fold letters take composed and decomposed ones for the same, too. */
 function foldName(path: string): string {
   return path.normalize('NFC').toLowerCase()
-}
-
-function refused(path: string, reason: string): Error {
-  return storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
-    path,
-    reason,
-  })
 }

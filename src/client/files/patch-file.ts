@@ -2,7 +2,7 @@
  *  the whole at the end. Runs in worker threads. */
 import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
-import { storeError } from '../../core/errors.ts'
+import { digestMismatch } from '../../core/errors.ts'
 import { type Digest, digestBytes, digestOf } from '../../core/digest.ts'
 import { FileError, openToRead, whileReading, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
@@ -94,13 +94,7 @@ function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal']
   const descriptor = openSync(path, openFlags)
   try {
     const actual = digestOfOpen(descriptor).digest.toString('hex') as Digest
-    if (actual !== digest) {
-      const expected = digest as Digest
-      throw storeError('digest_mismatch', `${path}: expected ${expected}, got ${actual}`, {
-        expected,
-        actual,
-      })
-    }
+    if (actual !== digest) throw digestMismatch(path, digest as Digest, actual)
     return { stats: Float64Array.from(finishFile(descriptor, { mode, modifiedAt })) }
   } finally {
     closeSync(descriptor)

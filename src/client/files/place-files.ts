@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { digestFromBytes } from '../../core/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { digestMismatch } from '../../core/errors.ts'
 import { whileWriting } from './file-error.ts'
 import {
   copyCodecs,
@@ -52,12 +52,7 @@ export function placeFiles({ files, digests, paths, attributes, stored }: PlaceT
 function checkDigest(content: Buffer, wanted: Uint8Array, path: string): void {
   const found = hash('sha256', content, 'buffer')
   if (found.equals(wanted)) return
-  const expected = digestFromBytes(wanted)
-  const actual = digestFromBytes(found)
-  throw storeError('digest_mismatch', `${path}: expected ${expected}, got ${actual}`, {
-    expected,
-    actual,
-  })
+  throw digestMismatch(path, digestFromBytes(wanted), digestFromBytes(found))
 }
 
 /** Creates the file; it must not be there, so a link that somebody put in its place is not followed. Answers its stat

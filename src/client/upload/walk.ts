@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { comparePaths, defaultDirectoryMode } from '../../core/entry.ts'
+import { comparePaths, defaultDirectoryMode, unsafePath } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { fileError } from '../files/file-error.ts'
@@ -251,7 +251,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     // What a download left that was killed is no content.
     if (isHidden(name, options) || name === partialName) continue
     // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
-    if (name.includes('\ufffd')) throw notUtf8(prefix + name, 'its name')
+    if (name.includes('\ufffd')) throw unsafePath(prefix + name, 'its name is not valid UTF-8')
     if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
       const child = throughLink(prefix + name, lookThrough(prefix + name))
       if (child !== undefined) children.push(child)
@@ -260,14 +260,6 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     }
   }
   return children
-}
-
-function notUtf8(path: string, what: string): Error {
-  const reason = `${what} is not valid UTF-8`
-  return storeError('unsafe_path', `path ${JSON.stringify(path)} is refused: ${reason}`, {
-    path,
-    reason,
-  })
 }
 
 /** Errors: FileError, unsafe_path. */
@@ -279,7 +271,8 @@ function readTarget(path: string): string {
     throw fileError(path, error)
   }
   const target = bytes.toString()
-  if (!bytes.equals(Buffer.from(target))) throw notUtf8(path, 'what it links to')
+  if (!bytes.equals(Buffer.from(target)))
+    throw unsafePath(path, 'what it links to is not valid UTF-8')
   return withSlashes(target)
 }
 

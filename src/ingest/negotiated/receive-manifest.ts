@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { encodeOrdinals } from '../../core/blob-exchange.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { Entry } from '../../core/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { digestMismatch, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import {
   createManifestHasher,
@@ -58,14 +58,8 @@ export async function receiveManifest(
   const summary = hasher.summary()
   const { treeDigest, logicalBytes } = summary
   if (treeDigest !== job.treeDigest) {
-    throw storeError(
-      'digest_mismatch',
-      `the manifest does not have the offered digest: expected ${job.treeDigest}, got ${treeDigest}`,
-      {
-        expected: job.treeDigest,
-        actual: treeDigest,
-      },
-    )
+    const what = 'the manifest does not have the offered digest'
+    throw digestMismatch(what, job.treeDigest, treeDigest)
   }
   if (logicalBytes > settings.artifactBytesMax) throw tooLarge(settings.artifactBytesMax)
   await keepOfferedTree(metadata, sessionId, summary)

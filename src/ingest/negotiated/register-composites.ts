@@ -5,7 +5,7 @@ import type { OfferedComposite } from '../../core/blob-exchange.ts'
 import type { Part } from '../../core/copy.ts'
 import { combineCrc32 } from '../../core/crc32.ts'
 import { createDigestHasher, type Digest } from '../../core/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
 import { decodeJoined } from '../../packs/codec.ts'
@@ -140,14 +140,7 @@ async function verifyComposite(
   if (actual === composite.digest && crc === composite.crc32 && sizeBytes === composite.sizeBytes)
     return damaged
   await ports.metadata.dropOffered(sessionId, 'composites', 0)
-  throw storeError(
-    'digest_mismatch',
-    `the parts of a file do not make its digest: expected ${composite.digest}, got ${actual}`,
-    {
-      expected: composite.digest,
-      actual,
-    },
-  )
+  throw digestMismatch('the parts of a file do not make its digest', composite.digest, actual)
 }
 
 function* runsOf(parts: readonly Part[]): Generator<Part[]> {
