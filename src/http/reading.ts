@@ -30,7 +30,8 @@ export async function underReadLease(
   }
 }
 
-async function leaseOf(
+/** Errors: artifact_expired, artifact_deleted. */
+export async function leaseOf(
   context: ReadingContext,
   artifacts: readonly Artifact[],
 ): Promise<ReadLease> {

@@ -10,11 +10,11 @@ import {
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { latestBranch } from '../core/keep-latest.ts'
 import { damagedPaths } from '../egress/damage.ts'
-import { openReadLease } from '../egress/read-lease.ts'
 import { type Access, forbidden, readableArtifact, readProject } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
+import { leaseOf } from '../http/reading.ts'
 import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
 import type { ArtifactHead } from './artifact-page.tsx'
@@ -64,15 +64,7 @@ export async function readingForPage<Result>(
   artifacts: Artifact[],
   read: () => Promise<Result>,
 ): Promise<Result> {
-  const ids = artifacts.map(({ id }) => id)
-  const lease = await openReadLease(context, ids, context.config.idleMs)
-  if (lease === undefined) {
-    for (const id of ids) {
-      const artifact = await context.metadata.findArtifact(id)
-      if (artifact !== undefined) assertLive(artifact, context.now())
-    }
-    throw new Error(`artifacts ${ids.join(', ')} are live and cannot be leased`)
-  }
+  const lease = await leaseOf(context, artifacts)
   try {
     return await read()
   } finally {
