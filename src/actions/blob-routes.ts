@@ -6,7 +6,12 @@ import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
-import { openRequestBody, readBytesBody, type BodyLimit } from '../http/request-body.ts'
+import {
+  openRequestBody,
+  readBytesBody,
+  uploadLimit,
+  type BodyLimit,
+} from '../http/request-body.ts'
 import type { Upload } from '../metadata/metadata.ts'
 import { azureErrorResponse, azureInternalError } from './azure-error.ts'
 import { parseBlockList } from './block-list.ts'
@@ -103,11 +108,7 @@ const blockListLimit: BodyLimit = {
 
 function blockLimit({ config }: AppContext): BodyLimit {
   return config.artifactBytesMax < limits.blockBytesMax
-    ? {
-        bytesMax: config.artifactBytesMax,
-        limit: 'bytes of an upload',
-        setting: 'TROVE_MAX_ARTIFACT',
-      }
+    ? uploadLimit(config)
     : { bytesMax: limits.blockBytesMax, limit: 'bytes of a block', setting: null }
 }
 

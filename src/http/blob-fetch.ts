@@ -2,7 +2,7 @@
  *  (api/negotiation.ts). */
 import { Hono } from 'hono'
 import { partsMediaType } from '../api/negotiation.ts'
-import { decodeWants, listBytesMax, type Want } from '../core/blob-exchange.ts'
+import { decodeWants, type Want } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
 import { artifactFetchQuery } from '../api/queries.ts'
 import { listParts, representBlobs } from '../egress/blob-list.ts'
@@ -15,7 +15,7 @@ import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery } from './input.ts'
 import { underReadLease } from './reading.ts'
-import { readBytesBody } from './request-body.ts'
+import { listLimit, readBytesBody } from './request-body.ts'
 
 export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -61,8 +61,7 @@ async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifa
 
 /** Errors: invalid_request, too_large. */
 async function readWants(context: AppContext, c: AppRequest): Promise<Want[]> {
-  const limit = { bytesMax: listBytesMax, limit: 'bytes of one list', setting: null }
-  const bytes = await readBytesBody(context, c, limit)
+  const bytes = await readBytesBody(context, c, listLimit)
   try {
     return decodeWants(bytes)
   } catch (error) {

@@ -17,7 +17,7 @@ import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseQuery, projectParameter } from './input.ts'
 import { retentionOf } from './retention.ts'
-import { type BodyLimit, contentLength, openRequestBody } from './request-body.ts'
+import { contentLength, openRequestBody, uploadLimit } from './request-body.ts'
 import { replacementBy } from './strict.ts'
 import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
 
@@ -132,11 +132,7 @@ async function ingestBody(
   c: AppRequest,
   { job, key }: { job: IngestJob; key: string },
 ): Promise<{ artifact: Artifact; created: boolean }> {
-  const limit: BodyLimit = {
-    bytesMax: context.config.artifactBytesMax,
-    limit: 'bytes of an upload',
-    setting: 'TROVE_MAX_ARTIFACT',
-  }
+  const limit = uploadLimit(context.config)
   const body = openRequestBody(context.arrivals.counting(key, context), c, limit)
   if (job.form !== 'zip') return await context.ingest.run(job, body, c.req.raw.signal)
   await context.staging.openUpload(key)

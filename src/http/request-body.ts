@@ -2,6 +2,8 @@
  *  before an answer when nobody read them (GITHUB-PROTOCOL §8.5: else the client sees ECONNRESET, not our message). */
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+import type { Config } from '../config.ts'
+import { listBytesMax } from '../core/blob-exchange.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BodyContext } from './body-context.ts'
@@ -13,6 +15,19 @@ export interface BodyLimit {
   limit: string
   /** The variable that moves the bound; null when none does. */
   setting: string | null
+}
+
+/** Of a whole upload. */
+export function uploadLimit({ artifactBytesMax }: Pick<Config, 'artifactBytesMax'>): BodyLimit {
+  const limit = 'bytes of an upload'
+  return { bytesMax: artifactBytesMax, limit, setting: 'TROVE_MAX_ARTIFACT' }
+}
+
+/** Of a list of blobs, parts or times. */
+export const listLimit: BodyLimit = {
+  bytesMax: listBytesMax,
+  limit: 'bytes of one list',
+  setting: null,
 }
 
 /** Announced length of the body; null when it is chunked or has none.

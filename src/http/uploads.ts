@@ -6,7 +6,6 @@ import type { z } from 'zod'
 import { ordinalsMediaType } from '../api/negotiation.ts'
 import { commitAnswerSchema, type offerAnswerSchema } from '../api/negotiation-messages.ts'
 import { treeOfFiles } from '../core/artifact.ts'
-import { listBytesMax } from '../core/blob-exchange.ts'
 import { apiRoot } from '../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../api/queries.ts'
 import { hasCode, storeError } from '../core/errors.ts'
@@ -27,7 +26,7 @@ import {
   requireDigest,
   requireFreeName,
 } from './offer.ts'
-import { openRequestBody } from './request-body.ts'
+import { listLimit, openRequestBody, uploadLimit } from './request-body.ts'
 import { createTurns, type Turns } from './turns.ts'
 
 export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
@@ -44,7 +43,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const session = await sessionOf(context, c)
     const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
     const treeDigest = requireDigest(tree, 'tree')
-    const body = openRequestBody(context, c, bodyLimit(context))
+    const body = openRequestBody(context, c, uploadLimit(context.config))
     const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
     const job = { ...session, treeDigest, encoding } as const
     const { signal } = c.req.raw
@@ -85,7 +84,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
     const session = await sessionOf(context, c)
     const counting = context.arrivals.counting(session.sessionId, context)
-    const body = openRequestBody(counting, c, bodyLimit(context))
+    const body = openRequestBody(counting, c, uploadLimit(context.config))
     return c.json(
       await context.ingest.negotiate({ step: 'blobs', ...session }, body, c.req.raw.signal),
     )
@@ -253,13 +252,3 @@ function ordinalsResponse(c: AppRequest, ordinals: Uint8Array): Response {
     'content-encoding': 'gzip',
   })
 }
-
-function bodyLimit({ config }: AppContext): Parameters<typeof openRequestBody>[2] {
-  return {
-    bytesMax: config.artifactBytesMax,
-    limit: 'bytes of an upload',
-    setting: 'TROVE_MAX_ARTIFACT',
-  }
-}
-
-const listLimit = { bytesMax: listBytesMax, limit: 'bytes of one list', setting: null }
