@@ -1,7 +1,14 @@
 /** Reading manifests in path order, a stored page at a time, from any path on. */
 import { comparePaths } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
-import type { EntryPage, Metadata, StoredEntry } from '../metadata/metadata.ts'
+import type {
+  Artifact,
+  EntryPage,
+  Metadata,
+  StoredEntry,
+  StoredFile,
+} from '../metadata/metadata.ts'
+import { noSuchPath } from './no-such-path.ts'
 
 /** What reading entries needs of the metadata port. */
 export type EntryReader = Pick<Metadata, 'readEntryPage' | 'findEntryPage' | 'findEntry'>
@@ -107,4 +114,15 @@ function listed(page: EntryPage, index: number): ListedEntry | undefined {
   const entry = page.entries[index]
   if (entry === undefined) return undefined
   return { ordinal: page.firstOrdinal + index, entry, modifiedAt: page.modifiedAt[index] ?? null }
+}
+
+/** The file at `path`. Errors: not_found. */
+export async function readFileEntry(
+  reader: Pick<EntryReader, 'findEntry'>,
+  artifact: Artifact,
+  path: string,
+): Promise<StoredFile> {
+  const found = await reader.findEntry(artifact.id, path)
+  if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
+  return found.entry
 }

@@ -12,13 +12,11 @@ import type { BlobPlacement, Copy } from '../core/copy.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createByteWriter } from '../core/varint.ts'
-import type { Metadata, StoredEntry } from '../metadata/metadata.ts'
+import type { Metadata, StoredFile } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
 import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
-
-type StoredFile = Extract<StoredEntry, { kind: 'file' }>
 
 /** A stored stream that is wanted, and where its head lies in the text of all of them: a large file has tens of thousands of
  *  heads, of some ten bytes each, where an object for each would take a hundred. */

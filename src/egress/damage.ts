@@ -3,10 +3,9 @@
 import { comparePaths } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { type PathFilter, tarMembers } from './entries.ts'
 import { damagedMembers } from './exact-zip.ts'
-import type { StoredFile } from './file-layout.ts'
 import type { Reader } from './reader.ts'
 import { partPages } from './segments.ts'
 

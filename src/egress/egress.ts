@@ -10,18 +10,12 @@ import { digestOf } from '../core/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
 import { compilePathGlobs } from '../core/path-glob.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
 import { type Batch, entryPages, type PathFilter, tarMembers, zipMembers } from './entries.ts'
 import { exactZipSegments } from './exact-zip.ts'
-import {
-  gzipFileSegments,
-  gzipFormatVersion,
-  once,
-  readFileContent,
-  type StoredFile,
-} from './file-layout.ts'
+import { gzipFileSegments, gzipFormatVersion, once, readFileContent } from './file-layout.ts'
 import type { Reader } from './reader.ts'
 import { createMemory } from './remembered.ts'
 import type { Representation } from './representation.ts'

@@ -6,7 +6,7 @@ import { joiningEnd } from '../core/copy.ts'
 import type { BlobPlacement } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { storeError } from '../core/errors.ts'
-import type { StoredEntry } from '../metadata/metadata.ts'
+import type { StoredFile } from '../metadata/metadata.ts'
 import { coalesce } from './coalesce.ts'
 import { emit } from './emit.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
@@ -22,8 +22,6 @@ import {
   storedBlocks,
   wholeCopy,
 } from './segments.ts'
-
-export type StoredFile = Extract<StoredEntry, { kind: 'file' }>
 
 /** Part of every gzip form's ETag: grows whenever the same file would give other bytes. */
 export const gzipFormatVersion = 1

@@ -8,7 +8,7 @@
  *  Formats: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format"; RFC 1952 (gzip). */
 import type { BlobPlacement } from '../core/copy.ts'
 import { combineCrc32 } from '../core/crc32.ts'
-import type { StoredEntry } from '../metadata/metadata.ts'
+import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
 import type { Batch } from './entries.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import { createMarks, type Marks } from './remembered.ts'
@@ -166,10 +166,7 @@ function memberSegments(archive: Archive, member: TarMember, readParts: ReadPart
   return segments
 }
 
-function blobStreamIn(
-  entry: Extract<StoredEntry, { kind: 'file' }>,
-  readParts: ReadParts,
-): Segment {
+function blobStreamIn(entry: StoredFile, readParts: ReadParts): Segment {
   const { copy } = entry.blob
   return copy?.codec === 'stored'
     ? storedBlocks(copy, entry.path)

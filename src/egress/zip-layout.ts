@@ -7,7 +7,7 @@
  *  Measuring runs the same functions as emitting, so an announced length is the emitted one by construction. */
 import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
-import type { StoredEntry } from '../metadata/metadata.ts'
+import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
 import type { Batch } from './entries.ts'
 import { createMarks, type Marks } from './remembered.ts'
 import {
@@ -89,7 +89,7 @@ function targetData(target: Buffer): MemberData {
   }
 }
 
-function fileData(entry: Extract<StoredEntry, { kind: 'file' }>, readParts: ReadParts): MemberData {
+function fileData(entry: StoredFile, readParts: ReadParts): MemberData {
   const { blob } = entry
   const stream = blobStream(blob, entry.path, readParts)
   // Ours joins, and still lacks its final block; a foreign stream is complete as it is.

@@ -2,10 +2,10 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../api/paths.ts'
 import { fileQuery } from '../api/queries.ts'
-import { noSuchPath } from '../browse/no-such-path.ts'
+import { readFileEntry } from '../browse/entries.ts'
 import { representFile } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
-import type { Artifact, StoredEntry } from '../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { liveArtifact } from './access.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
@@ -28,7 +28,7 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
       cacheControl: 'private, no-cache',
     } as const
     return await underReadLease(context, c, [artifact], async () => {
-      const file = await readFile(context, artifact, path)
+      const file = await readFileEntry(context.metadata, artifact, path)
       return await sendRepresentation(
         context,
         c,
@@ -40,20 +40,11 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Errors: not_found. */
-async function readFile(context: AppContext, artifact: Artifact, path: string): Promise<File> {
-  const found = await context.metadata.findEntry(artifact.id, path)
-  if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
-  return found.entry
-}
-
-type File = Extract<StoredEntry, { kind: 'file' }>
-
 async function chooseForm(
   context: AppContext,
   c: AppRequest,
   artifact: Artifact,
-  file: File,
+  file: StoredFile,
 ): Promise<Representation> {
   const contentType = mediaTypeOf(file.path)
   if (acceptsGzip(c.req.header('accept-encoding'))) {

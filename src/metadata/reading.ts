@@ -90,10 +90,10 @@ export interface DayOfUploads {
   logicalBytes: number
 }
 
-/** An entry as stored: what it is and, for files, how its bytes can be read. */
-export type StoredEntry =
-  | (Extract<Entry, { kind: 'file' }> & { blob: BlobPlacement })
-  | Exclude<Entry, { kind: 'file' }>
+/** A file as stored: what it is, and how its bytes can be read. */
+export type StoredFile = Extract<Entry, { kind: 'file' }> & { blob: BlobPlacement }
+
+export type StoredEntry = StoredFile | Exclude<Entry, { kind: 'file' }>
 
 export interface EntryPage {
   /** Position of the first entry in the manifest. */

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
 import { isSameProject, mayReadRun } from '../auth/principal.ts'
-import { noSuchPath } from '../browse/no-such-path.ts'
+import { readFileEntry } from '../browse/entries.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { parseReference } from '../core/reference.ts'
@@ -11,7 +11,7 @@ import { readReference } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { pageOfQuery } from './input.ts'
 import { comparisonOf, kindOfQuery } from './comparison.ts'
 import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
@@ -21,7 +21,7 @@ import { sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
 import { comparePath, withQuery } from './paths.ts'
 import { previewKindOf } from './preview/kind.ts'
-import { readBytes, type StoredFile } from './preview/request.ts'
+import { readBytes } from './preview/request.ts'
 
 const diffBytesMax = 512 * 1024
 
@@ -106,22 +106,19 @@ async function filePage(
   { base, head, path }: { base: Artifact; head: Artifact; path: string },
 ): Promise<Response> {
   const { context } = web
-  const [before, after] = await Promise.all(
-    [base, head].map(async (artifact): Promise<StoredFile> => {
-      const found = await context.metadata.findEntry(artifact.id, path)
-      if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
-      return found.entry
-    }),
-  )
+  const [before, after] = await Promise.all([
+    readFileEntry(context.metadata, base, path),
+    readFileEntry(context.metadata, head, path),
+  ])
   const sides: [Side, Side] = [
-    { artifact: base, file: before! },
-    { artifact: head, file: after! },
+    { artifact: base, file: before },
+    { artifact: head, file: after },
   ]
   const all = c.req.query('all') === '1'
   const compared = await readingForPage(context, [base, head], () =>
     compareFiles(web, path, { sides, all, signal: c.req.raw.signal }),
   )
-  const sizes = { before: before!.sizeBytes, after: after!.sizeBytes }
+  const sizes = { before: before.sizeBytes, after: after.sizeBytes }
   return await sendPage(web, c, {
     title: `${path} · Compare`,
     crumbs: crumbsOf({ project: head.project, artifact: head }),

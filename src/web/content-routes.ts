@@ -10,7 +10,7 @@ import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { underReadLease } from '../http/reading.ts'
-import type { Artifact, StoredEntry } from '../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import {
   contentRoot,
   hasOwnHosts,
@@ -93,8 +93,6 @@ async function openArtifact(
   assertLive(artifact, context.now())
   return artifact
 }
-
-type StoredFile = Extract<StoredEntry, { kind: 'file' }>
 
 /** The file of that path, or the index of that directory. */
 async function findFile(

@@ -1,6 +1,6 @@
 /** `.../blob/{path}`: one file, how it looks, and what can be done with it. */
 import { filePath } from '../api/paths.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { WholeArtifactLink } from './artifact-link.tsx'
 import type { ArtifactHead } from './artifact-page.tsx'
 import { PathTrail } from './files-tab.tsx'
@@ -8,7 +8,6 @@ import { isShownTime, mode, Size, Time, WholeDigest } from './format.tsx'
 import type { Html } from './html.ts'
 import { artifactPath, blobPath, withQuery } from './paths.ts'
 import { hasTextForm } from './preview/preview.tsx'
-import type { StoredFile } from './preview/request.ts'
 import { Untrusted } from './untrusted.tsx'
 
 export interface FileView {

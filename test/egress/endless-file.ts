@@ -5,7 +5,7 @@ import type { BlobPlacement, CopyCodec } from '../../src/core/copy.ts'
 import { combineCrc32, crc32 } from '../../src/core/crc32.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { parseEntryPath } from '../../src/core/entry.ts'
-import type { StoredFile } from '../../src/egress/file-layout.ts'
+import type { StoredFile } from '../../src/metadata/metadata.ts'
 
 const pageBytes = 1024 * 1024
 const noise = randomFillSync(Buffer.alloc(pageBytes))

@@ -1,10 +1,8 @@
 /** What a preview is made of, and how it reads the file. */
 import { representFile } from '../../egress/egress.ts'
 import type { AppContext } from '../../http/context.ts'
-import type { Artifact, StoredEntry } from '../../metadata/metadata.ts'
+import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import type { Web } from '../page.tsx'
-
-export type StoredFile = Extract<StoredEntry, { kind: 'file' }>
 
 export interface PreviewRequest {
   web: Web
