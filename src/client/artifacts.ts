@@ -66,11 +66,11 @@ async function* itemsOf<Item>(
   let cursor: string | null = null
   do {
     const query = { ...filter, limit: pageItems, cursor }
-    const request = { path, query, ...(signal !== undefined && { signal }) }
-    const page: { items: Item[]; nextCursor: string | null } = await requestJson(server, request, [
-      'items',
-      'nextCursor',
-    ])
+    const page: { items: Item[]; nextCursor: string | null } = await requestJson(
+      server,
+      { path, query, signal },
+      ['items', 'nextCursor'],
+    )
     yield* page.items
     cursor = page.nextCursor
   } while (cursor !== null)
@@ -82,13 +82,9 @@ export async function removeArtifact(
   artifactId: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  const request = {
-    method: 'DELETE' as const,
-    path: artifactPath(artifactId),
-    ...(signal !== undefined && { signal }),
-  }
+  const path = artifactPath(artifactId)
   try {
-    const answer = await openAnswer(server, request)
+    const answer = await openAnswer(server, { method: 'DELETE', path, signal })
     answer.discard()
   } catch (error) {
     // Also by this request, sent once more since its answer was lost.
@@ -103,13 +99,9 @@ export async function removeArtifacts(
   ids: readonly number[],
   { dryRun = false, signal }: { dryRun?: boolean; signal?: AbortSignal },
 ): Promise<WireBulkDeletion> {
-  const request = {
-    method: 'POST' as const,
-    path: `${apiRoot}/artifacts/bulk-delete`,
-    json: { ids, dryRun },
-    ...(signal !== undefined && { signal }),
-  }
-  return await requestJson(server, request, ['items', 'freedBytes'])
+  const path = `${apiRoot}/artifacts/bulk-delete`
+  const json = { ids, dryRun }
+  return await requestJson(server, { method: 'POST', path, json, signal }, ['items', 'freedBytes'])
 }
 
 /** Takes a delete back. Errors: artifact_not_found, artifact_deleted (too late), artifact_expired, name_taken, forbidden. */
@@ -118,12 +110,8 @@ export async function restoreArtifact(
   artifactId: number,
   signal?: AbortSignal,
 ): Promise<WireArtifactDetail> {
-  const request = {
-    method: 'POST' as const,
-    path: `${artifactPath(artifactId)}/undelete`,
-    ...(signal !== undefined && { signal }),
-  }
-  return await requestJson(server, request, ['id', 'state'])
+  const path = `${artifactPath(artifactId)}/undelete`
+  return await requestJson(server, { method: 'POST', path, signal }, ['id', 'state'])
 }
 
 /** Errors: artifact_not_found, artifact_expired, artifact_deleted, forbidden. */
@@ -133,13 +121,12 @@ export async function changeRetention(
   change: RetentionChange,
   signal?: AbortSignal,
 ): Promise<WireArtifactDetail> {
-  const path = artifactPath(artifactId)
   const request = {
     method: 'PATCH' as const,
-    path,
+    path: artifactPath(artifactId),
     json: change,
     repeatable: true,
-    ...(signal !== undefined && { signal }),
+    signal,
   }
   return await requestJson(server, request, ['id', 'state'])
 }

@@ -32,7 +32,7 @@ export interface ApiRequest {
   repeatable?: boolean
   /** Whether an answer that leads elsewhere is what is wanted; it is not followed. */
   takesRedirect?: boolean
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 const triesMax = 4
