@@ -31,20 +31,16 @@ export function doneResult(
   }
 }
 
-/** Of a dry run. */
+/** Of a dry run, which fetches nothing. */
 export function plannedResult(
-  { tree, wanted, destination, progress }: Downloading,
+  downloading: Downloading,
   missing: readonly number[],
   deletes: boolean,
 ): DownloadResult {
+  const { tree, destination } = downloading
   const strangers = deletes ? destination.strangers : []
   return {
-    entries: wanted.length,
-    files: progress.files,
-    logicalBytes: progress.totalBytes,
-    writtenFiles: missing.length,
-    fetchedBytes: 0,
-    deletedPaths: strangers.length,
+    ...doneResult(downloading, missing, strangers.length),
     planned: { write: missing.map((ordinal) => tree.path(ordinal)), delete: strangers },
   }
 }
