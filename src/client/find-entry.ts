@@ -33,6 +33,17 @@ export async function findFile(
   return entry
 }
 
+/** The file of an artifact that never was an archive. Errors: those of `openAnswer`. */
+export async function onlyFile(
+  server: ServerAccess,
+  { id }: Pick<Place, 'id'>,
+  signal: AbortSignal,
+): Promise<WireFile> {
+  for await (const entry of readEntries(server, id, { under: '', signal }))
+    if (entry.kind === 'file') return entry
+  throw new RangeError(`artifact ${id} is one file, and has none`)
+}
+
 /** For a place where a file is wanted and `entry` is. */
 export function noFile({ name }: Place, entry: WireEntry | null, path: string): Error {
   const instead =

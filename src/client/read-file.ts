@@ -1,16 +1,18 @@
 /** One file of an artifact as a stream; the digest of the whole is checked at the end. */
 import { filePath } from '../api/paths.ts'
-import { createDigestHasher, type Digest } from '../core/digest.ts'
+import { createDigestHasher, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import type { ServerAccess } from './transport/http.ts'
 import { readResumed } from './transport/resumed-body.ts'
 
-/** The bytes of the file, in order. Errors: those of `readResumed`; digest_mismatch after the last byte. */
+/** The bytes of the file, in order; `digest` as messages have it. Errors: those of `readResumed`; digest_mismatch after the last byte. */
 export async function* readFile(
   server: ServerAccess,
-  { artifactId, path, digest }: { artifactId: number; path: string; digest: Digest },
+  { artifactId, path, digest }: { artifactId: number; path: string; digest: string },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const expected = parseWireDigest(digest)
+  if (expected === undefined) throw new TypeError(`not a digest: ${digest}`)
   const hasher = createDigestHasher()
   let sizeBytes = 0
   for await (const chunk of readResumed(
@@ -23,11 +25,11 @@ export async function* readFile(
     yield chunk
   }
   const actual = hasher.digest()
-  if (actual !== digest) {
+  if (actual !== expected) {
     throw storeError(
       'digest_mismatch',
-      `${path}: expected ${digest}, got ${actual} (${sizeBytes} bytes)`,
-      { expected: digest, actual },
+      `${path}: expected ${expected}, got ${actual} (${sizeBytes} bytes)`,
+      { expected, actual },
     )
   }
 }

@@ -3,11 +3,10 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient, type Client, type UploadResult } from '../client/client.ts'
 import { readArtifact } from '../client/find-artifact.ts'
-import { readEntries } from '../client/read-entries.ts'
+import { onlyFile } from '../client/find-entry.ts'
 import { readFile } from '../client/read-file.ts'
 import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
 import { saveAs } from '../client/files/save-as.ts'
-import { parseWireDigest, type Digest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { formatSizeBytes } from '../core/units.ts'
@@ -104,7 +103,7 @@ async function uploadTree(
   const [logical, sent, reused] = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
   const remark = `${logical}, ${sent} sent, ${reused} not sent because the server or the tree had it already`
   // The zip of a tree is put together when it is asked for, so nobody knows its digest.
-  const digest = artifact.zipDigest?.replace(/^sha256:/, '') ?? null
+  const digest = artifact.zipDigest === null ? null : hexOf(artifact.zipDigest)
   return { ...uploadedOf(artifact), digest, remark }
 }
 
@@ -126,8 +125,12 @@ async function uploadRaw(
     overwrite,
     signal,
   })
-  const { digest } = await readOnlyFile(client, artifact, signal)
-  return { ...uploadedOf(artifact), digest, remark: null }
+  const { digest } = await onlyFile(client.server, artifact, signal)
+  return { ...uploadedOf(artifact), digest: hexOf(digest), remark: null }
+}
+
+function hexOf(wireDigest: string): string {
+  return wireDigest.replace(/^sha256:/, '')
 }
 
 function uploadedOf({
@@ -174,20 +177,7 @@ async function saveWhole(
     await saveZip(server, detail.id, { target: join(directory, `${detail.name}.zip`), signal })
     return
   }
-  const file = await readOnlyFile(client, detail, signal)
-  const bytes = readFile(server, { artifactId: detail.id, ...file }, signal)
+  const { path, digest } = await onlyFile(server, detail, signal)
+  const bytes = readFile(server, { artifactId: detail.id, path, digest }, signal)
   await saveAs(join(directory, detail.name), bytes, signal)
-}
-
-/** The file of an artifact that never was an archive. */
-async function readOnlyFile(
-  { server }: Client,
-  { id }: WireArtifact,
-  signal: AbortSignal,
-): Promise<{ path: string; digest: Digest }> {
-  for await (const entry of readEntries(server, id, { under: '', signal })) {
-    const digest = entry.kind === 'file' ? parseWireDigest(entry.digest) : undefined
-    if (digest !== undefined) return { path: entry.path, digest }
-  }
-  throw new TypeError(`artifact ${id} of one file holds none`)
 }

@@ -12,7 +12,7 @@ import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
 import { readFile } from '../../src/client/read-file.ts'
 import { readResumed } from '../../src/client/transport/resumed-body.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf, formatWireDigest } from '../../src/core/digest.ts'
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -282,7 +282,7 @@ describe('an answer', () => {
 
 describe('a file', () => {
   const content = Buffer.from('0123456789'.repeat(10_000))
-  const file = { artifactId: 1, path: 'a b', digest: digestOf(content) }
+  const file = { artifactId: 1, path: 'a b', digest: formatWireDigest(digestOf(content)) }
 
   /** Sends `content` from the range asked for, but only `lengths[n]` bytes at the n-th request. */
   const cutting =

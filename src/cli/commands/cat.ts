@@ -2,7 +2,6 @@
 import { readArtifact } from '../../client/find-artifact.ts'
 import { findFile } from '../../client/find-entry.ts'
 import { readFile } from '../../client/read-file.ts'
-import { parseWireDigest } from '../../core/digest.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -25,9 +24,7 @@ export const catCommand: Command<typeof flags> = {
     if (path === '') throw new UsageError('a path is missing: write REF:PATH')
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
-    const entry = await findFile(server, artifact, path, signal)
-    const digest = parseWireDigest(entry.digest)
-    if (digest === undefined) throw new TypeError(`not a digest: ${entry.digest}`)
+    const { digest } = await findFile(server, artifact, path, signal)
     for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {
       await write(stdout, chunk)
     }

@@ -2,7 +2,7 @@
 import type { WireArtifact } from '../../api/messages.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { digestOfFile } from '../files/digest-of-file.ts'
-import { readEntries } from '../read-entries.ts'
+import { onlyFile } from '../find-entry.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { zipDigestOf } from '../zip-digest.ts'
 
@@ -26,22 +26,13 @@ export async function verifyFile(
   { artifact, file, signal = new AbortController().signal, onProgress }: VerifyFileOptions,
 ): Promise<VerifyFileResult> {
   const expected =
-    artifact.kind === 'raw' ? await digestOfOnly(server, artifact, signal) : zipDigestOf(artifact)
+    artifact.kind === 'raw'
+      ? (await onlyFile(server, artifact, signal)).digest
+      : zipDigestOf(artifact)
   let doneBytes = 0
   const onBytes = (count: number): void => {
     doneBytes += count
     onProgress?.(doneBytes)
   }
   return { expected, found: formatWireDigest(await digestOfFile(file, { signal, onBytes })) }
-}
-
-/** Of the file that an artifact is. */
-async function digestOfOnly(
-  server: ServerAccess,
-  { id }: WireArtifact,
-  signal: AbortSignal,
-): Promise<string> {
-  for await (const entry of readEntries(server, id, { under: '', signal }))
-    if (entry.kind === 'file') return entry.digest
-  throw new RangeError(`artifact ${id} is one file, and has none`)
 }
