@@ -1,5 +1,6 @@
 /** Patterns as users write them, made absolute for `@actions/glob`, which roots relative ones at the directory of this
  *  process and `~` at its user's home; a job has its own of both. */
+import { escapePath } from '../client/upload/source-patterns.ts'
 
 export interface PatternRoots {
   /** Absolute directory that relative patterns start from. */
@@ -24,19 +25,10 @@ function absolutePattern(line: string, roots: PatternRoots): string {
   if (pattern === '~' || pattern.startsWith('~/')) {
     if (roots.home === undefined)
       throw new Error(`cannot resolve ${JSON.stringify(pattern)}: HOME is not set`)
-    return negation + escapePattern(roots.home) + pattern.slice(1)
+    return negation + escapePath(roots.home) + pattern.slice(1)
   }
   if (pattern === '.' || pattern.startsWith('./')) {
-    return negation + escapePattern(roots.directory) + pattern.slice(1)
+    return negation + escapePath(roots.directory) + pattern.slice(1)
   }
-  return `${negation}${escapePattern(roots.directory)}/${pattern}`
-}
-
-/** Makes a path match only itself. */
-function escapePattern(path: string): string {
-  const backslashes = path.replaceAll('\\', '\\\\')
-  return backslashes
-    .replaceAll(/\[(?=[^/]+\])/g, '[[]')
-    .replaceAll('?', '[?]')
-    .replaceAll('*', '[*]')
+  return `${negation}${escapePath(roots.directory)}/${pattern}`
 }

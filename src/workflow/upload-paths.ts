@@ -4,6 +4,7 @@
  *  2. One search path that is itself the one file found: the root is the file's directory.
  *  3. One search path otherwise: it is the root. It ends before the first wildcard. */
 import { dirname, normalize, sep } from 'node:path'
+import { leastCommonAncestor } from '../client/upload/walk.ts'
 import type { UploadFile } from './artifacts.ts'
 import type { SearchResult } from './glob.ts'
 
@@ -11,16 +12,8 @@ import type { SearchResult } from './glob.ts'
 function uploadRoot(search: SearchResult): string {
   const [first, ...others] = search.searchPaths
   if (first === undefined) throw new Error('no path to search was given')
-  if (others.length > 0) return leastCommonAncestor(search.searchPaths)
+  if (others.length > 0) return leastCommonAncestor(search.searchPaths.map(normalize))
   return search.files.length === 1 && search.files[0] === first ? dirname(first) : first
-}
-
-function leastCommonAncestor(paths: string[]): string {
-  const [first = [], ...others] = paths.map((path) => normalize(path).split(sep))
-  let length = 0
-  while (length < first.length && others.every((other) => other[length] === first[length]))
-    length += 1
-  return first.slice(0, length).join(sep) || sep
 }
 
 /** The files with their paths below the root. Throws an Error that names a path which GitHub's action refuses. */

@@ -135,7 +135,7 @@ function absolutePattern(pattern: string, directory: string): string {
 }
 
 /** Makes a path match only itself. */
-function escapePath(path: string): string {
+export function escapePath(path: string): string {
   return path
     .replaceAll('\\', '\\\\')
     .replaceAll(/\[(?=[^/]+\])/g, '[[]')

@@ -75,7 +75,12 @@ function uploadRoot({ searchPaths }: SourcePatterns): string {
   if (first === undefined)
     throw storeError('invalid_request', 'no path to upload was given', { field: 'PATH' })
   if (others.length === 0) return !lookFor(first) || isDirectory(first) ? first : dirname(first)
-  const [head = [], ...rest] = searchPaths.map((path) => path.split('/'))
+  return leastCommonAncestor(searchPaths)
+}
+
+/** Of absolute paths without needless segments. */
+export function leastCommonAncestor(paths: readonly string[]): string {
+  const [head = [], ...rest] = paths.map((path) => path.split('/'))
   let length = 0
   while (length < head.length && rest.every((other) => other[length] === head[length])) length += 1
   const root = rootOf(first)
