@@ -2,18 +2,13 @@
 import { join, normalize } from 'node:path'
 
 /** Actions that this program does itself, at any version. */
-export type BuiltInName =
-  | 'actions/checkout'
-  | 'actions/upload-artifact'
-  | 'actions/upload-artifact/merge'
-  | 'actions/download-artifact'
-
-const builtIns: ReadonlySet<string> = new Set<BuiltInName>([
+const builtIns = [
   'actions/checkout',
   'actions/upload-artifact',
   'actions/upload-artifact/merge',
   'actions/download-artifact',
-])
+] as const
+export type BuiltInName = (typeof builtIns)[number]
 
 /** `workspace` actions belong to the repository and are looked up in the job's workspace when their step runs. */
 export type ResolvedUses =
@@ -49,8 +44,9 @@ export function resolveUses(uses: string, map: ReadonlyMap<string, string>): Res
     if (directory !== undefined)
       return { kind: 'directory', directory: join(directory, rest), repository, ref }
   }
-  const name = `${repository}${subPath}`.toLowerCase()
-  if (builtIns.has(name)) return { kind: 'built-in', name: name as BuiltInName }
+  const called = `${repository}${subPath}`.toLowerCase()
+  const name = builtIns.find((each) => each === called)
+  if (name !== undefined) return { kind: 'built-in', name }
   return {
     kind: 'unsupported',
     reason: `actions are not fetched; give its directory with --action ${repository}${subPath}@${ref}=DIR, or leave it out with --skip-unknown`,
