@@ -3,13 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertToIfCondition } from '@actions/workflow-parser/model/converter/if-condition'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import {
-  isMapping,
-  isScalar,
-  isSequence,
-} from '@actions/workflow-parser/templates/tokens/type-guards'
+import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
-import { positionOf, textOfToken, problemsOf, readYaml, type ReadFile } from './schema.ts'
+import { positionOf, problemsOf, readYaml, type ReadFile, textOfToken, textIn } from './schema.ts'
 import { readStep, template, type Condition, type Step, type Template } from './workflow-file.ts'
 
 interface ActionInput {
@@ -142,11 +138,6 @@ function inventId(raw: MappingToken, taken: Map<string, number>): string {
   const count = (taken.get(base) ?? 0) + 1
   taken.set(base, count)
   return count === 1 ? base : `${base}_${count}`
-}
-
-function textIn(mapping: MappingToken | undefined, key: string): string | undefined {
-  const token = mapping?.find(key)
-  return token !== undefined && isScalar(token) ? token.toString() : undefined
 }
 
 function pairsIn(

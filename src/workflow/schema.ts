@@ -121,6 +121,12 @@ export function propertyOf(
   return token !== undefined && isMapping(token) ? token.find(key) : undefined
 }
 
+/** Text of the scalar that a mapping has under `key`; undefined also for what is none. */
+export function textIn(token: TemplateToken | undefined, key: string): string | undefined {
+  const found = propertyOf(token, key)
+  return found !== undefined && isScalar(found) ? found.toString() : undefined
+}
+
 /** Text of a scalar; '' for a sequence or mapping. */
 export function textOfToken(token: TemplateToken): string {
   return isScalar(token) ? token.toString() : ''

@@ -1,12 +1,8 @@
 /** What `on:` says: the events that a workflow runs on, and what two of them ask their caller for. */
 import type { KeyValuePair, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import {
-  isMapping,
-  isScalar,
-  isSequence,
-} from '@actions/workflow-parser/templates/tokens/type-guards'
+import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position } from './problem.ts'
-import { positionOf, propertyOf, textOfToken } from './schema.ts'
+import { positionOf, propertyOf, textOfToken, textIn } from './schema.ts'
 import type { Template } from './workflow-file.ts'
 
 /** An input of `workflow_dispatch` or `workflow_call`. */
@@ -49,13 +45,13 @@ export function inputsOf(
 }
 
 function inputOf(file: string, event: string, { key, value }: KeyValuePair): WorkflowInput {
-  const type = scalarText(value, 'type') ?? 'string'
+  const type = textIn(value, 'type') ?? 'string'
   const fallback = propertyOf(value, 'default')
   const options = propertyOf(value, 'options')
   return {
     name: key.toString(),
     position: positionOf(file, key),
-    required: scalarText(value, 'required') === 'true',
+    required: textIn(value, 'required') === 'true',
     type,
     default: fallback === undefined ? undefined : { token: fallback, file },
     absent: absentText(type, event),
@@ -70,16 +66,11 @@ function absentText(type: string, event: string): string {
 
 export function requiredSecretsOf(file: string, on: TemplateToken | undefined): RequiredSecret[] {
   return declaredBy(on, 'workflow_call', 'secrets')
-    .filter(({ value }) => scalarText(value, 'required') === 'true')
+    .filter(({ value }) => textIn(value, 'required') === 'true')
     .map(({ key }) => ({ name: key.toString(), position: positionOf(file, key) }))
 }
 
 function declaredBy(on: TemplateToken | undefined, event: string, key: string): KeyValuePair[] {
   const declared = propertyOf(propertyOf(on, event), key)
   return declared !== undefined && isMapping(declared) ? [...declared] : []
-}
-
-function scalarText(token: TemplateToken, key: string): string | undefined {
-  const found = propertyOf(token, key)
-  return found !== undefined && isScalar(found) ? found.toString() : undefined
 }
