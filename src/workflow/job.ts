@@ -158,7 +158,8 @@ async function readDefaults(
   }
 }
 
-function complain(
+/** Tells of something about a job as a whole. */
+export function complain(
   engine: Engine,
   job: JobReference,
   level: AnnotationLevel,

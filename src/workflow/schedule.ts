@@ -4,7 +4,7 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
 import { textOf, type Json, type Scope } from './expression.ts'
-import { runJobInstance, type JobInstance, type JobResult } from './job.ts'
+import { complain, runJobInstance, type JobInstance, type JobResult } from './job.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
 import type { Combination } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
@@ -79,7 +79,11 @@ async function runJob(
   )
   const scope = jobExpressions(engine, needs, ancestors)
   const setting: JobSetting = { ...given, needs, scope, ancestors }
-  if (planned.skipReason !== undefined) return leaveOut(setting, `left out: ${planned.skipReason}`)
+  const reference = referenceOf(planned.job)
+  if (planned.skipReason !== undefined) {
+    complain(engine, reference, 'warning', `left out: ${planned.skipReason}`)
+    return finishUnstarted(setting, 'skipped')
+  }
   try {
     if (!(await evaluateCondition(planned.job.condition, scope))) {
       return finishUnstarted(setting, engine.cancel.aborted ? 'cancelled' : 'skipped')
@@ -87,7 +91,7 @@ async function runJob(
     return await runInstances(setting)
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error
-    complain(setting, 'error', error.message)
+    complain(engine, reference, 'error', error.message)
     return finishUnstarted(setting, 'failure')
   }
 }
@@ -223,24 +227,6 @@ function outcomeOf(
     }
   }
   return { id: setting.planned.job.id, result, outputs, instances, ancestors: setting.ancestors }
-}
-
-function leaveOut(setting: JobSetting, reason: string): JobOutcome {
-  complain(setting, 'warning', reason)
-  return finishUnstarted(setting, 'skipped')
-}
-
-function complain(
-  { engine, planned }: JobSetting,
-  level: 'error' | 'warning',
-  message: string,
-): void {
-  engine.emit({
-    type: 'annotation',
-    job: referenceOf(planned.job),
-    step: null,
-    annotation: { level, message },
-  })
 }
 
 function finishUnstarted(setting: JobSetting, conclusion: Conclusion): JobOutcome {
