@@ -4,7 +4,6 @@ import { findAction, type ActionFile } from '../action-file.ts'
 import type { JobState } from '../engine.ts'
 import { formatProblem } from '../problem.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
-import { evaluateTextMap } from '../template.ts'
 import { resolveUses, type BuiltInName } from '../uses.ts'
 import type { Condition, UsesStep } from '../workflow-file.ts'
 import { runCheckout } from './checkout.ts'
@@ -53,11 +52,7 @@ export async function findPre(
   return {
     condition: runs.pre.condition,
     work: async (body) => {
-      const inputs = await readActionInputs(
-        body,
-        action,
-        await evaluateTextMap(step.inputs, body.expressions),
-      )
+      const inputs = await readActionInputs(body, step, action)
       await runPre(body, { step, action, runs, inputs, github: githubOf(resolved), hasPre: true })
     },
   }
@@ -76,11 +71,7 @@ async function runDirectory(
 ): Promise<void> {
   const action = await readAction(step, directory)
   const { runs } = action
-  const inputs = await readActionInputs(
-    body,
-    action,
-    await evaluateTextMap(step.inputs, body.expressions),
-  )
+  const inputs = await readActionInputs(body, step, action)
   switch (runs.kind) {
     case 'javascript':
       await runJavaScript(body, {

@@ -59,10 +59,11 @@ export async function readBuiltInInputs(
  *  them, unknown ones as given. */
 export async function readActionInputs(
   body: StepBody,
+  step: UsesStep,
   action: ActionFile,
-  given: Record<string, string>,
 ): Promise<Record<string, string>> {
   const { log } = body
+  const given = await evaluateTextMap(step.inputs, body.expressions)
   const known = new Map(action.inputs.map((input) => [input.name.toLowerCase(), input]))
   const inputs: Record<string, string> = {}
   for (const [name, value] of Object.entries(given)) {
