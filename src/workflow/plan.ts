@@ -1,6 +1,6 @@
 /** Planning: what a run is going to do, checked before anything runs. Pure but for reading action files. */
 import { join } from 'node:path'
-import { findAction, type ActionFile } from './action-file.ts'
+import { findAction, type ParsedAction } from './action-file.ts'
 import { bounds } from './bounds.ts'
 import { EvaluationError, formatProblem, problemAt, type Problem } from './problem.ts'
 import { isLiteral, readStrategy } from './strategy.ts'
@@ -141,47 +141,35 @@ async function stepProblems(step: Step, options: PlanOptions, depth: number): Pr
     case 'directory': {
       const parsed = await findAction(resolved.directory)
       if (parsed === undefined) return wrong(`there is no action.yml in ${resolved.directory}`)
-      return 'problems' in parsed
-        ? parsed.problems
-        : await actionProblems(parsed.action, step, options, depth)
+      return await actionProblems(parsed, step, options, depth)
     }
     case 'workspace': {
       // An earlier step may yet create it, so absence is found out when the step runs.
       const parsed = await findAction(join(options.repositoryDirectory, resolved.path))
-      if (parsed === undefined) return []
-      return 'problems' in parsed
-        ? parsed.problems
-        : await actionProblems(parsed.action, step, options, depth)
+      return parsed === undefined ? [] : await actionProblems(parsed, step, options, depth)
     }
   }
 }
 
 async function actionProblems(
-  action: ActionFile,
+  parsed: ParsedAction,
   step: Step,
   options: PlanOptions,
   depth: number,
 ): Promise<Problem[]> {
-  if (action.runs.kind === 'unsupported') {
-    return [
-      problemAt(
-        step.position,
-        `${action.file} runs using '${action.runs.using}', which does not run here`,
-      ),
-    ]
+  if ('problems' in parsed) return parsed.problems
+  const { file, runs } = parsed.action
+  if (runs.kind === 'unsupported') {
+    const message = `${file} runs using '${runs.using}', which does not run here`
+    return [problemAt(step.position, message)]
   }
-  if (action.runs.kind === 'javascript') return []
+  if (runs.kind === 'javascript') return []
   if (depth >= bounds.compositeDepthMax) {
-    return [
-      problemAt(
-        step.position,
-        `composite actions are nested deeper than ${bounds.compositeDepthMax}`,
-      ),
-    ]
+    const message = `composite actions are nested deeper than ${bounds.compositeDepthMax}`
+    return [problemAt(step.position, message)]
   }
   const problems: Problem[] = []
-  for (const inner of action.runs.steps)
-    problems.push(...(await stepProblems(inner, options, depth + 1)))
+  for (const inner of runs.steps) problems.push(...(await stepProblems(inner, options, depth + 1)))
   return problems
 }
 
