@@ -147,6 +147,10 @@ function fromData(value: data.ExpressionData): Json {
   }
 }
 
+export function isObject(value: Json | undefined): value is { [key: string]: Json } {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
 /** What `==` says. */
 export function equals(left: Json, right: Json): boolean {
   return equalData(toData(left), toData(right))

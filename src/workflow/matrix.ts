@@ -1,6 +1,6 @@
 /** Matrices: the combinations that a `strategy.matrix` stands for, by GitHub's rules of include and exclude. */
 import { bounds } from './bounds.ts'
-import { equals, type Json } from './expression.ts'
+import { equals, isObject, type Json } from './expression.ts'
 
 export type Combination = { [key: string]: Json }
 
@@ -75,10 +75,6 @@ function readList(value: Json | undefined, name: string): Combination[] {
   if (!Array.isArray(value) || !value.every(isObject))
     throw new Error(`matrix.${name} is a list of mappings`)
   return value
-}
-
-function isObject(value: Json | undefined): value is { [key: string]: Json } {
-  return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
 function suffixOf(combination: Combination): string {

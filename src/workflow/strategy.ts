@@ -1,7 +1,7 @@
 /** `strategy` of a job: its combinations, and how they run. */
 import { TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { bounds } from './bounds.ts'
-import type { Scope } from './expression.ts'
+import { isObject, type Scope } from './expression.ts'
 import { expandMatrix, type MatrixEntry } from './matrix.ts'
 import { EvaluationError, problemAt } from './problem.ts'
 import { positionOf } from './schema.ts'
@@ -23,7 +23,7 @@ export async function readStrategy(
   if (template === undefined) return { combinations: [null], failFast: true, instancesMax: 1 }
   const position = positionOf(template.file, template.token)
   const value = await evaluateTemplate(template, scope)
-  const strategy = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {}
+  const strategy = isObject(value) ? value : {}
   try {
     const combinations =
       strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])

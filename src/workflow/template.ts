@@ -16,6 +16,7 @@ import {
 import {
   coerceText,
   evaluateExpression,
+  isObject,
   isTruthy,
   textOf,
   type Json,
@@ -46,7 +47,7 @@ export async function evaluateTextMap(
   if (template === undefined) return {}
   const position = positionOf(template.file, template.token)
   const value = await evaluateTemplate(template, scope)
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+  if (!isObject(value)) {
     throw new EvaluationError(problemAt(position, 'a mapping is expected here'))
   }
   return Object.fromEntries(
@@ -172,7 +173,7 @@ async function evaluateMapping(token: MappingToken, file: string, scope: Scope):
     const evaluated = await evaluateToken(value, file, scope)
     const position = positionOf(file, key)
     if (key.isExpression && !isBasicExpression(key)) {
-      if (evaluated === null || typeof evaluated !== 'object' || Array.isArray(evaluated)) {
+      if (!isObject(evaluated)) {
         throw new EvaluationError(problemAt(position, '${{ insert }} needs a mapping as its value'))
       }
       Object.assign(result, evaluated)
