@@ -1,10 +1,10 @@
 /** Answers documents of artifacts (content-origin.ts), each with the policy of the origin it is asked on. */
 import { Hono, type MiddlewareHandler } from 'hono'
-import { assertLive } from '../browse/find-artifact.ts'
+import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { noSuchPath } from '../browse/no-such-path.ts'
-import { artifactNotFound } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
 import { representFile } from '../egress/egress.ts'
+import { forbidden } from '../http/access.ts'
 import { sendRepresentation } from '../http/body.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { restOfPath } from '../http/input.ts'
@@ -75,8 +75,7 @@ async function sendFile(
 function refuseWorkers({ config }: AppContext, c: AppRequest): void {
   if (c.req.header('service-worker') === undefined) return
   if (hasOwnHosts(config) && isContentHost(config, hostOf(c))) return
-  const reason = 'service workers are not served'
-  throw storeError('forbidden', reason, { reason })
+  throw forbidden('service workers are not served')
 }
 
 async function openArtifact(
