@@ -20,11 +20,6 @@ const stepMs = 60 * 60 * 1000
 
 export const contentRoot = '/content'
 
-/** For `frame-src`; null without a content origin. */
-export function contentFrameSource({ contentUrl }: ContentConfig): string | null {
-  return contentUrl
-}
-
 /** The origin for documents of one artifact; null without a content origin. */
 export function contentOriginOf({ contentUrl }: ContentConfig, artifactId: number): string | null {
   return contentUrl === null ? null : contentUrl.replace('//*.', `//a${artifactId}.`)

@@ -4,7 +4,6 @@ import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { contentFrameSource } from './content-origin.ts'
 import { acceptsGzip } from '../http/files.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import type { AssetName, Assets } from './assets.ts'
@@ -84,7 +83,7 @@ function isTrustworthy(origin: string): boolean {
 /** Nothing runs but what this answer names; no script can turn text into markup or code (Trusted Types); bytes of
  *  artifacts are shown as pictures, sound and film, or in frames that the content routes police. */
 function policy(web: Web, nonce: string): string {
-  const content = contentFrameSource(web.context.config)
+  const { contentUrl } = web.context.config
   return [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
@@ -93,7 +92,7 @@ function policy(web: Web, nonce: string): string {
     "img-src 'self' data:",
     "media-src 'self'",
     "connect-src 'self'",
-    `frame-src 'self'${content === null ? '' : ` ${content}`}`,
+    `frame-src 'self'${contentUrl === null ? '' : ` ${contentUrl}`}`,
     "form-action 'self'",
     "frame-ancestors 'none'",
     "base-uri 'none'",
