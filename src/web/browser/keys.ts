@@ -46,7 +46,7 @@ function act(key: string): boolean {
     case 'k':
       return moveRow(-1)
     case 'x':
-      return clickInRow('input[type=checkbox]')
+      return tickRow()
     default:
       return false
   }
@@ -64,12 +64,8 @@ function useMarked(key: string): boolean {
   return true
 }
 
-function rows(): HTMLTableRowElement[] {
-  return [...document.querySelectorAll<HTMLTableRowElement>('table.rows tbody tr')]
-}
-
 function moveRow(step: 1 | -1): boolean {
-  const all = rows()
+  const all = [...document.querySelectorAll<HTMLTableRowElement>('table.rows tbody tr')]
   const focused = document.activeElement?.closest('tr')
   const at = all.findIndex((row) => row === focused)
   const next = all[at === -1 ? (step === 1 ? 0 : all.length - 1) : at + step]
@@ -79,8 +75,9 @@ function moveRow(step: 1 | -1): boolean {
   return target !== undefined && target !== null
 }
 
-function clickInRow(selector: string): boolean {
-  const box = document.activeElement?.closest('tr')?.querySelector<HTMLElement>(selector)
+function tickRow(): boolean {
+  const row = document.activeElement?.closest('tr')
+  const box = row?.querySelector<HTMLElement>('input[type=checkbox]')
   box?.click()
   return box !== null && box !== undefined
 }
