@@ -6,7 +6,6 @@ import type { Html } from './html.ts'
 import { actionPath, artifactPath } from './paths.ts'
 
 export interface Problem {
-  status: number
   title: string
   detail: string
   /** What to do about it. */
@@ -115,13 +114,9 @@ function sentence(text: string): string {
 /** How a failure is told to people. `status` is the one of the API. */
 export function describeProblem(failure: StoreError | undefined, status: number): Problem {
   const detail = sentence(failure?.message ?? 'The server met an error that it did not expect')
-  const problem = (title: string, advice: string, mayRetry = false): Problem => ({
-    status,
-    title,
-    detail,
-    advice,
-    mayRetry,
-  })
+  const problem = (title: string, advice: string, mayRetry = false): Problem => {
+    return { title, detail, advice, mayRetry }
+  }
   switch (status) {
     case 403:
       return problem('Not allowed', 'Sign in with a token whose scope allows this.')
