@@ -86,7 +86,11 @@ function documentPreview(request: PreviewRequest, what: string): Html {
   const place = { artifactId: artifact.id, path: file.path, now: context.now() }
   const origin = contentOriginOf(context.config, artifact.id)
   const source = `${origin ?? ''}${contentPath(context.keys, place)}`
-  const isActive = what === 'HTML' && origin !== null
+  // The document's policy repeats these bounds, for when it is opened on its own.
+  const bounds =
+    origin === null
+      ? ''
+      : 'allow-scripts allow-popups allow-forms allow-modals allow-downloads allow-same-origin'
   return (
     <>
       {what === 'HTML' && origin === null && (
@@ -99,7 +103,7 @@ function documentPreview(request: PreviewRequest, what: string): Html {
         class="document"
         src={source}
         title={`${what} of ${file.path}`}
-        sandbox={what === 'PDF' ? undefined : sandboxOf(isActive)}
+        sandbox={what === 'PDF' ? undefined : bounds}
         referrerpolicy="no-referrer"
       ></iframe>
       <p>
@@ -120,13 +124,6 @@ function ConfirmFirst({ artifact, file }: Pick<PreviewRequest, 'artifact' | 'fil
       </a>
     </p>
   )
-}
-
-/** The frame's own bounds; the document's policy repeats them, for when it is opened on its own. */
-function sandboxOf(isActive: boolean): string {
-  return isActive
-    ? 'allow-scripts allow-popups allow-forms allow-modals allow-downloads allow-same-origin'
-    : ''
 }
 
 function TooBig({ artifact, file, what }: { artifact: Artifact; file: StoredFile; what: string }) {
