@@ -4,7 +4,7 @@ import { renderAll, renderFitting } from './fitting.ts'
 import { counted } from './format.tsx'
 import type { Html } from './html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './preview/ansi.tsx'
-import { decodeText } from './preview/text.ts'
+import { cutText, decodeText } from './preview/text.ts'
 import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
 
 export interface DiffTask {
@@ -50,11 +50,10 @@ function shownText(text: string): Child {
 /** The same group where none of its lines is long. */
 function cutLines(group: DiffGroup): DiffGroup {
   if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
-  const lines = group.lines.map((line) =>
-    line.text.length <= lineCharactersMax
-      ? line
-      : { ...line, text: `${line.text.slice(0, lineCharactersMax)}…` },
-  )
+  const lines = group.lines.map((line) => ({
+    ...line,
+    text: cutText(line.text, lineCharactersMax),
+  }))
   return { ...group, lines }
 }
 

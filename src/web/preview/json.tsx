@@ -2,6 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { counted } from '../format.tsx'
 import type { Html } from '../html.ts'
+import { cutText } from './text.ts'
 
 const nodesMax = 3000
 /** Of all lines together, which are shown folded. */
@@ -78,5 +79,5 @@ function Name({ text }: { text: string | null }): Child {
 function Scalar({ value }: { value: unknown }) {
   const text = JSON.stringify(value) ?? ''
   const kind = typeof value === 'string' ? 'json-text' : 'json-value'
-  return <span class={kind}>{text.length > textMax ? `${text.slice(0, textMax)}…` : text}</span>
+  return <span class={kind}>{cutText(text, textMax)}</span>
 }

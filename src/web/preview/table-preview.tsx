@@ -8,6 +8,7 @@ import { blobPath, withQuery } from '../paths.ts'
 import { type Column, figures, Table } from '../table.tsx'
 import { parseCsv } from './csv.ts'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { cutText } from './text.ts'
 import type { ZipListing, ZipMember } from './zip-listing.ts'
 
 const csvRowsMax = 1000
@@ -68,9 +69,8 @@ function narrowed(
     isNarrowed ||= row.length > bounds.columns
     kept.push(
       shown.map((cell) => {
-        if (cell.length <= bounds.characters) return cell
-        isNarrowed = true
-        return `${cell.slice(0, bounds.characters)}…`
+        isNarrowed ||= cell.length > bounds.characters
+        return cutText(cell, bounds.characters)
       }),
     )
   }
@@ -91,10 +91,7 @@ export async function zipPreview(shown: ShownFile, { members, total }: ZipListin
 }
 
 function withShortName(member: ZipMember): ZipMember {
-  const { name } = member
-  return name.length <= nameCharactersMax
-    ? member
-    : { ...member, name: `${name.slice(0, nameCharactersMax)}…` }
+  return { ...member, name: cutText(member.name, nameCharactersMax) }
 }
 
 function memberRow(member: ZipMember): Child {

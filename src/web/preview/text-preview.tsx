@@ -8,7 +8,7 @@ import { blobPath, withQuery } from '../paths.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
 import { guessKind, hexRows } from './hex.ts'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
-import { decodeText, encodedBytes } from './text.ts'
+import { cutText, decodeText, encodedBytes } from './text.ts'
 
 const hexBytes = 1024
 const sniffedBytes = 4096
@@ -27,7 +27,9 @@ export async function textPreview(
   const isRead = bytes.length === file.sizeBytes
   const { text, encoding } = decoded
   const whole = (isRead ? text.replace(/\r?\n$/, '') : text).split(/\r?\n/, shownLinesMax + 1)
-  const lines = whole.slice(0, shownLinesMax).map((line) => (wantedBytes === 0 ? cut(line) : line))
+  const lines = whole
+    .slice(0, shownLinesMax)
+    .map((line) => (wantedBytes === 0 ? cutText(line, lineCharactersMax) : line))
   const render = lineRenderer(hasEscapes(text))
   const { count, markup } =
     wantedBytes === 0
@@ -59,10 +61,6 @@ export async function textPreview(
       )}
     </>
   )
-}
-
-function cut(text: string): string {
-  return text.length > lineCharactersMax ? `${text.slice(0, lineCharactersMax)}…` : text
 }
 
 /** For all lines from the first: a log's colours go on from line to line. */

@@ -41,6 +41,11 @@ function isText(bytes: Uint8Array, encoding: Encoding): boolean {
   return odd <= text.length / 50
 }
 
+/** So much of a text, and a sign that more was there. */
+export function cutText(text: string, charactersMax: number): string {
+  return text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text
+}
+
 /** What some of it takes in its file. */
 export function encodedBytes(text: string, encoding: Encoding): number {
   return encoding === 'utf-8' ? Buffer.byteLength(text) : 2 * text.length
