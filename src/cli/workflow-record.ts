@@ -1,4 +1,5 @@
 /** The record that `trove run` keeps on its server, and what is said of it on stderr. */
+import { asError } from '../core/errors.ts'
 import { apiRoot } from '../api/paths.ts'
 import type { WireRunDetail } from '../api/run-record.ts'
 import type { TokenRequest } from '../auth/token-request.ts'
@@ -32,8 +33,7 @@ export async function openRecord(
   const newest = await newestAttempt(access, claims)
   if (newest > attempt)
     tell(`trove: this is attempt ${attempt}; the page of the run shows attempt ${newest}\n`)
-  const reason = (error: unknown): string =>
-    error instanceof Error ? error.message : String(error)
+  const reason = (error: unknown): string => asError(error).message
   return createRunRecorder({
     access,
     project,

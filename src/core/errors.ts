@@ -86,6 +86,11 @@ export function digestMismatch(what: string, expected: Digest, actual: Digest): 
   return storeError('digest_mismatch', message, { expected, actual })
 }
 
+/** What was thrown, which can be anything. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
 export function hasCode<C extends ErrorCode>(
   error: unknown,
   code: C,

@@ -6,7 +6,7 @@
  *                       clients take a cut for success (GITHUB-PROTOCOL §11.3) */
 import { type ByteRange, formatContentRange, parseByteRange } from '../core/byte-range.ts'
 import { digestToBytes } from '../core/digest.ts'
-import { storeError } from '../core/errors.ts'
+import { asError, storeError } from '../core/errors.ts'
 import type { Representation } from '../egress/representation.ts'
 import { type AppRequest, outgoingOf } from './context.ts'
 
@@ -150,7 +150,7 @@ async function openBody(
         } catch (error) {
           // The client hung up or took nothing: the stream is cancelled, and there is nobody to tell.
           if (outgoing?.destroyed === true) return
-          noteCut(c, error)
+          c.get('log').warn('download failed in mid-body', { error: asError(error) })
           await close('the body failed').catch(() => undefined)
           if (mode === 'stock-zip') {
             controller.enqueue(poison)
@@ -181,9 +181,4 @@ export function watchIdle(c: AppRequest, idleMs: number): void {
     c.get('log').info('download cut: the client took nothing', { idleMs })
     outgoing.destroy()
   })
-}
-
-function noteCut(c: AppRequest, error: unknown): void {
-  const cause = error instanceof Error ? error : new Error(String(error))
-  c.get('log').warn('download failed in mid-body', { error: cause })
 }

@@ -1,6 +1,6 @@
 /** The outermost boundary of every surface: tells expected failures from bugs and hang-ups, and logs each once. How a
  *  failure looks on the wire is the surface's own table. */
-import { StoreError, type ErrorCode } from '../core/errors.ts'
+import { asError, StoreError, type ErrorCode } from '../core/errors.ts'
 import type { AppRequest } from './context.ts'
 
 /** Failures that the operator should see even though a client caused none of them. */
@@ -24,8 +24,6 @@ export function noteFailure(c: AppRequest, error: unknown): StoreError | undefin
     return undefined
   }
   c.set('failure', 'internal')
-  log.error('a request failed', {
-    error: error instanceof Error ? error : new Error(String(error)),
-  })
+  log.error('a request failed', { error: asError(error) })
   return undefined
 }

@@ -1,4 +1,5 @@
 /** Listings as NDJSON bodies of unknown length. */
+import { asError } from '../core/errors.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AppRequest, outgoingOf } from './context.ts'
 
@@ -40,7 +41,7 @@ export function lineStream(
         const outgoing = outgoingOf(c)
         // The client hung up: the stream is cancelled, and there is nobody to tell.
         if (outgoing?.destroyed === true) return
-        noteCut(c, error)
+        c.get('log').warn('a listing failed in mid-body', { error: asError(error) })
         if (outgoing === undefined) controller.error(error)
         else outgoing.destroy()
       }
@@ -49,9 +50,4 @@ export function lineStream(
       await rest.return()
     },
   })
-}
-
-function noteCut(c: AppRequest, error: unknown): void {
-  const cause = error instanceof Error ? error : new Error(String(error))
-  c.get('log').warn('a listing failed in mid-body', { error: cause })
 }

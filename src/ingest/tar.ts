@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { type Extract, type Header, extract } from 'tar-stream'
 import { normalizeArchivePath, parseEntryPath, unsafePath } from '../core/entry.ts'
-import { StoreError, storeError } from '../core/errors.ts'
+import { asError, StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import { type ByteBudget, byteBudget } from './byte-budget.ts'
@@ -59,7 +59,7 @@ async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise
     }
     parser.end(null)
   } catch (error) {
-    parser.destroy(error instanceof Error ? error : new Error(String(error)))
+    parser.destroy(asError(error))
     throw error
   }
 }

@@ -1,6 +1,7 @@
 /** Takes the members of an uploaded zip as they are: each deflate stream (or stored member) is hashed, verified by
  *  inflating when it is new, and put into a pack unchanged. A stream known before is not inflated again: its row
  *  carries what inflating would find. */
+import { asError } from '../core/errors.ts'
 import { promisify } from 'node:util'
 import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from 'node:zlib'
 import { type CopyCodec, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
@@ -167,7 +168,7 @@ async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator
   })()
   // A failing read ends the inflater too, and is met below.
   feeding.catch((error: unknown) => {
-    inflater.destroy(error instanceof Error ? error : new Error(String(error)))
+    inflater.destroy(asError(error))
   })
   try {
     for await (const piece of inflater) yield piece as Buffer

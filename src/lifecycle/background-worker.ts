@@ -1,7 +1,7 @@
 /** The thread behind `runInBackground`: does one task with a connection to the metadata and a pack store of its own, and
  *  ends. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { StoreError, encodeError } from '../core/errors.ts'
+import { asError, StoreError, encodeError } from '../core/errors.ts'
 import { openSqliteMetadata } from '../metadata/sqlite.ts'
 import { openPackStore } from '../packs/open-pack-store.ts'
 import { backUp } from './backup.ts'
@@ -53,6 +53,6 @@ async function run(ports: LifecyclePorts, { kind, options }: BackgroundTask): Pr
 
 function failureOf(error: unknown): Extract<FromBackground, { type: 'failed' }>['error'] {
   if (error instanceof StoreError) return encodeError(error)
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+  const { name, message, stack } = asError(error)
   return { name, message, stack }
 }

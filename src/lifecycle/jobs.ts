@@ -1,6 +1,7 @@
 /** Maintenance as jobs: one at a time of those that must not overlap, whoever asked, with progress that can be asked for.
  *  Outcomes are kept for a while and forgotten with the process; a failure is told to whoever keeps the log, since nobody
  *  may ask for it. */
+import { asError } from '../core/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { limits } from '../core/limits.ts'
 
@@ -94,7 +95,7 @@ export function createJobs({
           count(kind, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
           return change({ state: 'done', progress, endedAt: now() })
         } catch (error) {
-          const failure = error instanceof Error ? error : new Error(String(error))
+          const failure = asError(error)
           const failed = change({ state: 'failed', error: failure, endedAt: now() })
           if (failure.name !== 'AbortError') {
             count(kind, (tally) => ({ failed: tally.failed + 1 }))

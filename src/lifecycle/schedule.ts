@@ -1,4 +1,5 @@
 /** Runs maintenance at intervals inside the server: one round at a time, jittered, and never silently dead. */
+import { asError } from '../core/errors.ts'
 import type { Log } from '../log.ts'
 
 export interface Schedule {
@@ -28,7 +29,7 @@ export function startSchedule(options: {
     } catch (error) {
       if (!stopped)
         options.log.error(`${options.name} failed`, {
-          error: error instanceof Error ? error : new Error(String(error)),
+          error: asError(error),
         })
     }
     arm()

@@ -1,6 +1,6 @@
 /** The thread behind `openMetadataWorker`: opens the database and answers calls by the name of their method. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { StoreError, encodeError } from '../core/errors.ts'
+import { asError, StoreError, encodeError } from '../core/errors.ts'
 import type { Metadata } from './metadata.ts'
 import { openSqliteMetadata, type StoreOptions } from './sqlite.ts'
 import {
@@ -62,7 +62,7 @@ async function answer(
     return { id, value: await run(...args) }
   } catch (error) {
     if (error instanceof StoreError) return { id, failed: encodeError(error) }
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+    const { name, message, stack } = asError(error)
     return { id, broken: { name, message, stack } }
   }
 }

@@ -1,5 +1,6 @@
 /** File commands: the files that a step writes to set outputs, environment, path, state and its summary. Each step gets
  *  fresh, empty ones; they are read once, after it ended. */
+import { asError } from '../core/errors.ts'
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { mkdir, open, writeFile } from 'node:fs/promises'
@@ -57,9 +58,7 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     try {
       return parsePairs(await readBounded(files[name], bounds.commandFileBytesMax))
     } catch (error) {
-      faults.push(
-        `Unable to process file command '${name}': ${error instanceof Error ? error.message : String(error)}`,
-      )
+      faults.push(`Unable to process file command '${name}': ${asError(error).message}`)
       return {}
     }
   }
@@ -71,9 +70,7 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
     try {
       return await readBounded(files[name], bytesMax)
     } catch (error) {
-      found.push(
-        `Unable to read ${name}: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      found.push(`Unable to read ${name}: ${asError(error).message}`)
       return ''
     }
   }

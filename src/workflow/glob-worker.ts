@@ -1,5 +1,6 @@
 /** Runs `@actions/glob` in a worker thread: it prints a `::debug::` line on standard output for every step it takes,
  *  and standard output belongs to the program's results. The thread's own output is caught by its owner. */
+import { asError } from '../core/errors.ts'
 import { createHash } from 'node:crypto'
 import fs, { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -89,8 +90,7 @@ port.on('message', ({ id, request }: GlobMessage) => {
   answer(request, controller.signal)
     .then(
       (result) => port.postMessage({ id, result }),
-      (error: unknown) =>
-        port.postMessage({ id, error: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => port.postMessage({ id, error: asError(error).message }),
     )
     .finally(() => running.delete(id))
 })

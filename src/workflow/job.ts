@@ -1,4 +1,5 @@
 /** One instance of a job: its workspace, its steps in order, the clean-up of its actions, its outputs. */
+import { asError } from '../core/errors.ts'
 import { findPre } from './actions/action.ts'
 import { bounds } from './bounds.ts'
 import type { Engine, JobState, OpenLog, StepResult, StepScope } from './engine.ts'
@@ -71,7 +72,7 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
   try {
     ran = await openAndRun(engine, instance, signals)
   } catch (error) {
-    complain(engine, reference, 'error', error instanceof Error ? error.message : String(error))
+    complain(engine, reference, 'error', asError(error).message)
     ran = { status: 'failure', outputs: {}, steps: [] }
   } finally {
     signals.close()

@@ -1,5 +1,6 @@
 /** One step from its condition to its conclusion: environment, condition, time-out, cancellation, continue-on-error.
  *  What the step does is one of the bodies: a script, a built-in action, or an action from a directory. */
+import { asError } from '../core/errors.ts'
 import { runAction } from './actions/action.ts'
 import { runScript } from './actions/script.ts'
 import { bounds } from './bounds.ts'
@@ -213,7 +214,7 @@ function outcomeOf(
 /** Expected failures speak for themselves. Whatever else a step throws comes from the file system, the store or the
  *  action; it fails the step, not the run. */
 function explain(log: StepLog, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = asError(error).message
   if (error instanceof StepFailure && message === '') return
   log.annotate({ level: 'error', message })
 }

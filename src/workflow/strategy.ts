@@ -1,4 +1,5 @@
 /** `strategy` of a job: its combinations, and how they run. */
+import { asError } from '../core/errors.ts'
 import { TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { bounds } from './bounds.ts'
 import { isObject, type Scope } from './expression.ts'
@@ -41,10 +42,7 @@ export async function readStrategy(
       instancesMax,
     }
   } catch (error) {
-    throw new EvaluationError(
-      problemAt(position, error instanceof Error ? error.message : String(error)),
-      { cause: error },
-    )
+    throw new EvaluationError(problemAt(position, asError(error).message), { cause: error })
   }
 }
 

@@ -1,5 +1,6 @@
 /** Values of a workflow file at the moment they are needed: tokens, with expressions in them, become JSON or text.
  *  Whatever cannot be evaluated is an `EvaluationError` that names the place. */
+import { asError } from '../core/errors.ts'
 import type {
   BasicExpressionToken,
   MappingToken,
@@ -115,7 +116,7 @@ async function evaluateAt(expression: string, position: Position, scope: Scope):
   try {
     return await evaluateExpression(expression, scope)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = asError(error).message
     throw new EvaluationError(problemAt(position, `\${{ ${expression} }}: ${reason}`), {
       cause: error,
     })
