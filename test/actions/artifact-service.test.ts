@@ -1,7 +1,7 @@
 /** The artifact service beyond its rules of form: names, conflicts, re-runs, retention, Finalize, permissions. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
 import { zipOf } from './archives.ts'
 import { openRig, putBlock, putBlockList, putBlocks, type Rig } from './rig.ts'
@@ -11,10 +11,7 @@ let runs = 100
 
 beforeAll(async () => {
   rig = await openRig()
-})
-
-afterAll(async () => {
-  await rig.close()
+  return rig.close
 })
 
 /** Every test has a run of its own. */

@@ -2,7 +2,7 @@
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
 import { noise, zipOf } from './archives.ts'
 import { openRig, putBlocks, type Rig } from './rig.ts'
@@ -12,10 +12,7 @@ let runs = 500
 
 beforeAll(async () => {
   rig = await openRig()
-})
-
-afterAll(async () => {
-  await rig.close()
+  return rig.close
 })
 
 interface Listed {

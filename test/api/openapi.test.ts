@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { apiRoot } from '../../src/api/paths.ts'
 import type { AppContext } from '../../src/http/context.ts'
 import { createNativeRoutes } from '../../src/http/native-routes.ts'
@@ -9,9 +9,7 @@ import { openServer, type TestServer } from '../http/open-server.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 describe('/openapi.json', () => {

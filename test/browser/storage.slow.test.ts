@@ -1,5 +1,5 @@
 /** The storage pages over days in which a project grew: charts of three lines, what is exclusive, and a forecast. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
 import { putTar, seedDays } from './seed.ts'
@@ -10,10 +10,8 @@ describe.skipIf(!hasChromium)('storage', () => {
   let rig: Rig
   beforeAll(async () => {
     rig = await openRig({ TROVE_STORE_QUOTA: '4MiB', TROVE_PROJECT_QUOTA: '2MiB' })
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   test('of an empty store says what fills it, and of its first day when a forecast comes', async () => {
     const page = await (await rig.context()).newPage()

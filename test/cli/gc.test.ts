@@ -1,7 +1,7 @@
 /** `trove gc` through a server and without one. */
 import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { runTrove } from './run-trove.ts'
@@ -10,9 +10,7 @@ let server: TestServer
 
 beforeAll(async () => {
   server = await openServer({ TROVE_MIN_FREE: '0' })
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 async function deletedArtifact(): Promise<void> {

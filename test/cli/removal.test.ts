@@ -1,6 +1,6 @@
 /** `trove rm`, `keep` and `expire` as scripts see them. */
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 
@@ -8,9 +8,7 @@ let server: TestServer
 let runs = 0
 beforeAll(async () => {
   server = await openServer({ TROVE_MIN_FREE: '0' })
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 async function trove(...args: string[]): Promise<Outcome> {

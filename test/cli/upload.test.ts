@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { chmod, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove, startTrove } from './run-trove.ts'
@@ -12,9 +12,7 @@ let root: string
 let run = 100
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 beforeEach(async () => {
   run += 1

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { statfs } from 'node:fs/promises'
 import http from 'node:http'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { contentPath } from '../../src/web/content-origin.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
@@ -11,10 +11,7 @@ let rig: Rig
 
 beforeAll(async () => {
   rig = await openRig()
-})
-
-afterAll(async () => {
-  await rig.close()
+  return rig.close
 })
 
 async function visit(path: string, init: RequestInit = {}): Promise<Response> {

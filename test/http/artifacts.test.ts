@@ -1,13 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { artifactListSchema, type WireArtifact } from '../../src/api/messages.ts'
 import { openServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
 
 let server: TestServer
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 const dayMs = 86_400_000

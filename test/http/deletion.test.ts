@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/settings.ts'
 import { contentPath } from '../../src/web/content-origin.ts'
@@ -14,9 +14,7 @@ let projects = 0
 
 beforeAll(async () => {
   server = await openServer({ TROVE_MIN_FREE: '0' })
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 /** A project of its own, so that no test sees another's artifacts. */

@@ -1,5 +1,5 @@
 /** What comes from a pull request: it does not pass for the project's own, and pages say what it is. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run.ts'
 import { tarOf } from './archives-of.ts'
 import { openServer, type TestServer } from './open-server.ts'
@@ -7,9 +7,7 @@ import { openServer, type TestServer } from './open-server.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 async function put(

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
 import { limits } from '../../src/core/limits.ts'
 import { tarGzOf, tarOf, zipOf } from './archives-of.ts'
@@ -13,9 +13,7 @@ import { openServer, problemOf, type TestServer } from './open-server.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await openServer({ TROVE_MAX_ARTIFACT: '1MiB', TROVE_RETENTION_MAX_DAYS: '100' })
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 const dayMs = 86_400_000
@@ -234,9 +232,7 @@ describe('bytes behind the end of a tar.gz', () => {
   let roomy: TestServer
   beforeAll(async () => {
     roomy = await openServer()
-  })
-  afterAll(async () => {
-    await roomy.close()
+    return roomy.close
   })
 
   /** Sends a tar.gz and the first of the bytes behind it; resolves once the artifact is there. */

@@ -1,5 +1,5 @@
 /** What runners tell of their runs, over HTTP and on pages. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { runDetailSchema } from '../../src/api/run-record.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
@@ -9,9 +9,7 @@ let server: TestServer
 let lastRun = 100
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 const recording = '0123456789abcdef0123456789abcdef'

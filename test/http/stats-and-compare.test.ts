@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { statsSchema } from '../../src/api/admin-messages.ts'
 import { comparisonLineSchema, comparisonSchema, holderListSchema } from '../../src/api/messages.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -9,9 +9,7 @@ import { openServer, problemOf, type TestServer } from './open-server.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 async function putTree(run: number, entries: TarEntry[], project = 'octo/app'): Promise<number> {

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { callerOf } from '../actions/rig.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
@@ -11,9 +11,7 @@ let server: TestServer
 let projects = 0
 beforeAll(async () => {
   server = await openServer({ TROVE_MIN_FREE: '0' })
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 interface StrictProject {

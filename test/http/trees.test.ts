@@ -1,5 +1,5 @@
 /** What is different from a tree that the client has, by `GET /artifacts/{id}/tree?base=`. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { changesMediaType, manifestMediaType } from '../../src/api/negotiation.ts'
 import { changesHeader } from '../../src/core/manifest-changes.ts'
 import { decodeTimes } from '../../src/core/modification-times.ts'
@@ -11,9 +11,7 @@ let server: TestServer
 let lastRun = 0
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 async function putTree(entries: TarEntry[], project = 'octo/app'): Promise<number> {

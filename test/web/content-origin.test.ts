@@ -1,6 +1,6 @@
 /** What the content origin answers, and to whom: by requests of our own, which can name any host. */
 import { request } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { tarOf, type TarEntry } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
@@ -8,9 +8,7 @@ describe('a report on the content origin', () => {
   let server: TestServer
   beforeAll(async () => {
     server = await openServer({ TROVE_CONTENT_URL: 'http://content.localhost' })
-  })
-  afterAll(async () => {
-    await server.close()
+    return server.close
   })
 
   test('has no pages, no API and no sign-in', async () => {

@@ -1,6 +1,6 @@
 /** What artifact steps write the published client reads, and the other way round; merge, patterns, single files. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { openRig, type Rig } from '../actions/rig.ts'
 import { onServer } from './native-run.ts'
 import { createPlayground, oneJob, type Playground } from './playground.ts'
@@ -9,9 +9,7 @@ let rig: Rig
 
 beforeAll(async () => {
   rig = await openRig()
-})
-afterAll(async () => {
-  await rig.close()
+  return rig.close
 })
 
 /** A JavaScript action around the published library: `do: get NAME DIRECTORY` or `do: put NAME DIRECTORY`. */

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { ArtifactStore } from '../../src/workflow/artifacts.ts'
 import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
@@ -24,9 +24,7 @@ let rig: Rig
 
 beforeAll(async () => {
   rig = await openRig()
-})
-afterAll(async () => {
-  await rig.close()
+  return rig.close
 })
 
 test('another run is reached by its id with a token', async () => {

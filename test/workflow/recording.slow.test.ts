@@ -9,7 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createRunRecorder, type RunRecorder } from '../../src/cli/run-recorder.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { RunEvent } from '../../src/workflow/events.ts'
@@ -21,9 +21,7 @@ import { createPlayground, oneJob, type Playground } from './playground.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
+  return server.close
 })
 
 const never = new AbortController().signal
