@@ -224,10 +224,8 @@ describe.skipIf(!hasChromium).each([
   })
 
   test('does nothing when its files are opened raw, or as documents of their own', async () => {
-    const signedIn = `trove_session=${await rig.server.token({}, 'session')}`
-    const html = await rig.server.send(
+    const html = await rig.server.visit(
       `/octo/app/actions/runs/2/artifacts/${second}/blob/index.html`,
-      { token: null, headers: { cookie: signedIn } },
     )
     const [, path = ''] =
       /src="(?:http:\/\/[^/]+)?(\/content\/[^"]+)"/.exec(await html.text()) ?? []

@@ -20,6 +20,8 @@ export interface TestServer {
   token(request?: TokenRequest, use?: TokenUse): Promise<string>
   /** Sends a request as `token` (the default one when absent; null sends none). Redirects are not followed. */
   send(path: string, request?: SendRequest): Promise<Response>
+  /** The same by the browser of somebody who is signed in; `visitor` says who. */
+  visit(path: string, visitor?: TokenRequest, request?: SendRequest): Promise<Response>
   /** PUTs an artifact; answers its id. */
   put(path: string, request?: SendRequest): Promise<number>
   close(): Promise<void>
@@ -69,6 +71,11 @@ export async function openServer(
       ...(body !== undefined && { body }),
     })
   }
+  const visit: TestServer['visit'] = async (path, visitor = {}, request = {}) => {
+    const session = await token({ expiresInSeconds: 400 * 86_400, ...visitor }, 'session')
+    const headers = { cookie: `trove_session=${session}`, ...request.headers }
+    return await send(path, { ...request, token: null, headers })
+  }
   return {
     url: server.url,
     dataDir,
@@ -76,6 +83,7 @@ export async function openServer(
     clock,
     token,
     send,
+    visit,
     put: async (path, request = {}) => {
       const response = await send(path, { method: 'PUT', body: 'content', ...request })
       const answer = (await response.json()) as { id: number }

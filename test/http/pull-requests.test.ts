@@ -29,18 +29,13 @@ async function put(
 }
 
 async function latest(branch: string, name: string): Promise<{ id: number; status: number }> {
-  const cookie = `trove_session=${await server.token({}, 'session')}`
-  const response = await server.send(`/octo/app/latest/${branch}/${name}`, {
-    token: null,
-    headers: { cookie },
-  })
+  const response = await server.visit(`/octo/app/latest/${branch}/${name}`)
   const [, id] = /artifacts\/(\d+)$/.exec(response.headers.get('location') ?? '') ?? []
   return { id: Number(id ?? 0), status: response.status }
 }
 
 async function pageOf(path: string): Promise<string> {
-  const cookie = `trove_session=${await server.token({}, 'session')}`
-  return await (await server.send(path, { token: null, headers: { cookie } })).text()
+  return await (await server.visit(path)).text()
 }
 
 test('events of code that nobody has merged', () => {

@@ -23,10 +23,7 @@ describe('a report on the content origin', () => {
       headers: { 'content-type': 'application/x-tar' },
       body: await tarOf(report),
     })
-    const response = await server.send(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`, {
-      token: null,
-      headers: { cookie: `trove_session=${await server.token({}, 'session')}` },
-    })
+    const response = await server.visit(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)
     const html = await response.text()
     const [, path = ''] = /src="http:\/\/content\.localhost(\/content\/[^"]+)"/.exec(html) ?? []
     const answer = await hostRequest(server.url, 'content.localhost', path)

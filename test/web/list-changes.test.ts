@@ -9,7 +9,6 @@ import { openServer, type TestServer } from '../http/open-server.ts'
 /** Happens once it is known which are meant. */
 let meanwhile = async (): Promise<unknown> => undefined
 let ids: number[] = []
-let cookie: string
 
 const server: TestServer = await openServer({}, undefined, async (step) => {
   if (step === 'chosen') await meanwhile()
@@ -19,7 +18,6 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
-  cookie = `trove_session=${await server.token({ expiresInSeconds: 86_400 }, 'session')}`
   meanwhile = async () => undefined
   ids = []
   for (const name of ['a', 'b', 'c', 'd'])
@@ -34,10 +32,9 @@ async function post(
   ticked: number[],
   more = '',
 ): Promise<{ status: number; html: string; location: string | null }> {
-  const response = await server.send('/octo/app/artifacts', {
+  const response = await server.visit('/octo/app/artifacts', undefined, {
     method: 'POST',
-    token: null,
-    headers: { cookie, origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
+    headers: { origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
     body: `action=${action}${more}${ticked.map((id) => `&id=${id}`).join('')}`,
   })
   const location = response.headers.get('location')
@@ -48,11 +45,7 @@ async function post(
 async function change(action: string, ticked: number[], more = ''): Promise<string> {
   const { status, html, location } = await post(action, ticked, more)
   expect([status, html]).toEqual([303, ''])
-  const list = await server.send(location ?? '', {
-    token: null,
-    headers: { cookie },
-  })
-  return await list.text()
+  return await (await server.visit(location ?? '')).text()
 }
 
 async function removeSecond(): Promise<void> {

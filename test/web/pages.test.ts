@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tarOf } from '../http/archives-of.ts'
+import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 const hostile = '<img src=x onerror=alert(1)>&"\''
@@ -23,18 +24,11 @@ afterAll(async () => {
   await server.close()
 })
 
-async function session(request: Parameters<TestServer['token']>[0] = {}): Promise<string> {
-  return `trove_session=${await server.token({ expiresInSeconds: 400 * 86_400, ...request }, 'session')}`
-}
-
 async function open(
   path: string,
-  request: Parameters<TestServer['token']>[0] = {},
+  visitor: TokenRequest = {},
 ): Promise<{ status: number; html: string }> {
-  const response = await server.send(path, {
-    token: null,
-    headers: { cookie: await session(request) },
-  })
+  const response = await server.visit(path, visitor)
   return { status: response.status, html: await response.text() }
 }
 
@@ -63,10 +57,7 @@ describe('pages', () => {
   })
 
   test('carry a policy that allows no script of others, and are kept by nobody', async () => {
-    const response = await server.send(artifactPage(), {
-      token: null,
-      headers: { cookie: await session() },
-    })
+    const response = await server.visit(artifactPage())
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': expect.stringMatching(/^text\/html/),
       'content-security-policy': expect.stringMatching(
@@ -108,10 +99,7 @@ describe('the address of the newest artifact', () => {
 
   test('leads on to a file of it, whatever is escaped', async () => {
     for (const path of ['/dir/inner.txt', '/d%69r/inner.txt']) {
-      const response = await server.send(newest + path, {
-        token: null,
-        headers: { cookie: await session() },
-      })
+      const response = await server.visit(newest + path)
       expect(response.headers.get('location')).toBe(`${artifactPage()}/blob/dir/inner.txt`)
     }
   })
@@ -159,9 +147,8 @@ describe('a page of a list beyond its end', () => {
       ...first,
       html: expect.stringContaining('octo/app'),
     })
-    const headers = { cookie: await session() }
     for (const path of ['/octo/app/artifacts?state=any', `${runPage}?`]) {
-      const response = await server.send(`${path}&page=9`, { token: null, headers })
+      const response = await server.visit(`${path}&page=9`)
       expect(response.status).toBe(302)
       expect(response.headers.get('location')).toBe(`${path}&page=1`.replace('?&', '?'))
     }
@@ -251,13 +238,8 @@ describe('an artifact page', () => {
   test('compared under another project leads to its own', async () => {
     const admin = { project: undefined, scope: 'admin' } as const
     const later = await server.put(`/api/v1/projects/octo/app/runs/8/artifacts/later`)
-    const response = await server.send(
-      `/octo/other/compare/${id}...${later}?file=dir%2Finner.txt`,
-      {
-        token: null,
-        headers: { cookie: await session(admin) },
-      },
-    )
+    const there = `/octo/other/compare/${id}...${later}?file=dir%2Finner.txt`
+    const response = await server.visit(there, admin)
     expect([response.status, response.headers.get('location')]).toEqual([
       302,
       `/octo/app/compare/${id}...${later}?file=dir%2Finner.txt`,
@@ -328,14 +310,10 @@ describe('deleting from a page', () => {
   async function post(
     artifactId: number,
     headers: Record<string, string>,
-    request = {},
+    visitor: TokenRequest = {},
   ): Promise<Response> {
-    const cookie = await session(request)
-    return await server.send(`/octo/app/actions/runs/10/artifacts/${artifactId}/delete`, {
-      method: 'POST',
-      token: null,
-      headers: { cookie, ...headers },
-    })
+    const path = `/octo/app/actions/runs/10/artifacts/${artifactId}/delete`
+    return await server.visit(path, visitor, { method: 'POST', headers })
   }
 
   test('needs a form of this very server', async () => {
@@ -347,11 +325,9 @@ describe('deleting from a page', () => {
   })
 
   test('says of a form that is too large what to do', async () => {
-    const cookie = await session()
-    const response = await server.send('/octo/app/artifacts', {
+    const response = await server.visit('/octo/app/artifacts', undefined, {
       method: 'POST',
-      token: null,
-      headers: { cookie, origin: server.url },
+      headers: { origin: server.url },
       body: `action=keep&id=${'1'.repeat(1024 * 1024)}`,
     })
     expect(response.status).toBe(413)
@@ -378,8 +354,7 @@ test('maintenance says that it waits for a clock that has jumped', async () => {
   const own = await openServer()
   try {
     const look = async (): Promise<string> => {
-      const cookie = `trove_session=${await own.token({ scope: 'admin' }, 'session')}`
-      const response = await own.send('/admin/maintenance', { token: null, headers: { cookie } })
+      const response = await own.visit('/admin/maintenance', { scope: 'admin' })
       return (await response.text()).replaceAll(/\s+/g, ' ')
     }
     expect(await look()).not.toContain('clock is')

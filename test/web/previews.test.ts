@@ -139,8 +139,7 @@ async function pageOf(name: keyof typeof files, query = ''): Promise<string> {
 }
 
 async function pageAt(path: string): Promise<string> {
-  const cookie = `trove_session=${await server.token({}, 'session')}`
-  const response = await server.send(path, { token: null, headers: { cookie } })
+  const response = await server.visit(path)
   expect(response.status).toBe(200)
   return await response.text()
 }

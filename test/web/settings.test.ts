@@ -39,14 +39,9 @@ async function open(
   { form, scope = 'admin' }: { form?: Record<string, string>; scope?: 'admin' | 'write' } = {},
 ): Promise<{ status: number; html: string; text: string }> {
   const project = scope === 'admin' ? undefined : 'octo/app'
-  const cookie = `trove_session=${await server.token({ project, scope }, 'session')}`
-  const headers = {
-    cookie,
-    origin: server.url,
-    'content-type': 'application/x-www-form-urlencoded',
-  }
-  const response = await server.send(path, {
-    token: null,
+  const headers = { origin: server.url, 'content-type': 'application/x-www-form-urlencoded' }
+  const visitor = { project, scope }
+  const response = await server.visit(path, visitor, {
     headers,
     ...(form !== undefined && { method: 'POST', body: new URLSearchParams(form).toString() }),
   })

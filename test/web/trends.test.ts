@@ -6,11 +6,8 @@ import { openServer, type TestServer } from '../http/open-server.ts'
 const trends = '/octo/app/trends'
 
 let server: TestServer
-let cookie: string
 beforeAll(async () => {
   server = await openServer()
-  const session = { scope: 'read', expiresInSeconds: 400 * 86_400 } as const
-  cookie = `trove_session=${await server.token(session, 'session')}`
   await server.put('/api/v1/projects/octo/app/runs/1/artifacts/other')
 })
 afterAll(async () => {
@@ -30,7 +27,7 @@ async function upload(
 
 async function open(query: Record<string, string> = {}): Promise<string> {
   const path = `${trends}?${new URLSearchParams(query).toString()}`
-  const response = await server.send(path, { token: null, headers: { cookie } })
+  const response = await server.visit(path, { scope: 'read' })
   expect(response.status).toBe(200)
   return await response.text()
 }

@@ -58,9 +58,7 @@ async function runPage(run: number): Promise<string> {
 }
 
 async function asVisitor(path: string): Promise<Response> {
-  const grant = { project: 'octo/demo', expiresInSeconds: 400 * 86_400 }
-  const cookie = `trove_session=${await server.token(grant, 'session')}`
-  return await server.send(path, { token: null, headers: { cookie } })
+  return await server.visit(path, { project: 'octo/demo' })
 }
 
 function openDatabase(): SqliteDatabase.Database {
