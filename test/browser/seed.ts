@@ -5,10 +5,9 @@ import { deflateSync } from 'node:zlib'
 import { crc32 } from '../../src/core/crc32.ts'
 import { recordUsage } from '../../src/lifecycle/usage-history.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
-import { tarOf, type TarEntry } from '../http/archives-of.ts'
+import type { TarEntry } from '../http/archives-of.ts'
 import type { TestServer } from '../http/open-server.ts'
 
-const tar = { 'content-type': 'application/x-tar' }
 const facts = 'branch=main&workflow=CI&event=push&sha=4f1d2c3b5a69788796a5b4c3d2e1f00112233445'
 
 export interface Seeded {
@@ -25,8 +24,7 @@ export async function putTar(
   query = facts,
 ): Promise<number> {
   return await server.put(`/api/v1/projects/octo/app/runs/${place}?${query}`, {
-    headers: tar,
-    body: await tarOf(files),
+    tar: files,
   })
 }
 

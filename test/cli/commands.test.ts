@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tarOf } from '../http/archives-of.ts'
+import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove, startTrove } from './run-trove.ts'
 
@@ -15,16 +15,15 @@ let server: TestServer
 let id: number
 beforeAll(async () => {
   server = await openServer()
-  const headers = { 'content-type': 'application/x-tar' }
-  const body = await tarOf([
+  const tar: TarEntry[] = [
     { name: 'bin/tool', content: noise, mode: 0o755 },
     { name: 'bin/sub/x', content: 'x' },
     { name: 'VERSION', content: '1.2.3\n' },
     { name: 'link', type: 'symlink', linkname: 'VERSION' },
-  ])
+  ]
   id = await server.put(
     '/api/v1/projects/octo/app/runs/42/artifacts/build?branch=main&job=compile',
-    { headers, body },
+    { tar },
   )
 })
 afterAll(async () => {

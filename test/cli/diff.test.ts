@@ -9,8 +9,7 @@ beforeAll(async () => {
   server = await openServer()
   const put = async (run: number, files: Parameters<typeof tarOf>[0]): Promise<number> =>
     await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/build?branch=b${run}`, {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf(files),
+      tar: files,
     })
   await put(1, [
     { name: 'changed', content: 'x'.repeat(1000) },

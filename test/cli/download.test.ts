@@ -21,8 +21,7 @@ beforeAll(async () => {
   server = await openServer()
   const put = async (name: string, files: Parameters<typeof tarOf>[0]): Promise<number> =>
     await server.put(`/api/v1/projects/octo/app/runs/42/artifacts/${name}?branch=main`, {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf(files),
+      tar: files,
     })
   id = await put('build', [
     { name: 'bin/tool', content: noise, mode: 0o755 },
@@ -280,8 +279,7 @@ describe('trove download as an archive', () => {
 
   test('goes on where a connection broke', async () => {
     await server.put('/api/v1/projects/octo/app/runs/43/artifacts/large', {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf([{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }]),
+      tar: [{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }],
     })
     const proxy = await startFlakyProxy(server.url)
     const cuts = [800_000, 1_200_000, 1_000_000]

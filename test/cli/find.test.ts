@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
-import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove, startTrove } from './run-trove.ts'
 
@@ -22,13 +21,13 @@ beforeAll(async () => {
   await writeFile(file, program)
   server = await openServer()
   for (const run of [1, 2, 3]) {
-    const body = await tarOf([
+    const tar = [
       { name: 'README', content: String(run) },
       { name: `bin/app-${run}`, content: program },
-    ])
+    ]
     const query = `branch=main&job=compile&sha=${'0123456789'.repeat(4)}`
     const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/build?${query}`
-    ids.unshift(await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body }))
+    ids.unshift(await server.put(path, { tar }))
   }
 })
 afterAll(async () => {

@@ -1,6 +1,5 @@
 /** `trove url`: what it prints leads to what was meant. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 
@@ -12,12 +11,11 @@ beforeAll(async () => {
   server = await openServer()
   const place = '/api/v1/projects/octo/app/runs/42/artifacts'
   id = await server.put(`${place}/build?branch=feature%2Fx`, {
-    headers: { 'content-type': 'application/x-tar' },
-    body: await tarOf([
+    tar: [
       { name: odd, content: 'odd' },
       { name: 'bin/app', content: 'app' },
       { name: 'link', type: 'symlink', linkname: 'bin/app' },
-    ]),
+    ],
   })
   await server.put(`${place}/raw?filename=notes.txt`, { body: 'raw' })
 })

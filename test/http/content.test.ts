@@ -8,7 +8,7 @@ import {
   directoryPageSchema,
   manifestPageSchema,
 } from '../../src/api/messages.ts'
-import { tarOf } from './archives-of.ts'
+import type { TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 const log = Array.from({ length: 5000 }, (_, line) => `line ${line}\n`).join('')
@@ -20,7 +20,7 @@ let id: number
 let treeDigest: string
 beforeAll(async () => {
   server = await openServer()
-  const body = await tarOf([
+  const tar: TarEntry[] = [
     { name: 'd/build.log', content: log },
     { name: tricky, content: 'tricky' },
     { name: 'd/page.html', content: '<script>alert(1)</script>' },
@@ -28,9 +28,9 @@ beforeAll(async () => {
     { name: 'noise.bin', content: noise },
     { name: 'zero', content: '' },
     { name: 'link', type: 'symlink', linkname: 'zero' },
-  ])
+  ]
   const path = '/api/v1/projects/octo/app/runs/1/artifacts/build'
-  id = await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body })
+  id = await server.put(path, { tar })
   treeDigest = artifactDetailSchema.parse(await (await at('')).json()).treeDigest
 })
 afterAll(async () => {

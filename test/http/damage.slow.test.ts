@@ -9,7 +9,6 @@ import { unzipSync } from 'fflate'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { flipByte, packPaths, spoil } from '../lifecycle/stored-bytes.ts'
-import { tarOf } from './archives-of.ts'
 import { openServer, type TestServer } from './open-server.ts'
 
 const files = {
@@ -35,8 +34,7 @@ async function put(form: 'native' | 'stock', name: string): Promise<number> {
     path(name),
     form === 'native'
       ? {
-          headers: { 'content-type': 'application/x-tar' },
-          body: await tarOf(entries.map(([at, content]) => ({ name: at, content }))),
+          tar: entries.map(([at, content]) => ({ name: at, content })),
         }
       : {
           headers: { 'content-type': 'application/zip' },
@@ -125,11 +123,10 @@ describe.skipIf(!existsSync(failingMedium))(
       await server.put(path('first'), { body: large })
       const before = new Set(await packPaths(cas()))
       id = await server.put(path('both'), {
-        headers: { 'content-type': 'application/x-tar' },
-        body: await tarOf([
+        tar: [
           { name: 'a', content: large },
           { name: 'b', content: lost },
-        ]),
+        ],
       })
       for (const pack of await packPaths(cas())) {
         if (before.has(pack)) continue

@@ -264,13 +264,13 @@ afterAll(async () => {
 
 async function fill(): Promise<Fixture> {
   const put = async (run: number, as: string, text: string): Promise<number> => {
-    const body = await tarOf([
+    const tar = [
       { name: 'index.html', content: text },
       { name: 'sub/x', content: 'x' },
-    ])
+    ]
     const query = '?branch=main&job=build'
     const path = `${api}/projects/${project}/runs/${run}/artifacts/${as}${query}`
-    return await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body })
+    return await server.put(path, { tar })
   }
   const other = await put(2, 'other', 'another')
   const id = await put(1, name, fileText)

@@ -9,6 +9,7 @@ import { readServerConfig } from '../../src/config.ts'
 import type { Environment } from '../../src/settings.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
+import { tarOf, type TarEntry } from './archives-of.ts'
 
 export interface TestServer {
   url: string
@@ -33,6 +34,8 @@ export interface SendRequest {
   headers?: Record<string, string>
   body?: Uint8Array | string
   json?: unknown
+  /** Entries of a tar that is the body. */
+  tar?: TarEntry[]
 }
 
 /** In a new directory, or on `existing`, which goes with the server. `checkpoint` is awaited at named steps. */
@@ -60,12 +63,15 @@ export async function openServer(
   const send = async (path: string, request: SendRequest = {}): Promise<Response> => {
     const bearer =
       request.token === undefined ? await token({ expiresInSeconds: 400 * 86_400 }) : request.token
-    const body = request.json === undefined ? request.body : JSON.stringify(request.json)
+    const { json, tar } = request
+    const packed = tar === undefined ? request.body : await tarOf(tar)
+    const body = json === undefined ? packed : JSON.stringify(json)
     return await fetch(new URL(path, server.url), {
       method: request.method ?? 'GET',
       redirect: 'manual',
       headers: {
         ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
+        ...(tar !== undefined && { 'content-type': 'application/x-tar' }),
         ...request.headers,
       },
       ...(body !== undefined && { body }),

@@ -1,7 +1,6 @@
 /** What comes from a pull request: it does not pass for the project's own, and pages say what it is. */
 import { beforeAll, expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run.ts'
-import { tarOf } from './archives-of.ts'
 import { openServer, type TestServer } from './open-server.ts'
 
 let server: TestServer
@@ -19,11 +18,10 @@ async function put(
   return await server.put(
     `/api/v1/projects/octo/app/runs/${run}/artifacts/${name}?${query.toString()}`,
     {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf([
+      tar: [
         { name: 'index.html', content: `<h1>Run ${run}</h1>` },
         { name: 'notes.txt', content: `of run ${run}` },
-      ]),
+      ],
     },
   )
 }

@@ -3,7 +3,7 @@ import { statsSchema } from '../../src/api/admin-messages.ts'
 import { comparisonLineSchema, comparisonSchema, holderListSchema } from '../../src/api/messages.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { readTokenClaims } from '../../src/core/token-claims.ts'
-import { tarOf, type TarEntry } from './archives-of.ts'
+import type { TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer
@@ -15,8 +15,7 @@ beforeAll(async () => {
 async function putTree(run: number, entries: TarEntry[], project = 'octo/app'): Promise<number> {
   return await server.put(`/api/v1/projects/${project}/runs/${run}/artifacts/build?branch=main`, {
     token: await server.token({ project }),
-    headers: { 'content-type': 'application/x-tar' },
-    body: await tarOf(entries),
+    tar: entries,
   })
 }
 

@@ -4,7 +4,7 @@ import { changesMediaType, manifestMediaType } from '../../src/api/negotiation.t
 import { changesHeader } from '../../src/core/manifest-changes.ts'
 import { decodeTimes } from '../../src/core/modification-times.ts'
 import { createByteReader } from '../../src/core/varint.ts'
-import { tarOf, type TarEntry } from './archives-of.ts'
+import type { TarEntry } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer
@@ -18,8 +18,7 @@ async function putTree(entries: TarEntry[], project = 'octo/app'): Promise<numbe
   lastRun += 1
   return await server.put(`/api/v1/projects/${project}/runs/${lastRun}/artifacts/build`, {
     token: await server.token({ project }),
-    headers: { 'content-type': 'application/x-tar' },
-    body: await tarOf(entries),
+    tar: entries,
   })
 }
 

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 let server: TestServer
@@ -14,8 +13,7 @@ beforeAll(async () => {
       content: randomBytes(6000).toString('hex'),
     }))
     await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/tree`, {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf(files),
+      tar: files,
     })
   }
 })

@@ -1,7 +1,7 @@
 /** What the content origin answers, and to whom: by requests of our own, which can name any host. */
 import { request } from 'node:http'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { tarOf, type TarEntry } from '../http/archives-of.ts'
+import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 describe('a report on the content origin', () => {
@@ -20,8 +20,7 @@ describe('a report on the content origin', () => {
 
   test('answers only whoever has the address, with a sandbox of its own', async () => {
     const id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/report', {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf(report),
+      tar: report,
     })
     const response = await server.visit(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)
     const html = await response.text()

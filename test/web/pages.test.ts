@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tarOf } from '../http/archives-of.ts'
+import type { TarEntry } from '../http/archives-of.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
@@ -10,15 +10,14 @@ let server: TestServer
 let id: number
 beforeAll(async () => {
   server = await openServer()
-  const headers = { 'content-type': 'application/x-tar' }
-  const body = await tarOf([
+  const tar: TarEntry[] = [
     { name: hostile, content: 'x' },
     { name: 'dir/inner.txt', content: 'inner' },
     { name: 'link', type: 'symlink', linkname: '</td><b>' },
-  ])
+  ]
   const query = `branch=${encodeURIComponent('<b>main')}&workflow=${encodeURIComponent('<i>ci')}`
   const path = `/api/v1/projects/octo/app/runs/7/artifacts/${encodeURIComponent(hostileName)}?${query}`
-  id = await server.put(path, { headers, body })
+  id = await server.put(path, { tar })
 })
 afterAll(async () => {
   await server.close()

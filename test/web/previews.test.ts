@@ -1,7 +1,6 @@
 /** Files that are large in an odd way, as pages show them. */
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 const many = 100_000
@@ -120,8 +119,7 @@ beforeAll(async () => {
   server = await openServer()
   const put = async (run: number, contents: Record<string, string | Buffer>): Promise<number> =>
     await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/odd`, {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf(Object.entries(contents).map(([name, content]) => ({ name, content }))),
+      tar: Object.entries(contents).map(([name, content]) => ({ name, content })),
     })
   id = await put(1, files)
   laterId = await put(2, {

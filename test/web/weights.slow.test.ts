@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { strToU8, zipSync } from 'fflate'
 import { digestOf } from '../../src/core/digest.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
-import { tarOf, type TarEntry } from '../http/archives-of.ts'
+import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
 const pageBytesMax = 30 * 1024
@@ -55,8 +55,7 @@ beforeAll(async () => {
   const put = async (project: string, place: string, entries: TarEntry[]): Promise<number> => {
     const facts = `branch=${words(4).replaceAll(' ', '-')}&workflow=${words(4).replaceAll(' ', '-')}&sha=${'4f1d2c3b5a'.repeat(4)}`
     return await server.put(`/api/v1/projects/${project}/runs/${place}?${facts}`, {
-      headers: { 'content-type': 'application/x-tar' },
-      body: await tarOf(entries),
+      tar: entries,
       token: await server.token({ project, scope: 'write' }),
     })
   }
