@@ -78,16 +78,16 @@ function uploadRoot({ searchPaths }: SourcePatterns): string {
   return leastCommonAncestor(searchPaths)
 }
 
-/** Of absolute paths without needless segments. */
+/** Of absolute paths without needless segments. Errors: invalid_request, when they have none. */
 export function leastCommonAncestor(paths: readonly string[]): string {
+  const [root = '', ...others] = new Set(paths.map(rootOf))
+  if (others.length > 0) {
+    const reason = `what lies on ${[root, ...others].join(' and ')} has no directory in common`
+    throw storeError('invalid_request', reason, { field: 'PATH' })
+  }
   const [head = [], ...rest] = paths.map((path) => path.split('/'))
   let length = 0
   while (length < head.length && rest.every((other) => other[length] === head[length])) length += 1
-  const root = rootOf(first)
-  if (others.some((path) => rootOf(path) !== root))
-    throw storeError('invalid_request', `${first} and others lie on several drives`, {
-      field: 'PATH',
-    })
   const common = head.slice(0, length).join('/')
   return common.length < root.length ? root : common
 }
