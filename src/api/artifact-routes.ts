@@ -13,8 +13,9 @@ import {
   holderListSchema,
   manifestPageSchema,
   retentionChangeSchema,
+  searchLineSchema,
 } from './messages.ts'
-import { apiRoot } from './paths.ts'
+import { apiRoot, searchPath } from './paths.ts'
 import {
   archiveQuery,
   artifactListQuery,
@@ -29,6 +30,7 @@ import {
   runArchiveQuery,
   runDeletionQuery,
   runQuery,
+  searchQuery,
   uploadQuery,
 } from './queries.ts'
 import type { ApiRoute } from './route.ts'
@@ -264,6 +266,19 @@ export const artifactRoutes: readonly ApiRoute[] = [
     responses: {
       200: { description: 'The newest first.', content: { json: holderListSchema } },
     },
+  },
+  {
+    method: 'get',
+    path: searchPath,
+    operationId: 'searchPaths',
+    summary:
+      'Entries of live artifacts whose paths match a glob, one a line: those of the newest artifact first, and of each in ' +
+      'path order. Ends after `limit` matches, or some seconds, with the cursor to go on from.',
+    query: searchQuery,
+    responses: {
+      200: { description: 'Matches.', content: { ndjson: searchLineSchema } },
+    },
+    errors: [413],
   },
   {
     method: 'get',

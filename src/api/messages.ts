@@ -116,6 +116,35 @@ export const entrySchema = z
   ])
   .meta({ id: 'Entry' })
 
+export const searchMatchSchema = z
+  .object({
+    reference: z.string().meta({
+      description: 'Of the artifact; with `:` and the path it names the entry in commands.',
+    }),
+    artifact: artifactSchema.pick({
+      id: true,
+      name: true,
+      project: true,
+      run: true,
+      attempt: true,
+      branch: true,
+      sha: true,
+      workflow: true,
+      event: true,
+      createdAt: true,
+    }),
+    entry: entrySchema,
+  })
+  .meta({ id: 'SearchMatch' })
+
+export const searchLineSchema = z
+  .union([searchMatchSchema, z.object({ nextCursor: cursor }).meta({ id: 'SearchEnd' })])
+  .meta({
+    id: 'SearchLine',
+    description:
+      'The last line says where to go on, every other one is a match. Without it the answer broke off.',
+  })
+
 export const manifestPageSchema = z
   .object({ items: z.array(entrySchema), nextCursor: cursor })
   .meta({ id: 'ManifestPage' })
@@ -262,6 +291,8 @@ export type WireArtifactList = z.infer<typeof artifactListSchema>
 export type WireHolder = WireHolderList['items'][number]
 export type WireHolderList = z.infer<typeof holderListSchema>
 export type WireEntry = z.infer<typeof entrySchema>
+export type WireSearchMatch = z.infer<typeof searchMatchSchema>
+export type WireSearchLine = z.infer<typeof searchLineSchema>
 export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
 export type WireComparisonHead = z.infer<typeof comparisonHeadSchema>
 export type WireDifference = z.infer<typeof differenceSchema>

@@ -66,6 +66,8 @@ export function artifactPagePath(project: string, run: number, id: number): stri
   return `${runPagePath(project, run)}/artifacts/${id}`
 }
 
+export const searchPath = `${apiRoot}/search`
+
 export const collectionPath = `${apiRoot}/admin/gc`
 
 export const scrubPath = `${apiRoot}/admin/scrub`

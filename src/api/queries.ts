@@ -2,7 +2,7 @@
  *  refused, because a filter that is silently ignored shows, or deletes, too much. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
-import { facts } from './fields.ts'
+import { facts, instant } from './fields.ts'
 import { artifactStateSchema } from './messages.ts'
 
 function integer(min: number, max: number) {
@@ -33,7 +33,8 @@ const paging = {
   cursor: z.string().max(8192).optional(),
 }
 
-export const artifactListQuery = z.strictObject({
+/** What artifacts can be narrowed to. */
+const artifactFilter = {
   project: z
     .string()
     .optional()
@@ -41,11 +42,26 @@ export const artifactListQuery = z.strictObject({
   run: identifier.optional(),
   name: z.string().optional(),
   branch: z.string().optional(),
+  workflow: z.string().optional(),
+  since: instant.optional().meta({ description: 'Only what was uploaded then or later.' }),
+}
+
+export const artifactListQuery = z.strictObject({
+  ...artifactFilter,
   state: z
     .enum([...artifactStateSchema.options, 'any'])
     .optional()
     .meta({ description: 'Available and damaged when absent.' }),
   sort: z.enum(['newest', 'oldest', 'largest', 'expiring']).default('newest'),
+  ...paging,
+})
+
+export const searchQuery = z.strictObject({
+  path: z.string().min(1).meta({
+    description:
+      'A glob that whole paths are to match: `*` stays within a segment, `**` crosses them.',
+  }),
+  ...artifactFilter,
   ...paging,
 })
 

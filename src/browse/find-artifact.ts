@@ -23,6 +23,16 @@ export async function readArtifact(
   return found
 }
 
+/** What names a live artifact in commands: by run and name, unless that means a newer one, of a later attempt. */
+export async function referenceTo(
+  finder: Pick<ArtifactFinder, 'findNewest'>,
+  { id, projectId, project, runNumber: run, name }: Artifact,
+  now: number,
+): Promise<Reference> {
+  const newest = await finder.findNewest({ projectId, run, name }, now)
+  return newest?.id === id ? { kind: 'run', project, run, name } : { kind: 'id', id }
+}
+
 export function artifactNotFound(reference: string): Error {
   return storeError('artifact_not_found', `there is no artifact ${reference}`, { reference })
 }

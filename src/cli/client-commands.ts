@@ -11,6 +11,7 @@ import { keepCommand } from './commands/keep.ts'
 import { listCommand } from './commands/list.ts'
 import { lsCommand } from './commands/ls.ts'
 import { rmCommand } from './commands/rm.ts'
+import { searchCommand } from './commands/search.ts'
 import { shasumCommand } from './commands/shasum.ts'
 import { uploadCommand } from './commands/upload.ts'
 import { urlCommand } from './commands/url.ts'
@@ -64,6 +65,10 @@ export const clientCommands = {
   find: {
     summary: 'tells which artifacts hold a file',
     load: () => Promise.resolve(findCommand),
+  },
+  search: {
+    summary: 'finds paths inside artifacts',
+    load: () => Promise.resolve(searchCommand),
   },
   rm: {
     summary: 'deletes artifacts',

@@ -15,6 +15,9 @@ export interface ListOptions {
   run?: number
   name?: string
   branch?: string
+  workflow?: string
+  /** An instant, ISO 8601 in UTC: only what was uploaded then or later. */
+  since?: string
   state?: 'available' | 'damaged' | 'expired' | 'deleted' | 'any'
   sort?: 'newest' | 'oldest' | 'largest' | 'expiring'
   signal?: AbortSignal

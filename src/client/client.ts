@@ -1,6 +1,11 @@
 /** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
  *  that work on files live as long as one call. */
-import type { WireArtifact, WireBulkDeletion, WireHolder } from '../api/messages.ts'
+import type {
+  WireArtifact,
+  WireBulkDeletion,
+  WireHolder,
+  WireSearchMatch,
+} from '../api/messages.ts'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import type { ServerAccess } from './transport/http.ts'
@@ -29,6 +34,7 @@ import {
   restoreArtifact,
   type RetentionChange,
 } from './artifacts.ts'
+import { searchPaths, type SearchOptions } from './search.ts'
 
 // Of what a call gives, takes or fails with, what programs need besides.
 export { type Digest, parseDigest, parseWireDigest } from '../core/digest.ts'
@@ -43,9 +49,11 @@ export type {
   HolderOptions,
   ListOptions,
   RetentionChange,
+  SearchOptions,
   WireArtifact,
   WireBulkDeletion,
   WireHolder,
+  WireSearchMatch,
 }
 export type {
   UploadOptions,
@@ -83,6 +91,8 @@ export interface Client {
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
   /** Live artifacts that hold a file of this digest, the newest first. */
   holders(digest: Digest, options?: HolderOptions): AsyncGenerator<WireHolder, void, undefined>
+  /** Entries of live artifacts whose paths match, in the newest artifact first. */
+  search(options: SearchOptions): AsyncGenerator<WireSearchMatch, void, undefined>
   /** Deletes an artifact; one that is deleted already stays so. */
   remove(artifactId: number, signal?: AbortSignal): Promise<void>
   /** Deletes all of them or none; says what comes back to the disk. */
@@ -116,6 +126,7 @@ export function createClient({ url, token, cacheDir, proxy = null }: ClientOptio
     verifyFile: async (options) => await verifyFile(server, options),
     list: (options) => listArtifacts(server, options),
     holders: (digest, options = {}) => listHolders(server, digest, options),
+    search: (options) => searchPaths(server, options),
     remove: async (artifactId, signal) => {
       await removeArtifact(server, artifactId, signal)
     },

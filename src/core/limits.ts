@@ -106,6 +106,8 @@ export const limits = {
   runFactsLookedAt: 16_384,
   listPageDefault: 50,
   listPageMax: 200,
+  /** How long one request searches before it says where to go on: no proxy takes it for dead. */
+  searchMs: 10_000,
   /** Entries that one directory page shows. */
   directoryPageEntries: 1000,
   /** Differences that one comparison lists and searches for moves: about 40 MB. */

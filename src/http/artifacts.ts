@@ -57,19 +57,10 @@ export async function artifactDetail(
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const query = parseQuery(c, artifactListQuery)
-  const filter = await filterFor(context, principal, query.project)
-  if (query.run !== undefined) filter.run = query.run
-  if (query.name !== undefined) filter.name = query.name
-  if (query.branch !== undefined) filter.branch = query.branch
+  const filter = await filterFor(context, principal, query)
+  if (filter === null) return c.json({ items: [], nextCursor: null, total: 0 })
   if (query.state !== undefined) filter.state = query.state
   const origin = publicOrigin(context, c)
-  // A token that reads one run lists that run; asked for another, it finds nothing.
-  if (principal.scope === 'run' && principal.run !== null) {
-    if (filter.run !== undefined && filter.run !== principal.run.number) {
-      return c.json({ items: [], nextCursor: null, total: 0 })
-    }
-    filter.run = principal.run.number
-  }
   const now = context.now()
   const { offset, total, beforeId } = placeOf(query.cursor)
   // Newest first, those before need not be looked at again, and what others delete hides none.
@@ -105,13 +96,30 @@ function placeOf(cursor: string | undefined): {
   return { offset: offset!, total: total!, beforeId: beforeId! }
 }
 
-async function filterFor(
+/** What a query narrows artifacts to, of those that the caller may read; null when that leaves none.
+ *  Errors: invalid_name, not_found. */
+export async function filterFor(
   context: AppContext,
   principal: Principal,
-  named: string | undefined,
-): Promise<ArtifactFilter> {
-  const name = projectOf(principal, named)
-  return name === null ? {} : { projectId: (await readProject(context, principal, name)).id }
+  query: Pick<
+    z.infer<typeof artifactListQuery>,
+    'project' | 'run' | 'name' | 'branch' | 'workflow' | 'since'
+  >,
+): Promise<ArtifactFilter | null> {
+  const { run, name, branch, workflow, since } = query
+  const project = projectOf(principal, query.project)
+  const filter: ArtifactFilter = {
+    ...(project !== null && { projectId: (await readProject(context, principal, project)).id }),
+    ...(run !== undefined && { run }),
+    ...(name !== undefined && { name }),
+    ...(branch !== undefined && { branch }),
+    ...(workflow !== undefined && { workflow }),
+    ...(since !== undefined && { createdSince: Date.parse(since) }),
+  }
+  if (principal.scope !== 'run' || principal.run === null) return filter
+  // A token that reads one run has that run; asked for another, it finds nothing.
+  const { number } = principal.run
+  return run === undefined || run === number ? { ...filter, run: number } : null
 }
 
 /** The instant that a change asks for; undefined when it asks for none. */

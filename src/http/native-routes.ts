@@ -14,6 +14,7 @@ import { createOpenApiRoutes } from './openapi.ts'
 import { createProjectRoutes } from './projects.ts'
 import { createPutArtifactRoutes } from './put-artifact.ts'
 import { createRunRecordRoutes } from './run-records.ts'
+import { createSearchRoutes } from './search.ts'
 import { createStatsRoutes } from './stats.ts'
 import { createTokenRoutes } from './tokens.ts'
 import { createTreeRoutes } from './trees.ts'
@@ -33,6 +34,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createStatsRoutes(context))
   app.route('/', createCompareRoutes(context))
   app.route('/', createDigestRoutes(context))
+  app.route('/', createSearchRoutes(context))
   app.route('/', createProjectRoutes(context))
   app.route('/', createTokenRoutes(context))
   app.route('/', createUploadRoutes(context))

@@ -53,6 +53,7 @@ export interface ArtifactFilter {
   attempt?: number
   name?: string
   branch?: string
+  workflow?: string
   /** Made on this branch, and not by a pull request. */
   latestOf?: string
   /** Text that the name contains, without regard to ASCII case. */
@@ -65,6 +66,8 @@ export interface ArtifactFilter {
   beforeId?: number
   /** Only artifacts newer than this one. */
   afterId?: number
+  /** Only artifacts made at this instant or later. */
+  createdSince?: number
   /** Default: available and damaged, unexpired at `now`. */
   state?: ArtifactState | 'any'
   /** All of them are looked at in one turn: as many as a page has, at most. */

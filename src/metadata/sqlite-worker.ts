@@ -88,6 +88,7 @@ const methods: Record<keyof Metadata, true> = {
   readTreeTimes: true,
   readTreeChanges: true,
   readDifferences: true,
+  searchTree: true,
   readStagedEntryPage: true,
   findEntry: true,
   findEntryPage: true,

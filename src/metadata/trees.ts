@@ -54,6 +54,14 @@ export interface DirectoryListing {
   next: string | null
 }
 
+/** A stretch of a search: what was found in it. */
+export interface SearchedStretch {
+  /** In order of paths. */
+  found: ComparedEntry[]
+  /** The ordinal to go on from; null at the end. */
+  next: number | null
+}
+
 export interface TreeMetadata {
   /** At most `limit` children of `directory` ('' is the root), from `from` (a `next` of the page before) on. Undefined
    *  when there is no such directory. Costs in proportion to what it lists, not to what lies below.
@@ -73,4 +81,12 @@ export interface TreeMetadata {
   /** Entries of two artifacts that differ in kind, content, link target or mode, a stretch at a time.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>
+  /** Entries from an ordinal on whose paths match one of `globs` (core/path-glob.ts), at most `limit` of them. Looks at what
+   *  takes about two milliseconds, and at one entry at least.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted, those of `compilePathGlobs`. */
+  searchTree(
+    artifactId: number,
+    globs: readonly string[],
+    from: { ordinal: number; limit: number },
+  ): Promise<SearchedStretch>
 }

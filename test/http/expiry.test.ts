@@ -144,6 +144,7 @@ const rules: Record<string, Rule> = {
     problem: ({ id, other }) => ({ path: `${api}/compare?base=id:${other}&head=id:${id}` }),
   },
   [`GET ${api}/digests/:digest`]: { list: at(`${api}/digests/${fileDigest}`) },
+  [`GET ${api}/search`]: { list: at(`${api}/search?path=**/index.html`) },
   [`GET ${api}/stats`]: { none: 'figures; expired artifacts leave them with the next round' },
   [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; artifacts are not in it' },
   [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/log`]: { none: 'a log' },

@@ -126,13 +126,16 @@ function passes(row: Row, filter: ArtifactFilter): boolean {
     damaged: isLive && row.state === 'damaged',
     expired: row.state === 'expired' || (row.removedAt === null && row.endsAt <= now),
   }
-  const { projectId, run, name, branch, nameContains, pinned, manifestId, beforeId, ids } = filter
+  const { projectId, run, name, branch, workflow, nameContains, pinned, manifestId } = filter
+  const { createdSince, beforeId, ids } = filter
   return (
     (filter.state === undefined ? isLive : states[filter.state]!) &&
     (projectId === undefined || row.projectId === projectId) &&
     (run === undefined || row.run === run) &&
     (name === undefined || row.name === name) &&
     (branch === undefined || row.branch === branch) &&
+    (workflow === undefined || row.workflow === workflow) &&
+    (createdSince === undefined || row.createdAt >= createdSince) &&
     (nameContains === undefined || row.name.toLowerCase().includes(nameContains)) &&
     (pinned === undefined || (row.pinned === 1) === pinned) &&
     (manifestId === undefined || row.manifestId === manifestId) &&
@@ -158,6 +161,8 @@ const values: { [Field in keyof ArtifactFilter]: NonNullable<ArtifactFilter[Fiel
   run: [1, 77, 9999],
   name: ['dist', 'n-6', 'none'],
   branch: ['main', 'branch-3', 'none'],
+  workflow: ['build', 'first', 'none'],
+  createdSince: [0, 6_000_000, artifactCount * 1000 + 1],
   nameContains: ['log', 'n-1', 'none'],
   pinned: [true, false],
   manifestId: [1, 4],

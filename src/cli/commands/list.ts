@@ -6,6 +6,7 @@ import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
+import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { endingCell } from '../ending.ts'
@@ -14,9 +15,7 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  run: { value: 'ID', help: 'only of this run' },
-  name: { value: 'NAME', help: 'only of this name' },
-  branch: { value: 'B', help: 'only of runs on this branch' },
+  ...filterFlags,
   state: { value: 'STATE', help: 'available, damaged, expired, deleted or any' },
   sort: { value: 'ORDER', help: 'newest (default), oldest, largest or expiring' },
   limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
@@ -36,13 +35,14 @@ export const listCommand: Command<typeof flags> = {
       given.limit === undefined
         ? limits.listPageDefault
         : parsePositiveInteger(given.limit, '--limit')
+    const narrowing = filterOf(given)
     const items: WireArtifact[] = []
     let total = 0
     let cursor: string | null = null
     do {
-      const { run, name, branch, state, sort } = given
+      const { state, sort } = given
       const limit = Math.min(limits.listPageMax, wanted - items.length)
-      const query = { project, run, name, branch, state, sort, limit, cursor }
+      const query = { project, ...narrowing, state, sort, limit, cursor }
       const page: WireArtifactList = await requestJson(
         server,
         { path: `${apiRoot}/artifacts`, query, signal },

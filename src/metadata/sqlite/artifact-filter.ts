@@ -1,5 +1,18 @@
 /** What a filter asks of the rows of artifacts. */
-import { type Column, type SQL, and, eq, gt, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import {
+  type Column,
+  type SQL,
+  and,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  lte,
+  or,
+  sql,
+} from 'drizzle-orm'
 import { artifacts } from '../../../schema/artifacts.ts'
 import { runs } from '../../../schema/runs.ts'
 import type { ArtifactFilter } from '../metadata.ts'
@@ -25,6 +38,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
     filter.name === undefined ? undefined : eq(plain(artifacts.name), filter.name),
     filter.branch === undefined ? undefined : eq(plain(runs.branch), filter.branch),
+    filter.workflow === undefined ? undefined : eq(plain(runs.workflow), filter.workflow),
     filter.latestOf === undefined ? undefined : eq(plain(artifacts.latestOf), filter.latestOf),
     filter.nameContains === undefined
       ? undefined
@@ -36,6 +50,9 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
       : eq(plain(artifacts.manifestId), filter.manifestId),
     filter.beforeId === undefined ? undefined : lt(plain(artifacts.id), filter.beforeId),
     filter.afterId === undefined ? undefined : gt(plain(artifacts.id), filter.afterId),
+    filter.createdSince === undefined
+      ? undefined
+      : gte(plain(artifacts.createdAt), filter.createdSince),
     filter.ids === undefined ? undefined : inArray(plain(artifacts.id), filter.ids),
     stateCondition(filter.state, now),
   )

@@ -19,6 +19,7 @@ import {
   removedError,
   type Source,
 } from './manifest-source.ts'
+import { createSearchMethods } from './tree-search.ts'
 import { createPairing, type PagePair, type PairedSide } from './tree-pairs.ts'
 
 export function createTreeMethods(connection: Connection): TreeMetadata {
@@ -48,6 +49,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
 
   return {
     ...createDirectoryMethods(connection),
+    ...createSearchMethods(connection),
     readTreePage: async (artifactId, page) =>
       read(() => {
         const source = findSource(artifactId)

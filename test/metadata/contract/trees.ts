@@ -4,7 +4,12 @@ import { formatEntry } from '../../../src/core/manifest.ts'
 import { applyChanges } from '../../../src/core/manifest-changes.ts'
 import { linesOf } from '../../core/manifest-lines.ts'
 import { decodeTimes } from '../../../src/core/modification-times.ts'
-import type { Artifact, EntryPair } from '../../../src/metadata/metadata.ts'
+import type {
+  Artifact,
+  ComparedEntry,
+  EntryPair,
+  SearchedStretch,
+} from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { fileEntry, seedArtifact, seedRun, seedTree } from '../seed.ts'
 
@@ -212,11 +217,55 @@ export function treesContract(store: Store): void {
     expect([changes.lines.length, changes.next]).toEqual([0, null])
   })
 
+  test('what matches a pattern is found to the end, as it is stored, and goes on where it was enough', async () => {
+    const { id, entryCount } = await commitEntries(
+      'searched',
+      [
+        ...many(0, 1_300),
+        file('x/a.map', 'one', 0o755),
+        directory('x/b.map'),
+        link('x/c.map', 'a.map'),
+      ],
+      Array.from({ length: 1_303 }, (_, index) => index),
+    )
+    const search = async (glob: string, limit = 1_000): Promise<ComparedEntry[]> => {
+      const all: ComparedEntry[] = []
+      for (let ordinal: number | null = 0; ordinal !== null;) {
+        const { found, next }: SearchedStretch = await store().searchTree(id, [glob], {
+          ordinal,
+          limit,
+        })
+        expect(found.length).toBeLessThanOrEqual(limit)
+        expect(next ?? entryCount).toBeGreaterThan(ordinal)
+        all.push(...found)
+        ordinal = next
+      }
+      return all
+    }
+    expect(await search('**/*.map', 2)).toEqual([
+      { entry: fileEntry('x/a.map', 'one', 0o755), modifiedAt: 1_300 },
+      { ...directory('x/b.map'), modifiedAt: 1_301 },
+      { ...link('x/c.map', 'a.map'), modifiedAt: 1_302 },
+    ])
+    const paths = (found: ComparedEntry[]): string[] => found.map(({ entry }) => entry.path)
+    // On both sides of where pages end.
+    expect(paths(await search('f0051[0-3]'))).toEqual(['f00510', 'f00511', 'f00512', 'f00513'])
+    expect(await search('f*', 7)).toHaveLength(1_300)
+    expect(await search('none')).toEqual([])
+    const past = { ordinal: entryCount, limit: 1 }
+    expect(await store().searchTree(id, ['**'], past)).toEqual({ found: [], next: null })
+    await expect(store().searchTree(id, ['!a'], past)).rejects.toMatchObject({
+      code: 'invalid_request',
+    })
+  })
+
   test('a tree that goes while it is read fails loudly', async () => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     const other = await seedArtifact(store(), await seedRun(store()), { a: 'two' }, { name: 'b' })
     await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
     const gone = { code: 'artifact_deleted' }
+    const all = { ordinal: 0, limit: 1 }
+    await expect(store().searchTree(id, ['**'], all)).rejects.toMatchObject(gone)
     await expect(store().readTreePage(id, 0)).rejects.toMatchObject(gone)
     await expect(store().readTreeTimes(id, 0)).rejects.toMatchObject(gone)
     const place = { base: 0, head: 0 }

@@ -1,0 +1,83 @@
+/** `trove search`: paths inside artifacts. */
+import type { WireSearchMatch } from '../../api/messages.ts'
+import { searchPaths } from '../../client/search.ts'
+import { limits } from '../../core/limits.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { serverFlags, UsageError } from '../arguments.ts'
+import { filterFlags, filterOf } from '../artifact-filter.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { jsonArrayOf, printable, write, writeAll } from '../output.ts'
+import { connect } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  ...filterFlags,
+  limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
+  'allow-empty': { value: null, help: 'exit 0 when nothing is found' },
+} as const
+
+export const searchCommand: Command<typeof flags> = {
+  name: 'search',
+  operands: 'GLOB...',
+  summary: 'Finds paths inside artifacts, those of the newest first; each as `trove cat` takes it.',
+  flags,
+  examples: [
+    "trove search '**/*.map'",
+    "trove search 'dist/**' '**/index.html' --branch main --since 7d",
+    "trove search '**/junit.xml' --run 42 --json",
+  ],
+  exitStatuses: [3, 5, 6, 9, 10],
+  oneMeans: 'nothing was found',
+  async run({ flags: given, operands: globs, stdout, stderr, signal }) {
+    if (!isSome(globs)) throw new UsageError('GLOB is missing')
+    compilePathGlobs(globs)
+    const narrowing = filterOf(given)
+    const wanted =
+      given.limit === undefined
+        ? limits.listPageDefault
+        : parsePositiveInteger(given.limit, '--limit')
+    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const matches = searchPaths(server, { globs, project, ...narrowing, signal })
+    let count = 0
+    let isCut = false
+    const shown = async function* (): AsyncGenerator<WireSearchMatch> {
+      for await (const match of matches) {
+        isCut = count === wanted
+        if (isCut) return
+        count += 1
+        yield match
+      }
+    }
+    if (given.json) await writeAll(stdout, jsonArrayOf(shown()))
+    else for await (const line of linesOf(shown())) await write(stdout, line)
+    if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
+    if (count > 0) return exitStatus.ok
+    await write(stderr, `no path in any artifact that you can read matches${adviceOn(globs)}\n`)
+    return given['allow-empty'] ? exitStatus.ok : exitStatus.failure
+  },
+}
+
+function isSome(globs: string[]): globs is [string, ...string[]] {
+  return globs.length > 0
+}
+
+/** A line as soon as it is there, so columns are as wide as what is in them mostly is. */
+async function* linesOf(matches: AsyncIterable<WireSearchMatch>): AsyncGenerator<string> {
+  let header = `${'SIZE'.padStart(10)}  ${'UPLOADED'.padEnd(10)}  ${'BRANCH'.padEnd(16)}  REF:PATH\n`
+  for await (const { reference, artifact, entry } of matches) {
+    const size = entry.kind === 'file' ? formatSizeBytes(entry.sizeBytes) : '-'
+    const branch = printable(artifact.branch ?? '-').padEnd(16)
+    const place = printable(`${reference}:${entry.path}`)
+    yield `${header}${size.padStart(10)}  ${artifact.createdAt.slice(0, 10)}  ${branch}  ${place}\n`
+    header = ''
+  }
+}
+
+/** Who writes only a name mostly means it in any directory. */
+function adviceOn(globs: readonly string[]): string {
+  const bare = globs.find((glob) => !glob.includes('/') && glob !== '**')
+  return bare === undefined ? '' : `; '**/${printable(bare)}' looks in all directories`
+}
