@@ -16,7 +16,11 @@ open(parentPort)
 /** An expected failure is told, since its class is lost with an error that ends the thread. */
 function open(port: MessagePort): void {
   try {
-    serve(port, openSqliteMetadata(workerData as StoreOptions))
+    let calls = 0
+    port.on('message', () => {
+      calls += 1
+    })
+    serve(port, openSqliteMetadata({ ...(workerData as StoreOptions), callCount: () => calls }))
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
     port.postMessage({ failed: encodeError(error) } satisfies OpeningMessage)

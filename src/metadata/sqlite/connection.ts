@@ -7,6 +7,7 @@ import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { storeError } from '../../core/errors.ts'
 import { joinSharedLog } from '../shared-log.ts'
 import { migrateDatabase } from './migrate.ts'
+import { createOthersWatch } from './others-watch.ts'
 import { tellingUnusable } from './unusable-database.ts'
 
 export interface Connection {
@@ -40,9 +41,8 @@ export interface Connection {
   returnPages(pagesMax: number): Promise<number>
   /** Lets other calls of this thread have their turn between two steps of a long one. */
   turn(): Promise<void>
-  /** The same between two steps of work that nobody waits for, and lets other threads have the write lock for four times
-   *  as long as the step before held it: they ask for it again and again with pauses, and would starve between steps that follow
-   *  each other at once. */
+  /** The same between two steps of work that nobody waits for; and while others use the database, waits for four times as
+   *  long as the step before held the write lock. */
   rest(): Promise<void>
   close(): void
 }
@@ -52,6 +52,8 @@ export interface ConnectionOptions {
   /** Of threads that share the database; their log keeper does the checkpoints (shared-log.ts). */
   sharedLog?: SharedArrayBuffer | undefined
   now?: () => number
+  /** How many calls this thread was given so far: upkeep rests between its steps while there are others than its own. */
+  callCount?: () => number
   /** Called with each statement as it runs, parameters filled in. */
   trace?: (sql: string) => void
 }
@@ -84,7 +86,7 @@ const journalBytesMax = 128 * 1024 * 1024
 /** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once.
  *  Errors: storage_full, UnusableDatabaseError, NewerDatabaseError. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const { path, sharedLog, now = Date.now } = options
+  const { path, sharedLog, now = Date.now, callCount = () => 0 } = options
   const database = tellingUnusable(path, () => openDatabase(options))
   const run = database.transaction((work: () => unknown) => work())
   const log = sharedLog && joinSharedLog(sharedLog)
@@ -92,6 +94,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
     if (log === undefined || database.inTransaction) return tellingFull(() => work(() => false))
     const ticket = log.enter()
+    others.noteTicket(ticket)
     try {
       return tellingFull(() => work(() => log.isAwaited(ticket)))
     } finally {
@@ -99,6 +102,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       log.announce()
     }
   }
+  const others = createOthersWatch(callCount)
   const setSync = createSyncSwitch(database)
   /** How long the last staged transaction held the write lock. */
   let heldMs = 0
@@ -116,8 +120,9 @@ export function openConnection(options: ConnectionOptions): Connection {
     })
   }
   const rest = async (): Promise<void> => {
-    if (heldMs < restMsMin) await nextTurn()
-    else await sleep(Math.min(heldMs * restPerWork, restMsMax))
+    await nextTurn()
+    if (others.areThere() && heldMs >= restMsMin)
+      await sleep(Math.min(heldMs * restPerWork, restMsMax))
     for (let pausedMs = 0; log?.isLong() === true && pausedMs < pauseMsMax;) {
       await sleep(restMsMax)
       pausedMs += restMsMax
@@ -139,6 +144,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const stageWhileFree = (step: () => boolean): boolean =>
     repeat(step, { msMax: unawaitedMsMax, untilAwaited: true })
   const stageInSteps: Connection['stageInSteps'] = async (step, { isAwaited } = unawaited) => {
+    others.noteOwnCall()
     for (let isMore = true; isMore;) {
       isMore = stageSteps(step)
       await (isAwaited ? nextTurn() : rest())
