@@ -64,23 +64,31 @@ function createBars(stderr: NodeJS.WriteStream): Progress {
 }
 
 function createLines(stderr: NodeJS.WriteStream): Progress {
-  let toldAt = performance.now()
+  let tell = createProgressLines(stderr)
   return {
     show: (bars) => {
-      const now = performance.now()
       const bar = bars.at(-1)
-      if (bar === undefined || now - toldAt < lineIntervalMs) return
-      toldAt = now
-      stderr.write(`${bar.label} ${formatAmounts(bar)}\n`)
+      if (bar !== undefined) tell(() => `${bar.label} ${formatAmounts(bar)}`)
     },
     phase: (line) => {
-      toldAt = performance.now()
+      tell = createProgressLines(stderr)
       stderr.write(`${line}\n`)
     },
     retrying: (failure) => {
       stderr.write(formatRetry(failure))
     },
     finish: () => {},
+  }
+}
+
+/** Says how far work has come whose end is not known: a line every ten seconds at most. */
+export function createProgressLines(stderr: NodeJS.WritableStream): (line: () => string) => void {
+  let toldAt = performance.now()
+  return (line) => {
+    const now = performance.now()
+    if (now - toldAt < lineIntervalMs) return
+    toldAt = now
+    stderr.write(`${line()}\n`)
   }
 }
 

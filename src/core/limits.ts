@@ -167,6 +167,9 @@ export const limits = {
   compactReadBytes: 4 * MiB,
   /** Sealed packs without a row that a crash can have left; more of them mean that the metadata is not theirs. */
   unknownPacksMax: 64,
+  /** What a start clears of rows that nothing holds (in steps of some fifty) and sweeps of blobs: about a second each. */
+  recoveryStepsMax: 4096,
+  recoveryBlobsMax: 16_384,
   /** How long a running server waits for the row of a sealed pack, or for more of an unsealed one, before it takes it for debris. */
   debrisGraceMs: 24 * 60 * 60 * 1000,
   /** Artifacts that one transaction gives a new version when a blob takes another copy: about 50 ms. */

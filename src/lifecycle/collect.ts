@@ -11,9 +11,9 @@ import {
   planMerge,
 } from './compact.ts'
 import { dyingBytesOf, measureHeld } from './deletion.ts'
-import { expire } from './expire.ts'
+import { expire, releaseRemoved } from './expire.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { mustWait, removeDeadPacks, sweepBlobs } from './sweep.ts'
+import { clearRemoved, mustWait, removeDeadPacks, sweepBlobs } from './sweep.ts'
 
 /** `now` waits for no grace, and rewrites every pack more than a twentieth dead. */
 export interface CollectOptions {
@@ -24,7 +24,7 @@ export interface CollectOptions {
   hasRoom(bytes: number): Promise<boolean>
   /** How long is remembered what has ended. */
   historyMs: number
-  /** Told after each step. */
+  /** Told after each step, of which there are many. */
   onProgress?: (progress: Collection) => void
 }
 
@@ -107,21 +107,26 @@ export async function planCollection(
 
 /** Runs a round. Errors: what `ports.signal` is aborted with; storage_full when the disk has no room even to delete. */
 export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
-  const { metadata, now } = ports
+  const { now } = ports
   const isNow = options.reach === 'now'
   const graceMs = graceOf(options.reach)
   const result = emptyCollection()
   const tell = (): void => options.onProgress?.({ ...result })
+  const telling =
+    (figure: 'expired' | 'deletedArtifacts' | 'removedBlobs') =>
+    (count: number): void => {
+      result[figure] = count
+      tell()
+    }
 
   await endSessions(ports, now())
-  result.expired = await expire(ports)
-  tell()
+  await expire(ports, telling('expired'))
   const by = isNow ? Number.POSITIVE_INFINITY : now()
-  const { released, waiting } = await metadata.releaseRemoved(by, now())
-  result.deletedArtifacts = released
+  const { waiting } = await releaseRemoved(ports, by, telling('deletedArtifacts'))
   await ports.checkpoint?.('released')
-  tell()
-  result.removedBlobs = await sweepBlobs(ports)
+  // What a round that was stopped left of them.
+  await clearRemoved(ports)
+  await sweepBlobs(ports, { onProgress: telling('removedBlobs') })
   // What is dead as a whole goes before anything is written, so that a full disk gets room.
   take(result, await removeDeadPacks(ports, graceMs))
   tell()

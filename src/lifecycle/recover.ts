@@ -5,7 +5,8 @@
  *     latter. A restored backup has those of the store that it was made of.
  *  2. Unsealed packs and packs without a row were never committed; they go.
  *  3. Stock uploads that may still be finished keep their blocks; every other staging directory goes.
- *  4. A sweep takes what step 1 left without reference. */
+ *  4. A sweep takes what step 1 left without reference. What a round left that was stopped can be millions of rows, for
+ *     which nobody should wait: beyond some seconds' work they are the next round's. */
 import type { Staging } from '../ingest/staging.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -29,7 +30,8 @@ export async function recover(ports: LifecyclePorts & { staging: Staging }): Pro
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
   const unknownPacks = await removePacks(ports, unknown)
   const stagingDirectories = await tidyStaging(ports)
-  const removedBlobs = await sweepBlobs(ports)
+  await ports.metadata.clearRemoved(limits.recoveryStepsMax)
+  const removedBlobs = await sweepBlobs(ports, { blobsMax: limits.recoveryBlobsMax })
   const { removed } = await removeDeadPacks(ports, 0)
   return {
     sessions,

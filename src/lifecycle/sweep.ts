@@ -10,20 +10,35 @@ import type { LifecyclePorts } from './ports.ts'
 
 const batchBlobs = 500
 const batchPacks = 100
+/** Of clearing, in one call: 10,000 rows. */
+const batchSteps = 200
 
-/** Answers how many blobs went. */
-export async function sweepBlobs(ports: LifecyclePorts): Promise<number> {
+/** Takes away what removed artifacts have let go of, which makes candidates of blobs. */
+export async function clearRemoved({ metadata, signal }: LifecyclePorts): Promise<void> {
+  while (await metadata.clearRemoved(batchSteps)) signal?.throwIfAborted()
+}
+
+/** Answers how many blobs went, at most about `blobsMax`. */
+export async function sweepBlobs(
+  ports: LifecyclePorts,
+  {
+    blobsMax = Infinity,
+    onProgress,
+  }: { blobsMax?: number; onProgress?: (removed: number) => void } = {},
+): Promise<number> {
   const { metadata, now, checkpoint, signal } = ports
   let removed = 0
-  for (;;) {
+  while (removed < blobsMax) {
     signal?.throwIfAborted()
     const blobs = await metadata.claimDeadBlobs(now(), batchBlobs)
-    if (blobs.length === 0) return removed
+    if (blobs.length === 0) break
     await checkpoint?.('blobs-claimed')
     await metadata.removeDeadBlobs(blobs)
     await checkpoint?.('blobs-removed')
     removed += blobs.length
+    onProgress?.(removed)
   }
+  return removed
 }
 
 export interface RemovedPacks {

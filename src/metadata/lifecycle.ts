@@ -115,6 +115,12 @@ export interface DeadPack {
   isRead: boolean
 }
 
+/** A removed artifact among those that hold rows still, in the order in which they may let go of them. */
+export interface ReleasePlace {
+  at: number
+  id: number
+}
+
 export interface RetentionChange {
   expiresAt?: number
   pinned?: boolean
@@ -131,14 +137,22 @@ export interface LifecycleMetadata {
     removal: { state: 'deleted' | 'expired'; reason: string; now: number; undoMs?: number },
   ): Promise<boolean>
   /** Makes tombstones of live artifacts whose time has passed, at most `limit` of them, the oldest first, in one
-   *  transaction; answers how many. */
+   *  transaction; answers how many. Their rows go with `clearRemoved`. */
   expireArtifacts(now: number, limit: number): Promise<number>
   /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
    *  artifact_deleted (too long ago), name_taken, quota_exceeded. */
   restoreArtifact(artifactId: number, now: number): Promise<void>
-  /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows. Answers how many did, and
-   *  the ids of those that somebody reads at `now`. */
-  releaseRemoved(by: number, now: number): Promise<{ released: number; waiting: number[] }>
+  /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows, which go with `clearRemoved`.
+   *  Looks at `limit` of them after a place; answers how many did, the ids of those that somebody reads at `now`, and the last
+   *  place, null behind the last of all. */
+  releaseRemoved(
+    by: number,
+    now: number,
+    page: { after: ReleasePlace; limit: number },
+  ): Promise<{ released: number; waiting: number[]; last: ReleasePlace | null }>
+  /** Takes away rows that removed artifacts and dead manifests have let go of, in at most `stepsMax` steps of some fifty rows;
+   *  whether there may be more. Blobs that lose a reference with them are found by `claimDeadBlobs`. */
+  clearRemoved(stepsMax: number): Promise<boolean>
   /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
   purgeTombstones(removedBy: number, limit: number): Promise<number>
   /** What would die in which packs if artifacts were gone. Changes nothing; costs in proportion to what they hold. */

@@ -120,6 +120,7 @@ const methods: Record<keyof Metadata, true> = {
   expireArtifacts: true,
   restoreArtifact: true,
   releaseRemoved: true,
+  clearRemoved: true,
   purgeTombstones: true,
   measureRemoval: true,
   listWastefulPacks: true,

@@ -69,7 +69,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createHealingMethods(connection, damage),
     ...createRollupMethods(connection),
     ...createCopyMethods(connection),
-    ...createSweepMethods(connection, removal),
+    ...createSweepMethods(connection),
     ...createOverviewMethods(connection),
     ...createHolderMethods(connection),
     ...createFigureMethods(connection),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { writeOutputs, writeSummary } from '../../src/cli/job-report.ts'
-import { createProgress } from '../../src/cli/progress.ts'
+import { createProgress, createProgressLines } from '../../src/cli/progress.ts'
 import { makeDirectory } from '../client/tree.ts'
 
 /** Standard error as the command sees it. */
@@ -53,6 +53,16 @@ describe('progress', () => {
         'Sending 30.0 MiB of 40.0 MiB\n' +
         'sent 40.0 MiB\n',
     )
+  })
+
+  test('of work without a known end is a line every ten seconds at most', () => {
+    const { stream, text } = openStderr(false)
+    const tell = createProgressLines(stream)
+    for (let second = 0; second < 25; second++) {
+      tell(() => `${second} are gone`)
+      vi.advanceTimersByTime(1000)
+    }
+    expect(text()).toBe('10 are gone\n20 are gone\n')
   })
 
   test.each([80, 40])('on a terminal of %d columns is bars that fit, and go away', (columns) => {

@@ -237,6 +237,20 @@ describe('a reader', () => {
     expect(await store.packBytes()).toBe(0)
   })
 
+  test('is not waited for by a start when rounds left more to sweep than a start should take', async () => {
+    const store = await openStore()
+    const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
+    const metadata: Metadata = {
+      ...store.metadata,
+      // Of a round that was stopped on its way through millions.
+      clearRemoved: async () => true,
+      claimDeadBlobs: async (_now, limit) => Array.from({ length: limit }, (_, id) => 1000 + id),
+    }
+    const { removedBlobs } = await recover({ ...store.ports, metadata, staging })
+    expect(removedBlobs).toBeGreaterThanOrEqual(limits.recoveryBlobsMax)
+    expect(removedBlobs).toBeLessThan(2 * limits.recoveryBlobsMax)
+  })
+
   test('of a process that ended is left to its own end when a full disk keeps it', async () => {
     const store = await openStore()
     const artifact = (await upload(store, [1])).get(1)!

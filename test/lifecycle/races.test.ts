@@ -363,7 +363,7 @@ describe('twice at once', () => {
     const store = await openStore()
     for (const name of ['a', 'b', 'c']) await upload(store, name)
     const ports = { ...store.ports, now: () => start + 91 * day }
-    const counts = await Promise.all([expire(ports), expire(ports)])
+    const counts = await Promise.all([expire(ports, () => {}), expire(ports, () => {})])
     expect(counts[0]! + counts[1]!).toBe(3)
   })
 })

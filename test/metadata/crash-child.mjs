@@ -77,6 +77,7 @@ async function abandon(contents) {
 }
 
 async function sweep() {
+  while (await metadata.clearRemoved(10)) continue
   for (;;) {
     const dead = await metadata.claimDeadBlobs(3_000, 100)
     if (dead.length === 0) break

@@ -1,8 +1,14 @@
 /** Sweeping in tests, in one place. */
 import type { Metadata } from '../../src/metadata/metadata.ts'
 
+/** Lets all removed artifacts go that nobody reads at `now`. */
+export async function releaseAll(metadata: Metadata, now: number): Promise<void> {
+  await metadata.releaseRemoved(now, now, { after: { at: -1, id: 0 }, limit: 1_000 })
+}
+
 /** Sweeps until no blob is dead; answers how many were claimed. */
 export async function sweepBlobs(metadata: Metadata, now = 3_000): Promise<number> {
+  while (await metadata.clearRemoved(100)) continue
   let count = 0
   for (;;) {
     const dead = await metadata.claimDeadBlobs(now, 1_000)

@@ -2,13 +2,14 @@
 import { collectionSchema, type WireCollection } from '../../api/admin-messages.ts'
 import { collectionPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { collect, planCollection } from '../../lifecycle/collect.ts'
+import { collect, type Collection, planCollection } from '../../lifecycle/collect.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import type { LocalStore } from '../local-store.ts'
 import { runJob, runMaintenance } from '../maintenance-job.ts'
 import { write, writeJson } from '../output.ts'
+import { createProgressLines } from '../progress.ts'
 
 const flags = {
   url: serverFlags.url,
@@ -25,12 +26,23 @@ export const gcCommand: Command<typeof flags> = {
   flags,
   examples: ['trove gc', 'trove gc --dry-run --now', 'trove gc --now --data /srv/trove --json'],
   exitStatuses: [5, 6, 9, 10, 13],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const asked = { now: given.now, dryRun: given['dry-run'] }
+    const tell = createProgressLines(stderr)
+    const onProgress = (progress: WireCollection): void => tell(() => describeProgress(progress))
     const outcome = await runMaintenance<object>(given, signal, {
-      local: async (store) => await collectLocally(store, asked),
-      remote: async (server) => await runJob(server, { path: collectionPath, json: asked, signal }),
+      local: async (store) => await collectLocally(store, { ...asked, onProgress }),
+      remote: async (server) =>
+        await runJob(server, {
+          path: collectionPath,
+          json: asked,
+          signal,
+          onProgress: ({ progress }) => {
+            const told = collectionSchema.safeParse(progress)
+            if (told.success) onProgress(told.data)
+          },
+        }),
     })
     const collection = collectionSchema.parse(outcome)
     if (given.json) await writeJson(stdout, collection)
@@ -41,14 +53,26 @@ export const gcCommand: Command<typeof flags> = {
 
 async function collectLocally(
   { ports, space, config: { historyMs } }: LocalStore,
-  asked: { now: boolean; dryRun: boolean },
+  asked: { now: boolean; dryRun: boolean; onProgress(progress: Collection): void },
 ): Promise<object> {
   const reach = asked.now ? 'now' : 'background'
   if (asked.dryRun) return await planCollection(ports, { reach })
   const { hasRoom } = space
-  const result = await collect(ports, { reach, compactBytesPerSecond: null, hasRoom, historyMs })
+  const { onProgress } = asked
+  const result = await collect(ports, {
+    reach,
+    compactBytesPerSecond: null,
+    hasRoom,
+    historyMs,
+    onProgress,
+  })
   await space.restoreReserve()
   return result
+}
+
+function describeProgress(collection: WireCollection): string {
+  const { expired, deletedArtifacts, removedBlobs, freedBytes } = collection
+  return `${expired + deletedArtifacts} artifacts and ${removedBlobs} blobs are gone, ${formatSizeBytes(Math.max(0, freedBytes))} freed`
 }
 
 function describe(collection: WireCollection, dryRun: boolean): string {

@@ -1,7 +1,7 @@
 /** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
  *  tombstone goes too. */
 import { storeError } from '../../core/errors.ts'
-import type { Metadata } from '../metadata.ts'
+import type { Metadata, ReleasePlace } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import type { ArtifactChange } from './artifact-change.ts'
 import type { Removal } from './removal.ts'
@@ -9,7 +9,12 @@ import { nameTaken } from './uploads.ts'
 
 type ReleaseMethods = Pick<
   Metadata,
-  'removeArtifact' | 'expireArtifacts' | 'releaseRemoved' | 'restoreArtifact' | 'purgeTombstones'
+  | 'removeArtifact'
+  | 'expireArtifacts'
+  | 'releaseRemoved'
+  | 'clearRemoved'
+  | 'restoreArtifact'
+  | 'purgeTombstones'
 >
 
 /** An artifact that lets go of its rows touches a handful of others. */
@@ -40,9 +45,9 @@ export function createReleaseMethods(
       const ended = connection.write(() =>
         expired.all(now, limit).map(({ id }) => removal.endArtifact(id, end)),
       )
-      await removal.clearRemoved()
       return ended.length
     },
+    clearRemoved: removal.clearRemoved,
     ...createReleasing(connection, removal),
     ...createRestoring(connection, change),
     ...createTombstonePurge(connection),
@@ -54,28 +59,32 @@ function createReleasing(
   removal: Removal,
 ): Pick<Metadata, 'releaseRemoved'> {
   const { prepare, stageInSteps } = connection
-  const releasable = prepare<[number, number, number, number], { id: number; at: number }>(
+  const releasable = prepare<[number, number, number, number], ReleasePlace>(
     `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
      WHERE releasable_at IS NOT NULL AND releasable_at <= ? AND (releasable_at, id) > (?, ?)
      ORDER BY releasable_at, id LIMIT ?`,
   )
   return {
-    releaseRemoved: async (by, now) => {
+    releaseRemoved: async (by, now, { after, limit }) => {
       const waiting: number[] = []
       let released = 0
       // Those that are being read stay in the list, so it is walked and not taken from the top.
-      let last = { at: -1, id: 0 }
+      let place = after
+      let left = limit
+      let isMore = true
       await stageInSteps(() => {
-        const rows = releasable.all(by, last.at, last.id, releaseBatch)
+        const asked = Math.min(left, releaseBatch)
+        const rows = releasable.all(by, place.at, place.id, asked)
         for (const { id } of rows) {
           if (removal.releaseArtifact(id, now)) released += 1
           else waiting.push(id)
         }
-        last = rows.at(-1) ?? last
-        return rows.length > 0
+        left -= rows.length
+        place = rows.at(-1) ?? place
+        isMore = rows.length === asked
+        return isMore && left > 0
       })
-      await removal.clearRemoved()
-      return { released, waiting }
+      return { released, waiting, last: isMore ? place : null }
     },
   }
 }

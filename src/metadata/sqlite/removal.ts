@@ -31,8 +31,9 @@ export interface Removal {
   clearSession(sessionId: number): Promise<void>
   /** Aborts the session of that name if it is live, and takes its rows away. Harmless when it is unknown. */
   endSession(name: string): Promise<void>
-  /** Takes away the rows of everything that has been removed and lets go of them, whoever removed it. */
-  clearRemoved(): Promise<void>
+  /** Takes away rows of what has been removed and lets go of them, whoever removed it, in at most `stepsMax` steps; whether
+   *  there may be more. */
+  clearRemoved(stepsMax: number): Promise<boolean>
   /** The same for a few steps, if this connection has removed anything since it did so last: what one removal leaves is
    *  gone at once as a rule, and no request waits for a thousand others. The next sweep does the rest. */
   clearBriefly(): Promise<void>
@@ -109,7 +110,12 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
     if (!clearContent(artifact.contentId)) markCleared.run(artifact.id)
     return true
   }
-  const clearRemoved = (): Promise<void> => connection.stageInSteps(clearSome)
+  const clearRemoved = async (stepsMax: number): Promise<boolean> => {
+    let steps = 0
+    let isMore = true
+    await connection.stageInSteps(() => (isMore = clearSome()) && ++steps < stepsMax)
+    return isMore
+  }
   const clearBriefly = async (): Promise<void> => {
     if (!hasRemoved) return
     hasRemoved = false

@@ -9,7 +9,6 @@ import type { Metadata } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { stateWithoutDigest } from './digest-holding.ts'
 import { createPackCounter } from './pack-counters.ts'
-import type { Removal } from './removal.ts'
 
 /** Blobs of one step: each is looked up in six trees. */
 const batch = 25
@@ -26,9 +25,9 @@ const isNeeded = `(
 const isLeased = `EXISTS (SELECT 1 FROM leases l CROSS JOIN sessions n ON n.id = l.session_id
   WHERE l.blob_id = b.id AND n.leased_until > ?)`
 
-export function createSweepMethods(connection: Connection, removal: Removal): SweepMethods {
+export function createSweepMethods(connection: Connection): SweepMethods {
   return {
-    ...createBlobClaiming(connection, removal),
+    ...createBlobClaiming(connection),
     ...createBlobRemoval(connection),
   }
 }
@@ -39,10 +38,7 @@ interface CandidateRow {
   isLeased: number
 }
 
-function createBlobClaiming(
-  connection: Connection,
-  removal: Removal,
-): Pick<Metadata, 'claimDeadBlobs'> {
+function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBlobs'> {
   const { prepare, stageInSteps } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
   const candidates = prepare<[number, number, number], CandidateRow>(
@@ -74,7 +70,6 @@ function createBlobClaiming(
 
   return {
     claimDeadBlobs: async (now, limit) => {
-      await removal.clearRemoved()
       const claimed: number[] = []
       // Condemned blobs stay candidates until they are removed, so that a crash forgets none.
       let after = 0

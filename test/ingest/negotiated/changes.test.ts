@@ -12,7 +12,7 @@ import {
   type ManifestSummary,
 } from '../../../src/core/manifest.ts'
 import { changesHeader, formatRemoval } from '../../../src/core/manifest-changes.ts'
-import { sweepBlobs } from '../../metadata/sweep-all.ts'
+import { releaseAll, sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import { openSession, record, type Session } from './open-session.ts'
 
@@ -131,7 +131,7 @@ test('any tree comes of any other, and holds what it would hold sent whole', asy
       const now = 5_000_000_000_000
       await store.metadata.removeArtifact(before.id, { state: 'deleted', reason: 'test', now })
       if (artifact.id !== before.id) {
-        await store.metadata.releaseRemoved(now + 1, now + 1)
+        await releaseAll(store.metadata, now + 1)
         await sweepBlobs(store.metadata, now + 1)
         const contents = new Set(Object.values(head).filter((content) => !content.startsWith('->')))
         const bytes = [...contents].reduce((sum, content) => sum + content.length, 0)
@@ -264,7 +264,7 @@ describe('changes', () => {
     const missing = await offer(session, summaryOf(base), summaryOf(head), lines)
     const now = 5_000_000_000_000
     await store.metadata.removeArtifact(id, { state: 'deleted', reason: 'test', now })
-    await store.metadata.releaseRemoved(now + 1, now + 1)
+    await releaseAll(store.metadata, now + 1)
     await sweepBlobs(store.metadata, now + 1)
     await send(session, changesOf(base, head).changed, missing, head)
     const { artifact } = await commit(session, summaryOf(head))

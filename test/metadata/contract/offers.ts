@@ -3,7 +3,7 @@ import { createDigestHasher, digestOf } from '../../../src/core/digest.ts'
 import { encodeTimes } from '../../../src/core/modification-times.ts'
 import type { Run } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
-import { sweepBlobs } from '../sweep-all.ts'
+import { releaseAll, sweepBlobs } from '../sweep-all.ts'
 import {
   addContents,
   copyOf,
@@ -202,7 +202,7 @@ export function offersContract(store: Store): void {
       code: 'not_found',
     })
     await store().removeArtifact(artifact.id, { state: 'deleted', reason: 'test', now: 2_500 })
-    await store().releaseRemoved(3_000, 3_000)
+    await releaseAll(store(), 3_000)
     await sweepBlobs(store())
     const staged = await store().stageManifest(session, {
       treeDigest: digestOf('b alone'),

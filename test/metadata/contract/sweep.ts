@@ -97,6 +97,34 @@ export function sweepContract(store: Store): void {
     expect(await store().figures()).toEqual({ ...empty, packs: 0, storedBytes: 0 })
   })
 
+  // Goal: a round can be stopped, and a server ends soon, however much was removed.
+  test('what expired or was let go of leaves in as few steps as are asked for, and the next call goes on', async () => {
+    const run = await seedRun(store())
+    for (const name of ['a', 'b', 'c']) {
+      const files = Object.fromEntries(
+        Array.from({ length: 120 }, (_, n) => [`${n}`, `${name} ${n}`]),
+      )
+      await seedArtifact(store(), run, files, { name, expiresAt: name === 'c' ? 9_000 : 2_400 })
+    }
+    expect(await store().expireArtifacts(2_500, 10)).toBe(2)
+    let steps = 1
+    while (await store().clearRemoved(1)) steps += 1
+    // Each takes some fifty rows.
+    expect(steps).toBeGreaterThan(4)
+    expect(await sweepBlobs(store())).toBe(240)
+
+    const [kept] = await store().findArtifacts({}, { limit: 1, offset: 0, sort: 'newest', now: 1 })
+    const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
+    await store().removeArtifact(kept!.id, removal)
+    const page = { after: { at: -1, id: 0 }, limit: 1 }
+    const first = await store().releaseRemoved(3_500, 3_500, page)
+    expect(first).toEqual({ released: 1, waiting: [], last: { at: 3_500, id: kept!.id } })
+    const second = await store().releaseRemoved(3_500, 3_500, { ...page, after: first.last! })
+    expect(second).toEqual({ released: 0, waiting: [], last: null })
+    expect(await store().clearRemoved(1)).toBe(true)
+    expect(await sweepBlobs(store())).toBe(120)
+  })
+
   test('a claim for deletion can be repeated until the removal', async () => {
     const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
     await remove(artifact)
