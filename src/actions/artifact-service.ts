@@ -3,7 +3,7 @@ import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
-import { removeArtifact } from '../http/deletion.ts'
+import { removeArtifacts } from '../http/deletion.ts'
 import { forbidden } from '../http/access.ts'
 import type { AppContext } from '../http/context.ts'
 import { requireDelete } from '../http/strict.ts'
@@ -86,7 +86,7 @@ export async function deleteArtifact(
   artifact: Artifact,
 ): Promise<void> {
   await requireDelete(context, principal, [artifact])
-  await removeArtifact(context, artifact)
+  await removeArtifacts(context, [artifact])
 }
 
 /** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */

@@ -29,15 +29,16 @@ export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Makes a live artifact a tombstone that can be taken back for a while; false when somebody else was faster. */
-export async function removeArtifact(context: AppContext, artifact: Artifact): Promise<boolean> {
-  await context.space.makeRoom()
-  return await context.metadata.removeArtifact(artifact.id, {
-    state: 'deleted',
-    reason: 'deleted',
-    now: context.now(),
-    undoMs: context.config.undoMs,
-  })
+/** Makes live artifacts tombstones that can be taken back for a while; answers those with which nobody else was faster. */
+export async function removeArtifacts(
+  { space, metadata, now, config: { undoMs } }: AppContext,
+  artifacts: Artifact[],
+): Promise<Artifact[]> {
+  await space.makeRoom()
+  const ids = artifacts.map(({ id }) => id)
+  const removal = { state: 'deleted', reason: 'deleted', now: now(), undoMs } as const
+  const removed = new Set(await metadata.removeArtifacts(ids, removal))
+  return artifacts.filter(({ id }) => removed.has(id))
 }
 
 async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Response> {
@@ -50,7 +51,7 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
     const { id, state } = artifact
     return c.json({ id, state, deletedAt: null, undoUntil: null, freedBytes, dryRun })
   }
-  if (!(await removeArtifact(context, artifact))) {
+  if ((await removeArtifacts(context, [artifact])).length === 0) {
     // Somebody else was faster: say how it ended.
     const { artifact: ended } = await readableArtifact(context, c)
     assertLive(ended, now)
@@ -107,14 +108,15 @@ async function deleteAll(
   const now = context.now()
   const ids = artifacts.map((artifact) => artifact.id)
   const freedBytes = await measureDeletion(context.metadata, ids, now)
-  const items: WireBulkDeletion['items'] = []
-  for (const artifact of artifacts) {
-    if (!dryRun && !(await removeArtifact(context, artifact))) continue
-    const { id, name, runNumber: run, attempt, logicalBytes } = artifact
-    items.push({ id, name, run, attempt, logicalBytes })
-  }
+  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts)
   return {
-    items,
+    items: gone.map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
+      id,
+      name,
+      run,
+      attempt,
+      logicalBytes,
+    })),
     freedBytes,
     undoUntil: dryRun ? null : instant(now + context.config.undoMs),
     dryRun,

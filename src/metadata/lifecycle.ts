@@ -121,6 +121,14 @@ export interface ReleasePlace {
   id: number
 }
 
+export interface ArtifactRemoval {
+  state: 'deleted' | 'expired'
+  reason: string
+  now: number
+  /** How long it can be taken back; the rows stay that long. */
+  undoMs?: number
+}
+
 export interface RetentionChange {
   expiresAt?: number
   pinned?: boolean
@@ -132,10 +140,9 @@ export interface LifecycleMetadata {
   /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers their ids. */
   setRetentionOfMany(artifactIds: number[], change: RetentionChange, now: number): Promise<number[]>
   /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
-  removeArtifact(
-    artifactId: number,
-    removal: { state: 'deleted' | 'expired'; reason: string; now: number; undoMs?: number },
-  ): Promise<boolean>
+  removeArtifact(artifactId: number, removal: ArtifactRemoval): Promise<boolean>
+  /** The same for many, in a few durable transactions; answers the ids of those that were live. */
+  removeArtifacts(artifactIds: number[], removal: ArtifactRemoval): Promise<number[]>
   /** Makes tombstones of live artifacts whose time has passed, at most `limit` of them, the oldest first, in one
    *  transaction; answers how many. Their rows go with `clearRemoved`. */
   expireArtifacts(now: number, limit: number): Promise<number>

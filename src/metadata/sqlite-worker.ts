@@ -100,6 +100,7 @@ const methods: Record<keyof Metadata, true> = {
   setRetention: true,
   setRetentionOfMany: true,
   removeArtifact: true,
+  removeArtifacts: true,
   listExpired: true,
   markDamaged: true,
   listUnverifiedPacks: true,

@@ -6,7 +6,7 @@ import { changedExpiresAt } from '../core/retention.ts'
 import { dayMs } from '../core/units.ts'
 import { requireWriteProject } from '../http/access.ts'
 import type { AppEnv, AppRequest } from '../http/context.ts'
-import { removeArtifact } from '../http/deletion.ts'
+import { removeArtifacts } from '../http/deletion.ts'
 import { retentionOf } from '../http/retention.ts'
 import { requireDelete } from '../http/strict.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
@@ -45,7 +45,7 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
   assertLive(artifact, context.now())
   await requireDelete(context, principal, [artifact])
   requireWord([artifact], await readForm(context, c))
-  await removeArtifact(context, artifact)
+  await removeArtifacts(context, [artifact])
   const run = runPagePath(artifact.project, artifact.runNumber)
   const undo = context.config.undoMs > 0 ? String(artifact.id) : ''
   return c.redirect(withQuery(run, { deleted: undo }), 303)

@@ -5,7 +5,7 @@ import { parsePositiveInteger } from '../core/run.ts'
 import { dayMs } from '../core/units.ts'
 import { requireWriteProject } from '../http/access.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
-import { removeArtifact } from '../http/deletion.ts'
+import { removeArtifacts } from '../http/deletion.ts'
 import { retentionOf } from '../http/retention.ts'
 import { requireDelete } from '../http/strict.ts'
 import { collectArtifacts } from '../http/walk-artifacts.ts'
@@ -130,7 +130,7 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     case 'delete-confirmed': {
       requireWord(artifacts, form)
       await requireDelete(context, principal, artifacts)
-      const gone = await changeEach(artifacts, async (each) => await removeArtifact(context, each))
+      const gone = await removeArtifacts(context, artifacts)
       const ids = gone.length > idsInAddressMax ? [] : gone.map(({ id }) => id)
       return back(gone, 'delete', { state: 'deleted', deleted: ids.join(',') })
     }
@@ -148,15 +148,16 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
 /** What has become of an artifact that something can no more be done to. */
 const ends = ['artifact_not_found', 'artifact_expired', 'artifact_deleted', 'name_taken'] as const
 
-/** Answers those that were changed: all but those that had ended, for which `change` answers false or fails so. */
+/** Answers those that were changed: all but those that had ended, for which `change` fails so. */
 async function changeEach(
   artifacts: Artifact[],
-  change: (artifact: Artifact) => Promise<boolean | void>,
+  change: (artifact: Artifact) => Promise<void>,
 ): Promise<Artifact[]> {
   const changed: Artifact[] = []
   for (const artifact of artifacts) {
     try {
-      if ((await change(artifact)) !== false) changed.push(artifact)
+      await change(artifact)
+      changed.push(artifact)
     } catch (error) {
       if (!ends.some((code) => hasCode(error, code))) throw error
     }

@@ -11,6 +11,7 @@ import { matching } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
 import { createWalk } from './artifact-walk.ts'
 import type { Connection } from './connection.ts'
+import { writeInBatches } from './in-batches.ts'
 import { endOfTime } from './latest.ts'
 
 type ArtifactMethods = Pick<
@@ -87,14 +88,10 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
   }
 }
 
-/** Artifacts of one transaction: each commit waits for the disk, as long as a hundred of them take. */
-const retentionBatch = 100
-
-function createRetention({
-  prepare,
-  write,
-  turn,
-}: Connection): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {
+function createRetention(
+  connection: Connection,
+): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {
+  const { prepare, write } = connection
   const update = prepare<(number | null)[]>(
     `UPDATE artifacts SET expires_at = coalesce(?, expires_at), pinned = coalesce(?, pinned),
        ends_at = CASE WHEN coalesce(?, pinned) OR kept_latest THEN ${endOfTime} ELSE coalesce(?, expires_at) END
@@ -111,15 +108,8 @@ function createRetention({
       if (write(() => change(id, wanted, -1))) return
       throw storeError('artifact_not_found', `no live artifact ${id}`, { reference: `id:${id}` })
     },
-    setRetentionOfMany: async (ids, wanted, now) => {
-      const changed: number[] = []
-      for (let at = 0; at < ids.length; at += retentionBatch) {
-        const batch = ids.slice(at, at + retentionBatch)
-        changed.push(...write(() => batch.filter((id) => change(id, wanted, now))))
-        await turn()
-      }
-      return changed
-    },
+    setRetentionOfMany: async (ids, wanted, now) =>
+      await writeInBatches(connection, ids, (id) => change(id, wanted, now)),
   }
 }
 

@@ -1,15 +1,17 @@
 /** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
  *  tombstone goes too. */
 import { storeError } from '../../core/errors.ts'
-import type { Metadata, ReleasePlace } from '../metadata.ts'
+import type { ArtifactRemoval, Metadata, ReleasePlace } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import type { ArtifactChange } from './artifact-change.ts'
+import { writeInBatches } from './in-batches.ts'
 import type { Removal } from './removal.ts'
 import { nameTaken } from './uploads.ts'
 
 type ReleaseMethods = Pick<
   Metadata,
   | 'removeArtifact'
+  | 'removeArtifacts'
   | 'expireArtifacts'
   | 'releaseRemoved'
   | 'clearRemoved'
@@ -29,16 +31,23 @@ export function createReleaseMethods(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
   )
+  /** Inside a transaction; whether it was live. */
+  const remove = (artifactId: number, end: ArtifactRemoval): boolean => {
+    const isEnded = removal.endArtifact(artifactId, end)
+    // The one before may be the latest again.
+    if (isEnded) latest.settle(artifactId, end.now)
+    return isEnded
+  }
   return {
     removeArtifact: async (artifactId, end) => {
-      const wasLive = connection.write(() => {
-        const isEnded = removal.endArtifact(artifactId, end)
-        // The one before may be the latest again.
-        if (isEnded) latest.settle(artifactId, end.now)
-        return isEnded
-      })
+      const wasLive = connection.write(() => remove(artifactId, end))
       await removal.clearBriefly()
       return wasLive
+    },
+    removeArtifacts: async (artifactIds, end) => {
+      const removed = await writeInBatches(connection, artifactIds, (id) => remove(id, end))
+      await removal.clearBriefly()
+      return removed
     },
     expireArtifacts: async (now, limit) => {
       const end = { state: 'expired', reason: 'retention', now } as const

@@ -14,12 +14,13 @@ import {
   createManifestClearing,
   createOfferClearing,
 } from './clearing.ts'
+import type { ArtifactRemoval } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import { isBeingRead, type UnwrittenLeases } from './read-leases.ts'
 
 export interface Removal {
   /** Inside a transaction: makes a live artifact a tombstone; false when it is not live. */
-  endArtifact(artifactId: number, end: ArtifactEnd): boolean
+  endArtifact(artifactId: number, end: ArtifactRemoval): boolean
   /** Inside a transaction: a removed artifact lets go of its rows, unless somebody reads it at `now`; whether it did. */
   releaseArtifact(artifactId: number, now: number): boolean
   /** Inside a transaction: the manifest begins to die when no artifact holds it and no session uses it. */
@@ -37,14 +38,6 @@ export interface Removal {
   /** The same for a few steps, if this connection has removed anything since it did so last: what one removal leaves is
    *  gone at once as a rule, and no request waits for a thousand others. The next sweep does the rest. */
   clearBriefly(): Promise<void>
-}
-
-export interface ArtifactEnd {
-  state: 'deleted' | 'expired'
-  reason: string
-  now: number
-  /** How long the removal can be taken back; the rows stay that long. */
-  undoMs?: number
 }
 
 const briefSteps = 4

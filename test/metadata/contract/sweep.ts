@@ -13,7 +13,7 @@ import {
   seedRun,
   stageEntries,
 } from '../seed.ts'
-import { claimPacks, sweepBlobs } from '../sweep-all.ts'
+import { claimPacks, releaseAll, sweepBlobs } from '../sweep-all.ts'
 
 const empty = {
   artifacts: 0,
@@ -123,6 +123,22 @@ export function sweepContract(store: Store): void {
     expect(second).toEqual({ released: 0, waiting: [], last: null })
     expect(await store().clearRemoved(1)).toBe(true)
     expect(await sweepBlobs(store())).toBe(120)
+  })
+
+  test('of many, those are removed that are live', async () => {
+    const run = await seedRun(store())
+    const ids: number[] = []
+    for (let n = 0; n < 120; n++)
+      ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
+    const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
+    await store().removeArtifact(ids[3]!, removal)
+    const asked = [...ids, ids[5]!, 9_999]
+    expect(await store().removeArtifacts(asked, removal)).toEqual(ids.filter((id) => id !== ids[3]))
+    expect(await store().figures()).toMatchObject({ artifacts: 0 })
+    await store().restoreArtifact(ids[119]!, 3_000)
+    expect(await sweepBlobs(store())).toBe(0)
+    await releaseAll(store(), 9_000)
+    expect(await sweepBlobs(store(), 9_000)).toBe(119)
   })
 
   test('a claim for deletion can be repeated until the removal', async () => {
