@@ -59,9 +59,12 @@ test('a transaction of many steps goes on while nobody waits, and ends after a s
     })
     return steps
   }
-  expect(countSteps(4)).toBe(4)
+  /** Of ten times: while others have the processor, the time of a transaction goes by without a step. */
+  const countMostSteps = (most: number): number =>
+    Math.max(...Array.from({ length: 10 }, () => countSteps(most)))
+  expect(countMostSteps(4)).toBe(4)
   // It ends nonetheless.
-  const alone = countSteps(1000)
+  const alone = countMostSteps(1000)
   expect(alone).toBeGreaterThan(4)
   expect(alone).toBeLessThan(20)
   const stop = new Int32Array(new SharedArrayBuffer(4))
