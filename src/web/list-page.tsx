@@ -5,7 +5,7 @@ import { counted, Size } from './format.tsx'
 import type { Html } from './html.ts'
 import { type ListView, queryOf } from './list-view.ts'
 import { ListTable } from './list-table.tsx'
-import { listPath } from './paths.ts'
+import { listPath, searchPagePath } from './paths.ts'
 import { ProjectMenu } from './project-page.tsx'
 import { NumberedPager } from './table.tsx'
 
@@ -17,6 +17,10 @@ export function ListPage(view: ListView): Html {
       <h1>Artifacts of {project.name}</h1>
       <ProjectMenu project={project.name} current="artifacts" mayWrite={mayWrite} />
       <Filter {...view} />
+      <form class="filter" method="get" action={searchPagePath(project.name)}>
+        <PathField path="" />
+        <button>Search</button>
+      </form>
       {artifacts.length === 0 ? (
         <Nothing project={project.name} hasFilter={hasFilter} />
       ) : (
@@ -49,25 +53,7 @@ const sorts: [ArtifactSort, string][] = [
 function Filter({ project, query, branches }: ListView) {
   return (
     <form class="filter" method="get" action={listPath(project.name)}>
-      <label>
-        Name contains
-        <input name="name" value={query.name} data-key="/" />
-      </label>
-      <label>
-        Branch
-        <select name="branch">
-          <option value="">any</option>
-          {branches.map((branch) => (
-            <option value={branch} selected={branch === query.branch}>
-              {branch}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Run
-        <input name="run" value={query.run} inputmode="numeric" size={8} />
-      </label>
+      <FilterFields query={query} branches={branches} dataKey="/" />
       <label>
         State
         <select name="state">
@@ -105,6 +91,56 @@ function Filter({ project, query, branches }: ListView) {
       </label>
       <button>Filter</button>
     </form>
+  )
+}
+
+/** What a list and a search of artifacts are narrowed by. */
+export function FilterFields({
+  query,
+  branches,
+  dataKey,
+}: Pick<ListView, 'query' | 'branches'> & { dataKey?: string }): Html {
+  return (
+    <>
+      <label>
+        Name contains
+        <input name="name" value={query.name} data-key={dataKey} />
+      </label>
+      <label>
+        Branch
+        <select name="branch">
+          <option value="">any</option>
+          {branches.map((branch) => (
+            <option value={branch} selected={branch === query.branch}>
+              {branch}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Run
+        <input name="run" value={query.run} inputmode="numeric" size={8} />
+      </label>
+    </>
+  )
+}
+
+/** Where the path to search for is typed. */
+export function PathField({ path, dataKey }: { path: string; dataKey?: string }): Html {
+  return (
+    <label class="wide">
+      Path in artifacts
+      <input
+        name="path"
+        type="search"
+        value={path}
+        data-key={dataKey}
+        spellcheck={false}
+        autocomplete="off"
+        placeholder="**/index.html"
+        required
+      />
+    </label>
   )
 }
 

@@ -22,6 +22,7 @@ import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project-routes.tsx'
 import type { Renderer } from './renderer.ts'
 import { isRestorable } from './sentences.ts'
+import { createSearchPages } from './search-routes.tsx'
 import { createSettingsPages } from './settings-routes.tsx'
 import { SignInPage } from './sign-in-page.tsx'
 import { createStoragePages } from './storage-routes.tsx'
@@ -49,6 +50,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createTrendPages(web))
   routes.route('/', createProjectPages(web))
   routes.route('/', createListPages(web))
+  routes.route('/', createSearchPages(web))
   routes.route('/', createLatestRoutes(web))
   routes.route('/', createComparePages(web))
   routes.route('/', createArtifactRoutes(web))

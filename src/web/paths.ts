@@ -60,6 +60,10 @@ export function listPath(project: string, query: Record<string, string> = {}): s
   return withQuery(`${projectPagePath(project)}/artifacts`, query)
 }
 
+export function searchPagePath(project: string, query: Record<string, string> = {}): string {
+  return withQuery(`${projectPagePath(project)}/search`, query)
+}
+
 /** Of all, or of a name on a branch. */
 export function trendsPath(project: string, place?: { name: string; branch: string }): string {
   return withQuery(`${projectPagePath(project)}/trends`, { ...place })

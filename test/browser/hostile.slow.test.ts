@@ -108,6 +108,8 @@ function addressesOf(first: number, second: number): string[] {
     `/octo/app?branch=${query}`,
     '/octo/app/artifacts',
     `/octo/app/artifacts?name=${query}&branch=${query}`,
+    `/octo/app/search?path=${query}&name=${query}&branch=${query}`,
+    '/octo/app/search?path=**',
     '/octo/app/trends',
     `/octo/app/trends?name=${query}&branch=${query}`,
     '/octo/app/storage',

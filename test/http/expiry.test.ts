@@ -230,6 +230,7 @@ const rules: Record<string, Rule> = {
   'GET /:owner/:repo/latest/:branch/:name/*': {
     page: at(`/${project}/latest/main/${name}/index.html`),
   },
+  'GET /:owner/:repo/search': { list: at(`/${project}/search?path=index.html`) },
   'GET /find': { list: at(`/find?digest=${fileDigest}`) },
   'GET /': { none: 'projects and figures' },
   'GET /:owner/:repo': { none: 'runs and figures' },

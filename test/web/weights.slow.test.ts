@@ -120,6 +120,7 @@ test('every page keeps its weight', async () => {
     '/',
     '/octo/app',
     '/octo/app/artifacts',
+    '/octo/app/search?path=**',
     '/octo/app/trends',
     '/octo/app/storage',
     '/octo/app/settings',

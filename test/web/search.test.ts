@@ -1,0 +1,88 @@
+/** The page that searches the artifacts of a project for paths. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { SearchResultList } from '../../src/web/search-page.tsx'
+import { tarOf } from '../http/archives-of.ts'
+import { openServer, type TestServer } from '../http/open-server.ts'
+
+let server: TestServer
+let cookie: string
+const ids: number[] = []
+beforeAll(async () => {
+  server = await openServer()
+  cookie = `trove_session=${await server.token({ scope: 'read' }, 'session')}`
+  for (const run of [1, 2]) {
+    const files = Array.from({ length: 30 }, (_, index) => ({ name: `logs/<${index}>.log` }))
+    const body = await tarOf([
+      ...files,
+      { name: 'empty', type: 'directory' },
+      { name: 'newest', type: 'symlink', linkname: 'logs' },
+    ])
+    const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/build?branch=b${run}&job=j`
+    ids.unshift(await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body }))
+  }
+})
+afterAll(async () => {
+  await server.close()
+})
+
+async function open(path: string): Promise<string> {
+  const response = await server.send(path, { token: null, headers: { cookie } })
+  expect(response.status).toBe(200)
+  return await response.text()
+}
+
+async function search(query: Record<string, string>): Promise<string> {
+  return await open(`/octo/app/search?${new URLSearchParams(query).toString()}`)
+}
+
+const linksOf = (html: string): string[] =>
+  [...html.matchAll(/<th scope="row"><a href="([^"]*)"/g)].map(([, href = '']) => href)
+
+const place = (run: number): string => `/octo/app/actions/runs/${run}/artifacts/${ids[2 - run]}`
+
+test('is found on the list of artifacts, and says what to type', async () => {
+  expect(await open('/octo/app/artifacts')).toContain('action="/octo/app/search"')
+  const html = await open('/octo/app/search')
+  expect(html).toContain('Whole paths are compared')
+  expect(html).not.toContain('match</p>')
+})
+
+test('leads from each match to its page', async () => {
+  const html = await search({ path: 'logs/*1[0-9]>.log', branch: 'b2' })
+  expect(html).toContain('10 matches, those of the newest artifact first.')
+  expect(linksOf(html)[0]).toBe(`${place(2)}/blob/logs/%3C10%3E.log`)
+  expect(html).toContain('logs/&lt;10&gt;.log')
+  const others = await search({ path: '{empty,newest}', run: '1' })
+  expect(linksOf(others)).toEqual([`${place(1)}/tree/empty`])
+  expect(others).toContain('newest <span class="quiet">→ logs</span>')
+})
+
+test('shows a page of them and leads to the rest', async () => {
+  const first = await search({ path: '**/*.log' })
+  expect(linksOf(first)).toHaveLength(50)
+  const [, href = ''] = /<a class="button" href="([^"]*)" rel="next">More/.exec(first) ?? []
+  const second = await open(href.replaceAll('&amp;', '&'))
+  expect(linksOf(second)).toHaveLength(10)
+  expect(second).not.toContain('rel="next"')
+  expect(new Set([...linksOf(first), ...linksOf(second)]).size).toBe(60)
+})
+
+test('says that nothing matches, and why a pattern is refused', async () => {
+  const none = await search({ path: 'none' })
+  expect(none).toContain('No path matches.')
+  expect(none).not.toContain('Search all artifacts')
+  expect(await search({ path: 'empty', branch: 'none' })).toContain(
+    '<a href="/octo/app/search?path=empty">Search all artifacts</a>',
+  )
+  const refused = await search({ path: '!none' })
+  expect(refused).toContain('role="alert"')
+  expect(refused).toContain('Path pattern &quot;!none&quot; is refused: it is a negation.')
+  expect(refused).toContain('value="!none"')
+})
+
+test('says that there is more to search where that takes long', () => {
+  const view = { matches: [], isFull: false, onward: '/on', isLater: true, widened: null, now: 0 }
+  const html = String(SearchResultList(view))
+  expect(html).toContain('No other path matches so far: older artifacts are still to be searched.')
+  expect(html).toContain('<a class="button" href="/on" rel="next">Search on</a>')
+})
