@@ -28,12 +28,15 @@ export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
     compilePathGlobs(globs)
     const from = parseSearchCursor(cursor)
     const filter = await filterFor(context, principal, narrowing)
+    const { idleMs } = context.config
     const { signal } = c.req.raw
-    const search = { globs, limit, from, msMax: limits.searchMs, signal }
+    // A search that finds nothing for long looks as if nobody took what it sends.
+    const msMax = Math.min(limits.searchMs, idleMs / 2)
+    const search = { globs, limit, from, msMax, signal }
     const lines =
       filter === null ? end(null) : linesOf(context, searchNewest(context, filter, search))
     const first = await lines.next()
-    watchIdle(c, context.config.idleMs)
+    watchIdle(c, idleMs)
     const headers = { 'content-type': ndjsonType, 'cache-control': 'private, no-cache' }
     return c.body(lineStream(c, first, lines), 200, headers)
   })

@@ -1,4 +1,4 @@
-/** Answers of unknown length whose client takes nothing: they end like downloads. */
+/** Answers of unknown length whose client takes nothing, or has gone: they end like downloads. */
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
@@ -6,13 +6,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import { createCompareRoutes } from '../../src/http/compare.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import { createManifestRoutes } from '../../src/http/manifests.ts'
 import { createRunRecordRoutes } from '../../src/http/run-records.ts'
+import { createSearchRoutes } from '../../src/http/search.ts'
 import { createTreeRoutes } from '../../src/http/trees.ts'
 import { createLog } from '../../src/log.ts'
 import type { Metadata, Project, Run, RunRecord } from '../../src/metadata/metadata.ts'
@@ -21,6 +23,9 @@ import { createMemoryStore, type EntrySpec } from '../egress/memory-store.ts'
 const directory = await mkdtemp(join(tmpdir(), 'trove-'))
 let server: ServerType
 let token = ''
+const config = { idleMs: 300, publicUrl: null }
+/** Steps of searches so far. */
+let searched = 0
 
 /** Without an end, as kernels hold much of what a client does not take; a comparison of as many differences as there may be. */
 async function endlessMetadata(): Promise<Partial<Metadata>> {
@@ -41,6 +46,16 @@ async function endlessMetadata(): Promise<Partial<Metadata>> {
     readLogPage: async () => [logLine],
     findArtifact: async () => artifact,
     readEntryPage: async () => page,
+    findArtifacts: async () => [artifact],
+    findNewest: async () => artifact,
+    searchTree: async (_id, _globs, { ordinal }) => {
+      await nextTurn()
+      searched += 1
+      return {
+        found: ordinal === 0 ? [{ entry: page.entries[0]!, modifiedAt: null }] : [],
+        next: 1,
+      }
+    },
     readTreePage: async () => ({ lines, times: null }),
     readTreeChanges: async (_base, _head, from) => ({ lines, next: from }),
     readDifferences: async (_base, _head, from) => {
@@ -54,7 +69,6 @@ beforeAll(async () => {
   const keys = await openKeys(directory)
   token = await mintToken(keys.tokens, adminGrant(Date.now() + 60_000), 'api')
   const metadata = await endlessMetadata()
-  const config = { idleMs: 300, publicUrl: null }
   const context = { metadata, keys, config, now: () => Date.now() } as unknown as AppContext
   const app = new Hono<AppEnv>()
   app.use(async (c, next) => {
@@ -65,6 +79,7 @@ beforeAll(async () => {
   app.route('/', createTreeRoutes(context))
   app.route('/', createCompareRoutes(context))
   app.route('/', createRunRecordRoutes(context))
+  app.route('/', createSearchRoutes(context))
   server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
   if (!server.listening) await once(server, 'listening')
 })
@@ -90,4 +105,40 @@ test.each([
   await once(socket, 'close')
   expect(socket.bytesWritten).toBeGreaterThan(1_000_000)
   client.destroy()
+})
+
+async function search(signal?: AbortSignal): Promise<Response> {
+  const { port } = server.address() as AddressInfo
+  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/search?path=**`, {
+    headers: { authorization: `Bearer ${token}` },
+    ...(signal !== undefined && { signal }),
+  })
+  expect(answer.status).toBe(200)
+  return answer
+}
+
+test('a search that finds nothing for long says where to go on, and is not cut', async () => {
+  config.idleMs = 3000
+  const answer = await search()
+  config.idleMs = 300
+  expect(await answer.text()).toMatch(/\n\{"nextCursor":"\w+"\}\n$/)
+})
+
+test('a search ends with its connection', async () => {
+  config.idleMs = 20_000
+  const client = new AbortController()
+  await search(client.signal)
+  config.idleMs = 300
+  const begun = searched
+  await vi.waitFor(() => expect(searched).toBeGreaterThan(begun))
+  client.abort()
+  // By itself it would go on for ten seconds.
+  await vi.waitFor(
+    async () => {
+      const before = searched
+      await sleep(50)
+      expect(searched).toBe(before)
+    },
+    { timeout: 5000 },
+  )
 })
