@@ -259,6 +259,18 @@ export function treesContract(store: Store): void {
     })
   })
 
+  test('another call is answered while many searches go on', async () => {
+    const { id } = await commitEntries('searched', many(0, 100))
+    const order: string[] = []
+    const search = () => store().searchTree(id, ['none'], { ordinal: 0, limit: 1 })
+    const searching = Promise.all(Array.from({ length: 50 }, search)).then(() => order.push('all'))
+    await store()
+      .findArtifact(id)
+      .then(() => order.push('another'))
+    await searching
+    expect(order).toEqual(['another', 'all'])
+  })
+
   test('a tree that goes while it is read fails loudly', async () => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     const other = await seedArtifact(store(), await seedRun(store()), { a: 'two' }, { name: 'b' })
