@@ -1,24 +1,21 @@
 /** A store that needs every step of a garbage collection, and what must hold of it after the process died at any of them:
  *  live artifacts are whole, and the next collection leaves nothing over (invariants 1–3, 5). */
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import { parseArtifactName } from '../../src/core/artifact.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 import { representZip } from '../../src/egress/egress.ts'
-import { ingest } from '../../src/ingest/ingest.ts'
-import type { IngestJob } from '../../src/ingest/job.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import { buildZip } from '../corpus/build-zip.ts'
-import { readAll } from '../ingest/open-store.ts'
+import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectNow, day, hour } from '../lifecycle/collection.ts'
 import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
@@ -51,31 +48,11 @@ export async function buildCrashStore(seed: number): Promise<CrashStore> {
       return { name: `file-${index}`, content: Buffer.alloc(bytes, digestOf(which)) }
     })
     const zip = buildZip({ members })
-    const path = join(directory, 'body')
-    await writeFile(path, zip)
     const fate = (['stays', 'expires', 'deleted'] as const)[number % 3]!
-    const job: IngestJob = {
-      form: 'zip',
-      projectId: run.projectId,
-      runId: run.id,
-      job: 'build',
-      name: parseArtifactName(`artifact-${number}`),
-      mimeType: null,
-      fileName: 'artifact',
-      createdAt: uploadedAt,
-      expiresAt: uploadedAt + (fate === 'expires' ? 20 : 90) * day,
-      onConflict: 'reject',
-      uploadId: null,
-      expected: null,
-      staged: { files: [{ path, sizeBytes: zip.length }] },
-    }
-    const settings = {
-      artifactBytesMax: 2 ** 36,
-      entriesMax: 1e6,
-      compressionLevel: 6,
-      stockZips: 'exact',
-    } as const
-    const { artifact } = await ingest({ metadata, packs, settings, now: () => uploadedAt }, job, {})
+    const job = jobOf(run, `artifact-${number}`, 'zip', uploadedAt)
+    if (fate === 'expires') job.expiresAt = uploadedAt + 20 * day
+    const ports = { metadata, packs, settings: ingestSettings, now: () => uploadedAt }
+    const { artifact } = await ingestBody(ports, directory, job, zip)
     if (fate === 'stays') kept.set(artifact.id, digestOf(zip))
     if (fate === 'deleted') {
       const removal = {

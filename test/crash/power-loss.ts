@@ -9,15 +9,12 @@ import { readFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { expect } from 'vitest'
-import { parseArtifactName } from '../../src/core/artifact.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
-import { ingest } from '../../src/ingest/ingest.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { backUp } from '../../src/lifecycle/backup.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
@@ -28,21 +25,14 @@ import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
-import { readAll } from '../ingest/open-store.ts'
-import { collectInBackground, collectNow, day, hour } from '../lifecycle/collection.ts'
+import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
+import { collectInBackground, collectNow, hour } from '../lifecycle/collection.ts'
 import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
 import { contentOf, createRandom } from '../lifecycle/random-world.ts'
 import {
   createForgetfulFileSystem,
   type ForgetfulFileSystem,
 } from '../packs/forgetful-file-system.ts'
-
-const settings = {
-  artifactBytesMax: 2 ** 36,
-  entriesMax: 1e6,
-  compressionLevel: 6,
-  stockZips: 'exact',
-} as const
 
 interface DurableDatabase {
   /** Takes every statement before it runs. */
@@ -208,25 +198,9 @@ async function upload(site: Site, serial: number): Promise<void> {
   })
   const form = random() < 0.5 ? 'zip' : 'tar'
   const body = form === 'zip' ? buildZip({ members }) : await tarOf(members)
-  const path = join(site.root, 'body')
-  await writeFile(path, body)
-  const job = {
-    form,
-    projectId: run.projectId,
-    runId: run.id,
-    job: 'build',
-    name: parseArtifactName(`artifact-${serial}`),
-    mimeType: null,
-    fileName: 'artifact',
-    createdAt: clock.now,
-    expiresAt: clock.now + 90 * day,
-    onConflict: 'reject',
-    uploadId: null,
-    expected: null,
-    staged: form === 'zip' ? { files: [{ path, sizeBytes: body.length }] } : null,
-  } as const
-  const source = form === 'zip' ? {} : { body: Readable.from([body]) }
-  const { artifact } = await ingest({ ...ports, settings }, job, source)
+  const job = jobOf(run, `artifact-${serial}`, form, clock.now)
+  const ingestPorts = { ...ports, settings: ingestSettings }
+  const { artifact } = await ingestBody(ingestPorts, site.root, job, body)
   site.kept.set(artifact.id, await digestsOf(site, artifact.id))
 }
 

@@ -1,18 +1,15 @@
 /** A damaged store, and what must hold of it after a scrub, a backup or a rebuild died at any step: what is whole stays
  *  whole, what is damaged is named and heals, a backup is whole or not there, and nothing is left over. */
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import { parseArtifactName } from '../../src/core/artifact.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representZip } from '../../src/egress/egress.ts'
-import { ingest } from '../../src/ingest/ingest.ts'
-import type { IngestJob } from '../../src/ingest/job.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { backUp } from '../../src/lifecycle/backup.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
@@ -24,7 +21,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
-import { readAll } from '../ingest/open-store.ts'
+import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectNow } from '../lifecycle/collection.ts'
 import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
@@ -35,12 +32,6 @@ export type UpkeepTask = (typeof tasks)[number]
 
 const child = fileURLToPath(new URL('upkeep-child.mjs', import.meta.url))
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
-const settings = {
-  artifactBytesMax: 2 ** 36,
-  entriesMax: 1e6,
-  compressionLevel: 6,
-  stockZips: 'exact',
-} as const
 
 export interface UpkeepStore {
   directory: string
@@ -79,30 +70,14 @@ async function upload(
   name: string,
   zip: Buffer,
 ): Promise<void> {
-  const path = join(directory, 'body')
-  await writeFile(path, zip)
   const run = await metadata.ensureRun(
     { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
     { branch: null, sha: null, workflow: null, event: null },
     Date.now(),
   )
-  const job: IngestJob = {
-    form: 'zip',
-    projectId: run.projectId,
-    runId: run.id,
-    job: 'build',
-    name: parseArtifactName(name),
-    mimeType: null,
-    fileName: name,
-    createdAt: Date.now(),
-    expiresAt: Date.now() + 90 * 86_400_000,
-    onConflict: 'reject',
-    uploadId: null,
-    expected: null,
-    staged: { files: [{ path, sizeBytes: zip.length }] },
-  }
-  await ingest({ metadata, packs, settings, now: Date.now }, job, {})
-  await rm(path)
+  const ports = { metadata, packs, settings: ingestSettings, now: Date.now }
+  await ingestBody(ports, directory, jobOf(run, name, 'zip', Date.now()), zip)
+  await rm(join(directory, 'body'))
 }
 
 async function withOpen<T>(directory: string, work: (store: Open) => Promise<T>): Promise<T> {
@@ -237,7 +212,7 @@ async function checkRebuild(directory: string): Promise<void> {
   const packs = await packPaths(join(directory, 'cas'))
   await withOpen(directory, async (store) => {
     const rebuilt = await rebuildFromPacks(
-      { ...store, settings },
+      { ...store, settings: ingestSettings },
       { expiresAt: Date.now() + 86_400_000 },
     )
     expect(rebuilt).toMatchObject({ damagedCopies: 0, damagedPacks: 0 })

@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -17,6 +17,13 @@ import type { Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
+
+export const ingestSettings: IngestSettings = {
+  artifactBytesMax: limits.artifactBytesMax,
+  entriesMax: limits.entriesMax,
+  compressionLevel: 6,
+  stockZips: 'exact',
+}
 
 export interface TestStore {
   directory: string
@@ -55,13 +62,7 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
     metadata,
     packs,
     now: () => now,
-    settings: {
-      artifactBytesMax: limits.artifactBytesMax,
-      entriesMax: limits.entriesMax,
-      compressionLevel: 6,
-      stockZips: 'exact',
-      ...settings,
-    },
+    settings: { ...ingestSettings, ...settings },
   }
   let staged = 0
   return {
@@ -102,6 +103,20 @@ export function jobOf(run: Run, name: string, form: UploadForm, now: number): In
     expected: null,
     staged: null,
   }
+}
+
+/** Ingests a zip from a file in `directory`, which stays there, and anything else as a stream. */
+export async function ingestBody(
+  ports: IngestPorts,
+  directory: string,
+  job: IngestJob,
+  body: Buffer,
+): Promise<Published> {
+  if (job.form !== 'zip') return await ingest(ports, job, { body: Readable.from([body]) })
+  const path = join(directory, 'body')
+  await writeFile(path, body)
+  const staged = { files: [{ path, sizeBytes: body.length }] }
+  return await ingest(ports, { ...job, staged }, {})
 }
 
 async function sumSizes(directory: string): Promise<number> {

@@ -4,21 +4,18 @@
  *    2. one ETag never stands for two bodies (invariant 6), and an exact zip is what was sent (invariant 7);
  *    3. rollups never drift;
  *    4. at the end everything heals once it is uploaded again, and nothing is left over. */
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { unzipSync } from 'fflate'
 import { expect } from 'vitest'
-import { parseArtifactName } from '../../src/core/artifact.ts'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { Representation } from '../../src/egress/representation.ts'
-import { ingest } from '../../src/ingest/ingest.ts'
-import type { IngestJob } from '../../src/ingest/job.ts'
+import type { Published } from '../../src/ingest/publish.ts'
 import { scrub } from '../../src/lifecycle/scrub.ts'
 import type { Artifact, Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
@@ -26,7 +23,7 @@ import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
-import { readAll } from '../ingest/open-store.ts'
+import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectNow, hour } from './collection.ts'
 import { diskBytes, leftovers } from './leftovers.ts'
 import { createRandom } from './random-world.ts'
@@ -170,32 +167,10 @@ async function upload(
   { directory, metadata, packs, run, now }: Store,
   name: string,
   { body, form, level }: { body: Buffer; form: Form; level: number },
-): ReturnType<typeof ingest> {
-  const path = join(directory, 'body')
-  await writeFile(path, body)
-  const job: IngestJob = {
-    form,
-    projectId: run.projectId,
-    runId: run.id,
-    job: 'build',
-    name: parseArtifactName(name),
-    mimeType: null,
-    fileName: name,
-    createdAt: now(),
-    expiresAt: now() + 1e10,
-    onConflict: 'reject',
-    uploadId: null,
-    expected: null,
-    staged: form === 'zip' ? { files: [{ path, sizeBytes: body.length }] } : null,
-  }
-  const settings = {
-    artifactBytesMax: 2 ** 36,
-    entriesMax: 1e6,
-    compressionLevel: level,
-    stockZips: 'exact',
-  } as const
-  const source = form === 'zip' ? {} : { body: Readable.from([body]) }
-  return await ingest({ metadata, packs, settings, now }, job, source)
+): Promise<Published> {
+  const job = { ...jobOf(run, name, form, now()), expiresAt: now() + 1e10 }
+  const settings = { ...ingestSettings, compressionLevel: level }
+  return await ingestBody({ metadata, packs, settings, now }, directory, job, body)
 }
 
 async function spoilSomewhere({ directory }: Store, random: () => number): Promise<void> {

@@ -4,10 +4,9 @@
  *  collection or a scrub. What has ended is forgotten after some days, and its run with it. At the end nothing may be lost and
  *  nothing left over. damage-model.ts has damage that stays. */
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { unzipSync } from 'fflate'
 import { pack as createTar } from 'tar-stream'
 import { expect } from 'vitest'
@@ -17,8 +16,8 @@ import { limits } from '../../src/core/limits.ts'
 import { isExpired } from '../../src/core/retention.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
-import { ingest } from '../../src/ingest/ingest.ts'
 import type { UploadForm } from '../../src/ingest/job.ts'
+import type { IngestPorts } from '../../src/ingest/session.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { measureDeletion } from '../../src/lifecycle/deletion.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
@@ -28,7 +27,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
-import { readAll } from '../ingest/open-store.ts'
+import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
 import { type MortalPorts, runDying } from './dying.ts'
 import { diskBytes, leftovers, unforgotten } from './leftovers.ts'
@@ -119,11 +118,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
 
   const dying = async (
     nth: number,
-    work: (ports: Open & MortalPorts) => Promise<unknown>,
-  ): Promise<boolean> =>
-    await runDying({ ...store, nth, now: () => now }, async (ports) => {
-      await work({ ...ports, projectId: store.projectId })
-    })
+    work: (ports: MortalPorts) => Promise<unknown>,
+  ): Promise<boolean> => await runDying({ ...store, nth, now: () => now }, work)
 
   const live = (): Known[] =>
     [...known.values()].filter((each) => each.undoUntil === null && !isExpired(each, now))
@@ -206,41 +202,18 @@ async function openModel(directory: string, seed: number): Promise<Model> {
 
   /** One upload; answers the artifact. */
   async function send(
-    ports: Open & { now(): number; checkpoint?(name: string): void },
+    ports: Omit<IngestPorts, 'settings'>,
     asked: Pick<Known, 'form' | 'body' | 'name' | 'expiresAt'> & {
       onConflict: 'replace' | 'reject'
     },
   ): Promise<{ id: number }> {
     const { form, body: content, name, expiresAt, onConflict } = asked
-    const path = join(directory, 'body')
-    await writeFile(path, content)
-    const isStaged = form === 'zip'
     // Each name has its run, and some are used seldom enough to be forgotten meanwhile.
     const identity = { project, number: 1 + (Number(name.split('-')[1]) % 20), attempt: 1 }
     const run = await ports.metadata.ensureRun(identity, noFacts, now)
-    const job = {
-      form,
-      projectId: ports.projectId,
-      runId: run.id,
-      job: 'build',
-      name,
-      mimeType: null,
-      fileName: name,
-      createdAt: now,
-      expiresAt,
-      onConflict,
-      uploadId: null,
-      expected: null,
-      staged: isStaged ? { files: [{ path, sizeBytes: content.length }] } : null,
-    } as const
-    const settings = {
-      artifactBytesMax: 2 ** 36,
-      entriesMax: 1e6,
-      compressionLevel: 6,
-      stockZips: 'exact',
-    } as const
-    const source = isStaged ? {} : { body: Readable.from([content]) }
-    return (await ingest({ ...ports, settings }, job, source)).artifact
+    const job = { ...jobOf(run, name, form, now), expiresAt, onConflict }
+    const ingestPorts = { ...ports, settings: ingestSettings }
+    return (await ingestBody(ingestPorts, directory, job, content)).artifact
   }
 
   /** Digests of the zip, of what is in it, and of the tar.gz. */

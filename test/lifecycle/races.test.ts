@@ -17,7 +17,8 @@ import type { Artifact, Metadata, Upload } from '../../src/metadata/metadata.ts'
 import { parseArtifactName } from '../../src/core/artifact.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
-import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
+import { jobOf, openStore, readAll, type TestStore } from '../ingest/open-store.ts'
+import { newArtifact } from '../metadata/seed.ts'
 import { collectNow, day } from './collection.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -70,22 +71,8 @@ async function upload(
 ): Promise<Artifact> {
   const path = join(store.directory, `${name}.zip`)
   await writeFile(path, zip)
-  const job: IngestJob = {
-    form: 'zip',
-    projectId: store.run.projectId,
-    runId: store.run.id,
-    job: 'build',
-    name: parseArtifactName(name),
-    mimeType: null,
-    fileName: name,
-    createdAt: start,
-    expiresAt: start + 90 * day,
-    onConflict: 'reject',
-    uploadId: null,
-    expected: null,
-    staged: { files: [{ path, sizeBytes: zip.length }] },
-    ...more,
-  }
+  const staged = { files: [{ path, sizeBytes: zip.length }] }
+  const job = { ...jobOf(store.run, name, 'zip', start), staged, ...more }
   return (await ingest({ ...store.ports, checkpoint }, job, {})).artifact
 }
 
@@ -216,25 +203,11 @@ describe('an offer of a tree whose only artifact goes', () => {
     await remove(store, artifact)
     await sweepAll(store)
     const { zipBytes, tarGzBytes } = artifact
-    const { artifact: made } = await store.metadata.commitArtifact(sessionId, {
-      runId: store.run.id,
-      job: 'build',
-      name: parseArtifactName('new'),
-      kind: 'tree',
-      mimeType: 'application/zip',
-      fileName: null,
-      opaqueReason: null,
-      manifestId,
-      zipDigest: null,
-      zipBytes,
-      tarGzBytes,
-      newBytes: 0,
-      createdAt: start,
-      now: start,
-      expiresAt: start + 90 * day,
-      onConflict: 'reject',
-      uploadId: null,
-    })
+    const times = { createdAt: start, now: start, expiresAt: start + 90 * day }
+    const { artifact: made } = await store.metadata.commitArtifact(
+      sessionId,
+      newArtifact(store.run, manifestId, { name: 'new', zipBytes, tarGzBytes, ...times }),
+    )
     await collectNow(store.ports)
     const zipped = await readAll(await representZip(store.reader, made))
     const contents = Object.entries(unzipSync(zipped)).map(([name, bytes]) => ({
