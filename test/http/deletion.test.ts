@@ -1,12 +1,11 @@
 /** Deleting, undoing, collecting, and the bounds on what a store holds, as callers of the API see them. */
 import { randomBytes } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/settings.ts'
 import { contentPath } from '../../src/web/content-origin.ts'
+import { diskBytes } from '../lifecycle/leftovers.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer
@@ -58,15 +57,6 @@ async function collect(on: TestServer, request: object): Promise<Record<string, 
     if (job['state'] === 'done') return job['progress'] as Record<string, number>
     await pause(5)
   }
-}
-
-async function packBytes(on: TestServer): Promise<number> {
-  const directory = join(on.dataDir, 'cas', 'packs')
-  let sum = 0
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size
-  }
-  return sum
 }
 
 async function ownServer(environment: Environment = {}): Promise<TestServer> {
@@ -227,12 +217,12 @@ describe('gc', () => {
     const id = await put('1/a', randomBytes(300_000))
     await put('1/b', randomBytes(300_000))
     const { freedBytes } = await jsonOf(await send('DELETE', `/artifacts/${id}`))
-    const before = await packBytes(own)
+    const before = await diskBytes(own.dataDir)
     const plan = await collect(own, { now: true, dryRun: true })
-    expect(await packBytes(own)).toBe(before)
+    expect(await diskBytes(own.dataDir)).toBe(before)
     const done = await collect(own, { now: true })
     expect(done).toMatchObject({ expired: 0, deletedArtifacts: 1, waitingBytes: 0 })
-    expect(before - (await packBytes(own))).toBe(done['freedBytes'])
+    expect(before - (await diskBytes(own.dataDir))).toBe(done['freedBytes'])
     expect(Math.abs(done['freedBytes']! - plan['freedBytes']!)).toBeLessThan(3000)
     expect(Math.abs(done['freedBytes']! - (freedBytes as number))).toBeLessThan(3000)
   })
@@ -262,11 +252,11 @@ describe('gc', () => {
     const pieces = [(await reader.read()).value!]
     await send('DELETE', `/artifacts/${id}`)
     const plan = await collect(own, { now: true, dryRun: true })
-    expect(plan).toMatchObject({ freedBytes: 0, waitingBytes: await packBytes(own) })
+    expect(plan).toMatchObject({ freedBytes: 0, waitingBytes: await diskBytes(own.dataDir) })
     const held = await collect(own, { now: true })
     expect(held).toMatchObject({ deletedArtifacts: 0, freedBytes: 0 })
     // It says what waits, and where it is.
-    expect(held['waitingBytes']).toBe(await packBytes(own))
+    expect(held['waitingBytes']).toBe(await diskBytes(own.dataDir))
     expect(held['waitingPacks']).toHaveLength(1)
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       pieces.push(next.value)
@@ -275,7 +265,7 @@ describe('gc', () => {
     let done = await collect(own, { now: true })
     // The lease ends with the body, a moment after its last byte.
     while (done['deletedArtifacts'] === 0) done = await collect(own, { now: true })
-    expect(await packBytes(own)).toBe(0)
+    expect(await diskBytes(own.dataDir)).toBe(0)
   })
 
   test('needs an administrator', async () => {

@@ -1,5 +1,5 @@
 /** A store in a directory of its own, with ingest running in the test's thread. */
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -17,6 +17,7 @@ import type { Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
+import { diskBytes } from '../lifecycle/leftovers.ts'
 
 export const ingestSettings: IngestSettings = {
   artifactBytesMax: limits.artifactBytesMax,
@@ -83,7 +84,7 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
         {},
       )
     },
-    packBytes: async () => await sumSizes(join(directory, 'cas', 'packs')),
+    packBytes: async () => await diskBytes(directory),
   }
 }
 
@@ -117,14 +118,6 @@ export async function ingestBody(
   await writeFile(path, body)
   const staged = { files: [{ path, sizeBytes: body.length }] }
   return await ingest(ports, { ...job, staged }, {})
-}
-
-async function sumSizes(directory: string): Promise<number> {
-  let sum = 0
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size
-  }
-  return sum
 }
 
 export async function readAll(
