@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { makeDirectory, makeHardTree, makeTree } from '../client/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
-import { zipOf } from '../http/archives-of.ts'
+import { zipOf } from '../actions/archives.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 

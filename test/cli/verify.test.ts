@@ -22,7 +22,7 @@ import {
   pseudoRandom,
 } from '../client/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
-import { zipOf } from '../http/archives-of.ts'
+import { zipOf } from '../actions/archives.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 

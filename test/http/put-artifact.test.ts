@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
 import { limits } from '../../src/core/limits.ts'
-import { tarGzOf, tarOf, zipOf } from './archives-of.ts'
+import { zipOf } from '../actions/archives.ts'
+import { tarGzOf, tarOf } from './archives-of.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer

@@ -3,34 +3,13 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { type Header, extract, pack } from 'tar-stream'
+import { type Header, extract } from 'tar-stream'
 import { describe, expect, test } from 'vitest'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
+import { type TarEntry, tarOf } from '../http/archives-of.ts'
 import { type TestStore, openStore, readAll } from './open-store.ts'
 
-type TarEntry = Partial<Header> & { name: string; content?: Buffer | string }
-
-async function tarOf(entries: TarEntry[]): Promise<Buffer> {
-  const tar = pack()
-  const pieces: Buffer[] = []
-  const collected = (async () => {
-    for await (const piece of tar) pieces.push(piece as Buffer)
-  })()
-  for (const { content, ...header } of entries) {
-    await new Promise<void>((resolve, reject) => {
-      const whole = { mtime: new Date(1_700_000_000_000), ...header }
-      const done = (error?: Error | null): void => {
-        if (error) reject(error)
-        else resolve()
-      }
-      if (content === undefined) tar.entry(whole, done).end(null)
-      else tar.entry(whole, Buffer.from(content as string), done)
-    })
-  }
-  tar.finalize()
-  await collected
-  return Buffer.concat(pieces)
-}
+const mtime = new Date(1_700_000_000_000)
 
 /** In pieces of an odd size, as a socket would give it. */
 function streamOf(bytes: Buffer, pieceBytes = 10_007): Readable {
@@ -76,7 +55,7 @@ describe('a tar upload', () => {
       const tar = await tarOf([
         { name: './', type: 'directory', mode: 0o755 },
         { name: './bin/', type: 'directory', mode: 0o755 },
-        { name: './bin/tool', mode: 0o755, content: 'tool' },
+        { name: './bin/tool', mode: 0o755, mtime, content: 'tool' },
         { name: './big.bin', mode: 0o600, content: big },
         { name: './empty', content: '' },
         { name: './void/', type: 'directory', mode: 0o755 },
@@ -104,10 +83,7 @@ describe('a tar upload', () => {
       ])
       expect(back.get('big.bin')?.content.equals(big)).toBe(true)
       expect(back.get('hard')?.content.toString()).toBe('tool')
-      expect(back.get('bin/tool')?.header).toMatchObject({
-        mode: 0o755,
-        mtime: new Date(1_700_000_000_000),
-      })
+      expect(back.get('bin/tool')?.header).toMatchObject({ mode: 0o755, mtime })
       expect(back.get('private/')?.header.mode).toBe(0o700)
       expect(back.get('link')?.header.linkname).toBe('../dangling')
     },
@@ -116,9 +92,9 @@ describe('a tar upload', () => {
   test('an entry whose time is no number has none, and the others keep theirs', async () => {
     const store = await openStore()
     const tar = await tarOf([
-      { name: 'a', content: 'a' },
-      { name: 'b', content: 'b' },
-      { name: 'c', content: 'c' },
+      { name: 'a', mtime, content: 'a' },
+      { name: 'b', mtime, content: 'b' },
+      { name: 'c', mtime, content: 'c' },
     ])
     // POSIX ustar: mtime at 136, the checksum over a header that has spaces in its place at 148.
     const header = tar.subarray(1024, 1024 + 512)
