@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Digest } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { StoreError, storeError } from '../../src/core/errors.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import { formatDisposition, type SendOptions, sendRepresentation } from '../../src/http/body.ts'
@@ -51,7 +51,7 @@ function appWith(
     fileName: 'häß "it\'s".zip',
     totalBytes: bytes.length,
     etag: '"tag"',
-    digest: createHash('sha256').update(bytes).digest('hex') as Digest,
+    digest: digestOf(bytes),
     contentEncoding: null,
     verifyReadable: async () => {
       if (unreadable === true)

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { request } from 'node:http'
@@ -6,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { zipOf } from '../actions/archives.ts'
 import { tarGzOf, tarOf } from './archives-of.ts'
@@ -91,7 +91,7 @@ describe('PUT', () => {
     const { zipDigest } = artifactDetailSchema.parse(
       await (await server.send(`/api/v1/artifacts/${id}`)).json(),
     )
-    expect(zipDigest).toBe(`sha256:${createHash('sha256').update(body).digest('hex')}`)
+    expect(zipDigest).toBe(`sha256:${digestOf(body)}`)
     expect(await readdir(join(server.dataDir, 'cas/staging/uploads'))).toEqual([])
   })
 

@@ -11,18 +11,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { createHash } from 'node:crypto'
 import archiver from 'archiver'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from './open-store.ts'
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}
 
 /** A zip as the stock client writes it (GITHUB-PROTOCOL §14). */
 async function stockZip(
@@ -59,9 +55,9 @@ async function roundTrip(
 ): Promise<{ id: number; kind: string; reason: string | null }> {
   const { artifact } = await store.put(name, 'zip', zip)
   const back = await readAll(await representZip(store.reader, artifact))
-  expect(sha256(back)).toBe(sha256(zip))
+  expect(digestOf(back)).toBe(digestOf(zip))
   expect(artifact.zipBytes).toBe(zip.length)
-  expect(artifact.zipDigest).toBe(sha256(zip))
+  expect(artifact.zipDigest).toBe(digestOf(zip))
   return { id: artifact.id, kind: artifact.kind, reason: artifact.opaqueReason }
 }
 
@@ -189,7 +185,7 @@ describe('a zip that is taken apart', () => {
         expect(kind).toBe('exact')
         const page = await store.metadata.readEntryPage(id, 0)
         const digests = page!.entries.map((entry) => entry.kind === 'file' && entry.digest)
-        expect(new Set(digests)).toEqual(new Set(members.map(({ content }) => sha256(content))))
+        expect(new Set(digests)).toEqual(new Set(members.map(({ content }) => digestOf(content))))
       }
     },
   )
@@ -362,7 +358,7 @@ describe('a zip that is refused leaves nothing behind', () => {
   test('a wrong length or digest', async () => {
     const store = await openStore()
     const zip = await stockZip([{ name: 'a', content: Buffer.from('a') }])
-    const digest = sha256(zip)
+    const digest = digestOf(zip)
     await refused(
       store,
       zip,
@@ -375,7 +371,7 @@ describe('a zip that is refused leaves nothing behind', () => {
     await refused(
       store,
       zip,
-      { expected: { sizeBytes: zip.length, digest: sha256(Buffer.from('other')) } },
+      { expected: { sizeBytes: zip.length, digest: digestOf(Buffer.from('other')) } },
       { code: 'digest_mismatch', details: { actual: digest } },
     )
   })

@@ -3,7 +3,6 @@
  *  with the scrub that finds them and the uploads that heal them, and the process dying at any named step of an upload, a
  *  collection or a scrub. What has ended is forgotten after some days, and its run with it. At the end nothing may be lost and
  *  nothing left over. damage-model.ts has damage that stays. */
-import { createHash } from 'node:crypto'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { unzipSync } from 'fflate'
 import { pack as createTar } from 'tar-stream'
 import { expect } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { isExpired } from '../../src/core/retention.ts'
@@ -183,7 +183,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     expect(committed === undefined || committed.id === found!.id).toBe(true)
     if (holder !== undefined) known.delete(holder.id)
     const { zip, tarGz, files: inZip } = await read(found!.id)
-    if (form === 'zip') expect(zip).toBe(sha256(content))
+    if (form === 'zip') expect(zip).toBe(digestOf(content))
     known.set(found!.id, {
       id: found!.id,
       name,
@@ -222,11 +222,11 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const zip = await readAll(await representZip(store, artifact))
     const entries = Object.entries(unzipSync(zip)).map(([path, bytes]) => [
       path,
-      sha256(Buffer.from(bytes)),
+      digestOf(Buffer.from(bytes)),
     ])
     return {
-      zip: sha256(zip),
-      tarGz: sha256(await readAll(await representTarGz(store, artifact))),
+      zip: digestOf(zip),
+      tarGz: digestOf(await readAll(await representTarGz(store, artifact))),
       files: Object.fromEntries(entries) as Record<string, string>,
     }
   }
@@ -260,7 +260,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
       pieces.push(next.value)
     }
-    expect(sha256(Buffer.concat(pieces))).toBe(each.zip)
+    expect(digestOf(Buffer.concat(pieces))).toBe(each.zip)
     await store.metadata.closeReadLeases(leases)
     forgetUndoable()
   }
@@ -448,8 +448,4 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       expect(unforgotten(join(directory, 'trove.db'))).toEqual({})
     },
   }
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
