@@ -5,10 +5,11 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { noise } from '../actions/archives.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig } from './rig.ts'
-import { noise, putTar, type Seeded, seedDays, seedProject } from './seed.ts'
+import { putTar, type Seeded, seedDays, seedProject } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('accessibility of the pages')
 

@@ -2,9 +2,10 @@
  *  kind, the question before deleting, both colour schemes. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { noise } from '../actions/archives.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
-import { noise, png, putTar } from './seed.ts'
+import { png, putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('lists and comparisons')
 

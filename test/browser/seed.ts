@@ -5,6 +5,7 @@ import { deflateSync } from 'node:zlib'
 import { crc32 } from '../../src/core/crc32.ts'
 import { recordUsage } from '../../src/lifecycle/usage-history.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { noise } from '../actions/archives.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import type { TestServer } from '../http/open-server.ts'
 
@@ -81,17 +82,6 @@ export function buildLog(run: number): string {
   lines[14] =
     '\u001b[1;31merror\u001b[0m  src/module-14.ts:31  expected 2 arguments, got 1 (tried again)'
   return `$ npm ci && npm run build  # run ${run}\n${lines.join('\n')}\n`
-}
-
-/** Bytes that do not deflate, the same for each seed. */
-export function noise(length: number, seed: number): Buffer {
-  const bytes = Buffer.alloc(length)
-  let state = seed
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    bytes[at] = state >>> 16
-  }
-  return bytes
 }
 
 function siteFiles(version: number): TarEntry[] {

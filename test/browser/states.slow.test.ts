@@ -8,11 +8,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { noise } from '../actions/archives.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
-import { noise, png, putTar } from './seed.ts'
+import { png, putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('states of the pages')
 

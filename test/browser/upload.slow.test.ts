@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { noise } from '../actions/archives.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { insecureHost, openRig, type Rig, watchFaults } from './rig.ts'
-import { noise, putTar } from './seed.ts'
+import { putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('uploads from a browser')
 

@@ -1,6 +1,5 @@
 /** What garbage collection promises: announced bytes are freed bytes, and the disk is as if the rest had never been. */
 import SqliteDatabase from 'better-sqlite3'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
@@ -12,30 +11,22 @@ import { aliveBytes } from '../../src/lifecycle/compact.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
 import { sweepBlobs } from '../../src/lifecycle/sweep.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
+import { pseudoRandom } from '../client/tree.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
 
 const start = Date.UTC(2026, 0, 2)
 
-/** Bytes that nothing shares and nothing compresses. */
-function noise(seed: string, bytes: number): Buffer {
-  const pieces: Buffer[] = []
-  for (let at = 0; at < bytes; at += 64) {
-    pieces.push(createHash('sha512').update(`${seed} ${at}`).digest())
-  }
-  return Buffer.concat(pieces).subarray(0, bytes)
-}
-
 /** A build of 30 small files and a large one: two thirds stay from one build to the next. */
 function build(number: number): Buffer {
   const members = Array.from({ length: 30 }, (_, index) => ({
     name: `lib/${index}`,
-    content: noise(index < 20 ? `stays ${index}` : `${number} ${index}`, 3000 + index * 500),
+    content: pseudoRandom(3000 + index * 500, index < 20 ? `stays ${index}` : `${number} ${index}`),
   }))
   members.push({
     name: 'main',
-    content: Buffer.concat([noise('common', 300_000), noise(`${number}`, 100_000)]),
+    content: Buffer.concat([pseudoRandom(300_000, 'common'), pseudoRandom(100_000, `${number}`)]),
   })
   return buildZip({ members })
 }
@@ -314,7 +305,7 @@ describe('undo', () => {
 
 test('tiny packs are merged, and what was read from them before is read after', async () => {
   const store = await openStore()
-  const contents = Array.from({ length: 20 }, (_, index) => noise(`file ${index}`, 5000))
+  const contents = Array.from({ length: 20 }, (_, index) => pseudoRandom(5000, `file ${index}`))
   const artifacts: Artifact[] = []
   for (const [index, content] of contents.entries()) {
     artifacts.push((await store.put(`file-${index}`, 'file', content)).artifact)
