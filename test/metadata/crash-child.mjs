@@ -1,10 +1,10 @@
 /** Works on a database and kills itself as statement number `killAt` begins. Says on stdout what was acknowledged. */
 import { writeSync } from 'node:fs'
-import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
+import { digestOf } from '../../dist/src/core/digest.js'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
 import { encodeTimes } from '../../dist/src/core/modification-times.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+import { copyOf } from './made-up-copies.mjs'
 
 const [path, killAt] = [process.argv[2], Number(process.argv[3])]
 let statements = 0
@@ -47,7 +47,7 @@ async function upload(name, contents, parts) {
   if (parts.length > 0) {
     files.push(parts.join(''))
     const { digest, sizeBytes, crc32: sum } = copyOf(parts.join('')).blob
-    const composite = { digest, sizeBytes, crc32: sum, parts: parts.map(sha256) }
+    const composite = { digest, sizeBytes, crc32: sum, parts: parts.map((part) => digestOf(part)) }
     await metadata.addComposite(session, composite)
   }
   const entries = files.toSorted((a, b) => (a < b ? -1 : 1)).map(entryOf)
@@ -117,20 +117,4 @@ function newArtifact(name, manifestId) {
     onConflict: 'replace',
     uploadId: null,
   }
-}
-
-function copyOf(content, index = 0) {
-  const bytes = Buffer.from(content)
-  return {
-    blob: { digest: sha256(content), sizeBytes: bytes.length, crc32: crc32(bytes) },
-    streamDigest: sha256(`stream ${content}`),
-    codec: 'joining',
-    offset: index * 100,
-    lengthBytes: 10,
-    checks: Buffer.alloc(4),
-  }
-}
-
-function sha256(text) {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -1,9 +1,8 @@
 /** A thread that opens the database together with others, and uploads. */
-import { createHash } from 'node:crypto'
 import { workerData } from 'node:worker_threads'
-import { crc32 } from 'node:zlib'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+import { copyOf } from './made-up-copies.mjs'
 
 const { path, uploads, number, count, gate } = workerData
 
@@ -69,21 +68,4 @@ async function uploadOne(upload) {
     onConflict: 'reject',
     uploadId: null,
   })
-}
-
-function copyOf(content, index) {
-  const bytes = Buffer.from(content)
-  const digest = sha256(content)
-  return {
-    blob: { digest, sizeBytes: bytes.length, crc32: crc32(bytes) },
-    streamDigest: sha256(`stream ${content}`),
-    codec: 'joining',
-    offset: index * 100,
-    lengthBytes: 50,
-    checks: Buffer.alloc(4),
-  }
-}
-
-function sha256(text) {
-  return createHash('sha256').update(text).digest('hex')
 }
