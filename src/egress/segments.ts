@@ -3,6 +3,7 @@
  *  neither a long manifest nor a large file is ever held as a list. */
 import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
 import { limits } from '../core/limits.ts'
+import { storedBlockBytesMax, storedBlocksBytes, storedHeaderBytes } from '../packs/codec.ts'
 
 export interface Literal {
   kind: 'literal'
@@ -145,15 +146,6 @@ function narrow(segment: PlainSegment, from: number, to: number): PlainSegment {
     : { ...segment, start: segment.start + from, end: segment.start + to }
 }
 
-/** Most bytes of a deflate stored block. RFC 1951 §3.2.4. */
-const storedBlockBytesMax = 65_535
-const storedBlockHeaderBytes = 5
-
-/** Length of `lengthBytes` bytes as deflate stored blocks. */
-function storedBlocksBytes(lengthBytes: number): number {
-  return lengthBytes + Math.ceil(lengthBytes / storedBlockBytesMax) * storedBlockHeaderBytes
-}
-
 /** A `stored` copy as deflate: stored blocks, none of them final. They must begin at a byte border of the stream. */
 export function storedBlocks(copy: Copy, path: string): Deferred {
   return {
@@ -170,7 +162,7 @@ async function* wrapInBlocks(copy: Copy, path: string): AsyncGenerator<Segment[]
     const batchEnd = Math.min(batch + batchBytes, copy.lengthBytes)
     for (let start = batch; start < batchEnd; start += storedBlockBytesMax) {
       const end = Math.min(start + storedBlockBytesMax, batchEnd)
-      const header = Buffer.alloc(storedBlockHeaderBytes)
+      const header = Buffer.alloc(storedHeaderBytes)
       header.writeUInt16LE(end - start, 1)
       header.writeUInt16LE(~(end - start) & 0xffff, 3)
       segments.push(literal(header), { kind: 'slice', copy, start, end, path })

@@ -23,8 +23,8 @@ const inflateOnPool: (stream: Uint8Array, options: ZlibOptions) => Promise<Buffe
   promisify(inflateRaw)
 
 /** RFC 1951 §3.2.4: a stored block has at most 65,535 bytes, and begins at a byte with 5 bytes of header. */
-const storedBlockBytesMax = 65_535
-const storedHeaderBytes = 5
+export const storedBlockBytesMax = 65_535
+export const storedHeaderBytes = 5
 /** Up to here, handing the work to a thread costs more than the work: 25 against 44 µs for 1 KiB. */
 const handOverBytes = 4096
 /** Pieces that inflating answers. */
@@ -86,7 +86,8 @@ function shorterStream(deflated: Buffer, bytes: Uint8Array): Buffer {
   return stored
 }
 
-function storedBlocksBytes(sizeBytes: number): number {
+/** Length of `sizeBytes` bytes as deflate stored blocks. */
+export function storedBlocksBytes(sizeBytes: number): number {
   return sizeBytes + storedHeaderBytes * Math.ceil(sizeBytes / storedBlockBytesMax)
 }
 
