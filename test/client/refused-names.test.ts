@@ -72,10 +72,15 @@ test('where it does not, two of them are refused, of which both are wanted', asy
     const tree = treeOf(paths)
     refuseAlike(destination, tree, wanted ?? allOf(tree))
   }
-  refuse(['A/a', 'B', 'a/b', 'c'])
+  refuse(['A/a', 'A/b', 'B', 'c'])
   refuse(['A', 'B', 'a'], [0, 1])
   expect(() => refuse(['A/x', 'B', 'a/X'])).toThrow(
     '"a/X" is refused: the file system of DEST does not tell it from "A/x"',
   )
+  // What lies in one of two directories would be taken for what the other lacks, and deleted.
+  expect(() => refuse(['A/a', 'B', 'a/b'])).toThrow(
+    '"a" is refused: the file system of DEST does not tell it from "A"',
+  )
+  expect(() => refuse(['A/a', 'a'])).toThrow('"a" is refused')
   expect(() => refuse(['e\u0301', '\u00e9'])).toThrow('does not tell it from')
 })

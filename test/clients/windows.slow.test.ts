@@ -1,7 +1,7 @@
 /** The client that a server hands out, in Node for Windows: its paths, its names, its want of modes. Wine's file system is
  *  this machine's, seen as Windows sees one: small and capital letters are the same. */
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -39,9 +39,10 @@ describe.runIf(hasWine)('trove on Windows', () => {
     await rm(folder, { recursive: true })
   })
 
+  const environment = (): Record<string, string> => ({ TROVE_URL: server.url, TROVE_TOKEN: token })
+
   async function trove(args: string[], cwd = folder): Promise<Ended> {
-    const env = { TROVE_URL: server.url, TROVE_TOKEN: token }
-    return await node.run([program, ...args], { cwd, env })
+    return await node.run([program, ...args], { cwd, env: environment() })
   }
 
   async function makeTree(files: Record<string, string>): Promise<string> {
@@ -129,13 +130,47 @@ describe.runIf(hasWine)('trove on Windows', () => {
     execFileSync('diff', ['-r', root, join(folder, 'back')])
   })
 
-  test('what is there under a name with other letters is replaced', async () => {
-    await uploadHere('letters', await makeTree({ 'readme.md': 'new' }))
-    await mkdir(join(folder, 'letters'))
-    await writeFile(join(folder, 'letters/README.md'), 'old')
-    const { status, stderr } = await trove(['download', '7/letters', 'letters', '--delete'])
+  test('what is there under a name with other letters is replaced, and no stranger', async () => {
+    await uploadHere(
+      'letters',
+      await makeTree({ 'readme.md': 'new', 'docs/a': 'a', 'docs/b': 'b' }),
+    )
+    const back = await makeTree({ 'README.md': 'old', 'Docs/B': 'b', 'Docs/own': 'own' })
+    const { status, stderr } = await trove(['download', '7/letters', back])
     expect(status, stderr).toBe(0)
-    expect(await readFile(join(folder, 'letters/readme.md'), 'utf8')).toBe('new')
+    expect(stderr).toContain('2 of 3 files written')
+    // On Wine it keeps its name.
+    expect(await readFile(join(back, 'README.md'), 'utf8')).toBe('new')
+    expect((await readdir(join(back, 'Docs'))).toSorted()).toEqual(['B', 'a', 'own'])
+    const { stderr: told } = await trove(['download', '7/letters', back, '--delete'])
+    expect(told).toContain('0 of 3 files written, 1 deleted')
+    expect((await readdir(back)).toSorted()).toEqual(['Docs', 'README.md'])
+    expect((await readdir(join(back, 'Docs'))).toSorted()).toEqual(['B', 'a'])
+  })
+
+  test('files are replaced that are read-only, or open for a while', async () => {
+    const names = Array.from({ length: 12 }, (_, index) => `file-${index}`)
+    const contents = (word: string): Record<string, string> =>
+      Object.fromEntries(names.map((name) => [name, `${word} ${name}`]))
+    await uploadHere('replaced', await makeTree(contents('new')))
+    const back = await makeTree(contents('old'))
+    await chmod(join(back, 'file-3'), 0o444)
+    // As a scanner for viruses would, until a second after new files are there.
+    const scanner = join(folder, 'scanner.mjs')
+    await writeFile(
+      scanner,
+      `import { closeSync, existsSync, openSync } from 'node:fs'
+      const file = openSync(${JSON.stringify(join(back, 'file-5'))}, 'r')
+      const looking = setInterval(() => {
+        if (!existsSync(${JSON.stringify(join(back, '.trove-partial/files'))})) return
+        clearInterval(looking)
+        setTimeout(() => closeSync(file), 1000)
+      }, 20)`,
+    )
+    const args = ['--import', `file:///Z:${scanner}`, program, 'download', '7/replaced', back]
+    const { status, stderr } = await node.run(args, { cwd: folder, env: environment() })
+    expect(status, stderr).toBe(0)
+    for (const name of names) expect(await readFile(join(back, name), 'utf8')).toBe(`new ${name}`)
   })
 
   test.each([

@@ -1,9 +1,10 @@
 /** Files of the client's cache: one for each tree and purpose, replaced as a whole, of which the oldest go. */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { digestOf } from '../../core/digest.ts'
+import { rename } from '../files/system.ts'
 
 /** Files that are kept of each purpose; the longest unused go first. */
 const filesMax = 64
@@ -58,7 +59,7 @@ export async function openCacheFile(path: string): Promise<CacheFile> {
       await file.close()
       // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
       await rm(path, { force: true })
-      await rename(temporary, path)
+      rename(temporary, path)
       dropOldest(directory)
     },
     abandon: async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
+import { foldName } from './refused-names.ts'
 import { createRealDirectories, lookAt, parentOf } from '../files/real-directories.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
 
@@ -87,13 +88,16 @@ function walk(
 ): void {
   const enter = (path: string, first: number, end: number): void => {
     directories.add(path)
-    const entries = readDirectory(path === '' ? root : join(root, path))
+    const directory = path === '' ? root : join(root, path)
+    const entries = readDirectory(directory)
     if (entries.length === 0) return
     const known = childrenOf(tree, wanted, { path, first, end })
+    const spelled = createSpeller(directory, entries, known)
     for (const entry of entries) {
       if (path === '' && entry.name === partialName) continue
-      const below = path === '' ? entry.name : `${path}/${entry.name}`
-      const child = known.get(entry.name)
+      const name = known.has(entry.name) ? entry.name : spelled(entry.name)
+      const below = path === '' ? name : `${path}/${name}`
+      const child = known.get(name)
       if (child === undefined) {
         strangers.push(below)
         continue
@@ -147,6 +151,22 @@ function childrenOf(
     else child.end = at + 1
   }
   return children
+}
+
+/** Answers how the tree spells a name of DEST that it does not have, where a file system takes some letters for the same: by
+ *  the tree's spelling it is there as well, and nothing else is. Any other name is answered as it is. */
+function createSpeller(
+  directory: string,
+  entries: readonly Dirent[],
+  known: ReadonlyMap<string, Child>,
+): (name: string) => string {
+  let spellings: Map<string, string> | undefined
+  return (name) => {
+    spellings ??= new Map([...known.keys()].map((own) => [foldName(own), own]))
+    const own = spellings.get(foldName(name))
+    if (own === undefined || entries.some((entry) => entry.name === own)) return name
+    return lookAt(join(directory, own)) === undefined ? name : own
+  }
 }
 
 export function kindOf(entry: Dirent | Stats): string {

@@ -2,6 +2,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { unsafePath } from '../../core/entry.ts'
+import { parentOf } from '../files/real-directories.ts'
 import { isWindows } from '../files/system.ts'
 import { partialName } from '../partial-name.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
@@ -43,8 +44,9 @@ export function whyNotOnWindows(path: string): string | undefined {
   return undefined
 }
 
-/** Two entries may not be one file in DEST, where a file system takes capital and small letters for the same: one would
- *  get the content of the other. It is found out by the directory that a download works in. Errors: unsafe_path. */
+/** Two names may not be one in DEST, where a file system takes capital and small letters for the same: a file would get the
+ *  content of the other, and what lies in a directory would be taken for what the other does not have. It is found out by
+ *  the directory that a download works in. Errors: unsafe_path. */
 export function refuseAlike(
   destination: string,
   tree: FetchedTree,
@@ -52,19 +54,23 @@ export function refuseAlike(
 ): void {
   const twin = join(destination, partialName.toUpperCase())
   if (lstatSync(twin, { throwIfNoEntry: false }) === undefined) return
-  const firsts = new Map<string, string>()
+  const spellings = new Map<string, string>()
   for (const ordinal of wanted) {
-    // A directory may be a part of several paths.
-    if (tree.kind(ordinal) === 'directory') continue
-    const path = tree.path(ordinal)
-    const first = firsts.get(foldName(path))
-    if (first !== undefined)
-      throw unsafePath(path, `the file system of DEST does not tell it from ${JSON.stringify(first)}`)
-    firsts.set(foldName(path), path)
+    for (let path = tree.path(ordinal); path !== ''; path = parentOf(path)) {
+      const other = spellings.get(foldName(path))
+      // Seen, with all that lies above it.
+      if (other === path) break
+      if (other !== undefined)
+        throw unsafePath(
+          path,
+          `the file system of DEST does not tell it from ${JSON.stringify(other)}`,
+        )
+      spellings.set(foldName(path), path)
+    }
   }
 }
 
 /** File systems that fold letters take composed and decomposed ones for the same, too. */
-function foldName(path: string): string {
+export function foldName(path: string): string {
   return path.normalize('NFC').toLowerCase()
 }

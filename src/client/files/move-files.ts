@@ -6,7 +6,6 @@ import {
   lstatSync,
   openSync,
   readlinkSync,
-  renameSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -16,6 +15,7 @@ import { promisify } from 'node:util'
 import { FileError } from './file-error.ts'
 import type { MoveTask } from './file-tasks.ts'
 import { partialBeside } from './save-as.ts'
+import { isWindows, rename } from './system.ts'
 
 const closeLater = promisify(close)
 
@@ -26,7 +26,7 @@ const judgedFiles = 8
 
 /** Linux frees the file that is replaced within the rename, of which there is one at a time. Where that takes long (a file
  *  system that tells its disk of each block at once: 0.3 ms), the file is held open until it is closed by the thread pool,
- *  which frees several at once. Errors: FileError. */
+ *  which frees several at once; not on Windows, which replaces none that is open. Errors: FileError. */
 export async function moveFiles(
   { paths, replaces }: Omit<MoveTask, 'kind'>,
   now: () => number = () => performance.now(),
@@ -35,7 +35,7 @@ export async function moveFiles(
   const closing: Promise<void>[] = []
   let timed = 0
   let timedMs = 0
-  const isSlow = (): boolean => timed === judgedFiles && timedMs > timed * slowMs
+  const isSlow = (): boolean => !isWindows && timed === judgedFiles && timedMs > timed * slowMs
   try {
     for (const [index, replacesFile] of replaces.entries()) {
       const target = list[2 * index + 1]!
@@ -68,7 +68,7 @@ function move(from: string, to: string): void {
 /** False where the two lie in different file systems, as below a directory of DEST that is a mount point. */
 export function isRenamed(from: string, to: string): boolean {
   try {
-    renameSync(from, to)
+    rename(from, to)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false
@@ -87,7 +87,7 @@ function moveAcross(from: string, to: string): void {
       copyFileSync(from, partial, constants.COPYFILE_EXCL)
       utimesSync(partial, held.atime, held.mtime)
     }
-    renameSync(partial, to)
+    rename(partial, to)
   } catch (error) {
     rmSync(partial, { force: true })
     throw error

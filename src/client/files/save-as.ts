@@ -1,10 +1,11 @@
 /** A file that is written from a stream. */
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { asWriteError, FileError } from './file-error.ts'
+import { rename } from './system.ts'
 
 /** What a file is called until it is whole, in the directory of its place: a name that nobody else has, and that no link can
  *  be waiting under. */
@@ -23,7 +24,7 @@ export async function saveAs(
   try {
     const file = createWriteStream(partial, { flags: 'wx' })
     await pipeline(body, file, signal === undefined ? {} : { signal })
-    await rename(partial, target)
+    rename(partial, target)
   } catch (error) {
     // Where it could not be made it cannot be removed either; what is told is the first failure.
     await rm(partial, { force: true }).catch(() => {})

@@ -1,6 +1,6 @@
 /** What Windows does otherwise. Its calls take paths with slashes as well, so all are written with them; it keeps no
  *  permission bits, so an upload says the usual ones and a download asks for none. */
-import { chmodSync, type Stats } from 'node:fs'
+import { chmodSync, lstatSync, renameSync, type Stats } from 'node:fs'
 import { parse } from 'node:path'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 
@@ -41,4 +41,30 @@ export function openingMode(mode: number): number {
 /** Whether permission bits are as an artifact says, as far as this machine keeps them. */
 export function isMode(found: number, wanted: number): boolean {
   return isWindows || (found & 0o777) === wanted
+}
+
+/** How long others may have a file open: scanners for viruses look at each new one. */
+const heldMsMax = 10_000
+const pauseMs = 50
+const heldCodes = new Set(['EACCES', 'EBUSY', 'EPERM'])
+
+/** Renames, in place of a file that is there. Windows neither moves nor replaces what somebody has open, or a directory that
+ *  holds it; nor does it replace what is read-only. Errors: those of the system. */
+export function rename(from: string, to: string): void {
+  if (!isWindows) return renameSync(from, to)
+  for (const end = performance.now() + heldMsMax; ;) {
+    try {
+      return renameSync(from, to)
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (!heldCodes.has(code) || performance.now() >= end) throw error
+    }
+    if (isReadOnly(to)) chmodSync(to, usualFileMode)
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs)
+  }
+}
+
+function isReadOnly(path: string): boolean {
+  const held = lstatSync(path, { throwIfNoEntry: false })
+  return held?.isFile() === true && (held.mode & 0o200) === 0
 }
