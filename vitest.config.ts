@@ -14,9 +14,10 @@ export default defineConfig({
     isolate: false,
     // The default leaves one core idle, which on a two-core machine is half of it.
     maxWorkers: availableParallelism(),
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    // What a poll waits for may take long on a machine that does much else.
+    // The longest take some seconds; on a machine that does much else ten times as long.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
+    // What a poll waits for may take long there too.
     expect: { poll: { timeout: 10_000 } },
     retry: secondTries,
     reporters: ['default', tellSecondTries],
