@@ -4,7 +4,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { measureDeletion } from '../../src/lifecycle/deletion.ts'
 import { recordUsage } from '../../src/lifecycle/usage-history.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
@@ -71,6 +71,7 @@ test('no statement scans a table', async () => {
   const database = new SqliteDatabase(path)
   for (const [table, column] of [
     ['gone_artifacts', 'artifact_id'],
+    ['asked_blobs', 'blob_id'],
     ['dying_blobs', 'blob_id'],
     ['dying_streams', 'stream_id'],
   ]) {
@@ -95,4 +96,31 @@ test('no statement scans a table', async () => {
   await rm(directory, { recursive: true, force: true })
   expect(explained.length).toBeGreaterThan(60)
   expect(scans).toEqual([])
+})
+
+// Goal: the cost grows with what the artifacts refer to, and not with its square where each build has the same files.
+test('whether a file would die is asked once, however many of the artifacts have it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const asked: number[] = []
+  const trace = (sql: string): void => {
+    const [, ids] = /INTO temp\.dying_blobs[^]*json_each\('(\[.*?\])'\)/.exec(sql) ?? []
+    if (ids !== undefined) asked.push(...(JSON.parse(ids) as number[]))
+  }
+  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db'), trace })
+  const run = await seedRun(metadata)
+  const ids: number[] = []
+  for (let n = 0; n < 20; n++) {
+    const files = {
+      common: 'in all',
+      shared: n < 10 ? 'in half' : 'in the others',
+      own: `own ${n}`,
+    }
+    ids.push((await seedArtifact(metadata, run, files, { name: `a${n}` })).id)
+  }
+  expect(await measureDeletion(metadata, ids.slice(0, 15), 5000)).toBeGreaterThan(0)
+  await metadata.close()
+  // In all, in half, in the others, and 15 of their own.
+  expect(asked.length).toBe(18)
+  expect(new Set(asked).size).toBe(18)
 })

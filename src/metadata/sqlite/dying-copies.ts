@@ -1,14 +1,18 @@
 /** Copies that would die with certain artifacts. Blobs and streams that nobody else holds are gathered in temporary tables
  *  of this connection, which keep them apart by the number of the question.
  *
- *    1. Blobs of the manifests that nobody would hold any more, and those that wait for sweep.
+ *    1. Blobs of the manifests that nobody would hold any more, and those that wait for sweep, each asked about once.
  *    2. Of these the blobs that nothing else holds; when one is a composite, its parts are asked about too.
  *    3. Of the blobs that stay, the streams that only skeletons of the gone artifacts name. */
 import type { Connection } from './connection.ts'
 import { isIdle } from './sweep.ts'
 
-/** A look-up costs about 2 µs, and a blob takes up to eight. */
+/** A look-up costs about 2 µs, and a blob takes up to eight, and one for each manifest that dies and has it. */
 const step = 250
+/** A few milliseconds. */
+const rowsForgotten = 2000
+/** Blobs of one statement: files that every build has can be in thousands of manifests. */
+const blobsAtOnce = 10
 
 /** SQL that is true while artifact `a` would keep its rows. */
 const isHolding = `(NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g WHERE g.question = @question AND g.artifact_id = a.id)
@@ -60,25 +64,30 @@ export interface DyingCopies {
     from: { manifests: Set<number>; contents: Set<number>; garbage: boolean },
     dying: Dying,
   ): Promise<void>
-  /** Drops the rows that the question has gathered. */
-  forget(question: number): void
+  /** Drops the rows that the question has gathered, which can be millions. */
+  forget(question: number): Promise<void>
 }
 
 export function createDyingCopies(connection: Connection): DyingCopies {
   prepareTables(connection)
-  const statements = tables.map(([table]) =>
-    connection.prepare<[number]>(`DELETE FROM temp.${table} WHERE question = ?`),
+  const statements = tables.map(([table, column]) =>
+    connection.prepare<[number, number]>(
+      `DELETE FROM temp.${table} WHERE question = ? AND ${column} IN
+         (SELECT ${column} FROM temp.${table} WHERE question = ? LIMIT ${rowsForgotten})`,
+    ),
   )
   return {
     gather: createGathering(connection),
-    forget: (question) => {
-      for (const statement of statements) statement.run(question)
+    forget: async (question) => {
+      for (const statement of statements)
+        while (statement.run(question, question).changes > 0) await connection.turn()
     },
   }
 }
 
 const tables = [
   ['gone_artifacts', 'artifact_id'],
+  ['asked_blobs', 'blob_id'],
   ['dying_blobs', 'blob_id'],
   ['dying_streams', 'stream_id'],
 ] as const
@@ -109,15 +118,16 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
     for (const manifest of manifests) {
       if (isHeldManifest.get({ ...parameters, manifest })?.held !== 0) continue
       for await (const ids of referenced(manifest)) {
-        composites.push(...addBlobs(parameters, ids, dying))
+        composites.push(...(await addBlobs(parameters, ids, dying)))
       }
     }
     if (garbage) {
-      for await (const ids of touched(null)) composites.push(...addBlobs(parameters, ids, dying))
+      for await (const ids of touched(null))
+        composites.push(...(await addBlobs(parameters, ids, dying)))
     }
     const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
     for (const composite of composites) {
-      for await (const ids of parts(composite)) addBlobs(parameters, ids, dying)
+      for await (const ids of parts(composite)) await addBlobs(parameters, ids, dying)
     }
     for (const content of contents) {
       for await (const ids of named(content)) addStreams.named(parameters, ids, dying)
@@ -155,7 +165,13 @@ function createPaging({ prepare, turn }: Connection) {
  *  among them. */
 function createBlobGathering({
   prepare,
-}: Connection): (parameters: Question, blobIds: number[], dying: Dying) => number[] {
+  turn,
+}: Connection): (parameters: Question, blobIds: number[], dying: Dying) => Promise<number[]> {
+  // The answer for a blob is the same whichever reference leads to it.
+  const ask = prepare<[Question], { id: number }>(
+    `INSERT OR IGNORE INTO temp.asked_blobs (question, blob_id)
+     SELECT @question, j.value FROM json_each(@ids) j RETURNING blob_id AS id`,
+  )
   const note = prepare<[Question], { id: number }>(
     `INSERT OR IGNORE INTO temp.dying_blobs (question, blob_id)
      SELECT @question, b.id FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
@@ -168,8 +184,15 @@ function createBlobGathering({
   const composites = prepare<[string], { id: number }>(
     'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
   )
-  return (parameters, blobIds, dying) => {
-    const ids = note.all({ ...parameters, ids: JSON.stringify(blobIds) }).map((row) => row.id)
+  return async (parameters, blobIds, dying) => {
+    const asked = ask.all({ ...parameters, ids: JSON.stringify(blobIds) })
+    const ids: number[] = []
+    for (let at = 0; at < asked.length; at += blobsAtOnce) {
+      const some = asked.slice(at, at + blobsAtOnce).map((row) => row.id)
+      const noted = note.all({ ...parameters, ids: JSON.stringify(some) })
+      ids.push(...noted.map((row) => row.id))
+      await turn()
+    }
     const list = JSON.stringify(ids)
     addSums(dying, streams.all(list))
     return composites.all(list).map((row) => row.id)

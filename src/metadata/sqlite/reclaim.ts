@@ -44,7 +44,7 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
         await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
         return { expired, released, packs: describe(dying) }
       } finally {
-        forget(question)
+        await forget(question)
       }
     },
   }
