@@ -33,5 +33,6 @@ export async function writeSummary(
 }
 
 function escapeCell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+  // A backslash takes what follows it as it is, and is gone, as in `D:\_temp`.
+  return text.replaceAll(/[\\|]/g, String.raw`\$&`).replaceAll('\n', ' ')
 }

@@ -95,9 +95,12 @@ describe('a job', () => {
     await writeOutputs(files, { plain: 'a=b', evil: 'x\nother=1' })
     const text = await readFile(files.outputFile, 'utf8')
     expect(text).toMatch(/^plain=a=b\nevil<<(trove_[0-9a-f-]{36})\nx\nother=1\n\1\n$/)
-    await writeSummary(files, 'Artifact a', [['size', 'a|b\nc']])
+    await writeSummary(files, 'Artifact a', [
+      ['size', 'a|b\nc'],
+      ['to', 'D:\\_temp'],
+    ])
     expect(await readFile(files.summaryFile, 'utf8')).toBe(
-      '### Artifact a\n\n| | |\n|---|---|\n| size | a\\|b c |\n\n',
+      '### Artifact a\n\n| | |\n|---|---|\n| size | a\\|b c |\n| to | D:\\\\_temp |\n\n',
     )
   })
 
