@@ -1,5 +1,6 @@
 /** Command lines: flags and operands of one command, parsed strictly. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { withSlashes } from '../client/files/system.ts'
 import { suggestion } from './suggestion.ts'
 
 /** A flag: how it is written, and what its value is called in help; null for one that takes none. */
@@ -62,15 +63,21 @@ export function parseFlags<F extends Flags>(
     if (neverEmpty.has(value) && values[name] === '')
       throw new UsageError(`--${name} is empty; is a variable not set?`)
   }
-  const filled = Object.entries(flags).map(([name, { value, repeats }]) => [
-    name,
-    repeats === true ? (values[name] ?? []) : value === null ? values[name] === true : values[name],
-  ])
+  const filled = Object.entries(flags).map(([name, { value, repeats }]) => {
+    if (repeats === true) return [name, listOf(value, values[name])]
+    return [name, value === null ? values[name] === true : values[name]]
+  })
   return {
     values: Object.fromEntries(filled) as FlagValues<F>,
     operands: positionals,
     help: values['help'] === true,
   }
+}
+
+/** Globs are of entry paths, which have slashes. */
+function listOf(value: string | null, texts: unknown): string[] {
+  const list = (texts ?? []) as string[]
+  return value === 'GLOB' ? list.map(withSlashes) : list
 }
 
 function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {

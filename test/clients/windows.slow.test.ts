@@ -1,9 +1,10 @@
 /** The client that a server hands out, in Node for Windows: its paths, its names, its want of modes. Wine's file system is
  *  this machine's, seen as Windows sees one: small and capital letters are the same. */
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
@@ -63,10 +64,12 @@ describe.runIf(hasWine)('trove on Windows', () => {
     await client.upload({ project: 'octo/app', run: 7, name, source })
   }
 
+  /** Told here, which takes a tenth of the time. */
   async function list(name: string): Promise<string[]> {
-    return (await trove(['ls', '-R', `7/${name}`])).stdout
-      .split(/\r?\n/)
-      .filter((line) => line !== '')
+    const env = { ...process.env, ...environment() }
+    const args = [program, 'ls', '-R', `7/${name}`]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env })
+    return stdout.split('\n').filter(Boolean)
   }
 
   test('an upload has paths with slashes, usual modes, and directories only where they are empty', async () => {
@@ -97,6 +100,9 @@ describe.runIf(hasWine)('trove on Windows', () => {
       [`${windowsRoot}\\out\\**\\*.js`],
       [`${root}/out/**/*.js`],
       ['out\\', '!out\\lib\\*.map'],
+      ['out', '--exclude', 'lib\\*.map'],
+      // Below a drive's own directory; and one directory in several spellings.
+      ['Z:out\\a.*', `${windowsRoot.replace('Z:', 'z:')}\\Out\\**\\b.js`, 'OUT\\lib\\*.js'],
     ].entries()) {
       const { status, stderr } = await trove(['upload', `p${index}`, ...patterns], root)
       expect(status, stderr).toBe(0)

@@ -1,7 +1,7 @@
 /** What Windows does otherwise. Its calls take paths with slashes as well, so all are written with them; it keeps no
  *  permission bits, so an upload says the usual ones and a download asks for none. */
 import { chmodSync, lstatSync, renameSync, type Stats } from 'node:fs'
-import { parse } from 'node:path'
+import { basename, dirname, parse } from 'node:path'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 
 export const isWindows: boolean = process.platform === 'win32'
@@ -20,6 +20,29 @@ export function rootOf(path: string): string {
 /** The path of a directory, ready to have a name appended; only a root ends in a slash by itself. */
 export function slashed(directory: string): string {
   return directory.endsWith('/') ? directory : `${directory}/`
+}
+
+/** Absolute paths with slashes; a directory that several lie in is spelled as the first of them does. */
+export function spelledAlike(paths: readonly string[]): readonly string[] {
+  if (!isWindows) return paths
+  const spellings = new Map<string, string>()
+  const spell = (path: string): string => {
+    const known = spellings.get(path.toLowerCase())
+    if (known !== undefined) return known
+    const parent = dirname(path)
+    const spelled = parent === path ? path : slashed(spell(parent)) + basename(path)
+    spellings.set(path.toLowerCase(), spelled)
+    return spelled
+  }
+  return paths.map(spell)
+}
+
+/** What a relative pattern begins with that is no part of a name: dots, and on Windows a drive, which has a directory of
+ *  its own; then the rest. */
+export function splitRelative(pattern: string): { start: string; rest: string } {
+  const starts = isWindows ? /^(?:[a-z]:)?(?:\.{1,2}(?:\/+|$))*/i : /^(?:\.{1,2}(?:\/+|$))*/
+  const [start] = starts.exec(pattern)!
+  return { start, rest: pattern.slice(start.length) }
 }
 
 /** Permission bits of what is uploaded. */

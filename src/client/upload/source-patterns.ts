@@ -4,7 +4,14 @@
  *  takes seconds for 100,000 files; a test compares the two on random trees. */
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
-import { isWindows, rootOf, slashed, withSlashes } from '../files/system.ts'
+import {
+  isWindows,
+  rootOf,
+  slashed,
+  spelledAlike,
+  splitRelative,
+  withSlashes,
+} from '../files/system.ts'
 import { lookFor } from './look-for.ts'
 
 /** What a path is to a list of patterns: it may count only if it is a directory (a pattern with a trailing slash), or only
@@ -129,8 +136,8 @@ function absolutePattern(pattern: string, directory: string): string {
   if (pattern.startsWith('/')) return rootOf(path) + pattern.slice(1)
   if (isAbsolute(pattern)) return pattern
   // `..` may only lead the way to the first wildcard, which is where it has a meaning.
-  const [, climbs = '', rest = ''] = /^((?:\.{1,2}(?:\/+|$))*)(.*)$/s.exec(pattern) ?? []
-  const base = escapePath(withSlashes(resolve(directory, climbs)))
+  const { start, rest } = splitRelative(pattern)
+  const base = escapePath(withSlashes(resolve(directory, start)))
   return rest === '' ? base : slashed(base) + rest
 }
 
@@ -173,7 +180,7 @@ function matchBits(pattern: Pattern, path: string): number {
 }
 
 function searchPathsOf(positive: readonly Pattern[]): string[] {
-  const candidates = new Set(positive.map((pattern) => pattern.searchPath))
+  const candidates = new Set(spelledAlike(positive.map((pattern) => pattern.searchPath)))
   const hasAncestor = (path: string): boolean => {
     for (let at = path; at !== rootOf(path);) {
       at = dirname(at)
