@@ -80,9 +80,9 @@ test('says that nothing matches, and why a pattern is refused', async () => {
   expect(refused).toContain('value="!none"')
 })
 
-test('says that there is more to search where that takes long', () => {
+test('says that there is more to search where that takes long', async () => {
   const view = { matches: [], isFull: false, onward: '/on', isLater: true, widened: null, now: 0 }
-  const html = String(SearchResultList(view))
+  const html = String(await SearchResultList(view))
   expect(html).toContain('No other path matches so far: older artifacts are still to be searched.')
   expect(html).toContain('<a class="button" href="/on" rel="next">Search on</a>')
 })
