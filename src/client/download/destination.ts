@@ -7,6 +7,7 @@ import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
 import { foldName } from './refused-names.ts'
 import { createRealDirectories, lookAt, parentOf } from '../files/real-directories.ts'
+import { entryAt } from '../files/system.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
 
 /** What is at an entry's place. */
@@ -103,10 +104,11 @@ function walk(
         continue
       }
       const { ordinal } = child
-      const isSame = ordinal === null ? entry.isDirectory() : kindOf(entry) === tree.kind(ordinal)
+      const own = entryAt(`${directory}/${entry.name}`, entry)
+      const isSame = ordinal === null ? own.isDirectory() : kindOf(own) === tree.kind(ordinal)
       if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
-      if (isSame && entry.isDirectory()) enter(below, child.first, child.end)
-      else if (entry.isDirectory()) strangers.push(below)
+      if (isSame && own.isDirectory()) enter(below, child.first, child.end)
+      else if (own.isDirectory()) strangers.push(below)
     }
   }
   enter('', 0, wanted.length)

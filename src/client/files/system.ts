@@ -1,6 +1,6 @@
 /** What Windows does otherwise. Its calls take paths with slashes as well, so all are written with them; it keeps no
  *  permission bits, so an upload says the usual ones and a download asks for none. */
-import { chmodSync, lstatSync, renameSync, type Stats } from 'node:fs'
+import { chmodSync, type Dirent, lstatSync, renameSync, type Stats } from 'node:fs'
 import { basename, dirname, parse } from 'node:path'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 
@@ -43,6 +43,12 @@ export function splitRelative(pattern: string): { start: string; rest: string } 
   const starts = isWindows ? /^(?:[a-z]:)?(?:\.{1,2}(?:\/+|$))*/i : /^(?:\.{1,2}(?:\/+|$))*/
   const [start] = starts.exec(pattern)!
   return { start, rest: pattern.slice(start.length) }
+}
+
+/** What a directory says of something in it. That of Windows takes for links all that is kept elsewhere, too, such as files
+ *  of a cloud or of a volume that deduplicates. */
+export function entryAt(path: string, entry: Dirent): Dirent | Stats {
+  return isWindows && entry.isSymbolicLink() ? lstatSync(path) : entry
 }
 
 /** Permission bits of what is uploaded. */

@@ -18,7 +18,7 @@ import { compilePathGlobs } from '../../core/path-glob.ts'
 import { fileError } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
-import { modeOf, rootOf, slashed, withSlashes } from '../files/system.ts'
+import { entryAt, modeOf, rootOf, slashed, withSlashes } from '../files/system.ts'
 import { lookFor, lookThrough, targetOf } from './look-for.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceTree } from './source-tree.ts'
@@ -261,7 +261,8 @@ function readChildren(path: string, options: WalkOptions): Child[] {
       const child = throughLink(prefix + name, lookThrough(prefix + name))
       if (child !== undefined) children.push(child)
     } else {
-      children.push({ path: prefix + name, isDirectory: entry.isDirectory(), entry })
+      const own = entryAt(prefix + name, entry)
+      children.push({ path: prefix + name, isDirectory: own.isDirectory(), entry: own })
     }
   }
   return children
