@@ -21,6 +21,8 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
   const alternatives: SegmentPattern[][] = []
   let characters = 0
   for (const pattern of patterns) {
+    // It would match nothing, and who excludes `secrets/` takes them for left out.
+    if (/^\/|\/\/|\/$/.test(pattern)) throw refuse(pattern, straySlash)
     for (const alternative of expandBraces(pattern)) {
       characters += costOf(alternative)
       if (characters > limits.globCharactersMax) throw tooLarge()
@@ -32,6 +34,9 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
     return alternatives.some((alternative) => matchesPath(alternative, segments))
   }
 }
+
+const straySlash =
+  'paths have single slashes, and none at either end; all that is below a directory is "directory/**"'
 
 /** One pattern that matches what at least one of these does. */
 export function joinPathGlobs(patterns: readonly [string, ...string[]]): string {
