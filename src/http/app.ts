@@ -46,20 +46,29 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   app.route('/', createRestRoutes(context))
   app.route('/', createNativeRoutes(context))
   // Before the pages, whose `/:owner/:repo` would take some of these.
-  app.all('/api/*', (c) => noRoute(c))
+  app.all('/api/*', (c) => earlyFailure(c, noRoute(c)))
   app.route('/', pages.routes)
-  app.notFound((c) => noRoute(c))
+  app.notFound(async (c) => {
+    const failure = noRoute(c)
+    return isOfBrowser(c) ? await pages.sendProblem(c, failure) : earlyFailure(c, failure)
+  })
   app.onError((error, c) => earlyFailure(c, error))
   return app
 }
 
-function noRoute(c: AppRequest): Response {
+function noRoute(c: AppRequest): Error {
   const what = `${c.req.method} ${c.req.path}`
-  // Where a script has put the name of a project in subgroups as it is.
-  const remedy = c.req.path.startsWith(`${apiRoot}/projects/`)
-    ? '; a project has two segments there, such as acme~platform/api'
-    : ''
-  return earlyFailure(c, storeError('not_found', `there is no route ${what}${remedy}`, { what }))
+  // Where somebody has put the name of a project in subgroups as it is.
+  const remedy =
+    c.req.path.startsWith(`${apiRoot}/projects/`) || isOfBrowser(c)
+      ? '; a project has two segments there, such as acme~platform/api'
+      : ''
+  return storeError('not_found', `there is no route ${what}${remedy}`, { what })
+}
+
+/** Whether somebody looks for a page. */
+function isOfBrowser(c: AppRequest): boolean {
+  return c.req.method === 'GET' && c.req.header('accept')?.includes('text/html') === true
 }
 
 /** What fails before a route is reached, in the form that the path's clients read. */

@@ -35,6 +35,8 @@ export interface Pages {
     c: AppRequest,
     page: { next: string; problem: string | null; status: 200 | 401 },
   ): Promise<Response>
+  /** The page that tells of a failure. */
+  sendProblem(c: AppRequest, error: unknown): Promise<Response>
 }
 
 export function createPages(context: AppContext, renderer: Renderer): Pages {
@@ -55,9 +57,11 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createComparePages(web))
   routes.route('/', createArtifactRoutes(web))
   routes.route('/', createArtifactActionRoutes(web))
-  routes.onError(async (error, c) => await problemPage(web, c, error))
+  const sendProblem: Pages['sendProblem'] = async (c, error) => await problemPage(web, c, error)
+  routes.onError(async (error, c) => await sendProblem(c, error))
   return {
     routes,
+    sendProblem,
     sendSignIn: async (c, { next, problem, status }) =>
       await sendPage(web, c, {
         title: 'Sign in',

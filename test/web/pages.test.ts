@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openServer, problemOf, type TestServer } from '../http/open-server.ts'
 
 const hostile = '<img src=x onerror=alert(1)>&"\''
 const hostileName = "x&y '1' #2"
@@ -136,6 +136,19 @@ describe('a project page', () => {
     expect((await open('/octo/app', { project: 'other/app' })).status).toBe(404)
     expect((await open('/octo/nope')).status).toBe(404)
     expect((await open('/octo/app', { scope: 'run', run: 7, job: 'j' })).status).toBe(403)
+  })
+})
+
+test('an address of no page is told of by one, and to programs as before', async () => {
+  const path = '/acme/platform/api'
+  const headers = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
+  const page = await server.send(path, { token: null, headers })
+  expect(page.status).toBe(404)
+  expect(page.headers.get('content-type')).toContain('text/html')
+  expect(await page.text()).toContain('such as acme~platform/api.')
+  expect(await problemOf(await server.send(path, { token: null }))).toMatchObject({
+    status: 404,
+    code: 'not_found',
   })
 })
 
