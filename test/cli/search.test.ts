@@ -58,12 +58,12 @@ test('nothing found is status 1, unless that is fine', async () => {
   const none = await trove(['search', 'port*'])
   expect(none).toMatchObject({ status: 1, text: '' })
   expect(none.stderr).toBe(
-    "no path in any artifact that you can read matches; '**/port*' looks in all directories\n",
+    "no path in any artifact that was searched matches; '**/port*' looks in all directories\n",
   )
   expect(await trove(['search', 'a/b', '--allow-empty', '--json'])).toMatchObject({
     status: 0,
     text: '[]\n',
-    stderr: 'no path in any artifact that you can read matches\n',
+    stderr: 'no path in any artifact that was searched matches\n',
   })
 })
 

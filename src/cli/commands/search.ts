@@ -55,7 +55,7 @@ export const searchCommand: Command<typeof flags> = {
     else for await (const line of linesOf(shown())) await write(stdout, line)
     if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
     if (count > 0) return exitStatus.ok
-    await write(stderr, `no path in any artifact that you can read matches${adviceOn(globs)}\n`)
+    await write(stderr, `no path in any artifact that was searched matches${adviceOn(globs)}\n`)
     return given['allow-empty'] ? exitStatus.ok : exitStatus.failure
   },
 }
