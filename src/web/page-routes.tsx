@@ -99,7 +99,9 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
     hasCode(error, 'artifact_deleted') || hasCode(error, 'artifact_expired')
       ? await goneView(web.context, c, error.details.artifactId)
       : undefined
-  const signIn = status === 403 || status === 404 ? signInPath(c) : null
+  // Nobody was asked who they are for an address of no page, and no token makes it one.
+  const isForOthers = c.get('principal') !== undefined && (status === 403 || status === 404)
+  const signIn = isForOthers ? signInPath(c) : null
   const body = (
     <ProblemPage problem={problem} requestId={c.get('requestId')} gone={gone} signIn={signIn} />
   )

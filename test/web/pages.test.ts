@@ -145,7 +145,9 @@ test('an address of no page is told of by one, and to programs as before', async
   const page = await server.send(path, { token: null, headers })
   expect(page.status).toBe(404)
   expect(page.headers.get('content-type')).toContain('text/html')
-  expect(await page.text()).toContain('such as acme~platform/api.')
+  const html = await page.text()
+  expect(html).toContain('such as acme~platform/api.')
+  expect(html).not.toContain('another token')
   expect(await problemOf(await server.send(path, { token: null }))).toMatchObject({
     status: 404,
     code: 'not_found',
