@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { HttpProxy } from './core/http-proxy.ts'
 import type { IdTokenSource } from './core/id-token-source.ts'
+import { hasCode } from './core/errors.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { defaultCacheDir } from './default-directories.ts'
@@ -114,7 +115,8 @@ function readProject(
   try {
     return parseProjectName(text)
   } catch (error) {
-    source.refuse(name, (error as Error).message)
+    if (!hasCode(error, 'invalid_name')) throw error
+    source.refuse(name, `${JSON.stringify(text)} is refused: ${error.details.reason}`)
     return null
   }
 }

@@ -83,7 +83,9 @@ test('the address of a project is no name of it', async () => {
   const outcome = await trove(['list', '--project', 'acme~platform/api'], {})
   expect(outcome).toMatchObject({
     status: 2,
-    stderr: expect.stringContaining('write acme/platform/api'),
+    stderr: expect.stringContaining(
+      '--project "acme~platform/api" is refused: only addresses have "~" for "/": write acme/platform/api',
+    ),
   })
 })
 
