@@ -1,5 +1,5 @@
 /** The body of Put Block List: an XML document of one shape, read by a parser that knows only that shape. */
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 
 /** Block ids in the order of the bytes. Errors: invalid_request, too_large, unknown_block (a `<Committed>` block: a blob
@@ -43,9 +43,7 @@ function malformed(reason: string): Error {
 }
 
 function tooLong(): Error {
-  return storeError('too_large', `a block list has at most ${limits.blocksMax} blocks`, {
-    limit: 'blocks of a block list',
-    limitValue: limits.blocksMax,
-    setting: null,
-  })
+  const limitValue = limits.blocksMax
+  const reason = `a block list has at most ${limitValue} blocks`
+  return tooLarge('blocks of a block list', limitValue, reason)
 }

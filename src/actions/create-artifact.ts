@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mayWriteRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { parseArtifactName } from '../core/artifact.ts'
-import { storeError } from '../core/errors.ts'
+import { tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { forbidden } from '../http/access.ts'
 import type { AppContext } from '../http/context.ts'
@@ -69,13 +69,6 @@ async function refuseRunaway(context: AppContext, run: Run, now: number): Promis
     now,
   })
   if (total < limits.artifactsPerRunMax) return
-  throw storeError(
-    'too_large',
-    `run ${run.number} has ${total} artifacts already, which is as many as a run may have`,
-    {
-      limit: 'artifacts of a run',
-      limitValue: limits.artifactsPerRunMax,
-      setting: null,
-    },
-  )
+  const reason = `run ${run.number} has ${total} artifacts already, which is as many as a run may have`
+  throw tooLarge('artifacts of a run', limits.artifactsPerRunMax, reason)
 }

@@ -1,7 +1,7 @@
 /** Binary records that client and server exchange in a negotiated upload and a delta download (api/negotiation.ts). */
 import type { CopyCodec } from './copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
-import { storeError } from './errors.ts'
+import { tooLarge } from './errors.ts'
 import { limits } from './limits.ts'
 import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from './varint.ts'
 
@@ -131,11 +131,8 @@ export function decodeWants(bytes: Uint8Array): Want[] {
 
 function tooManyWants(): Error {
   const limitValue = limits.fetchedStreamsMax
-  return storeError(
-    'too_large',
-    `more than ${limitValue} files and parts are wanted at once; ask in several requests`,
-    { limit: 'files and parts of one request', limitValue, setting: null },
-  )
+  const reason = `more than ${limitValue} files and parts are wanted at once; ask in several requests`
+  return tooLarge('files and parts of one request', limitValue, reason)
 }
 
 /** What comes before a stored stream in a `/blobs/fetch` body. A body that does not end in `fetchEnd` was cut off. */

@@ -86,6 +86,16 @@ export function digestMismatch(what: string, expected: Digest, actual: Digest): 
   return storeError('digest_mismatch', message, { expected, actual })
 }
 
+/** `limit`: what is bounded; `setting`: the variable that moves the bound. */
+export function tooLarge(
+  limit: string,
+  limitValue: number,
+  message: string,
+  setting: string | null = null,
+): StoreError {
+  return storeError('too_large', message, { limit, limitValue, setting })
+}
+
 /** What was thrown, which can be anything. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))

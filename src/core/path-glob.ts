@@ -4,7 +4,7 @@
  *  Matching takes time proportional to pattern times path. That is why it is not minimatch or picomatch itself: both
  *  make regular expressions, in which a pattern such as `*a*a*a*a*b` takes seconds for one path, and patterns reach the
  *  server from anybody who may read. Syntax that is not supported here is refused, never read as something else. */
-import { storeError } from './errors.ts'
+import { storeError, tooLarge } from './errors.ts'
 import { limits } from './limits.ts'
 
 type Token =
@@ -25,7 +25,7 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
     if (/^\/|\/\/|\/$/.test(pattern)) throw refuse(pattern, straySlash)
     for (const alternative of expandBraces(pattern)) {
       characters += costOf(alternative)
-      if (characters > limits.globCharactersMax) throw tooLarge()
+      if (characters > limits.globCharactersMax) throw tooLong()
       alternatives.push(parsePattern(alternative))
     }
   }
@@ -62,17 +62,10 @@ function enclosed(pattern: string): string {
   return text
 }
 
-function tooLarge(): Error {
+function tooLong(): Error {
   const limitValue = limits.globCharactersMax
-  return storeError(
-    'too_large',
-    `path patterns have more than ${limitValue} characters with their braces expanded`,
-    {
-      limit: 'characters of path patterns',
-      limitValue,
-      setting: null,
-    },
-  )
+  const reason = `path patterns have more than ${limitValue} characters with their braces expanded`
+  return tooLarge('characters of path patterns', limitValue, reason)
 }
 
 function refuse(pattern: string, reason: string): Error {
@@ -86,7 +79,7 @@ function expandBraces(pattern: string): string[] {
   const waiting = [pattern]
   let characters = costOf(pattern)
   while (waiting.length > 0) {
-    if (characters > limits.globCharactersMax) throw tooLarge()
+    if (characters > limits.globCharactersMax) throw tooLong()
     const next = waiting.pop()!
     const choices = findChoices(next)
     if (choices === undefined) {

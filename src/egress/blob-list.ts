@@ -9,7 +9,7 @@ import {
   writeListedParts,
 } from '../core/blob-exchange.ts'
 import type { BlobPlacement, Copy } from '../core/copy.ts'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createByteWriter } from '../core/varint.ts'
 import type { Metadata, StoredFile } from '../metadata/metadata.ts'
@@ -225,13 +225,6 @@ function fetchedOf(
 }
 
 function tooMany(): Error {
-  return storeError(
-    'too_large',
-    `more than ${streamsMax} stored streams are wanted at once; ask in several requests`,
-    {
-      limit: 'stored streams of one request',
-      limitValue: streamsMax,
-      setting: null,
-    },
-  )
+  const reason = `more than ${streamsMax} stored streams are wanted at once; ask in several requests`
+  return tooLarge('stored streams of one request', streamsMax, reason)
 }

@@ -4,7 +4,7 @@ import { apiRoot, archivePath } from '../api/paths.ts'
 import { archiveQuery, runArchiveQuery } from '../api/queries.ts'
 import { mayReadRun } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { representRunZip, representTarGz, representZip } from '../egress/egress.ts'
@@ -94,11 +94,8 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
 
 function tooMany(run: number): Error {
   const limitValue = limits.artifactsPerRunMax
-  return storeError(
-    'too_large',
-    `run ${run} has more than ${limitValue} artifacts, which is more than one archive holds`,
-    { limit: 'artifacts of a run', limitValue, setting: null },
-  )
+  const reason = `run ${run} has more than ${limitValue} artifacts, which is more than one archive holds`
+  return tooLarge('artifacts of a run', limitValue, reason)
 }
 
 /** Says how the newest of the ended artifacts ended. Errors: artifact_expired, artifact_deleted. */

@@ -3,7 +3,7 @@ import { offerSchema } from '../api/negotiation-messages.ts'
 import type { Principal } from '../auth/principal.ts'
 import { heldByOtherJob } from '../core/artifact.ts'
 import { type Digest, digestOf, parseWireDigest } from '../core/digest.ts'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { expiresAtOf } from '../core/retention.ts'
 import { parseProjectName } from '../core/run.ts'
 import type { OfferedArtifact } from '../ingest/negotiated/job.ts'
@@ -139,9 +139,5 @@ export function invalid(field: string, what: string): Error {
 }
 
 function tooMany(limit: string, limitValue: number, setting: string): Error {
-  return storeError('too_large', `${limit}: at most ${limitValue} (${setting})`, {
-    limit,
-    limitValue,
-    setting,
-  })
+  return tooLarge(limit, limitValue, `${limit}: at most ${limitValue} (${setting})`, setting)
 }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import type { Config } from '../config.ts'
 import { listBytesMax } from '../core/blob-exchange.ts'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BodyContext } from './body-context.ts'
 import { type AppRequest, incomingOf } from './context.ts'
@@ -190,14 +190,10 @@ function sourceOf(c: AppRequest): BodySource {
   }
 }
 
-function refuseAbove(limit: BodyLimit, bytes: number): void {
-  if (bytes <= limit.bytesMax) return
-  const setting = limit.setting === null ? '' : ` (${limit.setting})`
-  throw storeError('too_large', `${limit.limit} must be at most ${limit.bytesMax}${setting}`, {
-    limit: limit.limit,
-    limitValue: limit.bytesMax,
-    setting: limit.setting,
-  })
+function refuseAbove({ limit, bytesMax, setting }: BodyLimit, bytes: number): void {
+  if (bytes <= bytesMax) return
+  const movedBy = setting === null ? '' : ` (${setting})`
+  throw tooLarge(limit, bytesMax, `${limit} must be at most ${bytesMax}${movedBy}`, setting)
 }
 
 function incomplete(expectedBytes: number | null, actualBytes: number, cause?: unknown): Error {

@@ -1,5 +1,5 @@
 /** All artifacts that a filter lets through, a page of the list at a time. */
-import { storeError } from '../core/errors.ts'
+import { tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
 import type { AppContext } from './context.ts'
@@ -52,6 +52,6 @@ export async function collectArtifacts(
 
 function tooMany(): Error {
   const limitValue = limits.bulkDeleteMax
-  const details = { limit: 'artifacts at once', limitValue, setting: null }
-  return storeError('too_large', `more than ${limitValue} artifacts match: narrow it`, details)
+  const reason = `more than ${limitValue} artifacts match: narrow it`
+  return tooLarge('artifacts at once', limitValue, reason)
 }

@@ -1,5 +1,5 @@
 /** Bounds on bytes that pass by. */
-import { storeError } from '../core/errors.ts'
+import { tooLarge } from '../core/errors.ts'
 
 export interface ByteBudget {
   /** Counts bytes that nobody sees pass. Errors: too_large. */
@@ -25,8 +25,7 @@ export function byteBudget(maxBytes: number, of: BudgetLimit = ofArtifact): Byte
   const count = (bytes: number): void => {
     used += bytes
     if (used <= maxBytes) return
-    const details = { ...of, limitValue: maxBytes }
-    throw storeError('too_large', `${of.limit}: more than ${maxBytes}`, details)
+    throw tooLarge(of.limit, maxBytes, `${of.limit}: more than ${maxBytes}`, of.setting)
   }
   return {
     count,

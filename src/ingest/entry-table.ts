@@ -8,7 +8,7 @@ import {
   defaultDirectoryMode,
   parseEntryPath,
 } from '../core/entry.ts'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { checkSymlinkTarget } from '../core/manifest.ts'
 import type { TableShare } from './table-memory.ts'
 
@@ -70,11 +70,8 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
     modifiedAt: number | null,
   ): number => {
     if (paths.length >= options.entriesMax) {
-      throw storeError('too_large', `the artifact has more than ${options.entriesMax} entries`, {
-        limit: 'entries of one artifact',
-        limitValue: options.entriesMax,
-        setting: 'TROVE_MAX_ENTRIES',
-      })
+      const reason = `the artifact has more than ${options.entriesMax} entries`
+      throw tooLarge('entries of one artifact', options.entriesMax, reason, 'TROVE_MAX_ENTRIES')
     }
     share?.add(entryBytes + textBytes(path) + (byPath === undefined ? 0 : mapEntryBytes))
     const index = paths.push(parseEntryPath(path)) - 1

@@ -4,7 +4,7 @@ import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { hasErrno, tellErrno } from '../packs/errno.ts'
 
@@ -138,11 +138,8 @@ async function linkBlock(block: string, linked: string, blockId: string): Promis
 /** How many links a file can have depends on the file system: 65,000 of ext4. */
 async function namedTooOften(block: string, blockId: string): Promise<Error> {
   const limitValue = (await stat(block)).nlink
-  return storeError(
-    'too_large',
-    `block ${blockId} is named more than ${limitValue} times in the lists of the upload`,
-    { limit: 'times that one block is named', limitValue, setting: null },
-  )
+  const reason = `block ${blockId} is named more than ${limitValue} times in the lists of the upload`
+  return tooLarge('times that one block is named', limitValue, reason)
 }
 
 /** Gives a directory its final name. False when the name is taken, by a directory of the same bytes; then `path` goes. */
@@ -191,15 +188,8 @@ async function countBlocks(directory: string): Promise<number> {
 
 function refuseAbove(maxBytes: number, bytes: number): void {
   if (bytes <= maxBytes) return
-  throw storeError(
-    'too_large',
-    `the upload is larger than ${maxBytes} bytes (TROVE_MAX_ARTIFACT)`,
-    {
-      limit: 'bytes of an upload',
-      limitValue: maxBytes,
-      setting: 'TROVE_MAX_ARTIFACT',
-    },
-  )
+  const reason = `the upload is larger than ${maxBytes} bytes (TROVE_MAX_ARTIFACT)`
+  throw tooLarge('bytes of an upload', maxBytes, reason, 'TROVE_MAX_ARTIFACT')
 }
 
 function translate(error: unknown, uploadId: string): unknown {

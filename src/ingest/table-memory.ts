@@ -1,7 +1,7 @@
 /** Memory for the entry tables of one thread, whose heap is bounded: what does not fit ends the thread, and all of its jobs.
  *  Every job may hold a little. One at a time may hold much; others that come to need much wait for their turn, in order,
  *  with the little that they have. Since the one whose turn it is never waits, all get theirs. */
-import { storeError } from '../core/errors.ts'
+import { tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 
 export interface TableMemory {
@@ -38,7 +38,7 @@ export function createTableMemory({ littleBytes, muchBytes }: TableBounds): Tabl
       return {
         add: (more) => {
           bytes += more
-          if (bytes > muchBytes) throw tooLarge(muchBytes)
+          if (bytes > muchBytes) throw tooMuch(muchBytes)
         },
         turn: async (signal) => {
           if (isMine || bytes <= littleBytes) return
@@ -73,12 +73,9 @@ async function waitIn(waiting: (() => void)[], signal: AbortSignal | undefined):
   })
 }
 
-function tooLarge(muchBytes: number): Error {
-  return storeError(
-    'too_large',
-    `the paths of the upload take more than ${muchBytes} bytes of memory: it has too many, or too long ones`,
-    { limit: 'memory for the entries of one artifact', limitValue: muchBytes, setting: null },
-  )
+function tooMuch(muchBytes: number): Error {
+  const reason = `the paths of the upload take more than ${muchBytes} bytes of memory: it has too many, or too long ones`
+  return tooLarge('memory for the entries of one artifact', muchBytes, reason)
 }
 
 /** Of all jobs of this thread. */

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { type Extract, type Header, extract } from 'tar-stream'
 import { normalizeArchivePath, parseEntryPath, unsafePath } from '../core/entry.ts'
-import { asError, StoreError, storeError } from '../core/errors.ts'
+import { asError, StoreError, storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import { type ByteBudget, byteBudget } from './byte-budget.ts'
@@ -97,16 +97,10 @@ async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
   feeding.catch(() => {})
   for await (const piece of gunzip) {
     producedBytes += (piece as Buffer).length
-    if (producedBytes > limits.inflateFreeBytes + receivedBytes * limits.inflateRatioMax) {
-      throw storeError(
-        'too_large',
-        `the archive inflates to more than 1:${limits.inflateRatioMax}`,
-        {
-          limit: 'inflate ratio',
-          limitValue: limits.inflateRatioMax,
-          setting: null,
-        },
-      )
+    const ratioMax = limits.inflateRatioMax
+    if (producedBytes > limits.inflateFreeBytes + receivedBytes * ratioMax) {
+      const reason = `the archive inflates to more than 1:${ratioMax}`
+      throw tooLarge('inflate ratio', ratioMax, reason)
     }
     yield piece as Buffer
   }

@@ -2,7 +2,7 @@
  *  (`ZipOpaque`, the zip is then kept whole) and refuses one that is cut short.
  *
  *  APPNOTE 4.3.14–4.3.16 (ZIP64 end record, locator, end record). */
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type CentralRecord, readCentralRecord } from './central-record.ts'
 import { type StagedReader, windowed } from './staged-reader.ts'
@@ -126,11 +126,8 @@ async function readZip64End(
 
 function checkBounds(count: number, entriesMax: number): void {
   if (count <= entriesMax) return
-  throw storeError('too_large', `the zip has ${count} entries, more than ${entriesMax}`, {
-    limit: 'entries of one artifact',
-    limitValue: entriesMax,
-    setting: 'TROVE_MAX_ENTRIES',
-  })
+  const reason = `the zip has ${count} entries, more than ${entriesMax}`
+  throw tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
 }
 
 function checkSupported(record: CentralRecord): void {
@@ -156,22 +153,13 @@ function checkSizes(
     logical += columns.sizeBytes[index]!
   }
   if (logical > artifactBytesMax) {
-    throw storeError('too_large', `the zip holds ${logical} bytes, more than ${artifactBytesMax}`, {
-      limit: 'logical bytes of one artifact',
-      limitValue: artifactBytesMax,
-      setting: 'TROVE_MAX_ARTIFACT',
-    })
+    const reason = `the zip holds ${logical} bytes, more than ${artifactBytesMax}`
+    throw tooLarge('logical bytes of one artifact', artifactBytesMax, reason, 'TROVE_MAX_ARTIFACT')
   }
-  if (logical > limits.inflateFreeBytes + stored * limits.inflateRatioMax) {
-    throw storeError(
-      'too_large',
-      `the zip inflates ${stored} bytes to ${logical}, more than 1:${limits.inflateRatioMax}`,
-      {
-        limit: 'inflate ratio',
-        limitValue: limits.inflateRatioMax,
-        setting: null,
-      },
-    )
+  const ratioMax = limits.inflateRatioMax
+  if (logical > limits.inflateFreeBytes + stored * ratioMax) {
+    const reason = `the zip inflates ${stored} bytes to ${logical}, more than 1:${ratioMax}`
+    throw tooLarge('inflate ratio', ratioMax, reason)
   }
 }
 

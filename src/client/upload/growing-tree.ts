@@ -1,7 +1,7 @@
 /** The columns of a source tree, growing at their end as a walk goes on. */
 import type { Stats } from 'node:fs'
 import { type EntryKind, comparePaths, parseEntryPath } from '../../core/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { checkSymlinkTarget } from '../../core/manifest.ts'
 import { modeOf, slashed } from '../files/system.ts'
@@ -72,9 +72,5 @@ export function createGrowingTree(root: string): GrowingTree {
 function tooMany(): Error {
   const limitValue = limits.entriesMax
   const reason = `the upload has more than ${limitValue} entries, the most that are sent as one`
-  return storeError('too_large', reason, {
-    limit: 'entries of one upload',
-    limitValue,
-    setting: null,
-  })
+  return tooLarge('entries of one upload', limitValue, reason)
 }

@@ -1,6 +1,6 @@
 /** A request body as bytes taken from its front. */
 import type { Readable } from 'node:stream'
-import { storeError } from '../../core/errors.ts'
+import { storeError, tooLarge } from '../../core/errors.ts'
 
 export interface BodyBytes {
   /** Bytes that are there already. */
@@ -68,15 +68,8 @@ export async function readWhole(body: Readable, bytesMax: number): Promise<Buffe
     pieces.push(piece as Buffer)
     bytes += (piece as Buffer).length
     if (bytes > bytesMax) {
-      throw storeError(
-        'too_large',
-        `the list has more than ${bytesMax} bytes; send it in several requests`,
-        {
-          limit: 'bytes of one list',
-          limitValue: bytesMax,
-          setting: null,
-        },
-      )
+      const reason = `the list has more than ${bytesMax} bytes; send it in several requests`
+      throw tooLarge('bytes of one list', bytesMax, reason)
     }
   }
   return Buffer.concat(pieces)

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { encodeOrdinals } from '../../core/blob-exchange.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { Entry } from '../../core/entry.ts'
-import { digestMismatch, storeError } from '../../core/errors.ts'
+import { digestMismatch, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import {
   createManifestHasher,
@@ -61,7 +61,7 @@ export async function receiveManifest(
     const what = 'the manifest does not have the offered digest'
     throw digestMismatch(what, job.treeDigest, treeDigest)
   }
-  if (logicalBytes > settings.artifactBytesMax) throw tooLarge(settings.artifactBytesMax)
+  if (logicalBytes > settings.artifactBytesMax) throw tooManyBytes(settings.artifactBytesMax)
   await keepOfferedTree(metadata, sessionId, summary)
   return encodeOrdinals(await claims.missing())
 }
@@ -104,17 +104,11 @@ async function* offeredEntries(
 }
 
 function tooManyEntries(entriesMax: number): Error {
-  return storeError('too_large', `the artifact has more than ${entriesMax} entries`, {
-    limit: 'entries of one artifact',
-    limitValue: entriesMax,
-    setting: 'TROVE_MAX_ENTRIES',
-  })
+  const reason = `the artifact has more than ${entriesMax} entries`
+  return tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
 }
 
-function tooLarge(bytesMax: number): Error {
-  return storeError('too_large', `the upload holds more than ${bytesMax} bytes`, {
-    limit: 'logical bytes of one artifact',
-    limitValue: bytesMax,
-    setting: 'TROVE_MAX_ARTIFACT',
-  })
+function tooManyBytes(bytesMax: number): Error {
+  const reason = `the upload holds more than ${bytesMax} bytes`
+  return tooLarge('logical bytes of one artifact', bytesMax, reason, 'TROVE_MAX_ARTIFACT')
 }

@@ -1,7 +1,7 @@
 /** What runners told of their runs. A batch is one transaction; logs are kept in `log-appender.ts`. */
 import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import { logPages, runJobs, runRecords, runSteps } from '../../../schema/run-records.ts'
-import { storeError } from '../../core/errors.ts'
+import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../core/run-record.ts'
 import { inflateLogPage, parseLogLines } from '../log-page.ts'
@@ -193,8 +193,8 @@ function countRows(target: Target, added: number): void {
   target.rowCount += added
   if (target.rowCount <= limits.runRowsMax) return
   const limitValue = limits.runRowsMax
-  const details = { limit: 'jobs and steps of one run', limitValue, setting: null }
-  throw storeError('too_large', `a run has at most ${limitValue} jobs and steps`, details)
+  const reason = `a run has at most ${limitValue} jobs and steps`
+  throw tooLarge('jobs and steps of one run', limitValue, reason)
 }
 
 function createRecordReading({
