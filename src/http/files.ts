@@ -9,6 +9,7 @@ import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { liveArtifact } from './access.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
+import { acceptsGzip } from './gzip.ts'
 import { parseQuery, restOfPath } from './input.ts'
 import { underReadLease } from './reading.ts'
 import { mediaTypeOf, untrustedContentPolicy } from './media-type.ts'
@@ -47,21 +48,9 @@ async function chooseForm(
   file: StoredFile,
 ): Promise<Representation> {
   const contentType = mediaTypeOf(file.path)
-  if (acceptsGzip(c.req.header('accept-encoding'))) {
+  if (acceptsGzip(c)) {
     const compressed = await representFile(context, artifact, file, { contentType, gzip: true })
     if (compressed.totalBytes < file.sizeBytes) return compressed
   }
   return await representFile(context, artifact, file, { contentType })
-}
-
-/** RFC 9110 §12.5.3: the most specific coding counts, and a weight of 0 refuses it. */
-export function acceptsGzip(field: string | undefined): boolean {
-  const weights = new Map<string, number>()
-  for (const item of (field ?? '').toLowerCase().split(',')) {
-    const [coding = '', ...parameters] = item.split(';').map((each) => each.trim())
-    const weight = parameters.find((each) => each.startsWith('q='))?.slice(2)
-    weights.set(coding, weight === undefined ? 1 : Number(weight))
-  }
-  const weight = weights.get('gzip') ?? weights.get('x-gzip') ?? weights.get('*') ?? 0
-  return weight > 0
 }

@@ -1,8 +1,8 @@
 /** `GET /artifacts/{id}/tree`: all entries in their compact form, or what is different from a tree that the client has
  *  (api/negotiation.ts). */
 import { Hono } from 'hono'
-import { pipeline, Readable } from 'node:stream'
-import { constants, createGzip } from 'node:zlib'
+import { Readable } from 'node:stream'
+import { constants } from 'node:zlib'
 import { changesMediaType, manifestMediaType } from '../api/negotiation.ts'
 import { apiRoot } from '../api/paths.ts'
 import { treeQuery } from '../api/queries.ts'
@@ -16,7 +16,7 @@ import type { Artifact, ChangedStretch, ComparePlace } from '../metadata/metadat
 import { type Access, liveArtifact, readReference } from './access.ts'
 import { watchIdle } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
-import { acceptsGzip } from './files.ts'
+import { packStream } from './gzip.ts'
 import { parseQuery } from './input.ts'
 
 export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
@@ -53,20 +53,17 @@ async function readBase(
 /** Streams a body of unknown length. It ends in a way that its reader knows, so a cut is seen. */
 function send(c: AppRequest, source: AsyncGenerator<Buffer>, mediaType: string): Response {
   const pages = Readable.from(source, { objectMode: false, highWaterMark: limits.readWindowBytes })
-  const headers: Record<string, string> = {
+  const { body, encoding } = packStream(c, pages, {
+    level: constants.Z_BEST_SPEED,
+    chunkSize: 128 * 1024,
+  })
+  body.once('error', () => c.env.outgoing?.destroy())
+  return c.body(Readable.toWeb(body) as ReadableStream, 200, {
     'content-type': mediaType,
     'cache-control': 'private, no-cache',
     vary: 'Accept-Encoding',
-  }
-  let body: Readable = pages
-  if (acceptsGzip(c.req.header('accept-encoding'))) {
-    headers['content-encoding'] = 'gzip'
-    const gzip = createGzip({ level: constants.Z_BEST_SPEED, chunkSize: 128 * 1024 })
-    // Its failure destroys `gzip`.
-    body = pipeline(pages, gzip, () => {})
-  }
-  body.once('error', () => c.env.outgoing?.destroy())
-  return c.body(Readable.toWeb(body) as ReadableStream, 200, headers)
+    ...encoding,
+  })
 }
 
 /** Each page: canonical lines, then times, as sized records; an empty record ends the tree. */

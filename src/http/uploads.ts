@@ -1,7 +1,6 @@
 /** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to who offered it: its id is not guessable, and
  *  whoever uses it must be allowed to read its project. Work runs in the ingest threads; here are the doors. */
 import { Hono } from 'hono'
-import { gzipSync } from 'node:zlib'
 import type { z } from 'zod'
 import { ordinalsMediaType } from '../api/negotiation.ts'
 import { commitAnswerSchema, type offerAnswerSchema } from '../api/negotiation-messages.ts'
@@ -16,7 +15,7 @@ import { readProject } from './access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
-import { acceptsGzip } from './files.ts'
+import { sendBytes } from './gzip.ts'
 import { parseQuery } from './input.ts'
 import {
   invalid,
@@ -47,7 +46,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
     const job = { ...session, treeDigest, encoding } as const
     const { signal } = c.req.raw
-    return ordinalsResponse(
+    return await sendOrdinals(
       c,
       base === undefined
         ? await context.ingest.negotiate({ step: 'manifest', ...job, entryCount }, body, signal)
@@ -60,7 +59,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   })
   app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
     const session = await sessionOf(context, c)
-    return ordinalsResponse(
+    return await sendOrdinals(
       c,
       await context.ingest.negotiate({ step: 'missing', ...session }, undefined, c.req.raw.signal),
     )
@@ -76,7 +75,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
     const session = await sessionOf(context, c)
     const body = openRequestBody(context, c, listLimit)
-    return ordinalsResponse(
+    return await sendOrdinals(
       c,
       await context.ingest.negotiate({ step: 'parts', ...session }, body, c.req.raw.signal),
     )
@@ -240,15 +239,7 @@ function ended(sessionId: string): Error {
   return storeError('session_ended', `upload ${sessionId} is over: offer it again`, { sessionId })
 }
 
-function ordinalsResponse(c: AppRequest, ordinals: Uint8Array): Response {
-  const headers: Record<string, string> = {
-    'content-type': ordinalsMediaType,
-    'cache-control': 'no-store',
-  }
-  if (!acceptsGzip(c.req.header('accept-encoding')))
-    return c.body(Uint8Array.from(ordinals), 200, headers)
-  return c.body(Uint8Array.from(gzipSync(ordinals, { level: 1 })), 200, {
-    ...headers,
-    'content-encoding': 'gzip',
-  })
+async function sendOrdinals(c: AppRequest, ordinals: Uint8Array): Promise<Response> {
+  const headers = { 'content-type': ordinalsMediaType, 'cache-control': 'no-store' }
+  return await sendBytes(c, ordinals, { headers, level: 1 })
 }

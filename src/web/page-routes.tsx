@@ -5,7 +5,7 @@ import { mayReadProject, mayWriteProject } from '../auth/principal.ts'
 import { hasCode } from '../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
-import { acceptsGzip } from '../http/files.ts'
+import { acceptsGzip } from '../http/gzip.ts'
 import { problemStatus } from '../http/problem.ts'
 import { createArtifactActionRoutes } from './artifact-action-routes.tsx'
 import { createArtifactRoutes } from './artifact-routes.tsx'
@@ -75,7 +75,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
 function sendAsset({ assets }: Web, c: AppRequest): Response {
   const asset = assets.find(c.req.param('file') ?? '')
   if (asset === undefined) return c.body('there is no such file', 404)
-  const isPacked = acceptsGzip(c.req.header('accept-encoding'))
+  const isPacked = acceptsGzip(c)
   return c.body(new Uint8Array(isPacked ? asset.gzip : asset.bytes), 200, {
     'content-type': asset.contentType,
     'cache-control': 'public, max-age=31536000, immutable',

@@ -2,10 +2,8 @@
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
-import { acceptsGzip } from '../http/files.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
+import { sendBytes } from '../http/gzip.ts'
 import type { AssetName, Assets } from './assets.ts'
 import { type Crumb, Layout } from './layout.tsx'
 import type { Renderer } from './renderer.ts'
@@ -28,15 +26,10 @@ export interface Web {
   renderer: Renderer
 }
 
-const inThreadPool = promisify(gzip)
-
 export async function sendPage(web: Web, c: AppRequest, content: PageContent): Promise<Response> {
   const { document, headers } = await renderPage(web, c, content)
-  const bytes = Buffer.from(document)
-  if (!acceptsGzip(c.req.header('accept-encoding')))
-    return c.body(new Uint8Array(bytes), content.status ?? 200, headers)
-  const packed = new Uint8Array(await inThreadPool(bytes, { level: 6 }))
-  return c.body(packed, content.status ?? 200, { ...headers, 'content-encoding': 'gzip' })
+  const { status = 200 } = content
+  return await sendBytes(c, Buffer.from(document), { status, headers, level: 6 })
 }
 
 /** The document, and the headers of its answer. */

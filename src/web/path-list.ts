@@ -1,10 +1,9 @@
 /** The paths of an artifact's files for the box that goes to one of them: a hundredth of the manifest, since nothing but
  *  names is in it. Lines of JSON, each a list of paths; an empty list ends them, so that what broke off is noticed. */
-import { pipeline, Readable } from 'node:stream'
-import { createGzip } from 'node:zlib'
+import { Readable } from 'node:stream'
 import { walkEntries } from '../browse/entries.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
-import { acceptsGzip } from '../http/files.ts'
+import { packStream } from '../http/gzip.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 
 const pathsPerLine = 1000
@@ -20,15 +19,8 @@ export function sendPaths(context: AppContext, c: AppRequest, artifact: Artifact
   }
   if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
   const lines = Readable.from(linesOfPaths(context, artifact))
-  if (!acceptsGzip(c.req.header('accept-encoding')))
-    return c.body(Readable.toWeb(lines) as ReadableStream, 200, headers)
-  const gzip = createGzip({ level: 3 })
-  // Whoever ends one ends the other; how it ends, the reader sees by the last line.
-  pipeline(lines, gzip, () => undefined)
-  return c.body(Readable.toWeb(gzip) as ReadableStream, 200, {
-    ...headers,
-    'content-encoding': 'gzip',
-  })
+  const { body, encoding } = packStream(c, lines, { level: 3 })
+  return c.body(Readable.toWeb(body) as ReadableStream, 200, { ...headers, ...encoding })
 }
 
 async function* linesOfPaths(

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
 import type { AppRequest } from '../http/context.ts'
-import { acceptsGzip } from '../http/files.ts'
 import { noteFailure } from '../http/failure.ts'
+import { acceptsGzip } from '../http/gzip.ts'
 import { problemStatus } from '../http/problem.ts'
 import { type PageContent, renderPage, sendPage, type Web } from './page.tsx'
 import { describeProblem, ProblemSection } from './problem-page.tsx'
@@ -72,7 +72,7 @@ async function sendInTwo(
   )
   const { document, headers } = await renderPage(web, c, { ...content, body })
   const [before = '', after = ''] = document.split(mark)
-  const isPacked = acceptsGzip(c.req.header('accept-encoding'))
+  const isPacked = acceptsGzip(c)
   const rest = late.then((part) => part + after)
   const stream = Readable.toWeb(
     isPacked ? packed(before, rest) : Readable.from(plain(before, rest)),
