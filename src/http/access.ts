@@ -8,7 +8,7 @@ import { type ProjectName, parseProjectName } from '../core/run.ts'
 import type { Artifact, Project } from '../metadata/metadata.ts'
 import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppRequest } from './context.ts'
-import { idParameter } from './input.ts'
+import { numberParameter } from './input.ts'
 
 export interface Access {
   principal: Principal
@@ -19,7 +19,8 @@ export interface Access {
  *  Errors: unauthenticated, artifact_not_found. */
 export async function readableArtifact(context: AppContext, c: AppRequest): Promise<Access> {
   const principal = await requirePrincipal(context, c)
-  const artifact = await readReference(context, principal, { kind: 'id', id: idParameter(c) }, null)
+  const reference = { kind: 'id', id: numberParameter(c, 'id') } as const
+  const artifact = await readReference(context, principal, reference, null)
   return { principal, artifact }
 }
 
@@ -60,6 +61,18 @@ export function forbidden(reason: string): Error {
  *  Errors: invalid_name. */
 export function projectOf(principal: Principal, named: string | undefined): ProjectName | null {
   return named === undefined ? principal.project : parseProjectName(named)
+}
+
+/** The project of `projectOf`. Errors: invalid_name, not_found; invalid_request when there is none. */
+export async function readProjectOf(
+  context: AppContext,
+  principal: Principal,
+  named: string | undefined,
+): Promise<Project> {
+  const name = projectOf(principal, named)
+  if (name === null)
+    throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
+  return await readProject(context, principal, name)
 }
 
 /** Errors: not_found, alike for projects that are not there and projects of others. */

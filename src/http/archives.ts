@@ -6,15 +6,14 @@ import { mayReadRun } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { parsePositiveInteger } from '../core/run.ts'
 import { representRunZip, representTarGz, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { liveArtifact, projectOf, readProject } from './access.ts'
+import { liveArtifact, readProjectOf } from './access.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { sendRepresentation } from './body.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
-import { parseQuery } from './input.ts'
+import { numberParameter, parseQuery } from './input.ts'
 import { underReadLease } from './reading.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
@@ -69,11 +68,8 @@ async function send(
 async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
   const principal = await requirePrincipal(context, c)
   const { project: named } = parseQuery(c, runArchiveQuery)
-  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
-  const name = projectOf(principal, named)
-  if (name === null)
-    throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
-  const project = await readProject(context, principal, name)
+  const number = numberParameter(c, 'run')
+  const project = await readProjectOf(context, principal, named)
   const found = new Map<string, Artifact>()
   const filter = { projectId: project.id, run: number }
   if (mayReadRun(principal, { project: project.name, runNumber: number })) {

@@ -6,10 +6,15 @@ import { deletionQuery, runDeletionQuery } from '../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { storeError } from '../core/errors.ts'
-import { parseProjectName } from '../core/run.ts'
 import { measureDeletion } from '../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../metadata/metadata.ts'
-import { liveArtifact, readableArtifact, readProject, requireWriteProject } from './access.ts'
+import {
+  liveArtifact,
+  projectOf,
+  readableArtifact,
+  readProject,
+  requireWriteProject,
+} from './access.ts'
 import { instant } from './artifact-message.ts'
 import { artifactDetail } from './artifacts.ts'
 import { requirePrincipal } from './authenticate.ts'
@@ -146,8 +151,9 @@ async function artifactsOfFilter(
   principal: Principal,
   { project: named, createdBefore, ...rest }: Filter,
 ): Promise<Artifact[]> {
-  const name = named === undefined ? principal.project : parseProjectName(named)
-  if (name === null) throw projectMissing()
+  const name = projectOf(principal, named)
+  if (name === null)
+    throw storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
   const { id: projectId } = await readProject(context, principal, name)
   const filter: ArtifactFilter = { projectId }
   if (rest.run !== undefined) filter.run = rest.run
@@ -162,8 +168,4 @@ async function artifactsOfFilter(
   )
   const strict = await isStrictFor(context, principal)
   return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
-}
-
-function projectMissing(): Error {
-  return storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
 }

@@ -38,8 +38,8 @@ export function parseInput<Schema extends z.ZodType>(
   })
 }
 
-/** The `{id}` of a route. Errors: invalid_request. */
-export function idParameter(c: AppRequest, name = 'id'): number {
+/** A number in the path of a route, such as its `{run}`. Errors: invalid_request. */
+export function numberParameter(c: AppRequest, name: string): number {
   return parsePositiveInteger(c.req.param(name) ?? '', name)
 }
 

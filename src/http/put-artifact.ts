@@ -9,13 +9,12 @@ import type { Principal } from '../auth/principal.ts'
 import { parseEntryPath } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { expiresAtOf } from '../core/retention.ts'
-import { parsePositiveInteger } from '../core/run.ts'
 import type { IngestJob, UploadForm } from '../ingest/job.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { artifactDetail } from './artifacts.ts'
 import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
-import { parseQuery, projectParameter } from './input.ts'
+import { numberParameter, parseQuery, projectParameter } from './input.ts'
 import { retentionOf } from './retention.ts'
 import { contentLength, openRequestBody, uploadLimit } from './request-body.ts'
 import { replacementBy } from './strict.ts'
@@ -30,7 +29,7 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
     const query = parseQuery(c, uploadQuery)
     const destination = uploadDestination(principal, {
       project: projectParameter(c),
-      run: parsePositiveInteger(c.req.param('run') ?? '', 'run'),
+      run: numberParameter(c, 'run'),
       name: c.req.param('name') ?? '',
       ...query,
     })

@@ -7,14 +7,13 @@ import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { parsePositiveInteger } from '../core/run.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
-import { projectOf, readProject } from './access.ts'
+import { readProjectOf } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { watchIdle } from './body.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
-import { parseInput, parseQuery, projectParameter } from './input.ts'
+import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
 import { lineStream } from './lines.ts'
 import { readJsonBody } from './request-body.ts'
 import { requireDeleteRun } from './strict.ts'
@@ -40,11 +39,8 @@ export async function readableRun(
   principal: Principal,
   wanted: { project?: string | undefined; attempt?: number | undefined },
 ): Promise<Run> {
-  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
-  const name = projectOf(principal, wanted.project)
-  if (name === null)
-    throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
-  const project = await readProject(context, principal, name)
+  const number = numberParameter(c, 'run')
+  const project = await readProjectOf(context, principal, wanted.project)
   const mayRead = mayReadRun(principal, { project: project.name, runNumber: number })
   const run = mayRead
     ? await context.metadata.findRun(project.id, number, wanted.attempt)
@@ -59,7 +55,7 @@ export async function readableRun(
 async function appendEvents(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const { attempt } = parseQuery(c, recordQuery)
-  const run = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const run = numberParameter(c, 'run')
   const identity = runDestination(principal, { project: projectParameter(c), run, attempt })
   const batch = parseInput(runEventsSchema, await readJsonBody(context, c), 'body')
   const now = context.now()

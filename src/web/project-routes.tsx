@@ -18,7 +18,7 @@ import { dayMs } from '../core/units.ts'
 import { readProject } from '../http/access.ts'
 import { requirePrincipal } from '../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
-import { projectParameter } from '../http/input.ts'
+import { numberParameter, projectParameter } from '../http/input.ts'
 import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, Project, Run, RunFact, RunFilter } from '../metadata/metadata.ts'
 import { DeletedNotice } from './delete-page.tsx'
@@ -168,7 +168,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const principal = await requirePrincipal(context, c)
   const project = await readProject(context, principal, projectParameter(c))
-  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run')
+  const number = numberParameter(c, 'run')
   const place = { project: project.name, runNumber: number }
   const run = mayReadRun(principal, place)
     ? await context.metadata.findRun(project.id, number)
