@@ -12,14 +12,12 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { ArtifactLink } from './artifact-link.tsx'
 import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
 import { CompareChooser } from './compare-chooser.tsx'
-import { comparingSentence, Differences } from './compare-page.tsx'
-import { comparisonOf, kindOfQuery } from './comparison.ts'
+import { slowDifferences } from './comparison.tsx'
 import { FilePage } from './file-page.tsx'
 import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from './fitting.ts'
 import { counted, Size, Time } from './format.tsx'
 import type { Html } from './html.ts'
-import { pageOfQuery } from './input.ts'
 import { crumbsOf, headOfPage, previousOf, readingForPage } from './page-access.ts'
 import { type PageContent, sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
@@ -200,14 +198,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
     )
     return await sendTab(web, c, head, body)
   }
-  const view = {
-    base,
-    head: artifact,
-    address: tabPath(artifact, 'changes'),
-    kind: kindOfQuery(c),
-    pageNumber: pageOfQuery(c),
-    now,
-  }
+  const address = tabPath(artifact, 'changes')
   return await sendSlowPage(web, c, {
     ...tabContent(head),
     frame: (part) => (
@@ -229,8 +220,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
         {chooser}
       </ArtifactFrame>
     ),
-    waiting: comparingSentence(base, artifact),
-    part: async () => <Differences {...view} {...await comparisonOf(context, c, view)} />,
+    ...slowDifferences(context, c, { base, head: artifact, address, now }),
   })
 }
 

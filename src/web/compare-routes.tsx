@@ -12,10 +12,9 @@ import { requirePrincipal } from '../http/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
-import { pageOfQuery } from './input.ts'
-import { comparisonOf, kindOfQuery } from './comparison.ts'
+import { slowDifferences } from './comparison.tsx'
 import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
-import { ComparePage, comparingSentence, Differences } from './compare-page.tsx'
+import { ComparePage } from './compare-page.tsx'
 import { crumbsOf, readingForPage } from './page-access.ts'
 import { sendPage, type Web } from './page.tsx'
 import { sendSlowPage } from './slow-page.tsx'
@@ -79,14 +78,7 @@ async function comparePage(
 ): Promise<Response> {
   const { context } = web
   const now = context.now()
-  const view = {
-    base,
-    head,
-    address: comparePath(head.project, base.id, head.id),
-    kind: kindOfQuery(c),
-    pageNumber: pageOfQuery(c),
-    now,
-  }
+  const address = comparePath(head.project, base.id, head.id)
   return await sendSlowPage(web, c, {
     title: `Compare ${base.name} of runs ${base.runNumber} and ${head.runNumber}`,
     crumbs: crumbsOf({ project: head.project, artifact: head }),
@@ -95,8 +87,7 @@ async function comparePage(
         {part}
       </ComparePage>
     ),
-    waiting: comparingSentence(base, head),
-    part: async () => <Differences {...view} {...await comparisonOf(context, c, view)} />,
+    ...slowDifferences(context, c, { base, head, address, now }),
   })
 }
 
