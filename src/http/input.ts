@@ -28,14 +28,19 @@ export function parseInput<Schema extends z.ZodType>(
 ): z.infer<Schema> {
   const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const field = unknown ?? issue?.path.join('.') ?? ''
-  const reason =
-    unknown === undefined ? (issue?.message ?? 'it is not valid') : 'there is no such field'
-  throw storeError('invalid_request', `${field === '' ? whole : field}: ${reason}`, {
-    field: field === '' ? whole : field,
-  })
+  const issue = parsed.error.issues[0]!
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined
+  const field = unknown ?? (issue.path.join('.') || whole)
+  throw storeError('invalid_request', `${field}: ${reasonOf(issue, input)}`, { field })
+}
+
+function reasonOf({ code, path, message }: z.core.$ZodIssue, input: unknown): string {
+  if (code === 'unrecognized_keys') return 'there is no such field'
+  const given = path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown>)[key],
+    input,
+  )
+  return code === 'invalid_type' && given === undefined ? 'it is missing' : message
 }
 
 /** A number in the path of a route, such as its `{run}`. Errors: invalid_request. */

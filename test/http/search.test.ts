@@ -170,6 +170,12 @@ describe('a search', () => {
     }
   })
 
+  test('says what is missing', async () => {
+    expect(await problemOf(await ask(''))).toMatchObject({
+      body: { detail: 'path: it is missing' },
+    })
+  })
+
   test('refuses a pattern that would take too long', async () => {
     const problem = await problemOf(await ask(`path=${'a'.repeat(limits.globCharactersMax + 1)}`))
     expect(problem).toMatchObject({ status: 413, code: 'too_large' })
