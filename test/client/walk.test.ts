@@ -170,7 +170,7 @@ describe('the walk', () => {
     await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
     for (const glob of ['d/locked/**', '**/locked/**', 'd/l*/**'])
       expect((await walk(root, ['.'], { exclude: [glob] })).paths).toEqual(['a', 'd/c', 'd/locked'])
-    const { paths } = await walk(root, ['.'], { exclude: ['d/locked', '/**'] })
+    const { paths } = await walk(root, ['.'], { exclude: ['d/locked'] })
     expect(paths).toEqual(['a', 'd/c'])
   })
 

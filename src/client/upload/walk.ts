@@ -106,7 +106,7 @@ function* walkBelow(
     globs.length === 0 ? () => false : compilePathGlobs(globs)
   const excluded = matching(options.exclude)
   // What such a glob says of all that lies below a directory.
-  const below = options.exclude.filter((glob) => glob.length > 3 && glob.endsWith('/**'))
+  const below = options.exclude.filter((glob) => glob.endsWith('/**'))
   const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
   const children: Child[] = []
   for (const path of patterns.searchPaths) {
