@@ -59,7 +59,7 @@ export async function openCacheFile(path: string): Promise<CacheFile> {
       await file.close()
       // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
       await rm(path, { force: true })
-      rename(temporary, path)
+      await rename(temporary, path)
       dropOldest(directory)
     },
     abandon: async () => {

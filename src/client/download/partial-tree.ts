@@ -212,7 +212,7 @@ async function moveTree(
       }
       clearWay(target, entry, mayDelete)
       const from = join(partial, entry.name)
-      if (!isRenamed(from, target)) {
+      if (!(await isRenamed(from, target))) {
         if (entry.isDirectory()) {
           mkdirSync(target)
           await merge(path)

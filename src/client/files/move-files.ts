@@ -42,7 +42,7 @@ export async function moveFiles(
       const held = replacesFile === 1 && isSlow() ? hold(target) : undefined
       const begun = now()
       try {
-        move(list[2 * index]!, target)
+        await move(list[2 * index]!, target)
       } finally {
         if (held !== undefined) closing.push(closeLater(held))
       }
@@ -56,9 +56,9 @@ export async function moveFiles(
   return {}
 }
 
-function move(from: string, to: string): void {
+async function move(from: string, to: string): Promise<void> {
   try {
-    if (!isRenamed(from, to)) moveAcross(from, to)
+    if (!(await isRenamed(from, to))) await moveAcross(from, to)
   } catch (error) {
     const reason = `cannot be put into place: ${(error as Error).message}`
     throw new FileError(to, reason, { cause: error })
@@ -66,9 +66,9 @@ function move(from: string, to: string): void {
 }
 
 /** False where the two lie in different file systems, as below a directory of DEST that is a mount point. */
-export function isRenamed(from: string, to: string): boolean {
+export async function isRenamed(from: string, to: string): Promise<boolean> {
   try {
-    rename(from, to)
+    await rename(from, to)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false
@@ -77,7 +77,7 @@ export function isRenamed(from: string, to: string): boolean {
 }
 
 /** Copied beside its place first, so that it gets its name as a whole there too. */
-function moveAcross(from: string, to: string): void {
+async function moveAcross(from: string, to: string): Promise<void> {
   const partial = partialBeside(to)
   try {
     const held = lstatSync(from)
@@ -87,7 +87,7 @@ function moveAcross(from: string, to: string): void {
       copyFileSync(from, partial, constants.COPYFILE_EXCL)
       utimesSync(partial, held.atime, held.mtime)
     }
-    rename(partial, to)
+    await rename(partial, to)
   } catch (error) {
     rmSync(partial, { force: true })
     throw error

@@ -24,7 +24,7 @@ export async function saveAs(
   try {
     const file = createWriteStream(partial, { flags: 'wx' })
     await pipeline(body, file, signal === undefined ? {} : { signal })
-    rename(partial, target)
+    await rename(partial, target)
   } catch (error) {
     // Where it could not be made it cannot be removed either; what is told is the first failure.
     await rm(partial, { force: true }).catch(() => {})

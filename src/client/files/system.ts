@@ -2,6 +2,7 @@
  *  permission bits, so an upload says the usual ones and a download asks for none. */
 import { chmodSync, type Dirent, lstatSync, renameSync, type Stats } from 'node:fs'
 import { basename, dirname, parse } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 
 export const isWindows: boolean = process.platform === 'win32'
@@ -79,17 +80,16 @@ const heldCodes = new Set(['EACCES', 'EBUSY', 'EPERM'])
 
 /** Renames, in place of a file that is there. Windows neither moves nor replaces what somebody has open, or a directory that
  *  holds it; nor does it replace what is read-only. Errors: those of the system. */
-export function rename(from: string, to: string): void {
-  if (!isWindows) return renameSync(from, to)
+export async function rename(from: string, to: string): Promise<void> {
   for (const end = performance.now() + heldMsMax; ;) {
     try {
       return renameSync(from, to)
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException
-      if (!heldCodes.has(code) || performance.now() >= end) throw error
+      if (!isWindows || !heldCodes.has(code) || performance.now() >= end) throw error
     }
     if (isReadOnly(to)) chmodSync(to, usualFileMode)
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs)
+    else await sleep(pauseMs)
   }
 }
 
