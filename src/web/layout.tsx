@@ -1,7 +1,7 @@
 /** What all pages share: head, bread crumbs, landmarks. Text is escaped by hono/jsx; nothing here is raw. */
 import type { Child } from 'hono/jsx'
 import { mayAdminister, type Principal } from '../auth/principal.ts'
-import type { Html } from './html.ts'
+import type { Html } from './parts/html.ts'
 
 export interface Crumb {
   label: string

@@ -17,7 +17,7 @@ import { projectParameter } from '../http/input.ts'
 import { leaseOf } from '../http/reading.ts'
 import { isStrictFor } from '../http/strict.ts'
 import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
-import type { ArtifactHead } from './artifact-page.tsx'
+import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
 import { artifactPath } from './paths.ts'
 

@@ -1,8 +1,8 @@
 /** Pages for what cannot be shown: not there, over, not allowed, broken. */
 import type { StoreError } from '../core/errors.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { ShortDigest, Size, Time } from './format.tsx'
-import type { Html } from './html.ts'
+import { ShortDigest, Size, Time } from './parts/format.tsx'
+import type { Html } from './parts/html.ts'
 import { actionPath, artifactPath } from './paths.ts'
 
 export interface Problem {

@@ -1,8 +1,8 @@
 /** What is put together in a thread (`renderer.ts`): all that is made of the bytes of files. Anybody can upload one, and
  *  what reads or shows it can take a second. */
 import { html } from 'hono/html'
-import { type DiffTask, type RenderedDiff, renderDiff } from './file-diff.tsx'
-import type { Html } from './html.ts'
+import { type DiffTask, type RenderedDiff, renderDiff } from './compare/file-diff.tsx'
+import type { Html } from './parts/html.ts'
 import type { ShownFile } from './preview/shown-file.ts'
 import { structuredPreview, type StructuredKind } from './preview/structured-preview.tsx'
 import { zipPreview } from './preview/table-preview.tsx'

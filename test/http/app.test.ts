@@ -4,7 +4,7 @@ import { statfs } from 'node:fs/promises'
 import http from 'node:http'
 import { beforeAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
-import { contentPath } from '../../src/web/content-origin.ts'
+import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
 
 let rig: Rig

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/settings.ts'
-import { contentPath } from '../../src/web/content-origin.ts'
+import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { diskBytes } from '../lifecycle/leftovers.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 

@@ -4,7 +4,7 @@ import type { Difference } from '../../src/browse/compare.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import type { EntryPath } from '../../src/core/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import { growthOf } from '../../src/web/growth.ts'
+import { growthOf } from '../../src/web/compare/growth.ts'
 
 const digest = digestOf('anything')
 

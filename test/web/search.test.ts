@@ -1,6 +1,6 @@
 /** The page that searches the artifacts of a project for paths. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SearchResultList } from '../../src/web/search-page.tsx'
+import { SearchResultList } from '../../src/web/find/search-page.tsx'
 import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 

@@ -1,7 +1,7 @@
 /** JSON that folds: nested `details`, the first levels open. Bounded by nodes, so that a page stays a page. */
 import type { Child } from 'hono/jsx'
-import { counted } from '../format.tsx'
-import type { Html } from '../html.ts'
+import { counted } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
 import { cutText } from './text.ts'
 
 const nodesMax = 3000

@@ -1,0 +1,92 @@
+/** Maintenance from a browser: the jobs of http/maintenance.ts and http/upkeep.ts, begun by forms and watched on a page. */
+import { Hono } from 'hono'
+import { backupRequestSchema } from '../../api/admin-messages.ts'
+import { storeError } from '../../core/errors.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { parseInput } from '../../http/input.ts'
+import { requireAdmin } from '../../http/maintenance.ts'
+import type { Job } from '../../lifecycle/jobs.ts'
+import { usageOfStore } from '../../stats/usage.ts'
+import { readForm } from '../input.ts'
+import { MaintenancePage } from './maintenance-page.tsx'
+import { sendPage, type Web } from '../page.tsx'
+import { maintenancePath } from '../paths.ts'
+
+const jobsShown = 10
+const damagedShown = 20
+
+export function createMaintenancePages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(maintenancePath(), async (c) => await maintenancePage(web, c))
+  app.post(maintenancePath(), async (c) => await startMaintenance(web, c))
+  return app
+}
+
+async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  await requireAdmin(context, c)
+  const id = c.req.query('job')
+  const { jobs } = context.maintenance
+  const job = id === undefined ? undefined : jobs.find(id)
+  const usage = usageOfStore(await context.metadata.figures())
+  const now = context.now()
+  const { artifacts: damaged, total: damagedTotal } = await context.metadata.listArtifacts(
+    { state: 'damaged' },
+    { limit: damagedShown, offset: 0, sort: 'newest', now },
+  )
+  const view = {
+    job,
+    isForgotten: id !== undefined && job === undefined,
+    collectEveryMs: context.config.gcIntervalMs,
+    clockDoubt: context.clock.look(),
+    scrubEveryMs: context.config.scrubIntervalMs,
+    packs: usage.packs ?? 0,
+    deadBytes: usage.deadBytes ?? 0,
+    verifiedAt: await oldestVerification(context),
+    damaged,
+    damagedTotal,
+    recent: jobs
+      .list()
+      .filter((each) => each.id !== id)
+      .slice(0, jobsShown),
+    now,
+  }
+  return await sendPage(web, c, { title: 'Maintenance', body: <MaintenancePage {...view} /> })
+}
+
+/** Of the packs that hold something. */
+async function oldestVerification({ metadata }: AppContext): Promise<number | null> {
+  const [oldest] = await metadata.listUnverifiedPacks({
+    since: Number.MAX_SAFE_INTEGER,
+    now: Number.MAX_SAFE_INTEGER,
+    writtenBefore: Number.MAX_SAFE_INTEGER,
+    after: { verifiedAt: -1, id: 0 },
+    limit: 1,
+  })
+  return oldest?.verifiedAt ?? null
+}
+
+async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
+  await requireAdmin(context, c)
+  const job = startJob(context, await readForm(context, c))
+  return c.redirect(maintenancePath(job.id), 303)
+}
+
+function startJob({ maintenance, upkeep }: AppContext, form: URLSearchParams): Job {
+  switch (form.get('action')) {
+    case 'plan':
+      return maintenance.collect({ reach: 'background', dryRun: true })
+    case 'collect':
+      return maintenance.collect({ reach: 'background', dryRun: false })
+    case 'now':
+      return maintenance.collect({ reach: 'now', dryRun: false })
+    case 'scrub':
+      return upkeep.scrub()
+    case 'backup': {
+      const wanted = { destination: form.get('destination'), copies: form.get('copies') === '1' }
+      return upkeep.backUp(parseInput(backupRequestSchema, wanted, 'form'))
+    }
+    default:
+      throw storeError('invalid_request', 'choose what to do', { field: 'action' })
+  }
+}

@@ -1,0 +1,97 @@
+/** What is stored, of the whole store and of one project. */
+import { Hono } from 'hono'
+import { statfs } from 'node:fs/promises'
+import type { Config } from '../../config.ts'
+import { dayMs } from '../../core/units.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { requireAdmin } from '../../http/maintenance.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
+import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { StoragePage, type StorageView } from './storage-page.tsx'
+
+const historyMs = 90 * dayMs
+const exclusiveShown = 10
+
+export function createStoragePages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/admin/storage', async (c) => await storeStorage(web, c))
+  app.get('/:owner/:repo/storage', async (c) => await projectStorage(web, c))
+  return app
+}
+
+async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  await requireAdmin(context, c)
+  const now = context.now()
+  const figures = await context.metadata.figures()
+  const view: StorageView = {
+    project: null,
+    mayWrite: false,
+    usage: usageOfStore(figures),
+    points: await usagePoints(context, null, { ...figures, at: now }),
+    exclusive: await mostExclusive(context, {}),
+    freeBytes: await freeBytes(context.config),
+    quotaBytes: context.config.storeQuotaBytes,
+    now,
+  }
+  return await sendPage(web, c, { title: 'Storage', body: <StoragePage {...view} /> })
+}
+
+/** What packs may grow by; a bucket says of no bound. */
+async function freeBytes({ dataDir, packBucket }: Config): Promise<number> {
+  if (packBucket !== null) return Number.POSITIVE_INFINITY
+  const { bavail, bsize } = await statfs(dataDir)
+  return bavail * bsize
+}
+
+async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { project, mayWrite } = await projectOfPage(context, c)
+  const now = context.now()
+  const figures = await context.metadata.projectFigures(project.id)
+  const view: StorageView = {
+    project: project.name,
+    mayWrite,
+    usage: usageOfProject(figures),
+    points: await usagePoints(context, project.id, { ...figures, storedBytes: 0, at: now }),
+    exclusive: await mostExclusive(context, { projectId: project.id }),
+    freeBytes: null,
+    quotaBytes: project.quotaBytes ?? context.config.projectQuotaBytes,
+    now,
+  }
+  return await sendPage(web, c, {
+    title: `Storage · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <StoragePage {...view} />,
+  })
+}
+
+/** What was noted, and what is now. */
+async function usagePoints(
+  { metadata }: AppContext,
+  projectId: number | null,
+  present: UsagePoint & Partial<StoreFigures>,
+): Promise<UsagePoint[]> {
+  const since = present.at - historyMs
+  const noted = await metadata.listUsage(projectId, since)
+  // The point before the window says what held when the window began.
+  const inside = noted.map((point) => ({ ...point, at: Math.max(since, point.at) }))
+  return [...inside.filter(({ at }) => at < present.at), present]
+}
+
+async function mostExclusive(
+  { metadata, now }: AppContext,
+  filter: ArtifactFilter,
+): Promise<{ artifact: Artifact; bytes: number }[]> {
+  const at = now()
+  // What cost most when it came is where exclusive bytes are, with few exceptions.
+  const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
+  const artifacts = await metadata.findArtifacts(filter, page)
+  const exclusive: StorageView['exclusive'] = []
+  for (const artifact of artifacts)
+    exclusive.push({ artifact, bytes: await measureDeletion(metadata, [artifact.id], at) })
+  return exclusive.toSorted((a, b) => b.bytes - a.bytes)
+}

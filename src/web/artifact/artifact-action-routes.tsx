@@ -1,0 +1,80 @@
+/** Forms of one artifact: delete and take back, keep and let go, change the expiry. */
+import { Hono } from 'hono'
+import { runPagePath } from '../../api/paths.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
+import { changedExpiresAt } from '../../core/retention.ts'
+import { dayMs } from '../../core/units.ts'
+import { requireWriteProject } from '../../http/access.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { removeArtifacts } from '../../http/deletion.ts'
+import { retentionOf } from '../../http/retention.ts'
+import { requireDelete } from '../../http/strict.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
+import { daysOf, readForm } from '../input.ts'
+import { artifactOfPage, crumbsOf } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { artifactPath, artifactRoute, tabPath, withQuery } from '../paths.ts'
+
+export function createArtifactActionRoutes(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${artifactRoute}/delete`, async (c) => await deletePage(web, c))
+  app.post(`${artifactRoute}/delete`, async (c) => await deleteArtifact(web, c))
+  app.post(`${artifactRoute}/undo`, async (c) => await undoDelete(web, c))
+  app.post(`${artifactRoute}/keep`, async (c) => await keepArtifact(web, c))
+  app.post(`${artifactRoute}/expire`, async (c) => await changeExpiry(web, c))
+  return app
+}
+
+async function deletePage(web: Web, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await artifactOfPage(web.context, c)
+  const now = web.context.now()
+  assertLive(artifact, now)
+  await requireDelete(web.context, principal, [artifact])
+  const freedBytes = await measureDeletion(web.context.metadata, [artifact.id], now)
+  return await sendPage(web, c, {
+    title: `Delete ${artifact.name}`,
+    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    body: <DeletePage {...deletionOf(artifact, freedBytes, web.context.config.undoMs)} />,
+  })
+}
+
+/** A session's POST has passed the check of its origin in `requirePrincipal`. */
+async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await artifactOfPage(context, c)
+  assertLive(artifact, context.now())
+  await requireDelete(context, principal, [artifact])
+  requireWord([artifact], await readForm(context, c))
+  await removeArtifacts(context, [artifact])
+  const run = runPagePath(artifact.project, artifact.runNumber)
+  const undo = context.config.undoMs > 0 ? String(artifact.id) : ''
+  return c.redirect(withQuery(run, { deleted: undo }), 303)
+}
+
+async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await artifactOfPage(context, c)
+  requireWriteProject(principal, artifact.project)
+  await context.metadata.restoreArtifact(artifact.id, context.now())
+  return c.redirect(artifactPath(artifact), 303)
+}
+
+async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await artifactOfPage(context, c)
+  assertLive(artifact, context.now())
+  requireWriteProject(principal, artifact.project)
+  const form = await readForm(context, c)
+  await context.metadata.setRetention(artifact.id, { pinned: form.get('pinned') === '1' })
+  return c.redirect(artifactPath(artifact), 303)
+}
+
+async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await artifactOfPage(context, c)
+  const now = context.now()
+  assertLive(artifact, now)
+  requireWriteProject(principal, artifact.project)
+  const days = daysOf((await readForm(context, c)).get('days'))
+  const policy = await retentionOf(context, artifact.project)
+  const expiresAt = changedExpiresAt(now + days * dayMs, policy, now)
+  await context.metadata.setRetention(artifact.id, { expiresAt })
+  return c.redirect(tabPath(artifact, 'details'), 303)
+}

@@ -1,0 +1,228 @@
+/** What the pages of one artifact share: its head, its actions and its tabs. */
+import type { Child } from 'hono/jsx'
+import { archivePath, filePath, manifestPath, runPagePath } from '../../api/paths.ts'
+import { effectiveState, isKept } from '../../core/retention.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { Commands } from '../parts/commands.tsx'
+import { counted, CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import {
+  actionPath,
+  artifactPath,
+  type ArtifactTab,
+  blobPath,
+  latestPath,
+  tabPath,
+} from '../paths.ts'
+import { keepingReason } from '../parts/sentences.ts'
+import { Untrusted } from '../parts/untrusted.tsx'
+
+export interface ArtifactHead {
+  artifact: Artifact
+  damagedFiles: string[]
+  mayDelete: boolean
+  /** May keep, let go, change expiry. */
+  mayWrite: boolean
+  /** Origin for the commands that are shown. */
+  origin: string
+  now: number
+}
+
+export function ArtifactFrame({
+  head,
+  tab,
+  children,
+}: {
+  head: ArtifactHead
+  tab: ArtifactTab
+  children?: Child
+}): Html {
+  const { artifact, now, damagedFiles } = head
+  const state = effectiveState(artifact, now)
+  return (
+    <>
+      <h1>
+        <bdi>{artifact.name}</bdi>
+        {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
+      </h1>
+      <p class="lead">
+        {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, of{' '}
+        <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a>
+        {artifact.branch !== null && (
+          <>
+            {' '}
+            on <bdi>{artifact.branch}</bdi>
+          </>
+        )}
+        .{' '}
+        {isKept(artifact) ? (
+          <>It is {keepingReason(artifact)}.</>
+        ) : (
+          <>
+            Expires <Time at={artifact.expiresAt} now={now} /> ({keepingReason(artifact)}).
+          </>
+        )}
+      </p>
+      {artifact.opaqueReason !== null && (
+        <p class="note">
+          Not taken apart: {artifact.opaqueReason}. The zip comes back as it was sent.
+        </p>
+      )}
+      {damagedFiles.length > 0 && <Damage artifact={artifact} paths={damagedFiles} />}
+      <Untrusted run={artifact} />
+      <Actions {...head} />
+      <nav class="tabs" aria-label="Artifact">
+        {tabs.map(([name, label]) => (
+          <a href={tabPath(artifact, name)} aria-current={name === tab ? 'page' : undefined}>
+            {label}
+          </a>
+        ))}
+      </nav>
+      {children}
+    </>
+  )
+}
+
+const tabs: [ArtifactTab, string][] = [
+  ['files', 'Files'],
+  ['changes', 'Changes'],
+  ['used', 'Where used'],
+  ['details', 'Details'],
+]
+
+function Damage({ artifact, paths }: { artifact: Artifact; paths: string[] }) {
+  return (
+    <div class="note" role="alert">
+      <p>
+        {counted(paths.length, 'file')} cannot be read, because stored bytes are bad. The others are
+        whole. The next upload of the same content heals them.
+      </p>
+      <ul>
+        {paths.slice(0, 20).map((path) => (
+          <li>
+            <a href={blobPath(artifact, path)}>{path}</a>
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
+  const onlyFile = artifact.kind === 'raw' ? artifact.fileName : null
+  return (
+    <>
+      <div class="buttons">
+        <a class="button first" href={archivePath(artifact.id, 'zip')} data-key="d">
+          Download zip (<Size bytes={artifact.zipBytes} />)
+        </a>
+        <a class="button" href={archivePath(artifact.id, 'tar.gz')}>
+          Download tar.gz (<Size bytes={artifact.tarGzBytes} />)
+        </a>
+        {onlyFile !== null && (
+          <a class="button" href={`${filePath(artifact.id, onlyFile)}?download=1`}>
+            Download {onlyFile}
+          </a>
+        )}
+        {mayWrite && (
+          <form method="post" action={actionPath(artifact, 'keep')}>
+            <input type="hidden" name="pinned" value={artifact.pinned ? '0' : '1'} />
+            <button>{artifact.pinned ? 'Let go' : 'Keep'}</button>
+          </form>
+        )}
+        {mayDelete && (
+          <a class="button danger" href={actionPath(artifact, 'delete')} data-dialog>
+            Delete…
+          </a>
+        )}
+      </div>
+      <details class="aside">
+        <summary>From a shell</summary>
+        <ShellLines artifact={artifact} origin={origin} />
+      </details>
+    </>
+  )
+}
+
+function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }) {
+  const lines = [
+    `trove download id:${artifact.id} ${shellWord(artifact.name)}`,
+    `curl -C - -OJ -H "Authorization: Bearer $TROVE_TOKEN" ${origin}${archivePath(artifact.id, 'tar.gz')}`,
+  ].join('\n')
+  return <Commands text={lines} />
+}
+
+/** Quoted for a POSIX shell where it must be. */
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) && !text.startsWith('-')
+    ? text
+    : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+export function DetailsTab({ head }: { head: ArtifactHead }): Html {
+  const { artifact, now, mayWrite } = head
+  const address = artifactPath(artifact)
+  const { project, branch, name } = artifact
+  const latest = branch === null ? null : latestPath(project, { branch, name })
+  return (
+    <ArtifactFrame head={head} tab="details">
+      <dl class="facts long">
+        <Fact term="Tree digest">
+          <WholeDigest digest={artifact.treeDigest} what="tree digest" />
+        </Fact>
+        {artifact.zipDigest !== null && (
+          <Fact term="Zip digest">
+            <WholeDigest digest={artifact.zipDigest} what="zip digest" />
+          </Fact>
+        )}
+        <Fact term="Job">{artifact.job}</Fact>
+        <Fact term="Attempt">{String(artifact.attempt)}</Fact>
+        <Fact term="Workflow">{artifact.workflow ?? '–'}</Fact>
+        <Fact term="Branch">{artifact.branch ?? '–'}</Fact>
+        <Fact term="Commit">
+          <span class="digest">{artifact.sha ?? '–'}</span>
+        </Fact>
+        <Fact term="New bytes">
+          <Size bytes={artifact.newBytes} /> were added to the store by this upload
+        </Fact>
+        <Fact term="Uploaded">
+          <Time at={artifact.createdAt} now={now} />
+        </Fact>
+        <Fact term="Expires">
+          {isKept(artifact) ? '' : `${new Date(artifact.expiresAt).toISOString()}, `}
+          {keepingReason(artifact)}
+        </Fact>
+        <Fact term="Id">{String(artifact.id)}</Fact>
+        <Fact term="This version">
+          <span class="copyable">
+            <a href={address} data-key="y">
+              {address}
+            </a>
+            <CopyButton text={head.origin + address} what="address" />
+          </span>
+        </Fact>
+        {latest !== null && (
+          <Fact term="Always the newest">
+            <a href={latest}>{latest}</a>
+          </Fact>
+        )}
+        <Fact term="Manifest">
+          <a href={manifestPath(artifact.id)}>NDJSON</a>
+        </Fact>
+      </dl>
+      {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} />}
+    </ArtifactFrame>
+  )
+}
+
+function ExpiryForm({ artifact }: { artifact: Artifact }) {
+  return (
+    <form method="post" action={actionPath(artifact, 'expire')} class="filter">
+      <label class="inline">
+        Expires in
+        <input name="days" type="number" min="0" max="36500" value="30" required /> days from now
+      </label>
+      <button>Change</button>
+    </form>
+  )
+}

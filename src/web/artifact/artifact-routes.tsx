@@ -1,0 +1,282 @@
+/** Pages of one artifact. */
+import { Hono } from 'hono'
+import { mayReadProject } from '../../auth/principal.ts'
+import { noSuchPath } from '../../browse/no-such-path.ts'
+import { latestBranch } from '../../core/keep-latest.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { forbidden } from '../../http/access.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { restOfPath } from '../../http/input.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { ArtifactLink } from '../parts/artifact-link.tsx'
+import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
+import { CompareChooser } from '../compare/compare-chooser.tsx'
+import { slowDifferences } from '../compare/comparison.tsx'
+import { FilePage } from './file-page.tsx'
+import { EntryRow, FilesTab } from './files-tab.tsx'
+import { renderFitting } from '../fitting.ts'
+import { counted, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { crumbsOf, headOfPage, previousOf, readingForPage } from '../page-access.ts'
+import { type PageContent, sendPage, type Web } from '../page.tsx'
+import { sendSlowPage } from '../slow-page.tsx'
+import {
+  artifactPath,
+  artifactRoute,
+  blobPath,
+  comparePath,
+  tabPath,
+  treePath,
+  trendsPath,
+} from '../paths.ts'
+import { sendPaths } from './path-list.ts'
+import { preview } from '../preview/preview.tsx'
+import { freedSentence } from '../parts/sentences.ts'
+
+/** Entries of one directory that a page shows, when their names are no longer than most. */
+const directoryRowsMax = 500
+const holdersShown = 12
+
+export function createArtifactRoutes(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(artifactRoute, async (c) => await filesPage(web, c, legacyDirectory(c)))
+  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, entryPath(c)))
+  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, entryPath(c)))
+  app.get(`${artifactRoute}/go`, async (c) => await goToFile(web, c))
+  app.get(`${artifactRoute}/paths`, async (c) => {
+    const { artifact } = await headOfPage(web.context, c)
+    return sendPaths(web.context, c, artifact)
+  })
+  app.get(`${artifactRoute}/changes`, async (c) => await changesPage(web, c))
+  app.get(`${artifactRoute}/used`, async (c) => await usedPage(web, c))
+  app.get(`${artifactRoute}/details`, async (c) => {
+    const head = await headOfPage(web.context, c)
+    return await sendTab(web, c, head, <DetailsTab head={head} />)
+  })
+  return app
+}
+
+/** `?path=` was the address of directories. */
+function legacyDirectory(c: AppRequest): string {
+  return (c.req.query('path') ?? '').replace(/\/+$/, '')
+}
+
+/** Behind `/owner/repo/actions/runs/run/artifacts/id/tree/`, or `/blob/`. */
+function entryPath(c: AppRequest): string {
+  return restOfPath(c, 8).replace(/\/+$/, '')
+}
+
+/** Whether the visitor may see what other runs have made. */
+function seesProject(c: AppRequest, { project }: Artifact): boolean {
+  const principal = c.get('principal')
+  return principal !== undefined && mayReadProject(principal, project)
+}
+
+async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {
+  return await sendPage(web, c, { ...tabContent(head), body })
+}
+
+function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'crumbs'> {
+  return {
+    title: `${artifact.name} · Run ${artifact.runNumber} · ${artifact.project}`,
+    crumbs: crumbsOf({ project: artifact.project, artifact }),
+  }
+}
+
+async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Response> {
+  const head = await headOfPage(web.context, c)
+  const { artifact, now } = head
+  const found = await web.context.metadata.listDirectory(artifact.id, {
+    directory,
+    limit: directoryRowsMax,
+    from: c.req.query('from') ?? null,
+  })
+  if (found === undefined) throw noSuchPath(artifact, directory)
+  const { count } = await renderFitting(found.children, (child) => (
+    <EntryRow artifact={artifact} child={child} now={now} />
+  ))
+  const listing = {
+    children: found.children.slice(0, count),
+    next: found.children[count]?.entry.path ?? found.next,
+  }
+  return await sendTab(
+    web,
+    c,
+    head,
+    <FilesTab head={head} directory={directory} listing={listing} />,
+  )
+}
+
+async function filePage(web: Web, c: AppRequest, path: string): Promise<Response> {
+  const { context } = web
+  const head = await headOfPage(context, c)
+  const { artifact, now } = head
+  const found = await context.metadata.findEntry(artifact.id, path)
+  if (found?.entry.kind === 'directory') return c.redirect(treePath(artifact, path), 302)
+  if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
+  const file = found.entry
+  const asText = c.req.query('as') === 'text'
+  const bytes = c.req.query('bytes')
+  const shown = head.damagedFiles.includes(path)
+    ? damagedFile()
+    : await readingForPage(context, [artifact], () =>
+        preview({
+          web,
+          artifact,
+          file,
+          asText,
+          isConfirmed: c.req.query('confirmed') === '1',
+          wantedBytes: bytes === undefined ? 0 : parsePositiveInteger(bytes, 'bytes'),
+          signal: c.req.raw.signal,
+        }),
+      )
+  const holders = seesProject(c, artifact)
+    ? await context.metadata.listHolders(file.digest, {
+        projectId: artifact.projectId,
+        now,
+        limit: holdersShown,
+      })
+    : []
+  const view = { head, file, modifiedAt: found.modifiedAt, asText, shown, holders }
+  return await sendPage(web, c, {
+    title: `${path} · ${artifact.name}`,
+    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    body: <FilePage {...view} />,
+  })
+}
+
+function damagedFile(): Html {
+  return (
+    <p class="note" role="alert">
+      The stored bytes of this file are damaged. The next upload of the same content heals it.
+    </p>
+  )
+}
+
+/** An exact path opens; anything else goes back to the list with what was typed. */
+async function goToFile(web: Web, c: AppRequest): Promise<Response> {
+  const { artifact } = await headOfPage(web.context, c)
+  const path = (c.req.query('path') ?? '').replace(/^\/+|\/+$/g, '')
+  if (path === '') return c.redirect(artifactPath(artifact), 302)
+  const found = await web.context.metadata.findEntry(artifact.id, path)
+  return c.redirect(
+    found?.entry.kind === 'file' ? blobPath(artifact, path) : treePath(artifact, path),
+    302,
+  )
+}
+
+async function changesPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const head = await headOfPage(context, c)
+  const { artifact, now } = head
+  if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
+  const base = await previousOf(context, artifact, now)
+  const branch = latestBranch(artifact)
+  const others = await context.metadata.findArtifacts(
+    { projectId: artifact.projectId, name: artifact.name },
+    { limit: 50, offset: 0, sort: 'newest', now },
+  )
+  const chooser = (
+    <CompareChooser artifact={artifact} others={others.filter(({ id }) => id !== artifact.id)} />
+  )
+  if (base === undefined) {
+    const body = (
+      <ArtifactFrame head={head} tab="changes">
+        <p>
+          Nothing to compare with: this is the first live artifact called <bdi>{artifact.name}</bdi>
+          {artifact.branch !== null && (
+            <>
+              {' '}
+              on <bdi>{artifact.branch}</bdi>
+            </>
+          )}
+          .
+        </p>
+        {chooser}
+      </ArtifactFrame>
+    )
+    return await sendTab(web, c, head, body)
+  }
+  const address = tabPath(artifact, 'changes')
+  return await sendSlowPage(web, c, {
+    ...tabContent(head),
+    frame: (part) => (
+      <ArtifactFrame head={head} tab="changes">
+        <p>
+          Since <a href={artifactPath(base)}>run {base.runNumber}</a>,{' '}
+          <Time at={base.createdAt} now={now} />.{' '}
+          <a href={comparePath(artifact.project, base.id, artifact.id)}>Full comparison</a>
+          {branch !== null && (
+            <>
+              {' · '}
+              <a href={trendsPath(artifact.project, { name: artifact.name, branch })}>
+                From run to run
+              </a>
+            </>
+          )}
+        </p>
+        {part}
+        {chooser}
+      </ArtifactFrame>
+    ),
+    ...slowDifferences(context, c, { base, head: artifact, address, now }),
+  })
+}
+
+async function usedPage(web: Web, c: AppRequest): Promise<Response> {
+  const { metadata } = web.context
+  const head = await headOfPage(web.context, c)
+  const { artifact, now } = head
+  const page = { limit: 50, offset: 0, sort: 'newest', now } as const
+  const equal = seesProject(c, artifact)
+    ? await metadata.listArtifacts({ manifestId: artifact.manifestId }, page)
+    : { artifacts: [artifact], total: 1 }
+  return await sendSlowPage(web, c, {
+    ...tabContent(head),
+    frame: (part) => (
+      <ArtifactFrame head={head} tab="used">
+        {part}
+        <SameTree artifact={artifact} others={equal.artifacts} total={equal.total - 1} now={now} />
+      </ArtifactFrame>
+    ),
+    waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
+    part: async () => {
+      const freedBytes = await measureDeletion(metadata, [artifact.id], now)
+      const packed = { logicalBytes: artifact.logicalBytes, packedBytes: artifact.zipBytes }
+      return <p class="lead">Deleting it: {freedSentence(freedBytes, packed)}</p>
+    },
+  })
+}
+
+function SameTree({
+  artifact,
+  others,
+  total,
+  now,
+}: {
+  artifact: Artifact
+  others: Artifact[]
+  total: number
+  now: number
+}) {
+  if (total === 0) {
+    return <p class="quiet">No other artifact of this project has exactly these files.</p>
+  }
+  return (
+    <>
+      <h2>Identical to</h2>
+      <ul>
+        {others
+          .filter(({ id }) => id !== artifact.id)
+          .map((other) => (
+            <li>
+              <ArtifactLink artifact={other} />, <Size bytes={other.logicalBytes} />,{' '}
+              <Time at={other.createdAt} now={now} />
+            </li>
+          ))}
+        {total > others.length && <li>and {total - others.length} more</li>}
+      </ul>
+    </>
+  )
+}

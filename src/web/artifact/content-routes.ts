@@ -1,0 +1,149 @@
+/** Answers documents of artifacts (content-origin.ts), each with the policy of the origin it is asked on. */
+import { Hono, type MiddlewareHandler } from 'hono'
+import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
+import { noSuchPath } from '../../browse/no-such-path.ts'
+import { storeError } from '../../core/errors.ts'
+import { representFile } from '../../egress/egress.ts'
+import { forbidden } from '../../http/access.ts'
+import { sendRepresentation } from '../../http/body.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { restOfPath } from '../../http/input.ts'
+import { mediaTypeOf } from '../../http/media-type.ts'
+import { underReadLease } from '../../http/reading.ts'
+import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
+import {
+  contentRoot,
+  hasOwnHosts,
+  isContentHost,
+  isHostOf,
+  openContentPath,
+} from './content-origin.ts'
+import { withStorageShim } from './storage-shim.ts'
+
+/** On the content origin there is nothing but content: no page, no API, no sign-in. */
+export function onlyContentOnItsHost(context: AppContext): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    if (isContentHost(context.config, hostOf(c)) && !c.req.path.startsWith(`${contentRoot}/`)) {
+      throw storeError('not_found', 'only content of artifacts is served here', {
+        what: c.req.path,
+      })
+    }
+    await next()
+  }
+}
+
+export function createContentRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${contentRoot}/:credential/*`, async (c) => {
+    refuseWorkers(context, c)
+    const credential = c.req.param('credential')
+    const artifact = await openArtifact(context, c, credential)
+    const path = restOfPath(c, 2)
+    return await underReadLease(
+      context,
+      c,
+      [artifact],
+      async () => await sendFile(context, c, artifact, path),
+    )
+  })
+  return app
+}
+
+async function sendFile(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  path: string,
+): Promise<Response> {
+  const file = await findFile(context, artifact, path)
+  if (file === undefined) throw noSuchPath(artifact, path)
+  const contentType = mediaTypeOf(file.path)
+  for (const [name, value] of Object.entries(contentHeaders(context, c, contentType)))
+    c.header(name, value)
+  const plain = await representFile(context, artifact, file, { contentType })
+  const mayRun = isContentHost(context.config, hostOf(c)) && contentType.startsWith('text/html')
+  const representation = mayRun ? await withStorageShim(plain) : plain
+  return await sendRepresentation(context, c, representation, {
+    mode: 'ranged',
+    disposition: 'inline',
+    cacheControl: 'private, no-cache',
+  })
+}
+
+/** A service worker would outlive the page that registered it, and see other artifacts of a shared host. On a host of its
+ *  own an artifact may have one (traces of Playwright are shown by it). */
+function refuseWorkers({ config }: AppContext, c: AppRequest): void {
+  if (c.req.header('service-worker') === undefined) return
+  if (hasOwnHosts(config) && isContentHost(config, hostOf(c))) return
+  throw forbidden('service workers are not served')
+}
+
+async function openArtifact(
+  context: AppContext,
+  c: AppRequest,
+  credential: string,
+): Promise<Artifact> {
+  const id = openContentPath(context.keys, credential, context.now())
+  const host = hostOf(c) ?? ''
+  // Scripts of one artifact must not run on the host of another.
+  const isForeign = isContentHost(context.config, host) && !isHostOf(context.config, host, id)
+  const artifact = isForeign ? undefined : await context.metadata.findArtifact(id)
+  if (artifact === undefined) throw artifactNotFound(`id:${id}`)
+  assertLive(artifact, context.now())
+  return artifact
+}
+
+/** The file of that path, or the index of that directory. */
+async function findFile(
+  { metadata }: AppContext,
+  artifact: Artifact,
+  path: string,
+): Promise<StoredFile | undefined> {
+  const exact = path === '' ? undefined : await metadata.findEntry(artifact.id, path)
+  if (exact?.entry.kind === 'file') return exact.entry
+  const directory = path.replace(/\/+$/, '')
+  const index = directory === '' ? 'index.html' : `${directory}/index.html`
+  const found = await metadata.findEntry(artifact.id, index)
+  return found?.entry.kind === 'file' ? found.entry : undefined
+}
+
+function contentHeaders(
+  { config }: AppContext,
+  c: AppRequest,
+  contentType: string,
+): Record<string, string> {
+  return {
+    'content-security-policy': contentPolicy(config, hostOf(c), contentType),
+    // Documents of an opaque origin load their own parts across origins; the path is the credential.
+    'cross-origin-resource-policy': 'cross-origin',
+    'access-control-allow-origin': '*',
+    'referrer-policy': 'no-referrer',
+    'origin-agent-cluster': '?1',
+  }
+}
+
+function contentPolicy(
+  config: AppContext['config'],
+  host: string | undefined,
+  contentType: string,
+): string {
+  const ancestors = config.publicUrl === null ? '' : `; frame-ancestors 'self' ${config.publicUrl}`
+  // A viewer of the browser's own shows it, away from our origin, and a sandbox would keep that from loading.
+  if (contentType === 'application/pdf') return `default-src 'none'${ancestors}`
+  if (!isContentHost(config, host)) return scriptFreePolicy + ancestors
+  const sameOrigin = hasOwnHosts(config) ? ' allow-same-origin' : ''
+  return (
+    `sandbox allow-scripts allow-popups allow-forms allow-modals allow-downloads${sameOrigin}; ` +
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; base-uri 'self'" +
+    ancestors
+  )
+}
+
+/** An opaque origin, no scripts, no forms; parts of the same artifact and nothing else. */
+const scriptFreePolicy =
+  "sandbox; default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+  "media-src 'self'"
+
+function hostOf(c: AppRequest): string | undefined {
+  return c.req.header('host')
+}

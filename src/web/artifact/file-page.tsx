@@ -1,0 +1,90 @@
+/** `.../blob/{path}`: one file, how it looks, and what can be done with it. */
+import { filePath } from '../../api/paths.ts'
+import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
+import { WholeArtifactLink } from '../parts/artifact-link.tsx'
+import type { ArtifactHead } from './artifact-page.tsx'
+import { PathTrail } from './files-tab.tsx'
+import { isShownTime, mode, Size, Time, WholeDigest } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { artifactPath, blobPath, withQuery } from '../paths.ts'
+import { hasTextForm } from '../preview/preview.tsx'
+import { Untrusted } from '../parts/untrusted.tsx'
+
+export interface FileView {
+  head: ArtifactHead
+  file: StoredFile
+  modifiedAt: number | null
+  asText: boolean
+  shown: Html
+  /** Other live artifacts that hold the very same content, newest first, and whether there are more. */
+  holders: Artifact[]
+}
+
+export function FilePage(view: FileView): Html {
+  const { head, file, modifiedAt, asText, shown } = view
+  const { artifact, now } = head
+  const raw = filePath(artifact.id, file.path)
+  const page = blobPath(artifact, file.path)
+  return (
+    <>
+      <h1 class="trail">
+        <PathTrail artifact={artifact} path={file.path} />
+      </h1>
+      <p class="lead">
+        <Size bytes={file.sizeBytes} />, mode <code>{mode(file.mode)}</code>
+        {isShownTime(modifiedAt) && (
+          <>
+            , modified <Time at={modifiedAt * 1000} now={now} />
+          </>
+        )}
+        , in <a href={artifactPath(artifact)}>{artifact.name}</a>.{' '}
+        <WholeDigest digest={file.digest} what="digest" />
+      </p>
+      <div class="buttons">
+        <a class="button first" href={`${raw}?download=1`} data-key="d">
+          Download
+        </a>
+        <a class="button" href={raw}>
+          Raw
+        </a>
+        {hasTextForm(file.path) && (
+          <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
+            {asText ? 'Preview' : 'Source'}
+          </a>
+        )}
+        <button type="button" class="needs-script" data-copy={head.origin + page}>
+          Copy link
+        </button>
+      </div>
+      <Untrusted run={artifact} />
+      {shown}
+      <Holders {...view} />
+    </>
+  )
+}
+
+function Holders({ holders, head, file }: FileView) {
+  const others = holders.filter(({ id }) => id !== head.artifact.id)
+  return (
+    <section aria-labelledby="holders">
+      <h2 id="holders">The same content elsewhere</h2>
+      {others.length === 0 ? (
+        <p class="quiet">No other artifact that you can read holds it.</p>
+      ) : (
+        <ul>
+          {others.slice(0, 10).map((artifact) => (
+            <li>
+              <WholeArtifactLink artifact={artifact} />{' '}
+              <Time at={artifact.createdAt} now={head.now} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {others.length > 10 && (
+        <p>
+          <a href={withQuery('/find', { digest: `sha256:${file.digest}` })}>All of them</a>
+        </p>
+      )}
+    </section>
+  )
+}

@@ -1,0 +1,154 @@
+/** The first tab of an artifact: one directory of it, folders first within a page, with links to files. */
+import type { Child } from 'hono/jsx'
+import type { DirectoryListing } from '../../metadata/metadata.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
+import { counted, isShownTime, mode, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { actionPath, blobPath, treePath } from '../paths.ts'
+import { figures, Pager, Table } from '../parts/table.tsx'
+
+export interface FilesView {
+  head: ArtifactHead
+  /** '' is the root. */
+  directory: string
+  listing: DirectoryListing
+}
+
+type ListedChild = DirectoryListing['children'][number]
+
+export function FilesTab({ head, directory, listing }: FilesView): Html {
+  const { artifact, now } = head
+  const children = [...listing.children].sort((a, b) => rank(a) - rank(b))
+  return (
+    <ArtifactFrame head={head} tab="files">
+      <GoToFile artifact={artifact} />
+      <h2 class="trail">
+        <PathTrail artifact={artifact} path={directory} />
+      </h2>
+      {children.length === 0 ? (
+        <p class="quiet">Nothing is in here.</p>
+      ) : (
+        <Table
+          name={`Files: ${counted(children.length, 'entry', 'entries')}`}
+          style="rows files"
+          columns={['Name', figures('Size'), 'Mode', 'Digest', 'Modified']}
+        >
+          {directory !== '' && <UpRow artifact={artifact} directory={directory} />}
+          {children.map((child) => (
+            <EntryRow artifact={artifact} child={child} now={now} />
+          ))}
+        </Table>
+      )}
+      <Pager
+        next={
+          listing.next === null
+            ? null
+            : { href: treePath(artifact, directory, listing.next), label: 'More entries' }
+        }
+      />
+    </ArtifactFrame>
+  )
+}
+
+function rank({ entry }: ListedChild): number {
+  return entry.kind === 'directory' ? 0 : 1
+}
+
+/** Without scripts a form that opens an exact path; with them a list that narrows while one types. */
+function GoToFile({ artifact }: { artifact: Artifact }) {
+  return (
+    <form
+      class="go"
+      method="get"
+      action={actionPath(artifact, 'go')}
+      role="search"
+      data-paths={actionPath(artifact, 'paths')}
+      data-blob={blobPath(artifact, '')}
+    >
+      <label>
+        Go to file
+        <input
+          name="path"
+          type="search"
+          autocomplete="off"
+          spellcheck={false}
+          data-key="t"
+          placeholder="path or part of one"
+        />
+      </label>
+      <button>Go</button>
+      <ul class="found" hidden aria-label="Matching files"></ul>
+    </form>
+  )
+}
+
+/** The path with a link for each of its parents. */
+export function PathTrail({ artifact, path }: { artifact: Artifact; path: string }): Html {
+  const segments = path === '' ? [] : path.split('/')
+  const trail: Child[] = [
+    segments.length === 0 ? 'Files' : <a href={treePath(artifact, '')}>Files</a>,
+  ]
+  for (const [index, segment] of segments.entries()) {
+    const parent = segments.slice(0, index + 1).join('/')
+    trail.push(
+      <span class="slash"> / </span>,
+      index === segments.length - 1 ? segment : <a href={treePath(artifact, parent)}>{segment}</a>,
+    )
+  }
+  return <>{trail}</>
+}
+
+function UpRow({ artifact, directory }: { artifact: Artifact; directory: string }) {
+  const parent = directory.includes('/') ? directory.slice(0, directory.lastIndexOf('/')) : ''
+  return (
+    <tr>
+      <th scope="row" colspan={5}>
+        <a href={treePath(artifact, parent)} aria-label="Parent directory">
+          ..
+        </a>
+      </th>
+    </tr>
+  )
+}
+
+export function EntryRow({
+  artifact,
+  child: { entry, modifiedAt },
+  now,
+}: {
+  artifact: Artifact
+  child: ListedChild
+  now: number
+}): Html {
+  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1)
+  return (
+    <tr>
+      <th scope="row">
+        {entry.kind === 'file' && <a href={blobPath(artifact, entry.path)}>{name}</a>}
+        {entry.kind === 'directory' && (
+          <a class="folder" href={treePath(artifact, entry.path)}>
+            {name}/
+          </a>
+        )}
+        {entry.kind === 'symlink' && (
+          <>
+            {name} <span class="quiet">→ {entry.target}</span>
+          </>
+        )}
+      </th>
+      <td class="number">{entry.kind === 'file' && <Size bytes={entry.sizeBytes} />}</td>
+      <td>
+        <code>{mode(entry.mode)}</code>
+        {entry.kind === 'file' && (entry.mode & 0o111) !== 0 && (
+          <span class="badge" title="executable">
+            x
+          </span>
+        )}
+        {entry.kind === 'symlink' && <span class="badge">link</span>}
+      </td>
+      <td class="digest">{entry.kind === 'file' && entry.digest.slice(0, 12)}</td>
+      <td>{isShownTime(modifiedAt) && <Time at={modifiedAt * 1000} now={now} />}</td>
+    </tr>
+  )
+}

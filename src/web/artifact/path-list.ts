@@ -1,0 +1,40 @@
+/** The paths of an artifact's files for the box that goes to one of them: a hundredth of the manifest, since nothing but
+ *  names is in it. Lines of JSON, each a list of paths; an empty list ends them, so that what broke off is noticed. */
+import { Readable } from 'node:stream'
+import { walkEntries } from '../../browse/entries.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
+import { packStream } from '../../http/gzip.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+
+const pathsPerLine = 1000
+
+export function sendPaths(context: AppContext, c: AppRequest, artifact: Artifact): Response {
+  // Paths are part of the tree digest, so equal digests have equal paths.
+  const etag = `"paths-${artifact.treeDigest}"`
+  const headers = {
+    'content-type': 'application/x-ndjson',
+    'cache-control': 'private, no-cache',
+    vary: 'Accept-Encoding',
+    etag,
+  }
+  if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
+  const lines = Readable.from(linesOfPaths(context, artifact))
+  const { body, encoding } = packStream(c, lines, { level: 3 })
+  return c.body(Readable.toWeb(body) as ReadableStream, 200, { ...headers, ...encoding })
+}
+
+async function* linesOfPaths(
+  { metadata }: AppContext,
+  artifact: Artifact,
+): AsyncGenerator<string, void, undefined> {
+  let paths: string[] = []
+  for await (const { entry } of walkEntries(metadata, artifact.id)) {
+    if (entry.kind !== 'file') continue
+    paths.push(entry.path)
+    if (paths.length < pathsPerLine) continue
+    yield `${JSON.stringify(paths)}\n`
+    paths = []
+  }
+  if (paths.length > 0) yield `${JSON.stringify(paths)}\n`
+  yield '[]\n'
+}

@@ -1,0 +1,81 @@
+/** `/{o}/{r}/compare/{a}...{b}?file=`: how one file differs between two artifacts: line by line, or two pictures side by side. */
+import type { Child } from 'hono/jsx'
+import { filePath } from '../../api/paths.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { Delta, Size } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { blobPath, comparePath } from '../paths.ts'
+
+/** What can be said of one file that changed. */
+export type FileComparison =
+  | {
+      kind: 'text'
+      /** Rows, as `file-diff.tsx` makes them. */
+      groups: Child
+      /** Address of the page with all of them, when there are more or lines are cut. */
+      all: string | null
+    }
+  | { kind: 'images' }
+  /** Too large, too different or no text; `reason` says which. */
+  | { kind: 'none'; reason: string }
+
+export function CompareFilePage({
+  base,
+  head,
+  path,
+  sizes,
+  compared,
+}: {
+  base: Artifact
+  head: Artifact
+  path: string
+  sizes: { before: number; after: number }
+  compared: FileComparison
+}): Html {
+  return (
+    <>
+      <h1>{path}</h1>
+      <p class="lead">
+        <Size bytes={sizes.before} /> in <a href={blobPath(base, path)}>run {base.runNumber}</a>,{' '}
+        <Size bytes={sizes.after} /> in <a href={blobPath(head, path)}>run {head.runNumber}</a>:{' '}
+        <Delta bytes={sizes.after - sizes.before} />.{' '}
+        <a href={comparePath(head.project, base.id, head.id)}>All differences</a>
+      </p>
+      {compared.kind === 'text' && <TextDiff groups={compared.groups} />}
+      {compared.kind === 'text' && compared.all !== null && (
+        <p class="note">
+          Not all that differs is here. <a href={compared.all}>Show all</a>
+        </p>
+      )}
+      {compared.kind === 'images' && (
+        <div class="side-by-side">
+          {[base, head].map((artifact) => (
+            <figure class="picture">
+              <img src={filePath(artifact.id, path)} alt={`${path} in run ${artifact.runNumber}`} />
+              <figcaption>Run {artifact.runNumber}</figcaption>
+            </figure>
+          ))}
+        </div>
+      )}
+      {compared.kind === 'none' && <p class="note">{compared.reason}</p>}
+    </>
+  )
+}
+
+function TextDiff({ groups }: { groups: Child }) {
+  return (
+    <div class="scroll code-frame" tabindex={0} role="region" aria-label="Lines that differ">
+      <table class="diff">
+        <caption class="unseen">Lines that differ</caption>
+        <thead class="unseen">
+          <tr>
+            <th scope="col">Before</th>
+            <th scope="col">After</th>
+            <th scope="col">Line</th>
+          </tr>
+        </thead>
+        {groups}
+      </table>
+    </div>
+  )
+}

@@ -1,0 +1,253 @@
+/** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. Its table is also the tab Changes of an
+ *  artifact. */
+import type { Child } from 'hono/jsx'
+import type { Comparison, Difference } from '../../browse/compare.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { ArtifactLink } from '../parts/artifact-link.tsx'
+import { BarTable } from '../parts/charts.tsx'
+import { counted, Delta, formatDelta, formatShare, mode, Size, Time } from '../parts/format.tsx'
+import { deltaOf, type Growth, sizeOf } from './growth.ts'
+import type { Html } from '../parts/html.ts'
+import { blobPath, comparePath, withQuery } from '../paths.ts'
+import { figures, Pager, Table } from '../parts/table.tsx'
+
+export type DifferenceKind = Difference['kind']
+export const differenceKinds: readonly DifferenceKind[] = [
+  'added',
+  'removed',
+  'changed',
+  'moved',
+  'mode',
+]
+
+export interface CompareView {
+  base: Artifact
+  head: Artifact
+  comparison: Comparison
+  growth: Growth
+  /** Address of this view, to which filters are added. */
+  address: string
+  kind: DifferenceKind | undefined
+  pageNumber: number
+  now: number
+}
+
+const rowsPerPage = 200
+const signs: Record<DifferenceKind, string> = {
+  added: '+',
+  removed: '−',
+  changed: '±',
+  moved: '→',
+  mode: 'x',
+}
+
+/** `children`: the differences. */
+export function ComparePage({
+  base,
+  head,
+  now,
+  children,
+}: Pick<CompareView, 'base' | 'head' | 'now'> & { children?: Child }): Html {
+  return (
+    <>
+      <h1>Compare</h1>
+      <dl class="facts long">
+        <Side term="From" artifact={base} now={now} />
+        <Side term="To" artifact={head} now={now} />
+      </dl>
+      <p>
+        <a href={comparePath(head.project, head.id, base.id)}>Swap</a>
+      </p>
+      {children}
+    </>
+  )
+}
+
+/** Said while the differences are being looked for. */
+export function comparingSentence(base: Artifact, head: Artifact): string {
+  return `Comparing ${counted(base.fileCount, 'file')} with ${head.fileCount.toLocaleString('en')}…`
+}
+
+function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: number }) {
+  return (
+    <div>
+      <dt>{term}</dt>
+      <dd>
+        <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />,{' '}
+        <Time at={artifact.createdAt} now={now} />
+      </dd>
+    </div>
+  )
+}
+
+/** Summary, chart and table. */
+export function Differences(view: CompareView): Html {
+  const { base, head, comparison, growth, kind, address } = view
+  const all = comparison.differences
+  const shown = kind === undefined ? all : all.filter((each) => each.kind === kind)
+  const pageCount = Math.max(1, Math.ceil(shown.length / rowsPerPage))
+  const pageNumber = Math.min(view.pageNumber, pageCount)
+  const first = (pageNumber - 1) * rowsPerPage
+  const page = shown.slice(first, first + rowsPerPage)
+  const more = first + rowsPerPage < shown.length
+  return (
+    <>
+      <Summary {...view} />
+      {growth.directories.length > 0 && (
+        <BarTable
+          caption="Change by directory"
+          first="Directory"
+          second="Change"
+          bars={growth.directories.map(({ directory, bytes, files }) => ({
+            label: <DirectoryLabel directory={directory} files={files} />,
+            bytes,
+            note: formatDelta(bytes),
+          }))}
+        />
+      )}
+      {all.length > 0 && <KindFilter {...view} />}
+      {!comparison.complete && (
+        <p class="note">More entries differ than are listed; the totals count all of them.</p>
+      )}
+      {page.length > 0 && <DifferenceTable base={base} head={head} differences={page} />}
+      {page.length === 0 && all.length > 0 && (
+        <p>
+          Nothing of that kind. <a href={address}>Clear filters</a>
+        </p>
+      )}
+      <Pager
+        next={
+          more
+            ? {
+                href: withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) }),
+                label: 'More differences',
+              }
+            : null
+        }
+      />
+    </>
+  )
+}
+
+/** A long path is broken behind a slash. */
+function DirectoryLabel({ directory, files }: { directory: string; files: number }) {
+  return (
+    <>
+      {directory.split(/(?<=\/)/).map((segment) => (
+        <>
+          {segment}
+          <wbr />
+        </>
+      ))}{' '}
+      <span class="quiet">({counted(files, 'file')})</span>
+    </>
+  )
+}
+
+function Summary({ base, head, comparison, growth: { cause } }: CompareView) {
+  const { totals, differences } = comparison
+  const delta = head.logicalBytes - base.logicalBytes
+  if (differences.length === 0) {
+    return (
+      <p class="lead">
+        Identical: the same {counted(totals.unchanged, 'entry', 'entries')}, byte for byte.
+      </p>
+    )
+  }
+  return (
+    <p class="lead">
+      <Delta bytes={delta} />
+      {cause !== undefined && (
+        <>
+          , {formatShare(cause.share, 1)} of it from <code>{cause.directory}</code>
+        </>
+      )}
+      . {totals.added.toLocaleString('en')} added, {totals.removed.toLocaleString('en')} removed,{' '}
+      {totals.changed.toLocaleString('en')} changed, {totals.moved.toLocaleString('en')} moved,{' '}
+      {totals.mode.toLocaleString('en')} with another mode, {totals.unchanged.toLocaleString('en')}{' '}
+      unchanged.
+    </p>
+  )
+}
+
+function KindFilter({ address, kind, comparison }: CompareView) {
+  return (
+    <nav class="chips" aria-label="Kinds of difference">
+      <a href={address} aria-current={kind === undefined ? 'true' : undefined}>
+        all
+      </a>
+      {differenceKinds.map((each) => (
+        <a
+          href={withQuery(address, { kind: each })}
+          aria-current={kind === each ? 'true' : undefined}
+        >
+          {each} {comparison.totals[each].toLocaleString('en')}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+function DifferenceTable({
+  base,
+  head,
+  differences,
+}: {
+  base: Artifact
+  head: Artifact
+  differences: Difference[]
+}) {
+  return (
+    <Table
+      name="Entries that differ"
+      columns={['Kind', 'Path', figures('Size'), figures('Change')]}
+    >
+      {differences.map((difference) => (
+        <DifferenceRow base={base} head={head} difference={difference} />
+      ))}
+    </Table>
+  )
+}
+
+function DifferenceRow({
+  base,
+  head,
+  difference,
+}: {
+  base: Artifact
+  head: Artifact
+  difference: Difference
+}) {
+  const { kind, before, after } = difference
+  const path = (after ?? before).entry.path
+  const isFile = before?.entry.kind === 'file' && after?.entry.kind === 'file'
+  const href =
+    kind === 'changed' && isFile
+      ? withQuery(comparePath(head.project, base.id, head.id), { file: path })
+      : blobPath(after === null ? base : head, path)
+  return (
+    <tr>
+      <td>
+        <span class={`kind ${kind}`}>
+          <span aria-hidden="true">{signs[kind]}</span> {kind}
+        </span>
+      </td>
+      <th scope="row">
+        {(after ?? before).entry.kind === 'file' ? <a href={href}>{path}</a> : path}
+        {kind === 'moved' && <span class="quiet"> from {before.entry.path}</span>}
+        {kind === 'mode' && (
+          <span class="quiet">
+            {' '}
+            {mode(before.entry.mode)} → {mode(after.entry.mode)}
+          </span>
+        )}
+      </th>
+      <td class="number">
+        <Size bytes={sizeOf(after ?? before)} />
+      </td>
+      <td class="number">
+        <Delta bytes={deltaOf(difference)} />
+      </td>
+    </tr>
+  )
+}

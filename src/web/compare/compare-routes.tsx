@@ -1,0 +1,145 @@
+/** Comparing two artifacts, and one file of them. */
+import { Hono } from 'hono'
+import { raw } from 'hono/html'
+import { isSameProject, mayReadRun } from '../../auth/principal.ts'
+import { readFileEntry } from '../../browse/entries.ts'
+import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
+import { storeError } from '../../core/errors.ts'
+import { parseReference } from '../../core/reference.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { readReference } from '../../http/access.ts'
+import { requirePrincipal } from '../../http/authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { projectParameter } from '../../http/input.ts'
+import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
+import { slowDifferences } from './comparison.tsx'
+import { CompareFilePage, type FileComparison } from './compare-file-page.tsx'
+import { ComparePage } from './compare-page.tsx'
+import { crumbsOf, readingForPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { sendSlowPage } from '../slow-page.tsx'
+import { comparePath, withQuery } from '../paths.ts'
+import { previewKindOf } from '../preview/kind.ts'
+import { readBytes } from '../preview/request.ts'
+
+const diffBytesMax = 512 * 1024
+
+export function createComparePages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/compare', async (c) => {
+    const project = projectParameter(c)
+    await requirePrincipal(web.context, c)
+    const [base, head] = ['base', 'head'].map((name) =>
+      parsePositiveInteger(c.req.query(name) ?? '', name),
+    )
+    return c.redirect(comparePath(project, base!, head!), 302)
+  })
+  app.get('/:owner/:repo/compare/:pair', async (c) => {
+    const { base, head } = await pairOfPage(web.context, c)
+    if (!isSameProject(head.project, projectParameter(c))) {
+      const there = comparePath(head.project, base.id, head.id)
+      return c.redirect(there + new URL(c.req.url).search, 302)
+    }
+    const path = c.req.query('file')
+    return path === undefined
+      ? await comparePage(web, c, { base, head })
+      : await filePage(web, c, { base, head, path })
+  })
+  return app
+}
+
+/** The two of `A...B`, each an id or a reference. Errors: invalid_request, artifact_not_found and those of dead ones. */
+async function pairOfPage(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ base: Artifact; head: Artifact }> {
+  const principal = await requirePrincipal(context, c)
+  const project = projectParameter(c)
+  const [base, head, ...rest] = (c.req.param('pair') ?? '').split('...')
+  if (base === undefined || head === undefined || rest.length > 0) {
+    throw storeError('invalid_request', 'compare A...B, each the id of an artifact', {
+      field: 'pair',
+    })
+  }
+  const find = async (text: string): Promise<Artifact> => {
+    const reference = parseReference(/^\d+$/.test(text) ? `id:${text}` : text)
+    const artifact = await readReference(context, principal, reference, project)
+    if (!mayReadRun(principal, artifact)) throw artifactNotFound(text)
+    assertLive(artifact, context.now())
+    return artifact
+  }
+  return { base: await find(base), head: await find(head) }
+}
+
+async function comparePage(
+  web: Web,
+  c: AppRequest,
+  { base, head }: { base: Artifact; head: Artifact },
+): Promise<Response> {
+  const { context } = web
+  const now = context.now()
+  const address = comparePath(head.project, base.id, head.id)
+  return await sendSlowPage(web, c, {
+    title: `Compare ${base.name} of runs ${base.runNumber} and ${head.runNumber}`,
+    crumbs: crumbsOf({ project: head.project, artifact: head }),
+    frame: (part) => (
+      <ComparePage base={base} head={head} now={now}>
+        {part}
+      </ComparePage>
+    ),
+    ...slowDifferences(context, c, { base, head, address, now }),
+  })
+}
+
+async function filePage(
+  web: Web,
+  c: AppRequest,
+  { base, head, path }: { base: Artifact; head: Artifact; path: string },
+): Promise<Response> {
+  const { context } = web
+  const [before, after] = await Promise.all([
+    readFileEntry(context.metadata, base, path),
+    readFileEntry(context.metadata, head, path),
+  ])
+  const sides: [Side, Side] = [
+    { artifact: base, file: before },
+    { artifact: head, file: after },
+  ]
+  const all = c.req.query('all') === '1'
+  const compared = await readingForPage(context, [base, head], () =>
+    compareFiles(web, path, { sides, all, signal: c.req.raw.signal }),
+  )
+  const sizes = { before: before.sizeBytes, after: after.sizeBytes }
+  return await sendPage(web, c, {
+    title: `${path} · Compare`,
+    crumbs: crumbsOf({ project: head.project, artifact: head }),
+    body: <CompareFilePage base={base} head={head} path={path} sizes={sizes} compared={compared} />,
+  })
+}
+
+type Side = { artifact: Artifact; file: StoredFile }
+
+async function compareFiles(
+  web: Web,
+  path: string,
+  { sides, all, signal }: { sides: [Side, Side]; all: boolean; signal: AbortSignal },
+): Promise<FileComparison> {
+  if (previewKindOf(path) === 'image') return { kind: 'images' }
+  if (sides.some(({ file }) => file.sizeBytes > diffBytesMax)) {
+    return { kind: 'none', reason: 'The file is too large to be compared line by line.' }
+  }
+  const rendered = await web.renderer.render(async () => {
+    const [before, after] = await Promise.all(
+      sides.map(async (side) => await readBytes(web.context, side, 0, side.file.sizeBytes)),
+    )
+    return { kind: 'diff', before: before!, after: after!, all } as const
+  }, signal)
+  if (rendered.kind === 'none') return rendered
+  const [base, head] = sides
+  const address = comparePath(head.artifact.project, base.artifact.id, head.artifact.id)
+  return {
+    kind: 'text',
+    groups: raw(rendered.groups),
+    all: rendered.isAll ? null : withQuery(address, { file: path, all: '1' }),
+  }
+}

@@ -1,0 +1,89 @@
+/** How the lines of one file differ between two artifacts. */
+import type { Child } from 'hono/jsx'
+import { renderAll, renderFitting } from '../fitting.ts'
+import { counted } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { hasEscapes, plainAnsiState, renderAnsiLine } from '../preview/ansi.tsx'
+import { cutText, decodeText } from '../preview/text.ts'
+import { diffLines, type DiffGroup, groupChanges, splitGroups } from './text-diff.ts'
+
+export interface DiffTask {
+  kind: 'diff'
+  before: Uint8Array
+  after: Uint8Array
+  /** Else as much as fits on a page. */
+  all: boolean
+}
+
+export type RenderedDiff =
+  /** Markup of rows; whether they are all, and whole. */
+  { kind: 'text'; groups: string; isAll: boolean } | { kind: 'none'; reason: string }
+
+const contextLines = 3
+/** A page ends between two pieces. */
+const linesPerPiece = 10
+/** Of one line at first; a piece of such lines fits on a page. */
+const lineCharactersMax = 1000
+
+export async function renderDiff({ before, after, all }: DiffTask): Promise<RenderedDiff> {
+  const [older, newer] = [decodeText(before), decodeText(after)]
+  if (older === undefined || newer === undefined) {
+    return { kind: 'none', reason: 'The file is not text.' }
+  }
+  const lines = diffLines(linesOf(older.text), linesOf(newer.text))
+  if (lines === undefined)
+    return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
+  const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
+  const render = (group: DiffGroup): Html => <Group group={group} />
+  if (all) return { kind: 'text', groups: String(await renderAll(pieces, render)), isAll: true }
+  const first = pieces.map(cutLines)
+  const { count, markup } = await renderFitting(first, render)
+  const isAll = count === pieces.length && first.every((piece, at) => piece === pieces[at])
+  return { kind: 'text', groups: String(markup), isAll }
+}
+
+/** Colours of a log; those that go on from the line before are left out, since that may not be here. */
+function shownText(text: string): Child {
+  return hasEscapes(text) ? renderAnsiLine(text, plainAnsiState()) : text
+}
+
+/** The same group where none of its lines is long. */
+function cutLines(group: DiffGroup): DiffGroup {
+  if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
+  const lines = group.lines.map((line) => ({
+    ...line,
+    text: cutText(line.text, lineCharactersMax),
+  }))
+  return { ...group, lines }
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/)
+  if (lines.at(-1) === '') lines.pop()
+  return lines
+}
+
+/** Lines that belong together. */
+function Group({ group: { lines, skipped } }: { group: DiffGroup }): Html {
+  return (
+    <tbody>
+      {skipped > 0 && (
+        <tr class="skipped">
+          <td colspan={3}>{counted(skipped, 'equal line')}</td>
+        </tr>
+      )}
+      {lines.map((line) => (
+        <tr class={line.kind}>
+          <td class="line-number">{line.before ?? ''}</td>
+          <td class="line-number">{line.after ?? ''}</td>
+          <td>
+            <span class="sign">
+              {line.kind === 'added' ? '+' : line.kind === 'removed' ? '−' : ' '}
+            </span>
+            {shownText(line.text)}
+          </td>
+        </tr>
+      ))}
+    </tbody>
+  )
+}

@@ -1,0 +1,112 @@
+/** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser and never sent. */
+import type { Holder } from '../../browse/holders.ts'
+import type { Digest } from '../../core/digest.ts'
+import { counted, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { artifactPath, blobPath } from '../paths.ts'
+import { figures, Table } from '../parts/table.tsx'
+
+export interface FindView {
+  /** As typed. */
+  text: string
+  /** Undefined when the text is no digest. */
+  digest: Digest | undefined
+  holders: Holder[]
+  /** Whether there may be more than are listed. */
+  isCut: boolean
+  hashWorker: string
+  now: number
+}
+
+export function FindPage(view: FindView): Html {
+  const { text, digest, holders } = view
+  return (
+    <>
+      <h1>Find a file</h1>
+      <form class="filter" method="get" action="/find">
+        <label class="wide">
+          SHA-256 of its content
+          <input
+            name="digest"
+            type="search"
+            value={text}
+            data-key="/"
+            spellcheck={false}
+            autocomplete="off"
+            placeholder="sha256:…"
+            required
+          />
+        </label>
+        <button>Find</button>
+      </form>
+      <div class="drop needs-script" data-find data-worker={view.hashWorker}>
+        <label>
+          Drop a file here, or choose one: <input type="file" />
+        </label>
+        <p class="quiet">It is hashed here in the browser; nothing of it is sent.</p>
+        <p data-progress role="status"></p>
+      </div>
+      {text !== '' && digest === undefined && (
+        <p class="note" role="alert">
+          That is no SHA-256: it has 64 hexadecimal digits, with or without <code>sha256:</code> in
+          front.
+        </p>
+      )}
+      {digest !== undefined && holders.length === 0 && (
+        <p>No artifact that you can read holds a file with this content.</p>
+      )}
+      {holders.length > 0 && <Holders {...view} />}
+    </>
+  )
+}
+
+function Holders({ holders, isCut, now }: FindView) {
+  const first = holders.at(-1)
+  return (
+    <>
+      <p class="lead">
+        {isCut ? 'The newest ' : ''}
+        {counted(holders.length, 'artifact')}
+        {!isCut && first !== undefined && (
+          <>
+            , first seen <Time at={first.artifact.createdAt} now={now} /> in run{' '}
+            {first.artifact.runNumber}
+          </>
+        )}
+        .
+      </p>
+      <Table
+        name="Artifacts with this file, newest first"
+        columns={[
+          'Artifact',
+          'Path',
+          'Project',
+          'Run',
+          'Branch',
+          'Commit',
+          figures('Size'),
+          'Uploaded',
+        ]}
+      >
+        {holders.map(({ artifact, path }) => (
+          <tr>
+            <th scope="row">
+              <a href={artifactPath(artifact)}>{artifact.name}</a>
+            </th>
+            <td>{path === null ? '–' : <a href={blobPath(artifact, path)}>{path}</a>}</td>
+            <td>{artifact.project}</td>
+            <td>{artifact.runNumber}</td>
+            <td>{artifact.branch ?? '–'}</td>
+            <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
+            <td class="number">
+              <Size bytes={artifact.logicalBytes} />
+            </td>
+            <td>
+              <Time at={artifact.createdAt} now={now} />
+            </td>
+          </tr>
+        ))}
+      </Table>
+    </>
+  )
+}

@@ -1,0 +1,59 @@
+/** Finding a file by its digest. */
+import { Hono } from 'hono'
+import { mayAdminister, mayReadProject, type Principal } from '../../auth/principal.ts'
+import { findHolders, type Holder } from '../../browse/holders.ts'
+import { type Digest, parseWireDigest } from '../../core/digest.ts'
+import { forbidden } from '../../http/access.ts'
+import { requirePrincipal } from '../../http/authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { FindPage } from './find-page.tsx'
+import { sendPage, type Web } from '../page.tsx'
+
+const holdersMax = 100
+
+export function createFindPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/find', async (c) => await findPage(web, c))
+  return app
+}
+
+async function findPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const principal = await requirePrincipal(context, c)
+  const text = (c.req.query('digest') ?? '').trim()
+  const hex = text.toLowerCase().replace(/^sha256:/, '')
+  const digest = parseWireDigest(`sha256:${hex}`)
+  const holders = digest === undefined ? [] : await readableHolders(context, principal, digest)
+  const view = {
+    text,
+    digest,
+    holders,
+    isCut: holders.length === holdersMax,
+    hashWorker: web.assets.pathOf('hash-worker'),
+    now: context.now(),
+  }
+  return await sendPage(web, c, {
+    title: 'Find a file',
+    scripts: ['find-page'],
+    body: <FindPage {...view} />,
+  })
+}
+
+/** Only in what the visitor can read: an answer about others would tell that they have the file. */
+async function readableHolders(
+  context: AppContext,
+  principal: Principal,
+  digest: Digest,
+): Promise<Holder[]> {
+  const { metadata } = context
+  const own = principal.project === null ? undefined : await metadata.findProject(principal.project)
+  const isWide = mayAdminister(principal)
+  if (!isWide && (own === undefined || !mayReadProject(principal, own.name))) {
+    throw forbidden('finding files needs a token that reads its whole project')
+  }
+  return await findHolders(metadata, digest, {
+    projectId: isWide ? null : (own?.id ?? null),
+    now: context.now(),
+    limit: holdersMax,
+  })
+}

@@ -1,0 +1,134 @@
+/** `/{o}/{r}/search?path=`: paths inside the artifacts of a project. */
+import type { Matches } from '../../browse/search.ts'
+import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
+import { counted, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { FilterFields, PathField } from '../list/list-page.tsx'
+import type { ListQuery } from '../list/list-view.ts'
+import { blobPath, searchPagePath, treePath } from '../paths.ts'
+import { ProjectMenu } from '../project/project-page.tsx'
+import { ArtifactName } from '../run/run-page.tsx'
+import { figures, Pager, Table } from '../parts/table.tsx'
+
+export interface SearchFormView {
+  project: string
+  /** The pattern, as typed. */
+  path: string
+  query: ListQuery
+  branches: string[]
+  mayWrite: boolean
+  /** Why the pattern cannot be searched for. */
+  problem: string | null
+}
+
+export interface SearchResults {
+  matches: Matches[]
+  /** Whether as many were found as a page shows. */
+  isFull: boolean
+  /** Address of the page that goes on; null when all was searched. */
+  onward: string | null
+  /** Whether this page went on where another one ended. */
+  isLater: boolean
+  /** Address of the same search in all artifacts; null where it is that. */
+  widened: string | null
+  now: number
+}
+
+/** The page around its results. */
+export function SearchPage({ results, ...view }: SearchFormView & { results: Html | null }): Html {
+  const { project, path, mayWrite, problem } = view
+  return (
+    <>
+      <h1>Search the artifacts of {project}</h1>
+      <ProjectMenu project={project} current="artifacts" mayWrite={mayWrite} />
+      <form class="filter" method="get" action={searchPagePath(project)}>
+        <PathField path={path} dataKey="/" />
+        <FilterFields {...view} />
+        <button>Search</button>
+      </form>
+      {problem !== null && (
+        <p class="note" role="alert">
+          {problem}
+        </p>
+      )}
+      {path === '' && <Advice />}
+      {results}
+    </>
+  )
+}
+
+function Advice() {
+  return (
+    <p class="quiet">
+      Whole paths are compared: <code>*</code> stands for anything within a name, <code>**</code>{' '}
+      for any directories, as in <code>**/index.html</code> or <code>dist/**</code>.
+    </p>
+  )
+}
+
+export function SearchResultList(view: SearchResults): Html {
+  const { matches, isFull, onward, isLater, widened, now } = view
+  const count = matches.reduce((sum, { found }) => sum + found.length, 0)
+  const next = onward === null ? null : { href: onward, label: isFull ? 'More' : 'Search on' }
+  return (
+    <>
+      <p class="lead" role="status">
+        {count === 0
+          ? `No ${isLater ? 'other ' : ''}path matches`
+          : counted(count, 'match', 'matches')}
+        {count > 0 && ', those of the newest artifact first'}
+        {onward !== null && !isFull ? ' so far: older artifacts are still to be searched.' : '.'}
+      </p>
+      {count === 0 && widened !== null && (
+        <p>
+          <a href={widened}>Search all artifacts</a>
+        </p>
+      )}
+      {count === 0 && !isLater && <Advice />}
+      {count > 0 && (
+        <Table
+          name="Paths that match"
+          columns={['Path', figures('Size'), 'Artifact', 'Run', 'Branch', 'Uploaded']}
+        >
+          {matches.flatMap(({ artifact, found }) =>
+            found.map((each) => <Row artifact={artifact} found={each} now={now} />),
+          )}
+        </Table>
+      )}
+      <Pager next={next} />
+    </>
+  )
+}
+
+function Row({
+  artifact,
+  found: { entry },
+  now,
+}: {
+  artifact: Artifact
+  found: ComparedEntry
+  now: number
+}) {
+  return (
+    <tr>
+      <th scope="row">
+        {entry.kind === 'file' && <a href={blobPath(artifact, entry.path)}>{entry.path}</a>}
+        {entry.kind === 'directory' && <a href={treePath(artifact, entry.path)}>{entry.path}/</a>}
+        {entry.kind === 'symlink' && (
+          <>
+            {entry.path} <span class="quiet">→ {entry.target}</span>
+          </>
+        )}
+      </th>
+      <td class="number">{entry.kind === 'file' && <Size bytes={entry.sizeBytes} />}</td>
+      <td>
+        <ArtifactName artifact={artifact} now={now} />
+      </td>
+      <td>{artifact.runNumber}</td>
+      <td>{artifact.branch ?? '–'}</td>
+      <td>
+        <Time at={artifact.createdAt} now={now} />
+      </td>
+    </tr>
+  )
+}

@@ -1,0 +1,81 @@
+/** Searching the artifacts of a project for paths. */
+import { Hono } from 'hono'
+import type { Matches } from '../../browse/search.ts'
+import { StoreError } from '../../core/errors.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { formatSearchCursor, parseSearchCursor, searchNewest } from '../../http/search.ts'
+import { filterOf, queryOf, readQuery } from '../list/list-view.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { searchPagePath } from '../paths.ts'
+import { describeProblem } from '../problem-page.tsx'
+import { SearchPage, SearchResultList, type SearchResults } from './search-page.tsx'
+import { sendSlowPage } from '../slow-page.tsx'
+
+/** Paths can be long, and a page may not be. */
+const matchesPerPage = 50
+/** How long somebody waits before the page says that there is more to search. */
+const patienceMs = 5000
+
+export function createSearchPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/search', async (c) => await searchPage(web, c))
+  return app
+}
+
+async function searchPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { project, mayWrite } = await projectOfPage(context, c)
+  const path = (c.req.query('path') ?? '').trim()
+  const query = readQuery((name) => (fields.has(name) ? (c.req.query(name) ?? '') : ''))
+  const filter = filterOf(project, query)
+  const from = parseSearchCursor(c.req.query('cursor'))
+  const branches = await context.metadata.listRunFacts(project.id, 'branch', 100)
+  const isNarrowed = Object.values(queryOf(query)).some((value) => value !== '')
+  const problem = path === '' ? null : problemOf(path)
+  const view = { project: project.name, path, query, branches, mayWrite, problem }
+  const content = {
+    title: `${path === '' ? 'Search' : path} · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+  }
+  if (path === '' || problem !== null)
+    return await sendPage(web, c, { ...content, body: <SearchPage {...view} results={null} /> })
+  const search = async (): Promise<SearchResults> => {
+    const { signal } = c.req.raw
+    const wanted = { globs: [path], limit: matchesPerPage, from, msMax: patienceMs, signal }
+    const steps = searchNewest(context, filter, wanted)
+    const matches: Matches[] = []
+    let step = await steps.next()
+    for (; step.done !== true; step = await steps.next()) matches.push(step.value)
+    const cursor = step.value && formatSearchCursor(step.value)
+    return {
+      matches,
+      isFull: matches.reduce((sum, { found }) => sum + found.length, 0) === matchesPerPage,
+      onward: cursor && searchPagePath(project.name, { ...queryOf(query), path, cursor }),
+      isLater: from !== undefined,
+      widened: isNarrowed ? searchPagePath(project.name, { path }) : null,
+      now: context.now(),
+    }
+  }
+  return await sendSlowPage(web, c, {
+    ...content,
+    frame: (part) => <SearchPage {...view} results={<>{part}</>} />,
+    waiting: 'Searching…',
+    part: async () => <SearchResultList {...await search()} />,
+  })
+}
+
+/** What a search can be narrowed by, of what the list of artifacts can. */
+const fields: ReadonlySet<string> = new Set(['name', 'branch', 'run'])
+
+/** Why a pattern is refused; null when it is not. */
+function problemOf(path: string): string | null {
+  try {
+    compilePathGlobs([path])
+    return null
+  } catch (error) {
+    if (error instanceof StoreError) return describeProblem(error, 400).detail
+    throw error
+  }
+}

@@ -1,0 +1,225 @@
+/** What is done to many artifacts of a project's list at once, and what is said of it afterwards. */
+import { hasCode, storeError } from '../../core/errors.ts'
+import { changedExpiresAt, isLive } from '../../core/retention.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { dayMs } from '../../core/units.ts'
+import { requireWriteProject } from '../../http/access.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
+import { removeArtifacts } from '../../http/deletion.ts'
+import { retentionOf } from '../../http/retention.ts'
+import { requireDelete } from '../../http/strict.ts'
+import { collectArtifacts } from '../../http/walk-artifacts.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import type { Artifact, Project, RetentionChange } from '../../metadata/metadata.ts'
+import { DeletePage, requireWord } from '../artifact/delete-page.tsx'
+import { counted } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { daysOf, formatIds, parseIds, readForm } from '../input.ts'
+import {
+  type Field,
+  filterFields,
+  filterOf,
+  type ListQuery,
+  queryOf,
+  readQuery,
+} from './list-view.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { listPath } from '../paths.ts'
+import { isRestorable } from '../parts/sentences.ts'
+
+/** Of more at once only the list of deleted ones is shown, from where they are restored. */
+export const idsInAddressMax = 100
+
+const endedMeanwhile = 'had ended meanwhile'
+
+/** What is said of what was done, and of what it could no more be done to. */
+const saidOf = {
+  keep: ['Kept', endedMeanwhile],
+  release: ['Let go of', endedMeanwhile],
+  extend: ['Changed the expiry of', endedMeanwhile],
+  delete: ['Deleted', endedMeanwhile],
+  restore: ['Restored', 'could not be: too late, or the name is taken'],
+} as const
+type BulkAction = keyof typeof saidOf
+
+/** Stands in the address of the list that one comes back to. */
+interface Outcome {
+  action: BulkAction
+  changed: number
+  /** Of those chosen, to how many it could no more be done. */
+  missed: number
+}
+
+export function outcomeOfQuery(read: (name: string) => string): Outcome | undefined {
+  const action = (Object.keys(saidOf) as BulkAction[]).find((each) => each === read('done'))
+  const [changed, missed] = [read('changed'), read('missed')]
+  if (action === undefined || !/^\d{1,6}$/.test(changed) || !/^\d{1,6}$/.test(missed))
+    return undefined
+  return { action, changed: Number(changed), missed: Number(missed) }
+}
+
+/** Said where one lands afterwards. `restorable`: of those just deleted. */
+export function ChangedNotice({
+  outcome: { action, changed, missed },
+  restorable,
+  project,
+  query,
+}: {
+  outcome: Outcome
+  restorable: number[]
+  project: Project
+  query: ListQuery
+}): Html {
+  const [done, not] = saidOf[action]
+  return (
+    <div class="toast" role="status">
+      <span>
+        {done} {counted(changed, 'artifact')}.
+        {missed > 0 && ` ${missed.toLocaleString('en')} ${not}.`}
+      </span>
+      {restorable.length > 0 && (
+        <form method="post" action={listPath(project.name)}>
+          {[...filterFields(query), ...restorable.map((id): Field => ['id', String(id)])].map(
+            ([name, value]) => (
+              <input type="hidden" name={name} value={value} />
+            ),
+          )}
+          <button name="action" value="restore">
+            Restore all
+          </button>
+        </form>
+      )}
+    </div>
+  )
+}
+
+/** Errors: those of what is chosen, and of what may be done; whatever ends meanwhile is passed over. */
+export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { metadata } = context
+  const { principal, project } = await projectOfPage(context, c)
+  requireWriteProject(principal, project.name)
+  const form = await readForm(context, c)
+  const query = readQuery((name) => form.get(`filter.${name}`) ?? '')
+  const action = form.get('action')
+  const { artifacts, count } = await chosenArtifacts(context, project, { form, query, action })
+  await context.checkpoint?.('chosen')
+  const now = context.now()
+  const back = (changed: Artifact[], done: BulkAction, there: Record<string, string> = {}) => {
+    const figures = { changed: String(changed.length), missed: String(count - changed.length) }
+    const address = listPath(project.name, { ...queryOf(query), ...there, done, ...figures })
+    return c.redirect(address, 303)
+  }
+  const retain = async (change: RetentionChange): Promise<Artifact[]> => {
+    const ids = artifacts.map(({ id }) => id)
+    const changed = new Set(await metadata.setRetentionOfMany(ids, change, context.now()))
+    return artifacts.filter(({ id }) => changed.has(id))
+  }
+  switch (action) {
+    case 'keep':
+    case 'release':
+      return back(await retain({ pinned: action === 'keep' }), action)
+    case 'extend': {
+      const policy = await retentionOf(context, project.name)
+      const expiresAt = changedExpiresAt(now + daysOf(form.get('days')) * dayMs, policy, now)
+      return back(await retain({ expiresAt }), action)
+    }
+    case 'delete':
+      return await confirmDeletion(web, c, { project, artifacts, query })
+    case 'delete-confirmed': {
+      requireWord(artifacts, form)
+      await requireDelete(context, principal, artifacts)
+      const gone = await removeArtifacts(context, artifacts)
+      const ids = gone.length > idsInAddressMax ? [] : gone.map(({ id }) => id)
+      return back(gone, 'delete', { state: 'deleted', deleted: ids.join(',') })
+    }
+    case 'restore':
+      return back(
+        await changeEach(artifacts, async ({ id }) => await metadata.restoreArtifact(id, now)),
+        action,
+        { state: '' },
+      )
+    default:
+      throw storeError('invalid_request', 'choose what to do', { field: 'action' })
+  }
+}
+
+/** What has become of an artifact that something can no more be done to. */
+const ends = ['artifact_not_found', 'artifact_expired', 'artifact_deleted', 'name_taken'] as const
+
+/** Answers those that were changed: all but those that had ended, for which `change` fails so. */
+async function changeEach(
+  artifacts: Artifact[],
+  change: (artifact: Artifact) => Promise<void>,
+): Promise<Artifact[]> {
+  const changed: Artifact[] = []
+  for (const artifact of artifacts) {
+    try {
+      await change(artifact)
+      changed.push(artifact)
+    } catch (error) {
+      if (!ends.some((code) => hasCode(error, code))) throw error
+    }
+  }
+  return changed
+}
+
+/** Those among the ticked, or all that match, to which it can be done, and how many were meant. Errors: invalid_request
+ *  when there are none. */
+async function chosenArtifacts(
+  context: AppContext,
+  project: Project,
+  { form, query, action }: { form: URLSearchParams; query: ListQuery; action: string | null },
+): Promise<{ artifacts: Artifact[]; count: number }> {
+  const ids = [
+    ...form.getAll('id').map((id) => parsePositiveInteger(id, 'id')),
+    ...form.getAll('ids').flatMap(parseIds),
+  ]
+  const isAll = form.get('all') === '1'
+  const filter = isAll ? filterOf(project, query) : { projectId: project.id, ids }
+  const chosen = (artifacts: Artifact[]) => ({
+    artifacts,
+    count: isAll ? artifacts.length : new Set(ids).size,
+  })
+  const now = context.now()
+  const { undoMs } = context.config
+  if (action === 'restore') {
+    const found = await collectArtifacts(context, { ...filter, state: 'deleted' })
+    const dead = found.filter((artifact) => isRestorable(artifact, { undoMs, now }))
+    if (dead.length > 0) return chosen(dead)
+    throw storeError('invalid_request', 'select at least one artifact that can be restored', {
+      field: 'id',
+    })
+  }
+  const found = await collectArtifacts(context, filter)
+  const live = found.filter((artifact) => isLive(artifact, now))
+  if (live.length > 0) return chosen(live)
+  throw storeError('invalid_request', 'select at least one live artifact', { field: 'id' })
+}
+
+async function confirmDeletion(
+  web: Web,
+  c: AppRequest,
+  { project, artifacts, query }: { project: Project; artifacts: Artifact[]; query: ListQuery },
+): Promise<Response> {
+  const ids = artifacts.map(({ id }) => id)
+  const { context } = web
+  const view = {
+    artifacts,
+    action: listPath(project.name),
+    back: listPath(project.name, queryOf(query)),
+    freedBytes: await measureDeletion(context.metadata, ids, context.now()),
+    undoMinutes: Math.floor(context.config.undoMs / 60_000),
+    fields: [
+      ['action', 'delete-confirmed'] satisfies Field,
+      ['ids', formatIds(ids)] satisfies Field,
+      ...filterFields(query),
+    ],
+  }
+  return await sendPage(web, c, {
+    title: `Delete ${counted(artifacts.length, 'artifact')}`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <DeletePage {...view} />,
+  })
+}

@@ -1,0 +1,23 @@
+/** A project's list in an order, for all of it at once: as the store gives it a page at a time. */
+import {
+  type ArtifactOrder,
+  artifactOrders,
+  type ArtifactSort,
+  comparison,
+} from '../../core/artifact-order.ts'
+import { isKept } from '../../core/retention.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+
+export function inOrder(artifacts: Artifact[], sort: ArtifactSort): Artifact[] {
+  const order = artifactOrders[sort]
+  const compare = comparison(order)
+  return artifacts
+    .map((artifact) => ({ id: artifact.id, key: keyOf(artifact, order), artifact }))
+    .sort(compare)
+    .map(({ artifact }) => artifact)
+}
+
+function keyOf(artifact: Artifact, { by }: ArtifactOrder): number | string {
+  if (by !== 'endsAt') return artifact[by]
+  return isKept(artifact) ? Number.MAX_SAFE_INTEGER : artifact.expiresAt
+}

@@ -1,0 +1,156 @@
+/** `/{o}/{r}/artifacts`: all artifacts of a project, filtered, sorted, summed up, and dealt with several at a time. */
+import type { ArtifactSort } from '../../core/artifact-order.ts'
+import { UploadHint } from '../parts/commands.tsx'
+import { counted, Size } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { type ListView, queryOf } from './list-view.ts'
+import { ListTable } from './list-table.tsx'
+import { listPath, searchPagePath } from '../paths.ts'
+import { ProjectMenu } from '../project/project-page.tsx'
+import { NumberedPager } from '../parts/table.tsx'
+
+export function ListPage(view: ListView): Html {
+  const { project, artifacts, sums, query, mayWrite } = view
+  const hasFilter = [query.name, query.branch, query.run, query.state, query.pinned].some(Boolean)
+  return (
+    <>
+      <h1>Artifacts of {project.name}</h1>
+      <ProjectMenu project={project.name} current="artifacts" mayWrite={mayWrite} />
+      <Filter {...view} />
+      <form class="filter" method="get" action={searchPagePath(project.name)}>
+        <PathField path="" />
+        <button>Search</button>
+      </form>
+      {artifacts.length === 0 ? (
+        <Nothing project={project.name} hasFilter={hasFilter} />
+      ) : (
+        <>
+          <p class="lead" role="status">
+            {counted(sums.artifacts, 'artifact')}, <Size bytes={sums.logicalBytes} />;{' '}
+            <Size bytes={sums.newBytes} /> were added to the store by their uploads.{' '}
+            <a href={listPath(project.name, { ...queryOf(query), format: 'csv' })}>CSV</a>
+          </p>
+          <ListTable {...view} />
+          <NumberedPager
+            {...view}
+            hrefOf={(page) => listPath(project.name, { ...queryOf(query), page })}
+          />
+        </>
+      )}
+    </>
+  )
+}
+
+const sorts: [ArtifactSort, string][] = [
+  ['newest', 'newest first'],
+  ['oldest', 'oldest first'],
+  ['largest', 'largest first'],
+  ['costliest', 'most new bytes first'],
+  ['expiring', 'expiring soonest first'],
+  ['name', 'by name'],
+]
+
+function Filter({ project, query, branches }: ListView) {
+  return (
+    <form class="filter" method="get" action={listPath(project.name)}>
+      <FilterFields query={query} branches={branches} dataKey="/" />
+      <label>
+        State
+        <select name="state">
+          {['', 'damaged', 'expired', 'deleted', 'any'].map((state) => (
+            <option value={state} selected={state === query.state}>
+              {state === '' ? 'live' : state}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Kept
+        <select name="pinned">
+          {[
+            ['', 'any'],
+            ['1', 'by somebody'],
+            ['latest', 'as the latest'],
+            ['0', 'not kept'],
+          ].map(([value, label]) => (
+            <option value={value} selected={value === query.pinned}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Sort
+        <select name="sort">
+          {sorts.map(([value, label]) => (
+            <option value={value} selected={value === query.sort}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button>Filter</button>
+    </form>
+  )
+}
+
+/** What a list and a search of artifacts are narrowed by. */
+export function FilterFields({
+  query,
+  branches,
+  dataKey,
+}: Pick<ListView, 'query' | 'branches'> & { dataKey?: string }): Html {
+  return (
+    <>
+      <label>
+        Name contains
+        <input name="name" value={query.name} data-key={dataKey} />
+      </label>
+      <label>
+        Branch
+        <select name="branch">
+          <option value="">any</option>
+          {branches.map((branch) => (
+            <option value={branch} selected={branch === query.branch}>
+              {branch}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Run
+        <input name="run" value={query.run} inputmode="numeric" size={8} />
+      </label>
+    </>
+  )
+}
+
+/** Where the path to search for is typed. */
+export function PathField({ path, dataKey }: { path: string; dataKey?: string }): Html {
+  return (
+    <label class="wide">
+      Path in artifacts
+      <input
+        name="path"
+        type="search"
+        value={path}
+        data-key={dataKey}
+        spellcheck={false}
+        autocomplete="off"
+        placeholder="**/index.html"
+        required
+      />
+    </label>
+  )
+}
+
+function Nothing({ project, hasFilter }: { project: string; hasFilter: boolean }) {
+  if (hasFilter) {
+    return (
+      <p>
+        No artifacts match. <a href={listPath(project)}>Clear filters</a>
+      </p>
+    )
+  }
+  return <UploadHint reason="There are no artifacts." project={project} run="RUN" />
+}

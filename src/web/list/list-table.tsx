@@ -1,0 +1,152 @@
+/** The rows of a project's artifacts, with a box each where something can be done, and what is done to those ticked. */
+import type { ArtifactSort } from '../../core/artifact-order.ts'
+import { isLive } from '../../core/retention.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { filterFields, type ListView } from './list-view.ts'
+import { listPath } from '../paths.ts'
+import { ArtifactName, Expiry } from '../run/run-page.tsx'
+import { isRestorable, keepingReason } from '../parts/sentences.ts'
+import { type Column, figures, Table } from '../parts/table.tsx'
+
+/** Live artifacts are kept, let go, extended and deleted; where deleted ones are listed, they are restored. */
+export function ListTable(view: ListView): Html {
+  const { project, query, artifacts, sums, mayWrite, undoMs, now } = view
+  const restores = query.state === 'deleted'
+  const isOpen = (artifact: Artifact): boolean =>
+    mayWrite && (restores ? isRestorable(artifact, { undoMs, now }) : isLive(artifact, now))
+  const hasBoxes = artifacts.some(isOpen)
+  return (
+    <form method="post" action={listPath(project.name)} data-bulk>
+      {filterFields(query).map(([name, value]) => (
+        <input type="hidden" name={name} value={value} />
+      ))}
+      {/* Enter in a field or on a box presses the first button: one that does nothing. */}
+      <button name="action" value="" class="unseen" tabindex={-1} aria-hidden="true" />
+      {hasBoxes && (
+        <div class="bulk" data-bulk-bar>
+          <span data-bulk-count>With the selected:</span>
+          <AllThatMatch total={sums.artifacts} shown={artifacts.length} />
+          {restores ? <RestoreButton /> : <BulkButtons />}
+        </div>
+      )}
+      <Table name="Artifacts" columns={columnsOf(query.sort)} lead={hasBoxes && <SelectAll />}>
+        {artifacts.map((each) => (
+          <Row artifact={each} box={hasBoxes ? isOpen(each) : null} now={now} />
+        ))}
+      </Table>
+    </form>
+  )
+}
+
+function AllThatMatch({ total, shown }: { total: number; shown: number }) {
+  if (total <= shown) return <></>
+  return (
+    <label class="check">
+      <input type="checkbox" name="all" value="1" /> all {total.toLocaleString('en')} that match
+    </label>
+  )
+}
+
+function RestoreButton() {
+  return (
+    <button name="action" value="restore">
+      Restore
+    </button>
+  )
+}
+
+function BulkButtons() {
+  return (
+    <>
+      <button name="action" value="keep">
+        Keep
+      </button>
+      <button name="action" value="release">
+        Let go
+      </button>
+      <span class="pair">
+        <label>
+          Expire in <input name="days" type="number" min="0" max="36500" value="30" size={5} /> days
+        </label>
+        <button name="action" value="extend">
+          Set
+        </button>
+      </span>
+      <button name="action" value="delete" class="danger">
+        Delete…
+      </button>
+    </>
+  )
+}
+
+function SelectAll() {
+  return (
+    <td>
+      <input type="checkbox" class="needs-script" data-select-all aria-label="Select all" />
+    </td>
+  )
+}
+
+function columnsOf(sort: ArtifactSort): (string | Column)[] {
+  const order = (column: ArtifactSort, direction: Column['sorted']) =>
+    sort === column ? direction : undefined
+  return [
+    { label: 'Name', sorted: order('name', 'ascending') },
+    'Run',
+    'Branch',
+    figures('Size', order('largest', 'descending')),
+    figures('New bytes', order('costliest', 'descending')),
+    { label: 'Uploaded', sorted: order('newest', 'descending') ?? order('oldest', 'ascending') },
+    { label: 'Expires', sorted: order('expiring', 'ascending') },
+    'Why so long',
+  ]
+}
+
+function Row({
+  artifact,
+  box,
+  now,
+}: {
+  artifact: Artifact
+  /** Whether it has a box; null where there is no column for it. */
+  box: boolean | null
+  now: number
+}) {
+  const live = isLive(artifact, now)
+  return (
+    <tr class={live ? '' : 'gone'}>
+      {box !== null && (
+        <td>
+          {box && (
+            <input
+              type="checkbox"
+              name="id"
+              value={String(artifact.id)}
+              aria-label={`Select ${artifact.name} of run ${artifact.runNumber}`}
+            />
+          )}
+        </td>
+      )}
+      <th scope="row">
+        <ArtifactName artifact={artifact} now={now} />
+      </th>
+      <td>{artifact.runNumber}</td>
+      <td>{artifact.branch ?? '–'}</td>
+      <td class="number">
+        <Size bytes={artifact.logicalBytes} />
+      </td>
+      <td class="number">
+        <Size bytes={artifact.newBytes} />
+      </td>
+      <td>
+        <Time at={artifact.createdAt} now={now} />
+      </td>
+      <td>
+        <Expiry artifact={artifact} now={now} />
+      </td>
+      <td class="quiet">{live ? keepingReason(artifact) : (artifact.removedReason ?? '')}</td>
+    </tr>
+  )
+}

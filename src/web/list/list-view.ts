@@ -1,0 +1,76 @@
+/** What the list of a project's artifacts shows, and by what it is narrowed. */
+import type { ArtifactSort } from '../../core/artifact-order.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
+
+const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
+const states = ['damaged', 'expired', 'deleted', 'any'] as const
+
+export interface ListQuery {
+  name: string
+  branch: string
+  run: string
+  /** '' is live ones. */
+  state: string
+  pinned: string
+  sort: ArtifactSort
+}
+
+export interface ListView {
+  project: Project
+  query: ListQuery
+  branches: string[]
+  artifacts: Artifact[]
+  /** Over all that match. */
+  sums: ArtifactSums
+  pageNumber: number
+  pageCount: number
+  mayWrite: boolean
+  /** How long a deletion can be taken back. */
+  undoMs: number
+  now: number
+}
+
+/** As it stands in addresses. */
+export function queryOf(query: ListQuery): Record<string, string> {
+  return { ...query, sort: query.sort === 'newest' ? '' : query.sort }
+}
+
+/** A hidden one of a form. */
+export type Field = [name: string, value: string]
+
+/** The list that one comes back to. */
+export function filterFields(query: ListQuery): Field[] {
+  return Object.entries(queryOf(query)).map(([name, value]) => [`filter.${name}`, value])
+}
+
+const keptFilters = new Map<string, ArtifactFilter>([
+  ['1', { pinned: true }],
+  ['latest', { keptLatest: true }],
+  ['0', { pinned: false, keptLatest: false }],
+])
+
+export function readQuery(read: (name: string) => string): ListQuery {
+  const sort = sorts.find((each) => each === read('sort')) ?? 'newest'
+  return {
+    name: read('name'),
+    branch: read('branch'),
+    run: read('run'),
+    state: states.find((each) => each === read('state')) ?? '',
+    pinned: keptFilters.has(read('pinned')) ? read('pinned') : '',
+    sort,
+  }
+}
+
+/** Errors: invalid_request. */
+export function filterOf(project: Project, query: ListQuery): ArtifactFilter {
+  const state = states.find((each) => each === query.state)
+  return {
+    projectId: project.id,
+    ...(query.name !== '' && { nameContains: query.name }),
+    ...(query.branch !== '' && { branch: query.branch }),
+    ...(query.run !== '' && { run: parsePositiveInteger(query.run, 'run') }),
+    ...keptFilters.get(query.pinned),
+    ...(state !== undefined && { state }),
+  }
+}

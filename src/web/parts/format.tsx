@@ -1,0 +1,127 @@
+/** How values read on pages. */
+import type { Child } from 'hono/jsx'
+import { formatWireDigest, type Digest } from '../../core/digest.ts'
+import { dayMs, formatDuration, formatSizeBytes } from '../../core/units.ts'
+import type { Html } from './html.ts'
+
+export function Size({ bytes }: { bytes: number }): Html {
+  return <span title={`${bytes.toLocaleString('en')} bytes`}>{formatSizeBytes(bytes)}</span>
+}
+
+/** A difference of sizes with its sign; a minus is a real one. */
+export function formatDelta(bytes: number): string {
+  if (bytes === 0) return '±0'
+  return `${bytes > 0 ? '+' : '−'}${formatSizeBytes(Math.abs(bytes))}`
+}
+
+export function Delta({ bytes }: { bytes: number }): Html {
+  const kind = bytes > 0 ? 'grew' : bytes < 0 ? 'shrank' : 'quiet'
+  return (
+    <span class={kind} title={`${bytes.toLocaleString('en')} bytes`}>
+      {formatDelta(bytes)}
+    </span>
+  )
+}
+
+/** The first characters, the whole digest in the title, and a button that copies it where scripts run. */
+export function ShortDigest({ digest }: { digest: Digest | null }): Html {
+  if (digest === null) return <span class="quiet">–</span>
+  return (
+    <span class="copyable">
+      <span class="digest" title={formatWireDigest(digest)}>
+        {digest.slice(0, 12)}
+      </span>
+      <CopyButton text={formatWireDigest(digest)} what="digest" />
+    </span>
+  )
+}
+
+export function WholeDigest({ digest, what }: { digest: Digest; what: string }): Html {
+  return (
+    <span class="copyable">
+      <span class="digest">{formatWireDigest(digest)}</span>
+      <CopyButton text={formatWireDigest(digest)} what={what} />
+    </span>
+  )
+}
+
+/** Shown only where scripts run; what it copies is on the page besides. */
+export function CopyButton({ text, what }: { text: string; what: string }): Html {
+  return (
+    <button type="button" class="copy needs-script" data-copy={text} aria-label={`Copy ${what}`}>
+      <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
+        <path
+          fill="none"
+          stroke="currentColor"
+          stroke-width="1.3"
+          d="M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z"
+        />
+      </svg>
+    </button>
+  )
+}
+
+/** An instant in words, with the exact one beside it for programs and pointers. */
+export function Time({ at, now }: { at: number; now: number }): Html {
+  const iso = new Date(at).toISOString()
+  return (
+    <time datetime={iso} title={`${iso.slice(0, 19).replace('T', ' ')} UTC`}>
+      {relativeTime(at, now)}
+    </time>
+  )
+}
+
+/** `in 3 days`, `2 hours ago`. */
+function relativeTime(at: number, now: number): string {
+  const distanceMs = at - now
+  const units: [Intl.RelativeTimeFormatUnit, number][] = [
+    ['day', dayMs],
+    ['hour', 60 * 60 * 1000],
+    ['minute', 60 * 1000],
+    ['second', 1000],
+  ]
+  const [unit, unitMs] = units.find(([, ms]) => Math.abs(distanceMs) >= ms) ?? ['second', 1000]
+  const count = distanceMs / unitMs
+  // What is to come loses its first second at once, and would lose a whole day with it.
+  return relative.format(count > 0 ? Math.round(count) : Math.trunc(count), unit)
+}
+
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+
+/** A term and its description, for a `dl`. */
+export function Fact({ term, children }: { term: string; children?: Child }): Html {
+  return (
+    <div>
+      <dt>{term}</dt>
+      <dd>{children}</dd>
+    </div>
+  )
+}
+
+/** A count with its noun. */
+export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`
+}
+
+/** `90 days`, `36 hours`; below an hour as durations are. */
+export function formatPeriod(ms: number): string {
+  const hourMs = 60 * 60 * 1000
+  if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
+  return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
+}
+
+/** `12 %`; below one percent with a decimal, so that something is never nothing. */
+export function formatShare(part: number, whole: number): string {
+  if (whole === 0) return '0 %'
+  const percent = (part / whole) * 100
+  return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`
+}
+
+export function mode(bits: number): string {
+  return bits.toString(8).padStart(3, '0')
+}
+
+/** Archives can carry times that no calendar holds; such a time is as good as none. */
+export function isShownTime(epochSeconds: number | null): epochSeconds is number {
+  return epochSeconds !== null && Math.abs(epochSeconds) < 8.64e12
+}

@@ -1,0 +1,14 @@
+/** What is said of things that code made which nobody has merged. */
+import { isOfPullRequest, type RunFacts } from '../../core/run.ts'
+import type { Html } from './html.ts'
+
+/** Nothing for runs of the project's own code. */
+export function Untrusted({ run }: { run: Pick<RunFacts, 'event'> }): Html {
+  if (!isOfPullRequest(run)) return <></>
+  return (
+    <p class="note untrusted">
+      <span class="badge untrusted">untrusted</span> From a pull request: nobody has merged the code
+      that made this, and its author chose what is in it. Look before you run it.
+    </p>
+  )
+}

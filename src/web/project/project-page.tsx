@@ -1,0 +1,168 @@
+/** `/{o}/{r}`: the runs of a project, newest first, with filters. */
+import { projectPagePath, runPagePath } from '../../api/paths.ts'
+import type { ArtifactSums, Project, Run, RunFact } from '../../metadata/metadata.ts'
+import { Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { UploadHint } from '../parts/commands.tsx'
+import {
+  listPath,
+  retentionPath,
+  settingsPath,
+  storagePath,
+  trendsPath,
+  uploadPagePath,
+  withQuery,
+} from '../paths.ts'
+import { figures, Pager, Table } from '../parts/table.tsx'
+
+export interface ListedRun {
+  run: Run
+  /** Of live artifacts. */
+  sums: ArtifactSums
+}
+
+export type RunChoices = Record<RunFact, { chosen: string; values: string[] }>
+
+export interface ProjectView {
+  project: Project
+  runs: ListedRun[]
+  choices: RunChoices
+  mayWrite: boolean
+  /** Address of the page of older runs; null at the end. */
+  older: string | null
+  now: number
+}
+
+export function ProjectPage(view: ProjectView): Html {
+  const { project, runs, choices, older, now } = view
+  const isFiltered = Object.values(choices).some(({ chosen }) => chosen !== '')
+  return (
+    <>
+      <h1>{project.name}</h1>
+      <ProjectMenu project={project.name} current="runs" mayWrite={view.mayWrite} />
+      <RunFilter project={project.name} choices={choices} />
+      {runs.length === 0 ? (
+        <NoRuns project={project.name} isFiltered={isFiltered} />
+      ) : (
+        <RunTable runs={runs} now={now} />
+      )}
+      <Pager next={older === null ? null : { href: older, label: 'Older runs' }} />
+    </>
+  )
+}
+
+export function ProjectMenu({
+  project,
+  current,
+  mayWrite,
+}: {
+  project: string
+  current: 'runs' | 'artifacts' | 'trends' | 'storage' | 'retention' | 'settings' | 'upload'
+  mayWrite: boolean
+}): Html {
+  const places = [
+    ['runs', 'Runs', projectPagePath(project)],
+    ['artifacts', 'Artifacts', listPath(project)],
+    ['trends', 'Trends', trendsPath(project)],
+    ['storage', 'Storage', storagePath(project)],
+    ['retention', 'Retention', retentionPath(project)],
+    ['settings', 'Settings', settingsPath(project)],
+    ...(mayWrite ? [['upload', 'Upload', uploadPagePath(project)] as const] : []),
+  ] as const
+  return (
+    <nav class="tabs" aria-label="Project">
+      {places.map(([name, label, href]) => (
+        <a href={href} aria-current={name === current ? 'page' : undefined}>
+          {label}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+const labels: Record<RunFact, string> = { branch: 'Branch', workflow: 'Workflow', event: 'Event' }
+
+function RunFilter({ project, choices }: { project: string; choices: RunChoices }) {
+  return (
+    <form class="filter" method="get" action={projectPagePath(project)}>
+      {(['branch', 'workflow', 'event'] as const).map((fact) => (
+        <label>
+          {labels[fact]}
+          <select name={fact}>
+            <option value="">any</option>
+            {choices[fact].values.map((value) => (
+              <option value={value} selected={value === choices[fact].chosen}>
+                {value}
+              </option>
+            ))}
+          </select>
+        </label>
+      ))}
+      <button>Filter</button>
+    </form>
+  )
+}
+
+function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean }) {
+  if (!isFiltered)
+    return <UploadHint reason="No run has uploaded anything yet." project={project} run="RUN" />
+  return (
+    <p>
+      No runs match. <a href={projectPagePath(project)}>Clear filters</a>
+    </p>
+  )
+}
+
+function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
+  return (
+    <Table
+      name="Runs"
+      caption="Runs, newest first"
+      columns={[
+        'Run',
+        'Workflow',
+        'Branch',
+        'Commit',
+        'Event',
+        figures('Artifacts'),
+        figures('Size'),
+        figures('New bytes'),
+        'Started',
+      ]}
+    >
+      {runs.map((each) => (
+        <RunRow {...each} now={now} />
+      ))}
+    </Table>
+  )
+}
+
+function RunRow({ run, sums, now }: ListedRun & { now: number }) {
+  const filter = (fact: RunFact) => {
+    const value = run[fact]
+    if (value === null) return <>–</>
+    return <a href={withQuery(projectPagePath(run.project), { [fact]: value })}>{value}</a>
+  }
+  return (
+    <tr>
+      <th scope="row">
+        <a href={runPagePath(run.project, run.number)}>{run.number}</a>
+        {run.attempt > 1 && <span class="badge">attempt {run.attempt}</span>}
+      </th>
+      <td>{filter('workflow')}</td>
+      <td>{filter('branch')}</td>
+      <td class="digest">{run.sha?.slice(0, 12) ?? '–'}</td>
+      <td>{filter('event')}</td>
+      <td class="number">{sums.artifacts.toLocaleString('en')}</td>
+      <td class="number">
+        <Size bytes={sums.logicalBytes} />
+      </td>
+      <td class="number">
+        <Size bytes={sums.newBytes} />
+      </td>
+      <td>
+        <Time at={run.createdAt} now={now} />
+      </td>
+    </tr>
+  )
+}

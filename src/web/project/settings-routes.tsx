@@ -1,0 +1,142 @@
+/** Settings of one project: how long its artifacts are kept, and what its uploads may do. Changes go the way of `PATCH`. */
+import { Hono } from 'hono'
+import { mayAdminister } from '../../auth/principal.ts'
+import { hasCode } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { dayMs } from '../../core/units.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { changeProject, projectMessage, settingsForbidden } from '../../http/projects.ts'
+import { retentionOf } from '../../http/retention.ts'
+import { walkArtifacts } from '../../http/walk-artifacts.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
+import { daysOf, readForm } from '../input.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { type PageContent, sendPage, type Web } from '../page.tsx'
+import { retentionPath, settingsPath } from '../paths.ts'
+import { RetentionPage, type RetentionView, type Simulation } from './retention-page.tsx'
+import { enteredForm, ownForm, policyOf, type SettingsForm } from './settings-form.tsx'
+import { SettingsPage } from './settings-page.tsx'
+
+const lostShown = 20
+
+export function createSettingsPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/settings', async (c) => await showOwn(web, c, settingsPage))
+  app.post('/:owner/:repo/settings', async (c) => await change(web, c, settingsPage))
+  app.get('/:owner/:repo/settings/retention', async (c) => await showOwn(web, c, retentionPage))
+  app.post('/:owner/:repo/settings/retention', async (c) => await change(web, c, retentionPage))
+  return app
+}
+
+interface PageOfSettings {
+  pathOf(project: string): string
+  content(context: AppContext, c: AppRequest, shown: Shown): Promise<PageContent>
+}
+
+interface Shown {
+  project: Project
+  form: SettingsForm
+  mayWrite: boolean
+  mayChange: boolean
+}
+
+const settingsPage: PageOfSettings = {
+  pathOf: settingsPath,
+  content: async ({ config, metadata }, _, shown) => {
+    const { project } = shown
+    const { logicalBytes } = await metadata.projectFigures(project.id)
+    return {
+      title: `Settings · ${project.name}`,
+      body: <SettingsPage {...shown} server={config} usedBytes={logicalBytes} />,
+    }
+  },
+}
+
+const retentionPage: PageOfSettings = {
+  pathOf: retentionPath,
+  content: async (context, c, shown) => {
+    const { project } = shown
+    const days = c.req.query('days')
+    const kept = async (filter: ArtifactFilter): Promise<ArtifactSums> =>
+      await context.metadata.sumArtifacts({ projectId: project.id, ...filter }, context.now())
+    const view: RetentionView = {
+      ...shown,
+      policy: await retentionOf(context, project.name),
+      serverPolicy: context.config.retention,
+      kept: await kept({ pinned: true }),
+      serverKeepsLatest: context.config.keepLatest,
+      keptLatest: await kept({ keptLatest: true }),
+      simulation: days === undefined ? undefined : await simulate(context, project, daysOf(days)),
+    }
+    return { title: `Retention · ${project.name}`, body: <RetentionPage {...view} /> }
+  },
+}
+
+async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
+  const { principal, project, mayWrite } = await projectOfPage(web.context, c)
+  const { config } = web.context
+  return await send(web, c, page, {
+    project,
+    form: ownForm(projectMessage(project), config.keepLatest),
+    mayWrite,
+    mayChange: mayAdminister(principal),
+  })
+}
+
+/** What is refused is shown with what was entered. */
+async function change(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
+  const { context } = web
+  const { principal, project, mayWrite } = await projectOfPage(context, c)
+  if (!mayAdminister(principal)) throw settingsForbidden()
+  const entered = await readForm(context, c)
+  try {
+    await changeProject(context, project.name, policyOf(entered))
+  } catch (error) {
+    if (!hasCode(error, 'invalid_request')) throw error
+    const form = enteredForm(entered, error)
+    if (form === undefined) throw error
+    return await send(web, c, page, { project, form, mayWrite, mayChange: true }, 400)
+  }
+  return c.redirect(page.pathOf(project.name), 303)
+}
+
+async function send(
+  web: Web,
+  c: AppRequest,
+  page: PageOfSettings,
+  shown: Shown,
+  status: 200 | 400 = 200,
+): Promise<Response> {
+  const content = await page.content(web.context, c, shown)
+  return await sendPage(web, c, {
+    ...content,
+    crumbs: crumbsOf({ project: shown.project.name }),
+    status,
+  })
+}
+
+/** What would have expired by now if everything that is not kept lived for `days`. */
+async function simulate(context: AppContext, project: Project, days: number): Promise<Simulation> {
+  const { metadata } = context
+  const now = context.now()
+  const before = now - days * dayMs
+  const lost: Artifact[] = []
+  let complete = true
+  const filter = { projectId: project.id, pinned: false, keptLatest: false }
+  for await (const artifact of walkArtifacts(context, filter, 'oldest')) {
+    if (artifact.createdAt > before) break
+    complete = lost.length < limits.bulkDeleteMax
+    if (!complete) break
+    lost.push(artifact)
+  }
+  const ids = lost.map(({ id }) => id)
+  return {
+    days,
+    lost: lost.slice(0, lostShown),
+    lostCount: lost.length,
+    lostBytes: lost.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0),
+    freedBytes: ids.length === 0 ? 0 : await measureDeletion(metadata, ids, now),
+    complete,
+  }
+}

@@ -1,0 +1,195 @@
+/** `/{o}/{r}/trends`: the size of an artifact from run to run, and what each brought that was new. */
+import { runPagePath } from '../../api/paths.ts'
+import { isLive } from '../../core/retention.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import type { Artifact, Project } from '../../metadata/metadata.ts'
+import { UploadHint } from '../parts/commands.tsx'
+import { counted, Delta, formatDelta, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { LinePlot } from '../parts/line-chart.tsx'
+import { artifactPath, comparePath, trendsPath } from '../paths.ts'
+import { ProjectMenu } from './project-page.tsx'
+import { figures, Table } from '../parts/table.tsx'
+
+/** A name on a branch. */
+export interface TrendPlace {
+  name: string
+  branch: string
+}
+
+export interface TrendView {
+  project: Project
+  place: TrendPlace
+  /** Oldest first; null where no place is chosen. */
+  trend: { artifacts: Artifact[]; isCut: boolean } | null
+  /** To choose from. */
+  places: TrendPlace[]
+  mayWrite: boolean
+  now: number
+}
+
+export function TrendPage(view: TrendView): Html {
+  const { project, place, trend } = view
+  return (
+    <>
+      <h1>Trends of {project.name}</h1>
+      <ProjectMenu project={project.name} current="trends" mayWrite={view.mayWrite} />
+      <form class="filter" method="get" action={trendsPath(project.name)}>
+        <label>
+          Artifact
+          <input name="name" required value={place.name} data-key="/" />
+        </label>
+        <label>
+          Branch
+          <input name="branch" required value={place.branch} />
+        </label>
+        <button>Show</button>
+      </form>
+      {trend === null ? <Places {...view} /> : <Trend {...view} {...trend} />}
+    </>
+  )
+}
+
+function Places({ project, places }: TrendView) {
+  if (places.length === 0)
+    return (
+      <UploadHint
+        reason="None of the last uploads is of a branch (--branch)."
+        project={project.name}
+        run="RUN"
+      />
+    )
+  return (
+    <>
+      <p>Of what was uploaded last:</p>
+      <ul>
+        {places.map((place) => (
+          <li>
+            <a href={trendsPath(project.name, place)}>
+              <bdi>{place.name}</bdi> on <bdi>{place.branch}</bdi>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+interface Point {
+  artifact: Artifact
+  /** The one before. */
+  before: Artifact | undefined
+  delta: number
+  /** To what changed since the one before, as long as both are there. */
+  changes: string | undefined
+}
+
+function Trend(view: TrendView & { artifacts: Artifact[]; isCut: boolean }) {
+  const { project, place, artifacts, isCut, now } = view
+  if (artifacts.length === 0) {
+    return (
+      <p>
+        No artifact has this name on this branch; those of pull requests do not count.{' '}
+        <a href={trendsPath(project.name)}>Show others</a>
+      </p>
+    )
+  }
+  const points = artifacts.map((artifact, index) => pointOf(artifact, artifacts[index - 1], now))
+  return (
+    <>
+      <h2>
+        <bdi>{place.name}</bdi> on <bdi>{place.branch}</bdi>
+      </h2>
+      <p class="quiet">
+        {isCut ? `Of the last ${artifacts.length} uploads` : counted(artifacts.length, 'upload')};
+        those of pull requests and those that were deleted are left out.
+      </p>
+      {points.length > 1 && <Chart points={points} />}
+      <Figures points={points.toReversed()} now={now} />
+    </>
+  )
+}
+
+function pointOf(artifact: Artifact, before: Artifact | undefined, now: number): Point {
+  const isComparable = before !== undefined && isLive(before, now) && isLive(artifact, now)
+  return {
+    artifact,
+    before,
+    delta: artifact.logicalBytes - (before?.logicalBytes ?? 0),
+    changes: isComparable ? comparePath(artifact.project, before.id, artifact.id) : undefined,
+  }
+}
+
+function Chart({ points }: { points: Point[] }) {
+  return (
+    <figure class="chart">
+      <LinePlot
+        title="Size and new bytes from run to run"
+        series={[
+          { name: 'Size', style: 's1' },
+          { name: 'New bytes: what the store did not have', style: 's2' },
+        ]}
+        points={points.map(({ artifact, before, delta, changes }, index) => ({
+          x: index,
+          label: `run ${artifact.runNumber}`,
+          values: [artifact.logicalBytes, artifact.newBytes],
+          link: {
+            href: changes ?? artifactPath(artifact),
+            title: `run ${artifact.runNumber}: ${formatSizeBytes(artifact.logicalBytes)}${before === undefined ? '' : `, ${formatDelta(delta)}`}`,
+          },
+        }))}
+      />
+    </figure>
+  )
+}
+
+function Figures({ points, now }: { points: Point[]; now: number }) {
+  return (
+    <Table
+      name="Size and new bytes from run to run"
+      columns={[
+        'Run',
+        figures('Size'),
+        figures('vs the one before'),
+        figures('New bytes'),
+        'Uploaded',
+        'Commit',
+        'Artifact',
+      ]}
+    >
+      {points.map(({ artifact, before, delta, changes }) => (
+        <tr>
+          <th scope="row">
+            <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
+            {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
+          </th>
+          <td class="number">
+            <Size bytes={artifact.logicalBytes} />
+          </td>
+          <td class="number">
+            {before === undefined ? (
+              '–'
+            ) : changes === undefined ? (
+              <Delta bytes={delta} />
+            ) : (
+              <a href={changes}>
+                <Delta bytes={delta} />
+              </a>
+            )}
+          </td>
+          <td class="number">
+            <Size bytes={artifact.newBytes} />
+          </td>
+          <td>
+            <Time at={artifact.createdAt} now={now} />
+          </td>
+          <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
+          <td>
+            <a href={artifactPath(artifact)}>{artifact.id}</a>
+            {!isLive(artifact, now) && <span class="badge expired">expired</span>}
+          </td>
+        </tr>
+      ))}
+    </Table>
+  )
+}

@@ -1,0 +1,74 @@
+/** How the size of an artifact changes from run to run. */
+import { Hono } from 'hono'
+import { latestBranch } from '../../core/keep-latest.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { Project } from '../../metadata/metadata.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { TrendPage, type TrendPlace, type TrendView } from './trend-page.tsx'
+
+/** Of one name on one branch. The index that finds what `latest:` means has them one after the other. */
+const pointsMax = 100
+/** Newest artifacts whose places are offered. */
+const recentMax = 100
+
+export function createTrendPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/trends', async (c) => await trendPage(web, c))
+  return app
+}
+
+async function trendPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const { project, mayWrite } = await projectOfPage(context, c)
+  const place = { name: c.req.query('name') ?? '', branch: c.req.query('branch') ?? '' }
+  const isChosen = place.name !== '' && place.branch !== ''
+  const view: TrendView = {
+    project,
+    place,
+    trend: isChosen ? await trendOf(context, project, place) : null,
+    places: isChosen ? [] : await recentPlaces(context, project),
+    mayWrite,
+    now: context.now(),
+  }
+  return await sendPage(web, c, {
+    title: `${isChosen ? `${place.name} on ${place.branch}` : 'Trends'} · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    body: <TrendPage {...view} />,
+  })
+}
+
+/** Oldest first. What has expired still tells its size; what was deleted was not meant to be. */
+async function trendOf(
+  { metadata, now }: AppContext,
+  project: Project,
+  { name, branch }: TrendPlace,
+): Promise<TrendView['trend']> {
+  const found = await metadata.findArtifacts(
+    { projectId: project.id, name, latestOf: branch, state: 'any' },
+    { limit: pointsMax, offset: 0, sort: 'newest', now: now() },
+  )
+  return {
+    artifacts: found.filter(({ state }) => state !== 'deleted').toReversed(),
+    isCut: found.length === pointsMax,
+  }
+}
+
+/** Where the newest artifacts are the latest, or were. */
+async function recentPlaces(
+  { metadata, now }: AppContext,
+  project: Project,
+): Promise<TrendPlace[]> {
+  const recent = await metadata.findArtifacts(
+    { projectId: project.id },
+    { limit: recentMax, offset: 0, sort: 'newest', now: now() },
+  )
+  const places = new Map<string, TrendPlace>()
+  for (const artifact of recent) {
+    const branch = latestBranch(artifact)
+    if (branch === null) continue
+    const key = JSON.stringify([branch, artifact.name])
+    if (!places.has(key)) places.set(key, { name: artifact.name, branch })
+  }
+  return [...places.values()]
+}

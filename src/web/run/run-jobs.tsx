@@ -1,0 +1,151 @@
+/** The jobs of a recorded run: how they and their steps ended, how long they took, and their logs. */
+import type { Child } from 'hono/jsx'
+import { jobLogPath } from '../../api/paths.ts'
+import { groupLines, type LogGroup, type ShownLog } from '../../browse/run-log.ts'
+import { formatDuration } from '../../core/units.ts'
+import type {
+  Progress,
+  RecordedJob,
+  RecordedStep,
+  Run,
+  RunRecord,
+} from '../../metadata/metadata.ts'
+import { counted, Time } from '../parts/format.tsx'
+import { takeFitting } from '../fitting.ts'
+import type { Html } from '../parts/html.ts'
+
+/** Compressed; a page of artifacts is above them. */
+const logsBytesMax = 12 * 1024
+
+export function RunJobs({
+  run,
+  record,
+  logs,
+  now,
+}: {
+  run: Run
+  record: RunRecord
+  /** By the key of the job. */
+  logs: ReadonlyMap<string, ShownLog>
+  now: number
+}): Html {
+  return (
+    <section class="jobs" aria-labelledby="jobs">
+      <h2 id="jobs">Jobs</h2>
+      <p class="quiet">
+        {counted(record.jobs.length, 'job')}, <Outcome of={record} />
+        {record.conclusion === null && (
+          <>
+            , last heard of <Time at={record.updatedAt} now={now} />
+          </>
+        )}
+      </p>
+      {record.jobs.map((job) => (
+        <Job run={run} job={job} log={logs.get(job.key)} />
+      ))}
+    </section>
+  )
+}
+
+/** The ends of logs that fit on the page together, in the order of `logs`; what does not is behind a link. */
+export async function fittingLogs(
+  logs: ReadonlyMap<string, ShownLog>,
+): Promise<Map<string, ShownLog>> {
+  const fitting = new Map<string, ShownLog>()
+  let leftBytes = logsBytesMax
+  for (const [key, { lines, isWhole }] of logs) {
+    const { count, bytes } = await takeFitting(lines.toReversed(), lineOf, leftBytes)
+    leftBytes -= bytes
+    if (count === 0) continue
+    fitting.set(key, { lines: lines.slice(-count), isWhole: isWhole && count === lines.length })
+  }
+  return fitting
+}
+
+function Job({ run, job, log }: { run: Run; job: RecordedJob; log: ShownLog | undefined }): Html {
+  const href = jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt })
+  const groups = groupLines(log?.lines ?? [])
+  const ofJob = groups.get(0) ?? []
+  return (
+    <details class="job" open={job.conclusion === 'failure'}>
+      <summary>
+        <strong>{job.name}</strong> <Outcome of={job} />
+      </summary>
+      {job.steps.map((step) => (
+        <Step step={step} groups={groups.get(step.number) ?? []} />
+      ))}
+      {ofJob.length > 0 && <Groups groups={ofJob} />}
+      {job.logLines > 0 && (
+        <p>
+          <a href={href}>Log of {job.name} as text</a>
+          <span class="quiet">
+            {' '}
+            {counted(job.logLines, 'line')}
+            {log?.isWhole === true
+              ? ''
+              : log === undefined
+                ? ', not shown here'
+                : ', the end is shown'}
+          </span>
+        </p>
+      )}
+    </details>
+  )
+}
+
+function Step({ step, groups }: { step: RecordedStep; groups: LogGroup[] }): Html {
+  const title = (
+    <>
+      {step.name} <Outcome of={step} />
+    </>
+  )
+  if (groups.length === 0) return <p class="step">{title}</p>
+  return (
+    <details class="step" open={step.conclusion === 'failure'}>
+      <summary>{title}</summary>
+      <Groups groups={groups} />
+    </details>
+  )
+}
+
+function Groups({ groups }: { groups: LogGroup[] }): Html {
+  return (
+    <>
+      {groups.map(({ title, lines }) =>
+        title === null ? (
+          <Lines lines={lines} />
+        ) : (
+          <details class="group">
+            <summary>{title}</summary>
+            <Lines lines={lines} />
+          </details>
+        ),
+      )}
+    </>
+  )
+}
+
+function Lines({ lines }: { lines: LogGroup['lines'] }): Html {
+  return (
+    <pre class="log" tabindex={0}>
+      {lines.map(lineOf)}
+    </pre>
+  )
+}
+
+function lineOf({ kind, text }: LogGroup['lines'][number]): Child {
+  return kind === 'output' ? `${text}\n` : <span class={kind}>{`${text}\n`}</span>
+}
+
+/** In words, because a mark or a colour alone says nothing to many. */
+function Outcome({ of: { conclusion, startedAt, durationMs } }: { of: Progress }): Html {
+  const state = conclusion ?? (startedAt === null ? 'waiting' : 'running')
+  return (
+    <>
+      <span class={`badge ${state}`}>{state}</span>
+      {durationMs !== null && state !== 'skipped' && (
+        <span class="quiet"> {formatDuration(durationMs)}</span>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,254 @@
+/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
+ *  are its jobs, where a runner told of them. */
+import { archivePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
+import { effectiveState, isLive } from '../../core/retention.ts'
+import type { Arrival } from '../../http/arrivals.ts'
+import type { ShownLog } from '../../browse/run-log.ts'
+import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
+import { UploadHint } from '../parts/commands.tsx'
+import { counted, Delta, Fact, ShortDigest, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { RunJobs } from './run-jobs.tsx'
+import { ArrivalList } from './arrival-list.tsx'
+import { actionPath, artifactPath, blobPath, comparePath, withQuery } from '../paths.ts'
+import { figures, Pager, Table } from '../parts/table.tsx'
+import { Untrusted } from '../parts/untrusted.tsx'
+
+export interface RunView {
+  run: Run
+  artifacts: Artifact[]
+  total: number
+  /** Uploads under way. */
+  arrivals: Arrival[]
+  /** The artifact of the same name in the run before on the branch, by artifact. */
+  previous: Map<number, Artifact>
+  /** Files that are worth opening at once: a report's front page, test results. */
+  reports: { artifact: Artifact; path: string }[]
+  /** Undefined for a run that nobody recorded. */
+  record: RunRecord | undefined
+  /** By the key of the job. */
+  logs: ReadonlyMap<string, ShownLog>
+  mayDelete: (artifact: Artifact) => boolean
+  mayWrite: boolean
+  /** Address of the page of older artifacts; null at the end. */
+  older: string | null
+  now: number
+}
+
+export function RunPage(view: RunView): Html {
+  const { run, artifacts, older, now, reports } = view
+  const isAnyLive = artifacts.some((each) => isLive(each, now))
+  return (
+    <>
+      <h1>Run {run.number}</h1>
+      <RunFacts run={run} now={now} />
+      <Untrusted run={run} />
+      {reports.length > 0 && <Reports reports={reports} />}
+      <Artifacts {...view} />
+      <Pager next={older === null ? null : { href: older, label: 'Older artifacts' }} />
+      {isAnyLive && (
+        <p class="buttons">
+          <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">
+            Download all
+          </a>
+        </p>
+      )}
+      {view.record !== undefined && <RunJobs {...view} record={view.record} />}
+    </>
+  )
+}
+
+/** Fetched again while something arrives, so that it turns into a row before one's eyes. */
+function Artifacts(view: RunView) {
+  const { run, artifacts, arrivals, now } = view
+  const isArriving = arrivals.length > 0
+  return (
+    <div
+      id="artifacts"
+      data-live={isArriving ? `${counted(arrivals.length, 'upload')} under way` : undefined}
+      data-ended={`${counted(view.total, 'artifact')}, no upload under way`}
+    >
+      <h2>Artifacts</h2>
+      {isArriving && <ArrivalList arrivals={arrivals} now={now} />}
+      {artifacts.length > 0 && <ArtifactTable {...view} />}
+      {artifacts.length === 0 && !isArriving && (
+        <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
+      )}
+    </div>
+  )
+}
+
+function RunFacts({ run, now }: { run: Run; now: number }) {
+  return (
+    <dl class="facts">
+      {run.workflow !== null && <Fact term="Workflow">{run.workflow}</Fact>}
+      {run.branch !== null && (
+        <Fact term="Branch">
+          <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
+        </Fact>
+      )}
+      {run.sha !== null && (
+        <Fact term="Commit">
+          <span class="digest" title={run.sha}>
+            {run.sha.slice(0, 12)}
+          </span>
+        </Fact>
+      )}
+      {run.event !== null && <Fact term="Event">{run.event}</Fact>}
+      {run.attempt > 1 && <Fact term="Attempt">{String(run.attempt)}</Fact>}
+      <Fact term="Started">
+        <Time at={run.createdAt} now={now} />
+      </Fact>
+    </dl>
+  )
+}
+
+function Reports({ reports }: Pick<RunView, 'reports'>) {
+  return (
+    <nav class="strip" aria-label="Reports">
+      {reports.map(({ artifact, path }) => (
+        <a class="button" href={blobPath(artifact, path)}>
+          <bdi>{artifact.name}</bdi>: {path}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
+function ArtifactTable({ artifacts, total, previous, mayDelete, now }: RunView) {
+  const hasPrevious = previous.size > 0
+  return (
+    <Table
+      name="Artifacts"
+      caption={counted(total, 'artifact')}
+      columns={[
+        'Name',
+        figures('Files'),
+        figures('Size'),
+        ...(hasPrevious ? [figures('Since the run before')] : []),
+        figures('New bytes'),
+        'Digest',
+        'Expires',
+        'Actions',
+      ]}
+    >
+      {artifacts.map((each) => (
+        <ArtifactRow
+          artifact={each}
+          before={hasPrevious ? (previous.get(each.id) ?? null) : undefined}
+          mayDelete={mayDelete(each)}
+          now={now}
+        />
+      ))}
+    </Table>
+  )
+}
+
+function ArtifactRow({
+  artifact,
+  before,
+  mayDelete,
+  now,
+}: {
+  artifact: Artifact
+  /** Undefined: there is no such column. */
+  before: Artifact | null | undefined
+  mayDelete: boolean
+  now: number
+}) {
+  return (
+    <tr class={isLive(artifact, now) ? '' : 'gone'}>
+      <th scope="row">
+        <ArtifactName artifact={artifact} now={now} />
+      </th>
+      <td class="number">{artifact.fileCount.toLocaleString('en')}</td>
+      <td class="number">
+        <Size bytes={artifact.logicalBytes} />
+      </td>
+      {before !== undefined && (
+        <td class="number">
+          {before === null ? <>–</> : <Since artifact={artifact} before={before} />}
+        </td>
+      )}
+      <td class="number">
+        <Size bytes={artifact.newBytes} />
+      </td>
+      <td>
+        <ShortDigest digest={artifact.zipDigest ?? artifact.treeDigest} />
+      </td>
+      <td>
+        <Expiry artifact={artifact} now={now} />
+      </td>
+      <td class="actions">
+        {isLive(artifact, now) && <RowActions artifact={artifact} mayDelete={mayDelete} />}
+      </td>
+    </tr>
+  )
+}
+
+function Since({ artifact, before }: { artifact: Artifact; before: Artifact }) {
+  if (artifact.treeDigest === before.treeDigest) {
+    return <span class="quiet">same as run {before.runNumber}</span>
+  }
+  return (
+    <a href={comparePath(artifact.project, before.id, artifact.id)}>
+      <Delta bytes={artifact.logicalBytes - before.logicalBytes} />
+    </a>
+  )
+}
+
+export function ArtifactName({ artifact, now }: { artifact: Artifact; now: number }): Html {
+  const state = effectiveState(artifact, now)
+  return (
+    <>
+      <a href={artifactPath(artifact)}>{artifact.name}</a>
+      {state !== 'available' && (
+        <span class={`badge ${state}`}>
+          {artifact.removedReason === 'replaced' ? 'replaced' : state}
+        </span>
+      )}
+      {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
+      {artifact.pinned && <span class="badge kept">kept</span>}
+      {artifact.keptLatest && <span class="badge kept">latest</span>}
+    </>
+  )
+}
+
+export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): Html {
+  if (artifact.removedAt !== null) {
+    return (
+      <>
+        {artifact.state} <Time at={artifact.removedAt} now={now} />
+      </>
+    )
+  }
+  if (artifact.pinned) return <>never</>
+  if (artifact.keptLatest) return <>after a newer one</>
+  return <Time at={artifact.expiresAt} now={now} />
+}
+
+function RowActions({ artifact, mayDelete }: { artifact: Artifact; mayDelete: boolean }) {
+  return (
+    <>
+      <a href={archivePath(artifact.id, 'zip')} aria-label={`Download ${artifact.name} as zip`}>
+        zip
+      </a>
+      <a
+        href={archivePath(artifact.id, 'tar.gz')}
+        aria-label={`Download ${artifact.name} as tar.gz`}
+      >
+        tar.gz
+      </a>
+      {mayDelete && (
+        <a
+          class="bad"
+          href={actionPath(artifact, 'delete')}
+          aria-label={`Delete ${artifact.name}`}
+          data-dialog
+        >
+          delete
+        </a>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,69 @@
+/** `/{o}/{r}/upload`: a folder dropped here becomes an artifact. The browser hashes it, asks what is missing, and sends
+ *  only that. Without scripts one file can be sent as it is. */
+import { uploadCommand } from '../parts/commands.tsx'
+import type { Html } from '../parts/html.ts'
+import { ProjectMenu } from '../project/project-page.tsx'
+
+export interface UploadView {
+  project: string
+  /** Suggested: one after the newest. */
+  run: number
+  hashWorker: string
+}
+
+export function UploadPage({ project, run, hashWorker }: UploadView): Html {
+  return (
+    <>
+      <h1>Upload to {project}</h1>
+      <ProjectMenu project={project} current="upload" mayWrite={true} />
+      <form class="upload needs-script" data-upload data-project={project} data-worker={hashWorker}>
+        <div class="filter">
+          <label>
+            Artifact name
+            <input name="name" required maxlength={255} value="upload" />
+          </label>
+          <label>
+            Run
+            <input name="run" type="number" min="1" required value={String(run)} />
+          </label>
+          <label class="check">
+            <input name="overwrite" type="checkbox" /> replace one of that name
+          </label>
+        </div>
+        <div class="drop" data-drop>
+          <label>
+            Drop a folder or files here, or choose a folder:{' '}
+            <input type="file" webkitdirectory multiple data-folder />
+          </label>
+          <label>
+            or files: <input type="file" multiple data-files />
+          </label>
+          <p data-chosen role="status">
+            Nothing is chosen yet.
+          </p>
+        </div>
+        <div class="buttons">
+          <button class="first" disabled data-start>
+            Upload
+          </button>
+          <button type="button" hidden data-stop>
+            Stop
+          </button>
+        </div>
+        <div data-bars hidden>
+          <label>
+            Hashed <progress max="1" value="0" data-hashed></progress>
+          </label>
+          <label>
+            Sent <progress max="1" value="0" data-sent></progress>
+          </label>
+        </div>
+        <p data-phase role="status"></p>
+      </form>
+      <noscript>
+        <p>Choosing a folder takes scripts. From a shell, the same upload is</p>
+        <pre tabindex={0}>{uploadCommand(project, run)}</pre>
+      </noscript>
+    </>
+  )
+}
