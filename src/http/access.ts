@@ -5,7 +5,7 @@ import { artifactNotFound, assertLive, readArtifact } from '../browse/find-artif
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import { type ProjectName, parseProjectName } from '../core/run.ts'
-import type { Artifact, Project } from '../metadata/metadata.ts'
+import type { Artifact, Project, Run } from '../metadata/metadata.ts'
 import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppRequest } from './context.ts'
 import { numberParameter } from './input.ts'
@@ -73,6 +73,27 @@ export async function readProjectOf(
   if (name === null)
     throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
   return await readProject(context, principal, name)
+}
+
+/** The run of the route's `{run}`, its newest attempt unless one is named, when the caller may read it.
+ *  Errors: invalid_request, not_found. */
+export async function readableRun(
+  context: AppContext,
+  c: AppRequest,
+  principal: Principal,
+  wanted: { project?: string | undefined; attempt?: number | undefined },
+): Promise<Run> {
+  const number = numberParameter(c, 'run')
+  const project = await readProjectOf(context, principal, wanted.project)
+  const mayRead = mayReadRun(principal, { project: project.name, runNumber: number })
+  const run = mayRead
+    ? await context.metadata.findRun(project.id, number, wanted.attempt)
+    : undefined
+  if (run === undefined) {
+    const what = `run ${number} of ${project.name}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  return run
 }
 
 /** Errors: not_found, alike for projects that are not there and projects of others. */

@@ -14,6 +14,7 @@ import {
   readableArtifact,
   readProject,
   requireWriteProject,
+  readableRun,
 } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { artifactDetail } from './artifacts.ts'
@@ -21,7 +22,6 @@ import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { parseInput, parseQuery } from './input.ts'
 import { readJsonBody } from './request-body.ts'
-import { readableRun } from './run-records.ts'
 import { isStrictFor, requireDelete, requireDeleteRun } from './strict.ts'
 import { collectArtifacts } from './walk-artifacts.ts'
 

@@ -3,12 +3,11 @@ import { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.ts'
 import { recordQuery, runQuery } from '../api/queries.ts'
-import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
-import { readProjectOf } from './access.ts'
+import { readableRun } from './access.ts'
 import { instant } from './artifact-message.ts'
 import { requirePrincipal } from './authenticate.ts'
 import { watchIdle } from './body.ts'
@@ -29,27 +28,6 @@ export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
   app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/log`, async (c) => await readLog(context, c))
   app.delete(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job`, async (c) => await deleteJob(context, c))
   return app
-}
-
-/** The run of the route's `{run}`, its newest attempt unless one is named, when the caller may read it.
- *  Errors: invalid_request, not_found. */
-export async function readableRun(
-  context: AppContext,
-  c: AppRequest,
-  principal: Principal,
-  wanted: { project?: string | undefined; attempt?: number | undefined },
-): Promise<Run> {
-  const number = numberParameter(c, 'run')
-  const project = await readProjectOf(context, principal, wanted.project)
-  const mayRead = mayReadRun(principal, { project: project.name, runNumber: number })
-  const run = mayRead
-    ? await context.metadata.findRun(project.id, number, wanted.attempt)
-    : undefined
-  if (run === undefined) {
-    const what = `run ${number} of ${project.name}`
-    throw storeError('not_found', `there is no ${what}`, { what })
-  }
-  return run
 }
 
 async function appendEvents(context: AppContext, c: AppRequest): Promise<Response> {

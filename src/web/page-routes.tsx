@@ -24,6 +24,7 @@ import type { Renderer } from './renderer.ts'
 import { isRestorable } from './parts/sentences.ts'
 import { createSearchPages } from './find/search-routes.tsx'
 import { createSettingsPages } from './project/settings-routes.tsx'
+import { createRunPages } from './run/run-routes.tsx'
 import { SignInPage } from './sign-in-page.tsx'
 import { createStoragePages } from './admin/storage-routes.tsx'
 import { createTrendPages } from './project/trend-routes.tsx'
@@ -51,6 +52,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createStoragePages(web))
   routes.route('/', createTrendPages(web))
   routes.route('/', createProjectPages(web))
+  routes.route('/', createRunPages(web))
   routes.route('/', createListPages(web))
   routes.route('/', createSearchPages(web))
   routes.route('/', createLatestRoutes(web))

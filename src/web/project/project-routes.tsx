@@ -1,57 +1,28 @@
-/** Pages of the store as a whole, of projects and of runs. */
+/** The page of all projects, and that of one with its runs. */
 import { Hono } from 'hono'
-import { projectPagePath, runPagePath } from '../../api/paths.ts'
-import {
-  mayAdminister,
-  mayDelete,
-  mayReadProject,
-  mayReadRun,
-  mayWriteProject,
-  type Principal,
-} from '../../auth/principal.ts'
-import { readShownLogs } from '../../browse/run-log.ts'
-import { storeError } from '../../core/errors.ts'
+import { projectPagePath } from '../../api/paths.ts'
+import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { limits } from '../../core/limits.ts'
-import { isLive } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
-import { readProject } from '../../http/access.ts'
 import { requirePrincipal } from '../../http/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
-import { numberParameter, projectParameter } from '../../http/input.ts'
-import { isStrictFor } from '../../http/strict.ts'
-import type { Artifact, Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
-import { DeletedNotice } from '../artifact/delete-page.tsx'
+import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
 import { HomePage, type ListedProject } from './home-page.tsx'
 import { pageOfQuery } from '../input.ts'
-import { crumbsOf, previousOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
 import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
-import { fittingLogs } from '../run/run-jobs.tsx'
-import { RunPage, type RunView } from '../run/run-page.tsx'
-import { isRestorable } from '../parts/sentences.ts'
-import { UploadPage } from '../run/upload-page.tsx'
 import { uploadsByDay } from './uploads-by-day.ts'
 
 const factChoicesMax = 100
 const projectsPerPage = 50
-const artifactsPerPage = 50
-/** Artifacts of a run that are compared with the run before, and looked into for reports. */
-const comparedMax = 20
-const reportNames = [
-  'index.html',
-  'playwright-report/index.html',
-  'coverage/index.html',
-  'lcov.info',
-]
 
 export function createProjectPages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/', async (c) => await homePage(web, c))
   app.get('/:owner/:repo', async (c) => await projectPage(web, c))
-  app.get('/:owner/:repo/actions/runs/:run{[0-9]+}', async (c) => await runPage(web, c))
-  app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
   return app
 }
 
@@ -162,120 +133,4 @@ async function listedRuns({ metadata, now }: AppContext, runs: Run[]): Promise<L
   const byRun = new Map(found.map((sums) => [sums.runId, sums]))
   const none = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
   return runs.map((run) => ({ run, sums: byRun.get(run.id) ?? none }))
-}
-
-async function runPage(web: Web, c: AppRequest): Promise<Response> {
-  const { context } = web
-  const principal = await requirePrincipal(context, c)
-  const project = await readProject(context, principal, projectParameter(c))
-  const number = numberParameter(c, 'run')
-  const place = { project: project.name, runNumber: number }
-  const run = mayReadRun(principal, place)
-    ? await context.metadata.findRun(project.id, number)
-    : undefined
-  if (run === undefined) {
-    const what = `run ${number} of ${project.name}`
-    throw storeError('not_found', `there is no ${what}`, { what })
-  }
-  const now = context.now()
-  const limit = artifactsPerPage
-  const at = pageOfQuery(c)
-  const { artifacts, total } = await context.metadata.listArtifacts(
-    { projectId: project.id, run: number, state: 'any' },
-    { limit, offset: (at - 1) * limit, sort: 'newest', now },
-  )
-  if (artifacts.length === 0 && total > 0) {
-    const last = { page: String(Math.ceil(total / limit)) }
-    return c.redirect(withQuery(runPagePath(project.name, number), last), 302)
-  }
-  const record = await context.metadata.findRunRecord(run.id)
-  const strict = await isStrictFor(context, principal)
-  const view: RunView = {
-    run,
-    record,
-    logs: await fittingLogs(await readShownLogs(context.metadata, record?.jobs ?? [])),
-    artifacts,
-    total,
-    arrivals: context.arrivals.list(project.id, number),
-    ...(await lookInto(context, principal, artifacts, now)),
-    mayDelete: (artifact) => mayDelete(principal, artifact, strict),
-    mayWrite: mayWriteProject(principal, project.name),
-    older:
-      at * limit < total
-        ? withQuery(runPagePath(project.name, number), { page: String(at + 1) })
-        : null,
-    now,
-  }
-  const deleted = await deletedArtifact(context, c, { projectId: project.id, run: number })
-  const mayUndo = mayWriteProject(principal, project.name)
-  return await sendPage(web, c, {
-    title: `Run ${number} · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name, run: number }),
-    body: (
-      <>
-        {deleted !== undefined && mayUndo && <DeletedNotice artifact={deleted} />}
-        <RunPage {...view} />
-      </>
-    ),
-  })
-}
-
-/** What the run page says of live artifacts beside their rows. */
-async function lookInto(
-  context: AppContext,
-  principal: Principal,
-  artifacts: Artifact[],
-  now: number,
-): Promise<Pick<RunView, 'previous' | 'reports'>> {
-  const previous = new Map<number, Artifact>()
-  const reports: RunView['reports'] = []
-  for (const artifact of artifacts.filter((each) => isLive(each, now)).slice(0, comparedMax)) {
-    const before = mayReadProject(principal, artifact.project)
-      ? await previousOf(context, artifact, now)
-      : undefined
-    if (before !== undefined) previous.set(artifact.id, before)
-    for (const path of reportNames) {
-      const found = await context.metadata.findEntry(artifact.id, path)
-      if (found?.entry.kind !== 'file') continue
-      reports.push({ artifact, path })
-      break
-    }
-  }
-  return { previous, reports }
-}
-
-/** The artifact that was just deleted, while that can be taken back. */
-async function deletedArtifact(
-  { metadata, config, now }: AppContext,
-  c: AppRequest,
-  { projectId, run }: { projectId: number; run: number },
-): Promise<Artifact | undefined> {
-  const id = c.req.query('deleted')
-  if (id === undefined || !/^\d{1,15}$/.test(id)) return undefined
-  const artifact = await metadata.findArtifact(Number(id))
-  const isOurs = artifact?.projectId === projectId && artifact.runNumber === run
-  return isOurs && isRestorable(artifact, { undoMs: config.undoMs, now: now() })
-    ? artifact
-    : undefined
-}
-
-async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
-  const { project, mayWrite } = await projectOfPage(web.context, c)
-  if (!mayWrite) {
-    const reason = 'uploading needs a token of scope write'
-    throw storeError('forbidden', reason, { reason })
-  }
-  const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
-  return await sendPage(web, c, {
-    title: `Upload · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
-    scripts: ['upload-page'],
-    body: (
-      <UploadPage
-        project={project.name}
-        run={(last?.number ?? 0) + 1}
-        hashWorker={web.assets.pathOf('hash-worker')}
-      />
-    ),
-  })
 }

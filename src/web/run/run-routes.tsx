@@ -1,0 +1,145 @@
+/** The page of a run, and the one that uploads files from a browser to a new one. */
+import { Hono } from 'hono'
+import { runPagePath } from '../../api/paths.ts'
+import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
+import { readShownLogs } from '../../browse/run-log.ts'
+import { storeError } from '../../core/errors.ts'
+import { isLive } from '../../core/retention.ts'
+import { readableRun } from '../../http/access.ts'
+import { requirePrincipal } from '../../http/authenticate.ts'
+import { type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
+import { projectParameter } from '../../http/input.ts'
+import { isStrictFor } from '../../http/strict.ts'
+import type { Artifact, Run } from '../../metadata/metadata.ts'
+import { DeletedNotice } from '../artifact/delete-page.tsx'
+import { pageOfQuery } from '../input.ts'
+import { crumbsOf, previousOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { withQuery } from '../paths.ts'
+import { fittingLogs } from './run-jobs.tsx'
+import { RunPage, type RunView } from './run-page.tsx'
+import { isRestorable } from '../parts/sentences.ts'
+import { UploadPage } from './upload-page.tsx'
+
+const artifactsPerPage = 50
+/** Artifacts of a run that are compared with the run before, and looked into for reports. */
+const comparedMax = 20
+const reportNames = [
+  'index.html',
+  'playwright-report/index.html',
+  'coverage/index.html',
+  'lcov.info',
+]
+
+export function createRunPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/actions/runs/:run{[0-9]+}', async (c) => await runPage(web, c))
+  app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
+  return app
+}
+
+async function runPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const principal = await requirePrincipal(context, c)
+  const run = await readableRun(context, c, principal, { project: projectParameter(c) })
+  const { projectId, project, number } = run
+  const now = context.now()
+  const limit = artifactsPerPage
+  const at = pageOfQuery(c)
+  const { artifacts, total } = await context.metadata.listArtifacts(
+    { projectId, run: number, state: 'any' },
+    { limit, offset: (at - 1) * limit, sort: 'newest', now },
+  )
+  if (artifacts.length === 0 && total > 0) {
+    const last = { page: String(Math.ceil(total / limit)) }
+    return c.redirect(withQuery(runPagePath(project, number), last), 302)
+  }
+  const record = await context.metadata.findRunRecord(run.id)
+  const strict = await isStrictFor(context, principal)
+  const view: RunView = {
+    run,
+    record,
+    logs: await fittingLogs(await readShownLogs(context.metadata, record?.jobs ?? [])),
+    artifacts,
+    total,
+    arrivals: context.arrivals.list(projectId, number),
+    ...(await lookInto(context, principal, artifacts, now)),
+    mayDelete: (artifact) => mayDelete(principal, artifact, strict),
+    mayWrite: mayWriteProject(principal, project),
+    older:
+      at * limit < total ? withQuery(runPagePath(project, number), { page: String(at + 1) }) : null,
+    now,
+  }
+  const deleted = await deletedArtifact(context, c, run)
+  const mayUndo = mayWriteProject(principal, project)
+  return await sendPage(web, c, {
+    title: `Run ${number} · ${project}`,
+    crumbs: crumbsOf({ project, run: number }),
+    body: (
+      <>
+        {deleted !== undefined && mayUndo && <DeletedNotice artifact={deleted} />}
+        <RunPage {...view} />
+      </>
+    ),
+  })
+}
+
+/** What the run page says of live artifacts beside their rows. */
+async function lookInto(
+  context: AppContext,
+  principal: Principal,
+  artifacts: Artifact[],
+  now: number,
+): Promise<Pick<RunView, 'previous' | 'reports'>> {
+  const previous = new Map<number, Artifact>()
+  const reports: RunView['reports'] = []
+  for (const artifact of artifacts.filter((each) => isLive(each, now)).slice(0, comparedMax)) {
+    const before = mayReadProject(principal, artifact.project)
+      ? await previousOf(context, artifact, now)
+      : undefined
+    if (before !== undefined) previous.set(artifact.id, before)
+    for (const path of reportNames) {
+      const found = await context.metadata.findEntry(artifact.id, path)
+      if (found?.entry.kind !== 'file') continue
+      reports.push({ artifact, path })
+      break
+    }
+  }
+  return { previous, reports }
+}
+
+/** The artifact that was just deleted, while that can be taken back. */
+async function deletedArtifact(
+  { metadata, config, now }: AppContext,
+  c: AppRequest,
+  { projectId, number }: Run,
+): Promise<Artifact | undefined> {
+  const id = c.req.query('deleted')
+  if (id === undefined || !/^\d{1,15}$/.test(id)) return undefined
+  const artifact = await metadata.findArtifact(Number(id))
+  const isOurs = artifact?.projectId === projectId && artifact.runNumber === number
+  return isOurs && isRestorable(artifact, { undoMs: config.undoMs, now: now() })
+    ? artifact
+    : undefined
+}
+
+async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
+  const { project, mayWrite } = await projectOfPage(web.context, c)
+  if (!mayWrite) {
+    const reason = 'uploading needs a token of scope write'
+    throw storeError('forbidden', reason, { reason })
+  }
+  const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
+  return await sendPage(web, c, {
+    title: `Upload · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    scripts: ['upload-page'],
+    body: (
+      <UploadPage
+        project={project.name}
+        run={(last?.number ?? 0) + 1}
+        hashWorker={web.assets.pathOf('hash-worker')}
+      />
+    ),
+  })
+}
