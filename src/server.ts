@@ -6,6 +6,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { openKeys, type Keys } from './auth/key.ts'
+import { createRevocations } from './auth/revocations.ts'
 import { adminGrant, mintToken } from './auth/tokens.ts'
 import type { Config } from './config.ts'
 import { limits } from './core/limits.ts'
@@ -185,6 +186,7 @@ async function openContext(
     upkeep,
     ingest,
     keys,
+    revocations: createRevocations(await metadata.listRevocations()),
     log,
     metrics,
     arrivals: createArrivals(now),
@@ -251,6 +253,6 @@ async function closeServer(
 }
 
 async function signInUrlOf(keys: Keys, origin: string, now: number): Promise<string> {
-  const token = await mintToken(keys.tokens, adminGrant(now + 60 * 60 * 1000), 'sign-in')
+  const token = await mintToken(keys.tokens, adminGrant(now, 60 * 60 * 1000), 'sign-in')
   return `${origin}/sign-in?token=${token}`
 }

@@ -20,7 +20,7 @@ test('a server within another program tells its clients what the threads refuse'
     const config = readServerConfig({ data: process.argv[1], port: '0' }, {})
     const server = await startServer(config, { log: createLog('error') })
     const { tokens } = await openKeys(process.argv[1])
-    const token = await mintToken(tokens, adminGrant(Date.now() + 60_000))
+    const token = await mintToken(tokens, adminGrant(Date.now(), 60_000))
     const put = async (type, body) => {
       const headers = { authorization: 'Bearer ' + token, 'content-type': type }
       const path = '/api/v1/projects/octo/app/runs/1/artifacts/a'

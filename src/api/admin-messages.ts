@@ -206,10 +206,35 @@ export const idTokenRequestSchema = z
 
 export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).meta({ id: 'Token' })
 
+export const revocationRequestSchema = z
+  .strictObject({ token: z.string().max(16_384) })
+  .meta({ id: 'RevocationRequest' })
+
+export const revokedTokenSchema = z
+  .object({
+    scope: z.enum(['job', 'run', 'read', 'write', 'admin']),
+    project: z.string().nullable(),
+    run: id.nullable(),
+    job: z.string().nullable(),
+    expiresAt: instant.meta({ description: 'When it would have ended.' }),
+  })
+  .meta({ id: 'RevokedToken' })
+
+export const revokedTokensSchema = z
+  .object({
+    project: z.string(),
+    issuedUntil: instant.meta({
+      description: 'Tokens that were minted then or before are void; later ones are not.',
+    }),
+  })
+  .meta({ id: 'RevokedTokens' })
+
 export type WireStats = z.infer<typeof statsSchema>
 export type WireCollection = z.infer<typeof collectionSchema>
 export type WireScrubReport = z.infer<typeof scrubReportSchema>
 export type WireBackupReport = z.infer<typeof backupReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
+export type WireRevokedToken = z.infer<typeof revokedTokenSchema>
+export type WireRevokedTokens = z.infer<typeof revokedTokensSchema>
 export type WireToken = z.infer<typeof tokenSchema>
 export type WireProject = z.infer<typeof projectSchema>

@@ -8,6 +8,9 @@ import {
   projectSchema,
   statsSchema,
   idTokenRequestSchema,
+  revocationRequestSchema,
+  revokedTokenSchema,
+  revokedTokensSchema,
   tokenRequestSchema,
   tokenSchema,
 } from './admin-messages.ts'
@@ -87,7 +90,26 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'exchangeIdToken',
     summary:
       'A token for the job that an ID token (OpenID Connect) of a trusted CI system is about. Needs no other token.',
+    isOpen: true,
     request: { json: idTokenRequestSchema },
     responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/tokens/revoke`,
+    operationId: 'revokeToken',
+    summary:
+      'Makes a token void before its end, with every token and session that came of it. Who has it may do so, and needs no other.',
+    isOpen: true,
+    request: { json: revocationRequestSchema },
+    responses: { 200: { description: 'What it was.', content: { json: revokedTokenSchema } } },
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/projects/{owner}/{repo}/tokens/revoke`,
+    operationId: 'revokeProjectTokens',
+    summary:
+      'Makes all tokens of the project void that were minted until now, also those of running jobs and that of the request, unless it is of scope admin. Needs scope write or admin.',
+    responses: { 200: { description: 'Which.', content: { json: revokedTokensSchema } } },
   },
 ]

@@ -45,6 +45,7 @@ function operationOf(route: ApiRoute, schemas: JsonObject): JsonObject {
   return {
     operationId: route.operationId,
     summary: route.summary,
+    ...(route.isOpen === true && { security: [] }),
     parameters: [...pathParameters(route.path), ...queryParameters(route.query)],
     ...(route.request !== undefined && {
       requestBody: { required: true, content: contentOf(route.request, schemas) },

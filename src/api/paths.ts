@@ -49,6 +49,11 @@ export function uploadPath(project: string, run: number, name: string): string {
   return `${projectApiPath(project)}/runs/${run}/artifacts/${encodeURIComponent(name)}`
 }
 
+/** Of one token, or of all that a project has. */
+export function revocationPath(project?: string): string {
+  return `${project === undefined ? apiRoot : projectApiPath(project)}/tokens/revoke`
+}
+
 function projectApiPath(project: string): string {
   return `${apiRoot}/projects/${formatProjectPath(project)}`
 }

@@ -13,6 +13,8 @@ export interface ApiRoute {
   path: string
   operationId: string
   summary: string
+  /** The body is all that it takes, and no token. */
+  isOpen?: true
   query?: z.ZodObject
   request?: Content
   /** Every status that is no problem, with its body. */

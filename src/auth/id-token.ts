@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger, parseProjectName, type RunFacts } from '../core/run.ts'
 import type { Principal } from './principal.ts'
+import { tokenLifeSeconds } from './token-request.ts'
 
 /** What the job adds: GitHub's tokens do not say which job of the run it is. */
 export interface IdTokenRequest {
@@ -36,13 +37,9 @@ const gitLabClaims = z.object({
   pipeline_source: text.optional(),
 })
 
-/** The grant of a job whose token has these verified claims. `expiresAt` in epoch ms.
+/** The grant of a job whose token has these verified claims. `now` in epoch ms.
  *  Errors: unauthenticated (claims of neither kind), invalid_name, invalid_request (`job` is missing). */
-export function grantOfIdToken(
-  claims: unknown,
-  request: IdTokenRequest,
-  expiresAt: number,
-): Principal {
+export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: number): Principal {
   const { project, run, attempt, job, facts } = placeOf(claims)
   const named = request.job ?? job
   if (named === null) {
@@ -57,7 +54,9 @@ export function grantOfIdToken(
     },
     job: named,
     facts,
-    expiresAt,
+    issuedAt: now,
+    expiresAt: now + tokenLifeSeconds * 1000,
+    lineage: [],
   }
 }
 

@@ -16,8 +16,14 @@ export interface Principal {
   run: { number: number; attempt: number } | null
   job: string | null
   facts: RunFacts
+  /** Epoch ms; 0 when the token does not say. What a project's token mints is as old as that, so that what is under way
+   *  while all of them are revoked is revoked too. */
+  issuedAt: number
   /** Epoch ms. */
   expiresAt: number
+  /** Ids of the token and of those that it was minted by, its own first: none yet in what is to be minted by the server's
+   *  key. Who revokes a token revokes what came of it. */
+  lineage: readonly string[]
 }
 
 /** Where something belongs. */

@@ -34,7 +34,9 @@ export function grantOf(request: TokenRequest, now: number): Principal {
       workflow: told(request.workflow),
       event: told(request.event),
     },
+    issuedAt: now,
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
+    lineage: [],
   }
 }
 

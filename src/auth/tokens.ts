@@ -1,9 +1,11 @@
 /** Tokens: HS256 JWTs that carry a principal. One that has a run and a job is also a valid ACTIONS_RUNTIME_TOKEN: the
  *  stock client reads its ids from the `scp` claim (GITHUB-PROTOCOL §4) and verifies nothing; we trust only what is
  *  verified here. */
+import { createHash, randomBytes } from 'node:crypto'
 import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { parseProjectName, type RunFacts } from '../core/run.ts'
 import { scopes, type Principal, type Scope } from './principal.ts'
 
@@ -14,8 +16,17 @@ export type TokenUse = 'api' | 'sign-in' | 'session'
 const noFacts: RunFacts = { branch: null, sha: null, workflow: null, event: null }
 
 /** An administrator's grant, which needs no project. */
-export function adminGrant(expiresAt: number): Principal {
-  return { scope: 'admin', project: null, run: null, job: null, facts: noFacts, expiresAt }
+export function adminGrant(now: number, lifeMs: number): Principal {
+  return {
+    scope: 'admin',
+    project: null,
+    run: null,
+    job: null,
+    facts: noFacts,
+    issuedAt: now,
+    expiresAt: now + lifeMs,
+    lineage: [],
+  }
 }
 
 /** What is wrong with a grant, or undefined. */
@@ -28,6 +39,8 @@ function grantFault(grant: Principal): string | undefined {
     return `a token of scope ${grant.scope} needs a run and a job`
   }
   if (grant.job === '') return 'a job id must not be empty'
+  if (grant.lineage.length > limits.tokenGenerationsMax)
+    return `tokens mint tokens over ${limits.tokenGenerationsMax} generations at most`
   return undefined
 }
 
@@ -42,9 +55,14 @@ export async function mintToken(
   const { facts, run, job } = grant
   const claims = {
     iss: 'trove',
+    // Two that grant the same are two: each is revoked by itself.
+    jti: randomBytes(9).toString('base64url'),
     use,
     scope: grant.scope,
+    // To the millisecond, which RFC 7519 §2 allows: what is minted right after all others were revoked is valid.
+    iat: grant.issuedAt / 1000,
     exp: Math.floor(grant.expiresAt / 1000),
+    ...(grant.lineage.length > 0 && { by: grant.lineage }),
     ...(grant.project !== null && { project: grant.project }),
     ...(run !== null && { run: run.number, attempt: run.attempt }),
     ...(job !== null && { job }),
@@ -67,7 +85,9 @@ const claimsSchema = z.object({
   iss: z.literal('trove'),
   use: z.enum(['api', 'sign-in', 'session']),
   scope: z.enum(scopes as [Scope, ...Scope[]]),
+  iat: z.number().default(0),
   exp: z.number(),
+  by: z.array(z.string()).default([]),
   project: z.string().optional(),
   run: z.number().int().positive().optional(),
   attempt: z.number().int().positive().optional(),
@@ -84,13 +104,22 @@ export async function verifyToken(
   token: string,
   options: { now: number; use: TokenUse },
 ): Promise<Principal> {
+  const { use, principal } = await readToken(key, token)
+  if (use !== options.use) throw unauthenticated(`a ${use} token is not accepted here`)
+  if (principal.expiresAt <= options.now) {
+    throw unauthenticated(`the token expired at ${new Date(principal.expiresAt).toISOString()}`)
+  }
+  return principal
+}
+
+/** What a token says, whatever it is for and even past its time. Errors: unauthenticated (malformed, wrong signature). */
+export async function readToken(
+  key: Uint8Array,
+  token: string,
+): Promise<{ use: TokenUse; principal: Principal }> {
   const claims = claimsSchema.safeParse(await verifiedClaims(key, token))
   if (!claims.success) throw unauthenticated('the token lacks claims of this server')
   const { data } = claims
-  if (data.use !== options.use) throw unauthenticated(`a ${data.use} token is not accepted here`)
-  if (data.exp * 1000 <= options.now) {
-    throw unauthenticated(`the token expired at ${new Date(data.exp * 1000).toISOString()}`)
-  }
   const principal: Principal = {
     scope: data.scope,
     project: data.project === undefined ? null : parseProjectName(data.project),
@@ -102,11 +131,18 @@ export async function verifyToken(
       workflow: data.workflow ?? null,
       event: data.event ?? null,
     },
+    issuedAt: Math.round(data.iat * 1000),
     expiresAt: data.exp * 1000,
+    lineage: [tokenId(token), ...data.by],
   }
-  const fault = grantFault(principal)
+  const fault = grantFault({ ...principal, lineage: data.by })
   if (fault !== undefined) throw unauthenticated(fault)
-  return principal
+  return { use: data.use, principal }
+}
+
+/** Tells tokens apart without being one: 128 bits of the digest of its text. */
+function tokenId(token: string): string {
+  return createHash('sha256').update(token).digest('hex').slice(0, 32)
 }
 
 async function verifiedClaims(key: Uint8Array, token: string): Promise<unknown> {

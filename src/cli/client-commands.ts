@@ -30,6 +30,10 @@ export const clientCommands = {
     summary: 'mints a token',
     load: async () => (await import('./commands/token.ts')).tokenCommand,
   },
+  revoke: {
+    summary: 'makes tokens void before their end',
+    load: async () => (await import('./commands/revoke.ts')).revokeCommand,
+  },
   list: {
     summary: 'lists artifacts',
     load: () => Promise.resolve(listCommand),

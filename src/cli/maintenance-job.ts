@@ -63,7 +63,7 @@ async function withOwnToken(
   if (server.token !== null) return server
   const keys = await findKeys(dataDir)
   if (keys === undefined) return { ...server, token: given }
-  const token = await mintToken(keys.tokens, adminGrant(Date.now() + tokenLifeMs))
+  const token = await mintToken(keys.tokens, adminGrant(Date.now(), tokenLifeMs))
   return { ...server, token }
 }
 

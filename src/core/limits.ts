@@ -205,6 +205,10 @@ export const limits = {
   usagePointsMax: 600,
   /** Projects whose usage one transaction notes: about 5 ms. */
   usageScopesPerStep: 200,
+  /** Tokens of one project that are revoked one by one: some megabytes of the server's memory. */
+  revokedTokensMax: 10_000,
+  /** Tokens that were minted by one another, the first by the server's key; each carries the ids of those before it. */
+  tokenGenerationsMax: 8,
   /** Finished jobs whose outcome can still be asked for. */
   jobsKept: 100,
   /** Packs that an answer names; the rest is counted. */

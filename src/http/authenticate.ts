@@ -2,7 +2,7 @@
  *  what it may do is `auth/principal.ts`. */
 import { getCookie } from 'hono/cookie'
 import type { Principal } from '../auth/principal.ts'
-import { verifyToken } from '../auth/tokens.ts'
+import { type TokenUse, verifyToken } from '../auth/tokens.ts'
 import { storeError } from '../core/errors.ts'
 import { publicOrigin, type AppContext, type AppRequest } from './context.ts'
 
@@ -35,21 +35,38 @@ async function findBearer(context: AppContext, c: AppRequest): Promise<Principal
       reason: 'unknown scheme',
     })
   }
-  return remember(
-    c,
-    await verifyToken(context.keys.tokens, token, { now: context.now(), use: 'api' }),
-  )
+  return remember(c, await principalOf(context, token, 'api'))
 }
 
 async function findSession(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
   const token = getCookie(c, sessionCookie)
   if (token === undefined) return undefined
-  const principal = await verifyToken(context.keys.tokens, token, {
-    now: context.now(),
-    use: 'session',
-  })
+  const principal = await principalOf(context, token, 'session')
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireOwnOrigin(context, c)
   return remember(c, principal)
+}
+
+/** What a token grants now. Errors: unauthenticated (not valid, or revoked). */
+export async function principalOf(
+  { keys, now, revocations }: AppContext,
+  token: string,
+  use: TokenUse,
+): Promise<Principal> {
+  const principal = await verifyToken(keys.tokens, token, { now: now(), use })
+  if (revocations.has(principal)) {
+    throw storeError('unauthenticated', 'the token was revoked', { reason: 'revoked' })
+  }
+  return principal
+}
+
+/** Makes the principal's token void, and whatever came of it. Errors: too_large. */
+export async function revokeToken(
+  { metadata, revocations }: AppContext,
+  { lineage: [id], project, expiresAt }: Principal,
+): Promise<void> {
+  if (id === undefined) throw new Error('no token says that it has no id')
+  await metadata.revokeToken({ id, project, expiresAt })
+  revocations.addToken(id)
 }
 
 /** Browsers send the cookie with any site's top-level form only for GET (SameSite=Lax); this is the second lock.

@@ -3,6 +3,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { Keys } from '../auth/key.ts'
 import type { Principal } from '../auth/principal.ts'
+import type { Revocations } from '../auth/revocations.ts'
 import type { Config } from '../config.ts'
 import type { IngestPool } from '../ingest/pool.ts'
 import type { Staging } from '../ingest/staging.ts'
@@ -24,6 +25,7 @@ export interface AppContext {
   ingest: IngestPool
   staging: Staging
   keys: Keys
+  revocations: Revocations
   /** Null where no issuer is trusted. */
   idTokens: IdTokenVerifier | null
   space: DiskSpace

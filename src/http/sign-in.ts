@@ -1,12 +1,12 @@
 /** Sign-in of browsers: the link that the server prints, or a token pasted into a form, becomes a session cookie. The
  *  cookie alone is trusted only for reading; forms need our own origin besides (`authenticate.ts`). */
 import { Hono } from 'hono'
-import { deleteCookie, setCookie } from 'hono/cookie'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Principal } from '../auth/principal.ts'
-import { mintToken, verifyToken, type TokenUse } from '../auth/tokens.ts'
-import { hasCode } from '../core/errors.ts'
+import { mintToken, readToken, type TokenUse } from '../auth/tokens.ts'
+import { asError, hasCode } from '../core/errors.ts'
 import { dayMs } from '../core/units.ts'
-import { requireOwnOrigin, sessionCookie } from './authenticate.ts'
+import { principalOf, requireOwnOrigin, revokeToken, sessionCookie } from './authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from './context.ts'
 import { readBytesBody } from './request-body.ts'
 
@@ -43,8 +43,9 @@ export function createSignInRoutes(context: AppContext, sendPage: SendSignIn): H
     })
   })
 
-  app.post('/sign-out', (c) => {
+  app.post('/sign-out', async (c) => {
     requireOwnOrigin(context, c)
+    await endSession(context, c)
     deleteCookie(c, sessionCookie, { path: '/' })
     return c.redirect('/sign-in', 303)
   })
@@ -65,7 +66,7 @@ async function signIn(
 ): Promise<Response> {
   let principal: Principal
   try {
-    principal = await verifyToken(context.keys.tokens, token, { now: context.now(), use })
+    principal = await principalOf(context, token, use)
   } catch (error) {
     if (!hasCode(error, 'unauthenticated')) throw error
     return await sendPage(c, { next, problem: error.message, status: 401 })
@@ -82,6 +83,18 @@ async function signIn(
     expires: new Date(expiresAt),
   })
   return c.redirect(next, 303)
+}
+
+/** So that a copy of the cookie is of no use either. The browser is signed out even where this fails. */
+async function endSession(context: AppContext, c: AppRequest): Promise<void> {
+  const session = getCookie(c, sessionCookie)
+  if (session === undefined) return
+  try {
+    const { principal } = await readToken(context.keys.tokens, session)
+    await revokeToken(context, principal)
+  } catch (error) {
+    c.var.log.warn('a session could not be ended', { error: asError(error) })
+  }
 }
 
 /** Where to go afterwards: a path of this server, never another host. */

@@ -1,18 +1,24 @@
 /** `POST /tokens`: who may do more mints tokens for jobs and people. `POST /tokens/exchange`: jobs get theirs for what
- *  their CI system signs for them. */
+ *  their CI system signs for them. `…/tokens/revoke`: tokens become void before their end. */
 import { Hono } from 'hono'
-import { idTokenRequestSchema, tokenRequestSchema } from '../api/admin-messages.ts'
+import {
+  idTokenRequestSchema,
+  revocationRequestSchema,
+  tokenRequestSchema,
+  type WireRevokedToken,
+  type WireRevokedTokens,
+} from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { grantOfIdToken } from '../auth/id-token.ts'
-import { mayMint, type Principal } from '../auth/principal.ts'
-import { grantOf, tokenLifeSeconds, type TokenRequest } from '../auth/token-request.ts'
-import { mintToken } from '../auth/tokens.ts'
+import { mayAdminister, mayMint, type Principal } from '../auth/principal.ts'
+import { grantOf, type TokenRequest } from '../auth/token-request.ts'
+import { mintToken, readToken } from '../auth/tokens.ts'
 import { storeError } from '../core/errors.ts'
-import { forbidden } from './access.ts'
+import { forbidden, requireWriteProject } from './access.ts'
 import { instant } from './artifact-message.ts'
-import { requireBearer } from './authenticate.ts'
+import { requireBearer, requirePrincipal, revokeToken } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
-import { parseInput } from './input.ts'
+import { parseInput, projectParameter } from './input.ts'
 import { readJsonBody } from './request-body.ts'
 
 export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
@@ -29,13 +35,23 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
     return await answerWith(context, c, grant)
   })
   app.post(`${apiRoot}/tokens/exchange`, async (c) => await exchange(context, c))
+  app.post(`${apiRoot}/tokens/revoke`, async (c) => await revoke(context, c))
+  app.post(
+    `${apiRoot}/projects/:owner/:repo/tokens/revoke`,
+    async (c) => await revokeAll(context, c),
+  )
   return app
 }
 
 /** What is not asked for is as with the minter: the project, and an end that is not after theirs. */
 function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
   const project = request.project ?? principal.project ?? undefined
-  const grant = grantOf({ ...request, ...(request.scope !== 'admin' && { project }) }, now)
+  const { issuedAt, lineage } = principal
+  const grant = {
+    ...grantOf({ ...request, ...(request.scope !== 'admin' && { project }) }, now),
+    ...(!mayAdminister(principal) && { issuedAt }),
+    lineage,
+  }
   if (request.expiresInSeconds !== undefined) return grant
   return { ...grant, expiresAt: Math.min(grant.expiresAt, principal.expiresAt) }
 }
@@ -47,12 +63,39 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
   }
   const request = parseInput(idTokenRequestSchema, await readJsonBody(context, c), 'body')
   const { claims, trusted } = await context.idTokens.verify(request.idToken)
-  const grant = grantOfIdToken(claims, request, context.now() + tokenLifeSeconds * 1000)
+  const grant = grantOfIdToken(claims, request, context.now())
   if (grant.project === null || !trusted.speaksFor(grant.project)) {
     const reason = `ID tokens of ${trusted.issuer} are not trusted for ${grant.project} (TROVE_OIDC)`
     throw forbidden(reason)
   }
   return await answerWith(context, c, grant)
+}
+
+/** Needs nothing but the token: whoever has it could do worse. */
+async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
+  const { token } = parseInput(revocationRequestSchema, await readJsonBody(context, c), 'body')
+  const { principal } = await readToken(context.keys.tokens, token)
+  await revokeToken(context, principal)
+  const { scope, project, run, job, expiresAt } = principal
+  const message: WireRevokedToken = {
+    scope,
+    project,
+    run: run?.number ?? null,
+    job,
+    expiresAt: instant(expiresAt),
+  }
+  return c.json(message)
+}
+
+async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const project = projectParameter(c)
+  requireWriteProject(principal, project)
+  const issuedUntil = context.now()
+  await context.metadata.revokeProjectTokens(project, issuedUntil)
+  context.revocations.addProject(project, issuedUntil)
+  const message: WireRevokedTokens = { project, issuedUntil: instant(issuedUntil) }
+  return c.json(message)
 }
 
 async function answerWith(context: AppContext, c: AppRequest, grant: Principal): Promise<Response> {

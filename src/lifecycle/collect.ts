@@ -278,6 +278,9 @@ async function forgetHistory({ metadata, signal }: LifecyclePorts, endedBy: numb
     signal?.throwIfAborted()
     after = await metadata.purgeRuns(endedBy, { after, limit: limits.transactionRowsMax })
   }
+  while ((await metadata.purgeRevocations(endedBy, limits.transactionRowsMax)) > 0) {
+    signal?.throwIfAborted()
+  }
 }
 
 async function returnPages({ metadata, signal }: LifecyclePorts): Promise<void> {

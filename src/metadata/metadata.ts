@@ -8,6 +8,7 @@ import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
 import type { ConflictPolicy, PublishingMetadata } from './publishing.ts'
 import type { ReadingMetadata } from './reading.ts'
+import type { RevocationMetadata } from './revocations.ts'
 import type { RunRecordMetadata } from './run-records.ts'
 import type { TreeMetadata } from './trees.ts'
 import type { UsageHistoryMetadata } from './usage-history.ts'
@@ -15,6 +16,7 @@ import type { UsageHistoryMetadata } from './usage-history.ts'
 export type * from './lifecycle.ts'
 export type * from './publishing.ts'
 export type * from './reading.ts'
+export type * from './revocations.ts'
 export type * from './run-records.ts'
 export type * from './trees.ts'
 export type * from './usage-history.ts'
@@ -78,6 +80,7 @@ export interface Metadata
     TreeMetadata,
     LifecycleMetadata,
     RunRecordMetadata,
+    RevocationMetadata,
     UsageHistoryMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>

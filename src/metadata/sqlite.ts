@@ -18,6 +18,7 @@ import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/read-lea
 import { createReclaimMethods } from './sqlite/reclaim.ts'
 import { createReleaseMethods } from './sqlite/release.ts'
 import { createRemoval } from './sqlite/removal.ts'
+import { createRevocationMethods } from './sqlite/revocations.ts'
 import { createRunMethods } from './sqlite/runs.ts'
 import { createRunRecordMethods } from './sqlite/run-records.ts'
 import { createSessionMethods } from './sqlite/sessions.ts'
@@ -74,6 +75,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createHolderMethods(connection),
     ...createFigureMethods(connection),
     ...createUsageHistoryMethods(connection),
+    ...createRevocationMethods(connection),
     close: async () => connection.close(),
   }
 }

@@ -75,19 +75,36 @@ describe('/openapi.json', () => {
   })
 
   // A route that the server lacks would answer 404 `not_found`; without a token every one of ours answers 401.
-  test.each(apiRoutes.map((route) => [route.method.toUpperCase(), route.path] as const))(
-    '%s %s is a route of the server, and closed to strangers',
-    async (method, path) => {
-      const address = path
-        .replace('{id}', '1')
-        .replace('{run}', '1')
-        .replace('{uploadId}', '0'.repeat(32))
-        .replace(/\{\w+\}/g, 'x')
-      const response = await server.send(address, { method, token: null })
-      expect([response.status, await response.json()]).toEqual([
-        401,
-        expect.objectContaining({ code: 'unauthenticated' }),
-      ])
-    },
-  )
+  test.each(
+    apiRoutes
+      .filter(({ isOpen }) => isOpen !== true)
+      .map((route) => [route.method.toUpperCase(), route.path] as const),
+  )('%s %s is a route of the server, and closed to strangers', async (method, path) => {
+    const address = path
+      .replace('{id}', '1')
+      .replace('{run}', '1')
+      .replace('{uploadId}', '0'.repeat(32))
+      .replace(/\{\w+\}/g, 'x')
+    const response = await server.send(address, { method, token: null })
+    expect([response.status, await response.json()]).toEqual([
+      401,
+      expect.objectContaining({ code: 'unauthenticated' }),
+    ])
+  })
+
+  test('needs no token where the body is one', async () => {
+    const open = apiRoutes.filter(({ isOpen }) => isOpen === true).map(({ path }) => path)
+    expect(open).toEqual([`${apiRoot}/tokens/exchange`, `${apiRoot}/tokens/revoke`])
+    const answers = await Promise.all([
+      server.send(open[0]!, { method: 'POST', token: null, json: { idToken: 'x' } }),
+      server.send(open[1]!, { method: 'POST', token: null, json: { token: 'x' } }),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([401, 401])
+    expect((await answers[1]!.json()) as object).toMatchObject({
+      detail: 'the token was not issued by this server',
+    })
+    expect(openApiDocument()).toMatchObject({
+      paths: Object.fromEntries(open.map((path) => [path, { post: { security: [] } }])),
+    })
+  })
 })

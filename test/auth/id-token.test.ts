@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { grantOfIdToken } from '../../src/auth/id-token.ts'
+import { tokenLifeSeconds } from '../../src/auth/token-request.ts'
 import { isOfPullRequest } from '../../src/core/run.ts'
 import { gitHubClaims, gitLabClaims } from '../http/issuer.ts'
 
@@ -13,7 +14,9 @@ describe('the claims of GitHub', () => {
       run: { number: 22_259_804_324, attempt: 2 },
       job: 'build',
       facts: { branch: 'main', sha: gitHubClaims.sha, workflow: 'CI', event: 'push' },
-      expiresAt: 1000,
+      issuedAt: 1000,
+      expiresAt: 1000 + tokenLifeSeconds * 1000,
+      lineage: [],
     })
     expect(() => grantOf(gitHubClaims)).toThrow('names no job')
   })
@@ -52,7 +55,9 @@ describe('the claims of GitLab', () => {
       run: { number: 739, attempt: 1 },
       job: '10215',
       facts: { branch: 'main', sha: gitLabClaims.sha, workflow: null, event: 'push' },
-      expiresAt: 1000,
+      issuedAt: 1000,
+      expiresAt: 1000 + tokenLifeSeconds * 1000,
+      lineage: [],
     })
     expect(grantOf(gitLabClaims, 'build').job).toBe('build')
   })

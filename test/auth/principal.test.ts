@@ -24,7 +24,9 @@ function principal(scope: Scope): Principal {
     run: { number: 1, attempt: 2 },
     job: 'build',
     facts: { branch: null, sha: null, workflow: null, event: null },
+    issuedAt: 0,
     expiresAt: 0,
+    lineage: [],
   }
 }
 

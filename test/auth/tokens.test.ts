@@ -1,11 +1,13 @@
 /** Tokens: what is minted comes back, nothing else does, and the stock client's own parser takes them. */
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
+import { sign } from 'hono/jwt'
 import { expect, test } from 'vitest'
 import { deriveKeys } from '../../src/auth/key.ts'
 import { type Principal, scopes } from '../../src/auth/principal.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
 import { adminGrant, backendJobId, mintToken, verifyToken } from '../../src/auth/tokens.ts'
+import { limits } from '../../src/core/limits.ts'
 import { parseProjectName } from '../../src/core/run.ts'
 
 const { tokens: key } = deriveKeys(Buffer.alloc(32, 1))
@@ -16,7 +18,9 @@ const grant: Principal = {
   run: { number: 42, attempt: 2 },
   job: 'build',
   facts: { branch: 'main', sha: 'a'.repeat(40), workflow: 'CI', event: 'push' },
+  issuedAt: now,
   expiresAt: now + 60_000,
+  lineage: [],
 }
 
 function claimsOf(token: string): Record<string, unknown> {
@@ -26,7 +30,9 @@ function claimsOf(token: string): Record<string, unknown> {
   >
 }
 
-async function check(token: string, at = now): Promise<unknown> {
+const anId: unknown = expect.stringMatching(/^[0-9a-f]{32}$/)
+
+async function check(token: string, at = now): Promise<Principal> {
   return await verifyToken(key, token, { now: at, use: 'api' })
 }
 
@@ -41,7 +47,30 @@ test('what a request leaves empty is not claimed, so that an upload can still te
 })
 
 test('a verified token gives back what was granted', async () => {
-  expect(await check(await mintToken(key, grant))).toEqual(grant)
+  expect(await check(await mintToken(key, grant))).toEqual({ ...grant, lineage: [anId] })
+})
+
+test('a token names those that it came of, its own id first, and for eight generations only', async () => {
+  let { lineage } = grant
+  for (let generation = 0; generation < limits.tokenGenerationsMax + 1; generation++) {
+    const minted = await check(await mintToken(key, { ...grant, lineage }))
+    expect(minted.lineage.slice(1)).toEqual(lineage)
+    ;({ lineage } = minted)
+  }
+  expect(new Set(lineage).size).toBe(limits.tokenGenerationsMax + 1)
+  await expect(mintToken(key, { ...grant, lineage })).rejects.toThrow('over 8 generations')
+})
+
+test('a token that does not say when it was issued is as old as can be', async () => {
+  const claims = {
+    iss: 'trove',
+    use: 'api',
+    scope: 'read',
+    exp: now / 1000 + 60,
+    project: 'octo/app',
+  }
+  const token = await sign(claims, Buffer.from(key).toString('hex'), 'HS256')
+  expect(await check(token)).toMatchObject({ issuedAt: 0, lineage: [anId] })
 })
 
 test('any grant survives the round trip', async () => {
@@ -60,7 +89,7 @@ test('any grant survives the round trip', async () => {
           run: { number: run, attempt: 1 },
           facts: { ...grant.facts, branch },
         }
-        expect(await check(await mintToken(key, given))).toEqual(given)
+        expect(await check(await mintToken(key, given))).toEqual({ ...given, lineage: [anId] })
       },
     ),
     { numRuns: 50 },
@@ -131,7 +160,9 @@ test('a job token without its run and job is not minted', async () => {
   await expect(mintToken(key, { ...grant, job: '' })).rejects.toMatchObject({
     code: 'invalid_request',
   })
-  await expect(mintToken(key, { ...adminGrant(now), scope: 'read' })).rejects.toMatchObject({
-    code: 'invalid_request',
-  })
+  await expect(mintToken(key, { ...adminGrant(now, 60_000), scope: 'read' })).rejects.toMatchObject(
+    {
+      code: 'invalid_request',
+    },
+  )
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bulkDeletionSchema } from '../../src/api/messages.ts'
 import { openKeys } from '../../src/auth/key.ts'
+import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
@@ -51,6 +52,7 @@ test('what matches is deleted, each once and many at a time, although others are
         name === 'findArtifacts' ? findArtifacts : target[name].bind(target),
     }),
     keys,
+    revocations: createRevocations({ tokenIds: [], projects: [] }),
     config: { idleMs: 60_000, publicUrl: null, undoMs: 0 },
     metrics: { received: () => undefined },
     space: { makeRoom: async () => undefined },
@@ -61,7 +63,7 @@ test('what matches is deleted, each once and many at a time, although others are
   transactions = 0
   const answer = await app.request('/api/v1/artifacts/bulk-delete', {
     method: 'POST',
-    headers: { authorization: `Bearer ${await mintToken(keys.tokens, adminGrant(now + 60_000))}` },
+    headers: { authorization: `Bearer ${await mintToken(keys.tokens, adminGrant(now, 60_000))}` },
     body: JSON.stringify({ filter: { project: run.project, run: run.number } }),
   })
   const { items } = bulkDeletionSchema.parse(await answer.json())

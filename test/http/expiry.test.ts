@@ -181,6 +181,8 @@ const rules: Record<string, Rule> = {
   [`PATCH ${api}/projects/:owner/:repo`]: { none: 'settings' },
   [`POST ${api}/tokens`]: { none: 'tokens' },
   [`POST ${api}/tokens/exchange`]: { none: 'tokens' },
+  [`POST ${api}/tokens/revoke`]: { none: 'tokens' },
+  [`POST ${api}/projects/:owner/:repo/tokens/revoke`]: { none: 'tokens' },
   [`POST ${api}/admin/gc`]: { none: 'upkeep' },
   [`POST ${api}/admin/scrub`]: { none: 'upkeep' },
   [`POST ${api}/admin/backup`]: { none: 'upkeep' },

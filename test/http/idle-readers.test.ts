@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
+import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import { createCompareRoutes } from '../../src/http/compare.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
@@ -67,9 +68,16 @@ async function endlessMetadata(): Promise<Partial<Metadata>> {
 
 beforeAll(async () => {
   const keys = await openKeys(directory)
-  token = await mintToken(keys.tokens, adminGrant(Date.now() + 60_000), 'api')
+  token = await mintToken(keys.tokens, adminGrant(Date.now(), 60_000), 'api')
   const metadata = await endlessMetadata()
-  const context = { metadata, keys, config, now: () => Date.now() } as unknown as AppContext
+  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  const context = {
+    metadata,
+    keys,
+    revocations,
+    config,
+    now: () => Date.now(),
+  } as unknown as AppContext
   const app = new Hono<AppEnv>()
   app.use(async (c, next) => {
     c.set('log', createLog('error'))

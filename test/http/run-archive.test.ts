@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
+import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import type { ArtifactName } from '../../src/core/artifact.ts'
 import { StoreError } from '../../src/core/errors.ts'
@@ -38,11 +39,12 @@ async function archiveOf(live: Artifact[], onPage: () => void = () => undefined)
   }
   const config = { idleMs: 60_000, publicUrl: null }
   const graceOver = new AbortController().signal
-  const context = { packs, metadata, keys, config, graceOver, now: () => Date.now() }
+  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  const context = { packs, metadata, keys, revocations, config, graceOver, now: () => Date.now() }
   const app = new Hono<AppEnv>()
   app.route('/', createArchiveRoutes(context as unknown as AppContext))
   app.onError((error, c) => c.text(error instanceof StoreError ? error.code : error.message, 500))
-  const token = await mintToken(keys.tokens, adminGrant(Date.now() + 60_000))
+  const token = await mintToken(keys.tokens, adminGrant(Date.now(), 60_000))
   const headers = { authorization: `Bearer ${token}` }
   const response = await app.request('/api/v1/runs/7/archive.zip?project=o/r', { headers })
   return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) }

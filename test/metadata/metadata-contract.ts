@@ -10,6 +10,7 @@ import { overviewContract } from './contract/overview.ts'
 import { packsContract } from './contract/packs.ts'
 import { publishingContract } from './contract/publishing.ts'
 import { readingContract } from './contract/reading.ts'
+import { revocationsContract } from './contract/revocations.ts'
 import { runsContract } from './contract/runs.ts'
 import { sessionsContract } from './contract/sessions.ts'
 import { sweepContract } from './contract/sweep.ts'
@@ -36,6 +37,7 @@ const parts = {
   damage: damageContract,
   figures: figuresContract,
   'usage history': usageHistoryContract,
+  revocations: revocationsContract,
 }
 export type ContractPart = keyof typeof parts
 

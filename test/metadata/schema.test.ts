@@ -8,6 +8,7 @@ import * as contentTables from '../../schema/content.ts'
 import * as recordTables from '../../schema/run-records.ts'
 import * as runTables from '../../schema/runs.ts'
 import * as sessionTables from '../../schema/sessions.ts'
+import * as tokenTables from '../../schema/tokens.ts'
 import * as uploadTables from '../../schema/stock-uploads.ts'
 import * as usageTables from '../../schema/usage-history.ts'
 import { temporaryDatabases } from './temporary-database.ts'
@@ -19,6 +20,7 @@ const tables = Object.values({
   ...recordTables,
   ...runTables,
   ...sessionTables,
+  ...tokenTables,
   ...uploadTables,
   ...usageTables,
 })

@@ -42,6 +42,8 @@ const boundedScans: RegExp[] = [
   /^SCAN m$/,
   // A site has few projects, and one place lists them all.
   /^SCAN projects USING INDEX projects_name$/,
+  // A start reads all of them.
+  /^SCAN revoked_(tokens|projects)/,
   // Indexes of what is under way or waiting to be worked off.
   /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared)/,
   /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|artifacts_damaged|uploads_unfinished)/,

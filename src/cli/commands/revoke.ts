@@ -1,0 +1,92 @@
+/** `trove revoke`: makes a token void before its end, or all that a project has. */
+import type { WireRevokedToken, WireRevokedTokens } from '../../api/admin-messages.ts'
+import { revocationPath } from '../../api/paths.ts'
+import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { printable, write, writeJson } from '../output.ts'
+import { connect, serverContext } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  project: { value: 'O/R', help: 'all tokens of this project that were minted until now' },
+} as const
+
+/** Longer than any token that a header can carry. */
+const tokenCharactersMax = 16_384
+
+export const revokeCommand: Command<typeof flags> = {
+  name: 'revoke',
+  operands: '',
+  summary:
+    'Makes a token void before its end, with all that came of it: the one on stdin, or with --project all that a project has, those of running jobs too.',
+  flags,
+  examples: ['trove revoke < leaked-token.txt', 'trove revoke --project octo/app'],
+  exitStatuses: [5, 6, 9, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    takeOperands(operands, [])
+    const { revoked, told } =
+      given.project === undefined
+        ? await revokeOne(serverContext(given).server, signal)
+        : await revokeAll(given, signal)
+    if (given.json) await writeJson(stdout, revoked)
+    await write(stderr, `${told}\n`)
+    return exitStatus.ok
+  },
+}
+
+interface Outcome {
+  revoked: WireRevokedToken | WireRevokedTokens
+  told: string
+}
+
+/** Needs no other token: whoever has one may end it. */
+async function revokeOne(server: ServerAccess, signal: AbortSignal): Promise<Outcome> {
+  const revoked = await requestJson<WireRevokedToken>(
+    { ...server, token: null },
+    {
+      method: 'POST',
+      path: revocationPath(),
+      json: { token: await readTokenFrom(process.stdin) },
+      repeatable: true,
+      signal,
+    },
+    ['scope', 'project', 'run', 'job', 'expiresAt'],
+  )
+  const { scope, project, run, job, expiresAt } = revoked
+  const of = [
+    project !== null && ` of ${project}`,
+    run !== null && `, run ${run}`,
+    job !== null && `, job ${printable(job)}`,
+  ]
+  const told = `revoked a token of scope ${scope}${of.filter(Boolean).join('')}, which would have ended at ${expiresAt}`
+  return { revoked, told }
+}
+
+async function revokeAll(given: FlagValues<typeof flags>, signal: AbortSignal): Promise<Outcome> {
+  const { server, project } = await connect(given, signal)
+  if (project === null) throw new UsageError('--project is missing')
+  const revoked = await requestJson<WireRevokedTokens>(
+    server,
+    { method: 'POST', path: revocationPath(project), signal },
+    ['project', 'issuedUntil'],
+  )
+  const told = `revoked all tokens of ${revoked.project} that were minted at ${revoked.issuedUntil} or before`
+  return { revoked, told }
+}
+
+/** Errors: UsageError. */
+async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
+  if (stdin.isTTY) {
+    throw new UsageError('the token comes on stdin: trove revoke < FILE; or give --project O/R')
+  }
+  let text = ''
+  for await (const piece of stdin.setEncoding('utf8')) {
+    text += piece
+    if (text.length > tokenCharactersMax) throw new UsageError('what came on stdin is no token')
+  }
+  const token = text.trim()
+  if (token === '') throw new UsageError('no token came on stdin')
+  return token
+}

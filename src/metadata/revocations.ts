@@ -1,0 +1,25 @@
+/** Port: which tokens are void before their end. */
+import type { ProjectName } from '../core/run.ts'
+
+export interface RevokedToken {
+  /** Of `auth/tokens.ts`. */
+  id: string
+  /** Null for an administrator's. */
+  project: ProjectName | null
+  expiresAt: number
+}
+
+export interface Revocations {
+  tokenIds: string[]
+  projects: { project: ProjectName; issuedUntil: number }[]
+}
+
+export interface RevocationMetadata {
+  /** Errors: too_large (more than `limits.revokedTokensMax` of one project). */
+  revokeToken(token: RevokedToken): Promise<void>
+  /** All tokens of the project that were issued at `issuedUntil` or before. */
+  revokeProjectTokens(project: ProjectName, issuedUntil: number): Promise<void>
+  listRevocations(): Promise<Revocations>
+  /** Forgets at most `limit` tokens that ended before `endedBy`; answers how many. */
+  purgeRevocations(endedBy: number, limit: number): Promise<number>
+}

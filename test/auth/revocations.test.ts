@@ -1,0 +1,33 @@
+/** Which tokens are void: a revoked one, what came of it, and what a project had at a moment. */
+import { expect, test } from 'vitest'
+import { createRevocations } from '../../src/auth/revocations.ts'
+import { grantOf } from '../../src/auth/token-request.ts'
+import { parseProjectName } from '../../src/core/run.ts'
+
+const app = parseProjectName('octo/app')
+const token = { ...grantOf({ project: app }, 1000), lineage: ['own', 'parent', 'root'] }
+
+test.each([
+  ['own', true],
+  ['parent', true],
+  ['root', true],
+  ['other', false],
+])('when %s is revoked: %s', (id, expected) => {
+  expect(createRevocations({ tokenIds: [id], projects: [] }).has(token)).toBe(expected)
+  const revocations = createRevocations({ tokenIds: [], projects: [] })
+  expect(revocations.has(token)).toBe(false)
+  revocations.addToken(id)
+  expect(revocations.has(token)).toBe(expected)
+})
+
+test.each([
+  ['octo/app', 1000, true],
+  ['Octo/App', 1000, true],
+  ['octo/app', 999, false],
+  ['octo/other', 1000, false],
+])('when what %s had until %i is revoked: %s', (name, issuedUntil, expected) => {
+  const project = parseProjectName(name)
+  const revocations = createRevocations({ tokenIds: [], projects: [{ project, issuedUntil }] })
+  expect(revocations.has(token)).toBe(expected)
+  expect(revocations.has({ ...token, scope: 'admin' })).toBe(false)
+})

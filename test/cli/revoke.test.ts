@@ -1,0 +1,58 @@
+/** `trove revoke`. */
+import { once } from 'node:events'
+import { buffer } from 'node:stream/consumers'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openServer, type TestServer } from '../http/open-server.ts'
+import { runTrove, startTrove } from './run-trove.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openServer()
+})
+afterAll(async () => {
+  await server.close()
+})
+
+interface Revoked {
+  status: number | null
+  stderr: string
+}
+
+async function revoke(stdin: string, args: string[] = []): Promise<Revoked> {
+  const child = startTrove(['revoke', ...args], { TROVE_URL: server.url })
+  child.stdin.end(stdin)
+  const [stderr] = await Promise.all([buffer(child.stderr), once(child, 'close')])
+  return { status: child.exitCode, stderr: stderr.toString() }
+}
+
+async function isRefused(token: string): Promise<boolean> {
+  return (await server.send('/api/v1/artifacts', { token })).status === 401
+}
+
+test('the token on stdin, and no other', async () => {
+  const token = await server.token({ scope: 'job', run: 7, job: 'build' })
+  const twin = await server.token({ scope: 'job', run: 7, job: 'build' })
+  const outcome = await revoke(`${token}\n`)
+  expect(outcome).toMatchObject({ status: 0 })
+  expect(outcome.stderr).toContain('a token of scope job of octo/app, run 7, job build')
+  expect([await isRefused(token), await isRefused(twin)]).toEqual([true, false])
+})
+
+test('what is no token is refused', async () => {
+  expect(await revoke('')).toMatchObject({ status: 2 })
+  expect(await revoke('x'.repeat(20_000))).toMatchObject({ status: 2 })
+  expect(await revoke('x')).toMatchObject({ status: 5 })
+})
+
+test('all that a project has, by who may write it', async () => {
+  const environment = { TROVE_URL: server.url }
+  const args = ['revoke', '--project', 'octo/app', '--json']
+  const reader = await server.token({ scope: 'read' })
+  const refused = await runTrove(args, { ...environment, TROVE_TOKEN: reader })
+  expect(refused).toMatchObject({ status: 6 })
+  const writer = await server.token()
+  const outcome = await runTrove(args, { ...environment, TROVE_TOKEN: writer })
+  expect(outcome).toMatchObject({ status: 0 })
+  expect(JSON.parse(outcome.text)).toMatchObject({ project: 'octo/app' })
+  expect([await isRefused(reader), await isRefused(writer)]).toEqual([true, true])
+})

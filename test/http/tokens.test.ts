@@ -1,0 +1,157 @@
+/** Tokens that are revoked: what is void then, what is not, and who may. */
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { cp, mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { TokenRequest } from '../../src/auth/token-request.ts'
+import { openServer, problemOf, type TestServer } from './open-server.ts'
+
+let server: TestServer
+beforeEach(async () => {
+  server = await openServer()
+  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/a')
+})
+afterEach(async () => {
+  await server.close()
+})
+
+const listing = '/api/v1/artifacts?project=octo/app'
+
+async function statusWith(token: string, path = listing): Promise<number> {
+  return (await server.send(path, { token })).status
+}
+
+async function mintWith(token: string, json: TokenRequest = { scope: 'write' }): Promise<string> {
+  const answer = await server.send('/api/v1/tokens', { method: 'POST', token, json })
+  expect(answer.status).toBe(201)
+  return ((await answer.json()) as { token: string }).token
+}
+
+async function revoke(token: string): Promise<Response> {
+  return await server.send('/api/v1/tokens/revoke', {
+    method: 'POST',
+    token: null,
+    json: { token },
+  })
+}
+
+async function revokeAll(token: string, project = 'octo/app'): Promise<Response> {
+  const path = `/api/v1/projects/${project}/tokens/revoke`
+  return await server.send(path, { method: 'POST', token })
+}
+
+/** The cookie of whoever signs in with a token. */
+async function signIn(token: string): Promise<string> {
+  const answer = await server.send('/sign-in', {
+    method: 'POST',
+    token: null,
+    headers: { origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ token }).toString(),
+  })
+  return answer.headers.get('set-cookie')?.split(';')[0] ?? ''
+}
+
+async function pageWith(cookie: string): Promise<number> {
+  return (await server.send('/octo/app', { token: null, headers: { cookie } })).status
+}
+
+test('a revoked token is void, with what came of it, and nothing else is', async () => {
+  const leaked = await server.token({ expiresInSeconds: 3600 })
+  const twin = await server.token({ expiresInSeconds: 3600 })
+  const child = await mintWith(leaked)
+  const grandchild = await mintWith(child, { scope: 'read' })
+  const session = await signIn(grandchild)
+  expect(await pageWith(session)).toBe(200)
+  const answer = await revoke(leaked)
+  expect(answer.status).toBe(200)
+  expect(await answer.json()).toMatchObject({ scope: 'write', project: 'octo/app', run: null })
+  for (const token of [leaked, child, grandchild]) expect(await statusWith(token)).toBe(401)
+  expect(await problemOf(await server.send(listing, { token: child }))).toMatchObject({
+    code: 'unauthenticated',
+    body: { detail: 'the token was revoked' },
+  })
+  expect(await pageWith(session)).toBe(302)
+  expect(await statusWith(twin)).toBe(200)
+  // Once more, as by a client that did not hear the answer.
+  expect((await revoke(leaked)).status).toBe(200)
+  expect(await signIn(leaked)).toBe('')
+})
+
+test('what is no token of this server is not revoked', async () => {
+  expect((await revoke('a.b.c')).status).toBe(401)
+  expect((await revoke('')).status).toBe(401)
+})
+
+test('all tokens of a project are void at once, those of jobs too, and later ones are not', async () => {
+  const job = await server.token({ scope: 'job', run: 1, job: 'build' })
+  const person = await server.token({ project: 'Octo/App', scope: 'read' })
+  const session = await signIn(person)
+  const own = await server.token()
+  const admin = await server.token({ scope: 'admin' })
+  const other = await server.token({ project: 'octo/other' })
+  expect((await revokeAll(job)).status).toBe(403)
+  expect((await revokeAll(person)).status).toBe(403)
+  expect((await revokeAll(other)).status).toBe(403)
+  expect(await statusWith(own)).toBe(200)
+  const answer = await revokeAll(own)
+  expect(answer.status).toBe(200)
+  const issuedUntil = new Date(server.clock.now).toISOString()
+  expect(await answer.json()).toEqual({ project: 'octo/app', issuedUntil })
+  for (const token of [job, person, own]) expect(await statusWith(token)).toBe(401)
+  expect(await pageWith(session)).toBe(302)
+  expect(await statusWith(admin)).toBe(200)
+  expect(await statusWith(other, '/api/v1/artifacts?project=octo/other')).not.toBe(401)
+  server.clock.now += 1
+  expect(await statusWith(await server.token())).toBe(200)
+  expect(await statusWith(await mintWith(admin, { project: 'octo/app' }))).toBe(200)
+})
+
+test('a token that is being minted while all are revoked is revoked too', async () => {
+  const own = await server.token({ expiresInSeconds: 3600 })
+  const slow = request(new URL('/api/v1/tokens', server.url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${own}`, 'content-type': 'application/json' },
+  })
+  const answered = once(slow, 'response')
+  slow.write('{"scope":')
+  // Let in before: another request that came after its first bytes has been answered.
+  await expect.poll(() => slow.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
+  expect(await statusWith(own)).toBe(200)
+  server.clock.now += 1
+  expect((await revokeAll(await server.token({ scope: 'admin' }))).status).toBe(200)
+  server.clock.now += 1
+  slow.end('"write"}')
+  const [answer] = (await answered) as [IncomingMessage]
+  const minted = (JSON.parse(await text(answer)) as { token?: string }).token
+  if (minted !== undefined) expect(await statusWith(minted)).toBe(401)
+  else expect(answer.statusCode).toBe(401)
+})
+
+test('a session that was signed out is void, wherever its cookie is', async () => {
+  const token = await server.token()
+  const [session, elsewhere] = [await signIn(token), await signIn(token)]
+  const headers = { cookie: session, origin: server.url }
+  const answer = await server.send('/sign-out', { method: 'POST', token: null, headers })
+  expect(answer.status).toBe(303)
+  expect(await pageWith(session)).toBe(302)
+  expect(await pageWith(elsewhere)).toBe(200)
+  expect(await statusWith(token)).toBe(200)
+})
+
+test('what was revoked stays so when the server starts again', async () => {
+  const [single, ofProject] = [await server.token(), await server.token({ project: 'octo/other' })]
+  await revoke(single)
+  await revokeAll(ofProject, 'octo/other')
+  const copy = await mkdtemp(join(tmpdir(), 'trove-'))
+  const { dataDir, clock } = server
+  await cp(dataDir, copy, { recursive: true })
+  await server.close()
+  server = await openServer({}, copy)
+  server.clock.now = clock.now
+  expect(await statusWith(single)).toBe(401)
+  expect(await statusWith(ofProject, '/api/v1/artifacts?project=octo/other')).toBe(401)
+  expect(await statusWith(await server.token())).toBe(200)
+})
