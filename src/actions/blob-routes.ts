@@ -11,7 +11,7 @@ import {
   readBytesBody,
   uploadLimit,
   type BodyLimit,
-} from '../http/request-body.ts'
+} from '../http/body/request-body.ts'
 import type { Upload } from '../metadata/metadata.ts'
 import { azureErrorResponse, azureInternalError } from './azure-error.ts'
 import { parseBlockList } from './block-list.ts'

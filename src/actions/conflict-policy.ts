@@ -1,7 +1,7 @@
 /** What an upload under a taken name does. */
 import type { Principal } from '../auth/principal.ts'
 import type { AppContext } from '../http/context.ts'
-import { replacementBy } from '../http/strict.ts'
+import { replacementBy } from '../http/access/strict.ts'
 import type { Replacement, Run } from '../metadata/metadata.ts'
 
 /** The project's policy, else the server's. */

@@ -2,7 +2,7 @@
 import type { Principal } from '../auth/principal.ts'
 import { backendJobId } from '../auth/tokens.ts'
 import type { ProjectName, RunFacts } from '../core/run.ts'
-import { forbidden } from '../http/access.ts'
+import { forbidden } from '../http/access/access.ts'
 import type { BackendIds } from './messages.ts'
 
 export interface RunPlace {

@@ -3,11 +3,11 @@
 import { Hono } from 'hono'
 import { formatWireDigest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
-import { requireBearer } from '../http/authenticate.ts'
+import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
-import { sayProcessing } from '../http/processing.ts'
-import { readJsonBody } from '../http/request-body.ts'
+import { sayProcessing } from '../http/body/processing.ts'
+import { readJsonBody } from '../http/body/request-body.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import {
   deleteNamedArtifact,

@@ -1,5 +1,5 @@
 /** ID tokens: what a CI system signs for each of its jobs (OpenID Connect). Their claims become a grant, so that a job needs
- *  no secret, and who it is cannot be made up. Signatures are checked by whoever has the keys (`http/issuer-keys.ts`). */
+ *  no secret, and who it is cannot be made up. Signatures are checked by whoever has the keys (`http/access/issuer-keys.ts`). */
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger, parseProjectName, type RunFacts } from '../core/run.ts'

@@ -1,5 +1,5 @@
 /** Makes `dist/client.tgz`: an npm package of the commands that speak to a server, which servers hand out
- *  (`http/client-package.ts`), so that a CI job needs Node and nothing else. The same source makes the same bytes. */
+ *  (`http/operation/client-package.ts`), so that a CI job needs Node and nothing else. The same source makes the same bytes. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -14,9 +14,9 @@ import type { Upkeep } from '../lifecycle/upkeep.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
-import type { Arrivals } from './arrivals.ts'
-import type { IdTokenVerifier } from './issuer-keys.ts'
-import type { RequestMetrics } from './metrics.ts'
+import type { Arrivals } from './upload/arrivals.ts'
+import type { IdTokenVerifier } from './access/issuer-keys.ts'
+import type { RequestMetrics } from './operation/metrics.ts'
 
 export interface AppContext {
   config: Config
@@ -51,7 +51,7 @@ export interface AppEnv {
     /** Also in the `x-request-id` header of the answer and in every log line of the request. */
     requestId: string
     log: Log
-    /** Set by `authenticate.ts` once a token was verified. */
+    /** Set by `access/authenticate.ts` once a token was verified. */
     principal?: Principal
     /** Error code of the answer, for the log line of the request. */
     failure?: string

@@ -3,7 +3,7 @@ import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
-import { readBytesBody } from '../http/request-body.ts'
+import { readBytesBody } from '../http/body/request-body.ts'
 
 /** Fields of a posted form. The check of its origin is `requirePrincipal`'s. Errors: too_large. */
 export async function readForm(context: AppContext, c: AppRequest): Promise<URLSearchParams> {

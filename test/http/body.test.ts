@@ -9,7 +9,11 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { StoreError, storeError } from '../../src/core/errors.ts'
 import type { Representation } from '../../src/egress/representation.ts'
-import { formatDisposition, type SendOptions, sendRepresentation } from '../../src/http/body.ts'
+import {
+  formatDisposition,
+  type SendOptions,
+  sendRepresentation,
+} from '../../src/http/body/send-representation.ts'
 import type { AppEnv } from '../../src/http/context.ts'
 import { createLog } from '../../src/log.ts'
 

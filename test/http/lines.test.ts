@@ -11,7 +11,7 @@ import { readComparison } from '../../src/client/comparison.ts'
 import { linesOf as readLines } from '../../src/client/transport/lines.ts'
 import { parseReference } from '../../src/core/reference.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import { lineStream, linesOf as writeLines } from '../../src/http/lines.ts'
+import { lineStream, linesOf as writeLines } from '../../src/http/body/lines.ts'
 import { createLog } from '../../src/log.ts'
 import { openServer } from './open-server.ts'
 

@@ -6,7 +6,7 @@ import { get, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import type { AppEnv } from '../../src/http/context.ts'
-import { sayProcessing } from '../../src/http/processing.ts'
+import { sayProcessing } from '../../src/http/body/processing.ts'
 
 /** A server whose only answer waits for `release`. */
 async function openSlowServer(): Promise<{ port: number; release(): void; close(): void }> {

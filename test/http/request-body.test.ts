@@ -7,9 +7,9 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
-import type { BodyContext } from '../../src/http/body-context.ts'
+import type { BodyContext } from '../../src/http/body/body-context.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import { drainBody, openRequestBody, readJsonBody } from '../../src/http/request-body.ts'
+import { drainBody, openRequestBody, readJsonBody } from '../../src/http/body/request-body.ts'
 
 const context: BodyContext = {
   // Longer than a busy machine holds up a sender.

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ArtifactSort } from '../../src/core/artifact-order.ts'
 import { limits } from '../../src/core/limits.ts'
-import { collectArtifacts, walkArtifacts } from '../../src/http/walk-artifacts.ts'
+import { collectArtifacts, walkArtifacts } from '../../src/http/artifact/walk-artifacts.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { inOrder } from '../../src/web/list/list-order.ts'

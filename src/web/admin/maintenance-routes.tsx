@@ -1,10 +1,10 @@
-/** Maintenance from a browser: the jobs of http/maintenance.ts and http/upkeep.ts, begun by forms and watched on a page. */
+/** Maintenance from a browser: the jobs of http/operation, begun by forms and watched on a page. */
 import { Hono } from 'hono'
 import { backupRequestSchema } from '../../api/admin-messages.ts'
 import { storeError } from '../../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
-import { requireAdmin } from '../../http/maintenance.ts'
+import { requireAdmin } from '../../http/operation/maintenance.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
 import { usageOfStore } from '../../stats/usage.ts'
 import { readForm } from '../input.ts'

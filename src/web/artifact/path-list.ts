@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { walkEntries } from '../../browse/entries.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
-import { packStream } from '../../http/gzip.ts'
+import { packStream } from '../../http/body/gzip.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
 const pathsPerLine = 1000

@@ -1,7 +1,7 @@
 /** The list of a project's artifacts. */
 import { Hono } from 'hono'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
-import { collectArtifacts } from '../../http/walk-artifacts.ts'
+import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import type { Project } from '../../metadata/metadata.ts'
 import { pageOfQuery } from '../input.ts'
 import { listAsCsv } from './list-csv.ts'

@@ -1,6 +1,6 @@
 /** Uploads under way: how far each is, and what becomes of one that nothing is heard of. */
 import { limits } from '../../core/limits.ts'
-import type { Arrival } from '../../http/arrivals.ts'
+import type { Arrival } from '../../http/upload/arrivals.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 

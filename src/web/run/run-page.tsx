@@ -2,7 +2,7 @@
  *  are its jobs, where a runner told of them. */
 import { archivePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { effectiveState, isLive } from '../../core/retention.ts'
-import type { Arrival } from '../../http/arrivals.ts'
+import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { ShownLog } from '../../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
 import { UploadHint } from '../parts/commands.tsx'

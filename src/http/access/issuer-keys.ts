@@ -1,0 +1,131 @@
+/** Checks ID tokens with the public keys of their issuers, which are fetched when they are first needed and kept; `jose`
+ *  asks again for keys that it does not know, and not more often than twice a minute. */
+import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
+import { z } from 'zod'
+import type { Config } from '../../config.ts'
+import { storeError } from '../../core/errors.ts'
+import type { TrustedIssuer } from '../../core/trusted-issuers.ts'
+
+export interface IdTokenVerifier {
+  /** The claims of a token that a trusted issuer signed for this server, and its issuer.
+   *  Errors: unauthenticated; busy (the issuer's keys cannot be had). */
+  verify(idToken: string): Promise<{ claims: JWTPayload; trusted: TrustedIssuer }>
+}
+
+type KeySet = ReturnType<typeof createRemoteJWKSet>
+
+const fetchMs = 5000
+/** Clocks of CI systems and ours may differ by as much. */
+const clockToleranceSeconds = 60
+/** Signatures with keys that can be published. */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'EdDSA']
+
+const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() })
+
+/** Null where no issuer is trusted. Tokens must be made out to this server's public URL. */
+export function createIdTokenVerifier(
+  { trustedIssuers, publicUrl: audience }: Pick<Config, 'trustedIssuers' | 'publicUrl'>,
+  now: () => number,
+): IdTokenVerifier | null {
+  if (audience === null || trustedIssuers.length === 0) return null
+  const keySets = new Map<string, Promise<KeySet>>()
+  const keysOf = async (issuer: string): Promise<KeySet> => {
+    const known = keySets.get(issuer) ?? findKeySet(issuer)
+    keySets.set(issuer, known)
+    try {
+      return await known
+    } catch (error) {
+      keySets.delete(issuer)
+      throw error
+    }
+  }
+  return {
+    async verify(idToken) {
+      const issuer = issuerOf(idToken)
+      const trusted = trustedIssuers.find((each) => each.issuer === issuer.replace(/\/$/, ''))
+      if (trusted === undefined)
+        throw refused(`ID tokens of ${issuer} are not trusted (TROVE_OIDC)`)
+      const keys = await keysOf(trusted.issuer)
+      try {
+        const { payload } = await jwtVerify(idToken, keys, {
+          issuer,
+          audience,
+          algorithms,
+          requiredClaims: ['exp'],
+          clockTolerance: clockToleranceSeconds,
+          currentDate: new Date(now()),
+        })
+        return { claims: payload, trusted }
+      } catch (error) {
+        throw faultOf(error, { issuer, audience })
+      }
+    },
+  }
+}
+
+/** What the token says of its origin; nothing is verified. Errors: unauthenticated. */
+function issuerOf(idToken: string): string {
+  try {
+    const { iss } = decodeJwt(idToken)
+    if (iss !== undefined) return iss
+  } catch {
+    // Told below, without the token.
+  }
+  throw refused('that is no ID token')
+}
+
+/** OpenID Connect Discovery 1.0 §4. Errors: busy. */
+async function findKeySet(issuer: string): Promise<KeySet> {
+  try {
+    const answer = await fetch(`${issuer}/.well-known/openid-configuration`, {
+      headers: { accept: 'application/json' },
+      redirect: 'error',
+      signal: AbortSignal.timeout(fetchMs),
+    })
+    if (!answer.ok) throw new Error(`it answered ${answer.status}`)
+    const found = discoverySchema.parse(await answer.json())
+    if (found.issuer.replace(/\/$/, '') !== issuer) {
+      throw new Error(`it calls itself ${JSON.stringify(found.issuer)}`)
+    }
+    return createRemoteJWKSet(new URL(found.jwks_uri), { timeoutDuration: fetchMs })
+  } catch (error) {
+    throw unreachable(issuer, error)
+  }
+}
+
+function faultOf(
+  error: unknown,
+  { issuer, audience }: { issuer: string; audience: string },
+): Error {
+  if (error instanceof errors.JWTExpired) return refused('the ID token has expired')
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return refused(
+      error.claim === 'aud'
+        ? `the ID token must be made out to ${audience} (TROVE_PUBLIC_URL): that is its audience`
+        : `the claim ${error.claim} of the ID token is not accepted`,
+    )
+  }
+  const isOfToken =
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSEAlgNotAllowed ||
+    error instanceof errors.JOSENotSupported ||
+    error instanceof errors.JWSInvalid ||
+    error instanceof errors.JWTInvalid
+  return isOfToken
+    ? refused(`the ID token was not signed by ${issuer}`)
+    : unreachable(issuer, error)
+}
+
+function unreachable(issuer: string, error: unknown): Error {
+  const { message, cause } = error as Error
+  const reason = cause instanceof Error ? `${message}: ${cause.message}` : message
+  return storeError('busy', `the keys of ${issuer} cannot be had now: ${reason}`, {
+    what: `keys of ${issuer}`,
+  })
+}
+
+function refused(reason: string): Error {
+  return storeError('unauthenticated', reason, { reason })
+}

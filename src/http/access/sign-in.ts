@@ -1,0 +1,108 @@
+/** Sign-in of browsers: the link that the server prints, or a token pasted into a form, becomes a session cookie. The
+ *  cookie alone is trusted only for reading; forms need our own origin besides (`authenticate.ts`). */
+import { Hono } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import type { Principal } from '../../auth/principal.ts'
+import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
+import { asError, hasCode } from '../../core/errors.ts'
+import { dayMs } from '../../core/units.ts'
+import { principalOf, requireOwnOrigin, revokeToken, sessionCookie } from './authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { readBytesBody } from '../body/request-body.ts'
+
+const sessionMs = 30 * dayMs
+/** Browsers keep no cookie for longer (RFC 6265bis §5.5), and hono refuses to set one that should be. */
+const cookieMsMax = 400 * dayMs
+
+/** Answers with the page that asks for a token. */
+export type SendSignIn = (
+  c: AppRequest,
+  page: { next: string; problem: string | null; status: 200 | 401 },
+) => Promise<Response>
+
+/** `GET /sign-in?token=&next=`, `POST /sign-in` (form), `POST /sign-out`. */
+export function createSignInRoutes(context: AppContext, sendPage: SendSignIn): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+
+  app.get('/sign-in', async (c) => {
+    const token = c.req.query('token')
+    const next = localPath(c.req.query('next'))
+    if (token === undefined) return await sendPage(c, { next, problem: null, status: 200 })
+    return await signIn(context, c, { token, use: 'sign-in', next, sendPage })
+  })
+
+  app.post('/sign-in', async (c) => {
+    requireOwnOrigin(context, c)
+    const form = new URLSearchParams((await readBytesBody(context, c, formLimit)).toString('utf8'))
+    const next = localPath(form.get('next') ?? undefined)
+    return await signIn(context, c, {
+      token: (form.get('token') ?? '').trim(),
+      use: 'api',
+      next,
+      sendPage,
+    })
+  })
+
+  app.post('/sign-out', async (c) => {
+    requireOwnOrigin(context, c)
+    await endSession(context, c)
+    deleteCookie(c, sessionCookie, { path: '/' })
+    return c.redirect('/sign-in', 303)
+  })
+  return app
+}
+
+const formLimit = { bytesMax: 16 * 1024, limit: 'bytes of a form', setting: null }
+
+async function signIn(
+  context: AppContext,
+  c: AppRequest,
+  {
+    token,
+    use,
+    next,
+    sendPage,
+  }: { token: string; use: TokenUse; next: string; sendPage: SendSignIn },
+): Promise<Response> {
+  let principal: Principal
+  try {
+    principal = await principalOf(context, token, use)
+  } catch (error) {
+    if (!hasCode(error, 'unauthenticated')) throw error
+    return await sendPage(c, { next, problem: error.message, status: 401 })
+  }
+  // A link lives for minutes and a pasted token as long as it was minted for.
+  const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
+  const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
+  const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
+  setCookie(c, sessionCookie, session, {
+    httpOnly: true,
+    sameSite: 'Lax',
+    path: '/',
+    secure: publicOrigin(context, c).startsWith('https:'),
+    expires: new Date(expiresAt),
+  })
+  return c.redirect(next, 303)
+}
+
+/** So that a copy of the cookie is of no use either. The browser is signed out even where this fails. */
+async function endSession(context: AppContext, c: AppRequest): Promise<void> {
+  const session = getCookie(c, sessionCookie)
+  if (session === undefined) return
+  try {
+    const { principal } = await readToken(context.keys.tokens, session)
+    await revokeToken(context, principal)
+  } catch (error) {
+    c.var.log.warn('a session could not be ended', { error: asError(error) })
+  }
+}
+
+/** Where to go afterwards: a path of this server, never another host. */
+function localPath(text: string | undefined): string {
+  // Browsers drop tabs and line feeds wherever they are, and take a backslash for a slash: `/<tab>/host` is a host.
+  if (text === undefined || !/^\/(?!\/)[^\\\s\p{Cc}]*$/u.test(text)) return '/'
+  return URL.canParse(text, anyOrigin) && new URL(text, anyOrigin).origin === anyOrigin ? text : '/'
+}
+
+/** Whatever it is, a path stays there. */
+const anyOrigin = 'http://localhost'

@@ -1,0 +1,105 @@
+/** `POST /tokens`: who may do more mints tokens for jobs and people. `POST /tokens/exchange`: jobs get theirs for what
+ *  their CI system signs for them. `…/tokens/revoke`: tokens become void before their end. */
+import { Hono } from 'hono'
+import {
+  idTokenRequestSchema,
+  revocationRequestSchema,
+  tokenRequestSchema,
+  type WireRevokedToken,
+  type WireRevokedTokens,
+} from '../../api/admin-messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { grantOfIdToken } from '../../auth/id-token.ts'
+import { mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
+import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
+import { mintToken, readToken } from '../../auth/tokens.ts'
+import { storeError } from '../../core/errors.ts'
+import { forbidden, requireWriteProject } from './access.ts'
+import { instant } from '../artifact/artifact-message.ts'
+import { requireBearer, requirePrincipal, revokeToken } from './authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { parseInput, projectParameter } from '../input.ts'
+import { readJsonBody } from '../body/request-body.ts'
+
+export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post(`${apiRoot}/tokens`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseInput(tokenRequestSchema, await readJsonBody(context, c), 'body')
+    const grant = grantBy(principal, request, context.now())
+    if (!mayMint(principal, grant)) {
+      throw forbidden(
+        'minting tokens needs a token of scope admin, or for tokens of its project that do not outlive it, of scope write',
+      )
+    }
+    return await answerWith(context, c, grant)
+  })
+  app.post(`${apiRoot}/tokens/exchange`, async (c) => await exchange(context, c))
+  app.post(`${apiRoot}/tokens/revoke`, async (c) => await revoke(context, c))
+  app.post(
+    `${apiRoot}/projects/:owner/:repo/tokens/revoke`,
+    async (c) => await revokeAll(context, c),
+  )
+  return app
+}
+
+/** What is not asked for is as with the minter: the project, and an end that is not after theirs. */
+function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
+  const project = request.project ?? principal.project ?? undefined
+  const { issuedAt, lineage } = principal
+  const grant = {
+    ...grantOf({ ...request, ...(request.scope !== 'admin' && { project }) }, now),
+    ...(!mayAdminister(principal) && { issuedAt }),
+    lineage,
+  }
+  if (request.expiresInSeconds !== undefined) return grant
+  return { ...grant, expiresAt: Math.min(grant.expiresAt, principal.expiresAt) }
+}
+
+async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
+  if (context.idTokens === null) {
+    const reason = 'this server trusts no issuer of ID tokens (TROVE_OIDC)'
+    throw storeError('unauthenticated', reason, { reason })
+  }
+  const request = parseInput(idTokenRequestSchema, await readJsonBody(context, c), 'body')
+  const { claims, trusted } = await context.idTokens.verify(request.idToken)
+  const grant = grantOfIdToken(claims, request, context.now())
+  if (grant.project === null || !trusted.speaksFor(grant.project)) {
+    const reason = `ID tokens of ${trusted.issuer} are not trusted for ${grant.project} (TROVE_OIDC)`
+    throw forbidden(reason)
+  }
+  return await answerWith(context, c, grant)
+}
+
+/** Needs nothing but the token: whoever has it could do worse. */
+async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
+  const { token } = parseInput(revocationRequestSchema, await readJsonBody(context, c), 'body')
+  const { principal } = await readToken(context.keys.tokens, token)
+  await revokeToken(context, principal)
+  const { scope, project, run, job, expiresAt } = principal
+  const message: WireRevokedToken = {
+    scope,
+    project,
+    run: run?.number ?? null,
+    job,
+    expiresAt: instant(expiresAt),
+  }
+  return c.json(message)
+}
+
+async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const project = projectParameter(c)
+  requireWriteProject(principal, project)
+  const issuedUntil = context.now()
+  await context.metadata.revokeProjectTokens(project, issuedUntil)
+  context.revocations.addProject(project, issuedUntil)
+  const message: WireRevokedTokens = { project, issuedUntil: instant(issuedUntil) }
+  return c.json(message)
+}
+
+async function answerWith(context: AppContext, c: AppRequest, grant: Principal): Promise<Response> {
+  const token = await mintToken(context.keys.tokens, grant)
+  c.header('cache-control', 'no-store')
+  return c.json({ token, expiresAt: instant(grant.expiresAt) }, 201)
+}

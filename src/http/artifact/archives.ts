@@ -1,0 +1,105 @@
+/** Archives: an artifact as zip or tar.gz, a whole run as one zip. */
+import { Hono } from 'hono'
+import { apiRoot, archivePath } from '../../api/paths.ts'
+import { archiveQuery, runArchiveQuery } from '../../api/queries.ts'
+import { mayReadRun } from '../../auth/principal.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
+import { storeError, tooLarge } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { representRunZip, representTarGz, representZip } from '../../egress/egress.ts'
+import type { Representation } from '../../egress/representation.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { liveArtifact, readProjectOf } from '../access/access.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { sendRepresentation } from '../body/send-representation.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { numberParameter, parseQuery } from '../input.ts'
+import { underReadLease } from '../body/reading.ts'
+import { walkArtifacts } from './walk-artifacts.ts'
+
+export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  for (const [format, represent] of [
+    ['zip', representZip] as const,
+    ['tar.gz', representTarGz] as const,
+  ]) {
+    app.get(`${apiRoot}/artifacts/:id{[0-9]+}/archive.${format}`, async (c) => {
+      const { artifact } = await liveArtifact(context, c)
+      const { path } = parseQuery(c, archiveQuery)
+      const options = path === undefined ? {} : { paths: [path], signal: c.req.raw.signal }
+      return await underReadLease(
+        context,
+        c,
+        [artifact],
+        async () => await send(context, c, await represent(context, artifact, options)),
+      )
+    })
+  }
+  app.get(`${apiRoot}/runs/:run{[0-9]+}/archive.zip`, async (c) => {
+    const artifacts = await artifactsOfRun(context, c)
+    return await underReadLease(
+      context,
+      c,
+      artifacts,
+      async () => await send(context, c, await representRunZip(context, artifacts)),
+    )
+  })
+  app.get('/api/artifacts/:id{[0-9]+}/download', async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    return c.redirect(archivePath(artifact.id, 'zip'), 302)
+  })
+  return app
+}
+
+async function send(
+  context: AppContext,
+  c: AppRequest,
+  representation: Representation,
+): Promise<Response> {
+  return await sendRepresentation(context, c, representation, {
+    mode: 'ranged',
+    disposition: 'attachment',
+    cacheControl: 'private, no-cache',
+  })
+}
+
+/** The live artifacts of the route's run, by name; of several attempts, the newest one's.
+ *  Errors: unauthenticated, not_found, invalid_request; too_large; artifact_expired or artifact_deleted when all have ended. */
+async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
+  const principal = await requirePrincipal(context, c)
+  const { project: named } = parseQuery(c, runArchiveQuery)
+  const number = numberParameter(c, 'run')
+  const project = await readProjectOf(context, principal, named)
+  const found = new Map<string, Artifact>()
+  const filter = { projectId: project.id, run: number }
+  if (mayReadRun(principal, { project: project.name, runNumber: number })) {
+    for await (const artifact of walkArtifacts(context, filter)) {
+      const known = found.get(artifact.name)
+      if (known === undefined || artifact.attempt > known.attempt)
+        found.set(artifact.name, artifact)
+      if (found.size > limits.artifactsPerRunMax) throw tooMany(number)
+    }
+    if (found.size === 0) await assertNoneEnded(context, filter)
+  }
+  if (found.size === 0) {
+    const what = `run ${number} of ${project.name}`
+    throw storeError('not_found', `${what} has no artifacts`, { what })
+  }
+  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function tooMany(run: number): Error {
+  const limitValue = limits.artifactsPerRunMax
+  const reason = `run ${run} has more than ${limitValue} artifacts, which is more than one archive holds`
+  return tooLarge('artifacts of a run', limitValue, reason)
+}
+
+/** Says how the newest of the ended artifacts ended. Errors: artifact_expired, artifact_deleted. */
+async function assertNoneEnded(
+  { metadata, now }: AppContext,
+  filter: { projectId: number; run: number },
+): Promise<void> {
+  const at = now()
+  const newest = await metadata.findNewest({ ...filter, state: 'any' }, at)
+  if (newest !== undefined) assertLive(newest, at)
+}

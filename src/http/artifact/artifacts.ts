@@ -1,0 +1,150 @@
+/** Artifacts: listing, detail, keeping and expiring. */
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { retentionChangeSchema, type WireArtifactDetail } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { artifactListQuery, artifactQuery } from '../../api/queries.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { damagedPaths } from '../../egress/damage.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
+import { effectiveState, changedExpiresAt } from '../../core/retention.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
+import {
+  liveArtifact,
+  projectOf,
+  readableArtifact,
+  readProject,
+  requireWriteProject,
+} from '../access/access.ts'
+import { artifactMessage } from './artifact-message.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { retentionOf } from './retention.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { formatCursor, nextLink, parseInput, parseNumbersCursor, parseQuery } from '../input.ts'
+import { readJsonBody } from '../body/request-body.ts'
+
+export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts`)
+  app.get('/', async (c) => await listArtifacts(context, c))
+  app.get('/:id{[0-9]+}', async (c) => {
+    const { artifact } = await readableArtifact(context, c)
+    assertLive(artifact, context.now())
+    const { brief } = parseQuery(c, artifactQuery)
+    c.header('cache-control', 'private, no-cache')
+    if (!brief) return c.json(await artifactDetail(context, c, artifact))
+    const origin = publicOrigin(context, c)
+    return c.json(artifactMessage(artifact, { origin, now: context.now() }))
+  })
+  app.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
+  return app
+}
+
+/** The wire form of one artifact with what only its detail tells. */
+export async function artifactDetail(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+): Promise<WireArtifactDetail> {
+  const now = context.now()
+  const isDamaged = effectiveState(artifact, now) === 'damaged'
+  const damagedFiles = isDamaged ? await damagedPaths(context, artifact) : []
+  const exclusiveBytes = await measureDeletion(context.metadata, [artifact.id], now)
+  const message = artifactMessage(artifact, { origin: publicOrigin(context, c), now })
+  return { ...message, exclusiveBytes, damagedFiles }
+}
+
+async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const query = parseQuery(c, artifactListQuery)
+  const filter = await filterFor(context, principal, query)
+  if (filter === null) return c.json({ items: [], nextCursor: null, total: 0 })
+  if (query.state !== undefined) filter.state = query.state
+  const origin = publicOrigin(context, c)
+  const now = context.now()
+  const { offset, total, beforeId } = placeOf(query.cursor)
+  // Newest first, those before need not be looked at again, and what others delete hides none.
+  const isById = query.sort === 'newest' && beforeId !== undefined
+  // One more tells whether there is another page.
+  const page = { limit: query.limit + 1, offset: isById ? 0 : offset, sort: query.sort, now }
+  const asked = isById ? { ...filter, beforeId } : filter
+  const found = await context.metadata.findArtifacts(asked, page)
+  const artifacts = found.slice(0, query.limit)
+  const isMore = found.length > query.limit
+  const end = offset + artifacts.length
+  const isCounted = !isMore && offset === 0
+  const all =
+    total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
+  const nextCursor = isMore ? formatCursor([end, all, artifacts.at(-1)!.id]) : null
+  if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+  c.header('cache-control', 'private, no-cache')
+  return c.json({
+    items: artifacts.map((each) => artifactMessage(each, { origin, now })),
+    nextCursor,
+    total: all,
+  })
+}
+
+/** Where a page begins. The first one has counted all; to do it for each would look at all of them each time. */
+function placeOf(cursor: string | undefined): {
+  offset: number
+  total?: number
+  beforeId?: number
+} {
+  if (cursor === undefined) return { offset: 0 }
+  const [offset, total, beforeId] = parseNumbersCursor(cursor, 3)
+  return { offset: offset!, total: total!, beforeId: beforeId! }
+}
+
+/** What a query narrows artifacts to, of those that the caller may read; null when that leaves none.
+ *  Errors: invalid_name, not_found. */
+export async function filterFor(
+  context: AppContext,
+  principal: Principal,
+  query: Pick<
+    z.infer<typeof artifactListQuery>,
+    'project' | 'run' | 'name' | 'branch' | 'workflow' | 'since'
+  >,
+): Promise<ArtifactFilter | null> {
+  const { run, name, branch, workflow, since } = query
+  const project = projectOf(principal, query.project)
+  const filter: ArtifactFilter = {
+    ...(project !== null && { projectId: (await readProject(context, principal, project)).id }),
+    ...(run !== undefined && { run }),
+    ...(name !== undefined && { name }),
+    ...(branch !== undefined && { branch }),
+    ...(workflow !== undefined && { workflow }),
+    ...(since !== undefined && { createdSince: Date.parse(since) }),
+  }
+  if (principal.scope !== 'run' || principal.run === null) return filter
+  // A token that reads one run has that run; asked for another, it finds nothing.
+  const { number } = principal.run
+  return run === undefined || run === number ? { ...filter, run: number } : null
+}
+
+/** The instant that a change asks for; undefined when it asks for none. */
+function wantedEnd(
+  { expiresAt, expiresInSeconds }: z.infer<typeof retentionChangeSchema>,
+  now: number,
+): number | undefined {
+  if (expiresInSeconds !== undefined) return now + expiresInSeconds * 1000
+  return expiresAt === undefined ? undefined : Date.parse(expiresAt)
+}
+
+async function changeRetention(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await liveArtifact(context, c)
+  requireWriteProject(principal, artifact.project)
+  const change = parseInput(retentionChangeSchema, await readJsonBody(context, c), 'body')
+  const retention = await retentionOf(context, artifact.project)
+  const now = context.now()
+  const { pinned } = change
+  const wantedAt = wantedEnd(change, now)
+  const ending = {
+    ...(pinned !== undefined && { pinned }),
+    ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, now) }),
+  }
+  if (change.dryRun) return c.json(await artifactDetail(context, c, { ...artifact, ...ending }))
+  await context.metadata.setRetention(artifact.id, ending)
+  const changed = await context.metadata.findArtifact(artifact.id)
+  return c.json(await artifactDetail(context, c, changed ?? artifact))
+}

@@ -1,0 +1,76 @@
+/** What a delta download asks once it has the tree: the parts of large files, and many stored streams in one answer
+ *  (api/negotiation.ts). */
+import { Hono } from 'hono'
+import { partsMediaType } from '../../api/negotiation.ts'
+import { decodeWants, type Want } from '../../core/blob-exchange.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { artifactFetchQuery } from '../../api/queries.ts'
+import { listParts, representBlobs } from '../../egress/blob-list.ts'
+import { storeError } from '../../core/errors.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
+import { readReference } from '../access/access.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { sendRepresentation } from '../body/send-representation.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { parseQuery } from '../input.ts'
+import { underReadLease } from '../body/reading.ts'
+import { listLimit, readBytesBody } from '../body/request-body.ts'
+
+export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post(`${apiRoot}/blobs/parts`, async (c) => {
+    const artifact = await namedArtifact(context, c)
+    const parts = await listParts(context.metadata, artifact.id, await readWants(context, c))
+    return c.body(Uint8Array.from(parts), 200, {
+      'content-type': partsMediaType,
+      'cache-control': 'no-store',
+    })
+  })
+  app.post(`${apiRoot}/blobs/fetch`, async (c) => {
+    const artifact = await namedArtifact(context, c)
+    const wants = await readWants(context, c)
+    const options = {
+      mode: 'stock-raw',
+      disposition: 'attachment',
+      cacheControl: 'no-store',
+    } as const
+    return await underReadLease(
+      context,
+      c,
+      [artifact],
+      async () =>
+        await sendRepresentation(
+          context,
+          c,
+          await representBlobs(context, artifact.id, wants),
+          options,
+        ),
+    )
+  })
+  return app
+}
+
+async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifact> {
+  const principal = await requirePrincipal(context, c)
+  const { artifact: id } = parseQuery(c, artifactFetchQuery)
+  const artifact = await readReference(context, principal, { kind: 'id', id }, null)
+  assertLive(artifact, context.now())
+  return artifact
+}
+
+/** Errors: invalid_request, too_large. */
+async function readWants(context: AppContext, c: AppRequest): Promise<Want[]> {
+  const bytes = await readBytesBody(context, c, listLimit)
+  try {
+    return decodeWants(bytes)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw storeError(
+      'invalid_request',
+      `the wants are malformed: ${error.message}`,
+      { field: 'body' },
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,83 @@
+/** `GET /compare`: which entries of two artifacts differ. */
+import { Hono } from 'hono'
+import type { WireComparisonHead, WireDifference } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { compareQuery } from '../../api/queries.ts'
+import { compareEntries, type Difference } from '../../browse/compare.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
+import { parseReference } from '../../core/reference.ts'
+import { projectOf, readReference } from '../access/access.ts'
+import { artifactMessage, entryMessage } from './artifact-message.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { watchIdle } from '../body/send-representation.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from '../input.ts'
+import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
+
+export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/compare`, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const query = parseQuery(c, compareQuery)
+    const project = projectOf(principal, query.project)
+    const base = await readReference(context, principal, parseReference(query.base), project)
+    const head = await readReference(context, principal, parseReference(query.head), project)
+    const now = context.now()
+    assertLive(base, now)
+    assertLive(head, now)
+    const { differences, totals, complete } = await compareEntries(
+      context.metadata,
+      base.id,
+      head.id,
+      c.req.raw.signal,
+    )
+    const origin = publicOrigin(context, c)
+    const comparison = {
+      base: artifactMessage(base, { origin, now }),
+      head: artifactMessage(head, { origin, now }),
+      totals: { ...totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
+      complete,
+    }
+    c.header('cache-control', 'private, no-cache')
+    c.header('vary', 'Accept')
+    if (c.req.header('accept')?.includes(ndjsonType) === true) {
+      watchIdle(c, context.config.idleMs)
+      return await comparisonStream(
+        c,
+        { ...comparison, differences: differences.length },
+        differences,
+      )
+    }
+    // Nothing is kept between requests: each page repeats the merge, which reads no file.
+    const first = parseOffsetCursor(query.cursor)
+    const end = first + query.limit
+    const nextCursor = end < differences.length ? formatCursor(end) : null
+    if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+    const items = differences.slice(first, end).map(differenceMessage)
+    return c.json({ ...comparison, items, nextCursor })
+  })
+  return app
+}
+
+async function comparisonStream(
+  c: AppRequest,
+  head: WireComparisonHead,
+  differences: readonly Difference[],
+): Promise<Response> {
+  const messages = function* (): Generator<WireComparisonHead | WireDifference> {
+    yield head
+    for (const difference of differences) yield differenceMessage(difference)
+  }
+  const lines = linesOf(messages())
+  return c.body(lineStream(c, await lines.next(), lines), 200, { 'content-type': ndjsonType })
+}
+
+function differenceMessage({ kind, before, after }: Difference): WireDifference {
+  return {
+    kind,
+    path: (after ?? before).entry.path,
+    from: kind === 'moved' ? before.entry.path : null,
+    before: before === null ? null : entryMessage(before),
+    after: after === null ? null : entryMessage(after),
+  }
+}

@@ -1,0 +1,171 @@
+/** Deleting: one artifact, many, a whole run; taking it back. Every answer says what comes back to the disk. */
+import { Hono } from 'hono'
+import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
+import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
+import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
+import { storeError } from '../../core/errors.ts'
+import { measureDeletion } from '../../lifecycle/deletion.ts'
+import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
+import {
+  liveArtifact,
+  projectOf,
+  readableArtifact,
+  readProject,
+  requireWriteProject,
+  readableRun,
+} from '../access/access.ts'
+import { instant } from './artifact-message.ts'
+import { artifactDetail } from './artifacts.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { parseInput, parseQuery } from '../input.ts'
+import { readJsonBody } from '../body/request-body.ts'
+import { isStrictFor, requireDelete, requireDeleteRun } from '../access/strict.ts'
+import { collectArtifacts } from './walk-artifacts.ts'
+
+export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.delete(`${apiRoot}/artifacts/:id{[0-9]+}`, async (c) => await deleteArtifact(context, c))
+  app.post(`${apiRoot}/artifacts/:id{[0-9]+}/undelete`, async (c) => await undelete(context, c))
+  app.post(`${apiRoot}/artifacts/bulk-delete`, async (c) => await bulkDelete(context, c))
+  app.delete(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await deleteRun(context, c))
+  return app
+}
+
+/** Makes live artifacts tombstones that can be taken back for a while; answers those with which nobody else was faster. */
+export async function removeArtifacts(
+  { space, metadata, now, config: { undoMs } }: AppContext,
+  artifacts: Artifact[],
+): Promise<Artifact[]> {
+  await space.makeRoom()
+  const ids = artifacts.map(({ id }) => id)
+  const removal = { state: 'deleted', reason: 'deleted', now: now(), undoMs } as const
+  const removed = new Set(await metadata.removeArtifacts(ids, removal))
+  return artifacts.filter(({ id }) => removed.has(id))
+}
+
+async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await liveArtifact(context, c)
+  await requireDelete(context, principal, [artifact])
+  const { dryRun } = parseQuery(c, deletionQuery)
+  const now = context.now()
+  const freedBytes = await measureDeletion(context.metadata, [artifact.id], now)
+  if (dryRun) {
+    const { id, state } = artifact
+    return c.json({ id, state, deletedAt: null, undoUntil: null, freedBytes, dryRun })
+  }
+  if ((await removeArtifacts(context, [artifact])).length === 0) {
+    // Somebody else was faster: say how it ended.
+    const { artifact: ended } = await readableArtifact(context, c)
+    assertLive(ended, now)
+    throw new Error(`artifact ${artifact.id} is live but could not be removed`)
+  }
+  return c.json({
+    id: artifact.id,
+    state: 'deleted',
+    deletedAt: instant(now),
+    undoUntil: instant(now + context.config.undoMs),
+    freedBytes,
+    dryRun,
+  })
+}
+
+async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await readableArtifact(context, c)
+  requireWriteProject(principal, artifact.project)
+  await context.metadata.restoreArtifact(artifact.id, context.now())
+  const restored = await context.metadata.findArtifact(artifact.id)
+  return c.json(await artifactDetail(context, c, restored ?? artifact))
+}
+
+async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const body = parseInput(bulkDeletionRequestSchema, await readJsonBody(context, c), 'body')
+  const artifacts =
+    body.ids === undefined
+      ? await artifactsOfFilter(context, principal, body.filter ?? {})
+      : await artifactsOfIds(context, principal, body.ids)
+  return c.json(await deleteAll(context, principal, { artifacts, dryRun: body.dryRun }))
+}
+
+async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const { project: named, dryRun } = parseQuery(c, runDeletionQuery)
+  const { projectId, project, number } = await readableRun(context, c, principal, {
+    project: named,
+  })
+  await requireDeleteRun(context, principal, { project, runNumber: number })
+  const artifacts = await collectArtifacts(context, { projectId, run: number })
+  const deletion = await deleteAll(context, principal, { artifacts, dryRun })
+  if (!dryRun) await context.metadata.removeRunRecords(projectId, number)
+  return c.json(deletion)
+}
+
+/** All or, when one may not be deleted, none. Errors: forbidden. */
+async function deleteAll(
+  context: AppContext,
+  principal: Principal,
+  { artifacts, dryRun }: { artifacts: Artifact[]; dryRun: boolean },
+): Promise<WireBulkDeletion> {
+  await requireDelete(context, principal, artifacts)
+  const now = context.now()
+  const ids = artifacts.map((artifact) => artifact.id)
+  const freedBytes = await measureDeletion(context.metadata, ids, now)
+  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts)
+  return {
+    items: gone.map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
+      id,
+      name,
+      run,
+      attempt,
+      logicalBytes,
+    })),
+    freedBytes,
+    undoUntil: dryRun ? null : instant(now + context.config.undoMs),
+    dryRun,
+  }
+}
+
+/** Errors: artifact_not_found for one that is not there, not live, or of somebody else. */
+async function artifactsOfIds(
+  context: AppContext,
+  principal: Principal,
+  ids: number[],
+): Promise<Artifact[]> {
+  const found = await collectArtifacts(context, { ids })
+  const readable = new Map(
+    found.filter((each) => mayReadRun(principal, each)).map((each) => [each.id, each]),
+  )
+  const missing = ids.find((id) => !readable.has(id))
+  if (missing !== undefined) throw artifactNotFound(`id:${missing}`)
+  return [...readable.values()]
+}
+
+type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['filter']>
+
+/** What the filter matches and the caller may delete. */
+async function artifactsOfFilter(
+  context: AppContext,
+  principal: Principal,
+  { project: named, createdBefore, ...rest }: Filter,
+): Promise<Artifact[]> {
+  const name = projectOf(principal, named)
+  if (name === null)
+    throw storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
+  const { id: projectId } = await readProject(context, principal, name)
+  const filter: ArtifactFilter = { projectId }
+  if (rest.run !== undefined) filter.run = rest.run
+  if (rest.attempt !== undefined) filter.attempt = rest.attempt
+  if (rest.name !== undefined) filter.name = rest.name
+  if (rest.branch !== undefined) filter.branch = rest.branch
+  const before = createdBefore === undefined ? Infinity : Date.parse(createdBefore)
+  const artifacts = await collectArtifacts(
+    context,
+    filter,
+    (artifact) => artifact.createdAt < before,
+  )
+  const strict = await isStrictFor(context, principal)
+  return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
+}

@@ -1,0 +1,60 @@
+/** `GET /digests/{digest}`: who holds a file. Only in what the caller can read: an answer about others would tell that they
+ *  have it (invariant 10). */
+import { Hono } from 'hono'
+import { apiRoot } from '../../api/paths.ts'
+import { holdersQuery } from '../../api/queries.ts'
+import { mayReadProject } from '../../auth/principal.ts'
+import { findHolders } from '../../browse/holders.ts'
+import { type Digest, parseWireDigest } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { forbidden, projectOf, readProject } from '../access/access.ts'
+import { artifactMessage } from './artifact-message.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from '../input.ts'
+
+export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/digests/:digest`, async (c) => await listHolders(context, c))
+  return app
+}
+
+async function listHolders(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const query = parseQuery(c, holdersQuery)
+  const digest = digestParameter(c)
+  const name = projectOf(principal, query.project)
+  const project = name === null ? null : await readProject(context, principal, name)
+  if (project !== null && !mayReadProject(principal, project.name)) {
+    throw forbidden('finding files needs a token that reads its whole project')
+  }
+  const now = context.now()
+  const beforeId = parseOffsetCursor(query.cursor)
+  const found = await findHolders(context.metadata, digest, {
+    projectId: project === null ? null : project.id,
+    now,
+    limit: query.limit + 1,
+    ...(beforeId > 0 && { beforeId }),
+  })
+  const items = found.slice(0, query.limit)
+  const nextCursor = found.length > items.length ? formatCursor(items.at(-1)!.artifact.id) : null
+  const origin = publicOrigin(context, c)
+  if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+  c.header('cache-control', 'private, no-cache')
+  return c.json({
+    items: items.map(({ artifact, path }) => ({
+      ...artifactMessage(artifact, { origin, now }),
+      path,
+    })),
+    nextCursor,
+  })
+}
+
+/** Errors: invalid_request. */
+function digestParameter(c: AppRequest): Digest {
+  const digest = parseWireDigest(c.req.param('digest') ?? '')
+  if (digest !== undefined) return digest
+  throw storeError('invalid_request', 'digest: give sha256: and 64 lower-case hex digits', {
+    field: 'digest',
+  })
+}

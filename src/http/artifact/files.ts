@@ -1,0 +1,56 @@
+/** Single files: whole or in part, gzip as it is stored when the caller takes it. */
+import { Hono } from 'hono'
+import { apiRoot } from '../../api/paths.ts'
+import { fileQuery } from '../../api/queries.ts'
+import { readFileEntry } from '../../browse/entries.ts'
+import { representFile } from '../../egress/egress.ts'
+import type { Representation } from '../../egress/representation.ts'
+import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
+import { liveArtifact } from '../access/access.ts'
+import { sendRepresentation } from '../body/send-representation.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { acceptsGzip } from '../body/gzip.ts'
+import { parseQuery, restOfPath } from '../input.ts'
+import { underReadLease } from '../body/reading.ts'
+import { mediaTypeOf, untrustedContentPolicy } from '../body/media-type.ts'
+
+export function createFileRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/artifacts/:id{[0-9]+}/files/*`, async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const { download } = parseQuery(c, fileQuery)
+    const path = restOfPath(c, 5)
+    c.header('vary', 'Accept-Encoding')
+    c.header('content-security-policy', untrustedContentPolicy)
+    c.header('cross-origin-resource-policy', 'same-origin')
+    const options = {
+      mode: 'ranged',
+      disposition: download ? 'attachment' : 'inline',
+      cacheControl: 'private, no-cache',
+    } as const
+    return await underReadLease(context, c, [artifact], async () => {
+      const file = await readFileEntry(context.metadata, artifact, path)
+      return await sendRepresentation(
+        context,
+        c,
+        await chooseForm(context, c, artifact, file),
+        options,
+      )
+    })
+  })
+  return app
+}
+
+async function chooseForm(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  file: StoredFile,
+): Promise<Representation> {
+  const contentType = mediaTypeOf(file.path)
+  if (acceptsGzip(c)) {
+    const compressed = await representFile(context, artifact, file, { contentType, gzip: true })
+    if (compressed.totalBytes < file.sizeBytes) return compressed
+  }
+  return await representFile(context, artifact, file, { contentType })
+}

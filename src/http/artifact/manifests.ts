@@ -1,0 +1,117 @@
+/** Manifests: all entries as NDJSON, pages of them, and the children of one directory. */
+import { Hono } from 'hono'
+import type { WireEntry } from '../../api/messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { directoryQuery, manifestQuery } from '../../api/queries.ts'
+import { noSuchPath } from '../../browse/no-such-path.ts'
+import { type ListedEntry, walkEntries, walkSubtree } from '../../browse/entries.ts'
+import { formatWireDigest } from '../../core/digest.ts'
+import { storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { liveArtifact } from '../access/access.ts'
+import { entryMessage } from './artifact-message.ts'
+import { preconditionStatus, watchIdle } from '../body/send-representation.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
+import { formatCursor, nextLink, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
+
+export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
+  app.get('/manifest', async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const query = parseQuery(c, manifestQuery)
+    const isPaged = query.limit !== undefined || query.cursor !== undefined
+    if (isPaged && query.under !== undefined) {
+      throw storeError('invalid_request', 'under is for NDJSON only: leave limit and cursor out', {
+        field: 'under',
+      })
+    }
+    if (isPaged) {
+      const page = {
+        limit: query.limit ?? limits.listPageDefault,
+        first: parseOffsetCursor(query.cursor),
+      }
+      return await manifestPage(context, c, artifact, page)
+    }
+    return await manifestStream(context, c, artifact, query.under ?? '')
+  })
+  app.get('/directory', async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const { path, limit, cursor } = parseQuery(c, directoryQuery)
+    const directory = path.replace(/\/+$/, '')
+    const from = parsePathCursor(cursor)
+    const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
+    if (listing === undefined) throw noSuchPath(artifact, directory)
+    const nextCursor = listing.next === null ? null : formatCursor(listing.next)
+    if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))
+    c.header('cache-control', 'private, no-cache')
+    return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
+  })
+  return app
+}
+
+async function manifestPage(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  { limit, first }: { limit: number; first: number },
+): Promise<Response> {
+  const tag = etag(artifact, `;${first}+${limit}`)
+  const unread = answerUnread(c, tag)
+  if (unread !== undefined) return unread
+  const items: ListedEntry[] = []
+  for await (const listed of walkEntries(context.metadata, artifact.id, first)) {
+    items.push(listed)
+    if (items.length === limit) break
+  }
+  const end = first + items.length
+  const nextCursor = end < artifact.entryCount ? formatCursor(end) : null
+  if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))
+  return c.json({ items: items.map(entryMessage), nextCursor }, 200, cacheHeaders(tag))
+}
+
+async function manifestStream(
+  context: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  under: string,
+): Promise<Response> {
+  const directory = under.replace(/\/+$/, '')
+  const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
+  const unread = answerUnread(c, tag)
+  if (unread !== undefined) return unread
+  const lines = linesOf(messages(walkSubtree(context.metadata, artifact.id, directory)))
+  // What fails at once, or is not there, still has a status to say so.
+  const first = await lines.next()
+  if (first.done === true && directory !== '') throw noSuchPath(artifact, directory)
+  const headers = { 'content-type': ndjsonType, ...cacheHeaders(tag) }
+  if (c.req.method === 'HEAD') {
+    await lines.return()
+    return new Response(null, { headers })
+  }
+  watchIdle(c, context.config.idleMs)
+  return new Response(lineStream(c, first, lines), { headers })
+}
+
+async function* messages(
+  entries: AsyncIterable<ListedEntry>,
+): AsyncGenerator<WireEntry, void, undefined> {
+  for await (const listed of entries) yield entryMessage(listed)
+}
+
+/** The tree digest, with a suffix for each other view of the same manifest. */
+function etag(artifact: Artifact, view: string): string {
+  return `"${formatWireDigest(artifact.treeDigest)}${view}"`
+}
+
+/** The answer that the preconditions decide, if they do. */
+function answerUnread(c: AppRequest, tag: string): Response | undefined {
+  const status = preconditionStatus(c, tag)
+  return status && new Response(null, { status, headers: cacheHeaders(tag) })
+}
+
+/** An artifact can be deleted or expire, so every use asks again; the ETag makes that cheap. */
+function cacheHeaders(tag: string): Record<string, string> {
+  return { etag: tag, 'cache-control': 'private, no-cache' }
+}

@@ -1,0 +1,13 @@
+/** How long artifacts of a project are kept. */
+import { projectPolicy, type RetentionPolicy } from '../../core/retention.ts'
+import type { ProjectName } from '../../core/run.ts'
+import type { AppContext } from '../context.ts'
+
+/** The project's settings within the bounds of the server's. */
+export async function retentionOf(
+  { config, metadata }: Pick<AppContext, 'config' | 'metadata'>,
+  name: ProjectName,
+): Promise<RetentionPolicy> {
+  const project = await metadata.findProject(name)
+  return project === undefined ? config.retention : projectPolicy(config.retention, project)
+}

@@ -1,0 +1,107 @@
+/** `GET /search`: paths inside artifacts, one match a line. */
+import { Hono } from 'hono'
+import type { WireSearchLine, WireSearchMatch } from '../../api/messages.ts'
+import { searchPath } from '../../api/paths.ts'
+import { searchQuery } from '../../api/queries.ts'
+import { referenceTo } from '../../browse/find-artifact.ts'
+import {
+  type Matches,
+  type Search,
+  searchArtifacts,
+  type SearchPlace,
+} from '../../browse/search.ts'
+import { limits } from '../../core/limits.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
+import { formatReference } from '../../core/reference.ts'
+import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
+import { entryMessage, instant } from './artifact-message.ts'
+import { filterFor } from './artifacts.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { watchIdle } from '../body/send-representation.ts'
+import type { AppContext, AppEnv } from '../context.ts'
+import { formatCursor, parseNumbersCursor, parseQuery } from '../input.ts'
+import { lineStream, ndjsonType } from '../body/lines.ts'
+import { walkArtifacts } from './walk-artifacts.ts'
+
+export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(searchPath, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const { path, limit, cursor, ...narrowing } = parseQuery(c, searchQuery)
+    const globs = [path]
+    // What cannot be searched for is refused, and not by the first artifact that there happens to be.
+    compilePathGlobs(globs)
+    const from = parseSearchCursor(cursor)
+    const filter = await filterFor(context, principal, narrowing)
+    const { idleMs } = context.config
+    const { signal } = c.req.raw
+    // A search that finds nothing for long looks as if nobody took what it sends.
+    const msMax = Math.min(limits.searchMs, idleMs / 2)
+    const search = { globs, limit, from, msMax, signal }
+    const lines =
+      filter === null ? end(null) : linesOf(context, searchNewest(context, filter, search))
+    const first = await lines.next()
+    watchIdle(c, idleMs)
+    const headers = { 'content-type': ndjsonType, 'cache-control': 'private, no-cache' }
+    return c.body(lineStream(c, first, lines), 200, headers)
+  })
+  return app
+}
+
+/** Each step is sent as soon as it is there: the next match can be far away. */
+async function* linesOf(
+  { metadata, now }: AppContext,
+  steps: AsyncGenerator<Matches, SearchPlace | null, undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (;;) {
+    const { value, done } = await steps.next()
+    if (done === true) {
+      yield* end(value)
+      return
+    }
+    const { artifact, found } = value
+    const reference = formatReference(await referenceTo(metadata, artifact, now()))
+    const message = matchedMessage(artifact)
+    yield encode(found.map((each) => ({ reference, artifact: message, entry: entryMessage(each) })))
+  }
+}
+
+async function* end(place: SearchPlace | null): AsyncGenerator<Uint8Array, void, undefined> {
+  yield encode([{ nextCursor: place === null ? null : formatSearchCursor(place) }])
+}
+
+function encode(lines: WireSearchLine[]): Uint8Array {
+  return Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+}
+
+function matchedMessage(artifact: Artifact): WireSearchMatch['artifact'] {
+  const { id, name, project, runNumber: run, attempt, branch, sha, workflow, event } = artifact
+  const createdAt = instant(artifact.createdAt)
+  return { id, name, project, run, attempt, branch, sha, workflow, event, createdAt }
+}
+
+/** Searches the artifacts that a filter lets through, the newest first, from a place on. */
+export function searchNewest(
+  context: Pick<AppContext, 'metadata' | 'now'>,
+  filter: ArtifactFilter,
+  search: Omit<Search, 'now'>,
+): AsyncGenerator<Matches, SearchPlace | null, undefined> {
+  const { from } = search
+  const rest = from === undefined ? filter : { ...filter, beforeId: from.artifactId + 1 }
+  return searchArtifacts(context.metadata, walkArtifacts(context, rest), {
+    ...search,
+    now: context.now,
+  })
+}
+
+/** A place as it stands in addresses. */
+export function formatSearchCursor({ artifactId, ordinal }: SearchPlace): string {
+  return formatCursor([artifactId, ordinal])
+}
+
+/** Errors: invalid_request. */
+export function parseSearchCursor(cursor: string | undefined): SearchPlace | undefined {
+  if (cursor === undefined) return undefined
+  const [artifactId, ordinal] = parseNumbersCursor(cursor, 2)
+  return { artifactId: artifactId!, ordinal: ordinal! }
+}

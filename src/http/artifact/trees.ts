@@ -1,0 +1,118 @@
+/** `GET /artifacts/{id}/tree`: all entries in their compact form, or what is different from a tree that the client has
+ *  (api/negotiation.ts). */
+import { Hono } from 'hono'
+import { Readable } from 'node:stream'
+import { constants } from 'node:zlib'
+import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { treeQuery } from '../../api/queries.ts'
+import { StoreError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { manifestHeader } from '../../core/manifest.ts'
+import { changesHeader } from '../../core/manifest-changes.ts'
+import { createByteWriter } from '../../core/varint.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
+import type { Artifact, ChangedStretch, ComparePlace } from '../../metadata/metadata.ts'
+import { type Access, liveArtifact, readReference } from '../access/access.ts'
+import { watchIdle } from '../body/send-representation.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { packStream } from '../body/gzip.ts'
+import { parseQuery } from '../input.ts'
+
+export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/artifacts/:id{[0-9]+}/tree`, async (c) => {
+    const access = await liveArtifact(context, c)
+    const { artifact } = access
+    const base = await readBase(context, access, parseQuery(c, treeQuery).base)
+    watchIdle(c, context.config.idleMs)
+    return base === undefined
+      ? send(c, treePages(context, artifact), manifestMediaType)
+      : send(c, changesPages(context, base, artifact), changesMediaType)
+  })
+  return app
+}
+
+/** Undefined when there is none that the caller may read: the whole tree does as well. */
+async function readBase(
+  context: AppContext,
+  { principal }: Access,
+  id: number | undefined,
+): Promise<Artifact | undefined> {
+  if (id === undefined) return undefined
+  try {
+    const base = await readReference(context, principal, { kind: 'id', id }, null)
+    assertLive(base, context.now())
+    return base
+  } catch (error) {
+    if (error instanceof StoreError) return undefined
+    throw error
+  }
+}
+
+/** Streams a body of unknown length. It ends in a way that its reader knows, so a cut is seen. */
+function send(c: AppRequest, source: AsyncGenerator<Buffer>, mediaType: string): Response {
+  const pages = Readable.from(source, { objectMode: false, highWaterMark: limits.readWindowBytes })
+  const { body, encoding } = packStream(c, pages, {
+    level: constants.Z_BEST_SPEED,
+    chunkSize: 128 * 1024,
+  })
+  body.once('error', () => c.env.outgoing?.destroy())
+  return c.body(Readable.toWeb(body) as ReadableStream, 200, {
+    'content-type': mediaType,
+    'cache-control': 'private, no-cache',
+    vary: 'Accept-Encoding',
+    ...encoding,
+  })
+}
+
+/** Each page: canonical lines, then times, as sized records; an empty record ends the tree. */
+async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGenerator<Buffer> {
+  yield Buffer.from(manifestHeader)
+  let ahead = metadata.readTreePage(artifact.id, 0)
+  for (let number = 1; ; number++) {
+    const page = await ahead
+    if (page === undefined) break
+    // The next one is looked up while this one is on its way.
+    ahead = metadata.readTreePage(artifact.id, number)
+    ahead.catch(() => {})
+    yield records(page.lines, page.times)
+  }
+  yield records(null)
+}
+
+/** Pages of changes, an empty one at their end; then how many entries have their times in a page, and these pages. */
+async function* changesPages(
+  { metadata }: AppContext,
+  base: Artifact,
+  artifact: Artifact,
+): AsyncGenerator<Buffer> {
+  yield Buffer.from(changesHeader)
+  let place: ComparePlace | null = { base: 0, head: 0 }
+  while (place !== null) {
+    const stretch: ChangedStretch = await metadata.readTreeChanges(base.id, artifact.id, place)
+    for (let at = 0; at < stretch.lines.length; at += pageBytes)
+      yield records(stretch.lines.subarray(at, at + pageBytes))
+    place = stretch.next
+  }
+  yield records(null)
+  const entries = createByteWriter(8)
+  entries.varint(limits.manifestPageEntries)
+  yield entries.bytes()
+  for (let first = 0; ;) {
+    const times = await metadata.readTreeTimes(artifact.id, first)
+    if (times.length === 0) return
+    yield records(...times)
+    first += times.length
+  }
+}
+
+/** Below what a client takes for one page. A page of changes may end within a line. */
+const pageBytes = 64 * 1024
+const empty = Buffer.alloc(0)
+
+function records(...all: (Uint8Array | null)[]): Buffer {
+  const out = createByteWriter(all.reduce((sum, each) => sum + (each?.length ?? 0) + 8, 0))
+  for (const each of all) out.sized(each ?? empty)
+  return out.bytes()
+}

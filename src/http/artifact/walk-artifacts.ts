@@ -1,0 +1,57 @@
+/** All artifacts that a filter lets through, a page of the list at a time. */
+import { tooLarge } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
+import type { AppContext } from '../context.ts'
+
+type Sort = 'newest' | 'oldest'
+
+/** Goes on by id and not by count: what is deleted between two pages must not make it pass over another. */
+export async function* walkArtifacts(
+  { metadata, now }: Pick<AppContext, 'metadata' | 'now'>,
+  filter: ArtifactFilter,
+  sort: Sort = 'newest',
+): AsyncGenerator<Artifact, void, undefined> {
+  const page = { limit: limits.listPageMax, offset: 0, sort, now: now() } as const
+  if (filter.ids !== undefined) {
+    // Whoever asks for a page of all of them has all looked at, each time.
+    for (const ids of pagesOf(filter.ids, sort))
+      yield* await metadata.findArtifacts({ ...filter, ids }, page)
+    return
+  }
+  let place: Pick<ArtifactFilter, 'beforeId' | 'afterId'> = {}
+  for (;;) {
+    const artifacts = await metadata.findArtifacts({ ...filter, ...place }, page)
+    yield* artifacts
+    const last = artifacts.at(-1)
+    if (last === undefined || artifacts.length < page.limit) return
+    place = sort === 'newest' ? { beforeId: last.id } : { afterId: last.id }
+  }
+}
+
+function* pagesOf(ids: readonly number[], sort: Sort): Generator<number[], void, undefined> {
+  const inOrder = [...new Set(ids)].sort((a, b) => (sort === 'newest' ? b - a : a - b))
+  for (let at = 0; at < inOrder.length; at += limits.listPageMax)
+    yield inOrder.slice(at, at + limits.listPageMax)
+}
+
+/** Those that are meant, as many as are dealt with at once; the oldest first. Errors: too_large beyond that. */
+export async function collectArtifacts(
+  context: Pick<AppContext, 'metadata' | 'now'>,
+  filter: ArtifactFilter,
+  isMeant: (artifact: Artifact) => boolean = () => true,
+): Promise<Artifact[]> {
+  const found: Artifact[] = []
+  for await (const artifact of walkArtifacts(context, filter)) {
+    if (!isMeant(artifact)) continue
+    if (found.length === limits.bulkDeleteMax) throw tooMany()
+    found.push(artifact)
+  }
+  return found.reverse()
+}
+
+function tooMany(): Error {
+  const limitValue = limits.bulkDeleteMax
+  const reason = `more than ${limitValue} artifacts match: narrow it`
+  return tooLarge('artifacts at once', limitValue, reason)
+}

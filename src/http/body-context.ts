@@ -1,7 +1,0 @@
-import type { RequestMetrics } from './metrics.ts'
-
-/** The parts of the context that request bodies need. */
-export interface BodyContext {
-  config: { idleMs: number }
-  metrics: Pick<RequestMetrics, 'received'>
-}

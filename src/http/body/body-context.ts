@@ -1,0 +1,7 @@
+import type { RequestMetrics } from '../operation/metrics.ts'
+
+/** The parts of the context that request bodies need. */
+export interface BodyContext {
+  config: { idleMs: number }
+  metrics: Pick<RequestMetrics, 'received'>
+}

@@ -1,0 +1,45 @@
+/** Answers that go out gzipped to callers that take it. */
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { pipeline, type Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { createGzip, gzip, type ZlibOptions } from 'node:zlib'
+import type { AppRequest } from '../context.ts'
+
+/** RFC 9110 §12.5.3: the most specific coding counts, and a weight of 0 refuses it. */
+export function acceptsGzip(c: AppRequest): boolean {
+  const weights = new Map<string, number>()
+  for (const item of (c.req.header('accept-encoding') ?? '').toLowerCase().split(',')) {
+    const [coding = '', ...parameters] = item.split(';').map((each) => each.trim())
+    const weight = parameters.find((each) => each.startsWith('q='))?.slice(2)
+    weights.set(coding, weight === undefined ? 1 : Number(weight))
+  }
+  const weight = weights.get('gzip') ?? weights.get('x-gzip') ?? weights.get('*') ?? 0
+  return weight > 0
+}
+
+const inThreadPool = promisify(gzip)
+
+export async function sendBytes(
+  c: AppRequest,
+  bytes: Uint8Array,
+  {
+    status = 200,
+    headers,
+    level,
+  }: { status?: ContentfulStatusCode; headers: Record<string, string>; level: number },
+): Promise<Response> {
+  if (!acceptsGzip(c)) return c.body(new Uint8Array(bytes), status, headers)
+  const packed = new Uint8Array(await inThreadPool(bytes, { level }))
+  return c.body(packed, status, { ...headers, 'content-encoding': 'gzip' })
+}
+
+/** What to send of `source`, and the headers that say so. Whichever of the two ends, ends the other. */
+export function packStream(
+  c: AppRequest,
+  source: Readable,
+  options: ZlibOptions,
+): { body: Readable; encoding: Record<string, string> } {
+  if (!acceptsGzip(c)) return { body: source, encoding: {} }
+  const body = pipeline(source, createGzip(options), () => {})
+  return { body, encoding: { 'content-encoding': 'gzip' } }
+}

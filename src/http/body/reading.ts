@@ -1,0 +1,87 @@
+/** Downloads as readers: every answer that is made of stored bytes is made under a read lease, which ends with its body. */
+import { assertLive } from '../../browse/find-artifact.ts'
+import { openReadLease, type ReadLease } from '../../egress/read-lease.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { type AppContext, type AppRequest, type Outgoing, outgoingOf } from '../context.ts'
+
+type ReadingContext = Pick<AppContext, 'metadata' | 'now'> & {
+  config: Pick<AppContext['config'], 'idleMs'>
+}
+
+/** Makes the answer under a lease of `artifacts`, taken before `answer` asks where anything lies.
+ *  Errors: artifact_expired, artifact_deleted (between the caller's check and the lease), and those of `answer`. */
+export async function underReadLease(
+  context: ReadingContext,
+  c: AppRequest,
+  artifacts: readonly Artifact[],
+  answer: () => Promise<Response>,
+): Promise<Response> {
+  const lease = await leaseOf(context, artifacts)
+  try {
+    const response = await answer()
+    if (response.body === null) {
+      await lease.end()
+      return response
+    }
+    return new Response(endingWith(response.body, lease, outgoingOf(c)), response)
+  } catch (error) {
+    await lease.end()
+    throw error
+  }
+}
+
+/** Errors: artifact_expired, artifact_deleted. */
+export async function leaseOf(
+  context: ReadingContext,
+  artifacts: readonly Artifact[],
+): Promise<ReadLease> {
+  const ids = artifacts.map((artifact) => artifact.id)
+  const lease = await openReadLease(context, ids, context.config.idleMs)
+  if (lease !== undefined) return lease
+  for (const { id } of artifacts) {
+    const artifact = await context.metadata.findArtifact(id)
+    if (artifact !== undefined) assertLive(artifact, context.now())
+  }
+  throw new Error(`artifacts ${ids.join(', ')} are live and cannot be leased`)
+}
+
+/** The same bytes; `lease` ends when they do, however that comes, and at the latest with `outgoing`: an answer whose
+ *  headers cannot be sent ends without its body being read or cancelled. */
+function endingWith(
+  body: ReadableStream<Uint8Array>,
+  lease: ReadLease,
+  outgoing: Outgoing | undefined,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  const close = async (reason: unknown): Promise<void> => {
+    try {
+      await reader.cancel(reason)
+    } finally {
+      await lease.end()
+    }
+  }
+  outgoing?.once('close', () => {
+    // Nobody is left to be told; what could not be ended is not renewed and runs out.
+    close(new Error('the answer is over')).catch(() => undefined)
+  })
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const chunk = await reader.read()
+          if (!chunk.done) {
+            controller.enqueue(chunk.value)
+            return
+          }
+          await lease.end()
+          controller.close()
+        } catch (error) {
+          await lease.end()
+          throw error
+        }
+      },
+      cancel: close,
+    },
+    { highWaterMark: 0 },
+  )
+}

@@ -1,0 +1,184 @@
+/** Sends a representation: preconditions, ranges, headers, and a body that can never be taken for whole when it is not.
+ *
+ *  A failure before the first chunk is an ordinary failure with a status. After it there is no status left, so:
+ *    ranged, stock-raw  the length was announced, and the connection is cut
+ *    stock-zip          chunked without a length; a tail that no zip reader accepts, then a clean end, because stock
+ *                       clients take a cut for success (GITHUB-PROTOCOL §11.3) */
+import { type ByteRange, formatContentRange, parseByteRange } from '../../core/byte-range.ts'
+import { digestToBytes } from '../../core/digest.ts'
+import { asError, storeError } from '../../core/errors.ts'
+import type { Representation } from '../../egress/representation.ts'
+import { type AppRequest, outgoingOf } from '../context.ts'
+
+/** How a body that fails half-way ends. */
+export type SendMode = 'ranged' | 'stock-zip' | 'stock-raw'
+
+export interface SendOptions {
+  mode: SendMode
+  disposition: 'attachment' | 'inline'
+  cacheControl: string
+}
+
+/** The parts of the context that sending needs. */
+interface SendContext {
+  /** How long a client may take nothing. */
+  config: { idleMs: number }
+  /** Aborted when running bodies must end, each as its mode says. */
+  graceOver: AbortSignal
+}
+
+/** What zip readers refuse wherever it comes: inside data, a header, or between members. */
+const poison = Buffer.alloc(4096, 0xff)
+
+/** The answer to GET or HEAD. Errors: range_not_satisfiable, blob_damaged, whatever the first read throws. */
+export async function sendRepresentation(
+  context: SendContext,
+  c: AppRequest,
+  representation: Representation,
+  options: SendOptions,
+): Promise<Response> {
+  const { etag, totalBytes } = representation
+  const validators = { etag, 'cache-control': options.cacheControl }
+  const decided = preconditionStatus(c, etag)
+  if (decided !== undefined) return c.body(null, decided, validators)
+
+  const part = options.mode === 'ranged' ? requestedPart(c, representation) : undefined
+  await representation.verifyReadable()
+  const range = part ?? { start: 0, end: totalBytes }
+  const headers: Record<string, string> = { ...validators, ...describe(representation, options) }
+  if (options.mode !== 'stock-zip') headers['content-length'] = String(range.end - range.start)
+  if (part !== undefined) headers['content-range'] = formatContentRange(part, totalBytes)
+  const status = part === undefined ? 200 : 206
+  if (c.req.method === 'HEAD') return c.body(null, status, headers)
+  const body = await openBody(context, c, representation, { range, mode: options.mode })
+  try {
+    return c.body(body, status, headers)
+  } catch (error) {
+    await body.cancel(error)
+    throw error
+  }
+}
+
+/** The status that the preconditions of a GET or HEAD of `etag` decide, if they do. RFC 9110 §13.2.2. */
+export function preconditionStatus(c: AppRequest, etag: string): 304 | 412 | undefined {
+  const ifMatch = c.req.header('if-match')
+  if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong')) return 412
+  const ifNoneMatch = c.req.header('if-none-match')
+  if (ifNoneMatch !== undefined && listsTag(ifNoneMatch, etag, 'weak')) return 304
+  return undefined
+}
+
+/** The range to answer with, if the request has one that holds. RFC 9110 §14.2, §13.1.5. */
+function requestedPart(c: AppRequest, { etag, totalBytes }: Representation): ByteRange | undefined {
+  // RFC 9110 §14.2: Range means something for GET only.
+  if (c.req.method !== 'GET') return undefined
+  const ifRange = c.req.header('if-range')
+  // Strong comparison; a date never holds, as no Last-Modified is sent.
+  if (ifRange !== undefined && ifRange.trim() !== etag) return undefined
+  const answer = parseByteRange(c.req.header('range'), totalBytes)
+  if (answer.kind === 'unsatisfiable') {
+    const message = `range ${c.req.header('range')} is outside of ${totalBytes} bytes`
+    throw storeError('range_not_satisfiable', message, { totalBytes })
+  }
+  return answer.kind === 'part' ? answer.range : undefined
+}
+
+/** Whether an If-Match or If-None-Match field names `etag`. RFC 9110 §8.8.3.2: a weak tag never matches strongly. */
+function listsTag(field: string, etag: string, comparison: 'strong' | 'weak'): boolean {
+  if (field.trim() === '*') return true
+  const tags = field.match(/(?:W\/)?"[^"]*"/g) ?? []
+  return tags.some((tag) => tag === etag || (comparison === 'weak' && tag === `W/${etag}`))
+}
+
+function describe(representation: Representation, options: SendOptions): Record<string, string> {
+  const { contentType, contentEncoding, digest, fileName } = representation
+  return {
+    'content-type': contentType,
+    'content-disposition': formatDisposition(options.disposition, fileName),
+    'x-content-type-options': 'nosniff',
+    ...(options.mode === 'ranged' ? { 'accept-ranges': 'bytes' } : {}),
+    ...(contentEncoding === null ? {} : { 'content-encoding': contentEncoding }),
+    // RFC 9530 §3: of the whole representation, whatever part is sent.
+    ...(digest === null
+      ? {}
+      : { 'repr-digest': `sha-256=:${digestToBytes(digest).toString('base64')}:` }),
+  }
+}
+
+/** Both forms of the name. The plain one has nothing that stock clients cut at or decode (GITHUB-PROTOCOL §10); the
+ *  other is RFC 8187, percent-encoded more strictly than it asks. */
+export function formatDisposition(disposition: 'attachment' | 'inline', fileName: string): string {
+  const plain = fileName.replace(/[^ -~]|["\\;%']/g, '_')
+  const exact = encodeURIComponent(fileName.toWellFormed()).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `${disposition}; filename="${plain}"; filename*=UTF-8''${exact}`
+}
+
+/** Reads the first chunk, so that what fails at once still has a status, and answers a stream of all of them. */
+async function openBody(
+  { config, graceOver }: SendContext,
+  c: AppRequest,
+  representation: Representation,
+  { range, mode }: { range: ByteRange; mode: SendMode },
+): Promise<ReadableStream<Uint8Array>> {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, graceOver])
+  const chunks = representation.read(range.start, range.end, signal)[Symbol.asyncIterator]()
+  let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(await chunks.next())
+  const outgoing = outgoingOf(c)
+  const close = async (reason: string): Promise<void> => {
+    stop.abort(new Error(reason))
+    await chunks.return?.()
+  }
+  watchIdle(c, config.idleMs)
+  // An answer whose headers cannot be sent ends without its body being read or cancelled.
+  outgoing?.once('close', () => {
+    close('the client hung up').catch(() => undefined)
+  })
+
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          graceOver.throwIfAborted()
+          const chunk = await (next ?? chunks.next())
+          next = undefined
+          if (chunk.done === true) controller.close()
+          else controller.enqueue(chunk.value)
+        } catch (error) {
+          // The client hung up or took nothing: the stream is cancelled, and there is nobody to tell.
+          if (outgoing?.destroyed === true) return
+          c.get('log').warn('download failed in mid-body', { error: asError(error) })
+          await close('the body failed').catch(() => undefined)
+          if (mode === 'stock-zip') {
+            controller.enqueue(poison)
+            controller.close()
+          } else if (outgoing === undefined) {
+            controller.error(error)
+          } else {
+            // Neither an error nor an end reaches the adapter: it would complete the message with one or the other.
+            // It cancels the stream when it sees the connection gone.
+            outgoing.destroy()
+          }
+        }
+      },
+      cancel: async () => {
+        await close('the client hung up')
+      },
+    },
+    // A chunk is asked for only when the one before is on its way; reading ahead is the representation's own affair.
+    { highWaterMark: 0 },
+  )
+}
+
+/** Cuts a connection on which nothing of an answer moves for `idleMs`. The socket's own timer sees the progress of a large
+ *  write, which the stream of chunks does not. */
+export function watchIdle(c: AppRequest, idleMs: number): void {
+  const outgoing = outgoingOf(c)
+  outgoing?.setTimeout(idleMs, () => {
+    c.get('log').info('download cut: the client took nothing', { idleMs })
+    outgoing.destroy()
+  })
+}

@@ -1,0 +1,33 @@
+/** `/trove.tgz`: the commands that speak to a server, as an npm package without dependencies (`client/bundle.mjs`). So
+ *  `npx SERVER/trove.tgz upload …` works wherever Node is, with a client that is as new as the server. Open to all: it is the
+ *  program, and says nothing about what is stored. */
+import { Hono } from 'hono'
+import { readFile } from 'node:fs/promises'
+import { digestOf } from '../../core/digest.ts'
+import { builtRoot } from '../../program-files.ts'
+import type { AppEnv } from '../context.ts'
+
+interface ClientPackage {
+  bytes: Uint8Array<ArrayBuffer>
+  etag: string
+}
+
+export function createClientPackageRoutes(): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  let read: Promise<ClientPackage> | undefined
+  app.get('/trove.tgz', async (c) => {
+    read ??= readPackage()
+    const { bytes, etag } = await read
+    c.header('etag', etag)
+    c.header('cache-control', 'no-cache')
+    if (c.req.header('if-none-match') === etag) return c.body(null, 304)
+    c.header('content-type', 'application/gzip')
+    return c.body(bytes)
+  })
+  return app
+}
+
+async function readPackage(): Promise<ClientPackage> {
+  const bytes = new Uint8Array(await readFile(new URL('../client.tgz', builtRoot)))
+  return { bytes, etag: `"${digestOf(bytes)}"` }
+}

@@ -1,0 +1,165 @@
+/** Request counters of this process, and `/metrics` as Prometheus text (exposition format 0.0.4). */
+import type { DiskFigures } from '../../lifecycle/disk-space.ts'
+import type { JobTally } from '../../lifecycle/jobs.ts'
+import type { StoreFigures } from '../../metadata/metadata.ts'
+
+/** Groups of routes that are counted apart; a closed set, so the number of series is bounded. */
+export type RouteGroup = 'actions' | 'blob' | 'api' | 'page' | 'operation'
+
+export interface RequestMetrics {
+  begin(): void
+  /** `failure`: the code of the error that it ended with. */
+  end(
+    group: RouteGroup,
+    status: number,
+    outcome: { durationMs: number; failure?: string | undefined },
+  ): void
+  received(bytes: number): void
+  sent(bytes: number): void
+  render(state: MetricsState): string
+}
+
+/** What is told besides requests. */
+export interface MetricsState {
+  figures: StoreFigures
+  disk: DiskFigures
+  jobs: readonly JobTally[]
+}
+
+/** Failures and jobs that somebody may want to be woken for: they are told of as 0 from the start, since Prometheus sees no
+ *  increase in what was not there before. */
+const watchedFailures = ['blob_damaged', 'internal', 'quota_exceeded', 'storage_full']
+const watchedJobs = ['backup', 'gc', 'scrub']
+
+interface Series {
+  count: number
+  durationMs: number
+}
+
+export function createRequestMetrics(): RequestMetrics {
+  const requests = new Map<string, Series>()
+  const failures = new Map(watchedFailures.map((code) => [code, 0]))
+  let inFlight = 0
+  let receivedBytes = 0
+  let sentBytes = 0
+  return {
+    begin: () => {
+      inFlight += 1
+    },
+    end: (group, status, { durationMs, failure }) => {
+      inFlight -= 1
+      if (failure !== undefined) failures.set(failure, (failures.get(failure) ?? 0) + 1)
+      const labels = `group="${group}",status="${Math.floor(status / 100)}xx"`
+      const series = requests.get(labels) ?? { count: 0, durationMs: 0 }
+      series.count += 1
+      series.durationMs += durationMs
+      requests.set(labels, series)
+    },
+    received: (bytes) => {
+      receivedBytes += bytes
+    },
+    sent: (bytes) => {
+      sentBytes += bytes
+    },
+    render: ({ figures, disk, jobs }) =>
+      [
+        ...metric(
+          'trove_requests_total',
+          'counter',
+          'Requests answered.',
+          requests,
+          (each) => each.count,
+        ),
+        ...metric(
+          'trove_request_seconds_total',
+          'counter',
+          'Time until the headers of the answer.',
+          requests,
+          (each) => each.durationMs / 1000,
+        ),
+        ...metric(
+          'trove_failures_total',
+          'counter',
+          'Requests that were refused or failed.',
+          new Map([...failures].map(([code, count]) => [`code="${code}"`, count])),
+          (each) => each,
+        ),
+        ...single('trove_requests_in_flight', 'gauge', 'Requests being answered.', inFlight),
+        ...single(
+          'trove_received_bytes_total',
+          'counter',
+          'Bytes of request bodies.',
+          receivedBytes,
+        ),
+        ...single('trove_sent_bytes_total', 'counter', 'Bytes of artifact bodies sent.', sentBytes),
+        ...Object.entries(figures).flatMap(([name, value]: [string, number]) =>
+          single(
+            `trove_store_${snakeCase(name)}`,
+            'gauge',
+            figureHelp[name as keyof StoreFigures],
+            value,
+          ),
+        ),
+        ...single('trove_disk_free_bytes', 'gauge', 'Free bytes of the disk.', disk.freeBytes),
+        ...single(
+          'trove_disk_min_free_bytes',
+          'gauge',
+          'Free bytes below which uploads are refused.',
+          disk.minFreeBytes,
+        ),
+        ...jobMetrics(jobs),
+        '',
+      ].join('\n'),
+  }
+}
+
+const figureHelp: Record<keyof StoreFigures, string> = {
+  artifacts: 'Live artifacts.',
+  damagedArtifacts: 'Live artifacts of which files cannot be read.',
+  files: 'Files of live artifacts.',
+  logicalBytes: 'Bytes of all files of live artifacts.',
+  uniqueBytes: 'Bytes of distinct files.',
+  chunkBytes: 'Bytes of distinct chunks and unchunked files.',
+  storedBytes: 'Bytes of pack files.',
+  packs: 'Pack files.',
+  liveBytes: 'Pack bytes that hold live blobs.',
+}
+
+function metric<Each>(
+  name: string,
+  type: string,
+  help: string,
+  series: Map<string, Each>,
+  valueOf: (each: Each) => number,
+): string[] {
+  const lines = [...series].map(([labels, each]) => `${name}{${labels}} ${valueOf(each)}`)
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
+}
+
+/** What an operator watches, so that upkeep that fails again and again is noticed. */
+function jobMetrics(jobs: readonly JobTally[]): string[] {
+  const outcome = (kind: string, word: string): string => `kind="${kind}",outcome="${word}"`
+  const ends = new Map<string, number>()
+  for (const kind of watchedJobs) {
+    for (const word of ['done', 'failed']) ends.set(outcome(kind, word), 0)
+  }
+  const times = new Map<string, number>()
+  for (const { kind, done, failed, lastDoneAt } of jobs) {
+    ends.set(outcome(kind, 'done'), done)
+    ends.set(outcome(kind, 'failed'), failed)
+    if (lastDoneAt !== null) times.set(`kind="${kind}"`, lastDoneAt / 1000)
+  }
+  const help = 'When one last ended well since the server began, in seconds since 1970.'
+  return [
+    ...metric('trove_jobs_total', 'counter', 'Jobs of upkeep that ended.', ends, (each) => each),
+    ...metric('trove_job_last_success_seconds', 'gauge', help, times, (each) => each),
+  ]
+}
+
+function single(name: string, type: string, help: string, value: number): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${value}`]
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}

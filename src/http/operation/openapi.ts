@@ -1,0 +1,15 @@
+/** `/openapi.json`: open to all, since it says nothing about what is stored. */
+import { Hono } from 'hono'
+import { openApiDocument } from '../../api/openapi.ts'
+import type { AppEnv } from '../context.ts'
+
+export function createOpenApiRoutes(): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  // Made on the first request: most servers never get one.
+  let document: Record<string, unknown> | undefined
+  app.get('/openapi.json', (c) => {
+    document ??= openApiDocument()
+    return c.json(document, 200, { 'cache-control': 'no-cache' })
+  })
+  return app
+}

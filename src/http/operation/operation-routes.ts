@@ -1,0 +1,46 @@
+/** Routes for whoever operates the server: liveness, readiness, metrics. */
+import { Hono } from 'hono'
+import { requireBearer } from '../access/authenticate.ts'
+import {
+  type AppContext,
+  type AppEnv,
+  type AppRequest,
+  incomingOf,
+  isForwarded,
+} from '../context.ts'
+
+export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+
+  app.get('/healthz', (c) => c.text('ok\n'))
+
+  /** Ready while the database answers and no stop has begun. */
+  app.get('/readyz', async (c) => {
+    if (context.stopping.aborted) return c.text('stopping\n', 503)
+    await context.metadata.listSessions(0, 1)
+    return c.text('ready\n')
+  })
+
+  app.get('/metrics', async (c) => {
+    if (!isLoopback(c)) await requireBearer(context, c)
+    const text = context.metrics.render({
+      figures: await context.metadata.figures(),
+      disk: await context.space.measure(),
+      jobs: context.maintenance.jobs.tallies(),
+    })
+    return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+  })
+  return app
+}
+
+/** True for a peer on this machine that speaks for itself. A proxy here forwards others, and tells it in a header of its own or
+ *  passes on the host that they asked for. */
+function isLoopback(c: AppRequest): boolean {
+  const address = incomingOf(c)?.socket.remoteAddress ?? ''
+  const isAskedHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+  return (
+    !isForwarded(c) &&
+    isAskedHere.test(c.req.header('host') ?? '') &&
+    /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
+  )
+}

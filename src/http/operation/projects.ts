@@ -1,0 +1,87 @@
+/** Settings of one project. */
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { projectPolicySchema, type WireProject } from '../../api/admin-messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { mayAdminister } from '../../auth/principal.ts'
+import { compileLatestRule } from '../../core/keep-latest.ts'
+import { checkOverrides } from '../../core/retention.ts'
+import type { ProjectName } from '../../core/run.ts'
+import { dayMs } from '../../core/units.ts'
+import type { Project, ProjectPolicy } from '../../metadata/metadata.ts'
+import { forbidden, readProject } from '../access/access.ts'
+import { instant } from '../artifact/artifact-message.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import type { AppContext, AppEnv } from '../context.ts'
+import { parseInput, projectParameter } from '../input.ts'
+import { readJsonBody } from '../body/request-body.ts'
+
+export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.patch(`${apiRoot}/projects/:owner/:repo`, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const name = projectParameter(c)
+    if (!mayAdminister(principal)) {
+      await readProject(context, principal, name)
+      throw settingsForbidden()
+    }
+    const project = await changeProject(context, name, await readJsonBody(context, c))
+    return c.json(projectMessage(project))
+  })
+  return app
+}
+
+export function settingsForbidden(): Error {
+  return forbidden('project settings need a token of scope admin')
+}
+
+/** Changes what `input` gives of a project's settings, and nothing if any of it is refused. Errors: invalid_request,
+ *  naming the field. */
+export async function changeProject(
+  { metadata, now }: Pick<AppContext, 'metadata' | 'now'>,
+  name: ProjectName,
+  input: unknown,
+): Promise<Project> {
+  const changes = changesOf(parseInput(projectPolicySchema, input, 'body'))
+  checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
+  compileLatestRule(changes.keepLatest ?? [])
+  // Its first upload is to be bound by them too.
+  const project = await metadata.ensureProject(name, now())
+  await metadata.setProjectPolicy(project.id, changes, now())
+  return (await metadata.findProject(project.name)) ?? project
+}
+
+const noOverrides = { retentionDefaultMs: null, retentionMinMs: null, retentionMaxMs: null }
+
+type WirePolicy = z.infer<typeof projectPolicySchema>
+
+function changesOf(policy: WirePolicy): Partial<ProjectPolicy> {
+  const { onConflict, strict, keepLatest, quotaBytes } = policy
+  const { retentionDays, retentionMinDays, retentionMaxDays } = policy
+  const milliseconds = (days: number | null): number | null =>
+    days === null ? null : Math.round(days * dayMs)
+  return {
+    ...(onConflict !== undefined && { onConflict }),
+    ...(strict !== undefined && { strict }),
+    ...(keepLatest !== undefined && { keepLatest }),
+    ...(quotaBytes !== undefined && { quotaBytes }),
+    ...(retentionDays !== undefined && { retentionDefaultMs: milliseconds(retentionDays) }),
+    ...(retentionMinDays !== undefined && { retentionMinMs: milliseconds(retentionMinDays) }),
+    ...(retentionMaxDays !== undefined && { retentionMaxMs: milliseconds(retentionMaxDays) }),
+  }
+}
+
+export function projectMessage(project: Project): WireProject {
+  const days = (ms: number | null): number | null => (ms === null ? null : ms / dayMs)
+  return {
+    name: project.name,
+    onConflict: project.onConflict,
+    strict: project.strict,
+    keepLatest: project.keepLatest,
+    retentionDays: days(project.retentionDefaultMs),
+    retentionMinDays: days(project.retentionMinMs),
+    retentionMaxDays: days(project.retentionMaxMs),
+    quotaBytes: project.quotaBytes,
+    createdAt: instant(project.createdAt),
+  }
+}

@@ -1,0 +1,143 @@
+/** What a negotiated upload offers, checked before anything is sent: who may, how much, under which name. */
+import { offerSchema } from '../../api/negotiation-messages.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { heldByOtherJob } from '../../core/artifact.ts'
+import { type Digest, digestOf, parseWireDigest } from '../../core/digest.ts'
+import { storeError, tooLarge } from '../../core/errors.ts'
+import { expiresAtOf } from '../../core/retention.ts'
+import { parseProjectName } from '../../core/run.ts'
+import type { OfferedArtifact } from '../../ingest/negotiated/job.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import type { AppContext, AppRequest } from '../context.ts'
+import { parseInput } from '../input.ts'
+import { requireQuota } from './quota.ts'
+import { readJsonBody } from '../body/request-body.ts'
+import { retentionOf } from '../artifact/retention.ts'
+import { replacementBy } from '../access/strict.ts'
+import { uploadDestination, uploadFacts } from './upload-destination.ts'
+
+/** An offer whose sender may make it. */
+export interface Offered extends OfferedArtifact {
+  projectId: number
+  run: number
+  attempt: number
+  /** Names the session that the same command finds again. */
+  key: Digest
+  timesDigest: Digest
+  /** A tree that the client has at hand. */
+  base: Digest | null
+}
+
+/** Errors: invalid_request, invalid_name, forbidden, not_found, too_large, quota_exceeded. */
+export async function readOffer(
+  context: AppContext,
+  c: AppRequest,
+  principal: Principal,
+): Promise<Offered> {
+  const message = parseInput(offerSchema, await readJsonBody(context, c), 'offer')
+  const destination = uploadDestination(principal, {
+    ...message,
+    project: parseProjectName(message.project),
+  })
+  if (message.entryCount > context.config.entriesMax)
+    throw tooMany('entries of one artifact', context.config.entriesMax, 'TROVE_MAX_ENTRIES')
+  if (message.logicalBytes > context.config.artifactBytesMax) {
+    throw tooMany(
+      'logical bytes of one artifact',
+      context.config.artifactBytesMax,
+      'TROVE_MAX_ARTIFACT',
+    )
+  }
+  const now = context.now()
+  const { project, number, attempt, job, name } = destination
+  const run = await context.metadata.ensureRun(
+    { project, number, attempt },
+    uploadFacts(principal, message),
+    now,
+  )
+  if (!message.overwrite && c.req.path.endsWith('/uploads')) {
+    await requireQuota(context, project, message.logicalBytes)
+  }
+  const days = message.retentionDays
+  const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
+  return {
+    projectId: run.projectId,
+    run: number,
+    attempt,
+    key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
+    timesDigest: requireDigest(message.timesDigest, 'timesDigest'),
+    base: message.base === undefined ? null : requireDigest(message.base, 'base'),
+    tree: {
+      treeDigest,
+      entryCount: message.entryCount,
+      fileCount: message.fileCount,
+      logicalBytes: message.logicalBytes,
+    },
+    runId: run.id,
+    job,
+    name,
+    createdAt: now,
+    expiresAt: expiresAtOf(
+      days === undefined ? null : { days },
+      await retentionOf(context, project),
+      now,
+    ),
+    onConflict: message.overwrite ? await replacementBy(context, principal) : 'same',
+  }
+}
+
+/** Refuses an upload whose name is taken before anything of it is sent. Whether it still is, the commit decides.
+ *  Errors: name_taken, forbidden. */
+export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
+  const { job, name, onConflict } = offered
+  if (onConflict === 'replace') return
+  const holder = await holderOf(context, offered)
+  if (holder === undefined) return
+  if (onConflict === 'replace-own') {
+    if (holder.job === job) return
+    throw heldByOtherJob(holder)
+  }
+  if (isOffered(holder, offered)) return
+  const { id } = holder
+  throw storeError('name_taken', `the name ${JSON.stringify(name)} is held by artifact ${id}`, {
+    name,
+    artifactId: id,
+  })
+}
+
+/** What a commit of this offer made, whose answer may have been lost on its way. */
+export async function outcomeOf(
+  context: AppContext,
+  offered: Offered,
+): Promise<Artifact | undefined> {
+  const holder = await holderOf(context, offered)
+  if (holder === undefined || !isOffered(holder, offered)) return undefined
+  const timesDigest = await context.metadata.readTimesDigest(holder.id)
+  return timesDigest === offered.timesDigest ? holder : undefined
+}
+
+async function holderOf(
+  { metadata }: AppContext,
+  { projectId, run, attempt, name, createdAt: now }: Offered,
+): Promise<Artifact | undefined> {
+  return await metadata.findNewest({ projectId, run, attempt, name }, now)
+}
+
+function isOffered(holder: Artifact, { job, tree }: Offered): boolean {
+  return holder.job === job && holder.kind === 'tree' && holder.treeDigest === tree.treeDigest
+}
+
+/** Errors: invalid_request. */
+export function requireDigest(text: string, field: string): Digest {
+  const digest = parseWireDigest(text)
+  if (digest === undefined) throw invalid(field, 'must be sha256: and 64 hex digits')
+  return digest
+}
+
+export function invalid(field: string, what: string): Error {
+  return storeError('invalid_request', `${field} ${what}`, { field })
+}
+
+function tooMany(limit: string, limitValue: number, setting: string): Error {
+  return tooLarge(limit, limitValue, `${limit}: at most ${limitValue} (${setting})`, setting)
+}

@@ -1,0 +1,145 @@
+/** `PUT /projects/{o}/{r}/runs/{run}/artifacts/{name}`: a whole upload in one request. Tars and single files stream into
+ *  ingest; a zip is staged first, because its directory is at its end. */
+import { randomBytes } from 'node:crypto'
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { apiRoot } from '../../api/paths.ts'
+import { uploadQuery } from '../../api/queries.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { parseEntryPath } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
+import { expiresAtOf } from '../../core/retention.ts'
+import type { IngestJob, UploadForm } from '../../ingest/job.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { artifactDetail } from '../artifact/artifacts.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { numberParameter, parseQuery, projectParameter } from '../input.ts'
+import { retentionOf } from '../artifact/retention.ts'
+import { contentLength, openRequestBody, uploadLimit } from '../body/request-body.ts'
+import { replacementBy } from '../access/strict.ts'
+import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
+
+type UploadQuery = z.infer<typeof uploadQuery>
+
+export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.put(`${apiRoot}/projects/:owner/:repo/runs/:run/artifacts/:name`, async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const query = parseQuery(c, uploadQuery)
+    const destination = uploadDestination(principal, {
+      project: projectParameter(c),
+      run: numberParameter(c, 'run'),
+      name: c.req.param('name') ?? '',
+      ...query,
+    })
+    const job = await ingestJob(context, c, { query, destination, principal })
+    const { artifact, created } = await ingest(context, c, { job, run: destination.number })
+    const detail = await artifactDetail(context, c, artifact)
+    return c.json(detail, created ? 201 : 200, { location: detail.links.self })
+  })
+  return app
+}
+
+async function ingestJob(
+  context: AppContext,
+  c: AppRequest,
+  {
+    query,
+    destination,
+    principal,
+  }: { query: UploadQuery; destination: UploadDestination; principal: Principal },
+): Promise<IngestJob> {
+  const now = context.now()
+  const days = query.retentionDays
+  refuseWrapping(c)
+  const { form, mimeType } = formOf(c)
+  const fileName = query.filename ?? destination.name
+  if (form === 'file') parseEntryPath(fileName)
+  const { project, number, attempt } = destination
+  const retention = await retentionOf(context, project)
+  const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, now)
+  const facts = uploadFacts(principal, query)
+  const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
+  return {
+    form,
+    projectId: run.projectId,
+    runId: run.id,
+    job: destination.job,
+    name: destination.name,
+    mimeType,
+    fileName,
+    createdAt: now,
+    expiresAt,
+    onConflict: query.overwrite ? await replacementBy(context, principal) : 'same',
+    uploadId: null,
+    expected: null,
+    staged: null,
+  }
+}
+
+/** Bodies that are not what their sender means to be kept, and would be kept as they are.
+ *  Errors: invalid_request. */
+function refuseWrapping(c: AppRequest): void {
+  const refuse = (field: string, reason: string): never => {
+    throw storeError('invalid_request', reason, { field })
+  }
+  if (c.req.header('content-type')?.toLowerCase().startsWith('multipart/form-data') === true)
+    refuse('content-type', 'the body must be the file and no form: curl -T FILE, not -F')
+  const coding = c.req.header('content-encoding')
+  if (coding !== undefined && coding.toLowerCase() !== 'identity')
+    refuse('content-encoding', `Content-Encoding ${coding} is not undone: send the file as it is`)
+  // RFC 9110 §14.5: `curl -C` sends the rest of a file so.
+  if (c.req.header('content-range') !== undefined)
+    refuse('content-range', 'an upload cannot go on with the rest of a file: send it whole')
+}
+
+const forms = new Map<string, UploadForm>([
+  ['application/zip', 'zip'],
+  ['application/x-zip-compressed', 'zip'],
+  ['application/x-tar', 'tar'],
+  ['application/gzip', 'tar.gz'],
+  ['application/x-gzip', 'tar.gz'],
+  ['application/x-gtar', 'tar.gz'],
+])
+
+function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
+  const contentType = c.req.header('content-type') ?? null
+  const essence = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
+  // What `curl --data-binary` says of every body, and so of none.
+  const isUndeclared = essence === 'application/x-www-form-urlencoded'
+  return { form: forms.get(essence) ?? 'file', mimeType: isUndeclared ? null : contentType }
+}
+
+async function ingest(
+  context: AppContext,
+  c: AppRequest,
+  { job, run }: { job: IngestJob; run: number },
+): Promise<{ artifact: Artifact; created: boolean }> {
+  const key = randomBytes(16).toString('hex')
+  const { projectId, name } = job
+  context.arrivals.begin(key, { projectId, run, name, totalBytes: contentLength(c) })
+  try {
+    return await ingestBody(context, c, { job, key })
+  } finally {
+    context.arrivals.end(key)
+  }
+}
+
+async function ingestBody(
+  context: AppContext,
+  c: AppRequest,
+  { job, key }: { job: IngestJob; key: string },
+): Promise<{ artifact: Artifact; created: boolean }> {
+  const limit = uploadLimit(context.config)
+  const body = openRequestBody(context.arrivals.counting(key, context), c, limit)
+  if (job.form !== 'zip') return await context.ingest.run(job, body, c.req.raw.signal)
+  await context.staging.openUpload(key)
+  try {
+    const { digest } = await context.staging.writeWhole(key, body)
+    const staged = await context.staging.readAssembled(key, digest)
+    return await context.ingest.run({ ...job, staged }, undefined, c.req.raw.signal)
+  } finally {
+    await context.staging.removeUpload(key)
+  }
+}

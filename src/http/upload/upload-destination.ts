@@ -1,0 +1,64 @@
+/** Where an upload goes, and who may put it there: the same for uploads in one request and negotiated ones. */
+import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
+import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
+import { storeError } from '../../core/errors.ts'
+import type { ProjectName, RunFacts, RunIdentity } from '../../core/run.ts'
+import { forbidden } from '../access/access.ts'
+
+export interface UploadDestination extends RunIdentity {
+  job: string
+  name: ArtifactName
+}
+
+/** A job writes under its own job id; people name one.
+ *  Errors: invalid_name, forbidden, not_found (the caller may not know of the project). */
+export function uploadDestination(
+  principal: Principal,
+  wanted: {
+    project: ProjectName
+    run: number
+    name: string
+    attempt?: number | undefined
+    job?: string | undefined
+  },
+): UploadDestination {
+  if (principal.job !== null && wanted.job !== undefined && wanted.job !== principal.job) {
+    throw forbidden(`this token is of job ${principal.job} and cannot upload for job ${wanted.job}`)
+  }
+  return {
+    job: principal.job ?? wanted.job ?? 'upload',
+    name: parseArtifactName(wanted.name),
+    ...runDestination(principal, wanted),
+  }
+}
+
+/** The attempt is the token's unless one is named.
+ *  Errors: forbidden, not_found (the caller may not know of the project). */
+export function runDestination(
+  principal: Principal,
+  wanted: { project: ProjectName; run: number; attempt?: number | undefined },
+): RunIdentity {
+  const { project, run: number } = wanted
+  const isOwnRun = principal.run?.number === number
+  const attempt = wanted.attempt ?? (isOwnRun ? principal.run?.attempt : undefined) ?? 1
+  const place = { project, runNumber: number, attempt }
+  if (mayWriteRun(principal, place)) return { project, number, attempt }
+  if (!mayReadProject(principal, project) && !mayReadRun(principal, place)) {
+    const what = `project ${project}`
+    throw storeError('not_found', `there is no ${what}`, { what })
+  }
+  throw forbidden('writing needs a token of that run and attempt, or of scope write')
+}
+
+/** What a token claims is trusted over what a request says. */
+export function uploadFacts(
+  { facts }: Principal,
+  told: { [Fact in keyof RunFacts]?: string | undefined },
+): RunFacts {
+  return {
+    branch: facts.branch ?? told.branch ?? null,
+    sha: facts.sha ?? told.sha ?? null,
+    workflow: facts.workflow ?? told.workflow ?? null,
+    event: facts.event ?? told.event ?? null,
+  }
+}

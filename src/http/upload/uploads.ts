@@ -1,0 +1,245 @@
+/** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to who offered it: its id is not guessable, and
+ *  whoever uses it must be allowed to read its project. Work runs in the ingest threads; here are the doors. */
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { ordinalsMediaType } from '../../api/negotiation.ts'
+import { commitAnswerSchema, type offerAnswerSchema } from '../../api/negotiation-messages.ts'
+import { treeOfFiles } from '../../core/artifact.ts'
+import { apiRoot } from '../../api/paths.ts'
+import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Published } from '../../ingest/publish.ts'
+import type { Metadata } from '../../metadata/metadata.ts'
+import { readProject } from '../access/access.ts'
+import { artifactMessage } from '../artifact/artifact-message.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { sendBytes } from '../body/gzip.ts'
+import { parseQuery } from '../input.ts'
+import {
+  invalid,
+  type Offered,
+  outcomeOf,
+  readOffer,
+  requireDigest,
+  requireFreeName,
+} from './offer.ts'
+import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
+import { createTurns, type Turns } from './turns.ts'
+
+export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>().basePath(`${apiRoot}/uploads`)
+  const offers = createTurns()
+  const commits = createTurns()
+  app.post('/', async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const offered = await readOffer(context, c, principal)
+    // Equal offers find one session, which ends with the first of them when the tree is known.
+    return await offers.take(offered.key, async () => await answerOffer(context, c, offered))
+  })
+  app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
+    const session = await sessionOf(context, c)
+    const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
+    const treeDigest = requireDigest(tree, 'tree')
+    const body = openRequestBody(context, c, uploadLimit(context.config))
+    const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
+    const job = { ...session, treeDigest, encoding } as const
+    const { signal } = c.req.raw
+    return await sendOrdinals(
+      c,
+      base === undefined
+        ? await context.ingest.negotiate({ step: 'manifest', ...job, entryCount }, body, signal)
+        : await context.ingest.negotiate(
+            { step: 'changes', ...job, base: requireDigest(base, 'base') },
+            body,
+            signal,
+          ),
+    )
+  })
+  app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
+    const session = await sessionOf(context, c)
+    return await sendOrdinals(
+      c,
+      await context.ingest.negotiate({ step: 'missing', ...session }, undefined, c.req.raw.signal),
+    )
+  })
+  app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
+    const session = await sessionOf(context, c)
+    const { entries: entryCount } = parseQuery(c, timesOfferQuery)
+    const body = openRequestBody(context, c, listLimit)
+    const job = { step: 'times', ...session, entryCount } as const
+    await context.ingest.negotiate(job, body, c.req.raw.signal)
+    return c.body(null, 204)
+  })
+  app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
+    const session = await sessionOf(context, c)
+    const body = openRequestBody(context, c, listLimit)
+    return await sendOrdinals(
+      c,
+      await context.ingest.negotiate({ step: 'parts', ...session }, body, c.req.raw.signal),
+    )
+  })
+  app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
+    const session = await sessionOf(context, c)
+    const counting = context.arrivals.counting(session.sessionId, context)
+    const body = openRequestBody(counting, c, uploadLimit(context.config))
+    return c.json(
+      await context.ingest.negotiate({ step: 'blobs', ...session }, body, c.req.raw.signal),
+    )
+  })
+  app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
+  app.delete('/:id{[0-9a-f]{32}}', async (c) => {
+    const { sessionId } = await sessionOf(context, c)
+    await context.metadata.abortSession(sessionId)
+    context.arrivals.end(sessionId)
+    return c.body(null, 204)
+  })
+  return app
+}
+
+/** Step 1. A tree that the project knows is committed at once, when its times are known too. */
+async function answerOffer(
+  context: AppContext,
+  c: AppRequest,
+  offered: Offered,
+): Promise<Response> {
+  const { metadata } = context
+  const now = context.now()
+  const known = await metadata.findKnownTree(offered.projectId, offered.tree.treeDigest, now)
+  await requireFreeName(context, offered)
+  const { sessionId } = await metadata.openOfferSession({
+    projectId: offered.projectId,
+    offer: offered.key,
+    now,
+    leaseMs: limits.leaseMs,
+  })
+  const answer = (message: z.infer<typeof offerAnswerSchema>): Response => c.json(message)
+  // What it says of its size is before anything is deflated or left out, so it is no whole of what will arrive.
+  const { projectId, run, name } = offered
+  context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
+  if (known === undefined) {
+    const { base } = offered
+    const isBased = base !== null && (await metadata.findKnownTree(projectId, base, now))
+    return answer({ state: 'open', id: sessionId, needs: isBased ? 'changes' : 'manifest' })
+  }
+  const published = await commitKnown(context, sessionId, { offered, known })
+  if (published === undefined) return answer({ state: 'open', id: sessionId, needs: 'times' })
+  context.arrivals.end(sessionId)
+  return answer({ state: 'done', ...publishedMessage(context, c, published) })
+}
+
+/** Commits a known tree whose times are those of an artifact that has it. Undefined when none has. */
+async function commitKnown(
+  { metadata, now }: AppContext,
+  sessionId: string,
+  {
+    offered,
+    known,
+  }: { offered: Offered; known: NonNullable<Awaited<ReturnType<Metadata['findKnownTree']>>> },
+): Promise<Published | undefined> {
+  const trees = known.artifacts.filter((artifact) => artifact.kind === 'tree')
+  for (const { id, zipBytes, tarGzBytes } of trees) {
+    if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
+    // The lease on the manifest is taken where it is found, so nothing of the tree can go before the commit.
+    const { manifestId, exists } = await metadata.stageManifest(sessionId, offered.tree)
+    if (!exists) return undefined
+    await metadata.stageTimesOf(sessionId, id)
+    // Nothing holds that artifact; when its times are still whole, so is the copy.
+    if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
+    const { runId, job, name, createdAt, expiresAt, onConflict } = offered
+    return await metadata.commitArtifact(sessionId, {
+      runId,
+      job,
+      name,
+      ...treeOfFiles,
+      manifestId,
+      zipBytes,
+      tarGzBytes,
+      newBytes: 0,
+      createdAt,
+      now: now(),
+      expiresAt,
+      onConflict,
+      uploadId: null,
+    })
+  }
+  return undefined
+}
+
+/** Step 5. Errors: upload_incomplete, digest_mismatch, name_taken, forbidden, session_ended. */
+async function commit(context: AppContext, c: AppRequest, commits: Turns): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const sessionId = c.req.param('id') ?? ''
+  const offered = await readOffer(context, c, principal)
+  // A session stages one manifest, so a second commit would take from the first what that is staging.
+  const published = await commits.take(
+    sessionId,
+    async () => await commitOnce(context, { sessionId, offered }, c.req.raw.signal),
+  )
+  context.arrivals.end(sessionId)
+  return c.json(
+    commitAnswerSchema.parse(publishedMessage(context, c, published)),
+    published.created ? 201 : 200,
+  )
+}
+
+/** A commit ends its session, so one that is repeated, since its answer was lost or is still to come, finds what came of it. */
+async function commitOnce(
+  context: AppContext,
+  { sessionId, offered }: { sessionId: string; offered: Offered },
+  signal: AbortSignal,
+): Promise<Published> {
+  const { projectId, key, run: _run, attempt: _attempt, timesDigest: _times, ...rest } = offered
+  const { base: _base, ...artifact } = rest
+  try {
+    const session = await context.metadata.findSession(sessionId)
+    if (session === undefined) throw ended(sessionId)
+    if (session.projectId !== projectId || session.offer !== key) {
+      throw invalid('offer', 'is not the one that this upload began with')
+    }
+    return await context.ingest.negotiate(
+      { step: 'commit', sessionId, projectId, ...artifact },
+      undefined,
+      signal,
+    )
+  } catch (error) {
+    const made = hasCode(error, 'session_ended') ? await outcomeOf(context, offered) : undefined
+    if (made === undefined) throw error
+    return { artifact: made, created: false }
+  }
+}
+
+function publishedMessage(
+  context: AppContext,
+  c: AppRequest,
+  { artifact, created }: Published,
+): z.infer<typeof commitAnswerSchema> {
+  const origin = publicOrigin(context, c)
+  return { created, artifact: artifactMessage(artifact, { origin, now: context.now() }) }
+}
+
+/** The session of the route, when the caller may use it. Errors: session_ended, not_found. */
+async function sessionOf(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ sessionId: string; projectId: number }> {
+  const principal = await requirePrincipal(context, c)
+  const sessionId = c.req.param('id') ?? ''
+  const session = await context.metadata.findSession(sessionId)
+  if (session === undefined || session.offer === null) throw ended(sessionId)
+  if (principal.project !== null) {
+    const project = await readProject(context, principal, principal.project)
+    if (project.id !== session.projectId) throw ended(sessionId)
+  }
+  return { sessionId, projectId: session.projectId }
+}
+
+function ended(sessionId: string): Error {
+  return storeError('session_ended', `upload ${sessionId} is over: offer it again`, { sessionId })
+}
+
+async function sendOrdinals(c: AppRequest, ordinals: Uint8Array): Promise<Response> {
+  const headers = { 'content-type': ordinalsMediaType, 'cache-control': 'no-store' }
+  return await sendBytes(c, ordinals, { headers, level: 1 })
+}
