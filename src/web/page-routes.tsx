@@ -15,7 +15,7 @@ import { createContentRoutes } from './artifact/content-routes.ts'
 import { createFindPages } from './find/find-routes.tsx'
 import { createLatestRoutes } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
-import { createMaintenancePages } from './admin/maintenance-routes.tsx'
+import { createMaintenancePages } from './maintenance/maintenance-routes.tsx'
 import { sameNameAs } from './page-access.ts'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
@@ -26,8 +26,9 @@ import { createSearchPages } from './find/search-routes.tsx'
 import { createSettingsPages } from './project/settings-routes.tsx'
 import { createRunPages } from './run/run-routes.tsx'
 import { SignInPage } from './sign-in-page.tsx'
-import { createStoragePages } from './admin/storage-routes.tsx'
+import { createStoragePages } from './storage/storage-routes.tsx'
 import { createTrendPages } from './project/trend-routes.tsx'
+import { createUploadPages } from './upload/upload-routes.tsx'
 
 export interface Pages {
   routes: Hono<AppEnv>
@@ -53,6 +54,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createTrendPages(web))
   routes.route('/', createProjectPages(web))
   routes.route('/', createRunPages(web))
+  routes.route('/', createUploadPages(web))
   routes.route('/', createListPages(web))
   routes.route('/', createSearchPages(web))
   routes.route('/', createLatestRoutes(web))

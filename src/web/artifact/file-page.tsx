@@ -1,7 +1,7 @@
 /** `.../blob/{path}`: one file, how it looks, and what can be done with it. */
 import { filePath } from '../../api/paths.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
-import { WholeArtifactLink } from '../parts/artifact-link.tsx'
+import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import type { ArtifactHead } from './artifact-page.tsx'
 import { PathTrail } from './files-tab.tsx'
 import { isShownTime, mode, Size, Time, WholeDigest } from '../parts/format.tsx'

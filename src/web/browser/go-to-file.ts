@@ -74,7 +74,7 @@ function moveBetween(event: KeyboardEvent, input: HTMLInputElement, list: HTMLUL
   stops[(at + step + stops.length) % stops.length]?.focus()
 }
 
-/** Lines of lists; the last one is empty (web/path-list.ts). */
+/** Lines of lists; the last one is empty (artifact/path-list.ts). */
 async function fetchPaths(address: string): Promise<string[]> {
   const response = await fetch(address)
   if (!response.ok) throw new Error(`the server answered ${response.status}`)

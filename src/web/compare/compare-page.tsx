@@ -3,7 +3,7 @@
 import type { Child } from 'hono/jsx'
 import type { Comparison, Difference } from '../../browse/compare.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { ArtifactLink } from '../parts/artifact-link.tsx'
+import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
 import { counted, Delta, formatDelta, formatShare, mode, Size, Time } from '../parts/format.tsx'
 import { deltaOf, type Growth, sizeOf } from './growth.ts'

@@ -6,8 +6,8 @@ import type { Html } from '../parts/html.ts'
 import { FilterFields, PathField } from '../list/list-page.tsx'
 import type { ListQuery } from '../list/list-view.ts'
 import { blobPath, searchPagePath, treePath } from '../paths.ts'
-import { ProjectMenu } from '../project/project-page.tsx'
-import { ArtifactName } from '../run/run-page.tsx'
+import { ProjectMenu } from '../parts/project-menu.tsx'
+import { ArtifactName } from '../parts/artifact-name.tsx'
 import { figures, Pager, Table } from '../parts/table.tsx'
 
 export interface SearchFormView {

@@ -6,7 +6,7 @@ import type { Html } from '../parts/html.ts'
 import { type ListView, queryOf } from './list-view.ts'
 import { ListTable } from './list-table.tsx'
 import { listPath, searchPagePath } from '../paths.ts'
-import { ProjectMenu } from '../project/project-page.tsx'
+import { ProjectMenu } from '../parts/project-menu.tsx'
 import { NumberedPager } from '../parts/table.tsx'
 
 export function ListPage(view: ListView): Html {

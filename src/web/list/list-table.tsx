@@ -6,7 +6,7 @@ import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { filterFields, type ListView } from './list-view.ts'
 import { listPath } from '../paths.ts'
-import { ArtifactName, Expiry } from '../run/run-page.tsx'
+import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { isRestorable, keepingReason } from '../parts/sentences.ts'
 import { type Column, figures, Table } from '../parts/table.tsx'
 

@@ -3,16 +3,9 @@ import { projectPagePath, runPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact } from '../../metadata/metadata.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
+import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import {
-  listPath,
-  retentionPath,
-  settingsPath,
-  storagePath,
-  trendsPath,
-  uploadPagePath,
-  withQuery,
-} from '../paths.ts'
+import { withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'
 
 export interface ListedRun {
@@ -48,35 +41,6 @@ export function ProjectPage(view: ProjectView): Html {
       )}
       <Pager next={older === null ? null : { href: older, label: 'Older runs' }} />
     </>
-  )
-}
-
-export function ProjectMenu({
-  project,
-  current,
-  mayWrite,
-}: {
-  project: string
-  current: 'runs' | 'artifacts' | 'trends' | 'storage' | 'retention' | 'settings' | 'upload'
-  mayWrite: boolean
-}): Html {
-  const places = [
-    ['runs', 'Runs', projectPagePath(project)],
-    ['artifacts', 'Artifacts', listPath(project)],
-    ['trends', 'Trends', trendsPath(project)],
-    ['storage', 'Storage', storagePath(project)],
-    ['retention', 'Retention', retentionPath(project)],
-    ['settings', 'Settings', settingsPath(project)],
-    ...(mayWrite ? [['upload', 'Upload', uploadPagePath(project)] as const] : []),
-  ] as const
-  return (
-    <nav class="tabs" aria-label="Project">
-      {places.map(([name, label, href]) => (
-        <a href={href} aria-current={name === current ? 'page' : undefined}>
-          {label}
-        </a>
-      ))}
-    </nav>
   )
 }
 

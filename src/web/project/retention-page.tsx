@@ -2,11 +2,11 @@
 import { formatSizeBytes } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
-import { ArtifactLink } from '../parts/artifact-link.tsx'
+import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { counted, formatPeriod, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { listPath, retentionPath } from '../paths.ts'
-import { ProjectMenu } from './project-page.tsx'
+import { ProjectMenu } from '../parts/project-menu.tsx'
 import {
   DaysField,
   NoChange,

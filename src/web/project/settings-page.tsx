@@ -5,7 +5,7 @@ import type { Project } from '../../metadata/metadata.ts'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { retentionPath, settingsPath } from '../paths.ts'
-import { ProjectMenu } from './project-page.tsx'
+import { ProjectMenu } from '../parts/project-menu.tsx'
 import {
   ChoiceField,
   NoChange,

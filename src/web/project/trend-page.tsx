@@ -8,7 +8,7 @@ import { counted, Delta, formatDelta, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { LinePlot } from '../parts/line-chart.tsx'
 import { artifactPath, comparePath, trendsPath } from '../paths.ts'
-import { ProjectMenu } from './project-page.tsx'
+import { ProjectMenu } from '../parts/project-menu.tsx'
 import { figures, Table } from '../parts/table.tsx'
 
 /** A name on a branch. */

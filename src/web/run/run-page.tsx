@@ -1,16 +1,17 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
  *  are its jobs, where a runner told of them. */
 import { archivePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
-import { effectiveState, isLive } from '../../core/retention.ts'
+import { isLive } from '../../core/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { ShownLog } from '../../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
+import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { counted, Delta, Fact, ShortDigest, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { RunJobs } from './run-jobs.tsx'
 import { ArrivalList } from './arrival-list.tsx'
-import { actionPath, artifactPath, blobPath, comparePath, withQuery } from '../paths.ts'
+import { actionPath, blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -29,7 +30,6 @@ export interface RunView {
   /** By the key of the job. */
   logs: ReadonlyMap<string, ShownLog>
   mayDelete: (artifact: Artifact) => boolean
-  mayWrite: boolean
   /** Address of the page of older artifacts; null at the end. */
   older: string | null
   now: number
@@ -195,36 +195,6 @@ function Since({ artifact, before }: { artifact: Artifact; before: Artifact }) {
       <Delta bytes={artifact.logicalBytes - before.logicalBytes} />
     </a>
   )
-}
-
-export function ArtifactName({ artifact, now }: { artifact: Artifact; now: number }): Html {
-  const state = effectiveState(artifact, now)
-  return (
-    <>
-      <a href={artifactPath(artifact)}>{artifact.name}</a>
-      {state !== 'available' && (
-        <span class={`badge ${state}`}>
-          {artifact.removedReason === 'replaced' ? 'replaced' : state}
-        </span>
-      )}
-      {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
-      {artifact.pinned && <span class="badge kept">kept</span>}
-      {artifact.keptLatest && <span class="badge kept">latest</span>}
-    </>
-  )
-}
-
-export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): Html {
-  if (artifact.removedAt !== null) {
-    return (
-      <>
-        {artifact.state} <Time at={artifact.removedAt} now={now} />
-      </>
-    )
-  }
-  if (artifact.pinned) return <>never</>
-  if (artifact.keptLatest) return <>after a newer one</>
-  return <Time at={artifact.expiresAt} now={now} />
 }
 
 function RowActions({ artifact, mayDelete }: { artifact: Artifact; mayDelete: boolean }) {

@@ -1,9 +1,8 @@
-/** The page of a run, and the one that uploads files from a browser to a new one. */
+/** The page of a run. */
 import { Hono } from 'hono'
 import { runPagePath } from '../../api/paths.ts'
 import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
 import { readShownLogs } from '../../browse/run-log.ts'
-import { storeError } from '../../core/errors.ts'
 import { isLive } from '../../core/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
@@ -13,13 +12,12 @@ import { isStrictFor } from '../../http/access/strict.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { pageOfQuery } from '../input.ts'
-import { crumbsOf, previousOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, previousOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
 import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
 import { isRestorable } from '../parts/sentences.ts'
-import { UploadPage } from './upload-page.tsx'
 
 const artifactsPerPage = 50
 /** Artifacts of a run that are compared with the run before, and looked into for reports. */
@@ -34,7 +32,6 @@ const reportNames = [
 export function createRunPages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/:owner/:repo/actions/runs/:run{[0-9]+}', async (c) => await runPage(web, c))
-  app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
   return app
 }
 
@@ -65,7 +62,6 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     arrivals: context.arrivals.list(projectId, number),
     ...(await lookInto(context, principal, artifacts, now)),
     mayDelete: (artifact) => mayDelete(principal, artifact, strict),
-    mayWrite: mayWriteProject(principal, project),
     older:
       at * limit < total ? withQuery(runPagePath(project, number), { page: String(at + 1) }) : null,
     now,
@@ -121,25 +117,4 @@ async function deletedArtifact(
   return isOurs && isRestorable(artifact, { undoMs: config.undoMs, now: now() })
     ? artifact
     : undefined
-}
-
-async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
-  const { project, mayWrite } = await projectOfPage(web.context, c)
-  if (!mayWrite) {
-    const reason = 'uploading needs a token of scope write'
-    throw storeError('forbidden', reason, { reason })
-  }
-  const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
-  return await sendPage(web, c, {
-    title: `Upload · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
-    scripts: ['upload-page'],
-    body: (
-      <UploadPage
-        project={project.name}
-        run={(last?.number ?? 0) + 1}
-        hashWorker={web.assets.pathOf('hash-worker')}
-      />
-    ),
-  })
 }

@@ -3,7 +3,7 @@
 import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { WholeArtifactLink } from '../parts/artifact-link.tsx'
+import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import { counted, formatPeriod, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'

@@ -2,7 +2,7 @@
  *  only that. Without scripts one file can be sent as it is. */
 import { uploadCommand } from '../parts/commands.tsx'
 import type { Html } from '../parts/html.ts'
-import { ProjectMenu } from '../project/project-page.tsx'
+import { ProjectMenu } from '../parts/project-menu.tsx'
 
 export interface UploadView {
   project: string

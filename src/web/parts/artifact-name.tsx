@@ -1,0 +1,55 @@
+/** How an artifact is called where others are beside it, and what is said of its end. */
+import { effectiveState } from '../../core/retention.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { artifactPath } from '../paths.ts'
+import { Time } from './format.tsx'
+import type { Html } from './html.ts'
+
+/** An artifact beside those of other runs. */
+export function ArtifactLink({ artifact }: { artifact: Artifact }): Html {
+  return (
+    <a href={artifactPath(artifact)}>
+      run {artifact.runNumber}, {artifact.name}
+    </a>
+  )
+}
+
+/** The same beside those of other projects. */
+export function WholeArtifactLink({ artifact }: { artifact: Artifact }): Html {
+  return (
+    <a href={artifactPath(artifact)}>
+      {artifact.project}, run {artifact.runNumber}, {artifact.name}
+    </a>
+  )
+}
+
+/** Of a list, with what is special about it. */
+export function ArtifactName({ artifact, now }: { artifact: Artifact; now: number }): Html {
+  const state = effectiveState(artifact, now)
+  return (
+    <>
+      <a href={artifactPath(artifact)}>{artifact.name}</a>
+      {state !== 'available' && (
+        <span class={`badge ${state}`}>
+          {artifact.removedReason === 'replaced' ? 'replaced' : state}
+        </span>
+      )}
+      {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
+      {artifact.pinned && <span class="badge kept">kept</span>}
+      {artifact.keptLatest && <span class="badge kept">latest</span>}
+    </>
+  )
+}
+
+export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): Html {
+  if (artifact.removedAt !== null) {
+    return (
+      <>
+        {artifact.state} <Time at={artifact.removedAt} now={now} />
+      </>
+    )
+  }
+  if (artifact.pinned) return <>never</>
+  if (artifact.keptLatest) return <>after a newer one</>
+  return <Time at={artifact.expiresAt} now={now} />
+}

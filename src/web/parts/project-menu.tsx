@@ -1,0 +1,40 @@
+/** The tabs of a project's pages. */
+import { projectPagePath } from '../../api/paths.ts'
+import {
+  listPath,
+  retentionPath,
+  settingsPath,
+  storagePath,
+  trendsPath,
+  uploadPagePath,
+} from '../paths.ts'
+import type { Html } from './html.ts'
+
+export function ProjectMenu({
+  project,
+  current,
+  mayWrite,
+}: {
+  project: string
+  current: 'runs' | 'artifacts' | 'trends' | 'storage' | 'retention' | 'settings' | 'upload'
+  mayWrite: boolean
+}): Html {
+  const places = [
+    ['runs', 'Runs', projectPagePath(project)],
+    ['artifacts', 'Artifacts', listPath(project)],
+    ['trends', 'Trends', trendsPath(project)],
+    ['storage', 'Storage', storagePath(project)],
+    ['retention', 'Retention', retentionPath(project)],
+    ['settings', 'Settings', settingsPath(project)],
+    ...(mayWrite ? [['upload', 'Upload', uploadPagePath(project)] as const] : []),
+  ] as const
+  return (
+    <nav class="tabs" aria-label="Project">
+      {places.map(([name, label, href]) => (
+        <a href={href} aria-current={name === current ? 'page' : undefined}>
+          {label}
+        </a>
+      ))}
+    </nav>
+  )
+}

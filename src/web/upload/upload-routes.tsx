@@ -1,0 +1,31 @@
+/** The page that uploads files from a browser to a run of its own. */
+import { Hono } from 'hono'
+import { forbidden } from '../../http/access/access.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { UploadPage } from './upload-page.tsx'
+
+export function createUploadPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
+  return app
+}
+
+async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
+  const { project, mayWrite } = await projectOfPage(web.context, c)
+  if (!mayWrite) throw forbidden('uploading needs a token of scope write')
+  const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
+  return await sendPage(web, c, {
+    title: `Upload · ${project.name}`,
+    crumbs: crumbsOf({ project: project.name }),
+    scripts: ['upload-page'],
+    body: (
+      <UploadPage
+        project={project.name}
+        run={(last?.number ?? 0) + 1}
+        hashWorker={web.assets.pathOf('hash-worker')}
+      />
+    ),
+  })
+}
