@@ -1,6 +1,7 @@
 /** Failures as Azure XML, from one table total over the error codes. `<Message>` becomes the text of the failed step;
  *  the SDK tries again on 500 and 503 only (GITHUB-PROTOCOL §8.5), so overload is 503 and never 429. */
 import type { ErrorCode, StoreError } from '../core/errors.ts'
+import { bugText } from '../http/failure.ts'
 
 /** Name and status of each code. */
 const azureErrors = {
@@ -36,18 +37,10 @@ const azureErrors = {
   shutting_down: ['ServerBusy', 503],
 } as const satisfies Record<ErrorCode, readonly [string, number]>
 
-export function azureErrorResponse(error: StoreError): Response {
+export function azureErrorResponse(error: StoreError | undefined, requestId: string): Response {
+  if (error === undefined) return azureError(500, 'InternalError', bugText(requestId))
   const [code, status] = azureErrors[error.code]
   return azureError(status, code, error.message)
-}
-
-/** A bug's answer. */
-export function azureInternalError(requestId: string): Response {
-  return azureError(
-    500,
-    'InternalError',
-    `an internal error happened; the log has it under request ${requestId}`,
-  )
 }
 
 function azureError(status: number, code: string, message: string): Response {

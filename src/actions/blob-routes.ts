@@ -5,7 +5,6 @@ import { verifyTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
-import { noteFailure } from '../http/failure.ts'
 import {
   openRequestBody,
   readBytesBody,
@@ -13,7 +12,6 @@ import {
   type BodyLimit,
 } from '../http/body/request-body.ts'
 import type { Upload } from '../metadata/metadata.ts'
-import { azureErrorResponse, azureInternalError } from './azure-error.ts'
 import { parseBlockList } from './block-list.ts'
 
 export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
@@ -33,12 +31,6 @@ export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
     throw storeError('not_found', 'uploads are PUT to the URL that CreateArtifact gave', {
       what: 'route',
     })
-  })
-  app.onError((error, c) => {
-    const failure = noteFailure(c, error)
-    return failure === undefined
-      ? azureInternalError(c.get('requestId'))
-      : azureErrorResponse(failure)
   })
   return app
 }

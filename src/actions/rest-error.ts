@@ -1,14 +1,11 @@
 /** Failures as GitHub's REST API words them: JSON with `message`, which its clients show. */
 import type { StoreError } from '../core/errors.ts'
+import { bugText } from '../http/failure.ts'
 import { problemStatus } from '../http/problem.ts'
 
-export function restErrorResponse(error: StoreError): Response {
+export function restErrorResponse(error: StoreError | undefined, requestId: string): Response {
+  if (error === undefined) return restError(500, bugText(requestId))
   return restError(problemStatus(error.code), restMessage(error))
-}
-
-/** A bug's answer. */
-export function restInternalError(requestId: string): Response {
-  return restError(500, `an internal error happened; the log has it under request ${requestId}`)
 }
 
 function restMessage(error: StoreError): string {

@@ -9,11 +9,9 @@ import { isLive } from '../core/retention.ts'
 import { formatProjectPath, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
-import { noteFailure } from '../http/failure.ts'
 import { projectParameter } from '../http/input.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from './artifact-service.ts'
-import { restErrorResponse, restInternalError } from './rest-error.ts'
 import { linkHeader, parsePageRequest } from './rest-paging.ts'
 import { stockFormOf } from './stock-view.ts'
 import { clientKindOf } from './user-agent.ts'
@@ -29,12 +27,6 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
       throw storeError('not_found', message, { what: 'route' })
     })
   }
-  app.onError((error, c) => {
-    const failure = noteFailure(c, error)
-    return failure === undefined
-      ? restInternalError(c.get('requestId'))
-      : restErrorResponse(failure)
-  })
   return app
 }
 

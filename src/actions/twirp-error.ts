@@ -1,6 +1,7 @@
 /** Failures as Twirp JSON, from one table total over the error codes. The client shows `msg` and the status; statuses
  *  429, 500, 502, 503 and 504 make it try five times (GITHUB-PROTOCOL §5), so only failures that can pass use them. */
 import type { ErrorCode, StoreError } from '../core/errors.ts'
+import { bugText } from '../http/failure.ts'
 
 /** Name and status of each code. */
 export const twirpErrors = {
@@ -41,18 +42,10 @@ export const twirpErrors = {
 /** GITHUB-PROTOCOL §6.1: the words that users know and search for. */
 const nameTakenText = 'an artifact with this name already exists on the workflow run'
 
-export function twirpErrorResponse(error: StoreError): Response {
+export function twirpErrorResponse(error: StoreError | undefined, requestId: string): Response {
+  if (error === undefined) return twirpError(500, 'internal', bugText(requestId))
   const [code, status] = twirpErrors[error.code]
   return twirpError(status, code, error.code === 'name_taken' ? nameTakenText : error.message)
-}
-
-/** A bug's answer. */
-export function twirpInternalError(requestId: string): Response {
-  return twirpError(
-    500,
-    'internal',
-    `an internal error happened; the log has it under request ${requestId}`,
-  )
 }
 
 export function twirpBadRoute(path: string): Response {

@@ -4,8 +4,7 @@ import { Hono } from 'hono'
 import { formatWireDigest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
-import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
-import { noteFailure } from '../http/failure.ts'
+import { publicOrigin, type AppContext, type AppEnv } from '../http/context.ts'
 import { sayProcessing } from '../http/body/processing.ts'
 import { readJsonBody } from '../http/body/request-body.ts'
 import type { Artifact } from '../metadata/metadata.ts'
@@ -24,7 +23,7 @@ import {
   parseNameRequest,
 } from './messages.ts'
 import { formatHandle, stockFormOf } from './stock-view.ts'
-import { twirpBadRoute, twirpErrorResponse, twirpInternalError } from './twirp-error.ts'
+import { twirpBadRoute } from './twirp-error.ts'
 import { clientKindOf, type ClientKind } from './user-agent.ts'
 
 const service = '/twirp/github.actions.results.api.v1.ArtifactService'
@@ -78,15 +77,7 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
   })
 
   app.all('/twirp/*', (c) => twirpBadRoute(c.req.path))
-  app.onError((error, c) => twirpFailure(c, error))
   return app
-}
-
-function twirpFailure(c: AppRequest, error: unknown): Response {
-  const failure = noteFailure(c, error)
-  return failure === undefined
-    ? twirpInternalError(c.get('requestId'))
-    : twirpErrorResponse(failure)
 }
 
 async function listItem(

@@ -17,11 +17,11 @@ import { createPages } from '../web/page-routes.tsx'
 import type { Renderer } from '../web/renderer.ts'
 import { createClientPackageRoutes } from './operation/client-package.ts'
 import { type AppContext, type AppEnv, type AppRequest, incomingOf, outgoingOf } from './context.ts'
-import { noteFailure } from './failure.ts'
+import { type FailureRenderer, noteFailure } from './failure.ts'
 import type { RouteGroup } from './operation/metrics.ts'
 import { createNativeRoutes } from './native-routes.ts'
 import { createOperationRoutes } from './operation/operation-routes.ts'
-import { internalProblem, problemResponse } from './problem.ts'
+import { problemResponse } from './problem.ts'
 import { drainBody } from './body/request-body.ts'
 import { createSignInRoutes } from './access/sign-in.ts'
 
@@ -46,13 +46,13 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   app.route('/', createRestRoutes(context))
   app.route('/', createNativeRoutes(context))
   // Before the pages, whose `/:owner/:repo` would take some of these.
-  app.all('/api/*', (c) => earlyFailure(c, noRoute(c)))
+  app.all('/api/*', (c) => failureResponse(c, noRoute(c)))
   app.route('/', pages.routes)
   app.notFound(async (c) => {
     const failure = noRoute(c)
-    return isOfBrowser(c) ? await pages.sendProblem(c, failure) : earlyFailure(c, failure)
+    return isOfBrowser(c) ? await pages.sendProblem(c, failure) : failureResponse(c, failure)
   })
-  app.onError((error, c) => earlyFailure(c, error))
+  app.onError((error, c) => failureResponse(c, error))
   return app
 }
 
@@ -71,15 +71,18 @@ function isOfBrowser(c: AppRequest): boolean {
   return c.req.method === 'GET' && c.req.header('accept')?.includes('text/html') === true
 }
 
-/** What fails before a route is reached, in the form that the path's clients read. */
-function earlyFailure(c: AppRequest, error: unknown): Response {
+/** Paths whose clients read failures in a form of their own. Pages have theirs. */
+const surfaces: readonly [paths: RegExp, render: FailureRenderer][] = [
+  [/^\/twirp(?:\/|$)/, twirpErrorResponse],
+  [/^\/blob(?:\/|$)/, azureErrorResponse],
+  [/^\/(?:repos|api\/v3)(?:\/|$)/, restErrorResponse],
+]
+
+/** What fails anywhere but in a page, in the form that the clients of its path read. */
+function failureResponse(c: AppRequest, error: unknown): Response {
   const failure = noteFailure(c, error)
-  const requestId = c.get('requestId')
-  if (failure === undefined) return internalProblem(requestId)
-  if (c.req.path.startsWith('/twirp/')) return twirpErrorResponse(failure)
-  if (c.req.path.startsWith('/blob/')) return azureErrorResponse(failure)
-  if (/^\/(?:repos|api\/v3)\//.test(c.req.path)) return restErrorResponse(failure)
-  return problemResponse(failure, requestId)
+  const [, render] = surfaces.find(([paths]) => paths.test(c.req.path)) ?? [null, problemResponse]
+  return render(failure, c.get('requestId'))
 }
 
 /** nginx's number for a client that left before its answer; nobody gets it, and it is no failure of ours. */
@@ -97,7 +100,7 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
       await next()
     } catch (error) {
       // Only an `Error` comes to `onError`, and the adapter gives text as the reason why a client's signal is aborted.
-      c.res = earlyFailure(c, error)
+      c.res = failureResponse(c, error)
     }
     c.res.headers.set('x-request-id', requestId)
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10

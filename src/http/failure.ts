@@ -11,6 +11,13 @@ const operatorCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'session_ended',
 ])
 
+/** How a surface words a failure. Of a bug (undefined) it tells nothing but `bugText`. */
+export type FailureRenderer = (failure: StoreError | undefined, requestId: string) => Response
+
+export function bugText(requestId: string): string {
+  return `an internal error happened; the log has it under request ${requestId}`
+}
+
 /** The failure to render; undefined for a bug, of which the caller may show nothing. */
 export function noteFailure(c: AppRequest, error: unknown): StoreError | undefined {
   const log = c.get('log')

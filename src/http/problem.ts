@@ -1,5 +1,6 @@
 /** Failures as `application/problem+json` (RFC 9457), rendered from one table that is total over the error codes. */
 import { retryableCodes, type ErrorCode, type StoreError } from '../core/errors.ts'
+import { bugText } from './failure.ts'
 
 const statusOf = {
   invalid_request: 400,
@@ -56,7 +57,8 @@ export function problemStatus(code: ErrorCode): number {
 }
 
 /** The failure with the facts it carries; instants among them become ISO 8601, digests their wire form. */
-export function problemResponse(error: StoreError, requestId: string): Response {
+export function problemResponse(error: StoreError | undefined, requestId: string): Response {
+  if (error === undefined) return internalProblem(requestId)
   const status = statusOf[error.code]
   const body = {
     type: 'about:blank',
@@ -77,13 +79,12 @@ export function problemResponse(error: StoreError, requestId: string): Response 
   return new Response(JSON.stringify(body), { status, headers })
 }
 
-/** A bug's answer: nothing but the request id, under which the log has the rest. */
-export function internalProblem(requestId: string): Response {
+function internalProblem(requestId: string): Response {
   const body = {
     type: 'about:blank',
     title: titles[500],
     status: 500,
-    detail: `an internal error happened; the log has it under request ${requestId}`,
+    detail: bugText(requestId),
     code: 'internal',
     retryable: false,
     requestId,

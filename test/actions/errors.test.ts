@@ -3,14 +3,19 @@ import { expect, test } from 'vitest'
 import { azureErrorResponse } from '../../src/actions/azure-error.ts'
 import { twirpErrorResponse } from '../../src/actions/twirp-error.ts'
 import { storeError, type StoreError } from '../../src/core/errors.ts'
+import { createApp } from '../../src/http/app.ts'
+import type { AppContext } from '../../src/http/context.ts'
+import { createRequestMetrics } from '../../src/http/operation/metrics.ts'
 import { problemResponse } from '../../src/http/problem.ts'
+import { createLog } from '../../src/log.ts'
+import { createRenderer } from '../../src/web/renderer.ts'
 
 const taken = storeError('name_taken', 'artifact 7 has the name', { name: 'a', artifactId: 7 })
 const busy = storeError('busy', 'too much at once', { what: 'uploads' })
 const full = storeError('storage_full', 'the disk is full', { neededBytes: null })
 
 async function twirp(error: StoreError): Promise<{ status: number; body: unknown }> {
-  const response = twirpErrorResponse(error)
+  const response = twirpErrorResponse(error, 'r')
   return { status: response.status, body: await response.json() }
 }
 
@@ -32,11 +37,12 @@ test('only failures that can pass have a Twirp status that is tried again', asyn
 })
 
 test('overload on blob routes is 503, and messages survive XML', async () => {
-  const response = azureErrorResponse(busy)
+  const response = azureErrorResponse(busy, 'r')
   expect(response.status).toBe(503)
   expect(response.headers.get('x-ms-error-code')).toBe('ServerBusy')
   const message = await azureErrorResponse(
     storeError('not_found', 'a < b & "c"', { what: 'x' }),
+    'r',
   ).text()
   expect(message).toContain(
     '<Code>BlobNotFound</Code><Message>a &#60; b &#38; &#34;c&#34;</Message>',
@@ -80,4 +86,28 @@ test('a problem names the limit and the setting that moves it', async () => {
 test('an unauthenticated problem says how to authenticate', () => {
   const response = problemResponse(storeError('unauthenticated', 'x', { reason: 'no token' }), 'r')
   expect(response.headers.get('www-authenticate')).toContain('Bearer')
+})
+
+/** What no route has caught, here because the disk cannot even be asked for its room. */
+test.each([
+  ['POST', '/twirp/x/CreateArtifact', { code: 'internal', msg: expect.any(String) as string }],
+  ['PUT', '/blob/artifacts/x', '<Code>InternalError</Code>'],
+  ['PUT', '/api/v1/projects/a/b', { code: 'internal', detail: expect.any(String) as string }],
+])('a bug that %s %s meets is told as its clients read it', async (method, path, told) => {
+  const context = {
+    config: { contentUrl: null },
+    log: createLog('error', () => {}),
+    metrics: createRequestMetrics(),
+    stopping: new AbortController().signal,
+    space: {
+      requireRoom: async () => await Promise.reject(new Error('/secret/path cannot be asked')),
+    },
+  } as unknown as AppContext
+  const response = await createApp(context, createRenderer()).request(path, { method })
+  expect(response.status).toBe(500)
+  const text = await response.text()
+  expect(text).not.toContain('secret')
+  expect(text).toContain(response.headers.get('x-request-id'))
+  if (typeof told === 'string') expect(text).toContain(told)
+  else expect(JSON.parse(text)).toMatchObject(told)
 })

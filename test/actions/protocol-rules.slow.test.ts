@@ -159,7 +159,7 @@ describe('Twirp', () => {
   test('rule 6: only failures that can pass by themselves have a status that is tried again', () => {
     const retried = [429, 500, 502, 503, 504]
     const statuses = allCodes().map(
-      (code) => [code, twirpErrorResponse(failure(code)).status] as const,
+      (code) => [code, twirpErrorResponse(failure(code), 'r').status] as const,
     )
     const againThere = statuses
       .filter(([, status]) => retried.includes(status))
@@ -190,12 +190,12 @@ describe('blob uploads', () => {
 
   test('rule 8: overload is 503, and no failure has a status that the SDK takes for final although it can pass', () => {
     for (const code of allCodes()) {
-      const { status } = azureErrorResponse(failure(code))
+      const { status } = azureErrorResponse(failure(code), 'r')
       expect([408, 429, 502, 504]).not.toContain(status)
       // A full disk does not empty itself within the 16 s that the SDK tries.
       if (retryableCodes.has(code) && code !== 'storage_full') expect([500, 503]).toContain(status)
     }
-    expect(azureErrorResponse(failure('busy')).status).toBe(503)
+    expect(azureErrorResponse(failure('busy'), 'r').status).toBe(503)
   })
 
   test('rule 9: a block sent again replaces the first, also while the first is still arriving', async () => {
