@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { mayWriteRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { parseArtifactName } from '../core/artifact.ts'
-import { tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { forbidden } from '../http/access/access.ts'
+import { tooManyArtifacts } from '../core/quota.ts'
 import type { AppContext } from '../http/context.ts'
 import { requireQuota } from '../http/upload/quota.ts'
 import type { Run } from '../metadata/metadata.ts'
@@ -29,10 +29,12 @@ export async function createArtifact(
   const now = context.now()
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, now)
-  await refuseRunaway(context, run, now)
   const onConflict = await conflictPolicyOf(context, principal, run)
-  // Nothing is said of its size, but one byte is the least that it can add.
-  if (onConflict === 'reject') await requireQuota(context, run.project, 1)
+  if (onConflict === 'reject') {
+    await refuseRunaway(context, run, now)
+    // Nothing is said of its size, but one byte is the least that it can add.
+    await requireQuota(context, run.project, 1)
+  }
   const id = randomBytes(16).toString('hex')
   await context.staging.openUpload(id)
   try {
@@ -68,7 +70,5 @@ async function refuseRunaway(context: AppContext, run: Run, now: number): Promis
     sort: 'newest',
     now,
   })
-  if (total < limits.artifactsPerRunMax) return
-  const reason = `run ${run.number} has ${total} artifacts already, which is as many as a run may have`
-  throw tooLarge('artifacts of a run', limits.artifactsPerRunMax, reason)
+  if (total >= limits.artifactsPerRunMax) throw tooManyArtifacts(run.number)
 }

@@ -147,7 +147,7 @@ export interface LifecycleMetadata {
    *  transaction; answers how many. Their rows go with `clearRemoved`. */
   expireArtifacts(now: number, limit: number): Promise<number>
   /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
-   *  artifact_deleted (too long ago), name_taken, quota_exceeded. */
+   *  artifact_deleted (too long ago), name_taken, quota_exceeded, too_large (artifacts of the run). */
   restoreArtifact(artifactId: number, now: number): Promise<void>
   /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows, which go with `clearRemoved`.
    *  Looks at `limit` of them after a place; answers how many did, the ids of those that somebody reads at `now`, and the last

@@ -252,7 +252,7 @@ export interface PublishingMetadata {
   readStagedTimes(sessionId: string, page: number): Promise<Uint8Array | undefined>
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: the artifact is visible when this resolves, and survives a power loss. Ends the session.
-   *  Errors: name_taken, session_ended, quota_exceeded. */
+   *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run). */
   commitArtifact(
     sessionId: string,
     artifact: NewArtifact,

@@ -2,6 +2,7 @@
  *  grouped by the part of the store they are about, one file each in `sqlite/`. */
 import type { Metadata, Quota } from './metadata.ts'
 import { createArtifactMethods } from './sqlite/artifacts.ts'
+import { createBoundCheck } from './sqlite/bound-check.ts'
 import { createCommitMethods } from './sqlite/commit.ts'
 import { createCompactionMethods } from './sqlite/compaction.ts'
 import { createCompositeMethods } from './sqlite/composites.ts'
@@ -12,7 +13,6 @@ import { createLatest } from './sqlite/latest.ts'
 import { createOfferMethods } from './sqlite/offers.ts'
 import { createOverviewMethods } from './sqlite/overview.ts'
 import { createPackMethods } from './sqlite/packs.ts'
-import { createQuotaCheck } from './sqlite/quota-check.ts'
 import { createReadingMethods } from './sqlite/reading.ts'
 import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/read-leases.ts'
 import { createReclaimMethods } from './sqlite/reclaim.ts'
@@ -46,8 +46,8 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
   const removal = createRemoval(connection, unwritten)
   const damage = createDamage(connection)
   const latest = createLatest(connection)
-  const checkQuota = createQuotaCheck(connection, quota)
-  const change = { removal, damage, latest, checkQuota }
+  const checkBounds = createBoundCheck(connection, quota)
+  const change = { removal, damage, latest, checkBounds }
   return {
     ...createRunMethods(connection, latest),
     ...createRunRecordMethods(connection),

@@ -28,7 +28,7 @@ interface ManifestRow {
 
 export function createCommitMethods(
   connection: Connection,
-  { removal, damage, latest, checkQuota }: ArtifactChange,
+  { removal, damage, latest, checkBounds }: ArtifactChange,
 ): Pick<Metadata, 'commitArtifact'> {
   const { write } = connection
   const findSession = createSessionFinder(connection)
@@ -46,7 +46,7 @@ export function createCommitMethods(
     const artifactId =
       same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
     if (same === undefined) {
-      checkQuota(session.projectId)
+      checkBounds({ runId: wanted.runId, projectId: session.projectId }, now)
       // Whoever met damage since the manifest was staged could not know of this artifact.
       damage.judge(artifactId)
       latest.settle(artifactId, now)

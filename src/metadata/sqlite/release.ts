@@ -113,7 +113,7 @@ interface RestorableRow {
 
 function createRestoring(
   { prepare, write }: Connection,
-  { removal, damage, latest, checkQuota }: ArtifactChange,
+  { removal, damage, latest, checkBounds }: ArtifactChange,
 ): Pick<Metadata, 'restoreArtifact'> {
   const find = prepare<[number], RestorableRow>(
     `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
@@ -172,7 +172,7 @@ function createRestoring(
         freeName(row, now)
         restore.run(artifactId)
         add.run(row.manifestId, row.projectId)
-        checkQuota(row.projectId)
+        checkBounds(row, now)
         // What was damaged or healed while it was away.
         damage.judge(artifactId)
         latest.settle(artifactId, now)

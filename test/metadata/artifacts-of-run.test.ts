@@ -1,0 +1,59 @@
+/** How many artifacts a run may have. Method: all but one are copies of its row. */
+import SqliteDatabase from 'better-sqlite3'
+import { expect, onTestFinished, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { seedArtifact, seedRun } from './seed.ts'
+import { temporaryDatabases } from './temporary-database.ts'
+
+const { newDatabase } = temporaryDatabases()
+const max = limits.artifactsPerRunMax
+
+test('a run has no more artifacts than it may, however they come', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  onTestFinished(() => metadata.close())
+  const run = await seedRun(metadata)
+  const upload = async (name: string, onConflict: 'reject' | 'replace' = 'reject') =>
+    await seedArtifact(metadata, run, { a: name }, { name, onConflict })
+  const first = await upload('dist')
+  copyArtifact(path, max - 2)
+  await upload('last')
+  const refused = { code: 'too_large', details: { limitValue: max } }
+  await expect(upload('one more')).rejects.toMatchObject(refused)
+
+  await upload('last', 'replace')
+  // Those of another attempt are not counted with them.
+  await seedArtifact(metadata, await seedRun(metadata, { attempt: 2 }), { a: '1' })
+  const end = { state: 'deleted', reason: 'user', now: 3_000, undoMs: 1_000 } as const
+  expect(await metadata.removeArtifact(first.id, end)).toBe(true)
+  await upload('another')
+  await expect(metadata.restoreArtifact(first.id, 3_500)).rejects.toMatchObject(refused)
+})
+
+test('what has expired is not counted, even before it is swept', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  onTestFinished(() => metadata.close())
+  const run = await seedRun(metadata)
+  await seedArtifact(metadata, run, { a: '1' }, { expiresAt: 2_500 })
+  copyArtifact(path, max - 1)
+  const later = { name: 'later', createdAt: 2_500, now: 2_500 }
+  expect(await seedArtifact(metadata, run, { a: '2' }, later)).toMatchObject({ name: 'later' })
+})
+
+/** Gives the only artifact of a database so many copies, of other names. */
+function copyArtifact(path: string, count: number): void {
+  const database = new SqliteDatabase(path)
+  const columns = database
+    .prepare<[], string>(
+      `SELECT name FROM pragma_table_info('artifacts') WHERE name NOT IN ('id', 'name')`,
+    )
+    .pluck()
+    .all()
+    .join(', ')
+  database.exec(`INSERT INTO artifacts (name, ${columns})
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    SELECT 'copy-' || i, ${columns} FROM n, artifacts`)
+  database.close()
+}
