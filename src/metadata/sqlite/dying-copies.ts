@@ -1,18 +1,22 @@
 /** Copies that would die with certain artifacts. Blobs and streams that nobody else holds are gathered in temporary tables
  *  of this connection, which keep them apart by the number of the question.
  *
- *    1. Blobs of the manifests that nobody would hold any more, and those that wait for sweep, each asked about once.
- *    2. Of these the blobs that nothing else holds; when one is a composite, its parts are asked about too.
- *    3. Of the blobs that stay, the streams that only skeletons of the gone artifacts name. */
+ *    1. The manifests that nobody would hold any more.
+ *    2. Their blobs and those that wait for sweep, each asked about once.
+ *    3. Of these the blobs that nothing else holds; when one is a composite, its parts are asked about too.
+ *    4. Of the blobs that stay, the streams that only skeletons of the gone artifacts name. */
 import type { Connection } from './connection.ts'
 import { isIdle } from './sweep.ts'
 
 /** A look-up costs about 2 µs, and a blob takes up to eight, and one for each manifest that dies and has it. */
 const step = 250
+/** References of one statement, mostly to what was asked about before: about half a microsecond each. */
+const askedAtOnce = 2000
 /** A few milliseconds. */
 const rowsForgotten = 2000
-/** Blobs of one statement: files that every build has can be in thousands of manifests. */
-const blobsAtOnce = 10
+/** A statement that took less is followed by one about more rows: files that every build has can be in thousands of
+ *  manifests, others in one. */
+const statementMs = 1
 
 /** SQL that is true while artifact `a` would keep its rows. */
 const isHolding = `(NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g WHERE g.question = @question AND g.artifact_id = a.id)
@@ -30,10 +34,15 @@ const isNamed = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.
   AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
     OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
 
-/** SQL that is true while a blob would be held by something other than a composite. */
+/** SQL that is true while a blob would be held by something other than a composite. Whoever holds it is mostly newer than what
+ *  goes, so the newest manifests are looked at first. */
 function isHeldItself(blob: string): string {
-  return `(EXISTS (SELECT 1 FROM "references" r CROSS JOIN manifests m ON m.id = r.manifest_id
-      WHERE r.blob_id = ${blob}.id AND ${isManifestHeld})
+  return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
+      WHERE r.blob_id = ${blob}.id
+        AND NOT EXISTS (SELECT 1 FROM temp.gone_manifests h
+          WHERE h.question = @question AND h.manifest_id = r.manifest_id)
+        AND EXISTS (SELECT 1 FROM manifests m WHERE m.id = r.manifest_id AND ${isManifestHeld})
+      ORDER BY r.project_id DESC, r.manifest_id DESC LIMIT 1) IS NOT NULL
     OR EXISTS (SELECT 1 FROM leases y CROSS JOIN sessions n ON n.id = y.session_id
       WHERE y.blob_id = ${blob}.id AND n.leased_until > @now)
     OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = ${blob}.id AND ${isNamed}))`
@@ -69,65 +78,66 @@ export interface DyingCopies {
 }
 
 export function createDyingCopies(connection: Connection): DyingCopies {
-  prepareTables(connection)
-  const statements = tables.map(([table, column]) =>
-    connection.prepare<[number, number]>(
+  const { prepare, turn } = connection
+  const forgetting = tables.map(([table, column]) => {
+    prepare(
+      `CREATE TEMP TABLE IF NOT EXISTS ${table} (question INTEGER NOT NULL, ${column} INTEGER NOT NULL,
+         PRIMARY KEY (question, ${column})) WITHOUT ROWID`,
+    ).run()
+    return prepare<[number, number]>(
       `DELETE FROM temp.${table} WHERE question = ? AND ${column} IN
          (SELECT ${column} FROM temp.${table} WHERE question = ? LIMIT ${rowsForgotten})`,
-    ),
-  )
+    )
+  })
   return {
     gather: createGathering(connection),
     forget: async (question) => {
-      for (const statement of statements)
-        while (statement.run(question, question).changes > 0) await connection.turn()
+      for (const statement of forgetting)
+        while (statement.run(question, question).changes > 0) await turn()
     },
   }
 }
 
 const tables = [
   ['gone_artifacts', 'artifact_id'],
+  ['gone_manifests', 'manifest_id'],
   ['asked_blobs', 'blob_id'],
   ['dying_blobs', 'blob_id'],
   ['dying_streams', 'stream_id'],
 ] as const
 
-function prepareTables({ prepare }: Connection): void {
-  for (const [table, column] of tables) {
-    prepare(
-      `CREATE TEMP TABLE IF NOT EXISTS ${table} (question INTEGER NOT NULL, ${column} INTEGER NOT NULL,
-         PRIMARY KEY (question, ${column})) WITHOUT ROWID`,
-    ).run()
-  }
-}
-
 function createGathering(connection: Connection): DyingCopies['gather'] {
-  const { prepare } = connection
   const addBlobs = createBlobGathering(connection)
   const addStreams = createStreamGathering(connection)
   const page = createPaging(connection)
-  const isHeldManifest = prepare<[Question], { held: number }>(
-    `SELECT ${isManifestHeld} AS held FROM manifests m WHERE m.id = @manifest`,
+  const noteManifests = createNoting(
+    connection,
+    `INSERT OR IGNORE INTO temp.gone_manifests (question, manifest_id)
+     SELECT @question, m.id FROM json_each(@ids) j CROSS JOIN manifests m ON m.id = j.value
+     WHERE NOT ${isManifestHeld} RETURNING manifest_id AS id`,
   )
-  const referenced = page('"references"', 'manifest_id', 'blob_id')
+  const ask = createAsking(connection)
+  const askReferenced = ask('"references"', 'manifest_id', 'blob_id')
+  const askTouched = ask('touched_blobs', null, 'blob_id')
+  const askParts = ask('composite_parts', 'composite_id', 'ordinal', 'part_id')
   const touched = page('touched_blobs', null, 'blob_id')
+  const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
   const named = page('skeleton_streams', 'content_id', 'stream_id')
 
   return async (parameters, { manifests, contents, garbage }, dying) => {
     const composites: number[] = []
-    for (const manifest of manifests) {
-      if (isHeldManifest.get({ ...parameters, manifest })?.held !== 0) continue
-      for await (const ids of referenced(manifest)) {
+    for (const manifest of await noteManifests(parameters, [...manifests])) {
+      for await (const ids of askReferenced(parameters, manifest)) {
         composites.push(...(await addBlobs(parameters, ids, dying)))
       }
     }
     if (garbage) {
-      for await (const ids of touched(null))
+      for await (const ids of askTouched(parameters, null))
         composites.push(...(await addBlobs(parameters, ids, dying)))
     }
-    const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
     for (const composite of composites) {
-      for await (const ids of parts(composite)) await addBlobs(parameters, ids, dying)
+      for await (const ids of askParts(parameters, composite))
+        await addBlobs(parameters, ids, dying)
     }
     for (const content of contents) {
       for await (const ids of named(content)) addStreams.named(parameters, ids, dying)
@@ -137,6 +147,59 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
     }
     if (garbage) {
       for await (const ids of touched(null)) addStreams.ofBlobs(parameters, ids, dying)
+    }
+  }
+}
+
+/** Answers a function that runs a statement for many ids, for as many at once as take little time, and gives the ids that it
+ *  returns. */
+function createNoting(
+  { prepare, turn }: Connection,
+  sql: string,
+): (parameters: Question, ids: number[]) => Promise<number[]> {
+  const statement = prepare<[Question], { id: number }>(sql)
+  let atOnce = 1
+  return async (parameters, ids) => {
+    const noted: number[] = []
+    for (let at = 0; at < ids.length;) {
+      const some = ids.slice(at, at + atOnce)
+      at += some.length
+      const startedAt = performance.now()
+      for (const { id } of statement.all({ ...parameters, ids: JSON.stringify(some) }))
+        noted.push(id)
+      const isShort = performance.now() - startedAt < statementMs
+      atOnce = isShort ? Math.min(atOnce * 2, step) : 1
+      await turn()
+    }
+    return noted
+  }
+}
+
+/** Answers a function that walks the rows of a table in pages, by a key below an owner; gives the blobs of a column that were
+ *  not asked about before: the answer for a blob is the same whichever reference leads to it. */
+function createAsking({ prepare, turn }: Connection) {
+  return (table: string, owner: string | null, key: string, column = key) => {
+    const isBehind = `${owner === null ? '' : `${owner} = @owner AND`} ${key} > @after`
+    const findEnd = prepare<[object], { key: number }>(
+      `SELECT ${key} AS key FROM ${table} WHERE ${isBehind} ORDER BY ${key} LIMIT 1 OFFSET ${askedAtOnce - 1}`,
+    )
+    const note = prepare<[object], { id: number }>(
+      `INSERT OR IGNORE INTO temp.asked_blobs (question, blob_id)
+       SELECT @question, ${column} FROM ${table} WHERE ${isBehind} AND ${key} <= @end RETURNING blob_id AS id`,
+    )
+    return async function* (
+      { question }: Question,
+      ownerId: number | null,
+    ): AsyncGenerator<number[]> {
+      const place = { after: -1, ...(owner !== null && { owner: ownerId }) }
+      for (let isMore = true; isMore;) {
+        const last = findEnd.get(place)
+        const end = last?.key ?? Number.MAX_SAFE_INTEGER
+        yield note.all({ question, end, ...place }).map(({ id }) => id)
+        isMore = last !== undefined
+        place.after = end
+        await turn()
+      }
     }
   }
 }
@@ -163,44 +226,28 @@ function createPaging({ prepare, turn }: Connection) {
 
 /** Answers a function that notes which of these blobs nothing would hold, and counts their streams; gives the composites
  *  among them. */
-function createBlobGathering({
-  prepare,
-  turn,
-}: Connection): (parameters: Question, blobIds: number[], dying: Dying) => Promise<number[]> {
-  // The answer for a blob is the same whichever reference leads to it.
-  const ask = prepare<[Question], { id: number }>(
-    `INSERT OR IGNORE INTO temp.asked_blobs (question, blob_id)
-     SELECT @question, j.value FROM json_each(@ids) j RETURNING blob_id AS id`,
-  )
-  const note = prepare<[Question], { id: number }>(
+function createBlobGathering(
+  connection: Connection,
+): (parameters: Question, blobIds: number[], dying: Dying) => Promise<number[]> {
+  const note = createNoting(
+    connection,
     `INSERT OR IGNORE INTO temp.dying_blobs (question, blob_id)
      SELECT @question, b.id FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
      WHERE NOT ${isHeld} RETURNING blob_id AS id`,
   )
-  const streams = prepare<[string], PackSum>(
-    `SELECT s.pack_id AS packId, count(*) AS count, sum(s.length_bytes) AS bytes
-     FROM json_each(?) j CROSS JOIN streams s ON s.blob_id = j.value GROUP BY s.pack_id`,
-  )
-  const composites = prepare<[string], { id: number }>(
+  const addStreamsOf = createStreamSumming(connection, 'blob_id')
+  const composites = connection.prepare<[string], { id: number }>(
     'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
   )
   return async (parameters, blobIds, dying) => {
-    const asked = ask.all({ ...parameters, ids: JSON.stringify(blobIds) })
-    const ids: number[] = []
-    for (let at = 0; at < asked.length; at += blobsAtOnce) {
-      const some = asked.slice(at, at + blobsAtOnce).map((row) => row.id)
-      const noted = note.all({ ...parameters, ids: JSON.stringify(some) })
-      ids.push(...noted.map((row) => row.id))
-      await turn()
-    }
-    const list = JSON.stringify(ids)
-    addSums(dying, streams.all(list))
-    return composites.all(list).map((row) => row.id)
+    const ids = JSON.stringify(await note(parameters, blobIds))
+    addStreamsOf(ids, dying)
+    return composites.all(ids).map(({ id }) => id)
   }
 }
 
 /** Streams beside the serving copy, of blobs that stay. */
-function createStreamGathering({ prepare }: Connection): {
+function createStreamGathering(connection: Connection): {
   named(parameters: Question, streamIds: number[], dying: Dying): void
   ofBlobs(parameters: Question, blobIds: number[], dying: Dying): void
 } {
@@ -208,7 +255,7 @@ function createStreamGathering({ prepare }: Connection): {
     WHERE c.part_id = b.id AND NOT EXISTS (SELECT 1 FROM temp.dying_blobs d
       WHERE d.question = @question AND d.blob_id = c.composite_id))`
   const noteFrom = (source: string) =>
-    prepare<[Question], { id: number }>(
+    connection.prepare<[Question], { id: number }>(
       `INSERT OR IGNORE INTO temp.dying_streams (question, stream_id)
        SELECT @question, s.id ${source}
        WHERE NOT EXISTS (SELECT 1 FROM temp.dying_blobs d WHERE d.question = @question AND d.blob_id = b.id)
@@ -221,12 +268,9 @@ function createStreamGathering({ prepare }: Connection): {
     CROSS JOIN blobs b ON b.id = s.blob_id`)
   const fromBlobs = noteFrom(`FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
     CROSS JOIN streams s ON s.blob_id = b.id`)
-  const sums = prepare<[string], PackSum>(
-    `SELECT s.pack_id AS packId, count(*) AS count, sum(s.length_bytes) AS bytes
-     FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value GROUP BY s.pack_id`,
-  )
+  const addStreams = createStreamSumming(connection, 'id')
   const count = (rows: { id: number }[], dying: Dying): void => {
-    addSums(dying, sums.all(JSON.stringify(rows.map((row) => row.id))))
+    addStreams(JSON.stringify(rows.map(({ id }) => id)), dying)
   }
   return {
     named: (parameters, streamIds, dying) => {
@@ -238,15 +282,19 @@ function createStreamGathering({ prepare }: Connection): {
   }
 }
 
-interface PackSum {
-  packId: number
-  count: number
-  bytes: number
-}
-
-function addSums(dying: Dying, sums: PackSum[]): void {
-  for (const { packId, count, bytes } of sums) {
-    const known = dying.get(packId) ?? { count: 0, bytes: 0 }
-    dying.set(packId, { count: known.count + count, bytes: known.bytes + bytes })
+/** Answers a function that counts the streams with these values of a column (as a JSON array) among the dying. */
+function createStreamSumming(
+  { prepare }: Connection,
+  column: 'id' | 'blob_id',
+): (values: string, dying: Dying) => void {
+  const sums = prepare<[string], { packId: number; count: number; bytes: number }>(
+    `SELECT s.pack_id AS packId, count(*) AS count, sum(s.length_bytes) AS bytes
+     FROM json_each(?) j CROSS JOIN streams s ON s.${column} = j.value GROUP BY s.pack_id`,
+  )
+  return (values, dying) => {
+    for (const { packId, count, bytes } of sums.all(values)) {
+      const known = dying.get(packId) ?? { count: 0, bytes: 0 }
+      dying.set(packId, { count: known.count + count, bytes: known.bytes + bytes })
+    }
   }
 }
