@@ -1,20 +1,12 @@
 /** Path globs with minimatch's meaning: `*` and `?` stay within a segment, `**` crosses segments, `[a-z]`, `[!a]`,
  *  `{a,b}`, and a backslash that takes the next character as it is. A leading dot is nothing special.
  *
- *  Matching takes time proportional to pattern times path. That is why it is not minimatch or picomatch itself: both
- *  make regular expressions, in which a pattern such as `*a*a*a*a*b` takes seconds for one path, and patterns reach the
- *  server from anybody who may read. Syntax that is not supported here is refused, never read as something else. */
+ *  A path is read once, which takes a millisecond or two at worst (`glob-automaton.ts`). That is why it is not minimatch or
+ *  picomatch itself: both make regular expressions, in which a pattern such as `*a*a*a*a*b` takes seconds for one path, and
+ *  patterns reach the server from anybody who may read. Syntax that is not supported here is refused, never read as something else. */
 import { storeError, tooLarge } from './errors.ts'
+import { createGlobMatcher, globstar, type SegmentPattern, type Token } from './glob-automaton.ts'
 import { limits } from './limits.ts'
-
-type Token =
-  | { kind: 'character'; character: string }
-  | { kind: 'any' }
-  | { kind: 'star' }
-  | { kind: 'set'; negated: boolean; ranges: [first: string, last: string][] }
-
-const globstar = Symbol('**')
-type SegmentPattern = Token[] | typeof globstar
 
 /** Answers whether a path matches at least one of `patterns`. Errors: invalid_request, too_large. */
 export function compilePathGlobs(patterns: readonly string[]): (path: string) => boolean {
@@ -29,10 +21,7 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
       alternatives.push(parsePattern(alternative))
     }
   }
-  return (path) => {
-    const segments = path.split('/').map((segment) => Array.from(segment))
-    return alternatives.some((alternative) => matchesPath(alternative, segments))
-  }
+  return createGlobMatcher(alternatives)
 }
 
 const straySlash =
@@ -203,64 +192,4 @@ function parseSet(characters: string[], pattern: string): Token {
     ranges.push([first, take()])
   }
   return { kind: 'set', negated, ranges }
-}
-
-/** Whether `matches(pattern[i], subject[j])` holds all along, where `isStar` patterns stand for any number of subjects.
- *  Only the last star ever needs another try: whatever an earlier one could take, it can take too. */
-function matchesSequence<P, S>(
-  pattern: readonly P[],
-  subject: readonly S[],
-  is: { star(part: P): boolean; match(part: P, item: S): boolean },
-): boolean {
-  let at = 0
-  let part = 0
-  let star = -1
-  let starTaken = 0
-  while (at < subject.length) {
-    const current = pattern[part]
-    if (current !== undefined && is.star(current)) {
-      star = part++
-      starTaken = at
-    } else if (current !== undefined && is.match(current, subject[at]!)) {
-      part += 1
-      at += 1
-    } else if (star >= 0) {
-      part = star + 1
-      at = ++starTaken
-    } else {
-      return false
-    }
-  }
-  return pattern.slice(part).every((rest) => is.star(rest))
-}
-
-function matchesPath(pattern: SegmentPattern[], segments: string[][]): boolean {
-  return matchesSequence(pattern, segments, {
-    star: (part) => part === globstar,
-    match: (part, segment) => part !== globstar && matchesSegment(part, segment),
-  })
-}
-
-function matchesSegment(tokens: Token[], characters: string[]): boolean {
-  // A path has no empty segments, so an empty pattern segment matches none.
-  if (tokens.length === 0) return false
-  return matchesSequence(tokens, characters, {
-    star: (token) => token.kind === 'star',
-    match: matchesCharacter,
-  })
-}
-
-function matchesCharacter(token: Token, character: string): boolean {
-  switch (token.kind) {
-    case 'character':
-      return token.character === character
-    case 'set':
-      return (
-        token.ranges.some(([first, last]) => first <= character && character <= last) !==
-        token.negated
-      )
-    case 'any':
-    case 'star':
-      return true
-  }
 }

@@ -18,7 +18,7 @@ export interface Batch<Member> {
   members: Member[]
 }
 
-/** How long matching goes on before others have their turn. A single path takes some tens at worst. */
+/** How long matching goes on before others have their turn. A single path takes one or two at worst. */
 const turnMs = 5
 
 /** Members that are laid out before others have their turn: those of a tar take up to some fifty microseconds each. */
@@ -60,7 +60,7 @@ export async function* tarMembers(
 }
 
 /** The members whose paths match, in turns: patterns come from callers and paths from uploads, and a page of long ones can
- *  take seconds (`core/path-glob.ts`). */
+ *  take a second (`core/path-glob.ts`). */
 async function filterMembers(
   members: readonly TarMember[],
   { matches, signal }: PathFilter,
