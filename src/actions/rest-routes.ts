@@ -1,4 +1,4 @@
-/** The part of GitHub's REST API that its clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
+/** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
  *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
 import { Hono } from 'hono'
 import { mayReadProject, mayReadRun, type Principal } from '../auth/principal.ts'
@@ -13,24 +13,31 @@ import { projectParameter } from '../http/input.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from './artifact-service.ts'
 import { linkHeader, parsePageRequest } from './rest-paging.ts'
+import { restErrorResponse, restInternalError } from './rest-error.ts'
+import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
+import { addRunRoutes } from './rest-runs.ts'
 import { stockFormOf } from './stock-view.ts'
 import { clientKindOf } from './user-agent.ts'
 
 export function createRestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  for (const base of ['', '/api/v3']) addRoutes(app, context, `${base}/repos/:owner/:repo/actions`)
+  for (const base of ['', '/api/v3']) {
+    const repository = `${base}/repos/:owner/:repo`
+    addArtifactRoutes(app, context, `${repository}/actions`)
+    addRunRoutes(app, context, repository)
+  }
   for (const unknown of ['/repos/*', '/api/v3/*']) {
     app.all(unknown, (c) => {
       const { method, path } = c.req
       // Clients show the message and nothing else, and many think that their run or token is at fault.
-      const message = `Not Found: of GitHub's REST API this server has the routes of artifacts, but no ${method} ${path}`
+      const message = `Not Found: of GitHub's REST API this server has the routes of artifacts and runs, but no ${method} ${path}`
       throw storeError('not_found', message, { what: 'route' })
     })
   }
   return app
 }
 
-function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
+function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
   app.get(`${base}/runs/:run/artifacts`, async (c) => {
     const principal = await requireBearer(context, c)
     const place = {
@@ -45,12 +52,13 @@ function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
     })
     const listed = artifacts.filter((each) => each.state !== 'deleted').sort((a, b) => b.id - a.id)
     if (c.req.query('direction') === 'asc') listed.reverse()
-    const request = parsePageRequest({
-      page: c.req.query('page'),
-      perPage: c.req.query('per_page'),
-    })
-    const start = (request.page - 1) * request.perPage
-    return await listAnswer(context, c, listed.slice(start, start + request.perPage), listed.length)
+    const { page, perPage } = pageRequestOf(c)
+    return await listAnswer(
+      context,
+      c,
+      listed.slice((page - 1) * perPage, page * perPage),
+      listed.length,
+    )
   })
 
   app.get(`${base}/artifacts`, async (c) => {
@@ -58,10 +66,7 @@ function addRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
     const project = projectParameter(c)
     if (!mayReadProject(principal, project)) throw notFound()
     const name = c.req.query('name')
-    const { page, perPage } = parsePageRequest({
-      page: c.req.query('page'),
-      perPage: c.req.query('per_page'),
-    })
+    const { page, perPage } = pageRequestOf(c)
     const found = await context.metadata.findProject(project)
     // Nothing was uploaded yet; as to GitHub, the repository is there all the same.
     if (found === undefined) return await listAnswer(context, c, [], 0)
@@ -114,10 +119,7 @@ async function listAnswer(
   artifacts: Artifact[],
   total: number,
 ): Promise<Response> {
-  const request = parsePageRequest({ page: c.req.query('page'), perPage: c.req.query('per_page') })
-  const { pathname, search } = new URL(c.req.url)
-  const link = linkHeader(new URL(pathname + search, publicOrigin(context, c)), request, total)
-  if (link !== undefined) c.header('link', link)
+  setPageLinks(context, c, total)
   const objects: object[] = []
   for (const artifact of artifacts) objects.push(await artifactObject(context, c, artifact))
   return c.json({ total_count: total, artifacts: objects })
@@ -133,9 +135,7 @@ async function artifactObject(
   const form = isOver
     ? { sizeBytes: artifact.zipBytes, digest: artifact.zipDigest }
     : await stockFormOf(context.metadata, artifact, client)
-  const [prefix] = c.req.path.split('/repos/', 1)
-  const base = `${publicOrigin(context, c)}${prefix}/repos/${formatProjectPath(artifact.project)}`
-  const url = `${base}/actions/artifacts/${artifact.id}`
+  const url = `${repositoryUrl(context, c, artifact.project)}/actions/artifacts/${artifact.id}`
   const instant = (epochMs: number): string => new Date(epochMs).toISOString()
   return {
     id: artifact.id,

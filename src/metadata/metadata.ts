@@ -51,7 +51,7 @@ export interface Run extends RunIdentity, RunFacts {
 
 /** What runs can be told apart by. */
 export type RunFact = 'branch' | 'workflow' | 'event'
-export type RunFilter = Partial<Record<RunFact, string>>
+export type RunFilter = Partial<Record<RunFact | 'sha', string>>
 
 // ---- figures -----------------------------------------------------------------------------------------------------
 

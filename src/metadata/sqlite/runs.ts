@@ -128,11 +128,11 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
   }
 }
 
-/** By project, or by branch where one is named, and then in stretches: many runs can be of other workflows or events. */
+/** By project, or by branch where one is named, and then in stretches: many runs can be of other workflows, events or commits. */
 function createRunList(connection: Connection): Metadata['listRuns'] {
   const { orm } = connection
   return async (projectId, { limit, before, filter = {} }) => {
-    const { branch, workflow, event } = filter
+    const { branch, workflow, event, sha } = filter
     const ahead = (last: number | undefined): SQL | undefined =>
       and(
         eq(runs.projectId, projectId),
@@ -142,6 +142,7 @@ function createRunList(connection: Connection): Metadata['listRuns'] {
     const isMeant = and(
       workflow === undefined ? undefined : eq(runs.workflow, workflow),
       event === undefined ? undefined : eq(runs.event, event),
+      sha === undefined ? undefined : eq(runs.sha, sha),
     )
     const found: Run[] = []
     await inStretches(connection, {

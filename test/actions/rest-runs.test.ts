@@ -1,0 +1,166 @@
+/** Runs over GitHub's REST API, by the requests that `dawidd6/action-download-artifact` makes. */
+import { beforeAll, expect, test } from 'vitest'
+import type { RecordedEvent } from '../../src/core/run-record.ts'
+import { zipOf } from './archives.ts'
+import { openRig, type Caller, type Rig } from './rig.ts'
+
+let rig: Rig
+let reader: Caller
+
+const sha = 'c'.repeat(40)
+const base = '/repos/octo/demo'
+const workflows = `${base}/actions/workflows`
+
+/** Oldest first. Runs 3 and 4 are of one commit, 4 of a pull request whose branch calls itself `main`; 2 has two attempts. */
+beforeAll(async () => {
+  rig = await openRig()
+  const facts = { workflow: 'CI', branch: 'main', event: 'push' }
+  await upload({ ...facts, run: 1, branch: 'release/1', workflow: '.github/workflows/release.yml' })
+  await upload({ ...facts, run: 2 })
+  await upload({ ...facts, run: 2, attempt: 2 })
+  await upload({ ...facts, run: 3, sha })
+  await upload({ ...facts, run: 4, sha, event: 'pull_request' })
+  await record(2, 2, [
+    { type: 'run-started', at: 1000 },
+    { type: 'run-finished', at: 3000, conclusion: 'success', durationMs: 2000 },
+  ])
+  await record(3, 1, [{ type: 'run-started', at: 1000 }])
+  reader = await rig.as({ scope: 'read', run: undefined, job: undefined })
+  return rig.close
+})
+
+async function upload(request: Parameters<Rig['as']>[0]): Promise<void> {
+  await (await rig.as(request)).upload(`site ${request?.attempt ?? 1}`, zipOf({ a: 'x' }))
+}
+
+async function record(run: number, attempt: number, events: RecordedEvent[]): Promise<void> {
+  const token = await rig.token({ run, attempt })
+  const response = await fetch(`${rig.url}/api/v1/projects/octo/demo/runs/${run}/record`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ recording: '0'.repeat(32), sequence: 0, events }),
+  })
+  expect([response.status, run]).toEqual([200, run])
+}
+
+interface ListedRun {
+  id: number
+  status: string | null
+  conclusion: string | null
+  run_attempt: number
+  head_repository: { full_name: string | null }
+}
+
+async function runsOf(path: string): Promise<ListedRun[]> {
+  const response = await reader.rest(path)
+  expect(response.status).toBe(200)
+  const { total_count, workflow_runs } = (await response.json()) as {
+    total_count: number
+    workflow_runs: ListedRun[]
+  }
+  expect(total_count).toBe(workflow_runs.length)
+  return workflow_runs
+}
+
+async function numbersOf(path: string): Promise<number[]> {
+  return (await runsOf(path)).map(({ id }) => id)
+}
+
+test('the runs of a workflow are found by branch, commit and event, newest first', async () => {
+  expect(await numbersOf(`${workflows}/CI/runs`)).toEqual([4, 3, 2])
+  expect(await numbersOf(`${workflows}/CI/runs?branch=main&event=push`)).toEqual([3, 2])
+  expect(await numbersOf(`${workflows}/CI/runs?head_sha=${sha}`)).toEqual([4, 3])
+  expect(await numbersOf(`${base}/actions/runs?branch=release%2F1`)).toEqual([1])
+  expect(await numbersOf(`${base}/actions/runs?branch=none`)).toEqual([])
+})
+
+test('a workflow without a name is found by its file, and an unknown one names those that are known', async () => {
+  for (const name of ['release.yml', encodeURIComponent('.github/workflows/release.yml')])
+    expect(await numbersOf(`${workflows}/${name}/runs`)).toEqual([1])
+  const response = await reader.rest(`${workflows}/ci.yml/runs`)
+  const message =
+    'Not Found: no run of a workflow "ci.yml" is known; workflows are known as CI, .github/workflows/release.yml'
+  expect([response.status, await response.json()]).toEqual([404, { message, status: '404' }])
+})
+
+test('a run is listed once, as its newest attempt, and ends as was recorded of it, if anything was', async () => {
+  const [of4, of3, of2] = await runsOf(`${workflows}/CI/runs`)
+  expect(of2).toMatchObject({ run_attempt: 2, status: 'completed', conclusion: 'success' })
+  expect(of3).toMatchObject({ run_attempt: 1, status: 'in_progress', conclusion: null })
+  expect(of4).toMatchObject({ status: null, conclusion: null })
+})
+
+test('of a pull request the repository is not told, since it can be a fork', async () => {
+  const runs = await runsOf(`${base}/actions/runs`)
+  expect(runs.map(({ id, head_repository }) => [id, head_repository.full_name])).toEqual([
+    [4, null],
+    [3, 'octo/demo'],
+    [2, 'octo/demo'],
+    [1, 'octo/demo'],
+  ])
+})
+
+test('pages link to each other', async () => {
+  const seen: number[] = []
+  let path: string | undefined = `${base}/actions/runs?per_page=3`
+  while (path !== undefined) {
+    const response: Response = await reader.rest(path)
+    const page = (await response.json()) as { total_count: number; workflow_runs: ListedRun[] }
+    expect(page.total_count).toBe(4)
+    seen.push(...page.workflow_runs.map(({ id }) => id))
+    const link = response.headers.get('link') ?? ''
+    path = /<([^>]+)>; rel="next"/.exec(link)?.[1]?.slice(rig.url.length)
+  }
+  expect(seen).toEqual([4, 3, 2, 1])
+})
+
+test('one run tells of which workflow it is, below either base', async () => {
+  for (const prefix of ['', '/api/v3']) {
+    const response = await reader.rest(`${prefix}${base}/actions/runs/3`)
+    expect(await response.json()).toMatchObject({
+      id: 3,
+      workflow_id: 'CI',
+      head_branch: 'main',
+      head_sha: sha,
+      event: 'push',
+      run_number: null,
+      artifacts_url: `${rig.url}${prefix}${base}/actions/runs/3/artifacts`,
+    })
+  }
+  expect((await reader.rest(`${base}/actions/runs/99`)).status).toBe(404)
+})
+
+test('a branch is there when a run of it is', async () => {
+  const response = await reader.rest(`${base}/branches/release%2F1`)
+  expect(await response.json()).toMatchObject({ name: 'release/1' })
+  expect((await reader.rest(`${base}/branches/${sha}`)).status).toBe(404)
+})
+
+test('a filter by what is not known of runs is refused, not passed over', async () => {
+  const response = await reader.rest(`${base}/actions/runs?status=success`)
+  expect([response.status, await response.json()]).toEqual([
+    400,
+    { message: 'runs cannot be told apart by status here', status: '400' },
+  ])
+})
+
+test('who may not read a project learns nothing of its runs', async () => {
+  const stranger = await rig.as({ project: 'octo/other' })
+  const ofOneRun = await rig.as({ run: 3, scope: 'run' })
+  for (const path of [
+    'actions/runs',
+    'actions/workflows/CI/runs',
+    'actions/runs/4',
+    'branches/main',
+  ])
+    for (const caller of [stranger, ofOneRun])
+      expect([path, (await caller.rest(`${base}/${path}`)).status]).toEqual([path, 404])
+  expect((await ofOneRun.rest(`${base}/actions/runs/3`)).status).toBe(200)
+  expect((await fetch(`${rig.url}${base}/actions/runs`)).status).toBe(401)
+})
+
+test('a project without uploads has no runs, for those who may read it', async () => {
+  const fresh = await rig.as({ project: 'octo/fresh' })
+  const response = await fresh.rest('/repos/octo/fresh/actions/runs')
+  expect(await response.json()).toEqual({ total_count: 0, workflow_runs: [] })
+})
