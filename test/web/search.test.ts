@@ -47,6 +47,19 @@ test('is found on the list of artifacts, and says what to type', async () => {
   expect(html).not.toContain('match</p>')
 })
 
+test('takes no more into its fields than an address can hold, and only a number as run', async () => {
+  const html = await open('/octo/app/search')
+  const field = (name: string): string =>
+    new RegExp(`<input[^>]*name="${name}"[^>]*>`).exec(html)?.[0] ?? ''
+  const fullest = (name: string): string =>
+    '\u4e2d'.repeat(Number(/maxlength="(\d+)"/.exec(field(name))?.[1]))
+  const typed = { path: fullest('path'), name: fullest('name') }
+  expect([typed.path.length, typed.name.length]).toEqual([1000, 255])
+  expect(await search(typed)).toContain('No path matches')
+  const run = new RegExp(`^(?:${/pattern="([^"]+)"/.exec(field('run'))?.[1]})$`)
+  expect(['1', '42', 'abc', '0', '#4'].filter((text) => run.test(text))).toEqual(['1', '42'])
+})
+
 test('leads from each match to its page', async () => {
   const html = await search({ path: 'logs/*1[0-9]>.log', branch: 'b2' })
   expect(html).toContain('10 matches, those of the newest artifact first.')

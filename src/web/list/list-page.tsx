@@ -104,7 +104,7 @@ export function FilterFields({
     <>
       <label>
         Name contains
-        <input name="name" value={query.name} data-key={dataKey} />
+        <input name="name" value={query.name} maxlength={255} data-key={dataKey} />
       </label>
       <label>
         Branch
@@ -119,11 +119,21 @@ export function FilterFields({
       </label>
       <label>
         Run
-        <input name="run" value={query.run} inputmode="numeric" size={8} />
+        <input
+          name="run"
+          value={query.run}
+          inputmode="numeric"
+          pattern="[1-9][0-9]{0,14}"
+          title="The number of a run"
+          size={8}
+        />
       </label>
     </>
   )
 }
+
+/** Node takes no more than 16 KiB of request line and headers; a character can be nine bytes of an address. */
+const patternLengthMax = 1000
 
 /** Where the path to search for is typed. */
 export function PathField({ path, dataKey }: { path: string; dataKey?: string }): Html {
@@ -134,6 +144,7 @@ export function PathField({ path, dataKey }: { path: string; dataKey?: string })
         name="path"
         type="search"
         value={path}
+        maxlength={patternLengthMax}
         data-key={dataKey}
         spellcheck={false}
         autocomplete="off"
