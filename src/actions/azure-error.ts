@@ -23,6 +23,7 @@ const azureErrors = {
   signed_url_invalid: ['AuthenticationFailed', 403],
   forbidden: ['AuthorizationFailure', 403],
   not_found: ['BlobNotFound', 404],
+  method_not_allowed: ['UnsupportedHttpVerb', 405],
   artifact_not_found: ['BlobNotFound', 404],
   artifact_expired: ['BlobNotFound', 404],
   artifact_deleted: ['BlobNotFound', 404],

@@ -24,6 +24,7 @@ export const twirpErrors = {
   signed_url_invalid: ['permission_denied', 403],
   forbidden: ['permission_denied', 403],
   not_found: ['not_found', 404],
+  method_not_allowed: ['bad_route', 404],
   artifact_not_found: ['not_found', 404],
   // Tombstones are invisible here: to these clients what is gone never was.
   artifact_expired: ['not_found', 404],

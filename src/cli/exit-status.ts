@@ -62,6 +62,7 @@ const statusOfCode = {
   signed_url_invalid: exitStatus.forbidden,
   forbidden: exitStatus.forbidden,
   not_found: exitStatus.notFound,
+  method_not_allowed: exitStatus.failure,
   artifact_not_found: exitStatus.notFound,
   artifact_expired: exitStatus.expired,
   artifact_deleted: exitStatus.expired,

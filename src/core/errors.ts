@@ -32,6 +32,8 @@ export interface ErrorDetails {
   signed_url_invalid: { reason: string }
   forbidden: { reason: string }
   not_found: { what: string }
+  /** A route that is there, for other methods. */
+  method_not_allowed: { allowed: string[] }
   artifact_not_found: { reference: string }
   artifact_expired: { artifactId: number; expiredAt: number; reason: string }
   artifact_deleted: { artifactId: number; deletedAt: number; reason: string }

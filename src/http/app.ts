@@ -46,24 +46,41 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   app.route('/', createRestRoutes(context))
   app.route('/', createNativeRoutes(context))
   // Before the pages, whose `/:owner/:repo` would take some of these.
-  app.all('/api/*', (c) => failureResponse(c, noRoute(c)))
+  app.all('/api/*', (c) => failureResponse(c, noRoute(app, c)))
   app.route('/', pages.routes)
   app.notFound(async (c) => {
-    const failure = noRoute(c)
+    const failure = noRoute(app, c)
     return isOfBrowser(c) ? await pages.sendProblem(c, failure) : failureResponse(c, failure)
   })
   app.onError((error, c) => failureResponse(c, error))
   return app
 }
 
-function noRoute(c: AppRequest): Error {
+function noRoute(app: Hono<AppEnv>, c: AppRequest): Error {
   const what = `${c.req.method} ${c.req.path}`
+  const allowed = methodsOf(app, c.req.path)
+  if (allowed.length > 0) {
+    const message = `there is no route ${what}; the path takes ${allowed.join(', ')}`
+    return storeError('method_not_allowed', message, { allowed })
+  }
   // Where somebody has put the name of a project in subgroups as it is.
   const remedy =
     c.req.path.startsWith(`${apiRoot}/projects/`) || isOfBrowser(c)
       ? '; a project has two segments there, such as acme~platform/api'
       : ''
   return storeError('not_found', `there is no route ${what}${remedy}`, { what })
+}
+
+/** Methods for which the path has a route. Below `/api/` the routes of pages, which match there too, are out of reach. */
+function methodsOf({ router }: Hono<AppEnv>, path: string): string[] {
+  const isReached = (route: string): boolean =>
+    route.startsWith('/api/') === path.startsWith('/api/')
+  const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
+    router
+      .match(method, path)[0]
+      .some(([[, route]]) => route.method === method && isReached(route.path)),
+  )
+  return methods.includes('GET') ? ['HEAD', ...methods] : methods
 }
 
 /** Whether somebody looks for a page. */

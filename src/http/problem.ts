@@ -21,6 +21,7 @@ const statusOf = {
   signed_url_invalid: 403,
   forbidden: 403,
   not_found: 404,
+  method_not_allowed: 405,
   artifact_not_found: 404,
   artifact_expired: 410,
   artifact_deleted: 410,
@@ -40,6 +41,7 @@ const titles: Record<(typeof statusOf)[ErrorCode] | 500, string> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
   409: 'Conflict',
   410: 'Gone',
@@ -72,6 +74,7 @@ export function problemResponse(error: StoreError | undefined, requestId: string
   }
   const headers = new Headers(problemHeaders)
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="trove"')
+  if ('allowed' in error.details) headers.set('allow', error.details.allowed.join(', '))
   if (status === 503) headers.set('retry-after', '2')
   if ('totalBytes' in error.details) {
     headers.set('content-range', `bytes */${error.details.totalBytes}`)

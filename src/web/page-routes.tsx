@@ -91,13 +91,14 @@ function sendAsset({ assets }: Web, c: AppRequest): Response {
   })
 }
 
-const shownStatuses: readonly PageStatus[] = [400, 401, 403, 404, 409, 410, 413, 422, 500, 503]
+const shownStatuses: readonly PageStatus[] = [400, 401, 403, 404, 405, 409, 410, 413, 422, 500, 503]
 
 async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Response> {
   const failure = noteFailure(c, error)
   if (hasCode(error, 'unauthenticated')) return c.redirect(signInPath(c), 302)
   const code = failure === undefined ? 500 : problemStatus(failure.code)
   const status = shownStatuses.find((each) => each === code) ?? 500
+  if (hasCode(error, 'method_not_allowed')) c.header('allow', error.details.allowed.join(', '))
   const problem = describeProblem(failure, status)
   const gone =
     hasCode(error, 'artifact_deleted') || hasCode(error, 'artifact_expired')

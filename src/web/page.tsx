@@ -17,7 +17,7 @@ export interface PageContent {
   status?: PageStatus
 }
 
-export type PageStatus = 200 | 400 | 401 | 403 | 404 | 409 | 410 | 413 | 422 | 500 | 503
+export type PageStatus = 200 | 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 422 | 500 | 503
 
 /** What the pages are made from. */
 export interface Web {

@@ -125,6 +125,8 @@ export function describeProblem(failure: StoreError | undefined, status: number)
         'Not found',
         'It does not exist, or it belongs to a project that your token does not read.',
       )
+    case 405:
+      return problem('Nothing to see here', 'Go back to the page that led here.')
     case 409:
       return problem('That is taken', 'Another artifact holds the name by now.')
     case 410:

@@ -164,8 +164,28 @@ test('unknown routes below /api are problems, whoever asks', async () => {
   }
 })
 
+test('a method that a path does not take is told with those that it takes', async () => {
+  for (const [method, path, allow] of [
+    ['DELETE', '/api/v1/stats', 'HEAD, GET'],
+    ['GET', '/api/v1/tokens', 'POST'],
+    ['PUT', '/api/v1/artifacts/1', 'HEAD, GET, PATCH, DELETE'],
+    ['POST', '/healthz', 'HEAD, GET'],
+    ['PUT', '/octo/demo', 'HEAD, GET'],
+  ] as const) {
+    const response = await visit(path, { method })
+    expect([path, response.status, response.headers.get('allow')]).toEqual([path, 405, allow])
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed', status: 405 })
+  }
+  const page = await visit('/octo/demo/actions/runs/1/artifacts/1/undo', {
+    headers: { accept: 'text/html' },
+  })
+  expect([page.status, page.headers.get('allow')]).toEqual([405, 'POST'])
+  // `/:owner/:repo/upload` is a page, which nobody gets to below `/api`.
+  expect((await visit('/api/v1/upload', { method: 'POST' })).status).toBe(404)
+})
+
 test('unknown REST routes answer as GitHub does, and say that they are unknown', async () => {
-  for (const path of ['/api/v3/repos/octo/demo/actions/runs', '/repos/octo/demo/branches/main']) {
+  for (const path of ['/api/v3/repos/octo/demo/pulls', '/repos/octo/demo/pulls/1']) {
     const response = await visit(path)
     expect(response.status).toBe(404)
     const message = `Not Found: of GitHub's REST API this server has the routes of artifacts and runs, but no GET ${path}`
