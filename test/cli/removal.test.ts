@@ -43,7 +43,7 @@ describe('trove rm', () => {
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
     const done = await trove('rm', `${run}/build`)
     expect(done.stderr).toMatch(
-      /^deleted id:\d+ build .*\nfrees 4\d\.\d KiB; `trove rm --undo` takes it back until 20\S+Z\n$/,
+      /^deleted id:\d+ build .*\nfrees 4\d\.\d KiB; `trove rm --undo` by a token of scope write takes it back until 20\S+Z\n$/,
     )
     expect((await trove('ls', `${run}/build`)).status).toBe(4)
   })

@@ -65,7 +65,9 @@ async function remove(
     const verb = dryRun ? 'would delete' : 'deleted'
     await write(stderr, `${verb} id:${id} ${printable(name)} (${size})\n`)
   }
-  const until = undoUntil === null ? '' : `; \`trove rm --undo\` takes it back until ${undoUntil}`
+  // Jobs may delete, and not undo: that is for people.
+  const undo = '`trove rm --undo` by a token of scope write'
+  const until = undoUntil === null ? '' : `; ${undo} takes it back until ${undoUntil}`
   const verb = dryRun ? 'would free' : 'frees'
   await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${until}\n`)
   if (!given.json) return
