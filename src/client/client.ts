@@ -9,7 +9,7 @@ import type {
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import type { ServerAccess } from './transport/http.ts'
-import { uploadArtifact, type UploadOptions, type UploadResult } from './upload/upload-artifact.ts'
+import { uploadArtifact, type UploadOptions, type UploadResult } from './upload/upload.ts'
 import type { Digest } from '../core/digest.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { homeDirectory } from '../program-files.ts'
@@ -55,12 +55,8 @@ export type {
   WireHolder,
   WireSearchMatch,
 }
-export type {
-  UploadOptions,
-  UploadProgress,
-  UploadResult,
-  UploadSource,
-} from './upload/upload-artifact.ts'
+export type { UploadSource } from './upload/hash-source.ts'
+export type { UploadOptions, UploadProgress, UploadResult } from './upload/upload.ts'
 export type { TreeDifference, VerifyFileOptions, VerifyFileResult, VerifyOptions, VerifyResult }
 
 export interface ClientOptions {

@@ -1,7 +1,6 @@
 /** Large files that have more parts than can be listed. */
 import { expect, test } from 'vitest'
 import { largeUnits } from '../../src/client/upload/large-units.ts'
-import type { Sending } from '../../src/client/upload/sending.ts'
 import { listBytesMax } from '../../src/core/blob-exchange.ts'
 
 test('a file with more parts than a list can name is refused by its name, before anything is asked', async () => {
@@ -14,15 +13,17 @@ test('a file with more parts than a list can name is refused by its name, before
     digests: Buffer.alloc(32 * parts),
     isCompressed: false,
   }
-  const sending = {
+  const cutting = {
     pool: { threads: 1, run: async () => cut },
     tree: {
       source: { sourceOf: () => 'disk.img' },
       looksAsHashed: () => true,
       sizeBytes: () => cut.sizeBytes,
     },
-  } as unknown as Sending
+  } as unknown as Parameters<typeof largeUnits>[0]
   await expect(
-    largeUnits(sending, '/uploads/1', [0])[Symbol.asyncIterator]().next(),
+    largeUnits(cutting, [0], () => {})
+      [Symbol.asyncIterator]()
+      .next(),
   ).rejects.toThrow(`disk.img is too large: it has ${parts} parts, and ${parts - 1} can be listed`)
 })

@@ -13,6 +13,7 @@ import { inflateStream } from '../../packs/codec.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
+import { connectionsFor } from '../transport/connections.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
@@ -20,7 +21,6 @@ import { askFor, requestsOf, type Wants, type WantsRequest } from './wanted-stre
 
 export interface FetchOptions {
   artifactId: number
-  connections: number
   signal: AbortSignal
   source: PlaceSource
   /** Content bytes of an entry. */
@@ -46,9 +46,10 @@ export async function fetchBlobs(
 ): Promise<void> {
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
-  const limit = pLimit(options.connections)
+  const connections = connectionsFor(pool.threads)
+  const limit = pLimit(connections)
   // Of all connections together, so that one that is fast does not wait for the others.
-  const rooms = createRooms(options.connections + 2 * pool.threads, taskBytes)
+  const rooms = createRooms(connections + 2 * pool.threads, taskBytes)
   const fetchOne = async (request: WantsRequest): Promise<void> => {
     signal.throwIfAborted()
     await fetchSome(server, pool, request(), { ...options, signal, rooms })
@@ -60,7 +61,7 @@ export async function fetchBlobs(
   await Promise.all(
     wanted.map(async (wants) => {
       const fetches = async (): Promise<void> => {
-        const requests = [...requestsOf(await wants, options.sizeBytes, options.connections)]
+        const requests = [...requestsOf(await wants, options.sizeBytes, connections)]
         await Promise.all(requests.map(async (request) => await stopping(limit(fetchOne, request))))
       }
       await stopping(fetches())

@@ -17,7 +17,7 @@ import { partialPath, tidyPartial } from './partial-tree.ts'
 import { fileTime, openNew } from '../files/place-files.ts'
 import { setMode } from '../files/system.ts'
 import { findOlder, planWants } from './plan-wants.ts'
-import { significantBytes, transferTriesMax, waitForTransfer } from '../transport/retry.ts'
+import { untilThrough } from '../transport/retry.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
 /** Fetches what is missing, again and again while the network breaks but something gets through. */
@@ -25,43 +25,26 @@ export async function fetchMissing(
   downloading: Downloading,
   missing: readonly number[],
 ): Promise<void> {
-  const { tree, progress, signal, findings } = downloading
+  const { tree, progress, signal, findings, tellRetry: onRetry } = downloading
   const doneBefore = progress.doneBytes
   const thereBytes = (): number =>
     missing.reduce(
       (sum, ordinal) => sum + (isThere(findings, ordinal) ? tree.sizeBytes(ordinal) : 0),
       0,
     )
-  let left = missing
-  let heldMax = 0
-  for (let failures = 0; ;) {
+  const isPassing = (error: unknown): boolean => error instanceof NetworkError
+  const fetchLeft = async (onHeld: (bytes: number) => void): Promise<void> => {
     progress.doneBytes = doneBefore + thereBytes()
     const unfinished = await takeUp(downloading, missing)
-    left = left.filter((ordinal) => !isThere(findings, ordinal))
-    // What really got through is what the next try finds.
-    let held = thereBytes()
-    const onHeld = (bytes: number): void => {
-      held += bytes
-      if (held > heldMax + significantBytes) failures = 0
-      heldMax = Math.max(heldMax, held)
-    }
-    onHeld(0)
-    try {
-      await fetchFiles(downloading, left, { unfinished, onHeld })
-      assert(
-        missing.every((ordinal) => isThere(findings, ordinal)),
-        'a download has all its files',
-      )
-      return
-    } catch (error) {
-      signal.throwIfAborted()
-      if (!(error instanceof NetworkError)) throw error
-      failures += 1
-      if (failures >= transferTriesMax) throw error
-      downloading.tellRetry(error)
-      await waitForTransfer(failures, signal)
-    }
+    const left = missing.filter((ordinal) => !isThere(findings, ordinal))
+    onHeld(thereBytes())
+    await fetchFiles(downloading, left, { unfinished, onHeld })
   }
+  await untilThrough(fetchLeft, { isPassing, onRetry, signal })
+  assert(
+    missing.every((ordinal) => isThere(findings, ordinal)),
+    'a download has all its files',
+  )
 }
 
 /** Looks what earlier tries, or an earlier download, have left: whole files are noted as there. Answers large ones of their full
@@ -138,7 +121,6 @@ async function fetchFiles(
   ]
   await fetchBlobs(server, pool, wants, {
     artifactId,
-    connections: Math.min(4, Math.max(2, pool.threads)),
     signal,
     sizeBytes: (ordinal) => tree.sizeBytes(ordinal),
     source: {

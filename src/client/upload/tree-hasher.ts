@@ -10,7 +10,8 @@ import { createLineMatcher, dropChanged, notKept } from './kept-lines.ts'
 import type { SourceTree } from './source-tree.ts'
 import { readStatCache, type StatCache } from './stat-cache.ts'
 
-export interface HashProgress {
+/** What has been read, or need not be. */
+interface Hashed {
   files: number
   bytes: number
 }
@@ -27,7 +28,7 @@ export interface HasherOptions {
   cachePath: string | null
   followsLinks: boolean
   signal: AbortSignal
-  onProgress(progress: HashProgress): void
+  onProgress(hashed: Hashed): void
 }
 
 /** Small enough that a batch of large files does not keep one thread busy while the others are idle. */
@@ -41,7 +42,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
   const lines: number[] = []
   const columns = createHashColumns()
   const batches: Promise<void>[] = []
-  const progress: HashProgress = { files: 0, bytes: 0 }
+  const progress: Hashed = { files: 0, bytes: 0 }
   let failure: { error: unknown } | undefined
   let looking: Promise<LookedAt<StatCache>> | undefined
   let tellWalked: () => void = () => {}

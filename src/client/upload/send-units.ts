@@ -1,18 +1,10 @@
 /** Sends units of blobs through a few connections at once. The body of a request is made while it is sent, so memory is
  *  bounded by the tasks under way; what a failed request carried is asked for again by whoever called. */
-import { packMediaType } from '../../api/negotiation.ts'
-import type { ReceivedBlobs } from '../../api/negotiation-messages.ts'
 import type { FilePool } from '../files/file-pool.ts'
-import { type ServerAccess, requestJson } from '../transport/http.ts'
+import { connectionsFor } from '../transport/connections.ts'
 import { createUnitQueue, type UnitQueue } from './unit-queue.ts'
 import type { SendUnit } from './upload-plan.ts'
-
-export interface SendOptions {
-  uploadPath: string
-  connections: number
-  signal: AbortSignal
-  onSent(sent: { bytes: number; contentBytes: number }): void
-}
+import { sendPack, type UploadSession } from './upload-session.ts'
 
 /** A request ends before it would bring more than this: the first early, so that the server has work soon, later ones when
  *  they fill a pack of the server. A large file is never split; one that is larger is a request of its own. */
@@ -21,19 +13,21 @@ const requestBytesMax = 56 * 1024 * 1024
 /** Encode tasks of one connection that are under way or waiting to be sent. */
 const tasksAhead = 3
 
-/** Resolves when the server has all units durably. Errors: NetworkError, FileError, and the server's. */
-export async function sendBlobs(
-  server: ServerAccess,
+/** Resolves when the server has all units durably; `onSent` is told of their content. Errors: NetworkError, FileError, and the
+ *  server's. */
+export async function sendUnits(
+  session: UploadSession,
   pool: FilePool,
   units: AsyncIterable<SendUnit>,
-  options: SendOptions,
+  onSent: (contentBytes: number) => void,
 ): Promise<void> {
   const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, options.signal])
+  const signal = AbortSignal.any([stop.signal, session.signal])
+  const sending = { session: { ...session, signal }, pool, onSent }
   const queue = createUnitQueue(units, signal)
-  const senders = Array.from({ length: options.connections }, async () => {
+  const senders = Array.from({ length: connectionsFor(pool.threads) }, async () => {
     try {
-      await sendAll(server, pool, queue, { ...options, signal })
+      await sendAll(sending, queue)
     } catch (error) {
       // One failure stops the others: the caller starts over with what is missing by then.
       stop.abort(error)
@@ -41,34 +35,28 @@ export async function sendBlobs(
     }
   })
   const outcomes = await Promise.allSettled(senders)
-  options.signal.throwIfAborted()
+  session.signal.throwIfAborted()
   if (stop.signal.aborted) throw stop.signal.reason
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }
 
-async function sendAll(
-  server: ServerAccess,
-  pool: FilePool,
-  queue: UnitQueue,
-  options: SendOptions,
-): Promise<void> {
+interface Sending {
+  session: UploadSession
+  pool: FilePool
+  onSent(contentBytes: number): void
+}
+
+async function sendAll(sending: Sending, queue: UnitQueue): Promise<void> {
   let requestBytes = firstRequestBytes
   for (let unit = await queue.take(); unit !== undefined; unit = await queue.take()) {
     const first = unit
     // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
     const fault: { error?: unknown } = {}
-    const body = (): AsyncIterable<Uint8Array> =>
-      encodeUnits(pool, first, queue, { ...options, requestBytes, fault })
-    const request = {
-      method: 'POST' as const,
-      path: `${options.uploadPath}/packs`,
-      headers: { 'content-type': packMediaType },
-      body,
-      signal: options.signal,
-    }
     try {
-      await requestJson<ReceivedBlobs>(server, request, ['blobs'])
+      await sendPack(sending.session, () =>
+        encodeUnits(sending, first, queue, { requestBytes, fault }),
+      )
     } catch (error) {
       throw fault.error ?? error
     }
@@ -77,10 +65,10 @@ async function sendAll(
 }
 
 async function* encodeUnits(
-  pool: FilePool,
+  { pool, onSent }: Sending,
   first: SendUnit,
   queue: UnitQueue,
-  options: SendOptions & { requestBytes: number; fault: { error?: unknown } },
+  { requestBytes, fault }: { requestBytes: number; fault: { error?: unknown } },
 ): AsyncGenerator<Uint8Array> {
   const ahead: Promise<{ bytes: Uint8Array; contentBytes: number }>[] = []
   let pending: { unit: SendUnit; next: number } | undefined = { unit: first, next: 0 }
@@ -91,7 +79,7 @@ async function* encodeUnits(
   /** Begins the next task; false when this request takes no more. */
   const begin = async (): Promise<boolean> => {
     if (pending === undefined) {
-      const room = options.requestBytes - sentBytes - aheadBytes
+      const room = requestBytes - sentBytes - aheadBytes
       const unit = isOver || room <= 0 ? undefined : await queue.takeSoon(room)
       if (unit === undefined) {
         isOver = true
@@ -126,10 +114,10 @@ async function* encodeUnits(
       aheadBytes -= contentBytes
       sentBytes += bytes.length
       yield bytes
-      options.onSent({ bytes: bytes.length, contentBytes })
+      onSent(contentBytes)
     }
   } catch (error) {
-    options.fault.error = error
+    fault.error = error
     throw error
   }
 }

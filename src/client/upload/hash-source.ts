@@ -1,0 +1,90 @@
+/** What an upload is of: what was found is hashed while the rest is looked for. */
+import { cacheFilePath } from '../cache/cache-files.ts'
+import type { FilePool } from '../files/file-pool.ts'
+import type { HashedTree } from './hashed-tree.ts'
+import { listSources } from './list-sources.ts'
+import type { SourceFile } from './source-tree.ts'
+import { openTreeHasher, type TreeHasher } from './tree-hasher.ts'
+import { walkSources } from './walk.ts'
+
+/** What to upload: patterns as in `trove upload`, or files that the caller has chosen. */
+export type UploadSource =
+  | {
+      kind: 'patterns'
+      patterns: readonly string[]
+      /** Absolute directory that relative patterns start from. */
+      directory: string
+      includeHidden?: boolean
+      symlinks?: 'keep' | 'follow'
+      /** Globs of entry paths to leave out. */
+      exclude?: readonly string[]
+    }
+  | { kind: 'files'; files: readonly SourceFile[] }
+
+export interface HashProgress {
+  /** Files found so far; final once `isWalked`. */
+  files: number
+  isWalked: boolean
+  hashedFiles: number
+  hashedBytes: number
+}
+
+/** Errors: those of `walkSources` and `listSources`, FileError, the signal's. */
+export async function hashSource(
+  pool: FilePool,
+  source: UploadSource,
+  options: {
+    cacheDir: string | null
+    signal: AbortSignal
+    tell(change: Partial<HashProgress>): void
+  },
+): Promise<HashedTree> {
+  const { cacheDir, signal, tell } = options
+  const open = async (isBelowRoot: boolean): Promise<TreeHasher> =>
+    await openTreeHasher(pool, {
+      cachePath:
+        cacheDir === null || !isBelowRoot
+          ? null
+          : cacheFilePath(cacheDir, 'stat', cacheKey(source)),
+      followsLinks: source.kind === 'files' || source.symlinks === 'follow',
+      signal,
+      onProgress: ({ files, bytes }) => {
+        tell({ hashedFiles: files, hashedBytes: bytes })
+      },
+    })
+  if (source.kind === 'files') {
+    const tree = listSources(source.files)
+    const hasher = await open(tree.isBelowRoot)
+    hasher.add(0, tree.count, tree)
+    tell({ files: tree.count, isWalked: true })
+    return await hasher.finish(tree)
+  }
+  const hasher = await open(true)
+  const tree = await walkSources(source.patterns, {
+    directory: source.directory,
+    includeHidden: source.includeHidden ?? false,
+    symlinks: source.symlinks ?? 'keep',
+    exclude: source.exclude ?? [],
+    signal,
+    onFiles: (from, to, found) => {
+      tell({ files: to })
+      hasher.add(from, to, found)
+    },
+  })
+  tell({ files: tree.count, isWalked: true })
+  return await hasher.finish(tree)
+}
+
+/** Trees are told apart by what selects them; two that share a cache would overwrite each other's. */
+function cacheKey(source: UploadSource): string {
+  if (source.kind === 'files') return JSON.stringify(['files', source.files[0]?.absolutePath ?? ''])
+  const { patterns, directory, includeHidden, symlinks, exclude } = source
+  return JSON.stringify([
+    'patterns',
+    directory,
+    patterns,
+    includeHidden === true,
+    symlinks ?? 'keep',
+    exclude ?? [],
+  ])
+}

@@ -1,0 +1,212 @@
+/** The server's end of an upload: its requests (api/negotiation.ts), and the form in which each says what it says. */
+import { promisify } from 'node:util'
+import { Readable } from 'node:stream'
+import { constants, createBrotliCompress, gzip } from 'node:zlib'
+import {
+  changesMediaType,
+  manifestMediaType,
+  packMediaType,
+  partsMediaType,
+  timesMediaType,
+} from '../../api/negotiation.ts'
+import type {
+  CommitAnswer,
+  Offer,
+  OfferAnswer,
+  ReceivedBlobs,
+} from '../../api/negotiation-messages.ts'
+import { apiRoot } from '../../api/paths.ts'
+import {
+  decodeOrdinals,
+  listBytesMax,
+  type OfferedComposite,
+  writeComposite,
+} from '../../core/blob-exchange.ts'
+import { formatWireDigest } from '../../core/digest.ts'
+import { manifestHeader } from '../../core/manifest.ts'
+import { changesHeader } from '../../core/manifest-changes.ts'
+import { createByteWriter } from '../../core/varint.ts'
+import { type ApiRequest, requestBytes, requestJson, type ServerAccess } from '../transport/http.ts'
+import type { HashedTree } from './hashed-tree.ts'
+import type { SourceChanges } from './source-changes.ts'
+
+type Open = Extract<OfferAnswer, { state: 'open' }>
+
+export interface UploadSession {
+  readonly server: ServerAccess
+  /** Of the session, below which its steps are. */
+  readonly path: string
+  readonly offer: Offer
+  /** What the server must be told of the tree. */
+  readonly needs: Open['needs']
+  readonly signal: AbortSignal
+  /** Told of bytes of request bodies. */
+  readonly onSent: (bytes: number) => void
+}
+
+/** Begins a session, or finds the one of this upload that is open; the artifact, where the project has the tree. */
+export async function offerTree(
+  server: ServerAccess,
+  offer: Offer,
+  how: Pick<UploadSession, 'signal' | 'onSent'>,
+): Promise<Exclude<OfferAnswer, Open> | { state: 'open'; session: UploadSession }> {
+  const { signal } = how
+  const request = { path: `${apiRoot}/uploads`, json: offer, repeatable: true, signal }
+  const answer = await requestJson<OfferAnswer>(server, { method: 'POST', ...request }, ['state'])
+  if (answer.state === 'done') return answer
+  const { id, needs } = answer
+  return {
+    state: 'open',
+    session: { server, path: `${apiRoot}/uploads/${id}`, offer, needs, ...how },
+  }
+}
+
+const gzipped = promisify(gzip)
+
+/** Digests do not compress, but files that occur several times have the same ones: of a tree of 105,636 entries 3.1 MB are
+ *  left with a window of 4 MiB (16 MiB: 2.6, for 20 MB more memory), where gzip leaves 3.97. Brotli looks for what is far
+ *  behind only when it expects a long text. */
+function brotliParams(entryCount: number): Record<number, number> {
+  return {
+    [constants.BROTLI_PARAM_QUALITY]: 4,
+    [constants.BROTLI_PARAM_LGWIN]: 22,
+    [constants.BROTLI_PARAM_SIZE_HINT]: entryCount * usualLineBytes,
+  }
+}
+
+const usualLineBytes = 128
+
+/** Answers the ordinals of entries that must be sent. */
+export async function offerManifest(session: UploadSession, tree: HashedTree): Promise<number[]> {
+  const body = (): AsyncIterable<Uint8Array> => {
+    const brotli = createBrotliCompress({
+      params: brotliParams(tree.source.count),
+      chunkSize: 128 * 1024,
+    })
+    Readable.from(manifestText(tree), { objectMode: false }).pipe(brotli)
+    return counted(brotli as AsyncIterable<Uint8Array>, session)
+  }
+  const { treeDigest, entryCount } = session.offer
+  const missing = await post(session, 'manifest', {
+    query: { tree: treeDigest, entries: entryCount },
+    headers: { 'content-type': manifestMediaType, 'content-encoding': 'br' },
+    body,
+  })
+  return decodeOrdinals(missing)
+}
+
+/** The same by what makes the tree of one that the project has. Errors: not_found, when it has it no more. */
+export async function offerChanges(
+  session: UploadSession,
+  { base, text, ordinals }: SourceChanges,
+): Promise<number[]> {
+  const { treeDigest, entryCount } = session.offer
+  const missing = await post(session, 'manifest', {
+    query: { tree: treeDigest, entries: entryCount, base: formatWireDigest(base) },
+    headers: { 'content-type': changesMediaType, 'content-encoding': 'gzip' },
+    body: await gzipped(changesHeader + text, { level: constants.Z_BEST_SPEED }),
+  })
+  return decodeOrdinals(missing).map((index) => ordinals[index]!)
+}
+
+function* manifestText(tree: HashedTree): Generator<Buffer> {
+  yield Buffer.from(manifestHeader)
+  yield* tree.text()
+}
+
+/** Modification times of all entries, encoded, a page each. */
+export async function offerTimes(session: UploadSession, pages: readonly Buffer[]): Promise<void> {
+  const out = createByteWriter()
+  for (const page of pages) out.sized(page)
+  await post(session, 'times', {
+    query: { entries: session.offer.entryCount },
+    headers: { 'content-type': timesMediaType },
+    body: out.bytes(),
+  })
+}
+
+/** Besides its parts a composite takes less than this of a list. */
+const compositeHeadBytes = 64
+/** Of a file whose parts can be listed. */
+export const partsMax: number = (listBytesMax - compositeHeadBytes) / 32
+
+/** Answers which parts of each file must be sent. */
+export async function offerParts(
+  session: UploadSession,
+  files: readonly OfferedComposite[],
+): Promise<Set<number>[]> {
+  const answers: Set<number>[] = []
+  let out = createByteWriter()
+  let batch: OfferedComposite[] = []
+  let bytes = 0
+  const flush = async (): Promise<void> => {
+    if (batch.length === 0) return
+    const headers = { 'content-type': partsMediaType }
+    const missing = decodeOrdinals(await post(session, 'parts', { headers, body: out.bytes() }))
+    let at = 0
+    let first = 0
+    for (const { parts } of batch) {
+      const own = new Set<number>()
+      const end = first + parts.length
+      while (at < missing.length && missing[at]! < end) own.add(missing[at++]! - first)
+      answers.push(own)
+      first = end
+    }
+    out = createByteWriter()
+    batch = []
+    bytes = 0
+  }
+  for (const file of files) {
+    const own = compositeHeadBytes + 32 * file.parts.length
+    if (bytes + own > listBytesMax / 2) await flush()
+    writeComposite(out, file)
+    batch.push(file)
+    bytes += own
+  }
+  await flush()
+  return answers
+}
+
+/** Records of blobs; resolves when the server has them durably. */
+export async function sendPack(
+  session: UploadSession,
+  records: () => AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const { server, path, signal } = session
+  const request = {
+    path: `${path}/packs`,
+    headers: { 'content-type': packMediaType },
+    body: () => counted(records(), session),
+    signal,
+  }
+  await requestJson<ReceivedBlobs>(server, { method: 'POST', ...request }, ['blobs'])
+}
+
+/** Errors: upload_incomplete, name_taken, and those of `requestJson`. */
+export async function commit(session: UploadSession): Promise<CommitAnswer> {
+  const { server, path, offer, signal } = session
+  const request = { path: `${path}/commit`, json: offer, repeatable: true, signal }
+  const fields = ['artifact', 'created'] as const
+  return await requestJson<CommitAnswer>(server, { method: 'POST', ...request }, fields)
+}
+
+async function post(
+  { server, path, signal, onSent }: UploadSession,
+  step: 'manifest' | 'times' | 'parts',
+  request: Pick<ApiRequest, 'query' | 'headers' | 'body'>,
+): Promise<Buffer> {
+  const { body } = request
+  if (body instanceof Uint8Array) onSent(body.length)
+  const asked = { method: 'POST', path: `${path}/${step}`, repeatable: true, signal } as const
+  return await requestBytes(server, { ...asked, ...request })
+}
+
+async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  { onSent }: UploadSession,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    yield piece
+    onSent(piece.length)
+  }
+}
