@@ -1,6 +1,6 @@
 /** Command lines: flags and operands of one command, parsed strictly. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { withSlashes } from '../client/files/system.ts'
+import { withSlashes } from '../client/files/paths.ts'
 import { suggestion } from './suggestion.ts'
 
 /** A flag: how it is written, and what its value is called in help; null for one that takes none. */

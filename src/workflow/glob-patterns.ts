@@ -1,6 +1,6 @@
 /** Patterns as users write them, made absolute for `@actions/glob`, which roots relative ones at the directory of this
  *  process and `~` at its user's home; a job has its own of both. */
-import { escapePath } from '../client/upload/source-patterns.ts'
+import { escapePath } from '../client/files/paths.ts'
 
 export interface PatternRoots {
   /** Absolute directory that relative patterns start from. */

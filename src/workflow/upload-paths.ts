@@ -4,7 +4,7 @@
  *  2. One search path that is itself the one file found: the root is the file's directory.
  *  3. One search path otherwise: it is the root. It ends before the first wildcard. */
 import { dirname, normalize, sep } from 'node:path'
-import { leastCommonAncestor } from '../client/upload/walk.ts'
+import { leastCommonAncestor } from '../client/files/paths.ts'
 import type { UploadFile } from './artifacts.ts'
 import type { SearchResult } from './glob.ts'
 

@@ -27,7 +27,7 @@ import { whileWriting } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
-import { withSlashes } from '../files/system.ts'
+import { withSlashes } from '../files/paths.ts'
 import { makeDirectories, makeWritable, removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'

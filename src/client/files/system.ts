@@ -1,50 +1,12 @@
-/** What Windows does otherwise. Its calls take paths with slashes as well, so all are written with them; it keeps no
- *  permission bits, so an upload says the usual ones and a download asks for none. */
+/** What Windows does otherwise with files (paths.ts has how they are named): it keeps no permission bits, so an upload says the
+ *  usual ones and a download asks for none; and what somebody has open stays where it is. */
 import { chmodSync, type Dirent, lstatSync, renameSync, type Stats } from 'node:fs'
-import { basename, dirname, parse } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../../core/entry.ts'
 
 export const isWindows: boolean = process.platform === 'win32'
 
 const usualFileMode = 0o644
-
-export function withSlashes(path: string): string {
-  return isWindows ? path.replaceAll('\\', '/') : path
-}
-
-/** Of an absolute path with slashes: `/`, on Windows `C:/` or `//SERVER/SHARE/`. */
-export function rootOf(path: string): string {
-  return parse(path).root
-}
-
-/** The path of a directory, ready to have a name appended; only a root ends in a slash by itself. */
-export function slashed(directory: string): string {
-  return directory.endsWith('/') ? directory : `${directory}/`
-}
-
-/** Absolute paths with slashes; a directory that several lie in is spelled as the first of them does. */
-export function spelledAlike(paths: readonly string[]): readonly string[] {
-  if (!isWindows) return paths
-  const spellings = new Map<string, string>()
-  const spell = (path: string): string => {
-    const known = spellings.get(path.toLowerCase())
-    if (known !== undefined) return known
-    const parent = dirname(path)
-    const spelled = parent === path ? path : slashed(spell(parent)) + basename(path)
-    spellings.set(path.toLowerCase(), spelled)
-    return spelled
-  }
-  return paths.map(spell)
-}
-
-/** What a relative pattern begins with that is no part of a name: dots, and on Windows a drive, which has a directory of
- *  its own; then the rest. */
-export function splitRelative(pattern: string): { start: string; rest: string } {
-  const starts = isWindows ? /^(?:[a-z]:)?(?:\.{1,2}(?:\/+|$))*/i : /^(?:\.{1,2}(?:\/+|$))*/
-  const [start] = starts.exec(pattern)!
-  return { start, rest: pattern.slice(start.length) }
-}
 
 /** What a directory says of something in it. That of Windows takes for links all that is kept elsewhere, too, such as files
  *  of a cloud or of a volume that deduplicates. */

@@ -4,7 +4,8 @@ import { type EntryKind, comparePaths, parseEntryPath } from '../../core/entry.t
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { checkSymlinkTarget } from '../../core/manifest.ts'
-import { modeOf, slashed } from '../files/system.ts'
+import { slashed } from '../files/paths.ts'
+import { modeOf } from '../files/system.ts'
 import type { SourceTree } from './source-tree.ts'
 
 /** Something that belongs into an upload. */

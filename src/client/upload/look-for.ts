@@ -1,7 +1,7 @@
 /** Looks at paths that an upload is given. */
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { fileError } from '../files/file-error.ts'
-import { withSlashes } from '../files/system.ts'
+import { withSlashes } from '../files/paths.ts'
 
 /** What is at a path, links not followed; undefined where nothing is, or can be. Errors: FileError, where that is hidden. */
 export function lookFor(path: string): Stats | undefined {

@@ -5,13 +5,14 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
 import {
-  isWindows,
+  escapePath,
   rootOf,
   slashed,
   spelledAlike,
   splitRelative,
   withSlashes,
-} from '../files/system.ts'
+} from '../files/paths.ts'
+import { isWindows } from '../files/system.ts'
 import { lookFor } from './look-for.ts'
 
 /** What a path is to a list of patterns: it may count only if it is a directory (a pattern with a trailing slash), or only
@@ -139,15 +140,6 @@ function absolutePattern(pattern: string, directory: string): string {
   const { start, rest } = splitRelative(pattern)
   const base = escapePath(withSlashes(resolve(directory, start)))
   return rest === '' ? base : slashed(base) + rest
-}
-
-/** Makes a path match only itself. */
-export function escapePath(path: string): string {
-  return path
-    .replaceAll('\\', '\\\\')
-    .replaceAll(/\[(?=[^/]+\])/g, '[[]')
-    .replaceAll('?', '[?]')
-    .replaceAll('*', '[*]')
 }
 
 /** The one name that a segment matches, or undefined when it has wildcards (internal-pattern.js, `getLiteral`). */

@@ -18,7 +18,8 @@ import { compilePathGlobs } from '../../core/path-glob.ts'
 import { fileError } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
-import { entryAt, modeOf, rootOf, slashed, withSlashes } from '../files/system.ts'
+import { leastCommonAncestor, slashed, withSlashes } from '../files/paths.ts'
+import { entryAt, modeOf } from '../files/system.ts'
 import { lookFor, lookThrough, targetOf } from './look-for.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceTree } from './source-tree.ts'
@@ -76,20 +77,6 @@ function uploadRoot({ searchPaths }: SourcePatterns): string {
     throw storeError('invalid_request', 'no path to upload was given', { field: 'PATH' })
   if (others.length === 0) return !lookFor(first) || isDirectory(first) ? first : dirname(first)
   return leastCommonAncestor(searchPaths)
-}
-
-/** Of absolute paths without needless segments. Errors: invalid_request, when they have none. */
-export function leastCommonAncestor(paths: readonly string[]): string {
-  const [root = '', ...others] = new Set(paths.map(rootOf))
-  if (others.length > 0) {
-    const reason = `what lies on ${[root, ...others].join(' and ')} has no directory in common`
-    throw storeError('invalid_request', reason, { field: 'PATH' })
-  }
-  const [head = [], ...rest] = paths.map((path) => path.split('/'))
-  let length = 0
-  while (length < head.length && rest.every((other) => other[length] === head[length])) length += 1
-  const common = head.slice(0, length).join('/')
-  return common.length < root.length ? root : common
 }
 
 function isDirectory(path: string): boolean {

@@ -15,7 +15,8 @@ import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import { lookAt, parentOf } from '../files/real-directories.ts'
-import { isMode, withSlashes } from '../files/system.ts'
+import { withSlashes } from '../files/paths.ts'
+import { isMode } from '../files/system.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import {
   createDifferences,
