@@ -1,9 +1,10 @@
 /** The secret of a data directory: 32 random bytes in `secret.key`, from which one key per purpose is derived, so that
  *  a MAC of one purpose is never valid for another. Whoever reads the file may mint any token. */
 import { hkdfSync, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storeError } from '../core/errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 
 const secretBytes = 32
 
@@ -16,7 +17,7 @@ export interface Keys {
 /** Reads the data directory's secret, creating both when they are missing. Two processes that start at once end up with
  *  the same secret. Errors: invalid_request. */
 export async function openKeys(dataDir: string): Promise<Keys> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  makeDirectories(dataDir, 0o700)
   return deriveKeys((await readSecret(dataDir)) ?? (await createSecret(dataDir)))
 }
 

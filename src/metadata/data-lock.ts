@@ -2,8 +2,9 @@
  *  the process, so a killed server leaves nothing stale. A server says beside it where it answers (`server.url`), so that
  *  commands which find the directory in use ask that server and no other. */
 import SqliteDatabase from 'better-sqlite3'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectories } from '../make-directories.ts'
 import { tellingUnusable } from './sqlite/unusable-database.ts'
 
 export interface DataLock {
@@ -33,7 +34,7 @@ export function wasEverLocked(dataDir: string): boolean {
 /** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError,
  *  UnusableDatabaseError. */
 export function lockDataDir(dataDir: string): DataLock {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  makeDirectories(dataDir, 0o700)
   const urlPath = join(dataDir, 'server.url')
   const lockPath = join(dataDir, lockFile)
   const database = tellingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))

@@ -1,5 +1,4 @@
 /** The artifact store of a real run: a Trove server, through the native client, so that only changes travel. */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient, type Client, type UploadResult } from '../client/client.ts'
 import { readArtifact } from '../client/find-artifact.ts'
@@ -8,6 +7,7 @@ import { readFile } from '../client/read-file.ts'
 import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
 import { saveAs } from '../client/files/save-as.ts'
 import { hasCode } from '../core/errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type {
@@ -172,7 +172,7 @@ async function saveWhole(
   { directory, signal }: DownloadRequest,
 ): Promise<void> {
   const { server } = client
-  await mkdir(directory, { recursive: true })
+  makeDirectories(directory)
   if (detail.kind !== 'raw') {
     await saveZip(server, detail.id, { target: join(directory, `${detail.name}.zip`), signal })
     return

@@ -1,9 +1,10 @@
 /** Running a workflow: reads and checks the file, then runs its jobs. The one entry of this folder. */
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { ArtifactStore } from './artifacts.ts'
+import { makeDirectories } from '../make-directories.ts'
 import { bounds } from './bounds.ts'
 import { githubContext, type RunFacts } from './contexts.ts'
 import type { ArtifactEndpoint, Engine } from './engine.ts'
@@ -86,7 +87,7 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
     jobs: jobs.map(({ job }) => ({ id: job.id, needs: job.needs })),
   })
   try {
-    await mkdir(options.workDirectory, { recursive: true })
+    makeDirectories(options.workDirectory)
     const outcomes = await runJobs(
       engine,
       jobs,

@@ -148,6 +148,13 @@ describe('trove download', () => {
     })
   })
 
+  test('a DEST that cannot be made is told, where Node would try to make it for ever', async () => {
+    expect(await trove(['download', '42/build', '/proc/dist'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^trove: \/proc\/dist cannot be made: ENOENT/),
+    })
+  })
+
   test('a link at DEST itself is where the user wants it; one below is not followed', async () => {
     await mkdir(join(root, 'real'))
     await mkdir(join(root, 'outside'))

@@ -1,9 +1,10 @@
 /** Files of the client's cache: one for each tree and purpose, replaced as a whole, of which the oldest go. */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { digestOf } from '../../core/digest.ts'
+import { makeDirectories } from '../../make-directories.ts'
 import { rename } from '../files/system.ts'
 
 /** Files that are kept of each purpose; the longest unused go first. */
@@ -46,7 +47,7 @@ export interface CacheFile {
 
 export async function openCacheFile(path: string): Promise<CacheFile> {
   const directory = dirname(path)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(directory, 0o700)
   await dropUnfinished(path)
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   const file = await open(temporary, 'wx', 0o600)

@@ -47,7 +47,7 @@ import { findKnown, type KnownFiles } from './known-files.ts'
 import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 import { untilAborted } from '../files/until-aborted.ts'
-import { makeDirectories } from '../files/writable.ts'
+import { makeDirectories } from '../../make-directories.ts'
 
 export interface DownloadOptions {
   /** A promise when it is still being looked up: the threads begin meanwhile. */

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteError, FileError } from '../files/file-error.ts'
 import { lookAt } from '../files/real-directories.ts'
-import { makeDirectories } from '../files/writable.ts'
+import { makeDirectories } from '../../make-directories.ts'
 import { partialName } from '../partial-name.ts'
 
 /** A process that works on a download, as the name of its file tells it. */

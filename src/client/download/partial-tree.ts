@@ -28,7 +28,8 @@ import type { FilePool } from '../files/file-pool.ts'
 import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
-import { makeDirectories, makeWritable, removeWhole } from '../files/writable.ts'
+import { makeDirectories } from '../../make-directories.ts'
+import { makeWritable, removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'
 /** Two threads that make files in one directory wait for each other, some file systems a long time: those of one thread

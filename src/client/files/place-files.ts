@@ -16,7 +16,7 @@ import {
 import { inflateCopy } from './inflate-copy.ts'
 import { isRacy } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
-import { makeDirectories } from './writable.ts'
+import { makeDirectories } from '../../make-directories.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 

@@ -1,19 +1,6 @@
-/** Directories to write in: made, and those that forbid it opened. */
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+/** Directories that forbid to write in them, opened. */
+import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { FileError } from './file-error.ts'
-
-/** Makes a directory and those above it that are missing. Node 20 says ENOENT of several reasons not to, such as a read-only
- *  file system, so what fails is done once more, one at a time. Errors: those of the system. */
-export function makeDirectories(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    if (!existsSync(dirname(path))) makeDirectories(dirname(path))
-    mkdirSync(path)
-  }
-}
 
 /** Lets its owner write into a directory. */
 export function makeWritable(directory: string): void {
