@@ -3,7 +3,7 @@
  *  searched begins at the part before the first wildcard. The package itself asks the file system once for each match and
  *  takes seconds for 100,000 files; a test compares the two on random trees. */
 import { dirname, isAbsolute, resolve } from 'node:path'
-import { Minimatch } from 'minimatch'
+import { Minimatch, type ParseReturnFiltered } from 'minimatch'
 import {
   escapePath,
   rootOf,
@@ -40,6 +40,8 @@ interface Pattern {
   isLiteral: boolean
   searchPath: string
   matcher: Minimatch
+  /** One that every path has which matches; undefined where that is not known. */
+  name: string | undefined
 }
 
 const noneBits = 0
@@ -66,18 +68,23 @@ export function compileSourcePatterns(
       (pattern) => !pattern.negate && pattern.isLiteral && !pattern.onlyDirectories,
     ),
     match: (path) => {
+      const parts = compiled[0]?.matcher.slashSplit(path) ?? []
+      const names = new Set(parts)
       let bits = noneBits
       for (const pattern of compiled) {
-        if (pattern.negate) bits &= ~matchBits(pattern, path)
-        else bits |= matchBits(pattern, path)
+        // Lists of what to leave out may have thousands, most of which say nothing of a path.
+        if (bits === (pattern.negate ? noneBits : allBits)) continue
+        if (pattern.name !== undefined && !names.has(pattern.name)) continue
+        if (pattern.negate) bits &= ~matchBits(pattern, parts)
+        else bits |= matchBits(pattern, parts)
       }
       return { asDirectory: (bits & directoryBits) !== 0, asLeaf: (bits & leafBits) !== 0 }
     },
-    mayMatchBelow: (path) =>
-      positive.some(
-        ({ matcher }) =>
-          path.endsWith('/') || matcher.matchOne(path.split('/'), matcher.set[0]!, true),
-      ),
+    mayMatchBelow: (path) => {
+      if (path.endsWith('/')) return positive.length > 0
+      const parts = path.split('/')
+      return positive.some(({ matcher }) => matcher.matchOne(parts, matcher.set[0]!, true))
+    },
   }
 }
 
@@ -106,20 +113,23 @@ function patternOf(
   const literals = segments.map(literalOf)
   const firstWild = literals.indexOf(undefined)
   const literal = firstWild === -1 ? literals : literals.slice(0, firstWild)
+  // The options of @actions/glob 0.7 (internal-pattern.js).
+  const matcher = new Minimatch(absolute, {
+    dot: true,
+    nobrace: true,
+    nocase: isWindows,
+    nocomment: true,
+    noext: true,
+    nonegate: true,
+  })
   return {
     ...flags,
     endsInGlobstar: segments.at(-1) === '**',
     isLiteral: firstWild === -1,
     searchPath: root + literal.join('/'),
-    // The options of @actions/glob 0.7 (internal-pattern.js).
-    matcher: new Minimatch(absolute, {
-      dot: true,
-      nobrace: true,
-      nocase: isWindows,
-      nocomment: true,
-      noext: true,
-      nonegate: true,
-    }),
+    matcher,
+    // Windows does not tell letters apart by their case.
+    name: isWindows ? undefined : matcher.set[0]!.findLast(isName),
   }
 }
 
@@ -164,10 +174,16 @@ function literalOf(segment: string): string | undefined {
   return literal
 }
 
-function matchBits(pattern: Pattern, path: string): number {
+/** Of a part that minimatch compares as it is. */
+function isName(part: ParseReturnFiltered): part is string {
+  return typeof part === 'string' && part !== ''
+}
+
+function matchBits(pattern: Pattern, parts: string[]): number {
   // A pattern of the user's that ends in `**` matches the directory before it as well.
-  const subject = pattern.endsInGlobstar && !pattern.isImplicit ? `${path}/` : path
-  if (!pattern.matcher.match(subject)) return noneBits
+  const subject = pattern.endsInGlobstar && !pattern.isImplicit ? [...parts, ''] : parts
+  const { matcher } = pattern
+  if (!matcher.matchOne(subject, matcher.set[0]!)) return noneBits
   return pattern.onlyDirectories ? directoryBits : allBits
 }
 
