@@ -118,17 +118,22 @@ export const retryableCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'idle_timeout',
 ])
 
-/** A StoreError as a structured-cloneable value, to cross threads. */
-export interface ErrorMessage {
-  code: ErrorCode
-  message: string
-  details: ErrorDetails[ErrorCode]
+/** What was thrown as a structured-cloneable value, to cross threads. */
+export type ErrorMessage =
+  | Pick<StoreError, 'code' | 'message' | 'details'>
+  | { name: string; message: string; stack: string | undefined }
+
+export function encodeError(thrown: unknown): ErrorMessage {
+  if (thrown instanceof StoreError) {
+    const { code, message, details } = thrown
+    return { code, message, details }
+  }
+  const { name, message, stack } = asError(thrown)
+  return { name, message, stack }
 }
 
-export function encodeError(error: StoreError): ErrorMessage {
-  return { code: error.code, message: error.message, details: error.details }
-}
-
-export function decodeError(message: ErrorMessage): StoreError {
-  return new StoreError(message.code, message.message, message.details)
+/** A StoreError for one; an Error that says the same for all else. */
+export function decodeError(encoded: ErrorMessage): Error {
+  if ('code' in encoded) return new StoreError(encoded.code, encoded.message, encoded.details)
+  return Object.assign(new Error(encoded.message), encoded)
 }

@@ -1,32 +1,21 @@
 /** The metadata port served by a thread of its own, so that no statement ever holds up the event loop that answers
  *  requests. A call is its method's name and arguments; the answer carries the value or the error. */
-import { once } from 'node:events'
-import type { Worker } from 'node:worker_threads'
-import { type ErrorMessage, decodeError } from '../core/errors.ts'
 import { startThread } from '../program-files.ts'
+import { askThread } from '../worker-thread.ts'
 import type { Metadata, Quota } from './metadata.ts'
 
+type Method = Exclude<keyof Metadata, 'close'>
+
 export interface MetadataCall {
-  id: number
-  method: keyof Metadata
+  method: Method
   args: unknown[]
 }
-
-/** `failed` is an expected failure; `broken` anything else that was thrown. */
-export type MetadataAnswer =
-  | { id: number; value: unknown }
-  | { id: number; failed: ErrorMessage }
-  | { id: number; broken: { name: string; message: string; stack: string | undefined } }
-
-/** Sent once: that the database is open, or the expected failure that keeps it closed. Any other error ends the thread. */
-export type OpeningMessage = typeof readyMessage | { failed: ErrorMessage }
-export const readyMessage = 'ready'
 
 /** The worker holds one page of a manifest or one batch of rows per call, and SQLite's cache is outside this heap. */
 const heapMiB = 96
 
 /** Every method of the port. The record type makes a forgotten one an error. */
-const methods: Record<keyof Metadata, true> = {
+const methods: Record<Method, true> = {
   ensureProject: true,
   findProject: true,
   listProjects: true,
@@ -147,12 +136,6 @@ const methods: Record<keyof Metadata, true> = {
   purgeRevocations: true,
   figures: true,
   projectFigures: true,
-  close: true,
-}
-
-interface Waiting {
-  resolve: (value: unknown) => void
-  reject: (error: Error) => void
 }
 
 /** Opens the database at `path` on a new thread; resolves once it is open. When the thread dies, every call under way
@@ -170,63 +153,16 @@ export async function openMetadataWorker(options: {
     // A young generation of this size keeps garbage of large listings from piling up.
     resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
   })
-  // Rejects when the thread fails before it is ready.
-  const [opening] = (await once(worker, 'message')) as [OpeningMessage]
-  if (opening !== readyMessage) throw decodeError(opening.failed)
-  return serveThrough(worker, onDeath)
-}
-
-function serveThrough(worker: Worker, onDeath: (error: Error) => void): Metadata {
-  const waiting = new Map<number, Waiting>()
-  let lastId = 0
-  let death: Error | undefined
-  let closing: Promise<void> | undefined
-
-  const die = (error: Error): void => {
-    if (death) return
-    death = error
-    for (const { reject } of waiting.values()) reject(error)
-    waiting.clear()
-    if (!closing) onDeath(error)
-  }
-  worker.on('message', (answer: MetadataAnswer) => {
-    const call = waiting.get(answer.id)
-    waiting.delete(answer.id)
-    if (!call) return
-    if ('value' in answer) call.resolve(answer.value)
-    else if ('failed' in answer) call.reject(decodeError(answer.failed))
-    else call.reject(rebuildError(answer.broken))
-  })
-  worker.on('error', (cause) => {
-    die(new Error('the metadata thread died', { cause }))
-  })
-  // Listened for from the start: the last answer and the end of the thread can come in one turn.
-  const exited = new Promise<void>((resolve) => {
-    worker.once('exit', () => resolve())
-  })
-  worker.on('exit', (code) => {
-    die(new Error(closing ? 'the metadata is closed' : `the metadata thread ended with ${code}`))
-  })
-
-  const call = (method: keyof Metadata, args: unknown[]): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      if (death) return reject(death)
-      const id = ++lastId
-      waiting.set(id, { resolve, reject })
-      const message: MetadataCall = { id, method, args }
-      worker.postMessage(message)
-    })
-
+  const thread = askThread<MetadataCall, unknown>(worker, 'metadata')
+  await thread.opened
+  void thread.died.then((cause) => onDeath(new Error('the metadata thread died', { cause })))
   const port = Object.fromEntries(
-    Object.keys(methods).map((method) => [
-      method,
-      (...args: unknown[]) => call(method as keyof Metadata, args),
-    ]),
-  ) as unknown as Metadata
-  return {
-    ...port,
-    close: () => (closing ??= call('close', []).then(() => exited)),
-  }
+    Object.keys(methods).map((name) => {
+      const method = name as Method
+      return [method, async (...args: unknown[]) => await thread.ask({ method, args })]
+    }),
+  ) as unknown as Omit<Metadata, 'close'>
+  return { ...port, close: thread.close }
 }
 
 function throwLater(error: Error): void {
@@ -234,11 +170,4 @@ function throwLater(error: Error): void {
   setImmediate(() => {
     throw error
   })
-}
-
-function rebuildError(broken: { name: string; message: string; stack: string | undefined }): Error {
-  const error = new Error(broken.message)
-  error.name = broken.name
-  if (broken.stack !== undefined) error.stack = broken.stack
-  return error
 }

@@ -128,7 +128,7 @@ describe('the metadata thread', () => {
   test('takes the process with it when nobody else takes the news', () => {
     const child = fileURLToPath(new URL('dying-thread-child.mjs', import.meta.url))
     const { status, stderr } = spawnSync(process.execPath, [child, newPath()], { encoding: 'utf8' })
-    expect(stderr).toContain('the metadata thread ended with 1')
+    expect(stderr).toContain('the metadata thread ended with code 1')
     expect(status).toBe(1)
   })
 })

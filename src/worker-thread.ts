@@ -1,0 +1,215 @@
+/** Asking a thread, and answering in it. A request has a number that its answer brings back, so many can be under way at
+ *  once. What is thrown crosses as a message, since its class is another one on the other side (decision 32). */
+import { parentPort, type Transferable, type Worker } from 'node:worker_threads'
+import { type ErrorMessage, StoreError, decodeError, encodeError } from './core/errors.ts'
+
+type ToThread = { id: number; request: unknown } | { id: number; stop: true } | 'close'
+type FromThread =
+  | { id: number; answer: unknown }
+  | { id: number; failure: ErrorMessage }
+  | { id: number; news: unknown }
+
+/** Of the answer that nobody asks for: that the thread has begun. */
+const openingId = 0
+
+/** `News`: what is told of a request before its answer. */
+export interface AskedThread<Request, Answer, News> {
+  /** Errors: what keeps the thread from beginning. Requests need not wait for it. */
+  readonly opened: Promise<unknown>
+  /** Resolves when the thread ends without being told to, before its requests fail. */
+  readonly died: Promise<Error>
+  /** Errors: those of the request; the reason of `signal` when it fails after that was aborted; why the thread is gone. */
+  ask(request: Request, options?: AskOptions<News>): Promise<Answer>
+  /** Lets the thread answer what it was asked, then ends it. Errors: what it died of. */
+  close(): Promise<void>
+  /** Ends the thread; what it was asked fails. */
+  terminate(): Promise<void>
+}
+
+interface AskOptions<News> {
+  transfer?: Transferable[]
+  signal?: AbortSignal
+  onNews?: (news: News) => void
+}
+
+interface Waiting<Answer, News> {
+  resolve(answer: Answer): void
+  reject(error: Error): void
+  onNews: ((news: News) => void) | undefined
+}
+
+/** The thread keeps the process alive only while it has something to answer. `name` is for messages. */
+export function askThread<Request, Answer, News = never>(
+  worker: Worker,
+  name: string,
+): AskedThread<Request, Answer, News> {
+  const waiting = new Map<number, Waiting<Answer, News>>()
+  let lastId = openingId
+  let death: Error | undefined
+  let isClosing = false
+
+  const post = (message: ToThread, transfer?: Transferable[]): void => {
+    worker.postMessage(message, transfer)
+  }
+  const answerTo = async (id: number, onNews?: (news: News) => void): Promise<Answer> =>
+    await new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject, onNews })
+    })
+  const failAll = (error: Error): void => {
+    for (const { reject } of waiting.values()) reject(error)
+    waiting.clear()
+  }
+  const isClosed = (): Error => new Error(`the ${name} thread is closed`)
+
+  worker.on('message', (message: FromThread) => {
+    const asked = waiting.get(message.id)
+    if ('news' in message) {
+      asked?.onNews?.(message.news as News)
+      return
+    }
+    waiting.delete(message.id)
+    if (waiting.size === 0 && !isClosing) worker.unref()
+    if ('answer' in message) asked?.resolve(message.answer as Answer)
+    else asked?.reject(decodeError(message.failure))
+  })
+  const opened = answerTo(openingId)
+  const died = new Promise<Error>((resolve) => {
+    const unlessClosing = (error: Error): void => {
+      if (!isClosing) resolve(error)
+    }
+    opened.catch(unlessClosing)
+    worker.on('error', resolve)
+    worker.once('exit', (code) => {
+      unlessClosing(new Error(`the ${name} thread ended with code ${code}`))
+    })
+  })
+  void died.then((error) => {
+    death = error
+    failAll(error)
+    void worker.terminate()
+  })
+  // Listened for from the start: the last answer and the end of the thread can come in one turn.
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve())
+  })
+  void exited.then(() => failAll(isClosed()))
+
+  return {
+    opened,
+    died,
+    ask: async (request, { transfer, signal, onNews } = {}) => {
+      signal?.throwIfAborted()
+      if (death !== undefined) throw death
+      if (isClosing) throw isClosed()
+      const id = ++lastId
+      post({ id, request }, transfer)
+      if (waiting.size === 0) worker.ref()
+      const stop = (): void => post({ id, stop: true })
+      signal?.addEventListener('abort', stop, { once: true })
+      try {
+        return await answerTo(id, onNews)
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw error
+      } finally {
+        signal?.removeEventListener('abort', stop)
+      }
+    },
+    close: async () => {
+      if (!isClosing && death === undefined) {
+        isClosing = true
+        worker.ref()
+        post('close')
+      }
+      await exited
+      if (death !== undefined) throw death
+    },
+    terminate: async () => {
+      isClosing = true
+      await worker.terminate()
+    },
+  }
+}
+
+/** What a thread does. */
+export interface Answering<Request, Answer, News> {
+  /** Buffers that are a field of the answer, or the answer, must be nothing else's: they are handed over. */
+  answer(request: Request, call: Call<News>): Answer | Promise<Answer>
+  /** Called when everything is answered and nothing more will be asked. */
+  close?(): Promise<void>
+}
+
+interface Call<News> {
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+  tell(news: News): void
+}
+
+/** In a thread: answers what `askThread` asks, each request as soon as it comes. Errors: those of `open`, unless it was told. */
+export async function answerRequests<Request, Answer, News = never>(
+  open: () => Answering<Request, Answer, News> | Promise<Answering<Request, Answer, News>>,
+): Promise<void> {
+  const port = parentPort
+  if (port === null) throw new Error('this file is the code of a worker thread')
+  const post = (message: FromThread, transfer?: ArrayBuffer[]): void => {
+    port.postMessage(message, transfer)
+  }
+  let answering: Answering<Request, Answer, News>
+  try {
+    answering = await open()
+  } catch (error) {
+    // Whatever else ends the thread reaches the other side with all of its facts, but without its class.
+    if (!(error instanceof StoreError)) throw error
+    post({ id: openingId, failure: encodeError(error) })
+    return
+  }
+
+  const running = new Map<number, AbortController>()
+  let isClosing = false
+  const endWhenAnswered = async (): Promise<void> => {
+    if (!isClosing || running.size > 0) return
+    await answering.close?.()
+    // Nothing keeps the thread alive then, and it ends.
+    port.close()
+  }
+  const run = async (id: number, request: Request): Promise<void> => {
+    const controller = new AbortController()
+    running.set(id, controller)
+    try {
+      const answer = await answering.answer(request, {
+        // Made when it is used: to make one takes longer than many an answer.
+        get signal() {
+          return controller.signal
+        },
+        tell: (news) => post({ id, news }),
+      })
+      post({ id, answer }, ownBuffers(answer))
+    } catch (error) {
+      post({ id, failure: encodeError(error) })
+    } finally {
+      running.delete(id)
+    }
+    await endWhenAnswered()
+  }
+  port.on('message', (message: ToThread) => {
+    if (message === 'close') {
+      isClosing = true
+      void endWhenAnswered()
+    } else if ('stop' in message) running.get(message.id)?.abort()
+    else void run(message.id, message.request as Request)
+  })
+  post({ id: openingId, answer: undefined })
+}
+
+/** Buffers of which the answer is all, or a field of it. To hand them over costs less than a copy, and leaves no garbage. */
+function ownBuffers(answer: unknown): ArrayBuffer[] {
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return []
+  const fields: unknown[] = ArrayBuffer.isView(answer) ? [answer] : Object.values(answer)
+  return fields.flatMap((field) =>
+    ArrayBuffer.isView(field) &&
+    field.buffer instanceof ArrayBuffer &&
+    field.byteLength === field.buffer.byteLength
+      ? [field.buffer]
+      : [],
+  )
+}

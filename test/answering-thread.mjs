@@ -1,0 +1,49 @@
+/** The thread of worker-thread.test.ts. */
+import { workerData } from 'node:worker_threads'
+import { storeError } from '../dist/src/core/errors.js'
+import { answerRequests } from '../dist/src/worker-thread.js'
+
+const releases = []
+
+const answers = {
+  echo: (value) => value,
+  /** Until `release`. */
+  hold: async (value) => {
+    await new Promise((resolve) => releases.push(resolve))
+    return value
+  },
+  release: () => {
+    for (const release of releases) release()
+  },
+  untilStopped: async (_, { signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    throw new Error('stopped')
+  },
+  tellTwice: (value, { tell }) => {
+    tell(`${value} 1`)
+    tell(`${value} 2`)
+    return value
+  },
+  refuse: (what) => {
+    throw storeError('busy', `${what} is busy`, { what })
+  },
+  break: (message) => {
+    throw new RangeError(message)
+  },
+  uncloneable: () => () => {},
+  buffers: () => ({ own: new Uint8Array(8).fill(1), part: new Uint8Array(8).fill(2).subarray(4) }),
+  end: () => {
+    process.exit(3)
+  },
+}
+
+await answerRequests(() => {
+  if (workerData === 'refuses') throw storeError('busy', 'not now', { what: 'thread' })
+  if (workerData === 'breaks') throw Object.assign(new Error('broken'), { isDamaged: true })
+  return {
+    answer: ({ kind, value }, call) => answers[kind](value, call),
+    close: async () => {
+      if (workerData === 'breaks at its end') throw new Error('left open')
+    },
+  }
+})
