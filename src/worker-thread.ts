@@ -13,7 +13,7 @@ type FromThread =
 const openingId = 0
 
 /** `News`: what is told of a request before its answer. */
-export interface AskedThread<Request, Answer, News> {
+export interface AskedThread<Request, Answer, News = never> {
   /** Errors: what keeps the thread from beginning. Requests need not wait for it. */
   readonly opened: Promise<unknown>
   /** Resolves when the thread ends without being told to, before its requests fail. */

@@ -1,16 +1,11 @@
 /** Runs `@actions/glob` in a worker thread: it prints a `::debug::` line on standard output for every step it takes,
  *  and standard output belongs to the program's results. The thread's own output is caught by its owner. */
-import { asError } from '../core/errors.ts'
 import { createHash } from 'node:crypto'
 import fs, { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { parentPort } from 'node:worker_threads'
 import { create } from '@actions/glob'
-import type { GlobAnswer, GlobMessage, GlobRequest } from './glob.ts'
-
-async function answer(request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> {
-  return request.kind === 'hash' ? await hashFiles(request, signal) : await search(request, signal)
-}
+import { answerRequests } from '../worker-thread.ts'
+import type { GlobAnswer, GlobRequest } from './glob.ts'
 
 async function search(
   request: Extract<GlobRequest, { kind: 'search' }>,
@@ -77,20 +72,7 @@ async function isFile(path: string): Promise<boolean> {
   throw new Error(`${path} is ${kind}, not a file`)
 }
 
-if (parentPort === null) throw new Error('this file is the code of a worker thread')
-const port = parentPort
-const running = new Map<number, AbortController>()
-port.on('message', ({ id, request }: GlobMessage) => {
-  if (request === null) {
-    running.get(id)?.abort()
-    return
-  }
-  const controller = new AbortController()
-  running.set(id, controller)
-  answer(request, controller.signal)
-    .then(
-      (result) => port.postMessage({ id, result }),
-      (error: unknown) => port.postMessage({ id, error: asError(error).message }),
-    )
-    .finally(() => running.delete(id))
-})
+await answerRequests<GlobRequest, GlobAnswer>(() => ({
+  answer: (request, { signal }) =>
+    request.kind === 'hash' ? hashFiles(request, signal) : search(request, signal),
+}))

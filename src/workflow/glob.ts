@@ -1,18 +1,12 @@
 /** Finding files by pattern: `@actions/glob`, kept in a worker thread that starts with the first question. */
-import type { Worker } from 'node:worker_threads'
 import { startThread } from '../program-files.ts'
+import { type AskedThread, askThread } from '../worker-thread.ts'
 import { absolutePatterns, type PatternRoots } from './glob-patterns.ts'
 
 /** Patterns are absolute, one a line. */
 export type GlobRequest =
   | { kind: 'search'; patterns: string; includeHidden: boolean }
   | { kind: 'hash'; patterns: string; directory: string; followSymbolicLinks: boolean }
-
-/** What the thread is sent: a question, or null when its answer is no longer wanted. */
-export interface GlobMessage {
-  id: number
-  request: GlobRequest | null
-}
 
 export type GlobAnswer = ({ kind: 'search' } & SearchResult) | { kind: 'hash'; hash: string }
 
@@ -38,51 +32,19 @@ export interface Globber {
   close(): Promise<void>
 }
 
-interface Waiting {
-  resolve: (answer: GlobAnswer) => void
-  reject: (error: Error) => void
-}
-
 export function createGlobber(): Globber {
-  const waiting = new Map<number, Waiting>()
-  let worker: Worker | undefined
-  let nextId = 0
-
-  const start = (): Worker => {
-    const started = startThread('workflow/glob-worker.ts', { stdout: true })
-    started.stdout.resume()
-    started.unref()
-    started.on('message', (message: { id: number; result?: GlobAnswer; error?: string }) => {
-      const asked = waiting.get(message.id)
-      waiting.delete(message.id)
-      if (waiting.size === 0) started.unref()
-      if (message.result === undefined) asked?.reject(new Error(message.error))
-      else asked?.resolve(message.result)
-    })
-    started.on('error', (error: Error) => {
-      worker = undefined
-      for (const asked of waiting.values()) asked.reject(error)
-      waiting.clear()
+  let thread: AskedThread<GlobRequest, GlobAnswer> | undefined
+  const start = (): AskedThread<GlobRequest, GlobAnswer> => {
+    const worker = startThread('workflow/glob-worker.ts', { stdout: true })
+    worker.stdout.resume()
+    const started = askThread<GlobRequest, GlobAnswer>(worker, 'glob')
+    void started.died.then(() => {
+      thread = undefined
     })
     return started
   }
-  const ask = async (request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> => {
-    signal.throwIfAborted()
-    worker ??= start()
-    const id = nextId++
-    worker.ref()
-    const send = (message: GlobMessage): void => worker?.postMessage(message)
-    const onAbort = (): void => send({ id, request: null })
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      return await new Promise<GlobAnswer>((resolve, reject) => {
-        waiting.set(id, { resolve, reject })
-        send({ id, request })
-      })
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-    }
-  }
+  const ask = async (request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> =>
+    await (thread ??= start()).ask(request, { signal })
 
   return {
     search: async (patterns, { includeHidden, ...roots }, signal) => {
@@ -102,8 +64,8 @@ export function createGlobber(): Globber {
       return answer.hash
     },
     close: async () => {
-      await worker?.terminate()
-      worker = undefined
+      await thread?.terminate()
+      thread = undefined
     },
   }
 }
