@@ -1,8 +1,8 @@
 /** Puts parts of pages together in a thread, one after the other, so that no other request waits for what takes long. */
 import pLimit from 'p-limit'
-import type { Worker } from 'node:worker_threads'
 import { storeError } from '../core/errors.ts'
 import { startThread } from '../program-files.ts'
+import { type AskedThread, askThread } from '../worker-thread.ts'
 import type { Rendered, RenderTask } from './rendering.tsx'
 
 export interface Renderer {
@@ -22,32 +22,21 @@ const heapMiB = 128
 /** What was rendered stays in the heap of the thread until it ends. */
 const idleMs = 10_000
 
-interface Waiting {
-  resolve: (rendered: Rendered<RenderTask>) => void
-  reject: (error: Error) => void
-}
+type RenderThread = AskedThread<RenderTask, Rendered<RenderTask>>
 
 export function createRenderer(): Renderer {
   const inTurn = pLimit(1)
-  let thread: Worker | undefined
-  /** Whoever has sent the thread a task. */
-  let waiting: Waiting | undefined
+  let thread: RenderThread | undefined
   let idle: NodeJS.Timeout | undefined
 
-  const start = (): Worker => {
-    const started = startThread('web/render-worker.ts', {
+  const start = (): RenderThread => {
+    const worker = startThread('web/render-worker.ts', {
       name: 'renderer',
       resourceLimits: { maxOldGenerationSizeMb: heapMiB },
     })
-    const fail = (error: Error): void => {
-      if (thread !== started) return
-      thread = undefined
-      waiting?.reject(error)
-    }
-    started.on('message', (rendered: Rendered<RenderTask>) => waiting?.resolve(rendered))
-    started.on('error', fail)
-    started.on('exit', (code) => {
-      fail(new Error(`the thread that renders ended with ${code}`))
+    const started: RenderThread = askThread(worker, 'render')
+    void started.died.then(() => {
+      if (thread === started) thread = undefined
     })
     return started
   }
@@ -56,19 +45,14 @@ export function createRenderer(): Renderer {
     // Let go of at once: a task that comes while it ends gets another.
     const ended = thread
     thread = undefined
-    waiting?.reject(new Error('the thread that renders ended'))
     await ended?.terminate()
   }
   const run = async (task: RenderTask): Promise<Rendered<RenderTask>> => {
     clearTimeout(idle)
     thread ??= start()
-    thread.postMessage(task)
     try {
-      return await new Promise((resolve, reject) => {
-        waiting = { resolve, reject }
-      })
+      return await thread.ask(task)
     } finally {
-      waiting = undefined
       idle = setTimeout(() => void end(), idleMs).unref()
     }
   }

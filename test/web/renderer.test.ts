@@ -52,7 +52,7 @@ test('a thread that ends fails its task, and the next has another', async () => 
     setImmediate(() => void renderer?.close())
     return textTask('lost')
   }, signal)
-  await expect(ended).rejects.toThrow('the thread that renders ended')
+  await expect(ended).rejects.toThrow('the render thread is closed')
   expect(await renderer.render(async () => textTask('found'), signal)).toContain('found')
 })
 
