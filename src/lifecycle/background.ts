@@ -1,8 +1,8 @@
 /** Long maintenance that reads and hashes much runs in a thread of its own, so that neither the event loop nor the thread
  *  of the metadata waits for it. One thread per task; it ends with it. */
-import { type ErrorMessage, decodeError } from '../core/errors.ts'
 import type { PackPlace } from '../packs/open-pack-store.ts'
 import { startThread } from '../program-files.ts'
+import { askThread } from '../worker-thread.ts'
 import type { BackupOptions } from './backup.ts'
 import type { BackupReport } from './backup-packs.ts'
 import type { ScrubFinding, ScrubOptions, ScrubReport } from './scrub.ts'
@@ -14,22 +14,14 @@ export type BackgroundTask =
   | { kind: 'scrub'; options: Plain<ScrubOptions> }
   | { kind: 'backup'; options: Plain<BackupOptions> }
 
-export interface BackgroundData {
-  task: BackgroundTask
+export interface BackgroundPlaces {
   databasePath: string
   packPlace: PackPlace
   /** Of the threads that share the database. */
   sharedLog?: SharedArrayBuffer
 }
 
-export type FromBackground =
-  | { type: 'progress'; progress: object }
-  | { type: 'finding'; finding: ScrubFinding }
-  | { type: 'done'; outcome: object }
-  | {
-      type: 'failed'
-      error: ErrorMessage | { name: string; message: string; stack: string | undefined }
-    }
+export type BackgroundNews = { progress: object } | { finding: ScrubFinding }
 
 export interface BackgroundOptions {
   onProgress(progress: object): void
@@ -43,52 +35,32 @@ const heapMiB = 128
 
 /** Runs a task to its end and answers its report. Errors: those of the task. */
 export async function runInBackground(
-  data: BackgroundData & { task: { kind: 'scrub' } },
+  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'scrub' } },
   options: BackgroundOptions,
 ): Promise<ScrubReport>
 export async function runInBackground(
-  data: BackgroundData & { task: { kind: 'backup' } },
+  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'backup' } },
   options: BackgroundOptions,
 ): Promise<BackupReport>
 export async function runInBackground(
-  data: BackgroundData,
+  { task, ...places }: BackgroundPlaces & { task: BackgroundTask },
   { onProgress, onFinding, signal }: BackgroundOptions,
 ): Promise<object> {
   signal.throwIfAborted()
   const worker = startThread('lifecycle/background-worker.ts', {
-    name: data.task.kind,
-    workerData: data,
+    name: task.kind,
+    workerData: places satisfies BackgroundPlaces,
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },
   })
-  const stop = (): void => {
-    worker.postMessage('stop')
+  const thread = askThread<BackgroundTask, object, BackgroundNews>(worker, task.kind)
+  const onNews = (news: BackgroundNews): void => {
+    if ('finding' in news) onFinding(news.finding)
+    else onProgress(news.progress)
   }
-  signal.addEventListener('abort', stop, { once: true })
   try {
-    return await new Promise<object>((resolve, reject) => {
-      let outcome: object | undefined
-      worker.on('message', (message: FromBackground) => {
-        if (message.type === 'progress') onProgress(message.progress)
-        else if (message.type === 'finding') onFinding(message.finding)
-        else if (message.type === 'done') ({ outcome } = message)
-        else reject(errorOf(message.error))
-      })
-      worker.on('error', reject)
-      // Not before: the thread has closed the store then.
-      worker.on('exit', (code) => {
-        if (outcome !== undefined) resolve(outcome)
-        else reject(new Error(`the ${data.task.kind} thread ended with ${code}`))
-      })
-    })
+    return await thread.ask(task, { signal, onNews })
   } finally {
-    signal.removeEventListener('abort', stop)
+    // The thread has closed the store then.
+    await thread.close()
   }
-}
-
-function errorOf(error: Extract<FromBackground, { type: 'failed' }>['error']): Error {
-  if ('code' in error) return decodeError(error)
-  const rebuilt = new Error(error.message)
-  rebuilt.name = error.name
-  if (error.stack !== undefined) rebuilt.stack = error.stack
-  return rebuilt
 }

@@ -5,7 +5,7 @@ import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackPlace } from '../packs/open-pack-store.ts'
-import { type BackgroundData, runInBackground } from './background.ts'
+import { type BackgroundTask, runInBackground } from './background.ts'
 import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from './schedule.ts'
 import type { ScrubFinding, ScrubReport } from './scrub.ts'
@@ -99,7 +99,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
   }
 }
 
-type ScrubTask = Extract<BackgroundData['task'], { kind: 'scrub' }>
+type ScrubTask = Extract<BackgroundTask, { kind: 'scrub' }>
 
 async function isDue({ metadata }: UpkeepOptions, olderThanMs: number): Promise<boolean> {
   const now = Date.now()
