@@ -5,14 +5,22 @@ import { readFileSync } from 'node:fs'
 import { ConfigError } from '../settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
 import { commandNamed, type Commands } from './client-commands.ts'
-import { type Command, formatColumns, formatHelp } from './command.ts'
+import { type Command, formatColumns, formatHelp, type Invocation } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
 import { write } from './output.ts'
 
-async function statusOf(commands: Commands, args: string[]): Promise<ExitStatus> {
+/** Where a command talks, and what interrupts it. */
+export type Surroundings = Pick<Invocation, 'stdout' | 'stderr' | 'signal'>
+
+async function statusOf(
+  commands: Commands,
+  args: string[],
+  surroundings: Surroundings,
+): Promise<ExitStatus> {
+  const { stdout, stderr } = surroundings
   const [name, ...rest] = args
   if (name === 'version' || name === '--version' || name === '-V') {
-    await write(process.stdout, `trove ${readVersion()}\n`)
+    await write(stdout, `trove ${readVersion()}\n`)
     return exitStatus.ok
   }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
@@ -21,10 +29,10 @@ async function statusOf(commands: Commands, args: string[]): Promise<ExitStatus>
       rest[0] === undefined
         ? overview(commands)
         : formatHelp(await commandNamed(commands, rest[0]).load())
-    await write(isAsked ? process.stdout : process.stderr, text)
+    await write(isAsked ? stdout : stderr, text)
     return isAsked ? exitStatus.ok : exitStatus.usage
   }
-  return await runCommand(await commandNamed(commands, name).load(), rest)
+  return await runCommand(await commandNamed(commands, name).load(), rest, surroundings)
 }
 
 /** Of the package that this file was built into: `dist/src/cli` is three folders below it. */
@@ -33,20 +41,17 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
 }
 
-async function runCommand(command: Command, args: string[]): Promise<ExitStatus> {
+async function runCommand(
+  command: Command,
+  args: string[],
+  surroundings: Surroundings,
+): Promise<ExitStatus> {
   const { values, operands, help } = parseFlags(command.flags, args)
   if (help) {
-    await write(process.stdout, formatHelp(command))
+    await write(surroundings.stdout, formatHelp(command))
     return exitStatus.ok
   }
-  const signal = interruption()
-  return await command.run({
-    flags: values,
-    operands,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    signal,
-  })
+  return await command.run({ flags: values, operands, ...surroundings })
 }
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). A second one ends the process at once. */
@@ -82,7 +87,12 @@ function overview(commands: Commands): string {
 }
 
 /** Says on stderr what went wrong, in one or two lines; bugs with their stack. */
-async function report(commands: Commands, error: unknown): Promise<void> {
+async function report(
+  commands: Commands,
+  [name]: string[],
+  error: unknown,
+  { stderr }: Surroundings,
+): Promise<void> {
   if (isAbort(error)) return
   const lines = messageOf(error)
     .split('\n')
@@ -93,11 +103,10 @@ async function report(commands: Commands, error: unknown): Promise<void> {
   const isOfFlags =
     error instanceof ConfigError && error.problems.some((problem) => problem.startsWith('--'))
   if (error instanceof UsageError || isOfFlags) {
-    const [name] = process.argv.slice(2)
     const isCommand = name !== undefined && Object.hasOwn(commands, name)
     lines.push(`hint: \`trove ${isCommand ? `${name} ` : ''}--help\` shows what is accepted.`)
   }
-  await write(process.stderr, `${lines.join('\n')}\n`)
+  await write(stderr, `${lines.join('\n')}\n`)
 }
 
 function messageOf(error: unknown): string {
@@ -125,25 +134,33 @@ function isReaderGone(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
 }
 
-/** Runs the command that the arguments of the process name, and ends the process. */
-export async function runProgram(commands: Commands): Promise<never> {
-  let ending: Promise<void> | undefined
-  /** With what went wrong, which may come to light in two ways. */
-  const end = async (error: unknown): Promise<never> => {
-    ending ??= report(commands, error)
-    await ending
-    process.exit(exitStatusOf(error))
-  }
+/** Runs what `args` name, tells on stderr of a failure, and answers the exit status. */
+export async function runArguments(
+  commands: Commands,
+  args: string[],
+  surroundings: Surroundings,
+): Promise<ExitStatus> {
+  const { stdout, stderr } = surroundings
   // A reader that has seen enough (`trove list | head`) is no failure; `write` reports it to the command as well.
-  process.stdout.on('error', (error) => {
-    if (!isReaderGone(error)) void end(error)
+  const broken = new Promise<never>((_, reject) => {
+    stdout.on('error', (error) => {
+      if (!isReaderGone(error)) reject(error)
+    })
   })
   // Talk that nobody reads, or that a full disk does not take, ends nothing, a server least of all.
-  process.stderr.on('error', () => {})
+  stderr.on('error', () => {})
   try {
-    process.exit(await statusOf(commands, process.argv.slice(2)))
+    return await Promise.race([statusOf(commands, args, surroundings), broken])
   } catch (error) {
-    if (isReaderGone(error)) process.exit(exitStatus.ok)
-    return await end(error)
+    if (isReaderGone(error)) return exitStatus.ok
+    await report(commands, args, error, surroundings)
+    return exitStatusOf(error)
   }
+}
+
+/** Runs the command that the arguments of the process name, and ends the process. */
+export async function runProgram(commands: Commands): Promise<never> {
+  const { stdout, stderr, argv } = process
+  const surroundings = { stdout, stderr, signal: interruption() }
+  process.exit(await runArguments(commands, argv.slice(2), surroundings))
 }

@@ -7,7 +7,8 @@ import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove, startTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import { type Outcome, startTrove } from './run-trove.ts'
 
 const noise = randomBytes(700_000)
 
@@ -32,7 +33,7 @@ afterAll(async () => {
 
 async function trove(args: string[], environment: Record<string, string> = {}): Promise<Outcome> {
   const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
-  return await runTrove(args, { ...access, ...environment })
+  return await runTroveInside(args, { ...access, ...environment })
 }
 
 describe('trove list', () => {
@@ -195,7 +196,7 @@ describe('trove token', () => {
     [['--project', 'nope'], /OWNER\/REPO/],
     [[], /--project is missing/],
   ])('refuses %j', async (args, message) => {
-    const outcome = await runTrove(['token', '--data', server.dataDir, ...args])
+    const outcome = await runTroveInside(['token', '--data', server.dataDir, ...args])
     expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
   })
 })
@@ -293,7 +294,7 @@ describe('help', () => {
   test.each(['serve', 'token', 'list', 'ls', 'cat', 'stats'])(
     'of %s has usage, examples, flags and exit statuses',
     async (name) => {
-      const { status, text, stderr } = await runTrove([name, '--help'])
+      const { status, text, stderr } = await runTroveInside([name, '--help'])
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
       for (const heading of ['Usage:', 'Examples:', 'Flags:', 'Exit status:'])
         expect(text).toContain(`${heading}\n`)
@@ -302,7 +303,7 @@ describe('help', () => {
   )
 
   test('without a command lists all of them', async () => {
-    const { status, text } = await runTrove(['--help'])
+    const { status, text } = await runTroveInside(['--help'])
     expect(status).toBe(0)
     for (const name of ['serve', 'token', 'list', 'ls', 'cat', 'stats'])
       expect(text).toMatch(new RegExp(`^  ${name} `, 'm'))

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -32,7 +33,7 @@ afterAll(async () => {
 
 async function diff(...args: string[]): Promise<Outcome> {
   const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'read' }) }
-  return await runTrove(['diff', ...args], access)
+  return await runTroveInside(['diff', ...args], access)
 }
 
 const counts = '1 added, 1 removed, 1 changed, 1 moved, 1 mode only, 1 unchanged; +100 B\n'

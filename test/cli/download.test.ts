@@ -10,7 +10,8 @@ import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 const noise = pseudoRandom(700_000, 'noise')
 
@@ -48,7 +49,7 @@ async function trove(args: string[], environment: Record<string, string> = {}): 
     TROVE_TOKEN: await server.token(),
     TROVE_CACHE_DIR: join(root, '.cache'),
   }
-  return await runTrove(args, { ...access, ...environment }, root)
+  return await runTroveInside(args, { ...access, ...environment }, root)
 }
 
 async function pathsIn(directory: string): Promise<string[]> {

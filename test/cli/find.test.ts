@@ -6,7 +6,8 @@ import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove, startTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import { type Outcome, startTrove } from './run-trove.ts'
 
 // Large enough to be stored in parts.
 const program = Buffer.alloc(300_000, 'a program that several runs made\n')
@@ -36,7 +37,7 @@ afterAll(async () => {
 })
 
 async function find(args: string[]): Promise<Outcome> {
-  return await runTrove(['find', ...args], await access())
+  return await runTroveInside(['find', ...args], await access())
 }
 
 async function access(): Promise<Record<string, string>> {

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
 
 let server: TestServer
 
@@ -24,16 +24,16 @@ test('says beforehand what it then frees, in text and as JSON', async () => {
   await deletedArtifact()
   const token = await server.token({ scope: 'admin' })
   const environment = { TROVE_URL: server.url, TROVE_TOKEN: token }
-  const dry = await runTrove(['gc', '--now', '--dry-run'], environment)
+  const dry = await runTroveInside(['gc', '--now', '--dry-run'], environment)
   expect([dry.status, dry.text]).toEqual([0, expect.stringMatching(/would free 4\d\.\d KiB/)])
-  const done = await runTrove(['gc', '--now', '--json'], environment)
+  const done = await runTroveInside(['gc', '--now', '--json'], environment)
   expect(JSON.parse(done.text)).toMatchObject({ expired: 0, deletedArtifacts: 1, waitingBytes: 0 })
 })
 
 test('on a data directory that a server holds asks that server, with the key of the directory', async () => {
   await deletedArtifact()
   const args = ['gc', '--now', '--json', '--data', server.dataDir, '--url', server.url]
-  const done = await runTrove(args)
+  const done = await runTroveInside(args)
   expect([done.status, done.stderr]).toEqual([0, ''])
   expect(JSON.parse(done.text)).toMatchObject({ deletedArtifacts: 1 })
 })
@@ -42,7 +42,7 @@ test.each([['gc'], ['scrub'], ['recover', '--from-packs'], ['backup', 'copy']])(
   '%s of a directory without a store makes none',
   async (...args) => {
     const root = await makeDirectory()
-    expect(await runTrove([...args, '--data', 'typo'], {}, root)).toMatchObject({
+    expect(await runTroveInside([...args, '--data', 'typo'], {}, root)).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/there (is no store|are no packs) in \S+typo\n/),
     })
@@ -52,6 +52,6 @@ test.each([['gc'], ['scrub'], ['recover', '--from-packs'], ['backup', 'copy']])(
 
 test('is for administrators', async () => {
   const token = await server.token()
-  const refused = await runTrove(['gc'], { TROVE_URL: server.url, TROVE_TOKEN: token })
+  const refused = await runTroveInside(['gc'], { TROVE_URL: server.url, TROVE_TOKEN: token })
   expect(refused.status).toBe(6)
 })

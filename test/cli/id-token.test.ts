@@ -9,7 +9,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readTokenClaims } from '../../src/core/token-claims.ts'
 import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from '../http/issuer.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 let issuer: Issuer
 let server: TestServer
@@ -42,7 +43,7 @@ afterAll(async () => {
 
 async function trove(args: string[], environment: Record<string, string>): Promise<Outcome> {
   const place = { HOME: home, TROVE_DATA: join(home, 'none'), TROVE_URL: url }
-  return await runTrove(args, { ...place, ...environment })
+  return await runTroveInside(args, { ...place, ...environment })
 }
 
 test('GitLab: `trove upload` and the rest work with what the job has been given', async () => {

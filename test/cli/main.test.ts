@@ -4,14 +4,18 @@ import { expect, test } from 'vitest'
 import { commands } from '../../src/cli/command-list.ts'
 import { formatHelp } from '../../src/cli/command.ts'
 import { suggestion } from '../../src/cli/suggestion.ts'
+import { runTroveInside } from './run-inside.ts'
 import { runTrove } from './run-trove.ts'
 
 test('help goes to stdout when it is asked for, else to stderr with status 2', async () => {
-  const asked = await runTrove(['--help'])
+  const asked = await runTroveInside(['--help'])
   expect(asked).toMatchObject({ status: 0, stderr: '' })
   expect(asked.text).toContain('  upload    ')
-  expect(await runTrove([])).toMatchObject({ status: 2, text: '', stderr: asked.text })
-  const [long, short] = await Promise.all([runTrove(['help', 'rm']), runTrove(['rm', '-h'])])
+  expect(await runTroveInside([])).toMatchObject({ status: 2, text: '', stderr: asked.text })
+  const [long, short] = await Promise.all([
+    runTroveInside(['help', 'rm']),
+    runTroveInside(['rm', '-h']),
+  ])
   expect(long.text).toBe(short.text)
 })
 
@@ -35,8 +39,8 @@ test.each(Object.entries(commands))(
 
 test('help says which flags can be given several times, and what else status 1 means', async () => {
   const [verify, list] = await Promise.all([
-    runTrove(['help', 'verify']),
-    runTrove(['help', 'list']),
+    runTroveInside(['help', 'verify']),
+    runTroveInside(['help', 'list']),
   ])
   expect(verify.text).toMatch(/--path GLOB .*; repeatable$/m)
   expect(verify.text).toMatch(/^ {2}1 +they differ, or other failure$/m)
@@ -61,7 +65,7 @@ test.each([
   [['upload', '--overwrit', 'x', 'y'], "Unknown option '--overwrit'; did you mean --overwrite?"],
   [['upload', '--colour', 'x', 'y'], "Unknown option '--colour'"],
 ])('%j is answered with what was meant', async (words, message) => {
-  const { status, text, stderr } = await runTrove(words)
+  const { status, text, stderr } = await runTroveInside(words)
   expect({ status, text }).toEqual({ status: 2, text: '' })
   expect(stderr.split('\n')[0]).toBe(`trove: ${message}`)
 })
@@ -73,7 +77,7 @@ test.each([
 ])(
   '%j is refused: as a variable that is not set it would mean another thing',
   async (words, what) => {
-    const { status, stderr } = await runTrove(words)
+    const { status, stderr } = await runTroveInside(words)
     expect({ status, stderr }).toMatchObject({
       status: 2,
       stderr: expect.stringContaining(`trove: ${what} is empty; is a variable not set?\n`),

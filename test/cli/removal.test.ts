@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 let server: TestServer
 let runs = 0
@@ -12,7 +13,7 @@ beforeAll(async () => {
 })
 
 async function trove(...args: string[]): Promise<Outcome> {
-  return await runTrove(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
+  return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
 }
 
 /** An artifact in a run of its own; answers the run. */
@@ -118,7 +119,7 @@ describe('trove rm', () => {
       TROVE_URL: server.url,
       TROVE_TOKEN: await server.token({ scope: 'read' }),
     }
-    expect((await runTrove(['rm', `${run}/build`], environment)).status).toBe(6)
+    expect((await runTroveInside(['rm', `${run}/build`], environment)).status).toBe(6)
     expect((await trove('rm', '--undo', '-n', `${run}/build`)).status).toBe(2)
   })
 })
@@ -163,7 +164,9 @@ describe('trove expire', () => {
   test('is tried only by who may do it', async () => {
     const run = await putArtifact()
     const reading = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'read' }) }
-    expect((await runTrove(['expire', `${run}/build`, '--in', '1h', '-n'], reading)).status).toBe(6)
+    expect(
+      (await runTroveInside(['expire', `${run}/build`, '--in', '1h', '-n'], reading)).status,
+    ).toBe(6)
   })
 })
 
@@ -183,8 +186,8 @@ describe('trove keep', () => {
     expect((await trove('keep', `${run}/build`)).stderr).toMatch(/^id:\d+ build is kept\n$/)
     server.clock.now += 1000 * 86_400_000
     const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
-    expect((await runTrove(['ls', `${run}/build`], access)).status).toBe(0)
-    expect((await runTrove(['keep', `${run}/build`, '--release'], access)).status).toBe(0)
-    expect((await runTrove(['ls', `${run}/build`], access)).status).toBe(4)
+    expect((await runTroveInside(['ls', `${run}/build`], access)).status).toBe(0)
+    expect((await runTroveInside(['keep', `${run}/build`, '--release'], access)).status).toBe(0)
+    expect((await runTroveInside(['ls', `${run}/build`], access)).status).toBe(4)
   })
 })

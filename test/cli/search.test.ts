@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -20,7 +21,7 @@ afterAll(async () => {
 })
 
 async function trove(args: string[]): Promise<Outcome> {
-  return await runTrove(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
+  return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
 }
 
 test('lists what matches, the newest first, so that `trove cat` takes it', async () => {

@@ -10,7 +10,8 @@ import { makeDirectory, makeHardTree, makeTree } from '../client/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { zipOf } from '../actions/archives.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 let server: TestServer
 const zip = Buffer.from(zipOf({ 'a/b': 'content' }))
@@ -27,7 +28,7 @@ afterAll(async () => {
 
 async function trove(args: string[], cwd?: string): Promise<Outcome> {
   const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
-  return await runTrove(args, { ...access, HOME: '/nonexistent' }, cwd)
+  return await runTroveInside(args, { ...access, HOME: '/nonexistent' }, cwd)
 }
 
 /** As artifact `1/NAME`. */
@@ -163,10 +164,12 @@ test('a server that lies puts no line and no way out into the list', async () =>
     })
     await once(liar, 'listening')
     const TROVE_URL = `http://127.0.0.1:${(liar.address() as AddressInfo).port}`
-    expect(await runTrove(['shasum', 'id:1'], { TROVE_URL, TROVE_TOKEN: 'x' })).toMatchObject({
-      status: 1,
-      text: '',
-      stderr: expect.stringContaining('is refused'),
-    })
+    expect(await runTroveInside(['shasum', 'id:1'], { TROVE_URL, TROVE_TOKEN: 'x' })).toMatchObject(
+      {
+        status: 1,
+        text: '',
+        stderr: expect.stringContaining('is refused'),
+      },
+    )
   }
 })

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove, startTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import { type Outcome, startTrove } from './run-trove.ts'
 
 let server: TestServer
 let root: string
@@ -34,7 +35,7 @@ async function trove(args: string[], environment: Record<string, string> = {}): 
     TROVE_RUN: String(run),
     TROVE_CACHE_DIR: join(root, '.cache'),
   }
-  return await runTrove(args, { ...access, ...environment }, root)
+  return await runTroveInside(args, { ...access, ...environment }, root)
 }
 
 async function pathsOf(name: string): Promise<string[]> {
@@ -207,7 +208,11 @@ test.each([
 test('without a home nothing is remembered, least of all in the working directory', async () => {
   const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(), HOME: '' }
   const before = await readdir(root)
-  const outcome = await runTrove(['upload', 'build', 'dist', '--run', String(run)], access, root)
+  const outcome = await runTroveInside(
+    ['upload', 'build', 'dist', '--run', String(run)],
+    access,
+    root,
+  )
   expect(outcome.status).toBe(0)
   expect(await readdir(root)).toEqual(before)
 })
@@ -230,7 +235,7 @@ describe('inside a GitHub-style job', () => {
       ACTIONS_RUNTIME_TOKEN: token,
       TROVE_CACHE_DIR: join(root, '.cache'),
     }
-    const uploaded = await runTrove(['upload', 'build', 'dist', '--json'], job, root)
+    const uploaded = await runTroveInside(['upload', 'build', 'dist', '--json'], job, root)
     expect(uploaded.status).toBe(0)
     const { artifactId, treeDigest, url } = JSON.parse(uploaded.text) as Record<string, string>
     expect(await readFile(output, 'utf8')).toBe(
@@ -242,14 +247,16 @@ describe('inside a GitHub-style job', () => {
     // A phase a line, and no bars.
     expect(uploaded.stderr).toMatch(/^hashed 3 files, .*\nsent .*\nbuild {2}3 files/)
     const back = join(root, 'back')
-    const downloaded = await runTrove(['download', `${run}/build`, back], job, root)
+    const downloaded = await runTroveInside(['download', `${run}/build`, back], job, root)
     expect(downloaded.status).toBe(0)
     expect(await readFile(output, 'utf8')).toMatch(new RegExp(`\ndownload-path=${back}\n$`))
     expect(await readFile(summary, 'utf8')).toMatch(
       /### Downloaded build\n[\s\S]*3, of which 3 were written/,
     )
     const archive = join(root, 'build.zip')
-    expect((await runTrove(['download', `${run}/build`, '-o', archive], job, root)).status).toBe(0)
+    expect(
+      (await runTroveInside(['download', `${run}/build`, '-o', archive], job, root)).status,
+    ).toBe(0)
     expect(await readFile(output, 'utf8')).toMatch(new RegExp(`\ndownload-path=${archive}\n$`))
     expect(await readFile(summary, 'utf8')).toMatch(
       new RegExp(`### Downloaded build\n[^#]*\\| to \\| ${archive} \\|\n\n$`),
@@ -268,7 +275,7 @@ describe('inside a GitHub-style job', () => {
       TROVE_CACHE_DIR: join(root, '.cache'),
       GITHUB_OUTPUT: output,
     }
-    await runTrove(['upload', 'left', 'dist', '--run', '1', '--overwrite'], access, root)
+    await runTroveInside(['upload', 'left', 'dist', '--run', '1', '--overwrite'], access, root)
     await rm(output)
     const child = startTrove([...args, '--json'], { ...access, TROVE_RUN: String(run) }, root)
     child.stdout.destroy()
@@ -325,16 +332,16 @@ describe('inside a GitHub-style job', () => {
     const environment = { TROVE_TOKEN: token, TROVE_RUN: '', TROVE_CACHE_DIR: join(root, '.cache') }
     const access = { TROVE_URL: server.url, TROVE_TOKEN: token }
     expect(
-      await runTrove(['upload', 'build', 'dist'], { ...access, ...environment }, root),
+      await runTroveInside(['upload', 'build', 'dist'], { ...access, ...environment }, root),
     ).toMatchObject({ status: 0 })
     expect(await pathsOf('build')).toEqual(['a.js', 'a.js.map', 'sub/b.js'])
-    const other = await runTrove(
+    const other = await runTroveInside(
       ['upload', 'build', 'dist', '--run', '7'],
       { ...access, ...environment },
       root,
     )
     expect(other).toMatchObject({ status: 6, stderr: expect.stringContaining('token of that run') })
-    const elsewhere = await runTrove(
+    const elsewhere = await runTroveInside(
       ['upload', 'b', 'dist'],
       { ...access, TROVE_PROJECT: 'octo/none' },
       root,

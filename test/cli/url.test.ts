@@ -1,7 +1,8 @@
 /** `trove url`: what it prints leads to what was meant. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 const odd = 'back\\slash/50% ?#é'
 
@@ -24,7 +25,7 @@ afterAll(async () => {
 })
 
 async function url(...args: string[]): Promise<Outcome> {
-  return await runTrove(['url', ...args], {
+  return await runTroveInside(['url', ...args], {
     TROVE_URL: server.url,
     TROVE_TOKEN: await server.token(),
   })

@@ -24,7 +24,8 @@ import {
 import { digestOf } from '../../src/core/digest.ts'
 import { zipOf } from '../actions/archives.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
-import { type Outcome, runTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 const large = pseudoRandom(9_000_000, 'in parts')
 
@@ -48,7 +49,7 @@ async function trove(...args: string[]): Promise<Outcome> {
     TROVE_TOKEN: await server.token(),
     TROVE_CACHE_DIR: join(root, '.cache'),
   }
-  return await runTrove(args, access, root)
+  return await runTroveInside(args, access, root)
 }
 
 /** All of `tree` as artifact `1/NAME`, and downloaded to `there`, which is then remembered. */
