@@ -18,6 +18,7 @@ import { comparePaths, type Entry, type EntryPath } from '../../src/core/entry.t
 import { formatEntry } from '../../src/core/manifest.ts'
 import { applyChanges, formatRemoval } from '../../src/core/manifest-changes.ts'
 import { makeDirectory } from './tree.ts'
+import { turns } from '../turns.ts'
 
 const origin = { artifactId: 2 ** 40, url: 'http://store.test:1/é' }
 
@@ -160,7 +161,7 @@ describe('what is known of the entries of a newer tree', () => {
           expect([...found.isSame].map(Boolean)).toEqual(isSame)
         }
       }),
-      { numRuns: 300 },
+      { numRuns: turns(300) },
     )
   })
 })

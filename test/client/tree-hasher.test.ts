@@ -11,6 +11,7 @@ import { listSources } from '../../src/client/upload/list-sources.ts'
 import { walkSources } from '../../src/client/upload/walk.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { makeDirectory, makeTree } from './tree.ts'
+import { turns } from '../turns.ts'
 
 const pool = openFilePool(2)
 afterAll(async () => {
@@ -96,7 +97,7 @@ test('after any changes, and remembered over and over', async () => {
         expect((await readStatCache(cachePath))!.treeDigest).toBe(tree.summary.treeDigest)
       }
     }),
-    { numRuns: 25 },
+    { numRuns: turns(25) },
   )
 })
 

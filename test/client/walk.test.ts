@@ -10,6 +10,7 @@ import { createGrowingTree } from '../../src/client/upload/growing-tree.ts'
 import type { SourceTree } from '../../src/client/upload/source-tree.ts'
 import { walkSources } from '../../src/client/upload/walk.ts'
 import { makeDirectory, makeTree, type TreeSpec } from './tree.ts'
+import { turns } from '../turns.ts'
 
 async function walk(
   directory: string,
@@ -87,7 +88,7 @@ describe('patterns', () => {
             expected,
           )
         }),
-        { numRuns: 150 },
+        { numRuns: turns(150) },
       )
     } finally {
       silenced.mockRestore()

@@ -12,6 +12,7 @@ import {
 } from '../../src/core/manifest-changes.ts'
 import { createLineCheck } from '../../src/core/manifest-text.ts'
 import { linesOf } from './manifest-lines.ts'
+import { turns } from '../turns.ts'
 
 /** What a judge says of each path until it refuses one. */
 function verdicts(judge: (path: Buffer, isDirectory: boolean) => void, paths: Judged[]): string[] {
@@ -72,7 +73,7 @@ describe('paths of lines', () => {
       fc.property(judged, (list) => {
         expect(verdicts(byBytes(), list)).toEqual(verdicts(byStrings(), list))
       }),
-      { numRuns: 3000 },
+      { numRuns: turns(3000) },
     )
   })
 
@@ -153,7 +154,7 @@ describe('changes', () => {
         expect(Buffer.concat(made.map(({ text }) => text)).toString()).toBe(textOf(head))
         for (const stretch of made) checkPlace(stretch, held, base)
       }),
-      { numRuns: 2000 },
+      { numRuns: turns(2000) },
     )
   })
 

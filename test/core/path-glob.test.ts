@@ -3,6 +3,7 @@ import { minimatch } from 'minimatch'
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
 import { compilePathGlobs, joinPathGlobs } from '../../src/core/path-glob.ts'
+import { turns } from '../turns.ts'
 
 const matches = (pattern: string, path: string): boolean => compilePathGlobs([pattern])(path)
 
@@ -80,7 +81,7 @@ test('random patterns of the supported syntax mean what minimatch says', () => {
       fc.pre(glob.split('{').length <= (prefix === '' ? 5 : 3))
       expect(matches(glob, subject)).toBe(minimatch(subject, glob, { dot: true, nocomment: true }))
     }),
-    { numRuns: 5000 },
+    { numRuns: turns(5000) },
   )
 })
 
@@ -93,7 +94,7 @@ test('joined patterns match what one of them does, whatever commas, braces and b
     fc.property(patterns, path, (globs, subject) => {
       expect(matches(joinPathGlobs(globs), subject)).toBe(compilePathGlobs(globs)(subject))
     }),
-    { numRuns: 5000 },
+    { numRuns: turns(5000) },
   )
 })
 

@@ -6,6 +6,7 @@ import {
   expectedDescriptor,
 } from '../../src/core/skeleton-member.ts'
 import { decodeSkeletonPage, encodeMembersPage, encodeTailPage } from '../../src/core/skeleton.ts'
+import { turns } from '../turns.ts'
 
 const bytes = (min: number, max: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ minLength: min, maxLength: max }).map((array) => Buffer.from(array))
@@ -137,7 +138,7 @@ describe('skeleton pages', () => {
           expect(member.renderCentral(facts[index]!, source.localOffset)).toEqual(source.central)
         })
       }),
-      { numRuns: 300 },
+      { numRuns: turns(300) },
     )
   })
 

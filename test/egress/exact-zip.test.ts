@@ -10,6 +10,7 @@ import type { Artifact, SkeletonPage } from '../../src/metadata/metadata.ts'
 import { buildZip, type ZipMemberSpec } from '../corpus/build-zip.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 import { readAll } from './read-all.ts'
+import { turns } from '../turns.ts'
 
 /** Cuts `zip` into streams and skeleton pages of `pageMembers` members. `inOrder`: its directory follows the members in
  *  their order, so that pages hold it; otherwise the tail does. */
@@ -138,7 +139,7 @@ test('any zip taken apart comes back, and any ranges of it join to it', async ()
       }),
       checkExact,
     ),
-    { numRuns: 200 },
+    { numRuns: turns(200) },
   )
 })
 

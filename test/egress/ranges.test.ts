@@ -15,6 +15,7 @@ import {
   type MemoryStore,
 } from './memory-store.ts'
 import { readAll } from './read-all.ts'
+import { turns } from '../turns.ts'
 
 const pageEntries = limits.manifestPageEntries
 const paths = ['[024]/*', 'd[1-6]/*']
@@ -120,7 +121,7 @@ test.each(formNames)(
       const wholeNow = await readAll(await represent(readerOf(store, () => now).reader, version2))
       await expectSlices(await represent(reader, version2), wholeNow, [...first, ...then])
     })
-    await fc.assert(property, { numRuns: 25 })
+    await fc.assert(property, { numRuns: turns(25) })
   },
 )
 

@@ -19,6 +19,7 @@ import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from './open-store.ts'
+import { turns } from '../turns.ts'
 
 /** A zip as the stock client writes it (GITHUB-PROTOCOL §14). */
 async function stockZip(
@@ -156,7 +157,7 @@ describe('a zip that is taken apart', () => {
         const { kind } = await roundTrip(store, buildZip(zipSpec), `layout-${serial++}`)
         expect(kind).toBe('exact')
       }),
-      { numRuns: 60 },
+      { numRuns: turns(60) },
     )
   })
 

@@ -1,10 +1,11 @@
 /** The model for as long as an everyday run allows; `model.slow.test.ts` goes on for thousands of steps. */
 import { expect, test } from 'vitest'
+import { turns } from '../turns.ts'
 import { runModel } from './model.ts'
 
 const seed = Number(process.env['MODEL_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 test(`random steps of a store and a map agree (seed ${seed})`, async () => {
-  const counts = await runModel(seed, 250)
+  const counts = await runModel(seed, turns(250))
   expect(counts.get('upload')).toBeGreaterThan(0)
 })

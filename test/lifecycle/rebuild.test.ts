@@ -24,6 +24,7 @@ import { tarOf } from '../http/archives-of.ts'
 import { type TestStore, openStore } from '../ingest/open-store.ts'
 import { day } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
+import { turns } from '../turns.ts'
 
 const files = {
   'a.txt': 'alpha '.repeat(500),
@@ -316,7 +317,7 @@ describe('what a member is', () => {
           })
         },
       ),
-      { numRuns: 60 },
+      { numRuns: turns(60) },
     )
   })
 })

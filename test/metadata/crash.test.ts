@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { checkSurvival, workAndDie } from './crash-survival.ts'
+import { turns } from '../turns.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase, newPath } = temporaryDatabases()
@@ -12,7 +13,7 @@ test('a process killed at any statement leaves a store that recovers', async () 
   await checkSurvival(whole, finished)
   const last = finished.statements!
   expect(last).toBeGreaterThan(300)
-  for (let killAt = 25; killAt < last; killAt += Math.ceil(last / 10)) {
+  for (let killAt = 25; killAt < last; killAt += Math.ceil(last / turns(10))) {
     const path = await newDatabase()
     await checkSurvival(path, workAndDie(path, killAt))
   }

@@ -13,6 +13,7 @@ import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
+import { turns } from '../turns.ts'
 
 const { newDatabase } = temporaryDatabases()
 
@@ -182,7 +183,7 @@ test('whatever happens, exactly the latest are kept, and nothing else changes it
         await metadata.close()
       }
     }),
-    { numRuns: 25 },
+    { numRuns: turns(25) },
   )
 })
 

@@ -11,6 +11,7 @@ import type { ArtifactFilter, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { firstSteps } from './query-plans.ts'
 import { temporaryDatabases } from './temporary-database.ts'
+import { turns } from '../turns.ts'
 
 const artifactCount = 12_500
 const runCount = 3000
@@ -206,7 +207,7 @@ test('a page is that of all artifacts that pass, in its order, and sums are over
       })
     },
   )
-  await fc.assert(property, { numRuns: 150 })
+  await fc.assert(property, { numRuns: turns(150) })
 })
 
 // Goal: no other request waits until thousands of rows are looked at.

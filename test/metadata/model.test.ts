@@ -17,6 +17,7 @@ import {
 } from './seed.ts'
 import { claimPacks, sweepBlobs } from './sweep-all.ts'
 import { temporaryDatabases } from './temporary-database.ts'
+import { turns } from '../turns.ts'
 
 const { newDatabase } = temporaryDatabases()
 
@@ -252,6 +253,6 @@ test('whatever the order of uploads, removals and sweeps, live artifacts are who
       }
       await model.finish()
     }),
-    { numRuns: 25 },
+    { numRuns: turns(25) },
   )
 })

@@ -13,6 +13,7 @@ import {
   inflateStream,
 } from '../../src/packs/codec.ts'
 import { haltingStream } from './halting-stream.ts'
+import { turns } from '../turns.ts'
 
 const level = fc.integer({ min: 0, max: 9 })
 /** Content that deflates, content that does not, and content beyond one stored block and beyond the hand-over. */
@@ -44,7 +45,7 @@ test('joining streams in a row, ended once, are one deflate stream of the conten
       expect(inflateRawSync(joined).equals(whole)).toBe(true)
       expect(Buffer.from(fflateInflate(joined)).equals(whole)).toBe(true)
     }),
-    { numRuns: 60 },
+    { numRuns: turns(60) },
   )
 })
 
@@ -63,7 +64,7 @@ test('a stream is the same whichever thread makes it', async () => {
     fc.asyncProperty(content, level, async (bytes, at) => {
       expect(encodeJoiningSync(bytes, at).equals(await encodeJoining(bytes, at))).toBe(true)
     }),
-    { numRuns: 50 },
+    { numRuns: turns(50) },
   )
   for (const bad of [-1, 10, 1.5]) {
     expect(() => encodeJoiningSync(Buffer.from('x'), bad)).toThrow(/level is 0 to 9/)

@@ -1,11 +1,17 @@
 /** Packs in a bucket whose service fails in one way each. What every pack store promises is asked of it in
  *  `s3.slow.test.ts`. */
-import { expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
 import { partBytes } from '../../src/packs/s3-sink.ts'
 import { openS3PackStore } from '../../src/packs/s3.ts'
 import { answering, cutting, keyOf, openFake, placeIn, seal } from './fake-s3.ts'
+
+// The service's own client waits before it tries again: a random part of a time that doubles.
+const random = vi.spyOn(Math, 'random').mockReturnValue(0)
+afterAll(() => {
+  random.mockRestore()
+})
 
 const short = Buffer.from('short')
 const long = Buffer.alloc(2 * partBytes + 1, 'x')

@@ -15,6 +15,7 @@ import { changesHeader, formatRemoval } from '../../../src/core/manifest-changes
 import { releaseAll, sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import { openSession, record, type Session } from './open-session.ts'
+import { turns } from '../../turns.ts'
 
 /** Content of a file; `->` begins the target of a link. */
 type Tree = Record<string, string>
@@ -142,7 +143,7 @@ test('any tree comes of any other, and holds what it would hold sent whole', asy
         expect(await storedOf(store, artifact.id)).toHaveLength(entriesOf(head).length)
       }
     }),
-    { numRuns: 40 },
+    { numRuns: turns(40) },
   )
 })
 
