@@ -1,5 +1,5 @@
 /** ListArtifacts, GetSignedArtifactURL and DeleteArtifact: what a run has, for all its jobs and attempts. */
-import { mayReadRun, type Principal } from '../auth/principal.ts'
+import { isSameProject, mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
@@ -21,7 +21,7 @@ export async function listRunArtifacts(
 ): Promise<Artifact[]> {
   const place = readablePlace(principal, request)
   const artifacts = await readRunArtifacts(context, place, {
-    ...(request.nameFilter !== null && { name: request.nameFilter }),
+    name: request.nameFilter ?? undefined,
     ...(request.idFilter !== null && { ids: [request.idFilter] }),
   })
   return artifacts.sort((a, b) => b.attempt - a.attempt || b.id - a.id)
@@ -44,7 +44,7 @@ export async function readNamedArtifact(
     found !== undefined &&
     found.name === request.name &&
     found.runNumber === place.runNumber &&
-    found.project.toLowerCase() === place.project.toLowerCase() &&
+    isSameProject(found.project, place.project) &&
     isLive(found, context.now())
   if (!isMeant) {
     throw storeError(

@@ -7,9 +7,9 @@ import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { representRaw, representWrappedZip, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
-import { sendRepresentation, type SendMode } from '../http/body/send-representation.ts'
+import type { SendMode } from '../http/body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
-import { underReadLease } from '../http/body/reading.ts'
+import { sendUnderLease } from '../http/body/reading.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { clientKindOf, needsZip, type ClientKind } from './user-agent.ts'
 
@@ -18,18 +18,13 @@ export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
   app.on(['GET', 'HEAD'], '/artifacts/download/:id/:file', async (c) => {
     const artifact = await readSigned(context, c)
     const client = clientKindOf(c.req.header('user-agent'))
-    const options = {
+    return await sendUnderLease(context, c, {
+      artifacts: [artifact],
+      represent: () => represent(context, artifact, client),
       mode: modeFor(artifact, client),
       disposition: 'attachment',
       cacheControl: 'no-store',
-    } as const
-    return await underReadLease(
-      context,
-      c,
-      [artifact],
-      async () =>
-        await sendRepresentation(context, c, await represent(context, artifact, client), options),
-    )
+    })
   })
   return app
 }

@@ -1,7 +1,7 @@
 /** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
  *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
 import { Hono } from 'hono'
-import { mayReadProject, mayReadRun, type Principal } from '../auth/principal.ts'
+import { isSameProject, mayReadProject, mayReadRun, type Principal } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
@@ -10,6 +10,7 @@ import { parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
+import { instant } from '../http/artifact/artifact-message.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from './artifact-service.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
@@ -46,7 +47,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     const name = c.req.query('name')
     const artifacts = await readRunArtifacts(context, place, {
       state: 'any',
-      ...(name !== undefined && { name }),
+      name,
     })
     const listed = artifacts.filter((each) => each.state !== 'deleted').sort((a, b) => b.id - a.id)
     if (c.req.query('direction') === 'asc') listed.reverse()
@@ -69,7 +70,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     // Nothing was uploaded yet; as to GitHub, the repository is there all the same.
     if (found === undefined) return await listAnswer(context, c, [], 0)
     const { artifacts, total } = await context.metadata.listArtifacts(
-      { projectId: found.id, ...(name !== undefined && { name }) },
+      { projectId: found.id, name },
       { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },
     )
     return await listAnswer(context, c, artifacts, total)
@@ -106,8 +107,8 @@ async function readArtifact(
   const artifact = await context.metadata.findArtifact(
     parsePositiveInteger(c.req.param('id') ?? '', 'artifact_id'),
   )
-  const isIts = artifact?.project.toLowerCase() === project.toLowerCase()
-  if (artifact === undefined || !isIts || !mayReadRun(principal, artifact)) throw notFound()
+  const isIts = artifact !== undefined && isSameProject(artifact.project, project)
+  if (!isIts || !mayReadRun(principal, artifact)) throw notFound()
   return { principal, artifact }
 }
 
@@ -134,7 +135,6 @@ async function artifactObject(
     ? { sizeBytes: artifact.zipBytes, digest: artifact.zipDigest }
     : await stockFormOf(context.metadata, artifact, client)
   const url = `${repositoryUrl(context, c, artifact.project)}/actions/artifacts/${artifact.id}`
-  const instant = (epochMs: number): string => new Date(epochMs).toISOString()
   return {
     id: artifact.id,
     node_id: Buffer.from(`Artifact:${artifact.id}`).toString('base64'),

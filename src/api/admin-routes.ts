@@ -14,7 +14,7 @@ import {
   tokenRequestSchema,
   tokenSchema,
 } from './admin-messages.ts'
-import { apiRoot, backupPath, scrubPath } from './paths.ts'
+import { apiRoot, backupPath, collectionPath, scrubPath } from './paths.ts'
 import { statsQuery } from './queries.ts'
 import type { ApiRoute } from './route.ts'
 
@@ -39,7 +39,7 @@ export const adminRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'post',
-    path: `${apiRoot}/admin/gc`,
+    path: collectionPath,
     operationId: 'collectGarbage',
     summary: 'Expires, sweeps and compacts, as a job. Needs scope admin.',
     request: { json: collectionRequestSchema },

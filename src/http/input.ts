@@ -2,7 +2,9 @@
 import type { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run.ts'
-import type { AppRequest } from './context.ts'
+import type { BodyContext } from './body/body-context.ts'
+import { readJsonBody } from './body/request-body.ts'
+import { type AppContext, type AppRequest, publicOrigin } from './context.ts'
 
 /** Errors: invalid_request, naming the parameter. */
 export function parseQuery<Schema extends z.ZodType>(
@@ -18,6 +20,15 @@ export function parseQuery<Schema extends z.ZodType>(
     given[name] = value
   }
   return parseInput(schema, given, 'query')
+}
+
+/** The body, JSON of that schema. Errors: invalid_request, naming the field; those of reading it. */
+export async function parseBody<Schema extends z.ZodType>(
+  context: BodyContext,
+  c: AppRequest,
+  schema: Schema,
+): Promise<z.infer<Schema>> {
+  return parseInput(schema, await readJsonBody(context, c), 'body')
 }
 
 /** Errors: invalid_request, naming the field. */
@@ -109,9 +120,14 @@ function badCursor(): Error {
   })
 }
 
-/** RFC 8288: the same request with the next cursor, for the `Link` header. */
-export function nextLink(c: AppRequest, origin: string, cursor: string): string {
+/** RFC 8288: the same request with the next cursor, in the `Link` header of the answer; nothing at the end. */
+export function linkNext(
+  context: Pick<AppContext, 'config'>,
+  c: AppRequest,
+  cursor: string | null,
+): void {
+  if (cursor === null) return
   const url = new URL(c.req.url)
   url.searchParams.set('cursor', cursor)
-  return `<${origin}${url.pathname}${url.search}>; rel="next"`
+  c.header('link', `<${publicOrigin(context, c)}${url.pathname}${url.search}>; rel="next"`)
 }

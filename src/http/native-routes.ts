@@ -18,7 +18,6 @@ import { createSearchRoutes } from './artifact/search.ts'
 import { createStatsRoutes } from './operation/stats.ts'
 import { createTokenRoutes } from './access/tokens.ts'
 import { createTreeRoutes } from './artifact/trees.ts'
-import { createUpkeepRoutes } from './operation/upkeep.ts'
 import { createUploadRoutes } from './upload/uploads.ts'
 
 export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
@@ -40,7 +39,6 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createUploadRoutes(context))
   app.route('/', createTreeRoutes(context))
   app.route('/', createBlobFetchRoutes(context))
-  app.route('/', createUpkeepRoutes(context))
   app.route('/', createOpenApiRoutes())
   return app
 }

@@ -12,9 +12,8 @@ import { instant } from './artifact/artifact-message.ts'
 import { requirePrincipal } from './access/authenticate.ts'
 import { watchIdle } from './body/send-representation.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
-import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
+import { numberParameter, parseBody, parseQuery, projectParameter } from './input.ts'
 import { lineStream } from './body/lines.ts'
-import { readJsonBody } from './body/request-body.ts'
 import { requireDeleteRun } from './access/strict.ts'
 import { runDestination, uploadFacts } from './upload/upload-destination.ts'
 
@@ -35,7 +34,7 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
   const { attempt } = parseQuery(c, recordQuery)
   const run = numberParameter(c, 'run')
   const identity = runDestination(principal, { project: projectParameter(c), run, attempt })
-  const batch = parseInput(runEventsSchema, await readJsonBody(context, c), 'body')
+  const batch = await parseBody(context, c, runEventsSchema)
   const now = context.now()
   const { id } = await context.metadata.ensureRun(identity, uploadFacts(principal, {}), now)
   return c.json({ nextSequence: await context.metadata.appendRunEvents(id, batch, now) })

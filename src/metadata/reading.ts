@@ -46,18 +46,19 @@ export interface Artifact {
   version: number
 }
 
+/** What is undefined narrows nothing; where something must narrow, it cannot be undefined. */
 export interface ArtifactFilter {
   projectId?: number
   /** Run number, as users know it. */
-  run?: number
-  attempt?: number
-  name?: string
-  branch?: string
-  workflow?: string
+  run?: number | undefined
+  attempt?: number | undefined
+  name?: string | undefined
+  branch?: string | undefined
+  workflow?: string | undefined
   /** Made on this branch, and not by a pull request. */
   latestOf?: string
   /** Text that the name contains, without regard to ASCII case. */
-  nameContains?: string
+  nameContains?: string | undefined
   pinned?: boolean
   keptLatest?: boolean
   /** Artifacts of exactly this tree. */
@@ -67,9 +68,9 @@ export interface ArtifactFilter {
   /** Only artifacts newer than this one. */
   afterId?: number
   /** Only artifacts made at this instant or later. */
-  createdSince?: number
+  createdSince?: number | undefined
   /** Default: available and damaged, unexpired at `now`. */
-  state?: ArtifactState | 'any'
+  state?: ArtifactState | 'any' | undefined
   /** All of them are looked at in one turn: as many as a page has, at most. */
   ids?: number[]
 }

@@ -1,16 +1,15 @@
 /** What pages look up before they show anything, on behalf of the visitor. */
 import { projectPagePath, runPagePath } from '../api/paths.ts'
-import {
-  isSameProject,
-  mayDelete,
-  mayReadProject,
-  mayWriteProject,
-  type Principal,
-} from '../auth/principal.ts'
+import { isSameProject, mayDelete, mayWriteProject, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { latestBranch } from '../core/keep-latest.ts'
 import { damagedPaths } from '../egress/damage.ts'
-import { type Access, forbidden, readableArtifact, readProject } from '../http/access/access.ts'
+import {
+  type Access,
+  requireReadProject,
+  readableArtifact,
+  readProject,
+} from '../http/access/access.ts'
 import { requirePrincipal } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
@@ -28,7 +27,7 @@ export async function projectOfPage(
 ): Promise<{ principal: Principal; project: Project; mayWrite: boolean }> {
   const principal = await requirePrincipal(context, c)
   const project = await readProject(context, principal, projectParameter(c))
-  if (!mayReadProject(principal, project.name)) throw forbidden('this token reads only its own run')
+  requireReadProject(principal, project.name)
   return { principal, project, mayWrite: mayWriteProject(principal, project.name) }
 }
 
@@ -77,8 +76,11 @@ export async function readingForPage<Result>(
 export function sameNameAs(artifact: Artifact): ArtifactFilter {
   const { projectId, name, branch } = artifact
   const latestOf = latestBranch(artifact)
-  if (latestOf !== null) return { projectId, name, latestOf }
-  return { projectId, name, ...(branch !== null && { branch }) }
+  return {
+    projectId,
+    name,
+    ...(latestOf === null ? { branch: branch ?? undefined } : { latestOf }),
+  }
 }
 
 /** The newest artifact of the same name before this one, on its branch if it has one. Live at `now`. */

@@ -137,6 +137,15 @@ describe('a project page', () => {
     expect((await open('/octo/nope')).status).toBe(404)
     expect((await open('/octo/app', { scope: 'run', run: 7, job: 'j' })).status).toBe(403)
   })
+
+  test('that look for a file say that a project has none before they say that a token may not', async () => {
+    const address = `/find?digest=${'0'.repeat(64)}`
+    const none = await open(address, { scope: 'read', project: 'octo/new' })
+    expect(none.status).toBe(404)
+    expect(none.html).toContain('Nothing has been uploaded to octo/new yet')
+    expect((await open(address, { scope: 'run', run: 7, job: 'j' })).status).toBe(403)
+    expect((await open(address, { scope: 'read' })).status).toBe(200)
+  })
 })
 
 test('an address of no page is told of by one, and to programs as before', async () => {

@@ -1,6 +1,8 @@
 /** Finds what a route names, on behalf of its caller. What a caller may not read does not exist for it (404); what it
  *  may read but not change is forbidden (403); what it may read but is over is gone (410). */
 import {
+  isSameProject,
+  mayAdminister,
   mayReadProject,
   mayReadRun,
   mayWriteProject,
@@ -36,9 +38,21 @@ export async function liveArtifact(context: AppContext, c: AppRequest): Promise<
   return access
 }
 
-/** The artifact that `reference` means, tombstones included, when `principal` may read it.
- *  Errors: artifact_not_found, invalid_request. */
-export async function readReference(
+/** The artifact that `reference` means, when `principal` may read it and it is live.
+ *  Errors: artifact_not_found, invalid_request, artifact_expired, artifact_deleted. */
+export async function readLive(
+  context: AppContext,
+  principal: Principal,
+  reference: Reference,
+  project: ProjectName | null,
+): Promise<Artifact> {
+  const artifact = await readReference(context, principal, reference, project)
+  assertLive(artifact, context.now())
+  return artifact
+}
+
+/** The same, tombstones included. */
+async function readReference(
   context: AppContext,
   principal: Principal,
   reference: Reference,
@@ -54,8 +68,19 @@ export async function readReference(
 }
 
 /** Errors: forbidden. */
+export function requireReadProject(principal: Principal, project: ProjectName): void {
+  if (!mayReadProject(principal, project)) throw forbidden('this token reads only its own run')
+}
+
+/** Errors: forbidden. */
 export function requireWriteProject(principal: Principal, project: ProjectName): void {
   if (!mayWriteProject(principal, project)) throw forbidden('this needs a token of scope write')
+}
+
+/** Errors: unauthenticated, forbidden. */
+export async function requireAdmin(context: AppContext, c: AppRequest): Promise<void> {
+  const principal = await requirePrincipal(context, c)
+  if (!mayAdminister(principal)) throw forbidden('maintenance needs a token of scope admin')
 }
 
 export function forbidden(reason: string): Error {
@@ -76,7 +101,7 @@ export async function readProjectOf(
 ): Promise<Project> {
   const name = projectOf(principal, named)
   if (name === null)
-    throw storeError('invalid_request', 'name a project: ?project=OWNER/REPO', { field: 'project' })
+    throw storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
   return await readProject(context, principal, name)
 }
 
@@ -107,16 +132,13 @@ export async function readProject(
   principal: Principal,
   name: ProjectName,
 ): Promise<Project> {
-  const isKnown =
-    mayReadProject(principal, name) || (principal.run !== null && isOwnProject(principal, name))
+  const { project: own, run } = principal
+  const isOwn = run !== null && own !== null && isSameProject(own, name)
+  const isKnown = isOwn || mayReadProject(principal, name)
   const project = isKnown ? await context.metadata.findProject(name) : undefined
   if (project !== undefined) return project
   const reason = isKnown
     ? `nothing has been uploaded to ${name} yet: a project is there from its first upload on`
     : `there is no project ${name}`
   throw storeError('not_found', reason, { what: `project ${name}` })
-}
-
-function isOwnProject(principal: Principal, name: ProjectName): boolean {
-  return principal.project?.toLowerCase() === name.toLowerCase()
 }

@@ -18,14 +18,13 @@ import { forbidden, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import { requireBearer, requirePrincipal, revokeToken } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { parseInput, projectParameter } from '../input.ts'
-import { readJsonBody } from '../body/request-body.ts'
+import { projectParameter, parseBody } from '../input.ts'
 
 export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post(`${apiRoot}/tokens`, async (c) => {
     const principal = await requireBearer(context, c)
-    const request = parseInput(tokenRequestSchema, await readJsonBody(context, c), 'body')
+    const request = await parseBody(context, c, tokenRequestSchema)
     const grant = grantBy(principal, request, context.now())
     if (!mayMint(principal, grant)) {
       throw forbidden(
@@ -61,7 +60,7 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
     const reason = 'this server trusts no issuer of ID tokens (TROVE_OIDC)'
     throw storeError('unauthenticated', reason, { reason })
   }
-  const request = parseInput(idTokenRequestSchema, await readJsonBody(context, c), 'body')
+  const request = await parseBody(context, c, idTokenRequestSchema)
   const { claims, trusted } = await context.idTokens.verify(request.idToken)
   const grant = grantOfIdToken(claims, request, context.now())
   if (grant.project === null || !trusted.speaksFor(grant.project)) {
@@ -73,7 +72,7 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
 
 /** Needs nothing but the token: whoever has it could do worse. */
 async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
-  const { token } = parseInput(revocationRequestSchema, await readJsonBody(context, c), 'body')
+  const { token } = await parseBody(context, c, revocationRequestSchema)
   const { principal } = await readToken(context.keys.tokens, token)
   await revokeToken(context, principal)
   const { scope, project, run, job, expiresAt } = principal

@@ -7,14 +7,12 @@ import { assertLive } from '../../browse/find-artifact.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { representRunZip, representTarGz, representZip } from '../../egress/egress.ts'
-import type { Representation } from '../../egress/representation.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact, readProjectOf } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
-import { sendRepresentation } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { numberParameter, parseQuery } from '../input.ts'
-import { underReadLease } from '../body/reading.ts'
+import { sendUnderLease } from '../body/reading.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
 export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
@@ -27,22 +25,20 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
       const { artifact } = await liveArtifact(context, c)
       const { path } = parseQuery(c, archiveQuery)
       const options = path === undefined ? {} : { paths: [path], signal: c.req.raw.signal }
-      return await underReadLease(
-        context,
-        c,
-        [artifact],
-        async () => await send(context, c, await represent(context, artifact, options)),
-      )
+      return await sendUnderLease(context, c, {
+        artifacts: [artifact],
+        represent: () => represent(context, artifact, options),
+        ...forSaving,
+      })
     })
   }
   app.get(`${apiRoot}/runs/:run{[0-9]+}/archive.zip`, async (c) => {
     const artifacts = await artifactsOfRun(context, c)
-    return await underReadLease(
-      context,
-      c,
+    return await sendUnderLease(context, c, {
       artifacts,
-      async () => await send(context, c, await representRunZip(context, artifacts)),
-    )
+      represent: () => representRunZip(context, artifacts),
+      ...forSaving,
+    })
   })
   app.get('/api/artifacts/:id{[0-9]+}/download', async (c) => {
     const { artifact } = await liveArtifact(context, c)
@@ -51,17 +47,11 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-async function send(
-  context: AppContext,
-  c: AppRequest,
-  representation: Representation,
-): Promise<Response> {
-  return await sendRepresentation(context, c, representation, {
-    mode: 'ranged',
-    disposition: 'attachment',
-    cacheControl: 'private, no-cache',
-  })
-}
+const forSaving = {
+  mode: 'ranged',
+  disposition: 'attachment',
+  cacheControl: 'private, no-cache',
+} as const
 
 /** The live artifacts of the route's run, by name; of several attempts, the newest one's.
  *  Errors: unauthenticated, not_found, invalid_request; too_large; artifact_expired or artifact_deleted when all have ended. */

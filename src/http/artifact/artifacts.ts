@@ -6,30 +6,21 @@ import { apiRoot } from '../../api/paths.ts'
 import { artifactListQuery, artifactQuery } from '../../api/queries.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { damagedPaths } from '../../egress/damage.ts'
-import { assertLive } from '../../browse/find-artifact.ts'
 import { effectiveState, changedExpiresAt } from '../../core/retention.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
-import {
-  liveArtifact,
-  projectOf,
-  readableArtifact,
-  readProject,
-  requireWriteProject,
-} from '../access/access.ts'
+import { liveArtifact, projectOf, readProject, requireWriteProject } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { formatCursor, nextLink, parseInput, parseNumbersCursor, parseQuery } from '../input.ts'
-import { readJsonBody } from '../body/request-body.ts'
+import { formatCursor, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
 
 export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts`)
   app.get('/', async (c) => await listArtifacts(context, c))
   app.get('/:id{[0-9]+}', async (c) => {
-    const { artifact } = await readableArtifact(context, c)
-    assertLive(artifact, context.now())
+    const { artifact } = await liveArtifact(context, c)
     const { brief } = parseQuery(c, artifactQuery)
     c.header('cache-control', 'private, no-cache')
     if (!brief) return c.json(await artifactDetail(context, c, artifact))
@@ -57,9 +48,9 @@ export async function artifactDetail(
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const query = parseQuery(c, artifactListQuery)
-  const filter = await filterFor(context, principal, query)
-  if (filter === null) return c.json({ items: [], nextCursor: null, total: 0 })
-  if (query.state !== undefined) filter.state = query.state
+  const readable = await filterFor(context, principal, query)
+  if (readable === null) return c.json({ items: [], nextCursor: null, total: 0 })
+  const filter = { ...readable, state: query.state }
   const origin = publicOrigin(context, c)
   const now = context.now()
   const { offset, total, beforeId } = placeOf(query.cursor)
@@ -76,7 +67,7 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const all =
     total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
   const nextCursor = isMore ? formatCursor([end, all, artifacts.at(-1)!.id]) : null
-  if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+  linkNext(context, c, nextCursor)
   c.header('cache-control', 'private, no-cache')
   return c.json({
     items: artifacts.map((each) => artifactMessage(each, { origin, now })),
@@ -110,11 +101,11 @@ export async function filterFor(
   const project = projectOf(principal, query.project)
   const filter: ArtifactFilter = {
     ...(project !== null && { projectId: (await readProject(context, principal, project)).id }),
-    ...(run !== undefined && { run }),
-    ...(name !== undefined && { name }),
-    ...(branch !== undefined && { branch }),
-    ...(workflow !== undefined && { workflow }),
-    ...(since !== undefined && { createdSince: Date.parse(since) }),
+    run,
+    name,
+    branch,
+    workflow,
+    createdSince: since === undefined ? undefined : Date.parse(since),
   }
   if (principal.scope !== 'run' || principal.run === null) return filter
   // A token that reads one run has that run; asked for another, it finds nothing.
@@ -134,7 +125,7 @@ function wantedEnd(
 async function changeRetention(context: AppContext, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await liveArtifact(context, c)
   requireWriteProject(principal, artifact.project)
-  const change = parseInput(retentionChangeSchema, await readJsonBody(context, c), 'body')
+  const change = await parseBody(context, c, retentionChangeSchema)
   const retention = await retentionOf(context, artifact.project)
   const now = context.now()
   const { pinned } = change

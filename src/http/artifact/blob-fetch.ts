@@ -8,13 +8,11 @@ import { artifactFetchQuery } from '../../api/queries.ts'
 import { listParts, representBlobs } from '../../egress/blob-list.ts'
 import { storeError } from '../../core/errors.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { assertLive } from '../../browse/find-artifact.ts'
-import { readReference } from '../access/access.ts'
+import { readLive } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
-import { sendRepresentation } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseQuery } from '../input.ts'
-import { underReadLease } from '../body/reading.ts'
+import { sendUnderLease } from '../body/reading.ts'
 import { listLimit, readBytesBody } from '../body/request-body.ts'
 
 export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
@@ -30,23 +28,13 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
   app.post(`${apiRoot}/blobs/fetch`, async (c) => {
     const artifact = await namedArtifact(context, c)
     const wants = await readWants(context, c)
-    const options = {
+    return await sendUnderLease(context, c, {
+      artifacts: [artifact],
+      represent: () => representBlobs(context, artifact.id, wants),
       mode: 'stock-raw',
       disposition: 'attachment',
       cacheControl: 'no-store',
-    } as const
-    return await underReadLease(
-      context,
-      c,
-      [artifact],
-      async () =>
-        await sendRepresentation(
-          context,
-          c,
-          await representBlobs(context, artifact.id, wants),
-          options,
-        ),
-    )
+    })
   })
   return app
 }
@@ -54,9 +42,7 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
 async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifact> {
   const principal = await requirePrincipal(context, c)
   const { artifact: id } = parseQuery(c, artifactFetchQuery)
-  const artifact = await readReference(context, principal, { kind: 'id', id }, null)
-  assertLive(artifact, context.now())
-  return artifact
+  return await readLive(context, principal, { kind: 'id', id }, null)
 }
 
 /** Errors: invalid_request, too_large. */

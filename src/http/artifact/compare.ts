@@ -4,14 +4,13 @@ import type { WireComparisonHead, WireDifference } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { compareQuery } from '../../api/queries.ts'
 import { compareEntries, type Difference } from '../../browse/compare.ts'
-import { assertLive } from '../../browse/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
-import { projectOf, readReference } from '../access/access.ts'
+import { projectOf, readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { watchIdle } from '../body/send-representation.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from '../input.ts'
+import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
 
 export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
@@ -20,11 +19,9 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     const principal = await requirePrincipal(context, c)
     const query = parseQuery(c, compareQuery)
     const project = projectOf(principal, query.project)
-    const base = await readReference(context, principal, parseReference(query.base), project)
-    const head = await readReference(context, principal, parseReference(query.head), project)
+    const base = await readLive(context, principal, parseReference(query.base), project)
+    const head = await readLive(context, principal, parseReference(query.head), project)
     const now = context.now()
-    assertLive(base, now)
-    assertLive(head, now)
     const { differences, totals, complete } = await compareEntries(
       context.metadata,
       base.id,
@@ -52,7 +49,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     const first = parseOffsetCursor(query.cursor)
     const end = first + query.limit
     const nextCursor = end < differences.length ? formatCursor(end) : null
-    if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+    linkNext(context, c, nextCursor)
     const items = differences.slice(first, end).map(differenceMessage)
     return c.json({ ...comparison, items, nextCursor })
   })

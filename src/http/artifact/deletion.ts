@@ -5,14 +5,12 @@ import { apiRoot } from '../../api/paths.ts'
 import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
-import { storeError } from '../../core/errors.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
-import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
 import {
   liveArtifact,
-  projectOf,
+  readProjectOf,
   readableArtifact,
-  readProject,
   requireWriteProject,
   readableRun,
 } from '../access/access.ts'
@@ -20,8 +18,7 @@ import { instant } from './artifact-message.ts'
 import { artifactDetail } from './artifacts.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { parseInput, parseQuery } from '../input.ts'
-import { readJsonBody } from '../body/request-body.ts'
+import { parseBody, parseQuery } from '../input.ts'
 import { isStrictFor, requireDelete, requireDeleteRun } from '../access/strict.ts'
 import { collectArtifacts } from './walk-artifacts.ts'
 
@@ -82,7 +79,7 @@ async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
 
 async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
-  const body = parseInput(bulkDeletionRequestSchema, await readJsonBody(context, c), 'body')
+  const body = await parseBody(context, c, bulkDeletionRequestSchema)
   const artifacts =
     body.ids === undefined
       ? await artifactsOfFilter(context, principal, body.filter ?? {})
@@ -149,21 +146,13 @@ type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['fi
 async function artifactsOfFilter(
   context: AppContext,
   principal: Principal,
-  { project: named, createdBefore, ...rest }: Filter,
+  { project: named, createdBefore, ...narrowing }: Filter,
 ): Promise<Artifact[]> {
-  const name = projectOf(principal, named)
-  if (name === null)
-    throw storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
-  const { id: projectId } = await readProject(context, principal, name)
-  const filter: ArtifactFilter = { projectId }
-  if (rest.run !== undefined) filter.run = rest.run
-  if (rest.attempt !== undefined) filter.attempt = rest.attempt
-  if (rest.name !== undefined) filter.name = rest.name
-  if (rest.branch !== undefined) filter.branch = rest.branch
+  const { id: projectId } = await readProjectOf(context, principal, named)
   const before = createdBefore === undefined ? Infinity : Date.parse(createdBefore)
   const artifacts = await collectArtifacts(
     context,
-    filter,
+    { projectId, ...narrowing },
     (artifact) => artifact.createdAt < before,
   )
   const strict = await isStrictFor(context, principal)

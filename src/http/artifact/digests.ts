@@ -3,15 +3,16 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
-import { mayReadProject } from '../../auth/principal.ts'
+import { mayReadProject, type Principal } from '../../auth/principal.ts'
 import { findHolders } from '../../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
+import type { Project } from '../../metadata/metadata.ts'
 import { forbidden, projectOf, readProject } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { formatCursor, nextLink, parseOffsetCursor, parseQuery } from '../input.ts'
+import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 
 export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -23,15 +24,11 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   const principal = await requirePrincipal(context, c)
   const query = parseQuery(c, holdersQuery)
   const digest = digestParameter(c)
-  const name = projectOf(principal, query.project)
-  const project = name === null ? null : await readProject(context, principal, name)
-  if (project !== null && !mayReadProject(principal, project.name)) {
-    throw forbidden('finding files needs a token that reads its whole project')
-  }
+  const project = await searchedProject(context, principal, query.project)
   const now = context.now()
   const beforeId = parseOffsetCursor(query.cursor)
   const found = await findHolders(context.metadata, digest, {
-    projectId: project === null ? null : project.id,
+    projectId: project?.id ?? null,
     now,
     limit: query.limit + 1,
     ...(beforeId > 0 && { beforeId }),
@@ -39,7 +36,7 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   const items = found.slice(0, query.limit)
   const nextCursor = found.length > items.length ? formatCursor(items.at(-1)!.artifact.id) : null
   const origin = publicOrigin(context, c)
-  if (nextCursor !== null) c.header('link', nextLink(c, origin, nextCursor))
+  linkNext(context, c, nextCursor)
   c.header('cache-control', 'private, no-cache')
   return c.json({
     items: items.map(({ artifact, path }) => ({
@@ -48,6 +45,20 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
     })),
     nextCursor,
   })
+}
+
+/** Where a file is looked for: in the project that is named, else the token's; null is everywhere.
+ *  Errors: invalid_name, not_found, forbidden. */
+export async function searchedProject(
+  context: AppContext,
+  principal: Principal,
+  named: string | undefined,
+): Promise<Project | null> {
+  const name = projectOf(principal, named)
+  if (name === null) return null
+  const project = await readProject(context, principal, name)
+  if (mayReadProject(principal, project.name)) return project
+  throw forbidden('finding files needs a token that reads its whole project')
 }
 
 /** Errors: invalid_request. */

@@ -7,11 +7,10 @@ import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
-import { sendRepresentation } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { acceptsGzip } from '../body/gzip.ts'
 import { parseQuery, restOfPath } from '../input.ts'
-import { underReadLease } from '../body/reading.ts'
+import { sendUnderLease } from '../body/reading.ts'
 import { mediaTypeOf, untrustedContentPolicy } from '../body/media-type.ts'
 
 export function createFileRoutes(context: AppContext): Hono<AppEnv> {
@@ -23,19 +22,15 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
     c.header('vary', 'Accept-Encoding')
     c.header('content-security-policy', untrustedContentPolicy)
     c.header('cross-origin-resource-policy', 'same-origin')
-    const options = {
+    return await sendUnderLease(context, c, {
+      artifacts: [artifact],
+      represent: async () => {
+        const file = await readFileEntry(context.metadata, artifact, path)
+        return await chooseForm(context, c, artifact, file)
+      },
       mode: 'ranged',
       disposition: download ? 'attachment' : 'inline',
       cacheControl: 'private, no-cache',
-    } as const
-    return await underReadLease(context, c, [artifact], async () => {
-      const file = await readFileEntry(context.metadata, artifact, path)
-      return await sendRepresentation(
-        context,
-        c,
-        await chooseForm(context, c, artifact, file),
-        options,
-      )
     })
   })
   return app

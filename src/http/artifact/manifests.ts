@@ -12,9 +12,9 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
 import { entryMessage } from './artifact-message.ts'
 import { preconditionStatus, watchIdle } from '../body/send-representation.ts'
-import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
-import { formatCursor, nextLink, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
+import { formatCursor, linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
 
 export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
@@ -44,7 +44,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
     const nextCursor = listing.next === null ? null : formatCursor(listing.next)
-    if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))
+    linkNext(context, c, nextCursor)
     c.header('cache-control', 'private, no-cache')
     return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
   })
@@ -67,7 +67,7 @@ async function manifestPage(
   }
   const end = first + items.length
   const nextCursor = end < artifact.entryCount ? formatCursor(end) : null
-  if (nextCursor !== null) c.header('link', nextLink(c, publicOrigin(context, c), nextCursor))
+  linkNext(context, c, nextCursor)
   return c.json({ items: items.map(entryMessage), nextCursor }, 200, cacheHeaders(tag))
 }
 

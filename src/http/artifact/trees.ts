@@ -11,9 +11,8 @@ import { limits } from '../../core/limits.ts'
 import { manifestHeader } from '../../core/manifest.ts'
 import { changesHeader } from '../../core/manifest-changes.ts'
 import { createByteWriter } from '../../core/varint.ts'
-import { assertLive } from '../../browse/find-artifact.ts'
 import type { Artifact, ChangedStretch, ComparePlace } from '../../metadata/metadata.ts'
-import { type Access, liveArtifact, readReference } from '../access/access.ts'
+import { type Access, liveArtifact, readLive } from '../access/access.ts'
 import { watchIdle } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { packStream } from '../body/gzip.ts'
@@ -41,9 +40,7 @@ async function readBase(
 ): Promise<Artifact | undefined> {
   if (id === undefined) return undefined
   try {
-    const base = await readReference(context, principal, { kind: 'id', id }, null)
-    assertLive(base, context.now())
-    return base
+    return await readLive(context, principal, { kind: 'id', id }, null)
   } catch (error) {
     if (error instanceof StoreError) return undefined
     throw error

@@ -1,8 +1,30 @@
 /** Downloads as readers: every answer that is made of stored bytes is made under a read lease, which ends with its body. */
 import { assertLive } from '../../browse/find-artifact.ts'
 import { openReadLease, type ReadLease } from '../../egress/read-lease.ts'
+import type { Representation } from '../../egress/representation.ts'
+import { type SendOptions, sendRepresentation } from './send-representation.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { type AppContext, type AppRequest, type Outgoing, outgoingOf } from '../context.ts'
+
+interface LeasedAnswer extends SendOptions {
+  artifacts: readonly Artifact[]
+  represent(): Promise<Representation>
+}
+
+/** Sends what `represent` makes, under a lease that is taken before it asks where anything lies.
+ *  Errors: those of `underReadLease`, `represent` and `sendRepresentation`. */
+export async function sendUnderLease(
+  context: ReadingContext & Pick<AppContext, 'graceOver'>,
+  c: AppRequest,
+  { artifacts, represent, ...options }: LeasedAnswer,
+): Promise<Response> {
+  return await underReadLease(
+    context,
+    c,
+    artifacts,
+    async () => await sendRepresentation(context, c, await represent(), options),
+  )
+}
 
 type ReadingContext = Pick<AppContext, 'metadata' | 'now'> & {
   config: Pick<AppContext['config'], 'idleMs'>

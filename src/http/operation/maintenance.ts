@@ -1,24 +1,33 @@
-/** `/admin`: maintenance by hand. A job is put in the queue and asked about. */
+/** `/admin`: collecting garbage, scrub and backup by hand. Each is a job, put in the queue and asked about. */
 import { Hono } from 'hono'
-import { collectionRequestSchema, type WireJob } from '../../api/admin-messages.ts'
-import { apiRoot, jobPath } from '../../api/paths.ts'
-import { mayAdminister } from '../../auth/principal.ts'
+import {
+  backupRequestSchema,
+  collectionRequestSchema,
+  type WireJob,
+} from '../../api/admin-messages.ts'
+import { apiRoot, backupPath, collectionPath, jobPath, scrubPath } from '../../api/paths.ts'
 import { StoreError, storeError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
-import { forbidden } from '../access/access.ts'
+import { requireAdmin } from '../access/access.ts'
 import { instant } from '../artifact/artifact-message.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { parseInput } from '../input.ts'
-import { readJsonBody } from '../body/request-body.ts'
+import { parseBody } from '../input.ts'
 
 export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.post(`${apiRoot}/admin/gc`, async (c) => {
+  app.post(collectionPath, async (c) => {
     await requireAdmin(context, c)
-    const body = parseInput(collectionRequestSchema, await readJsonBody(context, c), 'body')
+    const body = await parseBody(context, c, collectionRequestSchema)
     const reach = body.now ? 'now' : 'background'
     return accepted(c, context.maintenance.collect({ reach, dryRun: body.dryRun }))
+  })
+  app.post(scrubPath, async (c) => {
+    await requireAdmin(context, c)
+    return accepted(c, context.upkeep.scrub())
+  })
+  app.post(backupPath, async (c) => {
+    await requireAdmin(context, c)
+    return accepted(c, context.upkeep.backUp(await parseBody(context, c, backupRequestSchema)))
   })
   app.get(`${apiRoot}/admin/jobs`, async (c) => {
     await requireAdmin(context, c)
@@ -36,14 +45,8 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Errors: unauthenticated, forbidden. */
-export async function requireAdmin(context: AppContext, c: AppRequest): Promise<void> {
-  const principal = await requirePrincipal(context, c)
-  if (!mayAdminister(principal)) throw forbidden('maintenance needs a token of scope admin')
-}
-
 /** The answer to whoever put a job in the queue. */
-export function accepted(c: AppRequest, job: Job): Response {
+function accepted(c: AppRequest, job: Job): Response {
   return c.json(jobMessage(job), 202, { location: jobPath(job.id), 'cache-control': 'no-store' })
 }
 

@@ -2,9 +2,9 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { statsQuery } from '../../api/queries.ts'
-import { mayAdminister, mayReadProject } from '../../auth/principal.ts'
+import { mayAdminister } from '../../auth/principal.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
-import { forbidden, projectOf, readProject } from '../access/access.ts'
+import { forbidden, requireReadProject, projectOf, readProject } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseQuery } from '../input.ts'
@@ -21,7 +21,7 @@ export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
     const name = projectOf(principal, project)
     if (name === null) throw forbidden('figures of the whole store need a token of scope admin')
     const found = await readProject(context, principal, name)
-    if (!mayReadProject(principal, found.name)) throw forbidden('this token reads only its own run')
+    requireReadProject(principal, found.name)
     return c.json(usageOfProject(await context.metadata.projectFigures(found.id)))
   })
   return app

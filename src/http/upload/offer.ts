@@ -9,9 +9,8 @@ import { parseProjectName } from '../../core/run.ts'
 import type { OfferedArtifact } from '../../ingest/negotiated/job.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { AppContext, AppRequest } from '../context.ts'
-import { parseInput } from '../input.ts'
+import { parseBody } from '../input.ts'
 import { requireQuota } from './quota.ts'
-import { readJsonBody } from '../body/request-body.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { replacementBy } from '../access/strict.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
@@ -34,7 +33,7 @@ export async function readOffer(
   c: AppRequest,
   principal: Principal,
 ): Promise<Offered> {
-  const message = parseInput(offerSchema, await readJsonBody(context, c), 'offer')
+  const message = await parseBody(context, c, offerSchema)
   const destination = uploadDestination(principal, {
     ...message,
     project: parseProjectName(message.project),

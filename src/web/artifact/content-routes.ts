@@ -4,12 +4,12 @@ import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
+import type { Representation } from '../../egress/representation.ts'
 import { forbidden } from '../../http/access/access.ts'
-import { sendRepresentation } from '../../http/body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import { mediaTypeOf } from '../../http/body/media-type.ts'
-import { underReadLease } from '../../http/body/reading.ts'
+import { sendUnderLease } from '../../http/body/reading.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import {
   contentRoot,
@@ -39,22 +39,24 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
     const credential = c.req.param('credential')
     const artifact = await openArtifact(context, c, credential)
     const path = restOfPath(c, 2)
-    return await underReadLease(
-      context,
-      c,
-      [artifact],
-      async () => await sendFile(context, c, artifact, path),
-    )
+    return await sendUnderLease(context, c, {
+      artifacts: [artifact],
+      represent: () => representContent(context, c, artifact, path),
+      mode: 'ranged',
+      disposition: 'inline',
+      cacheControl: 'private, no-cache',
+    })
   })
   return app
 }
 
-async function sendFile(
+/** The file, whose media type decides on the policy, which is set. */
+async function representContent(
   context: AppContext,
   c: AppRequest,
   artifact: Artifact,
   path: string,
-): Promise<Response> {
+): Promise<Representation> {
   const file = await findFile(context, artifact, path)
   if (file === undefined) throw noSuchPath(artifact, path)
   const contentType = mediaTypeOf(file.path)
@@ -62,12 +64,7 @@ async function sendFile(
     c.header(name, value)
   const plain = await representFile(context, artifact, file, { contentType })
   const mayRun = isContentHost(context.config, hostOf(c)) && contentType.startsWith('text/html')
-  const representation = mayRun ? await withStorageShim(plain) : plain
-  return await sendRepresentation(context, c, representation, {
-    mode: 'ranged',
-    disposition: 'inline',
-    cacheControl: 'private, no-cache',
-  })
+  return mayRun ? await withStorageShim(plain) : plain
 }
 
 /** A service worker would outlive the page that registered it, and see other artifacts of a shared host. On a host of its

@@ -1,13 +1,12 @@
 /** Comparing two artifacts, and one file of them. */
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
-import { isSameProject, mayReadRun } from '../../auth/principal.ts'
+import { isSameProject } from '../../auth/principal.ts'
 import { readFileEntry } from '../../browse/entries.ts'
-import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
-import { readReference } from '../../http/access/access.ts'
+import { readLive } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { projectParameter } from '../../http/input.ts'
@@ -63,10 +62,7 @@ async function pairOfPage(
   }
   const find = async (text: string): Promise<Artifact> => {
     const reference = parseReference(/^\d+$/.test(text) ? `id:${text}` : text)
-    const artifact = await readReference(context, principal, reference, project)
-    if (!mayReadRun(principal, artifact)) throw artifactNotFound(text)
-    assertLive(artifact, context.now())
-    return artifact
+    return await readLive(context, principal, reference, project)
   }
   return { base: await find(base), head: await find(head) }
 }

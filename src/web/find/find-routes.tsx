@@ -1,9 +1,9 @@
 /** Finding a file by its digest. */
 import { Hono } from 'hono'
-import { mayAdminister, mayReadProject, type Principal } from '../../auth/principal.ts'
+import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { findHolders, type Holder } from '../../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../../core/digest.ts'
-import { forbidden } from '../../http/access/access.ts'
+import { searchedProject } from '../../http/artifact/digests.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { FindPage } from './find-page.tsx'
@@ -45,14 +45,11 @@ async function readableHolders(
   principal: Principal,
   digest: Digest,
 ): Promise<Holder[]> {
-  const { metadata } = context
-  const own = principal.project === null ? undefined : await metadata.findProject(principal.project)
-  const isWide = mayAdminister(principal)
-  if (!isWide && (own === undefined || !mayReadProject(principal, own.name))) {
-    throw forbidden('finding files needs a token that reads its whole project')
-  }
-  return await findHolders(metadata, digest, {
-    projectId: isWide ? null : (own?.id ?? null),
+  const project = mayAdminister(principal)
+    ? null
+    : await searchedProject(context, principal, undefined)
+  return await findHolders(context.metadata, digest, {
+    projectId: project?.id ?? null,
     now: context.now(),
     limit: holdersMax,
   })

@@ -64,13 +64,12 @@ export function readQuery(read: (name: string) => string): ListQuery {
 
 /** Errors: invalid_request. */
 export function filterOf(project: Project, query: ListQuery): ArtifactFilter {
-  const state = states.find((each) => each === query.state)
   return {
     projectId: project.id,
-    ...(query.name !== '' && { nameContains: query.name }),
-    ...(query.branch !== '' && { branch: query.branch }),
-    ...(query.run !== '' && { run: parsePositiveInteger(query.run, 'run') }),
+    nameContains: query.name || undefined,
+    branch: query.branch || undefined,
+    run: query.run === '' ? undefined : parsePositiveInteger(query.run, 'run'),
     ...keptFilters.get(query.pinned),
-    ...(state !== undefined && { state }),
+    state: states.find((each) => each === query.state),
   }
 }
