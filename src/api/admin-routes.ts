@@ -16,7 +16,7 @@ import {
 } from './admin-messages.ts'
 import { apiRoot, backupPath, collectionPath, scrubPath } from './paths.ts'
 import { statsQuery } from './queries.ts'
-import type { ApiRoute } from './route.ts'
+import { type ApiRoute, json } from './route.ts'
 
 export const adminRoutes: readonly ApiRoute[] = [
   {
@@ -25,7 +25,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'readStats',
     summary: 'What the store, or one project, holds and what each layer saved.',
     query: statsQuery,
-    responses: { 200: { description: 'The figures.', content: { json: statsSchema } } },
+    responses: { 200: json('The figures.', statsSchema) },
   },
   {
     method: 'patch',
@@ -33,9 +33,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'changeProject',
     summary: "Changes a project's settings, before its first upload too. Needs scope admin.",
     request: { json: projectPolicySchema },
-    responses: {
-      200: { description: 'The project as it is now.', content: { json: projectSchema } },
-    },
+    responses: { 200: json('The project as it is now.', projectSchema) },
   },
   {
     method: 'post',
@@ -43,14 +41,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'collectGarbage',
     summary: 'Expires, sweeps and compacts, as a job. Needs scope admin.',
     request: { json: collectionRequestSchema },
-    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+    responses: { 202: json('The job.', jobSchema) },
   },
   {
     method: 'post',
     path: scrubPath,
     operationId: 'scrub',
     summary: 'Reads back and judges everything that is stored, as a job. Needs scope admin.',
-    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+    responses: { 202: json('The job.', jobSchema) },
   },
   {
     method: 'post',
@@ -58,7 +56,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'backUp',
     summary: 'Copies the store to a directory of its machine, as a job. Needs scope admin.',
     request: { json: backupRequestSchema },
-    responses: { 202: { description: 'The job.', content: { json: jobSchema } } },
+    responses: { 202: json('The job.', jobSchema) },
   },
   {
     method: 'get',
@@ -66,14 +64,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'listJobs',
     summary:
       'Maintenance that waits, runs or has ended lately, scheduled rounds too, the newest first. Needs scope admin.',
-    responses: { 200: { description: 'The jobs.', content: { json: jobListSchema } } },
+    responses: { 200: json('The jobs.', jobListSchema) },
   },
   {
     method: 'get',
     path: `${apiRoot}/admin/jobs/{id}`,
     operationId: 'readJob',
     summary: 'How far a job is, and its outcome. Needs scope admin.',
-    responses: { 200: { description: 'The job.', content: { json: jobSchema } } },
+    responses: { 200: json('The job.', jobSchema) },
   },
   {
     method: 'post',
@@ -82,7 +80,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     summary:
       'Mints a token. Needs scope admin; scope write is enough for tokens of its project that do not outlive it.',
     request: { json: tokenRequestSchema },
-    responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
+    responses: { 201: json('The token.', tokenSchema) },
   },
   {
     method: 'post',
@@ -92,7 +90,7 @@ export const adminRoutes: readonly ApiRoute[] = [
       'A token for the job that an ID token (OpenID Connect) of a trusted CI system is about. Needs no other token.',
     isOpen: true,
     request: { json: idTokenRequestSchema },
-    responses: { 201: { description: 'The token.', content: { json: tokenSchema } } },
+    responses: { 201: json('The token.', tokenSchema) },
   },
   {
     method: 'post',

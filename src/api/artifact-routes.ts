@@ -33,7 +33,7 @@ import {
   searchQuery,
   uploadQuery,
 } from './queries.ts'
-import type { ApiRoute } from './route.ts'
+import { type ApiRoute, bytes, json } from './route.ts'
 import { runDetailSchema, runEventsAnswerSchema, runEventsSchema } from './run-record.ts'
 
 const gone = [410]
@@ -44,6 +44,15 @@ const conditional: ApiRoute['responses'] = {
   412: { description: 'It is not the one that the caller named.' },
 }
 
+/** What can be asked for a range of. */
+function inPart(description: string, mediaType: string): ApiRoute['responses'] {
+  return {
+    200: bytes(description, mediaType),
+    206: bytes('The range asked for.', mediaType),
+    ...conditional,
+  }
+}
+
 export const artifactRoutes: readonly ApiRoute[] = [
   {
     method: 'get',
@@ -51,9 +60,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'listArtifacts',
     summary: 'Artifacts that the caller may read, filtered and sorted.',
     query: artifactListQuery,
-    responses: {
-      200: { description: 'A page of artifacts.', content: { json: artifactListSchema } },
-    },
+    responses: { 200: json('A page of artifacts.', artifactListSchema) },
   },
   {
     method: 'get',
@@ -62,10 +69,10 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary: 'One artifact.',
     query: artifactQuery,
     responses: {
-      200: {
-        description: 'The artifact; without its details when `brief` was asked for.',
-        content: { json: artifactAnswerSchema },
-      },
+      200: json(
+        'The artifact; without its details when `brief` was asked for.',
+        artifactAnswerSchema,
+      ),
     },
     errors: gone,
   },
@@ -76,12 +83,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary:
       'Changes when an artifact expires, or pins it; with `dryRun` only says what that would come to. Needs scope write.',
     request: { json: retentionChangeSchema },
-    responses: {
-      200: {
-        description: 'The artifact as it is now, or would be.',
-        content: { json: artifactDetailSchema },
-      },
-    },
+    responses: { 200: json('The artifact as it is now, or would be.', artifactDetailSchema) },
     errors: gone,
   },
   {
@@ -90,7 +92,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'deleteArtifact',
     summary: 'Deletes an artifact. It can be taken back for a while; then its bytes come back.',
     query: deletionQuery,
-    responses: { 200: { description: 'It is gone.', content: { json: deletionSchema } } },
+    responses: { 200: json('It is gone.', deletionSchema) },
     errors: gone,
   },
   {
@@ -98,9 +100,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/undelete`,
     operationId: 'undeleteArtifact',
     summary: 'Takes a delete back while its time lasts. Needs scope write.',
-    responses: {
-      200: { description: 'The artifact is back.', content: { json: artifactDetailSchema } },
-    },
+    responses: { 200: json('The artifact is back.', artifactDetailSchema) },
     errors: [409, 410, 413],
   },
   {
@@ -109,7 +109,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'deleteArtifacts',
     summary: 'Deletes artifacts by ids or filter; `dryRun` says what that would free.',
     request: { json: bulkDeletionRequestSchema },
-    responses: { 200: { description: 'They are gone.', content: { json: bulkDeletionSchema } } },
+    responses: { 200: json('They are gone.', bulkDeletionSchema) },
     errors: [413],
   },
   {
@@ -119,7 +119,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary:
       'Deletes all artifacts of a run, and what was recorded of it; only the former can be taken back.',
     query: runDeletionQuery,
-    responses: { 200: { description: 'They are gone.', content: { json: bulkDeletionSchema } } },
+    responses: { 200: json('They are gone.', bulkDeletionSchema) },
     errors: [413],
   },
   {
@@ -128,7 +128,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readRun',
     summary: 'A run with its jobs and steps, as far as they were recorded.',
     query: runQuery,
-    responses: { 200: { description: 'The run.', content: { json: runDetailSchema } } },
+    responses: { 200: json('The run.', runDetailSchema) },
   },
   {
     method: 'get',
@@ -136,7 +136,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readJobLog',
     summary: 'The log of a job, by its key.',
     query: runQuery,
-    responses: { 200: { description: 'The log.', content: { bytes: ['text/plain'] } } },
+    responses: { 200: bytes('The log.', 'text/plain') },
   },
   {
     method: 'delete',
@@ -157,9 +157,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       'can be sent again.',
     query: recordQuery,
     request: { json: runEventsSchema },
-    responses: {
-      200: { description: 'They are kept.', content: { json: runEventsAnswerSchema } },
-    },
+    responses: { 200: json('They are kept.', runEventsAnswerSchema) },
     errors: [409, 413, 507],
   },
   {
@@ -184,9 +182,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'listDirectory',
     summary: 'The children of one directory.',
     query: directoryQuery,
-    responses: {
-      200: { description: 'A page of children.', content: { json: directoryPageSchema } },
-    },
+    responses: { 200: json('A page of children.', directoryPageSchema) },
     errors: gone,
   },
   {
@@ -195,11 +191,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readFile',
     summary: 'One file, whole or in part; gzip when accepted. `path` may hold slashes.',
     query: fileQuery,
-    responses: {
-      200: { description: 'The file.', content: { bytes: ['*/*'] } },
-      206: { description: 'The range asked for.', content: { bytes: ['*/*'] } },
-      ...conditional,
-    },
+    responses: inPart('The file.', '*/*'),
     errors: ranged,
   },
   ...(['zip', 'tar.gz'] as const).map((format): ApiRoute => {
@@ -210,11 +202,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       operationId: format === 'zip' ? 'readZip' : 'readTarGz',
       summary: `The artifact as ${format}, whole or in part.`,
       query: archiveQuery,
-      responses: {
-        200: { description: 'The archive.', content: { bytes: [type] } },
-        206: { description: 'The range asked for.', content: { bytes: [type] } },
-        ...conditional,
-      },
+      responses: inPart('The archive.', type),
       errors: ranged,
     }
   }),
@@ -224,11 +212,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readRunZip',
     summary: 'All artifacts of a run as one zip, a folder each.',
     query: runArchiveQuery,
-    responses: {
-      200: { description: 'The archive.', content: { bytes: ['application/zip'] } },
-      206: { description: 'The range asked for.', content: { bytes: ['application/zip'] } },
-      ...conditional,
-    },
+    responses: inPart('The archive.', 'application/zip'),
     errors: ranged,
   },
   {
@@ -247,11 +231,11 @@ export const artifactRoutes: readonly ApiRoute[] = [
       ],
     },
     responses: {
-      200: {
-        description: 'The same job had sent the same tree under this name before.',
-        content: { json: artifactDetailSchema },
-      },
-      201: { description: 'The new artifact.', content: { json: artifactDetailSchema } },
+      200: json(
+        'The same job had sent the same tree under this name before.',
+        artifactDetailSchema,
+      ),
+      201: json('The new artifact.', artifactDetailSchema),
     },
     errors: [408, 409, 413, 422, 507],
   },
@@ -263,9 +247,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       'Live artifacts that hold a file of this digest, `sha256:` and 64 hex digits; of all projects for administrators ' +
       'who name none. Needs a token that reads the whole project.',
     query: holdersQuery,
-    responses: {
-      200: { description: 'The newest first.', content: { json: holderListSchema } },
-    },
+    responses: { 200: json('The newest first.', holderListSchema) },
   },
   {
     method: 'get',

@@ -33,12 +33,14 @@ const paging = {
   cursor: z.string().max(8192).optional(),
 }
 
+const project = z
+  .string()
+  .optional()
+  .meta({ description: 'OWNER/REPO; that of the token when absent.' })
+
 /** What artifacts can be narrowed to. */
 const artifactFilter = {
-  project: z
-    .string()
-    .optional()
-    .meta({ description: 'OWNER/REPO; that of the token when absent.' }),
+  project,
   run: identifier.optional(),
   name: z.string().optional(),
   branch: z.string().optional(),
@@ -73,7 +75,7 @@ export const artifactQuery = z.strictObject({
 })
 
 export const holdersQuery = z.strictObject({
-  project: artifactListQuery.shape.project,
+  project,
   ...paging,
 })
 
@@ -102,14 +104,11 @@ export const archiveQuery = z.strictObject({
 })
 
 export const runArchiveQuery = z.strictObject({
-  project: z
-    .string()
-    .optional()
-    .meta({ description: 'OWNER/REPO; that of the token when absent.' }),
+  project,
 })
 
 export const runQuery = z.strictObject({
-  project: runArchiveQuery.shape.project,
+  project,
   attempt: identifier.optional().meta({ description: 'The newest when absent.' }),
 })
 
@@ -135,7 +134,7 @@ export const deletionQuery = z.strictObject({
 })
 
 export const runDeletionQuery = z.strictObject({
-  project: runArchiveQuery.shape.project,
+  project,
   ...deletionQuery.shape,
 })
 

@@ -1,8 +1,8 @@
 /** The wire contract of what a runner tells of a run, and of what the store tells about it. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
+import { instant } from './fields.ts'
 
-const instant = z.iso.datetime()
 const milliseconds = z.int().min(0)
 const number = z.int().min(0).max(1_000_000)
 const name = z.string().max(limits.recordedNameCharactersMax)

@@ -1,5 +1,4 @@
 /** Routes of the negotiated upload and the delta download, as data (negotiation.ts says what their bodies are). */
-import type { z } from 'zod'
 import { artifactFetchQuery, manifestOfferQuery, timesOfferQuery, treeQuery } from './queries.ts'
 import {
   changesMediaType,
@@ -17,20 +16,10 @@ import {
   receivedSchema,
 } from './negotiation-messages.ts'
 import { apiRoot } from './paths.ts'
-import type { ApiRoute, Content } from './route.ts'
+import { type ApiRoute, bytes, json } from './route.ts'
 
 const upload = `${apiRoot}/uploads/{uploadId}`
-const missing: { description: string; content: Content } = {
-  description: 'Ordinals of what is missing.',
-  content: { bytes: [ordinalsMediaType] },
-}
-const json = (
-  description: string,
-  schema: z.ZodType,
-): { description: string; content: Content } => ({
-  description,
-  content: { json: schema },
-})
+const missing = bytes('Ordinals of what is missing.', ordinalsMediaType)
 
 export const transferRoutes: readonly ApiRoute[] = [
   {
@@ -118,12 +107,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     summary:
       'All entries in their compact form: canonical text and times, a page each. With a base, only what is different from it.',
     query: treeQuery,
-    responses: {
-      200: {
-        description: 'The tree, or its changes.',
-        content: { bytes: [manifestMediaType, changesMediaType] },
-      },
-    },
+    responses: { 200: bytes('The tree, or its changes.', manifestMediaType, changesMediaType) },
     errors: [410],
   },
   {
@@ -133,7 +117,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     summary: 'Digests and sizes of the parts of large files of an artifact.',
     query: artifactFetchQuery,
     request: { bytes: [wantsMediaType] },
-    responses: { 200: { description: 'The parts.', content: { bytes: [partsMediaType] } } },
+    responses: { 200: bytes('The parts.', partsMediaType) },
     errors: [410, 413],
   },
   {
@@ -144,7 +128,7 @@ export const transferRoutes: readonly ApiRoute[] = [
       'Stored streams of entries or parts of an artifact, in the order in which they are stored.',
     query: artifactFetchQuery,
     request: { bytes: [wantsMediaType] },
-    responses: { 200: { description: 'The streams.', content: { bytes: [packMediaType] } } },
+    responses: { 200: bytes('The streams.', packMediaType) },
     errors: [410, 413],
   },
 ]
