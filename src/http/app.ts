@@ -23,7 +23,6 @@ import { createNativeRoutes } from './native-routes.ts'
 import { createOperationRoutes } from './operation/operation-routes.ts'
 import { problemResponse } from './problem.ts'
 import { drainBody } from './body/request-body.ts'
-import { createSignInRoutes } from './access/sign-in.ts'
 
 export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -39,7 +38,6 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   )
   app.route('/', createOperationRoutes(context))
   app.route('/', createClientPackageRoutes())
-  app.route('/', createSignInRoutes(context, pages.sendSignIn))
   app.route('/', createTwirpRoutes(context))
   app.route('/', createBlobRoutes(context))
   app.route('/', createDownloadRoutes(context))

@@ -25,18 +25,13 @@ import { isRestorable } from './parts/sentences.ts'
 import { createSearchPages } from './find/search-routes.tsx'
 import { createSettingsPages } from './project/settings-routes.tsx'
 import { createRunPages } from './run/run-routes.tsx'
-import { SignInPage } from './sign-in-page.tsx'
+import { createSignInPages } from './sign-in/sign-in-routes.tsx'
 import { createStoragePages } from './storage/storage-routes.tsx'
 import { createTrendPages } from './project/trend-routes.tsx'
 import { createUploadPages } from './upload/upload-routes.tsx'
 
 export interface Pages {
   routes: Hono<AppEnv>
-  /** The page that asks for a token. */
-  sendSignIn(
-    c: AppRequest,
-    page: { next: string; problem: string | null; status: 200 | 401 },
-  ): Promise<Response>
   /** The page that tells of a failure. */
   sendProblem(c: AppRequest, error: unknown): Promise<Response>
 }
@@ -46,6 +41,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   const routes = new Hono<AppEnv>()
   routes.get('/assets/:file', (c) => sendAsset(web, c))
   routes.route('/', createContentRoutes(context))
+  routes.route('/', createSignInPages(web))
   // Before `/:owner/:repo`, which would take `/admin/storage`.
   routes.route('/', createMaintenancePages(web))
   routes.route('/', createFindPages(web))
@@ -63,16 +59,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createArtifactActionRoutes(web))
   const sendProblem: Pages['sendProblem'] = async (c, error) => await problemPage(web, c, error)
   routes.onError(async (error, c) => await sendProblem(c, error))
-  return {
-    routes,
-    sendProblem,
-    sendSignIn: async (c, { next, problem, status }) =>
-      await sendPage(web, c, {
-        title: 'Sign in',
-        status,
-        body: <SignInPage next={next} problem={problem} />,
-      }),
-  }
+  return { routes, sendProblem }
 }
 
 /** Names change with content, so a browser never asks twice. */

@@ -1,5 +1,5 @@
 /** Where visitors without a session land. */
-import type { Html } from './parts/html.ts'
+import type { Html } from '../parts/html.ts'
 
 export function SignInPage({ next, problem }: { next: string; problem: string | null }): Html {
   return (

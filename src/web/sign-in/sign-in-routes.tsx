@@ -1,48 +1,42 @@
 /** Sign-in of browsers: the link that the server prints, or a token pasted into a form, becomes a session cookie. The
- *  cookie alone is trusted only for reading; forms need our own origin besides (`authenticate.ts`). */
+ *  cookie alone is trusted only for reading; forms need our own origin besides (`http/access/authenticate.ts`). */
 import { Hono } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { asError, hasCode } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
-import { principalOf, requireOwnOrigin, revokeToken, sessionCookie } from './authenticate.ts'
-import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { readBytesBody } from '../body/request-body.ts'
+import {
+  principalOf,
+  requireOwnOrigin,
+  revokeToken,
+  sessionCookie,
+} from '../../http/access/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
+import { readForm } from '../input.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { SignInPage } from './sign-in-page.tsx'
 
 const sessionMs = 30 * dayMs
 /** Browsers keep no cookie for longer (RFC 6265bis §5.5), and hono refuses to set one that should be. */
 const cookieMsMax = 400 * dayMs
 
-/** Answers with the page that asks for a token. */
-export type SendSignIn = (
-  c: AppRequest,
-  page: { next: string; problem: string | null; status: 200 | 401 },
-) => Promise<Response>
-
 /** `GET /sign-in?token=&next=`, `POST /sign-in` (form), `POST /sign-out`. */
-export function createSignInRoutes(context: AppContext, sendPage: SendSignIn): Hono<AppEnv> {
+export function createSignInPages(web: Web): Hono<AppEnv> {
+  const { context } = web
   const app = new Hono<AppEnv>()
-
   app.get('/sign-in', async (c) => {
     const token = c.req.query('token')
     const next = localPath(c.req.query('next'))
-    if (token === undefined) return await sendPage(c, { next, problem: null, status: 200 })
-    return await signIn(context, c, { token, use: 'sign-in', next, sendPage })
+    if (token === undefined) return await askForToken(web, c, { next, problem: null })
+    return await signIn(web, c, { token, use: 'sign-in', next })
   })
-
   app.post('/sign-in', async (c) => {
     requireOwnOrigin(context, c)
-    const form = new URLSearchParams((await readBytesBody(context, c, formLimit)).toString('utf8'))
+    const form = await readForm(context, c)
     const next = localPath(form.get('next') ?? undefined)
-    return await signIn(context, c, {
-      token: (form.get('token') ?? '').trim(),
-      use: 'api',
-      next,
-      sendPage,
-    })
+    return await signIn(web, c, { token: (form.get('token') ?? '').trim(), use: 'api', next })
   })
-
   app.post('/sign-out', async (c) => {
     requireOwnOrigin(context, c)
     await endSession(context, c)
@@ -52,24 +46,28 @@ export function createSignInRoutes(context: AppContext, sendPage: SendSignIn): H
   return app
 }
 
-const formLimit = { bytesMax: 16 * 1024, limit: 'bytes of a form', setting: null }
+/** `problem`: why the last one was refused. */
+async function askForToken(
+  web: Web,
+  c: AppRequest,
+  view: { next: string; problem: string | null },
+): Promise<Response> {
+  const status = view.problem === null ? 200 : 401
+  return await sendPage(web, c, { title: 'Sign in', status, body: <SignInPage {...view} /> })
+}
 
 async function signIn(
-  context: AppContext,
+  web: Web,
   c: AppRequest,
-  {
-    token,
-    use,
-    next,
-    sendPage,
-  }: { token: string; use: TokenUse; next: string; sendPage: SendSignIn },
+  { token, use, next }: { token: string; use: TokenUse; next: string },
 ): Promise<Response> {
+  const { context } = web
   let principal: Principal
   try {
     principal = await principalOf(context, token, use)
   } catch (error) {
     if (!hasCode(error, 'unauthenticated')) throw error
-    return await sendPage(c, { next, problem: error.message, status: 401 })
+    return await askForToken(web, c, { next, problem: error.message })
   }
   // A link lives for minutes and a pasted token as long as it was minted for.
   const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
