@@ -2,6 +2,7 @@
 import type { Artifact } from '../../metadata/metadata.ts'
 import { storeError } from '../../core/errors.ts'
 import { formatSizeBytes } from '../../core/units.ts'
+import { type Field, HiddenFields } from '../parts/form.tsx'
 import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, artifactPath } from '../paths.ts'
@@ -16,7 +17,7 @@ export interface DeletionView {
   /** Whole minutes in which it can be taken back; 0: not at all. */
   undoMinutes: number
   /** Hidden fields of the form. */
-  fields: [string, string][]
+  fields: Field[]
 }
 
 export function deletionOf(artifact: Artifact, freedBytes: number, undoMs: number): DeletionView {
@@ -69,9 +70,7 @@ export function DeletePage(view: DeletionView): Html {
           : `It can be taken back for ${counted(undoMinutes, 'minute')}.`}
       </p>
       <form method="post" action={view.action}>
-        {view.fields.map(([name, value]) => (
-          <input type="hidden" name={name} value={value} />
-        ))}
+        <HiddenFields fields={view.fields} />
         {reason !== undefined && (
           <p>
             <label>

@@ -41,11 +41,10 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
         </Table>
       )}
       <Pager
-        next={
-          listing.next === null
-            ? null
-            : { href: treePath(artifact, directory, listing.next), label: 'More entries' }
-        }
+        next={{
+          href: listing.next && treePath(artifact, directory, listing.next),
+          label: 'More entries',
+        }}
       />
     </ArtifactFrame>
   )

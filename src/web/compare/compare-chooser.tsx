@@ -1,6 +1,7 @@
 /** A choice of what to compare an artifact with. */
 import { projectPagePath } from '../../api/paths.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
+import { Choice } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 
 export function CompareChooser({
@@ -21,21 +22,19 @@ export function CompareChooser({
   return (
     <form class="filter" method="get" action={`${projectPagePath(artifact.project)}/compare`}>
       <input type="hidden" name="head" value={String(artifact.id)} />
-      <label>
-        Compare with
-        <select name="base">
-          {others.map((other) => (
-            <option value={String(other.id)}>
-              run {other.runNumber}
-              {other.branch === null ? '' : ` on ${isolated(other.branch)}`}, {isolated(other.name)}
-              , {new Date(other.createdAt).toISOString().slice(0, 10)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="Compare with"
+        name="base"
+        options={others.map((other) => [String(other.id), labelOf(other)])}
+      />
       <button>Compare</button>
     </form>
   )
+}
+
+function labelOf({ runNumber, branch, name, createdAt }: Artifact): string {
+  const run = `run ${runNumber}${branch === null ? '' : ` on ${isolated(branch)}`}`
+  return `${run}, ${isolated(name)}, ${new Date(createdAt).toISOString().slice(0, 10)}`
 }
 
 /** As `bdi` does where no element can be: what turns the direction of a name does not turn what is around it. */

@@ -116,14 +116,12 @@ export function Differences(view: CompareView): Html {
         </p>
       )}
       <Pager
-        next={
-          more
-            ? {
-                href: withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) }),
-                label: 'More differences',
-              }
-            : null
-        }
+        next={{
+          href: more
+            ? withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) })
+            : null,
+          label: 'More differences',
+        }}
       />
     </>
   )

@@ -69,7 +69,6 @@ function Advice() {
 export function SearchResultList(view: SearchResults): Html {
   const { matches, isFull, onward, isLater, widened, now } = view
   const count = matches.reduce((sum, { found }) => sum + found.length, 0)
-  const next = onward === null ? null : { href: onward, label: isFull ? 'More' : 'Search on' }
   return (
     <>
       <p class="lead" role="status">
@@ -95,7 +94,7 @@ export function SearchResultList(view: SearchResults): Html {
           )}
         </Table>
       )}
-      <Pager next={next} />
+      <Pager next={{ href: onward, label: isFull ? 'More' : 'Search on' }} />
     </>
   )
 }

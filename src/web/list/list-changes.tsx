@@ -12,17 +12,11 @@ import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, Project, RetentionChange } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from '../artifact/delete-page.tsx'
+import { type Field, HiddenFields } from '../parts/form.tsx'
 import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { daysOf, formatIds, parseIds, readForm } from '../input.ts'
-import {
-  type Field,
-  filterFields,
-  filterOf,
-  type ListQuery,
-  queryOf,
-  readQuery,
-} from './list-view.ts'
+import { filterFields, filterOf, type ListQuery, queryOf, readQuery } from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
@@ -80,11 +74,9 @@ export function ChangedNotice({
       </span>
       {restorable.length > 0 && (
         <form method="post" action={listPath(project.name)}>
-          {[...filterFields(query), ...restorable.map((id): Field => ['id', String(id)])].map(
-            ([name, value]) => (
-              <input type="hidden" name={name} value={value} />
-            ),
-          )}
+          <HiddenFields
+            fields={[...filterFields(query), ...restorable.map((id): Field => ['id', String(id)])]}
+          />
           <button name="action" value="restore">
             Restore all
           </button>

@@ -1,6 +1,7 @@
 /** `/{o}/{r}/artifacts`: all artifacts of a project, filtered, sorted, summed up, and dealt with several at a time. */
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
+import { anyOf, Choice } from '../parts/form.tsx'
 import { counted, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { type ListView, queryOf } from './list-view.ts'
@@ -54,41 +55,27 @@ function Filter({ project, query, branches }: ListView) {
   return (
     <form class="filter" method="get" action={listPath(project.name)}>
       <FilterFields query={query} branches={branches} dataKey="/" />
-      <label>
-        State
-        <select name="state">
-          {['', 'damaged', 'expired', 'deleted', 'any'].map((state) => (
-            <option value={state} selected={state === query.state}>
-              {state === '' ? 'live' : state}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Kept
-        <select name="pinned">
-          {[
-            ['', 'any'],
-            ['1', 'by somebody'],
-            ['latest', 'as the latest'],
-            ['0', 'not kept'],
-          ].map(([value, label]) => (
-            <option value={value} selected={value === query.pinned}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Sort
-        <select name="sort">
-          {sorts.map(([value, label]) => (
-            <option value={value} selected={value === query.sort}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="State"
+        name="state"
+        options={['', 'damaged', 'expired', 'deleted', 'any'].map((state) => [
+          state,
+          state || 'live',
+        ])}
+        chosen={query.state}
+      />
+      <Choice
+        label="Kept"
+        name="pinned"
+        options={[
+          ['', 'any'],
+          ['1', 'by somebody'],
+          ['latest', 'as the latest'],
+          ['0', 'not kept'],
+        ]}
+        chosen={query.pinned}
+      />
+      <Choice label="Sort" name="sort" options={sorts} chosen={query.sort} />
       <button>Filter</button>
     </form>
   )
@@ -106,17 +93,7 @@ export function FilterFields({
         Name contains
         <input name="name" value={query.name} maxlength={255} data-key={dataKey} />
       </label>
-      <label>
-        Branch
-        <select name="branch">
-          <option value="">any</option>
-          {branches.map((branch) => (
-            <option value={branch} selected={branch === query.branch}>
-              {branch}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice label="Branch" name="branch" options={anyOf(branches)} chosen={query.branch} />
       <label>
         Run
         <input

@@ -2,6 +2,7 @@
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { isLive } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
+import { HiddenFields } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { filterFields, type ListView } from './list-view.ts'
@@ -19,9 +20,7 @@ export function ListTable(view: ListView): Html {
   const hasBoxes = artifacts.some(isOpen)
   return (
     <form method="post" action={listPath(project.name)} data-bulk>
-      {filterFields(query).map(([name, value]) => (
-        <input type="hidden" name={name} value={value} />
-      ))}
+      <HiddenFields fields={filterFields(query)} />
       {/* Enter in a field or on a box presses the first button: one that does nothing. */}
       <button name="action" value="" class="unseen" tabindex={-1} aria-hidden="true" />
       {hasBoxes && (

@@ -1,6 +1,7 @@
 /** What the list of a project's artifacts shows, and by what it is narrowed. */
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
+import type { Field } from '../parts/form.tsx'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
 
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
@@ -35,9 +36,6 @@ export interface ListView {
 export function queryOf(query: ListQuery): Record<string, string> {
   return { ...query, sort: query.sort === 'newest' ? '' : query.sort }
 }
-
-/** A hidden one of a form. */
-export type Field = [name: string, value: string]
 
 /** The list that one comes back to. */
 export function filterFields(query: ListQuery): Field[] {

@@ -61,33 +61,40 @@ function Heading({ label, isNumber, sorted }: Column) {
   )
 }
 
+/** A way to another page. */
+interface Way {
+  /** Null where there is none. */
+  href: string | null
+  label: string
+}
+
 /** Ways to the pages before and after; nothing where there is neither. */
 export function Pager({
   previous,
   next,
   at,
 }: {
-  previous?: { href: string; label: string } | null
-  next: { href: string; label: string } | null
+  previous?: Way
+  next: Way
   /** Said between the two. */
   at?: string | undefined
 }): Html {
-  const before = previous ?? null
-  if (before === null && next === null) return <></>
+  if ((previous?.href ?? next.href) === null) return <></>
   return (
     <nav class="buttons" aria-label="Pages">
-      {before !== null && (
-        <a class="button" href={before.href} rel="prev">
-          {before.label}
-        </a>
-      )}
+      {previous !== undefined && <Step {...previous} rel="prev" />}
       {at !== undefined && <span>{at}</span>}
-      {next !== null && (
-        <a class="button" href={next.href} rel="next">
-          {next.label}
-        </a>
-      )}
+      <Step {...next} rel="next" />
     </nav>
+  )
+}
+
+function Step({ href, label, rel }: Way & { rel: 'prev' | 'next' }) {
+  if (href === null) return <></>
+  return (
+    <a class="button" href={href} rel={rel}>
+      {label}
+    </a>
   )
 }
 
@@ -101,8 +108,10 @@ export function NumberedPager({
   pageCount: number
   hrefOf(page: string): string
 }): Html {
-  const to = (number: number, label: string) =>
-    number < 1 || number > pageCount ? null : { label, href: hrefOf(String(number)) }
+  const to = (number: number, label: string): Way => {
+    const isThere = number >= 1 && number <= pageCount
+    return { label, href: isThere ? hrefOf(String(number)) : null }
+  }
   return (
     <Pager
       previous={to(pageNumber - 1, 'Back')}

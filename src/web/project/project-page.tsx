@@ -1,6 +1,7 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
 import { projectPagePath, runPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact } from '../../metadata/metadata.ts'
+import { anyOf, Choice } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
@@ -39,7 +40,7 @@ export function ProjectPage(view: ProjectView): Html {
       ) : (
         <RunTable runs={runs} now={now} />
       )}
-      <Pager next={older === null ? null : { href: older, label: 'Older runs' }} />
+      <Pager next={{ href: older, label: 'Older runs' }} />
     </>
   )
 }
@@ -50,17 +51,12 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
   return (
     <form class="filter" method="get" action={projectPagePath(project)}>
       {(['branch', 'workflow', 'event'] as const).map((fact) => (
-        <label>
-          {labels[fact]}
-          <select name={fact}>
-            <option value="">any</option>
-            {choices[fact].values.map((value) => (
-              <option value={value} selected={value === choices[fact].chosen}>
-                {value}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label={labels[fact]}
+          name={fact}
+          options={anyOf(choices[fact].values)}
+          chosen={choices[fact].chosen}
+        />
       ))}
       <button>Filter</button>
     </form>

@@ -3,6 +3,7 @@ import { formatSizeBytes } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
+import { Choice } from '../parts/form.tsx'
 import { counted, formatPeriod, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { listPath, retentionPath } from '../paths.ts'
@@ -123,7 +124,6 @@ function KeptLatest({ project, serverKeepsLatest, keptLatest }: RetentionView) {
 }
 
 function ChangeForm({ project, serverPolicy, form }: RetentionView) {
-  const latestFrom = form.values.get('latestFrom')
   return (
     <form class="filter" method="post" action={retentionPath(project.name)}>
       <DaysField
@@ -144,17 +144,15 @@ function ChangeForm({ project, serverPolicy, form }: RetentionView) {
         label="Longest, in days"
         serverMs={serverPolicy.maxMs}
       />
-      <label>
-        Keep the latest
-        <select name="latestFrom">
-          <option value="server" selected={latestFrom === 'server'}>
-            as the server
-          </option>
-          <option value="project" selected={latestFrom === 'project'}>
-            of these
-          </option>
-        </select>
-      </label>
+      <Choice
+        label="Keep the latest"
+        name="latestFrom"
+        options={[
+          ['server', 'as the server'],
+          ['project', 'of these'],
+        ]}
+        chosen={form.values.get('latestFrom')}
+      />
       <SettingField
         form={form}
         name="keepLatest"

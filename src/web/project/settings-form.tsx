@@ -4,6 +4,7 @@ import type { Child } from 'hono/jsx'
 import type { WireProject } from '../../api/admin-messages.ts'
 import { type StoreError, storeError } from '../../core/errors.ts'
 import { formatExactSize, parseSizeBytes } from '../../core/units.ts'
+import { type Option, Options } from '../parts/form.tsx'
 import { formatPeriod } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 
@@ -164,17 +165,13 @@ export function ChoiceField({
   label: string
   /** What the server is set to, in words of the choices. */
   server: string
-  choices: readonly (readonly [value: string, label: string])[]
+  choices: readonly Option[]
 }): Html {
   return (
     <SettingField form={form} name={name} label={label}>
       {(attributes, chosen) => (
         <select {...attributes}>
-          {[['', `as the server: ${server}`] as const, ...choices].map(([value, text]) => (
-            <option value={value} selected={value === chosen}>
-              {text}
-            </option>
-          ))}
+          <Options options={[['', `as the server: ${server}`], ...choices]} chosen={chosen} />
         </select>
       )}
     </SettingField>

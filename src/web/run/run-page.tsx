@@ -45,7 +45,7 @@ export function RunPage(view: RunView): Html {
       <Untrusted run={run} />
       {reports.length > 0 && <Reports reports={reports} />}
       <Artifacts {...view} />
-      <Pager next={older === null ? null : { href: older, label: 'Older artifacts' }} />
+      <Pager next={{ href: older, label: 'Older artifacts' }} />
       {isAnyLive && (
         <p class="buttons">
           <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">
