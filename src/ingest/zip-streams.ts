@@ -1,7 +1,7 @@
 /** Takes the members of an uploaded zip as they are: each deflate stream (or stored member) is hashed, verified by
  *  inflating when it is new, and put into a pack unchanged. A stream known before is not inflated again: its row
  *  carries what inflating would find. */
-import { asError } from '../core/errors.ts'
+import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from 'node:zlib'
 import { type CopyCodec, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
@@ -159,20 +159,11 @@ export async function* memberContent(
 
 async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: 256 * 1024 })
-  const feeding = (async () => {
-    for await (const piece of reader.stream(data.offset, data.storedBytes)) {
-      if (inflater.destroyed) return
-      if (!inflater.write(piece)) await drained(inflater)
-    }
-    inflater.end()
-  })()
+  const feeding = pipeline(reader.stream(data.offset, data.storedBytes), inflater)
   // A failing read ends the inflater too, and is met below.
-  feeding.catch((error: unknown) => {
-    inflater.destroy(asError(error))
-  })
+  feeding.catch(() => {})
   try {
     for await (const piece of inflater) yield piece as Buffer
-    await feeding
     if (inflater.bytesWritten !== data.storedBytes) {
       throw new ZipOpaque(`${data.name} has bytes after its deflate stream`)
     }
@@ -180,20 +171,9 @@ async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator
     throw opaqueFrom(error, data)
   } finally {
     inflater.destroy()
+    // Nothing reads from staging any more once it is settled.
     await feeding.catch(() => {})
   }
-}
-
-/** Resolves when the stream takes more, or is over. */
-async function drained(stream: NodeJS.WritableStream & { destroyed: boolean }): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const settle = (): void => {
-      for (const event of ['drain', 'close', 'error', 'end']) stream.removeListener(event, settle)
-      resolve()
-    }
-    for (const event of ['drain', 'close', 'error', 'end']) stream.once(event, settle)
-    if (stream.destroyed) settle()
-  })
 }
 
 /** zlib's complaints say that the zip is odd; anything else (a failing disk) is not about the zip. */

@@ -17,6 +17,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
+import { noise } from '../actions/archives.ts'
 import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from './open-store.ts'
 import { turns } from '../turns.ts'
@@ -247,6 +248,8 @@ describe('a zip that is taken apart', () => {
 })
 
 describe('a zip that cannot be taken apart safely is kept whole', () => {
+  /** More than is held in memory of a member. */
+  const large = noise(5 * 1024 * 1024)
   const file = (name: string, more: Partial<ZipMemberSpec> = {}): ZipMemberSpec => ({
     name,
     content: 'some content, some content',
@@ -308,6 +311,24 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
         ],
       },
       /after its deflate stream/,
+    ],
+    [
+      'bytes after a large stream',
+      {
+        members: [
+          {
+            name: 'a',
+            content: large,
+            stored: Buffer.concat([deflateRawSync(large), Buffer.alloc(700_000)]),
+          },
+        ],
+      },
+      /after its deflate stream/,
+    ],
+    [
+      'a large stream that is cut',
+      { members: [{ name: 'a', content: large, stored: deflateRawSync(large).subarray(0, -9) }] },
+      /is broken/,
     ],
     ['a wrong count', { members: [file('a'), file('b')], count: 1 }, /longer than its entries/],
   ])('%s', async (_title, spec, reason) => {
