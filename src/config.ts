@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
 import type { BucketPlace } from './core/bucket-place.ts'
 import { limits } from './core/limits.ts'
+import type { RetentionPolicy } from './core/retention.ts'
 import type { TrustedIssuer } from './core/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from './core/units.ts'
 import { defaultDataDir } from './default-directories.ts'
@@ -28,7 +29,7 @@ export interface Config {
   /** Logical bytes of one artifact, and bytes of one upload. */
   readonly artifactBytesMax: number
   readonly entriesMax: number
-  readonly retention: RetentionConfig
+  readonly retention: Readonly<RetentionPolicy>
   /** How long a delete can be taken back; 0: not at all. */
   readonly undoMs: number
   /** How long is remembered what has ended. */
@@ -67,12 +68,6 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Such as mistyped ones: they look like settings and are none. */
   readonly unknownVariables: readonly string[]
-}
-
-export interface RetentionConfig {
-  readonly defaultMs: number
-  readonly minMs: number
-  readonly maxMs: number
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -207,7 +202,7 @@ function readContentUrl(source: Settings): string | null {
   return origin
 }
 
-function readRetention(source: Settings): RetentionConfig {
+function readRetention(source: Settings): Readonly<RetentionPolicy> {
   const retention = {
     defaultMs: source.integer('TROVE_RETENTION_DAYS', 90, 1, 36_500) * dayMs,
     minMs: source.duration('TROVE_RETENTION_MIN', 60 * 60 * 1000, 0, 365 * dayMs),

@@ -83,6 +83,6 @@ export function jobPath(id: string): string {
 }
 
 /** Escapes each segment and keeps the slashes. */
-function encodePath(path: string): string {
+export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }

@@ -1,5 +1,5 @@
 /** Addresses of pages beyond those that the native API shares (api/paths.ts). */
-import { artifactPagePath, projectPagePath } from '../api/paths.ts'
+import { artifactPagePath, encodePath, projectPagePath } from '../api/paths.ts'
 
 /** What names an artifact's pages. */
 export interface ArtifactPlace {
@@ -26,12 +26,12 @@ export function treePath(artifact: ArtifactPlace, directory: string, from?: stri
   const path =
     directory === ''
       ? artifactPath(artifact)
-      : `${artifactPath(artifact)}/tree/${escaped(directory)}`
+      : `${artifactPath(artifact)}/tree/${encodePath(directory)}`
   return from === undefined ? path : `${path}?from=${encodeURIComponent(from)}`
 }
 
 export function blobPath(artifact: ArtifactPlace, path: string): string {
-  return `${artifactPath(artifact)}/blob/${escaped(path)}`
+  return `${artifactPath(artifact)}/blob/${encodePath(path)}`
 }
 
 /** The newest of that name on that branch, whichever that is; '' is its root. */
@@ -40,7 +40,7 @@ export function latestPath(
   { branch, name }: { branch: string; name: string },
   path = '',
 ): string {
-  const below = path === '' ? '' : `/${escaped(path)}`
+  const below = path === '' ? '' : `/${encodePath(path)}`
   const latest = `${encodeURIComponent(branch)}/${encodeURIComponent(name)}`
   return `${projectPagePath(project)}/latest/${latest}${below}`
 }
@@ -94,8 +94,4 @@ export function maintenancePath(job: string = ''): string {
 export function withQuery(path: string, query: Record<string, string>): string {
   const given = Object.entries(query).filter(([, value]) => value !== '')
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`
-}
-
-function escaped(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/')
 }

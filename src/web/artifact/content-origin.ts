@@ -6,6 +6,7 @@
  *  On the origin of TROVE_CONTENT_URL scripts may run: pages and the API are not served there, and no cookie is known.
  *  With `*.` in front each artifact has a host of its own, and so storage and an origin that it shares with nobody;
  *  without, documents get an opaque origin. On our own origin the same path answers without scripts. */
+import { encodePath } from '../../api/paths.ts'
 import { verifyTarget, signTarget } from '../../auth/signed-urls.ts'
 import type { Keys } from '../../auth/key.ts'
 import type { Config } from '../../config.ts'
@@ -53,8 +54,7 @@ export function contentPath(
   const expiresAt = Math.floor(now / stepMs) * stepMs + lifeMs
   const target = { access: 'read', route: 'content', id: String(artifactId) } as const
   const { se, sig } = signTarget(keys.signedUrls, target, expiresAt)
-  const escaped = path.split('/').map(encodeURIComponent).join('/')
-  return `${contentRoot}/${artifactId}.${se}.${sig}/${escaped}`
+  return `${contentRoot}/${artifactId}.${se}.${sig}/${encodePath(path)}`
 }
 
 /** The path as a log may have it: of a credential only the artifact's id. */
