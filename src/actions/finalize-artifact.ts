@@ -2,6 +2,7 @@
 import { mayWriteRun, type Principal } from '../auth/principal.ts'
 import type { Digest } from '../core/digest.ts'
 import { hasCode, StoreError, storeError } from '../core/errors.ts'
+import { isZipType } from '../core/media-type.ts'
 import { expiresAtOf, type RetentionPolicy } from '../core/retention.ts'
 import { forbidden } from '../http/access/access.ts'
 import type { AppContext } from '../http/context.ts'
@@ -181,8 +182,4 @@ function mimeTypeOf(upload: Upload): string | null {
 function uploadFormOf(upload: Upload): UploadForm {
   if (upload.mimeType === null) return 'auto'
   return isZipType(upload.mimeType) ? 'zip' : 'file'
-}
-
-function isZipType(mimeType: string): boolean {
-  return /^(?:application\/(?:x-)?zip(?:-compressed)?|zip)$/i.test(mimeType)
 }

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { treeOfFiles } from '../core/artifact.ts'
 import { type Digest, createDigestHasher } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { servedMediaType } from '../core/media-type.ts'
+import { isZipType, servedMediaType } from '../core/media-type.ts'
 import { byteBudget } from './byte-budget.ts'
 import { createEntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
@@ -126,16 +126,10 @@ async function checkBody(session: IngestSession, reader: StagedReader): Promise<
   return actual
 }
 
-const zipTypes = new Set([
-  'application/zip',
-  'application/x-zip-compressed',
-  'application/zip-compressed',
-])
-
 /** GITHUB-PROTOCOL §8.4: version 4 uploads of build records are not zips whatever their version says, so a zip is what
  *  is called one and begins like one (or is nothing but an end record). */
 async function looksLikeZip(job: IngestJob, reader: StagedReader): Promise<boolean> {
-  if (job.mimeType !== null && !zipTypes.has(job.mimeType)) return false
+  if (job.mimeType !== null && !isZipType(job.mimeType)) return false
   if (reader.sizeBytes < 4) return false
   const magic = (await reader.read(0, 4)).readUInt32LE(0)
   return magic === 0x04034b50 || magic === 0x06054b50

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { servedMediaType } from '../../src/core/media-type.ts'
+import { isZipType, servedMediaType } from '../../src/core/media-type.ts'
 
 test('a declared media type is served as it is', () => {
   for (const type of ['text/plain', 'text/plain; charset="utf-8"', 'zip'])
@@ -18,4 +18,11 @@ test('what no header can carry, and what is absent, is served as plain bytes', (
   ]
   for (const type of [null, ...odd])
     expect([type, servedMediaType(type)]).toEqual([type, 'application/octet-stream'])
+})
+
+test('a zip is known by each of its names, whatever follows them', () => {
+  for (const type of ['zip', 'application/zip', 'Application/X-Zip-Compressed; charset=binary'])
+    expect([type, isZipType(type)]).toEqual([type, true])
+  for (const type of ['', 'application/gzip', 'application/zip+json', 'text/zip'])
+    expect([type, isZipType(type)]).toEqual([type, false])
 })

@@ -8,6 +8,7 @@ import { uploadQuery } from '../../api/queries.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { parseEntryPath } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
+import { isZipType } from '../../core/media-type.ts'
 import { expiresAtOf } from '../../core/retention.ts'
 import type { IngestJob, UploadForm } from '../../ingest/job.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -94,9 +95,7 @@ function refuseWrapping(c: AppRequest): void {
     refuse('content-range', 'an upload cannot go on with the rest of a file: send it whole')
 }
 
-const forms = new Map<string, UploadForm>([
-  ['application/zip', 'zip'],
-  ['application/x-zip-compressed', 'zip'],
+const tarForms = new Map<string, UploadForm>([
   ['application/x-tar', 'tar'],
   ['application/gzip', 'tar.gz'],
   ['application/x-gzip', 'tar.gz'],
@@ -108,7 +107,8 @@ function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
   const essence = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
   // What `curl --data-binary` says of every body, and so of none.
   const isUndeclared = essence === 'application/x-www-form-urlencoded'
-  return { form: forms.get(essence) ?? 'file', mimeType: isUndeclared ? null : contentType }
+  const form = isZipType(essence) ? 'zip' : (tarForms.get(essence) ?? 'file')
+  return { form, mimeType: isUndeclared ? null : contentType }
 }
 
 async function ingest(
