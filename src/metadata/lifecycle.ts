@@ -149,6 +149,9 @@ export interface LifecycleMetadata {
   /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
    *  artifact_deleted (too long ago), name_taken, quota_exceeded, too_large (artifacts of the run). */
   restoreArtifact(artifactId: number, now: number): Promise<void>
+  /** The same for many, in a few durable transactions; answers the ids of those that came back. Those that had ended, or whose
+   *  name is taken, are passed over. Errors: quota_exceeded, too_large: what earlier transactions brought back stays. */
+  restoreArtifacts(artifactIds: number[], now: number): Promise<number[]>
   /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows, which go with `clearRemoved`.
    *  Looks at `limit` of them after a place; answers how many did, the ids of those that somebody reads at `now`, and the last
    *  place, null behind the last of all. */

@@ -109,6 +109,7 @@ const methods: Record<Method, true> = {
   listDeadPacks: true,
   expireArtifacts: true,
   restoreArtifact: true,
+  restoreArtifacts: true,
   releaseRemoved: true,
   clearRemoved: true,
   purgeTombstones: true,

@@ -1,6 +1,6 @@
 /** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
  *  tombstone goes too. */
-import { storeError } from '../../core/errors.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
 import type { ArtifactRemoval, Metadata, ReleasePlace } from '../metadata.ts'
 import type { Connection } from './connection.ts'
 import type { ArtifactChange } from './artifact-change.ts'
@@ -16,6 +16,7 @@ type ReleaseMethods = Pick<
   | 'releaseRemoved'
   | 'clearRemoved'
   | 'restoreArtifact'
+  | 'restoreArtifacts'
   | 'purgeTombstones'
 >
 
@@ -111,10 +112,19 @@ interface RestorableRow {
   releasableAt: number | null
 }
 
+/** Why an artifact does not come back; found out before anything is changed. */
+const refusals = [
+  'artifact_not_found',
+  'artifact_expired',
+  'artifact_deleted',
+  'name_taken',
+] as const
+
 function createRestoring(
-  { prepare, write }: Connection,
+  connection: Connection,
   { removal, damage, latest, checkBounds }: ArtifactChange,
-): Pick<Metadata, 'restoreArtifact'> {
+): Pick<Metadata, 'restoreArtifact' | 'restoreArtifacts'> {
+  const { prepare, write } = connection
   const find = prepare<[number], RestorableRow>(
     `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
        removed_at AS removedAt, removed_reason AS removedReason, state, releasable_at AS releasableAt
@@ -123,7 +133,7 @@ function createRestoring(
   const findHolder = prepare<[number, string], { id: number; endsAt: number }>(
     'SELECT id, ends_at AS endsAt FROM artifacts WHERE run_id = ? AND name = ? AND removed_at IS NULL',
   )
-  const restore = prepare<[number]>(
+  const revive = prepare<[number]>(
     `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL
      WHERE id = ?`,
   )
@@ -159,25 +169,38 @@ function createRestoring(
     removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
   }
 
+  /** Inside a transaction. */
+  const restore = (artifactId: number, now: number): void => {
+    const row = find.get(artifactId)
+    if (!row) {
+      throw storeError('artifact_not_found', `no deleted artifact ${artifactId}`, {
+        reference: `id:${artifactId}`,
+      })
+    }
+    refuseEnded(row, now)
+    freeName(row, now)
+    revive.run(artifactId)
+    add.run(row.manifestId, row.projectId)
+    checkBounds(row, now)
+    // What was damaged or healed while it was away.
+    damage.judge(artifactId)
+    latest.settle(artifactId, now)
+  }
+
   return {
     restoreArtifact: async (artifactId, now) => {
-      write(() => {
-        const row = find.get(artifactId)
-        if (!row) {
-          throw storeError('artifact_not_found', `no deleted artifact ${artifactId}`, {
-            reference: `id:${artifactId}`,
-          })
-        }
-        refuseEnded(row, now)
-        freeName(row, now)
-        restore.run(artifactId)
-        add.run(row.manifestId, row.projectId)
-        checkBounds(row, now)
-        // What was damaged or healed while it was away.
-        damage.judge(artifactId)
-        latest.settle(artifactId, now)
-      })
+      write(() => restore(artifactId, now))
     },
+    restoreArtifacts: async (artifactIds, now) =>
+      await writeInBatches(connection, artifactIds, (id) => {
+        try {
+          restore(id, now)
+          return true
+        } catch (error) {
+          if (refusals.some((code) => hasCode(error, code))) return false
+          throw error
+        }
+      }),
   }
 }
 

@@ -1,22 +1,29 @@
 /** What is done to many artifacts of a project's list at once, and what is said of it afterwards. */
-import { hasCode, storeError } from '../../core/errors.ts'
+import { storeError } from '../../core/errors.ts'
 import { changedExpiresAt, isLive } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
-import type { AppContext, AppRequest } from '../../http/context.ts'
+import { type AppContext, type AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
 import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
-import type { Artifact, Project, RetentionChange } from '../../metadata/metadata.ts'
+import { type Artifact, type Project, type RetentionChange } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from '../artifact/delete-page.tsx'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import { counted } from '../parts/format.tsx'
-import type { Html } from '../parts/html.ts'
+import { type Html } from '../parts/html.ts'
 import { daysOf, formatIds, parseIds, readForm } from '../input.ts'
-import { filterFields, filterOf, type ListQuery, queryOf, readQuery } from './list-view.ts'
+import {
+  filterFields,
+  filterOf,
+  type ListQuery,
+  queryOf,
+  readQuery,
+  type Field,
+} from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
@@ -103,11 +110,13 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     const address = listPath(project.name, { ...queryOf(query), ...there, done, ...figures })
     return c.redirect(address, 303)
   }
-  const retain = async (change: RetentionChange): Promise<Artifact[]> => {
-    const ids = artifacts.map(({ id }) => id)
-    const changed = new Set(await metadata.setRetentionOfMany(ids, change, context.now()))
-    return artifacts.filter(({ id }) => changed.has(id))
+  const ids = artifacts.map(({ id }) => id)
+  const thoseOf = (changed: number[]): Artifact[] => {
+    const known = new Set(changed)
+    return artifacts.filter(({ id }) => known.has(id))
   }
+  const retain = async (change: RetentionChange): Promise<Artifact[]> =>
+    thoseOf(await metadata.setRetentionOfMany(ids, change, context.now()))
   switch (action) {
     case 'keep':
     case 'release':
@@ -123,38 +132,14 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
       requireWord(artifacts, form)
       await requireDelete(context, principal, artifacts)
       const gone = await removeArtifacts(context, artifacts)
-      const ids = gone.length > idsInAddressMax ? [] : gone.map(({ id }) => id)
-      return back(gone, 'delete', { state: 'deleted', deleted: ids.join(',') })
+      const deleted = gone.length > idsInAddressMax ? [] : gone.map(({ id }) => id)
+      return back(gone, 'delete', { state: 'deleted', deleted: deleted.join(',') })
     }
     case 'restore':
-      return back(
-        await changeEach(artifacts, async ({ id }) => await metadata.restoreArtifact(id, now)),
-        action,
-        { state: '' },
-      )
+      return back(thoseOf(await metadata.restoreArtifacts(ids, now)), action, { state: '' })
     default:
       throw storeError('invalid_request', 'choose what to do', { field: 'action' })
   }
-}
-
-/** What has become of an artifact that something can no more be done to. */
-const ends = ['artifact_not_found', 'artifact_expired', 'artifact_deleted', 'name_taken'] as const
-
-/** Answers those that were changed: all but those that had ended, for which `change` fails so. */
-async function changeEach(
-  artifacts: Artifact[],
-  change: (artifact: Artifact) => Promise<void>,
-): Promise<Artifact[]> {
-  const changed: Artifact[] = []
-  for (const artifact of artifacts) {
-    try {
-      await change(artifact)
-      changed.push(artifact)
-    } catch (error) {
-      if (!ends.some((code) => hasCode(error, code))) throw error
-    }
-  }
-  return changed
 }
 
 /** Those among the ticked, or all that match, to which it can be done, and how many were meant. Errors: invalid_request

@@ -141,6 +141,25 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store(), 9_000)).toBe(119)
   })
 
+  test('of many, those are restored that can be', async () => {
+    const run = await seedRun(store())
+    const ids: number[] = []
+    for (let n = 0; n < 120; n++)
+      ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
+    const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
+    await store().removeArtifact(ids[7]!, { ...removal, undoMs: 100 })
+    await store().removeArtifacts(ids.slice(0, 119), removal)
+    const holder = await seedArtifact(store(), run, { a: 'again' }, { name: 'n3' })
+    const asked = [...ids, ids[5]!, 9_999]
+    // One is too old, one has lost its name, and one is live.
+    const back = ids.filter((_, n) => n !== 3 && n !== 7 && n !== 119)
+    expect(await store().restoreArtifacts(asked, 3_000)).toEqual(back)
+    expect(await store().figures()).toMatchObject({ artifacts: back.length + 2 })
+    expect(await store().findArtifact(holder.id)).toMatchObject({ removedAt: null })
+    await releaseAll(store(), 9_000)
+    expect(await sweepBlobs(store(), 9_000)).toBe(2)
+  })
+
   test('a claim for deletion can be repeated until the removal', async () => {
     const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
     await remove(artifact)
