@@ -169,8 +169,6 @@ export interface LifecycleMetadata {
   measureRemoval(
     question: RemovalQuestion,
   ): Promise<{ expired: number; released: number; packs: DyingPack[] }>
-  /** Artifacts whose time has passed, unpinned, still marked available; oldest first. */
-  listExpired(now: number, limit: number): Promise<number[]>
   /** A reader met bad bytes: the copy counts as missing from now on, unless it lies elsewhere by now, healed or moved;
    *  answers the live artifacts it touches. */
   markDamaged(read: StreamPlace): Promise<number[]>

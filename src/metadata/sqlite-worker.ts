@@ -90,7 +90,6 @@ const methods: Record<Method, true> = {
   setRetentionOfMany: true,
   removeArtifact: true,
   removeArtifacts: true,
-  listExpired: true,
   markDamaged: true,
   listUnverifiedPacks: true,
   judgeCopies: true,

@@ -1,5 +1,5 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
-import { and, asc, eq, inArray, isNull, lte, sql } from 'drizzle-orm'
+import { and, eq, inArray, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../schema/artifacts.ts'
 import { projects, runs } from '../../../schema/runs.ts'
 import type { ArtifactName } from '../../core/artifact.ts'
@@ -23,7 +23,6 @@ type ArtifactMethods = Pick<
   | 'findNewest'
   | 'setRetention'
   | 'setRetentionOfMany'
-  | 'listExpired'
 >
 
 /** Reads one artifact, tombstones included. */
@@ -54,7 +53,6 @@ export function createArtifactPages(connection: Connection): Metadata['findArtif
 }
 
 export function createArtifactMethods(connection: Connection): ArtifactMethods {
-  const { orm } = connection
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
   const sum = createArtifactSumming(connection)
@@ -76,15 +74,6 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
       return newest
     },
     ...createRetention(connection),
-    listExpired: async (now, limit) =>
-      orm
-        .select({ id: artifacts.id })
-        .from(artifacts)
-        .where(and(isNull(artifacts.removedAt), lte(artifacts.endsAt, now)))
-        .orderBy(asc(artifacts.endsAt), asc(artifacts.id))
-        .limit(limit)
-        .all()
-        .map((row) => row.id),
   }
 }
 
