@@ -9,6 +9,7 @@ import { digestToBytes } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { latestBranch } from '../../core/keep-latest.ts'
 import type { Artifact, Metadata, NewArtifact } from '../metadata.ts'
+import { createArtifactCounting } from './artifact-counting.ts'
 import type { ArtifactChange } from './artifact-change.ts'
 import { createArtifactFinder } from './artifacts.ts'
 import type { Connection } from './connection.ts'
@@ -167,22 +168,17 @@ function createNameFreeing(
   }
 }
 
-function createArtifactInsertion({
-  orm,
-  prepare,
-}: Connection): (session: SessionRow, manifestId: number, wanted: NewArtifact) => number {
-  const add = prepare<[number, number]>(
-    `UPDATE totals SET artifacts = artifacts + 1,
-       files = files + m.file_count, logical_bytes = totals.logical_bytes + m.logical_bytes
-     FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = ?) m
-     WHERE scope IN (0, ?)`,
-  )
+function createArtifactInsertion(
+  connection: Connection,
+): (session: SessionRow, manifestId: number, wanted: NewArtifact) => number {
+  const { orm } = connection
+  const count = createArtifactCounting(connection)
   return (session, manifestId, wanted) => {
     const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
     assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
     const { onConflict: _onConflict, uploadId: _uploadId, now: _now, ...columns } = wanted
     const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
-    add.run(manifestId, session.projectId)
+    count({ manifestId, projectId: session.projectId }, 1)
     const row = orm
       .insert(artifacts)
       .values({

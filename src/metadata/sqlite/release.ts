@@ -3,6 +3,7 @@
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { ArtifactRemoval, Metadata, ReleasePlace } from '../metadata.ts'
 import type { Connection } from './connection.ts'
+import { createArtifactCounting } from './artifact-counting.ts'
 import type { ArtifactChange } from './artifact-change.ts'
 import { writeInBatches } from './in-batches.ts'
 import type { Removal } from './removal.ts'
@@ -137,12 +138,7 @@ function createRestoring(
     `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL
      WHERE id = ?`,
   )
-  const add = prepare<[number, number]>(
-    `UPDATE totals SET artifacts = artifacts + 1,
-       files = files + m.file_count, logical_bytes = totals.logical_bytes + m.logical_bytes
-     FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = ?) m
-     WHERE scope IN (0, ?)`,
-  )
+  const count = createArtifactCounting(connection)
 
   const refuseEnded = (row: RestorableRow, now: number): void => {
     const { id: artifactId, removedAt, removedReason: reason } = row
@@ -180,7 +176,7 @@ function createRestoring(
     refuseEnded(row, now)
     freeName(row, now)
     revive.run(artifactId)
-    add.run(row.manifestId, row.projectId)
+    count(row, 1)
     checkBounds(row, now)
     // What was damaged or healed while it was away.
     damage.judge(artifactId)

@@ -8,6 +8,7 @@
 import { manifestState } from '../../../schema/artifacts.ts'
 import { packState } from '../../../schema/content.ts'
 import { sessionState } from '../../../schema/sessions.ts'
+import { createArtifactCounting } from './artifact-counting.ts'
 import {
   createContentClearing,
   createLeaseClearing,
@@ -145,21 +146,17 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
 
 /** `onRelease`: told when something lets go of its rows. */
 function createArtifactEnding(
-  { prepare }: Connection,
+  connection: Connection,
   unwritten: UnwrittenLeases,
   onRelease: () => void,
 ): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
+  const { prepare } = connection
   const bury = prepare<[string, number, string, number, number], BuriedRow>(
     `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?, releasable_at = ?
      WHERE id = ? AND removed_at IS NULL
      RETURNING project_id AS projectId, manifest_id AS manifestId`,
   )
-  const subtract = prepare<[number, number]>(
-    `UPDATE totals SET artifacts = artifacts - 1,
-       files = files - m.file_count, logical_bytes = totals.logical_bytes - m.logical_bytes
-     FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = ?) m
-     WHERE scope IN (0, ?)`,
-  )
+  const count = createArtifactCounting(connection)
   const letGo = prepare<[number, number], { manifestId: number }>(
     `UPDATE artifacts AS a SET releasable_at = NULL
      WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
@@ -188,7 +185,7 @@ function createArtifactEnding(
     endArtifact: (artifactId, { state, reason, now, undoMs = 0 }) => {
       const buried = bury.get(state, now, reason, now + undoMs, artifactId)
       if (!buried) return false
-      subtract.run(buried.manifestId, buried.projectId)
+      count(buried, -1)
       if (undoMs === 0) releaseArtifact(artifactId, now)
       return true
     },
