@@ -5,7 +5,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '../make-directories.ts'
-import { tellingUnusable } from './sqlite/unusable-database.ts'
+import { tellingUnusable } from './sqlite/connection/unusable-database.ts'
 
 export interface DataLock {
   /** Says where the process that holds the lock answers: an origin, without a trailing slash. Never throws. */

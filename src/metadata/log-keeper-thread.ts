@@ -1,7 +1,7 @@
 /** The thread behind `startLogKeeper`. It waits in shared memory and not for messages, so it runs until it is closed there.
  *  A checkpoint copies pages back at random places and syncs twice; nobody who answers a request should do that. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { openCheckpointer } from './sqlite/connection.ts'
+import { openCheckpointer } from './sqlite/connection/connection.ts'
 import { joinSharedLog } from './shared-log.ts'
 import type { LogKeeperData } from './log-keeper.ts'
 

@@ -1,37 +1,46 @@
-/** Metadata in a SQLite file, on the thread that calls. Several threads may have the same file open. The methods are
- *  grouped by the part of the store they are about, one file each in `sqlite/`. */
+/** Metadata in a SQLite file, on the thread that calls. Several threads may have the same file open. What the methods do is
+ *  in `sqlite/`:
+ *
+ *    connection/  one thread's connection: migration, transactions, how long work gives way to others
+ *    uploads/     from a session's first lease to its commit
+ *    artifacts/   finding and listing them, what becomes of them, who reads them
+ *    runs/        runs, and what runners told of them
+ *    trees/       entries of manifests, and differences of two
+ *    blobs/       streams, copies and packs; damage and healing
+ *    tokens/      which are void before their end
+ *    upkeep/      what is gone, what it frees, and sums of what is there */
 import type { Metadata, Quota } from './metadata.ts'
-import { createArtifactMethods } from './sqlite/artifacts.ts'
-import { createBoundCheck } from './sqlite/bound-check.ts'
-import { createCommitMethods } from './sqlite/commit.ts'
-import { createCompactionMethods } from './sqlite/compaction.ts'
-import { createCompositeMethods } from './sqlite/composites.ts'
-import { type ConnectionOptions, openConnection } from './sqlite/connection.ts'
-import { createDamage } from './sqlite/damage.ts'
-import { createFigureMethods } from './sqlite/figures.ts'
-import { createLatest } from './sqlite/latest.ts'
-import { createOfferMethods } from './sqlite/offers.ts'
-import { createOverviewMethods } from './sqlite/overview.ts'
-import { createPackMethods } from './sqlite/packs.ts'
-import { createReadingMethods } from './sqlite/reading.ts'
-import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/read-leases.ts'
-import { createReclaimMethods } from './sqlite/reclaim.ts'
-import { createReleaseMethods } from './sqlite/release.ts'
-import { createRemoval } from './sqlite/removal.ts'
-import { createRevocationMethods } from './sqlite/revocations.ts'
-import { createRunMethods } from './sqlite/runs.ts'
-import { createRunRecordMethods } from './sqlite/run-records.ts'
-import { createSessionMethods } from './sqlite/sessions.ts'
-import { createStagingMethods } from './sqlite/staging.ts'
-import { createSweepMethods } from './sqlite/sweep.ts'
-import { createHealingMethods } from './sqlite/healing.ts'
-import { createHolderMethods } from './sqlite/holders.ts'
-import { createRollupMethods } from './sqlite/rollups.ts'
-import { createCopyMethods } from './sqlite/snapshot.ts'
-import { createVerificationMethods } from './sqlite/verification.ts'
-import { createTreeMethods } from './sqlite/trees.ts'
-import { createUploadMethods } from './sqlite/uploads.ts'
-import { createUsageHistoryMethods } from './sqlite/usage-history.ts'
+import { createArtifactMethods } from './sqlite/artifacts/artifacts.ts'
+import { createBoundCheck } from './sqlite/artifacts/bound-check.ts'
+import { createCommitMethods } from './sqlite/uploads/commit.ts'
+import { createCompactionMethods } from './sqlite/upkeep/compaction.ts'
+import { createCompositeMethods } from './sqlite/blobs/composites.ts'
+import { type ConnectionOptions, openConnection } from './sqlite/connection/connection.ts'
+import { createDamage } from './sqlite/blobs/damage.ts'
+import { createFigureMethods } from './sqlite/upkeep/figures.ts'
+import { createLatest } from './sqlite/artifacts/latest.ts'
+import { createOfferMethods } from './sqlite/uploads/offers.ts'
+import { createOverviewMethods } from './sqlite/artifacts/overview.ts'
+import { createPackMethods } from './sqlite/blobs/packs.ts'
+import { createReadingMethods } from './sqlite/trees/reading.ts'
+import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/artifacts/read-leases.ts'
+import { createReclaimMethods } from './sqlite/upkeep/reclaim.ts'
+import { createReleaseMethods } from './sqlite/artifacts/release.ts'
+import { createRemoval } from './sqlite/artifacts/removal.ts'
+import { createRevocationMethods } from './sqlite/tokens/revocations.ts'
+import { createRunMethods } from './sqlite/runs/runs.ts'
+import { createRunRecordMethods } from './sqlite/runs/run-records.ts'
+import { createSessionMethods } from './sqlite/uploads/sessions.ts'
+import { createStagingMethods } from './sqlite/uploads/staging.ts'
+import { createSweepMethods } from './sqlite/upkeep/sweep.ts'
+import { createHealingMethods } from './sqlite/blobs/healing.ts'
+import { createHolderMethods } from './sqlite/artifacts/holders.ts'
+import { createRollupMethods } from './sqlite/upkeep/rollups.ts'
+import { createCopyMethods } from './sqlite/upkeep/snapshot.ts'
+import { createVerificationMethods } from './sqlite/blobs/verification.ts'
+import { createTreeMethods } from './sqlite/trees/trees.ts'
+import { createUploadMethods } from './sqlite/uploads/uploads.ts'
+import { createUsageHistoryMethods } from './sqlite/upkeep/usage-history.ts'
 
 export interface StoreOptions extends ConnectionOptions {
   quota?: Quota | undefined

@@ -1,6 +1,6 @@
 /** A thread that writes one transaction after the other without a rest, 20 ms each, until it is told to stop. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { openConnection } from '../../dist/src/metadata/sqlite/connection.js'
+import { openConnection } from '../../dist/src/metadata/sqlite/connection/connection.js'
 
 const { path, sharedLog, stop } = workerData
 const connection = openConnection({ path, sharedLog })

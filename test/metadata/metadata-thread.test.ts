@@ -58,7 +58,7 @@ describe('the metadata thread', () => {
     expect(bug).not.toBeInstanceOf(StoreError)
     expect(bug).toMatchObject({ name: 'AssertionError' })
     expect((bug as Error).message).toContain('manifest 99')
-    expect((bug as Error).stack).toContain('src/metadata/sqlite/staging.ts')
+    expect((bug as Error).stack).toContain('src/metadata/sqlite/uploads/staging.ts')
     await metadata.close()
   })
 

@@ -1,6 +1,6 @@
 /** For whom upkeep rests. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createOthersWatch } from '../../src/metadata/sqlite/others-watch.ts'
+import { createOthersWatch } from '../../src/metadata/sqlite/connection/others-watch.ts'
 
 let calls: number
 

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { startLogKeeper } from '../../src/metadata/log-keeper.ts'
 import { createSharedLog, joinSharedLog } from '../../src/metadata/shared-log.ts'
-import { openConnection } from '../../src/metadata/sqlite/connection.ts'
+import { openConnection } from '../../src/metadata/sqlite/connection/connection.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()

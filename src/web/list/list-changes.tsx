@@ -4,26 +4,19 @@ import { changedExpiresAt, isLive } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
-import { type AppContext, type AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
 import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
-import { type Artifact, type Project, type RetentionChange } from '../../metadata/metadata.ts'
+import type { Artifact, Project, RetentionChange } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from '../artifact/delete-page.tsx'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import { counted } from '../parts/format.tsx'
-import { type Html } from '../parts/html.ts'
+import type { Html } from '../parts/html.ts'
 import { daysOf, formatIds, parseIds, readForm } from '../input.ts'
-import {
-  filterFields,
-  filterOf,
-  type ListQuery,
-  queryOf,
-  readQuery,
-  type Field,
-} from './list-view.ts'
+import { filterFields, filterOf, type ListQuery, queryOf, readQuery } from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'

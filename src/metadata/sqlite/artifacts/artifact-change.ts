@@ -1,0 +1,12 @@
+/** Who takes part when an artifact comes, goes or comes back. */
+import type { BoundCheck } from './bound-check.ts'
+import type { Damage } from '../blobs/damage.ts'
+import type { Latest } from './latest.ts'
+import type { Removal } from './removal.ts'
+
+export interface ArtifactChange {
+  removal: Removal
+  damage: Pick<Damage, 'judge'>
+  latest: Pick<Latest, 'settle'>
+  checkBounds: BoundCheck
+}

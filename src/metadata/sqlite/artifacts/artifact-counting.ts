@@ -1,0 +1,20 @@
+/** Rollups of live artifacts: how many there are, their files and their logical bytes, in the store and in each project. */
+import type { Connection } from '../connection/connection.ts'
+
+/** Inside the transaction in which an artifact comes (1) or goes (-1). */
+export type ArtifactCounting = (
+  artifact: { manifestId: number; projectId: number },
+  by: 1 | -1,
+) => void
+
+export function createArtifactCounting({ prepare }: Connection): ArtifactCounting {
+  const count = prepare<[{ manifestId: number; projectId: number; by: number }]>(
+    `UPDATE totals SET artifacts = artifacts + @by, files = files + @by * m.file_count,
+       logical_bytes = totals.logical_bytes + @by * m.logical_bytes
+     FROM (SELECT file_count, logical_bytes FROM manifests WHERE id = @manifestId) m
+     WHERE scope IN (0, @projectId)`,
+  )
+  return ({ manifestId, projectId }, by) => {
+    count.run({ manifestId, projectId, by })
+  }
+}

@@ -1,0 +1,79 @@
+/** What a filter asks of the rows of artifacts. */
+import {
+  type Column,
+  type SQL,
+  and,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  lte,
+  or,
+  sql,
+} from 'drizzle-orm'
+import { artifacts } from '../../../../schema/artifacts.ts'
+import { runs } from '../../../../schema/runs.ts'
+import type { ArtifactFilter } from '../../metadata.ts'
+
+/** The value of a column for a condition that SQLite is not to answer by an index: it knows nothing of how rows are spread, and
+ *  would leave the index along which they are gone through (artifact-walk.ts). */
+export function plain(column: Column): SQL {
+  return sql`+${column}`
+}
+
+/** Live and unexpired: such an artifact is seen, and holds its name. */
+export function isHeld(now: number): SQL | undefined {
+  return and(isNull(artifacts.removedAt), gt(plain(artifacts.endsAt), now))
+}
+
+/** What a filter lets through of the artifacts that it is asked of, joined with their runs. Where it names a run, that is how
+ *  they are found. */
+export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
+  const project = filter.run === undefined ? plain(artifacts.projectId) : sql`${runs.projectId}`
+  return and(
+    filter.projectId === undefined ? undefined : eq(project, filter.projectId),
+    filter.run === undefined ? undefined : eq(runs.number, filter.run),
+    filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
+    filter.name === undefined ? undefined : eq(plain(artifacts.name), filter.name),
+    filter.branch === undefined ? undefined : eq(plain(runs.branch), filter.branch),
+    filter.workflow === undefined ? undefined : eq(plain(runs.workflow), filter.workflow),
+    filter.latestOf === undefined ? undefined : eq(plain(artifacts.latestOf), filter.latestOf),
+    filter.nameContains === undefined
+      ? undefined
+      : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
+    filter.pinned === undefined ? undefined : eq(artifacts.pinned, filter.pinned),
+    filter.keptLatest === undefined ? undefined : eq(artifacts.keptLatest, filter.keptLatest),
+    filter.manifestId === undefined
+      ? undefined
+      : eq(plain(artifacts.manifestId), filter.manifestId),
+    filter.beforeId === undefined ? undefined : lt(plain(artifacts.id), filter.beforeId),
+    filter.afterId === undefined ? undefined : gt(plain(artifacts.id), filter.afterId),
+    filter.createdSince === undefined
+      ? undefined
+      : gte(plain(artifacts.createdAt), filter.createdSince),
+    filter.ids === undefined ? undefined : inArray(plain(artifacts.id), filter.ids),
+    stateCondition(filter.state, now),
+  )
+}
+
+function stateCondition(state: ArtifactFilter['state'], now: number): SQL | undefined {
+  switch (state) {
+    case undefined:
+      return isHeld(now)
+    case 'any':
+      return undefined
+    case 'available':
+    case 'damaged':
+      return and(isHeld(now), eq(plain(artifacts.state), state))
+    case 'deleted':
+      return eq(plain(artifacts.state), state)
+    case 'expired':
+      // Time passes whether or not the artifact has been removed yet.
+      return or(
+        eq(plain(artifacts.state), state),
+        and(isNull(artifacts.removedAt), lte(plain(artifacts.endsAt), now)),
+      )
+  }
+}

@@ -1,0 +1,102 @@
+/** Which artifacts are on a page: the first of an order are picked while all are looked through, and few are held meanwhile. */
+import { type SQL, and, asc, desc, eq, gt, lt, or } from 'drizzle-orm'
+import { artifacts } from '../../../../schema/artifacts.ts'
+import { runs } from '../../../../schema/runs.ts'
+import {
+  type ArtifactOrder,
+  artifactOrders,
+  comparison,
+  type Ranked,
+} from '../../../core/artifact-order.ts'
+import type { ArtifactFilter, ArtifactPage } from '../../metadata.ts'
+import { matching, plain } from './artifact-filter.ts'
+import { createWalk } from './artifact-walk.ts'
+import type { Connection } from '../connection/connection.ts'
+
+/** Artifacts that are held while others are looked through: about a megabyte. Pages behind so many take a walk more for as
+ *  many again. */
+const heldMax = 10_000
+
+/** Answers a function that finds the ids of a page, in order. */
+export function createIdFinder(
+  connection: Connection,
+): (filter: ArtifactFilter, page: ArtifactPage) => Promise<number[]> {
+  const findFirst = createFirstFinder(connection)
+  return async (filter, { limit, offset, sort, now }) => {
+    const found: number[] = []
+    let skipped = offset
+    let after: Ranked | undefined
+    while (found.length < limit) {
+      const count = Math.min(skipped + limit - found.length, heldMax)
+      const first = await findFirst(filter, { order: artifactOrders[sort], after, count, now })
+      found.push(...first.slice(skipped).map(({ id }) => id))
+      if (first.length < count) break
+      skipped = Math.max(0, skipped - first.length)
+      after = first.at(-1)
+    }
+    return found
+  }
+}
+
+interface Wanted {
+  order: ArtifactOrder
+  /** Only what comes behind this one. */
+  after: Ranked | undefined
+  count: number
+  now: number
+}
+
+/** Answers a function that finds the first of an order. */
+function createFirstFinder(
+  connection: Connection,
+): (filter: ArtifactFilter, wanted: Wanted) => Promise<Ranked[]> {
+  const { orm } = connection
+  const walk = createWalk(connection)
+  return async (filter, { order, after, count, now }) => {
+    const { by, direction } = order
+    const compare = comparison(order)
+    const isById = by === 'id'
+    const walkOrder = { direction, after: isById ? after?.id : undefined }
+    const isBehind = after && !isById ? comesAfter(order, after) : undefined
+    const isMeant = and(matching(filter, now), isBehind)
+    let first: Ranked[] = []
+    await walk(filter, walkOrder, (stretch) => {
+      const worst = !isById && first.length === count ? first.at(-1) : undefined
+      const rows: Ranked[] = orm
+        .select({ id: artifacts.id, key: artifacts[by] })
+        .from(artifacts)
+        .innerJoin(runs, eq(runs.id, artifacts.runId))
+        .where(and(isMeant, stretch, worst && comesBefore(order, worst)))
+        .orderBy(...sorting(order))
+        .limit(count)
+        .all()
+      if (rows.length > 0) first = [...first, ...rows].sort(compare).slice(0, count)
+      // In the order of ids, what follows along this index comes behind what was found there last.
+      const last = rows.at(-1)
+      const isOver = isById && last !== undefined && first.length === count
+      return !isOver || compare(last, first.at(-1)!) < 0
+    })
+    return first
+  }
+}
+
+function sorting({ by, direction, ids }: ArtifactOrder): SQL[] {
+  const sort = { up: asc, down: desc }
+  return by === 'id'
+    ? [sort[ids](artifacts.id)]
+    : [sort[direction](plain(artifacts[by])), sort[ids](artifacts.id)]
+}
+
+function comesBefore({ by, direction, ids }: ArtifactOrder, place: Ranked): SQL | undefined {
+  const turned = { up: 'down', down: 'up' } as const
+  return comesAfter({ by, direction: turned[direction], ids: turned[ids] }, place)
+}
+
+function comesAfter({ by, direction, ids }: ArtifactOrder, { id, key }: Ranked): SQL | undefined {
+  const behind = { up: gt, down: lt }
+  const value = plain(artifacts[by])
+  return or(
+    behind[direction](value, key),
+    and(eq(value, key), behind[ids](plain(artifacts.id), id)),
+  )
+}

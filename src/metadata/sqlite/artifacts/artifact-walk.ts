@@ -1,0 +1,127 @@
+/** Looking through artifacts: how many there are to look through grows with the store, and a filter can let through a few of
+ *  them, so it is done in stretches. */
+import {
+  type SQL,
+  and,
+  asc,
+  desc,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  lte,
+  sql,
+} from 'drizzle-orm'
+import { artifacts } from '../../../../schema/artifacts.ts'
+import { runs } from '../../../../schema/runs.ts'
+import type { ArtifactFilter } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { inStretches, stretchRowsMax } from '../connection/stretches.ts'
+
+export interface WalkOrder {
+  direction: 'up' | 'down'
+  /** Only what comes behind this id. */
+  after?: number | undefined
+}
+
+/** Looks at what a condition lets through; answers whether the walk goes on along this index. */
+export type Look = (stretch: SQL | undefined) => boolean
+
+/** Goes through all that a filter can let through, along one index after the other where it takes two. */
+export type Walk = (filter: ArtifactFilter, order: WalkOrder, look: Look) => Promise<void>
+
+/** Runs of a branch that are asked for their artifacts one by one, when all of these are no more than a stretch. */
+const runsMax = 50
+
+export function createWalk(connection: Connection): Walk {
+  const { orm } = connection
+  const findFew = createFewFinder(connection)
+
+  return async (filter, { direction, after }, look) => {
+    const [isBehind, isUpTo, order] = direction === 'up' ? [gt, lte, asc] : [lt, gte, desc]
+    const behind = (id: number | undefined): SQL | undefined =>
+      id === undefined ? undefined : isBehind(artifacts.id, id)
+    const few = findFew(filter)
+    if (few !== undefined) {
+      for (const condition of few) look(and(condition, behind(after)))
+      return
+    }
+    for (const index of indexesFor(filter)) {
+      await inStretches(connection, {
+        // Always behind some id: where nothing else is asked, SQLite is to go by that.
+        after:
+          after ??
+          (direction === 'up'
+            ? (filter.afterId ?? 0)
+            : (filter.beforeId ?? Number.MAX_SAFE_INTEGER)),
+        findEnd: (last, rows) =>
+          orm
+            .select({ id: artifacts.id })
+            .from(artifacts)
+            .where(and(index, behind(last)))
+            .orderBy(order(artifacts.id))
+            .limit(1)
+            .offset(rows - 1)
+            .get()?.id,
+        look: (last, end) =>
+          look(and(index, behind(last), end === undefined ? undefined : isUpTo(artifacts.id, end))),
+      })
+    }
+  }
+}
+
+/** Answers a function that finds conditions, one or none, for what so few artifacts meet that a statement looks at all of
+ *  them. */
+function createFewFinder({
+  orm,
+}: Connection): (filter: ArtifactFilter) => (SQL | undefined)[] | undefined {
+  const ofBranch = (projectId: number, branch: string): SQL[] | undefined => {
+    const found = orm
+      .select({ id: runs.id })
+      .from(runs)
+      .where(and(eq(runs.projectId, projectId), eq(runs.branch, branch)))
+      .limit(runsMax + 1)
+      .all()
+    if (found.length === 0) return []
+    if (found.length > runsMax) return undefined
+    const isOne = inArray(
+      artifacts.runId,
+      found.map(({ id }) => id),
+    )
+    const rows = orm
+      .select({ id: artifacts.id })
+      .from(artifacts)
+      .where(isOne)
+      .limit(stretchRowsMax + 1)
+    return rows.all().length > stretchRowsMax ? undefined : [isOne]
+  }
+  return ({ projectId, run, branch, ids }) => {
+    // A run has no more than `limits.artifactsPerRunMax`, and who asks for it gives a condition on the run.
+    if (run !== undefined) return [undefined]
+    if (ids !== undefined) return ids.length === 0 ? [] : [inArray(artifacts.id, ids)]
+    return projectId === undefined || branch === undefined ? undefined : ofBranch(projectId, branch)
+  }
+}
+
+/** What is asked of the rows of each index that has, by id, all that a filter can let through. */
+function indexesFor(filter: ArtifactFilter): (SQL | undefined)[] {
+  const { projectId, name, latestOf, manifestId, state } = filter
+  if (manifestId !== undefined) return [eq(artifacts.manifestId, manifestId)]
+  // Written out: SQLite does not look at values when it chooses a partial index.
+  if (state === 'damaged') return [sql`${artifacts.state} = 'damaged'`]
+  if (projectId === undefined) return [undefined]
+  const isIts = eq(artifacts.projectId, projectId)
+  if (name !== undefined) {
+    const isOn = latestOf === undefined ? undefined : eq(artifacts.latestOf, latestOf)
+    return [and(isIts, eq(artifacts.name, name), isOn)]
+  }
+  const [live, removed] = [
+    and(isIts, isNull(artifacts.removedAt)),
+    and(isIts, isNotNull(artifacts.removedAt)),
+  ]
+  if (state === 'deleted') return [removed]
+  return state === 'any' || state === 'expired' ? [live, removed] : [live]
+}

@@ -1,0 +1,176 @@
+/** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
+import { and, eq, inArray, sql } from 'drizzle-orm'
+import { artifacts, manifests } from '../../../../schema/artifacts.ts'
+import { projects, runs } from '../../../../schema/runs.ts'
+import type { ArtifactName } from '../../../core/artifact.ts'
+import { digestFromBytes } from '../../../core/digest.ts'
+import { storeError } from '../../../core/errors.ts'
+import type { ProjectName } from '../../../core/run.ts'
+import type { Artifact, Metadata, RetentionChange } from '../../metadata.ts'
+import { matching } from './artifact-filter.ts'
+import { createIdFinder } from './artifact-order.ts'
+import { createWalk } from './artifact-walk.ts'
+import type { Connection } from '../connection/connection.ts'
+import { writeInBatches } from '../connection/in-batches.ts'
+import { endOfTime } from './latest.ts'
+
+type ArtifactMethods = Pick<
+  Metadata,
+  | 'findArtifact'
+  | 'findArtifacts'
+  | 'listArtifacts'
+  | 'sumArtifacts'
+  | 'findNewest'
+  | 'setRetention'
+  | 'setRetentionOfMany'
+>
+
+/** Reads one artifact, tombstones included. */
+export function createArtifactFinder({ orm }: Connection): (id: number) => Artifact | undefined {
+  return (id) => {
+    const row = selectArtifacts(orm).where(eq(artifacts.id, id)).get()
+    return row && toArtifact(row)
+  }
+}
+
+/** Reads pages of artifacts. */
+export function createArtifactPages(connection: Connection): Metadata['findArtifacts'] {
+  const { orm } = connection
+  const findIds = createIdFinder(connection)
+  return async (filter, page) => {
+    const ids = await findIds(filter, page)
+    if (ids.length === 0) return []
+    // One that was removed meanwhile passes no more.
+    const isFound = and(inArray(artifacts.id, ids), matching(filter, page.now))
+    const found = new Map(
+      selectArtifacts(orm)
+        .where(isFound)
+        .all()
+        .map((row) => [row.artifact.id, toArtifact(row)]),
+    )
+    return ids.flatMap((id) => found.get(id) ?? [])
+  }
+}
+
+export function createArtifactMethods(connection: Connection): ArtifactMethods {
+  const findArtifact = createArtifactFinder(connection)
+  const findArtifacts = createArtifactPages(connection)
+  const sum = createArtifactSumming(connection)
+
+  return {
+    findArtifact: async (id) => findArtifact(id),
+    findArtifacts,
+    listArtifacts: async (filter, page) => {
+      const found = await findArtifacts(filter, page)
+      const { limit, offset, now } = page
+      // A page that is not full is the last, so nothing need be looked at once more to count.
+      const isLast = found.length < limit && (found.length > 0 || offset === 0)
+      const total = isLast ? offset + found.length : (await sum(filter, now)).artifacts
+      return { artifacts: found, total }
+    },
+    sumArtifacts: sum,
+    findNewest: async (filter, now) => {
+      const [newest] = await findArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
+      return newest
+    },
+    ...createRetention(connection),
+  }
+}
+
+function createRetention(
+  connection: Connection,
+): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {
+  const { prepare, write } = connection
+  const update = prepare<(number | null)[]>(
+    `UPDATE artifacts SET expires_at = coalesce(?, expires_at), pinned = coalesce(?, pinned),
+       ends_at = CASE WHEN coalesce(?, pinned) OR kept_latest THEN ${endOfTime} ELSE coalesce(?, expires_at) END
+     WHERE id = ? AND removed_at IS NULL AND ends_at > ?`,
+  )
+  /** Inside a transaction; false when it is not live, or its time had passed by `expiredBy`. */
+  const change = (id: number, wanted: RetentionChange, expiredBy: number): boolean => {
+    const expiresAt = wanted.expiresAt ?? null
+    const pinned = wanted.pinned === undefined ? null : Number(wanted.pinned)
+    return update.run(expiresAt, pinned, pinned, expiresAt, id, expiredBy).changes > 0
+  }
+  return {
+    setRetention: async (id, wanted) => {
+      if (write(() => change(id, wanted, -1))) return
+      throw storeError('artifact_not_found', `no live artifact ${id}`, { reference: `id:${id}` })
+    },
+    setRetentionOfMany: async (ids, wanted, now) =>
+      await writeInBatches(connection, ids, (id) => change(id, wanted, now)),
+  }
+}
+
+/** Adds up, stretch by stretch. */
+function createArtifactSumming(connection: Connection): Metadata['sumArtifacts'] {
+  const { orm } = connection
+  const walk = createWalk(connection)
+  return async (filter, now) => {
+    const sums = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
+    const isMeant = matching(filter, now)
+    await walk(filter, { direction: 'down' }, (stretch) => {
+      const part = orm
+        .select({
+          artifacts: sql<number>`count(*)`,
+          logicalBytes: sql<number>`coalesce(sum(${artifacts.logicalBytes}), 0)`,
+          newBytes: sql<number>`coalesce(sum(${artifacts.newBytes}), 0)`,
+        })
+        .from(artifacts)
+        .innerJoin(runs, eq(runs.id, artifacts.runId))
+        .where(and(isMeant, stretch))
+        .get()!
+      sums.artifacts += part.artifacts
+      sums.logicalBytes += part.logicalBytes
+      sums.newBytes += part.newBytes
+      return true
+    })
+    return sums
+  }
+}
+
+// oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is the row's shape.
+function selectArtifacts(orm: Connection['orm']) {
+  return orm
+    .select({
+      artifact: artifacts,
+      projectName: projects.ownerRepo,
+      run: runs,
+      manifest: {
+        treeDigest: manifests.treeDigest,
+        entryCount: manifests.entryCount,
+        fileCount: manifests.fileCount,
+      },
+    })
+    .from(artifacts)
+    .innerJoin(runs, eq(runs.id, artifacts.runId))
+    .innerJoin(projects, eq(projects.id, artifacts.projectId))
+    .innerJoin(manifests, eq(manifests.id, artifacts.manifestId))
+}
+
+type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
+
+function toArtifact({ artifact, projectName, run, manifest }: ArtifactRow): Artifact {
+  const {
+    contentId: _content,
+    endsAt: _ends,
+    releasableAt: _releasable,
+    latestOf: _,
+    ...row
+  } = artifact
+  return {
+    ...row,
+    name: row.name as ArtifactName,
+    project: projectName as ProjectName,
+    runNumber: run.number,
+    attempt: run.attempt,
+    branch: run.branch,
+    sha: run.sha,
+    workflow: run.workflow,
+    event: run.event,
+    treeDigest: digestFromBytes(manifest.treeDigest),
+    entryCount: manifest.entryCount,
+    fileCount: manifest.fileCount,
+    zipDigest: row.zipDigest && digestFromBytes(row.zipDigest),
+  }
+}

@@ -1,0 +1,39 @@
+/** Quotas, and how many artifacts a run may have, have their last word here, whatever was said at the door. */
+import { limits } from '../../../core/limits.ts'
+import { quotaExceeded, tooManyArtifacts } from '../../../core/quota.ts'
+import type { Quota } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+
+/** Compares what a run, a project and the store have with what they may have, inside a transaction that has made an artifact
+ *  of theirs count; throwing takes that back. Errors: quota_exceeded, too_large. */
+export type BoundCheck = (owner: { runId: number; projectId: number }, now: number) => void
+
+export function createBoundCheck(
+  { prepare }: Connection,
+  { projectBytes, storeBytes }: Quota,
+): BoundCheck {
+  const used = prepare<[number], { bytes: number }>(
+    'SELECT logical_bytes AS bytes FROM totals WHERE scope = ?',
+  )
+  const findProject = prepare<[number], { name: string; quotaBytes: number | null }>(
+    'SELECT owner_repo AS name, quota_bytes AS quotaBytes FROM projects WHERE id = ?',
+  )
+  const findRun = prepare<[number], { number: number }>('SELECT number FROM runs WHERE id = ?')
+  const ofRun = prepare<[number, number], { count: number }>(
+    `SELECT count(*) AS count FROM artifacts INDEXED BY artifacts_held_name
+     WHERE run_id = ? AND removed_at IS NULL AND ends_at > ?`,
+  )
+  const check = (scope: number, limitBytes: number | null, name: string, setting: string): void => {
+    const usedBytes = used.get(scope)!.bytes
+    if (limitBytes === null || usedBytes <= limitBytes) return
+    throw quotaExceeded({ scope: name, limitBytes, usedBytes, setting })
+  }
+  return ({ runId, projectId }, now) => {
+    if (ofRun.get(runId, now)!.count > limits.artifactsPerRunMax)
+      throw tooManyArtifacts(findRun.get(runId)!.number)
+    const { name, quotaBytes } = findProject.get(projectId)!
+    const setting = quotaBytes === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
+    check(projectId, quotaBytes ?? projectBytes, `project ${name}`, setting)
+    check(0, storeBytes, 'the store', 'TROVE_STORE_QUOTA')
+  }
+}

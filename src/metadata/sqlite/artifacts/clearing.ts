@@ -1,0 +1,124 @@
+/** The rows behind a removed thing, in small steps: each function takes some of them away and can be called again after a
+ *  crash. References first, and a blob that loses one becomes a candidate of sweep in the same transaction (invariant 5). */
+import { manifestState } from '../../../../schema/artifacts.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
+
+/** A reference that goes is a row of two trees, and a look at what else holds the blob. */
+const batch = 50
+/** Pages are some kilobytes each. */
+const pageBatch = 5
+
+/** Answers a function that takes away some of the references and pages of a dying manifest, and at last the manifest, whose
+ *  own row stays as long as a tombstone needs its tree digest. */
+export function createManifestClearing(connection: Connection): (manifestId: number) => void {
+  const { prepare } = connection
+  const uniqueBytes = createUniqueByteCounting(connection)
+  const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
+    `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
+       (SELECT blob_id FROM "references" WHERE manifest_id = ? LIMIT ${batch})
+     RETURNING blob_id AS blobId, project_id AS projectId`,
+  )
+  const touch = prepare<[string]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j
+     WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = j.value)`,
+  )
+  const dropPages = prepare<[number, number]>(
+    `DELETE FROM manifest_pages WHERE manifest_id = ? AND page IN
+       (SELECT page FROM manifest_pages WHERE manifest_id = ? LIMIT ${pageBatch})`,
+  )
+  const dropRow = prepare<[number]>(
+    `DELETE FROM manifests WHERE id = ? AND state = 3
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
+  )
+  const keepRow = prepare<[number]>(
+    `UPDATE manifests SET state = ${manifestState.emptied} WHERE id = ? AND state = 3`,
+  )
+
+  const dropSomeReferences = (manifestId: number): boolean => {
+    const rows = dropReferences.all(manifestId, manifestId)
+    if (rows.length === 0) return false
+    const blobIds = JSON.stringify(rows.map((row) => row.blobId))
+    const { projectId } = rows[0]!
+    const { store, project } = uniqueBytes.unreferenced(projectId, blobIds)
+    uniqueBytes.add(projectId, { store: -store, project: -project })
+    touch.run(blobIds)
+    return true
+  }
+
+  return (manifestId) => {
+    if (dropSomeReferences(manifestId)) return
+    if (dropPages.run(manifestId, manifestId).changes > 0) return
+    if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
+  }
+}
+
+/** Answers a function that takes away some of the times and skeleton of a removed artifact or an aborted session; false
+ *  when there is nothing left. */
+export function createContentClearing({ prepare }: Connection): (contentId: number) => boolean {
+  const dropStreams = prepare<[number, number], { streamId: number }>(
+    `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
+       (SELECT stream_id FROM skeleton_streams WHERE content_id = ? LIMIT ${batch})
+     RETURNING stream_id AS streamId`,
+  )
+  const touch = prepare<[string]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id)
+     SELECT s.blob_id FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value`,
+  )
+  const dropPages = ['skeleton_pages', 'artifact_times'].map((table) =>
+    prepare<[number, number]>(
+      `DELETE FROM ${table} WHERE content_id = ? AND page IN
+         (SELECT page FROM ${table} WHERE content_id = ? LIMIT ${pageBatch})`,
+    ),
+  )
+  return (contentId) => {
+    const rows = dropStreams.all(contentId, contentId)
+    if (rows.length > 0) {
+      touch.run(JSON.stringify(rows.map((row) => row.streamId)))
+      return true
+    }
+    return dropPages.some((drop) => drop.run(contentId, contentId).changes > 0)
+  }
+}
+
+/** Answers a function that takes away the leases of an ended session, whose client waits for it. Blobs that a reference holds are no candidates,
+ *  unless they have a stream beside their serving copy, which may be needed by nobody now. */
+export function createLeaseClearing({
+  prepare,
+  stageInSteps,
+}: Connection): (sessionId: number) => Promise<void> {
+  const drop = prepare<[number, number], { blobId: number }>(
+    `DELETE FROM leases WHERE session_id = ? AND blob_id IN
+       (SELECT blob_id FROM leases WHERE session_id = ? LIMIT ${batch})
+     RETURNING blob_id AS blobId`,
+  )
+  const touch = prepare<[string]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id)
+     SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value
+     WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)
+        OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = b.id AND s.id IS NOT b.copy_stream_id)`,
+  )
+  return (sessionId) =>
+    stageInSteps(
+      () => {
+        const rows = drop.all(sessionId, sessionId)
+        if (rows.length === 0) return false
+        touch.run(JSON.stringify(rows.map((row) => row.blobId)))
+        return true
+      },
+      { isAwaited: true },
+    )
+}
+
+/** Answers a function that takes away what a session offered and nobody will ask for again. */
+export function createOfferClearing({
+  prepare,
+  stageInSteps,
+}: Connection): (sessionId: number) => Promise<void> {
+  const drop = prepare<[number, number]>(
+    `DELETE FROM offered_pages WHERE session_id = ? AND rowid IN
+       (SELECT rowid FROM offered_pages WHERE session_id = ? LIMIT ${pageBatch})`,
+  )
+  return (sessionId) =>
+    stageInSteps(() => drop.run(sessionId, sessionId).changes > 0, { isAwaited: true })
+}

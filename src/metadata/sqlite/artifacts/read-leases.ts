@@ -1,0 +1,130 @@
+/** Read leases: who is reading. A row keeps what its reader may still come to: the rows of its artifact, and every pack
+ *  that dies from now on, because the reader can hold a place in it. The order of lease and death is that of the lease's
+ *  id, which never runs backwards as a clock can; the clock only ends leases whose holder is gone.
+ *
+ *  On a full disk no row can be written, and reading must go on. Such a lease is kept in memory, where the collector of
+ *  the same process finds it: while there is one, nothing that was removed is let go of and no pack goes. */
+import { hasCode } from '../../../core/errors.ts'
+import type { Metadata } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+
+type ReadLeaseMethods = Pick<
+  Metadata,
+  'openReadLeases' | 'renewReadLeases' | 'closeReadLeases' | 'listReadLeases'
+>
+
+/** SQL that is true while somebody reads artifact `a`. Parameter: the instant now. */
+export const isBeingRead = `EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = a.id AND l.until > ?)`
+
+/** SQL of the newest lease given out. */
+export const newestReadLease = `coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'read_leases'), 0)`
+
+/** Leases that could not be written, by their ids, which are negative; and when each ends. */
+export interface UnwrittenLeases {
+  hold(until: number): number
+  renew(lease: number, until: number): void
+  drop(lease: number): void
+  /** Whether any is live. */
+  anyAt(now: number): boolean
+}
+
+export function createUnwrittenLeases(): UnwrittenLeases {
+  const ends = new Map<number, number>()
+  let last = 0
+  return {
+    hold: (until) => {
+      last -= 1
+      ends.set(last, until)
+      return last
+    },
+    renew: (lease, until) => {
+      const known = ends.get(lease)
+      if (known !== undefined) ends.set(lease, Math.max(known, until))
+    },
+    drop: (lease) => {
+      ends.delete(lease)
+    },
+    anyAt: (now) => {
+      for (const [lease, until] of ends) if (until <= now) ends.delete(lease)
+      return ends.size > 0
+    },
+  }
+}
+
+export function createReadLeaseMethods(
+  connection: Connection,
+  unwritten: UnwrittenLeases,
+): ReadLeaseMethods {
+  const { prepare, stage } = connection
+  const insert = prepare<[number, number, string], { id: number }>(
+    `INSERT INTO read_leases (artifact_id, started_at, until)
+     SELECT j.value, ?, ? FROM json_each(?) j RETURNING id`,
+  )
+  const removed = prepare<[string], { id: number }>(
+    `SELECT j.value AS id FROM json_each(?) j LEFT JOIN artifacts a ON a.id = j.value
+     WHERE j.value IS NOT NULL AND (a.id IS NULL OR a.removed_at IS NOT NULL)`,
+  )
+  const renew = prepare<[number, string]>(
+    `UPDATE read_leases SET until = max(until, ?)
+     WHERE id IN (SELECT j.value FROM json_each(?) j)`,
+  )
+  const remove = prepare<[string]>(
+    'DELETE FROM read_leases WHERE id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const list = prepare<[number, number], ReadLeaseRow>(
+    `SELECT l.id, l.artifact_id AS artifactId, l.started_at AS startedAt, l.until
+     FROM read_leases l INDEXED BY read_leases_by_end WHERE l.until > ? ORDER BY l.until LIMIT ?`,
+  )
+  return {
+    openReadLeases: async (artifactIds, now, leaseMs) => {
+      const until = now + leaseMs
+      const find = (): number[] => removed.all(JSON.stringify(artifactIds)).map((row) => row.id)
+      try {
+        return stage(() => {
+          const gone = find()
+          if (gone.length > 0) return { leases: [], gone }
+          const held = JSON.stringify(artifactIds.length === 0 ? [null] : artifactIds)
+          return { leases: insert.all(now, until, held).map((row) => row.id), gone }
+        })
+      } catch (error) {
+        if (!hasCode(error, 'storage_full')) throw error
+        const lease = unwritten.hold(until)
+        const gone = find()
+        if (gone.length === 0) return { leases: [lease], gone }
+        unwritten.drop(lease)
+        return { leases: [], gone }
+      }
+    },
+    renewReadLeases: async (leases, until) => {
+      for (const lease of leases) unwritten.renew(lease, until)
+      const written = leases.filter((lease) => lease > 0)
+      if (written.length === 0) return
+      try {
+        stage(() => renew.run(until, JSON.stringify(written)))
+      } catch (error) {
+        if (!hasCode(error, 'storage_full')) throw error
+        // Nobody drops it: it bridges the time until the next renewal.
+        unwritten.hold(until)
+      }
+    },
+    closeReadLeases: async (leases) => {
+      for (const lease of leases) unwritten.drop(lease)
+      const written = leases.filter((lease) => lease > 0)
+      if (written.length === 0) return
+      try {
+        stage(() => remove.run(JSON.stringify(written)))
+      } catch (error) {
+        // It ends by its own time then.
+        if (!hasCode(error, 'storage_full')) throw error
+      }
+    },
+    listReadLeases: async (now, limit) => list.all(now, limit),
+  }
+}
+
+interface ReadLeaseRow {
+  id: number
+  artifactId: number | null
+  startedAt: number
+  until: number
+}

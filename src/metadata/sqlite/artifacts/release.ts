@@ -1,0 +1,239 @@
+/** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
+ *  tombstone goes too. */
+import { hasCode, storeError } from '../../../core/errors.ts'
+import type { ArtifactRemoval, Metadata, ReleasePlace } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createArtifactCounting } from './artifact-counting.ts'
+import type { ArtifactChange } from './artifact-change.ts'
+import { writeInBatches } from '../connection/in-batches.ts'
+import type { Removal } from './removal.ts'
+import { nameTaken } from '../uploads/uploads.ts'
+
+type ReleaseMethods = Pick<
+  Metadata,
+  | 'removeArtifact'
+  | 'removeArtifacts'
+  | 'expireArtifacts'
+  | 'releaseRemoved'
+  | 'clearRemoved'
+  | 'restoreArtifact'
+  | 'restoreArtifacts'
+  | 'purgeTombstones'
+>
+
+/** An artifact that lets go of its rows touches a handful of others. */
+const releaseBatch = 25
+
+export function createReleaseMethods(
+  connection: Connection,
+  change: ArtifactChange,
+): ReleaseMethods {
+  const { removal, latest } = change
+  const expired = connection.prepare<[number, number], { id: number }>(
+    `SELECT id FROM artifacts INDEXED BY artifacts_ending
+     WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
+  )
+  /** Inside a transaction; whether it was live. */
+  const remove = (artifactId: number, end: ArtifactRemoval): boolean => {
+    const isEnded = removal.endArtifact(artifactId, end)
+    // The one before may be the latest again.
+    if (isEnded) latest.settle(artifactId, end.now)
+    return isEnded
+  }
+  return {
+    removeArtifact: async (artifactId, end) => {
+      const wasLive = connection.write(() => remove(artifactId, end))
+      await removal.clearBriefly()
+      return wasLive
+    },
+    removeArtifacts: async (artifactIds, end) => {
+      const removed = await writeInBatches(connection, artifactIds, (id) => remove(id, end))
+      await removal.clearBriefly()
+      return removed
+    },
+    expireArtifacts: async (now, limit) => {
+      const end = { state: 'expired', reason: 'retention', now } as const
+      const ended = connection.write(() =>
+        expired.all(now, limit).map(({ id }) => removal.endArtifact(id, end)),
+      )
+      return ended.length
+    },
+    clearRemoved: removal.clearRemoved,
+    ...createReleasing(connection, removal),
+    ...createRestoring(connection, change),
+    ...createTombstonePurge(connection),
+  }
+}
+
+function createReleasing(
+  connection: Connection,
+  removal: Removal,
+): Pick<Metadata, 'releaseRemoved'> {
+  const { prepare, stageInSteps } = connection
+  const releasable = prepare<[number, number, number, number], ReleasePlace>(
+    `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
+     WHERE releasable_at IS NOT NULL AND releasable_at <= ? AND (releasable_at, id) > (?, ?)
+     ORDER BY releasable_at, id LIMIT ?`,
+  )
+  return {
+    releaseRemoved: async (by, now, { after, limit }) => {
+      const waiting: number[] = []
+      let released = 0
+      // Those that are being read stay in the list, so it is walked and not taken from the top.
+      let place = after
+      let left = limit
+      let isMore = true
+      await stageInSteps(() => {
+        const asked = Math.min(left, releaseBatch)
+        const rows = releasable.all(by, place.at, place.id, asked)
+        for (const { id } of rows) {
+          if (removal.releaseArtifact(id, now)) released += 1
+          else waiting.push(id)
+        }
+        left -= rows.length
+        place = rows.at(-1) ?? place
+        isMore = rows.length === asked
+        return isMore && left > 0
+      })
+      return { released, waiting, last: isMore ? place : null }
+    },
+  }
+}
+
+interface RestorableRow {
+  id: number
+  runId: number
+  name: string
+  projectId: number
+  manifestId: number
+  endsAt: number
+  removedAt: number
+  removedReason: string
+  state: string
+  releasableAt: number | null
+}
+
+/** Why an artifact does not come back; found out before anything is changed. */
+const refusals = [
+  'artifact_not_found',
+  'artifact_expired',
+  'artifact_deleted',
+  'name_taken',
+] as const
+
+function createRestoring(
+  connection: Connection,
+  { removal, damage, latest, checkBounds }: ArtifactChange,
+): Pick<Metadata, 'restoreArtifact' | 'restoreArtifacts'> {
+  const { prepare, write } = connection
+  const find = prepare<[number], RestorableRow>(
+    `SELECT id, run_id AS runId, name, project_id AS projectId, manifest_id AS manifestId, ends_at AS endsAt,
+       removed_at AS removedAt, removed_reason AS removedReason, state, releasable_at AS releasableAt
+     FROM artifacts WHERE id = ? AND removed_at IS NOT NULL`,
+  )
+  const findHolder = prepare<[number, string], { id: number; endsAt: number }>(
+    'SELECT id, ends_at AS endsAt FROM artifacts WHERE run_id = ? AND name = ? AND removed_at IS NULL',
+  )
+  const revive = prepare<[number]>(
+    `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL
+     WHERE id = ?`,
+  )
+  const count = createArtifactCounting(connection)
+
+  const refuseEnded = (row: RestorableRow, now: number): void => {
+    const { id: artifactId, removedAt, removedReason: reason } = row
+    if (row.state === 'expired' || row.endsAt <= now) {
+      const expiredAt = row.state === 'expired' ? removedAt : row.endsAt
+      throw storeError('artifact_expired', `artifact ${artifactId} has expired`, {
+        artifactId,
+        expiredAt,
+        reason,
+      })
+    }
+    if (row.releasableAt !== null && row.releasableAt > now) return
+    throw storeError(
+      'artifact_deleted',
+      `artifact ${artifactId} was deleted too long ago to be taken back`,
+      { artifactId, deletedAt: removedAt, reason },
+    )
+  }
+
+  const freeName = (row: RestorableRow, now: number): void => {
+    const holder = findHolder.get(row.runId, row.name)
+    if (!holder) return
+    if (holder.endsAt > now) throw nameTaken(row.name, holder.id)
+    removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
+  }
+
+  /** Inside a transaction. */
+  const restore = (artifactId: number, now: number): void => {
+    const row = find.get(artifactId)
+    if (!row) {
+      throw storeError('artifact_not_found', `no deleted artifact ${artifactId}`, {
+        reference: `id:${artifactId}`,
+      })
+    }
+    refuseEnded(row, now)
+    freeName(row, now)
+    revive.run(artifactId)
+    count(row, 1)
+    checkBounds(row, now)
+    // What was damaged or healed while it was away.
+    damage.judge(artifactId)
+    latest.settle(artifactId, now)
+  }
+
+  return {
+    restoreArtifact: async (artifactId, now) => {
+      write(() => restore(artifactId, now))
+    },
+    restoreArtifacts: async (artifactIds, now) =>
+      await writeInBatches(connection, artifactIds, (id) => {
+        try {
+          restore(id, now)
+          return true
+        } catch (error) {
+          if (refusals.some((code) => hasCode(error, code))) return false
+          throw error
+        }
+      }),
+  }
+}
+
+/** Each tombstone is a row or three: the artifact, the upload it came from, and its manifest when it was the last. */
+function createTombstonePurge({
+  prepare,
+  stageInSteps,
+}: Connection): Pick<Metadata, 'purgeTombstones'> {
+  const find = prepare<[number, number], { id: number; manifestId: number }>(
+    `SELECT id, manifest_id AS manifestId FROM artifacts INDEXED BY artifacts_removed
+     WHERE removed_at IS NOT NULL AND removed_at <= ? AND releasable_at IS NULL AND content_id IS NULL
+       AND NOT EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = artifacts.id)
+     ORDER BY removed_at LIMIT ?`,
+  )
+  const dropUploads = prepare<[string]>(
+    'DELETE FROM uploads WHERE artifact_id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const dropArtifacts = prepare<[string]>(
+    'DELETE FROM artifacts WHERE id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const dropManifests = prepare<[string]>(
+    `DELETE FROM manifests WHERE id IN (SELECT j.value FROM json_each(?) j) AND state = 4
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
+  )
+  return {
+    purgeTombstones: async (removedBy, limit) => {
+      let purged = 0
+      await stageInSteps(() => {
+        const rows = find.all(removedBy, Math.min(limit - purged, releaseBatch))
+        const ids = JSON.stringify(rows.map((row) => row.id))
+        dropUploads.run(ids)
+        dropArtifacts.run(ids)
+        dropManifests.run(JSON.stringify(rows.map((row) => row.manifestId)))
+        purged += rows.length
+        return rows.length > 0 && purged < limit
+      })
+      return purged
+    },
+  }
+}

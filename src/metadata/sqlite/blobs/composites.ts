@@ -1,0 +1,156 @@
+/** Composites: registered in steps under a row that holds no digest yet, then published by the last one. */
+import assert from 'node:assert'
+import { blobState } from '../../../../schema/content.ts'
+import { type Digest, digestToBytes } from '../../../core/digest.ts'
+import { storeError } from '../../../core/errors.ts'
+import { limits } from '../../../core/limits.ts'
+import type { Healing, Metadata } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createDigestRelease } from './digest-holding.ts'
+import { createCompositeHealing } from './healing.ts'
+import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
+
+type NewComposite = Parameters<Metadata['addComposite']>[1]
+
+/** A composite that is being filled, and the sums over its parts so far. */
+interface Filled {
+  id: number
+  partBytes: number
+  joinedBytes: number
+}
+
+interface PartRow {
+  id: number
+  sizeBytes: number
+  lengthBytes: number
+}
+
+export function createCompositeMethods(connection: Connection): Pick<Metadata, 'addComposite'> {
+  const { prepare, stage, turn } = connection
+  const findSession = createSessionFinder(connection)
+  const lease = createLeaser(connection)
+  const insertParts = createPartInsertion(connection)
+  const find = prepare<[Buffer], { id: number; state: number }>(
+    'SELECT id, state FROM blobs WHERE digest = ? AND state < 2',
+  )
+  const insert = prepare<[Buffer, number, number, number, number], { id: number }>(
+    `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, part_count, joined_bytes)
+     VALUES (?, ?, ?, ${blobState.filling}, ?, ?, 0) RETURNING id`,
+  )
+  const releaseDigest = createDigestRelease(connection)
+  const healingWith = createCompositeHealing(connection)
+  const setJoined = prepare<[number, number]>('UPDATE blobs SET joined_bytes = ? WHERE id = ?')
+  const publish = prepare<[number, number]>(
+    `UPDATE blobs SET state = ${blobState.live}, joined_bytes = ? WHERE id = ?`,
+  )
+
+  /** Leases the blob that has the digest, if it can be read. */
+  const leaseKnown = (sessionId: number, digest: Digest): boolean => {
+    const known = find.get(digestToBytes(digest))
+    if (known?.state !== blobState.live) return false
+    lease(sessionId, [known.id])
+    return true
+  }
+
+  /** Gives the row to fill, or undefined when the composite is known. */
+  const begin = (sessionName: string, composite: NewComposite): number | undefined => {
+    const { digest, sizeBytes, crc32, parts } = composite
+    const session = findSession(sessionName)
+    if (leaseKnown(session.id, digest)) return undefined
+    const bytes = digestToBytes(digest)
+    const { id } = insert.get(bytes, sizeBytes, crc32, session.projectId, parts.length)!
+    lease(session.id, [id])
+    return id
+  }
+
+  const finish = (
+    sessionName: string,
+    { digest, parts }: NewComposite,
+    { id, joinedBytes }: Filled,
+  ): Healing | undefined => {
+    const session = findSession(sessionName)
+    // An equal upload was faster: this row is swept when the session lets go of it.
+    if (leaseKnown(session.id, digest)) {
+      releaseDigest(id)
+      return undefined
+    }
+    const damaged = find.get(digestToBytes(digest))
+    if (!damaged) {
+      publish.run(joinedBytes, id)
+      return undefined
+    }
+    // What is made of the damaged blob changes with its parts, which takes measuring. This row waits for it.
+    setJoined.run(joinedBytes, id)
+    lease(session.id, [damaged.id])
+    return healingWith(damaged.id, { blobId: id, partCount: parts.length, joinedBytes })
+  }
+
+  const addPartsOf = (composite: NewComposite, filled: Filled, first: number): void => {
+    const slice = composite.parts.slice(first, first + limits.transactionRowsMax)
+    for (const part of insertParts(filled.id, first, slice)) {
+      filled.partBytes += part.sizeBytes
+      filled.joinedBytes += part.lengthBytes
+    }
+  }
+
+  return {
+    addComposite: async (sessionName, composite) => {
+      const { digest, sizeBytes, parts } = composite
+      assert(parts.length > 0, 'a composite has parts')
+      // Nearly all composites fit one transaction, which these steps then share.
+      const first = stage((): { filled?: Filled; healing?: Healing | undefined } => {
+        const id = begin(sessionName, composite)
+        if (id === undefined) return {}
+        const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
+        addPartsOf(composite, begun, 0)
+        if (parts.length <= limits.transactionRowsMax) {
+          assert.equal(
+            begun.partBytes,
+            sizeBytes,
+            `the parts of ${digest} are not as long as it is`,
+          )
+          return { healing: finish(sessionName, composite, begun) }
+        }
+        return { filled: begun }
+      })
+      const { filled } = first
+      if (!filled) return first.healing
+      for (let next = limits.transactionRowsMax; next < parts.length;) {
+        await turn()
+        stage(() => {
+          // The row to fill goes with a session that has ended.
+          findSession(sessionName)
+          addPartsOf(composite, filled, next)
+        })
+        next += limits.transactionRowsMax
+      }
+      assert.equal(filled.partBytes, sizeBytes, `the parts of ${digest} are not as long as it is`)
+      return stage(() => finish(sessionName, composite, filled))
+    },
+  }
+}
+
+/** Answers a function that adds the parts from ordinal `first` on. Errors: not_found (a part that does not join). */
+function createPartInsertion({
+  prepare,
+}: Connection): (compositeId: number, first: number, parts: Digest[]) => PartRow[] {
+  const find = prepare<[string], PartRow>(
+    `SELECT b.id, b.size_bytes AS sizeBytes, s.length_bytes AS lengthBytes
+     FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN streams s ON s.id = b.joining_stream_id AND s.state = 0
+     ORDER BY j.key`,
+  )
+  const insert = prepare<[number, number, string]>(
+    `INSERT INTO composite_parts (composite_id, ordinal, part_id)
+     SELECT ?, ? + j.key, j.value FROM json_each(?) j`,
+  )
+  return (compositeId, first, parts) => {
+    const rows = find.all(JSON.stringify(parts))
+    if (rows.length !== parts.length) {
+      throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
+    }
+    insert.run(compositeId, first, JSON.stringify(rows.map((row) => row.id)))
+    return rows
+  }
+}

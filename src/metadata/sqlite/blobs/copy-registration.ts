@@ -1,0 +1,184 @@
+/** Registering copies, a batch in each transaction. For each copy:
+ *    1. its stream is known: the bytes in this pack are dead weight, unless the known ones are damaged; then the stream
+ *       moves here, and everything that holds it is healed;
+ *    2. its blob is known: the blob gains the stream. A blob whose own copy is damaged keeps the new one beside it, because
+ *       the representations made from it change (invariant 6); taking it for its own is `healBlob`, of healing.ts;
+ *    3. else blob and stream are new, and the stream is the blob's serving copy. */
+import { blobState, streamState } from '../../../../schema/content.ts'
+import { type StreamKey, streamKey } from '../../../core/copy.ts'
+import type { Digest } from '../../../core/digest.ts'
+import type { NewCopy } from '../../metadata.ts'
+import { codecs } from '../connection/codecs.ts'
+import type { Connection } from '../connection/connection.ts'
+import { type CopyRows, createCopyRows } from './copy-rows.ts'
+import type { Damage } from './damage.ts'
+import { createPackCounter } from './pack-counters.ts'
+import { prepareRows } from '../connection/rows.ts'
+import { type SessionRow, createLeaser } from '../uploads/sessions.ts'
+
+interface KnownStream {
+  id: number
+  blobId: number
+  packId: number
+  lengthBytes: number
+  state: number
+}
+
+interface KnownBlob {
+  id: number
+  /** State of its joining stream; null when it has none. */
+  joiningState: number | null
+}
+
+/** What is known of a batch's copies, and what registering them has changed so far. */
+interface Batch {
+  session: SessionRow
+  packId: number
+  streams: Map<StreamKey, KnownStream>
+  blobs: Map<Digest, KnownBlob>
+  leased: Set<number>
+  nextStreamId: number
+  /** Copies that live in this pack, and content that the store did not have. */
+  addedCount: number
+  addedBytes: number
+  addedChunkBytes: number
+}
+
+/** Answers a function that registers copies of a pack inside the transaction around it, and leases their blobs. */
+export function createCopyRegistration(
+  connection: Connection,
+  damage: Damage,
+): (session: SessionRow, packId: number, copies: NewCopy[]) => void {
+  const lookUp = createLookUp(connection)
+  const rows = createCopyRows(connection, damage)
+  const countLive = createPackCounter(connection)
+  const lease = createLeaser(connection)
+  const countChunks = connection.prepare<[number, number]>(
+    'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
+  )
+
+  return (session, packId, copies) => {
+    const batch: Batch = {
+      session,
+      packId,
+      ...lookUp(copies),
+      leased: new Set(),
+      nextStreamId: rows.nextStreamId(),
+      addedCount: 0,
+      addedBytes: 0,
+      addedChunkBytes: 0,
+    }
+    for (const copy of copies) {
+      const stream = batch.streams.get(streamKey(copy))
+      const blob = stream ? keepStream(rows, batch, copy, stream) : addStream(rows, batch, copy)
+      batch.blobs.set(copy.blob.digest, blob)
+      batch.leased.add(blob.id)
+    }
+    lease(session.id, [...batch.leased])
+    countLive(packId, batch.addedCount, batch.addedBytes)
+    countChunks.run(batch.addedChunkBytes, session.projectId)
+  }
+}
+
+/** The stream is known: heals it if need be, and makes sure that a blob holds the digest. */
+function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownStream): KnownBlob {
+  // A pack that is registered again cannot heal what lies in it.
+  if (stream.state === streamState.damaged && stream.packId !== batch.packId) {
+    rows.moveStream(stream, batch.packId, copy)
+    countAdded(batch, copy)
+    stream.packId = batch.packId
+    stream.state = streamState.live
+  }
+  const blob = batch.blobs.get(copy.blob.digest)
+  if (blob?.id === stream.blobId) return blob
+  // The stream's blob is being swept, so nothing holds it: the blob that has the digest now takes the stream over.
+  const taker = blob ?? insertBlob(rows, batch, copy, stream.id)
+  rows.giveStream(stream.id, taker.id)
+  stream.blobId = taker.id
+  if (copy.codec !== 'joining' || taker.joiningState !== null) return taker
+  rows.setJoining(taker.id, stream.id)
+  return { ...taker, joiningState: streamState.live }
+}
+
+/** The stream is new: adds it to its blob, with the blob where that is new too. */
+function addStream(rows: CopyRows, batch: Batch, copy: NewCopy): KnownBlob {
+  const blob = batch.blobs.get(copy.blob.digest)
+  if (!blob) {
+    const added = insertBlob(rows, batch, copy, batch.nextStreamId)
+    insertStream(rows, batch, copy, added.id)
+    return added
+  }
+  // A blob has one joining stream: another one of the same content is dead weight, unless the first is damaged.
+  const joins = copy.codec === 'joining'
+  if (joins && blob.joiningState === streamState.live) return blob
+  const streamId = insertStream(rows, batch, copy, blob.id)
+  if (!joins || blob.joiningState === streamState.damaged) return blob
+  rows.setJoining(blob.id, streamId)
+  return { ...blob, joiningState: streamState.live }
+}
+
+function insertBlob(rows: CopyRows, batch: Batch, copy: NewCopy, streamId: number): KnownBlob {
+  const id = rows.insertBlob(batch.session.projectId, copy, streamId)
+  batch.addedChunkBytes += copy.blob.sizeBytes
+  return { id, joiningState: copy.codec === 'joining' ? streamState.live : null }
+}
+
+function insertStream(rows: CopyRows, batch: Batch, copy: NewCopy, blobId: number): number {
+  const { packId, nextStreamId: id } = batch
+  batch.nextStreamId += 1
+  rows.insertStream({ id, blobId, packId }, copy)
+  countAdded(batch, copy)
+  const { lengthBytes } = copy
+  const known = { id, blobId, packId, lengthBytes, state: streamState.live }
+  batch.streams.set(streamKey(copy), known)
+  return id
+}
+
+function countAdded(batch: Batch, copy: NewCopy): void {
+  batch.addedCount += 1
+  batch.addedBytes += copy.lengthBytes
+}
+
+/** Answers a function that finds the streams and blobs of copies that are known. */
+function createLookUp(
+  connection: Connection,
+): (copies: NewCopy[]) => Pick<Batch, 'streams' | 'blobs'> {
+  const findStreams = prepareRows<
+    [string],
+    [
+      index: number,
+      codec: number,
+      id: number,
+      blobId: number,
+      packId: number,
+      lengthBytes: number,
+      state: number,
+    ]
+  >(
+    connection,
+    'j.key, s.codec, s.id, s.blob_id, s.pack_id, s.length_bytes, s.state',
+    'FROM json_each(?) j CROSS JOIN streams s ON s.digest = unhex(j.value)',
+  )
+  const findBlobs = prepareRows<[string], [index: number, id: number, joiningState: number | null]>(
+    connection,
+    'j.key, b.id, s.state',
+    `FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
+     LEFT JOIN streams s ON s.id = b.joining_stream_id`,
+  )
+  return (copies) => {
+    const streams: Batch['streams'] = new Map()
+    const streamDigests = copies.map((copy) => copy.streamDigest)
+    for (const row of findStreams(JSON.stringify(streamDigests))) {
+      const [index, codec, id, blobId, packId, lengthBytes, state] = row
+      const key = streamKey({ streamDigest: streamDigests[index]!, codec: codecs[codec]! })
+      streams.set(key, { id, blobId, packId, lengthBytes, state })
+    }
+    const blobs: Batch['blobs'] = new Map()
+    const blobDigests = copies.map((copy) => copy.blob.digest)
+    for (const [index, id, joiningState] of findBlobs(JSON.stringify(blobDigests))) {
+      blobs.set(blobDigests[index]!, { id, joiningState })
+    }
+    return { streams, blobs }
+  }
+}

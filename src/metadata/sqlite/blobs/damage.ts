@@ -1,0 +1,264 @@
+/** Damage and healing. A stream that turns out bad (or comes again) changes what its blob is worth, composites over that
+ *  blob, and the artifacts that hold any of them. The stream is noted in the transaction that changes it, and what
+ *  follows is worked off in short steps; after a crash the note makes the next call start over.
+ *
+ *  An artifact is damaged while its manifest refers to an unreadable blob or its skeleton names a damaged stream. */
+import { manifestState } from '../../../../schema/artifacts.ts'
+import { blobState, streamState } from '../../../../schema/content.ts'
+import type { Metadata } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+
+export interface Damage extends Pick<Metadata, 'markDamaged'> {
+  /** Inside a transaction: remembers that the stream's state has changed. */
+  note(streamId: number): void
+  /** Inside a transaction: sets whether a live artifact is damaged. */
+  judge(artifactId: number): void
+  /** Brings everything that depends on noted streams up to date; gives the live artifacts that hold any. */
+  spread(): Promise<number[]>
+}
+
+const pageRows = 200
+/** Streams of a skeleton that are counted, to see whether fewer are damaged. */
+const comparedMax = 4096
+
+export function createDamage(connection: Connection): Damage {
+  const { prepare, write, stage } = connection
+  const spreadStream = createSpreading(connection)
+  const insertNote = prepare<[number]>(
+    `INSERT INTO altered_streams (stream_id) VALUES (?)
+     ON CONFLICT DO UPDATE SET times = times + 1`,
+  )
+  const nextNote = prepare<[], { streamId: number; times: number }>(
+    'SELECT stream_id AS streamId, times FROM altered_streams LIMIT 1',
+  )
+  // One that has altered again meanwhile, maybe in another thread, is worked off again.
+  const removeNote = prepare<[number, number]>(
+    'DELETE FROM altered_streams WHERE stream_id = ? AND times = ?',
+  )
+  const setDamaged = prepare<[number, number, string]>(
+    `UPDATE streams SET state = ${streamState.damaged}
+     WHERE id = ? AND "offset" = ? AND pack_id = (SELECT p.id FROM packs p WHERE p.name = ?)`,
+  )
+
+  const note = (streamId: number): void => {
+    insertNote.run(streamId)
+  }
+  const spread = async (): Promise<number[]> => {
+    const artifactIds = new Set<number>()
+    for (let next = nextNote.get(); next; next = nextNote.get()) {
+      const { streamId, times } = next
+      for (const id of await spreadStream(streamId)) artifactIds.add(id)
+      stage(() => removeNote.run(streamId, times))
+    }
+    return [...artifactIds].toSorted((a, b) => a - b)
+  }
+  return {
+    note,
+    judge: createArtifactJudging(connection),
+    spread,
+    markDamaged: async ({ streamId, offset, packName }) => {
+      write(() => {
+        if (setDamaged.run(streamId, offset, packName).changes > 0) note(streamId)
+      })
+      return await spread()
+    },
+  }
+}
+
+/** An artifact that holds a blob, with its place among them. */
+interface Holder {
+  projectId: number
+  manifestId: number
+  id: number
+}
+
+function createSpreading(connection: Connection): (streamId: number) => Promise<number[]> {
+  const { prepare, stage, stageSteps, turn } = connection
+  const judgeArtifact = createArtifactJudging(connection)
+  const findBlob = prepare<[number], { id: number; serves: number; joins: number }>(
+    `SELECT b.id, b.copy_stream_id IS s.id AS serves, b.joining_stream_id IS s.id AS joins
+     FROM streams s CROSS JOIN blobs b ON b.id = s.blob_id WHERE s.id = ?`,
+  )
+  const compositesAfter = prepare<[number, number], { id: number }>(
+    `SELECT DISTINCT composite_id AS id FROM composite_parts
+     WHERE part_id = ? AND composite_id > ? ORDER BY composite_id LIMIT ${pageRows}`,
+  )
+  const judgeBlob = createBlobJudging(connection)
+  // A manifest after the other: in the order of artifacts, each page would look at all of them.
+  const manifestAfter = prepare<[number, number, number], Omit<Holder, 'id'>>(
+    `SELECT project_id AS projectId, manifest_id AS manifestId
+     FROM "references" INDEXED BY references_by_blob
+     WHERE blob_id = ? AND (project_id, manifest_id) > (?, ?) ORDER BY project_id, manifest_id LIMIT 1`,
+  )
+  const artifactsOfManifest = prepare<[number, number], { id: number }>(
+    `SELECT id FROM artifacts INDEXED BY artifacts_by_manifest
+     WHERE manifest_id = ? AND id > ? AND removed_at IS NULL ORDER BY id LIMIT ${pageRows}`,
+  )
+  const artifactsOfBlob = (blobId: number, last: Holder): Holder[] => {
+    for (let at: Holder | undefined = last; at !== undefined;) {
+      const { projectId, manifestId, id } = at
+      const rows = artifactsOfManifest.all(manifestId, id)
+      if (rows.length > 0) return rows.map((row) => ({ projectId, manifestId, id: row.id }))
+      const next = manifestAfter.get(blobId, projectId, manifestId)
+      at = next && { ...next, id: 0 }
+    }
+    return []
+  }
+  const artifactsOfStream = prepare<[number, number], { id: number; contentId: number }>(
+    `SELECT a.id, k.content_id AS contentId
+     FROM skeleton_streams k CROSS JOIN artifacts a ON a.content_id = k.content_id
+     WHERE k.stream_id = ? AND k.content_id > ? AND a.removed_at IS NULL
+     ORDER BY k.content_id LIMIT ${pageRows}`,
+  )
+
+  /** Calls `act` for every row, in transactions that are short each. */
+  const forEach = async <Row extends { id: number }>(
+    page: (last: Row | undefined) => Row[],
+    act: (id: number) => void,
+  ): Promise<void> => {
+    let last: Row | undefined
+    let rows: Row[] = []
+    let at = 0
+    const step = (): boolean => {
+      if (at === rows.length) [rows, at] = [page(last), 0]
+      last = rows[at++] ?? last
+      if (rows.length === 0) return false
+      act(last!.id)
+      return true
+    }
+    while (stageSteps(step)) await turn()
+  }
+
+  return async (streamId) => {
+    const touched: number[] = []
+    const judge = (artifactId: number): void => {
+      judgeArtifact(artifactId)
+      touched.push(artifactId)
+    }
+    const blob = findBlob.get(streamId)
+    if (!blob) return []
+    const blobIds: number[] = []
+    const collect = (id: number): void => {
+      judgeBlob(id)
+      blobIds.push(id)
+    }
+    if (blob.serves) stage(() => collect(blob.id))
+    if (blob.joins) {
+      await forEach<{ id: number }>((last) => compositesAfter.all(blob.id, last?.id ?? 0), collect)
+    }
+    const none: Holder = { projectId: 0, manifestId: 0, id: 0 }
+    for (const id of blobIds)
+      await forEach<Holder>((last) => artifactsOfBlob(id, last ?? none), judge)
+    await forEach<{ id: number; contentId: number }>(
+      (last) => artifactsOfStream.all(streamId, last?.contentId ?? 0),
+      judge,
+    )
+    return touched
+  }
+}
+
+/** Answers a function that sets whether a blob can be read, from the state of its own copies. */
+function createBlobJudging({ prepare }: Connection): (blobId: number) => void {
+  const isUnreadable = prepare<[number], { unreadable: number }>(
+    `SELECT CASE WHEN b.copy_stream_id IS NULL
+       THEN EXISTS (SELECT 1 FROM composite_parts c
+         CROSS JOIN blobs q ON q.id = c.part_id
+         CROSS JOIN streams s ON s.id = q.joining_stream_id
+         WHERE c.composite_id = b.id AND s.state = ${streamState.damaged})
+       ELSE EXISTS (SELECT 1 FROM streams s
+         WHERE s.id = b.copy_stream_id AND s.state = ${streamState.damaged})
+       END AS unreadable
+     FROM blobs b WHERE b.id = ?`,
+  )
+  const setDamaged = prepare<[number]>(
+    `UPDATE blobs SET state = iif(state < 2, ${blobState.damaged}, ${blobState.goneDamaged})
+     WHERE id = ? AND state IN (0, 3)`,
+  )
+  const setReadable = prepare<[number]>(
+    `UPDATE blobs SET state = iif(state < 2, ${blobState.live}, ${blobState.gone})
+     WHERE id = ? AND state IN (1, 4)`,
+  )
+  return (blobId) => {
+    const judged = isUnreadable.get(blobId)
+    if (judged) (judged.unreadable ? setDamaged : setReadable).run(blobId)
+  }
+}
+
+function createArtifactJudging(connection: Connection): (artifactId: number) => void {
+  const { prepare } = connection
+  const find = prepare<[number], JudgedArtifact>(
+    `SELECT a.manifest_id AS manifestId, a.content_id AS contentId, m.file_count AS fileCount
+     FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id WHERE a.id = ?`,
+  )
+  const areBlobsDamaged = createBlobSearch(connection)
+  const areStreamsDamaged = createStreamSearch(connection)
+  const setState = prepare<[string, number]>(
+    'UPDATE artifacts SET state = ? WHERE id = ? AND removed_at IS NULL',
+  )
+  // It stays with its artifacts, but nothing new is to depend on it.
+  const retire = prepare<[number]>(
+    `UPDATE manifests SET state = ${manifestState.retired} WHERE id = ? AND state = 1`,
+  )
+  return (artifactId) => {
+    const artifact = find.get(artifactId)!
+    const blobDamaged = areBlobsDamaged(artifact)
+    const isDamaged = blobDamaged || areStreamsDamaged(artifact)
+    setState.run(isDamaged ? 'damaged' : 'available', artifactId)
+    if (blobDamaged) retire.run(artifact.manifestId)
+  }
+}
+
+interface JudgedArtifact {
+  manifestId: number
+  contentId: number | null
+  fileCount: number
+}
+
+type DamageSearch = (artifact: JudgedArtifact) => boolean
+
+/** Whether a manifest refers to damaged blobs. These are few as a rule, and then the search begins with them; after a disk was
+ *  lost it begins with the manifest. */
+function createBlobSearch({ prepare }: Connection): DamageSearch {
+  const countDamaged = prepare<[number], { count: number }>(
+    `SELECT count(*) AS count
+     FROM (SELECT 1 FROM blobs INDEXED BY blobs_damaged WHERE state IN (1, 4) LIMIT ?)`,
+  )
+  const amongDamaged = prepare<[number]>(
+    `SELECT 1 FROM blobs b INDEXED BY blobs_damaged
+     CROSS JOIN "references" r ON r.manifest_id = ? AND r.blob_id = b.id
+     WHERE b.state IN (1, 4) LIMIT 1`,
+  )
+  const amongReferences = prepare<[number]>(
+    `SELECT 1 FROM "references" r CROSS JOIN blobs b ON b.id = r.blob_id
+     WHERE r.manifest_id = ? AND b.state IN (1, 4) LIMIT 1`,
+  )
+  return ({ manifestId, fileCount }) => {
+    const areFew = countDamaged.get(fileCount)!.count < fileCount
+    return (areFew ? amongDamaged : amongReferences).get(manifestId) !== undefined
+  }
+}
+
+/** The same of the streams that a skeleton names. */
+function createStreamSearch({ prepare }: Connection): DamageSearch {
+  const countNamed = prepare<[number | null], { count: number }>(
+    `SELECT count(*) AS count FROM (SELECT 1 FROM skeleton_streams WHERE content_id = ? LIMIT ${comparedMax})`,
+  )
+  const countDamaged = prepare<[number], { count: number }>(
+    'SELECT count(*) AS count FROM (SELECT 1 FROM streams INDEXED BY streams_damaged WHERE state = 1 LIMIT ?)',
+  )
+  const amongDamaged = prepare<[number | null]>(
+    `SELECT 1 FROM streams s INDEXED BY streams_damaged
+     CROSS JOIN skeleton_streams k ON k.content_id = ? AND k.stream_id = s.id
+     WHERE s.state = 1 LIMIT 1`,
+  )
+  const amongNamed = prepare<[number | null]>(
+    `SELECT 1 FROM skeleton_streams k CROSS JOIN streams s ON s.id = k.stream_id
+     WHERE k.content_id = ? AND s.state = 1 LIMIT 1`,
+  )
+  return ({ contentId }) => {
+    const named = countNamed.get(contentId)!.count
+    if (named === 0) return false
+    const areFew = countDamaged.get(named)!.count < named
+    return (areFew ? amongDamaged : amongNamed).get(contentId) !== undefined
+  }
+}

@@ -1,0 +1,140 @@
+/** Which damaged blobs can be healed with another stream, and what holds them. */
+import { blobState, streamState } from '../../../../schema/content.ts'
+import { limits } from '../../../core/limits.ts'
+import type { Healing, Metadata } from '../../metadata.ts'
+import { codecNumber } from '../connection/codecs.ts'
+import type { Connection } from '../connection/connection.ts'
+import { stretchRowsMax } from '../connection/stretches.ts'
+
+interface HealableRow {
+  blobId: number
+  streamId: number
+  oldStreamId: number | null
+  replacesCopy: number
+  replacesJoining: number
+  lengthDelta: number
+}
+
+export function createHealingSearch(connection: Connection): Metadata['listHealings'] {
+  const { read, turn } = connection
+  const holders = createHolderLookUp(connection)
+  const candidates = createCandidates(connection)
+  return async (limit) => {
+    const found: Healing[] = []
+    for await (const row of candidates()) {
+      const healing = read(() => healingOf(row, holders))
+      if (healing !== undefined) found.push(healing)
+      if (found.length === limit) break
+      await turn()
+    }
+    return found
+  }
+}
+
+/** What healing takes; undefined for a blob that is busy, whose holders nobody need measure. */
+function healingOf(row: HealableRow, holders: HolderLookUp): Healing | undefined {
+  const { blobId, streamId, oldStreamId } = row
+  const replacesJoining = row.replacesJoining === 1
+  const joinedDeltas = replacesJoining ? holders.composites(blobId, row.lengthDelta) : []
+  const blobIds = [blobId, ...joinedDeltas.map((each) => each.blobId)]
+  // Manifests of one that has few artifacts are few too.
+  const artifacts = holders.artifacts(blobIds)
+  if (artifacts === undefined || holders.areStaged(blobIds)) return undefined
+  return {
+    blobId,
+    streamId,
+    composite: null,
+    oldStreamId,
+    replacesCopy: row.replacesCopy === 1,
+    replacesJoining,
+    joinedDeltas,
+    holders: artifacts,
+  }
+}
+
+/** Answers a function that goes through damaged blobs with a sound stream of other bytes: those that are served or joined by a
+ *  stream, then those that have parts. All that is damaged is looked through, a stretch at a time. */
+function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<HealableRow> {
+  // A joining stream can be replaced by a joining one only, because parts have to join.
+  const replaceable = prepare<[number, number], HealableRow>(
+    `SELECT b.id AS blobId, n.id AS streamId, d.id AS oldStreamId,
+       b.copy_stream_id IS d.id AS replacesCopy,
+       b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining} AS replacesJoining,
+       n.length_bytes - d.length_bytes AS lengthDelta
+     FROM streams d INDEXED BY streams_damaged
+     CROSS JOIN blobs b ON b.id = d.blob_id
+     CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
+     WHERE d.state = ${streamState.damaged} AND d.id > ? AND d.id <= ?
+       AND (b.copy_stream_id IS d.id OR (b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining}))
+     GROUP BY d.id`,
+  )
+  const joinable = prepare<[number, number], HealableRow>(
+    `SELECT b.id AS blobId, n.id AS streamId, NULL AS oldStreamId, 1 AS replacesCopy, 0 AS replacesJoining,
+       0 AS lengthDelta
+     FROM blobs b INDEXED BY blobs_damaged
+     CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
+     WHERE b.state IN (${blobState.damaged}, ${blobState.goneDamaged}) AND b.id > ? AND b.id <= ? AND b.part_count > 0
+     GROUP BY b.id`,
+  )
+  const endOf = (damaged: string) =>
+    prepare<[number, number], { id: number }>(
+      `SELECT id FROM ${damaged} AND id > ? ORDER BY id LIMIT 1 OFFSET ?`,
+    )
+  const streamEnd = endOf(`streams INDEXED BY streams_damaged WHERE state = ${streamState.damaged}`)
+  const blobEnd = endOf(
+    `blobs INDEXED BY blobs_damaged WHERE state IN (${blobState.damaged}, ${blobState.goneDamaged})`,
+  )
+  return async function* () {
+    for (const [rows, end] of [
+      [replaceable, streamEnd],
+      [joinable, blobEnd],
+    ] as const) {
+      for (let after: number | undefined = 0; after !== undefined; await turn()) {
+        const last: number | undefined = end.get(after, stretchRowsMax - 1)?.id
+        yield* rows.all(after, last ?? Number.MAX_SAFE_INTEGER)
+        after = last
+      }
+    }
+  }
+}
+
+export interface HolderLookUp {
+  /** Composites over a part, and by how much each grows when the part's stream does. */
+  composites(partId: number, lengthDelta: number): Healing['joinedDeltas']
+  /** Artifacts that hold any of the blobs and have not let go of their rows, by id; undefined when they are too many. */
+  artifacts(blobIds: number[]): Healing['holders'] | undefined
+  /** Whether an upload under way refers to any of the blobs. */
+  areStaged(blobIds: number[]): boolean
+}
+
+export function createHolderLookUp({ prepare }: Connection): HolderLookUp {
+  const composites = prepare<[number, number], Healing['joinedDeltas'][number]>(
+    `SELECT composite_id AS blobId, count(*) * ? AS delta FROM composite_parts WHERE part_id = ?
+     GROUP BY composite_id`,
+  )
+  // One that holds two of the blobs comes twice, and counts so.
+  const artifacts = prepare<[string], Healing['holders'][number]>(
+    `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.kind, a.version
+     FROM json_each(?) j
+     CROSS JOIN "references" r ON r.blob_id = j.value
+     CROSS JOIN artifacts a ON a.manifest_id = r.manifest_id
+     WHERE a.removed_at IS NULL OR a.releasable_at IS NOT NULL
+     LIMIT ${limits.healedArtifactsMax + 1}`,
+  )
+  const staged = prepare<[string]>(
+    `SELECT 1 FROM json_each(?) j
+     CROSS JOIN "references" r ON r.blob_id = j.value
+     CROSS JOIN manifests m ON m.id = r.manifest_id
+     WHERE m.state = 0 OR EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = m.id) LIMIT 1`,
+  )
+  return {
+    composites: (partId, lengthDelta) => composites.all(lengthDelta, partId),
+    artifacts: (blobIds) => {
+      const rows = artifacts.all(JSON.stringify(blobIds))
+      if (rows.length > limits.healedArtifactsMax) return undefined
+      const byId = new Map(rows.map((row) => [row.artifactId, row]))
+      return [...byId.values()].sort((a, b) => a.artifactId - b.artifactId)
+    },
+    areStaged: (blobIds) => staged.get(JSON.stringify(blobIds)) !== undefined,
+  }
+}

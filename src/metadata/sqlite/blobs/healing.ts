@@ -1,0 +1,193 @@
+/** Healing with another stream: a blob whose copy is bad has got a sound one that is not the same. What is made of the
+ *  blob changes then, so every artifact that holds it gets a new version, with lengths that the caller has measured
+ *  (invariant 6); an exact zip goes on naming the old stream and waits for it.
+ *
+ *  All of it is one transaction, because no reader may see the new copy with the old lengths. It is refused while an
+ *  upload under way refers to the blob, whose measuring may be over already. */
+import { blobState, streamState } from '../../../../schema/content.ts'
+import type { Healing, HealingOutcome, Metadata } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Damage } from './damage.ts'
+import { createHealingSearch, createHolderLookUp } from './healable.ts'
+
+/** Answers a function that says what healing a blob with a composite takes, inside a transaction. */
+export function createCompositeHealing(
+  connection: Connection,
+): (blobId: number, composite: NonNullable<Healing['composite']>) => Healing {
+  const holders = createHolderLookUp(connection)
+  const findCopy = connection.prepare<[number], { copyStreamId: number | null }>(
+    'SELECT copy_stream_id AS copyStreamId FROM blobs WHERE id = ?',
+  )
+  return (blobId, composite) => ({
+    blobId,
+    streamId: null,
+    composite,
+    oldStreamId: findCopy.get(blobId)!.copyStreamId,
+    replacesCopy: true,
+    replacesJoining: false,
+    joinedDeltas: [],
+    // Where they are too many, it is found busy.
+    holders: holders.artifacts([blobId]) ?? [],
+  })
+}
+
+export function createHealingMethods(
+  connection: Connection,
+  damage: Damage,
+): Pick<Metadata, 'listHealings' | 'healBlob'> {
+  const { write } = connection
+  const holders = createHolderLookUp(connection)
+  const swap = createSwap(connection)
+
+  return {
+    listHealings: createHealingSearch(connection),
+    healBlob: async (healing, measured) => {
+      const outcome = write((): HealingOutcome => {
+        const blobIds = [healing.blobId, ...healing.joinedDeltas.map((each) => each.blobId)]
+        // What another healing gives an artifact is not in lengths that were measured before it.
+        const versions = new Map(measured.map((each) => [each.artifactId, each.version]))
+        const now = holders.artifacts(blobIds)
+        if (now === undefined || holders.areStaged(blobIds)) return 'busy'
+        const isMeasured = now.every((each) => versions.get(each.artifactId) === each.version)
+        if (now.length !== versions.size || !isMeasured) return 'changed'
+        const streamId = swap(healing, measured)
+        if (streamId === undefined) return 'changed'
+        damage.note(streamId)
+        return 'healed'
+      })
+      await damage.spread()
+      return outcome
+    },
+  }
+}
+
+/** Answers a function that puts the new stream, or the parts of the composite, in the place of what is damaged, inside a
+ *  transaction. Gives a stream of the blob as it is now, or undefined when something is not what it was. */
+function createSwap(
+  connection: Connection,
+): (healing: Healing, measured: Parameters<Metadata['healBlob']>[1]) => number | undefined {
+  const { prepare } = connection
+  const adopt = createAdoption(connection)
+  const isSound = prepare<[number, number]>(
+    `SELECT 1 FROM streams WHERE id = ? AND blob_id = ? AND state = ${streamState.live}`,
+  )
+  const setCopy = prepare<
+    [number, number, number | null],
+    { projectId: number; sizeBytes: number }
+  >(
+    `UPDATE blobs SET copy_stream_id = ? WHERE id = ? AND copy_stream_id IS ?
+     RETURNING project_id AS projectId, size_bytes AS sizeBytes`,
+  )
+  const setJoining = prepare<[number, number, number | null]>(
+    'UPDATE blobs SET joining_stream_id = ? WHERE id = ? AND joining_stream_id IS ?',
+  )
+  const growJoined = prepare<[number, number]>(
+    'UPDATE blobs SET joined_bytes = joined_bytes + ? WHERE id = ?',
+  )
+  const dropParts = prepare<[number], { partId: number }>(
+    'DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId',
+  )
+  const becomeSingle = prepare<[number]>(
+    'UPDATE blobs SET part_count = 0, joined_bytes = 0 WHERE id = ?',
+  )
+  const countChunks = prepare<[number, number]>(
+    'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
+  )
+  const touch = prepare<[string]>(
+    'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
+  )
+  const keepNamed = prepare<[number, number]>(
+    `INSERT OR IGNORE INTO skeleton_streams (content_id, stream_id)
+     SELECT content_id, ? FROM artifacts WHERE id = ? AND content_id IS NOT NULL`,
+  )
+  // The zip of an exact or opaque artifact does not depend on which copy serves its files.
+  const renew = prepare<[number, number, number]>(
+    `UPDATE artifacts SET version = version + 1,
+       zip_bytes = iif(kind IN ('tree', 'raw'), ?, zip_bytes),
+       zip_digest = iif(kind = 'tree', NULL, zip_digest), tar_gz_bytes = ?
+     WHERE id = ?`,
+  )
+  const replaceCopy = ({ blobId, oldStreamId }: Healing, streamId: number): boolean => {
+    const blob = setCopy.get(streamId, blobId, oldStreamId)
+    if (!blob) return false
+    if (oldStreamId !== null) return true
+    const parts = dropParts.all(blobId).map((row) => row.partId)
+    touch.run(JSON.stringify(parts))
+    becomeSingle.run(blobId)
+    countChunks.run(blob.sizeBytes, blob.projectId)
+    return true
+  }
+  const replaceStream = (healing: Healing, streamId: number): number | undefined => {
+    const { blobId, oldStreamId } = healing
+    if (!isSound.get(streamId, blobId)) return undefined
+    if (healing.replacesCopy && !replaceCopy(healing, streamId)) return undefined
+    if (!healing.replacesJoining) return streamId
+    if (setJoining.run(streamId, blobId, oldStreamId).changes === 0) return undefined
+    for (const { blobId: compositeId, delta } of healing.joinedDeltas) {
+      growJoined.run(delta, compositeId)
+    }
+    return streamId
+  }
+  return (healing, measured) => {
+    const { blobId, streamId, oldStreamId } = healing
+    const now = streamId === null ? adopt(healing) : replaceStream(healing, streamId)
+    if (now === undefined) return undefined
+    for (const { artifactId, zipBytes, tarGzBytes, namesOldStream } of measured) {
+      if (namesOldStream && oldStreamId !== null) keepNamed.run(oldStreamId, artifactId)
+      renew.run(zipBytes, tarGzBytes, artifactId)
+    }
+    touch.run(JSON.stringify([blobId]))
+    return now
+  }
+}
+
+/** Answers a function that gives the parts of a waiting composite to the damaged blob, and the leases on it; the
+ *  composite's own row goes. Gives a stream of the new parts. */
+function createAdoption({ prepare }: Connection): (healing: Healing) => number | undefined {
+  const becomeComposite = prepare<[number, number, number, number | null], BecomingRow>(
+    `UPDATE blobs SET copy_stream_id = NULL, part_count = ?, joined_bytes = ?
+     WHERE id = ? AND copy_stream_id IS ? RETURNING project_id AS projectId, size_bytes AS sizeBytes`,
+  )
+  const isWaiting = prepare<[number]>(
+    `SELECT 1 FROM blobs WHERE id = ? AND state = ${blobState.filling}`,
+  )
+  const dropParts = prepare<[number], { partId: number }>(
+    'DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId',
+  )
+  const touch = prepare<[string]>(
+    'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
+  )
+  const moveParts = prepare<[number, number]>(
+    'UPDATE composite_parts SET composite_id = ? WHERE composite_id = ?',
+  )
+  const moveLeases = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO leases (session_id, blob_id) SELECT session_id, ? FROM leases WHERE blob_id = ?',
+  )
+  const dropLeases = prepare<[number]>('DELETE FROM leases WHERE blob_id = ?')
+  const dropRow = prepare<[number]>('DELETE FROM blobs WHERE id = ?')
+  const uncountChunks = prepare<[number, number]>(
+    'UPDATE totals SET chunk_bytes = chunk_bytes - ? WHERE scope IN (0, ?)',
+  )
+  const joiningOfPart = prepare<[number], { streamId: number }>(
+    `SELECT b.joining_stream_id AS streamId FROM composite_parts c CROSS JOIN blobs b ON b.id = c.part_id
+     WHERE c.composite_id = ? LIMIT 1`,
+  )
+  return ({ blobId, composite, oldStreamId }) => {
+    if (composite === null || !isWaiting.get(composite.blobId)) return undefined
+    const { partCount, joinedBytes } = composite
+    const blob = becomeComposite.get(partCount, joinedBytes, blobId, oldStreamId)
+    if (!blob) return undefined
+    if (oldStreamId !== null) uncountChunks.run(blob.sizeBytes, blob.projectId)
+    touch.run(JSON.stringify(dropParts.all(blobId).map((row) => row.partId)))
+    moveParts.run(blobId, composite.blobId)
+    moveLeases.run(blobId, composite.blobId)
+    dropLeases.run(composite.blobId)
+    dropRow.run(composite.blobId)
+    return joiningOfPart.get(blobId)!.streamId
+  }
+}
+
+interface BecomingRow {
+  projectId: number
+  sizeBytes: number
+}

@@ -1,0 +1,69 @@
+/** Sealed packs: registered with their copies, whatever their number, in steps. */
+import { packState } from '../../../../schema/content.ts'
+import { limits } from '../../../core/limits.ts'
+import type { Metadata, NewCopy } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createCopyRegistration } from './copy-registration.ts'
+import type { Damage } from './damage.ts'
+import { type SessionRow, createSessionFinder } from '../uploads/sessions.ts'
+
+/** A copy is three or four rows, with digests all over their indexes: this many take about 6 ms. */
+const copiesPerStep = limits.transactionRowsMax / 2
+
+type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
+
+export function createPackMethods(connection: Connection, damage: Damage): PackMethods {
+  const { prepare, stageWhileFree, turn } = connection
+  const findSession = createSessionFinder(connection)
+  const openPack = createPackOpening(connection)
+  const registerCopies = createCopyRegistration(connection, damage)
+  const markWhole = prepare<[number]>(`UPDATE packs SET state = ${packState.whole} WHERE id = ?`)
+  const find = prepare<[string]>(`SELECT 1 FROM packs WHERE name = ?`)
+
+  return {
+    addPack: async (sessionName, pack, copies) => {
+      let start = 0
+      const registerSome = (): boolean => {
+        const session = findSession(sessionName)
+        const packId = openPack(session, pack, copies)
+        registerCopies(session, packId, copies.slice(start, start + copiesPerStep))
+        start += copiesPerStep
+        if (start < copies.length) return true
+        markWhole.run(packId)
+        return false
+      }
+      while (stageWhileFree(registerSome)) await turn()
+      await damage.spread()
+    },
+    hasPack: async (name) => find.get(name) !== undefined,
+  }
+}
+
+/** Answers a function that finds or creates the row of a pack, and gives its id. */
+function createPackOpening({
+  prepare,
+  now,
+}: Connection): (
+  session: SessionRow,
+  pack: { name: string; sizeBytes: number },
+  copies: NewCopy[],
+) => number {
+  const find = prepare<[string], { id: number; state: number }>(
+    'SELECT id, state FROM packs WHERE name = ?',
+  )
+  const insert = prepare<[string, number, number, number, number, number], { id: number }>(
+    `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
+     VALUES (?, ?, ${packState.filling}, ?, ?, ?, 0, 0, ?) RETURNING id`,
+  )
+  const count = prepare<[number]>(
+    'UPDATE totals SET packs = packs + 1, stored_bytes = stored_bytes + ? WHERE scope = 0',
+  )
+  return (session, { name, sizeBytes }, copies) => {
+    const known = find.get(name)
+    if (known?.state === packState.dead) throw new Error(`pack ${name} has been deleted already`)
+    if (known) return known.id
+    const copyBytes = copies.reduce((sum, copy) => sum + copy.lengthBytes, 0)
+    count.run(sizeBytes)
+    return insert.get(name, sizeBytes, session.id, copies.length, copyBytes, now())!.id
+  }
+}

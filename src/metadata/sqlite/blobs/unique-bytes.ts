@@ -1,0 +1,36 @@
+/** Unique bytes: what each blob that some manifest refers to holds, counted once for the store and once for each project
+ *  that refers to it. Staging adds what is new, clearing takes away what nobody refers to any more. */
+import type { Connection } from '../connection/connection.ts'
+
+export interface UniqueBytes {
+  store: number
+  project: number
+}
+
+export interface UniqueByteCounting {
+  /** Bytes of those of the blobs (ids as a JSON array) that nothing refers to: nothing at all, nothing of the project. */
+  unreferenced(projectId: number, blobIds: string): UniqueBytes
+  /** Adds to the totals of store and project. */
+  add(projectId: number, bytes: UniqueBytes): void
+}
+
+export function createUniqueByteCounting({ prepare }: Connection): UniqueByteCounting {
+  const measure = prepare<[number, string], UniqueBytes>(
+    `SELECT
+       coalesce(sum(b.size_bytes) FILTER
+         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)), 0) AS store,
+       coalesce(sum(b.size_bytes) FILTER
+         (WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)), 0) AS project
+     FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value`,
+  )
+  const count = prepare<[number, number]>(
+    'UPDATE totals SET unique_bytes = unique_bytes + ? WHERE scope = ?',
+  )
+  return {
+    unreferenced: (projectId, blobIds) => measure.get(projectId, blobIds)!,
+    add: (projectId, { store, project }) => {
+      count.run(store, 0)
+      count.run(project, projectId)
+    },
+  }
+}

@@ -1,0 +1,70 @@
+/** Forgetting what runners told: a whole run, or one job of it, in steps that are short each. */
+import type { Connection } from '../connection/connection.ts'
+
+/** Rows of one step; a page of a log is up to 64 KiB. */
+const pageBatch = 5
+const stepBatch = 50
+
+/** Logs are up to a thousand pages, jobs and steps up to ten thousand rows: too many for one transaction. */
+export function createRecordRemoval({
+  prepare,
+  stage,
+  stageInSteps,
+}: Connection): (runId: number) => Promise<void> {
+  const ofRun = '(SELECT id FROM run_jobs WHERE run_id = ?)'
+  const dropPages = prepare<[number, number]>(
+    `DELETE FROM log_pages WHERE (job_id, page) IN
+       (SELECT job_id, page FROM log_pages WHERE job_id IN ${ofRun} LIMIT ?)`,
+  )
+  const dropSteps = prepare<[number, number]>(
+    `DELETE FROM run_steps WHERE (job_id, number) IN
+       (SELECT job_id, number FROM run_steps WHERE job_id IN ${ofRun} LIMIT ?)`,
+  )
+  const dropRecord = prepare<[number]>('DELETE FROM run_records WHERE run_id = ?')
+  return async (runId) => {
+    await stageInSteps(() => dropPages.run(runId, pageBatch).changes === pageBatch)
+    await stageInSteps(() => dropSteps.run(runId, stepBatch).changes === stepBatch)
+    stage(() => dropRecord.run(runId))
+  }
+}
+
+/** What a job counted towards the bounds of its run is given back. */
+export function createJobRemoval({
+  prepare,
+  stage,
+  stageInSteps,
+}: Connection): (runId: number, key: string) => Promise<boolean> {
+  const find = prepare<[number, string], { id: number }>(
+    'SELECT id FROM run_jobs WHERE run_id = ? AND key = ?',
+  )
+  const dropPages = prepare<[number, number, number]>(
+    `DELETE FROM log_pages WHERE job_id = ? AND page IN
+       (SELECT page FROM log_pages WHERE job_id = ? LIMIT ?)`,
+  )
+  const dropSteps = prepare<[number, number, number]>(
+    `DELETE FROM run_steps WHERE job_id = ? AND number IN
+       (SELECT number FROM run_steps WHERE job_id = ? LIMIT ?)`,
+  )
+  const dropJob = prepare<[number], { logBytes: number }>(
+    'DELETE FROM run_jobs WHERE id = ? RETURNING log_bytes AS logBytes',
+  )
+  const giveBack = prepare<[number, number, number]>(
+    `UPDATE run_records SET row_count = row_count - ?, log_bytes = max(0, log_bytes - ?)
+     WHERE run_id = ?`,
+  )
+  return async (runId, key) => {
+    const id = find.get(runId, key)?.id
+    if (id === undefined) return false
+    await stageInSteps(() => dropPages.run(id, id, pageBatch).changes === pageBatch)
+    await stageInSteps(() => {
+      const { changes } = dropSteps.run(id, id, stepBatch)
+      giveBack.run(changes, 0, runId)
+      return changes === stepBatch
+    })
+    return stage(() => {
+      const dropped = dropJob.get(id)
+      if (dropped !== undefined) giveBack.run(1, dropped.logBytes, runId)
+      return dropped !== undefined
+    })
+  }
+}

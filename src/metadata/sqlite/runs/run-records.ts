@@ -1,0 +1,242 @@
+/** What runners told of their runs. A batch is one transaction; logs are kept in `log-appender.ts`. */
+import { and, eq, getTableColumns, sql } from 'drizzle-orm'
+import { logPages, runJobs, runRecords, runSteps } from '../../../../schema/run-records.ts'
+import { storeError, tooLarge } from '../../../core/errors.ts'
+import { limits } from '../../../core/limits.ts'
+import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run-record.ts'
+import { inflateLogPage, parseLogLines } from '../../log-page.ts'
+import type { Metadata, RecordedJob } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createLogAppender, type LogAppender } from './log-appender.ts'
+import { createJobRemoval, createRecordRemoval } from './run-record-removal.ts'
+
+type RunRecordMethods = Pick<
+  Metadata,
+  | 'appendRunEvents'
+  | 'findRunRecord'
+  | 'readLogPage'
+  | 'removeRunRecords'
+  | 'removeRunJob'
+  | 'purgeRunRecords'
+>
+
+interface RecordRow {
+  recording: string
+  nextSequence: number
+  rowCount: number
+}
+
+/** The record that a batch is added to. */
+interface Target {
+  runId: number
+  /** Jobs and steps so far. */
+  rowCount: number
+  /** Ids of the jobs that the batch has named or found, by their keys. */
+  jobs: Map<string, number>
+}
+
+type StoredEvent = Exclude<RecordedEvent, { type: 'line' }>
+type Store = (target: Target, event: StoredEvent) => void
+
+export function createRunRecordMethods(connection: Connection): RunRecordMethods {
+  const { prepare, write } = connection
+  const find = prepare<[number], RecordRow>(
+    `SELECT recording, next_sequence AS nextSequence, row_count AS rowCount
+     FROM run_records WHERE run_id = ?`,
+  )
+  const create = prepare<[number, string, number]>(
+    `INSERT INTO run_records (run_id, recording, next_sequence, updated_at, row_count, log_bytes)
+     VALUES (?, ?, 0, ?, 0, 0)`,
+  )
+  const advance = prepare<[number, number, number, number]>(
+    'UPDATE run_records SET next_sequence = ?, row_count = ?, updated_at = ? WHERE run_id = ?',
+  )
+  const old = prepare<[number, number], { runId: number }>(
+    'SELECT run_id AS runId FROM run_records WHERE updated_at <= ? ORDER BY updated_at LIMIT ?',
+  )
+  const ofRun = prepare<[number, number], { runId: number }>(
+    `SELECT a.run_id AS runId FROM runs r JOIN run_records a ON a.run_id = r.id
+     WHERE r.number = ? AND r.project_id = ?`,
+  )
+  const removal = createRecordRemoval(connection)
+  const store = createEventStore(connection)
+  const logs = createLogAppender(connection)
+  return {
+    appendRunEvents: async (runId, { recording, sequence, events }, now) => {
+      const known = find.get(runId)
+      if (known && known.recording !== recording && sequence === 0) await removal(runId)
+      return write(() => {
+        if (sequence === 0 && find.get(runId) === undefined) create.run(runId, recording, now)
+        const record = find.get(runId)
+        const next = nextOf(record, recording, sequence)
+        const fresh = events.slice(next - sequence)
+        if (fresh.length === 0) return next
+        const target = { runId, rowCount: record?.rowCount ?? 0, jobs: new Map<string, number>() }
+        storeAll(target, fresh, store, logs)
+        advance.run(next + fresh.length, target.rowCount, now, runId)
+        return next + fresh.length
+      })
+    },
+    ...createRecordReading(connection),
+    removeRunJob: createJobRemoval(connection),
+    removeRunRecords: async (projectId, number) => {
+      for (const { runId } of ofRun.all(number, projectId)) await removal(runId)
+    },
+    purgeRunRecords: async (updatedBy, limit) => {
+      const rows = old.all(updatedBy, limit)
+      for (const { runId } of rows) await removal(runId)
+      return rows.length
+    },
+  }
+}
+
+/** The number of the next event that the record lacks. */
+function nextOf(record: RecordRow | undefined, recording: string, sequence: number): number {
+  if (record?.recording === recording && record.nextSequence >= sequence) return record.nextSequence
+  const reason =
+    record?.recording === recording
+      ? `events ${record.nextSequence} to ${sequence - 1} are missing`
+      : 'another recording of the run has taken its place'
+  throw storeError('session_ended', reason, { sessionId: recording })
+}
+
+/** Lines are gathered by job, so that each log is opened once. */
+function storeAll(
+  target: Target,
+  events: RecordedEvent[],
+  store: EventStore,
+  logs: LogAppender,
+): void {
+  const lines = new Map<string, LogLine[]>()
+  for (const event of events) {
+    if (event.type !== 'line') store.event(target, event)
+    else if (lines.has(event.job)) lines.get(event.job)?.push(event)
+    else lines.set(event.job, [event])
+  }
+  for (const [key, ofJob] of lines) logs.append(target.runId, store.jobId(target, key), ofJob)
+}
+
+interface EventStore {
+  event: Store
+  /** Errors: invalid_request. */
+  jobId(target: Target, key: string): number
+}
+
+function createEventStore({ prepare }: Connection): EventStore {
+  const startRun = prepare<[number, number]>(
+    'UPDATE run_records SET started_at = ? WHERE run_id = ?',
+  )
+  const endRun = prepare<[Conclusion, number, number]>(
+    'UPDATE run_records SET conclusion = ?, duration_ms = ? WHERE run_id = ?',
+  )
+  const nameJob = prepare<[number, string, string, string]>(
+    `INSERT INTO run_jobs (run_id, key, job, name, log_bytes, log_lines, log_cut)
+     VALUES (?, ?, ?, ?, 0, 0, 0) ON CONFLICT DO NOTHING`,
+  )
+  const findJob = prepare<[number, string], { id: number }>(
+    'SELECT id FROM run_jobs WHERE run_id = ? AND key = ?',
+  )
+  const startJob = prepare<[number, number]>('UPDATE run_jobs SET started_at = ? WHERE id = ?')
+  const endJob = prepare<[Conclusion, number, number]>(
+    'UPDATE run_jobs SET conclusion = ?, duration_ms = ? WHERE id = ?',
+  )
+  const nameStep = prepare<[number, number, string]>(
+    'INSERT INTO run_steps (job_id, number, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  )
+  const startStep = prepare<[number, number, number]>(
+    'UPDATE run_steps SET started_at = ? WHERE job_id = ? AND number = ?',
+  )
+  const endStep = prepare<[Conclusion, number, number, number]>(
+    'UPDATE run_steps SET conclusion = ?, duration_ms = ? WHERE job_id = ? AND number = ?',
+  )
+  const jobId: EventStore['jobId'] = (target, key) => {
+    const id = target.jobs.get(key) ?? findJob.get(target.runId, key)?.id
+    if (id === undefined) {
+      throw storeError('invalid_request', `job ${key} was not named before`, { field: 'events' })
+    }
+    target.jobs.set(key, id)
+    return id
+  }
+  const stepOf = (
+    target: Target,
+    { job, step }: { job: string; step: { number: number; name: string } },
+  ): [jobId: number, number: number] => {
+    const id = jobId(target, job)
+    countRows(target, nameStep.run(id, step.number, step.name).changes)
+    return [id, step.number]
+  }
+  const event: Store = (target, told) => {
+    switch (told.type) {
+      case 'run-started':
+        return void startRun.run(told.at, target.runId)
+      case 'run-finished':
+        return void endRun.run(told.conclusion, told.durationMs, target.runId)
+      case 'job-named': {
+        const { key, id, name } = told.job
+        return countRows(target, nameJob.run(target.runId, key, id, name).changes)
+      }
+      case 'job-started':
+        return void startJob.run(told.at, jobId(target, told.job))
+      case 'job-finished':
+        return void endJob.run(told.conclusion, told.durationMs, jobId(target, told.job))
+      case 'step-started':
+        return void startStep.run(told.at, ...stepOf(target, told))
+      case 'step-finished':
+        return void endStep.run(told.conclusion, told.durationMs, ...stepOf(target, told))
+    }
+  }
+  return { event, jobId }
+}
+
+/** Errors: too_large. */
+function countRows(target: Target, added: number): void {
+  target.rowCount += added
+  if (target.rowCount <= limits.runRowsMax) return
+  const limitValue = limits.runRowsMax
+  const reason = `a run has at most ${limitValue} jobs and steps`
+  throw tooLarge('jobs and steps of one run', limitValue, reason)
+}
+
+function createRecordReading({
+  orm,
+  read,
+}: Connection): Pick<Metadata, 'findRunRecord' | 'readLogPage'> {
+  const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
+  const jobsOf = (runId: number): RecordedJob[] => {
+    const jobs = orm
+      .select({ ...getTableColumns(runJobs), logPages: pageCount })
+      .from(runJobs)
+      .where(eq(runJobs.runId, runId))
+      .orderBy(runJobs.id)
+      .all()
+    return jobs.map(({ runId: _runId, logCut: isLogCut, ...job }) => ({
+      ...job,
+      isLogCut,
+      steps: [],
+    }))
+  }
+  const stepsOf = (runId: number): (typeof runSteps.$inferSelect)[] =>
+    orm
+      .select(getTableColumns(runSteps))
+      .from(runSteps)
+      .innerJoin(runJobs, eq(runJobs.id, runSteps.jobId))
+      .where(eq(runJobs.runId, runId))
+      .orderBy(runSteps.jobId, runSteps.number)
+      .all()
+  return {
+    findRunRecord: async (runId) =>
+      read(() => {
+        const record = orm.select().from(runRecords).where(eq(runRecords.runId, runId)).get()
+        if (record === undefined) return undefined
+        const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
+        for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
+        const { conclusion, startedAt, durationMs, updatedAt } = record
+        return { conclusion, startedAt, durationMs, updatedAt, jobs: [...jobs.values()] }
+      }),
+    readLogPage: async (jobId, page) => {
+      const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))
+      const row = orm.select().from(logPages).where(place).get()
+      return row && parseLogLines(inflateLogPage(row.bytes))
+    },
+  }
+}

@@ -1,0 +1,235 @@
+/** Projects and runs: found or created as uploads name them. */
+import { isDeepStrictEqual } from 'node:util'
+import { type SQL, and, asc, desc, eq, gte, lt, sql } from 'drizzle-orm'
+import { projects, runs, store, totals } from '../../../../schema/runs.ts'
+import { limits } from '../../../core/limits.ts'
+import type { ProjectName, RunFacts } from '../../../core/run.ts'
+import type { Metadata, Project, Run } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Latest } from '../artifacts/latest.ts'
+import { inStretches } from '../connection/stretches.ts'
+
+type RunMethods = Pick<
+  Metadata,
+  | 'ensureProject'
+  | 'findProject'
+  | 'listProjects'
+  | 'setProjectPolicy'
+  | 'setKeepLatest'
+  | 'ensureRun'
+  | 'findRun'
+  | 'listRuns'
+  | 'purgeRuns'
+>
+
+interface FoundRun {
+  runs: typeof runs.$inferSelect
+  projects: typeof projects.$inferSelect
+}
+
+/** Runs that one step of forgetting looks at. */
+const purgeBatch = 50
+
+export function createRunMethods(connection: Connection, latest: Latest): RunMethods {
+  const { orm, write } = connection
+  const byName = (name: ProjectName): Project | undefined => {
+    const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
+    return row && toProject(row)
+  }
+
+  const allProjects = (): (typeof projects.$inferSelect)[] =>
+    orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all()
+
+  const createProject = (name: ProjectName, now: number): Project =>
+    write(() => {
+      const existing = byName(name)
+      if (existing) return existing
+      // Not RETURNING: with it, SQLite looks for rows that refer to the new one, and nearly all tables refer to projects.
+      orm.insert(projects).values({ ownerRepo: name, createdAt: now }).run()
+      const project = byName(name)!
+      orm.insert(totals).values({ scope: project.id }).run()
+      return project
+    })
+
+  const findRow = (projectId: number, number: number, attempt?: number): FoundRun | undefined => {
+    const identity = and(
+      eq(runs.number, number),
+      eq(runs.projectId, projectId),
+      attempt === undefined ? undefined : eq(runs.attempt, attempt),
+    )
+    const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
+    return query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()
+  }
+
+  const theStore = eq(store.id, 1)
+  const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
+    write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
+  }
+  /** The last settling of each project that is under way. */
+  const settling = new Map<number, symbol>()
+  const settleLatest = async (projectId: number, now: number): Promise<void> => {
+    const own = Symbol('settling')
+    settling.set(projectId, own)
+    await latest.settleProject(projectId, now)
+    // One that began before may have settled a part by the rule of before.
+    if (settling.get(projectId) !== own) return
+    settling.delete(projectId)
+    setProject(projectId, { isLatestSettled: true })
+  }
+
+  return {
+    ensureProject: async (name, now) => byName(name) ?? createProject(name, now),
+    findProject: async (name) => byName(name),
+    listProjects: async () => allProjects().map(toProject),
+    setProjectPolicy: async (projectId, policy, now) => {
+      if (Object.keys(policy).length === 0) return
+      const settles = policy.keepLatest !== undefined
+      setProject(projectId, { ...policy, ...(settles && { isLatestSettled: false }) })
+      if (settles) await settleLatest(projectId, now)
+    },
+    setKeepLatest: async (keepLatest, now) => {
+      const before = orm.select().from(store).where(theStore).get()!
+      if (!isDeepStrictEqual(before.keepLatest, keepLatest)) {
+        write(() => {
+          orm.update(store).set({ keepLatest }).where(theStore).run()
+          for (const { id, keepLatest: own } of allProjects())
+            if (own === null) setProject(id, { isLatestSettled: false })
+        })
+      }
+      // Those too that a process did not come to the end of.
+      for (const { id, isLatestSettled } of allProjects())
+        if (!isLatestSettled) await settleLatest(id, now)
+    },
+    ensureRun: async ({ project: name, number, attempt }, facts, now) => {
+      const project = byName(name) ?? createProject(name, now)
+      const found = findRow(project.id, number, attempt)
+      if (found && !addsFacts(found.runs, facts) && now - found.runs.usedAt < limits.runUseMs)
+        return toRun(found)
+      return write(() => {
+        upsertRun(orm, {
+          projectId: project.id,
+          number,
+          attempt,
+          ...facts,
+          createdAt: now,
+          usedAt: now,
+        })
+        const run = toRun(findRow(project.id, number, attempt)!)
+        if (found) latest.settleRun(run.id, now)
+        return run
+      })
+    },
+    findRun: async (projectId, number, attempt) => {
+      const found = findRow(projectId, number, attempt)
+      return found && toRun(found)
+    },
+    listRuns: createRunList(connection),
+    purgeRuns: createRunPurge(connection),
+  }
+}
+
+/** By project, or by branch where one is named, and then in stretches: many runs can be of other workflows, events or commits. */
+function createRunList(connection: Connection): Metadata['listRuns'] {
+  const { orm } = connection
+  return async (projectId, { limit, before, filter = {} }) => {
+    const { branch, workflow, event, sha } = filter
+    const ahead = (last: number | undefined): SQL | undefined =>
+      and(
+        eq(runs.projectId, projectId),
+        branch === undefined ? undefined : eq(runs.branch, branch),
+        last === undefined ? undefined : lt(runs.id, last),
+      )
+    const isMeant = and(
+      workflow === undefined ? undefined : eq(runs.workflow, workflow),
+      event === undefined ? undefined : eq(runs.event, event),
+      sha === undefined ? undefined : eq(runs.sha, sha),
+    )
+    const found: Run[] = []
+    await inStretches(connection, {
+      after: before,
+      findEnd: (last, rows) =>
+        orm
+          .select({ id: runs.id })
+          .from(runs)
+          .where(ahead(last))
+          .orderBy(desc(runs.id))
+          .limit(1)
+          .offset(rows - 1)
+          .get()?.id,
+      look: (last, end) => {
+        const rows = orm
+          .select()
+          .from(runs)
+          .innerJoin(projects, eq(projects.id, runs.projectId))
+          .where(and(ahead(last), end === undefined ? undefined : gte(runs.id, end), isMeant))
+          .orderBy(desc(runs.id))
+          .limit(limit - found.length)
+          .all()
+        found.push(...rows.map(toRun))
+        return found.length < limit
+      },
+    })
+    return found
+  }
+}
+
+function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): void {
+  orm
+    .insert(runs)
+    .values(values)
+    .onConflictDoUpdate({
+      target: [runs.number, runs.projectId, runs.attempt],
+      // Facts are told once: what is known stays, whatever a later caller claims.
+      set: {
+        branch: sql`coalesce(${runs.branch}, excluded.branch)`,
+        sha: sql`coalesce(${runs.sha}, excluded.sha)`,
+        workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
+        event: sql`coalesce(${runs.event}, excluded.event)`,
+        usedAt: sql`excluded.used_at`,
+      },
+    })
+    .run()
+}
+
+/** In the order of ids, in which the artifacts of runs lie in their index too: a million runs that all stay take a second. */
+function createRunPurge({ prepare, stageInSteps }: Connection): Metadata['purgeRuns'] {
+  const findEnd = prepare<[after: number, count: number], { id: number | null }>(
+    'SELECT max(id) AS id FROM (SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?)',
+  )
+  const drop = prepare<[after: number, end: number, usedBy: number]>(
+    `DELETE FROM runs WHERE id > ? AND id <= ? AND used_at <= ?
+       AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.run_id = runs.id)
+       AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.run_id = runs.id)
+       AND NOT EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = runs.id)`,
+  )
+  return async (usedBy, { after, limit }) => {
+    let last: number | null = after
+    let seen = 0
+    await stageInSteps(() => {
+      const { id: end } = findEnd.get(last!, purgeBatch)!
+      if (end !== null) drop.run(last!, end, usedBy)
+      last = end
+      seen += purgeBatch
+      return last !== null && seen < limit
+    })
+    return last
+  }
+}
+
+function addsFacts(run: FoundRun['runs'], facts: RunFacts): boolean {
+  return (['branch', 'sha', 'workflow', 'event'] as const).some(
+    (fact) => run[fact] === null && facts[fact] !== null,
+  )
+}
+
+function toProject({
+  ownerRepo,
+  isLatestSettled: _settled,
+  ...row
+}: typeof projects.$inferSelect): Project {
+  return { ...row, name: ownerRepo as ProjectName }
+}
+
+function toRun({ runs: { usedAt: _used, ...run }, projects: { ownerRepo } }: FoundRun): Run {
+  return { ...run, project: ownerRepo as ProjectName }
+}

@@ -1,0 +1,105 @@
+/** Directories of artifacts, from the stored pages of their manifests: pages are decoded here, and only what is listed is
+ *  described and leaves this thread. */
+import pLimit from 'p-limit'
+import { type DirectoryChild, listChildren, type ManifestPages } from '../../../core/directory.ts'
+import { comparePaths, defaultDirectoryMode } from '../../../core/entry.ts'
+import { limits } from '../../../core/limits.ts'
+import type { PageEntry } from '../../manifest-page.ts'
+import type { ComparedEntry, TreeMetadata } from '../../trees.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createDescribing } from './describing.ts'
+import {
+  createPages,
+  createSourceFinder,
+  isPast,
+  removedError,
+  type Source,
+} from './manifest-source.ts'
+
+/** Listings that go on between each other's steps. Each holds up to three pages, which with the longest paths and link targets
+ *  are 4 MB each, in a thread whose heap is bounded; whatever else is asked for has its turn all the same. */
+const listingsAtOnce = 2
+
+export function createDirectoryMethods(
+  connection: Connection,
+): Pick<TreeMetadata, 'listDirectory'> {
+  const { read } = connection
+  const findSource = createSourceFinder(connection)
+  const openManifest = createManifestOpener(connection)
+  const describe = createChildDescribing(connection)
+  const list: TreeMetadata['listDirectory'] = async (artifactId, { directory, limit, from }) => {
+    const source = read(() => findSource(artifactId))
+    const manifest = openManifest(source)
+    const { children, next } = await listChildren(manifest, { directory, limit, from })
+    const isKnown = children.length > 0 || from !== null || directory === ''
+    if (!isKnown && !(await isDirectory(manifest, directory))) return undefined
+    return { children: read(() => describe(source, children)), next }
+  }
+  const whenFree = pLimit(listingsAtOnce)
+  return {
+    listDirectory: async (artifactId, place) => await whenFree(() => list(artifactId, place)),
+  }
+}
+
+/** A large directory of directories visits a page for each; other calls have their turn in between. */
+function createManifestOpener(
+  connection: Connection,
+): (source: Source) => ManifestPages<PageEntry> {
+  const { read, turn } = connection
+  const pages = createPages(connection)
+  return (source) => {
+    /** The page that is walked and the one that is asked whether it names a directory. */
+    let recent: [page: number, entries: PageEntry[]][] = []
+    return {
+      findPage: async (path) => {
+        const located = read(() => pages.locate(source, path))
+        if (!located) return source.entryCount > 0 ? 0 : undefined
+        const isInside = comparePaths(path, located.lastPath.toString()) <= 0
+        const page = isInside ? located.page : located.page + 1
+        return isPast(source.entryCount, page) ? undefined : page
+      },
+      readPage: async (page) => {
+        const known = recent.find(([number]) => number === page)
+        if (known !== undefined) return known[1]
+        await turn()
+        const entries = read(() => pages.find(source.manifestId, page))
+        if (entries === undefined) throw removedError(source)
+        recent = [...recent.slice(-1), [page, entries]]
+        return entries
+      },
+    }
+  }
+}
+
+async function isDirectory(manifest: ManifestPages<PageEntry>, path: string): Promise<boolean> {
+  const page = await manifest.findPage(path)
+  const entries = page === undefined ? undefined : await manifest.readPage(page)
+  return entries?.find((entry) => entry.path === path)?.kind === 'directory'
+}
+
+/** Children in the words of the wire. */
+function createChildDescribing(
+  connection: Connection,
+): (source: Source, children: DirectoryChild<PageEntry>[]) => ComparedEntry[] {
+  const pages = createPages(connection)
+  const describe = createDescribing(connection)
+  const size = limits.manifestPageEntries
+  return (source, children) => {
+    const named = children.flatMap(({ found }) => (found === null ? [] : [found.entry]))
+    const entries = describe(named)
+    if (entries === undefined) throw removedError(source)
+    const byPath = new Map(entries.map((entry) => [entry.path, entry]))
+    const times = new Map<number, (number | null)[]>()
+    const timesOf = (page: number): (number | null)[] => {
+      const count = Math.min(size, source.entryCount - page * size)
+      const known = times.get(page) ?? pages.timesOf(source.contentId, page, count)
+      times.set(page, known)
+      return known
+    }
+    return children.map(({ path, found }) =>
+      found === null
+        ? { entry: { kind: 'directory', path, mode: defaultDirectoryMode }, modifiedAt: null }
+        : { entry: byPath.get(path)!, modifiedAt: timesOf(found.page)[found.index] ?? null },
+    )
+  }
+}

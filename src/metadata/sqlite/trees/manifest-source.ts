@@ -1,0 +1,126 @@
+/** What an artifact is made of, and the stored pages of its manifest. */
+import { storeError } from '../../../core/errors.ts'
+import { limits } from '../../../core/limits.ts'
+import { decodeTimes } from '../../../core/modification-times.ts'
+import { type PageEntry, decodeManifestPage } from '../../manifest-page.ts'
+import type { StoredEntry } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import {
+  type PlacementTuple,
+  createPlacing,
+  placementColumns,
+  placementJoin,
+} from '../blobs/placement.ts'
+import { prepareRows } from '../connection/rows.ts'
+
+export interface Source {
+  artifactId: number
+  manifestId: number
+  contentId: number | null
+  entryCount: number
+  state: string
+  removedAt: number | null
+  removedReason: string | null
+}
+
+/** Answers a function that finds what an artifact is made of. Errors: artifact_not_found. */
+export function createSourceFinder({ prepare }: Connection): (artifactId: number) => Source {
+  const find = prepare<[number], Source>(
+    `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.content_id AS contentId,
+       m.entry_count AS entryCount, a.state, a.removed_at AS removedAt, a.removed_reason AS removedReason
+     FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id WHERE a.id = ?`,
+  )
+  return (artifactId) => {
+    const source = find.get(artifactId)
+    if (source) return source
+    throw storeError('artifact_not_found', `no artifact ${artifactId}`, {
+      reference: `id:${artifactId}`,
+    })
+  }
+}
+
+/** A reader that is under way when the artifact is removed must not take what is gone for the end. */
+export function removedError({ artifactId, state, removedAt, removedReason }: Source): Error {
+  if (removedAt === null) return new Error(`artifact ${artifactId} has lost rows`)
+  const reason = removedReason ?? state
+  return state === 'expired'
+    ? storeError('artifact_expired', `artifact ${artifactId} has expired`, {
+        artifactId,
+        expiredAt: removedAt,
+        reason,
+      })
+    : storeError('artifact_deleted', `artifact ${artifactId} was deleted`, {
+        artifactId,
+        deletedAt: removedAt,
+        reason,
+      })
+}
+
+export function isPast(entryCount: number, page: number): boolean {
+  return page * limits.manifestPageEntries >= entryCount
+}
+
+interface Pages {
+  /** All entries of a page, or those at `indexes`, which ascend; undefined when the page has gone. */
+  find(manifestId: number, page: number, indexes?: readonly number[]): PageEntry[] | undefined
+  /** The page as it is stored. */
+  stored(manifestId: number, page: number): Buffer | undefined
+  /** The page where `path` is or would be; undefined when it would come before the first. */
+  locate(source: Source, path: string): { page: number; lastPath: Buffer } | undefined
+  /** Entries with the places of their files; undefined when a blob has gone, and the manifest with it. */
+  place(entries: PageEntry[]): StoredEntry[] | undefined
+  timesOf(contentId: number | null, page: number, count: number): (number | null)[]
+  /** The same as they are stored. */
+  encodedTimes(contentId: number | null, page: number): Buffer | undefined
+}
+
+export function createPages(connection: Connection): Pages {
+  const { prepare } = connection
+  const { toPlacement } = createPlacing(connection)
+  const findPage = prepare<[number, number], { bytes: Buffer }>(
+    'SELECT bytes FROM manifest_pages WHERE manifest_id = ? AND page = ?',
+  )
+  const findTimes = prepare<[number | null, number], { bytes: Buffer }>(
+    'SELECT bytes FROM artifact_times WHERE content_id = ? AND page = ?',
+  )
+  const pageBefore = prepare<[number, Buffer], { page: number; lastPath: Buffer }>(
+    `SELECT page, last_path AS lastPath FROM manifest_pages
+     WHERE manifest_id = ? AND first_path <= ? ORDER BY first_path DESC LIMIT 1`,
+  )
+  const placements = prepareRows<[string], PlacementTuple>(
+    connection,
+    placementColumns,
+    `FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value ${placementJoin}`,
+  )
+
+  return {
+    find: (manifestId, page, indexes) => {
+      const row = findPage.get(manifestId, page)
+      return row && decodeManifestPage(row.bytes, indexes)
+    },
+    locate: (source, path) => {
+      const isCleared = source.removedAt !== null && !findPage.get(source.manifestId, 0)
+      if (isCleared && source.entryCount > 0) throw removedError(source)
+      return pageBefore.get(source.manifestId, Buffer.from(path))
+    },
+    place: (entries) => {
+      const ids = new Set<number>()
+      for (const entry of entries) if (entry.kind === 'file') ids.add(entry.blobId)
+      const rows = placements(JSON.stringify([...ids]))
+      if (rows.length < ids.size) return undefined
+      const blobs = new Map(rows.map((row) => [row[7], toPlacement(row)]))
+      return entries.map((entry) => {
+        if (entry.kind !== 'file') return entry
+        const blob = blobs.get(entry.blobId)!
+        const { kind, path, mode } = entry
+        return { kind, path, mode, digest: blob.digest, sizeBytes: blob.sizeBytes, blob }
+      })
+    },
+    stored: (manifestId, page) => findPage.get(manifestId, page)?.bytes,
+    encodedTimes: (contentId, page) => findTimes.get(contentId, page)?.bytes,
+    timesOf: (contentId, page, count) => {
+      const times = findTimes.get(contentId, page)
+      return times ? decodeTimes(times.bytes, count) : Array<null>(count).fill(null)
+    },
+  }
+}

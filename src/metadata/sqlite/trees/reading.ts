@@ -1,0 +1,223 @@
+/** Reading: from an artifact to its entries, from entries to places in packs. Each method sees one snapshot. */
+import { type Digest, digestToBytes } from '../../../core/digest.ts'
+import { comparePaths } from '../../../core/entry.ts'
+import { storeError } from '../../../core/errors.ts'
+import { limits } from '../../../core/limits.ts'
+import type { PageEntry } from '../../manifest-page.ts'
+import type { EntryPage, Metadata, PlacedStream, StoredEntry } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import {
+  createPages,
+  createSourceFinder,
+  isPast,
+  removedError,
+  type Source,
+} from './manifest-source.ts'
+import {
+  type CopyTuple,
+  type PlacementTuple,
+  copyColumns,
+  createPlacing,
+  placementColumns,
+  placementJoin,
+} from '../blobs/placement.ts'
+import { prepareRows } from '../connection/rows.ts'
+
+type EntryMethods = Pick<
+  Metadata,
+  'readEntryPage' | 'readEntries' | 'readStagedEntryPage' | 'findEntry' | 'findEntryPage'
+>
+type StreamMethods = Pick<Metadata, 'readParts' | 'readStreams' | 'findBlob'>
+type SkeletonMethods = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage'>
+
+export function createReadingMethods(
+  connection: Connection,
+): EntryMethods & StreamMethods & SkeletonMethods {
+  return {
+    ...createEntryMethods(connection),
+    ...createStreamMethods(connection),
+    ...createSkeletonMethods(connection),
+  }
+}
+
+function createEntryMethods(connection: Connection): EntryMethods {
+  const { read } = connection
+  const findSource = createSourceFinder(connection)
+  const pages = createPages(connection)
+
+  return {
+    readEntryPage: async (artifactId, page) =>
+      read(() => {
+        const source = findSource(artifactId)
+        if (isPast(source.entryCount, page)) return undefined
+        const entries = pages.find(source.manifestId, page)
+        const placed = entries && pages.place(entries)
+        if (!placed) throw removedError(source)
+        const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
+        return toEntryPage(page, placed, modifiedAt)
+      }),
+    readEntries: async (artifactId, ordinals) =>
+      read(() => {
+        const source = findSource(artifactId)
+        const there = ordinals.filter((ordinal) => ordinal < source.entryCount)
+        const entries: PageEntry[] = []
+        for (const [page, indexes] of byPage(there)) {
+          const found = pages.find(source.manifestId, page, indexes)
+          if (found === undefined) throw removedError(source)
+          entries.push(...found)
+        }
+        const placed = pages.place(entries)
+        if (placed === undefined) throw removedError(source)
+        return placed.length < there.length ? placed : ordinals.map((_, at) => placed[at])
+      }),
+    readStagedEntryPage: async (manifestId, page) =>
+      read(() => {
+        const entries = pages.find(manifestId, page)
+        const placed = entries && pages.place(entries)
+        return placed && toEntryPage(page, placed, Array<null>(placed.length).fill(null))
+      }),
+    findEntry: async (artifactId, path) =>
+      read(() => {
+        const source = findSource(artifactId)
+        const located = pages.locate(source, path)
+        if (!located) return undefined
+        const entries = pages.find(source.manifestId, located.page)!
+        const index = entries.findIndex((entry) => entry.path === path)
+        if (index < 0) return undefined
+        const placed = pages.place([entries[index]!])
+        if (!placed) throw removedError(source)
+        const times = pages.timesOf(source.contentId, located.page, entries.length)
+        return { entry: placed[0]!, modifiedAt: times[index] ?? null }
+      }),
+    findEntryPage: async (artifactId, path) =>
+      read(() => {
+        const source = findSource(artifactId)
+        const located = pages.locate(source, path)
+        if (!located) return source.entryCount > 0 ? 0 : undefined
+        const isInside = comparePaths(path, located.lastPath.toString()) <= 0
+        const page = isInside ? located.page : located.page + 1
+        return isPast(source.entryCount, page) ? undefined : page
+      }),
+  }
+}
+
+/** Pages of a manifest that are opened for one answer: about a millisecond. */
+const pagesAtOnce = 8
+
+/** Where ascending ordinals stand: pages, the first few of them, and indexes in each. */
+function byPage(ordinals: readonly number[]): Map<number, number[]> {
+  const pages = new Map<number, number[]>()
+  for (const ordinal of ordinals) {
+    const page = Math.floor(ordinal / limits.manifestPageEntries)
+    const indexes = pages.get(page)
+    if (indexes === undefined && pages.size === pagesAtOnce) break
+    if (indexes === undefined) pages.set(page, [ordinal % limits.manifestPageEntries])
+    else indexes.push(ordinal % limits.manifestPageEntries)
+  }
+  return pages
+}
+
+function toEntryPage(
+  page: number,
+  entries: StoredEntry[],
+  modifiedAt: (number | null)[],
+): EntryPage {
+  return { firstOrdinal: page * limits.manifestPageEntries, entries, modifiedAt }
+}
+
+type PartTuple = [...CopyTuple, ordinal: number, sizeBytes: number, crc32: number]
+type PlacedTuple = [
+  ...CopyTuple,
+  index: number,
+  blobDigest: Digest,
+  sizeBytes: number,
+  crc32: number,
+]
+
+function createStreamMethods(connection: Connection): StreamMethods {
+  const { read } = connection
+  const { toCopy, toPlacement } = createPlacing(connection)
+  const parts = prepareRows<[number, number, number], PartTuple>(
+    connection,
+    `${copyColumns}, c.ordinal, b.size_bytes, b.crc32`,
+    `FROM composite_parts c
+     CROSS JOIN blobs b ON b.id = c.part_id
+     CROSS JOIN streams s ON s.id = b.joining_stream_id
+     WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ?`,
+  )
+  const streams = prepareRows<[string], PlacedTuple>(
+    connection,
+    `${copyColumns}, j.key, lower(hex(b.digest)), b.size_bytes, b.crc32`,
+    `FROM json_each(?) j
+     CROSS JOIN streams s ON s.id = j.value
+     CROSS JOIN blobs b ON b.id = s.blob_id`,
+  )
+  const blobs = prepareRows<[Buffer], PlacementTuple>(
+    connection,
+    placementColumns,
+    `FROM blobs b ${placementJoin}
+     WHERE b.digest = ? AND b.state < 2`,
+  )
+  return {
+    readParts: async (blobId, first, limit) =>
+      read(() =>
+        parts(blobId, first, first + limit)
+          .toSorted((a, b) => a[7] - b[7])
+          .map((row) => ({ sizeBytes: row[8], crc32: row[9], copy: toCopy(row) })),
+      ),
+    readStreams: async (streamIds) =>
+      read(() => {
+        const rows = streams(JSON.stringify(streamIds))
+        if (rows.length !== streamIds.length) {
+          throw storeError('not_found', 'a stream is not stored any more', { what: 'stream' })
+        }
+        const placed = Array<PlacedStream>(rows.length)
+        for (const row of rows) {
+          const [streamId, , , , , , , index, blobDigest, sizeBytes, crc32] = row
+          placed[index] = { streamId, copy: toCopy(row), sizeBytes, crc32, blobDigest }
+        }
+        return placed
+      }),
+    findBlob: async (digest) =>
+      read(() => {
+        const [row] = blobs(digestToBytes(digest))
+        return row && toPlacement(row)
+      }),
+  }
+}
+
+interface SkeletonRow {
+  page: number
+  localOffset: number
+  centralOffset: number
+  bytes: Buffer
+}
+
+function createSkeletonMethods(connection: Connection): SkeletonMethods {
+  const { prepare, read } = connection
+  const findSource = createSourceFinder(connection)
+  const findPage = prepare<[number | null, number], SkeletonRow>(
+    `SELECT page, local_offset AS localOffset, central_offset AS centralOffset, bytes
+     FROM skeleton_pages WHERE content_id = ? AND page = ?`,
+  )
+  const before = (side: string) =>
+    prepare<[number | null, number], { page: number }>(
+      `SELECT page FROM skeleton_pages WHERE content_id = ? AND ${side} <= ?
+       ORDER BY ${side} DESC, page DESC LIMIT 1`,
+    )
+  const findBefore = { local: before('local_offset'), central: before('central_offset') }
+
+  /** Once a removed artifact is being cleared, absent pages mean nothing. */
+  const findWhole = (artifactId: number): Source => {
+    const source = findSource(artifactId)
+    if (source.removedAt !== null) throw removedError(source)
+    return source
+  }
+
+  return {
+    readSkeletonPage: async (artifactId, page) =>
+      read(() => findPage.get(findWhole(artifactId).contentId, page)),
+    findSkeletonPage: async (artifactId, side, offset) =>
+      read(() => findBefore[side].get(findWhole(artifactId).contentId, offset)?.page),
+  }
+}

@@ -1,0 +1,82 @@
+/** Entries of a tree by their paths. Only what matches is described and leaves this thread. */
+import pLimit from 'p-limit'
+import { limits } from '../../../core/limits.ts'
+import { compilePathGlobs } from '../../../core/path-glob.ts'
+import type { PageEntry } from '../../manifest-page.ts'
+import type { ComparedEntry, SearchedStretch, TreeMetadata } from '../../trees.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createDescribing } from './describing.ts'
+import { createPages, createSourceFinder, removedError, type Source } from './manifest-source.ts'
+
+/** How long one call looks at paths. */
+const searchMsMax = 2
+
+interface Match {
+  page: number
+  index: number
+  entry: PageEntry
+}
+
+export function createSearchMethods(connection: Connection): Pick<TreeMetadata, 'searchTree'> {
+  const { read, turn } = connection
+  const search = createSearch(connection)
+  // However many searches go on, others wait for no more than one step of one of them.
+  const inTurn = pLimit(1)
+  return {
+    searchTree: async (...asked) =>
+      await inTurn(async () => {
+        await turn()
+        return read(() => search(...asked))
+      }),
+  }
+}
+
+function createSearch(
+  connection: Connection,
+): (...asked: Parameters<TreeMetadata['searchTree']>) => SearchedStretch {
+  const findSource = createSourceFinder(connection)
+  const pages = createPages(connection)
+  const describe = createMatchDescribing(connection)
+  const size = limits.manifestPageEntries
+  return (artifactId, globs, { ordinal, limit }) => {
+    const source = findSource(artifactId)
+    if (source.removedAt !== null) throw removedError(source)
+    const isMatch = compilePathGlobs(globs)
+    const until = performance.now() + searchMsMax
+    const matches: Match[] = []
+    let at = ordinal
+    let entries: PageEntry[] | undefined
+    while (at < source.entryCount) {
+      const [page, index] = [Math.floor(at / size), at % size]
+      if (entries === undefined || index === 0) entries = pages.find(source.manifestId, page)
+      const entry = entries?.[index]
+      if (entry === undefined) throw removedError(source)
+      if (isMatch(entry.path)) matches.push({ page, index, entry })
+      at += 1
+      if (matches.length === limit || performance.now() >= until) break
+    }
+    const next = at < source.entryCount ? at : null
+    return { found: describe(source, matches), next }
+  }
+}
+
+/** Matches in the words of the wire. */
+function createMatchDescribing(
+  connection: Connection,
+): (source: Source, matches: readonly Match[]) => ComparedEntry[] {
+  const pages = createPages(connection)
+  const describe = createDescribing(connection)
+  const size = limits.manifestPageEntries
+  return (source, matches) => {
+    if (matches.length === 0) return []
+    const entries = describe(matches.map(({ entry }) => entry))
+    if (entries === undefined) throw removedError(source)
+    const times = new Map<number, (number | null)[]>()
+    return matches.map(({ page, index }, at) => {
+      const count = Math.min(size, source.entryCount - page * size)
+      const ofPage = times.get(page) ?? pages.timesOf(source.contentId, page, count)
+      times.set(page, ofPage)
+      return { entry: entries[at]!, modifiedAt: ofPage[index] ?? null }
+    })
+  }
+}

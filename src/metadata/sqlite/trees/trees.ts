@@ -1,0 +1,150 @@
+/** Trees as lists: pages as they travel, and what differs between two. No place of any byte is looked up. */
+import { limits } from '../../../core/limits.ts'
+import { formatEntry } from '../../../core/manifest.ts'
+import { formatRemoval } from '../../../core/manifest-changes.ts'
+import type {
+  ComparedEntry,
+  ComparedStretch,
+  ComparePlace,
+  EntryPair,
+  TreeMetadata,
+} from '../../trees.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createDescribing } from './describing.ts'
+import { createDirectoryMethods } from './directories.ts'
+import {
+  createPages,
+  createSourceFinder,
+  isPast,
+  removedError,
+  type Source,
+} from './manifest-source.ts'
+import { createSearchMethods } from './tree-search.ts'
+import { createPairing, type PagePair, type PairedSide } from './tree-pairs.ts'
+
+export function createTreeMethods(connection: Connection): TreeMetadata {
+  const { read } = connection
+  const findSource = createSourceFinder(connection)
+  const pages = createPages(connection)
+  const describe = createDescribing(connection)
+  const compare = createComparing(connection)
+  const changesOf = createChanges(connection)
+  const pairUp = createPairing(connection)
+
+  /** Pairs some pages from a place on. Answers where it ended. */
+  const pairSome = (
+    base: Source,
+    head: Source,
+    from: ComparePlace,
+    take: (pair: PagePair) => void,
+  ): ComparePlace | null => {
+    let next: ComparePlace | null = from
+    for (let pairs = 0; pairs < pagePairsMax && next !== null; pairs++) {
+      const pair = pairUp(base, head, next)
+      take(pair)
+      next = pair.next
+    }
+    return next
+  }
+
+  return {
+    ...createDirectoryMethods(connection),
+    ...createSearchMethods(connection),
+    readTreePage: async (artifactId, page) =>
+      read(() => {
+        const source = findSource(artifactId)
+        if (isPast(source.entryCount, page)) return undefined
+        const entries = pages.find(source.manifestId, page)
+        const described = entries && describe(entries)
+        if (!described) throw removedError(source)
+        const lines = Buffer.from(described.map(formatEntry).join(''))
+        return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
+      }),
+    readTreeTimes: async (artifactId, first) =>
+      read(() => {
+        const source = findSource(artifactId)
+        if (source.removedAt !== null) throw removedError(source)
+        const pageCount = Math.ceil(source.entryCount / limits.manifestPageEntries)
+        const length = Math.max(0, Math.min(pageCount - first, timePagesMax))
+        return Array.from(
+          { length },
+          (_, index) => pages.encodedTimes(source.contentId, first + index) ?? null,
+        )
+      }),
+    readTreeChanges: async (baseId, headId, from) =>
+      read(() => {
+        const lines: string[] = []
+        const [base, head] = [findSource(baseId), findSource(headId)]
+        if (base.manifestId === head.manifestId) return { lines: Buffer.alloc(0), next: null }
+        const next = pairSome(base, head, from, (pair) => lines.push(...changesOf(pair)))
+        return { lines: Buffer.from(lines.join('')), next }
+      }),
+    readDifferences: async (baseId, headId, from) =>
+      read(() => {
+        const [base, head] = [findSource(baseId), findSource(headId)]
+        if (base.manifestId === head.manifestId)
+          return { differing: [], unchanged: base.entryCount - from.base, next: null }
+        const whole: ComparedStretch = { differing: [], unchanged: 0, next: null }
+        whole.next = pairSome(base, head, from, (pair) => {
+          const { differing, unchanged } = compare(pair)
+          whole.differing.push(...differing)
+          whole.unchanged += unchanged
+        })
+        return whole
+      }),
+  }
+}
+
+/** Pages of times that are read at a time: about 250 KB. */
+const timePagesMax = 256
+
+/** Pages of each tree that are compared at a time: some milliseconds. */
+const pagePairsMax = 4
+
+/** Answers a function that gives entries of both sides what the wire says of them. */
+function createComparing(
+  connection: Connection,
+): (pair: PagePair) => Pick<ComparedStretch, 'differing' | 'unchanged'> {
+  const pages = createPages(connection)
+  const describe = createDescribing(connection)
+  const toCompared = ({
+    source,
+    page,
+    count,
+    entries,
+    indexes,
+  }: PairedSide): (ComparedEntry | null)[] => {
+    if (entries.length === 0) return indexes.map(() => null)
+    const described = describe(entries)
+    if (described === undefined) throw removedError(source)
+    const times = pages.timesOf(source.contentId, page, count)
+    let at = 0
+    return indexes.map((index) =>
+      index === null ? null : { entry: described[at++]!, modifiedAt: times[index] ?? null },
+    )
+  }
+  return ({ before, after, unchanged }) => {
+    const [befores, afters] = [toCompared(before), toCompared(after)]
+    const pairs = befores.map((each, at) => ({ before: each, after: afters[at]! }) as EntryPair)
+    // Two blobs can have one content, when the older is being swept.
+    const differing = pairs.filter(
+      ({ before: one, after: other }) =>
+        one === null || other === null || formatEntry(one.entry) !== formatEntry(other.entry),
+    )
+    return { differing, unchanged: unchanged + pairs.length - differing.length }
+  }
+}
+
+/** Answers a function that tells the same as lines, for which less must be looked up. */
+function createChanges(connection: Connection): (pair: PagePair) => string[] {
+  const describe = createDescribing(connection)
+  return ({ before, after }) => {
+    const described = describe(after.entries)
+    if (described === undefined) throw removedError(after.source)
+    let [left, right] = [0, 0]
+    return after.indexes.map((index, at) => {
+      const gone = before.indexes[at] === null ? undefined : before.entries[left++]
+      return index === null ? formatRemoval(gone!.path) : formatEntry(described[right++]!)
+    })
+  }
+}

@@ -1,0 +1,217 @@
+/** Compaction: which packs waste room, what in them is alive, and the move of a copy to another pack. A row is moved only
+ *  if it still points at the place that was copied, so a copy that died or was healed meanwhile stays where it is. */
+import { isDeadBeyond, isTiny, packState } from '../../../../schema/content.ts'
+import { digestFromBytes } from '../../../core/digest.ts'
+import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '../../metadata.ts'
+import { codecs } from '../connection/codecs.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createPackCounter } from '../blobs/pack-counters.ts'
+import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.ts'
+
+type CompactionMethods = Pick<
+  Metadata,
+  | 'listWastefulPacks'
+  | 'readPackCopies'
+  | 'moveCopies'
+  | 'claimDeadPacks'
+  | 'listDeadPacks'
+  | 'removePackRow'
+  | 'returnPages'
+>
+
+/** Columns of `PackOccupancy`, for a query in which `p` is the pack. */
+export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
+  p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
+
+/** Each copy that moves is two rows of an index. */
+const movesPerStep = 25
+
+type SealedPack = Parameters<Metadata['moveCopies']>[0]
+
+export function createCompactionMethods(
+  connection: Connection,
+  unwritten: UnwrittenLeases,
+): CompactionMethods {
+  return {
+    ...createPackListing(connection),
+    ...createCopyMoving(connection),
+    ...createPackRemoval(connection, unwritten),
+    ...createPageReturn(connection),
+  }
+}
+
+function createPackListing({
+  prepare,
+}: Connection): Pick<Metadata, 'listWastefulPacks' | 'readPackCopies'> {
+  const listBy = (index: string, condition: string) =>
+    prepare<[number, number], PackOccupancy>(
+      `SELECT ${occupancyColumns} FROM packs p INDEXED BY ${index}
+       WHERE ${condition} AND p.id > ? ORDER BY p.id LIMIT ?`,
+    )
+  const lists = {
+    halfDead: listBy('packs_half_dead', isDeadBeyond(2)),
+    partlyDead: listBy('packs_partly_dead', isDeadBeyond(20)),
+    tiny: listBy('packs_tiny', isTiny),
+  }
+  const copies = prepare<[number, number, number, number], CopyRow>(
+    `SELECT s.id AS streamId, s.codec, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state,
+       s.digest AS streamDigest, b.digest, b.size_bytes AS sizeBytes, b.crc32
+     FROM streams s CROSS JOIN blobs b ON b.id = s.blob_id
+     WHERE s.pack_id = ? AND (s."offset", s.length_bytes) > (?, ?)
+     ORDER BY s."offset", s.length_bytes LIMIT ?`,
+  )
+  return {
+    listWastefulPacks: async (waste, { after, limit }) => lists[waste].all(after, limit),
+    readPackCopies: async (packId, { after, limit }) =>
+      copies.all(packId, after?.offset ?? -1, after?.lengthBytes ?? 0, limit).map(toPackedCopy),
+  }
+}
+
+interface CopyRow {
+  streamId: number
+  codec: number
+  offset: number
+  lengthBytes: number
+  checks: Buffer
+  state: number
+  streamDigest: Buffer
+  digest: Buffer
+  sizeBytes: number
+  crc32: number
+}
+
+function toPackedCopy(row: CopyRow): PackedCopy {
+  const { streamId, offset, lengthBytes, checks, sizeBytes, crc32 } = row
+  return {
+    streamId,
+    streamDigest: digestFromBytes(row.streamDigest),
+    codec: codecs[row.codec]!,
+    offset,
+    lengthBytes,
+    checks,
+    damaged: row.state !== 0,
+    blob: { digest: digestFromBytes(row.digest), sizeBytes, crc32 },
+  }
+}
+
+function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
+  const { prepare, stageInSteps, now } = connection
+  const countLive = createPackCounter(connection)
+  const find = prepare<[string], { id: number; state: number }>(
+    'SELECT id, state FROM packs WHERE name = ?',
+  )
+  const insert = prepare<[string, number, number, number, number], { id: number }>(
+    `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
+     VALUES (?, ?, ${packState.whole}, 0, ?, ?, 0, 0, ?) RETURNING id`,
+  )
+  const countPack = prepare<[number]>(
+    'UPDATE totals SET packs = packs + 1, stored_bytes = stored_bytes + ? WHERE scope = 0',
+  )
+  const move = prepare<[number, number, number, number, number]>(
+    `UPDATE streams SET pack_id = ?, "offset" = ? WHERE id = ? AND pack_id = ? AND "offset" = ?`,
+  )
+
+  /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead; unless those
+   *  copies died, or another compaction moved them, meanwhile. */
+  const openPack = (pack: SealedPack): number | undefined => {
+    if (find.get(pack.name)) return findLiving(pack)
+    countPack.run(pack.sizeBytes)
+    return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id
+  }
+  /** Undefined when it was found empty and claimed for deletion. The other copies stay where they are then. */
+  const findLiving = ({ name }: SealedPack): number | undefined => {
+    const known = find.get(name)
+    return known?.state === packState.dead ? undefined : known?.id
+  }
+
+  const moveSome = (packId: number, moves: CopyMove[]): number => {
+    const counts = new Map<number, { count: number; bytes: number }>()
+    let moved = 0
+    for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves) {
+      if (move.run(packId, offset, streamId, fromPackId, fromOffset).changes === 0) continue
+      moved += 1
+      for (const [id, sign] of [
+        [packId, 1],
+        [fromPackId, -1],
+      ] as const) {
+        const sum = counts.get(id) ?? { count: 0, bytes: 0 }
+        counts.set(id, { count: sum.count + sign, bytes: sum.bytes + sign * lengthBytes })
+      }
+    }
+    for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
+    return moved
+  }
+
+  return {
+    moveCopies: async (pack, moves) => {
+      let moved = 0
+      let start = 0
+      await stageInSteps(() => {
+        const packId = start === 0 ? openPack(pack) : findLiving(pack)
+        if (packId === undefined) return false
+        moved += moveSome(packId, moves.slice(start, (start += movesPerStep)))
+        return start < moves.length
+      })
+      return moved
+    },
+  }
+}
+
+function createPackRemoval(
+  { prepare, write }: Connection,
+  unwritten: UnwrittenLeases,
+): Pick<Metadata, 'claimDeadPacks' | 'listDeadPacks' | 'removePackRow'> {
+  // The counter finds candidates, the stream rows decide. Packs that were claimed before a crash are listed again.
+  const isOver = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
+    AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)`
+  const claim = prepare<[number, number]>(
+    `UPDATE packs SET state = ${packState.dead}, died_at = ?, last_reader = ${newestReadLease}
+     WHERE id IN
+       (SELECT p.id FROM packs p INDEXED BY packs_empty
+        WHERE p.live_count = 0 AND p.died_at IS NULL AND ${isOver} LIMIT ?)`,
+  )
+  const listWhere = (condition: string) =>
+    prepare<[number, number, number, number], DeadPackRow>(
+      `SELECT p.id, p.name, p.size_bytes AS sizeBytes, coalesce(p.died_at, ?) AS diedAt,
+         EXISTS (SELECT 1 FROM read_leases l
+           WHERE l.id <= coalesce(p.last_reader, ${newestReadLease}) AND l.until > ?) AS isRead
+       FROM packs p INDEXED BY packs_empty
+       WHERE p.live_count = 0 AND (${condition}) AND p.id > ? ORDER BY p.id LIMIT ?`,
+    )
+  const claimed = listWhere('p.died_at IS NOT NULL')
+  const claimable = listWhere(`p.died_at IS NOT NULL OR (${isOver})`)
+  const remove = prepare<[string], { sizeBytes: number }>(
+    `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
+  )
+  const subtract = prepare<[number]>(
+    'UPDATE totals SET packs = packs - 1, stored_bytes = stored_bytes - ? WHERE scope = 0',
+  )
+  const listBy = (statement: typeof claimed, now: number, page: Page): DeadPack[] => {
+    const rows = statement.all(now, now, page.after, page.limit)
+    const isReadUnwritten = unwritten.anyAt(now)
+    return rows.map((row) => ({ ...row, isRead: row.isRead === 1 || isReadUnwritten }))
+  }
+  return {
+    claimDeadPacks: async (now, page) =>
+      write(() => {
+        claim.run(now, page.limit)
+        return listBy(claimed, now, page)
+      }),
+    listDeadPacks: async (now, page) => listBy(claimable, now, page),
+    removePackRow: async (name) => {
+      write(() => {
+        const removed = remove.get(name)
+        if (removed) subtract.run(removed.sizeBytes)
+      })
+    },
+  }
+}
+
+type DeadPackRow = Omit<DeadPack, 'isRead'> & { isRead: number }
+type Page = Parameters<Metadata['listDeadPacks']>[1]
+
+function createPageReturn(connection: Connection): Pick<Metadata, 'returnPages'> {
+  return {
+    returnPages: connection.returnPages,
+  }
+}

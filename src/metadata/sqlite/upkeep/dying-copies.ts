@@ -1,0 +1,300 @@
+/** Copies that would die with certain artifacts. Blobs and streams that nobody else holds are gathered in temporary tables
+ *  of this connection, which keep them apart by the number of the question.
+ *
+ *    1. The manifests that nobody would hold any more.
+ *    2. Their blobs and those that wait for sweep, each asked about once.
+ *    3. Of these the blobs that nothing else holds; when one is a composite, its parts are asked about too.
+ *    4. Of the blobs that stay, the streams that only skeletons of the gone artifacts name. */
+import type { Connection } from '../connection/connection.ts'
+import { isIdle } from './sweep.ts'
+
+/** A look-up costs about 2 µs, and a blob takes up to eight, and one for each manifest that dies and has it. */
+const step = 250
+/** References of one statement, mostly to what was asked about before: about half a microsecond each. */
+const askedAtOnce = 2000
+/** A few milliseconds. */
+const rowsForgotten = 2000
+/** A statement that took less is followed by one about more rows: files that every build has can be in thousands of
+ *  manifests, others in one. */
+const statementMs = 1
+
+/** SQL that is true while artifact `a` would keep its rows. */
+const isHolding = `(NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g WHERE g.question = @question AND g.artifact_id = a.id)
+  AND ((a.removed_at IS NULL AND a.ends_at > @expiredBy) OR a.releasable_at > @releasableBy))
+  OR ((a.removed_at IS NULL OR a.releasable_at IS NOT NULL)
+    AND EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = a.id AND l.until > @readBy))`
+
+/** SQL that is true while manifest `m` would be held. */
+const isManifestHeld = `(m.state = 0
+  OR EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = m.id AND (${isHolding}))
+  OR EXISTS (SELECT 1 FROM manifest_leases x WHERE x.manifest_id = m.id))`
+
+/** SQL that is true while stream `s` would be named by a skeleton. */
+const isNamed = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id
+  AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
+    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
+
+/** SQL that is true while a blob would be held by something other than a composite. Whoever holds it is mostly newer than what
+ *  goes, so the newest manifests are looked at first. */
+function isHeldItself(blob: string): string {
+  return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
+      WHERE r.blob_id = ${blob}.id
+        AND NOT EXISTS (SELECT 1 FROM temp.gone_manifests h
+          WHERE h.question = @question AND h.manifest_id = r.manifest_id)
+        AND EXISTS (SELECT 1 FROM manifests m WHERE m.id = r.manifest_id AND ${isManifestHeld})
+      ORDER BY r.project_id DESC, r.manifest_id DESC LIMIT 1) IS NOT NULL
+    OR EXISTS (SELECT 1 FROM leases y CROSS JOIN sessions n ON n.id = y.session_id
+      WHERE y.blob_id = ${blob}.id AND n.leased_until > @now)
+    OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = ${blob}.id AND ${isNamed}))`
+}
+
+const isHeld = `(${isHeldItself('b')}
+  OR EXISTS (SELECT 1 FROM composite_parts c CROSS JOIN blobs q ON q.id = c.composite_id
+    WHERE c.part_id = b.id AND ${isHeldItself('q')}))`
+
+/** What is asked, as parameters of the statements. */
+export interface Question {
+  question: number
+  expiredBy: number
+  releasableBy: number
+  readBy: number
+  now: number
+  [name: string]: number | string
+}
+
+/** Copies that would die, by the id of their pack. */
+export type Dying = Map<number, { count: number; bytes: number }>
+
+export interface DyingCopies {
+  /** Adds to `dying` what would die with these manifests and contents of artifacts that are gone by the question, and with
+   *  `garbage` what waits for sweep. The artifacts that it names are rows of `temp.gone_artifacts`. */
+  gather(
+    question: Question,
+    from: { manifests: Set<number>; contents: Set<number>; garbage: boolean },
+    dying: Dying,
+  ): Promise<void>
+  /** Drops the rows that the question has gathered, which can be millions. */
+  forget(question: number): Promise<void>
+}
+
+export function createDyingCopies(connection: Connection): DyingCopies {
+  const { prepare, turn } = connection
+  const forgetting = tables.map(([table, column]) => {
+    prepare(
+      `CREATE TEMP TABLE IF NOT EXISTS ${table} (question INTEGER NOT NULL, ${column} INTEGER NOT NULL,
+         PRIMARY KEY (question, ${column})) WITHOUT ROWID`,
+    ).run()
+    return prepare<[number, number]>(
+      `DELETE FROM temp.${table} WHERE question = ? AND ${column} IN
+         (SELECT ${column} FROM temp.${table} WHERE question = ? LIMIT ${rowsForgotten})`,
+    )
+  })
+  return {
+    gather: createGathering(connection),
+    forget: async (question) => {
+      for (const statement of forgetting)
+        while (statement.run(question, question).changes > 0) await turn()
+    },
+  }
+}
+
+const tables = [
+  ['gone_artifacts', 'artifact_id'],
+  ['gone_manifests', 'manifest_id'],
+  ['asked_blobs', 'blob_id'],
+  ['dying_blobs', 'blob_id'],
+  ['dying_streams', 'stream_id'],
+] as const
+
+function createGathering(connection: Connection): DyingCopies['gather'] {
+  const addBlobs = createBlobGathering(connection)
+  const addStreams = createStreamGathering(connection)
+  const page = createPaging(connection)
+  const noteManifests = createNoting(
+    connection,
+    `INSERT OR IGNORE INTO temp.gone_manifests (question, manifest_id)
+     SELECT @question, m.id FROM json_each(@ids) j CROSS JOIN manifests m ON m.id = j.value
+     WHERE NOT ${isManifestHeld} RETURNING manifest_id AS id`,
+  )
+  const ask = createAsking(connection)
+  const askReferenced = ask('"references"', 'manifest_id', 'blob_id')
+  const askTouched = ask('touched_blobs', null, 'blob_id')
+  const askParts = ask('composite_parts', 'composite_id', 'ordinal', 'part_id')
+  const touched = page('touched_blobs', null, 'blob_id')
+  const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
+  const named = page('skeleton_streams', 'content_id', 'stream_id')
+
+  return async (parameters, { manifests, contents, garbage }, dying) => {
+    const composites: number[] = []
+    for (const manifest of await noteManifests(parameters, [...manifests])) {
+      for await (const ids of askReferenced(parameters, manifest)) {
+        composites.push(...(await addBlobs(parameters, ids, dying)))
+      }
+    }
+    if (garbage) {
+      for await (const ids of askTouched(parameters, null))
+        composites.push(...(await addBlobs(parameters, ids, dying)))
+    }
+    for (const composite of composites) {
+      for await (const ids of askParts(parameters, composite))
+        await addBlobs(parameters, ids, dying)
+    }
+    for (const content of contents) {
+      for await (const ids of named(content)) addStreams.named(parameters, ids, dying)
+    }
+    for (const composite of composites) {
+      for await (const ids of parts(composite)) addStreams.ofBlobs(parameters, ids, dying)
+    }
+    if (garbage) {
+      for await (const ids of touched(null)) addStreams.ofBlobs(parameters, ids, dying)
+    }
+  }
+}
+
+/** Answers a function that runs a statement for many ids, for as many at once as take little time, and gives the ids that it
+ *  returns. */
+function createNoting(
+  { prepare, turn }: Connection,
+  sql: string,
+): (parameters: Question, ids: number[]) => Promise<number[]> {
+  const statement = prepare<[Question], { id: number }>(sql)
+  let atOnce = 1
+  return async (parameters, ids) => {
+    const noted: number[] = []
+    for (let at = 0; at < ids.length;) {
+      const some = ids.slice(at, at + atOnce)
+      at += some.length
+      const startedAt = performance.now()
+      for (const { id } of statement.all({ ...parameters, ids: JSON.stringify(some) }))
+        noted.push(id)
+      const isShort = performance.now() - startedAt < statementMs
+      atOnce = isShort ? Math.min(atOnce * 2, step) : 1
+      await turn()
+    }
+    return noted
+  }
+}
+
+/** Answers a function that walks the rows of a table in pages, by a key below an owner; gives the blobs of a column that were
+ *  not asked about before: the answer for a blob is the same whichever reference leads to it. */
+function createAsking({ prepare, turn }: Connection) {
+  return (table: string, owner: string | null, key: string, column = key) => {
+    const isBehind = `${owner === null ? '' : `${owner} = @owner AND`} ${key} > @after`
+    const findEnd = prepare<[object], { key: number }>(
+      `SELECT ${key} AS key FROM ${table} WHERE ${isBehind} ORDER BY ${key} LIMIT 1 OFFSET ${askedAtOnce - 1}`,
+    )
+    const note = prepare<[object], { id: number }>(
+      `INSERT OR IGNORE INTO temp.asked_blobs (question, blob_id)
+       SELECT @question, ${column} FROM ${table} WHERE ${isBehind} AND ${key} <= @end RETURNING blob_id AS id`,
+    )
+    return async function* (
+      { question }: Question,
+      ownerId: number | null,
+    ): AsyncGenerator<number[]> {
+      const place = { after: -1, ...(owner !== null && { owner: ownerId }) }
+      for (let isMore = true; isMore;) {
+        const last = findEnd.get(place)
+        const end = last?.key ?? Number.MAX_SAFE_INTEGER
+        yield note.all({ question, end, ...place }).map(({ id }) => id)
+        isMore = last !== undefined
+        place.after = end
+        await turn()
+      }
+    }
+  }
+}
+
+/** Answers a function that walks the rows of a table in pages, by a key below an owner; gives the ids of a column. */
+function createPaging({ prepare, turn }: Connection) {
+  return (table: string, owner: string | null, key: string, column = key) => {
+    const condition = owner === null ? '' : `${owner} = @owner AND`
+    const statement = prepare<[object], { key: number; id: number }>(
+      `SELECT ${key} AS key, ${column} AS id FROM ${table}
+       WHERE ${condition} ${key} > @after ORDER BY ${key} LIMIT ${step}`,
+    )
+    return async function* (ownerId: number | null): AsyncGenerator<number[]> {
+      for (let after = -1; ;) {
+        const rows = statement.all({ after, ...(owner !== null && { owner: ownerId }) })
+        if (rows.length === 0) return
+        yield rows.map((row) => row.id)
+        after = rows.at(-1)!.key
+        await turn()
+      }
+    }
+  }
+}
+
+/** Answers a function that notes which of these blobs nothing would hold, and counts their streams; gives the composites
+ *  among them. */
+function createBlobGathering(
+  connection: Connection,
+): (parameters: Question, blobIds: number[], dying: Dying) => Promise<number[]> {
+  const note = createNoting(
+    connection,
+    `INSERT OR IGNORE INTO temp.dying_blobs (question, blob_id)
+     SELECT @question, b.id FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
+     WHERE NOT ${isHeld} RETURNING blob_id AS id`,
+  )
+  const addStreamsOf = createStreamSumming(connection, 'blob_id')
+  const composites = connection.prepare<[string], { id: number }>(
+    'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
+  )
+  return async (parameters, blobIds, dying) => {
+    const ids = JSON.stringify(await note(parameters, blobIds))
+    addStreamsOf(ids, dying)
+    return composites.all(ids).map(({ id }) => id)
+  }
+}
+
+/** Streams beside the serving copy, of blobs that stay. */
+function createStreamGathering(connection: Connection): {
+  named(parameters: Question, streamIds: number[], dying: Dying): void
+  ofBlobs(parameters: Question, blobIds: number[], dying: Dying): void
+} {
+  const isJoined = `EXISTS (SELECT 1 FROM composite_parts c
+    WHERE c.part_id = b.id AND NOT EXISTS (SELECT 1 FROM temp.dying_blobs d
+      WHERE d.question = @question AND d.blob_id = c.composite_id))`
+  const noteFrom = (source: string) =>
+    connection.prepare<[Question], { id: number }>(
+      `INSERT OR IGNORE INTO temp.dying_streams (question, stream_id)
+       SELECT @question, s.id ${source}
+       WHERE NOT EXISTS (SELECT 1 FROM temp.dying_blobs d WHERE d.question = @question AND d.blob_id = b.id)
+         AND NOT EXISTS (SELECT 1 FROM leases y CROSS JOIN sessions n ON n.id = y.session_id
+           WHERE y.blob_id = b.id AND n.leased_until > @now)
+         AND ${isIdle({ isJoined, isNamed })}
+       RETURNING stream_id AS id`,
+    )
+  const fromStreams = noteFrom(`FROM json_each(@ids) j CROSS JOIN streams s ON s.id = j.value
+    CROSS JOIN blobs b ON b.id = s.blob_id`)
+  const fromBlobs = noteFrom(`FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
+    CROSS JOIN streams s ON s.blob_id = b.id`)
+  const addStreams = createStreamSumming(connection, 'id')
+  const count = (rows: { id: number }[], dying: Dying): void => {
+    addStreams(JSON.stringify(rows.map(({ id }) => id)), dying)
+  }
+  return {
+    named: (parameters, streamIds, dying) => {
+      count(fromStreams.all({ ...parameters, ids: JSON.stringify(streamIds) }), dying)
+    },
+    ofBlobs: (parameters, blobIds, dying) => {
+      count(fromBlobs.all({ ...parameters, ids: JSON.stringify(blobIds) }), dying)
+    },
+  }
+}
+
+/** Answers a function that counts the streams with these values of a column (as a JSON array) among the dying. */
+function createStreamSumming(
+  { prepare }: Connection,
+  column: 'id' | 'blob_id',
+): (values: string, dying: Dying) => void {
+  const sums = prepare<[string], { packId: number; count: number; bytes: number }>(
+    `SELECT s.pack_id AS packId, count(*) AS count, sum(s.length_bytes) AS bytes
+     FROM json_each(?) j CROSS JOIN streams s ON s.${column} = j.value GROUP BY s.pack_id`,
+  )
+  return (values, dying) => {
+    for (const { packId, count, bytes } of sums.all(values)) {
+      const known = dying.get(packId) ?? { count: 0, bytes: 0 }
+      dying.set(packId, { count: known.count + count, bytes: known.bytes + bytes })
+    }
+  }
+}

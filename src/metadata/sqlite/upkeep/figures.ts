@@ -1,0 +1,40 @@
+/** Figures, read from the rollups. Unique bytes of uploads under way are left out, as far as nobody else shares them;
+ *  the figure is exact whenever none is. */
+import type { Metadata, StoreFigures } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+
+export function createFigureMethods(
+  connection: Connection,
+): Pick<Metadata, 'figures' | 'projectFigures'> {
+  const { prepare, read } = connection
+  const totals = prepare<[number], Omit<StoreFigures, 'damagedArtifacts'>>(
+    `SELECT artifacts, files, logical_bytes AS logicalBytes, unique_bytes AS uniqueBytes,
+       chunk_bytes AS chunkBytes, stored_bytes AS storedBytes, packs, live_bytes AS liveBytes
+     FROM totals WHERE scope = ?`,
+  )
+  const damaged = prepare<[], { artifacts: number }>(
+    "SELECT count(*) AS artifacts FROM artifacts INDEXED BY artifacts_damaged WHERE state = 'damaged'",
+  )
+  const fresh = prepare<[], { bytes: number }>(
+    'SELECT coalesce(sum(fresh_bytes), 0) AS bytes FROM manifests INDEXED BY manifests_staged WHERE state = 0',
+  )
+  const projectFresh = prepare<[number], { bytes: number }>(
+    `SELECT coalesce(sum(project_fresh_bytes), 0) AS bytes
+     FROM manifests INDEXED BY manifests_staged WHERE state = 0 AND project_id = ?`,
+  )
+  return {
+    figures: async () =>
+      read(() => {
+        const row = totals.get(0)!
+        const uniqueBytes = row.uniqueBytes - fresh.get()!.bytes
+        return { ...row, uniqueBytes, damagedArtifacts: damaged.get()!.artifacts }
+      }),
+    projectFigures: async (projectId) =>
+      read(() => {
+        const row = totals.get(projectId)
+        const { artifacts = 0, files = 0, logicalBytes = 0, chunkBytes = 0 } = row ?? {}
+        const uniqueBytes = (row?.uniqueBytes ?? 0) - projectFresh.get(projectId)!.bytes
+        return { artifacts, files, logicalBytes, uniqueBytes, chunkBytes }
+      }),
+  }
+}

@@ -1,0 +1,137 @@
+/** What would come back if certain artifacts were gone, answered by counting the very rows that sweep counts, without
+ *  changing one: manifests that no artifact and no session would hold any more, and from there dying-copies.ts. Costs a
+ *  few index look-ups for each reference of the artifacts, in steps that let other calls have their turn. */
+import { limits } from '../../../core/limits.ts'
+import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
+import { occupancyColumns } from './compaction.ts'
+import type { Connection } from '../connection/connection.ts'
+import { type Dying, type Question, createDyingCopies } from './dying-copies.ts'
+
+export function createReclaimMethods(connection: Connection): Pick<Metadata, 'measureRemoval'> {
+  const { prepare } = connection
+  const { gather, forget } = createDyingCopies(connection)
+  const sources = createSources(connection)
+  const name = prepare<[number, string]>(
+    `INSERT OR IGNORE INTO temp.gone_artifacts (question, artifact_id)
+     SELECT ?, j.value FROM json_each(?) j`,
+  )
+  const occupancy = prepare<[string], Omit<DyingPack, 'dyingCount' | 'dyingBytes'>>(
+    `SELECT ${occupancyColumns} FROM json_each(?) j CROSS JOIN packs p ON p.id = j.value`,
+  )
+  let questions = 0
+
+  const describe = (dying: Dying): DyingPack[] => {
+    const packs: DyingPack[] = []
+    const ids = [...dying.keys()]
+    for (let start = 0; start < ids.length; start += limits.transactionRowsMax) {
+      const page = ids.slice(start, start + limits.transactionRowsMax)
+      for (const pack of occupancy.all(JSON.stringify(page))) {
+        const { count, bytes } = dying.get(pack.id)!
+        packs.push({ ...pack, dyingCount: count, dyingBytes: bytes })
+      }
+    }
+    return packs
+  }
+
+  return {
+    measureRemoval: async (asked) => {
+      const question = ++questions
+      const parameters = parametersOf(question, asked)
+      try {
+        name.run(question, JSON.stringify(asked.artifactIds))
+        const dying: Dying = new Map()
+        const { manifests, contents, expired, released } = await sources.holders(asked)
+        await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
+        return { expired, released, packs: describe(dying) }
+      } finally {
+        await forget(question)
+      }
+    },
+  }
+}
+
+/** SQLite compares integers, so the end of time is one. */
+const ever = Number.MAX_SAFE_INTEGER
+
+function parametersOf(question: number, asked: RemovalQuestion): Question {
+  return {
+    question,
+    expiredBy: asked.expiredBy,
+    releasableBy: Math.min(asked.releasableBy, ever),
+    readBy: asked.readersHold ? asked.now : ever,
+    now: asked.now,
+  }
+}
+
+/** Finds what the artifacts of a question hold: manifests and contents, in no order. */
+function createSources({ prepare, turn }: Connection): {
+  holders(asked: RemovalQuestion): Promise<Holders>
+} {
+  const named = prepare<[string], HolderRow>(
+    `SELECT a.manifest_id AS manifestId, a.content_id AS contentId
+     FROM json_each(?) j CROSS JOIN artifacts a ON a.id = j.value`,
+  )
+  const expired = prepare<[number, number, number, number], HolderRow & Position>(
+    `SELECT a.ends_at AS at, a.id, a.manifest_id AS manifestId, a.content_id AS contentId
+     FROM artifacts a INDEXED BY artifacts_ending
+     WHERE a.removed_at IS NULL AND a.ends_at <= ? AND (a.ends_at, a.id) > (?, ?)
+     ORDER BY a.ends_at, a.id LIMIT ?`,
+  )
+  const releasable = prepare<[number, number, number, number], HolderRow & Position>(
+    `SELECT a.releasable_at AS at, a.id, a.manifest_id AS manifestId, a.content_id AS contentId
+     FROM artifacts a INDEXED BY artifacts_releasable
+     WHERE a.releasable_at IS NOT NULL AND a.releasable_at <= ? AND (a.releasable_at, a.id) > (?, ?)
+     ORDER BY a.releasable_at, a.id LIMIT ?`,
+  )
+  const dyingManifests = prepare<[], { id: number }>('SELECT id FROM manifests WHERE state = 3')
+  const uncleared = prepare<[], HolderRow>(
+    `SELECT manifest_id AS manifestId, content_id AS contentId FROM artifacts INDEXED BY artifacts_uncleared
+     WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL`,
+  )
+  return {
+    holders: async (asked) => {
+      const manifests = new Set<number>()
+      const contents = new Set<number>()
+      const add = (row: HolderRow): void => {
+        manifests.add(row.manifestId)
+        if (row.contentId !== null) contents.add(row.contentId)
+      }
+      named.all(JSON.stringify(asked.artifactIds)).forEach(add)
+      if (!asked.garbage) return { manifests, contents, expired: 0, released: 0 }
+      const walk = async (statement: typeof expired, by: number): Promise<number> => {
+        let count = 0
+        for (let last: Position = { at: -1, id: 0 }; ;) {
+          const rows = statement.all(by, last.at, last.id, limits.transactionRowsMax)
+          if (rows.length === 0) return count
+          rows.forEach(add)
+          count += rows.length
+          last = rows.at(-1)!
+          await turn()
+        }
+      }
+      const counts = {
+        expired: await walk(expired, asked.expiredBy),
+        released: await walk(releasable, Math.min(asked.releasableBy, ever)),
+      }
+      for (const { id } of dyingManifests.all()) manifests.add(id)
+      uncleared.all().forEach(add)
+      return { manifests, contents, ...counts }
+    },
+  }
+}
+
+interface Holders {
+  manifests: Set<number>
+  contents: Set<number>
+  /** Artifacts among them that are live but past their time, and removed ones. */
+  expired: number
+  released: number
+}
+interface HolderRow {
+  manifestId: number
+  contentId: number | null
+}
+interface Position {
+  at: number
+  id: number
+}

@@ -1,0 +1,190 @@
+/** Rollups against the rows that they count. Everything is counted on one snapshot, with the rollup read from the same;
+ *  what is off is then added as a difference, so that changes made meanwhile stay right. */
+import type { Drift, Metadata } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+
+const rowsPerStep = 10_000
+
+const columns = {
+  artifacts: 'artifacts',
+  files: 'files',
+  logicalBytes: 'logical_bytes',
+  uniqueBytes: 'unique_bytes',
+  chunkBytes: 'chunk_bytes',
+  storedBytes: 'stored_bytes',
+  packs: 'packs',
+  liveBytes: 'live_bytes',
+} as const
+
+type Totals = Record<keyof typeof columns, number>
+type PackCounts = { liveCount: number; liveBytes: number }
+
+interface PackRow extends PackCounts {
+  id: number
+  name: string
+  sizeBytes: number
+  copyCount: number
+  copyBytes: number
+  storedCount: number
+  storedBytes: number
+}
+
+interface Correction extends Drift {
+  apply(): void
+}
+
+export function createRollupMethods(connection: Connection): Pick<Metadata, 'reconcileRollups'> {
+  const { prepare, read, write } = connection
+  const countAll = createCounting(connection)
+  const stored = prepare<[], Totals & { scope: number; name: string | null }>(
+    `SELECT t.scope, p.owner_repo AS name,
+       ${Object.entries(columns)
+         .map(([name, column]) => `t.${column} AS ${name}`)
+         .join(', ')}
+     FROM totals t LEFT JOIN projects p ON p.id = t.scope`,
+  )
+  const change = Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [
+      name,
+      prepare<[number, number]>(`UPDATE totals SET ${column} = ${column} + ? WHERE scope = ?`),
+    ]),
+  )
+  const changePack = prepare<[number, number, number]>(
+    'UPDATE packs SET live_count = live_count + ?, live_bytes = live_bytes + ? WHERE id = ?',
+  )
+
+  const reconciliations = prepare<[], { count: number }>(
+    'SELECT reconciliations AS count FROM store WHERE id = 1',
+  )
+  const takeTurn = prepare<[number]>(
+    'UPDATE store SET reconciliations = reconciliations + 1 WHERE id = 1 AND reconciliations = ?',
+  )
+
+  const compare = (): Correction[] => {
+    const { totals, packs } = countAll()
+    const found: Correction[] = []
+    for (const row of stored.all()) {
+      const counted = totals.get(row.scope) ?? emptyTotals()
+      const holder = row.scope === 0 ? 'the store' : `project ${row.name ?? row.scope}`
+      for (const name of Object.keys(columns) as (keyof Totals)[]) {
+        const off = counted[name] - row[name]
+        if (off === 0) continue
+        const what = `${columns[name]} of ${holder}`
+        const apply = (): unknown => change[name]!.run(off, row.scope)
+        found.push({ what, stored: row[name], counted: counted[name], apply })
+      }
+    }
+    for (const pack of packs) {
+      const count = pack.liveCount - pack.storedCount
+      const bytes = pack.liveBytes - pack.storedBytes
+      if (count === 0 && bytes === 0) continue
+      const [what, was, is] =
+        count === 0
+          ? [`live_bytes of pack ${pack.name}`, pack.storedBytes, pack.liveBytes]
+          : [`live_count of pack ${pack.name}`, pack.storedCount, pack.liveCount]
+      const apply = (): unknown => changePack.run(count, bytes, pack.id)
+      found.push({ what, stored: was, counted: is, apply })
+    }
+    return found
+  }
+
+  return {
+    reconcileRollups: async () => {
+      const { found, turn } = read(() => ({ found: compare(), turn: reconciliations.get()!.count }))
+      if (found.length === 0) return []
+      const isFirst = write(() => {
+        // Another one has found the same meanwhile, and added what was off.
+        if (takeTurn.run(turn).changes === 0) return false
+        for (const { apply } of found) apply()
+        return true
+      })
+      if (!isFirst) return []
+      return found.map(({ what, stored: was, counted }) => ({ what, stored: was, counted }))
+    },
+  }
+}
+
+function emptyTotals(): Totals {
+  return Object.fromEntries(Object.keys(columns).map((name) => [name, 0])) as Totals
+}
+
+/** Answers a function that counts everything, inside one transaction. Packs whose counters agree are left out. */
+function createCounting(
+  connection: Connection,
+): () => { totals: Map<number, Totals>; packs: PackRow[] } {
+  const { prepare } = connection
+  const artifacts = prepare<[number, number], Counted>(
+    `SELECT a.id, a.project_id AS scope, m.file_count AS files, m.logical_bytes AS logicalBytes
+     FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id
+     WHERE a.id > ? AND a.removed_at IS NULL ORDER BY a.id LIMIT ?`,
+  )
+  const blobs = prepare<[number, number], BlobRow>(
+    `SELECT b.id, b.project_id AS scope, b.size_bytes AS sizeBytes,
+       b.copy_stream_id IS NOT NULL AS hasCopy,
+       (SELECT json_group_array(DISTINCT r.project_id) FROM "references" r WHERE r.blob_id = b.id) AS projects
+     FROM blobs b WHERE b.id > ? ORDER BY b.id LIMIT ?`,
+  )
+  const packs = prepare<[number, number], PackRow>(
+    `SELECT p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount, p.copy_bytes AS copyBytes,
+       p.live_count AS storedCount, p.live_bytes AS storedBytes,
+       (SELECT count(*) FROM streams s WHERE s.pack_id = p.id) AS liveCount,
+       (SELECT coalesce(sum(s.length_bytes), 0) FROM streams s WHERE s.pack_id = p.id) AS liveBytes
+     FROM packs p WHERE p.id > ? ORDER BY p.id LIMIT ?`,
+  )
+  return () => {
+    const totals = new Map<number, Totals>()
+    const add = (scope: number, what: Partial<Totals>): void => {
+      let sum = totals.get(scope)
+      if (sum === undefined) totals.set(scope, (sum = emptyTotals()))
+      for (const [name, value] of Object.entries(what)) sum[name as keyof Totals] += value
+    }
+    for (const { scope, files, logicalBytes } of inPages(artifacts.all.bind(artifacts))) {
+      for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes })
+    }
+    for (const row of inPages(blobs.all.bind(blobs))) {
+      const projects = JSON.parse(row.projects) as number[]
+      if (projects.length > 0) add(0, { uniqueBytes: row.sizeBytes })
+      for (const project of projects) add(project, { uniqueBytes: row.sizeBytes })
+      if (row.hasCopy === 0) continue
+      for (const each of [0, row.scope]) add(each, { chunkBytes: row.sizeBytes })
+    }
+    const off: PackRow[] = []
+    for (const pack of inPages(packs.all.bind(packs))) {
+      add(0, { packs: 1, storedBytes: pack.sizeBytes, liveBytes: aliveBytes(pack) })
+      if (pack.liveCount !== pack.storedCount || pack.liveBytes !== pack.storedBytes) off.push(pack)
+    }
+    return { totals, packs: off }
+  }
+}
+
+/** As pack-counters.ts has it. */
+function aliveBytes({ sizeBytes, copyCount, copyBytes, liveCount, liveBytes }: PackRow): number {
+  if (liveCount === 0) return 0
+  return liveBytes + Math.trunc(((sizeBytes - copyBytes) * liveCount) / copyCount)
+}
+
+interface Counted {
+  id: number
+  scope: number
+  files: number
+  logicalBytes: number
+}
+
+interface BlobRow {
+  id: number
+  scope: number
+  sizeBytes: number
+  hasCopy: number
+  projects: string
+}
+
+function* inPages<Row extends { id: number }>(
+  page: (after: number, limit: number) => Row[],
+): Generator<Row> {
+  for (let after = 0; ;) {
+    const rows = page(after, rowsPerStep)
+    yield* rows
+    if (rows.length < rowsPerStep) return
+    after = rows.at(-1)!.id
+  }
+}

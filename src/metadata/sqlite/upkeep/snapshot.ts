@@ -1,0 +1,57 @@
+/** A copy of the database for a backup, and the packs that it names; when the database was made, and last knew the time. */
+import SqliteDatabase from 'better-sqlite3'
+import { closeSync, fsyncSync, openSync } from 'node:fs'
+import { packState } from '../../../../schema/content.ts'
+import type { Metadata } from '../../metadata.ts'
+import { type Connection, tellingFull } from '../connection/connection.ts'
+
+export function createCopyMethods({
+  prepare,
+  stage,
+}: Connection): Pick<
+  Metadata,
+  'copyTo' | 'listPacks' | 'bornAt' | 'believedTime' | 'noteBelievedTime'
+> {
+  // One statement, so one snapshot. SQLite's online backup would start over with every commit of another connection.
+  const vacuum = prepare<[string]>('VACUUM INTO ?')
+  const list = prepare<
+    [number, number, number, number],
+    { id: number; name: string; sizeBytes: number }
+  >(
+    `SELECT id, name, size_bytes AS sizeBytes FROM packs
+     WHERE id > ? AND id <= ? AND (state <> ${packState.dead} OR last_reader >= ?) ORDER BY id LIMIT ?`,
+  )
+  const times = prepare<[], { createdAt: number; believedAt: number | null }>(
+    'SELECT created_at AS createdAt, believed_at AS believedAt FROM store WHERE id = 1',
+  )
+  const noteBelieved = prepare<[number]>('UPDATE store SET believed_at = ? WHERE id = 1')
+  return {
+    bornAt: async () => times.get()!.createdAt,
+    believedTime: async () => times.get()!.believedAt,
+    noteBelievedTime: async (at) => {
+      stage(() => noteBelieved.run(at))
+    },
+    copyTo: async (path) => {
+      tellingFull(() => vacuum.run(path), 'the disk of the copy')
+      // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).
+      const file = openSync(path, 'r')
+      try {
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
+      return newestPackOf(path)
+    },
+    listPacks: async ({ lease, newest, after, limit }) => list.all(after, newest, lease, limit),
+  }
+}
+
+/** Of a database that nobody else has open. */
+function newestPackOf(path: string): number {
+  const copy = new SqliteDatabase(path, { readonly: true })
+  try {
+    return copy.prepare('SELECT coalesce(max(id), 0) FROM packs').pluck().get() as number
+  } finally {
+    copy.close()
+  }
+}

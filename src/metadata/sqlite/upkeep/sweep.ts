@@ -1,0 +1,214 @@
+/** Sweep: blobs that nothing holds any more. The packs they leave empty are compaction.ts's.
+ *
+ *  Candidates are the rows of `touched_blobs`: whoever takes a reference, a lease, a composite or a skeleton away puts
+ *  the blob there in the same transaction. A visit either finds the blob held and forgets it (losing that hold will
+ *  touch it again), or condemns it: the blob gives its digest up, so nobody is told that it is present, and content that
+ *  arrives again gets a new row. Removal checks once more, because a lease may have come in between. */
+import { blobState } from '../../../../schema/content.ts'
+import type { Metadata } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { stateWithoutDigest } from '../blobs/digest-holding.ts'
+import { createPackCounter } from '../blobs/pack-counters.ts'
+
+/** Blobs of one step: each is looked up in six trees. */
+const batch = 25
+
+type SweepMethods = Pick<Metadata, 'claimDeadBlobs' | 'removeDeadBlobs'>
+
+/** SQL that is true when blob `b` must stay, apart from leases. */
+const isNeeded = `(
+  EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)
+  OR EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id)
+  OR EXISTS (SELECT 1 FROM streams s JOIN skeleton_streams k ON k.stream_id = s.id WHERE s.blob_id = b.id))`
+
+/** SQL that is true when a session leases blob `b`. Parameter: the instant now. */
+const isLeased = `EXISTS (SELECT 1 FROM leases l CROSS JOIN sessions n ON n.id = l.session_id
+  WHERE l.blob_id = b.id AND n.leased_until > ?)`
+
+export function createSweepMethods(connection: Connection): SweepMethods {
+  return {
+    ...createBlobClaiming(connection),
+    ...createBlobRemoval(connection),
+  }
+}
+
+interface CandidateRow {
+  id: number
+  isNeeded: number
+  isLeased: number
+}
+
+function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBlobs'> {
+  const { prepare, stageInSteps } = connection
+  const dropIdleStreams = createIdleStreamRemoval(connection)
+  const candidates = prepare<[number, number, number], CandidateRow>(
+    `SELECT b.id, ${isNeeded} AS isNeeded, ${isLeased} AS isLeased
+     FROM touched_blobs t CROSS JOIN blobs b ON b.id = t.blob_id
+     WHERE t.blob_id > ? ORDER BY t.blob_id LIMIT ?`,
+  )
+  const forget = prepare<[string]>(
+    'DELETE FROM touched_blobs WHERE blob_id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const condemn = prepare<[string]>(
+    `UPDATE blobs SET state = ${stateWithoutDigest} WHERE id IN (SELECT j.value FROM json_each(?) j)`,
+  )
+  // Whatever leases are left of sessions that ended or ran out; one that is found at removal has come since.
+  const dropLeases = prepare<[string]>(
+    'DELETE FROM leases WHERE blob_id IN (SELECT j.value FROM json_each(?) j)',
+  )
+
+  const visit = (now: number, after: number, count: number): { last: number; dead: number[] } => {
+    const rows = candidates.all(now, after, count)
+    const held = rows.filter((row) => row.isNeeded || row.isLeased)
+    const dead = rows.filter((row) => !row.isNeeded && !row.isLeased).map((row) => row.id)
+    dropIdleStreams(held.filter((row) => !row.isLeased).map((row) => row.id))
+    forget.run(JSON.stringify(held.map((row) => row.id)))
+    condemn.run(JSON.stringify(dead))
+    dropLeases.run(JSON.stringify(dead))
+    return { last: rows.at(-1)?.id ?? Infinity, dead }
+  }
+
+  return {
+    claimDeadBlobs: async (now, limit) => {
+      const claimed: number[] = []
+      // Condemned blobs stay candidates until they are removed, so that a crash forgets none.
+      let after = 0
+      await stageInSteps(() => {
+        const { last, dead } = visit(now, after, Math.min(batch, limit - claimed.length))
+        claimed.push(...dead)
+        after = last
+        return claimed.length < limit && after < Infinity
+      })
+      return claimed
+    },
+  }
+}
+
+/** SQL that is true when blob `b`, which stays, keeps stream `s` for nobody: it is neither the serving copy, nor the
+ *  joining copy of a part (`isJoined`), nor named by a skeleton (`isNamed`). */
+export function isIdle({ isJoined, isNamed }: { isJoined: string; isNamed: string }): string {
+  return `s.id IS NOT b.copy_stream_id
+    AND (s.id IS NOT b.joining_stream_id OR NOT ${isJoined}) AND NOT ${isNamed}`
+}
+
+interface StreamRow {
+  id: number
+  packId: number
+  lengthBytes: number
+}
+
+/** Answers a function that removes, inside a transaction, streams that these blobs keep for nobody. */
+function createIdleStreamRemoval(connection: Connection): (blobIds: number[]) => void {
+  const { prepare } = connection
+  const removeStreams = createStreamRemoval(connection)
+  const idle = prepare<[string], StreamRow>(
+    `SELECT s.id, s.pack_id AS packId, s.length_bytes AS lengthBytes
+     FROM json_each(?) j
+     CROSS JOIN blobs b ON b.id = j.value
+     CROSS JOIN streams s ON s.blob_id = b.id
+     WHERE ${isIdle({
+       isJoined: 'EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id)',
+       isNamed: 'EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id)',
+     })}`,
+  )
+  const forgetJoining = prepare<[string, string]>(
+    `UPDATE blobs SET joining_stream_id = NULL
+     WHERE id IN (SELECT s.blob_id FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value)
+       AND joining_stream_id IN (SELECT j.value FROM json_each(?) j)`,
+  )
+  return (blobIds) => {
+    const streams = idle.all(JSON.stringify(blobIds))
+    if (streams.length === 0) return
+    const list = JSON.stringify(streams.map((stream) => stream.id))
+    forgetJoining.run(list, list)
+    removeStreams(streams)
+  }
+}
+
+function createStreamRemoval(connection: Connection): (streams: StreamRow[]) => void {
+  const countLive = createPackCounter(connection)
+  const remove = connection.prepare<[string]>(
+    'DELETE FROM streams WHERE id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  return (streams) => {
+    remove.run(JSON.stringify(streams.map((stream) => stream.id)))
+    const packs = new Map<number, { count: number; bytes: number }>()
+    for (const { packId, lengthBytes } of streams) {
+      const { count, bytes } = packs.get(packId) ?? { count: 0, bytes: 0 }
+      packs.set(packId, { count: count + 1, bytes: bytes + lengthBytes })
+    }
+    for (const [packId, { count, bytes }] of packs) countLive(packId, -count, -bytes)
+  }
+}
+
+interface DeadRow {
+  id: number
+  projectId: number
+  partCount: number
+  /** Content bytes that the chunk figures count; 0 for a composite. */
+  chunkBytes: number
+}
+
+function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBlobs'> {
+  const { prepare, stageInSteps } = connection
+  const removeStreams = createStreamRemoval(connection)
+  const findDead = prepare<[string], DeadRow>(
+    `SELECT b.id, b.project_id AS projectId, b.part_count AS partCount,
+       iif(b.copy_stream_id IS NULL, 0, b.size_bytes) AS chunkBytes
+     FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value
+     WHERE b.state >= ${blobState.gone} AND NOT ${isNeeded}
+       AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.blob_id = b.id)`,
+  )
+  const streamsOf = prepare<[string], StreamRow>(
+    `SELECT s.id, s.pack_id AS packId, s.length_bytes AS lengthBytes
+     FROM json_each(?) j CROSS JOIN streams s ON s.blob_id = j.value`,
+  )
+  const removeBlobs = prepare<[string]>(
+    'DELETE FROM blobs WHERE id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  const countChunks = prepare<[number, number]>(
+    'UPDATE totals SET chunk_bytes = chunk_bytes - ? WHERE scope IN (0, ?)',
+  )
+  const dropParts = prepare<[number, number], { partId: number }>(
+    `DELETE FROM composite_parts WHERE composite_id = ? AND ordinal IN
+       (SELECT ordinal FROM composite_parts WHERE composite_id = ? LIMIT ${batch})
+     RETURNING part_id AS partId`,
+  )
+  const touch = prepare<[string]>(
+    'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
+  )
+
+  const removeRows = (rows: DeadRow[]): void => {
+    const list = JSON.stringify(rows.map((row) => row.id))
+    removeStreams(streamsOf.all(list))
+    removeBlobs.run(list)
+    for (const row of rows) if (row.chunkBytes > 0) countChunks.run(row.chunkBytes, row.projectId)
+  }
+
+  const removeComposite = (id: number): Promise<void> =>
+    stageInSteps(() => {
+      const list = JSON.stringify([id])
+      const dead = findDead.all(list)
+      if (dead.length === 0) return false
+      const parts = dropParts.all(id, id)
+      touch.run(JSON.stringify(parts.map((row) => row.partId)))
+      if (parts.length > 0) return true
+      removeRows(dead)
+      return false
+    })
+
+  return {
+    removeDeadBlobs: async (blobIds) => {
+      const composites: number[] = []
+      let start = 0
+      await stageInSteps(() => {
+        const list = JSON.stringify(blobIds.slice(start, (start += batch)))
+        const dead = findDead.all(list)
+        removeRows(dead.filter((row) => row.partCount === 0))
+        composites.push(...dead.filter((row) => row.partCount > 0).map((row) => row.id))
+        return start < blobIds.length
+      })
+      for (const id of composites) await removeComposite(id)
+    },
+  }
+}

@@ -1,0 +1,215 @@
+/** The commit: one short transaction, whatever the size of the artifact, because all that is large was staged before and
+ *  changes hands with a few rows. */
+import assert from 'node:assert'
+import { and, eq, isNull } from 'drizzle-orm'
+import { artifacts, manifestState, manifests } from '../../../../schema/artifacts.ts'
+import { runs } from '../../../../schema/runs.ts'
+import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
+import { digestToBytes } from '../../../core/digest.ts'
+import { storeError } from '../../../core/errors.ts'
+import { latestBranch } from '../../../core/keep-latest.ts'
+import type { Artifact, Metadata, NewArtifact } from '../../metadata.ts'
+import { createArtifactCounting } from '../artifacts/artifact-counting.ts'
+import type { ArtifactChange } from '../artifacts/artifact-change.ts'
+import { createArtifactFinder } from '../artifacts/artifacts.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Removal } from '../artifacts/removal.ts'
+import { type SessionRow, createSessionFinder } from './sessions.ts'
+import { refuseReplacement } from './uploads.ts'
+
+interface ManifestRow {
+  id: number
+  projectId: number
+  treeDigest: Buffer
+  entryCount: number
+  stagedEntries: number
+  state: number
+  sessionId: number | null
+}
+
+export function createCommitMethods(
+  connection: Connection,
+  { removal, damage, latest, checkBounds }: ArtifactChange,
+): Pick<Metadata, 'commitArtifact'> {
+  const { write } = connection
+  const findSession = createSessionFinder(connection)
+  const manifestRows = createManifestPublication(connection)
+  const freeName = createNameFreeing(connection, removal)
+  const insertArtifact = createArtifactInsertion(connection)
+  const finishUpload = createUploadFinishing(connection)
+  const findArtifact = createArtifactFinder(connection)
+
+  const publish = (session: SessionRow, wanted: NewArtifact): Committed => {
+    const manifest = manifestRows.find(session, wanted.manifestId)
+    // A clock that was set back brings nothing back that has expired for the uploader already.
+    const now = Math.max(wanted.now, wanted.createdAt)
+    const same = freeName(wanted, manifest.treeDigest, now)
+    const artifactId =
+      same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
+    if (same === undefined) {
+      checkBounds({ runId: wanted.runId, projectId: session.projectId }, now)
+      // Whoever met damage since the manifest was staged could not know of this artifact.
+      damage.judge(artifactId)
+      latest.settle(artifactId, now)
+    }
+    if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
+    removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
+    return { artifact: findArtifact(artifactId)!, created: same === undefined }
+  }
+
+  return {
+    commitArtifact: async (sessionName, wanted) => {
+      const { sessionId, committed } = write(() => {
+        const session = findSession(sessionName)
+        return { sessionId: session.id, committed: publish(session, wanted) }
+      })
+      // The artifact is published whatever happens now: recovery finds what stays of the session (`listSessions`).
+      await removal.clearSession(sessionId).catch(() => undefined)
+      connection.checkpoint()
+      return committed
+    },
+  }
+}
+
+interface Committed {
+  artifact: Artifact
+  created: boolean
+}
+
+function createManifestPublication({ prepare }: Connection): {
+  /** The manifest of that id, staged or leased by the session. */
+  find(session: SessionRow, manifestId: number): ManifestRow
+  /** Makes the manifest live and gives the id that the artifact is to use: that of an equal one, when another session
+   *  published it first. With a skeleton the artifact keeps its own, retired from the start, because the streams that
+   *  the skeleton names are protected by the references of this one. */
+  publish(session: SessionRow, manifest: ManifestRow): number
+} {
+  const findById = prepare<[number], ManifestRow>(
+    `SELECT id, project_id AS projectId, tree_digest AS treeDigest, entry_count AS entryCount,
+       staged_entries AS stagedEntries, state, session_id AS sessionId
+     FROM manifests WHERE id = ?`,
+  )
+  const findLive = prepare<[number, Buffer], { id: number }>(
+    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+  )
+  const isLeased = prepare<[number, number]>(
+    'SELECT 1 FROM manifest_leases WHERE session_id = ? AND manifest_id = ?',
+  )
+  const hasSkeleton = prepare<[number]>('SELECT 1 FROM skeleton_pages WHERE content_id = ? LIMIT 1')
+  const publishAs = prepare<[number, number]>(
+    `UPDATE manifests SET state = ?, session_id = NULL, fresh_bytes = 0,
+       project_fresh_bytes = 0
+     WHERE id = ?`,
+  )
+  return {
+    find: (session, manifestId) => {
+      const manifest = findById.get(manifestId)
+      assert(manifest?.projectId === session.projectId, `no manifest ${manifestId} in the project`)
+      if (manifest.state === manifestState.staged) {
+        assert.equal(manifest.sessionId, session.id, `manifest ${manifestId} is not the session's`)
+        assert.equal(manifest.stagedEntries, manifest.entryCount, 'the manifest is not complete')
+      } else {
+        assert(isLeased.get(session.id, manifestId), `manifest ${manifestId} is not leased`)
+      }
+      return manifest
+    },
+    publish: (session, manifest) => {
+      if (manifest.state !== manifestState.staged) return manifest.id
+      const live = findLive.get(manifest.projectId, manifest.treeDigest)
+      if (live && !hasSkeleton.get(session.id)) return live.id
+      publishAs.run(live ? manifestState.retired : manifestState.live, manifest.id)
+      return manifest.id
+    },
+  }
+}
+
+/** Answers a function that sees to it that a name is free. Gives the id of the artifact that is the answer already
+ *  (`same`), else undefined. Errors: name_taken, forbidden. */
+function createNameFreeing(
+  { orm }: Connection,
+  removal: Removal,
+): (wanted: NewArtifact, treeDigest: Buffer, now: number) => number | undefined {
+  const findHolder = (wanted: NewArtifact): typeof artifacts.$inferSelect | undefined =>
+    orm
+      .select()
+      .from(artifacts)
+      .where(
+        and(
+          eq(artifacts.runId, wanted.runId),
+          eq(artifacts.name, wanted.name),
+          isNull(artifacts.removedAt),
+        ),
+      )
+      .get()
+
+  const isSame = (
+    holder: typeof artifacts.$inferSelect,
+    wanted: NewArtifact,
+    treeDigest: Buffer,
+  ): boolean => {
+    if (holder.job !== wanted.job || holder.kind !== wanted.kind) return false
+    const held = orm.select().from(manifests).where(eq(manifests.id, holder.manifestId)).get()
+    return held!.treeDigest.equals(treeDigest)
+  }
+
+  return (wanted, treeDigest, now) => {
+    const holder = findHolder(wanted)
+    if (!holder) return undefined
+    if (holder.endsAt <= now) {
+      removal.endArtifact(holder.id, { state: 'expired', reason: 'expired', now })
+      return undefined
+    }
+    const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)
+    if (same && holder.state === 'available') return holder.id
+    // The same upload again, after damage that it could not heal in place, takes the damaged artifact's place.
+    if (!same) refuseReplacement(wanted, holder)
+    removal.endArtifact(holder.id, { state: 'deleted', reason: 'replaced', now })
+    return undefined
+  }
+}
+
+function createArtifactInsertion(
+  connection: Connection,
+): (session: SessionRow, manifestId: number, wanted: NewArtifact) => number {
+  const { orm } = connection
+  const count = createArtifactCounting(connection)
+  return (session, manifestId, wanted) => {
+    const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
+    assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
+    const { onConflict: _onConflict, uploadId: _uploadId, now: _now, ...columns } = wanted
+    const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
+    count({ manifestId, projectId: session.projectId }, 1)
+    const row = orm
+      .insert(artifacts)
+      .values({
+        ...columns,
+        projectId: session.projectId,
+        manifestId,
+        contentId: session.id,
+        state: 'available',
+        zipDigest: wanted.zipDigest && digestToBytes(wanted.zipDigest),
+        logicalBytes: manifest!.logicalBytes,
+        pinned: false,
+        latestOf: latestBranch(run),
+        endsAt: wanted.expiresAt,
+        version: 1,
+      })
+      .returning({ id: artifacts.id })
+      .get()
+    return row.id
+  }
+}
+
+/** Errors: not_found (the upload was replaced or dropped meanwhile, so nobody waits for this artifact). */
+function createUploadFinishing({
+  orm,
+}: Connection): (uploadId: string, artifactId: number) => void {
+  return (uploadId, artifactId) => {
+    const { changes } = orm
+      .update(uploads)
+      .set({ state: uploadState.done, artifactId })
+      .where(eq(uploads.id, uploadId))
+      .run()
+    if (changes === 0) throw storeError('not_found', `no upload ${uploadId}`, { what: 'upload' })
+  }
+}

@@ -1,0 +1,274 @@
+/** Negotiated uploads: sessions that outlive a request and a process, what clients have told in them, and what they need
+ *  not send. */
+import { randomBytes } from 'node:crypto'
+import { streamState } from '../../../../schema/content.ts'
+import { offeredKind, sessionState } from '../../../../schema/sessions.ts'
+import {
+  createDigestHasher,
+  type Digest,
+  digestFromBytes,
+  digestToBytes,
+} from '../../../core/digest.ts'
+import { storeError } from '../../../core/errors.ts'
+import type { KnownTree, Metadata } from '../../metadata.ts'
+import { codecs } from '../connection/codecs.ts'
+import type { Connection } from '../connection/connection.ts'
+import { createPages } from '../trees/manifest-source.ts'
+import { prepareRows } from '../connection/rows.ts'
+import {
+  type ClaimedBlob,
+  type SessionRow,
+  claimedBlobColumns,
+  createLeaser,
+  createManifestLeaser,
+  createSessionFinder,
+  toKnownBlob,
+} from './sessions.ts'
+
+type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
+type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
+type PartMethods = Pick<Metadata, 'readJoiningParts' | 'readPartDigests'>
+type TreeMethods = Pick<
+  Metadata,
+  'findKnownTree' | 'leaseKnownTree' | 'readLeasedPage' | 'readTimesDigest' | 'stageTimesOf'
+>
+
+export function createOfferMethods(
+  connection: Connection,
+): SessionMethods &
+  OfferedMethods &
+  PartMethods &
+  TreeMethods &
+  Pick<Metadata, 'claimReadableBlobs'> {
+  return {
+    ...createOfferSessions(connection),
+    ...createReadableClaiming(connection),
+    ...createPartReading(connection),
+    ...createOfferedPages(connection),
+    ...createKnownTrees(connection),
+  }
+}
+
+function createOfferSessions(connection: Connection): SessionMethods {
+  const { prepare, stage } = connection
+  const findByOffer = prepare<[Buffer, number], { name: string }>(
+    'SELECT name FROM sessions WHERE offer = ? AND state = 0 AND project_id = ?',
+  )
+  const renew = prepare<[number, string]>(
+    'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ?',
+  )
+  // A session past its lease may have lost blobs, so nothing goes on from it; recovery takes it away.
+  const forgetOver = prepare<[Buffer, number]>(
+    'UPDATE sessions SET offer = NULL WHERE offer = ? AND leased_until <= ?',
+  )
+  const insert = prepare<[string, number, number, number, Buffer]>(
+    `INSERT INTO sessions (name, project_id, state, created_at, leased_until, offer)
+     VALUES (?, ?, ${sessionState.live}, ?, ?, ?)`,
+  )
+  const find = prepare<[string], { projectId: number; offer: Buffer | null }>(
+    'SELECT project_id AS projectId, offer FROM sessions WHERE name = ? AND state = 0',
+  )
+  const packBytes = prepare<[number], { bytes: number }>(
+    'SELECT coalesce(sum(size_bytes), 0) AS bytes FROM packs WHERE session_id = ?',
+  )
+  const findLive = createSessionFinder(connection)
+  return {
+    openOfferSession: async ({ projectId, offer, now, leaseMs }) =>
+      stage(() => {
+        const key = digestToBytes(offer)
+        forgetOver.run(key, now)
+        const known = findByOffer.get(key, projectId)
+        if (known) {
+          renew.run(now + leaseMs, known.name)
+          return { sessionId: known.name, resumed: true }
+        }
+        const name = randomBytes(16).toString('hex')
+        insert.run(name, projectId, now, now + leaseMs, key)
+        return { sessionId: name, resumed: false }
+      }),
+    findSession: async (name) => {
+      const row = find.get(name)
+      return row && { projectId: row.projectId, offer: row.offer && digestFromBytes(row.offer) }
+    },
+    sessionPackBytes: async (name) => packBytes.get(findLive(name).id)!.bytes,
+  }
+}
+
+function createReadableClaiming(connection: Connection): Pick<Metadata, 'claimReadableBlobs'> {
+  const { stage } = connection
+  const findSession = createSessionFinder(connection)
+  const lease = createLeaser(connection)
+  const readable = prepareRows<[string, number, number, number], ClaimedBlob>(
+    connection,
+    claimedBlobColumns,
+    `FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     LEFT JOIN streams s ON s.id = b.joining_stream_id
+     WHERE b.state = 0 AND (
+       EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)
+       OR EXISTS (SELECT 1 FROM leases l WHERE l.session_id = ? AND l.blob_id = b.id)
+       OR EXISTS (SELECT 1 FROM composite_parts c
+         CROSS JOIN "references" r ON r.blob_id = c.composite_id AND r.project_id = ?
+         WHERE c.part_id = b.id))`,
+  )
+  return {
+    claimReadableBlobs: async (name, digests) =>
+      stage(() => {
+        const { id, projectId }: SessionRow = findSession(name)
+        const rows = readable(JSON.stringify(digests), projectId, id, projectId)
+        lease(
+          id,
+          rows.map(([blobId]) => blobId),
+        )
+        return rows.map(toKnownBlob)
+      }),
+  }
+}
+
+interface JoiningRow {
+  sizeBytes: number
+  crc32: number
+  streamId: number
+  codec: number
+  packName: string
+  offset: number
+  lengthBytes: number
+  checks: Buffer
+  state: number
+}
+
+function createPartReading({ prepare }: Connection): PartMethods {
+  const joining = prepare<[string], JoiningRow>(
+    `SELECT b.size_bytes AS sizeBytes, b.crc32, s.id AS streamId, s.codec, p.name AS packName, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state
+     FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN streams s ON s.id = b.joining_stream_id
+     CROSS JOIN packs p ON p.id = s.pack_id
+     ORDER BY j.key`,
+  )
+  const parts = prepare<[number, number, number], { digest: Buffer; sizeBytes: number }>(
+    `SELECT b.digest, b.size_bytes AS sizeBytes
+     FROM composite_parts c CROSS JOIN blobs b ON b.id = c.part_id
+     WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ? ORDER BY c.ordinal`,
+  )
+  return {
+    readJoiningParts: async (digests) => {
+      const rows = joining.all(JSON.stringify(digests))
+      if (rows.length !== digests.length) {
+        throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
+      }
+      return rows.map(({ sizeBytes, crc32, codec, state, ...place }) => ({
+        sizeBytes,
+        crc32,
+        copy: { ...place, codec: codecs[codec]!, damaged: state === streamState.damaged },
+      }))
+    },
+    readPartDigests: async (blobId, first, limit) =>
+      parts
+        .all(blobId, first, first + limit)
+        .map(({ digest, sizeBytes }) => ({ digest: digestFromBytes(digest), sizeBytes })),
+  }
+}
+
+function createOfferedPages(connection: Connection): OfferedMethods {
+  const { prepare, stage } = connection
+  const findSession = createSessionFinder(connection)
+  const nextPage = prepare<[number, number], { page: number }>(
+    'SELECT coalesce(max(page), -1) + 1 AS page FROM offered_pages WHERE session_id = ? AND kind = ?',
+  )
+  const insert = prepare<[number, number, number, Uint8Array]>(
+    `INSERT INTO offered_pages (session_id, kind, page, bytes) VALUES (?, ?, ?, ?)
+     ON CONFLICT (session_id, kind, page) DO UPDATE SET bytes = excluded.bytes`,
+  )
+  // The length is asked first, since it is known without reading the bytes.
+  const isKept = prepare<[number, number, number, Uint8Array]>(
+    `SELECT 1 FROM offered_pages
+     WHERE session_id = ? AND kind = ? AND length(bytes) = ? AND bytes = ? LIMIT 1`,
+  )
+  const find = prepare<[number, number, number], { bytes: Buffer }>(
+    'SELECT bytes FROM offered_pages WHERE session_id = ? AND kind = ? AND page = ?',
+  )
+  const drop = prepare<[number, number, number]>(
+    'DELETE FROM offered_pages WHERE session_id = ? AND kind = ? AND page >= ?',
+  )
+  return {
+    stageOffered: async (name, kind, page, bytes) => {
+      stage(() => {
+        const { id } = findSession(name)
+        const of = offeredKind[kind]
+        if (page === null && isKept.get(id, of, bytes.length, bytes)) return
+        insert.run(id, of, page ?? nextPage.get(id, of)!.page, bytes)
+      })
+    },
+    readOffered: async (name, kind, page) =>
+      find.get(findSession(name).id, offeredKind[kind], page)?.bytes,
+    dropOffered: async (name, kind, from) => {
+      stage(() => drop.run(findSession(name).id, offeredKind[kind], from))
+    },
+  }
+}
+
+const knownArtifactsMax = 5
+
+function createKnownTrees(connection: Connection): TreeMethods {
+  const { prepare, stage } = connection
+  const findSession = createSessionFinder(connection)
+  const findManifest = prepare<[number, Buffer], { id: number }>(
+    'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
+  )
+  // An artifact that holds anything damaged is not `available`, and what a live artifact refers to is not deleted.
+  const findArtifacts = prepare<[number, number], KnownTree['artifacts'][number]>(
+    `SELECT id, kind, zip_bytes AS zipBytes, tar_gz_bytes AS tarGzBytes FROM artifacts
+     WHERE manifest_id = ? AND removed_at IS NULL AND state = 'available' AND ends_at > ?
+     ORDER BY id DESC LIMIT ${knownArtifactsMax}`,
+  )
+  const timesOf = prepare<[number], { bytes: Buffer }>(
+    `SELECT t.bytes FROM artifacts a CROSS JOIN artifact_times t ON t.content_id = a.content_id
+     WHERE a.id = ? ORDER BY t.page`,
+  )
+  const copyTimes = prepare<[number, number, number]>(
+    `INSERT OR REPLACE INTO artifact_times (content_id, page, bytes)
+     SELECT ?, t.page, t.bytes FROM artifacts a CROSS JOIN artifact_times t ON t.content_id = a.content_id
+     WHERE a.id = ? AND a.project_id = ?`,
+  )
+  const leaseManifest = createManifestLeaser(connection)
+  const isLeased = prepare<[number, number]>(
+    'SELECT 1 FROM manifest_leases WHERE session_id = ? AND manifest_id = ?',
+  )
+  const pages = createPages(connection)
+  const find = (projectId: number, treeDigest: Digest, now: number): KnownTree | undefined => {
+    const manifest = findManifest.get(projectId, digestToBytes(treeDigest))
+    if (!manifest) return undefined
+    const artifacts = findArtifacts.all(manifest.id, now)
+    return artifacts.length === 0 ? undefined : { manifestId: manifest.id, artifacts }
+  }
+  return {
+    findKnownTree: async (projectId, treeDigest, now) => find(projectId, treeDigest, now),
+    leaseKnownTree: async (name, treeDigest, now) =>
+      stage(() => {
+        const { id, projectId } = findSession(name)
+        const known = find(projectId, treeDigest, now)
+        if (known !== undefined) leaseManifest(id, known.manifestId)
+        return known?.manifestId
+      }),
+    readLeasedPage: async (name, manifestId, page) => {
+      if (!isLeased.get(findSession(name).id, manifestId)) {
+        throw storeError('not_found', `the upload has no lease of manifest ${manifestId}`, {
+          what: 'manifest',
+        })
+      }
+      return pages.find(manifestId, page)
+    },
+    readTimesDigest: async (artifactId) => {
+      const hasher = createDigestHasher()
+      for (const { bytes } of timesOf.iterate(artifactId)) hasher.update(bytes)
+      return hasher.digest()
+    },
+    stageTimesOf: async (name, artifactId) => {
+      stage(() => {
+        const session = findSession(name)
+        copyTimes.run(session.id, artifactId, session.projectId)
+      })
+    },
+  }
+}

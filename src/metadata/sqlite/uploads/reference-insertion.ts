@@ -1,0 +1,134 @@
+/** What makes a staged manifest refer to blobs, page by page. */
+import type { BlobPlacement } from '../../../core/copy.ts'
+import type { Digest } from '../../../core/digest.ts'
+import type { Entry } from '../../../core/entry.ts'
+import { storeError } from '../../../core/errors.ts'
+import type { HeldEntry, StoredEntry } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import {
+  type PlacementTuple,
+  createPlacing,
+  placementColumns,
+  placementJoin,
+} from '../blobs/placement.ts'
+import { prepareRows } from '../connection/rows.ts'
+import type { SessionRow } from './sessions.ts'
+import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
+
+type FileEntry = Extract<Entry, { kind: 'file' }>
+type HeldFile = Extract<HeldEntry, { kind: 'file' }>
+
+/** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with the places
+ *  of these. Errors: not_found (a blob that cannot be read, or that the session has not leased), length_mismatch. */
+export function createReferenceInsertion(
+  connection: Connection,
+): (session: SessionRow, manifestId: number, entries: (Entry | HeldEntry)[]) => StoredEntry[] {
+  const { prepare } = connection
+  const uniqueBytes = createUniqueByteCounting(connection)
+  const findLeased = createLeasedFinder(connection)
+  const findHeld = createHeldFinder(connection)
+  const insert = prepare<[number, number, string]>(
+    `INSERT OR IGNORE INTO "references" (manifest_id, blob_id, project_id)
+     SELECT ?, j.value, ? FROM json_each(?) j`,
+  )
+  const countFresh = prepare<[number, number, number]>(
+    `UPDATE manifests SET fresh_bytes = fresh_bytes + ?, project_fresh_bytes = project_fresh_bytes + ?
+     WHERE id = ?`,
+  )
+  return (session, manifestId, entries) => {
+    const leased = findLeased(session, entries)
+    const held = findHeld(session, entries)
+    const placed = entries.map((entry): StoredEntry => {
+      if (entry.kind !== 'file') return entry
+      return 'blobId' in entry ? placeHeld(entry, held) : placeFile(entry, leased)
+    })
+    const ids = new Set([...leased.values(), ...held.values()].map((blob) => blob.blobId))
+    const list = JSON.stringify([...ids].toSorted((a, b) => a - b))
+    const { projectId } = session
+    const fresh = uniqueBytes.unreferenced(projectId, list)
+    insert.run(manifestId, projectId, list)
+    countFresh.run(fresh.store, fresh.project, manifestId)
+    uniqueBytes.add(projectId, fresh)
+    return placed
+  }
+}
+
+/** Answers a function that finds the blobs of entries that name a digest. */
+function createLeasedFinder(
+  connection: Connection,
+): (session: SessionRow, entries: readonly (Entry | HeldEntry)[]) => Map<Digest, BlobPlacement> {
+  const { toPlacement } = createPlacing(connection)
+  const find = prepareRows<[string, number], PlacementTuple>(
+    connection,
+    placementColumns,
+    `FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN leases l ON l.session_id = ? AND l.blob_id = b.id
+     ${placementJoin}
+     WHERE b.state = 0`,
+  )
+  return (session, entries) => {
+    const digests = new Set<Digest>()
+    for (const entry of entries)
+      if (entry.kind === 'file' && 'digest' in entry) digests.add(entry.digest)
+    if (digests.size === 0) return new Map()
+    const blobs = find(JSON.stringify([...digests]), session.id).map(toPlacement)
+    return new Map(blobs.map((blob) => [blob.digest, blob]))
+  }
+}
+
+/** Answers a function that finds the blobs of entries that a leased manifest has. */
+function createHeldFinder(
+  connection: Connection,
+): (session: SessionRow, entries: readonly (Entry | HeldEntry)[]) => Map<number, BlobPlacement> {
+  const { toPlacement } = createPlacing(connection)
+  const find = prepareRows<[string, number], PlacementTuple>(
+    connection,
+    placementColumns,
+    `FROM json_each(?) j
+     CROSS JOIN blobs b ON b.id = j.value
+     ${placementJoin}
+     WHERE b.state = 0 AND EXISTS (SELECT 1 FROM manifest_leases l
+       CROSS JOIN "references" r ON r.manifest_id = l.manifest_id AND r.blob_id = b.id
+       WHERE l.session_id = ?)`,
+  )
+  return (session, entries) => {
+    const ids = new Set<number>()
+    for (const entry of entries)
+      if (entry.kind === 'file' && 'blobId' in entry) ids.add(entry.blobId)
+    if (ids.size === 0) return new Map()
+    const blobs = find(JSON.stringify([...ids]), session.id).map(toPlacement)
+    return new Map(blobs.map((blob) => [blob.blobId, blob]))
+  }
+}
+
+function placeFile(
+  { kind, path, mode, digest, sizeBytes }: FileEntry,
+  blobs: ReadonlyMap<Digest, BlobPlacement>,
+): StoredEntry {
+  const blob = blobs.get(digest)
+  if (blob === undefined) {
+    throw storeError('not_found', `no readable blob ${digest} for ${path}`, {
+      what: `blob sha256:${digest}`,
+    })
+  }
+  if (sizeBytes !== blob.sizeBytes) {
+    throw storeError(
+      'length_mismatch',
+      `${path} is said to have ${sizeBytes} bytes, its digest has ${blob.sizeBytes}`,
+      { expectedBytes: blob.sizeBytes, actualBytes: sizeBytes },
+    )
+  }
+  return { kind, path, mode, digest, sizeBytes, blob }
+}
+
+function placeHeld(
+  { kind, path, mode, blobId }: HeldFile,
+  blobs: ReadonlyMap<number, BlobPlacement>,
+): StoredEntry {
+  const blob = blobs.get(blobId)
+  if (blob === undefined)
+    throw storeError('not_found', `no readable blob for ${path}`, { what: `blob ${blobId}` })
+  const { digest, sizeBytes } = blob
+  return { kind, path, mode, digest, sizeBytes, blob }
+}

@@ -1,0 +1,165 @@
+/** Sessions: an ingest in progress and what it holds. A blob is leased while a row of `leases` names it and a session
+ *  that is live; ending the session ends all its leases at once, and their rows are taken away in small steps, which
+ *  is also what makes the blobs candidates of sweep. */
+import { randomBytes } from 'node:crypto'
+import { sessionState } from '../../../../schema/sessions.ts'
+import type { Digest } from '../../../core/digest.ts'
+import { storeError } from '../../../core/errors.ts'
+import type { KnownBlob, KnownStream, Metadata } from '../../metadata.ts'
+import { codecs } from '../connection/codecs.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Removal } from '../artifacts/removal.ts'
+import { prepareRows } from '../connection/rows.ts'
+
+type SessionMethods = Pick<
+  Metadata,
+  'openSession' | 'renewSession' | 'claimStreams' | 'claimBlobs' | 'abortSession' | 'listSessions'
+>
+
+export interface SessionRow {
+  id: number
+  projectId: number
+  state: number
+}
+
+/** Finds the live session of a name. Errors: session_ended. */
+export function createSessionFinder({ prepare }: Connection): (name: string) => SessionRow {
+  const find = prepare<[string], SessionRow>(
+    'SELECT id, project_id AS projectId, state FROM sessions WHERE name = ?',
+  )
+  return (name) => {
+    const session = find.get(name)
+    if (session?.state !== sessionState.live) {
+      throw storeError('session_ended', `session ${name} has ended`, { sessionId: name })
+    }
+    return session
+  }
+}
+
+export function createSessionMethods(connection: Connection, removal: Removal): SessionMethods {
+  const { prepare, stage } = connection
+  const findSession = createSessionFinder(connection)
+  const insert = prepare<[string, number, number, number]>(
+    'INSERT INTO sessions (name, project_id, state, created_at, leased_until) VALUES (?, ?, 0, ?, ?)',
+  )
+  const renew = prepare<[number, string]>(
+    'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ? AND state = 0',
+  )
+  // Ended sessions whose rows are not all gone have a lease of 0, so they are found too.
+  const listOver = prepare<[number, number, number], { name: string }>(
+    `SELECT name FROM sessions
+     WHERE leased_until <= ? AND (offer IS NULL OR leased_until <= ?) ORDER BY leased_until LIMIT ?`,
+  )
+  const claimedStreams = prepareRows<[string], ClaimedStream>(
+    connection,
+    `s.id, lower(hex(s.digest)), s.codec, s.length_bytes, b.id, lower(hex(b.digest)), b.size_bytes, b.crc32`,
+    `FROM json_each(?) j
+     CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = 0
+     CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = 0`,
+  )
+  const claimedBlobs = prepareRows<[string], ClaimedBlob>(
+    connection,
+    claimedBlobColumns,
+    `FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     LEFT JOIN streams s ON s.id = b.joining_stream_id
+     WHERE b.state = 0`,
+  )
+  const lease = createLeaser(connection)
+
+  return {
+    openSession: async ({ projectId, now, leaseMs }) => {
+      const name = randomBytes(16).toString('hex')
+      // A session does not outlive its process, nor does it a power loss.
+      stage(() => insert.run(name, projectId, now, now + leaseMs))
+      return name
+    },
+    renewSession: async (name, now, leaseMs) => {
+      const { changes } = stage(() => renew.run(now + leaseMs, name))
+      if (changes === 0) findSession(name)
+    },
+    claimStreams: async (name, digests) =>
+      stage(() => {
+        const session = findSession(name)
+        const rows = claimedStreams(JSON.stringify(digests))
+        lease(
+          session.id,
+          rows.map((row) => row[4]),
+        )
+        return rows.map(toKnownStream)
+      }),
+    claimBlobs: async (name, digests) =>
+      stage(() => {
+        const session = findSession(name)
+        const rows = claimedBlobs(JSON.stringify(digests))
+        lease(
+          session.id,
+          rows.map((row) => row[0]),
+        )
+        return rows.map(toKnownBlob)
+      }),
+    abortSession: async (name) => {
+      await removal.endSession(name)
+    },
+    listSessions: async (expiredAt, limit) => {
+      const now = Math.min(expiredAt, connection.now())
+      return listOver.all(expiredAt, now, limit).map((row) => row.name)
+    },
+  }
+}
+
+/** Leases blobs for a session inside the transaction around it; repeating is harmless. */
+export function createLeaser({
+  prepare,
+}: Connection): (sessionId: number, blobIds: number[]) => void {
+  const insert = prepare<[number, string]>(
+    `INSERT OR IGNORE INTO leases (session_id, blob_id) SELECT ?, j.value FROM json_each(?) j`,
+  )
+  return (sessionId, blobIds) => {
+    if (blobIds.length > 0) insert.run(sessionId, JSON.stringify(blobIds))
+  }
+}
+
+/** Leases a manifest for a session inside the transaction around it; repeating is harmless. */
+export function createManifestLeaser({
+  prepare,
+}: Connection): (sessionId: number, manifestId: number) => void {
+  const insert = prepare<[number, number]>(
+    'INSERT OR IGNORE INTO manifest_leases (session_id, manifest_id) VALUES (?, ?)',
+  )
+  return (sessionId, manifestId) => {
+    insert.run(sessionId, manifestId)
+  }
+}
+
+type ClaimedStream = [
+  id: number,
+  digest: Digest,
+  codec: number,
+  lengthBytes: number,
+  blobId: number,
+  blobDigest: Digest,
+  sizeBytes: number,
+  crc32: number,
+]
+
+function toKnownStream(row: ClaimedStream): KnownStream {
+  const [streamId, streamDigest, codec, lengthBytes, , digest, sizeBytes, crc32] = row
+  const blob = { digest, sizeBytes, crc32 }
+  return { streamDigest, streamId, blob, lengthBytes, codec: codecs[codec]! }
+}
+
+/** Columns of a blob `b` and its joining stream `s`, for `prepareRows`. */
+export const claimedBlobColumns = 'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state'
+
+export type ClaimedBlob = [
+  id: number,
+  digest: Digest,
+  sizeBytes: number,
+  crc32: number,
+  joiningState: number | null,
+]
+
+export function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
+  return { digest, sizeBytes, crc32, joins: joiningState === 0 }
+}

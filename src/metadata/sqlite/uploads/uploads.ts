@@ -1,0 +1,201 @@
+/** Stock uploads: what CreateArtifact promised and how far its blocks have come. Their bytes are in staging. */
+import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
+import { artifacts } from '../../../../schema/artifacts.ts'
+import { runs } from '../../../../schema/runs.ts'
+import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
+import { type ArtifactName, heldByOtherJob } from '../../../core/artifact.ts'
+import { digestFromBytes, digestToBytes } from '../../../core/digest.ts'
+import { storeError } from '../../../core/errors.ts'
+import type { Metadata, NewArtifact, Upload, UploadState } from '../../metadata.ts'
+import { isHeld } from '../artifacts/artifact-filter.ts'
+import type { Connection } from '../connection/connection.ts'
+
+type UploadMethods = Pick<
+  Metadata,
+  | 'createUpload'
+  | 'findUpload'
+  | 'findUploadByName'
+  | 'assembleUpload'
+  | 'listStaleUploads'
+  | 'listLiveUploads'
+  | 'removeUpload'
+>
+
+type CreateUpload = Parameters<Metadata['createUpload']>[0]
+const stateNames: readonly UploadState[] = ['open', 'assembled', 'done']
+
+export function createUploadMethods(connection: Connection): UploadMethods {
+  return {
+    ...createUploadCreation(connection),
+    ...createUploadProgress(connection),
+    ...createUploadLists(connection),
+  }
+}
+
+function createUploadCreation({ orm, write }: Connection): Pick<Metadata, 'createUpload'> {
+  const checkNameFree = (wanted: CreateUpload): void => {
+    const holder = orm
+      .select({ id: artifacts.id, job: artifacts.job })
+      .from(artifacts)
+      .where(
+        and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name), isHeld(wanted.now)),
+      )
+      .get()
+    if (holder) refuseReplacement(wanted, holder)
+  }
+
+  const replaceUnfinished = (wanted: CreateUpload): string[] => {
+    const rivals = orm
+      .select()
+      .from(uploads)
+      .where(
+        and(
+          eq(uploads.runId, wanted.runId),
+          eq(uploads.name, wanted.name),
+          ne(uploads.state, uploadState.done),
+        ),
+      )
+      .all()
+    const isOver = (rival: (typeof rivals)[number]): boolean =>
+      rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
+    // Where names may be replaced, jobs that race for one both go on, and the later commit wins.
+    if (wanted.onConflict !== 'replace' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
+    const ids = rivals.filter(isOver).map((rival) => rival.id)
+    if (ids.length > 0) orm.delete(uploads).where(inArray(uploads.id, ids)).run()
+    return ids
+  }
+
+  return {
+    createUpload: async (wanted) =>
+      write(() => {
+        const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
+        if (!run) throw storeError('not_found', `no run ${wanted.runId}`, { what: 'run' })
+        checkNameFree(wanted)
+        const replacedUploadIds = replaceUnfinished(wanted)
+        const { id, runId, job, name, mimeType, requestedExpiresAt, now: createdAt } = wanted
+        const row = orm
+          .insert(uploads)
+          .values({
+            id,
+            projectId: run.projectId,
+            runId,
+            job,
+            name,
+            mimeType,
+            requestedExpiresAt,
+            state: uploadState.open,
+            createdAt,
+          })
+          .returning()
+          .get()
+        return { upload: toUpload(row), replacedUploadIds }
+      }),
+  }
+}
+
+function createUploadProgress({
+  orm,
+  write,
+}: Connection): Pick<
+  Metadata,
+  'findUpload' | 'findUploadByName' | 'assembleUpload' | 'removeUpload'
+> {
+  const byId = (id: string): Upload | undefined => {
+    const row = orm.select().from(uploads).where(eq(uploads.id, id)).get()
+    return row && toUpload(row)
+  }
+
+  return {
+    findUpload: async (id) => byId(id),
+    findUploadByName: async (runId, job, name) => {
+      const row = orm
+        .select()
+        .from(uploads)
+        .where(and(eq(uploads.runId, runId), eq(uploads.name, name), eq(uploads.job, job)))
+        .orderBy(desc(uploads.serial))
+        .limit(1)
+        .get()
+      return row && toUpload(row)
+    },
+    assembleUpload: async (id, { digest, contentType, sizeBytes }) => {
+      write(() => {
+        const upload = byId(id)
+        if (!upload) throw storeError('not_found', `no upload ${id}`, { what: 'upload' })
+        if (upload.state !== 'open') {
+          if (upload.blockListDigest === digest) return
+          throw storeError('block_list_conflict', `upload ${id} has another block list already`, {
+            uploadId: id,
+          })
+        }
+        orm
+          .update(uploads)
+          .set({
+            state: uploadState.assembled,
+            blockListDigest: digestToBytes(digest),
+            contentType,
+            sizeBytes,
+          })
+          .where(eq(uploads.id, id))
+          .run()
+      })
+    },
+    removeUpload: async (id) => {
+      const isUnfinished = and(eq(uploads.id, id), ne(uploads.state, uploadState.done))
+      return write(() => orm.delete(uploads).where(isUnfinished).run()).changes > 0
+    },
+  }
+}
+
+function createUploadLists({
+  orm,
+}: Connection): Pick<Metadata, 'listStaleUploads' | 'listLiveUploads'> {
+  // A literal, because SQLite uses a partial index only for the very terms of its definition.
+  const unfinished = sql`${uploads.state} < ${sql.raw(String(uploadState.done))}`
+
+  return {
+    listStaleUploads: async (olderThan, limit) =>
+      orm
+        .select({ id: uploads.id })
+        .from(uploads)
+        .where(and(unfinished, lt(uploads.createdAt, olderThan)))
+        .orderBy(asc(uploads.createdAt))
+        .limit(limit)
+        .all()
+        .map((row) => row.id),
+    listLiveUploads: async () =>
+      orm
+        .select({ id: uploads.id })
+        .from(uploads)
+        .where(unfinished)
+        .orderBy(asc(uploads.createdAt))
+        .all()
+        .map((row) => row.id),
+  }
+}
+
+/** Errors: name_taken, forbidden; none when what is wanted may take the holder's place. */
+export function refuseReplacement(
+  { name, job, onConflict }: Pick<NewArtifact, 'name' | 'job' | 'onConflict'>,
+  holder: { id: number; job: string },
+): void {
+  if (onConflict === 'replace' || (onConflict === 'replace-own' && holder.job === job)) return
+  throw onConflict === 'replace-own' ? heldByOtherJob(holder) : nameTaken(name, holder.id)
+}
+
+/** The error of a name that an artifact, or with null an upload in progress, holds. */
+export function nameTaken(name: string, artifactId: number | null): Error {
+  const holder = artifactId === null ? 'an upload in progress' : `artifact ${artifactId}`
+  return storeError('name_taken', `the name ${JSON.stringify(name)} is held by ${holder}`, {
+    name,
+    artifactId,
+  })
+}
+
+function toUpload({ serial: _, ...row }: typeof uploads.$inferSelect): Upload {
+  return {
+    ...row,
+    name: row.name as ArtifactName,
+    state: stateNames[row.state]!,
+    blockListDigest: row.blockListDigest && digestFromBytes(row.blockListDigest),
+  }
+}
