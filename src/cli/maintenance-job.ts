@@ -1,5 +1,6 @@
 /** Maintenance by command: as a job of the server that runs on a store, or on the store itself when none does. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ZodType } from 'zod'
 import type { WireJob } from '../api/admin-messages.ts'
 import { jobPath } from '../api/paths.ts'
 import { findKeys } from '../auth/key.ts'
@@ -70,19 +71,28 @@ async function withOwnToken(
 const tokenLifeMs = 24 * 60 * 60 * 1000
 const askEveryMs = 500
 
-/** Starts a job and waits for its end; `onProgress` hears of every change. Errors: those of the request; when the job
- *  fails, a StoreError with the server's code and words. */
-export async function runJob(
+/** Starts a job and waits for its end; `onProgress` hears how far it is. Errors: those of the request; when the job fails, a
+ *  StoreError with the server's code and words. */
+export async function runJob<Report>(
   server: ServerAccess,
-  job: { path: string; json: unknown; signal: AbortSignal; onProgress?: (job: WireJob) => void },
-): Promise<Record<string, unknown>> {
-  const { path, json, signal, onProgress } = job
+  job: {
+    path: string
+    json: unknown
+    /** Of the outcome, and of what it tells before. */
+    schema: ZodType<Report>
+    signal: AbortSignal
+    onProgress(report: Report): void
+  },
+): Promise<Report> {
+  const { path, json, schema, signal, onProgress } = job
   const fields = ['id', 'state', 'progress'] as const
   let state = await requestJson<WireJob>(server, { method: 'POST', path, json, signal }, fields)
   for (;;) {
-    onProgress?.(state)
-    if (state.state === 'done') return state.progress
+    if (state.state === 'done') return schema.parse(state.progress)
     if (state.state === 'failed') throw failureOf(state)
+    // Nothing is told before the first.
+    const told = schema.safeParse(state.progress)
+    if (told.success) onProgress(told.data)
     await sleep(askEveryMs, undefined, { signal })
     state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
   }

@@ -1,7 +1,16 @@
-/** `trove gc` through a server and without one. */
+/** `trove gc` through a server and without one; what all that works as a job of the server has in common. */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
-import { beforeAll, expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { backupReportSchema, scrubReportSchema } from '../../src/api/admin-messages.ts'
+import type { Command } from '../../src/cli/command.ts'
+import { backupCommand } from '../../src/cli/commands/backup.ts'
+import { scrubCommand } from '../../src/cli/commands/scrub.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -54,4 +63,44 @@ test('is for administrators', async () => {
   const token = await server.token()
   const refused = await runTroveInside(['gc'], { TROVE_URL: server.url, TROVE_TOKEN: token })
   expect(refused.status).toBe(6)
+})
+
+const scrubbing = {
+  ...{ packs: 3, copies: 700, readBytes: 2048, damagedCopies: 0, foundCopies: 0, healedCopies: 0 },
+  ...{ healedBlobs: 0, rewrittenPacks: 0, drifts: 0, damagedArtifacts: 0, damaged: [] },
+}
+const backingUp = {
+  ...{ path: '/b', packs: 3, packBytes: 2048, linkedPacks: 2, copiedPacks: 1, reusedPacks: 0 },
+  ...{ damagedCopies: 0, missingPacks: 0 },
+}
+
+test.each([
+  ['scrub', scrubCommand, scrubReportSchema.parse(scrubbing), 'read 3 packs, 700 copies, 2.0 KiB'],
+  [
+    'backup',
+    backupCommand,
+    backupReportSchema.parse(backingUp),
+    '3 packs, 2.0 KiB: 2 linked, 1 copied, 0 there before',
+  ],
+])('%s says how far the server is, when it takes long', async (kind, command, report, told) => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  // Nothing is told at first, then the same, five seconds apart, and then it is over.
+  let asked = 0
+  const slow = createServer((_, response) => {
+    asked += 1
+    if (asked > 2) vi.advanceTimersByTime(5_000)
+    const state = asked > 5 ? 'done' : 'running'
+    response.end(JSON.stringify({ id: 'j', kind, state, progress: asked === 1 ? {} : report }))
+  }).listen(0)
+  onTestFinished(() => void slow.close())
+  await once(slow, 'listening')
+  const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const flags = { url, data: undefined, copies: false, json: true }
+  const { signal } = new AbortController()
+  const invocation = { flags, operands: kind === 'backup' ? ['/b'] : [], stdout, stderr, signal }
+  await (command as Command<never>).run(invocation as never)
+  stderr.end()
+  expect(await text(stderr)).toBe(`${told}\n`)
 })

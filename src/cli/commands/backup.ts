@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { backupReportSchema, type WireBackupReport } from '../../api/admin-messages.ts'
 import { backupPath } from '../../api/paths.ts'
-import { readServerConfig } from '../../config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { backUp } from '../../lifecycle/backup.ts'
 import { hasErrno } from '../../packs/errno.ts'
@@ -12,6 +11,7 @@ import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { runJob, runMaintenance } from '../maintenance-job.ts'
 import { write, writeJson } from '../output.ts'
+import { createProgressLines } from '../progress.ts'
 
 const flags = {
   url: serverFlags.url,
@@ -31,19 +31,29 @@ export const backupCommand: Command<typeof flags> = {
     'trove backup --data /srv/trove --copies /mnt/backup/trove',
   ],
   exitStatuses: [5, 6, 8, 9, 10, 13],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['DEST'])
     const { copies } = given
     const destination = resolve(target)
-    const outcome = await runMaintenance<object>(given, signal, {
-      local: async ({ ports }) => {
-        const { dataDir } = readServerConfig({ data: given.data })
-        return await backUp(ports, { destination, copies, files: [join(dataDir, 'secret.key')] })
-      },
+    const tell = createProgressLines(stderr)
+    const onProgress = (progress: WireBackupReport): void => tell(() => describeProgress(progress))
+    const report = await runMaintenance<WireBackupReport>(given, signal, {
+      local: async ({ ports, config: { dataDir } }) =>
+        await backUp(ports, {
+          destination,
+          copies,
+          files: [join(dataDir, 'secret.key')],
+          onProgress,
+        }),
       remote: async (server) =>
-        await runJob(server, { path: backupPath, json: { destination, copies }, signal }),
+        await runJob(server, {
+          path: backupPath,
+          json: { destination, copies },
+          schema: backupReportSchema,
+          signal,
+          onProgress,
+        }),
     })
-    const report = backupReportSchema.parse(outcome)
     // With --data this is the server's machine.
     if (given.data !== undefined && (await isAbsent(report.path))) {
       throw new UsageError(
@@ -67,12 +77,13 @@ async function isAbsent(path: string): Promise<boolean> {
   }
 }
 
+function describeProgress(report: WireBackupReport): string {
+  const { packs, packBytes, linkedPacks, copiedPacks, reusedPacks } = report
+  return `${packs} packs, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} there before`
+}
+
 function describe(report: WireBackupReport): string {
-  const { path, packs, packBytes, linkedPacks, copiedPacks, reusedPacks } = report
-  const lines = [
-    path,
-    `${packs} packs, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} there before`,
-  ]
+  const lines = [report.path, describeProgress(report)]
   if (report.damagedCopies > 0) lines.push(`damaged copies in it: ${report.damagedCopies}`)
   if (report.missingPacks > 0) lines.push(`packs that the store has lost: ${report.missingPacks}`)
   return `${lines.join('\n')}\n`

@@ -31,20 +31,17 @@ export const gcCommand: Command<typeof flags> = {
     const asked = { now: given.now, dryRun: given['dry-run'] }
     const tell = createProgressLines(stderr)
     const onProgress = (progress: WireCollection): void => tell(() => describeProgress(progress))
-    const outcome = await runMaintenance<object>(given, signal, {
+    const collection = await runMaintenance<WireCollection>(given, signal, {
       local: async (store) => await collectLocally(store, { ...asked, onProgress }),
       remote: async (server) =>
         await runJob(server, {
           path: collectionPath,
           json: asked,
+          schema: collectionSchema,
           signal,
-          onProgress: ({ progress }) => {
-            const told = collectionSchema.safeParse(progress)
-            if (told.success) onProgress(told.data)
-          },
+          onProgress,
         }),
     })
-    const collection = collectionSchema.parse(outcome)
     if (given.json) await writeJson(stdout, collection)
     else await write(stdout, describe(collection, asked.dryRun))
     return exitStatus.ok
@@ -54,7 +51,7 @@ export const gcCommand: Command<typeof flags> = {
 async function collectLocally(
   { ports, space, config: { historyMs } }: LocalStore,
   asked: { now: boolean; dryRun: boolean; onProgress(progress: Collection): void },
-): Promise<object> {
+): Promise<Collection> {
   const reach = asked.now ? 'now' : 'background'
   if (asked.dryRun) return await planCollection(ports, { reach })
   const { hasRoom } = space

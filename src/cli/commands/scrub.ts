@@ -9,6 +9,7 @@ import { exitStatus } from '../exit-status.ts'
 import type { LocalStore } from '../local-store.ts'
 import { runJob, runMaintenance } from '../maintenance-job.ts'
 import { printable, write, writeJson } from '../output.ts'
+import { createProgressLines } from '../progress.ts'
 
 const flags = {
   url: serverFlags.url,
@@ -26,11 +27,19 @@ export const scrubCommand: Command<typeof flags> = {
   exitStatuses: [5, 6, 8, 10, 13],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
-    const outcome = await runMaintenance<object>(given, signal, {
-      local: async (store) => await scrubLocally(store, stderr),
-      remote: async (server) => await runJob(server, { path: scrubPath, json: {}, signal }),
+    const tell = createProgressLines(stderr)
+    const onProgress = (progress: WireScrubReport): void => tell(() => describeProgress(progress))
+    const report = await runMaintenance<WireScrubReport>(given, signal, {
+      local: async (store) => await scrubLocally(store, { stderr, onProgress }),
+      remote: async (server) =>
+        await runJob(server, {
+          path: scrubPath,
+          json: {},
+          schema: scrubReportSchema,
+          signal,
+          onProgress,
+        }),
     })
-    const report = scrubReportSchema.parse(outcome)
     if (given.json) await writeJson(stdout, report)
     else await write(stdout, describe(report))
     const isDamaged = report.damagedCopies > 0 || report.damagedArtifacts > 0
@@ -40,12 +49,13 @@ export const scrubCommand: Command<typeof flags> = {
 
 async function scrubLocally(
   { ports }: LocalStore,
-  stderr: Invocation['stderr'],
+  { stderr, onProgress }: Pick<Invocation, 'stderr'> & { onProgress(progress: ScrubReport): void },
 ): Promise<ScrubReport> {
   return await scrub(ports, {
     olderThanMs: null,
     bytesPerSecond: null,
     rollups: true,
+    onProgress,
     onFinding: (finding) => {
       void write(stderr, `trove: ${findingText(finding)}\n`)
     },
@@ -63,10 +73,14 @@ function findingText(finding: ScrubFinding): string {
   }
 }
 
+function describeProgress({ packs, copies, readBytes }: WireScrubReport): string {
+  return `read ${packs} packs, ${copies} copies, ${formatSizeBytes(readBytes)}`
+}
+
 function describe(report: WireScrubReport): string {
-  const { packs, copies, readBytes, damagedCopies, foundCopies } = report
+  const { damagedCopies, foundCopies } = report
   const lines = [
-    `read ${packs} packs, ${copies} copies, ${formatSizeBytes(readBytes)}`,
+    describeProgress(report),
     damagedCopies === 0
       ? 'no copy is damaged'
       : `damaged copies: ${damagedCopies}, of which ${foundCopies} were not known`,
