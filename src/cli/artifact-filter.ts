@@ -6,7 +6,7 @@ import { type FlagValues, UsageError } from './arguments.ts'
 
 export const filterFlags = {
   run: { value: 'ID', help: 'only of this run' },
-  name: { value: 'NAME', help: 'only of this name' },
+  name: { value: 'NAME', help: 'only of exactly this name' },
   branch: { value: 'B', help: 'only of runs on this branch' },
   workflow: { value: 'W', help: 'only of runs of this workflow' },
   since: { value: 'TIME', help: 'only uploaded since then, such as 7d or 2026-11-29' },

@@ -73,9 +73,11 @@ test('leads from each match to its page', async () => {
 test('shows a page of them and leads to the rest', async () => {
   const first = await search({ path: '**/*.log' })
   expect(linksOf(first)).toHaveLength(50)
+  expect(first).toContain('The first 50 matches, those of the newest artifact first.')
   const [, href = ''] = /<a class="button" href="([^"]*)" rel="next">More/.exec(first) ?? []
   const second = await open(href.replaceAll('&amp;', '&'))
   expect(linksOf(second)).toHaveLength(10)
+  expect(second).toContain('10 other matches, those of the newest artifact first.')
   expect(second).not.toContain('rel="next"')
   expect(new Set([...linksOf(first), ...linksOf(second)]).size).toBe(60)
 })

@@ -72,9 +72,7 @@ export function SearchResultList(view: SearchResults): Html {
   return (
     <>
       <p class="lead" role="status">
-        {count === 0
-          ? `No ${isLater ? 'other ' : ''}path matches`
-          : counted(count, 'match', 'matches')}
+        {toldCount(count, view)}
         {count > 0 && ', those of the newest artifact first'}
         {onward !== null && !isFull ? ' so far: older artifacts are still to be searched.' : '.'}
       </p>
@@ -97,6 +95,13 @@ export function SearchResultList(view: SearchResults): Html {
       <Pager next={{ href: onward, label: isFull ? 'More' : 'Search on' }} />
     </>
   )
+}
+
+function toldCount(count: number, { isFull, onward, isLater }: SearchResults): string {
+  const other = isLater ? 'other ' : ''
+  if (count === 0) return `No ${other}path matches`
+  if (isFull && onward !== null) return `The ${isLater ? 'next' : 'first'} ${count} matches`
+  return counted(count, `${other}match`, `${other}matches`)
 }
 
 function Row({
