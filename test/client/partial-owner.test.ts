@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ownPartial } from '../../src/client/download/partial-owner.ts'
 import { partialName } from '../../src/client/partial-name.ts'
 import { makeDirectory } from './tree.ts'
@@ -91,4 +91,37 @@ test('a link or a file in the place of the partial root is removed, not followed
   await writeFile(join(root, partialName), 'x')
   ;(await ownPartial(root)).end()
   expect([await readdir(root), await readdir(outside)]).toEqual([[], []])
+})
+
+describe('where nobody tells when a process began', () => {
+  const own = async (root: string) => await ownPartial(root, 20, () => 0)
+  const minuteMs = 60_000
+
+  test('a killed download is in the way for some minutes, whoever has its number now', async () => {
+    const root = await makeDirectory()
+    const path = join(root, partialName, `owner_0_${process.ppid}_1_${hostname()}`)
+    await mkdir(join(root, partialName))
+    await writeFile(path, '')
+    const told = `is being downloaded to by process ${process.ppid} already`
+    await expect(own(root)).rejects.toThrow(told)
+    const longAgo = new Date(Date.now() - 11 * minuteMs)
+    await utimes(path, longAgo, longAgo)
+    ;(await own(root)).end()
+    expect(await readdir(root)).toEqual([])
+  })
+
+  test('one that takes long keeps its place, and says nothing more once it is done', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const root = await makeDirectory()
+    const owned = await own(root)
+    for (let minutes = 0; minutes < 30; minutes++) vi.advanceTimersByTime(minuteMs)
+    const [name = ''] = await readdir(join(root, partialName))
+    const { mtimeMs } = await stat(join(root, partialName, name))
+    expect(Date.now() - mtimeMs).toBeLessThan(minuteMs)
+    await expect(own(root)).rejects.toThrow('already')
+    owned.end()
+    expect(vi.getTimerCount()).toBe(0)
+    expect(await readdir(root)).toEqual([])
+  })
 })

@@ -7,7 +7,9 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  statSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
@@ -41,6 +43,11 @@ let serial = 0
 const waitMsDefault = 2000
 const pauseMs = 50
 
+/** Where the beginnings of processes cannot be known, another one may have got the number of one that was killed: there an owner
+ *  says again and again that it is at work. Its event loop may be busy for a while. */
+const beatMs = 30_000
+const silenceMsMax = 20 * beatMs
+
 export interface Ownership {
   /** What was made in the partial root is gone when somebody else removed that: the file there is as well.
    *  Errors: FileError. */
@@ -50,25 +57,34 @@ export interface Ownership {
 }
 
 /** Nothing is owned where nothing may be written. Errors: FileError, when another process of this host stays at work there. */
-export async function ownPartial(root: string, waitMs = waitMsDefault): Promise<Ownership> {
+export async function ownPartial(
+  root: string,
+  waitMs = waitMsDefault,
+  beginningOf: BeginningOf = beginningInProc,
+): Promise<Ownership> {
   const partialRoot = join(root, partialName)
   serial += 1
   const self = { begun: beginningOf(process.pid) ?? 0, pid: process.pid, serial }
   const name = `${prefix}${self.begun}_${self.pid}_${self.serial}_${hostname()}`
+  let beat: NodeJS.Timeout | undefined
   const ownership = {
     check: () => {
       if (lookAt(join(partialRoot, name)) === undefined)
         throw new FileError(partialRoot, 'was removed while a download was at work in it')
     },
     end: () => {
+      clearInterval(beat)
       rmSync(join(partialRoot, name), { force: true })
       removeEmpty(partialRoot)
     },
   }
   for (const end = performance.now() + waitMs; ;) {
     if (!leaveName(partialRoot, name)) return { check: () => {}, end: () => {} }
-    const other = findOther(partialRoot, name)
-    if (other === undefined) return ownership
+    const other = findOther(partialRoot, name, beginningOf)
+    if (other === undefined) {
+      if (self.begun === 0) beat = setInterval(sayAtWork, beatMs, join(partialRoot, name)).unref()
+      return ownership
+    }
     if (performance.now() >= end) {
       ownership.end()
       throw new FileError(root, `is being downloaded to by process ${other.pid} already`)
@@ -105,12 +121,21 @@ function leaveName(partialRoot: string, name: string): boolean {
   }
 }
 
+function sayAtWork(path: string): void {
+  const now = new Date()
+  try {
+    utimesSync(path, now, now)
+  } catch {
+    // When it was removed, `check` tells so.
+  }
+}
+
 /** Another living process; names of those that are gone are removed. */
-function findOther(partialRoot: string, name: string): Owner | undefined {
+function findOther(partialRoot: string, name: string, beginningOf: BeginningOf): Owner | undefined {
   let found: Owner | undefined
   for (const other of readdirSync(partialRoot)) {
     if (!isOwnerName(other) || other === name) continue
-    const owner = livingOwner(other)
+    const owner = livingOwner(partialRoot, other, beginningOf)
     if (owner === undefined) rmSync(join(partialRoot, other), { force: true })
     else if (found === undefined || comesBefore(owner, found)) found = owner
   }
@@ -119,7 +144,11 @@ function findOther(partialRoot: string, name: string): Owner | undefined {
 
 /** Undefined when it is gone. Of another host, as that of a container is, that cannot be known: it counts as gone, or what it
  *  left behind would be in the way for ever. */
-function livingOwner(name: string): Owner | undefined {
+function livingOwner(
+  partialRoot: string,
+  name: string,
+  beginningOf: BeginningOf,
+): Owner | undefined {
   const told = pattern.exec(name)?.groups
   if (told === undefined || told['host'] !== hostname()) return undefined
   const owner = {
@@ -132,13 +161,22 @@ function livingOwner(name: string): Owner | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
   }
-  return owner.begun === beginningOf(owner.pid) ? owner : undefined
+  if (owner.begun !== beginningOf(owner.pid)) return undefined
+  return owner.begun !== 0 || isAtWork(join(partialRoot, name)) ? owner : undefined
+}
+
+/** Whether an owner has said so not long ago. */
+function isAtWork(path: string): boolean {
+  const saidAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  return saidAt !== undefined && Date.now() - saidAt < silenceMsMax
 }
 
 /** When a process began, in ticks since the host did, as another one may get its number later; 0 where that cannot be known.
- *  Undefined of one that ended and that nobody has waited for, as is usual in containers.
- *  proc_pid_stat(5): the 3rd and 22nd field; the second may hold anything, and ends with the last bracket. */
-function beginningOf(pid: number): number | undefined {
+ *  Undefined of one that ended and that nobody has waited for, as is usual in containers. */
+type BeginningOf = (pid: number) => number | undefined
+
+/** As Linux tells it. proc_pid_stat(5): the 3rd and 22nd field; the second may hold anything, and ends with the last bracket. */
+function beginningInProc(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
