@@ -1,6 +1,8 @@
 /** Command lines: flags and operands of one command, parsed strictly. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { withSlashes } from '../client/files/paths.ts'
+import { limits } from '../core/limits.ts'
+import { parsePositiveInteger } from '../core/run.ts'
 import { suggestion } from './suggestion.ts'
 
 /** A flag: how it is written, and what its value is called in help; null for one that takes none. */
@@ -38,6 +40,26 @@ export const serverFlags = {
   project: { value: 'O/R', help: 'project (TROVE_PROJECT, GITHUB_REPOSITORY, CI_PROJECT_PATH)' },
   json: { value: null, help: 'print JSON' },
 } satisfies Flags
+
+export const limitFlag = {
+  value: 'N',
+  help: `at most this many (default ${limits.listPageDefault})`,
+} satisfies Flag
+
+/** Errors: invalid_request. */
+export function limitOf({ limit }: { limit: string | undefined }): number {
+  return limit === undefined ? limits.listPageDefault : parsePositiveInteger(limit, '--limit')
+}
+
+export const jobsFlag = {
+  value: 'N',
+  help: 'threads; one for each processor by default',
+} satisfies Flag
+
+/** As calls of the client take it. Errors: UsageError. */
+export function jobsOf({ jobs }: { jobs: string | undefined }): { jobs?: number } {
+  return jobs === undefined ? {} : { jobs: integer(jobs, '--jobs', 1, 64) }
+}
 
 /** What the help calls values of which an empty one would be taken for another: the working directory, every address. */
 const neverEmpty: ReadonlySet<string | null> = new Set(['DIR', 'FILE', 'HOST'])
@@ -109,4 +131,13 @@ export function takeOperands<
   const extra = operands[names.length + (optional?.length ?? 0)]
   if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
   return operands as [...Texts<Names, string>, ...Texts<Optional, string | undefined>]
+}
+
+/** Errors: UsageError. */
+export function integer(text: string, flag: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value
+  throw new UsageError(
+    `${flag} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`,
+  )
 }

@@ -10,7 +10,6 @@ import { readStep, template, type Condition, type Step, type Template } from './
 
 interface ActionInput {
   name: string
-  required: boolean
   default: Template | undefined
   deprecationMessage: string | undefined
 }
@@ -69,7 +68,6 @@ function parseAction(file: string, directory: string, text: string): ParsedActio
       name: textIn(root, 'name') ?? directory,
       inputs: pairsIn(root, 'inputs').map(([name, input]) => ({
         name,
-        required: textIn(input, 'required') === 'true',
         default: template(file, input?.find('default')),
         deprecationMessage: textIn(input, 'deprecationMessage'),
       })),

@@ -12,7 +12,7 @@ import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import { type Command, type Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
@@ -20,7 +20,6 @@ import { printable, write, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
 import { connect, type ServerContext } from '../server-access.ts'
-import { integer } from './upload.ts'
 
 const flags = {
   ...serverFlags,
@@ -38,7 +37,7 @@ const flags = {
   'dry-run': { value: null, short: 'n', help: 'list what would be written and deleted' },
   format: { value: 'FORM', help: 'dir (default), zip or tar.gz; told by FILE where it ends so' },
   output: { value: 'FILE', short: 'o', help: 'where the archive goes (NAME.FORM); - is stdout' },
-  jobs: { value: 'N', help: 'threads; one for each processor by default' },
+  jobs: jobsFlag,
 } as const
 
 type DownloadFlags = typeof flags
@@ -170,7 +169,6 @@ async function downloadOne(
   { find, destination }: { find: () => Promise<WireArtifact>; destination: string },
 ): Promise<Downloaded> {
   const progress = createProgress(stderr, { bars: !context.config.ci })
-  const jobs = given.jobs === undefined ? {} : { jobs: integer(given.jobs, '--jobs', 1, 64) }
   let phase: DownloadProgress['phase'] | undefined
   const finding = find()
   try {
@@ -180,7 +178,7 @@ async function downloadOne(
       delete: given.delete,
       dryRun: given['dry-run'],
       paths: given.path,
-      ...jobs,
+      ...jobsOf(given),
       signal,
       onRetry: progress.retrying,
       onProgress: (now) => {

@@ -4,9 +4,7 @@ import { listHolders } from '../../client/artifacts.ts'
 import { digestOfFile } from '../../client/files/digest-of-file.ts'
 import { parseDigest, parseWireDigest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output.ts'
@@ -14,7 +12,7 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
+  limit: limitFlag,
 } as const
 
 export const findCommand: Command<typeof flags> = {
@@ -31,10 +29,7 @@ export const findCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
-    const wanted =
-      given.limit === undefined
-        ? limits.listPageDefault
-        : parsePositiveInteger(given.limit, '--limit')
+    const wanted = limitOf(given)
     const digest =
       parseWireDigest(target) ?? parseDigest(target) ?? (await digestOfFile(target, { signal }))
     const found: WireHolder[] = []

@@ -3,9 +3,8 @@ import type { WireArtifact, WireArtifactList } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { limits } from '../../core/limits.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -18,7 +17,7 @@ const flags = {
   ...filterFlags,
   state: { value: 'STATE', help: 'available, damaged, expired, deleted or any' },
   sort: { value: 'ORDER', help: 'newest (default), oldest, largest or expiring' },
-  limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
+  limit: limitFlag,
 } as const
 
 export const listCommand: Command<typeof flags> = {
@@ -31,10 +30,7 @@ export const listCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
-    const wanted =
-      given.limit === undefined
-        ? limits.listPageDefault
-        : parsePositiveInteger(given.limit, '--limit')
+    const wanted = limitOf(given)
     const narrowing = filterOf(given)
     const items: WireArtifact[] = []
     let total = 0

@@ -1,11 +1,9 @@
 /** `trove search`: paths inside artifacts. */
 import type { WireSearchMatch } from '../../api/messages.ts'
 import { searchPaths } from '../../client/search.ts'
-import { limits } from '../../core/limits.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, UsageError } from '../arguments.ts'
+import { limitFlag, limitOf, serverFlags, UsageError } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -15,7 +13,7 @@ import { connect } from '../server-access.ts'
 const flags = {
   ...serverFlags,
   ...filterFlags,
-  limit: { value: 'N', help: `at most this many (default ${limits.listPageDefault})` },
+  limit: limitFlag,
   'allow-empty': { value: null, help: 'exit 0 when nothing is found' },
 } as const
 
@@ -35,10 +33,7 @@ export const searchCommand: Command<typeof flags> = {
     if (!isSome(globs)) throw new UsageError('GLOB is missing')
     compilePathGlobs(globs)
     const narrowing = filterOf(given)
-    const wanted =
-      given.limit === undefined
-        ? limits.listPageDefault
-        : parsePositiveInteger(given.limit, '--limit')
+    const wanted = limitOf(given)
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const matches = searchPaths(server, { globs, project, ...narrowing, signal })
     let count = 0

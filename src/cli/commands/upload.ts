@@ -5,7 +5,7 @@ import { parseArtifactName } from '../../core/artifact.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, UsageError } from '../arguments.ts'
+import { integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
@@ -28,7 +28,7 @@ const flags = {
   overwrite: { value: null, help: 'take the place of an artifact of that name in this run' },
   symlinks: { value: 'HOW', help: 'keep (default) or follow' },
   'compression-level': { value: '0..9', help: 'of what is sent (default: 5)' },
-  jobs: { value: 'N', help: 'threads; one for each processor by default' },
+  jobs: jobsFlag,
   'dry-run': { value: null, short: 'n', help: 'list what would be uploaded, and send nothing' },
 } as const
 
@@ -82,7 +82,8 @@ export const uploadCommand: Command<UploadFlags> = {
       const result = await client.upload({
         ...uploadTarget(context, name, given),
         source,
-        ...levelAndJobs(given),
+        ...levelOf(given),
+        ...jobsOf(given),
         signal,
         onProgress: showUpload(progress),
         onRetry: progress.retrying,
@@ -141,21 +142,9 @@ function uploadTarget(
   }
 }
 
-function levelAndJobs(given: Given): { compressionLevel?: number; jobs?: number } {
-  const level = given['compression-level']
-  return {
-    ...(level !== undefined && { compressionLevel: integer(level, '--compression-level', 0, 9) }),
-    ...(given.jobs !== undefined && { jobs: integer(given.jobs, '--jobs', 1, 64) }),
-  }
-}
-
-/** Errors: UsageError. */
-export function integer(text: string, flag: string, min: number, max: number): number {
-  const value = Number(text)
-  if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value
-  throw new UsageError(
-    `${flag} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`,
-  )
+function levelOf({ 'compression-level': level }: Given): { compressionLevel?: number } {
+  if (level === undefined) return {}
+  return { compressionLevel: integer(level, '--compression-level', 0, 9) }
 }
 
 function choice<const Accepted extends string>(

@@ -6,19 +6,18 @@ import { createClient, type TreeDifference, type VerifyResult } from '../../clie
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { jsonWithItems, printable, write, writeAll, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
-import { integer } from './upload.ts'
 
 const flags = {
   ...serverFlags,
   path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match' },
   extra: { value: null, help: 'tell what DIR has and the artifact does not have as well' },
-  jobs: { value: 'N', help: 'threads; one for each processor by default' },
+  jobs: jobsFlag,
 } as const
 
 type VerifyInvocation = Invocation<typeof flags>
@@ -75,14 +74,13 @@ async function compareDirectory(
   { artifact, path }: Place,
 ): Promise<ExitStatus> {
   const progress = createProgress(stderr, { bars: !config.ci })
-  const jobs = given.jobs === undefined ? {} : { jobs: integer(given.jobs, '--jobs', 1, 64) }
   const client = createClient({ ...server, cacheDir: config.cacheDir })
   const verifying = client.verify({
     artifact,
     directory: path,
     paths: given.path,
     extra: given.extra,
-    ...jobs,
+    ...jobsOf(given),
     signal,
     onProgress: ({ files, doneBytes, totalBytes }) => {
       progress.show([{ label: 'Reading', doneBytes, totalBytes, note: `${files} files` }])

@@ -22,9 +22,8 @@ export type UploadSource =
   | { kind: 'files'; files: readonly SourceFile[] }
 
 export interface HashProgress {
-  /** Files found so far; final once `isWalked`. */
+  /** Files found so far. */
   files: number
-  isWalked: boolean
   hashedFiles: number
   hashedBytes: number
 }
@@ -56,7 +55,7 @@ export async function hashSource(
     const tree = listSources(source.files)
     const hasher = await open(tree.isBelowRoot)
     hasher.add(0, tree.count, tree)
-    tell({ files: tree.count, isWalked: true })
+    tell({ files: tree.count })
     return await hasher.finish(tree)
   }
   const hasher = await open(true)
@@ -71,7 +70,6 @@ export async function hashSource(
       hasher.add(from, to, found)
     },
   })
-  tell({ files: tree.count, isWalked: true })
   return await hasher.finish(tree)
 }
 

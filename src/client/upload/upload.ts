@@ -110,7 +110,6 @@ export async function uploadArtifact(
   const progress: UploadProgress = {
     phase: 'hashing',
     files: 0,
-    isWalked: false,
     hashedFiles: 0,
     hashedBytes: 0,
     totalBytes: 0,
