@@ -105,12 +105,15 @@ export async function exchange(
 }
 
 function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): NetworkError {
-  // What OpenSSL says ends with a line feed.
-  const told = (cause instanceof Error ? cause.message || cause.name : String(cause)).trim()
   const what = `${url.origin} cannot be reached`
   return proxy
-    ? new ProxiedNetworkError(`${what} through ${tellProxy(proxy)}: ${told}`, { cause })
-    : new NetworkError(`${what}: ${told}`, { cause })
+    ? new ProxiedNetworkError(`${what} through ${tellProxy(proxy)}: ${reasonOf(cause)}`, { cause })
+    : new NetworkError(`${what}: ${reasonOf(cause)}`, { cause })
+}
+
+function reasonOf(cause: unknown): string {
+  // What OpenSSL says ends with a line feed.
+  return (cause instanceof Error ? cause.message || cause.name : String(cause)).trim()
 }
 
 /** What the body failed with, as its cause. */
@@ -148,7 +151,8 @@ function answerOf(
       yield* (isGzipped(response) ? inflated(response) : response) as AsyncIterable<Buffer>
     } catch (error) {
       signal?.throwIfAborted()
-      throw new NetworkError(`the answer of ${url.origin} broke off`, { cause: error })
+      const told = `the answer of ${url.origin} broke off: ${reasonOf(error)}`
+      throw new NetworkError(told, { cause: error })
     } finally {
       // A connection with an unsent rest of a body, or an unread one of an answer, is of no more use.
       if (!request.writableEnded || !response.complete) request.destroy()

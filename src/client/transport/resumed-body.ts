@@ -49,8 +49,8 @@ export async function* readResumed(
       if (position.bytes === 0 && position.etag === null) throw error
       failures += 1
       if (failures >= transferTriesMax || position.etag === null) {
-        const { bytes } = position
-        throw new NetworkError(`${request.told} broke off after ${bytes} bytes`, { cause: error })
+        const told = `${request.told} broke off after ${position.bytes} bytes: ${error.message}`
+        throw new NetworkError(told, { cause: error })
       }
       await wait(failures, signal)
     }
