@@ -170,6 +170,26 @@ describe('trove token', () => {
     expect((await trove(['list'], { TROVE_TOKEN: job.text.trim() })).status).toBe(0)
   })
 
+  test("a person's token is of no run but one that flags name, whatever job surrounds the command", async () => {
+    const job = await server.token({ run: 1, job: 'build', branch: 'main' })
+    const around = { TROVE_TOKEN: job, GITHUB_RUN_ID: '7', GITHUB_REF_NAME: 'fix' }
+    const mint = async (...args: string[]): Promise<object> => {
+      const { text } = await trove(['token', '--data', server.dataDir, ...args], around)
+      return JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString()) as object
+    }
+    const claims = {
+      iss: 'trove',
+      use: 'api',
+      project: 'octo/app',
+      exp: expect.anything() as number,
+    }
+    for (const scope of ['read', 'write'])
+      expect(await mint('--scope', scope)).toEqual({ ...claims, scope })
+    expect(await mint()).toEqual({ ...claims, scope: 'read' })
+    expect(await mint('--scope', 'read', '--run', '3')).toMatchObject({ run: 3 })
+    expect(await mint('--job', 'test')).toMatchObject({ run: 7, job: 'test', branch: 'fix' })
+  })
+
   test('mints through a server for administrators, and not for readers', async () => {
     const admin = await server.token({ project: undefined, scope: 'admin' })
     const args = [

@@ -9,7 +9,7 @@ import { mintToken } from '../../auth/tokens.ts'
 import { exchangeIdToken } from '../../client/id-token.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import type { ClientConfig } from '../../client-config.ts'
-import { readServerConfig } from '../../config.ts'
+import { readClientConfig, readServerConfig } from '../../config.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -95,17 +95,22 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
       `--expires must be a duration such as 90s, 6h or 30d, got ${JSON.stringify(given.expires)}`,
     )
   }
-  // An administrator's token is bound to nothing unless a flag says so; the surrounding CI job does not.
-  const isBound = scope !== 'admin'
+  const isOfJob =
+    scope === undefined
+      ? config.run !== null && config.job !== null
+      : scope === 'job' || scope === 'run'
+  // A person's token, which lives longer, is not of the run that surrounds this, or that TROVE_TOKEN is of, unless flags say so:
+  // what it claims would be believed of all that is uploaded by it.
+  const claimed = isOfJob ? config : readClientConfig(given, {})
   const request: TokenRequest = {
-    project: given.project ?? (isBound ? config.project : null) ?? undefined,
-    run: (isBound ? config.run : null) ?? undefined,
-    attempt: (isBound ? config.attempt : null) ?? undefined,
-    job: (isBound ? config.job : null) ?? undefined,
-    branch: config.branch ?? undefined,
-    sha: config.sha ?? undefined,
-    workflow: config.workflow ?? undefined,
-    event: config.event ?? undefined,
+    project: given.project ?? (scope === 'admin' ? null : config.project) ?? undefined,
+    run: claimed.run ?? undefined,
+    attempt: claimed.attempt ?? undefined,
+    job: claimed.job ?? undefined,
+    branch: claimed.branch ?? undefined,
+    sha: claimed.sha ?? undefined,
+    workflow: claimed.workflow ?? undefined,
+    event: claimed.event ?? undefined,
     scope,
     expiresInSeconds: lifeMs === undefined ? undefined : Math.floor(lifeMs / 1000),
   }
