@@ -84,17 +84,20 @@ function Gone({ artifact, successor, mayUndo, now }: GoneView) {
   return (
     <>
       <p>
-        It held <Size bytes={artifact.logicalBytes} /> under{' '}
-        <ShortDigest digest={artifact.treeDigest} />, of run {artifact.runNumber}
+        It was of run {artifact.runNumber}
         {artifact.removedReason !== null && artifact.removedReason !== artifact.state && (
           <> ({artifact.removedReason})</>
-        )}
-        .
+        )}{' '}
+        and held <Size bytes={artifact.logicalBytes} /> under{' '}
+        <ShortDigest digest={artifact.treeDigest} />
       </p>
       <div class="buttons">
         {successor !== undefined && (
           <a class="button first" href={artifactPath(successor)}>
-            The newest one: run {successor.runNumber}, <Time at={successor.createdAt} now={now} />
+            {/* One box: blanks between the boxes of a button are lost. */}
+            <span>
+              The newest one: run {successor.runNumber}, <Time at={successor.createdAt} now={now} />
+            </span>
           </a>
         )}
         {mayUndo && (

@@ -225,7 +225,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     const answer = await page.goto(`${run}/artifacts/${brief}`)
     expect(answer?.status()).toBe(410)
     await page.getByRole('heading', { name: 'This artifact has expired' }).waitFor()
-    await page.getByText('It held').waitFor()
+    await page.getByText('and held').waitFor()
     const next = await putTar(rig.server, '2/artifacts/site', [{ name: 'x', content: 'y' }])
     await page.reload()
     await page.getByRole('link', { name: 'The newest one: run 2' }).click()

@@ -305,7 +305,7 @@ test('the artifact before one, and the newest in place of one, are not what a pu
   expect((await open('/octo/app/actions/runs/22')).html).toContain(`/compare/${before}...${after}"`)
   await server.send(`/api/v1/artifacts/${after}`, { method: 'DELETE' })
   expect((await open(page)).html).toContain(
-    `href="/octo/app/actions/runs/20/artifacts/${before}">The newest one: run 20`,
+    `href="/octo/app/actions/runs/20/artifacts/${before}"><span>The newest one: run 20, <time`,
   )
   const changes = await open(`/octo/app/actions/runs/21/artifacts/${fork}/changes`)
   expect(changes.html).toContain(`/compare/${before}...${fork}"`)
