@@ -8,7 +8,7 @@ import { formatProjectPath, isOfPullRequest, parsePositiveInteger } from '../cor
 import { requireBearer } from '../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
-import type { Project, Run, RunFilter, RunRecord } from '../metadata/metadata.ts'
+import type { Project, Run, RunFilter, RunProgress } from '../metadata/metadata.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
 
 /** As many as GitHub finds by a filter. */
@@ -51,7 +51,8 @@ export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository:
     const project = await context.metadata.findProject(place.project)
     const run = project && (await context.metadata.findRun(project.id, place.runNumber))
     if (run === undefined) throw notFound(`nothing is known of run ${place.runNumber}`)
-    return c.json(await runObject(context, c, run))
+    const [object] = await runObjects(context, c, [run])
+    return c.json(object)
   })
 
   /** A branch of which there is a run. The action takes what answers 404 for a commit. */
@@ -102,9 +103,8 @@ async function listAnswer(
       : newestAttempts(await context.metadata.listRuns(project.id, { limit: foundMax, filter }))
   setPageLinks(context, c, found.length)
   const { page, perPage } = pageRequestOf(c)
-  const runs: object[] = []
-  for (const run of found.slice((page - 1) * perPage, page * perPage))
-    runs.push(await runObject(context, c, run))
+  const shown = found.slice((page - 1) * perPage, page * perPage)
+  const runs = await runObjects(context, c, shown)
   return c.json({ total_count: found.length, workflow_runs: runs })
 }
 
@@ -118,10 +118,17 @@ function newestAttempts(runs: Run[]): Run[] {
   return [...newest.values()]
 }
 
-async function runObject(context: AppContext, c: AppRequest, run: Run): Promise<object> {
-  const record = await context.metadata.findRunRecord(run.id)
+async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Promise<object[]> {
+  const recorded = await context.metadata.listRunProgress(runs.map(({ id }) => id))
+  const progress = new Map(recorded.map((each) => [each.runId, each]))
+  return runs.map((run) =>
+    runObject(repositoryUrl(context, c, run.project), run, progress.get(run.id)),
+  )
+}
+
+function runObject(repository: string, run: Run, progress: RunProgress | undefined): object {
   const fullName = formatProjectPath(run.project)
-  const url = `${repositoryUrl(context, c, run.project)}/actions/runs/${run.number}`
+  const url = `${repository}/actions/runs/${run.number}`
   const instant = (epochMs: number): string => new Date(epochMs).toISOString()
   return {
     id: run.number,
@@ -133,11 +140,11 @@ async function runObject(context: AppContext, c: AppRequest, run: Run): Promise<
     event: run.event,
     run_number: null,
     run_attempt: run.attempt,
-    ...progressOf(record),
+    ...stateOf(progress),
     url,
     artifacts_url: `${url}/artifacts`,
     created_at: instant(run.createdAt),
-    updated_at: instant(record?.updatedAt ?? run.createdAt),
+    updated_at: instant(progress?.updatedAt ?? run.createdAt),
     repository: { id: run.projectId, full_name: fullName },
     // A pull request can come from a fork, of which nothing is told. The action passes over what is not the repository's own.
     head_repository: { full_name: isOfPullRequest(run) ? null : fullName },
@@ -145,12 +152,12 @@ async function runObject(context: AppContext, c: AppRequest, run: Run): Promise<
 }
 
 /** `queued` is never known: what has not begun has told of nothing. */
-function progressOf(record: RunRecord | undefined): {
+function stateOf(progress: RunProgress | undefined): {
   status: string | null
   conclusion: string | null
 } {
-  if (record === undefined) return { status: null, conclusion: null }
-  const { conclusion } = record
+  if (progress === undefined) return { status: null, conclusion: null }
+  const { conclusion } = progress
   return { status: conclusion === null ? 'in_progress' : 'completed', conclusion }
 }
 

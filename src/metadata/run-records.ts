@@ -31,9 +31,12 @@ export interface RecordedJob extends Progress {
   steps: RecordedStep[]
 }
 
-export interface RunRecord extends Progress {
+export interface RunProgress extends Progress {
   /** When something was told last. */
   updatedAt: number
+}
+
+export interface RunRecord extends RunProgress {
   /** In the order in which they were named. */
   jobs: RecordedJob[]
 }
@@ -50,6 +53,8 @@ export interface RunRecordMetadata {
     now: number,
   ): Promise<number>
   findRunRecord(runId: number): Promise<RunRecord | undefined>
+  /** What these runs (by row id, at most 200) have come to; those of which nothing was told are left out. */
+  listRunProgress(runIds: number[]): Promise<(RunProgress & { runId: number })[]>
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
   /** Forgets what was recorded of all attempts of a run, in steps, logs first. Harmless when there is nothing. */

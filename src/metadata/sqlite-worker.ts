@@ -27,6 +27,7 @@ const methods: Record<Method, true> = {
   purgeRuns: true,
   appendRunEvents: true,
   findRunRecord: true,
+  listRunProgress: true,
   readLogPage: true,
   removeRunRecords: true,
   removeRunJob: true,

@@ -120,6 +120,24 @@ describe('the record of a run', () => {
     expect(html).not.toContain('\u001b')
   })
 
+  test('tells in the list of runs how each has ended, of those that were recorded', async () => {
+    const [ended, going, unknown] = [lastRun++, lastRun++, lastRun++]
+    await tell(ended, 0, [
+      ...beginning,
+      { type: 'run-finished', at: 4000, conclusion: 'failure', durationMs: 3000 },
+    ])
+    await tell(going, 0, beginning)
+    await server.put(`/api/v1/projects/octo/app/runs/${unknown}/artifacts/dist`)
+    const html = await (await server.visit('/octo/app')).text()
+    const badgesOf = (run: number): string[] => {
+      const cell = new RegExp(`<th scope="row"><a href="[^"]*/${run}">.*?</th>`).exec(html)?.[0]
+      return [...(cell ?? '').matchAll(/<span[^>]*>([^<]*)/g)].map(([, text = '']) => text.trim())
+    }
+    expect(badgesOf(ended)).toEqual(['failure', '3.0s'])
+    expect(badgesOf(going)).toEqual(['running'])
+    expect(badgesOf(unknown)).toEqual([])
+  })
+
   test('of a long log shows its end on the page and has all of it as text', async () => {
     const run = lastRun++
     const lines = Array.from({ length: 900 }, (_, index) =>

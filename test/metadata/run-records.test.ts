@@ -54,6 +54,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
 
   test('a run that goes on and one that has ended read as they were told', async () => {
     expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await metadata.listRunProgress([runId])).toEqual([])
     const step = { number: 1, name: 'Compile' }
     await append(0, [
       { type: 'run-started', at: 1 },
@@ -69,6 +70,9 @@ describe.each(implementations)('run records %s', (_name, open) => {
       updatedAt: 10,
       jobs: [{ ...running, startedAt: 2, steps: [{ ...step, ...running, startedAt: 3 }] }],
     })
+    expect(await metadata.listRunProgress([runId, runId + 1])).toEqual([
+      { runId, ...running, startedAt: 1, updatedAt: 10 },
+    ])
     const failed = { conclusion: 'failure', durationMs: 4 } as const
     const skipped = { conclusion: 'skipped', durationMs: 0 } as const
     await append(5, [

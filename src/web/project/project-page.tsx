@@ -1,6 +1,12 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
 import { projectPagePath, runPagePath } from '../../api/paths.ts'
-import type { ArtifactSums, Project, Run, RunFact } from '../../metadata/metadata.ts'
+import {
+  type ArtifactSums,
+  type Project,
+  type Run,
+  type RunFact,
+  type Progress,
+} from '../../metadata/metadata.ts'
 import { anyOf, Choice } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -8,11 +14,14 @@ import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'
+import { Outcome } from '../run/run-jobs.tsx'
 
 export interface ListedRun {
   run: Run
   /** Of live artifacts. */
   sums: ArtifactSums
+  /** Undefined where it was not recorded. */
+  progress: Progress | undefined
 }
 
 export type RunChoices = Record<RunFact, { chosen: string; values: string[] }>
@@ -97,7 +106,7 @@ function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
   )
 }
 
-function RunRow({ run, sums, now }: ListedRun & { now: number }) {
+function RunRow({ run, sums, progress, now }: ListedRun & { now: number }) {
   const filter = (fact: RunFact) => {
     const value = run[fact]
     if (value === null) return <>–</>
@@ -108,6 +117,7 @@ function RunRow({ run, sums, now }: ListedRun & { now: number }) {
       <th scope="row">
         <a href={runPagePath(run.project, run.number)}>{run.number}</a>
         {run.attempt > 1 && <span class="badge">attempt {run.attempt}</span>}
+        {progress !== undefined && <Outcome of={progress} />}
       </th>
       <td>{filter('workflow')}</td>
       <td>{filter('branch')}</td>

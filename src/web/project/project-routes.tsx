@@ -126,11 +126,17 @@ async function runChoices(
 }
 
 async function listedRuns({ metadata, now }: AppContext, runs: Run[]): Promise<ListedRun[]> {
-  const found = await metadata.sumRuns(
-    runs.map(({ id }) => id),
-    now(),
-  )
-  const byRun = new Map(found.map((sums) => [sums.runId, sums]))
+  const ids = runs.map(({ id }) => id)
+  const [sums, progress] = await Promise.all([
+    metadata.sumRuns(ids, now()),
+    metadata.listRunProgress(ids),
+  ])
+  const sumsOf = new Map(sums.map((each) => [each.runId, each]))
+  const progressOf = new Map(progress.map((each) => [each.runId, each]))
   const none = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
-  return runs.map((run) => ({ run, sums: byRun.get(run.id) ?? none }))
+  return runs.map((run) => ({
+    run,
+    sums: sumsOf.get(run.id) ?? none,
+    progress: progressOf.get(run.id),
+  }))
 }

@@ -138,7 +138,8 @@ function lineOf({ kind, text }: LogGroup['lines'][number]): Child {
 }
 
 /** In words, because a mark or a colour alone says nothing to many. */
-function Outcome({ of: { conclusion, startedAt, durationMs } }: { of: Progress }): Html {
+/** How something ended, or how far it is. */
+export function Outcome({ of: { conclusion, startedAt, durationMs } }: { of: Progress }): Html {
   const state = conclusion ?? (startedAt === null ? 'waiting' : 'running')
   return (
     <>

@@ -1,12 +1,19 @@
 /** What runners told of their runs. A batch is one transaction; logs are kept in `log-appender.ts`. */
-import { and, eq, getTableColumns, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, sql, inArray } from 'drizzle-orm'
 import { logPages, runJobs, runRecords, runSteps } from '../../../../schema/run-records.ts'
 import { storeError, tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
-import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run-record.ts'
+import { type Conclusion, type LogLine, type RecordedEvent } from '../../../core/run-record.ts'
 import { inflateLogPage, parseLogLines } from '../../log-page.ts'
-import type { Metadata, RecordedJob } from '../../metadata.ts'
-import type { Connection } from '../connection/connection.ts'
+import { type Metadata, type RecordedJob } from '../../metadata.ts'
+import { type Connection } from '../connection/connection.ts'
+import { logPages, runJobs, runRecords, runSteps } from '../../../schema/run-records.ts'
+import { storeError, tooLarge } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { type Conclusion, type LogLine, type RecordedEvent } from '../../core/run-record.ts'
+import { inflateLogPage, parseLogLines } from '../log-page.ts'
+import { type Metadata, type RecordedJob } from '../metadata.ts'
+import { type Connection } from './connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
 import { createJobRemoval, createRecordRemoval } from './run-record-removal.ts'
 
@@ -14,6 +21,7 @@ type RunRecordMethods = Pick<
   Metadata,
   | 'appendRunEvents'
   | 'findRunRecord'
+  | 'listRunProgress'
   | 'readLogPage'
   | 'removeRunRecords'
   | 'removeRunJob'
@@ -200,7 +208,7 @@ function countRows(target: Target, added: number): void {
 function createRecordReading({
   orm,
   read,
-}: Connection): Pick<Metadata, 'findRunRecord' | 'readLogPage'> {
+}: Connection): Pick<Metadata, 'findRunRecord' | 'listRunProgress' | 'readLogPage'> {
   const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
   const jobsOf = (runId: number): RecordedJob[] => {
     const jobs = orm
@@ -233,6 +241,11 @@ function createRecordReading({
         const { conclusion, startedAt, durationMs, updatedAt } = record
         return { conclusion, startedAt, durationMs, updatedAt, jobs: [...jobs.values()] }
       }),
+    listRunProgress: async (runIds) => {
+      const { runId, conclusion, startedAt, durationMs, updatedAt } = runRecords
+      const progress = { runId, conclusion, startedAt, durationMs, updatedAt }
+      return orm.select(progress).from(runRecords).where(inArray(runId, runIds)).all()
+    },
     readLogPage: async (jobId, page) => {
       const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))
       const row = orm.select().from(logPages).where(place).get()
