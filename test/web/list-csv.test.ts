@@ -33,3 +33,16 @@ test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'])(
     expect(rows.map((row) => row.split(',')[id])).toEqual(listed)
   },
 )
+
+test('what a spreadsheet would take for a formula is text, and commas and quotes stay within a cell', async () => {
+  const upload = async (run: number, name: string, branch: string): Promise<void> => {
+    const query = new URLSearchParams({ branch }).toString()
+    const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/${encodeURIComponent(name)}`
+    await server.put(`${path}?${query}`)
+  }
+  await upload(11, '=1+1', '@sum')
+  await upload(12, 'a;=1;b', '+1, "two"')
+  const csv = await (await server.send('/octo/app/artifacts?format=csv&sort=oldest&name=1')).text()
+  const rows = csv.split('\r\n').map((row) => row.split(',').slice(1, 5).join(','))
+  expect(rows.slice(1, 3)).toEqual(["'=1+1,11,'@sum,available", `a;'=1;b,12,"'+1, ""two"""`])
+})

@@ -2,11 +2,12 @@
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
-/** A cell that a spreadsheet would take for a formula is quoted as text. */
+/** What a spreadsheet would take for a formula is quoted as text, behind a semicolon too, at which some of them separate cells. */
 export function listAsCsv(artifacts: Artifact[], now: number): string {
   const cell = (value: string | number | boolean | null): string => {
     const text = String(value ?? '')
-    const harmless = /^[=+\-@\t\r]/.test(text) && !/^-?\d+$/.test(text) ? `'${text}` : text
+    const isNumber = /^-?\d+$/.test(text)
+    const harmless = isNumber ? text : text.replaceAll(/(^|;)(?=[=+\-@\t\r])/g, "$1'")
     return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
   }
   const head =
