@@ -7,6 +7,9 @@ import { inheritedEnvironment } from '../config.ts'
 
 const runFile = promisify(execFile)
 
+/** What a workflow is told in place of a commit where there is none. */
+export const noCommit = '0'.repeat(40)
+
 export interface Repository {
   /** The work tree, or the workflow's own surroundings where there is none. Absolute. */
   directory: string
@@ -14,7 +17,7 @@ export interface Repository {
   project: string
   /** `refs/heads/main`, `refs/tags/v1`. */
   ref: string
-  /** 40 hex digits; zeros without a commit. */
+  /** 40 hex digits, or `noCommit`. */
   sha: string
   actor: string
 }
@@ -48,7 +51,7 @@ export async function readRepository(
       tag === undefined
         ? `refs/heads/${branch ?? toldBranch ?? (sha === undefined ? 'main' : 'HEAD')}`
         : `refs/tags/${tag}`,
-    sha: sha ?? '0'.repeat(40),
+    sha: sha ?? noCommit,
     actor: (await git('config', 'user.name')) ?? userInfo().username,
   }
 }

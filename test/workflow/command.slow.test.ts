@@ -66,9 +66,9 @@ test('a run with a server of its own shows its log, ends with 0, and leaves the 
   expect(shown.status).toBe(0)
   const database = new SqliteDatabase(join(root, 'data/trove.db'), { readonly: true })
   const recorded = database.prepare('SELECT name, conclusion FROM run_jobs ORDER BY id').all()
-  const events = database.prepare('SELECT event FROM runs').all()
+  const facts = database.prepare('SELECT branch, sha, event FROM runs').all()
   database.close()
-  expect(events).toEqual([{ event: 'push' }])
+  expect(facts).toEqual([{ branch: 'main', sha: null, event: 'push' }])
   expect(recorded).toEqual([
     { name: 'build', conclusion: 'success' },
     { name: 'test', conclusion: 'success' },

@@ -22,7 +22,7 @@ import type { RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan } from '../workflow-plan.ts'
 import { openRecord, type RunClaims } from '../workflow-record.ts'
-import { readRepository } from '../workflow-repository.ts'
+import { noCommit, readRepository } from '../workflow-repository.ts'
 import { readSecrets } from '../workflow-secrets.ts'
 import { openRunServer, type RunServer } from '../workflow-server.ts'
 
@@ -209,7 +209,8 @@ async function optionsOf(
 function claimsOf({ facts }: PlannedRun, workflow: string): RunClaims {
   const { repository, runId, runAttempt, ref, sha, event } = facts
   const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
-  return { project: repository, run: runId, attempt: runAttempt, branch, sha, workflow, event }
+  const told = { branch, sha: sha === noCommit ? undefined : sha, workflow, event }
+  return { project: repository, run: runId, attempt: runAttempt, ...told }
 }
 
 function withServer(options: PlannedRun, server: RunServer, claims: RunClaims): PlannedRun {
