@@ -51,8 +51,8 @@ export function askThread<Request, Answer, News = never>(
   const post = (message: ToThread, transfer?: Transferable[]): void => {
     worker.postMessage(message, transfer)
   }
-  const answerTo = async (id: number, onNews?: (news: News) => void): Promise<Answer> =>
-    await new Promise((resolve, reject) => {
+  const answerTo = (id: number, onNews?: (news: News) => void): Promise<Answer> =>
+    new Promise((resolve, reject) => {
       waiting.set(id, { resolve, reject, onNews })
     })
   const failAll = (error: Error): void => {
@@ -60,6 +60,19 @@ export function askThread<Request, Answer, News = never>(
     waiting.clear()
   }
   const isClosed = (): Error => new Error(`the ${name} thread is closed`)
+  const opened = answerTo(openingId)
+  // It can be that nobody waits for it.
+  opened.catch(() => {})
+  let tellDeath!: (error: Error) => void
+  const died = new Promise<Error>((resolve) => {
+    tellDeath = resolve
+  })
+  const die = (error: Error): void => {
+    if (death !== undefined) return
+    death = error
+    tellDeath(error)
+    failAll(error)
+  }
 
   worker.on('message', (message: FromThread) => {
     const asked = waiting.get(message.id)
@@ -67,32 +80,25 @@ export function askThread<Request, Answer, News = never>(
       asked?.onNews?.(message.news as News)
       return
     }
+    if ('failure' in message && message.id === openingId) {
+      die(decodeError(message.failure))
+      void worker.terminate()
+      return
+    }
     waiting.delete(message.id)
     if (waiting.size === 0 && !isClosing) worker.unref()
     if ('answer' in message) asked?.resolve(message.answer as Answer)
     else asked?.reject(decodeError(message.failure))
   })
-  const opened = answerTo(openingId)
-  const died = new Promise<Error>((resolve) => {
-    const unlessClosing = (error: Error): void => {
-      if (!isClosing) resolve(error)
-    }
-    opened.catch(unlessClosing)
-    worker.on('error', resolve)
-    worker.once('exit', (code) => {
-      unlessClosing(new Error(`the ${name} thread ended with code ${code}`))
-    })
-  })
-  void died.then((error) => {
-    death = error
-    failAll(error)
-    void worker.terminate()
-  })
+  worker.on('error', die)
   // Listened for from the start: the last answer and the end of the thread can come in one turn.
   const exited = new Promise<void>((resolve) => {
-    worker.once('exit', () => resolve())
+    worker.once('exit', (code) => {
+      if (isClosing) failAll(isClosed())
+      else die(new Error(`the ${name} thread ended with code ${code}`))
+      resolve()
+    })
   })
-  void exited.then(() => failAll(isClosed()))
 
   return {
     opened,
@@ -140,8 +146,9 @@ export interface Answering<Request, Answer, News> {
 }
 
 interface Call<News> {
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal
+  /** Its signal is aborted when nobody waits for the answer any more. It makes that when it is asked for it, which takes
+   *  longer than many an answer. */
+  readonly stop: Pick<AbortController, 'signal'>
   tell(news: News): void
 }
 
@@ -173,16 +180,11 @@ export async function answerRequests<Request, Answer, News = never>(
     port.close()
   }
   const run = async (id: number, request: Request): Promise<void> => {
-    const controller = new AbortController()
-    running.set(id, controller)
+    const stop = new AbortController()
+    running.set(id, stop)
     try {
-      const answer = await answering.answer(request, {
-        // Made when it is used: to make one takes longer than many an answer.
-        get signal() {
-          return controller.signal
-        },
-        tell: (news) => post({ id, news }),
-      })
+      const tell = (news: News): void => post({ id, news })
+      const answer = await answering.answer(request, { stop, tell })
       post({ id, answer }, ownBuffers(answer))
     } catch (error) {
       post({ id, failure: encodeError(error) })

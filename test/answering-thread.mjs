@@ -15,8 +15,8 @@ const answers = {
   release: () => {
     for (const release of releases) release()
   },
-  untilStopped: async (_, { signal }) => {
-    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  untilStopped: async (_, { stop }) => {
+    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
     throw new Error('stopped')
   },
   tellTwice: (value, { tell }) => {

@@ -12,8 +12,8 @@ await answerRequests<BackgroundTask, object, BackgroundNews>(async () => {
   const metadata = openSqliteMetadata({ path: databasePath, sharedLog })
   const packs = await openPackStore(packPlace)
   return {
-    answer: async ({ kind, options }, { signal, tell }) => {
-      const ports = { metadata, packs, now: Date.now, signal }
+    answer: async ({ kind, options }, { stop, tell }) => {
+      const ports = { metadata, packs, now: Date.now, signal: stop.signal }
       const onProgress = (progress: object): void => tell({ progress })
       if (kind === 'backup') return await backUp(ports, { ...options, onProgress })
       const onFinding = (finding: ScrubFinding): void => tell({ finding })

@@ -73,6 +73,6 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 await answerRequests<GlobRequest, GlobAnswer>(() => ({
-  answer: (request, { signal }) =>
-    request.kind === 'hash' ? hashFiles(request, signal) : search(request, signal),
+  answer: (request, { stop }) =>
+    request.kind === 'hash' ? hashFiles(request, stop.signal) : search(request, stop.signal),
 }))

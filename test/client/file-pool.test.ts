@@ -1,45 +1,42 @@
 /** What the threads' pool does when a thread ends of itself, as one does that runs out of memory. */
-import { EventEmitter } from 'node:events'
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
+import { expect, onTestFinished, test } from 'vitest'
 import { type FilePool, openFilePool } from '../../src/client/files/file-pool.ts'
 
-class FakeThread extends EventEmitter {
-  postMessage(): void {}
-  ref(): void {}
-  unref(): void {}
-  async terminate(): Promise<number> {
-    this.emit('exit', 1)
-    return 1
-  }
+async function openPool(jobs: number): Promise<{ pool: FilePool; thread: Worker }> {
+  const begun = once(process, 'worker')
+  const pool = openFilePool(jobs)
+  onTestFinished(async () => {
+    await pool.close()
+  })
+  const [thread] = (await begun) as [Worker]
+  return { pool, thread }
 }
 
-function openPool(jobs: number): { pool: FilePool; threads: FakeThread[] } {
-  const threads: FakeThread[] = []
-  const pool = openFilePool(jobs, () => {
-    const thread = new FakeThread()
-    threads.push(thread)
-    return thread
+async function runFive(pool: FilePool): Promise<string[]> {
+  const tasks = Array.from({ length: 5 }, async () => {
+    return await pool.run({ kind: 'hash', paths: '' }).then(
+      () => 'done',
+      (error: unknown) => String(error),
+    )
   })
-  return { pool, threads }
+  return await Promise.all(tasks)
 }
 
 test('tasks that a thread had, and those that waited, fail with what it ended with; no more are taken', async () => {
-  const { pool, threads } = openPool(1)
-  const tasks = Array.from({ length: 5 }, () => pool.run({ kind: 'hash', paths: '' }))
-  const told = Promise.allSettled(tasks)
-  threads[0]!.emit('error', new Error('out of memory'))
-  threads[0]!.emit('exit', 1)
-  const reasons = (await told).map((each) => each.status === 'rejected' && String(each.reason))
-  expect(reasons).toEqual(Array.from({ length: 5 }, () => 'Error: out of memory'))
-  await expect(pool.run({ kind: 'hash', paths: '' })).rejects.toThrow('out of memory')
-  await pool.close()
+  const { pool, thread } = await openPool(1)
+  const told = runFive(pool)
+  // Sooner than it can begin.
+  await thread.terminate()
+  for (const reason of [...(await told), ...(await runFive(pool))])
+    expect(reason).toMatch(/^Error: the file thread ended with code [01]$/)
 })
 
-test('tasks that wait when the pool is closed fail', async () => {
-  const { pool } = openPool(2)
-  const tasks = Array.from({ length: 5 }, () => pool.run({ kind: 'hash', paths: '' }))
-  const told = Promise.allSettled(tasks)
+test('tasks that are under way or wait when the pool is closed fail', async () => {
+  const { pool } = await openPool(2)
+  const told = runFive(pool)
   await pool.close()
-  const reasons = (await told).map((each) => each.status === 'rejected' && String(each.reason))
-  expect(new Set(reasons)).toEqual(new Set(['Error: the file pool was closed']))
+  for (const reason of await told)
+    expect(reason).toMatch(/^Error: the file (pool|thread) is closed$/)
 })

@@ -1,9 +1,8 @@
 /** A thread that reads, hashes, encodes and writes files for the client. */
-import { parentPort } from 'node:worker_threads'
-import { StoreError, encodeError } from '../../core/errors.ts'
+import { answerRequests } from '../../worker-thread.ts'
 import { chunkFile, encodePieces } from './encode-pieces.ts'
 import { FileError } from './file-error.ts'
-import type { FileAnswers, FileTask } from './file-tasks.ts'
+import type { FileTask } from './file-tasks.ts'
 import type { FileReply } from './file-pool.ts'
 import { checkFiles, hashFiles } from './hash-files.ts'
 import { moveFiles } from './move-files.ts'
@@ -11,12 +10,7 @@ import { copyPieces, findParts, patchFile, sealFile } from './patch-file.ts'
 import { placeFiles } from './place-files.ts'
 import { verifyFiles } from './verify-files.ts'
 
-const port = parentPort
-if (port === null) throw new Error('the file worker is started by the file pool')
-
-type Answer = FileAnswers[keyof FileAnswers]
-
-function perform(task: FileTask): Answer | Promise<Answer> {
+function perform(task: FileTask): FileReply | Promise<FileReply> {
   switch (task.kind) {
     case 'hash':
       return hashFiles(task)
@@ -43,28 +37,14 @@ function perform(task: FileTask): Answer | Promise<Answer> {
   }
 }
 
-async function reply(id: number, task: FileTask): Promise<void> {
-  try {
-    const answer = await perform(task)
-    const buffers = Object.values(answer).flatMap((value) =>
-      ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [],
-    )
-    port!.postMessage({ id, answer } satisfies FileReply, buffers)
-  } catch (error) {
-    port!.postMessage({ id, failure: failureOf(error) } satisfies FileReply)
-  }
-}
-
-function failureOf(error: unknown): NonNullable<FileReply['failure']> {
-  if (error instanceof FileError)
-    return { kind: 'file', path: error.path, reason: error.message.slice(error.path.length + 1) }
-  if (error instanceof StoreError) return { kind: 'store', error: encodeError(error) }
-  return {
-    kind: 'bug',
-    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-  }
-}
-
-port.on('message', ({ id, task }: { id: number; task: FileTask }) => {
-  void reply(id, task)
-})
+await answerRequests<FileTask, FileReply>(() => ({
+  answer: async (task) => {
+    try {
+      return await perform(task)
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      const { path, message } = error
+      return { trouble: { path, reason: message.slice(path.length + 1) } }
+    }
+  },
+}))

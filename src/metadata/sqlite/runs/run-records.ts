@@ -7,13 +7,6 @@ import { type Conclusion, type LogLine, type RecordedEvent } from '../../../core
 import { inflateLogPage, parseLogLines } from '../../log-page.ts'
 import { type Metadata, type RecordedJob } from '../../metadata.ts'
 import { type Connection } from '../connection/connection.ts'
-import { logPages, runJobs, runRecords, runSteps } from '../../../schema/run-records.ts'
-import { storeError, tooLarge } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
-import { type Conclusion, type LogLine, type RecordedEvent } from '../../core/run-record.ts'
-import { inflateLogPage, parseLogLines } from '../log-page.ts'
-import { type Metadata, type RecordedJob } from '../metadata.ts'
-import { type Connection } from './connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
 import { createJobRemoval, createRecordRemoval } from './run-record-removal.ts'
 
