@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, 'test/**/*.slow.test.ts'],
-    globalSetup: 'test/global-setup.ts',
+    globalSetup: ['test/global-setup.ts', 'test/temporary-memory.ts'],
     // Processes, not threads: tests change the environment, spawn children and load a native module.
     pool: 'forks',
     // Files share what a worker has loaded: for most of them loading it again takes longer than their tests.
