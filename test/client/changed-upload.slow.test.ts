@@ -2,23 +2,15 @@
 import { chmod, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { WireArtifact } from '../../src/api/messages.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree } from './tree.ts'
 
-let trove: TroveProcess
-let token: string
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
 
 const count = 1500
 const nameOf = (index: number): string => `d${index % 40}/file-${index}.js`

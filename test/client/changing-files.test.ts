@@ -17,27 +17,18 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { partialName } from '../../src/client/partial-name.ts'
 import { builtUrl } from '../../src/program-files.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
 const run = promisify(execFile)
 
-let trove: TroveProcess
-let token: string
-let direct: Client
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  direct = createClient({ url: trove.url, token, cacheDir: null })
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
+const direct = createClient({ url: trove.url, token, cacheDir: null })
 
 type Uploaded = Awaited<ReturnType<typeof uploadDirectory>>
 

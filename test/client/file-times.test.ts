@@ -6,9 +6,9 @@ import { createClient } from '../../src/client/client.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
-test('times before 1970 are times too', async ({ onTestFinished }) => {
-  const { trove, token, stop } = await startSharedServer()
-  onTestFinished(stop)
+const { trove, token } = await startSharedServer()
+
+test('times before 1970 are times too', async () => {
   const client = createClient({ url: trove.url, token, cacheDir: null })
   const root = await makeDirectory()
   const times = { before: -86_400, second: -1, zero: 0 }

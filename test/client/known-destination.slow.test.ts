@@ -1,20 +1,12 @@
 /** A download that trusts what it knows of DEST leaves DEST as one does that looks at everything. */
 import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
-let trove: TroveProcess
-let token: string
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
 
 type Random = (below: number) => number
 

@@ -1,18 +1,13 @@
 /** What a download does with what it knows of the tree that DEST has, also where that is damaged. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
-import { type SharedServer, startSharedServer, uploadDirectory } from './shared-server.ts'
+import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
-let shared: SharedServer
-
-beforeAll(async () => {
-  shared = await startSharedServer()
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
 
 describe('a download of a tree of which an earlier version is known', () => {
   const replacing =
@@ -29,9 +24,9 @@ describe('a download of a tree of which an earlier version is known', () => {
     await makeTree(one, treeOf('one'))
     await makeTree(two, { ...treeOf('two'), extra: 'e', 'src/3/file-3': null })
     await rm(join(two, 'src/7'), { recursive: true })
-    const proxy = await startFlakyProxy(shared.trove.url)
+    const proxy = await startFlakyProxy(trove.url)
     const cacheDir = await makeDirectory()
-    const client = createClient({ url: proxy.url, token: shared.token, cacheDir })
+    const client = createClient({ url: proxy.url, token, cacheDir })
     const { artifact: first } = await uploadDirectory(client, one)
     const { artifact: second } = await uploadDirectory(client, two)
     const destination = await makeDirectory()
@@ -54,7 +49,6 @@ describe('a download of a tree of which an earlier version is known', () => {
 
   test('receives all where the earlier version is there no more', async () => {
     const { two, first, second, destination, receive } = await prepare()
-    const { trove, token } = shared
     await createClient({ url: trove.url, token, cacheDir: null }).remove(first.id)
     expect(await receive(second)).toBeGreaterThan(60_000)
     expect(await describeTree(destination)).toEqual(await describeTree(two))

@@ -1,7 +1,7 @@
 /** Large files: asked for in ranges of parts, and gone on with where they broke off. */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { wantsMediaType } from '../../src/api/negotiation.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
 import {
@@ -14,21 +14,12 @@ import {
 } from '../../src/core/blob-exchange.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { createByteReader } from '../../src/core/varint.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
-let trove: TroveProcess
-let token: string
-let direct: Client
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  direct = createClient({ url: trove.url, token, cacheDir: null })
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
+const direct = createClient({ url: trove.url, token, cacheDir: null })
 
 type Artifact = Awaited<ReturnType<Client['upload']>>['artifact']
 

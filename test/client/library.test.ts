@@ -4,22 +4,14 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { beforeAll, expect, test } from 'vitest'
-import type { TroveProcess } from '../clients/trove-process.ts'
+import { expect, test } from 'vitest'
 import { startSharedServer } from './shared-server.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
 const run = promisify(execFile)
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 
-let trove: TroveProcess
-let token: string
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
 
 /** Runs a module as one of a program whose package is this one. */
 async function runModule(text: string): Promise<string> {

@@ -2,18 +2,13 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
-import { type Client, createClient } from '../../src/client/client.ts'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
-let client: Client
-
-beforeAll(async () => {
-  const { trove, token, stop } = await startSharedServer()
-  client = createClient({ url: trove.url, token, cacheDir: null })
-  return stop
-})
+const { trove, token } = await startSharedServer()
+const client = createClient({ url: trove.url, token, cacheDir: null })
 
 function mount(directory: string, ...options: string[]): boolean {
   try {

@@ -2,23 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { type FlakyProxy, startFlakyProxy } from './flaky-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
-let data: string
-let trove: TroveProcess
-let token: string
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ data, trove, token } = shared)
-  return shared.stop
-})
+const { data, trove, token } = await startSharedServer()
 
 function clientWith(cacheDir: string | null): Client {
   return createClient({ url: trove.url, token, cacheDir })

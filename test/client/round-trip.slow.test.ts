@@ -5,25 +5,16 @@ import { execFile } from 'node:child_process'
 import { chmod, lstat, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { beforeAll, describe, expect, test } from 'vitest'
-import { type Client, createClient } from '../../src/client/client.ts'
+import { describe, expect, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
 import { runTrove } from '../cli/run-trove.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
 const run = promisify(execFile)
 
-let trove: TroveProcess
-let token: string
-let client: Client
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  client = createClient({ url: trove.url, token, cacheDir: null })
-  return shared.stop
-})
+const { trove, token } = await startSharedServer()
+const client = createClient({ url: trove.url, token, cacheDir: null })
 
 /** Ways back. Archives are saved by the command and taken out by programs of the system. */
 const ways = {

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import type { Client } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 
@@ -10,18 +11,18 @@ export interface SharedServer {
   trove: TroveProcess
   /** Of a person who may write to `octo/demo`. */
   token: string
-  stop(): Promise<void>
 }
 
+/** Called at the top of a test file; the server goes with the file's last test. */
 export async function startSharedServer(): Promise<SharedServer> {
   const data = await mkdtemp(join(tmpdir(), 'trove-shared-'))
   const trove = await startTrove(data)
   const token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
-  const stop = async (): Promise<void> => {
+  afterAll(async () => {
     await trove.stop()
     await rm(data, { recursive: true, force: true })
-  }
-  return { data, trove, token, stop }
+  })
+  return { data, trove, token }
 }
 
 let lastRun = 100

@@ -14,24 +14,16 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
-import type { TroveProcess } from '../clients/trove-process.ts'
 import { startSharedServer } from './shared-server.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
 const run = promisify(execFile)
 
-let trove: TroveProcess
-let token: string
+const { trove, token } = await startSharedServer()
 let lastRun = 0
-
-beforeAll(async () => {
-  const shared = await startSharedServer()
-  ;({ trove, token } = shared)
-  return shared.stop
-})
 
 async function upload(
   directory: string,
