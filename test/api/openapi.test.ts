@@ -38,7 +38,7 @@ describe('/openapi.json', () => {
     const { paths } = openApiDocument() as {
       paths: Record<string, { get: { responses: Record<string, object> } }>
     }
-    const id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/a.txt')
+    const id = await server.put('1/a.txt')
     const { responses } = paths['/api/v1/artifacts/{id}/files/{path}']!.get
     const path = `/api/v1/artifacts/${id}/files/a.txt`
     const file = await server.send(path)

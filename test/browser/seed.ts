@@ -34,7 +34,7 @@ export async function seedProject(server: TestServer): Promise<Seeded> {
   server.clock.now += 36 * 60 * 60 * 1000
   const site = await putTar(server, '42/artifacts/site', siteFiles(2))
   const report = await putTar(server, '42/artifacts/report', reportFiles())
-  await server.put(`/api/v1/projects/octo/app/runs/42/artifacts/notes.txt?${facts}`, {
+  await server.put(`42/notes.txt?${facts}`, {
     body: 'Some notes\nof this run\n',
     headers: { 'content-type': 'text/plain' },
   })

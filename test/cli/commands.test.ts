@@ -22,10 +22,7 @@ beforeAll(async () => {
     { name: 'VERSION', content: '1.2.3\n' },
     { name: 'link', type: 'symlink', linkname: 'VERSION' },
   ]
-  id = await server.put(
-    '/api/v1/projects/octo/app/runs/42/artifacts/build?branch=main&job=compile',
-    { tar },
-  )
+  id = await server.put('42/build?branch=main&job=compile', { tar })
 })
 afterAll(async () => {
   await server.close()
@@ -72,8 +69,7 @@ describe('trove list', () => {
   })
 
   test('goes on past one page of the server, and says what it left out', async () => {
-    for (const name of 'abc')
-      await server.put(`/api/v1/projects/octo/app/runs/50/artifacts/${name}`)
+    for (const name of 'abc') await server.put(`50/${name}`)
     const some = await trove(['list', '--run', '50', '--limit', '2'])
     expect(some.text.trim().split('\n')).toHaveLength(3)
     expect(some.stderr).toBe('2 of 3 shown; --limit shows more\n')
@@ -244,7 +240,7 @@ describe('exit statuses', () => {
   )
 
   test('expired is 4', async () => {
-    const dead = await server.put('/api/v1/projects/octo/app/runs/60/artifacts/dead')
+    const dead = await server.put('60/dead')
     await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
     expect(await trove(['ls', '60/dead'])).toMatchObject({ status: 4, text: '' })
   })

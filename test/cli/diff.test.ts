@@ -9,7 +9,7 @@ let server: TestServer
 beforeAll(async () => {
   server = await openServer()
   const put = async (run: number, files: Parameters<typeof tarOf>[0]): Promise<number> =>
-    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/build?branch=b${run}`, {
+    await server.put(`${run}/build?branch=b${run}`, {
       tar: files,
     })
   await put(1, [

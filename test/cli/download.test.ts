@@ -21,7 +21,7 @@ let root: string
 beforeAll(async () => {
   server = await openServer()
   const put = async (name: string, files: Parameters<typeof tarOf>[0]): Promise<number> =>
-    await server.put(`/api/v1/projects/octo/app/runs/42/artifacts/${name}?branch=main`, {
+    await server.put(`42/${name}?branch=main`, {
       tar: files,
     })
   id = await put('build', [
@@ -286,7 +286,7 @@ describe('trove download as an archive', () => {
   })
 
   test('goes on where a connection broke', async () => {
-    await server.put('/api/v1/projects/octo/app/runs/43/artifacts/large', {
+    await server.put('43/large', {
       tar: [{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }],
     })
     const proxy = await startFlakyProxy(server.url)
@@ -327,7 +327,7 @@ test.each([
 })
 
 test('expired, unknown and damaged are told apart by the status', async () => {
-  const dead = await server.put('/api/v1/projects/octo/app/runs/60/artifacts/dead')
+  const dead = await server.put('60/dead')
   await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
   expect((await trove(['download', '60/dead', 'd'])).status).toBe(4)
   expect((await trove(['download', '60/none', 'd'])).status).toBe(3)

@@ -27,8 +27,7 @@ beforeAll(async () => {
       { name: `bin/app-${run}`, content: program },
     ]
     const query = `branch=main&job=compile&sha=${'0123456789'.repeat(4)}`
-    const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/build?${query}`
-    ids.unshift(await server.put(path, { tar }))
+    ids.unshift(await server.put(`${run}/build?${query}`, { tar }))
   }
 })
 afterAll(async () => {

@@ -24,8 +24,7 @@ beforeAll(async () => {
 
 async function deletedArtifact(): Promise<void> {
   const body = randomBytes(50_000)
-  const path = `/api/v1/projects/octo/app/runs/1/artifacts/a`
-  const id = await server.put(path, { body })
+  const id = await server.put('1/a', { body })
   await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
 }
 

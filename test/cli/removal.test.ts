@@ -19,7 +19,7 @@ async function trove(...args: string[]): Promise<Outcome> {
 /** An artifact in a run of its own; answers the run. */
 async function putArtifact(body: Uint8Array = randomBytes(50_000)): Promise<number> {
   runs += 1
-  await server.put(`/api/v1/projects/octo/app/runs/${runs}/artifacts/build`, { body })
+  await server.put(`${runs}/build`, { body })
   return runs
 }
 
@@ -109,7 +109,7 @@ describe('trove rm', () => {
   test('--undo of what has another in its place says so', async () => {
     const run = await putArtifact()
     await trove('rm', `${run}/build`)
-    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/build`)
+    await server.put(`${run}/build`)
     expect((await trove('rm', '--undo', `${run}/build`)).status).toBe(7)
   })
 

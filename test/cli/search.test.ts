@@ -12,8 +12,10 @@ beforeAll(async () => {
   for (const run of [1, 2, 3]) {
     const files = ['report.html', `sub dir/report ${run}.html`, 'notes.txt']
     const body = await tarOf(files.map((name) => ({ name, content: `${name} of ${run}` })))
-    const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/site?branch=b${run}&job=build`
-    await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body })
+    await server.put(`${run}/site?branch=b${run}&job=build`, {
+      headers: { 'content-type': 'application/x-tar' },
+      body,
+    })
   }
 })
 afterAll(async () => {

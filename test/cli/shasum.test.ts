@@ -19,8 +19,7 @@ let zipId: number
 beforeAll(async () => {
   server = await openServer()
   const headers = { 'content-type': 'application/zip' }
-  const place = '/api/v1/projects/octo/app/runs/1/artifacts'
-  zipId = await server.put(`${place}/zipped`, { headers, body: zip })
+  zipId = await server.put('1/zipped', { headers, body: zip })
 })
 afterAll(async () => {
   await server.close()

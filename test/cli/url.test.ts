@@ -10,15 +10,14 @@ let server: TestServer
 let id: number
 beforeAll(async () => {
   server = await openServer()
-  const place = '/api/v1/projects/octo/app/runs/42/artifacts'
-  id = await server.put(`${place}/build?branch=feature%2Fx`, {
+  id = await server.put('42/build?branch=feature%2Fx', {
     tar: [
       { name: odd, content: 'odd' },
       { name: 'bin/app', content: 'app' },
       { name: 'link', type: 'symlink', linkname: 'bin/app' },
     ],
   })
-  await server.put(`${place}/raw?filename=notes.txt`, { body: 'raw' })
+  await server.put('42/raw?filename=notes.txt', { body: 'raw' })
 })
 afterAll(async () => {
   await server.close()

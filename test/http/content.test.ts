@@ -29,8 +29,7 @@ beforeAll(async () => {
     { name: 'zero', content: '' },
     { name: 'link', type: 'symlink', linkname: 'zero' },
   ]
-  const path = '/api/v1/projects/octo/app/runs/1/artifacts/build'
-  id = await server.put(path, { tar })
+  id = await server.put('1/build', { tar })
   treeDigest = artifactDetailSchema.parse(await (await at('')).json()).treeDigest
 })
 afterAll(async () => {
@@ -284,7 +283,7 @@ describe('an archive', () => {
 describe('the archive of a run', () => {
   test('has a folder for each live artifact, of the newest attempt', async () => {
     const put = async (name: string, query: string, body: string) =>
-      await server.put(`/api/v1/projects/octo/app/runs/9/artifacts/${name}?filename=f&${query}`, {
+      await server.put(`9/${name}?filename=f&${query}`, {
         body,
       })
     await put('a', 'attempt=1', 'old')

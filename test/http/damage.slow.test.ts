@@ -25,13 +25,11 @@ afterEach(async () => {
   await server.close()
 })
 
-const path = (name: string): string => `/api/v1/projects/octo/app/runs/1/artifacts/${name}`
-
 /** `native`: as a tar, whose files we deflate. `stock`: as a zip, kept as it is. */
 async function put(form: 'native' | 'stock', name: string): Promise<number> {
   const entries = Object.entries(files)
   return await server.put(
-    path(name),
+    `1/${name}`,
     form === 'native'
       ? {
           tar: entries.map(([at, content]) => ({ name: at, content })),
@@ -120,9 +118,9 @@ describe.skipIf(!existsSync(failingMedium))(
     const [large, lost] = [randomBytes(6_000_000), randomBytes(6_000_000)]
     let id: number
     beforeEach(async () => {
-      await server.put(path('first'), { body: large })
+      await server.put('1/first', { body: large })
       const before = new Set(await packPaths(cas()))
-      id = await server.put(path('both'), {
+      id = await server.put('1/both', {
         tar: [
           { name: 'a', content: large },
           { name: 'b', content: lost },

@@ -153,8 +153,8 @@ test('a comparison that has fewer lines than its head counts is a failure', asyn
   onTestFinished(async () => {
     await trove.close()
   })
-  await trove.put('/api/v1/projects/octo/app/runs/1/artifacts/n', { body: 'one' })
-  await trove.put('/api/v1/projects/octo/app/runs/2/artifacts/n', { body: 'two' })
+  await trove.put('1/n', { body: 'one' })
+  await trove.put('2/n', { body: 'two' })
   const headers = { accept: 'application/x-ndjson' }
   const whole = await trove.send('/api/v1/compare?base=1/n&head=2/n', { headers })
   const [head, ...differences] = (await whole.text()).trimEnd().split('\n')

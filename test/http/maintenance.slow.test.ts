@@ -48,8 +48,7 @@ async function pageOf(server: TestServer): Promise<string> {
 test('rounds come by themselves, free what has expired, and are shown', async () => {
   const server = await openServer({ TROVE_GC_INTERVAL: '1s', TROVE_MIN_FREE: '0' })
   onTestFinished(() => server.close())
-  const path = '/api/v1/projects/octo/app/runs/1/artifacts/a?retentionDays=1'
-  await server.put(path, { body: randomBytes(50_000) })
+  await server.put('1/a?retentionDays=1', { body: randomBytes(50_000) })
   // A dead pack keeps a grace of hours; its round comes, and says what waits.
   server.clock.now += 2 * 86_400_000
   const expired = await waitForJob(server, ({ progress }) => progress['expired'] === 1)
@@ -70,7 +69,7 @@ test('rounds come by themselves, free what has expired, and are shown', async ()
 test('a round that fails is shown, counted, and the next one comes', async () => {
   const server = await openServer({ TROVE_GC_INTERVAL: '1s', TROVE_MIN_FREE: '0' })
   onTestFinished(() => server.close())
-  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/a', { body: randomBytes(50_000) })
+  await server.put('1/a', { body: randomBytes(50_000) })
   // A directory where the pack was cannot be unlinked, whoever runs this.
   const [pack] = await packPaths(join(server.dataDir, 'cas'))
   await server.send('/api/v1/artifacts/1', { method: 'DELETE' })

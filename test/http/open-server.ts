@@ -23,8 +23,8 @@ export interface TestServer {
   send(path: string, request?: SendRequest): Promise<Response>
   /** The same by the browser of somebody who is signed in; `visitor` says who. */
   visit(path: string, visitor?: TokenRequest, request?: SendRequest): Promise<Response>
-  /** PUTs an artifact; answers its id. */
-  put(path: string, request?: SendRequest): Promise<number>
+  /** PUTs an artifact of `octo/app`, named as `RUN/NAME` with its query, or by a whole path; answers its id. */
+  put(place: string, request?: SendRequest): Promise<number>
   close(): Promise<void>
 }
 
@@ -90,7 +90,10 @@ export async function openServer(
     token,
     send,
     visit,
-    put: async (path, request = {}) => {
+    put: async (place, request = {}) => {
+      const path = place.startsWith('/')
+        ? place
+        : `/api/v1/projects/octo/app/runs/${place.replace('/', '/artifacts/')}`
       const response = await send(path, { method: 'PUT', body: 'content', ...request })
       const answer = (await response.json()) as { id: number }
       if (!response.ok) throw new Error(`PUT ${path}: ${JSON.stringify(answer)}`)

@@ -15,15 +15,12 @@ async function put(
   facts: { branch: string; event?: string },
 ): Promise<number> {
   const query = new URLSearchParams({ ...facts, retentionDays: '7' })
-  return await server.put(
-    `/api/v1/projects/octo/app/runs/${run}/artifacts/${name}?${query.toString()}`,
-    {
-      tar: [
-        { name: 'index.html', content: `<h1>Run ${run}</h1>` },
-        { name: 'notes.txt', content: `of run ${run}` },
-      ],
-    },
-  )
+  return await server.put(`${run}/${name}?${query.toString()}`, {
+    tar: [
+      { name: 'index.html', content: `<h1>Run ${run}</h1>` },
+      { name: 'notes.txt', content: `of run ${run}` },
+    ],
+  })
 }
 
 async function latest(branch: string, name: string): Promise<{ id: number; status: number }> {

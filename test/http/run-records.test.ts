@@ -89,7 +89,7 @@ describe('the record of a run', () => {
 
   test('shows on the page of the run, escaped, without escape sequences, beside the artifacts', async () => {
     const run = lastRun++
-    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/dist`)
+    await server.put(`${run}/dist`)
     expect(await runPage(run)).not.toContain('id="jobs"')
     await tell(run, 0, [
       ...beginning,

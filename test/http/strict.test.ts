@@ -141,8 +141,7 @@ test('a project that is not strict lets jobs of a run merge and overwrite; null 
   const strict = await openServer({ TROVE_STRICT: 'on' })
   try {
     const tokenFor = async (job: string) => await strict.token({ scope: 'job', run: 1, job })
-    const path = '/api/v1/projects/octo/app/runs/1/artifacts/dist'
-    const id = await strict.put(path, { token: await tokenFor('build') })
+    const id = await strict.put('1/dist', { token: await tokenFor('build') })
     const other = { method: 'DELETE', token: await tokenFor('test') }
     const refused = await strict.send(`/api/v1/artifacts/${id}`, other)
     expect(await problemOf(refused)).toMatchObject(refusal(id))

@@ -12,7 +12,7 @@ beforeAll(async () => {
       name: `f${index}`,
       content: randomBytes(6000).toString('hex'),
     }))
-    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/tree`, {
+    await server.put(`${run}/tree`, {
       tar: files,
     })
   }

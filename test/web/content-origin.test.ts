@@ -19,7 +19,7 @@ describe('a report on the content origin', () => {
   })
 
   test('answers only whoever has the address, with a sandbox of its own', async () => {
-    const id = await server.put('/api/v1/projects/octo/app/runs/1/artifacts/report', {
+    const id = await server.put('1/report', {
       tar: report,
     })
     const response = await server.visit(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)

@@ -20,8 +20,7 @@ afterAll(async () => {
 beforeEach(async () => {
   meanwhile = async () => undefined
   ids = []
-  for (const name of ['a', 'b', 'c', 'd'])
-    ids.push(await server.put(`/api/v1/projects/octo/app/runs/1/artifacts/${name}`))
+  for (const name of ['a', 'b', 'c', 'd']) ids.push(await server.put(`1/${name}`))
   return async () => {
     await server.send('/api/v1/runs/1', { method: 'DELETE' })
   }
@@ -114,7 +113,7 @@ test('deleting tells how many it deleted, and offers those back', async () => {
 
 test('restoring passes over a name that is taken again', async () => {
   await change('delete-confirmed', ids)
-  meanwhile = async () => await server.put('/api/v1/projects/octo/app/runs/1/artifacts/b')
+  meanwhile = async () => await server.put('1/b')
   const page = await change('restore', ids)
   expect(page).toContain('Restored 3 artifacts. 1 could not be: too late, or the name is taken.')
   expect((await artifact(ids[3]))['state']).toBe('available')

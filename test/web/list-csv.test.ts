@@ -8,9 +8,9 @@ beforeAll(async () => {
   const names = ['b', 'a', '\u{1f600}', '\uffee', 'B', 'c', 'd']
   for (const [index, name] of names.entries()) {
     const days = index % 2 === 0 ? 5 : 9 - index
-    const path = `/api/v1/projects/octo/app/runs/${index + 1}/artifacts/${encodeURIComponent(name)}`
+    const place = `${index + 1}/${encodeURIComponent(name)}?retentionDays=${days}`
     const body = Buffer.alloc(1000 * (1 + (index % 3)), `${index % 4}`)
-    const id = await server.put(`${path}?retentionDays=${days}`, { body })
+    const id = await server.put(place, { body })
     if (index < 2) {
       const keep = { method: 'PATCH', json: { pinned: true } }
       expect((await server.send(`/api/v1/artifacts/${id}`, keep)).status).toBe(200)

@@ -16,8 +16,7 @@ beforeAll(async () => {
     { name: 'link', type: 'symlink', linkname: '</td><b>' },
   ]
   const query = `branch=${encodeURIComponent('<b>main')}&workflow=${encodeURIComponent('<i>ci')}`
-  const path = `/api/v1/projects/octo/app/runs/7/artifacts/${encodeURIComponent(hostileName)}?${query}`
-  id = await server.put(path, { tar })
+  id = await server.put(`7/${encodeURIComponent(hostileName)}?${query}`, { tar })
 })
 afterAll(async () => {
   await server.close()
@@ -176,10 +175,7 @@ describe('a page of a list beyond its end', () => {
       expect(response.headers.get('location')).toBe(`${path}&page=1`.replace('?&', '?'))
     }
     const [base, head] = await Promise.all(
-      ['one', 'two'].map(
-        async (body, index) =>
-          await server.put(`/api/v1/projects/octo/app/runs/${30 + index}/artifacts/a`, { body }),
-      ),
+      ['one', 'two'].map(async (body, index) => await server.put(`${30 + index}/a`, { body })),
     )
     const compared = await open(`/octo/app/compare/${base}...${head}?page=9`)
     expect(compared.html).toContain('Entries that differ')
@@ -208,7 +204,7 @@ describe('a run page', () => {
   })
 
   test('keeps the row of a deleted artifact and says so, without a download', async () => {
-    const dead = await server.put('/api/v1/projects/octo/app/runs/8/artifacts/dead')
+    const dead = await server.put('8/dead')
     await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
     const { html } = await open('/octo/app/actions/runs/8')
     expect(html).toContain('<span class="badge deleted">deleted</span>')
@@ -235,9 +231,9 @@ describe('an artifact page', () => {
 
   test('keeps what turns the direction of text within the names that have it', async () => {
     const turned = encodeURIComponent('x\u202ey')
-    const path = `/api/v1/projects/octo/app/runs/17/artifacts/${turned}?branch=${turned}`
-    const page = `/octo/app/actions/runs/17/artifacts/${await server.put(path)}`
-    await server.put(path.replace('17', '18'))
+    const place = `${turned}?branch=${turned}`
+    const page = `/octo/app/actions/runs/17/artifacts/${await server.put(`17/${place}`)}`
+    await server.put(`18/${place}`)
     for (const address of [page, `${page}/changes`, `${page}/delete`]) {
       const [, main = ''] = (await open(address)).html.split('<main')
       // Links are isolated by the style sheet, buttons are boxes of their own.
@@ -260,7 +256,7 @@ describe('an artifact page', () => {
 
   test('compared under another project leads to its own', async () => {
     const admin = { project: undefined, scope: 'admin' } as const
-    const later = await server.put(`/api/v1/projects/octo/app/runs/8/artifacts/later`)
+    const later = await server.put('8/later')
     const there = `/octo/other/compare/${id}...${later}?file=dir%2Finner.txt`
     const response = await server.visit(there, admin)
     expect([response.status, response.headers.get('location')]).toEqual([
@@ -271,8 +267,7 @@ describe('an artifact page', () => {
   })
 
   test('of what was deleted or has expired says what became of it', async () => {
-    const path = '/api/v1/projects/octo/app/runs/9/artifacts'
-    const deleted = await server.put(`${path}/deleted`)
+    const deleted = await server.put('9/deleted')
     await server.send(`/api/v1/artifacts/${deleted}`, { method: 'DELETE' })
     expect(await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)).toMatchObject({
       status: 410,
@@ -281,7 +276,7 @@ describe('an artifact page', () => {
     const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
     expect(html).toContain('<button>Restore</button>')
     expect(html).not.toContain('Its files are gone')
-    const expired = await server.put(`${path}/expired?retentionDays=1`)
+    const expired = await server.put('9/expired?retentionDays=1')
     server.clock.now += 86_400_000
     expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
       status: 410,
@@ -293,10 +288,7 @@ describe('an artifact page', () => {
 // A fork can call its branch `main`.
 test('the artifact before one, and the newest in place of one, are not what a pull request made', async () => {
   const upload = async (run: number, event: string): Promise<number> =>
-    await server.put(
-      `/api/v1/projects/octo/app/runs/${run}/artifacts/same?branch=main&event=${event}`,
-      { body: `${run}` },
-    )
+    await server.put(`${run}/same?branch=main&event=${event}`, { body: `${run}` })
   const before = await upload(20, 'push')
   const fork = await upload(21, 'pull_request')
   const after = await upload(22, 'push')
@@ -313,7 +305,7 @@ test('the artifact before one, and the newest in place of one, are not what a pu
 
 test('whoever reads one run is told nothing of the artifacts of others', async () => {
   const upload = async (run: number): Promise<number> =>
-    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/narrow?branch=main`, {
+    await server.put(`${run}/narrow?branch=main`, {
       body: `${run}`,
     })
   const other = await upload(30)
@@ -340,7 +332,7 @@ describe('deleting from a page', () => {
   }
 
   test('needs a form of this very server', async () => {
-    const kept = await server.put('/api/v1/projects/octo/app/runs/10/artifacts/kept')
+    const kept = await server.put('10/kept')
     for (const headers of [{}, { origin: 'https://evil.example' }]) {
       expect((await post(kept, headers)).status).toBe(403)
     }
@@ -358,7 +350,7 @@ describe('deleting from a page', () => {
   })
 
   test('works for writers and is not offered to readers', async () => {
-    const doomed = await server.put('/api/v1/projects/octo/app/runs/10/artifacts/doomed')
+    const doomed = await server.put('10/doomed')
     const page = `/octo/app/actions/runs/10/artifacts/${doomed}`
     expect((await open(`${page}/delete`)).html).toContain('Delete <bdi>doomed</bdi>?')
     expect((await open(`${page}/delete`, { scope: 'read' })).status).toBe(403)

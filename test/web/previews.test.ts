@@ -118,7 +118,7 @@ let laterId: number
 beforeAll(async () => {
   server = await openServer()
   const put = async (run: number, contents: Record<string, string | Buffer>): Promise<number> =>
-    await server.put(`/api/v1/projects/octo/app/runs/${run}/artifacts/odd`, {
+    await server.put(`${run}/odd`, {
       tar: Object.entries(contents).map(([name, content]) => ({ name, content })),
     })
   id = await put(1, files)

@@ -17,8 +17,8 @@ beforeAll(async () => {
       { name: 'empty', type: 'directory' },
       { name: 'newest', type: 'symlink', linkname: 'logs' },
     ])
-    const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/build?branch=b${run}&job=j`
-    ids.unshift(await server.put(path, { headers: { 'content-type': 'application/x-tar' }, body }))
+    const place = `${run}/build?branch=b${run}&job=j`
+    ids.unshift(await server.put(place, { headers: { 'content-type': 'application/x-tar' }, body }))
   }
 })
 afterAll(async () => {

@@ -17,7 +17,7 @@ const nothing = {
 let server: TestServer
 beforeAll(async () => {
   server = await openServer({ TROVE_RETENTION_DAYS: '30', TROVE_PROJECT_QUOTA: '10GiB' })
-  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/build?branch=main', {
+  await server.put('1/build?branch=main', {
     body: 'x'.repeat(2048),
   })
 })

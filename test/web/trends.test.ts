@@ -8,7 +8,7 @@ const trends = '/octo/app/trends'
 let server: TestServer
 beforeAll(async () => {
   server = await openServer()
-  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/other')
+  await server.put('1/other')
 })
 afterAll(async () => {
   await server.close()
