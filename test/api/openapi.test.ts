@@ -1,16 +1,12 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { apiRoot } from '../../src/api/paths.ts'
 import type { AppContext } from '../../src/http/context.ts'
 import { createNativeRoutes } from '../../src/http/native-routes.ts'
 import { openApiDocument } from '../../src/api/openapi.ts'
 import { apiRoutes } from '../../src/api/routes.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
+const server = await openSharedServer()
 
 describe('/openapi.json', () => {
   test('is OpenAPI 3.1, open to all, and the document that the schemas give', async () => {

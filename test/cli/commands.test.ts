@@ -4,18 +4,17 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import { type Outcome, startTrove } from './run-trove.ts'
 
 const noise = randomBytes(700_000)
 
-let server: TestServer
+const server = await openSharedServer()
 let id: number
 beforeAll(async () => {
-  server = await openServer()
   const tar: TarEntry[] = [
     { name: 'bin/tool', content: noise, mode: 0o755 },
     { name: 'bin/sub/x', content: 'x' },
@@ -23,9 +22,6 @@ beforeAll(async () => {
     { name: 'link', type: 'symlink', linkname: 'VERSION' },
   ]
   id = await server.put('42/build?branch=main&job=compile', { tar })
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function trove(args: string[], environment: Record<string, string> = {}): Promise<Outcome> {

@@ -1,13 +1,12 @@
 /** `trove diff` as a gate in scripts. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { tarOf } from '../http/archives-of.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 beforeAll(async () => {
-  server = await openServer()
   const put = async (run: number, files: Parameters<typeof tarOf>[0]): Promise<number> =>
     await server.put(`${run}/build?branch=b${run}`, {
       tar: files,
@@ -26,9 +25,6 @@ beforeAll(async () => {
     { name: 'same', content: 's' },
     { name: 'to', content: 'it moves' },
   ])
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function diff(...args: string[]): Promise<Outcome> {

@@ -5,21 +5,20 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
 const noise = pseudoRandom(700_000, 'noise')
 
-let server: TestServer
+const server = await openSharedServer()
 let id: number
 let root: string
 beforeAll(async () => {
-  server = await openServer()
   const put = async (name: string, files: Parameters<typeof tarOf>[0]): Promise<number> =>
     await server.put(`42/${name}?branch=main`, {
       tar: files,
@@ -35,9 +34,6 @@ beforeAll(async () => {
     { name: 'both', content: 'of a' },
   ])
   await put('logs-b', [{ name: 'b.log', content: 'b' }])
-})
-afterAll(async () => {
-  await server.close()
 })
 beforeEach(async () => {
   root = await makeDirectory()

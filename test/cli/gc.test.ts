@@ -3,24 +3,19 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { backupReportSchema, scrubReportSchema } from '../../src/api/admin-messages.ts'
-import type { Command } from '../../src/cli/command.ts'
+import { type Command } from '../../src/cli/command.ts'
 import { backupCommand } from '../../src/cli/commands/backup.ts'
 import { scrubCommand } from '../../src/cli/commands/scrub.ts'
 import { makeDirectory } from '../client/tree.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 
-let server: TestServer
-
-beforeAll(async () => {
-  server = await openServer({ TROVE_MIN_FREE: '0' })
-  return server.close
-})
+const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 
 async function deletedArtifact(): Promise<void> {
   const body = randomBytes(50_000)

@@ -1,16 +1,12 @@
 /** `trove rm`, `keep` and `expire` as scripts see them. */
 import { randomBytes } from 'node:crypto'
-import { beforeAll, describe, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { describe, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
-let server: TestServer
+const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 let runs = 0
-beforeAll(async () => {
-  server = await openServer({ TROVE_MIN_FREE: '0' })
-  return server.close
-})
 
 async function trove(...args: string[]): Promise<Outcome> {
   return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })

@@ -1,14 +1,13 @@
 /** `trove search`: from a pattern to paths that other commands take. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { tarOf } from '../http/archives-of.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 beforeAll(async () => {
-  server = await openServer()
   for (const run of [1, 2, 3]) {
     const files = ['report.html', `sub dir/report ${run}.html`, 'notes.txt']
     const body = await tarOf(files.map((name) => ({ name, content: `${name} of ${run}` })))
@@ -17,9 +16,6 @@ beforeAll(async () => {
       body,
     })
   }
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function trove(args: string[]): Promise<Outcome> {

@@ -5,24 +5,20 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { makeDirectory, makeHardTree, makeTree } from '../client/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { zipOf } from '../actions/archives.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
-let server: TestServer
 const zip = Buffer.from(zipOf({ 'a/b': 'content' }))
+const server = await openSharedServer()
 let zipId: number
 beforeAll(async () => {
-  server = await openServer()
   const headers = { 'content-type': 'application/zip' }
   zipId = await server.put('1/zipped', { headers, body: zip })
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function trove(args: string[], cwd?: string): Promise<Outcome> {

@@ -2,19 +2,15 @@
 import { once } from 'node:events'
 import { chmod, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import { type Outcome, startTrove } from './run-trove.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 let root: string
 let run = 100
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
 beforeEach(async () => {
   run += 1
   root = await makeDirectory()

@@ -1,15 +1,14 @@
 /** `trove url`: what it prints leads to what was meant. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
 const odd = 'back\\slash/50% ?#é'
 
-let server: TestServer
+const server = await openSharedServer()
 let id: number
 beforeAll(async () => {
-  server = await openServer()
   id = await server.put('42/build?branch=feature%2Fx', {
     tar: [
       { name: odd, content: 'odd' },
@@ -18,9 +17,6 @@ beforeAll(async () => {
     ],
   })
   await server.put('42/raw?filename=notes.txt', { body: 'raw' })
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function url(...args: string[]): Promise<Outcome> {

@@ -13,7 +13,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import {
   describeTree,
   makeDirectory,
@@ -23,17 +23,13 @@ import {
 } from '../client/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { zipOf } from '../actions/archives.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
 const large = pseudoRandom(9_000_000, 'in parts')
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
+const server = await openSharedServer()
 
 let root: string
 let tree: string

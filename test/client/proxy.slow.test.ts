@@ -4,25 +4,21 @@ import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createSilentServer } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { exchange } from '../../src/client/transport/answer.ts'
 import { requestJson } from '../../src/client/transport/http.ts'
 import { type Outcome, runTrove } from '../cli/run-trove.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startForwardingProxy, startTls } from './forwarding-proxy.ts'
 import { storeCertificate } from './store-certificate.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 let token: string
 beforeAll(async () => {
-  server = await openServer()
   token = await server.token()
-})
-afterAll(async () => {
-  await server.close()
 })
 
 const password = 'hunter2'

@@ -5,19 +5,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 
 const run = promisify(execFile)
 
-let server: TestServer
+const server = await openSharedServer()
 let folder: string
 beforeAll(async () => {
-  server = await openServer()
   folder = await mkdtemp(join(tmpdir(), 'trove-client-package-'))
   await writeFile(join(folder, 'hello.txt'), 'hello\n')
 })
 afterAll(async () => {
-  await server.close()
   await rm(folder, { recursive: true })
 })
 

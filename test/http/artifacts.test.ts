@@ -1,12 +1,8 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { artifactListSchema, type WireArtifact } from '../../src/api/messages.ts'
-import { openServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
+const server = await openSharedServer()
 
 const dayMs = 86_400_000
 let lastProject = 0

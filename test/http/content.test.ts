@@ -2,24 +2,23 @@
 import { createHash } from 'node:crypto'
 import { unzipSync } from 'fflate'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import {
   artifactDetailSchema,
   directoryPageSchema,
   manifestPageSchema,
 } from '../../src/api/messages.ts'
 import type { TarEntry } from './archives-of.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf } from './open-server.ts'
 
 const log = Array.from({ length: 5000 }, (_, line) => `line ${line}\n`).join('')
 const noise = createHash('shake256', { outputLength: 5000 }).update('noise').digest()
 const tricky = 'd/100% ä#?&.txt'
 
-let server: TestServer
+const server = await openSharedServer()
 let id: number
 let treeDigest: string
 beforeAll(async () => {
-  server = await openServer()
   const tar: TarEntry[] = [
     { name: 'd/build.log', content: log },
     { name: tricky, content: 'tricky' },
@@ -31,9 +30,6 @@ beforeAll(async () => {
   ]
   id = await server.put('1/build', { tar })
   treeDigest = artifactDetailSchema.parse(await (await at('')).json()).treeDigest
-})
-afterAll(async () => {
-  await server.close()
 })
 
 /** fetch undoes gzip on its own and asks for it, so tests say what they accept. */

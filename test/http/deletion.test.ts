@@ -1,20 +1,16 @@
 /** Deleting, undoing, collecting, and the bounds on what a store holds, as callers of the API see them. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/settings.ts'
 import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { diskBytes } from '../lifecycle/leftovers.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openServer, openSharedServer, problemOf, type TestServer } from './open-server.ts'
 
-let server: TestServer
 let projects = 0
 
-beforeAll(async () => {
-  server = await openServer({ TROVE_MIN_FREE: '0' })
-  return server.close
-})
+const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 
 /** A project of its own, so that no test sees another's artifacts. */
 function freshProject(): string {

@@ -1,7 +1,7 @@
 /** Expired means gone on the very next read, whatever the route (invariant 9). The table below has every route of the server,
  *  and the first test compares it with what is mounted, so that a new one must say what it does with an expired artifact.
  *  Each request is made twice: in the last millisecond, when it must work, and one later. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { encodeWants } from '../../src/core/blob-exchange.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -10,7 +10,7 @@ import type { AppContext } from '../../src/http/context.ts'
 import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { createRenderer } from '../../src/web/renderer.ts'
 import { tarOf } from './archives-of.ts'
-import { openServer, type SendRequest, type TestServer } from './open-server.ts'
+import { openSharedServer, type SendRequest } from './open-server.ts'
 
 const hour = 60 * 60 * 1000
 const project = 'octo/app'
@@ -256,14 +256,10 @@ const rules: Record<string, Rule> = {
   'GET /metrics': { none: 'figures' },
 }
 
-let server: TestServer
+const server = await openSharedServer({ TROVE_GC_INTERVAL: 'off' })
 let fixture: Fixture
 beforeAll(async () => {
-  server = await openServer({ TROVE_GC_INTERVAL: 'off' })
   fixture = await fill()
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function fill(): Promise<Fixture> {

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
 import { mintToken, type TokenUse } from '../../src/auth/tokens.ts'
@@ -104,6 +105,13 @@ export async function openServer(
       await rm(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** For all tests of a file, at whose top it is called; closed behind the last. */
+export async function openSharedServer(environment: Environment = {}): Promise<TestServer> {
+  const server = await openServer(environment)
+  afterAll(server.close)
+  return server
 }
 
 /** The parts of a problem that tests look at. */

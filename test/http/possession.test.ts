@@ -11,7 +11,7 @@ import { encodeTimes } from '../../src/core/modification-times.ts'
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf } from './open-server.ts'
 
 const secret = 'what only octo/app may read'
 const text = `${manifestHeader}f 644 ${secret.length} ${digestOf(secret)} secret\n`
@@ -26,12 +26,11 @@ const offer: Offer = {
   timesDigest: `sha256:${digestOf(encodeTimes([1_600_000_000]))}`,
 }
 
-let server: TestServer
+const server = await openSharedServer()
 let thief: string
 let directory: string
 let artifactId: number
 beforeAll(async () => {
-  server = await openServer()
   thief = await server.token({ project: 'eve/own', scope: 'write' })
   directory = await mkdtemp(join(tmpdir(), 'trove-secret-'))
   await writeFile(join(directory, 'secret'), secret, { mode: 0o644 })
@@ -44,7 +43,6 @@ beforeAll(async () => {
   artifactId = artifact.id
 })
 afterAll(async () => {
-  await server.close()
   await rm(directory, { recursive: true, force: true })
 })
 

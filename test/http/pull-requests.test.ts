@@ -1,13 +1,9 @@
 /** What comes from a pull request: it does not pass for the project's own, and pages say what it is. */
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run.ts'
-import { openServer, type TestServer } from './open-server.ts'
+import { openSharedServer } from './open-server.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
+const server = await openSharedServer()
 
 async function put(
   run: number,

@@ -9,12 +9,11 @@ import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { zipOf } from '../actions/archives.ts'
 import { tarGzOf, tarOf } from './archives-of.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openServer, openSharedServer, problemOf, type TestServer } from './open-server.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer({ TROVE_MAX_ARTIFACT: '1MiB', TROVE_RETENTION_MAX_DAYS: '100' })
-  return server.close
+const server = await openSharedServer({
+  TROVE_MAX_ARTIFACT: '1MiB',
+  TROVE_RETENTION_MAX_DAYS: '100',
 })
 
 const dayMs = 86_400_000

@@ -1,16 +1,12 @@
 /** What runners tell of their runs, over HTTP and on pages. */
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { runDetailSchema } from '../../src/api/run-record.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
-import { openServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 let lastRun = 100
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
 
 const recording = '0123456789abcdef0123456789abcdef'
 const job = { key: 'build-1', id: 'build', name: '<b>build</b> (1)' }

@@ -1,5 +1,5 @@
 /** `GET /search`: paths inside artifacts, in what the caller may read. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import {
   artifactListSchema,
   searchLineSchema,
@@ -9,14 +9,13 @@ import {
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { tarOf } from './archives-of.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf } from './open-server.ts'
 
-let server: TestServer
 const ids: Record<string, number> = {}
 const day = 86_400_000
+const server = await openSharedServer({ TROVE_GC_INTERVAL: 'off' })
 let startedAt: number
 beforeAll(async () => {
-  server = await openServer({ TROVE_GC_INTERVAL: 'off' })
   startedAt = server.clock.now
   await put('1/dist', 'branch=main&workflow=ci', ['app.js', 'sub/app.js', 'sub/notes.txt'])
   server.clock.now += day
@@ -25,9 +24,6 @@ beforeAll(async () => {
   server.clock.now += day
   await put('2/dist', 'branch=topic&workflow=ci&attempt=2', ['app.js'])
   await put('1/other', '', ['app.js'], 'octo/elsewhere')
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function put(

@@ -4,13 +4,9 @@ import { comparisonLineSchema, comparisonSchema, holderListSchema } from '../../
 import { digestOf } from '../../src/core/digest.ts'
 import { readTokenClaims } from '../../src/core/token-claims.ts'
 import type { TarEntry } from './archives-of.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf } from './open-server.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
+const server = await openSharedServer()
 
 async function putTree(run: number, entries: TarEntry[], project = 'octo/app'): Promise<number> {
   return await server.put(`/api/v1/projects/${project}/runs/${run}/artifacts/build?branch=main`, {

@@ -2,17 +2,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { callerOf } from '../actions/rig.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openServer, openSharedServer, problemOf } from './open-server.ts'
 
-let server: TestServer
+const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 let projects = 0
-beforeAll(async () => {
-  server = await openServer({ TROVE_MIN_FREE: '0' })
-  return server.close
-})
 
 interface StrictProject {
   project: string

@@ -1,21 +1,20 @@
 /** Projects in subgroups, as GitLab has them: one name everywhere, one address for it, and nothing of the groups above. */
 import { createHash } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { openSharedServer, problemOf } from './open-server.ts'
 
 const project = 'acme/platform/api'
 const above = 'acme/platform'
 const content = 'what the job made'
 
-let server: TestServer
 let id: number
 /** Of the run before. */
 let idBefore: number
+const server = await openSharedServer()
 /** Of scope `write`, for `project` and for what looks like the group above it. */
 let own: string
 let foreign: string
 beforeAll(async () => {
-  server = await openServer()
   own = await server.token({ project })
   foreign = await server.token({ project: above })
   const path = '/api/v1/projects/acme~platform/api/runs/12/artifacts/dist?branch=main'
@@ -24,9 +23,6 @@ beforeAll(async () => {
   id = await server.put(path, { token: own, body: content })
   const other = '/api/v1/projects/acme/platform/runs/12/artifacts/dist?branch=main'
   await server.put(other, { token: foreign, body: content })
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function read(path: string, token = own): Promise<unknown> {

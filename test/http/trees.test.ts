@@ -1,18 +1,14 @@
 /** What is different from a tree that the client has, by `GET /artifacts/{id}/tree?base=`. */
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { changesMediaType, manifestMediaType } from '../../src/api/negotiation.ts'
 import { changesHeader } from '../../src/core/manifest-changes.ts'
 import { decodeTimes } from '../../src/core/modification-times.ts'
 import { createByteReader } from '../../src/core/varint.ts'
 import type { TarEntry } from './archives-of.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf } from './open-server.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 let lastRun = 0
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
 
 async function putTree(entries: TarEntry[], project = 'octo/app'): Promise<number> {
   lastRun += 1

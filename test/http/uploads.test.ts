@@ -10,13 +10,12 @@ import { digestOf } from '../../src/core/digest.ts'
 import { createByteWriter } from '../../src/core/varint.ts'
 import { encodeTimes } from '../../src/core/modification-times.ts'
 import { manifestOf, record } from '../ingest/negotiated/open-session.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openSharedServer, problemOf } from './open-server.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 let directory: string
 let known: Pick<Offer, 'treeDigest' | 'entryCount' | 'fileCount' | 'logicalBytes'>
 beforeAll(async () => {
-  server = await openServer()
   directory = await mkdtemp(join(tmpdir(), 'trove-uploads-'))
   await writeFile(join(directory, 'a'), 'content', { mode: 0o644 })
   const client = createClient({ url: server.url, token: await server.token(), cacheDir: null })
@@ -25,7 +24,6 @@ beforeAll(async () => {
   known = { treeDigest: artifact.treeDigest, entryCount: 1, fileCount: 1, logicalBytes: 7 }
 })
 afterAll(async () => {
-  await server.close()
   await rm(directory, { recursive: true, force: true })
 })
 

@@ -1,12 +1,11 @@
 /** The event loop stays free while everything is read back, hashed and inflated. */
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 beforeAll(async () => {
-  server = await openServer()
   for (let run = 1; run <= 4; run++) {
     const files = Array.from({ length: 4000 }, (_, index) => ({
       name: `f${index}`,
@@ -17,7 +16,6 @@ beforeAll(async () => {
     })
   }
 })
-afterAll(async () => await server.close())
 
 async function timeHealth(): Promise<number> {
   const startedAt = performance.now()

@@ -1,10 +1,9 @@
 /** The list of a project's artifacts as CSV: all of them, in the order that was chosen. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 
-let server: TestServer
+const server = await openSharedServer()
 beforeAll(async () => {
-  server = await openServer()
   const names = ['b', 'a', '\u{1f600}', '\uffee', 'B', 'c', 'd']
   for (const [index, name] of names.entries()) {
     const days = index % 2 === 0 ? 5 : 9 - index
@@ -16,9 +15,6 @@ beforeAll(async () => {
       expect((await server.send(`/api/v1/artifacts/${id}`, keep)).status).toBe(200)
     }
   }
-})
-afterAll(async () => {
-  await server.close()
 })
 
 test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'])(

@@ -1,15 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
-import { openServer, problemOf, type TestServer } from '../http/open-server.ts'
+import { openServer, openSharedServer, problemOf } from '../http/open-server.ts'
 
 const hostile = '<img src=x onerror=alert(1)>&"\''
 const hostileName = "x&y '1' #2"
 
-let server: TestServer
+const server = await openSharedServer()
 let id: number
 beforeAll(async () => {
-  server = await openServer()
   const tar: TarEntry[] = [
     { name: hostile, content: 'x' },
     { name: 'dir/inner.txt', content: 'inner' },
@@ -17,9 +16,6 @@ beforeAll(async () => {
   ]
   const query = `branch=${encodeURIComponent('<b>main')}&workflow=${encodeURIComponent('<i>ci')}`
   id = await server.put(`7/${encodeURIComponent(hostileName)}?${query}`, { tar })
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function open(

@@ -1,7 +1,7 @@
 /** Files that are large in an odd way, as pages show them. */
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 
 const many = 100_000
 
@@ -112,11 +112,10 @@ function cell(seed: number): string {
   ).join('')
 }
 
-let server: TestServer
+const server = await openSharedServer()
 let id: number
 let laterId: number
 beforeAll(async () => {
-  server = await openServer()
   const put = async (run: number, contents: Record<string, string | Buffer>): Promise<number> =>
     await server.put(`${run}/odd`, {
       tar: Object.entries(contents).map(([name, content]) => ({ name, content })),
@@ -127,9 +126,6 @@ beforeAll(async () => {
     'changed.txt': 'a\n'.repeat(240_000),
     'words.txt': 'same\nnew\n',
   })
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function pageOf(name: keyof typeof files, query = ''): Promise<string> {

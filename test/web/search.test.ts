@@ -1,14 +1,13 @@
 /** The page that searches the artifacts of a project for paths. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { SearchResultList } from '../../src/web/find/search-page.tsx'
 import { tarOf } from '../http/archives-of.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 
-let server: TestServer
 let cookie: string
 const ids: number[] = []
+const server = await openSharedServer()
 beforeAll(async () => {
-  server = await openServer()
   cookie = `trove_session=${await server.token({ scope: 'read' }, 'session')}`
   for (const run of [1, 2]) {
     const files = Array.from({ length: 30 }, (_, index) => ({ name: `logs/<${index}>.log` }))
@@ -20,9 +19,6 @@ beforeAll(async () => {
     const place = `${run}/build?branch=b${run}&job=j`
     ids.unshift(await server.put(place, { headers: { 'content-type': 'application/x-tar' }, body }))
   }
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function open(path: string): Promise<string> {

@@ -1,6 +1,6 @@
 /** Settings of a project on its pages: what they say, and that they change what `PATCH` does, by its rules. */
-import { afterAll, beforeEach, beforeAll, describe, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { beforeEach, beforeAll, describe, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 
 const uploads = '/octo/app/settings'
 const retention = '/octo/app/settings/retention'
@@ -14,15 +14,11 @@ const nothing = {
   quotaBytes: null,
 }
 
-let server: TestServer
+const server = await openSharedServer({ TROVE_RETENTION_DAYS: '30', TROVE_PROJECT_QUOTA: '10GiB' })
 beforeAll(async () => {
-  server = await openServer({ TROVE_RETENTION_DAYS: '30', TROVE_PROJECT_QUOTA: '10GiB' })
   await server.put('1/build?branch=main', {
     body: 'x'.repeat(2048),
   })
-})
-afterAll(async () => {
-  await server.close()
 })
 beforeEach(async () => {
   expect(await patch(nothing)).toMatchObject(nothing)

@@ -1,17 +1,13 @@
 /** The size of an artifact from run to run: what counts, what a point leads to, and what is said where there is none. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 
 const trends = '/octo/app/trends'
 
-let server: TestServer
+const server = await openSharedServer()
 beforeAll(async () => {
-  server = await openServer()
   await server.put('1/other')
-})
-afterAll(async () => {
-  await server.close()
 })
 
 async function upload(

@@ -2,12 +2,12 @@
  *  files that are large or do not deflate, logs, and names as long as they may be. */
 import { gunzipSync } from 'node:zlib'
 import { get } from 'node:http'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { strToU8, zipSync } from 'fflate'
 import { digestOf } from '../../src/core/digest.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
 import type { TarEntry } from '../http/archives-of.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 
 const pageBytesMax = 30 * 1024
 const scriptBytesMax = 15 * 1024
@@ -45,12 +45,11 @@ function files(version: number): TarEntry[] {
   ]
 }
 
-let server: TestServer
+const server = await openSharedServer()
 let cookie: string
 let base: number
 let head: number
 beforeAll(async () => {
-  server = await openServer()
   cookie = `trove_session=${await server.token({ project: undefined, scope: 'admin' }, 'session')}`
   const put = async (project: string, place: string, entries: TarEntry[]): Promise<number> => {
     const facts = `branch=${words(4).replaceAll(' ', '-')}&workflow=${words(4).replaceAll(' ', '-')}&sha=${'4f1d2c3b5a'.repeat(4)}`
@@ -93,10 +92,6 @@ beforeAll(async () => {
     sequence += batch.length
   }
 }, 120_000)
-afterAll(async () => {
-  await server.close()
-})
-
 /** As a browser asks: compressed. */
 async function fetchPage(path: string): Promise<Buffer> {
   return await new Promise((resolve, reject) => {

@@ -9,20 +9,16 @@ import { setTimeout } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createRunRecorder, type RunRecorder } from '../../src/cli/run-recorder.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { RunEvent } from '../../src/workflow/events.ts'
 import type { RunOptions } from '../../src/workflow/run.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { onServer } from './native-run.ts'
 import { createPlayground, oneJob, type Playground } from './playground.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-  return server.close
-})
+const server = await openSharedServer()
 
 const never = new AbortController().signal
 const dayMs = 86_400_000
