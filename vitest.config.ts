@@ -12,6 +12,8 @@ export default defineConfig({
     pool: 'forks',
     // Files share what a worker has loaded: for most of them loading it again takes longer than their tests.
     isolate: false,
+    // What was made of sources that did not change since is kept: half of the time of a run of a single file.
+    experimental: { fsModuleCache: true },
     // The default leaves one core idle, which on a two-core machine is half of it.
     maxWorkers: availableParallelism(),
     // The longest take some seconds; on a machine that does much else ten times as long.
