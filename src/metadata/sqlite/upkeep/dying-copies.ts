@@ -26,7 +26,7 @@ const isHolding = `(NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g WHERE g.ques
 
 /** SQL that is true while manifest `m` would be held. */
 const isManifestHeld = `(m.state = 0
-  OR EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = m.id AND (${isHolding}))
+  OR (SELECT 1 FROM artifacts a WHERE a.manifest_id = m.id AND (${isHolding}) ORDER BY a.id DESC LIMIT 1) IS NOT NULL
   OR EXISTS (SELECT 1 FROM manifest_leases x WHERE x.manifest_id = m.id))`
 
 /** SQL that is true while stream `s` would be named by a skeleton. */

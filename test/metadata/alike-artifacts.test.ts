@@ -1,4 +1,4 @@
-/** How many artifacts a run may have. Method: all but one are copies of its row. */
+/** Many artifacts of one run, and of one tree. Method: all but one are copies of its row. */
 import SqliteDatabase from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -40,6 +40,23 @@ test('what has expired is not counted, even before it is swept', async () => {
   copyArtifact(path, max - 1)
   const later = { name: 'later', createdAt: 2_500, now: 2_500 }
   expect(await seedArtifact(metadata, run, { a: '2' }, later)).toMatchObject({ name: 'later' })
+})
+
+// Goal: a tree that thousands of builds made is let go of without looking at all of them for each.
+test('removed artifacts of one tree are released in time that grows as their number', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  onTestFinished(() => metadata.close())
+  const { id } = await seedArtifact(metadata, await seedRun(metadata), { a: '1' })
+  const count = 20_000
+  copyArtifact(path, count - 1)
+  const ids = Array.from({ length: count }, (_, index) => id + index)
+  await metadata.removeArtifacts(ids, { state: 'deleted', reason: 'user', now: 3_000, undoMs: 1 })
+  const startedAt = performance.now()
+  const page = { after: { at: -1, id: 0 }, limit: count }
+  expect(await metadata.releaseRemoved(4_000, 4_000, page)).toMatchObject({ released: count })
+  // The square takes fifteen seconds and more.
+  expect(performance.now() - startedAt).toBeLessThan(8000)
 })
 
 /** Gives the only artifact of a database so many copies, of other names. */
