@@ -3,7 +3,7 @@
  *  The zip is three stretches: local headers with their data (member pages), the central directory (the same pages
  *  again), and what follows (tail pages; they hold the directory too when its order differs from that of the members).
  *  Pages know where in the zip they begin, so a range opens at the page that holds its first byte. */
-import { type PackedMember, type StreamFacts } from '../core/skeleton-member.ts'
+import type { PackedMember, StreamFacts } from '../core/skeleton-member.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import type { Metadata, PlacedStream, SkeletonPage } from '../metadata/metadata.ts'
 import { literal, passedOver, type Segment, wholeCopy } from './segments.ts'

@@ -10,7 +10,7 @@ import type { EntryTable } from './entry-table.ts'
 import { type StoredFile, storeFile } from './file-blobs.ts'
 import { type StagedReader, windowed } from './staged-reader.ts'
 import { readCentralRecord } from './central-record.ts'
-import { type ZipDirectory } from './zip-directory.ts'
+import type { ZipDirectory } from './zip-directory.ts'
 import { ZipOpaque } from './zip-opaque.ts'
 import { type MemberEntry, memberEntry, placeMember } from './zip-member.ts'
 import {

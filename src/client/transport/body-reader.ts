@@ -1,5 +1,5 @@
 /** An answer's body as bytes taken from its front. A body that ends early is a network failure. */
-import { type Answer } from './answer.ts'
+import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
 
 export interface BodyReader {

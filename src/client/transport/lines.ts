@@ -1,6 +1,6 @@
 /** Bodies of one JSON value a line. */
 import { limits } from '../../core/limits.ts'
-import { type Answer } from './answer.ts'
+import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
 
 /** A line holds two entries at most: paths, link targets and little else, each character at most six bytes of JSON. */

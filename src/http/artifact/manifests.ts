@@ -12,7 +12,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
 import { entryMessage } from './artifact-message.ts'
 import { preconditionStatus, watchIdle } from '../body/send-representation.ts'
-import { type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
 import { formatCursor, linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
 

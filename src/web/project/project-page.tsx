@@ -1,12 +1,6 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
 import { projectPagePath, runPagePath } from '../../api/paths.ts'
-import {
-  type ArtifactSums,
-  type Project,
-  type Run,
-  type RunFact,
-  type Progress,
-} from '../../metadata/metadata.ts'
+import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
 import { anyOf, Choice } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
