@@ -1,5 +1,6 @@
 /** Parameters and bodies, parsed once where they enter. */
 import type { z } from 'zod'
+import { type Digest, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run.ts'
 import type { BodyContext } from './body/body-context.ts'
@@ -57,6 +58,14 @@ function reasonOf({ code, path, message }: z.core.$ZodIssue, input: unknown): st
 /** A number in the path of a route, such as its `{run}`. Errors: invalid_request. */
 export function numberParameter(c: AppRequest, name: string): number {
   return parsePositiveInteger(c.req.param(name) ?? '', name)
+}
+
+/** A digest in its wire form. Errors: invalid_request. */
+export function digestField(text: string, field: string): Digest {
+  const digest = parseWireDigest(text)
+  if (digest !== undefined) return digest
+  const reason = `${field} must be sha256: and 64 lower-case hex digits`
+  throw storeError('invalid_request', reason, { field })
 }
 
 /** The `{owner}/{repo}` of a route. Errors: invalid_name. */

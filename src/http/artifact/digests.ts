@@ -5,14 +5,12 @@ import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
 import { mayReadProject, type Principal } from '../../auth/principal.ts'
 import { findHolders } from '../../browse/holders.ts'
-import { type Digest, parseWireDigest } from '../../core/digest.ts'
-import { storeError } from '../../core/errors.ts'
 import type { Project } from '../../metadata/metadata.ts'
 import { forbidden, projectOf, readProject } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { digestField, formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 
 export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -23,7 +21,7 @@ export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
 async function listHolders(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const query = parseQuery(c, holdersQuery)
-  const digest = digestParameter(c)
+  const digest = digestField(c.req.param('digest') ?? '', 'digest')
   const project = await searchedProject(context, principal, query.project)
   const now = context.now()
   const beforeId = parseOffsetCursor(query.cursor)
@@ -59,13 +57,4 @@ export async function searchedProject(
   const project = await readProject(context, principal, name)
   if (mayReadProject(principal, project.name)) return project
   throw forbidden('finding files needs a token that reads its whole project')
-}
-
-/** Errors: invalid_request. */
-function digestParameter(c: AppRequest): Digest {
-  const digest = parseWireDigest(c.req.param('digest') ?? '')
-  if (digest !== undefined) return digest
-  throw storeError('invalid_request', 'digest: give sha256: and 64 lower-case hex digits', {
-    field: 'digest',
-  })
 }

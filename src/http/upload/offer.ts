@@ -2,21 +2,22 @@
 import { offerSchema } from '../../api/negotiation-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { heldByOtherJob } from '../../core/artifact.ts'
-import { type Digest, digestOf, parseWireDigest } from '../../core/digest.ts'
+import { type Digest, digestOf } from '../../core/digest.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { expiresAtOf } from '../../core/retention.ts'
 import { parseProjectName } from '../../core/run.ts'
 import type { OfferedArtifact } from '../../ingest/negotiated/job.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { AppContext, AppRequest } from '../context.ts'
-import { parseBody } from '../input.ts'
+import { digestField, parseBody } from '../input.ts'
 import { requireQuota } from './quota.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { replacementBy } from '../access/strict.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
 
 /** An offer whose sender may make it. */
-export interface Offered extends OfferedArtifact {
+export interface Offered {
+  artifact: OfferedArtifact
   projectId: number
   run: number
   attempt: number
@@ -58,37 +59,39 @@ export async function readOffer(
     await requireQuota(context, project, message.logicalBytes)
   }
   const days = message.retentionDays
-  const treeDigest = requireDigest(message.treeDigest, 'treeDigest')
+  const treeDigest = digestField(message.treeDigest, 'treeDigest')
   return {
     projectId: run.projectId,
     run: number,
     attempt,
     key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
-    timesDigest: requireDigest(message.timesDigest, 'timesDigest'),
-    base: message.base === undefined ? null : requireDigest(message.base, 'base'),
-    tree: {
-      treeDigest,
-      entryCount: message.entryCount,
-      fileCount: message.fileCount,
-      logicalBytes: message.logicalBytes,
+    timesDigest: digestField(message.timesDigest, 'timesDigest'),
+    base: message.base === undefined ? null : digestField(message.base, 'base'),
+    artifact: {
+      tree: {
+        treeDigest,
+        entryCount: message.entryCount,
+        fileCount: message.fileCount,
+        logicalBytes: message.logicalBytes,
+      },
+      runId: run.id,
+      job,
+      name,
+      createdAt: now,
+      expiresAt: expiresAtOf(
+        days === undefined ? null : { days },
+        await retentionOf(context, project),
+        now,
+      ),
+      onConflict: message.overwrite ? await replacementBy(context, principal) : 'same',
     },
-    runId: run.id,
-    job,
-    name,
-    createdAt: now,
-    expiresAt: expiresAtOf(
-      days === undefined ? null : { days },
-      await retentionOf(context, project),
-      now,
-    ),
-    onConflict: message.overwrite ? await replacementBy(context, principal) : 'same',
   }
 }
 
 /** Refuses an upload whose name is taken before anything of it is sent. Whether it still is, the commit decides.
  *  Errors: name_taken, forbidden. */
 export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
-  const { job, name, onConflict } = offered
+  const { job, name, onConflict } = offered.artifact
   if (onConflict === 'replace') return
   const holder = await holderOf(context, offered)
   if (holder === undefined) return
@@ -117,24 +120,13 @@ export async function outcomeOf(
 
 async function holderOf(
   { metadata }: AppContext,
-  { projectId, run, attempt, name, createdAt: now }: Offered,
+  { projectId, run, attempt, artifact: { name, createdAt: now } }: Offered,
 ): Promise<Artifact | undefined> {
   return await metadata.findNewest({ projectId, run, attempt, name }, now)
 }
 
-function isOffered(holder: Artifact, { job, tree }: Offered): boolean {
+function isOffered(holder: Artifact, { artifact: { job, tree } }: Offered): boolean {
   return holder.job === job && holder.kind === 'tree' && holder.treeDigest === tree.treeDigest
-}
-
-/** Errors: invalid_request. */
-export function requireDigest(text: string, field: string): Digest {
-  const digest = parseWireDigest(text)
-  if (digest === undefined) throw invalid(field, 'must be sha256: and 64 hex digits')
-  return digest
-}
-
-export function invalid(field: string, what: string): Error {
-  return storeError('invalid_request', `${field} ${what}`, { field })
 }
 
 function tooMany(limit: string, limitValue: number, setting: string): Error {

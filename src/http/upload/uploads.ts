@@ -16,15 +16,8 @@ import { artifactMessage } from '../artifact/artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendBytes } from '../body/gzip.ts'
-import { parseQuery } from '../input.ts'
-import {
-  invalid,
-  type Offered,
-  outcomeOf,
-  readOffer,
-  requireDigest,
-  requireFreeName,
-} from './offer.ts'
+import { digestField, parseQuery } from '../input.ts'
+import { type Offered, outcomeOf, readOffer, requireFreeName } from './offer.ts'
 import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
 import { createTurns, type Turns } from './turns.ts'
 
@@ -41,7 +34,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const session = await sessionOf(context, c)
     const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
-    const treeDigest = requireDigest(tree, 'tree')
+    const treeDigest = digestField(tree, 'tree')
     const body = openRequestBody(context, c, uploadLimit(context.config))
     const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
     const job = { ...session, treeDigest, encoding } as const
@@ -51,7 +44,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
       base === undefined
         ? await context.ingest.negotiate({ step: 'manifest', ...job, entryCount }, body, signal)
         : await context.ingest.negotiate(
-            { step: 'changes', ...job, base: requireDigest(base, 'base') },
+            { step: 'changes', ...job, base: digestField(base, 'base') },
             body,
             signal,
           ),
@@ -106,20 +99,20 @@ async function answerOffer(
 ): Promise<Response> {
   const { metadata } = context
   const now = context.now()
-  const known = await metadata.findKnownTree(offered.projectId, offered.tree.treeDigest, now)
+  const { projectId, run, base } = offered
+  const { name, tree } = offered.artifact
+  const known = await metadata.findKnownTree(projectId, tree.treeDigest, now)
   await requireFreeName(context, offered)
   const { sessionId } = await metadata.openOfferSession({
-    projectId: offered.projectId,
+    projectId,
     offer: offered.key,
     now,
     leaseMs: limits.leaseMs,
   })
   const answer = (message: z.infer<typeof offerAnswerSchema>): Response => c.json(message)
   // What it says of its size is before anything is deflated or left out, so it is no whole of what will arrive.
-  const { projectId, run, name } = offered
   context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
   if (known === undefined) {
-    const { base } = offered
     const isBased = base !== null && (await metadata.findKnownTree(projectId, base, now))
     return answer({ state: 'open', id: sessionId, needs: isBased ? 'changes' : 'manifest' })
   }
@@ -138,29 +131,24 @@ async function commitKnown(
     known,
   }: { offered: Offered; known: NonNullable<Awaited<ReturnType<Metadata['findKnownTree']>>> },
 ): Promise<Published | undefined> {
-  const trees = known.artifacts.filter((artifact) => artifact.kind === 'tree')
+  const { tree, ...artifact } = offered.artifact
+  const trees = known.artifacts.filter(({ kind }) => kind === 'tree')
   for (const { id, zipBytes, tarGzBytes } of trees) {
     if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
     // The lease on the manifest is taken where it is found, so nothing of the tree can go before the commit.
-    const { manifestId, exists } = await metadata.stageManifest(sessionId, offered.tree)
+    const { manifestId, exists } = await metadata.stageManifest(sessionId, tree)
     if (!exists) return undefined
     await metadata.stageTimesOf(sessionId, id)
     // Nothing holds that artifact; when its times are still whole, so is the copy.
     if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
-    const { runId, job, name, createdAt, expiresAt, onConflict } = offered
     return await metadata.commitArtifact(sessionId, {
-      runId,
-      job,
-      name,
+      ...artifact,
       ...treeOfFiles,
       manifestId,
       zipBytes,
       tarGzBytes,
       newBytes: 0,
-      createdAt,
       now: now(),
-      expiresAt,
-      onConflict,
       uploadId: null,
     })
   }
@@ -190,13 +178,13 @@ async function commitOnce(
   { sessionId, offered }: { sessionId: string; offered: Offered },
   signal: AbortSignal,
 ): Promise<Published> {
-  const { projectId, key, run: _run, attempt: _attempt, timesDigest: _times, ...rest } = offered
-  const { base: _base, ...artifact } = rest
+  const { projectId, key, artifact } = offered
   try {
     const session = await context.metadata.findSession(sessionId)
     if (session === undefined) throw ended(sessionId)
     if (session.projectId !== projectId || session.offer !== key) {
-      throw invalid('offer', 'is not the one that this upload began with')
+      const reason = 'offer is not the one that this upload began with'
+      throw storeError('invalid_request', reason, { field: 'offer' })
     }
     return await context.ingest.negotiate(
       { step: 'commit', sessionId, projectId, ...artifact },
