@@ -2,8 +2,7 @@
  *  raw file and a zip (GITHUB-PROTOCOL §10, §11). */
 import { Hono } from 'hono'
 import { verifyTarget } from '../auth/signed-urls.ts'
-import { assertLive } from '../browse/find-artifact.ts'
-import { storeError } from '../core/errors.ts'
+import { assertLive, readArtifact } from '../browse/find-artifact.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { representRaw, representWrappedZip, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
@@ -35,11 +34,10 @@ async function readSigned(context: AppContext, c: AppRequest): Promise<Artifact>
   const signature = { se: c.req.query('se'), sig: c.req.query('sig') }
   const target = { access: 'read', route: 'artifact', id } as const
   verifyTarget(context.keys.signedUrls, target, signature, context.now())
-  const artifact = await context.metadata.findArtifact(parsePositiveInteger(id, 'id'))
-  if (artifact === undefined) {
-    throw storeError('artifact_not_found', `there is no artifact ${id}`, { reference: `id:${id}` })
-  }
-  assertLive(artifact, context.now())
+  const reference = { kind: 'id', id: parsePositiveInteger(id, 'id') } as const
+  const now = context.now()
+  const artifact = await readArtifact(context.metadata, reference, { project: null, now })
+  assertLive(artifact, now)
   return artifact
 }
 
