@@ -1,13 +1,11 @@
 /** actions/download-artifact, with the inputs and outputs of v8, and the directories of the version that is used. */
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
-import pLimit from 'p-limit'
 import type { ArtifactStore, ListedArtifact, OtherRun } from '../artifacts.ts'
-import { bounds } from '../bounds.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import type { UsesStep } from '../workflow-file.ts'
 import { readBuiltInInputs, type Inputs } from './inputs.ts'
-import { artifactsOf } from './upload.ts'
+import { artifactsOf, downloadAll } from './artifacts.ts'
 
 /** Of these versions only a download by name goes without a directory of the artifact's own, even where there is no other
  *  artifact. */
@@ -45,26 +43,8 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
   }
   const isOne =
     inputs.text('name') !== '' || (artifacts.length === 1 && !isBeforeV5.test(step.uses))
-  const flat = mergeMultiple || isOne
-  // One after another into a common directory, so that the newest artifact wins for a file that several have.
-  const limit = pLimit(flat ? 1 : bounds.downloadsMax)
-  const mismatched: string[] = []
-  await Promise.all(
-    artifacts.map((artifact) =>
-      limit(async () => {
-        const directory = flat ? path : join(path, artifact.name)
-        const result = await store.download({
-          artifact,
-          from,
-          directory,
-          keepArchive,
-          signal: body.stop,
-        })
-        if (result.remark !== null) log.say(`${artifact.name}: ${result.remark}`)
-        if (!result.digestMatches) mismatched.push(artifact.name)
-      }),
-    ),
-  )
+  const place = { directory: path, isCommon: mergeMultiple || isOne }
+  const mismatched = await downloadAll(body, artifacts, { ...place, from, keepArchive })
   reportMismatches(body, mismatched, onMismatch)
   log.say(`Total of ${artifacts.length} artifact(s) downloaded`)
   body.outputs['download-path'] = path

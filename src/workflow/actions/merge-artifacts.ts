@@ -2,13 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Minimatch } from 'minimatch'
-import pLimit from 'p-limit'
-import { bounds } from '../bounds.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import { uploadFiles } from '../upload-paths.ts'
 import type { UsesStep } from '../workflow-file.ts'
 import { readBuiltInInputs } from './inputs.ts'
-import { artifactsOf, readUploadOptions, uploadTo } from './upload.ts'
+import { artifactsOf, downloadAll, readUploadOptions, uploadTo } from './artifacts.ts'
 
 const defaults = {
   name: 'merged-artifacts',
@@ -42,25 +40,15 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
 
   const directory = await mkdtemp(join(job.directories.temporary, 'merge-artifact'))
   try {
-    // One after another into a common directory, so that the newest artifact wins for a file that several have.
-    const limit = pLimit(separate ? bounds.downloadsMax : 1)
-    await Promise.all(
-      artifacts.map((artifact) =>
-        limit(async () => {
-          const target = separate ? join(directory, artifact.name) : directory
-          const { digestMatches } = await store.download({
-            artifact,
-            from: undefined,
-            directory: target,
-            keepArchive: false,
-            signal: body.stop,
-          })
-          // Else the merged artifact would lack its files, and `delete-merged` would delete what may yet be healed.
-          if (!digestMatches)
-            throw new StepFailure(`Digest validation failed for artifact(s): ${artifact.name}.`)
-        }),
-      ),
-    )
+    const place = { directory, isCommon: !separate }
+    const mismatched = await downloadAll(body, artifacts, {
+      ...place,
+      from: undefined,
+      keepArchive: false,
+    })
+    // Else the merged artifact would lack their files, and `delete-merged` would delete what may yet be healed.
+    if (mismatched.length > 0)
+      throw new StepFailure(`Digest validation failed for artifact(s): ${mismatched.join(', ')}.`)
     const roots = { directory, home: undefined, includeHidden }
     const files = uploadFiles(await job.engine.globber.search('.', roots, body.stop))
     await uploadTo(store, body, {

@@ -5,7 +5,7 @@ import { StepFailure, type StepBody } from '../step-body.ts'
 import { uploadFiles } from '../upload-paths.ts'
 import type { UsesStep } from '../workflow-file.ts'
 import { readBuiltInInputs } from './inputs.ts'
-import { artifactsOf, readUploadOptions, uploadTo } from './upload.ts'
+import { artifactsOf, readUploadOptions, uploadTo } from './artifacts.ts'
 
 const defaults = {
   name: 'artifact',

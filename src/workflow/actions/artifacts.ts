@@ -1,6 +1,9 @@
-/** What the upload and merge actions share: giving files to the store and telling about it. */
+/** What the actions about artifacts share: giving files to the store and getting them, and telling about it. */
+import { join } from 'node:path'
+import pLimit from 'p-limit'
 import { hasCode } from '../../core/errors.ts'
-import type { ArtifactStore, UploadRequest } from '../artifacts.ts'
+import type { ArtifactStore, DownloadRequest, ListedArtifact, UploadRequest } from '../artifacts.ts'
+import { bounds } from '../bounds.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import type { Inputs } from './inputs.ts'
 
@@ -11,7 +14,7 @@ export function artifactsOf(body: StepBody): ArtifactStore {
   return artifacts
 }
 
-/** Inputs that both actions have. Errors: StepFailure. */
+/** Inputs of upload and merge. Errors: StepFailure. */
 export function readUploadOptions(
   body: StepBody,
   inputs: Inputs,
@@ -31,7 +34,7 @@ export function readUploadOptions(
   return { retentionDays: daysMax, compressionLevel }
 }
 
-/** Uploads and sets the outputs of both actions. */
+/** Uploads and sets the outputs of upload and merge. */
 export async function uploadTo(
   store: ArtifactStore,
   body: StepBody,
@@ -55,4 +58,31 @@ export async function uploadTo(
     'artifact-digest': uploaded.digest ?? '',
     'tree-digest': uploaded.treeDigest,
   })
+}
+
+/** Downloads to `directory` itself, or to one in it for each artifact. Answers the names of those whose content was not what it
+ *  should be. */
+export async function downloadAll(
+  body: StepBody,
+  artifacts: readonly ListedArtifact[],
+  {
+    directory,
+    isCommon,
+    ...how
+  }: Pick<DownloadRequest, 'directory' | 'from' | 'keepArchive'> & { isCommon: boolean },
+): Promise<string[]> {
+  const store = artifactsOf(body)
+  // One after another into a common directory, so that the newest artifact wins for a file that several have.
+  const limit = pLimit(isCommon ? 1 : bounds.downloadsMax)
+  const mismatched: string[] = []
+  const download = async (artifact: ListedArtifact): Promise<void> => {
+    const { name } = artifact
+    const target = isCommon ? directory : join(directory, name)
+    const request = { ...how, artifact, directory: target, signal: body.stop }
+    const { remark, digestMatches } = await store.download(request)
+    if (remark !== null) body.log.say(`${name}: ${remark}`)
+    if (!digestMatches) mismatched.push(name)
+  }
+  await Promise.all(artifacts.map((artifact) => limit(download, artifact)))
+  return mismatched
 }
