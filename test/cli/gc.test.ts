@@ -60,12 +60,27 @@ test('is for administrators', async () => {
 })
 
 const scrubbing = {
-  ...{ packs: 3, copies: 700, readBytes: 2048, damagedCopies: 0, foundCopies: 0, healedCopies: 0 },
-  ...{ healedBlobs: 0, rewrittenPacks: 0, drifts: 0, damagedArtifacts: 0, damaged: [] },
+  packs: 3,
+  copies: 700,
+  readBytes: 2048,
+  damagedCopies: 0,
+  foundCopies: 0,
+  healedCopies: 0,
+  healedBlobs: 0,
+  rewrittenPacks: 0,
+  drifts: 0,
+  damagedArtifacts: 0,
+  damaged: [],
 }
 const backingUp = {
-  ...{ path: '/b', packs: 3, packBytes: 2048, linkedPacks: 2, copiedPacks: 1, reusedPacks: 0 },
-  ...{ damagedCopies: 0, missingPacks: 0 },
+  path: '/b',
+  packs: 3,
+  packBytes: 2048,
+  linkedPacks: 2,
+  copiedPacks: 1,
+  reusedPacks: 0,
+  damagedCopies: 0,
+  missingPacks: 0,
 }
 
 test.each([

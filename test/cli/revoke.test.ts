@@ -1,17 +1,11 @@
 /** `trove revoke`. */
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTrove, startTrove } from './run-trove.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openServer()
-})
-afterAll(async () => {
-  await server.close()
-})
+const server = await openSharedServer()
 
 interface Revoked {
   status: number | null

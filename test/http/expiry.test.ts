@@ -106,6 +106,10 @@ const repository = (base: string): Record<string, Rule> => {
     [`DELETE ${base}/repos/:owner/:repo/actions/artifacts/:id`]: {
       none: 'deleting what is over answers 404; below',
     },
+    [`GET ${base}/repos/:owner/:repo/actions/runs`]: { none: 'runs' },
+    [`GET ${base}/repos/:owner/:repo/actions/runs/:run`]: { none: 'runs' },
+    [`GET ${base}/repos/:owner/:repo/actions/workflows/:workflow/runs`]: { none: 'runs' },
+    [`GET ${base}/repos/:owner/:repo/branches/:branch`]: { none: 'the commit of its newest run' },
   }
 }
 

@@ -12,7 +12,7 @@ import { openServer, problemOf, type TestServer } from './open-server.ts'
 let server: TestServer
 beforeEach(async () => {
   server = await openServer()
-  await server.put('/api/v1/projects/octo/app/runs/1/artifacts/a')
+  await server.put('1/a')
 })
 afterEach(async () => {
   await server.close()
