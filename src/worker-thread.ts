@@ -3,7 +3,11 @@
 import { parentPort, type Transferable, type Worker } from 'node:worker_threads'
 import { type ErrorMessage, StoreError, decodeError, encodeError } from './core/errors.ts'
 
-type ToThread = { id: number; request: unknown } | { id: number; stop: true } | 'close'
+type ToThread =
+  | { id: number; request: unknown }
+  | { id: number; more: unknown }
+  | { id: number; stop: true }
+  | 'close'
 type FromThread =
   | { id: number; answer: unknown }
   | { id: number; failure: ErrorMessage }
@@ -12,24 +16,26 @@ type FromThread =
 /** Of the answer that nobody asks for: that the thread has begun. */
 const openingId = 0
 
-/** `News`: what is told of a request before its answer. */
-export interface AskedThread<Request, Answer, News = never> {
+/** `News`: what is told of a request before its answer. `More`: what is sent after it. */
+export interface AskedThread<Request, Answer, News = never, More = never> {
   /** Errors: what keeps the thread from beginning. Requests need not wait for it. */
   readonly opened: Promise<unknown>
   /** Resolves when the thread ends without being told to, before its requests fail. */
   readonly died: Promise<Error>
   /** Errors: those of the request; the reason of `signal` when it fails after that was aborted; why the thread is gone. */
-  ask(request: Request, options?: AskOptions<News>): Promise<Answer>
+  ask(request: Request, options?: AskOptions<News, More>): Promise<Answer>
   /** Lets the thread answer what it was asked, then ends it. Errors: what it died of. */
   close(): Promise<void>
   /** Ends the thread; what it was asked fails. */
   terminate(): Promise<void>
 }
 
-interface AskOptions<News> {
+interface AskOptions<News, More> {
   transfer?: Transferable[]
   signal?: AbortSignal
   onNews?: (news: News) => void
+  /** Called when the request is sent. */
+  onSent?: (send: (more: More, transfer: Transferable[]) => void) => void
 }
 
 interface Waiting<Answer, News> {
@@ -39,10 +45,10 @@ interface Waiting<Answer, News> {
 }
 
 /** The thread keeps the process alive only while it has something to answer. `name` is for messages. */
-export function askThread<Request, Answer, News = never>(
+export function askThread<Request, Answer, News = never, More = never>(
   worker: Worker,
   name: string,
-): AskedThread<Request, Answer, News> {
+): AskedThread<Request, Answer, News, More> {
   const waiting = new Map<number, Waiting<Answer, News>>()
   let lastId = openingId
   let death: Error | undefined
@@ -103,12 +109,13 @@ export function askThread<Request, Answer, News = never>(
   return {
     opened,
     died,
-    ask: async (request, { transfer, signal, onNews } = {}) => {
+    ask: async (request, { transfer, signal, onNews, onSent } = {}) => {
       signal?.throwIfAborted()
       if (death !== undefined) throw death
       if (isClosing) throw isClosed()
       const id = ++lastId
       post({ id, request }, transfer)
+      onSent?.((more, moreTransfer) => post({ id, more }, moreTransfer))
       if (waiting.size === 0) worker.ref()
       const stop = (): void => post({ id, stop: true })
       signal?.addEventListener('abort', stop, { once: true })
@@ -138,30 +145,34 @@ export function askThread<Request, Answer, News = never>(
 }
 
 /** What a thread does. */
-export interface Answering<Request, Answer, News> {
+export interface Answering<Request, Answer, News, More> {
   /** Buffers that are a field of the answer, or the answer, must be nothing else's: they are handed over. */
-  answer(request: Request, call: Call<News>): Answer | Promise<Answer>
+  answer(request: Request, call: Call<News, More>): Answer | Promise<Answer>
   /** Called when everything is answered and nothing more will be asked. */
   close?(): Promise<void>
 }
 
-interface Call<News> {
+export interface Call<News, More> {
   /** Its signal is aborted when nobody waits for the answer any more. It makes that when it is asked for it, which takes
    *  longer than many an answer. */
   readonly stop: Pick<AbortController, 'signal'>
   tell(news: News): void
+  /** To be set before anything is waited for. */
+  onMore?: (more: More) => void
 }
 
 /** In a thread: answers what `askThread` asks, each request as soon as it comes. Errors: those of `open`, unless it was told. */
-export async function answerRequests<Request, Answer, News = never>(
-  open: () => Answering<Request, Answer, News> | Promise<Answering<Request, Answer, News>>,
+export async function answerRequests<Request, Answer, News = never, More = never>(
+  open: () =>
+    | Answering<Request, Answer, News, More>
+    | Promise<Answering<Request, Answer, News, More>>,
 ): Promise<void> {
   const port = parentPort
   if (port === null) throw new Error('this file is the code of a worker thread')
   const post = (message: FromThread, transfer?: ArrayBuffer[]): void => {
     port.postMessage(message, transfer)
   }
-  let answering: Answering<Request, Answer, News>
+  let answering: Answering<Request, Answer, News, More>
   try {
     answering = await open()
   } catch (error) {
@@ -171,7 +182,7 @@ export async function answerRequests<Request, Answer, News = never>(
     return
   }
 
-  const running = new Map<number, AbortController>()
+  const running = new Map<number, Call<News, More> & { stop: AbortController }>()
   let isClosing = false
   const endWhenAnswered = async (): Promise<void> => {
     if (!isClosing || running.size > 0) return
@@ -180,11 +191,11 @@ export async function answerRequests<Request, Answer, News = never>(
     port.close()
   }
   const run = async (id: number, request: Request): Promise<void> => {
-    const stop = new AbortController()
-    running.set(id, stop)
+    const tell = (news: News): void => post({ id, news })
+    const call = { stop: new AbortController(), tell }
+    running.set(id, call)
     try {
-      const tell = (news: News): void => post({ id, news })
-      const answer = await answering.answer(request, { stop, tell })
+      const answer = await answering.answer(request, call)
       post({ id, answer }, ownBuffers(answer))
     } catch (error) {
       post({ id, failure: encodeError(error) })
@@ -197,7 +208,8 @@ export async function answerRequests<Request, Answer, News = never>(
     if (message === 'close') {
       isClosing = true
       void endWhenAnswered()
-    } else if ('stop' in message) running.get(message.id)?.abort()
+    } else if ('stop' in message) running.get(message.id)?.stop.abort()
+    else if ('more' in message) running.get(message.id)?.onMore?.(message.more as More)
     else void run(message.id, message.request as Request)
   })
   post({ id: openingId, answer: undefined })

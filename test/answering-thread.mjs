@@ -24,6 +24,15 @@ const answers = {
     tell(`${value} 2`)
     return value
   },
+  /** Of what is sent after it, until null. */
+  sum: async (_, call) =>
+    await new Promise((resolve) => {
+      let sum = 0
+      call.onMore = (more) => {
+        if (more === null) resolve(sum)
+        else sum += more
+      }
+    }),
   refuse: (what) => {
     throw storeError('busy', `${what} is busy`, { what })
   },

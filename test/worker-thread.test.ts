@@ -9,7 +9,7 @@ interface Request {
   value?: unknown
 }
 
-function start(workerData?: string): AskedThread<Request, unknown, string> {
+function start(workerData?: string): AskedThread<Request, unknown, string, number | null> {
   const worker = new Worker(new URL('answering-thread.mjs', import.meta.url), { workerData })
   onTestFinished(async () => {
     await worker.terminate()
@@ -45,6 +45,17 @@ test('what is told of a request goes to whoever asked, before the answer', async
     'a',
   ])
   expect(heard).toHaveLength(6)
+})
+
+test('what is sent after a request goes to it', async () => {
+  const thread = start()
+  const sums = [[1, 2], [30]].map(async (numbers) => {
+    return await thread.ask(
+      { kind: 'sum' },
+      { onSent: (send) => [...numbers, null].forEach((each) => send(each, [])) },
+    )
+  })
+  expect(await Promise.all(sums)).toEqual([3, 30])
 })
 
 test('expected failures cross whole, all others by name, message and stack', async () => {

@@ -3,10 +3,10 @@
  *  waits in order. */
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { storeError } from '../core/errors.ts'
+import { asError, storeError } from '../core/errors.ts'
 import type { IngestJob } from './job.ts'
-import type { FromWorker, IngestWorkerData, PoolAnswer, PoolJob } from './pool-messages.ts'
-import { closeWorker, type PoolWorker, runOn, startWorker, takeMessage } from './pool-worker.ts'
+import type { IngestWorkerData, PoolAnswer, PoolJob } from './pool-job.ts'
+import { type PoolWorker, runOn, startWorker } from './pool-worker.ts'
 import type { NegotiationAnswers, NegotiationJob } from './negotiated/job.ts'
 import type { Published } from './publish.ts'
 
@@ -49,12 +49,11 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   const waiting: WaitingJob[] = []
   const runningMax = shareOfProject * options.workers * jobsPerWorker
   let closing = false
-  let nextId = 1
 
   /** The first whose project has not its share. */
   const takeWaiting = (): WaitingJob | undefined => {
     if (waiting.length === 0) return undefined
-    const running = countByProject(workers.flatMap(({ jobs }) => [...jobs.values()]))
+    const running = countByProject(workers.flatMap(({ jobs }) => [...jobs]))
     const at = waiting.findIndex(({ projectId }) => (running.get(projectId) ?? 0) < runningMax)
     return at < 0 ? undefined : waiting.splice(at, 1)[0]
   }
@@ -71,22 +70,13 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
 
   const addWorker = async (): Promise<void> => {
     const worker = await startWorker(options)
-    worker.thread.on('message', (message: FromWorker) => {
-      takeMessage(worker, message)
-      startWaiting()
-    })
-    worker.thread.once('exit', (code) => {
+    void worker.thread.died.then((error) => {
       workers.splice(workers.indexOf(worker), 1)
-      const error = new Error(`an ingest thread ended with code ${code}`)
-      for (const job of worker.jobs.values()) job.reject(error)
-      worker.jobs.clear()
-      if (closing) return
       options.onWorkerFailure(error)
       void replaceWorker()
     })
-    worker.thread.on('error', options.onWorkerFailure)
     workers.push(worker)
-    if (closing) await closeWorker(worker)
+    if (closing) await worker.thread.close()
   }
   /** Until it begins: what kept it from that may pass, and uploads wait meanwhile. */
   const replaceWorker = async (): Promise<void> => {
@@ -96,7 +86,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
         startWaiting()
         return
       } catch (failure) {
-        options.onWorkerFailure(failure instanceof Error ? failure : new Error(String(failure)))
+        options.onWorkerFailure(asError(failure))
         await sleep(restartPauseMs, undefined, { ref: false })
       }
     }
@@ -125,7 +115,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
         projectId,
         start: (worker) => {
           signal?.removeEventListener('abort', leave)
-          runOn(worker, nextId++, { job, body, signal, resolve, reject })
+          resolve(runOn(worker, { job, body, signal }).finally(startWaiting))
         },
         reject: (error) => {
           signal?.removeEventListener('abort', leave)
@@ -151,7 +141,8 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       for (const job of waiting.splice(0)) {
         job.reject(storeError('shutting_down', 'the server is stopping', {}))
       }
-      await Promise.all(workers.map(closeWorker))
+      // What one dies of meanwhile is told.
+      await Promise.allSettled(workers.map(async ({ thread }) => await thread.close()))
     },
   }
 }
