@@ -173,7 +173,9 @@ describe('trove token', () => {
       iss: 'trove',
       use: 'api',
       project: 'octo/app',
-      exp: expect.anything() as number,
+      jti: expect.any(String) as string,
+      iat: expect.any(Number) as number,
+      exp: expect.any(Number) as number,
     }
     for (const scope of ['read', 'write'])
       expect(await mint('--scope', scope)).toEqual({ ...claims, scope })

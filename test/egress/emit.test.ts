@@ -201,11 +201,11 @@ test('inflating a large file leaves the event loop its turns', async () => {
 
 describe('patterns that take long on long paths', () => {
   const name = 'a'.repeat(250)
-  const specs = Array.from({ length: 100 }, (_, index): EntrySpec => {
+  const specs = Array.from({ length: 400 }, (_, index): EntrySpec => {
     const path = `${`${name}/`.repeat(15)}${index}`
     return { kind: 'file', path, content: Buffer.alloc(0), form: 'joining' }
   })
-  const paths = [`**/*${'a'.repeat(125)}b`]
+  const paths = Array.from({ length: 16 }, (_, index) => `**/*${'a'.repeat(200 + index)}b`)
 
   test('leave the event loop its turns', async () => {
     const store = createMemoryStore()
