@@ -7,11 +7,14 @@ export const revokedTokens = sqliteTable(
     id: text('id').primaryKey().notNull(),
     /** Null for an administrator's. */
     project: text('project'),
-    expiresAt: integer('expires_at').notNull(),
+    isSession: integer('is_session', { mode: 'boolean' }).notNull(),
+    issuedAt: integer('issued_at').notNull(),
+    /** From then on it is void anyway, with whatever came of it. */
+    endsAt: integer('ends_at').notNull(),
   },
   (table) => [
     index('revoked_tokens_project').on(table.project),
-    index('revoked_tokens_end').on(table.expiresAt),
+    index('revoked_tokens_end').on(table.endsAt),
   ],
 )
 

@@ -2,12 +2,14 @@
 CREATE TABLE revoked_tokens (
   id TEXT PRIMARY KEY NOT NULL,
   project TEXT COLLATE NOCASE,
-  expires_at INTEGER NOT NULL
+  is_session INTEGER NOT NULL,
+  issued_at INTEGER NOT NULL,
+  ends_at INTEGER NOT NULL
 );
 --> statement-breakpoint
 CREATE INDEX revoked_tokens_project ON revoked_tokens (project);
 --> statement-breakpoint
-CREATE INDEX revoked_tokens_end ON revoked_tokens (expires_at);
+CREATE INDEX revoked_tokens_end ON revoked_tokens (ends_at);
 --> statement-breakpoint
 CREATE TABLE revoked_projects (
   project TEXT PRIMARY KEY NOT NULL COLLATE NOCASE,

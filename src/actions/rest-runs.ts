@@ -28,12 +28,16 @@ export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   app.get(`${repository}/actions/workflows/:workflow/runs`, async (c) => {
     const project = await findReadableProject(context, c)
     const asked = c.req.param('workflow')
+    if (project !== undefined) {
+      const filter = { workflow: asked }
+      const [named] = await context.metadata.listRuns(project.id, { limit: 1, filter })
+      if (named !== undefined) return await listAnswer(context, c, project, filter)
+    }
     const known =
       project === undefined
         ? []
         : await context.metadata.listRunFacts(project.id, 'workflow', workflowsMax)
-    const workflow =
-      known.find((name) => name === asked) ?? known.find((name) => name.endsWith(`/${asked}`))
+    const workflow = known.find((name) => name.endsWith(`/${asked}`))
     if (workflow === undefined) {
       const others = known.length === 0 ? '' : `; workflows are known as ${known.join(', ')}`
       throw notFound(`no run of a workflow ${JSON.stringify(asked)} is known${others}`)
@@ -121,13 +125,20 @@ function newestAttempts(runs: Run[]): Run[] {
 async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Promise<object[]> {
   const recorded = await context.metadata.listRunProgress(runs.map(({ id }) => id))
   const progress = new Map(recorded.map((each) => [each.runId, each]))
-  return runs.map((run) =>
-    runObject(repositoryUrl(context, c, run.project), run, progress.get(run.id)),
-  )
+  // As the caller spells it: the action compares it with what it has of the runner, to the letter.
+  const asked = projectParameter(c)
+  const names = {
+    repository: repositoryUrl(context, c, asked),
+    fullName: formatProjectPath(asked),
+  }
+  return runs.map((run) => runObject(names, run, progress.get(run.id)))
 }
 
-function runObject(repository: string, run: Run, progress: RunProgress | undefined): object {
-  const fullName = formatProjectPath(run.project)
+function runObject(
+  { repository, fullName }: { repository: string; fullName: string },
+  run: Run,
+  progress: RunProgress | undefined,
+): object {
   const url = `${repository}/actions/runs/${run.number}`
   const instant = (epochMs: number): string => new Date(epochMs).toISOString()
   return {

@@ -37,7 +37,8 @@ const gitLabClaims = z.object({
   pipeline_source: text.optional(),
 })
 
-/** The grant of a job whose token has these verified claims. `now` in epoch ms.
+/** The grant of a job whose token has these verified claims. `now` in epoch ms. It is as old
+ *  as that token, which can be exchanged again and again.
  *  Errors: unauthenticated (claims of neither kind), invalid_name, invalid_request (`job` is missing). */
 export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: number): Principal {
   const { project, run, attempt, job, facts } = placeOf(claims)
@@ -54,10 +55,16 @@ export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: nu
     },
     job: named,
     facts,
-    issuedAt: now,
+    issuedAt: Math.min(now, issuedAtOf(claims) ?? now),
     expiresAt: now + tokenLifeSeconds * 1000,
     lineage: [],
   }
+}
+
+/** RFC 7519 §4.1.6. */
+function issuedAtOf(claims: unknown): number | undefined {
+  const issued = z.object({ iat: z.number() }).safeParse(claims)
+  return issued.success ? issued.data.iat * 1000 : undefined
 }
 
 interface Place {

@@ -17,7 +17,9 @@ export function createRevocations(known: {
   const tokens = new Set(known.tokenIds)
   const projects = new Map<string, number>()
   const addProject = (project: ProjectName, issuedUntil: number): void => {
-    projects.set(project.toLowerCase(), issuedUntil)
+    // A clock that went back takes nothing back.
+    const key = project.toLowerCase()
+    projects.set(key, Math.max(issuedUntil, projects.get(key) ?? issuedUntil))
   }
   for (const { project, issuedUntil } of known.projects) addProject(project, issuedUntil)
   return {

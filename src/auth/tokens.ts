@@ -30,7 +30,7 @@ export function adminGrant(now: number, lifeMs: number): Principal {
 }
 
 /** What is wrong with a grant, or undefined. */
-function grantFault(grant: Principal): string | undefined {
+function grantFault(grant: Principal, use: TokenUse): string | undefined {
   if (grant.project === null && grant.scope !== 'admin') return 'a token needs a project'
   if (
     (grant.scope === 'job' || grant.scope === 'run') &&
@@ -39,7 +39,8 @@ function grantFault(grant: Principal): string | undefined {
     return `a token of scope ${grant.scope} needs a run and a job`
   }
   if (grant.job === '') return 'a job id must not be empty'
-  if (grant.lineage.length > limits.tokenGenerationsMax)
+  // Whatever has a token can sign in with it.
+  if (grant.lineage.length > limits.tokenGenerationsMax + (use === 'session' ? 1 : 0))
     return `tokens mint tokens over ${limits.tokenGenerationsMax} generations at most`
   return undefined
 }
@@ -50,7 +51,7 @@ export async function mintToken(
   grant: Principal,
   use: TokenUse = 'api',
 ): Promise<string> {
-  const fault = grantFault(grant)
+  const fault = grantFault(grant, use)
   if (fault !== undefined) throw storeError('invalid_request', fault, { field: 'scope' })
   const { facts, run, job } = grant
   const claims = {
@@ -135,7 +136,7 @@ export async function readToken(
     expiresAt: data.exp * 1000,
     lineage: [tokenId(token), ...data.by],
   }
-  const fault = grantFault({ ...principal, lineage: data.by })
+  const fault = grantFault({ ...principal, lineage: data.by }, data.use)
   if (fault !== undefined) throw unauthenticated(fault)
   return { use: data.use, principal }
 }

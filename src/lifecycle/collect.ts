@@ -267,7 +267,10 @@ async function deadPackBytes(
 }
 
 /** Tombstones and records before runs, which stay as long as they have any. */
-async function forgetHistory({ metadata, signal }: LifecyclePorts, endedBy: number): Promise<void> {
+async function forgetHistory(
+  { metadata, now, signal }: LifecyclePorts,
+  endedBy: number,
+): Promise<void> {
   while ((await metadata.purgeTombstones(endedBy, limits.transactionRowsMax)) > 0) {
     signal?.throwIfAborted()
   }
@@ -278,7 +281,7 @@ async function forgetHistory({ metadata, signal }: LifecyclePorts, endedBy: numb
     signal?.throwIfAborted()
     after = await metadata.purgeRuns(endedBy, { after, limit: limits.transactionRowsMax })
   }
-  while ((await metadata.purgeRevocations(endedBy, limits.transactionRowsMax)) > 0) {
+  while ((await metadata.purgeRevocations(now(), limits.transactionRowsMax)) > 0) {
     signal?.throwIfAborted()
   }
 }

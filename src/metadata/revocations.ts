@@ -6,7 +6,11 @@ export interface RevokedToken {
   id: string
   /** Null for an administrator's. */
   project: ProjectName | null
-  expiresAt: number
+  /** Of a browser. They are counted apart, since signing out makes one. */
+  isSession: boolean
+  issuedAt: number
+  /** From then on it is void anyway, with whatever came of it; Infinity where that can be any time. */
+  endsAt: number
 }
 
 export interface Revocations {
@@ -15,7 +19,7 @@ export interface Revocations {
 }
 
 export interface RevocationMetadata {
-  /** Errors: too_large (more than `limits.revokedTokensMax` of one project). */
+  /** Errors: too_large (more than `limits.revokedTokensMax` of one project and kind). */
   revokeToken(token: RevokedToken): Promise<void>
   /** All tokens of the project that were issued at `issuedUntil` or before. */
   revokeProjectTokens(project: ProjectName, issuedUntil: number): Promise<void>

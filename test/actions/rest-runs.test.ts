@@ -98,6 +98,9 @@ test('of a pull request the repository is not told, since it can be a fork', asy
     [2, 'octo/demo'],
     [1, 'octo/demo'],
   ])
+  // The action compares it with what it has of the runner, to the letter.
+  const [first] = await runsOf('/repos/Octo/Demo/actions/runs?branch=release%2F1')
+  expect(first).toMatchObject({ head_repository: { full_name: 'Octo/Demo' } })
 })
 
 test('pages link to each other', async () => {

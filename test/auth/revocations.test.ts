@@ -30,4 +30,6 @@ test.each([
   const revocations = createRevocations({ tokenIds: [], projects: [{ project, issuedUntil }] })
   expect(revocations.has(token)).toBe(expected)
   expect(revocations.has({ ...token, scope: 'admin' })).toBe(false)
+  revocations.addProject(project, issuedUntil - 1)
+  expect(revocations.has(token)).toBe(expected)
 })

@@ -59,6 +59,9 @@ test('a token names those that it came of, its own id first, and for eight gener
   }
   expect(new Set(lineage).size).toBe(limits.tokenGenerationsMax + 1)
   await expect(mintToken(key, { ...grant, lineage })).rejects.toThrow('over 8 generations')
+  // Whoever has the last one can sign in with it.
+  const session = await mintToken(key, { ...grant, lineage }, 'session')
+  expect(await verifyToken(key, session, { now, use: 'session' })).toMatchObject({ scope: 'job' })
 })
 
 test('a token that does not say when it was issued is as old as can be', async () => {

@@ -19,6 +19,7 @@ const context: BodyContext = {
       receivedBytes += bytes
     },
   },
+  revocations: { has: () => false },
 }
 const limit = { bytesMax: 1000, limit: 'bytes of a body', setting: 'TROVE_TEST' }
 

@@ -24,6 +24,11 @@ async function statusWith(token: string, path = listing): Promise<number> {
   return (await server.send(path, { token })).status
 }
 
+async function liveNames(): Promise<string[]> {
+  const { items } = (await (await server.send(listing)).json()) as { items: { name: string }[] }
+  return items.map(({ name }) => name)
+}
+
 async function mintWith(token: string, json: TokenRequest = { scope: 'write' }): Promise<string> {
   const answer = await server.send('/api/v1/tokens', { method: 'POST', token, json })
   expect(answer.status).toBe(201)
@@ -109,25 +114,26 @@ test('all tokens of a project are void at once, those of jobs too, and later one
   expect(await statusWith(await mintWith(admin, { project: 'octo/app' }))).toBe(200)
 })
 
-test('a token that is being minted while all are revoked is revoked too', async () => {
+test.each([
+  ['a token that is being minted', 'POST', '/api/v1/tokens', ['{"scope":', '"write"}']],
+  ['what is being uploaded', 'PUT', '/api/v1/projects/octo/app/runs/2/artifacts/b', ['a', 'b']],
+])('%s while its own is revoked is refused', async (_what, method, path, [first, rest]) => {
   const own = await server.token({ expiresInSeconds: 3600 })
-  const slow = request(new URL('/api/v1/tokens', server.url), {
-    method: 'POST',
-    headers: { authorization: `Bearer ${own}`, 'content-type': 'application/json' },
-  })
+  const headers = { authorization: `Bearer ${own}`, 'content-type': 'application/json' }
+  const slow = request(new URL(path, server.url), { method, headers })
   const answered = once(slow, 'response')
-  slow.write('{"scope":')
+  slow.write(first)
   // Let in before: another request that came after its first bytes has been answered.
   await expect.poll(() => slow.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
   expect(await statusWith(own)).toBe(200)
-  server.clock.now += 1
-  expect((await revokeAll(await server.token({ scope: 'admin' }))).status).toBe(200)
-  server.clock.now += 1
-  slow.end('"write"}')
+  expect((await revoke(own)).status).toBe(200)
+  slow.end(rest)
   const [answer] = (await answered) as [IncomingMessage]
-  const minted = (JSON.parse(await text(answer)) as { token?: string }).token
-  if (minted !== undefined) expect(await statusWith(minted)).toBe(401)
-  else expect(answer.statusCode).toBe(401)
+  expect([answer.statusCode, await text(answer)]).toEqual([
+    401,
+    expect.stringContaining('the token was revoked'),
+  ])
+  expect(await liveNames()).toEqual(['a'])
 })
 
 test('a session that was signed out is void, wherever its cookie is', async () => {
@@ -141,17 +147,40 @@ test('a session that was signed out is void, wherever its cookie is', async () =
   expect(await statusWith(token)).toBe(200)
 })
 
+/** Stops the server, and starts another on what it leaves, at the same time. */
+async function startAgain(): Promise<void> {
+  const copy = await mkdtemp(join(tmpdir(), 'trove-'))
+  await cp(server.dataDir, copy, { recursive: true })
+  const { now } = server.clock
+  await server.close()
+  server = await openServer({}, copy)
+  server.clock.now = now
+}
+
 test('what was revoked stays so when the server starts again', async () => {
   const [single, ofProject] = [await server.token(), await server.token({ project: 'octo/other' })]
   await revoke(single)
   await revokeAll(ofProject, 'octo/other')
-  const copy = await mkdtemp(join(tmpdir(), 'trove-'))
-  const { dataDir, clock } = server
-  await cp(dataDir, copy, { recursive: true })
-  await server.close()
-  server = await openServer({}, copy)
-  server.clock.now = clock.now
+  await startAgain()
   expect(await statusWith(single)).toBe(401)
   expect(await statusWith(ofProject, '/api/v1/artifacts?project=octo/other')).toBe(401)
   expect(await statusWith(await server.token())).toBe(200)
+})
+
+test("an administrator's token is not of the project that it names, and takes along what outlives it", async () => {
+  const admin = await server.token({ scope: 'admin', expiresInSeconds: 60 })
+  const child = await mintWith(admin, { scope: 'admin', expiresInSeconds: 1000 * 86_400 })
+  expect((await revoke(admin)).status).toBe(200)
+  expect((await revokeAll(await server.token())).status).toBe(200)
+  // Until whatever else is revoked is forgotten.
+  for (let day = 0; day < 2; day++) server.clock.now += 200 * 86_400_000
+  const json = { now: true }
+  const token = await server.token({ scope: 'admin' })
+  const job = await server.send('/api/v1/admin/gc', { method: 'POST', token, json })
+  const { id } = (await job.json()) as { id: number }
+  await expect
+    .poll(async () => await (await server.send(`/api/v1/admin/jobs/${id}`, { token })).json())
+    .toMatchObject({ state: 'done' })
+  await startAgain()
+  for (const each of [admin, child]) expect(await statusWith(each)).toBe(401)
 })

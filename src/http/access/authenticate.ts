@@ -1,10 +1,12 @@
 /** Who sent a request: a token in the Authorization header, or the session cookie of a browser. Answers a principal;
  *  what it may do is `auth/principal.ts`. */
 import { getCookie } from 'hono/cookie'
-import type { Principal } from '../../auth/principal.ts'
+import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
-import { storeError } from '../../core/errors.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
+import type { ProjectName } from '../../core/run.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
+import { requireUnrevoked } from './revoked.ts'
 
 export const sessionCookie = 'trove_session'
 
@@ -48,25 +50,61 @@ async function findSession(context: AppContext, c: AppRequest): Promise<Principa
 
 /** What a token grants now. Errors: unauthenticated (not valid, or revoked). */
 export async function principalOf(
-  { keys, now, revocations }: AppContext,
+  context: AppContext,
   token: string,
   use: TokenUse,
 ): Promise<Principal> {
+  const { keys, now } = context
   const principal = await verifyToken(keys.tokens, token, { now: now(), use })
-  if (revocations.has(principal)) {
-    throw storeError('unauthenticated', 'the token was revoked', { reason: 'revoked' })
-  }
+  requireUnrevoked(context, principal)
   return principal
 }
 
-/** Makes the principal's token void, and whatever came of it. Errors: too_large. */
+/** Makes a token void, and whatever came of it. Errors: too_large, storage_full (it is void until the next start). */
 export async function revokeToken(
   { metadata, revocations }: AppContext,
-  { lineage: [id], project, expiresAt }: Principal,
+  { use, principal }: { use: TokenUse; principal: Principal },
 ): Promise<void> {
-  if (id === undefined) throw new Error('no token says that it has no id')
-  await metadata.revokeToken({ id, project, expiresAt })
-  revocations.addToken(id)
+  const [id] = principal.lineage
+  if (id === undefined) throw new Error('what was read of a token has its id')
+  const { issuedAt, expiresAt } = principal
+  const isSession = use === 'session'
+  const isAdmin = mayAdminister(principal)
+  await lastingly(
+    () => revocations.addToken(id),
+    metadata.revokeToken({
+      id,
+      // An administrator's may name a project, and what that has is revoked without it.
+      project: isAdmin ? null : principal.project,
+      isSession,
+      issuedAt,
+      // What an administrator's mints may end later than itself; sessions mint nothing.
+      endsAt: isAdmin && !isSession ? Infinity : expiresAt,
+    }),
+  )
+}
+
+/** Makes all tokens of the project void that were issued at `issuedUntil` or before. Errors: storage_full, as above. */
+export async function revokeProjectTokens(
+  { metadata, revocations }: AppContext,
+  project: ProjectName,
+  issuedUntil: number,
+): Promise<void> {
+  await lastingly(
+    () => revocations.addProject(project, issuedUntil),
+    metadata.revokeProjectTokens(project, issuedUntil),
+  )
+}
+
+/** A full disk is told, and no reason to let a leaked token be used meanwhile. */
+async function lastingly(revoke: () => void, written: Promise<void>): Promise<void> {
+  try {
+    await written
+  } catch (error) {
+    if (hasCode(error, 'storage_full')) revoke()
+    throw error
+  }
+  revoke()
 }
 
 /** Browsers send the cookie with any site's top-level form only for GET (SameSite=Lax); this is the second lock.

@@ -16,7 +16,12 @@ import { mintToken, readToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
 import { forbidden, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
-import { requireBearer, requirePrincipal, revokeToken } from './authenticate.ts'
+import {
+  requireBearer,
+  requirePrincipal,
+  revokeProjectTokens,
+  revokeToken,
+} from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { projectParameter, parseBody } from '../input.ts'
 
@@ -73,9 +78,9 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
 /** Needs nothing but the token: whoever has it could do worse. */
 async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
   const { token } = await parseBody(context, c, revocationRequestSchema)
-  const { principal } = await readToken(context.keys.tokens, token)
-  await revokeToken(context, principal)
-  const { scope, project, run, job, expiresAt } = principal
+  const read = await readToken(context.keys.tokens, token)
+  await revokeToken(context, read)
+  const { scope, project, run, job, expiresAt } = read.principal
   const message: WireRevokedToken = {
     scope,
     project,
@@ -91,8 +96,7 @@ async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> 
   const project = projectParameter(c)
   requireWriteProject(principal, project)
   const issuedUntil = context.now()
-  await context.metadata.revokeProjectTokens(project, issuedUntil)
-  context.revocations.addProject(project, issuedUntil)
+  await revokeProjectTokens(context, project, issuedUntil)
   const message: WireRevokedTokens = { project, issuedUntil: instant(issuedUntil) }
   return c.json(message)
 }

@@ -6,6 +6,7 @@ import type { Config } from '../../config.ts'
 import { listBytesMax } from '../../core/blob-exchange.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { requireUnrevoked } from '../access/revoked.ts'
 import type { BodyContext } from './body-context.ts'
 import { type AppRequest, incomingOf } from '../context.ts'
 
@@ -44,7 +45,7 @@ export function contentLength(c: AppRequest): number | null {
 
 /** The body as a stream of bytes, of which `bytesMax` is the bound.
  *  Errors: too_large (at once when the announced length is, else at the byte that is too many); the stream fails with
- *  incomplete_body when it ends early and with idle_timeout, the connection cut, when nothing arrives for the idle
+ *  incomplete_body when it ends early, with unauthenticated when the sender's token was revoked meanwhile, and with idle_timeout, the connection cut, when nothing arrives for the idle
  *  limit. */
 export function openRequestBody(context: BodyContext, c: AppRequest, limit: BodyLimit): Readable {
   const expectedBytes = contentLength(c)
@@ -55,6 +56,11 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
     onChunk: (received) => {
       context.metrics.received(received.chunkBytes)
       refuseAbove(limit, received.totalBytes)
+    },
+    // It can have taken hours.
+    onEnd: () => {
+      const { principal } = c.var
+      if (principal !== undefined) requireUnrevoked(context, principal)
     },
   })
   const body = Readable.from(chunks, { objectMode: false, highWaterMark: limits.readWindowBytes })
@@ -129,6 +135,7 @@ interface ChunkRules {
   expectedBytes: number | null
   idleMs: number
   onChunk(received: { chunkBytes: number; totalBytes: number }): void
+  onEnd(): void
 }
 
 async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerator<Buffer> {
@@ -162,6 +169,7 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
   if (rules.expectedBytes !== null && totalBytes !== rules.expectedBytes) {
     throw incomplete(rules.expectedBytes, totalBytes)
   }
+  rules.onEnd()
 }
 
 interface BodySource {

@@ -43,8 +43,9 @@ export function createArrivals(now: () => number): Arrivals {
       arrivals.set(key, { receivedBytes: 0, ...known, ...upload, heardAt: now() })
       forget()
     },
-    counting: (key, { config, metrics }) => ({
+    counting: (key, { config, metrics, revocations }) => ({
       config,
+      revocations,
       metrics: {
         received: (bytes) => {
           metrics.received(bytes)

@@ -4,25 +4,30 @@ import { parseProjectName } from '../../../src/core/run.ts'
 import type { Store } from '../metadata-contract.ts'
 
 const app = parseProjectName('octo/app')
+const token = { isSession: false, issuedAt: 5, endsAt: 10 }
 const other = parseProjectName('octo/other')
 
 export function revocationsContract(store: Store): void {
   test('a revoked token is listed once, until it is forgotten some time after its end', async () => {
-    for (const [id, expiresAt] of [['b', 20] as const, ['a', 10] as const, ['a', 10] as const])
-      await store().revokeToken({ id, project: null, expiresAt })
-    expect((await store().listRevocations()).tokenIds.toSorted()).toEqual(['a', 'b'])
+    for (const [id, endsAt] of [['b', 20] as const, ['a', 10] as const, ['a', 10] as const])
+      await store().revokeToken({ ...token, id, project: null, endsAt })
+    await store().revokeToken({ ...token, id: 'c', project: null, endsAt: Infinity })
+    expect((await store().listRevocations()).tokenIds.toSorted()).toEqual(['a', 'b', 'c'])
     expect(await store().purgeRevocations(10, 5)).toBe(0)
-    expect(await store().purgeRevocations(21, 1)).toBe(1)
-    expect(await store().purgeRevocations(20, 5)).toBe(0)
-    expect(await store().listRevocations()).toEqual({ tokenIds: ['b'], projects: [] })
+    expect(await store().purgeRevocations(20, 5)).toBe(1)
+    expect(await store().purgeRevocations(1e15, 5)).toBe(1)
+    expect(await store().listRevocations()).toEqual({ tokenIds: ['c'], projects: [] })
   })
 
   test('what a project had until a moment takes the place of its single ones', async () => {
-    await store().revokeToken({ id: 'a', project: app, expiresAt: 10 })
-    await store().revokeToken({ id: 'b', project: other, expiresAt: 10 })
+    await store().revokeToken({ ...token, id: 'a', project: app })
+    await store().revokeToken({ ...token, id: 'b', project: other })
+    // Of a clock that was ahead.
+    await store().revokeToken({ ...token, id: 'c', project: app, issuedAt: 2000 })
     await store().revokeProjectTokens(parseProjectName('Octo/App'), 1000)
     const projects = [{ project: 'Octo/App', issuedUntil: 1000 }]
-    expect(await store().listRevocations()).toEqual({ tokenIds: ['b'], projects })
+    const { tokenIds, ...listed } = await store().listRevocations()
+    expect([tokenIds.toSorted(), listed]).toEqual([['b', 'c'], { projects }])
     // A clock that went back takes nothing back.
     await store().revokeProjectTokens(app, 999)
     expect((await store().listRevocations()).projects).toEqual(projects)
@@ -30,15 +35,16 @@ export function revocationsContract(store: Store): void {
     expect((await store().listRevocations()).projects).toMatchObject([{ issuedUntil: 1001 }])
   })
 
-  test('a project has a bounded number of single ones, and those of others do not count', async () => {
+  test('a project has a bounded number of single ones, and neither those of others nor sessions count', async () => {
     for (let at = 0; at < limits.revokedTokensMax; at++)
-      await store().revokeToken({ id: String(at), project: app, expiresAt: 10 })
+      await store().revokeToken({ ...token, id: String(at), project: app })
     await expect(
-      store().revokeToken({ id: 'one more', project: app, expiresAt: 10 }),
+      store().revokeToken({ ...token, id: 'one more', project: app }),
     ).rejects.toMatchObject({ code: 'too_large' })
     // One that is revoked already needs no room.
-    await store().revokeToken({ id: '0', project: app, expiresAt: 10 })
-    await store().revokeToken({ id: 'b', project: other, expiresAt: 10 })
-    expect((await store().listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 1)
+    await store().revokeToken({ ...token, id: '0', project: app })
+    await store().revokeToken({ ...token, id: 'b', project: other })
+    await store().revokeToken({ ...token, id: 's', project: app, isSession: true })
+    expect((await store().listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 2)
   })
 }

@@ -1,21 +1,18 @@
 /** Tokens that are void before their end. */
-import { count, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
+import { and, count, eq, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
 import { revokedProjects, revokedTokens } from '../../../../schema/tokens.ts'
 import { tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run.ts'
-import type { Revocations, RevocationMetadata } from '../../metadata.ts'
+import type { Revocations, RevocationMetadata, RevokedToken } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 export function createRevocationMethods({ orm, write }: Connection): RevocationMetadata {
   const ofProject = (project: ProjectName | null): SQL =>
     project === null ? isNull(revokedTokens.project) : eq(revokedTokens.project, project)
-  const requireRoom = (project: ProjectName | null): void => {
-    const counted = orm
-      .select({ held: count() })
-      .from(revokedTokens)
-      .where(ofProject(project))
-      .get()
+  const requireRoom = ({ project, isSession }: RevokedToken): void => {
+    const ofKind = and(ofProject(project), eq(revokedTokens.isSession, isSession))
+    const counted = orm.select({ held: count() }).from(revokedTokens).where(ofKind).get()
     if (counted!.held <= limits.revokedTokensMax) return
     const what = project === null ? 'administrators' : project
     const instead = project === null ? 'remove secret.key' : 'revoke all that the project has'
@@ -28,8 +25,9 @@ export function createRevocationMethods({ orm, write }: Connection): RevocationM
   return {
     revokeToken: async (token) => {
       write(() => {
-        const { changes } = orm.insert(revokedTokens).values(token).onConflictDoNothing().run()
-        if (changes > 0) requireRoom(token.project)
+        const values = { ...token, endsAt: Math.min(token.endsAt, Number.MAX_SAFE_INTEGER) }
+        const { changes } = orm.insert(revokedTokens).values(values).onConflictDoNothing().run()
+        if (changes > 0) requireRoom(token)
       })
     },
     revokeProjectTokens: async (project, issuedUntil) => {
@@ -42,8 +40,9 @@ export function createRevocationMethods({ orm, write }: Connection): RevocationM
             set: { issuedUntil: sql`max(issued_until, excluded.issued_until)` },
           })
           .run()
-        // What says so of single ones has become needless.
-        orm.delete(revokedTokens).where(ofProject(project)).run()
+        // What says so of single ones has become needless, but of one that was issued by a clock that was ahead.
+        const covered = and(ofProject(project), lte(revokedTokens.issuedAt, issuedUntil))
+        orm.delete(revokedTokens).where(covered).run()
       })
     },
     listRevocations: async () => ({
@@ -59,7 +58,7 @@ export function createRevocationMethods({ orm, write }: Connection): RevocationM
         const ended = orm
           .select({ id: revokedTokens.id })
           .from(revokedTokens)
-          .where(lt(revokedTokens.expiresAt, endedBy))
+          .where(lt(revokedTokens.endsAt, endedBy))
           .limit(limit)
         return orm.delete(revokedTokens).where(inArray(revokedTokens.id, ended)).run().changes
       }),

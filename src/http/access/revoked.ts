@@ -1,0 +1,13 @@
+/** What every look at a token, and the end of every request body, asks. */
+import type { Principal } from '../../auth/principal.ts'
+import type { Revocations } from '../../auth/revocations.ts'
+import { storeError } from '../../core/errors.ts'
+
+/** Errors: unauthenticated. */
+export function requireUnrevoked(
+  { revocations }: { revocations: Pick<Revocations, 'has'> },
+  principal: Principal,
+): void {
+  if (revocations.has(principal))
+    throw storeError('unauthenticated', 'the token was revoked', { reason: 'revoked' })
+}
