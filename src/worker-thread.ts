@@ -76,7 +76,7 @@ export function askThread<Request, Answer, News = never, More = never>(
   const die = (error: Error): void => {
     if (death !== undefined) return
     death = error
-    tellDeath(error)
+    if (!isClosing) tellDeath(error)
     failAll(error)
   }
 

@@ -134,6 +134,8 @@ test('a thread that closes answers what it was asked before, then nothing', asyn
 test('a thread that cannot close says why', async () => {
   const thread = start('breaks at its end')
   await expect(thread.close()).rejects.toThrow('left open')
+  // It was told to end, and nobody is to miss it.
+  expect(await Promise.race([thread.died, Promise.resolve('not told')])).toBe('not told')
 })
 
 test('a thread that is ended fails what it was asked, and did not die', async () => {

@@ -18,7 +18,8 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
     for (const alternative of expandBraces(pattern)) {
       characters += costOf(alternative)
       if (characters > limits.globCharactersMax) throw tooLong()
-      alternatives.push(parsePattern(alternative))
+      // `a/{,b}/c` is `a/c` too, as to minimatch.
+      alternatives.push(parsePattern(alternative.replaceAll(/\/{2,}/g, '/')))
     }
   }
   return createGlobMatcher(alternatives)

@@ -141,8 +141,9 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       for (const job of waiting.splice(0)) {
         job.reject(storeError('shutting_down', 'the server is stopping', {}))
       }
-      // What one dies of meanwhile is told.
-      await Promise.allSettled(workers.map(async ({ thread }) => await thread.close()))
+      const ends = await Promise.allSettled(workers.map(({ thread }) => thread.close()))
+      for (const end of ends)
+        if (end.status === 'rejected') options.onWorkerFailure(asError(end.reason))
     },
   }
 }

@@ -89,7 +89,8 @@ export function openFilePool(jobs: number | null = null): FilePool {
   return {
     threads: count,
     expect: (tasks) => {
-      while (threads.length < Math.min(count, tasks / tasksPerThread)) start()
+      while (ended === undefined && threads.length < Math.min(count, tasks / tasksPerThread))
+        start()
     },
     run: async <Task extends FileTask>(task: Task, transfer: ArrayBuffer[] = []) => {
       if (ended !== undefined) throw ended

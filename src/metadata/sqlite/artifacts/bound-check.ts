@@ -19,7 +19,12 @@ export function createBoundCheck(
     'SELECT owner_repo AS name, quota_bytes AS quotaBytes FROM projects WHERE id = ?',
   )
   const findRun = prepare<[number], { number: number }>('SELECT number FROM runs WHERE id = ?')
-  const ofRun = prepare<[number, number], { count: number }>(
+  // By the index alone; few runs have so many that it matters which of them have ended.
+  const held = prepare<[number], { count: number }>(
+    `SELECT count(*) AS count FROM artifacts INDEXED BY artifacts_held_name
+     WHERE run_id = ? AND removed_at IS NULL`,
+  )
+  const live = prepare<[number, number], { count: number }>(
     `SELECT count(*) AS count FROM artifacts INDEXED BY artifacts_held_name
      WHERE run_id = ? AND removed_at IS NULL AND ends_at > ?`,
   )
@@ -29,7 +34,8 @@ export function createBoundCheck(
     throw quotaExceeded({ scope: name, limitBytes, usedBytes, setting })
   }
   return ({ runId, projectId }, now) => {
-    if (ofRun.get(runId, now)!.count > limits.artifactsPerRunMax)
+    const { artifactsPerRunMax: max } = limits
+    if (held.get(runId)!.count > max && live.get(runId, now)!.count > max)
       throw tooManyArtifacts(findRun.get(runId)!.number)
     const { name, quotaBytes } = findProject.get(projectId)!
     const setting = quotaBytes === null ? 'TROVE_PROJECT_QUOTA' : 'quotaBytes of the project'
