@@ -34,7 +34,8 @@ const answers = {
       }
     }),
   refuse: (what) => {
-    throw storeError('busy', `${what} is busy`, { what })
+    const cause = new TypeError('low', { cause: storeError('busy', 'lowest', { what: 'disk' }) })
+    throw storeError('busy', `${what} is busy`, { what }, { cause })
   },
   break: (message) => {
     throw new RangeError(message)

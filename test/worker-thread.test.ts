@@ -58,13 +58,18 @@ test('what is sent after a request goes to it', async () => {
   expect(await Promise.all(sums)).toEqual([3, 30])
 })
 
-test('expected failures cross whole, all others by name, message and stack', async () => {
+test('expected failures cross whole, all others by name, message and stack, with what caused them', async () => {
   const thread = start()
   const refusal: unknown = await thread
     .ask({ kind: 'refuse', value: 'it' })
     .catch((error: unknown) => error)
   expect(refusal).toBeInstanceOf(StoreError)
-  expect(refusal).toMatchObject({ code: 'busy', message: 'it is busy', details: { what: 'it' } })
+  expect(refusal).toMatchObject({
+    code: 'busy',
+    message: 'it is busy',
+    details: { what: 'it' },
+    cause: { name: 'TypeError', message: 'low', cause: { code: 'busy', message: 'lowest' } },
+  })
   await expect(thread.ask({ kind: 'break', value: 'no' })).rejects.toMatchObject({
     name: 'RangeError',
     message: 'no',

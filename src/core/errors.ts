@@ -118,22 +118,32 @@ export const retryableCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'idle_timeout',
 ])
 
-/** What was thrown as a structured-cloneable value, to cross threads. */
-export type ErrorMessage =
+/** What was thrown as a structured-cloneable value, to cross threads, with what it was caused by. */
+export type ErrorMessage = (
   | Pick<StoreError, 'code' | 'message' | 'details'>
   | { name: string; message: string; stack: string | undefined }
+) & { cause?: ErrorMessage | undefined }
 
-export function encodeError(thrown: unknown): ErrorMessage {
-  if (thrown instanceof StoreError) {
-    const { code, message, details } = thrown
-    return { code, message, details }
-  }
-  const { name, message, stack } = asError(thrown)
-  return { name, message, stack }
+/** Longer chains are none of ours, and one that is a circle has no end. */
+const causesMax = 8
+
+export function encodeError(thrown: unknown, causesLeft = causesMax): ErrorMessage {
+  const error = asError(thrown)
+  const cause =
+    error.cause instanceof Error && causesLeft > 0
+      ? encodeError(error.cause, causesLeft - 1)
+      : undefined
+  const { name, message, stack } = error
+  if (!(error instanceof StoreError)) return { name, message, stack, cause }
+  return { code: error.code, message, details: error.details, cause }
 }
 
 /** A StoreError for one; an Error that says the same for all else. */
 export function decodeError(encoded: ErrorMessage): Error {
-  if ('code' in encoded) return new StoreError(encoded.code, encoded.message, encoded.details)
-  return Object.assign(new Error(encoded.message), encoded)
+  const cause = encoded.cause && decodeError(encoded.cause)
+  const options = cause && { cause }
+  if ('code' in encoded)
+    return new StoreError(encoded.code, encoded.message, encoded.details, options)
+  const { name, message, stack } = encoded
+  return Object.assign(new Error(message, options), { name, stack })
 }
