@@ -47,6 +47,11 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
   return Number.isSafeInteger(value) ? value : undefined
 }
 
+/** A count with its noun. */
+export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`
+}
+
 /** Writes bytes for people: `512 B`, `1.5 KiB`, `64.0 GiB`. Not meant to be read back. */
 export function formatSizeBytes(bytes: number): string {
   if (Math.abs(bytes) < 1024) return `${bytes} B`

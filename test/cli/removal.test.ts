@@ -35,7 +35,7 @@ describe('trove rm', () => {
     const dry = await trove('rm', '-n', `${run}/build`)
     expect([dry.status, dry.text]).toEqual([0, ''])
     expect(dry.stderr).toMatch(
-      /^would delete id:\d+ build \(1 files, 48\.8 KiB\)\nwould free 4\d\.\d KiB\n$/,
+      /^would delete id:\d+ build \(1 file, 48\.8 KiB\)\nwould free 4\d\.\d KiB\n$/,
     )
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
     const done = await trove('rm', `${run}/build`)

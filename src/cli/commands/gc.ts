@@ -1,7 +1,7 @@
 /** `trove gc`: expires, sweeps and compacts, now and by hand. */
 import { collectionSchema, type WireCollection } from '../../api/admin-messages.ts'
 import { collectionPath } from '../../api/paths.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import { collect, type Collection, planCollection } from '../../lifecycle/collect.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -69,13 +69,13 @@ async function collectLocally(
 
 function describeProgress(collection: WireCollection): string {
   const { expired, deletedArtifacts, removedBlobs, freedBytes } = collection
-  return `${expired + deletedArtifacts} artifacts and ${removedBlobs} blobs are gone, ${formatSizeBytes(Math.max(0, freedBytes))} freed`
+  return `${counted(expired + deletedArtifacts, 'artifact')} and ${counted(removedBlobs, 'blob')} are gone, ${formatSizeBytes(Math.max(0, freedBytes))} freed`
 }
 
 function describe(collection: WireCollection, dryRun: boolean): string {
   const { expired, deletedArtifacts, freedBytes, waitingBytes, waitingPacks } = collection
   const lines = [
-    `${dryRun ? 'would expire' : 'expired'} ${expired} artifacts, ${deletedArtifacts} deleted ones let go`,
+    `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}, ${deletedArtifacts} deleted ones let go`,
     `${dryRun ? 'would free' : 'freed'} ${formatSizeBytes(freedBytes)}`,
   ]
   if (waitingBytes > 0) {

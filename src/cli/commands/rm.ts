@@ -2,7 +2,7 @@
 import { type Client, createClient, type WireArtifact } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -61,7 +61,7 @@ async function remove(
   const dryRun = given['dry-run']
   const { freedBytes, undoUntil } = await client.removeAll([...found.keys()], { dryRun, signal })
   for (const { id, name, files, logicalBytes } of artifacts) {
-    const size = `${files} files, ${formatSizeBytes(logicalBytes)}`
+    const size = `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}`
     const verb = dryRun ? 'would delete' : 'deleted'
     await write(stderr, `${verb} id:${id} ${printable(name)} (${size})\n`)
   }

@@ -4,7 +4,7 @@ import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import { integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
@@ -114,7 +114,10 @@ async function listSource(
     })
   if (given.json) await writeJson(stdout, tree.paths)
   else await write(stdout, tree.paths.map((path) => `${printable(path)}\n`).join(''))
-  await write(stderr, `would upload ${tree.count} entries of ${printable(tree.root)}\n`)
+  await write(
+    stderr,
+    `would upload ${counted(tree.count, 'entry', 'entries')} of ${printable(tree.root)}\n`,
+  )
   return exitStatus.ok
 }
 
@@ -165,7 +168,9 @@ function showUpload(progress: Progress): (now: UploadProgress) => void {
   return (now) => {
     if (now.phase !== phase) {
       if (phase === 'hashing') {
-        progress.phase(`hashed ${now.hashedFiles} files, ${formatSizeBytes(now.hashedBytes)}`)
+        progress.phase(
+          `hashed ${counted(now.hashedFiles, 'file')}, ${formatSizeBytes(now.hashedBytes)}`,
+        )
       }
       if (now.phase === 'finishing') {
         progress.phase(
@@ -178,7 +183,7 @@ function showUpload(progress: Progress): (now: UploadProgress) => void {
       label: 'Hashing',
       doneBytes: now.hashedBytes,
       totalBytes: now.totalBytes,
-      note: `${now.files} files`,
+      note: counted(now.files, 'file'),
     }
     if (phase === 'hashing') return progress.show([hashed])
     const note = phase === 'finishing' ? 'committing…' : `${formatSizeBytes(now.sentBytes)} sent`
@@ -213,7 +218,7 @@ function summaryOf(result: UploadResult, elapsedMs: number): string {
   )
   const ending = keepingOf(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${days} d)`
   return [
-    `${printable(artifact.name)}  ${files} files  ${formatSizeBytes(logicalBytes)}  ` +
+    `${printable(artifact.name)}  ${counted(files, 'file')}  ${formatSizeBytes(logicalBytes)}  ` +
       `sent ${formatSizeBytes(sentBytes)} (${share.toFixed(1)} %)  ` +
       `saved: ${formatSizeBytes(reusedBytes)} unchanged, ${formatSizeBytes(compressed)} compression  ` +
       `${(elapsedMs / 1000).toFixed(1)} s`,

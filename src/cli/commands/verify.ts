@@ -5,7 +5,7 @@ import type { WireArtifact } from '../../api/messages.ts'
 import { createClient, type TreeDifference, type VerifyResult } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
@@ -83,7 +83,7 @@ async function compareDirectory(
     ...jobsOf(given),
     signal,
     onProgress: ({ files, doneBytes, totalBytes }) => {
-      progress.show([{ label: 'Reading', doneBytes, totalBytes, note: `${files} files` }])
+      progress.show([{ label: 'Reading', doneBytes, totalBytes, note: counted(files, 'file') }])
     },
   })
   const result = await verifying.finally(progress.finish)
@@ -114,7 +114,7 @@ function summaryOf({ files, logicalBytes, missing, changed, extra }: VerifyResul
   ] as const
   const told = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
   const outcome = told.length === 0 ? 'all the same' : told.join(', ')
-  return `${files} files, ${formatSizeBytes(logicalBytes)}: ${outcome}`
+  return `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}: ${outcome}`
 }
 
 async function compareFile(

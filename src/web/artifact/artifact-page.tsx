@@ -1,10 +1,11 @@
 /** What the pages of one artifact share: its head, its actions and its tabs. */
+import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { archivePath, filePath, manifestPath, runPagePath } from '../../api/paths.ts'
 import { effectiveState, isKept } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { Commands } from '../parts/commands.tsx'
-import { counted, CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
+import { CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import {
   actionPath,

@@ -1,9 +1,8 @@
 /** Asked before anything goes: what it is, what it frees, what stays. A page of its own, which scripts show as a dialog. */
 import type { Artifact } from '../../metadata/metadata.ts'
 import { storeError } from '../../core/errors.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import { type Field, HiddenFields } from '../parts/form.tsx'
-import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, artifactPath } from '../paths.ts'
 import { freedSentence } from '../parts/sentences.ts'

@@ -1,9 +1,10 @@
 /** The first tab of an artifact: one directory of it, folders first within a page, with links to files. */
+import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { DirectoryListing } from '../../metadata/metadata.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
-import { counted, isShownTime, mode, Size, Time } from '../parts/format.tsx'
+import { isShownTime, mode, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, blobPath, treePath } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'

@@ -1,7 +1,7 @@
 /** How the lines of one file differ between two artifacts. */
+import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { renderAll, renderFitting } from '../fitting.ts'
-import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from '../preview/ansi.tsx'
 import { cutText, decodeText } from '../preview/text.ts'

@@ -1,7 +1,8 @@
 /** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser and never sent. */
+import { counted } from '../../core/units.ts'
 import type { Holder } from '../../browse/holders.ts'
 import type { Digest } from '../../core/digest.ts'
-import { counted, Size, Time } from '../parts/format.tsx'
+import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { artifactPath, blobPath } from '../paths.ts'
 import { figures, Table } from '../parts/table.tsx'

@@ -1,7 +1,8 @@
 /** `/{o}/{r}/search?path=`: paths inside the artifacts of a project. */
+import { counted } from '../../core/units.ts'
 import type { Matches } from '../../browse/search.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
-import { counted, Size, Time } from '../parts/format.tsx'
+import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { FilterFields, PathField } from '../list/list-page.tsx'
 import type { ListQuery } from '../list/list-view.ts'

@@ -1,8 +1,9 @@
 /** `/{o}/{r}/artifacts`: all artifacts of a project, filtered, sorted, summed up, and dealt with several at a time. */
+import { counted } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
 import { anyOf, Choice } from '../parts/form.tsx'
-import { counted, Size } from '../parts/format.tsx'
+import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { type ListView, queryOf } from './list-view.ts'
 import { ListTable } from './list-table.tsx'

@@ -1,11 +1,11 @@
 /** One job of maintenance: how far it is, what it told, how it ended. Without scripts a link looks again; with them the
  *  section is fetched again while it goes on (browser/live.ts). */
 import { StoreError } from '../../core/errors.ts'
-import { formatDuration, formatSizeBytes } from '../../core/units.ts'
+import { formatDuration, formatSizeBytes, counted } from '../../core/units.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
 import type { DamagedArtifact } from '../../lifecycle/scrub.ts'
 import { artifactPagePath } from '../../api/paths.ts'
-import { counted, Fact, Time } from '../parts/format.tsx'
+import { Fact, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { maintenancePath } from '../paths.ts'
 

@@ -1,7 +1,7 @@
 /** How values read on pages. */
 import type { Child } from 'hono/jsx'
 import { formatWireDigest, type Digest } from '../../core/digest.ts'
-import { dayMs, formatDuration, formatSizeBytes } from '../../core/units.ts'
+import { dayMs, formatDuration, formatSizeBytes, counted } from '../../core/units.ts'
 import type { Html } from './html.ts'
 
 export function Size({ bytes }: { bytes: number }): Html {
@@ -96,11 +96,6 @@ export function Fact({ term, children }: { term: string; children?: Child }): Ht
       <dd>{children}</dd>
     </div>
   )
-}
-
-/** A count with its noun. */
-export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`
 }
 
 /** `90 days`, `36 hours`; below an hour as durations are. */

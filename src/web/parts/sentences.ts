@@ -1,7 +1,6 @@
 /** What pages say of artifacts, in one place, so that a list and a page never disagree. */
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { counted } from './format.tsx'
 
 /** Whether a deletion can still be taken back. */
 export function isRestorable(

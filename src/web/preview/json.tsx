@@ -1,6 +1,6 @@
 /** JSON that folds: nested `details`, the first levels open. Bounded by nodes, so that a page stays a page. */
+import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
-import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { cutText } from './text.ts'
 

@@ -1,8 +1,8 @@
 /** Files that mean more than their lines: documents, trees, and tables. */
+import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { renderAll, takeFitting } from '../fitting.ts'
-import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
 import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'

@@ -1,8 +1,7 @@
 /** Files that are tables: separated values, and the members of a zip. */
 import type { Child } from 'hono/jsx'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes, counted } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
-import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import { type Column, figures, Table } from '../parts/table.tsx'

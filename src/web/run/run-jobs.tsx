@@ -2,7 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { jobLogPath } from '../../api/paths.ts'
 import { groupLines, type LogGroup, type ShownLog } from '../../browse/run-log.ts'
-import { formatDuration } from '../../core/units.ts'
+import { formatDuration, counted } from '../../core/units.ts'
 import type {
   Progress,
   RecordedJob,
@@ -10,7 +10,7 @@ import type {
   Run,
   RunRecord,
 } from '../../metadata/metadata.ts'
-import { counted, Time } from '../parts/format.tsx'
+import { Time } from '../parts/format.tsx'
 import { takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 

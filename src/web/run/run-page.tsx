@@ -1,5 +1,6 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
  *  are its jobs, where a runner told of them. */
+import { counted } from '../../core/units.ts'
 import { archivePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
@@ -7,7 +8,7 @@ import type { ShownLog } from '../../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import { counted, Delta, Fact, ShortDigest, Size, Time } from '../parts/format.tsx'
+import { Delta, Fact, ShortDigest, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { RunJobs } from './run-jobs.tsx'
 import { ArrivalList } from './arrival-list.tsx'

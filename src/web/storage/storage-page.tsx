@@ -1,10 +1,11 @@
 /** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
+import { counted } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable, LayerBar } from '../parts/charts.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import { counted, Fact, Size } from '../parts/format.tsx'
+import { Fact, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UsageOverTime, type UsageOverTimeView } from './usage-over-time.tsx'

@@ -1,8 +1,7 @@
 /** How usage came about and where it leads: its chart, and when the disk or the quota is full. */
-import { dayMs, formatSizeBytes } from '../../core/units.ts'
+import { dayMs, formatSizeBytes, counted } from '../../core/units.ts'
 import type { UsagePoint } from '../../metadata/metadata.ts'
 import { daysUntilFull, growthOf } from '../../stats/forecast.ts'
-import { counted } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { LineChart, type Series } from '../parts/line-chart.tsx'
 
