@@ -195,7 +195,7 @@ export const tokenRequestSchema = z
 
 export const idTokenRequestSchema = z
   .strictObject({
-    idToken: z.string().max(16_384).meta({
+    idToken: z.string().max(limits.tokenCharactersMax).meta({
       description:
         "A JWT of an issuer that the server trusts, made out to the server's public URL.",
     }),
@@ -207,7 +207,7 @@ export const idTokenRequestSchema = z
 export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).meta({ id: 'Token' })
 
 export const revocationRequestSchema = z
-  .strictObject({ token: z.string().max(16_384) })
+  .strictObject({ token: z.string().max(limits.tokenCharactersMax) })
   .meta({ id: 'RevocationRequest' })
 
 export const revokedTokenSchema = z

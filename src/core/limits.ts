@@ -205,6 +205,8 @@ export const limits = {
   usagePointsMax: 600,
   /** Projects whose usage one transaction notes: about 5 ms. */
   usageScopesPerStep: 200,
+  /** Of a token in a body: more than a header could carry, and than CI systems sign. */
+  tokenCharactersMax: 16_384,
   /** Tokens of one project that are revoked one by one: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
   /** Tokens that were minted by one another, the first by the server's key; each carries the ids of those before it. */

@@ -2,6 +2,7 @@
 import type { WireRevokedToken, WireRevokedTokens } from '../../api/admin-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { limits } from '../../core/limits.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -12,9 +13,6 @@ const flags = {
   ...serverFlags,
   project: { value: 'O/R', help: 'all tokens of this project that were minted until now' },
 } as const
-
-/** Longer than any token that a header can carry. */
-const tokenCharactersMax = 16_384
 
 export const revokeCommand: Command<typeof flags> = {
   name: 'revoke',
@@ -84,7 +82,8 @@ async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
   let text = ''
   for await (const piece of stdin.setEncoding('utf8')) {
     text += piece
-    if (text.length > tokenCharactersMax) throw new UsageError('what came on stdin is no token')
+    if (text.length > limits.tokenCharactersMax)
+      throw new UsageError('what came on stdin is no token')
   }
   const token = text.trim()
   if (token === '') throw new UsageError('no token came on stdin')

@@ -32,7 +32,7 @@ const flags = {
   event: { value: 'E', help: 'the event that started the run' },
   scope: {
     value: 'SCOPE',
-    help: `${scopes.join(', ')} (default: job with a run and a job, else read)`,
+    help: `${scopes.join(', ')} (default: job with a run and a job, else read); the last three are of no run, branch or event but what flags say`,
   },
   expires: { value: 'TIME', help: 'how long it is valid, such as 90s, 6h (default) or 30d' },
 } as const

@@ -43,12 +43,11 @@ export function createArrivals(now: () => number): Arrivals {
       arrivals.set(key, { receivedBytes: 0, ...known, ...upload, heardAt: now() })
       forget()
     },
-    counting: (key, { config, metrics, revocations }) => ({
-      config,
-      revocations,
+    counting: (key, context) => ({
+      ...context,
       metrics: {
         received: (bytes) => {
-          metrics.received(bytes)
+          context.metrics.received(bytes)
           const arrival = arrivals.get(key)
           if (arrival === undefined) return
           arrival.receivedBytes += bytes
