@@ -50,6 +50,10 @@ const artifactFilter = {
 
 export const artifactListQuery = z.strictObject({
   ...artifactFilter,
+  latestOf: z.string().optional().meta({
+    description:
+      'Made on this branch, and not by a pull request: the newest of them is what `latest:BRANCH/NAME` means.',
+  }),
   state: z
     .enum([...artifactStateSchema.options, 'any'])
     .optional()

@@ -6,20 +6,25 @@ import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
-/** `project` completes references that name none; null leaves that to the token.
- *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */
+interface Asking {
+  /** Completes references that name none; null leaves that to the token. */
+  project: ProjectName | null
+  signal: AbortSignal
+}
+
+/** Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */
 export async function readArtifact(
   server: ServerAccess,
   reference: Reference,
-  { project, signal }: { project: ProjectName | null; signal: AbortSignal },
+  { project, signal }: Asking,
 ): Promise<WireArtifact> {
   if (reference.kind === 'id') return await readById(server, reference.id, signal)
-  const live = await findNewest(server, reference, { project, signal, state: undefined })
-  if (live !== undefined) return live
-  const dead = await findNewest(server, reference, { project, signal, state: 'any' })
-  if (dead === undefined) throw notFound(reference, 'artifact')
+  const states = [undefined, 'any'] as const
+  const found = await findNewest(server, reference, { project, signal, states })
+  if (found === undefined) throw notFound(reference, 'artifact')
+  const isDead = found.state === 'expired' || found.state === 'deleted'
   // Asking for it by id says how it ended.
-  return await readById(server, dead.id, signal)
+  return isDead ? await readById(server, found.id, signal) : found
 }
 
 async function readById(
@@ -35,37 +40,44 @@ async function readById(
 export async function findDeleted(
   server: ServerAccess,
   reference: Reference,
-  { project, signal }: { project: ProjectName | null; signal: AbortSignal },
+  { project, signal }: Asking,
 ): Promise<number> {
   if (reference.kind === 'id') return reference.id
-  const found = await findNewest(server, reference, { project, signal, state: 'deleted' })
+  const found = await findNewest(server, reference, { project, signal, states: ['deleted'] })
   if (found === undefined) throw notFound(reference, 'deleted artifact')
   return found.id
 }
 
+/** By the rule of the server (browse/find-artifact.ts): what pull requests made of a branch counts only where nothing else has
+ *  built it, dead or alive. */
 async function findNewest(
   server: ServerAccess,
   reference: Exclude<Reference, { kind: 'id' }>,
   {
     project,
     signal,
-    state,
-  }: {
-    project: ProjectName | null
-    signal: AbortSignal
-    /** Undefined: one that can be downloaded. */
-    state: 'deleted' | 'any' | undefined
+    states,
+  }: Asking & {
+    /** The first that one is in counts. Undefined: what can be downloaded. */
+    states: readonly ('deleted' | 'any' | undefined)[]
   },
 ): Promise<WireArtifact | undefined> {
-  const query = {
-    project: (reference.kind === 'run' ? reference.project : null) ?? project,
-    name: reference.name,
-    limit: 1,
-    state,
-    ...(reference.kind === 'run' ? { run: reference.run } : { branch: reference.branch }),
+  const places =
+    reference.kind === 'run'
+      ? [{ project: reference.project ?? project, run: reference.run }]
+      : [
+          { project, latestOf: reference.branch },
+          { project, branch: reference.branch },
+        ]
+  for (const place of places) {
+    for (const state of states) {
+      const query = { ...place, name: reference.name, limit: 1, state }
+      const request = { path: `${apiRoot}/artifacts`, query, signal }
+      const { items } = await requestJson<WireArtifactList>(server, request, ['items'])
+      if (items[0] !== undefined) return items[0]
+    }
   }
-  const request = { path: `${apiRoot}/artifacts`, query, signal }
-  return (await requestJson<WireArtifactList>(server, request, ['items'])).items[0]
+  return undefined
 }
 
 function notFound(reference: Reference, what: string): Error {

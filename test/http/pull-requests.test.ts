@@ -1,6 +1,7 @@
 /** What comes from a pull request: it does not pass for the project's own, and pages say what it is. */
 import { expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run.ts'
+import { runTroveInside } from '../cli/run-inside.ts'
 import { openSharedServer } from './open-server.ts'
 
 const server = await openSharedServer()
@@ -47,6 +48,24 @@ test('the latest of a branch is the project’s own, whatever a pull request cal
   expect((await latest('main', 'build')).status).toBe(410)
   const manual = await put(3, 'build', { branch: 'main' })
   expect(await latest('main', 'build')).toEqual({ id: manual, status: 302 })
+})
+
+test('commands mean the same by `latest`, what is deleted included', async () => {
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  const trove = async (...args: string[]): Promise<string> => {
+    const { status, text, stderr } = await runTroveInside(args, access)
+    return `${status} ${text}${stderr}`
+  }
+  const own = await put(7, 'site', { branch: 'main', event: 'push' })
+  const foreign = await put(8, 'site', { branch: 'main', event: 'pull_request' })
+  expect(await trove('cat', 'latest:main/site:notes.txt')).toBe('0 of run 7')
+  expect(await trove('keep', 'latest:main/site')).toMatch(`0 id:${own} `)
+  await trove('rm', `id:${own}`)
+  await trove('rm', `id:${foreign}`)
+  expect(await trove('cat', 'latest:main/site:notes.txt')).toMatch(/^4 .*was deleted at/)
+  expect(await trove('rm', '--undo', 'latest:main/site')).toMatch(`0 id:${own} site is back`)
+  await put(9, 'site', { branch: 'topic', event: 'pull_request' })
+  expect(await trove('cat', 'latest:topic/site:notes.txt')).toBe('0 of run 9')
 })
 
 test('a branch that only pull requests have built is read from them', async () => {
