@@ -1,6 +1,13 @@
 /** One member of a skeleton: its headers, without what follows from its stream and its place. APPNOTE 4.3.7 (local header),
  *  4.3.9 (data descriptor), 4.3.12 (central header). */
 import type { ByteReader, ByteWriter } from './varint.ts'
+import {
+  centralFixedBytes,
+  escaped32,
+  localFixedBytes,
+  writeUInt64,
+  zipSignature,
+} from './zip-records.ts'
 
 /** What the stream of a member gives: its CRC-32, stored length and content length. All 0 when there is no data. */
 export interface StreamFacts {
@@ -34,9 +41,6 @@ export interface PackedMember {
   renderCentral(facts: StreamFacts, localOffset: number): Buffer | null
 }
 
-const localFixedBytes = 30
-const centralFixedBytes = 46
-
 const flag = {
   hasStream: 1,
   hasGap: 2,
@@ -59,11 +63,11 @@ const flag = {
 /** The data descriptor with signature that these facts give; 64-bit sizes for ZIP64 members. */
 export function expectedDescriptor(facts: StreamFacts, wide: boolean): Buffer {
   const bytes = Buffer.alloc(wide ? 24 : 16)
-  bytes.writeUInt32LE(0x08074b50, 0)
+  bytes.writeUInt32LE(zipSignature.descriptor, 0)
   bytes.writeUInt32LE(facts.crc32, 4)
   if (wide) {
-    bytes.writeBigUInt64LE(BigInt(facts.storedBytes), 8)
-    bytes.writeBigUInt64LE(BigInt(facts.sizeBytes), 16)
+    writeUInt64(bytes, facts.storedBytes, 8)
+    writeUInt64(bytes, facts.sizeBytes, 16)
   } else {
     bytes.writeUInt32LE(facts.storedBytes >>> 0, 8)
     bytes.writeUInt32LE(facts.sizeBytes >>> 0, 12)
@@ -77,12 +81,12 @@ export interface PreviousMember {
   streamId: number
 }
 
-/** CRC, stored size, size: as headers hold them, 0xffffffff where ZIP64 holds the value. */
+/** CRC, stored size, size: as headers hold them. */
 function expectedTriple(facts: StreamFacts): Buffer {
   const bytes = Buffer.alloc(12)
   bytes.writeUInt32LE(facts.crc32, 0)
-  bytes.writeUInt32LE(Math.min(facts.storedBytes, 0xffffffff), 4)
-  bytes.writeUInt32LE(Math.min(facts.sizeBytes, 0xffffffff), 8)
+  bytes.writeUInt32LE(Math.min(facts.storedBytes, escaped32), 4)
+  bytes.writeUInt32LE(Math.min(facts.sizeBytes, escaped32), 8)
   return bytes
 }
 
@@ -151,7 +155,7 @@ function flagsOf(member: SkeletonMember, facts: StreamFacts): number {
   if (!central.name.equals(local.name)) flags |= flag.centralName
   if (central.extra.length > 0) flags |= flag.centralExtra
   if (central.comment.length > 0) flags |= flag.centralComment
-  if (central.offset.readUInt32LE(0) === Math.min(member.localOffset, 0xffffffff)) {
+  if (central.offset.readUInt32LE(0) === Math.min(member.localOffset, escaped32)) {
     flags |= flag.offsetExpected
   }
   return flags
@@ -242,7 +246,7 @@ function renderLocalHeader(parts: {
   facts: StreamFacts
 }): Buffer {
   const header = Buffer.alloc(localFixedBytes + parts.name.length + parts.extra.length)
-  header.writeUInt32LE(0x04034b50, 0)
+  header.writeUInt32LE(zipSignature.local, 0)
   parts.fields.copy(header, 4)
   const triple =
     parts.triple ?? (parts.flags & flag.localZero ? zeroTriple : expectedTriple(parts.facts))
@@ -271,7 +275,7 @@ function readCentral(
   const offset = flags & flag.offsetExpected ? null : reader.raw(4)
   return (facts, localOffset) => {
     const header = Buffer.alloc(centralFixedBytes)
-    header.writeUInt32LE(0x02014b50, 0)
+    header.writeUInt32LE(zipSignature.central, 0)
     made.copy(header, 4)
     needed.copy(header, 6)
     fields.copy(header, 8)
@@ -280,7 +284,7 @@ function readCentral(
     header.writeUInt16LE(extra.length, 30)
     header.writeUInt16LE(comment.length, 32)
     attributes.copy(header, 34)
-    if (offset === null) header.writeUInt32LE(Math.min(localOffset, 0xffffffff), 42)
+    if (offset === null) header.writeUInt32LE(Math.min(localOffset, escaped32), 42)
     else offset.copy(header, 42)
     return Buffer.concat([header, name, extra, comment])
   }

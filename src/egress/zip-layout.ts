@@ -25,14 +25,14 @@ import {
   endRecords,
   localBytes,
   localHeader,
-  type ZipHeaderFacts,
+  type ZipMemberFacts,
   type ZipTally,
 } from './zip-headers.ts'
 
 /** Part of every generated zip's ETag: grows whenever the same entries would give other bytes. */
 export const zipFormatVersion = 1
 
-export interface ZipMember extends ZipHeaderFacts {
+export interface ZipMember extends ZipMemberFacts {
   data: Segment[]
 }
 

@@ -5,6 +5,7 @@ import { treeOfFiles } from '../core/artifact.ts'
 import { type Digest, createDigestHasher } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { isZipType, servedMediaType } from '../core/media-type.ts'
+import { zipSignature } from '../core/zip-records.ts'
 import { byteBudget } from './byte-budget.ts'
 import { createEntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
@@ -132,5 +133,5 @@ async function looksLikeZip(job: IngestJob, reader: StagedReader): Promise<boole
   if (job.mimeType !== null && !isZipType(job.mimeType)) return false
   if (reader.sizeBytes < 4) return false
   const magic = (await reader.read(0, 4)).readUInt32LE(0)
-  return magic === 0x04034b50 || magic === 0x06054b50
+  return magic === zipSignature.local || magic === zipSignature.end
 }

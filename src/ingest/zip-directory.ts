@@ -1,9 +1,14 @@
 /** The central directory of an uploaded zip: found, bounded and read into columns. Says why a zip cannot be taken apart
- *  (`ZipOpaque`, the zip is then kept whole) and refuses one that is cut short.
- *
- *  APPNOTE 4.3.14–4.3.16 (ZIP64 end record, locator, end record). */
+ *  (`ZipOpaque`, the zip is then kept whole) and refuses one that is cut short. */
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import {
+  decodeEnd,
+  findEndRecord,
+  localFixedBytes,
+  zipFlag,
+  zipTailBytesMax,
+} from '../core/zip-records.ts'
 import { type CentralRecord, readCentralRecord } from './central-record.ts'
 import { type StagedReader, windowed } from './staged-reader.ts'
 import { ZipOpaque } from './zip-opaque.ts'
@@ -25,9 +30,6 @@ export interface ZipDirectory {
   /** Whether the directory already is in that order. */
   readonly inLocalOrder: boolean
 }
-
-const endBytes = 22
-const commentBytesMax = 0xffff
 
 /** Errors: bad_archive (cut short, or no zip), too_large (entries, logical bytes, inflate ratio). Throws ZipOpaque. */
 export async function readZipDirectory(
@@ -73,55 +75,19 @@ async function findEnd(
     storeError('bad_archive', `the zip is refused: ${reason} (${reader.sizeBytes} bytes)`, {
       reason,
     })
-  const tailBytes = Math.min(reader.sizeBytes, endBytes + commentBytesMax)
-  const tail = await reader.read(reader.sizeBytes - tailBytes, tailBytes)
-  let at = tail.length - endBytes
-  // The comment may hold the signature's bytes; a real record's comment ends inside the file.
-  while (
-    at >= 0 &&
-    !(
-      tail.readUInt32LE(at) === 0x06054b50 &&
-      at + endBytes + tail.readUInt16LE(at + 20) <= tail.length
-    )
-  ) {
-    at -= 1
-  }
+  const tailBytes = Math.min(reader.sizeBytes, zipTailBytesMax)
+  const tailOffset = reader.sizeBytes - tailBytes
+  const tail = await reader.read(tailOffset, tailBytes)
+  const at = findEndRecord(tail)
   if (at < 0) throw cut('it has no end record, so it is cut short or no zip')
-  const record = tail.subarray(at)
-  const recordOffset = reader.sizeBytes - tailBytes + at
-  const narrow = {
-    disk: record.readUInt16LE(4),
-    count: record.readUInt16LE(10),
-    size: record.readUInt32LE(12),
-    start: record.readUInt32LE(16),
-  }
-  const wide = await readZip64End(reader, recordOffset)
-  const { count, size, start } = wide ?? narrow
-  if (narrow.disk !== 0 && narrow.disk !== 0xffff) throw new ZipOpaque('it spans several disks')
-  const limit = wide?.recordOffset ?? recordOffset
-  if (start + size > limit) throw cut('its central directory lies outside of it')
-  if (start + size < limit) throw new ZipOpaque('its offsets do not match its positions')
-  return { count, start, end: start + size }
-}
-
-async function readZip64End(
-  reader: StagedReader,
-  endOffset: number,
-): Promise<{ count: number; size: number; start: number; recordOffset: number } | undefined> {
-  if (endOffset < 20) return undefined
-  const locator = await reader.read(endOffset - 20, 20)
-  if (locator.readUInt32LE(0) !== 0x07064b50) return undefined
-  const recordOffset = Number(locator.readBigUInt64LE(8))
-  if (recordOffset + 56 > endOffset) throw new ZipOpaque('its ZIP64 end record lies elsewhere')
-  const record = await reader.read(recordOffset, 56)
-  if (record.readUInt32LE(0) !== 0x06064b50) throw new ZipOpaque('its ZIP64 end record is missing')
-  const field = (at: number): number => {
-    const value = record.readBigUInt64LE(at)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER))
-      throw new ZipOpaque('a ZIP64 field is out of range')
-    return Number(value)
-  }
-  return { count: field(32), size: field(40), start: field(48), recordOffset }
+  const end = decodeEnd(tail, at, tailOffset)
+  if (end === undefined) throw new ZipOpaque('its ZIP64 end record is missing or out of range')
+  if (end.disk !== 0 && end.disk !== 0xffff) throw new ZipOpaque('it spans several disks')
+  const { memberCount: count, directoryOffset: start } = end
+  const directoryEnd = start + end.directoryBytes
+  if (directoryEnd > end.offset) throw cut('its central directory lies outside of it')
+  if (directoryEnd < end.offset) throw new ZipOpaque('its offsets do not match its positions')
+  return { count, start, end: directoryEnd }
 }
 
 function checkBounds(count: number, entriesMax: number): void {
@@ -131,8 +97,8 @@ function checkBounds(count: number, entriesMax: number): void {
 }
 
 function checkSupported(record: CentralRecord): void {
-  // Bit 0: encrypted; bit 6: strong encryption; bit 13: masked headers.
-  if ((record.flags & 0x2041) !== 0) throw new ZipOpaque('it is encrypted')
+  const encryption = zipFlag.encrypted | zipFlag.stronglyEncrypted | zipFlag.masked
+  if ((record.flags & encryption) !== 0) throw new ZipOpaque('it is encrypted')
   if (record.method !== 0 && record.method !== 8) {
     throw new ZipOpaque(`it uses compression method ${record.method}`)
   }
@@ -172,7 +138,7 @@ function checkOverlap(
   let end = 0
   for (const index of localOrder) {
     if (columns.localOffset[index]! < end) throw new ZipOpaque('its members overlap')
-    end = columns.localOffset[index]! + 30 + columns.storedBytes[index]!
+    end = columns.localOffset[index]! + localFixedBytes + columns.storedBytes[index]!
   }
   if (end > directoryStart) throw new ZipOpaque('its members overlap its directory')
 }

@@ -2,8 +2,15 @@
  *  other would let two readers see two different archives, so such a zip is kept whole. */
 import { defaultDirectoryMode, defaultFileMode, normalizeArchivePath } from '../core/entry.ts'
 import { expectedDescriptor } from '../core/skeleton-member.ts'
+import {
+  escaped32,
+  findExtra,
+  localFixedBytes,
+  zipFlag,
+  zipSignature,
+} from '../core/zip-records.ts'
+import type { CentralRecord } from './central-record.ts'
 import type { WindowedReader } from './staged-reader.ts'
-import { type CentralRecord, findExtra } from './central-record.ts'
 import { ZipOpaque } from './zip-opaque.ts'
 
 export type MemberKind = 'file' | 'directory' | 'symlink'
@@ -24,8 +31,6 @@ export interface MemberPlace {
   /** Where the next member's gap begins. */
   end: number
 }
-
-const localFixedBytes = 30
 
 /** Throws ZipOpaque for a name that is not UTF-8. */
 export function memberEntry(record: CentralRecord): MemberEntry {
@@ -54,7 +59,7 @@ export async function placeMember(
   const offset = record.localOffset
   if (offset < bounds.previousEnd) throw new ZipOpaque('its members overlap')
   const fixed = await readWithin(headers, offset, localFixedBytes, bounds.directoryStart)
-  if (fixed.readUInt32LE(0) !== 0x04034b50) throw new ZipOpaque('a local header is missing')
+  if (fixed.readUInt32LE(0) !== zipSignature.local) throw new ZipOpaque('a local header is missing')
   const length = localFixedBytes + fixed.readUInt16LE(26) + fixed.readUInt16LE(28)
   // A copy: the descriptor is read through the same window.
   const local = Buffer.from(await readWithin(headers, offset, length, bounds.directoryStart))
@@ -63,7 +68,7 @@ export async function placeMember(
   const dataEnd = dataOffset + record.storedBytes
   if (dataEnd > bounds.directoryStart) throw new ZipOpaque('its members overlap its directory')
   const descriptor =
-    (record.flags & 8) === 0
+    (record.flags & zipFlag.descriptor) === 0
       ? Buffer.alloc(0)
       : await readDescriptor(headers, dataEnd, record, bounds.directoryStart)
   return { local, dataOffset, descriptor, end: dataEnd + descriptor.length }
@@ -97,7 +102,8 @@ async function readDescriptor(
 
 function checkAgreement(local: Buffer, record: CentralRecord): void {
   const flags = local.readUInt16LE(6)
-  if (((flags ^ record.flags) & 0x0809) !== 0 || local.readUInt16LE(8) !== record.method) {
+  const compared = zipFlag.encrypted | zipFlag.descriptor | zipFlag.utf8
+  if (((flags ^ record.flags) & compared) !== 0 || local.readUInt16LE(8) !== record.method) {
     throw new ZipOpaque('a local header disagrees with the directory')
   }
   const name = local.subarray(localFixedBytes, localFixedBytes + local.readUInt16LE(26))
@@ -106,13 +112,12 @@ function checkAgreement(local: Buffer, record: CentralRecord): void {
   const crc = local.readUInt32LE(14)
   const stored = local.readUInt32LE(18)
   const size = local.readUInt32LE(22)
-  // APPNOTE 4.4.4 bit 3: the values follow the data, and are zero here (some writers fill them all the same).
-  if ((flags & 8) !== 0 && crc === 0 && stored === 0 && size === 0) return
-  const escaped = 0xffffffff
+  // The values follow the data, and are zero here (some writers fill them all the same).
+  const mayBeZero = (flags & zipFlag.descriptor) !== 0
   const agrees =
-    (crc === record.crc32 || ((flags & 8) !== 0 && crc === 0)) &&
-    (stored === record.storedBytes || stored === escaped || ((flags & 8) !== 0 && stored === 0)) &&
-    (size === record.sizeBytes || size === escaped || ((flags & 8) !== 0 && size === 0))
+    (crc === record.crc32 || (mayBeZero && crc === 0)) &&
+    (stored === record.storedBytes || stored === escaped32 || (mayBeZero && stored === 0)) &&
+    (size === record.sizeBytes || size === escaped32 || (mayBeZero && size === 0))
   if (!agrees) throw new ZipOpaque('a local size or CRC disagrees with the directory')
 }
 

@@ -3,8 +3,9 @@
 import { joiningEnd } from '../core/copy.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { localHeaderBytes } from '../core/zip-encoder.ts'
 import { readPackMembers, withCopies } from './pack-directory.ts'
-import { encodeLocalHeader, localHeaderBytes } from './pack-records.ts'
+import { encodeLocalHeader } from './pack-records.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 /** What is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is. `unended` are the offsets of
@@ -19,14 +20,12 @@ export async function findFramingFault(
   const members = readPackMembers(store, name, sizeBytes)
   try {
     for await (const { member, kind } of withCopies(store, name, members)) {
-      const { offset, ...entry } = member
-      // A local header does not say where it lies, so its length follows from the rest.
-      const record = { ...entry, headerOffset: 0 }
-      const expected = Buffer.alloc(localHeaderBytes(record))
-      encodeLocalHeader(expected, 0, record)
+      const { offset } = member
+      const expected = Buffer.alloc(localHeaderBytes(member))
+      encodeLocalHeader(expected, 0, member)
       const actual = await readAt(offset - expected.length, expected.length)
       if (!actual.equals(expected)) return `pack ${name} has a bad header before offset ${offset}`
-      const endAt = offset + member.lengthBytes - joiningEnd.length
+      const endAt = offset + member.storedBytes - joiningEnd.length
       const isEnded =
         kind === 'joined'
           ? (await readAt(endAt, joiningEnd.length)).equals(joiningEnd)

@@ -11,6 +11,7 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { joiningEnd } from '../core/copy.ts'
 import { combineCrc32, crc32 } from '../core/crc32.ts'
 import { limits } from '../core/limits.ts'
+import type { ZipHeaderFacts } from '../core/zip-encoder.ts'
 import { memberNameBytesMax } from './member-names.ts'
 
 /** A copy as the list of a joined member has it. */
@@ -105,18 +106,11 @@ const lineBytesMax = memberNameBytesMax + 2 * 11 + 1
 /** The longest list, and the longest that one deflates to. */
 export const listBytesMax: number = limits.joinedMemberCopies * lineBytesMax
 
-/** What a joined member's header says of it. */
-interface Announced {
-  sizeBytes: number
-  /** With the final `03 00`. */
-  lengthBytes: number
-}
-
 /** The copies that a stored list names; undefined when it is damaged, or does not account for every byte of `joined`. */
 export function decodeList(
   stored: Buffer,
-  announced: { crc32: number; sizeBytes: number },
-  joined: Announced,
+  announced: Pick<ZipHeaderFacts, 'crc32' | 'sizeBytes'>,
+  joined: Pick<ZipHeaderFacts, 'sizeBytes' | 'storedBytes'>,
 ): ListedCopy[] | undefined {
   const list = inflateList(stored, announced.sizeBytes)
   if (list === undefined || crc32(list) !== announced.crc32) return undefined
@@ -132,7 +126,7 @@ export function decodeList(
     copies.length > 1 &&
     encodeList(copies).equals(list) &&
     sumOf(copies, 'sizeBytes') === joined.sizeBytes &&
-    sumOf(copies, 'lengthBytes') + joiningEnd.length === joined.lengthBytes
+    sumOf(copies, 'lengthBytes') + joiningEnd.length === joined.storedBytes
   return isExact ? copies : undefined
 }
 

@@ -4,6 +4,8 @@ import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
+import { localHeaderBytes, type ZipHeaderFacts } from '../core/zip-encoder.ts'
+import { localFixedBytes } from '../core/zip-records.ts'
 import {
   type JoinedCopies,
   canBeJoined,
@@ -15,12 +17,7 @@ import {
   listNameOf,
 } from './joined-members.ts'
 import type { PackDirectory, PackOutput } from './pack-output.ts'
-import {
-  type MemberRecord,
-  encodeLocalHeader,
-  localHeaderBytes,
-  smallHeaderBytes,
-} from './pack-records.ts'
+import { encodeLocalHeader } from './pack-records.ts'
 
 /** A copy to be appended. `lengthBytes` is that of its stream, without a joining stream's final `03 00`. */
 export interface PackMember {
@@ -51,7 +48,7 @@ interface OpenJoined {
   fill: ReturnType<PackOutput['leave']>
 }
 
-const joinedHeaderBytes = smallHeaderBytes(joinedNameBytes)
+const joinedHeaderBytes = localFixedBytes + joinedNameBytes
 const nothing = Buffer.alloc(0)
 
 export function createMemberWriter(output: PackOutput, directory: PackDirectory): MemberWriter {
@@ -67,22 +64,20 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
     await close()
     const { codec, crc32: crc, sizeBytes } = member
     const end = codec === 'joining' ? joiningEnd : nothing
-    const lengthBytes = member.lengthBytes + end.length
-    const codecMethod = codec === 'stored' ? 0 : 8
-    const record = { name, codecMethod, crc32: crc, sizeBytes, lengthBytes } as const
-    await putHeader(record)
+    const storedBytes = member.lengthBytes + end.length
+    const method = codec === 'stored' ? 0 : 8
+    await putHeader({ name, method, crc32: crc, sizeBytes, storedBytes })
     const offset = output.length
     await putBody(output, body, member.lengthBytes)
     await output.put(end)
     return offset
   }
 
-  async function putHeader(fields: Omit<MemberRecord, 'headerOffset'>): Promise<void> {
-    const record = { ...fields, headerOffset: output.length }
-    const headerBytes = localHeaderBytes(record)
+  async function putHeader(facts: ZipHeaderFacts): Promise<void> {
+    const headerBytes = localHeaderBytes(facts)
     if (output.room() < headerBytes) await output.flush()
-    output.leave(headerBytes)((buffer, at) => encodeLocalHeader(buffer, at, record))
-    directory.add(record)
+    directory.add(facts, output.length)
+    output.leave(headerBytes)((buffer, at) => encodeLocalHeader(buffer, at, facts))
   }
 
   async function appendJoined(
@@ -119,25 +114,18 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
     const [first, second] = copies.copies
     const name = second === undefined ? first!.name : joinedNameOf(joinedCount++)
     const { sizeBytes, crc32: crc } = copies
-    const lengthBytes = copies.lengthBytes + joiningEnd.length
-    const record = {
-      name,
-      codecMethod: 8,
-      crc32: crc,
-      sizeBytes,
-      lengthBytes,
-      headerOffset,
-    } as const
-    fill((buffer, at) => encodeLocalHeader(buffer, at, record))
-    directory.add(record)
+    const storedBytes = copies.lengthBytes + joiningEnd.length
+    const facts = { name, method: 8, crc32: crc, sizeBytes, storedBytes } as const
+    fill((buffer, at) => encodeLocalHeader(buffer, at, facts))
+    directory.add(facts, headerOffset)
     await output.put(joiningEnd)
     if (second !== undefined) await putList(listNameOf(name), encodeList(copies.copies))
   }
 
   async function putList(name: string, list: Buffer): Promise<void> {
     const stream = deflateList(list)
-    const [sizeBytes, lengthBytes] = [list.length, stream.length]
-    await putHeader({ name, codecMethod: 8, crc32: crc32(list), sizeBytes, lengthBytes })
+    const [sizeBytes, storedBytes] = [list.length, stream.length]
+    await putHeader({ name, method: 8, crc32: crc32(list), sizeBytes, storedBytes })
     await output.put(stream)
   }
 

@@ -1,36 +1,24 @@
 /** What a sealed pack holds, read back from its directory. */
 import { type StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { localHeaderBytes, type ZipHeaderFacts } from '../core/zip-encoder.ts'
+import { endBytesMax } from '../core/zip-records.ts'
 import { decodeList, isJoinedName, listBytesMax, listNameOf } from './joined-members.ts'
-import { createMemberNames, memberNameBytesMax } from './member-names.ts'
-import {
-  type CodecMethod,
-  type MemberRecord,
-  centralHeaderBytesMax,
-  decodeCentralHeader,
-  decodeEnd,
-  encodeEnd,
-  endRecordBytesMax,
-  localHeaderBytes,
-} from './pack-records.ts'
+import { createMemberNames } from './member-names.ts'
+import { centralHeaderBytesMax, decodeCentralHeader, decodeEnd } from './pack-records.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 type Store = Pick<PackStore, 'read'>
 
-/** A member of the zip. `offset` is where its data begins, `lengthBytes` the length of that. */
-export interface PackMemberEntry {
-  name: string
-  codecMethod: CodecMethod
-  crc32: number
-  sizeBytes: number
-  lengthBytes: number
+/** A member of the zip. `offset` is where its data begins. */
+export interface PackMemberEntry extends ZipHeaderFacts {
   offset: number
 }
 
 /** A copy as the pack itself knows it. */
 export interface PackCopyEntry {
   name: string
-  codecMethod: CodecMethod
+  method: ZipHeaderFacts['method']
   /** Null for a copy that shares a member, of which only the whole has one. */
   crc32: number | null
   sizeBytes: number
@@ -94,9 +82,13 @@ export async function* listCopies(
     } else if (isJoinedName(member.name)) {
       joined = member
       yield { member, kind: 'joined', copies: [] }
-    } else yield { member, kind: 'single', copies: [member] }
+    } else yield { member, kind: 'single', copies: [copyAlone(member)] }
   }
   if (joined !== undefined) yield { member: joined, kind: 'list', copies: undefined }
+}
+
+function copyAlone({ storedBytes, ...member }: PackMemberEntry): PackCopyEntry {
+  return { ...member, lengthBytes: storedBytes }
 }
 
 async function readList(
@@ -104,13 +96,13 @@ async function readList(
   packName: PackName,
   { list, joined }: { list: PackMemberEntry; joined: PackMemberEntry },
 ): Promise<PackCopyEntry[] | undefined> {
-  if (list.name !== listNameOf(joined.name) || list.lengthBytes > listBytesMax) return undefined
-  const stored = await store.read(packName, list.offset, list.lengthBytes)
+  if (list.name !== listNameOf(joined.name) || list.storedBytes > listBytesMax) return undefined
+  const stored = await store.read(packName, list.offset, list.storedBytes)
   const copies = decodeList(stored, list, joined)
   if (copies === undefined) return undefined
   let offset = joined.offset
   return copies.map((copy) => {
-    const entry = { ...copy, codecMethod: joined.codecMethod, crc32: null, offset }
+    const entry = { ...copy, method: joined.method, crc32: null, offset }
     offset += copy.lengthBytes
     return entry
   })
@@ -129,30 +121,31 @@ export async function* readPackMembers(
   sizeBytes: number,
 ): AsyncGenerator<PackMemberEntry, void, undefined> {
   const damaged = (what: string): StoreError => damagedPack(name, what)
-  const tailBytes = Math.min(sizeBytes, endRecordBytesMax)
-  const end = decodeEnd(await store.read(name, sizeBytes - tailBytes, tailBytes))
+  const tailBytes = Math.min(sizeBytes, endBytesMax)
+  const tailOffset = sizeBytes - tailBytes
+  const end = decodeEnd(await store.read(name, tailOffset, tailBytes), tailOffset)
   if (end === undefined) throw damaged('does not end as a pack does')
   const { memberCount, directoryBytes, directoryOffset } = end
-  if (directoryOffset + directoryBytes + encodeEnd(end).length !== sizeBytes) {
+  if (directoryOffset + directoryBytes !== end.offset) {
     throw damaged(`does not have the length that its end says: it has ${sizeBytes} bytes`)
   }
   let members = 0
   let nextOffset = 0
   for await (const record of readRecords(store, name, directoryOffset, directoryBytes)) {
     if (record === undefined) throw damaged(`has a bad directory after ${members} members`)
-    const { headerOffset, ...member } = record
-    if (member.codecMethod === 0 && member.sizeBytes !== member.lengthBytes) {
+    const { member, localOffset } = record
+    if (member.method === 0 && member.sizeBytes !== member.storedBytes) {
       throw damaged(
-        `has a stored member of two sizes: ${member.sizeBytes} and ${member.lengthBytes}`,
+        `has a stored member of two sizes: ${member.sizeBytes} and ${member.storedBytes}`,
       )
     }
-    if (headerOffset !== nextOffset) {
+    if (localOffset !== nextOffset) {
       throw damaged(
-        `has a gap or an overlap: expected a member at ${nextOffset}, got ${headerOffset}`,
+        `has a gap or an overlap: expected a member at ${nextOffset}, got ${localOffset}`,
       )
     }
-    const offset = headerOffset + localHeaderBytes(record)
-    nextOffset = offset + member.lengthBytes
+    const offset = localOffset + localHeaderBytes(member)
+    nextOffset = offset + member.storedBytes
     members++
     yield { ...member, offset }
   }
@@ -168,13 +161,12 @@ async function* readRecords(
   name: PackName,
   directoryOffset: number,
   directoryBytes: number,
-): AsyncGenerator<MemberRecord | undefined, void, undefined> {
-  const longest = centralHeaderBytesMax(memberNameBytesMax)
+): AsyncGenerator<ReturnType<typeof decodeCentralHeader>, void, undefined> {
   let window = Buffer.alloc(0)
   let at = 0
   let readBytes = 0
   while (at < window.length || readBytes < directoryBytes) {
-    if (window.length - at < longest && readBytes < directoryBytes) {
+    if (window.length - at < centralHeaderBytesMax && readBytes < directoryBytes) {
       const lengthBytes = Math.min(limits.readWindowBytes, directoryBytes - readBytes)
       const next = await store.read(name, directoryOffset + readBytes, lengthBytes)
       window = Buffer.concat([window.subarray(at), next])
@@ -182,7 +174,7 @@ async function* readRecords(
       readBytes += lengthBytes
     }
     const decoded = decodeCentralHeader(window, at)
-    yield decoded?.member
+    yield decoded
     if (decoded === undefined) return
     at = decoded.end
   }

@@ -1,7 +1,7 @@
 /** What a pack writer writes through: the members on their way to the store, and the directory that gathers meanwhile. */
 import { limits } from '../core/limits.ts'
-import { memberNameBytesMax } from './member-names.ts'
-import { type MemberRecord, centralHeaderBytesMax, encodeCentralHeader } from './pack-records.ts'
+import type { ZipHeaderFacts } from '../core/zip-encoder.ts'
+import { centralHeaderBytesMax, encodeCentralHeader } from './pack-records.ts'
 import type { PackSink } from './pack-store.ts'
 
 /** Gathers small puts into large writes. */
@@ -58,7 +58,7 @@ export interface PackDirectory {
   /** Bytes of it. */
   readonly length: number
   readonly memberCount: number
-  add(member: MemberRecord): void
+  add(member: ZipHeaderFacts, localOffset: number): void
   pages(): Iterable<Buffer>
 }
 
@@ -77,13 +77,13 @@ export function createPackDirectory(): PackDirectory {
     get memberCount() {
       return memberCount
     },
-    add: (member) => {
-      if (directoryPageBytes - pageBytes < centralHeaderBytesMax(memberNameBytesMax)) {
+    add: (member, localOffset) => {
+      if (directoryPageBytes - pageBytes < centralHeaderBytesMax) {
         full.push(page.subarray(0, pageBytes))
         page = Buffer.allocUnsafeSlow(directoryPageBytes)
         pageBytes = 0
       }
-      const end = encodeCentralHeader(page, pageBytes, member)
+      const end = encodeCentralHeader(page, pageBytes, member, localOffset)
       length += end - pageBytes
       pageBytes = end
       memberCount++

@@ -14,7 +14,7 @@ import {
   readPackDirectory,
 } from './pack-directory.ts'
 import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
-import { memberNameBytesMax, memberNamePrefix } from './member-names.ts'
+import { memberNamePrefix } from './member-names.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 type Store = Pick<PackStore, 'read'>
@@ -69,15 +69,15 @@ async function* walkHeaders(
   sizeBytes: number,
 ): AsyncGenerator<PackMemberEntry, void, undefined> {
   for (let at = 0; at < sizeBytes;) {
-    const lengthBytes = Math.min(localHeaderBytesMax(memberNameBytesMax), sizeBytes - at)
+    const lengthBytes = Math.min(localHeaderBytesMax, sizeBytes - at)
     const header = await readOr(store, name, { offset: at, lengthBytes })
     const decoded = header && decodeLocalHeader(header)
     if (decoded === undefined) return
-    const { headerOffset: _here, ...member } = decoded.member
-    const offset = at + decoded.end
-    if (offset + member.lengthBytes > sizeBytes) return
+    const { member, end } = decoded
+    const offset = at + end
+    if (offset + member.storedBytes > sizeBytes) return
     yield { ...member, offset }
-    at = offset + member.lengthBytes
+    at = offset + member.storedBytes
   }
 }
 
@@ -114,7 +114,7 @@ async function recognizeSmall(
 ): Promise<RecognizedCopy | undefined> {
   const data = await readOr(store, name, entry)
   if (data === undefined) return undefined
-  const foreign: CopyCodec = entry.codecMethod === 0 ? 'stored' : 'deflate'
+  const foreign: CopyCodec = entry.method === 0 ? 'stored' : 'deflate'
   const isJoined = entry.crc32 === null
   const content = decodeOr(isJoined ? 'joining' : foreign, data, entry.sizeBytes)
   if (content === undefined) return undefined
@@ -141,13 +141,13 @@ function isJoining(data: Buffer, content: Buffer): boolean {
 async function recognizeLarge(
   store: Store,
   name: PackName,
-  { offset, lengthBytes, sizeBytes, codecMethod }: PackCopyEntry,
+  { offset, lengthBytes, sizeBytes, method }: PackCopyEntry,
 ): Promise<RecognizedCopy | undefined> {
   const stored = createDigestHasher()
   const checks = createCheckWriter()
   const content = createDigestHasher()
   let crc = 0
-  const codec = codecMethod === 0 ? 'stored' : 'deflate'
+  const codec = method === 0 ? 'stored' : 'deflate'
   async function* stream(): AsyncGenerator<Buffer> {
     for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
       const bytes = Math.min(limits.checkPageBytes, lengthBytes - at)

@@ -111,7 +111,7 @@ test('what is appended is where the writer says, and the directory says the same
         const isShared = entries[index]?.crc32 === null
         expect(isShared && codec !== 'joining').toBe(false)
         expect(entries[index]).toMatchObject({
-          codecMethod: codec === 'stored' ? 0 : 8,
+          method: codec === 'stored' ? 0 : 8,
           crc32: isShared ? null : member.crc32,
           sizeBytes: member.sizeBytes,
           lengthBytes: codec === 'joining' && !isShared ? lengthBytes + 2 : lengthBytes,
@@ -279,7 +279,7 @@ test('members that copies share are bounded in copies and bytes', async () => {
   expect(lists.map(({ copies }) => copies.length)).toEqual([1024, 1024, 960, 8, 8, 6])
   expect(read.at(-1)).toMatchObject({ kind: 'single' })
   for (const { kind, member } of read) {
-    if (kind === 'joined') expect(member.lengthBytes).toBeLessThanOrEqual(512 * 1024 + 2)
+    if (kind === 'joined') expect(member.storedBytes).toBeLessThanOrEqual(512 * 1024 + 2)
   }
 })
 
@@ -295,7 +295,7 @@ test('a pack of more than 65,535 members is a ZIP64 that every reader reads', as
   const sealed = await writer.seal()
   const entries = await readDirectory(store, sealed)
   expect(entries.length).toBe(count)
-  expect(entries[69_999]).toMatchObject({ sizeBytes: 5, codecMethod: 0 })
+  expect(entries[69_999]).toMatchObject({ sizeBytes: 5, method: 0 })
   const last = await store.read(sealed.name, entries[69_999]!.offset, 5)
   expect(last.toString()).toBe('69999')
   const zip = await yauzl.openPromise(pathOf(sealed))
@@ -339,8 +339,8 @@ test('any change to a directory or to its end is damage', async () => {
   }
 })
 
-function placeOf({ member: { codecMethod, offset, lengthBytes } }: ReadMember): number[] {
-  return [codecMethod, offset, lengthBytes]
+function placeOf({ member: { method, offset, storedBytes } }: ReadMember): number[] {
+  return [method, offset, storedBytes]
 }
 
 test('a pack that is cut short or has bytes added is damage', async () => {

@@ -4,6 +4,7 @@ import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
 import { isOfPullRequest } from '../../core/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
+import { zipTailBytesMax } from '../../core/zip-records.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { contentOriginOf, contentPath } from '../artifact/content-origin.ts'
 import type { Html } from '../parts/html.ts'
@@ -12,12 +13,7 @@ import type { PreviewTask } from '../rendering.tsx'
 import { previewKindOf } from './kind.ts'
 import { type PreviewRequest, readBytes } from './request.ts'
 import { textBytesMax } from './shown-file.ts'
-import {
-  findZipDirectory,
-  readZipMembers,
-  type ZipListing,
-  zipTailBytesMax,
-} from './zip-listing.ts'
+import { findZipDirectory, readZipMembers, type ZipListing } from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
 const zipMembersMax = 1000

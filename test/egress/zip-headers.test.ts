@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import {
+  centralHeader,
+  endRecords,
+  localHeader,
+  type ZipMemberFacts,
+} from '../../src/egress/zip-headers.ts'
+
+const large = 0xffffffff
+const sizes = [0, 1, large - 1, large, large + 1, 2 ** 40 + 5]
+
+const members: ZipMemberFacts[] = ['a.txt', 'directory/', 'ä/ö.bin'].flatMap((name) =>
+  [null, -1, 0, 1_700_000_001, 1e10, 1e15].flatMap((modifiedAt) =>
+    ([0, 8] as const).flatMap((method) =>
+      sizes.flatMap((sizeBytes) =>
+        sizes.map((storedBytes) => ({
+          name,
+          mode: method === 0 ? 0o100644 : 0o040755,
+          modifiedAt,
+          method,
+          crc32: 0xfedcba98,
+          sizeBytes,
+          storedBytes,
+        })),
+      ),
+    ),
+  ),
+)
+
+// Invariant 6: what a zip was made of once, it is made of for ever.
+test('golden: the headers and end records of a zip never change', () => {
+  const local = Buffer.concat(members.map(localHeader))
+  expect(digestOf(local)).toMatchInlineSnapshot(
+    `"7994b8466f98ceb0b45df56beeaadeeb9df67ecb2857330eb69d885faa7d8f49"`,
+  )
+  const central = Buffer.concat(
+    members.flatMap((member) => sizes.map((offset) => centralHeader(member, offset))),
+  )
+  expect(digestOf(central)).toMatchInlineSnapshot(
+    `"d153656929606b3bc633e496ec85fca2a2a27e77d4f277dec98c05dbc31b6c9f"`,
+  )
+  const ends = [0, 1, 0xfffe, 0xffff, 70_000].flatMap((count) =>
+    sizes.flatMap((localBytes) =>
+      sizes.map((centralBytes) => endRecords({ members: count, localBytes, centralBytes })),
+    ),
+  )
+  expect(digestOf(Buffer.concat(ends))).toMatchInlineSnapshot(
+    `"2454d2848ca7250bba98b20e63ceb813cb02b610d079fc7d55eab616a0cce773"`,
+  )
+})
