@@ -1,14 +1,15 @@
 /** The secrets that a workflow run gets: from a file, and from variables that are named one by one. */
 import { readFile } from 'node:fs/promises'
+import { namedFileError } from '../client/files/file-error.ts'
 import { PairsError, parsePairs } from '../workflow/file-commands.ts'
 import { UsageError } from './arguments.ts'
 
-/** Errors: UsageError, those of the file system. */
+/** Errors: UsageError, FileError. */
 export async function readSecrets(
   { file, names }: { file: string | undefined; names: string[] },
   environment: Record<string, string>,
 ): Promise<Record<string, string>> {
-  const secrets = file === undefined ? {} : readFilePairs(file, await readFile(file, 'utf8'))
+  const secrets = file === undefined ? {} : await readFilePairs(file)
   for (const name of names) {
     const value = environment[name]
     // A value on the command line would be public.
@@ -20,7 +21,10 @@ export async function readSecrets(
 }
 
 /** What cannot be read is not shown: a line of this file is a piece of a secret. */
-function readFilePairs(file: string, text: string): Record<string, string> {
+async function readFilePairs(file: string): Promise<Record<string, string>> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw namedFileError(file, error)
+  })
   try {
     return parsePairs(text)
   } catch (error) {

@@ -123,7 +123,7 @@ async function strategyProblems({ id, strategy }: Job): Promise<Problem[]> {
 }
 
 function reasonOf(problems: Problem[]): string | undefined {
-  return problems.length === 0 ? undefined : problems.map(formatProblem).join('\n')
+  return problems.length === 0 ? undefined : problems.map(formatProblem).join('; ')
 }
 
 /** What keeps a step from running here: an action nobody has, or, deeper, one that its composite action uses. */

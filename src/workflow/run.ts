@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { namedFileError } from '../client/files/file-error.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { bounds } from './bounds.ts'
@@ -127,11 +128,15 @@ interface PreparedWorkflow {
   inputs: RunInputs
 }
 
-/** Reads and plans without running: what `--dry-run` shows. Errors: WorkflowError. */
+/** Reads and plans without running: what `--dry-run` shows. Errors: FileError, WorkflowError. */
 export async function prepareWorkflow(
   options: Omit<RunOptions, 'workDirectory'>,
 ): Promise<PreparedWorkflow> {
-  const parsed = parseWorkflow(options.workflowFile, await readFile(options.workflowFile, 'utf8'))
+  const { workflowFile } = options
+  const text = await readFile(workflowFile, 'utf8').catch((error: unknown) => {
+    throw namedFileError(workflowFile, error)
+  })
+  const parsed = parseWorkflow(workflowFile, text)
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
   const { workflow } = parsed
   const plan = await planWorkflow(workflow, {

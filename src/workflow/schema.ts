@@ -71,8 +71,12 @@ function readOnce(
   )
   const fileId = context.getFileId(file)
   const reader = new YamlObjectReader(fileId, text)
-  for (const error of reader.errors) context.error(fileId, error.message, error.range)
-  if (reader.errors.length > 0) return { file, root: undefined, context }
+  const [fault] = reader.errors
+  if (fault !== undefined) {
+    // The others mostly follow from it: after a brace too many, each word of the file is one.
+    context.error(fileId, fault.message, fault.range)
+    return { file, root: undefined, context }
+  }
   // The library types the result as always present; it is not when the file is empty.
   const value: TemplateToken | undefined = readTemplate(context, roots[kind], adapt(reader), fileId)
   return { file, root: value !== undefined && isMapping(value) ? value : undefined, context }

@@ -61,7 +61,9 @@ jobs:
 
 test('a run with a server of its own shows its log, ends with 0, and leaves the artifact in the data directory', async () => {
   const shown = await trove(twoJobs, ['--project', 'octo/demo'])
-  expect(shown.stderr).toMatch(/^run \d+ of octo\/demo, artifacts at http:\/\/127\.0\.0\.1:\d+\n$/)
+  expect(shown.stderr).toMatch(
+    /^run (\d+) of octo\/demo: http:\/\/127\.0\.0\.1:\d+\/octo\/demo\/actions\/runs\/\1\n$/,
+  )
   expect(shown.text).toContain('test │   it says content\n')
   expect(shown.status).toBe(0)
   const database = new SqliteDatabase(join(root, 'data/trove.db'), { readonly: true })
@@ -240,6 +242,14 @@ test('a secrets file that cannot be read is told by its line, of which nothing i
   await writeFile(file, 'KEY<<END\nTUlJRXBBSUJBQUtDQVFFQQ\n')
   const open = await trove(twoJobs, ['--secrets-file', file])
   expect(open.stderr).toContain(`--secrets-file ${file}, line 1: `)
+})
+
+test('a file that is named and is not there is told by its name', async () => {
+  const gone = join(root, 'gone.yml')
+  const absent = await runTrove(['run', gone], environment)
+  expect(absent).toMatchObject({ status: 1, stderr: `trove: ${gone} does not exist\n` })
+  const noSecrets = await trove(twoJobs, ['--secrets-file', root])
+  expect(noSecrets.stderr).toBe(`trove: ${root} is a directory; name one file of it\n`)
 })
 
 test('a run that a git hook starts works on copies, and leaves the repository and its index alone', async () => {

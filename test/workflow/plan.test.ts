@@ -106,6 +106,7 @@ test('with skipUnknown the rest runs, and what is left out is told', async () =>
       : [],
   )
   expect(warnings).toHaveLength(7)
+  expect(warnings.filter((warning) => warning.includes('\n'))).toEqual([])
 })
 
 test('an action file with an error is told with its own place', async () => {

@@ -41,6 +41,9 @@ test('needs must exist and must not go in a circle', () => {
 
 test('broken YAML and an empty file are problems, not exceptions', () => {
   expect(problemsOf('on: push\njobs: [')[0]).toMatch(/^ci\.yml:\d+:\d+: /)
+  expect(problemsOf('on: push\nenv: { a: x-${{ b }}, c: d }\njobs:\n  e:\n    f: g\n')).toEqual([
+    expect.stringMatching(/^ci\.yml:2:14: Unexpected flow-map-start/),
+  ])
   expect(problemsOf('')).toHaveLength(1)
   expect(problemsOf('just text')).not.toHaveLength(0)
 })

@@ -2,6 +2,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import { runPagePath } from '../../api/paths.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { inheritedEnvironment } from '../../config.ts'
 import type { RunSink } from '../../workflow/events.ts'
@@ -123,7 +124,8 @@ async function runOrShow(
   const server = await openRunServer({ access, isGiven, data: given.data })
   try {
     const { repository, runId } = options.facts
-    await write(stderr, `run ${runId} of ${repository}, artifacts at ${server.url}\n`)
+    const page = `${server.url}${runPagePath(repository, runId)}`
+    await write(stderr, `run ${runId} of ${repository}: ${page}\n`)
     const claims = claimsOf(options, workflow.name)
     const recorder = await openRecord(server, claims, (text) => void stderr.write(text))
     const sinks = [sinkOf(given, config, stdout), recorder.sink]

@@ -1,12 +1,7 @@
 /** The digest of a file that somebody names: what a link leads to, and of `-` stdin. */
 import { createReadStream } from 'node:fs'
 import { createDigestHasher, type Digest } from '../../core/digest.ts'
-import { FileError } from './file-error.ts'
-
-const reasons: Record<string, string> = {
-  ENOENT: 'does not exist',
-  EISDIR: 'is a directory; name one file of it',
-}
+import { namedFileError } from './file-error.ts'
 
 /** Errors: FileError, the signal's. */
 export async function digestOfFile(
@@ -23,8 +18,7 @@ export async function digestOfFile(
     }
   } catch (error) {
     signal.throwIfAborted()
-    const { code = '', message } = error as NodeJS.ErrnoException
-    throw new FileError(path, reasons[code] ?? `cannot be read: ${message}`, { cause: error })
+    throw namedFileError(path, error)
   }
   return hasher.digest()
 }

@@ -10,7 +10,7 @@ export class FileError extends Error {
   }
 }
 
-const reasons: Record<string, string> = {
+const uploadReasons: Record<string, string> = {
   EACCES: 'cannot be read: permission denied',
   EPERM: 'cannot be read: permission denied',
   ENOENT: 'vanished while it was being uploaded',
@@ -55,8 +55,20 @@ export function asWriteError(path: string, error: unknown): unknown {
   return new FileError(path, `cannot be written: ${error.message}`, { cause: error })
 }
 
-/** What an errno means for a file that is read. */
+/** What an errno means for a file that is read for an upload. */
 export function fileError(path: string, error: unknown): FileError {
-  const { code, message } = error as NodeJS.ErrnoException
-  return new FileError(path, reasons[code ?? ''] ?? `cannot be read: ${message}`, { cause: error })
+  return readError(path, error, uploadReasons)
+}
+
+/** What an errno means for a file that somebody names. */
+export function namedFileError(path: string, error: unknown): FileError {
+  return readError(path, error, {
+    ENOENT: 'does not exist',
+    EISDIR: 'is a directory; name one file of it',
+  })
+}
+
+function readError(path: string, error: unknown, reasons: Record<string, string>): FileError {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  return new FileError(path, reasons[code] ?? `cannot be read: ${message}`, { cause: error })
 }
