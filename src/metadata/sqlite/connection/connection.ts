@@ -2,10 +2,11 @@
  *  cross an await, and short, so that the threads that share the file rarely wait for each other. */
 import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { storeError } from '../../../core/errors.ts'
 import { joinSharedLog } from '../../shared-log.ts'
+import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
 import { migrateDatabase } from './migrate.ts'
 import { createOthersWatch } from './others-watch.ts'
 import { tellingUnusable } from './unusable-database.ts'
@@ -15,7 +16,7 @@ export interface Connection {
   readonly orm: BetterSQLite3Database
   /** The instant now, for columns that no caller gives. */
   readonly now: () => number
-  prepare<Parameters extends unknown[], Row = unknown>(sql: string): Statement<Parameters, Row>
+  prepare<Parameters extends unknown[], Row = unknown>(sql: string): LazyStatement<Parameters, Row>
   /** Runs `work` on one snapshot of the database. */
   read<Result>(work: () => Result): Result
   /** Runs `work` as one durable transaction that holds the write lock from its first statement on, so it can never fail
@@ -154,7 +155,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     orm: drizzle(database),
     now,
     prepare: <Parameters extends unknown[], Row = unknown>(sql: string) =>
-      database.prepare<Parameters, Row>(sql) as Statement<Parameters, Row>,
+      prepareLazily<Parameters, Row>(database, sql),
     read: <Result>(work: () => Result): Result => run.deferred(work) as Result,
     write: <Result>(work: () => Result): Result => {
       setSync('FULL')
