@@ -2,6 +2,8 @@ import { stat } from 'node:fs/promises'
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
+import { parseProjectName } from '../../src/core/run.ts'
 import type { ArtifactFilter } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
@@ -153,4 +155,28 @@ test('nothing is added to a composite whose session has ended', async () => {
   expect(added).toBe(1)
   await ending
   for (const each of [metadata, other]) await each.close()
+})
+
+// Method: all but the last come as rows, since each revocation counts those before it.
+test('a project has a bounded number of tokens that are revoked one by one, and neither those of others nor sessions count', async () => {
+  const path = await newDatabase()
+  const metadata = openSqliteMetadata({ path })
+  const [project, other] = ['octo/app', 'octo/other'].map(parseProjectName)
+  const token = { project: project!, isSession: false, issuedAt: 5, endsAt: 10 }
+  const database = new SqliteDatabase(path)
+  database.exec(`
+    WITH RECURSIVE ids (id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids LIMIT ${limits.revokedTokensMax - 1})
+    INSERT INTO revoked_tokens (id, project, is_session, issued_at, ends_at)
+    SELECT id, 'octo/app', 0, 5, 10 FROM ids`)
+  database.close()
+  await metadata.revokeToken({ ...token, id: 'last' })
+  await expect(metadata.revokeToken({ ...token, id: 'one more' })).rejects.toMatchObject({
+    code: 'too_large',
+  })
+  // One that is revoked already needs no room.
+  await metadata.revokeToken({ ...token, id: '1' })
+  await metadata.revokeToken({ ...token, id: 'b', project: other! })
+  await metadata.revokeToken({ ...token, id: 's', isSession: true })
+  expect((await metadata.listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 2)
+  await metadata.close()
 })

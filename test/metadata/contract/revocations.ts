@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { limits } from '../../../src/core/limits.ts'
 import { parseProjectName } from '../../../src/core/run.ts'
 import type { Store } from '../metadata-contract.ts'
 
@@ -33,18 +32,5 @@ export function revocationsContract(store: Store): void {
     expect((await store().listRevocations()).projects).toEqual(projects)
     await store().revokeProjectTokens(app, 1001)
     expect((await store().listRevocations()).projects).toMatchObject([{ issuedUntil: 1001 }])
-  })
-
-  test('a project has a bounded number of single ones, and neither those of others nor sessions count', async () => {
-    for (let at = 0; at < limits.revokedTokensMax; at++)
-      await store().revokeToken({ ...token, id: String(at), project: app })
-    await expect(
-      store().revokeToken({ ...token, id: 'one more', project: app }),
-    ).rejects.toMatchObject({ code: 'too_large' })
-    // One that is revoked already needs no room.
-    await store().revokeToken({ ...token, id: '0', project: app })
-    await store().revokeToken({ ...token, id: 'b', project: other })
-    await store().revokeToken({ ...token, id: 's', project: app, isSession: true })
-    expect((await store().listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 2)
   })
 }
