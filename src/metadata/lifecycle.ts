@@ -139,9 +139,7 @@ export interface LifecycleMetadata {
   setRetention(artifactId: number, change: RetentionChange): Promise<void>
   /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers their ids. */
   setRetentionOfMany(artifactIds: number[], change: RetentionChange, now: number): Promise<number[]>
-  /** Makes a tombstone at once; bytes come back with sweep. Answers false when it was not live. */
-  removeArtifact(artifactId: number, removal: ArtifactRemoval): Promise<boolean>
-  /** The same for many, in a few durable transactions; answers the ids of those that were live. */
+  /** Makes tombstones, in a few durable transactions; bytes come back with sweep. Answers the ids of those that were live. */
   removeArtifacts(artifactIds: number[], removal: ArtifactRemoval): Promise<number[]>
   /** Makes tombstones of live artifacts whose time has passed, at most `limit` of them, the oldest first, in one
    *  transaction; answers how many. Their rows go with `clearRemoved`. */

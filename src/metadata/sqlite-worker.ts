@@ -89,7 +89,6 @@ const methods: Record<Method, true> = {
   findBlob: true,
   setRetention: true,
   setRetentionOfMany: true,
-  removeArtifact: true,
   removeArtifacts: true,
   markDamaged: true,
   listUnverifiedPacks: true,

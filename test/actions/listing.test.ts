@@ -31,7 +31,7 @@ async function largeRun(): Promise<{ run: Run; artifacts: Artifact[] }> {
 function contextWith(victim: Artifact): AppContext {
   const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
     const page = await metadata.findArtifacts(...asked)
-    await metadata.removeArtifact(victim.id, {
+    await metadata.removeArtifacts([victim.id], {
       state: 'deleted',
       reason: 'deleted',
       now,

@@ -61,7 +61,7 @@ export async function buildCrashStore(seed: number): Promise<CrashStore> {
         now: collectedAt,
         undoMs: hour,
       } as const
-      await metadata.removeArtifact(artifact.id, removal)
+      await metadata.removeArtifacts([artifact.id], removal)
     }
   }
   await packs.close()

@@ -227,7 +227,7 @@ async function remove(site: Site): Promise<void> {
     await metadata.setRetention(id, { expiresAt: clock.now })
   } else {
     const undoMs = random() < 0.5 ? hour : 0
-    await metadata.removeArtifact(id, {
+    await metadata.removeArtifacts([id], {
       state: 'deleted',
       reason: 'deleted',
       now: clock.now,

@@ -42,7 +42,7 @@ test('what matches is deleted, each once and many at a time, although others are
   const ending = { state: 'deleted', reason: 'deleted', now, undoMs: 0 } as const
   const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
     const page = await metadata.findArtifacts(...asked)
-    for (const id of [ids.at(0)!, ids.at(-1)!]) await metadata.removeArtifact(id, ending)
+    await metadata.removeArtifacts([ids.at(0)!, ids.at(-1)!], ending)
     return page
   }
   const keys = await openKeys(directory)

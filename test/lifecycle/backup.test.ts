@@ -56,9 +56,8 @@ describe('a backup', () => {
     await runBackup(filled, destination, {
       checkpoint: async (step) => {
         if (step !== 'backup-metadata-copied') return
-        for (const id of filled.zips.keys()) {
-          await metadata.removeArtifact(id, { state: 'deleted', reason: 'deleted', now: now() })
-        }
+        const removal = { state: 'deleted', reason: 'deleted', now: now() } as const
+        await metadata.removeArtifacts([...filled.zips.keys()], removal)
         await collectNow({ metadata, packs, now })
       },
     })

@@ -54,7 +54,7 @@ async function remove(
     now: start,
   })
   const removal = { state: 'deleted', reason: 'deleted', now: start, ...more } as const
-  expect(await metadata.removeArtifact(artifact.id, removal)).toBe(true)
+  expect(await metadata.removeArtifacts([artifact.id], removal)).toEqual([artifact.id])
   return packs.reduce(
     (sum, pack) =>
       sum + aliveBytes({ ...pack, liveCount: pack.dyingCount, liveBytes: pack.dyingBytes }),

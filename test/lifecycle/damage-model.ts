@@ -121,7 +121,7 @@ function createModel(
       const id = ids[Math.floor(random() * ids.length)]
       if (id === undefined) return
       known.delete(id)
-      await store.metadata.removeArtifact(id, {
+      await store.metadata.removeArtifacts([id], {
         state: 'deleted',
         reason: 'deleted',
         now: store.now(),
@@ -150,13 +150,8 @@ function createModel(
       await collectNow({ ...store, now: () => store.now() + 2 * hour })
       const figures = await store.metadata.figures()
       expect(figures.storedBytes).toBe(await diskBytes(store.directory))
-      for (const id of known.keys()) {
-        await store.metadata.removeArtifact(id, {
-          state: 'deleted',
-          reason: 'deleted',
-          now: store.now(),
-        })
-      }
+      const removal = { state: 'deleted', reason: 'deleted', now: store.now() } as const
+      await store.metadata.removeArtifacts([...known.keys()], removal)
       await collectNow({ ...store, now: () => store.now() + 2 * hour })
       expect(await packPaths(join(store.directory, 'cas'))).toEqual([])
     },

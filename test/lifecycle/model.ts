@@ -269,7 +269,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const undoMs = random() < 0.7 ? hour : 0
     const removal = { state: 'deleted', reason: 'deleted', now, undoMs } as const
     await measureDeletion(store.metadata, [each.id], now)
-    expect(await store.metadata.removeArtifact(each.id, removal)).toBe(true)
+    expect(await store.metadata.removeArtifacts([each.id], removal)).toEqual([each.id])
     each.undoUntil = now + undoMs
     if (undoMs === 0) known.delete(each.id)
   }
@@ -359,7 +359,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       const expiresAt = now + day
       const ports = { ...store, now: () => now }
       const { id } = await send(ports, { ...each, name, expiresAt, onConflict: 'reject' })
-      await store.metadata.removeArtifact(id, { state: 'deleted', reason: 'healed', now })
+      await store.metadata.removeArtifacts([id], { state: 'deleted', reason: 'healed', now })
     }
     for (const each of live()) await checkHealed(each)
   }

@@ -90,7 +90,7 @@ describe('within a budget', () => {
     const first = await store.put('a', 'tar', Readable.from([await tarOf([shared, alone])]))
     await store.put('b', 'tar', Readable.from([await tarOf([shared])]))
     const removal = { state: 'deleted', reason: 'deleted', now: store.ports.now() } as const
-    await store.metadata.removeArtifact(first.artifact.id, removal)
+    await store.metadata.removeArtifacts([first.artifact.id], removal)
     const startedAt = performance.now()
     const done = await collect(store.ports, {
       reach: 'background',

@@ -52,7 +52,7 @@ test('no statement scans a table', async () => {
   await metadata.listReadLeases(5000, 10)
   await measureDeletion(metadata, [ids[2]!], 5000)
   const removal = { state: 'deleted', reason: 'deleted', now: 5000, undoMs: 1000 } as const
-  for (const id of ids.slice(1, 4)) await metadata.removeArtifact(id, removal)
+  await metadata.removeArtifacts(ids.slice(1, 4), removal)
   await metadata.restoreArtifact(ids[3]!, 5001)
   await planNow(ports)
   await collectInBackground(ports)

@@ -77,7 +77,7 @@ async function upload(
 }
 
 async function remove(store: TestStore, { id }: Artifact): Promise<void> {
-  await store.metadata.removeArtifact(id, { state: 'deleted', reason: 'deleted', now: start })
+  await store.metadata.removeArtifacts([id], { state: 'deleted', reason: 'deleted', now: start })
 }
 
 async function sweepAll(

@@ -26,7 +26,7 @@ test('a run has no more artifacts than it may, however they come', async () => {
   // Those of another attempt are not counted with them.
   await seedArtifact(metadata, await seedRun(metadata, { attempt: 2 }), { a: '1' })
   const end = { state: 'deleted', reason: 'user', now: 3_000, undoMs: 1_000 } as const
-  expect(await metadata.removeArtifact(first.id, end)).toBe(true)
+  expect(await metadata.removeArtifacts([first.id], end)).toEqual([first.id])
   await upload('another')
   await expect(metadata.restoreArtifact(first.id, 3_500)).rejects.toMatchObject(refused)
 })

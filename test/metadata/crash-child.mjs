@@ -21,7 +21,7 @@ const facts = { branch: null, sha: null, workflow: null, event: null }
 const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, facts, 1_000)
 const first = await upload('first', ['a', 'b', 'cc', 'dd'], ['cc', 'dd'])
 await upload('second', ['b', 'e', 'cc', 'ff'], ['cc', 'ff'])
-await metadata.removeArtifact(first, { state: 'deleted', reason: 'test', now: 2_000 })
+await metadata.removeArtifacts([first], { state: 'deleted', reason: 'test', now: 2_000 })
 say({ removed: first })
 await sweep()
 await abandon(['g', 'h'])

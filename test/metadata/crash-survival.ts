@@ -113,9 +113,8 @@ async function sweepAll(metadata: Metadata): Promise<void> {
 
 /** Nothing is lost track of: when no artifact is left, nothing else is. */
 async function removeEverything(metadata: Metadata): Promise<void> {
-  for (const id of await listLive(metadata)) {
-    await metadata.removeArtifact(id, { state: 'deleted', reason: 'test', now: 4_000 })
-  }
+  const removal = { state: 'deleted', reason: 'test', now: 4_000 } as const
+  await metadata.removeArtifacts(await listLive(metadata), removal)
   await sweepAll(metadata)
   expect(await metadata.figures()).toEqual({
     artifacts: 0,

@@ -105,7 +105,7 @@ class Model {
       case 'delete': {
         const each = of(this.live, step.which)
         if (each === undefined) return
-        await metadata.removeArtifact(each.id, { state: 'deleted', reason: 'd', now, undoMs })
+        await metadata.removeArtifacts([each.id], { state: 'deleted', reason: 'd', now, undoMs })
         each.deletedAt = now
         break
       }

@@ -179,7 +179,7 @@ class Model {
     const artifact = this.live.get(artifactName)
     if (!artifact) return
     const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
-    expect(await this.metadata.removeArtifact(artifact.id, removal)).toBe(true)
+    expect(await this.metadata.removeArtifacts([artifact.id], removal)).toEqual([artifact.id])
     this.live.delete(artifactName)
   }
 

@@ -85,7 +85,7 @@ test('none is there twice or missing when others come and go between two pages',
   const context = contextIn(async () => {
     await seedArtifact(metadata, run, { a: 'new' }, { name: `new-${Math.random()}` })
     const [victim] = artifacts.splice(-1)
-    await metadata.removeArtifact(victim!.id, {
+    await metadata.removeArtifacts([victim!.id], {
       state: 'deleted',
       reason: 'deleted',
       now,
@@ -103,7 +103,7 @@ test('from the oldest on, too, where those that were seen go', async () => {
     if (!isFirst) return
     isFirst = false
     const [victim] = artifacts
-    await metadata.removeArtifact(victim!.id, {
+    await metadata.removeArtifacts([victim!.id], {
       state: 'deleted',
       reason: 'deleted',
       now,

@@ -130,7 +130,7 @@ test('any tree comes of any other, and holds what it would hold sent whole', asy
       expect(artifact.treeDigest).toBe(summaryOf(head).treeDigest)
       // The base goes, and with it what only it had.
       const now = 5_000_000_000_000
-      await store.metadata.removeArtifact(before.id, { state: 'deleted', reason: 'test', now })
+      await store.metadata.removeArtifacts([before.id], { state: 'deleted', reason: 'test', now })
       if (artifact.id !== before.id) {
         await releaseAll(store.metadata, now + 1)
         await sweepBlobs(store.metadata, now + 1)
@@ -264,7 +264,7 @@ describe('changes', () => {
     const session = await openSession(store, 'mine/app')
     const missing = await offer(session, summaryOf(base), summaryOf(head), lines)
     const now = 5_000_000_000_000
-    await store.metadata.removeArtifact(id, { state: 'deleted', reason: 'test', now })
+    await store.metadata.removeArtifacts([id], { state: 'deleted', reason: 'test', now })
     await releaseAll(store.metadata, now + 1)
     await sweepBlobs(store.metadata, now + 1)
     await send(session, changesOf(base, head).changed, missing, head)

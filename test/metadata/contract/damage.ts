@@ -58,7 +58,7 @@ export function damageContract(store: Store): void {
     const two = await seedArtifact(store(), run, { c: 'x' }, { name: 'two' })
     const other = await seedArtifact(store(), run, { b: 'y' }, { name: 'other' })
     const gone = await seedArtifact(store(), run, { d: 'x' }, { name: 'gone' })
-    await store().removeArtifact(gone.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([gone.id], { state: 'deleted', reason: 'test', now: 2_500 })
     expect(await store().markDamaged(await copyIn('x'))).toEqual([one.id, two.id])
     expect([await stateOf(one), await stateOf(two)]).toEqual(['damaged', 'damaged'])
     expect([await stateOf(other), await stateOf(gone)]).toEqual(['available', 'deleted'])
@@ -70,7 +70,7 @@ export function damageContract(store: Store): void {
     expect(listed.artifacts.map((artifact) => artifact.id)).toEqual([one.id, two.id])
     expect((await store().listArtifacts({}, query)).total).toBe(3)
     expect((await store().figures()).damagedArtifacts).toBe(2)
-    await store().removeArtifact(one.id, { state: 'deleted', reason: 'test', now: 3_000 })
+    await store().removeArtifacts([one.id], { state: 'deleted', reason: 'test', now: 3_000 })
     expect((await store().figures()).damagedArtifacts).toBe(1)
   })
 

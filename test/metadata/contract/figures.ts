@@ -85,7 +85,7 @@ export function figuresContract(store: Store): void {
       chunkBytes: 2,
     })
     expect(await store().figures()).toMatchObject({ uniqueBytes: 9, chunkBytes: 9 })
-    await store().removeArtifact(second.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([second.id], { state: 'deleted', reason: 'test', now: 2_500 })
     const nothing = { artifacts: 0, files: 0, logicalBytes: 0, uniqueBytes: 0 }
     expect(await store().projectFigures(two.projectId)).toMatchObject(nothing)
     expect(await store().figures()).toMatchObject({ uniqueBytes: 7, logicalBytes: 7 })

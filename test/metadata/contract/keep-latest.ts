@@ -29,7 +29,7 @@ export function keepLatestContract(store: Store): void {
   }
   const remove = async (id: number, now: number): Promise<void> => {
     const removal = { state: 'deleted', reason: 'deleted', now, undoMs: dayMs } as const
-    expect(await store().removeArtifact(id, removal)).toBe(true)
+    expect(await store().removeArtifacts([id], removal)).toEqual([id])
   }
 
   test('the latest of its name on its branch does not expire, what was it before does', async () => {

@@ -86,8 +86,8 @@ export function listingContract(store: Store): void {
     const [gone, over] = [await seed('gone'), await seed('over')]
     await seed('here')
     const removal = { reason: 'test', now: 2_500 }
-    await store().removeArtifact(gone.id, { ...removal, state: 'deleted' })
-    await store().removeArtifact(over.id, { ...removal, state: 'expired' })
+    await store().removeArtifacts([gone.id], { ...removal, state: 'deleted' })
+    await store().removeArtifacts([over.id], { ...removal, state: 'expired' })
     expect(await list({})).toEqual(['here'])
     expect(await list({ state: 'deleted' })).toEqual(['gone'])
     expect(await list({ state: 'expired' })).toEqual(['over'])
@@ -123,7 +123,7 @@ export function listingContract(store: Store): void {
       live.push((await seed(`live-${count}`, {}, { expiresAt: 9_000 })).id)
     const over = await seed('over', {}, { expiresAt: 5_000 })
     const gone = await seed('gone')
-    await store().removeArtifact(gone.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([gone.id], { state: 'deleted', reason: 'test', now: 2_500 })
     const asked = [over.id, ...live, gone.id, gone.id + 1]
     expect(await store().setRetentionOfMany(asked, { pinned: true }, 5_000)).toEqual(live)
     expect(await store().findArtifact(live[119]!)).toMatchObject({ pinned: true, expiresAt: 9_000 })
@@ -135,7 +135,7 @@ export function listingContract(store: Store): void {
 
   test('retention of what is not there cannot be changed', async () => {
     const { id } = await seed('gone')
-    await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'test', now: 2_500 })
     const refused = { code: 'artifact_not_found' }
     for (const unknown of [id, id + 1]) {
       const change = store().setRetention(unknown, { pinned: true })
@@ -156,9 +156,9 @@ export function listingContract(store: Store): void {
   test('a removal is made once, and says why', async () => {
     const { id } = await seed('gone')
     const removal = { state: 'deleted', reason: 'by hand', now: 2_500 } as const
-    expect(await store().removeArtifact(id, removal)).toBe(true)
-    expect(await store().removeArtifact(id, { ...removal, reason: 'again' })).toBe(false)
-    expect(await store().removeArtifact(id + 1, removal)).toBe(false)
+    expect(await store().removeArtifacts([id], removal)).toEqual([id])
+    expect(await store().removeArtifacts([id], { ...removal, reason: 'again' })).toEqual([])
+    expect(await store().removeArtifacts([id + 1], removal)).toEqual([])
     expect(await store().findArtifact(id)).toMatchObject({
       name: 'gone',
       state: 'deleted',

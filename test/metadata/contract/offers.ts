@@ -100,7 +100,7 @@ export function offersContract(store: Store): void {
     const { id } = await seedArtifact(store(), run, { a: 'one' })
     const { sessionId } = await open(run)
     expect(await store().claimReadableBlobs(sessionId, digestsOf('one'))).toHaveLength(1)
-    await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 1_100 })
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'test', now: 1_100 })
     expect(await store().claimReadableBlobs(sessionId, digestsOf('one'))).toHaveLength(1)
     const stranger = await openSession(store(), run)
     expect(await store().claimReadableBlobs(stranger, digestsOf('one'))).toEqual([])
@@ -177,7 +177,7 @@ export function offersContract(store: Store): void {
     expect(await store().findKnownTree(run.projectId, treeDigest, 5_000)).toBeUndefined()
     expect(await store().findKnownTree(other.projectId, treeDigest, 2_000)).toBeUndefined()
     expect(await store().findKnownTree(run.projectId, digestOf('x'), 2_000)).toBeUndefined()
-    await store().removeArtifact(artifact.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([artifact.id], { state: 'deleted', reason: 'test', now: 2_500 })
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_600)).toBeUndefined()
   })
 
@@ -201,7 +201,7 @@ export function offersContract(store: Store): void {
     await expect(store().readLeasedPage(stranger, manifestId, 0)).rejects.toMatchObject({
       code: 'not_found',
     })
-    await store().removeArtifact(artifact.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([artifact.id], { state: 'deleted', reason: 'test', now: 2_500 })
     await releaseAll(store(), 3_000)
     await sweepBlobs(store())
     const staged = await store().stageManifest(session, {

@@ -65,7 +65,7 @@ export function overviewContract(store: Store): void {
     const two = await seedArtifact(store(), run, { 'deep/z': 'wanted' }, { name: 'two' })
     const theirs = await seedArtifact(store(), other, { a: 'wanted' }, { name: 'theirs' })
     const gone = await seedArtifact(store(), run, { c: 'wanted', d: 'x' }, { name: 'gone' })
-    await store().removeArtifact(gone.id, { state: 'deleted', reason: 'deleted', now })
+    await store().removeArtifacts([gone.id], { state: 'deleted', reason: 'deleted', now })
     const holders = async (projectId: number | null, limit = 10) =>
       (await store().listHolders(digestOf('wanted'), { projectId, now, limit })).map(({ id }) => id)
     expect(await holders(null)).toEqual([theirs.id, two.id, one.id])
@@ -85,7 +85,11 @@ export function overviewContract(store: Store): void {
     await seed('alive', 2 * dayMs + 1)
     await seed('later', 5 * dayMs)
     await seed('before', dayMs)
-    await store().removeArtifact(dead.id, { state: 'deleted', reason: 'deleted', now: 6 * dayMs })
+    await store().removeArtifacts([dead.id], {
+      state: 'deleted',
+      reason: 'deleted',
+      now: 6 * dayMs,
+    })
     const days = await store().listUploadDays(run.projectId, 2 * dayMs)
     expect(days.toSorted((a, b) => a.day - b.day)).toEqual([
       { day: 2, logicalBytes: 9 },

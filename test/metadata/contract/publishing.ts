@@ -142,7 +142,7 @@ export function publishingContract(store: Store): void {
     const run = await seedRun(store())
     const first = await seedArtifact(store(), run, { a: 'one' })
     const { session, manifestId } = await stage(run, { a: 'one' })
-    await store().removeArtifact(first.id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([first.id], { state: 'deleted', reason: 'test', now: 2_500 })
     expect(await store().claimDeadBlobs(2_500, 10)).toEqual([])
     const { artifact } = await store().commitArtifact(session, newArtifact(run, manifestId))
     expect((await store().readEntryPage(artifact.id, 0))?.entries).toHaveLength(1)

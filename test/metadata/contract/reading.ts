@@ -174,7 +174,7 @@ export function readingContract(store: Store): void {
     ['expired', 'artifact_expired'],
   ] as const)('a reader of an artifact that is %s meanwhile fails loudly', async (state, code) => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
-    await store().removeArtifact(id, { state, reason: 'test', now: 2_500 })
+    await store().removeArtifacts([id], { state, reason: 'test', now: 2_500 })
     const gone = { code, details: { artifactId: id, reason: 'test' } }
     await expect(store().readEntryPage(id, 0)).rejects.toMatchObject(gone)
     await expect(store().readEntries(id, [0])).rejects.toMatchObject(gone)

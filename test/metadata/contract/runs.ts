@@ -88,7 +88,7 @@ export function runsContract(store: Store): void {
     ]
     await seedArtifact(store(), live, { a: 'a' })
     const { id } = await seedArtifact(store(), removed, { a: 'a' })
-    await store().removeArtifact(id, { state: 'deleted', reason: 'deleted', now: 5000 })
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'deleted', now: 5000 })
     await store().appendRunEvents(told.id, { recording: 'a', sequence: 0, events: [] }, 5000)
     const upload = { id: 'u', runId: promised.id, job: 'build', name: parseArtifactName('dist') }
     await store().createUpload({

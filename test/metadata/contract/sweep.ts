@@ -28,7 +28,7 @@ const empty = {
 export function sweepContract(store: Store): void {
   const remove = async ({ id }: Artifact): Promise<void> => {
     const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
-    expect(await store().removeArtifact(id, removal)).toBe(true)
+    expect(await store().removeArtifacts([id], removal)).toEqual([id])
   }
   const isKnown = async (content: string): Promise<boolean> =>
     (await store().findBlob(digestOf(content))) !== undefined
@@ -115,7 +115,7 @@ export function sweepContract(store: Store): void {
 
     const [kept] = await store().findArtifacts({}, { limit: 1, offset: 0, sort: 'newest', now: 1 })
     const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
-    await store().removeArtifact(kept!.id, removal)
+    await store().removeArtifacts([kept!.id], removal)
     const page = { after: { at: -1, id: 0 }, limit: 1 }
     const first = await store().releaseRemoved(3_500, 3_500, page)
     expect(first).toEqual({ released: 1, waiting: [], last: { at: 3_500, id: kept!.id } })
@@ -131,7 +131,7 @@ export function sweepContract(store: Store): void {
     for (let n = 0; n < 120; n++)
       ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
     const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
-    await store().removeArtifact(ids[3]!, removal)
+    await store().removeArtifacts([ids[3]!], removal)
     const asked = [...ids, ids[5]!, 9_999]
     expect(await store().removeArtifacts(asked, removal)).toEqual(ids.filter((id) => id !== ids[3]))
     expect(await store().figures()).toMatchObject({ artifacts: 0 })
@@ -147,7 +147,7 @@ export function sweepContract(store: Store): void {
     for (let n = 0; n < 120; n++)
       ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
     const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
-    await store().removeArtifact(ids[7]!, { ...removal, undoMs: 100 })
+    await store().removeArtifacts([ids[7]!], { ...removal, undoMs: 100 })
     await store().removeArtifacts(ids.slice(0, 119), removal)
     const holder = await seedArtifact(store(), run, { a: 'again' }, { name: 'n3' })
     const asked = [...ids, ids[5]!, 9_999]

@@ -274,7 +274,7 @@ export function treesContract(store: Store): void {
   test('a tree that goes while it is read fails loudly', async () => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     const other = await seedArtifact(store(), await seedRun(store()), { a: 'two' }, { name: 'b' })
-    await store().removeArtifact(id, { state: 'deleted', reason: 'test', now: 2_500 })
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'test', now: 2_500 })
     const gone = { code: 'artifact_deleted' }
     const all = { ordinal: 0, limit: 1 }
     await expect(store().searchTree(id, ['**'], all)).rejects.toMatchObject(gone)

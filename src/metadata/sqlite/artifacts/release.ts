@@ -1,7 +1,7 @@
 /** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
  *  tombstone goes too. */
 import { hasCode, storeError } from '../../../core/errors.ts'
-import type { ArtifactRemoval, Metadata, ReleasePlace } from '../../metadata.ts'
+import type { Metadata, ReleasePlace } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createArtifactCounting } from './artifact-counting.ts'
 import type { ArtifactChange } from './artifact-change.ts'
@@ -11,7 +11,6 @@ import { nameTaken } from '../uploads/uploads.ts'
 
 type ReleaseMethods = Pick<
   Metadata,
-  | 'removeArtifact'
   | 'removeArtifacts'
   | 'expireArtifacts'
   | 'releaseRemoved'
@@ -33,21 +32,14 @@ export function createReleaseMethods(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
   )
-  /** Inside a transaction; whether it was live. */
-  const remove = (artifactId: number, end: ArtifactRemoval): boolean => {
-    const isEnded = removal.endArtifact(artifactId, end)
-    // The one before may be the latest again.
-    if (isEnded) latest.settle(artifactId, end.now)
-    return isEnded
-  }
   return {
-    removeArtifact: async (artifactId, end) => {
-      const wasLive = connection.write(() => remove(artifactId, end))
-      await removal.clearBriefly()
-      return wasLive
-    },
     removeArtifacts: async (artifactIds, end) => {
-      const removed = await writeInBatches(connection, artifactIds, (id) => remove(id, end))
+      const removed = await writeInBatches(connection, artifactIds, (id) => {
+        const isEnded = removal.endArtifact(id, end)
+        // The one before may be the latest again.
+        if (isEnded) latest.settle(id, end.now)
+        return isEnded
+      })
       await removal.clearBriefly()
       return removed
     },
