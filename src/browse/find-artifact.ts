@@ -1,4 +1,5 @@
 /** From a reference to an artifact, and what its end means to those who ask for it. */
+import { endReason, lifetime } from '../core/explanation.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import { effectiveState } from '../core/retention.ts'
@@ -81,24 +82,17 @@ export function assertLive(artifact: Artifact, now: number): void {
     const expiredAt = artifact.expiresAt
     throw storeError(
       'artifact_expired',
-      `artifact ${artifact.name} expired at ${new Date(expiredAt).toISOString()}`,
-      {
-        artifactId: artifact.id,
-        expiredAt,
-        reason: artifact.removedReason ?? 'its retention time has passed',
-      },
+      `artifact ${artifact.name} expired at ${new Date(expiredAt).toISOString()}, ${lifetime(artifact)}`,
+      { artifactId: artifact.id, expiredAt, reason: 'retention' },
     )
   }
   if (state === 'deleted') {
     const deletedAt = artifact.removedAt ?? artifact.expiresAt
+    const reason = endReason(artifact)
     throw storeError(
       'artifact_deleted',
-      `artifact ${artifact.name} was deleted at ${new Date(deletedAt).toISOString()}`,
-      {
-        artifactId: artifact.id,
-        deletedAt,
-        reason: artifact.removedReason ?? 'deleted',
-      },
+      `artifact ${artifact.name} was ${reason} at ${new Date(deletedAt).toISOString()}`,
+      { artifactId: artifact.id, deletedAt, reason },
     )
   }
 }

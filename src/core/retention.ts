@@ -117,3 +117,11 @@ export function isLive(artifact: Ending & { state: ArtifactState }, now: number)
 function isServed(state: ArtifactState): boolean {
   return state === 'available' || state === 'damaged'
 }
+
+/** Whether a deletion can still be taken back. */
+export function isRestorable(
+  { state, removedAt }: { state: ArtifactState; removedAt: number | null },
+  { undoMs, now }: { undoMs: number; now: number },
+): boolean {
+  return state === 'deleted' && removedAt !== null && now < removedAt + undoMs
+}

@@ -66,6 +66,19 @@ export function formatSizeBytes(bytes: number): string {
   return `${value.toFixed(1)} ${units[unit]}`
 }
 
+/** A difference of sizes with its sign; a minus is a real one. */
+export function formatDelta(bytes: number): string {
+  if (bytes === 0) return '±0'
+  return `${bytes > 0 ? '+' : '−'}${formatSizeBytes(Math.abs(bytes))}`
+}
+
+/** `12 %`; below one percent with a decimal, so that something is never nothing. */
+export function formatShare(part: number, whole: number): string {
+  if (whole === 0) return '0 %'
+  const percent = (part / whole) * 100
+  return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`
+}
+
 /** `500B`, `64GiB`, `500MB`: a whole number of the largest unit that divides them. Can be read back. */
 export function formatExactSize(bytes: number): string {
   const units = ['TiB', 'TB', 'GiB', 'GB', 'MiB', 'MB', 'KiB', 'KB']
@@ -81,6 +94,13 @@ export function formatDuration(ms: number): string {
   const minutes = Math.floor(seconds / 60)
   if (minutes < 60) return `${minutes}m ${String(seconds % 60).padStart(2, '0')}s`
   return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`
+}
+
+/** `90 days`, `36 hours`; below an hour as durations are. */
+export function formatPeriod(ms: number): string {
+  const hourMs = 60 * 60 * 1000
+  if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
+  return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
 }
 
 /** `0s`, `90s`, `36h`, `30d`: whole numbers of the largest unit that divides them. Can be read back. */

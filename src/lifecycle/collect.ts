@@ -60,6 +60,7 @@ export async function planCollection(
     expiredBy: now,
     releasableBy: reach === 'now' ? Number.POSITIVE_INFINITY : now,
     garbage: true,
+    shared: false,
     now,
   }
   const { expired, released, packs } = await metadata.measureRemoval({

@@ -1,18 +1,37 @@
 /** Deleting artifacts on somebody's behalf, and what that frees. */
-import type { DyingPack, Metadata } from '../metadata/metadata.ts'
+import type { DyingPack, Metadata, RemovalQuestion } from '../metadata/metadata.ts'
 import { aliveBytes } from './compact.ts'
 
 type Measuring = Pick<Metadata, 'measureRemoval'>
 
-/** Pack bytes that come back when these artifacts go together: what they alone hold, as if artifacts that can still be
- *  taken back were gone already. Costs a few look-ups for each of their references. */
+export interface Deletion {
+  /** Pack bytes that come back: what these artifacts alone hold, as if artifacts that can still be taken back were gone. */
+  freedBytes: number
+  /** Pack bytes of their contents that others hold too, and that stay. */
+  sharedBytes: number
+}
+
+/** What deleting these artifacts together would come to. Costs a few look-ups for each of their references. */
+export async function explainDeletion(
+  metadata: Measuring,
+  artifactIds: number[],
+  now: number,
+): Promise<Deletion> {
+  const { packs, sharedBytes } = await metadata.measureRemoval({
+    ...removalOf(artifactIds, { by: Number.POSITIVE_INFINITY, now }),
+    shared: true,
+  })
+  return { freedBytes: dyingBytesOf(packs), sharedBytes }
+}
+
+/** The bytes that it frees alone, in half the time. */
 export async function measureDeletion(
   metadata: Measuring,
   artifactIds: number[],
   now: number,
 ): Promise<number> {
   const by = Number.POSITIVE_INFINITY
-  return dyingBytesOf(await listDying(metadata, artifactIds, { by, now }))
+  return (await measureHeld(metadata, artifactIds, { by, now })).bytes
 }
 
 export interface Held {
@@ -27,24 +46,23 @@ export async function measureHeld(
   artifactIds: number[],
   times: { by: number; now: number },
 ): Promise<Held> {
-  const packs = await listDying(metadata, artifactIds, times)
+  const { packs } = await metadata.measureRemoval(removalOf(artifactIds, times))
   return { bytes: dyingBytesOf(packs), packs: packs.map(({ name }) => name) }
 }
 
-async function listDying(
-  metadata: Measuring,
+function removalOf(
   artifactIds: number[],
   { by, now }: { by: number; now: number },
-): Promise<DyingPack[]> {
-  const { packs } = await metadata.measureRemoval({
+): RemovalQuestion {
+  return {
     artifactIds,
     expiredBy: -1,
     releasableBy: by,
     readersHold: false,
     garbage: false,
+    shared: false,
     now,
-  })
-  return packs
+  }
 }
 
 /** What is dying in these packs, with its share of their framing. */

@@ -38,6 +38,8 @@ export interface RemovalQuestion {
   readersHold: boolean
   /** True: everything that would die. False: only what `artifactIds` alone hold. */
   garbage: boolean
+  /** Whether to add up what `artifactIds` hold besides. */
+  shared: boolean
   now: number
 }
 
@@ -163,10 +165,11 @@ export interface LifecycleMetadata {
   clearRemoved(stepsMax: number): Promise<boolean>
   /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
   purgeTombstones(removedBy: number, limit: number): Promise<number>
-  /** What would die in which packs if artifacts were gone. Changes nothing; costs in proportion to what they hold. */
+  /** What would die in which packs if artifacts were gone, and how many bytes of their contents would stay: copies that serve,
+   *  each counted once (0 when not asked for). Changes nothing; costs in proportion to what they hold. */
   measureRemoval(
     question: RemovalQuestion,
-  ): Promise<{ expired: number; released: number; packs: DyingPack[] }>
+  ): Promise<{ expired: number; released: number; packs: DyingPack[]; sharedBytes: number }>
   /** A reader met bad bytes: the copy counts as missing from now on, unless it lies elsewhere by now, healed or moved;
    *  answers the live artifacts it touches. */
   markDamaged(read: StreamPlace): Promise<number[]>

@@ -2,7 +2,7 @@
 import { projectPagePath, runPagePath } from '../api/paths.ts'
 import { isSameProject, mayDelete, mayWriteProject, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
-import { latestBranch } from '../core/keep-latest.ts'
+import { keepingReason } from '../core/explanation.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
   type Access,
@@ -14,8 +14,9 @@ import { requirePrincipal } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
 import { leaseOf } from '../http/body/reading.ts'
+import { retentionOf } from '../http/artifact/retention.ts'
 import { isStrictFor } from '../http/access/strict.ts'
-import type { Artifact, ArtifactFilter, Project } from '../metadata/metadata.ts'
+import type { Artifact, Project } from '../metadata/metadata.ts'
 import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
 import { artifactPath } from './paths.ts'
@@ -50,6 +51,7 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
   return {
     artifact,
     damagedFiles: artifact.state === 'damaged' ? await damagedPaths(context, artifact) : [],
+    keptReason: keepingReason(artifact, (await retentionOf(context, artifact.project)).defaultMs),
     mayDelete: mayDelete(principal, artifact, await isStrictFor(context, principal)),
     mayWrite: mayWriteProject(principal, artifact.project),
     origin: publicOrigin(context, c),
@@ -69,30 +71,6 @@ export async function readingForPage<Result>(
   } finally {
     await lease.end()
   }
-}
-
-/** What has the name of an artifact on its branch, if it has one. What a fork calls by the same branch is none of it, but can
- *  be seen beside it. */
-export function sameNameAs(artifact: Artifact): ArtifactFilter {
-  const { projectId, name, branch } = artifact
-  const latestOf = latestBranch(artifact)
-  return {
-    projectId,
-    name,
-    ...(latestOf === null ? { branch: branch ?? undefined } : { latestOf }),
-  }
-}
-
-/** The newest artifact of the same name before this one, on its branch if it has one. Live at `now`. */
-export async function previousOf(
-  { metadata }: Pick<AppContext, 'metadata'>,
-  artifact: Artifact,
-  now: number,
-): Promise<Artifact | undefined> {
-  const filter: ArtifactFilter = { ...sameNameAs(artifact), beforeId: artifact.id }
-  const page = { limit: 10, offset: 0, sort: 'newest', now } as const
-  const artifacts = await metadata.findArtifacts(filter, page)
-  return artifacts.find(({ runId }) => runId !== artifact.runId)
 }
 
 export function crumbsOf(place: { project: string; run?: number; artifact?: Artifact }): Crumb[] {

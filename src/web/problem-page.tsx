@@ -84,11 +84,7 @@ function Gone({ artifact, successor, mayUndo, now }: GoneView) {
   return (
     <>
       <p>
-        It was of run {artifact.runNumber}
-        {artifact.removedReason !== null && artifact.removedReason !== artifact.state && (
-          <> ({artifact.removedReason})</>
-        )}{' '}
-        and held <Size bytes={artifact.logicalBytes} /> under{' '}
+        It was of run {artifact.runNumber} and held <Size bytes={artifact.logicalBytes} /> under{' '}
         <ShortDigest digest={artifact.treeDigest} />
       </p>
       <div class="buttons">

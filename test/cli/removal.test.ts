@@ -179,7 +179,9 @@ describe('trove keep', () => {
 
   test('outlasts every retention, until it is released', async () => {
     const run = await putArtifact()
-    expect((await trove('keep', `${run}/build`)).stderr).toMatch(/^id:\d+ build is kept\n$/)
+    expect((await trove('keep', `${run}/build`)).stderr).toMatch(
+      /^id:\d+ build is kept until somebody lets it go\n$/,
+    )
     server.clock.now += 1000 * 86_400_000
     const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
     expect((await runTroveInside(['ls', `${run}/build`], access)).status).toBe(0)

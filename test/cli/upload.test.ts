@@ -111,7 +111,7 @@ describe('trove upload tells', () => {
     expect(first.stderr).toMatch(
       /^build {2}3 files {2}[\d.]+ KiB {2}sent [\d.]+ (?:B|KiB) \([\d.]+ %\) {2}saved: [\d.]+ B unchanged, /m,
     )
-    expect(first.stderr).toMatch(/tree sha256:[0-9a-f]{64} {2}expires \d{4}-\d\d-\d\d \(7 d\)/)
+    expect(first.stderr).toMatch(/tree sha256:[0-9a-f]{64} {2}expires \d{4}-\d\d-\d\d \(7 days\)/)
     expect(first.stderr).toContain(`${server.url}/octo/app/actions/runs/${run}/artifacts/`)
     const second = await trove(['upload', 'other', 'dist', '--json'])
     const result = JSON.parse(second.text) as Record<string, unknown>

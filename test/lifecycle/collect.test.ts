@@ -7,7 +7,7 @@ import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { planCollection } from '../../src/lifecycle/collect.ts'
-import { aliveBytes } from '../../src/lifecycle/compact.ts'
+import { measureDeletion } from '../../src/lifecycle/deletion.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
 import { sweepBlobs } from '../../src/lifecycle/sweep.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
@@ -45,21 +45,10 @@ async function remove(
   artifact: Artifact,
   more: { now?: number; undoMs?: number } = {},
 ): Promise<number> {
-  const { packs } = await metadata.measureRemoval({
-    artifactIds: [artifact.id],
-    expiredBy: -1,
-    releasableBy: Number.POSITIVE_INFINITY,
-    readersHold: false,
-    garbage: false,
-    now: start,
-  })
+  const announced = await measureDeletion(metadata, [artifact.id], start)
   const removal = { state: 'deleted', reason: 'deleted', now: start, ...more } as const
   expect(await metadata.removeArtifacts([artifact.id], removal)).toEqual([artifact.id])
-  return packs.reduce(
-    (sum, pack) =>
-      sum + aliveBytes({ ...pack, liveCount: pack.dyingCount, liveBytes: pack.dyingBytes }),
-    0,
-  )
+  return announced
 }
 
 describe('ten builds, five deleted, gc --now', () => {

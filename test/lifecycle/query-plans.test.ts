@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { measureDeletion } from '../../src/lifecycle/deletion.ts'
+import { explainDeletion, measureDeletion } from '../../src/lifecycle/deletion.ts'
 import { recordUsage } from '../../src/lifecycle/usage-history.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
@@ -50,7 +50,7 @@ test('no statement scans a table', async () => {
   const { leases } = await metadata.openReadLeases([ids[1]!], 5000, 1000)
   await metadata.renewReadLeases(leases, 7000)
   await metadata.listReadLeases(5000, 10)
-  await measureDeletion(metadata, [ids[2]!], 5000)
+  await explainDeletion(metadata, [ids[2]!], 5000)
   const removal = { state: 'deleted', reason: 'deleted', now: 5000, undoMs: 1000 } as const
   await metadata.removeArtifacts(ids.slice(1, 4), removal)
   await metadata.restoreArtifact(ids[3]!, 5001)

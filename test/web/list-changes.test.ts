@@ -1,4 +1,5 @@
 /** What is done to many artifacts from their list, while others take some of them away. */
+import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -46,6 +47,18 @@ async function change(action: string, ticked: number[], more = ''): Promise<stri
   expect([status, html]).toEqual([303, ''])
   return await (await server.visit(location ?? '')).text()
 }
+
+test('what several share among them is freed with them, and not said to stay', async () => {
+  const body = randomBytes(60_000)
+  const twins = [await server.put('2/twin', { body }), await server.put('3/twin', { body })]
+  const { html } = await post('delete', twins)
+  expect(html).toMatch(
+    /Frees 5[89]\.\d KiB of 117\.2 KiB; 5[78]\.\d KiB is compressed away or kept only once\./,
+  )
+  expect((await post('delete', twins.slice(1))).html).toMatch(
+    /Frees 0 B of 58\.6 KiB; 58\.\d KiB is shared and stays\./,
+  )
+})
 
 async function removeSecond(): Promise<void> {
   await server.send(`/api/v1/artifacts/${ids[1]}`, { method: 'DELETE' })

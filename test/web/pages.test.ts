@@ -267,7 +267,9 @@ describe('an artifact page', () => {
     await server.send(`/api/v1/artifacts/${deleted}`, { method: 'DELETE' })
     expect(await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)).toMatchObject({
       status: 410,
-      html: expect.stringContaining('This artifact was deleted'),
+      html: expect.stringMatching(
+        /This artifact was deleted.*Artifact deleted was deleted at 20\S+Z\./,
+      ),
     })
     const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
     expect(html).toContain('<button>Restore</button>')
@@ -276,7 +278,15 @@ describe('an artifact page', () => {
     server.clock.now += 86_400_000
     expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
       status: 410,
-      html: expect.stringContaining('This artifact has expired'),
+      html: expect.stringMatching(
+        /has expired.*Artifact expired expired at 20\S+Z, 1 day from its upload\./,
+      ),
+    })
+    const replaced = await server.put('9/replaced')
+    await server.put('9/replaced?overwrite', { body: 'another' })
+    expect(await open(`/octo/app/actions/runs/9/artifacts/${replaced}`)).toMatchObject({
+      status: 410,
+      html: expect.stringMatching(/Artifact replaced was replaced at 20/),
     })
   })
 })
@@ -297,6 +307,19 @@ test('the artifact before one, and the newest in place of one, are not what a pu
   )
   const changes = await open(`/octo/app/actions/runs/21/artifacts/${fork}/changes`)
   expect(changes.html).toContain(`/compare/${before}...${fork}"`)
+})
+
+test('what another attempt of a run made is not the run before', async () => {
+  const upload = async (run: number, attempt: number): Promise<number> =>
+    await server.put(`${run}/tried?branch=main&attempt=${attempt}`, { body: `${run} ${attempt}` })
+  const before = await upload(25, 1)
+  await upload(26, 1)
+  const again = await upload(26, 2)
+  const page = '/octo/app/actions/runs/26'
+  expect((await open(page)).html).toContain(`/compare/${before}...${again}"`)
+  expect((await open(`${page}/artifacts/${again}/changes`)).html).toContain(
+    `/compare/${before}...${again}"`,
+  )
 })
 
 test('whoever reads one run is told nothing of the artifacts of others', async () => {

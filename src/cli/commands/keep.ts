@@ -1,11 +1,11 @@
 /** `trove keep`: an artifact that is kept does not expire. */
 import { createClient } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
+import { whyKept } from '../../core/explanation.ts'
 import { parseReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { keepingOf } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
@@ -28,7 +28,7 @@ export const keepCommand: Command<typeof flags> = {
     const client = createClient({ ...server, cacheDir: config.cacheDir })
     const artifact = await client.retain(id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
-    const keeping = keepingOf(artifact)
+    const keeping = whyKept(artifact)
     const until = keeping === null ? `expires at ${artifact.expiresAt}` : `is ${keeping}`
     await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${until}\n`)
     return exitStatus.ok

@@ -4,12 +4,13 @@ import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { formatSizeBytes, counted } from '../../core/units.ts'
+import { whyKept } from '../../core/explanation.ts'
+import { counted, formatPeriod, formatSizeBytes } from '../../core/units.ts'
 import { integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
-import { endingCell, keepingOf } from '../ending.ts'
+import { endingCell } from '../ending.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
@@ -213,10 +214,8 @@ function summaryOf(result: UploadResult, elapsedMs: number): string {
   const { artifact, files, logicalBytes, sentBytes, reusedBytes } = result
   const share = logicalBytes === 0 ? 0 : (sentBytes / logicalBytes) * 100
   const compressed = Math.max(0, logicalBytes - reusedBytes - sentBytes)
-  const days = Math.round(
-    (Date.parse(artifact.expiresAt) - Date.parse(artifact.createdAt)) / 86_400_000,
-  )
-  const ending = keepingOf(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${days} d)`
+  const time = formatPeriod(Date.parse(artifact.expiresAt) - Date.parse(artifact.createdAt))
+  const ending = whyKept(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${time})`
   return [
     `${printable(artifact.name)}  ${counted(files, 'file')}  ${formatSizeBytes(logicalBytes)}  ` +
       `sent ${formatSizeBytes(sentBytes)} (${share.toFixed(1)} %)  ` +

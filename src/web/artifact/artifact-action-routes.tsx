@@ -9,7 +9,7 @@ import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
-import { measureDeletion } from '../../lifecycle/deletion.ts'
+import { explainDeletion } from '../../lifecycle/deletion.ts'
 import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
 import { artifactOfPage, crumbsOf } from '../page-access.ts'
@@ -31,11 +31,11 @@ async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   const now = web.context.now()
   assertLive(artifact, now)
   await requireDelete(web.context, principal, [artifact])
-  const freedBytes = await measureDeletion(web.context.metadata, [artifact.id], now)
+  const deletion = await explainDeletion(web.context.metadata, [artifact.id], now)
   return await sendPage(web, c, {
     title: `Delete ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),
-    body: <DeletePage {...deletionOf(artifact, freedBytes, web.context.config.undoMs)} />,
+    body: <DeletePage {...deletionOf(artifact, deletion, web.context.config.undoMs)} />,
   })
 }
 

@@ -15,12 +15,13 @@ import {
   latestPath,
   tabPath,
 } from '../paths.ts'
-import { keepingReason } from '../parts/sentences.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
 
 export interface ArtifactHead {
   artifact: Artifact
   damagedFiles: string[]
+  /** Why it is there for as long as it is. */
+  keptReason: string
   mayDelete: boolean
   /** May keep, let go, change expiry. */
   mayWrite: boolean
@@ -38,7 +39,7 @@ export function ArtifactFrame({
   tab: ArtifactTab
   children?: Child
 }): Html {
-  const { artifact, now, damagedFiles } = head
+  const { artifact, now, damagedFiles, keptReason } = head
   const state = effectiveState(artifact, now)
   return (
     <>
@@ -57,10 +58,10 @@ export function ArtifactFrame({
         )}
         .{' '}
         {isKept(artifact) ? (
-          <>It is {keepingReason(artifact)}.</>
+          <>It is {keptReason}.</>
         ) : (
           <>
-            Expires <Time at={artifact.expiresAt} now={now} /> ({keepingReason(artifact)}).
+            Expires <Time at={artifact.expiresAt} now={now} /> ({keptReason}).
           </>
         )}
       </p>
@@ -161,7 +162,7 @@ function shellWord(text: string): string {
 }
 
 export function DetailsTab({ head }: { head: ArtifactHead }): Html {
-  const { artifact, now, mayWrite } = head
+  const { artifact, now, mayWrite, keptReason } = head
   const address = artifactPath(artifact)
   const { project, branch, name } = artifact
   const latest = branch === null ? null : latestPath(project, { branch, name })
@@ -191,7 +192,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         </Fact>
         <Fact term="Expires">
           {isKept(artifact) ? '' : `${new Date(artifact.expiresAt).toISOString()}, `}
-          {keepingReason(artifact)}
+          {keptReason}
         </Fact>
         <Fact term="Id">{String(artifact.id)}</Fact>
         <Fact term="This version">

@@ -3,12 +3,13 @@ import { counted } from '../../core/units.ts'
 import { Hono } from 'hono'
 import { mayReadProject } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
+import { previousOf } from '../../browse/previous.ts'
 import { latestBranch } from '../../core/keep-latest.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { forbidden } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
-import { measureDeletion } from '../../lifecycle/deletion.ts'
+import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
@@ -19,7 +20,7 @@ import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from '../fitting.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { crumbsOf, headOfPage, previousOf, readingForPage } from '../page-access.ts'
+import { crumbsOf, headOfPage, readingForPage } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import {
@@ -33,7 +34,7 @@ import {
 } from '../paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
-import { freedSentence } from '../parts/sentences.ts'
+import { freedSentence } from '../../core/explanation.ts'
 
 /** Entries of one directory that a page shows, when their names are no longer than most. */
 const directoryRowsMax = 500
@@ -172,7 +173,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   const head = await headOfPage(context, c)
   const { artifact, now } = head
   if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
-  const base = await previousOf(context, artifact, now)
+  const base = await previousOf(context.metadata, artifact, now)
   const branch = latestBranch(artifact)
   const others = await context.metadata.findArtifacts(
     { projectId: artifact.projectId, name: artifact.name },
@@ -243,9 +244,8 @@ async function usedPage(web: Web, c: AppRequest): Promise<Response> {
     ),
     waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
-      const freedBytes = await measureDeletion(metadata, [artifact.id], now)
-      const packed = { logicalBytes: artifact.logicalBytes, packedBytes: artifact.zipBytes }
-      return <p class="lead">Deleting it: {freedSentence(freedBytes, packed)}</p>
+      const deletion = await explainDeletion(metadata, [artifact.id], now)
+      return <p class="lead">Deleting it: {freedSentence(artifact.logicalBytes, deletion)}</p>
     },
   })
 }

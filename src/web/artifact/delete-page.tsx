@@ -1,30 +1,31 @@
 /** Asked before anything goes: what it is, what it frees, what stays. A page of its own, which scripts show as a dialog. */
 import type { Artifact } from '../../metadata/metadata.ts'
+import type { Deletion } from '../../lifecycle/deletion.ts'
 import { storeError } from '../../core/errors.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, artifactPath } from '../paths.ts'
-import { freedSentence } from '../parts/sentences.ts'
+import { freedSentence } from '../../core/explanation.ts'
 
 export interface DeletionView {
   artifacts: Artifact[]
   /** Where the form goes; the ids are sent along when there are several. */
   action: string
   back: string
-  freedBytes: number
+  deletion: Deletion
   /** Whole minutes in which it can be taken back; 0: not at all. */
   undoMinutes: number
   /** Hidden fields of the form. */
   fields: Field[]
 }
 
-export function deletionOf(artifact: Artifact, freedBytes: number, undoMs: number): DeletionView {
+export function deletionOf(artifact: Artifact, deletion: Deletion, undoMs: number): DeletionView {
   return {
     artifacts: [artifact],
     action: actionPath(artifact, 'delete'),
     back: artifactPath(artifact),
-    freedBytes,
+    deletion,
     undoMinutes: Math.floor(undoMs / 60_000),
     fields: [],
   }
@@ -46,11 +47,11 @@ export function requireWord(artifacts: Artifact[], form: URLSearchParams): void 
 }
 
 export function DeletePage(view: DeletionView): Html {
-  const { artifacts, freedBytes, undoMinutes } = view
+  const { artifacts, deletion, undoMinutes } = view
   const [first, ...others] = artifacts
   const isOne = first !== undefined && others.length === 0
   const what = isOne ? first.name : counted(artifacts.length, 'artifact')
-  const sum = (of: 'fileCount' | 'logicalBytes' | 'zipBytes'): number =>
+  const sum = (of: 'fileCount' | 'logicalBytes'): number =>
     artifacts.reduce((total, artifact) => total + artifact[of], 0)
   const logicalBytes = sum('logicalBytes')
   const reason = askedFor(artifacts)
@@ -61,7 +62,7 @@ export function DeletePage(view: DeletionView): Html {
       </h1>
       <p>
         {counted(sum('fileCount'), 'file')}, {formatSizeBytes(logicalBytes)}.{' '}
-        {freedSentence(freedBytes, { logicalBytes, packedBytes: sum('zipBytes') })}
+        {freedSentence(logicalBytes, deletion)}
       </p>
       <p>
         {undoMinutes === 0

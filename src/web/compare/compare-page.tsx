@@ -1,13 +1,13 @@
 /** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. Its table is also the tab Changes of an
  *  artifact. */
-import { counted } from '../../core/units.ts'
+import { counted, formatDelta, formatShare } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { Comparison, Difference } from '../../browse/compare.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
-import { Delta, formatDelta, formatShare, mode, Size, Time } from '../parts/format.tsx'
-import { deltaOf, type Growth, sizeOf } from './growth.ts'
+import { Delta, mode, Size, Time } from '../parts/format.tsx'
+import { deltaOf, type Growth, sizeOf } from '../../browse/growth.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'

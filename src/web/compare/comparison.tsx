@@ -8,7 +8,7 @@ import {
   type DifferenceKind,
   differenceKinds,
 } from './compare-page.tsx'
-import { growthOf } from './growth.ts'
+import { growthOf } from '../../browse/growth.ts'
 import { pageOfQuery } from '../input.ts'
 import type { SlowContent } from '../slow-page.tsx'
 

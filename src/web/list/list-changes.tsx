@@ -1,6 +1,6 @@
 /** What is done to many artifacts of a project's list at once, and what is said of it afterwards. */
 import { storeError } from '../../core/errors.ts'
-import { changedExpiresAt, isLive } from '../../core/retention.ts'
+import { changedExpiresAt, isLive, isRestorable } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs, counted } from '../../core/units.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
@@ -9,7 +9,7 @@ import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
 import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
-import { measureDeletion } from '../../lifecycle/deletion.ts'
+import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, Project, RetentionChange } from '../../metadata/metadata.ts'
 import { DeletePage, requireWord } from '../artifact/delete-page.tsx'
 import { type Field, HiddenFields } from '../parts/form.tsx'
@@ -19,7 +19,6 @@ import { filterFields, filterOf, type ListQuery, queryOf, readQuery } from './li
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
-import { isRestorable } from '../parts/sentences.ts'
 
 /** Of more at once only the list of deleted ones is shown, from where they are restored. */
 export const idsInAddressMax = 100
@@ -178,7 +177,7 @@ async function confirmDeletion(
     artifacts,
     action: listPath(project.name),
     back: listPath(project.name, queryOf(query)),
-    freedBytes: await measureDeletion(context.metadata, ids, context.now()),
+    deletion: await explainDeletion(context.metadata, ids, context.now()),
     undoMinutes: Math.floor(context.config.undoMs / 60_000),
     fields: [
       ['action', 'delete-confirmed'] satisfies Field,

@@ -12,7 +12,7 @@ import { filterOf, queryOf, readQuery } from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
-import { isRestorable } from '../parts/sentences.ts'
+import { isRestorable } from '../../core/retention.ts'
 
 const rowsPerPage = 100
 

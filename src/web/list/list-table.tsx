@@ -1,6 +1,7 @@
 /** The rows of a project's artifacts, with a box each where something can be done, and what is done to those ticked. */
 import type { ArtifactSort } from '../../core/artifact-order.ts'
-import { isLive } from '../../core/retention.ts'
+import { endReason, keepingReason } from '../../core/explanation.ts'
+import { isLive, isRestorable } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { HiddenFields } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
@@ -8,7 +9,6 @@ import type { Html } from '../parts/html.ts'
 import { filterFields, type ListView } from './list-view.ts'
 import { listPath } from '../paths.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
-import { isRestorable, keepingReason } from '../parts/sentences.ts'
 import { type Column, figures, Table } from '../parts/table.tsx'
 
 /** Live artifacts are kept, let go, extended and deleted; where deleted ones are listed, they are restored. */
@@ -145,7 +145,7 @@ function Row({
       <td>
         <Expiry artifact={artifact} now={now} />
       </td>
-      <td class="quiet">{live ? keepingReason(artifact) : (artifact.removedReason ?? '')}</td>
+      <td class="quiet">{live ? keepingReason(artifact) : endReason(artifact)}</td>
     </tr>
   )
 }

@@ -1,11 +1,11 @@
 /** `/admin/maintenance`: what the server does by itself, done by hand and watched: collecting garbage, reading everything
  *  back, a backup. */
-import { counted } from '../../core/units.ts'
+import { counted, formatPeriod } from '../../core/units.ts'
 import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
-import { formatPeriod, Size, Time } from '../parts/format.tsx'
+import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
 import { maintenancePath } from '../paths.ts'

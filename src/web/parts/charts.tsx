@@ -1,7 +1,6 @@
 /** Charts as plain SVG, drawn here; the figures are in a table beside each, for those who read rather than look. */
 import type { Child } from 'hono/jsx'
-import { formatSizeBytes } from '../../core/units.ts'
-import { formatShare } from './format.tsx'
+import { formatSizeBytes, formatShare } from '../../core/units.ts'
 import type { Html } from './html.ts'
 import { figures, Table } from './table.tsx'
 

@@ -1,17 +1,11 @@
 /** How values read on pages. */
 import type { Child } from 'hono/jsx'
 import { formatWireDigest, type Digest } from '../../core/digest.ts'
-import { dayMs, formatDuration, formatSizeBytes, counted } from '../../core/units.ts'
+import { dayMs, formatDelta, formatSizeBytes } from '../../core/units.ts'
 import type { Html } from './html.ts'
 
 export function Size({ bytes }: { bytes: number }): Html {
   return <span title={`${bytes.toLocaleString('en')} bytes`}>{formatSizeBytes(bytes)}</span>
-}
-
-/** A difference of sizes with its sign; a minus is a real one. */
-export function formatDelta(bytes: number): string {
-  if (bytes === 0) return '±0'
-  return `${bytes > 0 ? '+' : '−'}${formatSizeBytes(Math.abs(bytes))}`
 }
 
 export function Delta({ bytes }: { bytes: number }): Html {
@@ -96,20 +90,6 @@ export function Fact({ term, children }: { term: string; children?: Child }): Ht
       <dd>{children}</dd>
     </div>
   )
-}
-
-/** `90 days`, `36 hours`; below an hour as durations are. */
-export function formatPeriod(ms: number): string {
-  const hourMs = 60 * 60 * 1000
-  if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
-  return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
-}
-
-/** `12 %`; below one percent with a decimal, so that something is never nothing. */
-export function formatShare(part: number, whole: number): string {
-  if (whole === 0) return '0 %'
-  const percent = (part / whole) * 100
-  return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`
 }
 
 export function mode(bits: number): string {

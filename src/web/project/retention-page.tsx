@@ -1,10 +1,10 @@
 /** `/{o}/{r}/settings/retention`: how long artifacts are kept, as sentences, and what another length would mean. */
-import { formatSizeBytes, counted } from '../../core/units.ts'
+import { formatSizeBytes, counted, formatPeriod } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { Choice } from '../parts/form.tsx'
-import { formatPeriod, Size } from '../parts/format.tsx'
+import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { listPath, retentionPath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'

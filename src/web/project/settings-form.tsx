@@ -3,9 +3,8 @@
 import type { Child } from 'hono/jsx'
 import type { WireProject } from '../../api/admin-messages.ts'
 import { type StoreError, storeError } from '../../core/errors.ts'
-import { formatExactSize, parseSizeBytes } from '../../core/units.ts'
+import { formatExactSize, parseSizeBytes, formatPeriod } from '../../core/units.ts'
 import { type Option, Options } from '../parts/form.tsx'
-import { formatPeriod } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 
 export interface SettingsForm {

@@ -1,10 +1,10 @@
 /** `/{o}/{r}/trends`: the size of an artifact from run to run, and what each brought that was new. */
 import { runPagePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
-import { formatSizeBytes, counted } from '../../core/units.ts'
+import { formatSizeBytes, counted, formatDelta } from '../../core/units.ts'
 import type { Artifact, Project } from '../../metadata/metadata.ts'
 import { UploadHint } from '../parts/commands.tsx'
-import { Delta, formatDelta, Size, Time } from '../parts/format.tsx'
+import { Delta, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { LinePlot } from '../parts/line-chart.tsx'
 import { artifactPath, comparePath, trendsPath } from '../paths.ts'

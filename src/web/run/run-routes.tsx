@@ -2,8 +2,9 @@
 import { Hono } from 'hono'
 import { runPagePath } from '../../api/paths.ts'
 import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
+import { previousOf } from '../../browse/previous.ts'
 import { readShownLogs } from '../../browse/run-log.ts'
-import { isLive } from '../../core/retention.ts'
+import { isLive, isRestorable } from '../../core/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
@@ -12,12 +13,11 @@ import { isStrictFor } from '../../http/access/strict.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { pageOfQuery } from '../input.ts'
-import { crumbsOf, previousOf } from '../page-access.ts'
+import { crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
 import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
-import { isRestorable } from '../parts/sentences.ts'
 
 const artifactsPerPage = 50
 /** Artifacts of a run that are compared with the run before, and looked into for reports. */
@@ -91,7 +91,7 @@ async function lookInto(
   const reports: RunView['reports'] = []
   for (const artifact of artifacts.filter((each) => isLive(each, now)).slice(0, comparedMax)) {
     const before = mayReadProject(principal, artifact.project)
-      ? await previousOf(context, artifact, now)
+      ? await previousOf(context.metadata, artifact, now)
       : undefined
     if (before !== undefined) previous.set(artifact.id, before)
     for (const path of reportNames) {

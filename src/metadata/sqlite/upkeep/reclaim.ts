@@ -5,11 +5,14 @@ import { limits } from '../../../core/limits.ts'
 import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
 import { occupancyColumns } from './compaction.ts'
 import type { Connection } from '../connection/connection.ts'
-import { type Dying, type Question, createDyingCopies } from './dying-copies.ts'
+import { type Dying, createDyingCopies } from './dying-copies.ts'
+import type { Question } from './question-walks.ts'
+import { createSharedCopies } from './shared-copies.ts'
 
 export function createReclaimMethods(connection: Connection): Pick<Metadata, 'measureRemoval'> {
   const { prepare } = connection
   const { gather, forget } = createDyingCopies(connection)
+  const addShared = createSharedCopies(connection)
   const sources = createSources(connection)
   const name = prepare<[number, string]>(
     `INSERT OR IGNORE INTO temp.gone_artifacts (question, artifact_id)
@@ -42,7 +45,8 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
         const dying: Dying = new Map()
         const { manifests, contents, expired, released } = await sources.holders(asked)
         await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
-        return { expired, released, packs: describe(dying) }
+        const sharedBytes = asked.shared ? await addShared(parameters, manifests) : 0
+        return { expired, released, packs: describe(dying), sharedBytes }
       } finally {
         await forget(question)
       }

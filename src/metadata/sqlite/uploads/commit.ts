@@ -156,7 +156,7 @@ function createNameFreeing(
     const holder = findHolder(wanted)
     if (!holder) return undefined
     if (holder.endsAt <= now) {
-      removal.endArtifact(holder.id, { state: 'expired', reason: 'expired', now })
+      removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
       return undefined
     }
     const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)

@@ -1,5 +1,5 @@
-/** What a comparison comes to: the change in bytes, and which directories it comes from. */
-import { type Difference, slicesOf } from '../../browse/compare.ts'
+/** What a comparison comes to: which directories and files the change in bytes comes from. */
+import { type Difference, slicesOf } from './compare.ts'
 
 export interface DirectoryDelta {
   /** Ends in a slash; the root is `/`. */
@@ -11,11 +11,13 @@ export interface DirectoryDelta {
 export interface Growth {
   /** Change by directory, three levels deep, largest magnitude first: the first of them. */
   directories: DirectoryDelta[]
+  /** What changed most, likewise. */
+  paths: Difference[]
   /** The directory, of two levels, that most of a growth comes from, and its share; undefined when nothing grew. */
   cause: { directory: string; share: number } | undefined
 }
 
-const directoriesMax = 12
+const shownMax = 12
 
 export function sizeOf(side: Difference['before']): number {
   return side?.entry.kind === 'file' ? side.entry.sizeBytes : 0
@@ -37,9 +39,11 @@ export async function growthOf(
     addTo(shown, directoryOf(path, 3), bytes)
     addTo(causes, directoryOf(path, 2), bytes)
   }
+  const paths = createLargest(shownMax, deltaOf)
   for await (const slice of slicesOf(differences, signal)) {
     for (const difference of slice) {
       if (difference.kind === 'mode') continue
+      paths.add(difference)
       if (difference.kind === 'moved') {
         add(difference.before.entry.path, -sizeOf(difference.before))
         add(difference.after.entry.path, sizeOf(difference.after))
@@ -50,7 +54,8 @@ export async function growthOf(
   }
   const [first] = largest(causes.values(), 1)
   return {
-    directories: largest(shown.values(), directoriesMax),
+    directories: largest(shown.values(), shownMax),
+    paths: paths.found,
     cause:
       first === undefined || totalDelta <= 0 || first.bytes <= 0
         ? undefined
@@ -79,15 +84,25 @@ function addTo(found: Map<string, DirectoryDelta>, directory: string, bytes: num
   }
 }
 
-/** Those that changed most, without sorting all: every file can have a directory of its own. */
 function largest(deltas: Iterable<DirectoryDelta>, limit: number): DirectoryDelta[] {
-  const found: DirectoryDelta[] = []
-  for (const delta of deltas) {
-    if (delta.bytes === 0) continue
-    const place = found.findIndex(({ bytes }) => Math.abs(bytes) < Math.abs(delta.bytes))
-    if (place < 0 && found.length === limit) continue
-    found.splice(place < 0 ? found.length : place, 0, delta)
+  const { add, found } = createLargest<DirectoryDelta>(limit, ({ bytes }) => bytes)
+  for (const delta of deltas) add(delta)
+  return found
+}
+
+/** Finds those that changed most, without sorting all: every file can have a directory of its own. */
+function createLargest<T>(
+  limit: number,
+  bytesOf: (item: T) => number,
+): { add(item: T): void; found: T[] } {
+  const found: T[] = []
+  const add = (item: T): void => {
+    const size = Math.abs(bytesOf(item))
+    if (size === 0) return
+    const place = found.findIndex((each) => Math.abs(bytesOf(each)) < size)
+    if (place < 0 && found.length === limit) return
+    found.splice(place < 0 ? found.length : place, 0, item)
     if (found.length > limit) found.pop()
   }
-  return found
+  return { add, found }
 }

@@ -4,7 +4,7 @@ import type { Difference } from '../../src/browse/compare.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import type { EntryPath } from '../../src/core/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import { growthOf } from '../../src/web/compare/growth.ts'
+import { growthOf } from '../../src/browse/growth.ts'
 
 const digest = digestOf('anything')
 
@@ -30,6 +30,7 @@ test('a change is told by directory, the largest first, and what it mostly comes
       { directory: 'a/x/', bytes: -5, files: 1 },
       { directory: 'e/', bytes: 5, files: 1 },
     ],
+    paths: [differences[0], differences[2], differences[1]],
     cause: { directory: 'a/b/', share: 1 },
   })
   expect((await growthOf(differences, 180)).cause).toEqual({ directory: 'a/b/', share: 0.5 })

@@ -1,0 +1,61 @@
+/** What is said of an artifact's time and room, in one place, so that pages, lists and commands never disagree. */
+import type { ArtifactState } from './artifact.ts'
+import type { Ending } from './retention.ts'
+import { formatPeriod, formatSizeBytes } from './units.ts'
+
+/** What keeps an artifact from expiring; null when nothing does. */
+export function whyKept({ pinned, keptLatest }: Omit<Ending, 'expiresAt'>): string | null {
+  if (pinned) return 'kept until somebody lets it go'
+  return keptLatest ? 'kept until its branch has a newer one' : null
+}
+
+/** The time that an artifact has, or had. */
+export function lifetime({
+  createdAt,
+  expiresAt,
+}: {
+  createdAt: number
+  expiresAt: number
+}): string {
+  return `${formatPeriod(expiresAt - createdAt)} from its upload`
+}
+
+/** Why an artifact is there for as long as it is. `defaultMs`: what its project gives when nobody asks for another time. */
+export function keepingReason(
+  artifact: Ending & { createdAt: number },
+  defaultMs: number | null = null,
+): string {
+  const kept = whyKept(artifact)
+  if (kept !== null) return kept
+  const own = lifetime(artifact)
+  if (defaultMs === null) return own
+  const isUsual = own === lifetime({ createdAt: 0, expiresAt: defaultMs })
+  return `${own}${isUsual ? ', the default' : `; the default is ${formatPeriod(defaultMs)}`}`
+}
+
+/** Why an artifact is not there any more. */
+export function endReason(artifact: {
+  state: ArtifactState
+  createdAt: number
+  expiresAt: number
+  removedReason: string | null
+}): string {
+  return artifact.state === 'deleted' ? (artifact.removedReason ?? 'deleted') : lifetime(artifact)
+}
+
+/** What deleting artifacts of so many bytes brings back, and where the rest is. */
+export function freedSentence(
+  logicalBytes: number,
+  { freedBytes, sharedBytes }: { freedBytes: number; sharedBytes: number },
+): string {
+  const savedBytes = logicalBytes - freedBytes - sharedBytes
+  const rest = [
+    ...(sharedBytes > 0 ? [`${formatSizeBytes(sharedBytes)} is shared and stays`] : []),
+    ...(savedBytes > 0
+      ? [`${formatSizeBytes(savedBytes)} is compressed away or kept only once`]
+      : []),
+  ]
+  const freed = `Frees ${formatSizeBytes(freedBytes)}`
+  if (rest.length === 0) return `${freed}.`
+  return `${freed} of ${formatSizeBytes(logicalBytes)}; ${rest.join(', ')}.`
+}

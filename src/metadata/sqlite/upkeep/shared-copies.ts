@@ -1,0 +1,42 @@
+/** What would stay of artifacts that were gone: the copies of their contents that do not die. It follows dying-copies.ts, which
+ *  has noted in temporary tables which blobs were asked about and which of them die.
+ *
+ *    1. Blobs that were not asked about are noted too: those of manifests that stay, and parts of composites that stay.
+ *    2. What does not die of all that is noted is added up, each copy once. */
+import type { Connection } from '../connection/connection.ts'
+import { createAsking, createPaging, type Question } from './question-walks.ts'
+
+/** Answers a function that adds up the bytes of what the manifests of a question hold and would stay. */
+export function createSharedCopies(
+  connection: Connection,
+): (parameters: Question, manifests: Iterable<number>) => Promise<number> {
+  const { prepare } = connection
+  const ask = createAsking(connection)
+  const askReferenced = ask('"references"', 'manifest_id', 'blob_id')
+  const askParts = ask('composite_parts', 'composite_id', 'ordinal', 'part_id')
+  const asked = createPaging(connection)('temp.asked_blobs', 'question', 'blob_id')
+  const composites = prepare<[string], { id: number }>(
+    'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
+  )
+  const staying = prepare<[{ question: number; ids: string }], { bytes: number }>(
+    `SELECT coalesce(sum(s.length_bytes), 0) AS bytes
+     FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
+     CROSS JOIN streams s ON s.id = b.copy_stream_id
+     WHERE NOT EXISTS (SELECT 1 FROM temp.dying_blobs d WHERE d.question = @question AND d.blob_id = b.id)`,
+  )
+  return async (parameters, manifests) => {
+    const { question } = parameters
+    for (const manifest of manifests) await walk(askReferenced(parameters, manifest))
+    for await (const ids of asked(question)) {
+      for (const { id } of composites.all(JSON.stringify(ids))) await walk(askParts(parameters, id))
+    }
+    let bytes = 0
+    for await (const ids of asked(question))
+      bytes += staying.get({ question, ids: JSON.stringify(ids) })!.bytes
+    return bytes
+  }
+}
+
+async function walk(steps: AsyncGenerator): Promise<void> {
+  while ((await steps.next()).done !== true);
+}
