@@ -134,6 +134,9 @@ export const artifacts = sqliteTable(
       .where(sql`removed_at IS NULL`),
     index('artifacts_by_name').on(table.projectId, table.name, table.id),
     index('artifacts_by_manifest').on(table.manifestId),
+    index('artifacts_holding')
+      .on(table.manifestId, table.releasableAt)
+      .where(sql`removed_at IS NULL OR releasable_at IS NOT NULL`),
     index('artifacts_by_content').on(table.contentId),
     index('artifacts_latest')
       .on(table.projectId, table.name, table.latestOf, table.id)

@@ -72,6 +72,7 @@ test('no statement scans a table', async () => {
   for (const [table, column] of [
     ['gone_artifacts', 'artifact_id'],
     ['gone_manifests', 'manifest_id'],
+    ['held_manifests', 'manifest_id'],
     ['asked_blobs', 'blob_id'],
     ['dying_blobs', 'blob_id'],
     ['dying_streams', 'stream_id'],

@@ -162,12 +162,12 @@ function createArtifactEnding(
      WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
      RETURNING manifest_id AS manifestId`,
   )
-  // The newest first: thousands of builds can have made the same tree, and the oldest of them go first.
+  // Without those that let go of it before: thousands of builds can have made the same tree.
   const release = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying}
      WHERE id = ? AND state IN (1, 2)
-       AND (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id
-         AND (a.removed_at IS NULL OR a.releasable_at IS NOT NULL) ORDER BY a.id DESC LIMIT 1) IS NULL
+       AND NOT EXISTS (SELECT 1 FROM artifacts a INDEXED BY artifacts_holding WHERE a.manifest_id = manifests.id
+         AND (a.removed_at IS NULL OR a.releasable_at IS NOT NULL))
        AND NOT EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = manifests.id)`,
   )
   const releaseManifest = (manifestId: number): void => {

@@ -6,44 +6,12 @@
  *    3. Of these the blobs that nothing else holds; when one is a composite, its parts are asked about too.
  *    4. Of the blobs that stay, the streams that only skeletons of the gone artifacts name. */
 import type { Connection } from '../connection/connection.ts'
-import { createAsking, createNoting, createPaging, type Question } from './question-walks.ts'
+import { isHeld, isManifestHeld, isNamed, type Question } from './holding.ts'
+import { createAsking, createNoting, createPaging } from './question-walks.ts'
 import { isIdle } from './sweep.ts'
 
 /** A few milliseconds. */
 const rowsForgotten = 2000
-/** SQL that is true while artifact `a` would keep its rows. */
-const isHolding = `(NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g WHERE g.question = @question AND g.artifact_id = a.id)
-  AND ((a.removed_at IS NULL AND a.ends_at > @expiredBy) OR a.releasable_at > @releasableBy))
-  OR ((a.removed_at IS NULL OR a.releasable_at IS NOT NULL)
-    AND EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = a.id AND l.until > @readBy))`
-
-/** SQL that is true while manifest `m` would be held. */
-const isManifestHeld = `(m.state = 0
-  OR (SELECT 1 FROM artifacts a WHERE a.manifest_id = m.id AND (${isHolding}) ORDER BY a.id DESC LIMIT 1) IS NOT NULL
-  OR EXISTS (SELECT 1 FROM manifest_leases x WHERE x.manifest_id = m.id))`
-
-/** SQL that is true while stream `s` would be named by a skeleton. */
-const isNamed = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id
-  AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
-    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
-
-/** SQL that is true while a blob would be held by something other than a composite. Whoever holds it is mostly newer than what
- *  goes, so the newest manifests are looked at first. */
-function isHeldItself(blob: string): string {
-  return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
-      WHERE r.blob_id = ${blob}.id
-        AND NOT EXISTS (SELECT 1 FROM temp.gone_manifests h
-          WHERE h.question = @question AND h.manifest_id = r.manifest_id)
-        AND EXISTS (SELECT 1 FROM manifests m WHERE m.id = r.manifest_id AND ${isManifestHeld})
-      ORDER BY r.project_id DESC, r.manifest_id DESC LIMIT 1) IS NOT NULL
-    OR EXISTS (SELECT 1 FROM leases y CROSS JOIN sessions n ON n.id = y.session_id
-      WHERE y.blob_id = ${blob}.id AND n.leased_until > @now)
-    OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = ${blob}.id AND ${isNamed}))`
-}
-
-const isHeld = `(${isHeldItself('b')}
-  OR EXISTS (SELECT 1 FROM composite_parts c CROSS JOIN blobs q ON q.id = c.composite_id
-    WHERE c.part_id = b.id AND ${isHeldItself('q')}))`
 
 /** Copies that would die, by the id of their pack. */
 export type Dying = Map<number, { count: number; bytes: number }>
@@ -84,6 +52,7 @@ export function createDyingCopies(connection: Connection): DyingCopies {
 const tables = [
   ['gone_artifacts', 'artifact_id'],
   ['gone_manifests', 'manifest_id'],
+  ['held_manifests', 'manifest_id'],
   ['asked_blobs', 'blob_id'],
   ['dying_blobs', 'blob_id'],
   ['dying_streams', 'stream_id'],
@@ -93,12 +62,7 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   const addBlobs = createBlobGathering(connection)
   const addStreams = createStreamGathering(connection)
   const page = createPaging(connection)
-  const noteManifests = createNoting(
-    connection,
-    `INSERT OR IGNORE INTO temp.gone_manifests (question, manifest_id)
-     SELECT @question, m.id FROM json_each(@ids) j CROSS JOIN manifests m ON m.id = j.value
-     WHERE NOT ${isManifestHeld} RETURNING manifest_id AS id`,
-  )
+  const noteManifests = createManifestNoting(connection)
   const ask = createAsking(connection)
   const askReferenced = ask('"references"', 'manifest_id', 'blob_id')
   const askTouched = ask('touched_blobs', null, 'blob_id')
@@ -131,6 +95,32 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
     if (garbage) {
       for await (const ids of touched(null)) addStreams.ofBlobs(parameters, ids, dying)
     }
+  }
+}
+
+/** Answers a function that notes which of these manifests nobody would hold, and gives them. Those that stay are noted too: each
+ *  is judged once, however many artifacts it has, and not for every blob. */
+function createManifestNoting(
+  connection: Connection,
+): (parameters: Question, ids: number[]) => Promise<number[]> {
+  const noteGone = createNoting(
+    connection,
+    `INSERT OR IGNORE INTO temp.gone_manifests (question, manifest_id)
+     SELECT @question, m.id FROM json_each(@ids) j CROSS JOIN manifests m ON m.id = j.value
+     WHERE NOT ${isManifestHeld} RETURNING manifest_id AS id`,
+  )
+  const noteHeld = createNoting(
+    connection,
+    `INSERT OR IGNORE INTO temp.held_manifests (question, manifest_id)
+     SELECT @question, j.value FROM json_each(@ids) j RETURNING manifest_id AS id`,
+  )
+  return async (parameters, ids) => {
+    const gone = new Set(await noteGone(parameters, ids))
+    await noteHeld(
+      parameters,
+      ids.filter((id) => !gone.has(id)),
+    )
+    return [...gone]
   }
 }
 

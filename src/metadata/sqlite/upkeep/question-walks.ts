@@ -1,6 +1,7 @@
 /** How a question about what would die walks the rows that it is about: in steps that let other calls have their turn, and by
  *  temporary tables of this connection, which keep questions apart by their number. */
 import type { Connection } from '../connection/connection.ts'
+import type { Question } from './holding.ts'
 
 /** A look-up costs about 2 µs, and a blob takes up to eight, and one for each manifest that dies and has it. */
 const step = 250
@@ -9,16 +10,6 @@ const askedAtOnce = 2000
 /** A statement that took less is followed by one about more rows: files that every build has can be in thousands of
  *  manifests, others in one. */
 const statementMs = 1
-
-/** What is asked, as parameters of the statements. */
-export interface Question {
-  question: number
-  expiredBy: number
-  releasableBy: number
-  readBy: number
-  now: number
-  [name: string]: number | string
-}
 
 /** Answers a function that runs a statement for many ids, for as many at once as take little time, and gives the ids that it
  *  returns. */

@@ -6,7 +6,7 @@ import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
 import { occupancyColumns } from './compaction.ts'
 import type { Connection } from '../connection/connection.ts'
 import { type Dying, createDyingCopies } from './dying-copies.ts'
-import type { Question } from './question-walks.ts'
+import type { Question } from './holding.ts'
 import { createSharedCopies } from './shared-copies.ts'
 
 export function createReclaimMethods(connection: Connection): Pick<Metadata, 'measureRemoval'> {
@@ -62,7 +62,7 @@ function parametersOf(question: number, asked: RemovalQuestion): Question {
     question,
     expiredBy: asked.expiredBy,
     releasableBy: Math.min(asked.releasableBy, ever),
-    readBy: asked.readersHold ? asked.now : ever,
+    readBy: asked.readersHold ? asked.now : null,
     now: asked.now,
   }
 }
@@ -87,10 +87,15 @@ function createSources({ prepare, turn }: Connection): {
      WHERE a.releasable_at IS NOT NULL AND a.releasable_at <= ? AND (a.releasable_at, a.id) > (?, ?)
      ORDER BY a.releasable_at, a.id LIMIT ?`,
   )
-  const dyingManifests = prepare<[], { id: number }>('SELECT id FROM manifests WHERE state = 3')
-  const uncleared = prepare<[], HolderRow>(
-    `SELECT manifest_id AS manifestId, content_id AS contentId FROM artifacts INDEXED BY artifacts_uncleared
-     WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL`,
+  const dyingManifests = prepare<[number, number], HolderRow & Position>(
+    `SELECT 0 AS at, id, id AS manifestId, NULL AS contentId FROM manifests
+     WHERE state = 3 AND id > ? ORDER BY id LIMIT ?`,
+  )
+  const uncleared = prepare<[number, number], HolderRow & Position>(
+    `SELECT 0 AS at, id, manifest_id AS manifestId, content_id AS contentId
+     FROM artifacts INDEXED BY artifacts_uncleared
+     WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL AND id > ?
+     ORDER BY id LIMIT ?`,
   )
   return {
     holders: async (asked) => {
@@ -102,10 +107,11 @@ function createSources({ prepare, turn }: Connection): {
       }
       named.all(JSON.stringify(asked.artifactIds)).forEach(add)
       if (!asked.garbage) return { manifests, contents, expired: 0, released: 0 }
-      const walk = async (statement: typeof expired, by: number): Promise<number> => {
+      const page = limits.transactionRowsMax
+      const walk = async (after: (last: Position) => (HolderRow & Position)[]): Promise<number> => {
         let count = 0
         for (let last: Position = { at: -1, id: 0 }; ;) {
-          const rows = statement.all(by, last.at, last.id, limits.transactionRowsMax)
+          const rows = after(last)
           if (rows.length === 0) return count
           rows.forEach(add)
           count += rows.length
@@ -113,12 +119,13 @@ function createSources({ prepare, turn }: Connection): {
           await turn()
         }
       }
+      const releasableBy = Math.min(asked.releasableBy, ever)
       const counts = {
-        expired: await walk(expired, asked.expiredBy),
-        released: await walk(releasable, Math.min(asked.releasableBy, ever)),
+        expired: await walk(({ at, id }) => expired.all(asked.expiredBy, at, id, page)),
+        released: await walk(({ at, id }) => releasable.all(releasableBy, at, id, page)),
       }
-      for (const { id } of dyingManifests.all()) manifests.add(id)
-      uncleared.all().forEach(add)
+      await walk(({ id }) => dyingManifests.all(id, page))
+      await walk(({ id }) => uncleared.all(id, page))
       return { manifests, contents, ...counts }
     },
   }

@@ -4,7 +4,8 @@
  *    1. Blobs that were not asked about are noted too: those of manifests that stay, and parts of composites that stay.
  *    2. What does not die of all that is noted is added up, each copy once. */
 import type { Connection } from '../connection/connection.ts'
-import { createAsking, createPaging, type Question } from './question-walks.ts'
+import type { Question } from './holding.ts'
+import { createAsking, createPaging } from './question-walks.ts'
 
 /** Answers a function that adds up the bytes of what the manifests of a question hold and would stay. */
 export function createSharedCopies(

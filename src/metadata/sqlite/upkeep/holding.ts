@@ -1,0 +1,61 @@
+/** Who would hold what if the artifacts of a question were gone, as SQL. */
+
+/** What is asked, as parameters of the statements. */
+export interface Question {
+  question: number
+  expiredBy: number
+  releasableBy: number
+  /** Null: what somebody reads is held by nothing else. */
+  readBy: number | null
+  now: number
+  [name: string]: number | string | null
+}
+
+/** SQL that is true while artifact `a` is none of those that the question names. */
+const isUnnamed = `NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g
+  WHERE g.question = @question AND g.artifact_id = a.id)`
+
+/** For what artifact `a` would keep its rows: being live, a removal that can be undone, a reader. One condition for each, for
+ *  which the index goes past artifacts of another kind. */
+const holdings = [
+  `a.removed_at IS NULL AND a.releasable_at IS NULL AND a.ends_at > @expiredBy AND ${isUnnamed}`,
+  `a.releasable_at > @releasableBy AND ${isUnnamed}`,
+  `@readBy IS NOT NULL AND (a.removed_at IS NULL OR a.releasable_at IS NOT NULL)
+    AND EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = a.id AND l.until > @readBy)`,
+]
+const isHolding = holdings.map((holding) => `(${holding})`).join(' OR ')
+
+/** SQL that is true while manifest `m` would be held. */
+export const isManifestHeld: string = `(m.state = 0
+  ${holdings
+    .map(
+      (holding) => `OR EXISTS (SELECT 1 FROM artifacts a INDEXED BY artifacts_holding
+    WHERE a.manifest_id = m.id AND ${holding})`,
+    )
+    .join(' ')}
+  OR EXISTS (SELECT 1 FROM manifest_leases x WHERE x.manifest_id = m.id))`
+
+/** SQL that is true while stream `s` would be named by a skeleton. */
+export const isNamed: string = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id
+  AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
+    OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
+
+/** SQL that is true while a blob would be held by something other than a composite. Whoever holds it is mostly newer than what
+ *  goes, so the newest manifests are looked at first. */
+function isHeldItself(blob: string): string {
+  return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
+      WHERE r.blob_id = ${blob}.id
+        AND NOT EXISTS (SELECT 1 FROM temp.gone_manifests h
+          WHERE h.question = @question AND h.manifest_id = r.manifest_id)
+        AND (EXISTS (SELECT 1 FROM temp.held_manifests h
+            WHERE h.question = @question AND h.manifest_id = r.manifest_id)
+          OR EXISTS (SELECT 1 FROM manifests m WHERE m.id = r.manifest_id AND ${isManifestHeld}))
+      ORDER BY r.project_id DESC, r.manifest_id DESC LIMIT 1) IS NOT NULL
+    OR EXISTS (SELECT 1 FROM leases y CROSS JOIN sessions n ON n.id = y.session_id
+      WHERE y.blob_id = ${blob}.id AND n.leased_until > @now)
+    OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = ${blob}.id AND ${isNamed}))`
+}
+
+export const isHeld: string = `(${isHeldItself('b')}
+  OR EXISTS (SELECT 1 FROM composite_parts c CROSS JOIN blobs q ON q.id = c.composite_id
+    WHERE c.part_id = b.id AND ${isHeldItself('q')}))`
