@@ -1,4 +1,5 @@
 /** Which server a command talks to, and as whom. */
+import { type Client, createClient } from '../client/client.ts'
 import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
 import type { ClientConfig, ClientFlags } from '../client-config.ts'
@@ -7,6 +8,7 @@ import type { ProjectName } from '../core/run.ts'
 
 export interface ServerContext {
   server: ServerAccess
+  client: Client
   config: ClientConfig
   project: ProjectName | null
 }
@@ -14,8 +16,8 @@ export interface ServerContext {
 /** As flags and environment say. Errors: ConfigError. */
 export function serverContext(flags: ClientFlags): ServerContext {
   const config = readClientConfig(flags)
-  const { url, token, proxy, project } = config
-  return { server: { url, token, proxy }, config, project }
+  const client = createClient(config)
+  return { server: client.server, client, config, project: config.project }
 }
 
 /** The same, with a token for the ID token of the CI job that this runs in, where nothing names a token.

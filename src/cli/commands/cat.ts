@@ -22,7 +22,7 @@ export const catCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('a path is missing: write REF:PATH')
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const { digest } = await findFile(server, artifact, path, signal)
     for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {

@@ -2,7 +2,6 @@
 import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
-import { type Client, createClient } from '../../client/client.ts'
 import type { DownloadResult } from '../../client/download/download-result.ts'
 import type { DownloadProgress } from '../../client/download/downloading.ts'
 import { FileError } from '../../client/files/file-error.ts'
@@ -122,14 +121,13 @@ async function downloadMatching(
   invocation: Invocation<DownloadFlags>,
 ): Promise<ExitStatus> {
   const { flags: given, operands, signal } = invocation
-  const { config, project, server } = context
+  const { server, client, config, project } = context
   const [target] = takeOperands(operands, [], ['DEST'])
   if (config.run === null) throw new UsageError('a run is missing: --run or TROVE_RUN')
   const matches = compilePathGlobs([given.pattern ?? '*'])
   if (given.delete && given['merge-multiple'])
     throw new UsageError('--delete and --merge-multiple exclude each other')
   const root = resolve(target ?? '.')
-  const client = clientOf(context)
   const results: Downloaded[] = []
   const names = new Set<string>()
   for await (const artifact of client.list({ project, run: config.run, signal })) {
@@ -159,10 +157,6 @@ function folderOf(root: string, { name }: WireArtifact): string {
   return folder
 }
 
-function clientOf({ server, config }: ServerContext): Client {
-  return createClient({ ...server, cacheDir: config.cacheDir })
-}
-
 async function downloadOne(
   context: ServerContext,
   { flags: given, stderr, signal }: Invocation<DownloadFlags>,
@@ -172,7 +166,7 @@ async function downloadOne(
   let phase: DownloadProgress['phase'] | undefined
   const finding = find()
   try {
-    const result = await clientOf(context).download({
+    const result = await context.client.download({
       artifact: finding,
       destination,
       delete: given.delete,

@@ -1,6 +1,5 @@
 /** `trove expire`: changes when an artifact expires. */
 import type { WireArtifact } from '../../api/messages.ts'
-import { createClient } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
 import { parseDurationMs } from '../../core/units.ts'
@@ -29,10 +28,9 @@ export const expireCommand: Command<typeof flags> = {
     const delayMs = parseDurationMs(given.in)
     if (delayMs === undefined)
       throw new UsageError(`--in must be a time such as 7d or 12h, got ${JSON.stringify(given.in)}`)
-    const { server, config, project } = await connect(given, signal)
+    const { server, client, project } = await connect(given, signal)
     const found = await readArtifact(server, parseReference(text), { project, signal })
     const dryRun = given['dry-run']
-    const client = createClient({ ...server, cacheDir: config.cacheDir })
     // By the server's clock: one that is late here would end at once what cannot be taken back.
     const change = { expiresInSeconds: Math.floor(delayMs / 1000), dryRun }
     const artifact = await client.retain(found.id, change, signal)

@@ -28,7 +28,7 @@ export const findCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(given, signal)
     const wanted = limitOf(given)
     const digest =
       parseWireDigest(target) ?? parseDigest(target) ?? (await digestOfFile(target, { signal }))

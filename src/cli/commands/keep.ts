@@ -1,5 +1,4 @@
 /** `trove keep`: an artifact that is kept does not expire. */
-import { createClient } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { whyKept } from '../../core/explanation.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -23,9 +22,8 @@ export const keepCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF'])
-    const { server, config, project } = await connect(given, signal)
+    const { server, client, project } = await connect(given, signal)
     const { id } = await readArtifact(server, parseReference(text), { project, signal })
-    const client = createClient({ ...server, cacheDir: config.cacheDir })
     const artifact = await client.retain(id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
     const keeping = whyKept(artifact)

@@ -29,7 +29,7 @@ export const lsCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const entries = given.recursive
       ? readEntries(server, artifact.id, { under: path, signal })

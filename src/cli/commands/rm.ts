@@ -1,5 +1,5 @@
 /** `trove rm`: deletes artifacts, or takes that back. */
-import { type Client, createClient, type WireArtifact } from '../../client/client.ts'
+import type { WireArtifact } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
@@ -35,21 +35,15 @@ export const rmCommand: Command<typeof flags> = {
     if (given.undo && given['dry-run']) throw new UsageError('--undo has no dry run')
     const references = operands.map(parseReference)
     const context = await connect(given, invocation.signal)
-    const client = createClient({ ...context.server, cacheDir: context.config.cacheDir })
-    await (given.undo ? restore : remove)(invocation, { context, client, references })
+    await (given.undo ? restore : remove)(invocation, context, references)
     return exitStatus.ok
   },
 }
 
-interface Work {
-  context: ServerContext
-  client: Client
-  references: Reference[]
-}
-
 async function remove(
   { flags: given, stdout, stderr, signal }: RmInvocation,
-  { context: { server, project }, client, references }: Work,
+  { server, client, project }: ServerContext,
+  references: Reference[],
 ): Promise<void> {
   const found = new Map<number, WireArtifact>()
   // All of them are looked up before the first goes, so that a mistyped one deletes nothing.
@@ -82,7 +76,8 @@ async function remove(
 
 async function restore(
   { flags: given, stdout, stderr, signal }: RmInvocation,
-  { context: { server, project }, client, references }: Work,
+  { server, client, project }: ServerContext,
+  references: Reference[],
 ): Promise<void> {
   const ids = new Set<number>()
   for (const reference of references)

@@ -44,7 +44,7 @@ export const shasumCommand: Command<typeof flags> = {
       throw new UsageError(
         `--${given.zip ? 'zip' : 'tree'} is of the whole: write REF without :PATH`,
       )
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const { id: artifactId, name, treeDigest } = artifact
     if (given.tree) {

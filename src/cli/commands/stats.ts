@@ -24,7 +24,7 @@ export const statsCommand: Command<typeof serverFlags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, operands, stdout, signal }) {
     takeOperands(operands, [])
-    const { server } = await connect({ url: given.url, project: given.project }, signal)
+    const { server } = await connect(given, signal)
     const query = { project: given.project }
     const stats = await requestJson<WireStats>(
       server,

@@ -1,5 +1,5 @@
 /** `trove upload`: files, directories and globs as one artifact; only what the server lacks travels. */
-import { createClient, type UploadProgress, type UploadResult } from '../../client/client.ts'
+import type { UploadProgress, UploadResult } from '../../client/client.ts'
 import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
@@ -75,8 +75,7 @@ export const uploadCommand: Command<UploadFlags> = {
     }
     if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
     const context = await connect(given, signal)
-    const { config, server } = context
-    const client = createClient({ ...server, cacheDir: config.cacheDir })
+    const { config, client } = context
     const progress = createProgress(stderr, { bars: !config.ci })
     const startedAt = performance.now()
     try {

@@ -44,7 +44,7 @@ export const urlCommand: Command<typeof flags> = {
       )
     if (given.sign && path !== '')
       throw new UsageError('--sign is of the whole: write REF without :PATH')
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const { id: artifactId, name } = artifact
     const found = given.sign

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
-import { createClient, type TreeDifference, type VerifyResult } from '../../client/client.ts'
+import type { TreeDifference, VerifyResult } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
@@ -69,12 +69,11 @@ interface Place {
 }
 
 async function compareDirectory(
-  { server, config }: ServerContext,
+  { client, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
   { artifact, path }: Place,
 ): Promise<ExitStatus> {
   const progress = createProgress(stderr, { bars: !config.ci })
-  const client = createClient({ ...server, cacheDir: config.cacheDir })
   const verifying = client.verify({
     artifact,
     directory: path,
@@ -118,13 +117,12 @@ function summaryOf({ files, logicalBytes, missing, changed, extra }: VerifyResul
 }
 
 async function compareFile(
-  { server, config }: ServerContext,
+  { client, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
   { artifact, path }: Place,
 ): Promise<ExitStatus> {
   const progress = createProgress(stderr, { bars: !config.ci })
   const totalBytes = statSync(path).size
-  const client = createClient({ ...server, cacheDir: config.cacheDir })
   const verifying = client.verifyFile({
     artifact,
     file: path,
