@@ -15,7 +15,12 @@ import type { NewCopy } from '../metadata/metadata.ts'
 import { encodeJoining } from '../packs/codec.ts'
 import { checksOf } from '../packs/page-checks.ts'
 import { addComposite } from './heal.ts'
-import { type PackFiller, type PackFillerOptions, createPackFiller } from './pack-filler.ts'
+import {
+  type NewStream,
+  type PackFiller,
+  type PackFillerOptions,
+  createPackFiller,
+} from './pack-filler.ts'
 
 export interface BlobWriter {
   /** Queues a blob of at most 1 MiB; `bytes` must not change afterwards. `joins`: it will be part of a composite.
@@ -28,10 +33,7 @@ export interface BlobWriter {
   /** Of these streams, the ones that need not be added: stored before, or added here already. At most 1,000. */
   knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, NewCopy['blob']>>
   /** Appends a foreign stream, verified by the caller, that `knownStreams` did not answer. */
-  addStream(
-    stream: Pick<NewCopy, 'blob' | 'streamDigest' | 'codec' | 'lengthBytes' | 'checks'>,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<void>
+  addStream(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
   /** Whether a joining stream of this blob was added that the store may not tell of yet. */
   holdsJoining(digest: Digest): boolean
   /** Resolves when everything added is durable and registered. Answers the pack bytes that the upload added. */
@@ -163,16 +165,23 @@ async function storeBatch(
   )
   for (const [index, blob] of unknown.entries()) {
     const stream = encoded[index]!
-    await filler.append(
-      {
-        blob: { digest: blob.digest, sizeBytes: blob.bytes.length, crc32: crc32(blob.bytes) },
-        streamDigest: digestOf(stream),
-        codec: 'joining',
-        lengthBytes: stream.length,
-        checks: checksOf(stream),
-      },
-      stream,
-    )
+    const { digest, bytes } = blob
+    const facts = { digest, sizeBytes: bytes.length, crc32: crc32(bytes) }
+    await filler.append(joiningStream(facts, stream), stream)
+  }
+}
+
+/** What is registered of a blob's joining stream. */
+export function joiningStream(
+  { digest, sizeBytes, crc32: crc }: NewCopy['blob'],
+  stream: Buffer,
+): NewStream {
+  return {
+    blob: { digest, sizeBytes, crc32: crc },
+    streamDigest: digestOf(stream),
+    codec: 'joining',
+    lengthBytes: stream.length,
+    checks: checksOf(stream),
   }
 }
 

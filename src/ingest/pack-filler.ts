@@ -9,9 +9,12 @@ import type { PackStore } from '../packs/pack-store.ts'
 import { healBlobs } from './heal.ts'
 import { registering } from './registering.ts'
 
+/** A stream that is to be placed in a pack. */
+export type NewStream = Omit<NewCopy, 'offset'>
+
 export interface PackFiller {
   /** Appends a stream that neither the store nor an earlier call has. */
-  append(copy: Omit<NewCopy, 'offset'>, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+  append(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
   /** Whether a joining stream of this blob was appended and is not registered yet. */
   holdsJoining(digest: Digest): boolean
   /** The blob of a foreign stream that was appended and is not registered yet. */
@@ -97,7 +100,7 @@ async function openPack(packs: PackStore): Promise<OpenPack> {
 
 async function appendTo(
   pack: OpenPack,
-  copy: Omit<NewCopy, 'offset'>,
+  copy: NewStream,
   body: Uint8Array | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const { blob, codec, lengthBytes } = copy

@@ -116,11 +116,8 @@ export interface WindowedReader {
   read(offset: number, lengthBytes: number): Promise<Buffer>
 }
 
-export function windowed(
-  reader: StagedReader,
-  windowBytes: number = limits.stagedWindowBytes,
-): WindowedReader {
-  const memory = Buffer.allocUnsafeSlow(Math.min(windowBytes, reader.sizeBytes))
+export function windowed(reader: StagedReader): WindowedReader {
+  const memory = Buffer.allocUnsafeSlow(Math.min(limits.stagedWindowBytes, reader.sizeBytes))
   let start = 0
   let filled = 0
   return {

@@ -62,10 +62,7 @@ function fileOf(handle: FileHandle): PackFile {
 }
 
 /** Makes the entries of a directory durable: a new or renamed file survives a power loss only after this. */
-export async function syncDirectory(
-  path: string,
-  fileSystem: PackFileSystem = nodeFileSystem,
-): Promise<void> {
+export async function syncDirectory(path: string, fileSystem: PackFileSystem): Promise<void> {
   const directory = await fileSystem.open(path, 'read')
   try {
     await directory.sync()
@@ -76,10 +73,7 @@ export async function syncDirectory(
 
 /** Makes a directory and those above it that are missing, durably. One that exists is made durable too, because whoever
  *  made it may have ended before that. */
-export async function makeDirectory(
-  path: string,
-  fileSystem: PackFileSystem = nodeFileSystem,
-): Promise<void> {
+export async function makeDirectory(path: string, fileSystem: PackFileSystem): Promise<void> {
   const make = async (): Promise<void> => {
     try {
       await fileSystem.mkdir(path)

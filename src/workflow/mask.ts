@@ -12,7 +12,7 @@ export interface Masker {
 
 const replacement = '***'
 
-export function createMasker(secrets: Iterable<string> = []): Masker {
+export function createMasker(secrets: Iterable<string>): Masker {
   const values = new Set<string>()
   /** Undefined until it is needed: a step may add thousands of values in a row. */
   let pattern: RegExp | undefined

@@ -174,7 +174,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       expressions,
     )
     const alone = await readGroup(setting, expressions)
-    const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions, false)
+    const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions)
     const instance: JobInstance = {
       planned,
       reference,

@@ -224,8 +224,7 @@ async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Pr
   let conclusion = outcome
   if (outcome === 'failure') {
     try {
-      if (await evaluateBoolean(work.continueOnError, body.expressions, false))
-        conclusion = 'success'
+      if (await evaluateBoolean(work.continueOnError, body.expressions)) conclusion = 'success'
     } catch (error) {
       explain(body.log, error)
     }

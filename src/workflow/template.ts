@@ -76,16 +76,15 @@ export async function evaluateNumber(
   return value
 }
 
-/** A boolean; `otherwise` when the key is absent or evaluates to nothing. Errors: EvaluationError. */
+/** A boolean; false when the key is absent or evaluates to nothing. Errors: EvaluationError. */
 export async function evaluateBoolean(
   template: Template | undefined,
   scope: Scope,
-  otherwise: boolean,
 ): Promise<boolean> {
-  if (template === undefined) return otherwise
+  if (template === undefined) return false
   const text = await evaluateText(template, scope)
-  if (text === '') return otherwise
-  if (text === 'true' || text === 'false') return text === 'true'
+  if (text === '' || text === 'false') return false
+  if (text === 'true') return true
   throw new EvaluationError(
     problemAt(
       positionOf(template.file, template.token),

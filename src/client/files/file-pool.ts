@@ -46,7 +46,7 @@ export const tasksPerThread = 2
 const threadsMax = 64
 
 /** Begins up to `jobs` threads (one for each processor when null). */
-export function openFilePool(jobs: number | null = null): FilePool {
+export function openFilePool(jobs: number | null): FilePool {
   const waiting: Waiting[] = []
   /** Why no more tasks are taken. */
   let ended: Error | undefined

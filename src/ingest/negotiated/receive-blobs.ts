@@ -14,8 +14,12 @@ import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createByteReader, createByteWriter } from '../../core/varint.ts'
 import { decodeJoining } from '../../packs/codec.ts'
-import { checksOf } from '../../packs/page-checks.ts'
-import { type BlobWriter, createBlobWriter, type NewComposite } from '../blob-writer.ts'
+import {
+  type BlobWriter,
+  createBlobWriter,
+  joiningStream,
+  type NewComposite,
+} from '../blob-writer.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
 
@@ -77,7 +81,7 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
     for (const blob of received) {
       // The same blob may come twice, in a request of any length: what was written is remembered until it can be claimed.
       if (!joining.has(blob.digest) && !writer.holdsJoining(blob.digest))
-        await writer.addStream(...streamOf(blob))
+        await writer.addStream(joiningStream(blob, blob.stream), blob.stream)
     }
   }
   return {
@@ -104,20 +108,6 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
       }
     },
   }
-}
-
-function streamOf(blob: ReceivedBlob): Parameters<BlobWriter['addStream']> {
-  const { digest, sizeBytes, crc32: crc, stream } = blob
-  return [
-    {
-      blob: { digest, sizeBytes, crc32: crc },
-      streamDigest: digestOf(stream),
-      codec: 'joining',
-      lengthBytes: stream.length,
-      checks: checksOf(stream),
-    },
-    stream,
-  ]
 }
 
 const emptyContent = Buffer.alloc(0)

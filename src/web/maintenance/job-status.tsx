@@ -85,7 +85,7 @@ export function outcomeOf(job: Job): string {
         ? `${counted(figure('packs'), 'pack')} read, nothing damaged`
         : `damage in ${counted(figure('damagedArtifacts'), 'artifact')}`
     case 'backup':
-      return `${formatSizeBytes(figure('packBytes'))} in ${textOf(job.progress, 'path')}`
+      return `${formatSizeBytes(figure('packBytes'))} in ${pathOf(job.progress)}`
     default:
       return ''
   }
@@ -132,7 +132,7 @@ function Figures({ job }: { job: Job }) {
   const figures = Object.entries(job.progress).filter(
     (entry): entry is [string, number] => typeof entry[1] === 'number',
   )
-  const path = textOf(job.progress, 'path')
+  const path = pathOf(job.progress)
   return (
     <>
       <dl class="facts">
@@ -177,7 +177,6 @@ function numberOf(progress: object, name: string): number {
   return typeof value === 'number' ? value : 0
 }
 
-function textOf(progress: object, name: string): string {
-  const value: unknown = (progress as Record<string, unknown>)[name]
-  return typeof value === 'string' ? value : ''
+function pathOf(progress: object): string {
+  return 'path' in progress && typeof progress.path === 'string' ? progress.path : ''
 }
