@@ -5,18 +5,15 @@ import { cp, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
-import { openServer, problemOf, type TestServer } from './open-server.ts'
+import { openServer, problemOf } from './open-server.ts'
 
-let server: TestServer
-beforeEach(async () => {
-  server = await openServer()
-  await server.put('1/a')
-})
-afterEach(async () => {
+let server = await openServer()
+afterAll(async () => {
   await server.close()
 })
+await server.put('1/a')
 
 const listing = '/api/v1/artifacts?project=octo/app'
 
