@@ -1,7 +1,7 @@
 /** Large files: asked for in ranges of parts, and gone on with where they broke off. */
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { wantsMediaType } from '../../src/api/negotiation.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
 import {
@@ -15,6 +15,7 @@ import {
 import { digestOf } from '../../src/core/digest.ts'
 import { createByteReader } from '../../src/core/varint.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
+import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
@@ -122,4 +123,38 @@ test('a large file whose transfer breaks is gone on with, by the same download a
   expect(fetchedBytes).toBeLessThan(0.85 * largeBytes)
   expect(proxy.receivedBytes() - before).toBeLessThan(0.9 * largeBytes)
   expect((await stat(join(destination, 'large'))).size).toBe(largeBytes)
+})
+
+describe.each([
+  ['lists', true],
+  ['does not list any more', false],
+])('of an older version whose parts the server %s', (_, isThere) => {
+  test('only parts that it does not have are fetched', async () => {
+    const root = await makeDirectory()
+    const file = join(root, 'large')
+    const version = async (seed: string): Promise<Artifact> => {
+      // As text, since what does not deflate is cut into larger parts.
+      const content = [pseudoRandom(500_000, 'same'), pseudoRandom(50_000, seed)]
+      await makeTree(root, { large: Buffer.concat(content).toString('hex') })
+      // What is younger than the look at it is not remembered.
+      await utimes(file, 1_700_000_000, 1_700_000_000)
+      return await upload(root)
+    }
+    const asked: string[] = []
+    const url = await startSeeingProxy(trove.url, async (path) => {
+      if (path.includes('/blobs/parts')) asked.push(path)
+      return undefined
+    })
+    const client = createClient({ url, token, cacheDir: await makeDirectory() })
+    const destination = join(await makeDirectory(), 'back')
+    const before = await version('before')
+    await client.download({ artifact: before, destination })
+    const after = await version('after')
+    if (!isThere) await direct.remove(before.id)
+    const { fetchedBytes } = await client.download({ artifact: after, destination })
+    expect(await describeTree(destination)).toEqual(await describeTree(root))
+    expect(fetchedBytes).toBeLessThan(200_000)
+    const ids = asked.map((path) => new URL(path, url).searchParams.get('artifact'))
+    expect(new Set(ids)).toEqual(new Set([before, after].map(({ id }) => String(id))))
+  })
 })

@@ -43,7 +43,7 @@ import {
 import { refuseAlike, refuseNames } from './refused-names.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
-import { findKnown, type KnownFiles } from './known-files.ts'
+import { earlierFiles, findKnown, type KnownFiles } from './known-files.ts'
 import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 import { untilAborted } from '../files/until-aborted.ts'
@@ -157,6 +157,7 @@ async function compare(
     artifactId: artifact.id,
     tree,
     wanted,
+    earlier: earlierFiles(lookedAt, known, server.url),
     findings: createFindings(tree.count),
     progress,
     signal,

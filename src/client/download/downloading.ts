@@ -1,5 +1,6 @@
 /** A download under way, as its steps share it. */
 import type { Destination } from './destination.ts'
+import type { EarlierFiles } from './known-files.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { ServerAccess } from '../transport/http.ts'
@@ -30,6 +31,8 @@ export interface Downloading {
   tree: FetchedTree
   wanted: number[]
   destination: Destination
+  /** Null where the server is not known to have them. */
+  earlier: EarlierFiles | null
   findings: Findings
   progress: DownloadProgress
   signal: AbortSignal

@@ -1,6 +1,6 @@
 /** Files of DEST that are as they were known. */
 import { comparePaths } from '../../core/entry.ts'
-import { readFileLine } from '../../core/manifest-text.ts'
+import { readFileLine, skimFileLine } from '../../core/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
 import { unverified } from '../files/file-tasks.ts'
@@ -16,6 +16,30 @@ export interface KnownFiles {
 }
 
 export const notKnown = -1
+
+/** The same files as entries of the artifact that DEST was brought to. */
+export interface EarlierFiles {
+  artifactId: number
+  /** By the entries of the tree; `notKnown` as above. */
+  ordinals: Int32Array
+  sizeBytes(ordinal: number): number
+}
+
+/** Null where nothing is known of what `url` has. */
+export function earlierFiles(
+  { cache }: LookedAt<DestinationCache>,
+  { lines }: KnownFiles,
+  url: string,
+): EarlierFiles | null {
+  if (cache?.url !== url) return null
+  const { artifactId, text, starts } = cache
+  return {
+    artifactId,
+    // Its lines are all entries of that artifact.
+    ordinals: lines,
+    sizeBytes: (ordinal) => skimFileLine(text, starts[ordinal]!).sizeBytes,
+  }
+}
 
 /** `known`: null where the tree was fetched whole, and its paths must be compared. */
 export function findKnown(

@@ -5,12 +5,14 @@ import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { ListedParts } from '../../core/blob-exchange.ts'
 import { type Digest, digestBytes, digestFromBytes, digestToBytes } from '../../core/digest.ts'
+import { StoreError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { FileError } from '../files/file-error.ts'
 import type { CopyTask } from '../files/file-tasks.ts'
 import { untilAborted } from '../files/until-aborted.ts'
 import { type Destination, place } from './destination.ts'
 import type { Downloading } from './downloading.ts'
+import { notKnown } from './known-files.ts'
 import { listParts } from './list-parts.ts'
 import { partialPath } from './partial-tree.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -54,16 +56,20 @@ export async function planWants(
   const sizeBytes = (ordinal: number): number => tree.sizeBytes(ordinal)
   const planned = ordinals.filter((ordinal) => sizeBytes(ordinal) <= plannedBytesMax)
   const parts = new Map<number, number[]>()
+  const older = planned.filter((ordinal) => atHand.older.has(ordinal))
   const limit = pLimit(pool.threads)
+  const [listed, earlier] = await Promise.all([
+    listParts({ ...downloading, sizeBytes }, planned),
+    listEarlier(downloading, older),
+  ])
   const plan = async (listed: ListedParts): Promise<void> => {
     const { ordinal } = listed
     let missing = [...listed.parts.keys()]
     if (atHand.unfinished.has(ordinal)) missing = await notInPlace(downloading, listed, heldBytes)
     if (atHand.older.has(ordinal) && missing.length > 0)
-      missing = await reuseOlder(downloading, listed, missing)
+      missing = await reuseOlder(downloading, listed, { missing, held: earlier.get(ordinal) })
     parts.set(ordinal, missing)
   }
-  const listed = await listParts({ ...downloading, sizeBytes }, planned)
   const plans = listed.map(async (each) => await limit(plan, each))
   await untilAborted(Promise.all(plans), signal)
   return { ordinals: ordinals.filter((ordinal) => parts.get(ordinal)?.length !== 0), parts }
@@ -93,32 +99,40 @@ async function notInPlace(
 async function reuseOlder(
   downloading: Downloading,
   listed: ListedParts,
-  missing: readonly number[],
+  { missing, held }: { missing: readonly number[]; held: PartOffsets | undefined },
 ): Promise<number[]> {
   const { tree, destination } = downloading
   const from = join(destination.root, tree.path(listed.ordinal))
   const to = partialPath(destination, tree, listed.ordinal)
   try {
-    return await copyShared(downloading, { from, to, parts: listed.parts }, missing)
+    const offsets = held ?? (await offsetsIn(downloading.pool, from))
+    return await copyShared(downloading, { from, to, parts: listed.parts, offsets }, missing)
   } catch (error) {
     if (!(error instanceof FileError) || error.path !== from) throw error
     return [...missing]
   }
 }
 
-/** Errors: FileError. */
+interface SharedParts {
+  from: string
+  to: string
+  parts: ListedParts['parts']
+  /** In `from`. */
+  offsets: PartOffsets
+}
+
+/** Answers what `from` does not have. Errors: FileError. */
 async function copyShared(
   { pool, progress, tell }: Downloading,
-  { from, to, parts }: { from: string; to: string; parts: ListedParts['parts'] },
+  { from, to, parts, offsets }: SharedParts,
   wanted: readonly number[],
 ): Promise<number[]> {
-  const held = await offsetsIn(pool, from)
   const missing: number[] = []
   const pieces: CopyTask['pieces'] = []
   const isWanted = new Set(wanted)
   let at = 0
   for (const [index, { digest, sizeBytes }] of parts.entries()) {
-    const offset = held.get(digest)
+    const offset = offsets.get(digest)
     if (isWanted.has(index)) {
       if (offset === undefined) missing.push(index)
       else pieces.push({ from: offset, to: at, sizeBytes, digest })
@@ -132,13 +146,44 @@ async function copyShared(
 }
 
 /** Where in a file each of its parts begins. */
-async function offsetsIn(pool: Downloading['pool'], path: string): Promise<Map<Digest, number>> {
-  const cut = await pool.run({ kind: 'chunk', path })
+type PartOffsets = ReadonlyMap<Digest, number>
+
+/** Parts of the older files that are as an earlier download left them, which spares reading and cutting these. None where the
+ *  server does not have that artifact any more. */
+async function listEarlier(
+  { server, earlier, signal }: Downloading,
+  older: readonly number[],
+): Promise<Map<number, PartOffsets>> {
+  const held = new Map<number, PartOffsets>()
+  if (earlier === null) return held
+  const { artifactId, ordinals, sizeBytes } = earlier
+  const known = new Map(older.map((ordinal) => [ordinals[ordinal]!, ordinal]))
+  known.delete(notKnown)
+  try {
+    const artifact = { server, artifactId, sizeBytes, signal }
+    for (const { ordinal, parts } of await listParts(artifact, [...known.keys()]))
+      held.set(known.get(ordinal)!, offsetsOf(parts))
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+  }
+  return held
+}
+
+async function offsetsIn(pool: Downloading['pool'], path: string): Promise<PartOffsets> {
+  const { sizes, digests } = await pool.run({ kind: 'chunk', path })
+  return offsetsOf(
+    Array.from(sizes, (sizeBytes, index) => ({
+      sizeBytes,
+      digest: digestFromBytes(digests.subarray(index * digestBytes, (index + 1) * digestBytes)),
+    })),
+  )
+}
+
+function offsetsOf(parts: ListedParts['parts']): PartOffsets {
   const offsets = new Map<Digest, number>()
   let offset = 0
-  for (const [index, sizeBytes] of cut.sizes.entries()) {
-    const digest = cut.digests.subarray(index * digestBytes, (index + 1) * digestBytes)
-    offsets.set(digestFromBytes(digest), offset)
+  for (const { digest, sizeBytes } of parts) {
+    offsets.set(digest, offset)
     offset += sizeBytes
   }
   return offsets
