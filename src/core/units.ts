@@ -47,9 +47,14 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
   return Number.isSafeInteger(value) ? value : undefined
 }
 
+/** `1,057`. Node's `toLocaleString` first loads what ICU knows of languages, a tenth of the time that a small command runs. */
+export function formatCount(count: number): string {
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',')
+}
+
 /** A count with its noun. */
 export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`
 }
 
 /** Writes bytes for people: `512 B`, `1.5 KiB`, `64.0 GiB`. Not meant to be read back. */

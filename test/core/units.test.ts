@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatExactSize, parseSizeBytes } from '../../src/core/units.ts'
+import { formatCount, formatExactSize, parseSizeBytes } from '../../src/core/units.ts'
 
 test('a size is read back from how it is written out', () => {
   fc.assert(
@@ -20,4 +20,9 @@ test('a size is read back from how it is written out', () => {
     '64GiB',
     '1001B',
   ])
+})
+
+test('counts are grouped as in English, without asking what is known of languages', () => {
+  const same = (count: number): void => expect(formatCount(count)).toBe(count.toLocaleString('en'))
+  fc.assert(fc.property(fc.oneof(fc.nat(20_000), fc.maxSafeNat()), same))
 })

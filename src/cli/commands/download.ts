@@ -10,7 +10,7 @@ import { parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { parseReference } from '../../core/reference.ts'
-import { formatSizeBytes, counted } from '../../core/units.ts'
+import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
@@ -237,7 +237,7 @@ function summaryOf(result: Downloaded, dryRun: boolean): string {
   const deleted = deletedPaths === 0 ? '' : `, ${deletedPaths} ${would}deleted`
   const received = dryRun ? '' : `, ${formatSizeBytes(fetchedBytes)} received`
   return (
-    `${printable(artifact.name)}  ${writtenFiles.toLocaleString('en')} of ${counted(files, 'file')} ${would}written${deleted}${received}` +
+    `${printable(artifact.name)}  ${formatCount(writtenFiles)} of ${counted(files, 'file')} ${would}written${deleted}${received}` +
     ` for ${formatSizeBytes(logicalBytes)}  ${printable(result.destination)}`
   )
 }

@@ -2,7 +2,7 @@
 import type { WireStats } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -40,8 +40,8 @@ export const statsCommand: Command<typeof serverFlags> = {
 function statRows(stats: WireStats): [string, string][] {
   const { savedBy } = stats
   const rows: [string, number | string | null][] = [
-    ['artifacts', stats.artifacts.toLocaleString('en')],
-    ['files', stats.files.toLocaleString('en')],
+    ['artifacts', formatCount(stats.artifacts)],
+    ['files', formatCount(stats.files)],
     ['logical', stats.logicalBytes],
     ['  saved: whole files', savedBy.wholeFile],
     ['unique files', stats.uniqueBytes],
@@ -50,7 +50,7 @@ function statRows(stats: WireStats): [string, string][] {
     ['live in packs', stats.liveBytes],
     ['dead in packs', stats.deadBytes],
     ['stored', stats.storedBytes],
-    ['packs', stats.packs?.toLocaleString('en') ?? null],
+    ['packs', stats.packs === null ? null : formatCount(stats.packs)],
     ['dedup ratio', `${stats.dedupRatio.toFixed(2)}x`],
   ]
   return rows.flatMap(([label, value]): [string, string][] => {
