@@ -264,7 +264,8 @@ export interface LifecycleMetadata {
 
   /** Begins reading: one lease for each artifact, or a single one of no artifact for an empty list. Must come before the
    *  first place in a pack is asked for. `gone`: artifacts that are not live; then there are no leases. Does not outlive
-   *  a power loss, as its holder does not. Where the disk is full, one that only this connection knows, whose id is negative. */
+   *  a power loss, as its holder does not. Where the disk takes nothing, one that only this connection knows, whose id is
+   *  negative. */
   openReadLeases(
     artifactIds: number[],
     now: number,

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openServer, problemOf } from './open-server.ts'
+import { whileDiskRefuses } from '../refusing-disk.ts'
 
 let server = await openServer()
 afterAll(async () => {
@@ -80,6 +81,18 @@ test('a revoked token is void, with what came of it, and nothing else is', async
   // Once more, as by a client that did not hear the answer.
   expect((await revoke(leaked)).status).toBe(200)
   expect(await signIn(leaked)).toBe('')
+})
+
+test('a revocation that the disk does not take is told as failed, and holds until the next start', async () => {
+  const [leaked, all] = [await server.token(), await server.token({ project: 'octo/other' })]
+  const admin = await server.token({ scope: 'admin' })
+  const answers = await whileDiskRefuses(async () => [
+    await revoke(leaked),
+    await revokeAll(admin, 'octo/other'),
+  ])
+  expect(answers.map(({ status }) => status)).toEqual([500, 500])
+  expect(await statusWith(leaked)).toBe(401)
+  expect(await statusWith(all, '/api/v1/artifacts?project=octo/other')).toBe(401)
 })
 
 test('what is no token of this server is not revoked', async () => {

@@ -7,8 +7,9 @@ import { parseProjectName } from '../../src/core/run.ts'
 import type { ArtifactFilter } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { metadataContract } from './metadata-contract.ts'
+import { whileDiskRefuses } from '../refusing-disk.ts'
 import { findScans, firstSteps } from './query-plans.ts'
-import { addContents, copyOf, openSession, seedRun } from './seed.ts'
+import { addContents, copyOf, openSession, seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
@@ -97,7 +98,6 @@ test('no statement writes without the lock taken before', () => {
   expect([...unlocked]).toEqual([])
 })
 
-// Method: a device that has room for nothing (full(4)).
 test('a database is only for the user who made it to read', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
@@ -109,9 +109,30 @@ test('a database is only for the user who made it to read', async () => {
   }
 })
 
+// Method: a device that has room for nothing (full(4)).
 test('a copy for which the disk has no room says so', async () => {
   const metadata = openSqliteMetadata({ path: await newDatabase() })
   await expect(metadata.copyTo('/dev/full')).rejects.toMatchObject({ code: 'storage_full' })
+  await metadata.close()
+})
+
+test('where the disk takes nothing a reader keeps what it reads all the same', async () => {
+  const metadata = openSqliteMetadata({ path: await newDatabase() })
+  const { id } = await seedArtifact(metadata, await seedRun(metadata), { a: '1' })
+  const [lease] = await whileDiskRefuses(async () => {
+    const { leases, gone } = await metadata.openReadLeases([id], 3_000, 1_000)
+    expect(gone).toEqual([])
+    await metadata.renewReadLeases(leases, 5_000)
+    return leases
+  })
+  const release = async (): Promise<number> => {
+    const page = { after: { at: -1, id: 0 }, limit: 10 }
+    return (await metadata.releaseRemoved(4_500, 4_500, page)).released
+  }
+  await metadata.removeArtifact(id, { state: 'deleted', reason: 'user', now: 4_500 })
+  expect(await release()).toBe(0)
+  await metadata.closeReadLeases([lease!])
+  expect(await release()).toBe(1)
   await metadata.close()
 })
 

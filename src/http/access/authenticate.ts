@@ -96,12 +96,12 @@ export async function revokeProjectTokens(
   )
 }
 
-/** A full disk is told, and no reason to let a leaked token be used meanwhile. */
+/** A disk that is full, or takes nothing, is told, and no reason to let a leaked token be used meanwhile. */
 async function lastingly(revoke: () => void, written: Promise<void>): Promise<void> {
   try {
     await written
   } catch (error) {
-    if (hasCode(error, 'storage_full')) revoke()
+    if (!hasCode(error, 'too_large')) revoke()
     throw error
   }
   revoke()

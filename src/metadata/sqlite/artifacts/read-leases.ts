@@ -2,8 +2,10 @@
  *  that dies from now on, because the reader can hold a place in it. The order of lease and death is that of the lease's
  *  id, which never runs backwards as a clock can; the clock only ends leases whose holder is gone.
  *
- *  On a full disk no row can be written, and reading must go on. Such a lease is kept in memory, where the collector of
- *  the same process finds it: while there is one, nothing that was removed is let go of and no pack goes. */
+ *  On a full disk no row can be written, nor on one that failed and became read-only, and reading must go on. Such a lease is
+ *  kept in memory, where the collector of the same process finds it: while there is one, nothing that was removed is let go
+ *  of and no pack goes. */
+import SqliteDatabase from 'better-sqlite3'
 import { hasCode } from '../../../core/errors.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -87,7 +89,7 @@ export function createReadLeaseMethods(
           return { leases: insert.all(now, until, held).map((row) => row.id), gone }
         })
       } catch (error) {
-        if (!hasCode(error, 'storage_full')) throw error
+        if (!isRefusedByDisk(error)) throw error
         const lease = unwritten.hold(until)
         const gone = find()
         if (gone.length === 0) return { leases: [lease], gone }
@@ -102,7 +104,7 @@ export function createReadLeaseMethods(
       try {
         stage(() => renew.run(until, JSON.stringify(written)))
       } catch (error) {
-        if (!hasCode(error, 'storage_full')) throw error
+        if (!isRefusedByDisk(error)) throw error
         // Nobody drops it: it bridges the time until the next renewal.
         unwritten.hold(until)
       }
@@ -115,11 +117,18 @@ export function createReadLeaseMethods(
         stage(() => remove.run(JSON.stringify(written)))
       } catch (error) {
         // It ends by its own time then.
-        if (!hasCode(error, 'storage_full')) throw error
+        if (!isRefusedByDisk(error)) throw error
       }
     },
     listReadLeases: async (now, limit) => list.all(now, limit),
   }
+}
+
+function isRefusedByDisk(error: unknown): boolean {
+  if (hasCode(error, 'storage_full')) return true
+  return (
+    error instanceof SqliteDatabase.SqliteError && /^SQLITE_(?:IOERR|READONLY)/.test(error.code)
+  )
 }
 
 interface ReadLeaseRow {
