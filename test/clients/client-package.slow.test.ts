@@ -1,8 +1,9 @@
 /** The client that a server hands out: `npx` starts it from there, and it needs no other package. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
@@ -43,6 +44,18 @@ test('npx runs it: upload, list, download, verify', async () => {
   expect(await readFile(join(folder, 'back', 'hello.txt'), 'utf8')).toBe('hello\n')
   expect((await npx(['verify', '7/greeting', 'back'])).stderr).toContain('all the same')
   expect((await npx(['shasum', '7/greeting'])).stdout).toMatch(/^[0-9a-f]{64} {2}hello\.txt\n$/)
+})
+
+test('in a checkout npx starts what is built, and builds nothing for it', async () => {
+  const checkout = fileURLToPath(new URL('../../', import.meta.url))
+  const built = async (): Promise<number> =>
+    (await stat(join(checkout, 'dist/src/cli/main.js'))).mtimeMs
+  const before = await built()
+  const { PATH = '' } = process.env
+  const env = { PATH, HOME: folder, npm_config_registry: 'http://127.0.0.1:9/' }
+  const { stdout } = await run('npx', ['trove', '--version'], { cwd: checkout, env })
+  expect(stdout).toMatch(/^trove \d/)
+  expect(await built()).toBe(before)
 })
 
 test('it has the commands that need a server, and says so of others', async () => {
