@@ -11,6 +11,7 @@ import { backupReportSchema, scrubReportSchema } from '../../src/api/admin-messa
 import type { Command } from '../../src/cli/command.ts'
 import { backupCommand } from '../../src/cli/commands/backup.ts'
 import { scrubCommand } from '../../src/cli/commands/scrub.ts'
+import { limits } from '../../src/core/limits.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -31,6 +32,15 @@ test('says beforehand what it then frees, in text and as JSON', async () => {
   expect([dry.status, dry.text]).toEqual([0, expect.stringMatching(/would free 4\d\.\d KiB/)])
   const done = await runTroveInside(['gc', '--now', '--json'], environment)
   expect(JSON.parse(done.text)).toMatchObject({ expired: 0, deletedArtifacts: 1, waitingBytes: 0 })
+})
+
+test('what was written anew while the old waits is no negative number, and graces have no names', async () => {
+  for (let run = 1; run <= limits.tinyPacksMin; run++) {
+    await server.put(`${run}/tiny`, { body: randomBytes(1000) })
+  }
+  const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'admin' }) }
+  const { text: shown } = await runTroveInside(['gc'], environment)
+  expect(shown).toMatch(/\nfreed 0 B\nwaiting for readers or a grace: [1-9]\S* \w+\n$/)
 })
 
 test('on a data directory that a server holds asks that server, with the key of the directory', async () => {

@@ -43,7 +43,7 @@ export const gcCommand: Command<typeof flags> = {
         }),
     })
     if (given.json) await writeJson(stdout, collection)
-    else await write(stdout, describe(collection, asked.dryRun))
+    else await write(stdout, describe(collection, asked))
     return exitStatus.ok
   },
 }
@@ -68,19 +68,28 @@ async function collectLocally(
 }
 
 function describeProgress(collection: WireCollection): string {
-  const { expired, deletedArtifacts, removedBlobs, freedBytes } = collection
-  return `${counted(expired + deletedArtifacts, 'artifact')} and ${counted(removedBlobs, 'blob')} are gone, ${formatSizeBytes(Math.max(0, freedBytes))} freed`
+  const { expired, deletedArtifacts, removedBlobs } = collection
+  return `${counted(expired + deletedArtifacts, 'artifact')} and ${counted(removedBlobs, 'blob')} are gone, ${freed(collection)} freed`
 }
 
-function describe(collection: WireCollection, dryRun: boolean): string {
-  const { expired, deletedArtifacts, freedBytes, waitingBytes, waitingPacks } = collection
+/** Less than nothing where packs were written anew and what they replace waits: that is told as what waits. */
+function freed({ freedBytes }: WireCollection): string {
+  return formatSizeBytes(Math.max(0, freedBytes))
+}
+
+function describe(
+  collection: WireCollection,
+  { now, dryRun }: { now: boolean; dryRun: boolean },
+): string {
+  const { expired, deletedArtifacts, waitingBytes, waitingPacks } = collection
   const lines = [
     `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}, ${deletedArtifacts} deleted ones let go`,
-    `${dryRun ? 'would free' : 'freed'} ${formatSizeBytes(freedBytes)}`,
+    `${dryRun ? 'would free' : 'freed'} ${freed(collection)}`,
   ]
   if (waitingBytes > 0) {
     lines.push(`waiting for readers or a grace: ${formatSizeBytes(waitingBytes)}`)
-    lines.push(...waitingPacks.map((name) => `  pack ${name}`))
+    // Without `--now` each pack that died has its grace, which nobody can do anything about.
+    if (now) lines.push(...waitingPacks.map((name) => `  pack ${name}`))
   }
   return `${lines.join('\n')}\n`
 }

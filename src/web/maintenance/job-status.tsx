@@ -79,7 +79,7 @@ export function outcomeOf(job: Job): string {
   const figure = (name: string): number => numberOf(job.progress, name)
   switch (job.kind) {
     case 'gc':
-      return `freed ${formatSizeBytes(figure('freedBytes'))}`
+      return `freed ${shownBytes(figure('freedBytes'))}`
     case 'scrub':
       return figure('damagedCopies') === 0
         ? `${counted(figure('packs'), 'pack')} read, nothing damaged`
@@ -138,7 +138,7 @@ function Figures({ job }: { job: Job }) {
       <dl class="facts">
         {figures.map(([name, value]) => (
           <Fact term={figureNames[name] ?? name}>
-            {name.endsWith('Bytes') ? formatSizeBytes(value) : value.toLocaleString('en')}
+            {name.endsWith('Bytes') ? shownBytes(value) : value.toLocaleString('en')}
           </Fact>
         ))}
       </dl>
@@ -170,6 +170,11 @@ function DamagedFiles({ damaged }: { damaged: DamagedArtifact[] }) {
 
 function damagedOf({ kind, progress }: Job): DamagedArtifact[] {
   return kind === 'scrub' && 'damaged' in progress ? (progress.damaged as DamagedArtifact[]) : []
+}
+
+/** Less than nothing is freed where packs were written anew and what they replace waits: that is told as what waits. */
+function shownBytes(value: number): string {
+  return formatSizeBytes(Math.max(0, value))
 }
 
 function numberOf(progress: object, name: string): number {
