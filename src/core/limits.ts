@@ -207,6 +207,8 @@ export const limits = {
   usageScopesPerStep: 200,
   /** Of a token in a body: more than a header could carry, and than CI systems sign. */
   tokenCharactersMax: 16_384,
+  /** A token, and an address to go to that came in a request line of 16 KiB at most; from whoever likes to send it. */
+  signInFormBytesMax: 64 * KiB,
   /** Tokens of one project that are revoked one by one: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
   /** Tokens that were minted by one another, the first by the server's key; each carries the ids of those before it. */

@@ -6,8 +6,12 @@ import type { AppContext, AppRequest } from '../http/context.ts'
 import { readBytesBody } from '../http/body/request-body.ts'
 
 /** Fields of a posted form. The check of its origin is `requirePrincipal`'s. Errors: too_large. */
-export async function readForm(context: AppContext, c: AppRequest): Promise<URLSearchParams> {
-  const limit = { bytesMax: limits.jsonBodyBytesMax, limit: 'bytes of a form', setting: null }
+export async function readForm(
+  context: AppContext,
+  c: AppRequest,
+  bytesMax: number = limits.jsonBodyBytesMax,
+): Promise<URLSearchParams> {
+  const limit = { bytesMax, limit: 'bytes of a form', setting: null }
   return new URLSearchParams((await readBytesBody(context, c, limit)).toString('utf8'))
 }
 

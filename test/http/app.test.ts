@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises'
 import http from 'node:http'
 import { beforeAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
+import { limits } from '../../src/core/limits.ts'
 import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
 
@@ -252,6 +253,15 @@ test('a pasted token signs in with just its rights, from a form of ours only', a
       'text/html; charset=utf-8',
     ])
   }
+})
+
+test('whoever has not signed in yet sends no more than a token', async () => {
+  const body = new URLSearchParams({ token: 'x'.repeat(limits.signInFormBytesMax) })
+  const refused = await visit('/sign-in', { method: 'POST', body, headers: { origin: rig.url } })
+  expect([refused.status, await refused.text()]).toEqual([
+    413,
+    expect.stringContaining('Bytes of a form must be at most'),
+  ])
 })
 
 test('a token minted for years signs in for as long as a browser keeps a cookie', async () => {

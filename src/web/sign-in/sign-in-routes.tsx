@@ -5,6 +5,7 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { hasCode } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
 import {
   principalOf,
@@ -33,7 +34,7 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
   })
   app.post('/sign-in', async (c) => {
     requireOwnOrigin(context, c)
-    const form = await readForm(context, c)
+    const form = await readForm(context, c, limits.signInFormBytesMax)
     const next = localPath(form.get('next') ?? undefined)
     return await signIn(web, c, { token: (form.get('token') ?? '').trim(), use: 'api', next })
   })
