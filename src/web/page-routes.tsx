@@ -94,8 +94,15 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
   // Nobody was asked who they are for an address of no page, and no token makes it one.
   const isForOthers = c.get('principal') !== undefined && (status === 403 || status === 404)
   const signIn = isForOthers ? signInPath(c) : null
+  const isOfQuery = status === 400 && c.req.method === 'GET' && new URL(c.req.url).search !== ''
   const body = (
-    <ProblemPage problem={problem} requestId={c.get('requestId')} gone={gone} signIn={signIn} />
+    <ProblemPage
+      problem={problem}
+      requestId={c.get('requestId')}
+      gone={gone}
+      signIn={signIn}
+      isOfQuery={isOfQuery}
+    />
   )
   return await sendPage(web, c, { title: problem.title, body, status })
 }

@@ -27,12 +27,15 @@ export function ProblemPage({
   requestId,
   gone,
   signIn,
+  isOfQuery,
 }: {
   problem: Problem
   requestId: string
   gone?: GoneView | undefined
   /** Where another token can be given, for what this visitor may not see. */
   signIn: string | null
+  /** Whether what follows the `?` of the address may be what is wrong. */
+  isOfQuery: boolean
 }): Html {
   return (
     <>
@@ -44,6 +47,13 @@ export function ProblemPage({
         <p>
           <a class="button" href="">
             Retry
+          </a>
+        </p>
+      )}
+      {isOfQuery && (
+        <p>
+          <a class="button" href="?">
+            Open the page without what follows “?”
           </a>
         </p>
       )}

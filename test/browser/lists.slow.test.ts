@@ -224,4 +224,16 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     }
     await phone.close()
   })
+
+  test('sees a short digest on one line, whatever stands before it', async () => {
+    const long = [{ name: `${'n'.repeat(250)}.txt`, content: 'n' }]
+    const id = await putTar(rig.server, '8/artifacts/long', long)
+    await page.goto(`/octo/app/actions/runs/8/artifacts/${id}`)
+    const lines = await page.evaluate(`{
+      const range = new Range()
+      range.selectNodeContents(document.querySelector('td.digest'))
+      range.getClientRects().length
+    }`)
+    expect(lines).toBe(1)
+  })
 })

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
@@ -103,11 +104,42 @@ describe('the address of the newest artifact', () => {
   })
 })
 
+test('a page whose query cannot be understood leads to the one without it', async () => {
+  const { status, html } = await open('/octo/app/artifacts?run=abc')
+  expect([status, html]).toEqual([400, expect.stringContaining('<a class="button" href="?">')])
+})
+
 describe('the home page', () => {
   test('of a store without projects tells how to make the first upload', async () => {
     const { html } = await open('/', { project: 'octo/none' })
     expect(html).toContain('Nothing has been uploaded yet')
     expect(html).toContain(`export TROVE_URL=${server.url}`)
+  })
+
+  test('and from a workflow, as the README does', async () => {
+    const { html } = await open('/', { project: 'octo/none' })
+    const [, ...steps] = [...html.matchAll(/<pre[^>]*>([^]*?)<\/pre>/g)].map(([, shown]) =>
+      shown!
+        .replaceAll('&quot;', '"')
+        .replaceAll('&amp;', '&')
+        .replaceAll('&gt;', '>')
+        .replaceAll(server.url, 'https://store.example.com'),
+    )
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    expect(steps).toHaveLength(2)
+    for (const step of steps) expect(readme).toContain(`\`\`\`yaml\n${step}\n\`\`\``)
+  })
+
+  test('narrows the projects to those whose names contain something', async () => {
+    const token = await server.token({ project: 'octo/library', scope: 'write' })
+    await server.put('/api/v1/projects/octo/library/runs/1/artifacts/x', { token })
+    const admin = { project: undefined, scope: 'admin' } as const
+    const { html } = await open('/?name=LIB', admin)
+    expect(html).toContain('href="/octo/library"')
+    expect(html).not.toContain('href="/octo/app"')
+    expect((await open('/?name=nonesuch', admin)).html).toContain(
+      'No projects match. <a href="/">Clear filters</a>',
+    )
   })
 
   test('shows a project only to those who read it', async () => {

@@ -2,7 +2,7 @@
 import { counted } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
-import { anyOf, Choice } from '../parts/form.tsx'
+import { anyOf, Choice, NameField } from '../parts/form.tsx'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { type ListView, queryOf } from './list-view.ts'
@@ -90,10 +90,7 @@ export function FilterFields({
 }: Pick<ListView, 'query' | 'branches'> & { dataKey?: string }): Html {
   return (
     <>
-      <label>
-        Name contains
-        <input name="name" value={query.name} maxlength={255} data-key={dataKey} />
-      </label>
+      <NameField value={query.name} dataKey={dataKey} />
       <Choice label="Branch" name="branch" options={anyOf(branches)} chosen={query.branch} />
       <label>
         Run

@@ -80,7 +80,7 @@ function ByItself({ everyMs, setting }: { everyMs: number | null; setting: strin
     <p>
       {everyMs === null
         ? `Never runs by itself: ${setting} is off.`
-        : `Runs by itself about every ${formatPeriod(everyMs)} (${setting}).`}
+        : `Runs by itself about every ${formatPeriod(everyMs).replace(/^1 /, '')} (${setting}).`}
     </p>
   )
 }

@@ -14,6 +14,21 @@ export function HiddenFields({ fields }: { fields: readonly Field[] }): Html {
   )
 }
 
+export function NameField({
+  value,
+  dataKey,
+}: {
+  value: string
+  dataKey: string | undefined
+}): Html {
+  return (
+    <label>
+      Name contains
+      <input name="name" value={value} maxlength={255} data-key={dataKey} />
+    </label>
+  )
+}
+
 export type Option = readonly [value: string, label: string]
 
 export function Choice({

@@ -2,6 +2,7 @@
 import { projectPagePath } from '../../api/paths.ts'
 import type { Project, Run } from '../../metadata/metadata.ts'
 import { Sparkline } from '../parts/charts.tsx'
+import { NameField } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
 import { Commands } from '../parts/commands.tsx'
 import type { Html } from '../parts/html.ts'
@@ -19,44 +20,59 @@ export interface ListedProject {
   days: number[]
 }
 
-export function HomePage({
-  projects,
-  pageNumber,
-  pageCount,
-  origin,
-  now,
-}: {
+export interface HomeView {
   projects: ListedProject[]
+  /** What their names are to contain; '' for all. */
+  name: string
   pageNumber: number
   pageCount: number
-  origin: string
   now: number
-}): Html {
-  if (pageCount === 0) return <FirstRun origin={origin} />
+}
+
+export function HomePage(view: HomeView): Html {
+  const { projects, name, pageNumber, pageCount } = view
   return (
     <>
       <h1>Projects</h1>
-      <Table
-        name="Projects and what they hold"
-        columns={[
-          'Project',
-          'Last run',
-          figures('Artifacts'),
-          figures('Size'),
-          figures('Each byte once'),
-          'Uploads, 30 days',
-        ]}
-      >
-        {projects.map((each) => (
-          <ProjectRow {...each} now={now} />
-        ))}
-      </Table>
+      {(name !== '' || pageCount > 1) && (
+        <form class="filter" method="get" action="/">
+          <NameField value={name} dataKey="/" />
+          <button>Filter</button>
+        </form>
+      )}
+      {projects.length === 0 ? (
+        <p>
+          No projects match. <a href="/">Clear filters</a>
+        </p>
+      ) : (
+        <ProjectTable {...view} />
+      )}
       <NumberedPager
         pageNumber={pageNumber}
         pageCount={pageCount}
-        hrefOf={(page) => withQuery('/', { page })}
+        hrefOf={(page) => withQuery('/', { name, page })}
       />
     </>
+  )
+}
+
+function ProjectTable({ projects, now }: Pick<HomeView, 'projects' | 'now'>) {
+  return (
+    <Table
+      name="Projects and what they hold"
+      columns={[
+        'Project',
+        'Last run',
+        figures('Artifacts'),
+        figures('Size'),
+        figures('Each byte once'),
+        'Uploads, 30 days',
+      ]}
+    >
+      {projects.map((each) => (
+        <ProjectRow {...each} now={now} />
+      ))}
+    </Table>
   )
 }
 
@@ -98,7 +114,7 @@ function ProjectRow({
 }
 
 /** Empty store: what makes it non-empty. Commands are complete, so that they can be pasted as they are. */
-function FirstRun({ origin }: { origin: string }) {
+export function FirstRunPage({ origin }: { origin: string }): Html {
   return (
     <>
       <h1>Nothing has been uploaded yet</h1>
@@ -111,12 +127,22 @@ function FirstRun({ origin }: { origin: string }) {
       <h2>From a shell</h2>
       <Commands text={shellCommands(origin)} />
       <p>
-        On other machines, <code>npx -y {origin}/trove.tgz</code> stands for <code>trove</code>,
-        wherever Node is.
+        <code>trove</code> is <code>npx trove</code> in the server’s checkout, where tokens are
+        made. On other machines <code>npx -y {origin}/trove.tgz</code> stands for it, wherever Node
+        is.
       </p>
-      <h2>From a runner, with the stock actions</h2>
-      <p>Give the job these two variables; the workflow needs no change.</p>
-      <Commands text={runnerCommands(origin)} />
+      <h2>From a workflow</h2>
+      <p>
+        The secret is what{' '}
+        <code>trove token --project OWNER/REPO --scope write --expires 365d</code> prints.
+      </p>
+      <Commands text={uploadStep(origin)} />
+      <h2>From a workflow, with GitHub’s actions</h2>
+      <p>
+        On runners that let a step’s <code>env</code> win, as act, Gitea’s and Forgejo’s do;
+        GitHub’s own set the address after it.
+      </p>
+      <Commands text={stockSteps(origin)} />
     </>
   )
 }
@@ -130,9 +156,26 @@ function shellCommands(origin: string): string {
   ].join('\n')
 }
 
-function runnerCommands(origin: string): string {
-  return [
-    `export ACTIONS_RESULTS_URL=${origin}/`,
-    'export ACTIONS_RUNTIME_TOKEN=$(trove token --project "$GITHUB_REPOSITORY" --run "$GITHUB_RUN_ID" --job "$GITHUB_JOB")',
-  ].join('\n')
+function uploadStep(origin: string): string {
+  return `- run: npx -y ${origin}/trove.tgz upload site dist/
+  env:
+    TROVE_URL: ${origin}
+    TROVE_TOKEN: \${{ secrets.TROVE_TOKEN }}`
+}
+
+/** A secret is the same for all runs; the token that the actions take says of what run and job they are. */
+function stockSteps(origin: string): string {
+  return `- id: trove
+  run: |
+    token=$(npx -y ${origin}/trove.tgz token --url ${origin})
+    echo "::add-mask::$token"
+    echo "token=$token" >> "$GITHUB_OUTPUT"
+  env:
+    TROVE_TOKEN: \${{ secrets.TROVE_TOKEN }}
+- uses: actions/upload-artifact@v7
+  with: { name: site, path: dist/ }
+  env:
+    GITHUB_SERVER_URL: https://github.com
+    ACTIONS_RESULTS_URL: ${origin}
+    ACTIONS_RUNTIME_TOKEN: \${{ steps.trove.outputs.token }}`
 }

@@ -8,7 +8,7 @@ import { dayMs } from '../../core/units.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
-import { HomePage, type ListedProject } from './home-page.tsx'
+import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
 import { pageOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -29,17 +29,24 @@ export function createProjectPages(web: Web): Hono<AppEnv> {
 async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const principal = await requirePrincipal(context, c)
-  const projects = await readableProjects(context, principal)
+  const readable = await readableProjects(context, principal)
+  if (readable.length === 0) {
+    const body = <FirstRunPage origin={publicOrigin(context, c)} />
+    return await sendPage(web, c, { title: 'Projects', body })
+  }
   const now = context.now()
+  const name = c.req.query('name') ?? ''
+  const sought = name.toLowerCase()
+  const projects = readable.filter((each) => each.name.toLowerCase().includes(sought))
   const pageCount = Math.ceil(projects.length / projectsPerPage)
   const pageNumber = Math.min(pageOfQuery(c), Math.max(1, pageCount))
   const first = (pageNumber - 1) * projectsPerPage
   const shown = projects.slice(first, first + projectsPerPage)
   const view = {
     projects: await Promise.all(shown.map((project) => listedProject(context, project, now))),
+    name,
     pageNumber,
     pageCount,
-    origin: publicOrigin(context, c),
     now,
   }
   return await sendPage(web, c, { title: 'Projects', body: <HomePage {...view} /> })
