@@ -129,7 +129,7 @@ test('where the disk takes nothing a reader keeps what it reads all the same', a
     const page = { after: { at: -1, id: 0 }, limit: 10 }
     return (await metadata.releaseRemoved(4_500, 4_500, page)).released
   }
-  await metadata.removeArtifact(id, { state: 'deleted', reason: 'user', now: 4_500 })
+  await metadata.removeArtifacts([id], { state: 'deleted', reason: 'user', now: 4_500 })
   expect(await release()).toBe(0)
   await metadata.closeReadLeases([lease!])
   expect(await release()).toBe(1)
