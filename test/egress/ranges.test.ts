@@ -125,16 +125,19 @@ test.each(formNames)(
   },
 )
 
+/** Of twenty pages, and only read. */
+const longStore = createMemoryStore()
+const longArtifact = longStore.addArtifact(
+  Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20)),
+)
+
 test.each(formNames)('a %s is gone through once to find ranges far behind', async (form) => {
   const represent = forms[form]!
-  const store = createMemoryStore()
-  const specs = Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20))
-  const artifact = store.addArtifact(specs)
-  const { reader, pages } = readerOf(store, () => artifact)
+  const { reader, pages } = readerOf(longStore, () => longArtifact)
   const read = async (fraction: number): Promise<number> => {
     pages.length = 0
     // Each request makes it anew.
-    const archive = await represent(reader, artifact)
+    const archive = await represent(reader, longArtifact)
     const start = Math.floor(fraction * (archive.totalBytes - 100))
     await readAll(archive, start, start + 100)
     return pages.length
@@ -147,12 +150,9 @@ test.each(formNames)('a %s is gone through once to find ranges far behind', asyn
 })
 
 test('a download that breaks off leaves what the next one goes on from', async () => {
-  const store = createMemoryStore()
-  const specs = Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20))
-  const artifact = store.addArtifact(specs)
   for (const form of formNames) {
-    const { reader, pages } = readerOf(store, () => artifact)
-    const archive = await forms[form]!(reader, artifact)
+    const { reader, pages } = readerOf(longStore, () => longArtifact)
+    const archive = await forms[form]!(reader, longArtifact)
     const middle = Math.floor(archive.totalBytes / 2)
     await readAll(archive, 0, middle)
     pages.length = 0
