@@ -18,6 +18,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { diskBytes } from '../lifecycle/leftovers.ts'
+import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
 
 export const ingestSettings: IngestSettings = {
   artifactBytesMax: limits.artifactBytesMax,
@@ -46,7 +47,9 @@ export interface TestStore {
 
 export async function openStore(settings: Partial<IngestSettings> = {}): Promise<TestStore> {
   const directory = await mkdtemp(join(tmpdir(), 'trove-store-'))
-  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
+  const path = join(directory, 'trove.db')
+  await makeEmptyDatabase(path)
+  const metadata = openSqliteMetadata({ path })
   const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
   onTestFinished(async () => {
     await packs.close()

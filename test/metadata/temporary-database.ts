@@ -1,5 +1,5 @@
 /** Databases of tests: each in a directory of its own, removed when the test file ends. */
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
@@ -8,7 +8,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 export interface TemporaryDatabases {
   /** Path of a database that does not exist yet. */
   newPath(): string
-  /** Path of a new, empty database; cheaper than letting each test migrate its own. */
+  /** Path of a new, empty database. */
   newDatabase(): Promise<string>
 }
 
@@ -22,19 +22,31 @@ export function temporaryDatabases(): TemporaryDatabases {
     folders.push(folder)
     return join(folder, 'trove.db')
   }
-  const makeTemplate = async (): Promise<string> => {
-    const path = newPath()
-    await openSqliteMetadata({ path }).close()
-    return path
-  }
-  let template: Promise<string> | undefined
   return {
     newPath,
     newDatabase: async () => {
-      template ??= makeTemplate()
       const path = newPath()
-      copyFileSync(await template, path)
+      await makeEmptyDatabase(path)
       return path
     },
+  }
+}
+
+let template: Promise<Buffer> | undefined
+
+/** Makes a database at `path`; cheaper than to let each test migrate its own. */
+export async function makeEmptyDatabase(path: string): Promise<void> {
+  template ??= migrateOne()
+  writeFileSync(path, await template, { mode: 0o600 })
+}
+
+async function migrateOne(): Promise<Buffer> {
+  const folder = mkdtempSync(join(tmpdir(), 'trove-metadata-'))
+  try {
+    const path = join(folder, 'trove.db')
+    await openSqliteMetadata({ path }).close()
+    return readFileSync(path)
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 }
