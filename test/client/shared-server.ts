@@ -3,6 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
+import { openKeys } from '../../src/auth/key.ts'
+import { grantOf } from '../../src/auth/token-request.ts'
+import { mintToken } from '../../src/auth/tokens.ts'
 import type { Client } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 
@@ -17,7 +20,9 @@ export interface SharedServer {
 export async function startSharedServer(): Promise<SharedServer> {
   const data = await mkdtemp(join(tmpdir(), 'trove-shared-'))
   const trove = await startTrove(data)
-  const token = await trove.token(['--project', 'octo/demo', '--scope', 'write'])
+  const { tokens } = await openKeys(data)
+  const grant = grantOf({ project: 'octo/demo', scope: 'write' }, Date.now())
+  const token = await mintToken(tokens, grant, 'api')
   afterAll(async () => {
     await trove.stop()
     await rm(data, { recursive: true, force: true })
