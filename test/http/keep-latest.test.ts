@@ -2,17 +2,19 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
 import { readServerConfig } from '../../src/config.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import type { Environment } from '../../src/settings.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 import { openServer, problemOf, type TestServer } from './open-server.ts'
 
 let server: TestServer
-afterEach(async () => {
-  await server.close()
-})
+async function start(environment: Environment = {}, dataDir?: string): Promise<void> {
+  server = await openServer(environment, dataDir)
+  onTestFinished(server.close)
+}
 
 let runs = 0
 /** What a job on that branch makes under that name, in a run of its own; answers the artifact. */
@@ -38,7 +40,7 @@ const read = async (path: string): Promise<unknown> => await (await server.send(
 
 describe('a project that keeps the latest', () => {
   test('serves it past its time, and what was it before for a day', async () => {
-    server = await openServer()
+    await start()
     const first = await upload()
     const set = await setPolicy({ keepLatest: ['main/build'] })
     expect(await set.json()).toMatchObject({ keepLatest: ['main/build'] })
@@ -67,7 +69,7 @@ describe('a project that keeps the latest', () => {
   })
 
   test('tells its pages, where it can be changed', async () => {
-    server = await openServer({ TROVE_KEEP_LATEST: 'main/docs' })
+    await start({ TROVE_KEEP_LATEST: 'main/docs' })
     const { id } = await upload()
     const token = await server.token({ project: undefined, scope: 'admin' })
     const page = '/octo/app/settings/retention'
@@ -101,7 +103,7 @@ describe('a project that keeps the latest', () => {
   })
 
   test('refuses patterns that can match nothing or are no globs, and leaves what it has', async () => {
-    server = await openServer()
+    await start()
     await upload()
     await setPolicy({ keepLatest: ['main/*'] })
     const many = Array.from({ length: 21 }, (_, index) => `main/${index}`)
@@ -124,14 +126,13 @@ describe('a server that keeps the latest', () => {
     const run = await seedRun(metadata, { project: 'octo/app', branch: 'release/2' })
     const { id } = await seedArtifact(metadata, run, { a: 'content' }, { expiresAt: 1e14 })
     await metadata.close()
-    server = await openServer({ TROVE_KEEP_LATEST: 'main/* release/*/dist' }, dataDir)
+    await start({ TROVE_KEEP_LATEST: 'main/* release/*/dist' }, dataDir)
     expect(await read(`/api/v1/artifacts/${id}`)).toMatchObject({ keptLatest: true })
   })
 
   test('says what is wrong with its setting', async () => {
-    server = await openServer()
-    const start = (): unknown => readServerConfig({}, { TROVE_KEEP_LATEST: 'main/build develop' })
-    expect(start).toThrow(/^TROVE_KEEP_LATEST is refused: "develop" must be BRANCH\/NAME$/)
+    const refused = (): unknown => readServerConfig({}, { TROVE_KEEP_LATEST: 'main/build develop' })
+    expect(refused).toThrow(/^TROVE_KEEP_LATEST is refused: "develop" must be BRANCH\/NAME$/)
     expect(readServerConfig({}, { TROVE_KEEP_LATEST: ' ' }).keepLatest).toEqual([])
   })
 })
