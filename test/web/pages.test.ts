@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openServer, openSharedServer, problemOf } from '../http/open-server.ts'
+import { seedRuns } from './seed-runs.ts'
 
 const hostile = '<img src=x onerror=alert(1)>&"\''
 const hostileName = "x&y '1' #2"
@@ -211,10 +212,9 @@ describe('a page of a list beyond its end', () => {
 
   test('has no link to it from a list that is exactly full', async () => {
     const project = 'octo/fifty'
-    const token = await server.token({ project })
-    for (let run = 1; run <= 50; run++)
-      await server.put(`/api/v1/projects/${project}/runs/${run}/artifacts/a`, { token })
+    await seedRuns(server, { project, first: 1, count: 50, name: 'a' })
     expect((await open(`/${project}`, { project })).html).not.toContain('before=')
+    const token = await server.token({ project })
     await server.put(`/api/v1/projects/${project}/runs/51/artifacts/a`, { token })
     const [, older = ''] =
       /href="([^"]*before=[^"]*)"/.exec((await open(`/${project}`, { project })).html) ?? []

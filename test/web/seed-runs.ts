@@ -1,0 +1,28 @@
+/** Artifacts of many runs, put into the database of a server at work: to upload so many takes a second. */
+import { join } from 'node:path'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import type { TestServer } from '../http/open-server.ts'
+import { seedArtifact, seedRun } from '../metadata/seed.ts'
+
+/** One artifact for each of `count` runs from `first` on. */
+export async function seedRuns(
+  { dataDir, clock: { now } }: TestServer,
+  {
+    first,
+    count,
+    name,
+    ...run
+  }: { first: number; count: number; name: string; project: string; branch?: string },
+): Promise<void> {
+  const metadata = openSqliteMetadata({ path: join(dataDir, 'trove.db') })
+  for (let number = first; number < first + count; number++) {
+    const times = { createdAt: now, now, expiresAt: now + 86_400_000 }
+    await seedArtifact(
+      metadata,
+      await seedRun(metadata, { ...run, number }),
+      { a: `${number}` },
+      { name, ...times },
+    )
+  }
+  await metadata.close()
+}
