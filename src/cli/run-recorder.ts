@@ -212,11 +212,7 @@ function createTranslator(push: (event: RecordedEvent) => void, isFull: () => bo
     named.add(key)
     push({ type: 'job-named', at, job: { key, id: shorten(id), name: shorten(shown) } })
   }
-  const line = (
-    { job, step, at }: { job: JobReference; step: StepReference | null; at: number },
-    kind: LogKind,
-    text: string,
-  ): void => {
+  const line: PushLine = ({ job, step, at }, kind, text) => {
     const lost = missing.get(job.key) ?? 0
     if (isFull()) {
       missing.set(job.key, lost + 1)

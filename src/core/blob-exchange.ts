@@ -1,5 +1,5 @@
 /** Binary records that client and server exchange in a negotiated upload and a delta download (api/negotiation.ts). */
-import type { CopyCodec } from './copy.ts'
+import type { Composite, CopyCodec } from './copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
 import { tooLarge } from './errors.ts'
 import { limits } from './limits.ts'
@@ -9,15 +9,7 @@ import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } 
  *  file of 16 GiB. */
 export const listBytesMax = 16 * 1024 * 1024
 
-/** A large file as its parts; the parts' sizes are those of their blobs. */
-export interface OfferedComposite {
-  digest: Digest
-  sizeBytes: number
-  crc32: number
-  parts: Digest[]
-}
-
-export function writeComposite(out: ByteWriter, composite: OfferedComposite): void {
+export function writeComposite(out: ByteWriter, composite: Composite): void {
   out.raw(digestToBytes(composite.digest))
   out.varint(composite.sizeBytes)
   out.varint(composite.crc32)
@@ -25,7 +17,7 @@ export function writeComposite(out: ByteWriter, composite: OfferedComposite): vo
   for (const part of composite.parts) out.raw(digestToBytes(part))
 }
 
-export function readComposite(reader: ByteReader): OfferedComposite {
+export function readComposite(reader: ByteReader): Composite {
   const digest = digestFromBytes(reader.raw(32))
   const sizeBytes = reader.varint()
   const crc32 = reader.varint()

@@ -21,6 +21,29 @@ export function streamKey({ streamDigest, codec }: StreamName): StreamKey {
 /** The empty final block that ends a joining stream (fixed Huffman, end of block). */
 export const joiningEnd: Buffer = Buffer.from([0x03, 0x00])
 
+/** What a blob is, wherever it lies. */
+export interface BlobFacts {
+  digest: Digest
+  sizeBytes: number
+  crc32: number
+}
+
+/** A blob made of others, in order, whose sizes add up to its own. */
+export interface Composite extends BlobFacts {
+  parts: Digest[]
+}
+
+/** A copy as it is registered: its bytes are durable in a pack already. */
+export interface NewCopy {
+  blob: BlobFacts
+  /** SHA-256 of the stored bytes (without a joining stream's final `03 00`). */
+  streamDigest: Digest
+  codec: CopyCodec
+  offset: number
+  lengthBytes: number
+  checks: Uint8Array
+}
+
 /** A stream and its place. `checks` holds the CRC-32 (little-endian) of each `limits.checkPageBytes` of the stream. */
 export interface Copy {
   streamId: number
@@ -41,11 +64,8 @@ export function placeOf({ streamId, packName, offset }: StreamPlace): StreamPlac
 }
 
 /** A blob and how it can be read: from one copy, or, when it is a composite, from its parts in order. */
-export interface BlobPlacement {
+export interface BlobPlacement extends BlobFacts {
   blobId: number
-  digest: Digest
-  sizeBytes: number
-  crc32: number
   /** Null for a composite. */
   copy: Copy | null
   /** 0 unless it is a composite. */

@@ -14,8 +14,10 @@ export interface ManifestPages<Listed extends { path: EntryPath }> {
 export interface DirectoryChild<Listed> {
   path: EntryPath
   /** Null for a directory that no entry names. `index` is in its page. */
-  found: { entry: Listed; page: number; index: number } | null
+  found: Place<Listed> | null
 }
+
+type Place<Listed> = { entry: Listed; page: number; index: number }
 
 export interface ChildList<Listed> {
   /** In path order. */
@@ -57,8 +59,6 @@ export async function listChildren<Listed extends { path: EntryPath }>(
   }
   return { children, next: null }
 }
-
-type Place<Listed> = { entry: Listed; page: number; index: number }
 
 /** Answers a function that finds the first entry at or after a path. Holds one page. */
 function createSeek<Listed extends { path: EntryPath }>(

@@ -24,13 +24,16 @@ export function isFileLine(text: Uint8Array, at: number): boolean {
   return text[at] === letterF
 }
 
-/** Reads the line of a file, from `at` to its line feed at `end`. `pathAt`: where its path begins; the 64 digits of its
- *  digest end one byte before. What only `parseEntry` refuses is another way to write the same. Errors: RangeError. */
-export function readFileLine(
-  text: Uint8Array,
-  at: number,
-  end: number,
-): { mode: number; sizeBytes: number; pathAt: number } {
+interface FileLine {
+  mode: number
+  sizeBytes: number
+  /** Where the path begins; the 64 digits of the digest end one byte before. */
+  pathAt: number
+}
+
+/** Reads the line of a file, from `at` to its line feed at `end`. What only `parseEntry` refuses is another way to write the
+ *  same. Errors: RangeError. */
+export function readFileLine(text: Uint8Array, at: number, end: number): FileLine {
   let mode = 0
   for (let index = at + 2; index < at + 5; index++) {
     const digit = text[index]! - zero
@@ -55,10 +58,7 @@ export function readFileLine(
 }
 
 /** The same of a line that was read before: nothing is judged. */
-export function skimFileLine(
-  text: Uint8Array,
-  at: number,
-): { mode: number; sizeBytes: number; pathAt: number } {
+export function skimFileLine(text: Uint8Array, at: number): FileLine {
   const mode = (text[at + 2]! - zero) * 64 + (text[at + 3]! - zero) * 8 + text[at + 4]! - zero
   let sizeBytes = 0
   let index = at + 6

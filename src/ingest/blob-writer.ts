@@ -7,11 +7,10 @@
  *     known by then.
  *  Memory: two batches, one of them deflated, the records of two packs, and the composites that wait. */
 import pLimit from 'p-limit'
-import { type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
+import { type BlobFacts, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type Digest, digestFromBytes, digestOf } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
-import type { NewCopy } from '../metadata/metadata.ts'
 import { encodeJoining } from '../packs/codec.ts'
 import { checksOf } from '../packs/page-checks.ts'
 import { addComposite } from './heal.ts'
@@ -25,13 +24,13 @@ import {
 export interface BlobWriter {
   /** Queues a blob of at most 1 MiB; `bytes` must not change afterwards. `joins`: it will be part of a composite.
    *  `level` 0 to 9 is the deflate level should it be new. */
-  add(blob: { digest: Digest; bytes: Buffer; level: number; joins: boolean }): Promise<void>
+  add(blob: QueuedBlob): Promise<void>
   /** Registers, at `settle`, a blob made of parts that are all added here by then. True when many wait and want that. */
   addComposite(composite: NewComposite): boolean
   /** Resolves when everything added is durable and registered. */
   settle(): Promise<void>
   /** Of these streams, the ones that need not be added: stored before, or added here already. At most 1,000. */
-  knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, NewCopy['blob']>>
+  knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, BlobFacts>>
   /** Appends a foreign stream, verified by the caller, that `knownStreams` did not answer. */
   addStream(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
   /** Whether a joining stream of this blob was added that the store may not tell of yet. */
@@ -42,10 +41,7 @@ export interface BlobWriter {
   abort(): Promise<void>
 }
 
-export interface NewComposite {
-  digest: Digest
-  sizeBytes: number
-  crc32: number
+export interface NewComposite extends BlobFacts {
   /** 32 bytes each, in order. */
   parts: Buffer
 }
@@ -117,7 +113,7 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
     },
     knownStreams: async (streams) => {
       await flushing
-      const known = new Map<StreamKey, NewCopy['blob']>()
+      const known = new Map<StreamKey, BlobFacts>()
       const ask = new Set<Digest>()
       for (const stream of streams) {
         const held = filler.heldStream(streamKey(stream))
@@ -173,7 +169,7 @@ async function storeBatch(
 
 /** What is registered of a blob's joining stream. */
 export function joiningStream(
-  { digest, sizeBytes, crc32: crc }: NewCopy['blob'],
+  { digest, sizeBytes, crc32: crc }: BlobFacts,
   stream: Buffer,
 ): NewStream {
   return {

@@ -1,9 +1,9 @@
 /** Fills packs with the new streams of one upload: a full pack is sealed (durable) and only then registered, while the
  *  next one is filled. Calls come one at a time. Memory: the records of two packs. */
-import { type StreamKey, streamKey } from '../core/copy.ts'
+import { type BlobFacts, type NewCopy, type StreamKey, streamKey } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
-import type { Metadata, NewCopy } from '../metadata/metadata.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import { type PackWriter, openPackWriter } from '../packs/pack-format.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { healBlobs } from './heal.ts'
@@ -18,7 +18,7 @@ export interface PackFiller {
   /** Whether a joining stream of this blob was appended and is not registered yet. */
   holdsJoining(digest: Digest): boolean
   /** The blob of a foreign stream that was appended and is not registered yet. */
-  heldStream(key: StreamKey): NewCopy['blob'] | undefined
+  heldStream(key: StreamKey): BlobFacts | undefined
   /** Seals and registers what is left. Answers the pack bytes that all calls added. */
   finish(): Promise<{ newBytes: number }>
   /** Drops what is not sealed. Never throws. */
@@ -37,7 +37,7 @@ interface OpenPack {
   writer: PackWriter
   copies: NewCopy[]
   joining: Set<Digest>
-  streams: Map<StreamKey, NewCopy['blob']>
+  streams: Map<StreamKey, BlobFacts>
 }
 
 export function createPackFiller(options: PackFillerOptions): PackFiller {

@@ -4,7 +4,13 @@
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from 'node:zlib'
-import { type CopyCodec, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
+import {
+  type BlobFacts,
+  type CopyCodec,
+  type StreamKey,
+  type StreamName,
+  streamKey,
+} from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { type Digest, createDigestHasher, digestOf } from '../core/digest.ts'
 import { checksOf, createCheckWriter } from '../packs/page-checks.ts'
@@ -24,7 +30,7 @@ export interface MemberData {
 
 export interface VerifiedStream {
   streamDigest: Digest
-  blob: { digest: Digest; sizeBytes: number; crc32: number }
+  blob: BlobFacts
 }
 
 /** What bytes of a member are, by its compression method (APPNOTE 4.4.5). */

@@ -6,6 +6,7 @@
  *  can be browsed and fetched, and every stream of it is kept from sweep until that artifact expires or is deleted. A pack that is known
  *  already is left alone, so this can also follow the return of an older copy of the database, and be repeated. */
 import { type ArtifactName, parseArtifactName, treeOfFiles } from '../core/artifact.ts'
+import type { NewCopy } from '../core/copy.ts'
 import { digestOf } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { encodeTailPage } from '../core/skeleton.ts'
@@ -17,7 +18,7 @@ import { publish } from '../ingest/publish.ts'
 import type { IngestPorts } from '../ingest/session.ts'
 import type { Run } from '../metadata/metadata.ts'
 import type { SealedPack } from '../packs/pack-store.ts'
-import { type RecognizedCopy, readCopies, recognizeCopy } from '../packs/read-copies.ts'
+import { readCopies, recognizeCopy } from '../packs/read-copies.ts'
 
 export interface RebuildReport {
   /** Packs that were taken in, and those that the metadata knew. */
@@ -115,10 +116,10 @@ async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
 async function recognizeAll(
   { packs }: IngestPorts,
   { pack, report, options }: Taking,
-): Promise<RecognizedCopy[]> {
+): Promise<NewCopy[]> {
   const { copies, isComplete } = await readCopies(packs, pack.name, pack.sizeBytes)
   if (!isComplete) report.damagedPacks += 1
-  const recognized: RecognizedCopy[] = []
+  const recognized: NewCopy[] = []
   for (const entry of copies) {
     options.signal?.throwIfAborted()
     const copy = await recognizeCopy(packs, pack.name, entry)
@@ -132,7 +133,7 @@ async function recognizeAll(
 async function keepStreams(
   { metadata }: IngestPorts,
   sessionId: string,
-  copies: RecognizedCopy[],
+  copies: NewCopy[],
 ): Promise<void> {
   const digests = [...new Set(copies.map((copy) => copy.streamDigest))]
   for (let page = 0; page * limits.skeletonPageMembers < digests.length; page++) {
@@ -152,13 +153,7 @@ async function keepStreams(
 /** Commits the artifact that holds the pack's contents; answers how many there are. */
 async function publishBlobs(
   ports: IngestPorts,
-  {
-    pack,
-    run,
-    options,
-    sessionId,
-    copies,
-  }: Taking & { sessionId: string; copies: RecognizedCopy[] },
+  { pack, run, options, sessionId, copies }: Taking & { sessionId: string; copies: NewCopy[] },
 ): Promise<number> {
   const share = threadTables.open()
   const table = createEntryTable({ entriesMax: copies.length, share })

@@ -1,8 +1,7 @@
 /** Port: what time and damage do to a store, the part of `Metadata` that maintenance works with. The rules of metadata.ts
  *  hold here too: each method is one whole transaction, or a few short ones. */
 import type { ArtifactKind } from '../core/artifact.ts'
-import type { CopyCodec, StreamPlace } from '../core/copy.ts'
-import type { Digest } from '../core/digest.ts'
+import type { NewCopy, StreamPlace } from '../core/copy.ts'
 
 export interface PackOccupancy {
   id: number
@@ -43,16 +42,10 @@ export interface RemovalQuestion {
   now: number
 }
 
-export interface PackedCopy {
+/** A copy that is registered. */
+export interface PackedCopy extends NewCopy {
   streamId: number
-  /** SHA-256 of the stored bytes, as `NewCopy` has it. */
-  streamDigest: Digest
-  codec: CopyCodec
-  offset: number
-  lengthBytes: number
-  checks: Uint8Array
   damaged: boolean
-  blob: { digest: Digest; sizeBytes: number; crc32: number }
 }
 
 export interface CopyMove {

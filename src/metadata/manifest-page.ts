@@ -5,7 +5,7 @@
  *  differs from the previous entry's; the blob ids of the files as zigzag deltas; for each entry how many bytes its path
  *  shares with the one before and how many follow; those bytes, one path after the other; the link targets. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { EntryKind, EntryPath } from '../core/entry.ts'
+import type { Entry, EntryKind, EntryPath } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
 import {
   type ByteReader,
@@ -17,8 +17,7 @@ import {
 /** An entry with the blob as the database knows it. */
 export type PageEntry =
   | { kind: 'file'; path: EntryPath; mode: number; blobId: number }
-  | { kind: 'directory'; path: EntryPath; mode: number }
-  | { kind: 'symlink'; path: EntryPath; mode: number; target: string }
+  | Exclude<Entry, { kind: 'file' }>
 
 const version = 1
 const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']

@@ -6,9 +6,10 @@
  *    put rows that nobody reads; 5. `commitArtifact` publishes all of it in one short transaction.
  *  A session that dies leaves rows that `abortSession` or recovery takes away. */
 import type { ArtifactKind, ArtifactName } from '../core/artifact.ts'
-import type { CopyCodec, Part } from '../core/copy.ts'
+import type { BlobFacts, Composite, NewCopy, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
+import type { ManifestSummary } from '../core/manifest.ts'
 import type { Healing } from './lifecycle.ts'
 import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
@@ -43,29 +44,14 @@ export interface Upload {
 
 // ---- ingest ------------------------------------------------------------------------------------------------------
 
-/** A copy about to be registered. Its bytes are already durable in the pack. */
-export interface NewCopy {
-  blob: { digest: Digest; sizeBytes: number; crc32: number }
-  /** SHA-256 of the stored bytes (without a joining stream's final `03 00`). */
-  streamDigest: Digest
-  codec: CopyCodec
-  offset: number
-  lengthBytes: number
-  checks: Uint8Array
-}
-
-export interface KnownStream {
-  streamDigest: Digest
+export interface KnownStream extends Pick<
+  NewCopy,
+  'blob' | 'streamDigest' | 'codec' | 'lengthBytes'
+> {
   streamId: number
-  blob: { digest: Digest; sizeBytes: number; crc32: number }
-  lengthBytes: number
-  codec: CopyCodec
 }
 
-export interface KnownBlob {
-  digest: Digest
-  sizeBytes: number
-  crc32: number
+export interface KnownBlob extends BlobFacts {
   /** True when the blob has an undamaged joining copy, so that it can be a part of a composite. */
   joins: boolean
 }
@@ -224,17 +210,14 @@ export interface PublishingMetadata {
   /** Registers a composite over blobs that join, all of them claimed or added by this session. Repeating is harmless.
    *  A blob of that digest that can be read stays as it is;
    *  one that is damaged waits for `healBlob` with the answer. Any number of parts; batched inside. */
-  addComposite(
-    sessionId: string,
-    composite: { digest: Digest; sizeBytes: number; crc32: number; parts: Digest[] },
-  ): Promise<Healing | undefined>
+  addComposite(sessionId: string, composite: Composite): Promise<Healing | undefined>
 
   /** Begins a manifest, invisible until an artifact commits with it; one that the session staged before goes. When the project already has a committed manifest
    *  of this tree digest, that one is answered (`exists`: true), leased for the session, and needs no pages; `entryCount` is
    *  its own. */
   stageManifest(
     sessionId: string,
-    manifest: { treeDigest: Digest; entryCount: number; fileCount: number; logicalBytes: number },
+    manifest: ManifestSummary,
   ): Promise<{ manifestId: number; entryCount: number; exists: boolean }>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of earlier pages; answers
    *  them with the places of their files, which the session must have leased: by themselves, or held entries with the

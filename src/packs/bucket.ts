@@ -12,6 +12,12 @@ export interface UploadedPart {
   etag: string
 }
 
+/** An object of several parts that is not complete. */
+export interface PartedUpload {
+  key: string
+  id: string
+}
+
 /** Keys are without the prefix. */
 export interface Bucket {
   /** Errors: those above. */
@@ -33,14 +39,14 @@ export interface Bucket {
   beginUpload(key: string): Promise<string>
   /** Parts but for the last have at least 5 MiB. `md5` is what the service checks them by. */
   writePart(
-    upload: { key: string; id: string },
+    upload: PartedUpload,
     part: { number: number; bytes: Uint8Array; md5: Buffer },
   ): Promise<UploadedPart>
-  completeUpload(upload: { key: string; id: string }, parts: UploadedPart[]): Promise<void>
+  completeUpload(upload: PartedUpload, parts: UploadedPart[]): Promise<void>
   /** Drops its parts. */
-  abortUpload(upload: { key: string; id: string }): Promise<void>
+  abortUpload(upload: PartedUpload): Promise<void>
   /** Unfinished uploads below a folder. */
-  listUploads(folder: string): AsyncIterable<{ key: string; id: string; begunAt: number }>
+  listUploads(folder: string): AsyncIterable<PartedUpload & { begunAt: number }>
   close(): void
 }
 

@@ -125,7 +125,7 @@ async function removeSealed(
 async function* listSealed(
   paths: LocalPaths,
   fileSystem: PackFileSystem,
-): AsyncGenerator<{ name: PackName; sizeBytes: number; modifiedAt: number }, void, undefined> {
+): ReturnType<PackStore['list']> {
   const what = 'the sealed packs'
   for (const prefix of await translateErrno(what, () => fileSystem.readdir(paths.sealed))) {
     if (!/^[0-9a-f]{2}$/.test(prefix)) continue

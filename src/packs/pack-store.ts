@@ -34,7 +34,7 @@ export interface PackStore {
   /** Removes a sealed pack, durably. Absence is success: the second of two removals finds nothing. */
   remove(name: PackName): Promise<void>
   /** Every sealed pack, in no order. */
-  list(): AsyncIterable<{ name: PackName; sizeBytes: number; modifiedAt: number }>
+  list(): AsyncIterable<SealedPack & { modifiedAt: number }>
   /** Removes unsealed packs last written before `olderThan` (epoch ms); answers how many. */
   removeUnsealed(olderThan: number): Promise<number>
   close(): Promise<void>

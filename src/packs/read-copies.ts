@@ -1,8 +1,8 @@
 /** The copies in a pack for whoever has lost the metadata: from the directory or, when that is bad, from the local headers
  *  as far as they go, and what each copy is, found out from its bytes. */
-import { type CopyCodec, joiningEnd } from '../core/copy.ts'
+import { type CopyCodec, joiningEnd, type NewCopy } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
-import { type Digest, createDigestHasher, digestOf } from '../core/digest.ts'
+import { createDigestHasher, digestOf } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { decodeCopy, inflateStream } from './codec.ts'
@@ -81,16 +81,6 @@ async function* walkHeaders(
   }
 }
 
-/** What a copy is; as `NewCopy` of the metadata has it. */
-export interface RecognizedCopy {
-  blob: { digest: Digest; sizeBytes: number; crc32: number }
-  streamDigest: Digest
-  codec: CopyCodec
-  offset: number
-  lengthBytes: number
-  checks: Buffer
-}
-
 /** Joining streams hold a chunk, or a file below the threshold for chunks, deflated or as stored blocks. */
 const joiningBytesMax = limits.chunkThresholdBytes * 4 + 1024
 const inMemoryBytesMax = 4 * limits.checkPageBytes
@@ -100,7 +90,7 @@ export async function recognizeCopy(
   store: Store,
   name: PackName,
   entry: PackCopyEntry,
-): Promise<RecognizedCopy | undefined> {
+): Promise<NewCopy | undefined> {
   const isSmall = entry.lengthBytes <= inMemoryBytesMax && entry.sizeBytes <= 4 * inMemoryBytesMax
   const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
   if (copy === undefined || copy.blob.crc32 !== (entry.crc32 ?? copy.blob.crc32)) return undefined
@@ -111,7 +101,7 @@ async function recognizeSmall(
   store: Store,
   name: PackName,
   entry: PackCopyEntry,
-): Promise<RecognizedCopy | undefined> {
+): Promise<NewCopy | undefined> {
   const data = await readOr(store, name, entry)
   if (data === undefined) return undefined
   const foreign: CopyCodec = entry.method === 0 ? 'stored' : 'deflate'
@@ -142,7 +132,7 @@ async function recognizeLarge(
   store: Store,
   name: PackName,
   { offset, lengthBytes, sizeBytes, method }: PackCopyEntry,
-): Promise<RecognizedCopy | undefined> {
+): Promise<NewCopy | undefined> {
   const stored = createDigestHasher()
   const checks = createCheckWriter()
   const content = createDigestHasher()

@@ -3,7 +3,7 @@
 import assert from 'node:assert'
 import { createHash, type Hash } from 'node:crypto'
 import { hasCode } from '../core/errors.ts'
-import type { Bucket, UploadedPart } from './bucket.ts'
+import type { Bucket, PartedUpload, UploadedPart } from './bucket.ts'
 import type { PackName, PackSink, SealedPack } from './pack-store.ts'
 
 /** Of all parts but the last; a service takes 10,000 of a pack. */
@@ -27,7 +27,7 @@ interface FillingPart {
 export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
   let sizeBytes = 0
   let part = emptyPart()
-  let upload: { key: string; id: string } | undefined
+  let upload: PartedUpload | undefined
   const sending = new Set<Promise<void>>()
   const parts: UploadedPart[] = []
   let nextNumber = 1
@@ -134,7 +134,7 @@ function fill(part: FillingPart, bytes: Uint8Array): number {
 /** A try whose answer was lost may have been the one that did it; then the upload is gone and the object is there. */
 async function complete(
   bucket: Bucket,
-  upload: { key: string; id: string },
+  upload: PartedUpload,
   parts: UploadedPart[],
   sizeBytes: number,
 ): Promise<void> {

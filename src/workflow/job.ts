@@ -68,7 +68,7 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
   const stepsExpected = planned.steps.length
   engine.emit({ type: 'job-started', job: reference, needs, matrix, stepsExpected })
   const signals = openSignals(instance.cancel, engine.kill)
-  let ran: { status: Conclusion; outputs: Record<string, string>; steps: StepSummary[] }
+  let ran: Ran
   try {
     ran = await openAndRun(engine, instance, signals)
   } catch (error) {
@@ -85,11 +85,17 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
   return { reference, matrix, conclusion, outputs, steps, startedAt, finishedAt }
 }
 
+interface Ran {
+  status: Conclusion
+  outputs: Record<string, string>
+  steps: StepSummary[]
+}
+
 async function openAndRun(
   engine: Engine,
   instance: JobInstance,
   signals: JobSignals,
-): Promise<{ status: Conclusion; outputs: Record<string, string>; steps: StepSummary[] }> {
+): Promise<Ran> {
   const job = await openJob(engine, instance, signals)
   const scope = jobScope(job)
   const progress: Progress = { job, scope, steps: [] }

@@ -11,7 +11,7 @@ export interface ShellCommand {
 }
 
 /** Named shells. `{0}` stands for the script's path. */
-const shells: Record<string, { command: string; args: string[]; extension: string }> = {
+const shells: Record<string, Omit<ShellCommand, 'script'>> = {
   bash: {
     command: 'bash',
     args: ['--noprofile', '--norc', '-e', '-o', 'pipefail', '{0}'],
@@ -56,7 +56,7 @@ function fitScript(name: string, script: string): Pick<ShellCommand, 'extension'
 
 async function planNamed(
   name: string,
-  known: { command: string; args: string[]; extension: string },
+  known: Omit<ShellCommand, 'script'>,
   script: string,
   environment: Record<string, string>,
 ): Promise<ShellCommand> {

@@ -1,7 +1,7 @@
 /** Fills a store's metadata without packs on disk: copies are made up, and nothing reads their bytes. */
 import { crc32 } from 'node:zlib'
 import { type ArtifactKind, parseArtifactName } from '../../src/core/artifact.ts'
-import type { CopyCodec } from '../../src/core/copy.ts'
+import type { CopyCodec, NewCopy } from '../../src/core/copy.ts'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
 import { type Entry, comparePaths, parseEntryPath } from '../../src/core/entry.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -13,7 +13,6 @@ import type {
   HeldEntry,
   Metadata,
   NewArtifact,
-  NewCopy,
   Run,
 } from '../../src/metadata/metadata.ts'
 

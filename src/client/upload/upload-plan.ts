@@ -1,6 +1,7 @@
 /** What is left to send, as units of work. A unit is some small files, about as much as one message should carry, or one
  *  large file; what belongs to a large file stays together, so that the server can check it while it goes by. */
-import { fileEndRecord, type OfferedComposite } from '../../core/blob-exchange.ts'
+import { fileEndRecord } from '../../core/blob-exchange.ts'
+import type { Composite } from '../../core/copy.ts'
 import type { Digest } from '../../core/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { createContentIndex } from '../content-index.ts'
@@ -19,7 +20,7 @@ export interface SendUnit {
 /** A large file that was cut. */
 export interface CutFile {
   ordinal: number
-  composite: OfferedComposite
+  composite: Composite
   sizes: Uint32Array
   isCompressed: boolean
 }

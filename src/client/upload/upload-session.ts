@@ -16,12 +16,8 @@ import type {
   ReceivedBlobs,
 } from '../../api/negotiation-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
-import {
-  decodeOrdinals,
-  listBytesMax,
-  type OfferedComposite,
-  writeComposite,
-} from '../../core/blob-exchange.ts'
+import { decodeOrdinals, listBytesMax, writeComposite } from '../../core/blob-exchange.ts'
+import type { Composite } from '../../core/copy.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { manifestHeader } from '../../core/manifest.ts'
 import { changesHeader } from '../../core/manifest-changes.ts'
@@ -133,11 +129,11 @@ export const partsMax: number = (listBytesMax - compositeHeadBytes) / 32
 /** Answers which parts of each file must be sent. */
 export async function offerParts(
   session: UploadSession,
-  files: readonly OfferedComposite[],
+  files: readonly Composite[],
 ): Promise<Set<number>[]> {
   const answers: Set<number>[] = []
   let out = createByteWriter()
-  let batch: OfferedComposite[] = []
+  let batch: Composite[] = []
   let bytes = 0
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return

@@ -11,7 +11,7 @@ import { storeError } from '../../core/errors.ts'
 import { isZipType } from '../../core/media-type.ts'
 import { expiresAtOf } from '../../core/retention.ts'
 import type { IngestJob, UploadForm } from '../../ingest/job.ts'
-import type { Artifact } from '../../metadata/metadata.ts'
+import type { Published } from '../../ingest/publish.ts'
 import { artifactDetail } from '../artifact/artifacts.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
@@ -115,7 +115,7 @@ async function ingest(
   context: AppContext,
   c: AppRequest,
   { job, run }: { job: IngestJob; run: number },
-): Promise<{ artifact: Artifact; created: boolean }> {
+): Promise<Published> {
   const key = randomBytes(16).toString('hex')
   const { projectId, name } = job
   context.arrivals.begin(key, { projectId, run, name, totalBytes: contentLength(c) })
@@ -130,7 +130,7 @@ async function ingestBody(
   context: AppContext,
   c: AppRequest,
   { job, key }: { job: IngestJob; key: string },
-): Promise<{ artifact: Artifact; created: boolean }> {
+): Promise<Published> {
   const limit = uploadLimit(context.config)
   const body = openRequestBody(context.arrivals.counting(key, context), c, limit)
   if (job.form !== 'zip') return await context.ingest.run(job, body, c.req.raw.signal)

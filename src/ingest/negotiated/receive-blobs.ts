@@ -2,6 +2,7 @@
  *  client had in mind, so that nobody can put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
 import type { Readable } from 'node:stream'
 import { recordHeadBytesMax, recordKind } from '../../core/blob-exchange.ts'
+import type { BlobFacts } from '../../core/copy.ts'
 import { combineCrc32, crc32 } from '../../core/crc32.ts'
 import {
   createDigestHasher,
@@ -24,10 +25,7 @@ import type { IngestPorts } from '../session.ts'
 import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
 
 /** A blob that was checked. */
-interface ReceivedBlob {
-  digest: Digest
-  sizeBytes: number
-  crc32: number
+interface ReceivedBlob extends BlobFacts {
   stream: Buffer
 }
 

@@ -1,11 +1,7 @@
 /** Large files as their parts: which parts must be sent. What a file's digest is worth is seen later, from its bytes. */
 import type { Readable } from 'node:stream'
-import {
-  encodeOrdinals,
-  listBytesMax,
-  type OfferedComposite,
-  readComposite,
-} from '../../core/blob-exchange.ts'
+import { encodeOrdinals, listBytesMax, readComposite } from '../../core/blob-exchange.ts'
+import type { Composite } from '../../core/copy.ts'
 import type { Digest } from '../../core/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { createByteReader } from '../../core/varint.ts'
@@ -35,10 +31,10 @@ export async function receiveParts(
 }
 
 /** Errors: invalid_request. */
-export function decodeComposites(bytes: Uint8Array): OfferedComposite[] {
+export function decodeComposites(bytes: Uint8Array): Composite[] {
   try {
     const reader = createByteReader(bytes)
-    const composites: OfferedComposite[] = []
+    const composites: Composite[] = []
     while (!reader.atEnd()) {
       const composite = readComposite(reader)
       if (composite.parts.length === 0) throw new RangeError('a large file has no parts')

@@ -1,7 +1,7 @@
 /** Large files that a client offered: each is put together from its parts and must have the digest that it was offered
  *  under, before anything can refer to it. Holds about a megabyte of streams for each of a few files. */
 import pLimit from 'p-limit'
-import type { OfferedComposite } from '../../core/blob-exchange.ts'
+import type { Composite } from '../../core/copy.ts'
 import type { Part } from '../../core/copy.ts'
 import { combineCrc32 } from '../../core/crc32.ts'
 import { createDigestHasher, type Digest } from '../../core/digest.ts'
@@ -53,8 +53,8 @@ export async function registerComposites(
 async function withoutKnown(
   { metadata }: IngestPorts,
   sessionId: string,
-  composites: readonly OfferedComposite[],
-): Promise<OfferedComposite[]> {
+  composites: readonly Composite[],
+): Promise<Composite[]> {
   const known = new Set<Digest>()
   for (const digests of batchesOf(composites.map((composite) => composite.digest))) {
     for (const { digest } of await metadata.claimReadableBlobs(sessionId, digests))
@@ -66,7 +66,7 @@ async function withoutKnown(
 async function countMissingParts(
   { metadata }: IngestPorts,
   sessionId: string,
-  composites: readonly OfferedComposite[],
+  composites: readonly Composite[],
 ): Promise<number> {
   let missing = 0
   for (const digests of batchesOf(composites.flatMap((composite) => composite.parts))) {
@@ -110,7 +110,7 @@ const contentBytesAtOnce = 1024 * 1024
 async function verifyComposite(
   ports: IngestPorts,
   { sessionId, signal }: { sessionId: string; signal: AbortSignal | undefined },
-  composite: OfferedComposite,
+  composite: Composite,
 ): Promise<ReadonlySet<number>> {
   const hasher = createDigestHasher()
   let crc = 0

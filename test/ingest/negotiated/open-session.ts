@@ -5,9 +5,9 @@ import { parseArtifactName } from '../../../src/core/artifact.ts'
 import {
   decodeOrdinals,
   encodeBlobRecordHead,
-  type OfferedComposite,
   writeComposite,
 } from '../../../src/core/blob-exchange.ts'
+import type { Composite } from '../../../src/core/copy.ts'
 import { crc32 } from '../../../src/core/crc32.ts'
 import { type Digest, digestOf } from '../../../src/core/digest.ts'
 import { parseEntryPath } from '../../../src/core/entry.ts'
@@ -49,10 +49,7 @@ export function record(content: Buffer, kind: 'blob' | 'firstPart' = 'blob'): Bu
   return Buffer.concat([encodeBlobRecordHead(head), stream])
 }
 
-export function compositeOf(
-  parts: Buffer[],
-  told: Partial<OfferedComposite> = {},
-): OfferedComposite {
+export function compositeOf(parts: Buffer[], told: Partial<Composite> = {}): Composite {
   const whole = Buffer.concat(parts)
   return {
     digest: digestOf(whole),
@@ -63,7 +60,7 @@ export function compositeOf(
   }
 }
 
-export function encoded(composite: OfferedComposite): Buffer {
+export function encoded(composite: Composite): Buffer {
   const out = createByteWriter()
   writeComposite(out, composite)
   return out.bytes()

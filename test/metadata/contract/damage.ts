@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { Copy } from '../../../src/core/copy.ts'
+import type { Copy, NewCopy } from '../../../src/core/copy.ts'
 import { digestOf } from '../../../src/core/digest.ts'
-import type { Artifact, Metadata, NewCopy } from '../../../src/metadata/metadata.ts'
+import type { Artifact, Metadata } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import {
   addContents,

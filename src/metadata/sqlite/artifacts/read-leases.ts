@@ -7,7 +7,7 @@
  *  of and no pack goes. */
 import SqliteDatabase from 'better-sqlite3'
 import { hasCode } from '../../../core/errors.ts'
-import type { Metadata } from '../../metadata.ts'
+import type { Metadata, ReadLease } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 type ReadLeaseMethods = Pick<
@@ -73,7 +73,7 @@ export function createReadLeaseMethods(
   const remove = prepare<[string]>(
     'DELETE FROM read_leases WHERE id IN (SELECT j.value FROM json_each(?) j)',
   )
-  const list = prepare<[number, number], ReadLeaseRow>(
+  const list = prepare<[number, number], ReadLease>(
     `SELECT l.id, l.artifact_id AS artifactId, l.started_at AS startedAt, l.until
      FROM read_leases l INDEXED BY read_leases_by_end WHERE l.until > ? ORDER BY l.until LIMIT ?`,
   )
@@ -129,11 +129,4 @@ function isRefusedByDisk(error: unknown): boolean {
   return (
     error instanceof SqliteDatabase.SqliteError && /^SQLITE_(?:IOERR|READONLY)/.test(error.code)
   )
-}
-
-interface ReadLeaseRow {
-  id: number
-  artifactId: number | null
-  startedAt: number
-  until: number
 }

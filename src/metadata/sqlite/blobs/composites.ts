@@ -1,6 +1,7 @@
 /** Composites: registered in steps under a row that holds no digest yet, then published by the last one. */
 import assert from 'node:assert'
 import { blobState } from '../../../../schema/content.ts'
+import type { Composite } from '../../../core/copy.ts'
 import { type Digest, digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
@@ -9,8 +10,6 @@ import type { Connection } from '../connection/connection.ts'
 import { createDigestRelease } from './digest-holding.ts'
 import { createCompositeHealing } from './healing.ts'
 import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
-
-type NewComposite = Parameters<Metadata['addComposite']>[1]
 
 /** A composite that is being filled, and the sums over its parts so far. */
 interface Filled {
@@ -53,7 +52,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
   }
 
   /** Gives the row to fill, or undefined when the composite is known. */
-  const begin = (sessionName: string, composite: NewComposite): number | undefined => {
+  const begin = (sessionName: string, composite: Composite): number | undefined => {
     const { digest, sizeBytes, crc32, parts } = composite
     const session = findSession(sessionName)
     if (leaseKnown(session.id, digest)) return undefined
@@ -65,7 +64,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
 
   const finish = (
     sessionName: string,
-    { digest, parts }: NewComposite,
+    { digest, parts }: Composite,
     { id, joinedBytes }: Filled,
   ): Healing | undefined => {
     const session = findSession(sessionName)
@@ -85,7 +84,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
     return healingWith(damaged.id, { blobId: id, partCount: parts.length, joinedBytes })
   }
 
-  const addPartsOf = (composite: NewComposite, filled: Filled, first: number): void => {
+  const addPartsOf = (composite: Composite, filled: Filled, first: number): void => {
     const slice = composite.parts.slice(first, first + limits.transactionRowsMax)
     for (const part of insertParts(filled.id, first, slice)) {
       filled.partBytes += part.sizeBytes

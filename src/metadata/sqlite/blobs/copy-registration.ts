@@ -5,9 +5,8 @@
  *       the representations made from it change (invariant 6); taking it for its own is `healBlob`, of healing.ts;
  *    3. else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, streamState } from '../../../../schema/content.ts'
-import { type StreamKey, streamKey } from '../../../core/copy.ts'
+import { type NewCopy, type StreamKey, streamKey } from '../../../core/copy.ts'
 import type { Digest } from '../../../core/digest.ts'
-import type { NewCopy } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { type CopyRows, createCopyRows } from './copy-rows.ts'

@@ -1,7 +1,8 @@
 /** Sealed packs: registered with their copies, whatever their number, in steps. */
 import { packState } from '../../../../schema/content.ts'
+import type { NewCopy } from '../../../core/copy.ts'
 import { limits } from '../../../core/limits.ts'
-import type { Metadata, NewCopy } from '../../metadata.ts'
+import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createCopyRegistration } from './copy-registration.ts'
 import type { Damage } from './damage.ts'
