@@ -178,6 +178,8 @@ const jobName = z
   .min(1)
   .refine((text) => text.isWellFormed(), 'must be valid Unicode')
 
+const tokenScope = z.enum(['job', 'run', 'read', 'write', 'admin'])
+
 export const tokenRequestSchema = z
   .strictObject({
     project: z.string().optional(),
@@ -188,7 +190,7 @@ export const tokenRequestSchema = z
     sha: z.string().optional(),
     workflow: z.string().optional(),
     event: z.string().optional(),
-    scope: z.enum(['job', 'run', 'read', 'write', 'admin']).optional(),
+    scope: tokenScope.optional(),
     expiresInSeconds: z.int().min(1).max(tokenSecondsMax).optional(),
   })
   .meta({ id: 'TokenRequest' })
@@ -212,7 +214,7 @@ export const revocationRequestSchema = z
 
 export const revokedTokenSchema = z
   .object({
-    scope: z.enum(['job', 'run', 'read', 'write', 'admin']),
+    scope: tokenScope,
     project: z.string().nullable(),
     run: id.nullable(),
     job: z.string().nullable(),

@@ -3,17 +3,13 @@
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Staging } from './staging.ts'
 
-/** Answers how many there were. */
 export async function dropRefusedUploads(
   metadata: Pick<Metadata, 'listLiveUploads' | 'removeUpload'>,
   staging: Staging,
-): Promise<number> {
-  let dropped = 0
+): Promise<void> {
   for (const id of await metadata.listLiveUploads()) {
     if (!(await staging.wasRefused(id))) continue
     await metadata.removeUpload(id)
     await staging.removeUpload(id)
-    dropped += 1
   }
-  return dropped
 }

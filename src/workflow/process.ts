@@ -210,26 +210,27 @@ function endOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
 
 /** The child leads its group, so the group's id is its pid. */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return
+  if (pid !== undefined) sendSignal(-pid, signal)
+}
+
+/** Harmless where what it is for has ended between the decision and the call. */
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal)
+    process.kill(pid, signal)
   } catch (error) {
-    // The group has ended between the decision and the call.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
 /** Ends what a job left running in the background: processes whose environment holds `marker`, a value that occurs
  *  nowhere else. Only Linux tells environments (`/proc`); elsewhere nothing is found. */
-export async function killMarked(marker: string): Promise<number> {
+export async function killMarked(marker: string): Promise<void> {
   const entries = await readdir('/proc').catch(() => [])
-  let killed = 0
   for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
     // Another user's process, or one that has just ended, cannot be read and is not ours.
     const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '')
-    if (environment.includes(marker) && killProcess(Number(entry))) killed += 1
+    if (environment.includes(marker)) killOther(Number(entry))
   }
-  return killed
 }
 
 /** The same in one go, for a program that is about to exit. */
@@ -237,7 +238,7 @@ export function killMarkedNow(marker: string): void {
   for (const entry of readNow(() => readdirSync('/proc'), [])) {
     if (!/^\d+$/.test(entry)) continue
     const environment = readNow(() => readFileSync(`/proc/${entry}/environ`, 'latin1'), '')
-    if (environment.includes(marker)) killProcess(Number(entry))
+    if (environment.includes(marker)) killOther(Number(entry))
   }
 }
 
@@ -249,13 +250,6 @@ function readNow<T>(read: () => T, otherwise: T): T {
   }
 }
 
-function killProcess(pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 'SIGKILL')
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    return false
-  }
+function killOther(pid: number): void {
+  if (pid !== process.pid) sendSignal(pid, 'SIGKILL')
 }
