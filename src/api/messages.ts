@@ -65,6 +65,25 @@ export const artifactDetailSchema = artifactSchema
     exclusiveBytes: bytes.meta({
       description: 'Pack bytes that come back if it goes: what no other artifact holds.',
     }),
+    sharedBytes: bytes.meta({
+      description: 'Pack bytes of its contents that others hold too, and that stay if it goes.',
+    }),
+    sameTree: count.optional().meta({
+      description:
+        'Other live artifacts of its project with the same tree digest; absent where the token reads only a run.',
+    }),
+    keptReason: z.string().meta({
+      description:
+        'Why it is there for as long as it is, in words, such as `90 days from its upload, the default`.',
+    }),
+    previous: artifactSchema
+      .pick({ id: true, run: true, attempt: true, createdAt: true, logicalBytes: true })
+      .nullable()
+      .optional()
+      .meta({
+        description:
+          'The newest of its name before it, on its branch, that another run made; null where none is there, absent where the token reads only a run.',
+      }),
     damagedFiles: z.array(z.string()).meta({
       description:
         'Paths whose stored bytes are bad, at most 1,000; the other files stay readable.',
@@ -166,6 +185,25 @@ export const differenceSchema = z
   })
   .meta({ id: 'Difference' })
 
+const growthSchema = z
+  .object({
+    directories: z.array(z.object({ directory: z.string(), bytes: z.int(), files: count })).meta({
+      description: 'The twelve that changed most, of at most three levels; `/` is the root.',
+    }),
+    paths: z.array(differenceSchema).meta({ description: 'The twelve that changed most.' }),
+    cause: z
+      .object({ directory: z.string(), share: z.number().min(0).max(1) })
+      .nullable()
+      .meta({
+        description:
+          'The directory, of at most two levels, that most of a growth comes from, and its share.',
+      }),
+  })
+  .meta({
+    id: 'Growth',
+    description: 'Where the change in bytes comes from: of all that differs, listed or not.',
+  })
+
 const comparison = {
   base: artifactSchema,
   head: artifactSchema,
@@ -182,6 +220,7 @@ const comparison = {
   complete: z.boolean().meta({
     description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, the items are the first.`,
   }),
+  growth: growthSchema,
 }
 
 export const comparisonSchema = z
@@ -294,6 +333,7 @@ export type WireEntry = z.infer<typeof entrySchema>
 export type WireSearchMatch = z.infer<typeof searchMatchSchema>
 export type WireSearchLine = z.infer<typeof searchLineSchema>
 export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
+export type WireComparison = z.infer<typeof comparisonSchema>
 export type WireComparisonHead = z.infer<typeof comparisonHeadSchema>
 export type WireDifference = z.infer<typeof differenceSchema>
 export type WireBulkDeletion = z.infer<typeof bulkDeletionSchema>

@@ -74,7 +74,7 @@ export const searchQuery = z.strictObject({
 export const artifactQuery = z.strictObject({
   brief: flag.default(false).meta({
     description:
-      'Leaves out exclusiveBytes and damagedFiles, which take time where there are many files.',
+      'Leaves out what only the detail of an artifact has, some of which takes time where there are many files.',
   }),
 })
 

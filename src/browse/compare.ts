@@ -1,21 +1,15 @@
 /** What differs between two manifests: a merge of two sorted lists, then moves are matched among what was added and
  *  removed. No file is read; memory is bounded by `limits.compareDifferencesMax`. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Entry } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
 import type {
-  ComparedEntry as Side,
+  ComparedEntry,
   ComparedStretch,
   ComparePlace,
-  EntryPair,
   Metadata,
 } from '../metadata/metadata.ts'
-
-export type Difference =
-  | { kind: 'added'; before: null; after: Side }
-  | { kind: 'removed'; before: Side; after: null }
-  /** `changed`: other content, kind or link target. `mode`: only permission bits. `moved`: another path. */
-  | { kind: 'changed' | 'mode' | 'moved'; before: Side; after: Side }
+import { type Difference, differenceOf } from './difference.ts'
+import { createGrowthSum, type Growth } from './growth.ts'
 
 export interface Comparison {
   /** In order of the path in head, or in base where head has none. */
@@ -24,6 +18,8 @@ export interface Comparison {
   totals: Record<Difference['kind'] | 'unchanged', number>
   /** False when differences past the bound are counted but not listed; moves are then matched among those listed. */
   complete: boolean
+  /** Of all differences, listed or not. */
+  growth: Growth
 }
 
 export async function compareEntries(
@@ -34,6 +30,7 @@ export async function compareEntries(
 ): Promise<Comparison> {
   const totals = { added: 0, removed: 0, changed: 0, moved: 0, mode: 0, unchanged: 0 }
   const differences: Difference[] = []
+  const sum = createGrowthSum()
   let complete = true
   let place: ComparePlace | null = { base: 0, head: 0 }
   while (place !== null) {
@@ -43,8 +40,13 @@ export async function compareEntries(
     for (const pair of stretch.differing) {
       const difference = differenceOf(pair)
       totals[difference.kind]++
-      if (differences.length < limits.compareDifferencesMax) differences.push(difference)
-      else complete = false
+      sum.addToDirectories(difference)
+      if (differences.length < limits.compareDifferencesMax) {
+        differences.push(difference)
+      } else {
+        complete = false
+        sum.addToPaths(difference)
+      }
     }
     place = stretch.next
   }
@@ -52,20 +54,8 @@ export async function compareEntries(
   totals.added -= moves
   totals.removed -= moves
   totals.moved += moves
-  return { differences: merged, totals, complete }
-}
-
-function differenceOf({ before, after }: EntryPair): Difference {
-  if (before === null) return { kind: 'added', before, after }
-  if (after === null) return { kind: 'removed', before, after }
-  const isModeOnly = contentOf(before.entry) === contentOf(after.entry)
-  return { kind: isModeOnly ? 'mode' : 'changed', before, after }
-}
-
-/** Equal for two entries exactly when they hold the same thing, whatever their paths and modes. */
-function contentOf(entry: Entry): string {
-  if (entry.kind === 'file') return `file ${entry.digest}`
-  return entry.kind === 'symlink' ? `symlink ${entry.target}` : 'directory'
+  for await (const slice of slicesOf(merged, signal)) slice.forEach(sum.addToPaths)
+  return { differences: merged, totals, complete, growth: sum.growth() }
 }
 
 /** Turns a removed file and an added one of the same digest into one move; the first removed goes to the first added.
@@ -74,7 +64,7 @@ async function matchMoves(
   differences: Difference[],
   signal: AbortSignal | undefined,
 ): Promise<{ merged: Difference[]; moves: number }> {
-  const removed = new Map<string, { sides: Side[]; taken: number }>()
+  const removed = new Map<string, { sides: ComparedEntry[]; taken: number }>()
   for await (const slice of slicesOf(differences, signal)) {
     for (const { kind, before } of slice) {
       if (kind !== 'removed' || before.entry.kind !== 'file' || before.entry.sizeBytes === 0)
@@ -84,7 +74,7 @@ async function matchMoves(
       else same.sides.push(before)
     }
   }
-  const moved = new Set<Side>()
+  const moved = new Set<Difference['before']>()
   const paired: Difference[] = []
   for await (const slice of slicesOf(differences, signal)) {
     for (const difference of slice) {
@@ -113,7 +103,7 @@ async function matchMoves(
 const sliceLength = 2000
 
 /** Others have their turn between two slices. Errors: whatever `signal` is aborted with. */
-export async function* slicesOf(
+async function* slicesOf(
   differences: readonly Difference[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Difference[]> {

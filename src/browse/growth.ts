@@ -1,5 +1,6 @@
-/** What a comparison comes to: which directories and files the change in bytes comes from. */
-import { type Difference, slicesOf } from './compare.ts'
+/** What a comparison comes to: which directories and files the change in bytes comes from. Every difference counts, however many
+ *  there are; memory is bounded by what is answered. */
+import { type Difference, deltaOf } from './difference.ts'
 
 export interface DirectoryDelta {
   /** Ends in a slash; the root is `/`. */
@@ -13,53 +14,72 @@ export interface Growth {
   directories: DirectoryDelta[]
   /** What changed most, likewise. */
   paths: Difference[]
-  /** The directory, of two levels, that most of a growth comes from, and its share; undefined when nothing grew. */
-  cause: { directory: string; share: number } | undefined
+  /** The directory, of two levels, that most of a growth comes from, and its share; null when nothing grew. */
+  cause: { directory: string; share: number } | null
+}
+
+export interface GrowthSum {
+  /** In the order of paths, before moves are known: what is moved is removed in one directory and added in another. */
+  addToDirectories(difference: Difference): void
+  /** In any order, as it is told. */
+  addToPaths(difference: Difference): void
+  growth(): Growth
 }
 
 const shownMax = 12
 
-export function sizeOf(side: Difference['before']): number {
-  return side?.entry.kind === 'file' ? side.entry.sizeBytes : 0
-}
-
-export function deltaOf(difference: Difference): number {
-  return sizeOf(difference.after) - sizeOf(difference.before)
-}
-
-/** Others have their turn meanwhile. Errors: whatever `signal` is aborted with. */
-export async function growthOf(
-  differences: readonly Difference[],
-  totalDelta: number,
-  signal?: AbortSignal,
-): Promise<Growth> {
-  const shown = new Map<string, DirectoryDelta>()
-  const causes = new Map<string, DirectoryDelta>()
-  const add = (path: string, bytes: number): void => {
-    addTo(shown, directoryOf(path, 3), bytes)
-    addTo(causes, directoryOf(path, 2), bytes)
-  }
+export function createGrowthSum(): GrowthSum {
+  const shown = createDirectorySum(3, shownMax)
+  const causes = createDirectorySum(2, 1)
   const paths = createLargest(shownMax, deltaOf)
-  for await (const slice of slicesOf(differences, signal)) {
-    for (const difference of slice) {
-      if (difference.kind === 'mode') continue
-      paths.add(difference)
-      if (difference.kind === 'moved') {
-        add(difference.before.entry.path, -sizeOf(difference.before))
-        add(difference.after.entry.path, sizeOf(difference.after))
-      } else {
-        add((difference.after ?? difference.before).entry.path, deltaOf(difference))
-      }
-    }
-  }
-  const [first] = largest(causes.values(), 1)
+  let totalBytes = 0
   return {
-    directories: largest(shown.values(), shownMax),
-    paths: paths.found,
-    cause:
-      first === undefined || totalDelta <= 0 || first.bytes <= 0
-        ? undefined
-        : { directory: first.directory, share: Math.min(1, first.bytes / totalDelta) },
+    addToDirectories: (difference) => {
+      if (difference.kind === 'mode') return
+      const { path } = (difference.after ?? difference.before).entry
+      const bytes = deltaOf(difference)
+      totalBytes += bytes
+      shown.add(path, bytes)
+      causes.add(path, bytes)
+    },
+    addToPaths: paths.add,
+    growth: () => {
+      const [first] = causes.largest()
+      const isGrowth = first !== undefined && totalBytes > 0 && first.bytes > 0
+      return {
+        directories: shown.largest(),
+        paths: paths.found,
+        cause: isGrowth
+          ? { directory: first.directory, share: Math.min(1, first.bytes / totalBytes) }
+          : null,
+      }
+    },
+  }
+}
+
+/** Adds up by directories of at most `depth` levels, and keeps the `limit` that changed most. Every file can have a directory of
+ *  its own; but what lies below one stands together in the order of paths, so that those are open at a time which lie in each
+ *  other. */
+function createDirectorySum(
+  depth: number,
+  limit: number,
+): { add(path: string, bytes: number): void; largest(): DirectoryDelta[] } {
+  const open: DirectoryDelta[] = []
+  const closed = createLargest<DirectoryDelta>(limit, ({ bytes }) => bytes)
+  const close = (): void => closed.add(open.pop()!)
+  return {
+    add: (path, bytes) => {
+      const directory = directoryOf(path, depth)
+      while (open.length > 0 && !isBelow(path, open.at(-1)!.directory)) close()
+      if (open.at(-1)?.directory !== directory) open.push({ directory, bytes: 0, files: 0 })
+      const last = open.at(-1)!
+      last.bytes += bytes
+      last.files += 1
+    },
+    largest: () => {
+      while (open.length > 0) close()
+      return closed.found
+    },
   }
 }
 
@@ -74,23 +94,11 @@ function directoryOf(path: string, depth: number): string {
   return end < 0 ? '/' : path.slice(0, end + 1)
 }
 
-function addTo(found: Map<string, DirectoryDelta>, directory: string, bytes: number): void {
-  const known = found.get(directory)
-  if (known === undefined) {
-    found.set(directory, { directory, bytes, files: 1 })
-  } else {
-    known.bytes += bytes
-    known.files++
-  }
+function isBelow(path: string, directory: string): boolean {
+  return directory === '/' || path.startsWith(directory)
 }
 
-function largest(deltas: Iterable<DirectoryDelta>, limit: number): DirectoryDelta[] {
-  const { add, found } = createLargest<DirectoryDelta>(limit, ({ bytes }) => bytes)
-  for (const delta of deltas) add(delta)
-  return found
-}
-
-/** Finds those that changed most, without sorting all: every file can have a directory of its own. */
+/** Keeps those that changed most, without sorting all. */
 function createLargest<T>(
   limit: number,
   bytesOf: (item: T) => number,

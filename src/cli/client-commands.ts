@@ -16,6 +16,7 @@ import { shasumCommand } from './commands/shasum.ts'
 import { uploadCommand } from './commands/upload.ts'
 import { urlCommand } from './commands/url.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { whyCommand } from './commands/why.ts'
 import { suggestion } from './suggestion.ts'
 
 export interface Listed {
@@ -89,6 +90,10 @@ export const clientCommands = {
   diff: {
     summary: 'shows what differs between two artifacts',
     load: () => Promise.resolve(diffCommand),
+  },
+  why: {
+    summary: 'explains what an artifact grew by, what it takes, and how long it is kept',
+    load: () => Promise.resolve(whyCommand),
   },
   stats: {
     summary: 'shows what the store holds and what was saved',

@@ -1,10 +1,10 @@
 /** What differs between two artifacts, as the server sees it. */
-import type { WireComparisonHead, WireDifference } from '../api/messages.ts'
+import type { WireComparison, WireComparisonHead, WireDifference } from '../api/messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
 import { NetworkError } from './transport/network-error.ts'
-import { openAnswer, type ServerAccess } from './transport/http.ts'
+import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
 import { parseMessage } from './transport/message.ts'
 
@@ -32,6 +32,17 @@ export async function readComparison(
   if (first.done === true) throw broken(server)
   const received = parseMessage<WireComparisonHead>(server, first.value, ['totals', 'differences'])
   return { head: received, differences: differencesOf(server, lines, received.differences) }
+}
+
+/** The same without the differences, but for those that say most of the growth. Errors: as there. */
+export async function readGrowth(
+  server: ServerAccess,
+  { base, head }: { base: number; head: number },
+  signal: AbortSignal,
+): Promise<Pick<WireComparison, 'totals' | 'growth'>> {
+  const query = { base: `id:${base}`, head: `id:${head}`, limit: 1 }
+  const request = { path: `${apiRoot}/compare`, query, signal }
+  return await requestJson(server, request, ['totals', 'growth'])
 }
 
 async function* differencesOf(

@@ -1,5 +1,5 @@
 /** From a reference to the artifact it means, over the API. */
-import type { WireArtifact, WireArtifactList } from '../api/messages.ts'
+import type { WireArtifact, WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
@@ -34,6 +34,17 @@ async function readById(
 ): Promise<WireArtifact> {
   const request = { path: artifactPath(id), query: { brief: true }, signal }
   return await requestJson(server, request, ['id', 'treeDigest'])
+}
+
+/** The same with what only the detail of an artifact has. */
+export async function readArtifactDetail(
+  server: ServerAccess,
+  reference: Reference,
+  asking: Asking,
+): Promise<WireArtifactDetail> {
+  const { id } = await readArtifact(server, reference, asking)
+  const request = { path: artifactPath(id), signal: asking.signal }
+  return await requestJson(server, request, ['id', 'exclusiveBytes'])
 }
 
 /** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openAnswer`. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareEntries, type Difference } from '../../src/browse/compare.ts'
+import { compareEntries } from '../../src/browse/compare.ts'
+import type { Difference } from '../../src/browse/difference.ts'
 import type { Entry, EntryPath } from '../../src/core/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { ComparedEntry, ComparedStretch, StoredEntry } from '../../src/metadata/metadata.ts'
@@ -138,6 +139,26 @@ describe('a comparison', () => {
     const apart = await timeOf(String)
     // It is a fifth; taking each from the front of what is left makes it five times as long.
     expect(await timeOf(() => 'one')).toBeLessThan(2 * apart)
+  })
+
+  test('of more than are listed all count for what it grew by', async () => {
+    const pairOf = (path: string, content: string) => {
+      return { before: null, after: { entry: fileEntry(path, content), modifiedAt: null } }
+    }
+    const many = pairOf('a/small', '1')
+    const stretches: ComparedStretch[] = [
+      {
+        differing: Array.from({ length: limits.compareDifferencesMax }, () => many),
+        unchanged: 0,
+        next: { base: 0, head: 1 },
+      },
+      { differing: [pairOf('z/big', 'x'.repeat(300_000))], unchanged: 0, next: null },
+    ]
+    const readDifferences = async (): Promise<ComparedStretch> =>
+      await Promise.resolve(stretches.shift()!)
+    const { complete, growth } = await compareEntries({ readDifferences }, 1, 2)
+    expect([complete, growth.cause]).toEqual([false, { directory: 'z/', share: 0.75 }])
+    expect(growth.paths[0]?.after?.entry.path).toBe('z/big')
   })
 
   test('leaves turns to others while it looks for moves', async () => {

@@ -53,7 +53,7 @@ describe('trove diff', () => {
     expect(await diff('1/build', '1/build')).toMatchObject({
       status: 0,
       text: '',
-      stderr: expect.stringContaining('5 unchanged; +0 B'),
+      stderr: expect.stringContaining('5 unchanged; ±0'),
     })
   })
 

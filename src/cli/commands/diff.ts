@@ -2,7 +2,7 @@
 import type { WireComparisonHead, WireDifference, WireEntry } from '../../api/messages.ts'
 import { type ReceivedComparison, readComparison } from '../../client/comparison.ts'
 import { parseReference } from '../../core/reference.ts'
-import { formatSizeBytes, parseSizeBytes } from '../../core/units.ts'
+import { formatDelta, formatSizeBytes, parseSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -93,9 +93,7 @@ function sizeOf(side: WireEntry | null): string {
 
 function statOf({ totals, complete }: WireComparisonHead): string {
   const { added, removed, changed, moved, mode, unchanged, baseBytes, headBytes } = totals
-  const growthBytes = headBytes - baseBytes
-  const sign = growthBytes < 0 ? '-' : '+'
-  const size = `${sign}${formatSizeBytes(Math.abs(growthBytes))}`
+  const size = formatDelta(headBytes - baseBytes)
   const counts = `${added} added, ${removed} removed, ${changed} changed, ${moved} moved, ${mode} mode only, ${unchanged} unchanged`
   return `${counts}; ${size}${complete ? '' : '; the list is not complete'}\n`
 }

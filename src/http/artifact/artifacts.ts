@@ -4,13 +4,15 @@ import type { z } from 'zod'
 import { retentionChangeSchema, type WireArtifactDetail } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { artifactListQuery, artifactQuery } from '../../api/queries.ts'
-import type { Principal } from '../../auth/principal.ts'
+import { mayReadProject, type Principal } from '../../auth/principal.ts'
+import { previousOf } from '../../browse/previous.ts'
+import { keepingReason } from '../../core/explanation.ts'
 import { damagedPaths } from '../../egress/damage.ts'
-import { effectiveState, changedExpiresAt } from '../../core/retention.ts'
-import { measureDeletion } from '../../lifecycle/deletion.ts'
+import { changedExpiresAt, effectiveState } from '../../core/retention.ts'
+import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import { liveArtifact, projectOf, readProject, requireWriteProject } from '../access/access.ts'
-import { artifactMessage } from './artifact-message.ts'
+import { artifactMessage, instant } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
@@ -40,9 +42,38 @@ export async function artifactDetail(
   const now = context.now()
   const isDamaged = effectiveState(artifact, now) === 'damaged'
   const damagedFiles = isDamaged ? await damagedPaths(context, artifact) : []
-  const exclusiveBytes = await measureDeletion(context.metadata, [artifact.id], now)
-  const message = artifactMessage(artifact, { origin: publicOrigin(context, c), now })
-  return { ...message, exclusiveBytes, damagedFiles }
+  const deletion = await explainDeletion(context.metadata, [artifact.id], now)
+  const { defaultMs } = await retentionOf(context, artifact.project)
+  const principal = c.get('principal')
+  const isOpen = principal !== undefined && mayReadProject(principal, artifact.project)
+  return {
+    ...artifactMessage(artifact, { origin: publicOrigin(context, c), now }),
+    exclusiveBytes: deletion.freedBytes,
+    sharedBytes: deletion.sharedBytes,
+    keptReason: keepingReason(artifact, defaultMs),
+    damagedFiles,
+    ...(isOpen && (await othersOf(context, artifact, now))),
+  }
+}
+
+/** What is told of other artifacts. */
+async function othersOf(
+  { metadata }: AppContext,
+  artifact: Artifact,
+  now: number,
+): Promise<Pick<WireArtifactDetail, 'sameTree' | 'previous'>> {
+  const { id, manifestId } = artifact
+  const older = await metadata.sumArtifacts({ manifestId, beforeId: id }, now)
+  const newer = await metadata.sumArtifacts({ manifestId, afterId: id }, now)
+  const before = await previousOf(metadata, artifact, now)
+  const previous = before && {
+    id: before.id,
+    run: before.runNumber,
+    attempt: before.attempt,
+    createdAt: instant(before.createdAt),
+    logicalBytes: before.logicalBytes,
+  }
+  return { sameTree: older.artifacts + newer.artifacts, previous: previous ?? null }
 }
 
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {

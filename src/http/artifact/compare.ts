@@ -3,7 +3,8 @@ import { Hono } from 'hono'
 import type { WireComparisonHead, WireDifference } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { compareQuery } from '../../api/queries.ts'
-import { compareEntries, type Difference } from '../../browse/compare.ts'
+import { compareEntries } from '../../browse/compare.ts'
+import type { Difference } from '../../browse/difference.ts'
 import { parseReference } from '../../core/reference.ts'
 import { projectOf, readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
@@ -22,7 +23,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     const base = await readLive(context, principal, parseReference(query.base), project)
     const head = await readLive(context, principal, parseReference(query.head), project)
     const now = context.now()
-    const { differences, totals, complete } = await compareEntries(
+    const { differences, totals, complete, growth } = await compareEntries(
       context.metadata,
       base.id,
       head.id,
@@ -34,6 +35,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
       head: artifactMessage(head, { origin, now }),
       totals: { ...totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
       complete,
+      growth: { ...growth, paths: growth.paths.map(differenceMessage) },
     }
     c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')

@@ -2,12 +2,12 @@
  *  artifact. */
 import { counted, formatDelta, formatShare } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
-import type { Comparison, Difference } from '../../browse/compare.ts'
+import type { Comparison } from '../../browse/compare.ts'
+import { type Difference, deltaOf, sizeOf } from '../../browse/difference.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
 import { Delta, mode, Size, Time } from '../parts/format.tsx'
-import { deltaOf, type Growth, sizeOf } from '../../browse/growth.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'
@@ -25,7 +25,6 @@ export interface CompareView {
   base: Artifact
   head: Artifact
   comparison: Comparison
-  growth: Growth
   /** Address of this view, to which filters are added. */
   address: string
   kind: DifferenceKind | undefined
@@ -83,7 +82,7 @@ function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: 
 
 /** Summary, chart and table. */
 export function Differences(view: CompareView): Html {
-  const { base, head, comparison, growth, kind, address } = view
+  const { base, head, comparison, kind, address } = view
   const all = comparison.differences
   const shown = kind === undefined ? all : all.filter((each) => each.kind === kind)
   const pageCount = Math.max(1, Math.ceil(shown.length / rowsPerPage))
@@ -94,12 +93,12 @@ export function Differences(view: CompareView): Html {
   return (
     <>
       <Summary {...view} />
-      {growth.directories.length > 0 && (
+      {comparison.growth.directories.length > 0 && (
         <BarTable
           caption="Change by directory"
           first="Directory"
           second="Change"
-          bars={growth.directories.map(({ directory, bytes, files }) => ({
+          bars={comparison.growth.directories.map(({ directory, bytes, files }) => ({
             label: <DirectoryLabel directory={directory} files={files} />,
             bytes,
             note: formatDelta(bytes),
@@ -143,8 +142,9 @@ function DirectoryLabel({ directory, files }: { directory: string; files: number
   )
 }
 
-function Summary({ base, head, comparison, growth: { cause } }: CompareView) {
-  const { totals, differences } = comparison
+function Summary({ base, head, comparison }: CompareView) {
+  const { totals, differences, growth } = comparison
+  const { cause } = growth
   const delta = head.logicalBytes - base.logicalBytes
   if (differences.length === 0) {
     return (
@@ -156,7 +156,7 @@ function Summary({ base, head, comparison, growth: { cause } }: CompareView) {
   return (
     <p class="lead">
       <Delta bytes={delta} />
-      {cause !== undefined && (
+      {cause !== null && (
         <>
           , {formatShare(cause.share, 1)} of it from <code>{cause.directory}</code>
         </>

@@ -8,7 +8,6 @@ import {
   type DifferenceKind,
   differenceKinds,
 } from './compare-page.tsx'
-import { growthOf } from '../../browse/growth.ts'
 import { pageOfQuery } from '../input.ts'
 import type { SlowContent } from '../slow-page.tsx'
 
@@ -21,21 +20,14 @@ export function slowDifferences(
   const view = { ...pair, kind: kindOfQuery(c), pageNumber: pageOfQuery(c) }
   return {
     waiting: comparingSentence(pair.base, pair.head),
-    part: async () => <Differences {...view} {...await comparisonOf(context, c, view)} />,
+    part: async () => {
+      await context.checkpoint?.('comparing')
+      const { signal } = c.req.raw
+      const ids = [pair.base.id, pair.head.id] as const
+      const comparison = await compareEntries(context.metadata, ...ids, signal)
+      return <Differences {...view} comparison={comparison} />
+    },
   }
-}
-
-/** Errors: whatever the request is aborted with. */
-async function comparisonOf(
-  context: AppContext,
-  c: AppRequest,
-  { base, head }: Pick<CompareView, 'base' | 'head'>,
-): Promise<Pick<CompareView, 'comparison' | 'growth'>> {
-  const { signal } = c.req.raw
-  await context.checkpoint?.('comparing')
-  const comparison = await compareEntries(context.metadata, base.id, head.id, signal)
-  const totalDelta = head.logicalBytes - base.logicalBytes
-  return { comparison, growth: await growthOf(comparison.differences, totalDelta, signal) }
 }
 
 /** The kind that a page is narrowed to, if any. */

@@ -1,0 +1,164 @@
+/** `trove why`: what an artifact grew by, what room it takes, and why it is kept until when, in the words of its page. */
+import type { WireArtifactDetail, WireComparison, WireDifference } from '../../api/messages.ts'
+import { readGrowth } from '../../client/comparison.ts'
+import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
+import { freedSentence, whyKept } from '../../core/explanation.ts'
+import { parseReference } from '../../core/reference.ts'
+import { counted, formatDelta, formatShare, formatSizeBytes } from '../../core/units.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, printable, write, writeJson } from '../output.ts'
+import { connect } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  against: { value: 'REF', help: 'what it grew by against this one; else the one before it' },
+} as const
+
+/** Of directories, and of paths. */
+const rowsShown = 5
+
+export const whyCommand: Command<typeof flags> = {
+  name: 'why',
+  operands: 'REF',
+  summary:
+    'Explains an artifact: what it grew by since the one of its name before it on its branch, what deleting it frees, and why it is kept until when.',
+  flags,
+  examples: [
+    'trove why latest:main/build',
+    'trove why 42/build --against latest:main/build',
+    'trove why id:7 --json',
+  ],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    const [text] = takeOperands(operands, ['REF'])
+    const reference = parseReference(text)
+    const against = given.against === undefined ? undefined : parseReference(given.against)
+    const { server, project } = await connect(given, signal)
+    const asking = { project, signal }
+    const artifact = await readArtifactDetail(server, reference, asking)
+    const base =
+      against === undefined ? artifact.previous : await readArtifact(server, against, asking)
+    const compared =
+      base && (await readGrowth(server, { base: base.id, head: artifact.id }, signal))
+    const why: Why = { artifact, base, compared }
+    if (given.json) await writeJson(stdout, jsonOf(why))
+    else await write(stdout, textOf(why, against !== undefined))
+    return exitStatus.ok
+  },
+}
+
+interface Why {
+  artifact: WireArtifactDetail
+  /** What it is compared with: null where there is none, undefined where the token may not know. */
+  base: Pick<WireArtifactDetail, 'id' | 'run'> | null | undefined
+  compared: Pick<WireComparison, 'totals' | 'growth'> | null | undefined
+}
+
+function textOf(why: Why, isChosen: boolean): string {
+  const { id, name, run, branch, files, logicalBytes } = why.artifact
+  const on = branch === null ? '' : ` on ${printable(branch)}`
+  const holds = `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}`
+  return [
+    `id:${id} ${printable(name)} of run ${run}${on}: ${holds}`,
+    '',
+    growthSentence(why, isChosen),
+    ...growthTable(why),
+    '',
+    ...spaceLines(why.artifact),
+    '',
+    endingSentence(why.artifact),
+    '',
+  ].join('\n')
+}
+
+function growthSentence({ artifact: { name, branch }, base, compared }: Why, isChosen: boolean) {
+  if (base === undefined) return 'What it grew by is not told to a token that reads only a run.'
+  if (!base || !compared) {
+    const place = branch === null ? '' : ` on ${printable(branch)}`
+    return `Nothing to compare with: this is the first live artifact called ${printable(name)}${place}.`
+  }
+  const { totals, growth } = compared
+  const { added, removed, changed, moved, mode, unchanged, baseBytes, headBytes } = totals
+  const differing = added + removed + changed + moved + mode
+  const whom = isChosen ? `id:${base.id} of run ${base.run}` : `run ${base.run}`
+  if (differing === 0)
+    return `Identical to ${whom}: the same ${counted(unchanged, 'entry', 'entries')}, byte for byte.`
+  const all = counted(differing + unchanged, 'entry', 'entries')
+  const { cause } = growth
+  const from = cause && `, ${formatShare(cause.share, 1)} of it from ${printable(cause.directory)}`
+  const delta = formatDelta(headBytes - baseBytes)
+  return `${delta} since ${whom} (${differing.toLocaleString('en')} of ${all} differ)${from ?? ''}.`
+}
+
+/** Directories first, where they say more than paths. */
+function growthTable({ compared }: Why): string[] {
+  const { directories, paths } = compared?.growth ?? { directories: [], paths: [] }
+  const rows = [
+    ...directories
+      .filter(({ files }) => files > 1)
+      .slice(0, rowsShown)
+      .map(({ directory, bytes, files }) => [
+        formatDelta(bytes),
+        counted(files, 'entry', 'entries'),
+        directory,
+      ]),
+    ...paths.slice(0, rowsShown).map((path) => [formatDelta(deltaOf(path)), path.kind, path.path]),
+  ]
+  const [, ...lines] = formatTable(['', '', ''], ['right', 'left', 'left'], rows).split('\n')
+  return lines.filter((line) => line !== '').map((line) => `  ${line}`)
+}
+
+function spaceLines(artifact: WireArtifactDetail): string[] {
+  const { logicalBytes, zipBytes, newBytes, exclusiveBytes, sharedBytes, sameTree = 0 } = artifact
+  const freed = freedSentence(logicalBytes, { freedBytes: exclusiveBytes, sharedBytes })
+  const have = sameTree === 1 ? 'has' : 'have'
+  return [
+    `Its upload added ${formatSizeBytes(newBytes)} to the store; its zip has ${formatSizeBytes(zipBytes)}.`,
+    `Deleting it: ${freed}`,
+    ...(sameTree > 0
+      ? [`${counted(sameTree, 'other artifact')} ${have} exactly these files.`]
+      : []),
+  ]
+}
+
+function endingSentence(artifact: WireArtifactDetail): string {
+  const { expiresAt, keptReason } = artifact
+  return whyKept(artifact) === null
+    ? `Expires at ${expiresAt} (${keptReason}).`
+    : `It is ${keptReason}.`
+}
+
+function jsonOf({ artifact, base, compared }: Why): Record<string, unknown> {
+  const { id, name, run, branch, files, logicalBytes, zipBytes, newBytes } = artifact
+  const { exclusiveBytes, sharedBytes, sameTree, expiresAt, pinned, keptLatest, keptReason } =
+    artifact
+  const { totals, growth } = compared ?? {}
+  return {
+    artifact: { id, name, run, branch, files },
+    against: base ? { id: base.id, run: base.run } : null,
+    growth: totals &&
+      growth && {
+        bytes: totals.headBytes - totals.baseBytes,
+        totals,
+        cause: growth.cause,
+        directories: growth.directories,
+        paths: growth.paths.map((each) => ({
+          kind: each.kind,
+          path: each.path,
+          bytes: deltaOf(each),
+        })),
+      },
+    space: { logicalBytes, zipBytes, newBytes, exclusiveBytes, sharedBytes, sameTree },
+    kept: { expiresAt, pinned, keptLatest, reason: keptReason },
+  }
+}
+
+function deltaOf({ before, after }: WireDifference): number {
+  return sizeOf(after) - sizeOf(before)
+}
+
+function sizeOf(side: WireDifference['after']): number {
+  return side?.kind === 'file' ? side.sizeBytes : 0
+}
