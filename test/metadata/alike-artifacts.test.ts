@@ -98,6 +98,24 @@ test('what artifacts of one tree free is told in time that grows as their number
   expect((await measure([id])).toSorted((a, b) => a - b)).toEqual([1, 2000])
 })
 
+// Goal: what is told late of a run that has thousands holds up nobody. Method: artifacts that one transaction moves are counted.
+test('artifacts of a run come to its branch in short transactions', async () => {
+  const path = await newDatabase()
+  const moved: number[] = []
+  const trace = (sql: string): void => {
+    if (sql === 'BEGIN IMMEDIATE') moved.push(0)
+    if (sql.startsWith('UPDATE artifacts SET latest_of')) moved.push(moved.pop()! + 1)
+  }
+  const metadata = openSqliteMetadata({ path, trace })
+  onTestFinished(() => metadata.close())
+  await seedArtifact(metadata, await seedRun(metadata), { a: '1' })
+  const count = 4000
+  copyArtifact(path, count - 1)
+  await seedRun(metadata, { branch: 'main' })
+  expect(moved.reduce((sum, each) => sum + each, 0)).toBe(count)
+  expect(Math.max(...moved)).toBeLessThan(count / 2)
+})
+
 /** Gives the only artifact of a database so many copies, of other names. */
 function copyArtifact(path: string, count: number): void {
   const database = new SqliteDatabase(path)

@@ -17,7 +17,10 @@ export interface Latest {
   /** Inside a transaction, after this artifact came or went: keeps the latest where it belongs, if the rule says so, and no
    *  other there. */
   settle(artifactId: number, now: number): void
-  /** Inside a transaction, after facts of a run have changed: its artifacts move to where they are the latest of now. */
+  /** Before facts of a run become these: its artifacts move to where they will be the latest of, in short transactions. A crash
+   *  leaves some of them to whoever tells the facts again. */
+  moveRun(runId: number, facts: Pick<RunFacts, 'branch' | 'event'>, now: number): Promise<void>
+  /** Inside a transaction, after facts of a run have changed: the same, of what came since. */
   settleRun(runId: number, now: number): void
   /** Settles all places of a project, in short transactions of its own, each durable. */
   settleProject(projectId: number, now: number): Promise<void>
@@ -33,6 +36,8 @@ interface LatestPlace {
 
 /** Places that one transaction settles: some ten microseconds each, 0.1 ms where something changes. */
 const batchPlaces = 100
+/** Artifacts of a run that one step moves: each is two places. */
+const batchMoving = 5
 
 export function createLatest(connection: Connection): Latest {
   const { prepare, write, turn } = connection
@@ -63,7 +68,7 @@ export function createLatest(connection: Connection): Latest {
     settle: (artifactId, now) => {
       settlePlace(findPlace.get(artifactId)!, now)
     },
-    settleRun: createRunSettling(connection, settlePlace),
+    ...createRunSettling(connection, settlePlace),
     settleProject: async (projectId, now) => {
       let last = { name: '', latestOf: '' }
       const settleSome = (): boolean => {
@@ -105,22 +110,48 @@ function createKeeping({ prepare }: Connection): Keeping {
   }
 }
 
-function createRunSettling({ prepare }: Connection, settlePlace: SettlePlace): Latest['settleRun'] {
+function createRunSettling(
+  { prepare, stageInSteps }: Connection,
+  settlePlace: SettlePlace,
+): Pick<Latest, 'moveRun' | 'settleRun'> {
   const findRun = prepare<[number], Pick<RunFacts, 'branch' | 'event'>>(
     'SELECT branch, event FROM runs WHERE id = ?',
   )
-  const listMoving = prepare<[number, string | null], LatestPlace & { id: number }>(
+  const listMoving = prepare<[number, string | null, number, number], LatestPlace & { id: number }>(
     `SELECT id, project_id AS projectId, name, latest_of AS latestOf FROM artifacts INDEXED BY artifacts_by_run
-     WHERE run_id = ? AND latest_of IS NOT ?`,
+     WHERE run_id = ? AND latest_of IS NOT ? AND id > ? ORDER BY id LIMIT ?`,
   )
   const move = prepare<[string | null, number]>('UPDATE artifacts SET latest_of = ? WHERE id = ?')
-  return (runId, now) => {
-    const latestOf = latestBranch(findRun.get(runId)!)
-    for (const { id, ...place } of listMoving.all(runId, latestOf)) {
+  const settleMoving = (
+    moving: (LatestPlace & { id: number })[],
+    latestOf: string | null,
+    now: number,
+  ): void => {
+    for (const { id, ...place } of moving) {
       move.run(latestOf, id)
       settlePlace(place, now)
       settlePlace({ ...place, latestOf }, now)
     }
+  }
+  return {
+    moveRun: async (runId, facts, now) => {
+      const latestOf = latestBranch(facts)
+      // Each once: who tells another branch at the same time moves them back.
+      let last = 0
+      await stageInSteps(
+        () => {
+          const moving = listMoving.all(runId, latestOf, last, batchMoving)
+          settleMoving(moving, latestOf, now)
+          last = moving.at(-1)?.id ?? last
+          return moving.length === batchMoving
+        },
+        { isAwaited: true },
+      )
+    },
+    settleRun: (runId, now) => {
+      const latestOf = latestBranch(findRun.get(runId)!)
+      settleMoving(listMoving.all(runId, latestOf, 0, -1), latestOf, now)
+    },
   }
 }
 

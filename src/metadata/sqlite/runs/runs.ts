@@ -105,6 +105,11 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
       const found = findRow(project.id, number, attempt)
       if (found && !addsFacts(found.runs, facts) && now - found.runs.usedAt < limits.runUseMs)
         return toRun(found)
+      if (found) {
+        const { id, branch, event } = found.runs
+        const told = { branch: branch ?? facts.branch, event: event ?? facts.event }
+        await latest.moveRun(id, told, now)
+      }
       return write(() => {
         upsertRun(orm, {
           projectId: project.id,
