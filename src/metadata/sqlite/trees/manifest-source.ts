@@ -21,13 +21,16 @@ export interface Source {
   state: string
   removedAt: number | null
   removedReason: string | null
+  /** Removed and let go of: rows that are absent mean nothing. Those of one that somebody reads are all there. */
+  isReleased: 0 | 1
 }
 
 /** Answers a function that finds what an artifact is made of. Errors: artifact_not_found. */
 export function createSourceFinder({ prepare }: Connection): (artifactId: number) => Source {
   const find = prepare<[number], Source>(
     `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.content_id AS contentId,
-       m.entry_count AS entryCount, a.state, a.removed_at AS removedAt, a.removed_reason AS removedReason
+       m.entry_count AS entryCount, a.state, a.removed_at AS removedAt, a.removed_reason AS removedReason,
+       a.removed_at IS NOT NULL AND a.releasable_at IS NULL AS isReleased
      FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id WHERE a.id = ?`,
   )
   return (artifactId) => {
@@ -99,7 +102,7 @@ export function createPages(connection: Connection): Pages {
       return row && decodeManifestPage(row.bytes, indexes)
     },
     locate: (source, path) => {
-      const isCleared = source.removedAt !== null && !findPage.get(source.manifestId, 0)
+      const isCleared = source.isReleased && !findPage.get(source.manifestId, 0)
       if (isCleared && source.entryCount > 0) throw removedError(source)
       return pageBefore.get(source.manifestId, Buffer.from(path))
     },

@@ -207,10 +207,9 @@ function createSkeletonMethods(connection: Connection): SkeletonMethods {
     )
   const findBefore = { local: before('local_offset'), central: before('central_offset') }
 
-  /** Once a removed artifact is being cleared, absent pages mean nothing. */
   const findWhole = (artifactId: number): Source => {
     const source = findSource(artifactId)
-    if (source.removedAt !== null) throw removedError(source)
+    if (source.isReleased) throw removedError(source)
     return source
   }
 

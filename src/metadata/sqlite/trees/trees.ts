@@ -63,7 +63,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
     readTreeTimes: async (artifactId, first) =>
       read(() => {
         const source = findSource(artifactId)
-        if (source.removedAt !== null) throw removedError(source)
+        if (source.isReleased) throw removedError(source)
         const pageCount = Math.ceil(source.entryCount / limits.manifestPageEntries)
         const length = Math.max(0, Math.min(pageCount - first, timePagesMax))
         return Array.from(
