@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -202,6 +204,16 @@ describe('trove token', () => {
     })
     const reader = await server.token({ scope: 'read' })
     expect(await trove(args, { TROVE_TOKEN: reader })).toMatchObject({ status: 6, text: '' })
+  })
+
+  test('says that a directory which is named has no server yet', async () => {
+    const data = join(await makeDirectory(), 'typo')
+    const args = ['token', '--data', data, '--project', 'o/r']
+    const first = await runTroveInside(args)
+    expect(first.stderr).toBe(
+      `trove: warning: ${data} held no key, and got one: no server runs there\n`,
+    )
+    expect(await runTroveInside(args)).toMatchObject({ status: 0, stderr: '' })
   })
 
   test.each([

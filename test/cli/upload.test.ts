@@ -69,6 +69,11 @@ describe('trove upload selects', () => {
     expect(planned.text.trim().split('\n')).toEqual(paths)
   })
 
+  test('directories of which nothing is left, which a dry run tells from files', async () => {
+    const args = ['upload', 'bare', 'dist', '--exclude', 'sub/*', '--exclude', '*.map']
+    expect((await trove([...args, '--dry-run'])).text).toBe('a.js\nsub/\n')
+  })
+
   test('links as links, or what they lead to with --symlinks follow', async () => {
     await symlink('a.js', join(root, 'dist/link'))
     await symlink('nowhere', join(root, 'dist/dangling'))

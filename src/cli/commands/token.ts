@@ -130,13 +130,23 @@ function scopeOf(text: string): Scope {
 }
 
 /** Undefined when the token is to come from a server. Errors: UsageError when there is neither key nor server. */
-async function keysFor({ flags: given }: Invocation<typeof flags>): Promise<Keys | undefined> {
+async function keysFor({
+  flags: given,
+  stderr,
+}: Invocation<typeof flags>): Promise<Keys | undefined> {
   if (given.url !== undefined && given.data === undefined) return undefined
   const { dataDir } = readServerConfig({ data: given.data })
-  // A directory that is named may be new: the server that starts on it later will know the token.
-  if (given.data !== undefined) return await openKeys(dataDir)
   const keys = await findKeys(dataDir)
   if (keys !== undefined) return keys
+  if (given.data !== undefined) {
+    // A directory that is named may be new: the server that starts on it later will know the token.
+    const made = await openKeys(dataDir)
+    await write(
+      stderr,
+      `trove: warning: ${dataDir} held no key, and got one: no server runs there\n`,
+    )
+    return made
+  }
   const { config } = serverContext(given)
   if (config.token !== null || config.idToken !== null) return undefined
   throw new UsageError(

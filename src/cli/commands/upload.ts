@@ -113,7 +113,12 @@ async function listSource(
       patterns: [...source.patterns],
     })
   if (given.json) await writeJson(stdout, tree.paths)
-  else await write(stdout, tree.paths.map((path) => `${printable(path)}\n`).join(''))
+  else {
+    const lines = tree.paths.map(
+      (path, ordinal) => `${printable(path)}${tree.kind(ordinal) === 'directory' ? '/' : ''}\n`,
+    )
+    await write(stdout, lines.join(''))
+  }
   await write(
     stderr,
     `would upload ${counted(tree.count, 'entry', 'entries')} of ${printable(tree.root)}\n`,
