@@ -61,12 +61,14 @@ function noRoute(app: Hono<AppEnv>, c: AppRequest): Error {
     const message = `there is no route ${what}; the path takes ${allowed.join(', ')}`
     return storeError('method_not_allowed', message, { allowed })
   }
+  const isPage = isOfBrowser(c)
+  const missing = isPage ? `there is no page ${c.req.path}` : `there is no route ${what}`
   // Where somebody has put the name of a project in subgroups as it is.
   const remedy =
-    c.req.path.startsWith(`${apiRoot}/projects/`) || isOfBrowser(c)
+    c.req.path.startsWith(`${apiRoot}/projects/`) || isPage
       ? '; a project has two segments there, such as acme~platform/api'
       : ''
-  return storeError('not_found', `there is no route ${what}${remedy}`, { what })
+  return storeError('not_found', `${missing}${remedy}`, { what })
 }
 
 /** Methods for which the path has a route. Below `/api/` the routes of pages, which match there too, are out of reach. */

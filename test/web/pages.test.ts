@@ -110,6 +110,14 @@ test('a page whose query cannot be understood leads to the one without it', asyn
   expect([status, html]).toEqual([400, expect.stringContaining('<a class="button" href="?">')])
 })
 
+test('an address of no page is told as such', async () => {
+  const response = await server.send('/octo/app/none', { headers: { accept: 'text/html' } })
+  expect([response.status, await response.text()]).toEqual([
+    404,
+    expect.stringContaining('There is no page /octo/app/none;'),
+  ])
+})
+
 describe('the home page', () => {
   test('of a store without projects tells how to make the first upload', async () => {
     const { html } = await open('/', { project: 'octo/none' })
