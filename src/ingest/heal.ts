@@ -3,8 +3,14 @@
 import { storeError } from '../core/errors.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import { measureRepresentations } from '../egress/measure.ts'
-import type { BlobPlacement, Copy } from '../core/copy.ts'
-import type { EntryPage, Healing, HealingOutcome, Metadata } from '../metadata/metadata.ts'
+import type { BlobPlacement, Composite, Copy } from '../core/copy.ts'
+import type {
+  EntryPage,
+  Healing,
+  HealingOutcome,
+  MeasuredHolder,
+  Metadata,
+} from '../metadata/metadata.ts'
 
 const healingsPerPage = 100
 /** An artifact that appears, goes or is healed meanwhile makes measuring start over. */
@@ -42,10 +48,11 @@ export async function healBlobs(metadata: Metadata): Promise<number> {
  *  depends on that blob. */
 export async function addComposite(
   metadata: Metadata,
-  ...args: Parameters<Metadata['addComposite']>
+  sessionId: string,
+  composite: Composite,
 ): Promise<void> {
   for (let tries = 0; tries < triesMax; tries++) {
-    const healing = await metadata.addComposite(...args)
+    const healing = await metadata.addComposite(sessionId, composite)
     if (healing === undefined) return
     const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
     if (outcome === 'healed') return
@@ -55,14 +62,12 @@ export async function addComposite(
   })
 }
 
-type Measured = Parameters<Metadata['healBlob']>[1]
-
-async function measure(metadata: Metadata, healing: Healing): Promise<Measured> {
+async function measure(metadata: Metadata, healing: Healing): Promise<MeasuredHolder[]> {
   const { streamId } = healing
   const [placed] = streamId === null ? [] : await metadata.readStreams([streamId])
   const after = readingAfter(metadata, healing, placed?.copy ?? null)
   const lengths = new Map<number, { zipBytes: number; tarGzBytes: number }>()
-  const measured: Measured = []
+  const measured: MeasuredHolder[] = []
   for (const { artifactId, manifestId, kind, version } of healing.holders) {
     let length = lengths.get(manifestId)
     if (length === undefined) {

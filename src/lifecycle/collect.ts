@@ -13,7 +13,7 @@ import {
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { clearRemoved, mustWait, removeDeadPacks, sweepBlobs } from './sweep.ts'
+import { clearRemoved, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
 
 /** `now` waits for no grace, and rewrites every pack more than a twentieth dead. */
 export interface CollectOptions {
@@ -160,7 +160,7 @@ function emptyCollection(): Collection {
   }
 }
 
-function take(result: Collection, packs: Awaited<ReturnType<typeof removeDeadPacks>>): void {
+function take(result: Collection, packs: RemovedPacks): void {
   for (const sizeBytes of packs.removed.values()) result.freedBytes += sizeBytes
   result.removedPacks += packs.removed.size
   result.waitingPacks = packs.waiting

@@ -81,6 +81,17 @@ export interface Healing {
   holders: { artifactId: number; manifestId: number; kind: ArtifactKind; version: number }[]
 }
 
+/** A holder of a blob that is to be healed, with the lengths that it will have. */
+export interface MeasuredHolder {
+  artifactId: number
+  /** The one that was measured. */
+  version: number
+  zipBytes: number
+  tarGzBytes: number
+  /** The artifact's skeleton names the damaged stream, which stays for it. */
+  namesOldStream: boolean
+}
+
 /** `busy`: an upload under way, or too many artifacts, depend on it. `changed`: other artifacts hold it now, or have another
  *  version, whose lengths are not those that were measured. */
 export type HealingOutcome = 'healed' | 'busy' | 'changed'
@@ -186,18 +197,8 @@ export interface LifecycleMetadata {
   /** Damaged blobs that have a sound stream of other bytes, at most `limit`; not those on which an upload under way, or too many
    *  artifacts, depend now. */
   listHealings(limit: number): Promise<Healing[]>
-  /** Lets the blob take the sound stream, in one transaction with a new version and new lengths of all its holders.
-   *  `version`: the one that was measured. `namesOldStream`: the artifact's skeleton names the damaged stream, which stays for it. */
-  healBlob(
-    healing: Healing,
-    measured: {
-      artifactId: number
-      version: number
-      zipBytes: number
-      tarGzBytes: number
-      namesOldStream: boolean
-    }[],
-  ): Promise<HealingOutcome>
+  /** Lets the blob take the sound stream, in one transaction with a new version and new lengths of all its holders. */
+  healBlob(healing: Healing, measured: MeasuredHolder[]): Promise<HealingOutcome>
   /** Every copy of the pack was verified by `at`. */
   recordVerification(packId: number, at: number): Promise<void>
   /** Compares every rollup with the rows that it counts, on one snapshot, and sets right what is off. Of

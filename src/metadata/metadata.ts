@@ -73,6 +73,12 @@ export interface StoreFigures {
   liveBytes: number
 }
 
+/** Packs are shared by all projects. */
+export type ProjectFigures = Omit<
+  StoreFigures,
+  'damagedArtifacts' | 'storedBytes' | 'packs' | 'liveBytes'
+>
+
 export interface Metadata
   extends
     PublishingMetadata,
@@ -105,8 +111,6 @@ export interface Metadata
    *  upload, no record. Looks at `limit` runs behind id `after`; answers the last of them, null when it came to the end. */
   purgeRuns(usedBy: number, page: { after: number; limit: number }): Promise<number | null>
   figures(): Promise<StoreFigures>
-  projectFigures(
-    projectId: number,
-  ): Promise<Omit<StoreFigures, 'damagedArtifacts' | 'storedBytes' | 'packs' | 'liveBytes'>>
+  projectFigures(projectId: number): Promise<ProjectFigures>
   close(): Promise<void>
 }

@@ -1,9 +1,7 @@
 /** What the store holds and what each layer of it saved:
  *
  *    logical − wholeFile = unique − chunk = chunks − compression = live;   live + dead = stored */
-import type { Metadata, StoreFigures } from '../metadata/metadata.ts'
-
-type ProjectFigures = Awaited<ReturnType<Metadata['projectFigures']>>
+import type { ProjectFigures, StoreFigures } from '../metadata/metadata.ts'
 
 /** Bytes throughout. What concerns packs is null for one project, because packs are shared by all. */
 export interface Usage {

@@ -10,7 +10,7 @@ import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Published } from '../../ingest/publish.ts'
-import type { Metadata } from '../../metadata/metadata.ts'
+import type { KnownTree } from '../../metadata/metadata.ts'
 import { readProject } from '../access/access.ts'
 import { artifactMessage } from '../artifact/artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
@@ -126,10 +126,7 @@ async function answerOffer(
 async function commitKnown(
   { metadata, now }: AppContext,
   sessionId: string,
-  {
-    offered,
-    known,
-  }: { offered: Offered; known: NonNullable<Awaited<ReturnType<Metadata['findKnownTree']>>> },
+  { offered, known }: { offered: Offered; known: KnownTree },
 ): Promise<Published | undefined> {
   const { tree, ...artifact } = offered.artifact
   const trees = known.artifacts.filter(({ kind }) => kind === 'tree')

@@ -5,7 +5,7 @@
  *  All of it is one transaction, because no reader may see the new copy with the old lengths. It is refused while an
  *  upload under way refers to the blob, whose measuring may be over already. */
 import { blobState, streamState } from '../../../../schema/content.ts'
-import type { Healing, HealingOutcome, Metadata } from '../../metadata.ts'
+import type { Healing, HealingOutcome, MeasuredHolder, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
 import { createHealingSearch, createHolderLookUp } from './healable.ts'
@@ -65,7 +65,7 @@ export function createHealingMethods(
  *  transaction. Gives a stream of the blob as it is now, or undefined when something is not what it was. */
 function createSwap(
   connection: Connection,
-): (healing: Healing, measured: Parameters<Metadata['healBlob']>[1]) => number | undefined {
+): (healing: Healing, measured: MeasuredHolder[]) => number | undefined {
   const { prepare } = connection
   const adopt = createAdoption(connection)
   const isSound = prepare<[number, number]>(
