@@ -255,6 +255,8 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
     content: 'some content, some content',
     ...more,
   })
+  /** As headers have it whose ZIP64 field has the size. */
+  const escapedSize = { claims: { sizeBytes: 0xffffffff } }
   test.each<[string, ZipSpec, RegExp]>([
     ['encrypted', { members: [file('a', { flags: 1 })] }, /encrypted/],
     [
@@ -329,6 +331,28 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
       'a large stream that is cut',
       { members: [{ name: 'a', content: large, stored: deflateRawSync(large).subarray(0, -9) }] },
       /is broken/,
+    ],
+    [
+      'a ZIP64 field that lacks the size',
+      { members: [file('a', { ...escapedSize, centralExtra: Buffer.from([1, 0, 2, 0, 7, 7]) })] },
+      /ZIP64 field/,
+    ],
+    [
+      'a ZIP64 field of a size that no number holds',
+      {
+        members: [
+          file('a', {
+            ...escapedSize,
+            centralExtra: Buffer.concat([Buffer.from([1, 0, 8, 0]), Buffer.alloc(8, 0xff)]),
+          }),
+        ],
+      },
+      /ZIP64 field/,
+    ],
+    [
+      'a locator of a ZIP64 end record that is not there',
+      { members: [file('a', { comment: `PK\u0006\u0007${'\0'.repeat(12)}\u0001\0\0\0` })] },
+      /ZIP64 end record/,
     ],
     ['a wrong count', { members: [file('a'), file('b')], count: 1 }, /longer than its entries/],
   ])('%s', async (_title, spec, reason) => {
