@@ -86,7 +86,7 @@ export async function deleteArtifact(
   artifact: Artifact,
 ): Promise<void> {
   await requireDelete(context, principal, [artifact])
-  await removeArtifacts(context, [artifact])
+  await removeArtifacts(context, [artifact], context.now())
 }
 
 /** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */

@@ -334,6 +334,25 @@ describe('expiry', () => {
   })
 })
 
+// The clock goes on while what it frees is counted.
+test('says when it happened and until when it can be taken back, to the millisecond', async () => {
+  const own = await ownServer()
+  const ids = [await own.put('1/a'), await own.put('1/b')]
+  const token = await own.token({ expiresInSeconds: 3600 })
+  let now = Date.now()
+  Object.defineProperty(own.clock, 'now', { get: () => (now += 5) })
+  const path = `/api/v1/artifacts/${ids[0]}`
+  const one = await (await own.send(path, { method: 'DELETE', token })).json()
+  const { body } = await problemOf(await own.send(path, { token }))
+  expect(one).toMatchObject({ deletedAt: body['deletedAt'] })
+  const json = { ids: ids.slice(1) }
+  const bulk = { method: 'POST', json, token }
+  const many = await (await own.send('/api/v1/artifacts/bulk-delete', bulk)).json()
+  const { body: other } = await problemOf(await own.send(`/api/v1/artifacts/${ids[1]}`, { token }))
+  const undoUntil = new Date(Date.parse(String(other['deletedAt'])) + 3_600_000).toISOString()
+  expect(many).toMatchObject({ undoUntil })
+})
+
 describe('retention', () => {
   const daysOf = async (send: Sender['send'], id: number): Promise<number> => {
     const { createdAt, expiresAt } = await jsonOf(await send('GET', `/artifacts/${id}`))

@@ -31,14 +31,16 @@ export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Makes live artifacts tombstones that can be taken back for a while; answers those with which nobody else was faster. */
+/** Makes live artifacts tombstones as of `now` that can be taken back for a while; answers those with which nobody else was
+ *  faster. */
 export async function removeArtifacts(
-  { space, metadata, now, config: { undoMs } }: AppContext,
+  { space, metadata, config: { undoMs } }: AppContext,
   artifacts: Artifact[],
+  now: number,
 ): Promise<Artifact[]> {
   await space.makeRoom()
   const ids = artifacts.map(({ id }) => id)
-  const removal = { state: 'deleted', reason: 'deleted', now: now(), undoMs } as const
+  const removal = { state: 'deleted', reason: 'deleted', now, undoMs } as const
   const removed = new Set(await metadata.removeArtifacts(ids, removal))
   return artifacts.filter(({ id }) => removed.has(id))
 }
@@ -47,13 +49,13 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
   const { principal, artifact } = await liveArtifact(context, c)
   await requireDelete(context, principal, [artifact])
   const { dryRun } = parseQuery(c, deletionQuery)
-  const now = context.now()
-  const freedBytes = await measureDeletion(context.metadata, [artifact.id], now)
+  const freedBytes = await measureDeletion(context.metadata, [artifact.id], context.now())
   if (dryRun) {
     const { id, state } = artifact
     return c.json({ id, state, deletedAt: null, undoUntil: null, freedBytes, dryRun })
   }
-  if ((await removeArtifacts(context, [artifact])).length === 0) {
+  const now = context.now()
+  if ((await removeArtifacts(context, [artifact], now)).length === 0) {
     // Somebody else was faster: say how it ended.
     const { artifact: ended } = await readableArtifact(context, c)
     assertLive(ended, now)
@@ -107,10 +109,10 @@ async function deleteAll(
   { artifacts, dryRun }: { artifacts: Artifact[]; dryRun: boolean },
 ): Promise<WireBulkDeletion> {
   await requireDelete(context, principal, artifacts)
-  const now = context.now()
   const ids = artifacts.map((artifact) => artifact.id)
-  const freedBytes = await measureDeletion(context.metadata, ids, now)
-  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts)
+  const freedBytes = await measureDeletion(context.metadata, ids, context.now())
+  const now = context.now()
+  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts, now)
   return {
     items: gone.map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
       id,

@@ -45,7 +45,7 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
   assertLive(artifact, context.now())
   await requireDelete(context, principal, [artifact])
   requireWord([artifact], await readForm(context, c))
-  await removeArtifacts(context, [artifact])
+  await removeArtifacts(context, [artifact], context.now())
   const run = runPagePath(artifact.project, artifact.runNumber)
   const undo = context.config.undoMs > 0 ? String(artifact.id) : ''
   return c.redirect(withQuery(run, { deleted: undo }), 303)

@@ -122,7 +122,7 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     case 'delete-confirmed': {
       requireWord(artifacts, form)
       await requireDelete(context, principal, artifacts)
-      const gone = await removeArtifacts(context, artifacts)
+      const gone = await removeArtifacts(context, artifacts, context.now())
       const deleted = gone.length > idsInAddressMax ? [] : gone.map(({ id }) => id)
       return back(gone, 'delete', { state: 'deleted', deleted: deleted.join(',') })
     }
