@@ -57,5 +57,7 @@ export function freedSentence(
   ]
   const freed = `Frees ${formatSizeBytes(freedBytes)}`
   if (rest.length === 0) return `${freed}.`
-  return `${freed} of ${formatSizeBytes(logicalBytes)}; ${rest.join(', ')}.`
+  // Of many tiny files more is stored than they have: where each of them lies.
+  const of = freedBytes > logicalBytes ? '' : ` of ${formatSizeBytes(logicalBytes)}`
+  return `${freed}${of}; ${rest.join(', ')}.`
 }

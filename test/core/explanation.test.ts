@@ -1,0 +1,39 @@
+/** What is said of an artifact's time and room. */
+import { expect, test } from 'vitest'
+import { freedSentence, keepingReason } from '../../src/core/explanation.ts'
+
+const hour = 60 * 60 * 1000
+const day = 24 * hour
+
+test.each([
+  [1000, 1000, 0, 'Frees 1000 B.'],
+  [1000, 400, 0, 'Frees 400 B of 1000 B; 600 B is compressed away or kept only once.'],
+  [1000, 0, 1000, 'Frees 0 B of 1000 B; 1000 B is shared and stays.'],
+  [
+    1000,
+    300,
+    500,
+    'Frees 300 B of 1000 B; 500 B is shared and stays, 200 B is compressed away or kept only once.',
+  ],
+  [10, 130, 0, 'Frees 130 B.'],
+  [10, 130, 120, 'Frees 130 B; 120 B is shared and stays.'],
+])('of %d B that free %d B and share %d B', (logicalBytes, freedBytes, sharedBytes, said) => {
+  expect(freedSentence(logicalBytes, { freedBytes, sharedBytes })).toBe(said)
+})
+
+test.each([
+  [90 * day, 90 * day, '90 days from its upload, the default'],
+  [36 * hour, 90 * day, '36 hours from its upload; the default is 90 days'],
+  [hour, null, '1 hour from its upload'],
+])('a time of %d ms where the default is %o', (timeMs, defaultMs, said) => {
+  const artifact = { createdAt: 1000, expiresAt: 1000 + timeMs, pinned: false, keptLatest: false }
+  expect(keepingReason(artifact, defaultMs)).toBe(said)
+})
+
+test('what is kept has no time', () => {
+  const artifact = { createdAt: 0, expiresAt: day, pinned: true, keptLatest: true }
+  expect(keepingReason(artifact, day)).toBe('kept until somebody lets it go')
+  expect(keepingReason({ ...artifact, pinned: false }, day)).toBe(
+    'kept until its branch has a newer one',
+  )
+})
