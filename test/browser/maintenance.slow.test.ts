@@ -17,12 +17,12 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   let page: Page
   let faults: string[]
   let directory: string
-  /** A garbage collection waits for it half-way. */
+  /** A garbage collection waits for it half-way, a scrub before its first pack. */
   let pause: Promise<void> | undefined
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'trove-'))
     rig = await openRig({}, async (step) => {
-      if (step === 'released') await pause
+      if (step === 'released' || step === 'scrub-pack-begun') await pause
     })
     await putTar(rig.server, '1/artifacts/kept', [{ name: 'a.bin', content: noise(300_000, 1) }])
     page = await (await rig.context()).newPage()
@@ -35,7 +35,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   })
 
   /** Answers how to let them go on. */
-  function holdCollections(): () => void {
+  function holdJobs(): () => void {
     let goOn = (): void => undefined
     pause = new Promise((resolve) => {
       goOn = resolve
@@ -49,7 +49,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     page.locator('#job dl > div').filter({ hasText: name }).locator('dd')
 
   test('of a job that goes on shows how far it is, and how it ended, without a reload', async () => {
-    const goOn = holdCollections()
+    const goOn = holdJobs()
     const brief = await putTar(
       rig.server,
       '2/artifacts/brief',
@@ -91,9 +91,15 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   })
 
   test('reads everything back, and names the files that are damaged', async () => {
+    const goOn = holdJobs()
     await page.goto('/admin/maintenance')
     await page.getByRole('button', { name: 'Read everything back' }).click()
+    await page.locator('#job .badge.running').waitFor()
+    const verifiedAt = async () => await page.locator('#verified time').getAttribute('datetime')
+    const before = await verifiedAt()
+    goOn()
     await page.locator('#job .badge.done').waitFor()
+    await expect.poll(verifiedAt).not.toBe(before)
     expect(await fact('Copies that are bad').textContent()).toBe('0')
     await spoil(join(rig.server.dataDir, 'cas'), noise(300_000, 1).subarray(150_000, 150_016))
     await page.getByRole('button', { name: 'Read everything back' }).click()
@@ -126,7 +132,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   })
 
   test('works without scripts: a link looks again', async () => {
-    const goOn = holdCollections()
+    const goOn = holdJobs()
     const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
     await plain.goto('/admin/maintenance')
     await plain.getByRole('button', { name: 'Collect', exact: true }).click()

@@ -1,5 +1,6 @@
 /** Parts of a page that go on while somebody looks (`data-live`, with an id): fetched again and put in place, until the
- *  server says that they are over. What is said of them is told to screen readers now and then, and at the end. */
+ *  server says that they are over; then those that say what came of it (`data-afterwards`, with an id) once. What is said
+ *  of them is told to screen readers now and then, and at the end. */
 import { announce } from './announce.ts'
 import { fetchDocument } from './fetch-document.ts'
 
@@ -16,13 +17,18 @@ async function follow(id: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, everyMs))
     if (document.hidden) continue
     const shown = document.getElementById(id)
-    const fresh = (await fetchDocument(location.href))?.getElementById(id)
+    const page = await fetchDocument(location.href)
+    const fresh = page?.getElementById(id)
     // A server that is away for a moment is asked again; a page that has lost the part has nothing more to tell.
     if (shown === null || fresh === null) return
-    if (fresh === undefined) continue
+    if (page === null || fresh === undefined) continue
     if (!fresh.isEqualNode(shown)) replace(shown, fresh)
     const { live, ended } = fresh.dataset
     if (live === undefined) {
+      for (const part of page.querySelectorAll<HTMLElement>('[data-afterwards][id]')) {
+        const stale = document.getElementById(part.id)
+        if (stale !== null) replace(stale, part)
+      }
       announce(ended ?? '')
       return
     }

@@ -99,7 +99,7 @@ function Collection({ deadBytes, collectEveryMs, clockDoubt }: MaintenanceView) 
   return (
     <section class="card" aria-labelledby="collection">
       <h2 id="collection">Garbage collection</h2>
-      <p>
+      <p id="dead-bytes" data-afterwards>
         <Size bytes={deadBytes} /> of the packs hold nothing that anybody needs.
       </p>
       <ByItself everyMs={collectEveryMs} setting="TROVE_GC_INTERVAL" />
@@ -128,7 +128,7 @@ function Scrub({ verifiedAt, packs, scrubEveryMs, now }: MaintenanceView) {
   return (
     <section class="card" aria-labelledby="scrub">
       <h2 id="scrub">Scrub</h2>
-      <p>
+      <p id="verified" data-afterwards>
         {verifiedAt === null ? (
           'There are no packs yet.'
         ) : (
