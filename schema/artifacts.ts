@@ -123,6 +123,8 @@ export const artifacts = sqliteTable(
     latestOf: text('latest_of'),
     /** It is that, and the project keeps it. */
     keptLatest: integer('kept_latest', { mode: 'boolean' }).notNull().default(false),
+    /** Of the audit log, which may have forgotten it; null where nobody removed it. */
+    removedAct: integer('removed_act'),
   },
   (table) => [
     uniqueIndex('artifacts_held_name')

@@ -3,6 +3,7 @@ import { isSameProject, mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
+import { askedBy } from '../http/access/actor.ts'
 import { removeArtifacts } from '../http/artifact/deletion.ts'
 import { forbidden } from '../http/access/access.ts'
 import type { AppContext } from '../http/context.ts'
@@ -86,7 +87,7 @@ export async function deleteArtifact(
   artifact: Artifact,
 ): Promise<void> {
   await requireDelete(context, principal, [artifact])
-  await removeArtifacts(context, [artifact], context.now())
+  await removeArtifacts(context, [artifact], askedBy(context, principal, 'github'))
 }
 
 /** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */

@@ -4,6 +4,7 @@ import type { Digest } from '../core/digest.ts'
 import { hasCode, StoreError, storeError } from '../core/errors.ts'
 import { isZipType } from '../core/media-type.ts'
 import { expiresAtOf, type RetentionPolicy } from '../core/retention.ts'
+import { actorOf } from '../http/access/actor.ts'
 import { forbidden } from '../http/access/access.ts'
 import type { AppContext } from '../http/context.ts'
 import { retentionOf } from '../http/artifact/retention.ts'
@@ -119,6 +120,7 @@ async function finalizeUpload(
       ...expectedOf(request),
       staged,
       onConflict,
+      by: actorOf(principal, 'github'),
     })
     context.arrivals.end(upload.id)
     await context.checkpoint?.('finalized')

@@ -14,8 +14,9 @@ import {
   tokenRequestSchema,
   tokenSchema,
 } from './admin-messages.ts'
-import { apiRoot, backupPath, collectionPath, scrubPath } from './paths.ts'
-import { statsQuery } from './queries.ts'
+import { auditSchema } from './audit.ts'
+import { apiRoot, auditPath, backupPath, collectionPath, scrubPath } from './paths.ts'
+import { auditQuery, statsQuery } from './queries.ts'
 import { type ApiRoute, json } from './route.ts'
 
 export const adminRoutes: readonly ApiRoute[] = [
@@ -72,6 +73,15 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'readJob',
     summary: 'How far a job is, and its outcome. Needs scope admin.',
     responses: { 200: json('The job.', jobSchema) },
+  },
+  {
+    method: 'get',
+    path: auditPath,
+    operationId: 'readAudit',
+    summary:
+      'Who deleted, kept, replaced or changed what, minted or revoked which token, and began upkeep by hand, the newest first. Needs scope write, or admin for all projects.',
+    query: auditQuery,
+    responses: { 200: json('A page of acts.', auditSchema) },
   },
   {
     method: 'post',

@@ -3,6 +3,7 @@
  *  admin-messages.ts has what operators ask. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
+import { actorSchema } from './audit.ts'
 import { bytes, count, cursor, digest, id, instant } from './fields.ts'
 
 export const artifactStateSchema = z.enum(['available', 'damaged', 'expired', 'deleted'])
@@ -56,6 +57,9 @@ export const artifactSchema = z
     opaqueReason: z.string().nullable(),
     removedAt: instant.nullable(),
     removedReason: z.string().nullable(),
+    removedBy: actorSchema.nullable().meta({
+      description: 'Null while it is live, where its time ended it, and where that is forgotten.',
+    }),
     links: linksSchema,
   })
   .meta({ id: 'Artifact' })

@@ -71,6 +71,8 @@ export function artifactPagePath(project: string, run: number, id: number): stri
   return `${runPagePath(project, run)}/artifacts/${id}`
 }
 
+export const auditPath = `${apiRoot}/audit`
+
 export const searchPath = `${apiRoot}/search`
 
 export const collectionPath = `${apiRoot}/admin/gc`

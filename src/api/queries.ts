@@ -1,6 +1,7 @@
 /** Query parameters of the native API. They arrive as text; each schema reads and bounds them. Unknown parameters are
  *  refused, because a filter that is silently ignored shows, or deletes, too much. */
 import { z } from 'zod'
+import { actKinds } from '../core/audit.ts'
 import { limits } from '../core/limits.ts'
 import { facts, instant } from './fields.ts'
 import { artifactStateSchema } from './messages.ts'
@@ -140,6 +141,17 @@ export const deletionQuery = z.strictObject({
 export const runDeletionQuery = z.strictObject({
   project,
   ...deletionQuery.shape,
+})
+
+export const auditQuery = z.strictObject({
+  project: z
+    .string()
+    .optional()
+    .meta({ description: 'OWNER/REPO; that of the token when absent, or all of them.' }),
+  kind: z.enum(actKinds).optional(),
+  since: instant.optional().meta({ description: 'Only what was done then or later.' }),
+  artifact: identifier.optional().meta({ description: 'Only what was done to this one.' }),
+  ...paging,
 })
 
 export const statsQuery = z.strictObject({ project: z.string().optional() })

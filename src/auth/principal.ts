@@ -91,6 +91,11 @@ export function mayMint(
   )
 }
 
+/** May see who did what: in one project, or in all and to the store. */
+export function mayReadAudit(principal: Principal, project: ProjectName | null): boolean {
+  return project === null ? mayAdminister(principal) : mayWriteProject(principal, project)
+}
+
 /** May run maintenance. */
 export function mayAdminister(principal: Principal): boolean {
   return principal.scope === 'admin'

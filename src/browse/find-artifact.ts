@@ -1,5 +1,6 @@
 /** From a reference to an artifact, and what its end means to those who ask for it. */
 import { endReason, lifetime } from '../core/explanation.ts'
+import { formatActor } from '../core/audit.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import { effectiveState } from '../core/retention.ts'
@@ -88,10 +89,11 @@ export function assertLive(artifact: Artifact, now: number): void {
   }
   if (state === 'deleted') {
     const deletedAt = artifact.removedAt ?? artifact.expiresAt
+    const by = artifact.removedBy === null ? '' : ` by ${formatActor(artifact.removedBy)}`
     const reason = endReason(artifact)
     throw storeError(
       'artifact_deleted',
-      `artifact ${artifact.name} was ${reason} at ${new Date(deletedAt).toISOString()}`,
+      `artifact ${artifact.name} was ${reason}${by} at ${new Date(deletedAt).toISOString()}`,
       { artifactId: artifact.id, deletedAt, reason },
     )
   }

@@ -30,7 +30,7 @@ export function filterOf({
 }
 
 /** By the clock of this machine, and in its zone where none is given. Errors: UsageError. */
-function parseSince(text: string): string {
+export function parseSince(text: string): string {
   const ageMs = parseDurationMs(text)
   const [, day] = /^(\d{4}-\d{2}-\d{2})(?:[T ].+)?$/.exec(text) ?? []
   // Of a day alone `Date` would take the midnight of UTC.

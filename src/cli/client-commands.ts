@@ -95,6 +95,10 @@ export const clientCommands = {
     summary: 'explains what an artifact grew by, what it takes, and how long it is kept',
     load: () => Promise.resolve(whyCommand),
   },
+  audit: {
+    summary: 'tells who deleted or changed what',
+    load: async () => (await import('./commands/audit.ts')).auditCommand,
+  },
   stats: {
     summary: 'shows what the store holds and what was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,

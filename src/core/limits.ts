@@ -211,6 +211,8 @@ export const limits = {
   signInFormBytesMax: 64 * KiB,
   /** Tokens of one project that are revoked one by one: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
+  /** Artifacts that a line of the audit log names; it tells how many there are. */
+  auditNamesMax: 3,
   /** Tokens that were minted by one another, the first by the server's key; each carries the ids of those before it. */
   tokenGenerationsMax: 8,
   /** Finished jobs whose outcome can still be asked for. */

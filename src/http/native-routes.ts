@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { createArchiveRoutes } from './artifact/archives.ts'
 import { createArtifactRoutes } from './artifact/artifacts.ts'
+import { createAuditRoutes } from './operation/audit.ts'
 import { createBlobFetchRoutes } from './artifact/blob-fetch.ts'
 import { createCompareRoutes } from './artifact/compare.ts'
 import type { AppContext, AppEnv } from './context.ts'
@@ -25,6 +26,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createArtifactRoutes(context))
   app.route('/', createDeletionRoutes(context))
   app.route('/', createMaintenanceRoutes(context))
+  app.route('/', createAuditRoutes(context))
   app.route('/', createManifestRoutes(context))
   app.route('/', createFileRoutes(context))
   app.route('/', createArchiveRoutes(context))

@@ -9,6 +9,7 @@ import { limits } from '../core/limits.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
 import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
+import { askedBy } from './access/actor.ts'
 import { requirePrincipal } from './access/authenticate.ts'
 import { watchIdle } from './body/send-representation.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
@@ -75,7 +76,7 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
     const what = `job ${job.key}`
     throw storeError('busy', `${what} is still running`, { what })
   }
-  await context.metadata.removeRunJob(run.id, job.key)
+  await context.metadata.removeRunJob(run.id, job.key, askedBy(context, principal, 'api'))
   return c.body(null, 204)
 }
 

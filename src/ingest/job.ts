@@ -1,6 +1,7 @@
 /** What an upload is, once its outside form is known: the same for every protocol, and structured-cloneable, because
  *  the work runs in worker threads. */
 import type { ArtifactName } from '../core/artifact.ts'
+import type { Actor } from '../core/audit.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Replacement } from '../metadata/metadata.ts'
 
@@ -27,6 +28,8 @@ export interface IngestJob {
   createdAt: number
   expiresAt: number
   onConflict: 'reject' | Replacement | 'same'
+  /** Who sends it. */
+  by?: Actor
   /** The stock upload that this job finishes. */
   uploadId: string | null
   /** What the sender said it sent; checked before anything becomes visible.

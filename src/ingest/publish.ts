@@ -73,6 +73,7 @@ export async function publish(
     expiresAt: job.expiresAt,
     onConflict: job.onConflict,
     uploadId: job.uploadId,
+    by: job.by,
   })
   await checkpoint?.('committed')
   return published

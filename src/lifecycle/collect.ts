@@ -272,6 +272,10 @@ async function forgetHistory(
   { metadata, now, signal }: LifecyclePorts,
   endedBy: number,
 ): Promise<void> {
+  // Before the tombstones that they name.
+  while ((await metadata.purgeActs(endedBy, limits.transactionRowsMax)) > 0) {
+    signal?.throwIfAborted()
+  }
   while ((await metadata.purgeTombstones(endedBy, limits.transactionRowsMax)) > 0) {
     signal?.throwIfAborted()
   }

@@ -1,5 +1,6 @@
 /** Port: what time and damage do to a store, the part of `Metadata` that maintenance works with. The rules of metadata.ts
  *  hold here too: each method is one whole transaction, or a few short ones. */
+import type { Asked } from './audit.ts'
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { NewCopy, StreamPlace } from '../core/copy.ts'
 
@@ -142,20 +143,25 @@ export interface RetentionChange {
 
 export interface LifecycleMetadata {
   /** Errors: artifact_not_found (none, or not a live one). */
-  setRetention(artifactId: number, change: RetentionChange): Promise<void>
+  setRetention(artifactId: number, change: RetentionChange, asked?: Asked): Promise<void>
   /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers their ids. */
-  setRetentionOfMany(artifactIds: number[], change: RetentionChange, now: number): Promise<number[]>
+  setRetentionOfMany(
+    artifactIds: number[],
+    change: RetentionChange,
+    now: number,
+    asked?: Asked,
+  ): Promise<number[]>
   /** Makes tombstones, in a few durable transactions; bytes come back with sweep. Answers the ids of those that were live. */
-  removeArtifacts(artifactIds: number[], removal: ArtifactRemoval): Promise<number[]>
+  removeArtifacts(artifactIds: number[], removal: ArtifactRemoval, asked?: Asked): Promise<number[]>
   /** Makes tombstones of live artifacts whose time has passed, at most `limit` of them, the oldest first, in one
    *  transaction; answers how many. Their rows go with `clearRemoved`. */
   expireArtifacts(now: number, limit: number): Promise<number>
   /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
    *  artifact_deleted (too long ago), name_taken, quota_exceeded, too_large (artifacts of the run). */
-  restoreArtifact(artifactId: number, now: number): Promise<void>
+  restoreArtifact(artifactId: number, now: number, asked?: Asked): Promise<void>
   /** The same for many, in a few durable transactions; answers the ids of those that came back. Those that had ended, or whose
    *  name is taken, are passed over. Errors: quota_exceeded, too_large: what earlier transactions brought back stays. */
-  restoreArtifacts(artifactIds: number[], now: number): Promise<number[]>
+  restoreArtifacts(artifactIds: number[], now: number, asked?: Asked): Promise<number[]>
   /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows, which go with `clearRemoved`.
    *  Looks at `limit` of them after a place; answers how many did, the ids of those that somebody reads at `now`, and the last
    *  place, null behind the last of all. */

@@ -5,6 +5,7 @@
  *  Arguments and answers are structured-cloneable, because the SQLite implementation can run in a worker thread.
  *  Instants are epoch milliseconds. Clock: the caller passes `now`. */
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
+import type { Asked, AuditMetadata } from './audit.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
 import type { ConflictPolicy, PublishingMetadata } from './publishing.ts'
 import type { ReadingMetadata } from './reading.ts'
@@ -13,6 +14,7 @@ import type { RunRecordMetadata } from './run-records.ts'
 import type { TreeMetadata } from './trees.ts'
 import type { UsageHistoryMetadata } from './usage-history.ts'
 
+export type * from './audit.ts'
 export type * from './lifecycle.ts'
 export type * from './publishing.ts'
 export type * from './reading.ts'
@@ -87,13 +89,19 @@ export interface Metadata
     LifecycleMetadata,
     RunRecordMetadata,
     RevocationMetadata,
+    AuditMetadata,
     UsageHistoryMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
   ensureProject(name: ProjectName, now: number): Promise<Project>
   findProject(name: ProjectName): Promise<Project | undefined>
   listProjects(): Promise<Project[]>
   /** Changes what is given, and settles what is kept as the latest where that is part of it. */
-  setProjectPolicy(projectId: number, policy: Partial<ProjectPolicy>, now: number): Promise<void>
+  setProjectPolicy(
+    projectId: number,
+    policy: Partial<ProjectPolicy>,
+    now: number,
+    asked?: Asked,
+  ): Promise<void>
   /** The server's setting for projects without one of their own; settles them when it differs from the last one,
    *  and whatever a call that did not end has left unsettled. */
   setKeepLatest(patterns: string[], now: number): Promise<void>

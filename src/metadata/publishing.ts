@@ -6,6 +6,7 @@
  *    put rows that nobody reads; 5. `commitArtifact` publishes all of it in one short transaction.
  *  A session that dies leaves rows that `abortSession` or recovery takes away. */
 import type { ArtifactKind, ArtifactName } from '../core/artifact.ts'
+import type { Actor } from '../core/audit.ts'
 import type { BlobFacts, Composite, NewCopy, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
@@ -95,6 +96,8 @@ export interface NewArtifact {
   onConflict: 'reject' | Replacement | 'same'
   /** The stock upload that this commit finishes, if any; it becomes `done`. */
   uploadId: string | null
+  /** Recorded where the upload takes the place of an artifact. */
+  by?: Actor | undefined
 }
 
 /** Bounds on logical bytes of live artifacts, checked at commit; null is none. A project's own goes before

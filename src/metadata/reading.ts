@@ -3,6 +3,7 @@
 import type { ArtifactSort } from '../core/artifact-order.ts'
 import type { ArtifactKind, ArtifactName, ArtifactState } from '../core/artifact.ts'
 import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
+import type { Actor } from '../core/audit.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { ProjectName } from '../core/run.ts'
@@ -42,6 +43,8 @@ export interface Artifact {
   keptLatest: boolean
   removedAt: number | null
   removedReason: string | null
+  /** Null while it is live, where nobody removed it, and where that is forgotten. */
+  removedBy: Actor | null
   /** Grows when a representation's bytes change (heal with another stream); part of every archive's ETag. */
   version: number
 }

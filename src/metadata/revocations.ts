@@ -1,5 +1,6 @@
 /** Port: which tokens are void before their end. */
 import type { ProjectName } from '../core/run.ts'
+import type { Asked, DescribedToken } from './audit.ts'
 
 export interface RevokedToken {
   /** Of `auth/tokens.ts`. */
@@ -20,9 +21,9 @@ export interface Revocations {
 
 export interface RevocationMetadata {
   /** Errors: too_large (more than `limits.revokedTokensMax` of one project and kind). */
-  revokeToken(token: RevokedToken): Promise<void>
+  revokeToken(token: RevokedToken, asked?: Asked & { token: DescribedToken }): Promise<void>
   /** All tokens of the project that were issued at `issuedUntil` or before. */
-  revokeProjectTokens(project: ProjectName, issuedUntil: number): Promise<void>
+  revokeProjectTokens(project: ProjectName, issuedUntil: number, asked?: Asked): Promise<void>
   listRevocations(): Promise<Revocations>
   /** Forgets at most `limit` tokens that ended before `endedBy`; answers how many. */
   purgeRevocations(endedBy: number, limit: number): Promise<number>

@@ -1,5 +1,6 @@
 /** Port: what is kept of runs besides their artifacts, the part of `Metadata` that run pages read. The rules of
  *  metadata.ts hold here too. */
+import type { Asked } from './audit.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
 
 /** What a job, a step or a run has come to. All null while it has neither started nor ended. */
@@ -58,10 +59,10 @@ export interface RunRecordMetadata {
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
   /** Forgets what was recorded of all attempts of a run, in steps, logs first. Harmless when there is nothing. */
-  removeRunRecords(projectId: number, number: number): Promise<void>
+  removeRunRecords(projectId: number, number: number, asked?: Asked): Promise<void>
   /** Forgets one job with its steps and its log, in steps, the log first; false when there is none of that key. Artifacts
    *  that it made stay. */
-  removeRunJob(runId: number, key: string): Promise<boolean>
+  removeRunJob(runId: number, key: string, asked?: Asked): Promise<boolean>
   /** Forgets at most `limit` records of which nothing was heard since `updatedBy`; answers how many. */
   purgeRunRecords(updatedBy: number, limit: number): Promise<number>
 }

@@ -134,6 +134,9 @@ const methods: Record<Method, true> = {
   revokeProjectTokens: true,
   listRevocations: true,
   purgeRevocations: true,
+  recordAct: true,
+  listActs: true,
+  purgeActs: true,
   figures: true,
   projectFigures: true,
 }

@@ -8,8 +8,10 @@
  *    trees/       entries of manifests, and differences of two
  *    blobs/       streams, copies and packs; damage and healing
  *    tokens/      which are void before their end
+ *    audit/       who did what
  *    upkeep/      what is gone, what it frees, and sums of what is there */
 import type { Metadata, Quota } from './metadata.ts'
+import { createAuditLog, createAuditMethods } from './sqlite/audit/audit-log.ts'
 import { createArtifactMethods } from './sqlite/artifacts/artifacts.ts'
 import { createBoundCheck } from './sqlite/artifacts/bound-check.ts'
 import { createCommitMethods } from './sqlite/uploads/commit.ts'
@@ -56,10 +58,11 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
   const damage = createDamage(connection)
   const latest = createLatest(connection)
   const checkBounds = createBoundCheck(connection, quota)
-  const change = { removal, damage, latest, checkBounds }
+  const audit = createAuditLog(connection)
+  const change = { removal, damage, latest, checkBounds, audit }
   return {
-    ...createRunMethods(connection, latest),
-    ...createRunRecordMethods(connection),
+    ...createRunMethods(connection, latest, audit),
+    ...createRunRecordMethods(connection, audit),
     ...createUploadMethods(connection),
     ...createSessionMethods(connection, removal),
     ...createOfferMethods(connection),
@@ -67,7 +70,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),
     ...createCommitMethods(connection, change),
-    ...createArtifactMethods(connection),
+    ...createArtifactMethods(connection, audit),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
     ...createReleaseMethods(connection, change),
@@ -84,7 +87,8 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createHolderMethods(connection),
     ...createFigureMethods(connection),
     ...createUsageHistoryMethods(connection),
-    ...createRevocationMethods(connection),
+    ...createRevocationMethods(connection, audit),
+    ...createAuditMethods(connection, audit),
     close: async () => connection.close(),
   }
 }

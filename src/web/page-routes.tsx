@@ -11,6 +11,7 @@ import { problemStatus } from '../http/problem.ts'
 import { createArtifactActionRoutes } from './artifact/artifact-action-routes.tsx'
 import { createArtifactRoutes } from './artifact/artifact-routes.tsx'
 import { loadAssets } from './assets.ts'
+import { createAuditPages } from './audit/audit-routes.tsx'
 import { createComparePages } from './compare/compare-routes.tsx'
 import { createContentRoutes } from './artifact/content-routes.ts'
 import { createFindPages } from './find/find-routes.tsx'
@@ -44,6 +45,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createSignInPages(web))
   // Before `/:owner/:repo`, which would take `/admin/storage`.
   routes.route('/', createMaintenancePages(web))
+  routes.route('/', createAuditPages(web))
   routes.route('/', createFindPages(web))
   routes.route('/', createSettingsPages(web))
   routes.route('/', createStoragePages(web))
@@ -126,8 +128,7 @@ async function goneView(
   const successor = mayReadProject(principal, artifact.project)
     ? await metadata.findNewest(sameNameAs(artifact), now())
     : undefined
-  const mayUndo =
-    isRestorable(artifact, { undoMs: config.undoMs, now: now() }) &&
-    mayWriteProject(principal, artifact.project)
-  return { artifact, successor, mayUndo, now: now() }
+  const mayWrite = mayWriteProject(principal, artifact.project)
+  const mayUndo = mayWrite && isRestorable(artifact, { undoMs: config.undoMs, now: now() })
+  return { artifact, successor, mayUndo, mayWrite, now: now() }
 }

@@ -81,6 +81,11 @@ export function retentionPath(project: string): string {
   return `${settingsPath(project)}/retention`
 }
 
+/** Null: of all projects. */
+export function auditPagePath(project: string | null, query: Record<string, string> = {}): string {
+  return withQuery(project === null ? '/admin/audit' : `${settingsPath(project)}/audit`, query)
+}
+
 export function uploadPagePath(project: string): string {
   return `${projectPagePath(project)}/upload`
 }

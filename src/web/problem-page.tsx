@@ -3,7 +3,7 @@ import type { StoreError } from '../core/errors.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ShortDigest, Size, Time } from './parts/format.tsx'
 import type { Html } from './parts/html.ts'
-import { actionPath, artifactPath } from './paths.ts'
+import { actionPath, artifactPath, auditPagePath } from './paths.ts'
 
 export interface Problem {
   title: string
@@ -19,6 +19,7 @@ export interface GoneView {
   /** The newest live artifact of that name, on the same branch if it had one. */
   successor: Artifact | undefined
   mayUndo: boolean
+  mayWrite: boolean
   now: number
 }
 
@@ -90,7 +91,7 @@ export function ProblemSection({
   )
 }
 
-function Gone({ artifact, successor, mayUndo, now }: GoneView) {
+function Gone({ artifact, successor, mayUndo, mayWrite, now }: GoneView) {
   return (
     <>
       <p>
@@ -110,6 +111,14 @@ function Gone({ artifact, successor, mayUndo, now }: GoneView) {
           <form method="post" action={actionPath(artifact, 'undo')}>
             <button>Restore</button>
           </form>
+        )}
+        {mayWrite && (
+          <a
+            class="button"
+            href={auditPagePath(artifact.project, { artifact: String(artifact.id) })}
+          >
+            What was done to it
+          </a>
         )}
       </div>
     </>

@@ -68,7 +68,11 @@ const name = "'onload='owned' x="
 async function putHostile(rig: Rig, trap: string, run: number): Promise<number> {
   const query = `branch=${encodeURIComponent(hostileText)}&workflow=${encodeURIComponent(hostileText)}&event=${encodeURIComponent(hostileText)}`
   const place = `${run}/artifacts/${encodeURIComponent(name)}`
-  return await putTar(rig.server, place, hostileFiles(trap), query)
+  const id = await putTar(rig.server, place, hostileFiles(trap), query)
+  // For the audit log to name it.
+  const change = { method: 'PATCH', json: { expiresInSeconds: 86_400 } }
+  expect((await rig.server.send(`/api/v1/artifacts/${id}`, change)).status).toBe(200)
+  return id
 }
 
 /** Jobs, steps and lines of a log that carry the same text. */
@@ -115,6 +119,7 @@ function addressesOf(first: number, second: number): string[] {
     '/octo/app/storage',
     '/octo/app/settings',
     '/octo/app/settings/retention?days=0',
+    '/octo/app/settings/audit',
     '/octo/app/upload',
     '/octo/app/actions/runs/2',
     artifact,
@@ -132,6 +137,8 @@ function addressesOf(first: number, second: number): string[] {
     `/find?digest=${query}`,
     '/admin/storage',
     `/admin/maintenance?job=${query}`,
+    '/admin/audit',
+    `/admin/audit?kind=${query}`,
     `/sign-in?next=${query}&token=${query}`,
     `/${query}/${query}`,
   ]

@@ -264,6 +264,7 @@ function blankArtifact(id: number): Artifact {
     keptLatest: false,
     removedAt: null,
     removedReason: null,
+    removedBy: null,
     version: 1,
   }
 }

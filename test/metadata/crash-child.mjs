@@ -8,20 +8,24 @@ import { copyOf } from './made-up-copies.mjs'
 
 const [path, killAt] = [process.argv[2], Number(process.argv[3])]
 let statements = 0
+const acts = []
 const metadata = openSqliteMetadata({
   path,
-  trace: () => {
+  trace: (sql) => {
     statements += 1
     if (statements === killAt) process.kill(process.pid, 'SIGKILL')
+    if (killAt === Infinity && sql.startsWith('insert into "audit_log"')) acts.push(statements)
   },
 })
+const by = { kind: 'job', run: 1, job: 'build', tokenIds: ['a'], origin: 'api' }
+const asked = { at: 2_000, by }
 const say = (event) => writeSync(1, `${JSON.stringify(event)}\n`)
 
 const facts = { branch: null, sha: null, workflow: null, event: null }
 const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, facts, 1_000)
 const first = await upload('first', ['a', 'b', 'cc', 'dd'], ['cc', 'dd'])
 await upload('second', ['b', 'e', 'cc', 'ff'], ['cc', 'ff'])
-await metadata.removeArtifacts([first], { state: 'deleted', reason: 'test', now: 2_000 })
+await metadata.removeArtifacts([first], { state: 'deleted', reason: 'test', now: 2_000 }, asked)
 say({ removed: first })
 await sweep()
 await abandon(['g', 'h'])
@@ -30,7 +34,7 @@ await sweep()
 await upload('second', ['a', 'e'], [])
 await sweep()
 await metadata.close()
-say({ statements })
+say({ statements, acts })
 
 /** Files of `contents`, and a composite file of the contents `parts`. */
 async function upload(name, contents, parts) {
@@ -115,6 +119,7 @@ function newArtifact(name, manifestId) {
     now: 1_500,
     expiresAt: 1_000_000,
     onConflict: 'replace',
+    by,
     uploadId: null,
   }
 }

@@ -15,6 +15,8 @@ interface Acknowledged {
   removed: Set<number>
   /** Statements of a run that was not killed. */
   statements: number | undefined
+  /** Which of them write the audit log. */
+  acts: number[]
 }
 
 /** Runs the child until statement `killAt`; Infinity lets it finish. */
@@ -32,6 +34,7 @@ export function workAndDie(path: string, killAt: number): Acknowledged {
     committed: new Map(),
     removed: new Set(),
     statements: undefined,
+    acts: [],
   }
   for (const line of stdout.split('\n').filter((text) => text !== '')) {
     const event = JSON.parse(line) as {
@@ -39,10 +42,12 @@ export function workAndDie(path: string, killAt: number): Acknowledged {
       paths?: string[]
       removed?: number
       statements?: number
+      acts?: number[]
     }
     if (event.committed !== undefined) acknowledged.committed.set(event.committed, event.paths!)
     if (event.removed !== undefined) acknowledged.removed.add(event.removed)
     if (event.statements !== undefined) acknowledged.statements = event.statements
+    if (event.acts !== undefined) acknowledged.acts = event.acts
   }
   return acknowledged
 }
@@ -51,6 +56,7 @@ export function workAndDie(path: string, killAt: number): Acknowledged {
 export async function checkSurvival(path: string, acknowledged: Acknowledged): Promise<void> {
   const metadata = openSqliteMetadata({ path })
   await checkArtifacts(metadata, acknowledged)
+  await checkAudit(metadata)
   await recover(metadata)
   await checkArtifacts(metadata, acknowledged)
   await removeEverything(metadata)
@@ -98,6 +104,20 @@ async function checkRemoval(metadata: Metadata, id: number, live: number[]): Pro
     const names = live.map(async (other) => (await metadata.findArtifact(other))?.name)
     expect(await Promise.all(names)).toContain(gone.name)
   }
+}
+
+/** Of every removal there is one act, and the other way round. */
+async function checkAudit(metadata: Metadata): Promise<void> {
+  const page = { limit: 100, offset: 0, sort: 'oldest', now: 3_000 } as const
+  const { artifacts: gone } = await metadata.listArtifacts({ state: 'deleted' }, page)
+  const acts = await metadata.listActs({}, { limit: 100 })
+  const told = acts.flatMap(({ kind, artifactIds }) => artifactIds.map((id) => ({ id, kind })))
+  expect(told.toSorted((a, b) => a.id - b.id)).toEqual(
+    gone.map(({ id, removedReason }) => {
+      return { id, kind: removedReason === 'replaced' ? 'replace' : 'delete' }
+    }),
+  )
+  for (const { removedBy } of gone) expect(removedBy).toMatchObject({ job: 'build' })
 }
 
 async function recover(metadata: Metadata): Promise<void> {

@@ -19,6 +19,15 @@ test('a process killed at any statement leaves a store that recovers', async () 
   }
 })
 
+test('a process killed beside a line of the audit log leaves no act without its line, and no line without its act', async () => {
+  const { acts } = workAndDie(await newDatabase(), Infinity)
+  expect(acts).toHaveLength(2)
+  for (const killAt of acts.flatMap((at) => [at, at + 1, at + 2])) {
+    const path = await newDatabase()
+    await checkSurvival(path, workAndDie(path, killAt))
+  }
+})
+
 test.each([1, 5, 20, 60, 100])(
   'a process killed while it makes the database, at %i',
   async (killAt) => {

@@ -1,6 +1,7 @@
 /** What every implementation of the metadata port does. Each part of the contract is a file of `contract/`. */
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Metadata } from '../../src/metadata/metadata.ts'
+import { auditContract } from './contract/audit.ts'
 import { damageContract } from './contract/damage.ts'
 import { figuresContract } from './contract/figures.ts'
 import { keepLatestContract } from './contract/keep-latest.ts'
@@ -38,6 +39,7 @@ const parts = {
   figures: figuresContract,
   'usage history': usageHistoryContract,
   revocations: revocationsContract,
+  'audit log': auditContract,
 }
 export type ContractPart = keyof typeof parts
 

@@ -4,6 +4,7 @@ import { type SQL, is } from 'drizzle-orm'
 import { SQLiteSyncDialect, SQLiteTable, getTableConfig } from 'drizzle-orm/sqlite-core'
 import { describe, expect, test } from 'vitest'
 import * as artifactTables from '../../schema/artifacts.ts'
+import * as auditTables from '../../schema/audit.ts'
 import * as contentTables from '../../schema/content.ts'
 import * as recordTables from '../../schema/run-records.ts'
 import * as runTables from '../../schema/runs.ts'
@@ -16,6 +17,7 @@ import { temporaryDatabases } from './temporary-database.ts'
 const { newDatabase } = temporaryDatabases()
 const tables = Object.values({
   ...artifactTables,
+  ...auditTables,
   ...contentTables,
   ...recordTables,
   ...runTables,

@@ -60,16 +60,28 @@ beforeAll(async () => {
   }
   base = await put('octo/app', '1/artifacts/site', files(1))
   head = await put('octo/app', '2/artifacts/site', files(2))
+  const named: number[] = []
   for (let index = 0; index < 120; index++) {
     const name = `${words(20)}-${index}`
-    await put('octo/app', `3/artifacts/${encodeURIComponent(name)}`, [
+    const id = await put('octo/app', `3/artifacts/${encodeURIComponent(name)}`, [
       { name: 'shared.txt', content: sharedText },
       { name: 'a', content: words(4) },
     ])
+    named.push(id)
     await put(`octo/project-${words(2).replace(' ', '-')}`, '1/artifacts/a', [
       { name: 'a', content: words(4) },
     ])
     await put('octo/app', `${100 + index}/artifacts/a`, [{ name: 'a', content: words(4) }])
+  }
+  // What is done to several at a time names the first of them.
+  for (let index = 0; index + 4 <= named.length; index += 2) {
+    const ids = named.slice(index, index + 4).map((id): [string, string] => ['id', `${id}`])
+    const answer = await server.visit('/octo/app/artifacts', undefined, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: server.url },
+      body: new URLSearchParams([['action', 'keep'], ...ids]).toString(),
+    })
+    expect(answer.status).toBe(303)
   }
   const at = server.clock.now
   const events = Array.from({ length: 20 }, (_, number) => {
@@ -120,6 +132,7 @@ test('every page keeps its weight', async () => {
     '/octo/app/storage',
     '/octo/app/settings',
     '/octo/app/settings/retention?days=0',
+    '/octo/app/settings/audit',
     '/octo/app/upload',
     '/octo/app/actions/runs/3',
     artifact,
@@ -133,6 +146,7 @@ test('every page keeps its weight', async () => {
     `${compare}?file=one-line.js`,
     '/admin/storage',
     '/admin/maintenance',
+    '/admin/audit',
     `/find?digest=${shared}`,
     ...files(1)
       .slice(0, 12)

@@ -78,9 +78,10 @@ export function requireWriteProject(principal: Principal, project: ProjectName):
 }
 
 /** Errors: unauthenticated, forbidden. */
-export async function requireAdmin(context: AppContext, c: AppRequest): Promise<void> {
+export async function requireAdmin(context: AppContext, c: AppRequest): Promise<Principal> {
   const principal = await requirePrincipal(context, c)
-  if (!mayAdminister(principal)) throw forbidden('maintenance needs a token of scope admin')
+  if (mayAdminister(principal)) return principal
+  throw forbidden('maintenance needs a token of scope admin')
 }
 
 export function forbidden(reason: string): Error {

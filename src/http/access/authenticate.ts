@@ -5,6 +5,7 @@ import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
+import type { Asked, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './revoked.ts'
 
@@ -60,28 +61,40 @@ export async function principalOf(
   return principal
 }
 
-/** Makes a token void, and whatever came of it. Errors: too_large, storage_full (it is void until the next start). */
+/** Makes a token void, and whatever came of it. Without `asked` the audit log is not told: who signs out takes nothing from
+ *  others. Errors: too_large, storage_full (it is void until the next start). */
 export async function revokeToken(
   { metadata, revocations }: AppContext,
   { use, principal }: { use: TokenUse; principal: Principal },
+  asked?: Asked,
 ): Promise<void> {
-  const [id] = principal.lineage
-  if (id === undefined) throw new Error('what was read of a token has its id')
+  const token = describeToken(principal)
+  const { id } = token
   const { issuedAt, expiresAt } = principal
   const isSession = use === 'session'
   const isAdmin = mayAdminister(principal)
   await lastingly(
     () => revocations.addToken(id),
-    metadata.revokeToken({
-      id,
-      // An administrator's may name a project, and what that has is revoked without it.
-      project: isAdmin ? null : principal.project,
-      isSession,
-      issuedAt,
-      // What an administrator's mints may end later than itself; sessions mint nothing.
-      endsAt: isAdmin && !isSession ? Infinity : expiresAt,
-    }),
+    metadata.revokeToken(
+      {
+        id,
+        // An administrator's may name a project, and what that has is revoked without it.
+        project: isAdmin ? null : principal.project,
+        isSession,
+        issuedAt,
+        // What an administrator's mints may end later than itself; sessions mint nothing.
+        endsAt: isAdmin && !isSession ? Infinity : expiresAt,
+      },
+      asked && { ...asked, token },
+    ),
   )
+}
+
+/** Of one that was minted. */
+export function describeToken({ lineage, scope, run, job, expiresAt }: Principal): DescribedToken {
+  const [id] = lineage
+  if (id === undefined) throw new Error('what was read of a token has its id')
+  return { id, scope, run: run?.number ?? null, job, expiresAt }
 }
 
 /** Makes all tokens of the project void that were issued at `issuedUntil` or before. Errors: storage_full, as above. */
@@ -89,10 +102,11 @@ export async function revokeProjectTokens(
   { metadata, revocations }: AppContext,
   project: ProjectName,
   issuedUntil: number,
+  asked: Asked,
 ): Promise<void> {
   await lastingly(
     () => revocations.addProject(project, issuedUntil),
-    metadata.revokeProjectTokens(project, issuedUntil),
+    metadata.revokeProjectTokens(project, issuedUntil, asked),
   )
 }
 

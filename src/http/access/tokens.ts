@@ -10,13 +10,16 @@ import {
 } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { grantOfIdToken } from '../../auth/id-token.ts'
-import { mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
+import { isJob, mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken, readToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
+import { dayMs } from '../../core/units.ts'
+import { askedBy } from './actor.ts'
 import { forbidden, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import {
+  describeToken,
   requireBearer,
   requirePrincipal,
   revokeProjectTokens,
@@ -36,7 +39,17 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
         'minting tokens needs a token of scope admin, or for tokens of its project that do not outlive it, of scope write',
       )
     }
-    return await answerWith(context, c, grant)
+    const token = await mintToken(context.keys.tokens, grant)
+    const now = context.now()
+    if (!isJob(grant) || grant.expiresAt - now > dayMs) {
+      const { principal: minted } = await readToken(context.keys.tokens, token)
+      await context.metadata.recordAct(askedBy(context, principal, 'api'), {
+        kind: 'token',
+        project: mayAdminister(grant) ? null : grant.project,
+        details: { token: describeToken(minted) },
+      })
+    }
+    return answerWith(c, token, grant)
   })
   app.post(`${apiRoot}/tokens/exchange`, async (c) => await exchange(context, c))
   app.post(`${apiRoot}/tokens/revoke`, async (c) => await revoke(context, c))
@@ -72,14 +85,14 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
     const reason = `ID tokens of ${trusted.issuer} are not trusted for ${grant.project} (TROVE_OIDC)`
     throw forbidden(reason)
   }
-  return await answerWith(context, c, grant)
+  return answerWith(c, await mintToken(context.keys.tokens, grant), grant)
 }
 
 /** Needs nothing but the token: whoever has it could do worse. */
 async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
   const { token } = await parseBody(context, c, revocationRequestSchema)
   const read = await readToken(context.keys.tokens, token)
-  await revokeToken(context, read)
+  await revokeToken(context, read, { at: context.now(), by: null })
   const { scope, project, run, job, expiresAt } = read.principal
   const message: WireRevokedToken = {
     scope,
@@ -95,14 +108,14 @@ async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> 
   const principal = await requirePrincipal(context, c)
   const project = projectParameter(c)
   requireWriteProject(principal, project)
-  const issuedUntil = context.now()
-  await revokeProjectTokens(context, project, issuedUntil)
+  const asked = askedBy(context, principal, 'api')
+  const issuedUntil = asked.at
+  await revokeProjectTokens(context, project, issuedUntil, asked)
   const message: WireRevokedTokens = { project, issuedUntil: instant(issuedUntil) }
   return c.json(message)
 }
 
-async function answerWith(context: AppContext, c: AppRequest, grant: Principal): Promise<Response> {
-  const token = await mintToken(context.keys.tokens, grant)
+function answerWith(c: AppRequest, token: string, grant: Principal): Response {
   c.header('cache-control', 'no-store')
   return c.json({ token, expiresAt: instant(grant.expiresAt) }, 201)
 }

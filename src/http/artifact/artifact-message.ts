@@ -1,6 +1,8 @@
 /** Artifacts and entries in their wire form. */
 import type { WireArtifact, WireEntry } from '../../api/messages.ts'
+import type { WireActor } from '../../api/audit.ts'
 import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../../api/paths.ts'
+import type { Actor } from '../../core/audit.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
@@ -38,6 +40,7 @@ export function artifactMessage(
     opaqueReason: artifact.opaqueReason,
     removedAt: artifact.removedAt === null ? null : instant(artifact.removedAt),
     removedReason: artifact.removedReason,
+    removedBy: artifact.removedBy && actorMessage(artifact.removedBy),
     links: {
       self: origin + artifactPath(artifact.id),
       html: origin + artifactPagePath(artifact.project, artifact.runNumber, artifact.id),
@@ -46,6 +49,10 @@ export function artifactMessage(
       manifest: origin + manifestPath(artifact.id),
     },
   }
+}
+
+function actorMessage({ kind, run, job }: Actor): WireActor {
+  return { kind, run, job }
 }
 
 export function entryMessage({ entry, modifiedAt }: ComparedEntry): WireEntry {

@@ -13,6 +13,7 @@ import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import { liveArtifact, projectOf, readProject, requireWriteProject } from '../access/access.ts'
 import { artifactMessage, instant } from './artifact-message.ts'
+import { askedBy } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
@@ -167,7 +168,7 @@ async function changeRetention(context: AppContext, c: AppRequest): Promise<Resp
     ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, now) }),
   }
   if (change.dryRun) return c.json(await artifactDetail(context, c, { ...artifact, ...ending }))
-  await context.metadata.setRetention(artifact.id, ending)
+  await context.metadata.setRetention(artifact.id, ending, askedBy(context, principal, 'api'))
   const changed = await context.metadata.findArtifact(artifact.id)
   return c.json(await artifactDetail(context, c, changed ?? artifact))
 }

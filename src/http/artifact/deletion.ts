@@ -6,7 +6,7 @@ import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
-import type { Artifact } from '../../metadata/metadata.ts'
+import type { Artifact, Asked } from '../../metadata/metadata.ts'
 import {
   liveArtifact,
   readProjectOf,
@@ -16,6 +16,7 @@ import {
 } from '../access/access.ts'
 import { instant } from './artifact-message.ts'
 import { artifactDetail } from './artifacts.ts'
+import { askedBy } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseBody, parseQuery } from '../input.ts'
@@ -31,17 +32,17 @@ export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Makes live artifacts tombstones as of `now` that can be taken back for a while; answers those with which nobody else was
+/** Makes live artifacts tombstones as of `asked` that can be taken back for a while; answers those with which nobody else was
  *  faster. */
 export async function removeArtifacts(
   { space, metadata, config: { undoMs } }: AppContext,
   artifacts: Artifact[],
-  now: number,
+  asked: Asked,
 ): Promise<Artifact[]> {
   await space.makeRoom()
   const ids = artifacts.map(({ id }) => id)
-  const removal = { state: 'deleted', reason: 'deleted', now, undoMs } as const
-  const removed = new Set(await metadata.removeArtifacts(ids, removal))
+  const removal = { state: 'deleted', reason: 'deleted', now: asked.at, undoMs } as const
+  const removed = new Set(await metadata.removeArtifacts(ids, removal, asked))
   return artifacts.filter(({ id }) => removed.has(id))
 }
 
@@ -54,8 +55,9 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
     const { id, state } = artifact
     return c.json({ id, state, deletedAt: null, undoUntil: null, freedBytes, dryRun })
   }
-  const now = context.now()
-  if ((await removeArtifacts(context, [artifact], now)).length === 0) {
+  const asked = askedBy(context, principal, 'api')
+  const now = asked.at
+  if ((await removeArtifacts(context, [artifact], asked)).length === 0) {
     // Somebody else was faster: say how it ended.
     const { artifact: ended } = await readableArtifact(context, c)
     assertLive(ended, now)
@@ -74,7 +76,8 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
 async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await readableArtifact(context, c)
   requireWriteProject(principal, artifact.project)
-  await context.metadata.restoreArtifact(artifact.id, context.now())
+  const asked = askedBy(context, principal, 'api')
+  await context.metadata.restoreArtifact(artifact.id, asked.at, asked)
   const restored = await context.metadata.findArtifact(artifact.id)
   return c.json(await artifactDetail(context, c, restored ?? artifact))
 }
@@ -98,7 +101,8 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
   await requireDeleteRun(context, principal, { project, runNumber: number })
   const artifacts = await collectArtifacts(context, { projectId, run: number })
   const deletion = await deleteAll(context, principal, { artifacts, dryRun })
-  if (!dryRun) await context.metadata.removeRunRecords(projectId, number)
+  if (!dryRun)
+    await context.metadata.removeRunRecords(projectId, number, askedBy(context, principal, 'api'))
   return c.json(deletion)
 }
 
@@ -111,8 +115,9 @@ async function deleteAll(
   await requireDelete(context, principal, artifacts)
   const ids = artifacts.map((artifact) => artifact.id)
   const freedBytes = await measureDeletion(context.metadata, ids, context.now())
-  const now = context.now()
-  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts, now)
+  const asked = askedBy(context, principal, 'api')
+  const now = asked.at
+  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts, asked)
   return {
     items: gone.map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
       id,

@@ -6,28 +6,33 @@ import {
   type WireJob,
 } from '../../api/admin-messages.ts'
 import { apiRoot, backupPath, collectionPath, jobPath, scrubPath } from '../../api/paths.ts'
-import { StoreError, storeError } from '../../core/errors.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { hasCode, StoreError, storeError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
+import type { Asked, NewAct } from '../../metadata/metadata.ts'
 import { requireAdmin } from '../access/access.ts'
+import { askedBy } from '../access/actor.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseBody } from '../input.ts'
 
 export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
+  const start = async (principal: Principal, wanted: UpkeepByHand): Promise<Job> =>
+    await startByHand(context, askedBy(context, principal, 'api'), wanted)
   app.post(collectionPath, async (c) => {
-    await requireAdmin(context, c)
+    const principal = await requireAdmin(context, c)
     const body = await parseBody(context, c, collectionRequestSchema)
-    const reach = body.now ? 'now' : 'background'
-    return accepted(c, context.maintenance.collect({ reach, dryRun: body.dryRun }))
+    return accepted(c, await start(principal, { kind: 'gc', ...body }))
   })
   app.post(scrubPath, async (c) => {
-    await requireAdmin(context, c)
-    return accepted(c, context.upkeep.scrub())
+    const principal = await requireAdmin(context, c)
+    return accepted(c, await start(principal, { kind: 'scrub' }))
   })
   app.post(backupPath, async (c) => {
-    await requireAdmin(context, c)
-    return accepted(c, context.upkeep.backUp(await parseBody(context, c, backupRequestSchema)))
+    const principal = await requireAdmin(context, c)
+    const body = await parseBody(context, c, backupRequestSchema)
+    return accepted(c, await start(principal, { kind: 'backup', ...body }))
   })
   app.get(`${apiRoot}/admin/jobs`, async (c) => {
     await requireAdmin(context, c)
@@ -43,6 +48,51 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
     return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
   })
   return app
+}
+
+export type UpkeepByHand =
+  | { kind: 'gc'; now: boolean; dryRun: boolean }
+  | { kind: 'scrub' }
+  | { kind: 'backup'; destination: string; copies: boolean }
+
+/** Puts what somebody asks for in the queue, and what is more than a plan in the audit log before. */
+export async function startByHand(
+  context: AppContext,
+  asked: Asked,
+  wanted: UpkeepByHand,
+): Promise<Job> {
+  const { maintenance, upkeep } = context
+  switch (wanted.kind) {
+    case 'gc': {
+      const { now, dryRun } = wanted
+      if (!dryRun) await recordUpkeep(context, asked, { kind: 'gc', details: { now } })
+      return maintenance.collect({ reach: now ? 'now' : 'background', dryRun })
+    }
+    case 'scrub':
+      await recordUpkeep(context, asked, { kind: 'scrub' })
+      return upkeep.scrub()
+    case 'backup': {
+      const { destination } = wanted
+      await recordUpkeep(context, asked, { kind: 'backup', details: { destination } })
+      return upkeep.backUp(wanted)
+    }
+  }
+}
+
+/** What gives room back does not wait for room. */
+async function recordUpkeep(
+  { space, metadata, log }: AppContext,
+  asked: Asked,
+  act: Omit<NewAct, 'project'>,
+): Promise<void> {
+  await space.makeRoom()
+  try {
+    await metadata.recordAct(asked, { ...act, project: null })
+  } catch (error) {
+    if (!hasCode(error, 'storage_full')) throw error
+    const tokens = asked.by?.tokenIds.join(' ')
+    log.warn('the disk is too full for the audit log', { act: act.kind, tokens })
+  }
 }
 
 /** The answer to whoever put a job in the queue. */

@@ -8,9 +8,10 @@ import { compileLatestRule } from '../../core/keep-latest.ts'
 import { checkOverrides } from '../../core/retention.ts'
 import type { ProjectName } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
-import type { Project, ProjectPolicy } from '../../metadata/metadata.ts'
+import type { Asked, Project, ProjectPolicy } from '../../metadata/metadata.ts'
 import { forbidden, readProject } from '../access/access.ts'
 import { instant } from '../artifact/artifact-message.ts'
+import { askedBy } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseInput, projectParameter } from '../input.ts'
@@ -25,7 +26,8 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
       await readProject(context, principal, name)
       throw settingsForbidden()
     }
-    const project = await changeProject(context, name, await readJsonBody(context, c))
+    const input = await readJsonBody(context, c)
+    const project = await changeProject(context, name, input, askedBy(context, principal, 'api'))
     return c.json(projectMessage(project))
   })
   return app
@@ -38,16 +40,17 @@ export function settingsForbidden(): Error {
 /** Changes what `input` gives of a project's settings, and nothing if any of it is refused. Errors: invalid_request,
  *  naming the field. */
 export async function changeProject(
-  { metadata, now }: Pick<AppContext, 'metadata' | 'now'>,
+  { metadata }: Pick<AppContext, 'metadata'>,
   name: ProjectName,
   input: unknown,
+  asked: Asked,
 ): Promise<Project> {
   const changes = changesOf(parseInput(projectPolicySchema, input, 'body'))
   checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
   compileLatestRule(changes.keepLatest ?? [])
   // Its first upload is to be bound by them too.
-  const project = await metadata.ensureProject(name, now())
-  await metadata.setProjectPolicy(project.id, changes, now())
+  const project = await metadata.ensureProject(name, asked.at)
+  await metadata.setProjectPolicy(project.id, changes, asked.at, asked)
   return (await metadata.findProject(project.name)) ?? project
 }
 
@@ -72,16 +75,34 @@ function changesOf(policy: WirePolicy): Partial<ProjectPolicy> {
 }
 
 export function projectMessage(project: Project): WireProject {
-  const days = (ms: number | null): number | null => (ms === null ? null : ms / dayMs)
   return {
     name: project.name,
     onConflict: project.onConflict,
     strict: project.strict,
     keepLatest: project.keepLatest,
-    retentionDays: days(project.retentionDefaultMs),
-    retentionMinDays: days(project.retentionMinMs),
-    retentionMaxDays: days(project.retentionMaxMs),
+    retentionDays: daysOf(project.retentionDefaultMs),
+    retentionMinDays: daysOf(project.retentionMinMs),
+    retentionMaxDays: daysOf(project.retentionMaxMs),
     quotaBytes: project.quotaBytes,
     createdAt: instant(project.createdAt),
   }
+}
+
+/** Of some settings. */
+export function policyMessage({
+  retentionDefaultMs,
+  retentionMinMs,
+  retentionMaxMs,
+  ...policy
+}: Partial<ProjectPolicy>): WirePolicy {
+  return {
+    ...policy,
+    ...(retentionDefaultMs !== undefined && { retentionDays: daysOf(retentionDefaultMs) }),
+    ...(retentionMinMs !== undefined && { retentionMinDays: daysOf(retentionMinMs) }),
+    ...(retentionMaxMs !== undefined && { retentionMaxDays: daysOf(retentionMaxMs) }),
+  }
+}
+
+function daysOf(ms: number | null): number | null {
+  return ms === null ? null : ms / dayMs
 }

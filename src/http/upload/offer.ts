@@ -12,6 +12,7 @@ import type { AppContext, AppRequest } from '../context.ts'
 import { digestField, parseBody } from '../input.ts'
 import { requireQuota } from './quota.ts'
 import { retentionOf } from '../artifact/retention.ts'
+import { actorOf } from '../access/actor.ts'
 import { replacementBy } from '../access/strict.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
 
@@ -84,6 +85,7 @@ export async function readOffer(
         now,
       ),
       onConflict: message.overwrite ? await replacementBy(context, principal) : 'same',
+      by: actorOf(principal, 'api'),
     },
   }
 }

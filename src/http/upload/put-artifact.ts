@@ -13,6 +13,7 @@ import { expiresAtOf } from '../../core/retention.ts'
 import type { IngestJob, UploadForm } from '../../ingest/job.ts'
 import type { Published } from '../../ingest/publish.ts'
 import { artifactDetail } from '../artifact/artifacts.ts'
+import { actorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { numberParameter, parseQuery, projectParameter } from '../input.ts'
@@ -73,6 +74,7 @@ async function ingestJob(
     createdAt: now,
     expiresAt,
     onConflict: query.overwrite ? await replacementBy(context, principal) : 'same',
+    by: actorOf(principal, 'api'),
     uploadId: null,
     expected: null,
     staged: null,

@@ -1,5 +1,6 @@
 /** The steps of a negotiated upload that take work: they run in the ingest threads. Structured-cloneable. */
 import type { ArtifactName } from '../../core/artifact.ts'
+import type { Actor } from '../../core/audit.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { ManifestSummary } from '../../core/manifest.ts'
 import type { Replacement } from '../../metadata/metadata.ts'
@@ -39,6 +40,7 @@ export interface OfferedArtifact {
   createdAt: number
   expiresAt: number
   onConflict: Replacement | 'same'
+  by?: Actor
 }
 
 export interface NegotiationAnswers {

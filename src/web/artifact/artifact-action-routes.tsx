@@ -4,6 +4,7 @@ import { runPagePath } from '../../api/paths.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
 import { changedExpiresAt } from '../../core/retention.ts'
 import { dayMs } from '../../core/units.ts'
+import { askedBy } from '../../http/access/actor.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
@@ -45,7 +46,7 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
   assertLive(artifact, context.now())
   await requireDelete(context, principal, [artifact])
   requireWord([artifact], await readForm(context, c))
-  await removeArtifacts(context, [artifact], context.now())
+  await removeArtifacts(context, [artifact], askedBy(context, principal, 'page'))
   const run = runPagePath(artifact.project, artifact.runNumber)
   const undo = context.config.undoMs > 0 ? String(artifact.id) : ''
   return c.redirect(withQuery(run, { deleted: undo }), 303)
@@ -54,7 +55,8 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
 async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(context, c)
   requireWriteProject(principal, artifact.project)
-  await context.metadata.restoreArtifact(artifact.id, context.now())
+  const asked = askedBy(context, principal, 'page')
+  await context.metadata.restoreArtifact(artifact.id, asked.at, asked)
   return c.redirect(artifactPath(artifact), 303)
 }
 
@@ -63,7 +65,8 @@ async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> 
   assertLive(artifact, context.now())
   requireWriteProject(principal, artifact.project)
   const form = await readForm(context, c)
-  await context.metadata.setRetention(artifact.id, { pinned: form.get('pinned') === '1' })
+  const change = { pinned: form.get('pinned') === '1' }
+  await context.metadata.setRetention(artifact.id, change, askedBy(context, principal, 'page'))
   return c.redirect(artifactPath(artifact), 303)
 }
 
@@ -75,6 +78,7 @@ async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> 
   const days = daysOf((await readForm(context, c)).get('days'))
   const policy = await retentionOf(context, artifact.project)
   const expiresAt = changedExpiresAt(now + days * dayMs, policy, now)
-  await context.metadata.setRetention(artifact.id, { expiresAt })
+  const asked = askedBy(context, principal, 'page')
+  await context.metadata.setRetention(artifact.id, { expiresAt }, asked)
   return c.redirect(tabPath(artifact, 'details'), 303)
 }

@@ -11,6 +11,7 @@ import {
   actionPath,
   artifactPath,
   type ArtifactTab,
+  auditPagePath,
   blobPath,
   latestPath,
   tabPath,
@@ -195,6 +196,13 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           {keptReason}
         </Fact>
         <Fact term="Id">{String(artifact.id)}</Fact>
+        {mayWrite && (
+          <Fact term="Audit log">
+            <a href={auditPagePath(artifact.project, { artifact: String(artifact.id) })}>
+              What was done to it
+            </a>
+          </Fact>
+        )}
         <Fact term="This version">
           <span class="copyable">
             <a href={address} data-key="y">

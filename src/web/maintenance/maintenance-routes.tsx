@@ -4,8 +4,9 @@ import { backupRequestSchema } from '../../api/admin-messages.ts'
 import { storeError } from '../../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
+import { askedBy } from '../../http/access/actor.ts'
 import { requireAdmin } from '../../http/access/access.ts'
-import type { Job } from '../../lifecycle/jobs.ts'
+import { startByHand, type UpkeepByHand } from '../../http/operation/maintenance.ts'
 import { usageOfStore } from '../../stats/usage.ts'
 import { readForm } from '../input.ts'
 import { MaintenancePage } from './maintenance-page.tsx'
@@ -67,24 +68,25 @@ async function oldestVerification({ metadata }: AppContext): Promise<number | nu
 }
 
 async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
-  await requireAdmin(context, c)
-  const job = startJob(context, await readForm(context, c))
+  const principal = await requireAdmin(context, c)
+  const wanted = wantedBy(await readForm(context, c))
+  const job = await startByHand(context, askedBy(context, principal, 'page'), wanted)
   return c.redirect(maintenancePath(job.id), 303)
 }
 
-function startJob({ maintenance, upkeep }: AppContext, form: URLSearchParams): Job {
+function wantedBy(form: URLSearchParams): UpkeepByHand {
   switch (form.get('action')) {
     case 'plan':
-      return maintenance.collect({ reach: 'background', dryRun: true })
+      return { kind: 'gc', now: false, dryRun: true }
     case 'collect':
-      return maintenance.collect({ reach: 'background', dryRun: false })
+      return { kind: 'gc', now: false, dryRun: false }
     case 'now':
-      return maintenance.collect({ reach: 'now', dryRun: false })
+      return { kind: 'gc', now: true, dryRun: false }
     case 'scrub':
-      return upkeep.scrub()
+      return { kind: 'scrub' }
     case 'backup': {
       const wanted = { destination: form.get('destination'), copies: form.get('copies') === '1' }
-      return upkeep.backUp(parseInput(backupRequestSchema, wanted, 'form'))
+      return { kind: 'backup', ...parseInput(backupRequestSchema, wanted, 'form') }
     }
     default:
       throw storeError('invalid_request', 'choose what to do', { field: 'action' })

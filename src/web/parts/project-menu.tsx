@@ -1,6 +1,7 @@
 /** The tabs of a project's pages. */
 import { projectPagePath } from '../../api/paths.ts'
 import {
+  auditPagePath,
   listPath,
   retentionPath,
   settingsPath,
@@ -16,7 +17,15 @@ export function ProjectMenu({
   mayWrite,
 }: {
   project: string
-  current: 'runs' | 'artifacts' | 'trends' | 'storage' | 'retention' | 'settings' | 'upload'
+  current:
+    | 'runs'
+    | 'artifacts'
+    | 'trends'
+    | 'storage'
+    | 'retention'
+    | 'settings'
+    | 'audit'
+    | 'upload'
   mayWrite: boolean
 }): Html {
   const places = [
@@ -26,7 +35,12 @@ export function ProjectMenu({
     ['storage', 'Storage', storagePath(project)],
     ['retention', 'Retention', retentionPath(project)],
     ['settings', 'Settings', settingsPath(project)],
-    ...(mayWrite ? [['upload', 'Upload', uploadPagePath(project)] as const] : []),
+    ...(mayWrite
+      ? ([
+          ['audit', 'Audit', auditPagePath(project)],
+          ['upload', 'Upload', uploadPagePath(project)],
+        ] as const)
+      : []),
   ] as const
   return (
     <nav class="tabs" aria-label="Project">

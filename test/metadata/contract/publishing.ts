@@ -75,6 +75,7 @@ export function publishingContract(store: Store): void {
       keptLatest: false,
       removedAt: null,
       removedReason: null,
+      removedBy: null,
       version: 1,
     })
     expect(await store().findArtifact(artifact.id)).toEqual(artifact)

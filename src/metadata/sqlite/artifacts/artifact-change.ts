@@ -1,4 +1,5 @@
 /** Who takes part when an artifact comes, goes or comes back. */
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { BoundCheck } from './bound-check.ts'
 import type { Damage } from '../blobs/damage.ts'
 import type { Latest } from './latest.ts'
@@ -9,4 +10,5 @@ export interface ArtifactChange {
   damage: Pick<Damage, 'judge'>
   latest: Pick<Latest, 'settle'>
   checkBounds: BoundCheck
+  audit: AuditLog
 }

@@ -1,12 +1,15 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
 import { and, eq, inArray, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
+import { auditLog } from '../../../../schema/audit.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import type { ArtifactName } from '../../../core/artifact.ts'
+import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run.ts'
-import type { Artifact, Metadata, RetentionChange } from '../../metadata.ts'
+import type { Artifact, Asked, Metadata, RetentionChange } from '../../metadata.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import { matching } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
 import { createWalk } from './artifact-walk.ts'
@@ -52,7 +55,7 @@ export function createArtifactPages(connection: Connection): Metadata['findArtif
   }
 }
 
-export function createArtifactMethods(connection: Connection): ArtifactMethods {
+export function createArtifactMethods(connection: Connection, audit: AuditLog): ArtifactMethods {
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
   const sum = createArtifactSumming(connection)
@@ -73,12 +76,13 @@ export function createArtifactMethods(connection: Connection): ArtifactMethods {
       const [newest] = await findArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
       return newest
     },
-    ...createRetention(connection),
+    ...createRetention(connection, audit),
   }
 }
 
 function createRetention(
   connection: Connection,
+  audit: AuditLog,
 ): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {
   const { prepare, write } = connection
   const update = prepare<(number | null)[]>(
@@ -92,13 +96,32 @@ function createRetention(
     const pinned = wanted.pinned === undefined ? null : Number(wanted.pinned)
     return update.run(expiresAt, pinned, pinned, expiresAt, id, expiredBy).changes > 0
   }
+  const record = (
+    ids: number[],
+    { pinned, expiresAt }: RetentionChange,
+    asked: Asked | undefined,
+  ): void => {
+    if (pinned !== undefined) audit.recordOf(ids, asked, { kind: pinned ? 'keep' : 'release' })
+    if (expiresAt !== undefined)
+      audit.recordOf(ids, asked, { kind: 'expire', details: { expiresAt } })
+  }
   return {
-    setRetention: async (id, wanted) => {
-      if (write(() => change(id, wanted, -1))) return
-      throw storeError('artifact_not_found', `no live artifact ${id}`, { reference: `id:${id}` })
+    setRetention: async (id, wanted, asked) => {
+      write(() => {
+        if (!change(id, wanted, -1))
+          throw storeError('artifact_not_found', `no live artifact ${id}`, {
+            reference: `id:${id}`,
+          })
+        record([id], wanted, asked)
+      })
     },
-    setRetentionOfMany: async (ids, wanted, now) =>
-      await writeInBatches(connection, ids, (id) => change(id, wanted, now)),
+    setRetentionOfMany: async (ids, wanted, now, asked) =>
+      await writeInBatches(
+        connection,
+        ids,
+        (id) => change(id, wanted, now),
+        (changed) => record(changed, wanted, asked),
+      ),
   }
 }
 
@@ -136,6 +159,7 @@ function selectArtifacts(orm: Connection['orm']) {
       artifact: artifacts,
       projectName: projects.ownerRepo,
       run: runs,
+      removedBy: auditLog.actor,
       manifest: {
         treeDigest: manifests.treeDigest,
         entryCount: manifests.entryCount,
@@ -146,21 +170,24 @@ function selectArtifacts(orm: Connection['orm']) {
     .innerJoin(runs, eq(runs.id, artifacts.runId))
     .innerJoin(projects, eq(projects.id, artifacts.projectId))
     .innerJoin(manifests, eq(manifests.id, artifacts.manifestId))
+    .leftJoin(auditLog, eq(auditLog.id, artifacts.removedAct))
 }
 
 type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
 
-function toArtifact({ artifact, projectName, run, manifest }: ArtifactRow): Artifact {
+function toArtifact({ artifact, projectName, run, removedBy, manifest }: ArtifactRow): Artifact {
   const {
     contentId: _content,
     endsAt: _ends,
     releasableAt: _releasable,
     latestOf: _,
+    removedAct: _act,
     ...row
   } = artifact
   return {
     ...row,
     name: row.name as ArtifactName,
+    removedBy: removedBy as Actor | null,
     project: projectName as ProjectName,
     runNumber: run.number,
     attempt: run.attempt,

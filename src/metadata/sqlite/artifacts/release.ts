@@ -27,19 +27,22 @@ export function createReleaseMethods(
   connection: Connection,
   change: ArtifactChange,
 ): ReleaseMethods {
-  const { removal, latest } = change
+  const { removal, latest, audit } = change
   const expired = connection.prepare<[number, number], { id: number }>(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
   )
   return {
-    removeArtifacts: async (artifactIds, end) => {
-      const removed = await writeInBatches(connection, artifactIds, (id) => {
+    removeArtifacts: async (artifactIds, end, asked) => {
+      const remove = (id: number): boolean => {
         const isEnded = removal.endArtifact(id, end)
         // The one before may be the latest again.
         if (isEnded) latest.settle(id, end.now)
         return isEnded
-      })
+      }
+      const removed = await writeInBatches(connection, artifactIds, remove, (ids) =>
+        audit.recordOf(ids, asked, { kind: 'delete' }),
+      )
       await removal.clearBriefly()
       return removed
     },
@@ -115,7 +118,7 @@ const refusals = [
 
 function createRestoring(
   connection: Connection,
-  { removal, damage, latest, checkBounds }: ArtifactChange,
+  { removal, damage, latest, checkBounds, audit }: ArtifactChange,
 ): Pick<Metadata, 'restoreArtifact' | 'restoreArtifacts'> {
   const { prepare, write } = connection
   const find = prepare<[number], RestorableRow>(
@@ -127,7 +130,8 @@ function createRestoring(
     'SELECT id, ends_at AS endsAt FROM artifacts WHERE run_id = ? AND name = ? AND removed_at IS NULL',
   )
   const revive = prepare<[number]>(
-    `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL
+    `UPDATE artifacts SET state = 'available', removed_at = NULL, removed_reason = NULL, releasable_at = NULL,
+       removed_act = NULL
      WHERE id = ?`,
   )
   const count = createArtifactCounting(connection)
@@ -176,11 +180,14 @@ function createRestoring(
   }
 
   return {
-    restoreArtifact: async (artifactId, now) => {
-      write(() => restore(artifactId, now))
+    restoreArtifact: async (artifactId, now, asked) => {
+      write(() => {
+        restore(artifactId, now)
+        audit.recordOf([artifactId], asked, { kind: 'restore' })
+      })
     },
-    restoreArtifacts: async (artifactIds, now) =>
-      await writeInBatches(connection, artifactIds, (id) => {
+    restoreArtifacts: async (artifactIds, now, asked) => {
+      const tryRestore = (id: number): boolean => {
         try {
           restore(id, now)
           return true
@@ -188,7 +195,11 @@ function createRestoring(
           if (refusals.some((code) => hasCode(error, code))) return false
           throw error
         }
-      }),
+      }
+      return await writeInBatches(connection, artifactIds, tryRestore, (ids) =>
+        audit.recordOf(ids, asked, { kind: 'restore' }),
+      )
+    },
   }
 }
 

@@ -4,15 +4,21 @@ import type { Connection } from './connection.ts'
 const batch = 100
 
 /** Runs `change` for each of the ids in a few durable transactions, with a turn for others after each; answers those for
- *  which it answered true. */
+ *  which it answered true. `onChanged` is told of them at the end of each transaction. */
 export async function writeInBatches(
   { write, turn }: Connection,
   ids: number[],
   change: (id: number) => boolean,
+  onChanged: (ids: number[]) => void,
 ): Promise<number[]> {
   const changed: number[] = []
   for (let at = 0; at < ids.length; at += batch) {
-    changed.push(...write(() => ids.slice(at, at + batch).filter((id) => change(id))))
+    const part = write(() => {
+      const done = ids.slice(at, at + batch).filter((id) => change(id))
+      onChanged(done)
+      return done
+    })
+    changed.push(...part)
     await turn()
   }
   return changed

@@ -1,16 +1,20 @@
 /** Forgetting what runners told: a whole run, or one job of it, in steps that are short each. */
+import type { ProjectName } from '../../../core/run.ts'
+import type { Asked } from '../../metadata.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
 /** Rows of one step; a page of a log is up to 64 KiB. */
 const pageBatch = 5
 const stepBatch = 50
 
-/** Logs are up to a thousand pages, jobs and steps up to ten thousand rows: too many for one transaction. */
+/** Logs are up to a thousand pages, jobs and steps up to ten thousand rows: too many for one transaction. `onStep` is called in
+ *  each of them. */
 export function createRecordRemoval({
   prepare,
   stage,
   stageInSteps,
-}: Connection): (runId: number) => Promise<void> {
+}: Connection): (runId: number, onStep?: () => void) => Promise<void> {
   const ofRun = '(SELECT id FROM run_jobs WHERE run_id = ?)'
   const dropPages = prepare<[number, number]>(
     `DELETE FROM log_pages WHERE (job_id, page) IN
@@ -21,19 +25,44 @@ export function createRecordRemoval({
        (SELECT job_id, number FROM run_steps WHERE job_id IN ${ofRun} LIMIT ?)`,
   )
   const dropRecord = prepare<[number]>('DELETE FROM run_records WHERE run_id = ?')
-  return async (runId) => {
-    await stageInSteps(() => dropPages.run(runId, pageBatch).changes === pageBatch)
+  return async (runId, onStep) => {
+    await stageInSteps(() => {
+      onStep?.()
+      return dropPages.run(runId, pageBatch).changes === pageBatch
+    })
     await stageInSteps(() => dropSteps.run(runId, stepBatch).changes === stepBatch)
     stage(() => dropRecord.run(runId))
   }
 }
 
-/** What a job counted towards the bounds of its run is given back. */
+/** Answers a function for each step of forgetting what was told of a run, or of one job of it, which records that with the
+ *  first. */
+export function createRemovalRecording(
+  { prepare }: Connection,
+  audit: AuditLog,
+): (runId: number, asked: Asked | undefined, job?: string) => () => void {
+  const find = prepare<[number], { run: number; project: ProjectName }>(
+    `SELECT r.number AS run, p.owner_repo AS project
+     FROM runs r JOIN projects p ON p.id = r.project_id WHERE r.id = ?`,
+  )
+  return (runId, asked, job) => {
+    let isRecorded = false
+    return () => {
+      if (isRecorded) return
+      isRecorded = true
+      const { run, project } = find.get(runId)!
+      if (job === undefined) audit.record(asked, { kind: 'delete-run', project, details: { run } })
+      else audit.record(asked, { kind: 'delete-job', project, details: { run, job } })
+    }
+  }
+}
+
+/** What a job counted towards the bounds of its run is given back. `onStep` is called in each transaction. */
 export function createJobRemoval({
   prepare,
   stage,
   stageInSteps,
-}: Connection): (runId: number, key: string) => Promise<boolean> {
+}: Connection): (runId: number, key: string, onStep: () => void) => Promise<boolean> {
   const find = prepare<[number, string], { id: number }>(
     'SELECT id FROM run_jobs WHERE run_id = ? AND key = ?',
   )
@@ -52,10 +81,13 @@ export function createJobRemoval({
     `UPDATE run_records SET row_count = row_count - ?, log_bytes = max(0, log_bytes - ?)
      WHERE run_id = ?`,
   )
-  return async (runId, key) => {
+  return async (runId, key, onStep) => {
     const id = find.get(runId, key)?.id
     if (id === undefined) return false
-    await stageInSteps(() => dropPages.run(id, id, pageBatch).changes === pageBatch)
+    await stageInSteps(() => {
+      onStep()
+      return dropPages.run(id, id, pageBatch).changes === pageBatch
+    })
     await stageInSteps(() => {
       const { changes } = dropSteps.run(id, id, stepBatch)
       giveBack.run(changes, 0, runId)

@@ -6,9 +6,14 @@ import { limits } from '../../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run-record.ts'
 import { inflateLogPage, parseLogLines } from '../../log-page.ts'
 import type { Metadata, RecordedJob } from '../../metadata.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
-import { createJobRemoval, createRecordRemoval } from './run-record-removal.ts'
+import {
+  createJobRemoval,
+  createRecordRemoval,
+  createRemovalRecording,
+} from './run-record-removal.ts'
 
 type RunRecordMethods = Pick<
   Metadata,
@@ -39,7 +44,7 @@ interface Target {
 type StoredEvent = Exclude<RecordedEvent, { type: 'line' }>
 type Store = (target: Target, event: StoredEvent) => void
 
-export function createRunRecordMethods(connection: Connection): RunRecordMethods {
+export function createRunRecordMethods(connection: Connection, audit: AuditLog): RunRecordMethods {
   const { prepare, write } = connection
   const find = prepare<[number], RecordRow>(
     `SELECT recording, next_sequence AS nextSequence, row_count AS rowCount
@@ -60,6 +65,8 @@ export function createRunRecordMethods(connection: Connection): RunRecordMethods
      WHERE r.number = ? AND r.project_id = ?`,
   )
   const removal = createRecordRemoval(connection)
+  const removeJob = createJobRemoval(connection)
+  const recording = createRemovalRecording(connection, audit)
   const store = createEventStore(connection)
   const logs = createLogAppender(connection)
   return {
@@ -79,9 +86,12 @@ export function createRunRecordMethods(connection: Connection): RunRecordMethods
       })
     },
     ...createRecordReading(connection),
-    removeRunJob: createJobRemoval(connection),
-    removeRunRecords: async (projectId, number) => {
-      for (const { runId } of ofRun.all(number, projectId)) await removal(runId)
+    removeRunJob: async (runId, key, asked) =>
+      await removeJob(runId, key, recording(runId, asked, key)),
+    removeRunRecords: async (projectId, number, asked) => {
+      const attempts = ofRun.all(number, projectId)
+      const onStep = attempts[0] && recording(attempts[0].runId, asked)
+      for (const { runId } of attempts) await removal(runId, onStep)
     },
     purgeRunRecords: async (updatedBy, limit) => {
       const rows = old.all(updatedBy, limit)

@@ -4,7 +4,8 @@ import { type SQL, and, asc, desc, eq, gte, lt, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName, RunFacts } from '../../../core/run.ts'
-import type { Metadata, Project, Run } from '../../metadata.ts'
+import type { Asked, Metadata, Project, ProjectPolicy, Run } from '../../metadata.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import { inStretches } from '../connection/stretches.ts'
@@ -30,7 +31,11 @@ interface FoundRun {
 /** Runs that one step of forgetting looks at. */
 const purgeBatch = 50
 
-export function createRunMethods(connection: Connection, latest: Latest): RunMethods {
+export function createRunMethods(
+  connection: Connection,
+  latest: Latest,
+  audit: AuditLog,
+): RunMethods {
   const { orm, write } = connection
   const byName = (name: ProjectName): Project | undefined => {
     const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
@@ -65,6 +70,22 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
   const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
     write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
   }
+  /** Inside a transaction, before the change: what is as it was is none. */
+  const recordPolicy = (
+    id: number,
+    policy: Partial<ProjectPolicy>,
+    asked: Asked | undefined,
+  ): void => {
+    const project = toProject(orm.select().from(projects).where(eq(projects.id, id)).get()!)
+    const changed = (Object.keys(policy) as (keyof ProjectPolicy)[]).filter(
+      (name) => !isDeepStrictEqual(project[name], policy[name]),
+    )
+    if (changed.length === 0) return
+    const pick = (from: Partial<ProjectPolicy>): Partial<ProjectPolicy> =>
+      Object.fromEntries(changed.map((name) => [name, from[name]]))
+    const details = { before: pick(project), after: pick(policy) }
+    audit.record(asked, { kind: 'settings', project: project.name, details })
+  }
   /** The last settling of each project that is under way. */
   const settling = new Map<number, symbol>()
   const settleLatest = async (projectId: number, now: number): Promise<void> => {
@@ -81,10 +102,13 @@ export function createRunMethods(connection: Connection, latest: Latest): RunMet
     ensureProject: async (name, now) => byName(name) ?? createProject(name, now),
     findProject: async (name) => byName(name),
     listProjects: async () => allProjects().map(toProject),
-    setProjectPolicy: async (projectId, policy, now) => {
+    setProjectPolicy: async (projectId, policy, now, asked) => {
       if (Object.keys(policy).length === 0) return
       const settles = policy.keepLatest !== undefined
-      setProject(projectId, { ...policy, ...(settles && { isLatestSettled: false }) })
+      write(() => {
+        recordPolicy(projectId, policy, asked)
+        setProject(projectId, { ...policy, ...(settles && { isLatestSettled: false }) })
+      })
       if (settles) await settleLatest(projectId, now)
     },
     setKeepLatest: async (keepLatest, now) => {

@@ -5,9 +5,13 @@ import { tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run.ts'
 import type { Revocations, RevocationMetadata, RevokedToken } from '../../metadata.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
-export function createRevocationMethods({ orm, write }: Connection): RevocationMetadata {
+export function createRevocationMethods(
+  { orm, write }: Connection,
+  audit: AuditLog,
+): RevocationMetadata {
   const ofProject = (project: ProjectName | null): SQL =>
     project === null ? isNull(revokedTokens.project) : eq(revokedTokens.project, project)
   const requireRoom = ({ project, isSession }: RevokedToken): void => {
@@ -23,14 +27,20 @@ export function createRevocationMethods({ orm, write }: Connection): RevocationM
     )
   }
   return {
-    revokeToken: async (token) => {
+    revokeToken: async (token, asked) => {
       write(() => {
         const values = { ...token, endsAt: Math.min(token.endsAt, Number.MAX_SAFE_INTEGER) }
         const { changes } = orm.insert(revokedTokens).values(values).onConflictDoNothing().run()
-        if (changes > 0) requireRoom(token)
+        if (changes === 0) return
+        requireRoom(token)
+        audit.record(asked, {
+          kind: 'revoke',
+          project: token.project,
+          ...(asked && { details: { token: asked.token } }),
+        })
       })
     },
-    revokeProjectTokens: async (project, issuedUntil) => {
+    revokeProjectTokens: async (project, issuedUntil, asked) => {
       write(() => {
         orm
           .insert(revokedProjects)
@@ -43,6 +53,7 @@ export function createRevocationMethods({ orm, write }: Connection): RevocationM
         // What says so of single ones has become needless, but of one that was issued by a clock that was ahead.
         const covered = and(ofProject(project), lte(revokedTokens.issuedAt, issuedUntil))
         orm.delete(revokedTokens).where(covered).run()
+        audit.record(asked, { kind: 'revoke-all', project, details: { issuedUntil } })
       })
     },
     listRevocations: async () => ({

@@ -29,7 +29,7 @@ interface ManifestRow {
 
 export function createCommitMethods(
   connection: Connection,
-  { removal, damage, latest, checkBounds }: ArtifactChange,
+  { removal, damage, latest, checkBounds, audit }: ArtifactChange,
 ): Pick<Metadata, 'commitArtifact'> {
   const { write } = connection
   const findSession = createSessionFinder(connection)
@@ -43,7 +43,7 @@ export function createCommitMethods(
     const manifest = manifestRows.find(session, wanted.manifestId)
     // A clock that was set back brings nothing back that has expired for the uploader already.
     const now = Math.max(wanted.now, wanted.createdAt)
-    const same = freeName(wanted, manifest.treeDigest, now)
+    const { same, replaced } = freeName(wanted, manifest.treeDigest, now)
     const artifactId =
       same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
     if (same === undefined) {
@@ -51,6 +51,10 @@ export function createCommitMethods(
       // Whoever met damage since the manifest was staged could not know of this artifact.
       damage.judge(artifactId)
       latest.settle(artifactId, now)
+    }
+    if (replaced !== undefined) {
+      const asked = wanted.by && { at: now, by: wanted.by }
+      audit.recordOf([replaced], asked, { kind: 'replace', details: { replacedBy: artifactId } })
     }
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
@@ -124,11 +128,11 @@ function createManifestPublication({ prepare }: Connection): {
 }
 
 /** Answers a function that sees to it that a name is free. Gives the id of the artifact that is the answer already
- *  (`same`), else undefined. Errors: name_taken, forbidden. */
+ *  (`same`), or of the one that has made room (`replaced`). Errors: name_taken, forbidden. */
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
-): (wanted: NewArtifact, treeDigest: Buffer, now: number) => number | undefined {
+): (wanted: NewArtifact, treeDigest: Buffer, now: number) => { same?: number; replaced?: number } {
   const findHolder = (wanted: NewArtifact): typeof artifacts.$inferSelect | undefined =>
     orm
       .select()
@@ -154,17 +158,17 @@ function createNameFreeing(
 
   return (wanted, treeDigest, now) => {
     const holder = findHolder(wanted)
-    if (!holder) return undefined
+    if (!holder) return {}
     if (holder.endsAt <= now) {
       removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })
-      return undefined
+      return {}
     }
     const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)
-    if (same && holder.state === 'available') return holder.id
+    if (same && holder.state === 'available') return { same: holder.id }
     // The same upload again, after damage that it could not heal in place, takes the damaged artifact's place.
     if (!same) refuseReplacement(wanted, holder)
     removal.endArtifact(holder.id, { state: 'deleted', reason: 'replaced', now })
-    return undefined
+    return { replaced: holder.id }
   }
 }
 
@@ -176,7 +180,7 @@ function createArtifactInsertion(
   return (session, manifestId, wanted) => {
     const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
     assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
-    const { onConflict: _onConflict, uploadId: _uploadId, now: _now, ...columns } = wanted
+    const { onConflict: _onConflict, uploadId: _uploadId, by: _by, now: _now, ...columns } = wanted
     const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
     count({ manifestId, projectId: session.projectId }, 1)
     const row = orm

@@ -1,0 +1,90 @@
+/** The audit log in the words of pages and commands. Loads no schemas. */
+import { counted } from '../core/units.ts'
+import type { WireAct } from './audit.ts'
+
+/** `deleted`, and to what: `build of run 42`. Together a sentence of whoever did it. */
+export function wordsOf(act: WireAct): { did: string; what: string } {
+  const { details } = act
+  const artifacts = namesOf(act)
+  switch (act.kind) {
+    case 'delete':
+      return { did: 'deleted', what: artifacts }
+    case 'restore':
+      return { did: 'restored', what: artifacts }
+    case 'keep':
+      return { did: 'kept', what: artifacts }
+    case 'release':
+      return { did: 'let go of', what: artifacts }
+    case 'expire':
+      return {
+        did: 'changed the expiry of',
+        what: `${artifacts} to ${minuteOf(details.expiresAt)}`,
+      }
+    case 'replace':
+      return { did: 'replaced', what: `${artifacts} by artifact ${details.replacedBy}` }
+    case 'delete-run':
+      return { did: 'deleted', what: `what was recorded of run ${details.run}` }
+    case 'delete-job':
+      return { did: 'deleted', what: `what was recorded of job ${details.job}, run ${details.run}` }
+    case 'settings':
+      return { did: 'changed', what: settingsOf(act) }
+    case 'token':
+      return { did: 'minted', what: tokenOf(act) }
+    case 'revoke':
+      return { did: 'revoked', what: tokenOf(act) }
+    case 'revoke-all':
+      return { did: 'revoked', what: `all tokens minted until ${minuteOf(details.issuedUntil)}` }
+    case 'gc':
+      return { did: 'collected garbage', what: details.now === true ? 'without any grace' : '' }
+    case 'scrub':
+      return { did: 'read back', what: 'everything that is stored' }
+    case 'backup':
+      return { did: 'backed up', what: `to ${details.destination}` }
+  }
+}
+
+function namesOf({ artifactIds, artifacts }: WireAct): string {
+  const [first] = artifacts
+  if (first === undefined) return counted(artifactIds.length, 'artifact')
+  if (artifactIds.length === 1) return `${first.name} of run ${first.run}`
+  const more = artifactIds.length - artifacts.length
+  const names = artifacts.map(({ name, run }) => `${name} of run ${run}`).join(', ')
+  return more === 0 ? names : `${names} and ${more} more`
+}
+
+function settingsOf({ details: { before = {}, after = {} } }: WireAct): string {
+  const names = Object.keys(after) as (keyof typeof after)[]
+  return names
+    .map((name) => `${name} from ${settingText(before[name])} to ${settingText(after[name])}`)
+    .join(', ')
+}
+
+/** Null follows the server. */
+function settingText(value: string | number | boolean | string[] | null | undefined): string {
+  if (value === null || value === undefined) return "the server's"
+  return Array.isArray(value) ? value.join(' ') || 'none' : String(value)
+}
+
+function tokenOf({ details: { token } }: WireAct): string {
+  if (token === undefined) return 'a token'
+  const { id, scope, run, job, expiresAt } = token
+  const ofJob = job === null ? '' : `, job ${job}`
+  const ofRun = run === null ? '' : `, run ${run}`
+  return `token ${shortTokenId(id)} of scope ${scope}${ofRun}${ofJob}, until ${minuteOf(expiresAt)}`
+}
+
+/** Enough to tell those of a project apart. */
+export function shortTokenId(id: string): string {
+  return id.slice(0, 12)
+}
+
+/** `2026-11-29 19:28 UTC`. */
+export function minuteOf(instantText: string | undefined): string {
+  return instantText === undefined ? '' : `${instantText.slice(0, 16).replace('T', ' ')} UTC`
+}
+
+export const originWords: Record<NonNullable<WireAct['by']>['origin'], string> = {
+  api: 'API',
+  page: 'page',
+  github: "GitHub's API",
+}

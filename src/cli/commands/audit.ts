@@ -1,0 +1,95 @@
+/** `trove audit`: who took something away, or changed what others rely on; the newest first. */
+import { originWords, shortTokenId, minuteOf, wordsOf } from '../../api/audit-words.ts'
+import type { WireAct, WireAudit } from '../../api/audit.ts'
+import { auditPath } from '../../api/paths.ts'
+import { requestJson } from '../../client/transport/http.ts'
+import { actKinds, formatActor } from '../../core/audit.ts'
+import { limits } from '../../core/limits.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { parseSince } from '../artifact-filter.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, write, writeJson } from '../output.ts'
+import { connect } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  project: {
+    value: 'O/R',
+    help: "only of this project (default: the token's, or all for scope admin)",
+  },
+  kind: { value: 'KIND', help: `only ${actKinds.join(', ')}` },
+  artifact: { value: 'ID', help: 'only what was done to this artifact' },
+  since: { value: 'TIME', help: 'only since then, such as 7d or 2026-11-29' },
+  limit: limitFlag,
+} as const
+
+export const auditCommand: Command<typeof flags> = {
+  name: 'audit',
+  operands: '',
+  summary:
+    'Tells who deleted, kept, replaced or changed what, minted or revoked which token, and began upkeep by hand; the newest first.',
+  flags,
+  examples: [
+    'trove audit --project octo/app',
+    'trove audit --kind delete --since 7d',
+    'trove audit --artifact 42 --json',
+  ],
+  exitStatuses: [3, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    takeOperands(operands, [])
+    if (given.kind !== undefined && !actKinds.some((kind) => kind === given.kind))
+      throw new UsageError(`--kind must be one of ${actKinds.join(', ')}`)
+    const narrowing = {
+      project: given.project,
+      kind: given.kind,
+      artifact:
+        given.artifact === undefined
+          ? undefined
+          : parsePositiveInteger(given.artifact, '--artifact'),
+      since: given.since === undefined ? undefined : parseSince(given.since),
+    }
+    const wanted = limitOf(given)
+    const { server } = await connect({ url: given.url, project: given.project }, signal)
+    const items: WireAct[] = []
+    let cursor: string | null = null
+    do {
+      const limit = Math.min(limits.listPageMax, wanted - items.length)
+      const query = { ...narrowing, limit, cursor }
+      const page: WireAudit = await requestJson(server, { path: auditPath, query, signal }, [
+        'items',
+        'nextCursor',
+      ])
+      items.push(...page.items)
+      cursor = page.nextCursor
+    } while (cursor !== null && items.length < wanted)
+    if (given.json) {
+      await writeJson(stdout, items)
+      return exitStatus.ok
+    }
+    await write(stdout, actTable(items))
+    if (items.length === 0) await write(stderr, 'nothing of that kind is remembered\n')
+    if (cursor !== null) await write(stderr, 'there are earlier ones; --limit shows more\n')
+    return exitStatus.ok
+  },
+}
+
+function actTable(items: WireAct[]): string {
+  return formatTable(
+    ['WHEN', 'PROJECT', 'WHO', 'TOKEN', 'BY WAY OF', 'WHAT'],
+    ['left', 'left', 'left', 'left', 'left', 'left'],
+    items.map((act) => {
+      const { by } = act
+      const { did, what } = wordsOf(act)
+      return [
+        minuteOf(act.at),
+        act.project ?? '',
+        by === null ? 'whoever had the token' : formatActor(by),
+        shortTokenId(by?.tokenIds[0] ?? ''),
+        originWords[by?.origin ?? 'api'],
+        `${did} ${what}`,
+      ]
+    }),
+  )
+}

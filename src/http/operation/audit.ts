@@ -1,0 +1,105 @@
+/** `GET /audit`: who took something away, or changed what others rely on. */
+import { Hono } from 'hono'
+import type { WireAct } from '../../api/audit.ts'
+import { auditPath } from '../../api/paths.ts'
+import { auditQuery } from '../../api/queries.ts'
+import { mayReadAudit, type Principal } from '../../auth/principal.ts'
+import type { ProjectName } from '../../core/run.ts'
+import type { Act, ActDetails } from '../../metadata/metadata.ts'
+import { forbidden, projectOf, readProject } from '../access/access.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
+import { instant } from '../artifact/artifact-message.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { policyMessage } from './projects.ts'
+
+export function createAuditRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(auditPath, async (c) => await listActs(context, c))
+  return app
+}
+
+async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const {
+    project: named,
+    kind,
+    since,
+    artifact: artifactId,
+    limit,
+    cursor,
+  } = parseQuery(c, auditQuery)
+  const project = projectOf(principal, named)
+  await requireReadAudit(context, principal, project)
+  const page = await readAudit(context, {
+    filter: {
+      project: project ?? undefined,
+      kind,
+      since: since === undefined ? undefined : Date.parse(since),
+      artifactId,
+    },
+    limit,
+    before: cursor === undefined ? undefined : parseOffsetCursor(cursor),
+  })
+  const nextCursor = page.next === null ? null : formatCursor(page.next)
+  linkNext(context, c, nextCursor)
+  return c.json({ items: page.items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
+}
+
+/** Of all projects where `project` is null. Errors: forbidden, not_found (of others). */
+export async function requireReadAudit(
+  context: AppContext,
+  principal: Principal,
+  project: ProjectName | null,
+): Promise<void> {
+  if (mayReadAudit(principal, project)) return
+  if (project !== null) await readProject(context, principal, project)
+  throw forbidden('the audit log needs a token of scope write, that of all projects one of admin')
+}
+
+type ListActs = AppContext['metadata']['listActs']
+
+/** A page of it, and where the next one begins; null at the end. */
+export async function readAudit(
+  { metadata }: Pick<AppContext, 'metadata'>,
+  {
+    filter,
+    limit,
+    before,
+  }: { filter: Parameters<ListActs>[0]; limit: number; before: number | undefined },
+): Promise<{ items: WireAct[]; next: number | null }> {
+  // One more tells whether there is another page.
+  const found = await metadata.listActs(filter, { limit: limit + 1, before })
+  const acts = found.slice(0, limit)
+  return {
+    items: acts.map(actMessage),
+    next: found.length > limit ? acts.at(-1)!.id : null,
+  }
+}
+
+function actMessage({ at, by, details, ...act }: Act): WireAct {
+  return {
+    ...act,
+    at: instant(at),
+    details: detailsMessage(details),
+    by: by === null ? null : { ...by, tokenIds: [...by.tokenIds] },
+  }
+}
+
+function detailsMessage({
+  expiresAt,
+  issuedUntil,
+  before,
+  after,
+  token,
+  ...plain
+}: ActDetails): WireAct['details'] {
+  return {
+    ...plain,
+    ...(expiresAt !== undefined && { expiresAt: instant(expiresAt) }),
+    ...(issuedUntil !== undefined && { issuedUntil: instant(issuedUntil) }),
+    ...(before !== undefined && { before: policyMessage(before) }),
+    ...(after !== undefined && { after: policyMessage(after) }),
+    ...(token !== undefined && { token: { ...token, expiresAt: instant(token.expiresAt) } }),
+  }
+}

@@ -1,0 +1,145 @@
+/** The audit log: a row for each transaction in which somebody's act is done, written by that transaction, so that neither can
+ *  be there without the other. */
+import { type SQL, and, desc, eq, gt, gte, inArray, lt, lte, sql } from 'drizzle-orm'
+import { auditLog } from '../../../../schema/audit.ts'
+import type { ActKind, Actor } from '../../../core/audit.ts'
+import { limits } from '../../../core/limits.ts'
+import type { ProjectName } from '../../../core/run.ts'
+import type { Act, ActDetails, Asked, AuditMetadata, NewAct } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { inStretches } from '../connection/stretches.ts'
+
+/** Both inside a transaction, and without effect where nobody asked. */
+export interface AuditLog {
+  record(asked: Asked | undefined, act: NewAct): void
+  /** One act for each project that the artifacts are of. */
+  recordOf(
+    artifactIds: number[],
+    asked: Asked | undefined,
+    act: { kind: ActKind; details?: ActDetails },
+  ): void
+}
+
+/** Acts that leave tombstones, which are to name them. */
+const removing: ReadonlySet<ActKind> = new Set<ActKind>(['delete', 'replace'])
+
+export function createAuditLog({ orm, prepare }: Connection): AuditLog {
+  const insert = (asked: Asked, { kind, project, details = {} }: NewAct, artifactIds: number[]) =>
+    orm
+      .insert(auditLog)
+      .values({ at: asked.at, kind, project, artifactIds, details, actor: asked.by })
+      .returning({ id: auditLog.id })
+      .get().id
+  const byProject = prepare<[string], { project: ProjectName; ids: string }>(
+    `SELECT p.owner_repo AS project, json_group_array(a.id) AS ids
+     FROM json_each(?) j JOIN artifacts a ON a.id = j.value JOIN projects p ON p.id = a.project_id
+     GROUP BY a.project_id`,
+  )
+  const name = prepare<[number, string]>(
+    'UPDATE artifacts SET removed_act = ? WHERE id IN (SELECT j.value FROM json_each(?) j)',
+  )
+  return {
+    record: (asked, act) => {
+      if (asked !== undefined) insert(asked, act, [])
+    },
+    recordOf: (artifactIds, asked, act) => {
+      if (asked === undefined || artifactIds.length === 0) return
+      for (const { project, ids } of byProject.all(JSON.stringify(artifactIds))) {
+        const id = insert(asked, { ...act, project }, JSON.parse(ids) as number[])
+        if (removing.has(act.kind)) name.run(id, ids)
+      }
+    },
+  }
+}
+
+export function createAuditMethods(connection: Connection, log: AuditLog): AuditMetadata {
+  const { orm, write, stageInSteps } = connection
+  return {
+    recordAct: async (asked, act) => {
+      write(() => log.record(asked, act))
+    },
+    listActs: createActList(connection),
+    purgeActs: async (by, limit) => {
+      let purged = 0
+      await stageInSteps(() => {
+        const old = orm
+          .select({ id: auditLog.id })
+          .from(auditLog)
+          .where(lte(auditLog.at, by))
+          .orderBy(auditLog.at)
+          .limit(Math.min(purgeBatch, limit - purged))
+        const { changes } = orm.delete(auditLog).where(inArray(auditLog.id, old)).run()
+        purged += changes
+        return changes > 0 && purged < limit
+      })
+      return purged
+    },
+  }
+}
+
+const purgeBatch = 50
+
+function createActList(connection: Connection): AuditMetadata['listActs'] {
+  const { orm } = connection
+  const withNames = createNaming(connection)
+  return async ({ project, kind, since, artifactId }, { limit, before }) => {
+    const ahead = (last: number | undefined): SQL | undefined =>
+      and(
+        project === undefined ? undefined : eq(auditLog.project, project),
+        last === undefined ? gt(auditLog.id, 0) : lt(auditLog.id, last),
+      )
+    const isMeant = and(
+      kind === undefined ? undefined : eq(auditLog.kind, kind),
+      since === undefined ? undefined : gte(sql`+${auditLog.at}`, since),
+      artifactId === undefined
+        ? undefined
+        : sql`${artifactId} IN (SELECT j.value FROM json_each(${auditLog.artifactIds}) j)`,
+    )
+    const found: (typeof auditLog.$inferSelect)[] = []
+    await inStretches(connection, {
+      after: before,
+      findEnd: (last, rows) =>
+        orm
+          .select({ id: auditLog.id })
+          .from(auditLog)
+          .where(ahead(last))
+          .orderBy(desc(auditLog.id))
+          .limit(1)
+          .offset(rows - 1)
+          .get()?.id,
+      look: (last, end) => {
+        const rows = orm
+          .select()
+          .from(auditLog)
+          .where(and(ahead(last), gte(auditLog.id, end ?? 0), isMeant))
+          .orderBy(desc(auditLog.id))
+          .limit(limit - found.length)
+          .all()
+        found.push(...rows)
+        return found.length < limit
+      },
+    })
+    return withNames(found)
+  }
+}
+
+function createNaming({ prepare }: Connection): (rows: (typeof auditLog.$inferSelect)[]) => Act[] {
+  const named = prepare<[string], Act['artifacts'][number]>(
+    `SELECT a.id, a.name, r.number AS run
+     FROM json_each(?) j JOIN artifacts a ON a.id = j.value JOIN runs r ON r.id = a.run_id`,
+  )
+  return (rows) => {
+    const firstOf = ({ artifactIds }: { artifactIds: number[] }): number[] =>
+      artifactIds.slice(0, limits.auditNamesMax)
+    const ids = new Set(rows.flatMap(firstOf))
+    const known = new Map(named.all(JSON.stringify([...ids])).map((each) => [each.id, each]))
+    return rows.map(({ actor, ...row }) => ({
+      ...row,
+      kind: row.kind as ActKind,
+      project: row.project as ProjectName | null,
+      details: row.details as ActDetails,
+      by: actor as Actor | null,
+      artifacts: firstOf(row).flatMap((id) => known.get(id) ?? []),
+    }))
+  }
+}

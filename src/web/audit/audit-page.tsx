@@ -1,0 +1,134 @@
+/** `/admin/audit` and `/{o}/{r}/settings/audit`: who took something away, or changed what others rely on. */
+import type { WireAct } from '../../api/audit.ts'
+import { originWords, shortTokenId, wordsOf } from '../../api/audit-words.ts'
+import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
+import { actKinds, formatActor } from '../../core/audit.ts'
+import { anyOf, Choice, type Option } from '../parts/form.tsx'
+import { Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { ProjectMenu } from '../parts/project-menu.tsx'
+import { Pager, Table } from '../parts/table.tsx'
+import { auditPagePath } from '../paths.ts'
+
+export interface AuditView {
+  /** Null: all. */
+  project: string | null
+  /** As given; '' for any. */
+  query: { kind: string; days: string; artifact: string }
+  acts: WireAct[]
+  /** Of the last act of the page; null where it is the last of all. */
+  next: number | null
+  historyDays: number
+  now: number
+}
+
+export function AuditPage(view: AuditView): Html {
+  const { project, query, acts, next, historyDays } = view
+  return (
+    <>
+      <h1>{project === null ? 'Audit log' : `Audit log of ${project}`}</h1>
+      {project !== null && <ProjectMenu project={project} current="audit" mayWrite />}
+      <Filter {...view} />
+      {acts.length === 0 ? <p>Nothing of that kind is remembered.</p> : <Acts {...view} />}
+      <Pager
+        next={{
+          href: next === null ? null : auditPagePath(project, { ...query, before: String(next) }),
+          label: 'Earlier',
+        }}
+      />
+      <p class="quiet">
+        Remembered for {historyDays} days (TROVE_HISTORY_DAYS). What ends because its time is over
+        is nobody’s act and not listed; nor are tokens that jobs get for less than a day.
+      </p>
+    </>
+  )
+}
+
+const periods: Option[] = [
+  ['', 'any time'],
+  ['1', 'the last day'],
+  ['7', 'the last 7 days'],
+  ['30', 'the last 30 days'],
+]
+
+function Filter({ project, query }: AuditView) {
+  return (
+    <form class="filter" method="get" action={auditPagePath(project)}>
+      <Choice label="Act" name="kind" options={anyOf(actKinds)} chosen={query.kind} />
+      <Choice label="In" name="days" options={periods} chosen={query.days} />
+      <label>
+        Artifact
+        <input
+          name="artifact"
+          value={query.artifact}
+          inputmode="numeric"
+          pattern="[1-9][0-9]{0,14}"
+          title="The id of an artifact"
+          size={8}
+        />
+      </label>
+      <button>Filter</button>
+    </form>
+  )
+}
+
+function Acts({ project, acts, now }: AuditView) {
+  const columns = ['When', ...(project === null ? ['Project'] : []), 'Who', 'What', 'By way of']
+  return (
+    <Table name="Acts" columns={columns}>
+      {acts.map((act) => (
+        <tr>
+          <td>
+            <Time at={Date.parse(act.at)} now={now} />
+          </td>
+          {project === null && (
+            <td>
+              {act.project !== null && <a href={projectPagePath(act.project)}>{act.project}</a>}
+            </td>
+          )}
+          <td>
+            <Who act={act} />
+          </td>
+          <td>
+            <What act={act} />
+          </td>
+          <td>{act.by === null ? originWords.api : originWords[act.by.origin]}</td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+function Who({ act: { by } }: { act: WireAct }) {
+  if (by === null) return <>whoever had the token</>
+  const [id = ''] = by.tokenIds
+  return (
+    <>
+      {shortened(formatActor(by))}{' '}
+      <span class="quiet" title={by.tokenIds.join(', ')}>
+        token {shortTokenId(id)}
+      </span>
+    </>
+  )
+}
+
+/** Three names of artifacts, or patterns of settings, can be a page for themselves. */
+const charactersMax = 200
+
+function shortened(text: string): string {
+  return text.length > charactersMax ? `${text.slice(0, charactersMax).toWellFormed()}…` : text
+}
+
+/** A link where it was done to one artifact that is remembered. */
+function What({ act }: { act: WireAct }) {
+  const { did, what: whole } = wordsOf(act)
+  const what = shortened(whole)
+  const [artifact] = act.artifacts
+  if (act.project === null || artifact === undefined || act.artifactIds.length > 1)
+    return <>{`${did} ${what}`}</>
+  return (
+    <>
+      {did} <a href={artifactPagePath(act.project, artifact.run, artifact.id)}>{what}</a>
+    </>
+  )
+}

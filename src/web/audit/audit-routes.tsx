@@ -1,0 +1,54 @@
+/** The audit log of the store, and of one project. */
+import { Hono } from 'hono'
+import { auditQuery } from '../../api/queries.ts'
+import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
+import { dayMs } from '../../core/units.ts'
+import { requireAdmin } from '../../http/access/access.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { parseInput } from '../../http/input.ts'
+import { readAudit, requireReadAudit } from '../../http/operation/audit.ts'
+import { daysOf } from '../input.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { AuditPage } from './audit-page.tsx'
+
+const actsShown = 50
+
+export function createAuditPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/admin/audit', async (c) => {
+    await requireAdmin(web.context, c)
+    return await auditPage(web, c, null)
+  })
+  app.get('/:owner/:repo/settings/audit', async (c) => {
+    const { principal, project } = await projectOfPage(web.context, c)
+    await requireReadAudit(web.context, principal, project.name)
+    return await auditPage(web, c, project.name)
+  })
+  return app
+}
+
+async function auditPage(web: Web, c: AppRequest, project: ProjectName | null): Promise<Response> {
+  const { context } = web
+  const read = (name: string): string => c.req.query(name) ?? ''
+  const query = { kind: read('kind'), days: read('days'), artifact: read('artifact') }
+  const now = context.now()
+  const { kind, artifact: artifactId } = parseInput(
+    auditQuery.pick({ kind: true, artifact: true }),
+    { kind: query.kind || undefined, artifact: query.artifact || undefined },
+    'query',
+  )
+  const since = query.days === '' ? undefined : now - daysOf(query.days) * dayMs
+  const before = read('before') === '' ? undefined : parsePositiveInteger(read('before'), 'before')
+  const { items, next } = await readAudit(context, {
+    filter: { project: project ?? undefined, kind, since, artifactId },
+    limit: actsShown,
+    before,
+  })
+  const historyDays = context.config.historyMs / dayMs
+  return await sendPage(web, c, {
+    title: project === null ? 'Audit log' : `Audit log · ${project}`,
+    ...(project !== null && { crumbs: crumbsOf({ project }) }),
+    body: <AuditPage {...{ project, query, acts: items, next, historyDays, now }} />,
+  })
+}
