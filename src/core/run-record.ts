@@ -16,6 +16,13 @@ export type LogKind =
   | 'endgroup'
   | 'cut'
 
+/** What stands before such a line where it is shown, as at GitHub: a colour alone says nothing to many. */
+export const linePrefixes: Readonly<Partial<Record<LogKind, string>>> = {
+  error: 'Error: ',
+  warning: 'Warning: ',
+  notice: 'Notice: ',
+}
+
 export interface LogLine {
   /** Number of the step; 0 for the job itself. */
   step: number

@@ -1,5 +1,6 @@
 /** Draws a run on the terminal as it happens: a line for each line of output, behind its job's name where several jobs
  *  run, and at the end what came of each job. */
+import { linePrefixes } from '../core/run-record.ts'
 import { formatDuration } from '../core/units.ts'
 import type { Annotation, Conclusion, JobReference, LineKind, RunEvent, RunSink } from './events.ts'
 
@@ -77,18 +78,15 @@ function draw(drawing: Drawing, event: RunEvent): void {
       return
     case 'line': {
       const indent = drawing.grouped.has(event.job.key) ? '    ' : '  '
-      line(drawing, event.job, indent + style(event.text, lineStyles[event.kind]))
+      line(drawing, event.job, indent + lineOf(drawing, event.kind, event.text))
       return
     }
     case 'annotation':
       drawing.annotations.push(event)
       // The log of a step has shown it already.
       if (event.step === null) {
-        line(
-          drawing,
-          event.job,
-          style(event.annotation.message, lineStyles[event.annotation.level]),
-        )
+        const { level, message } = event.annotation
+        line(drawing, event.job, lineOf(drawing, level, message))
       }
       return
     case 'summary':
@@ -108,6 +106,10 @@ function draw(drawing: Drawing, event: RunEvent): void {
 
 function paint({ options }: Drawing, text: string, style: Style | undefined): string {
   return options.color && style !== undefined ? `\u001b[${codes[style]}m${text}\u001b[0m` : text
+}
+
+function lineOf(drawing: Drawing, kind: LineKind, text: string): string {
+  return paint(drawing, `${linePrefixes[kind] ?? ''}${text}`, lineStyles[kind])
 }
 
 function line(drawing: Drawing, job: JobReference, text: string): void {

@@ -11,7 +11,10 @@ let lastRun = 100
 const recording = '0123456789abcdef0123456789abcdef'
 const job = { key: 'build-1', id: 'build', name: '<b>build</b> (1)' }
 
-function line(text: string, kind: 'output' | 'group' | 'endgroup' = 'output'): RecordedEvent {
+function line(
+  text: string,
+  kind: 'output' | 'error' | 'group' | 'endgroup' = 'output',
+): RecordedEvent {
   return { type: 'line', at: 1000, job: job.key, step: 1, kind, text }
 }
 
@@ -91,8 +94,9 @@ describe('the record of a run', () => {
       ...beginning,
       line('Compile', 'group'),
       line('\u001b[31mred\u001b[0m <hr>'),
+      line('no rule', 'error'),
     ])
-    await tell(run, 6, [
+    await tell(run, 7, [
       {
         type: 'step-finished',
         at: 3000,
@@ -108,7 +112,7 @@ describe('the record of a run', () => {
     expect(html).toContain('&lt;b&gt;build&lt;/b&gt; (1)')
     expect(html).toContain('Run &lt;i&gt;make&lt;/i&gt;')
     expect(html).toMatch(
-      /<summary>Compile<\/summary><pre class="log" tabindex="0">red &lt;hr&gt;\n/,
+      /<summary>Compile<\/summary><pre class="log" tabindex="0">red &lt;hr&gt;\n<span class="error">Error: no rule\n/,
     )
     expect(html).toContain('<span class="badge failure">failure</span><span class="quiet"> 2m 05s')
     expect(html).toContain(`/api/v1/runs/${run}/jobs/build-1/log?project=octo%2Fapp&amp;attempt=1`)

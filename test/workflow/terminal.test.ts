@@ -25,13 +25,13 @@ test('a run of one job is drawn without prefixes, grouped, with durations and a 
     echo built; echo ::warning file=a.js,line=2::careful
     shell: bash -e {0}
   built
-  careful
+  Warning: careful
 ✓ Build  Ns
 ▸ Test
   Test
     exit 1
     shell: bash -e {0}
-  Process completed with exit code 1.
+  Error: Process completed with exit code 1.
 ✗ Test  Ns
 – Never  Ns
 ✗ job  Ns

@@ -2,6 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { jobLogPath } from '../../api/paths.ts'
 import { groupLines, type LogGroup, type ShownLog } from '../../browse/run-log.ts'
+import { linePrefixes } from '../../core/run-record.ts'
 import { formatDuration, counted } from '../../core/units.ts'
 import type {
   Progress,
@@ -134,7 +135,8 @@ function Lines({ lines }: { lines: LogGroup['lines'] }): Html {
 }
 
 function lineOf({ kind, text }: LogGroup['lines'][number]): Child {
-  return kind === 'output' ? `${text}\n` : <span class={kind}>{`${text}\n`}</span>
+  const shown = `${linePrefixes[kind] ?? ''}${text}\n`
+  return kind === 'output' ? shown : <span class={kind}>{shown}</span>
 }
 
 /** In words, because a mark or a colour alone says nothing to many. */
