@@ -125,6 +125,8 @@ export const artifacts = sqliteTable(
     keptLatest: integer('kept_latest', { mode: 'boolean' }).notNull().default(false),
     /** Of the audit log, which may have forgotten it; null where nobody removed it. */
     removedAct: integer('removed_act'),
+    /** What the pages of entries come to in its zip (egress/zip-layout.ts). */
+    zipPages: blob('zip_pages', { mode: 'buffer' }),
   },
   (table) => [
     uniqueIndex('artifacts_held_name')

@@ -31,6 +31,7 @@ import {
   createZipMarks,
   measureZip,
   type MembersFrom,
+  recallPages,
   zipFolder,
   zipFormatVersion,
   type ZipMarks,
@@ -68,6 +69,10 @@ export async function representZip(
     const members: MembersFrom = (firstPage) =>
       zipMembers(reader, artifact, { prefix: '', filter, firstPage })
     const marks = zipMarksOf(reader.metadata, name)
+    if (filter === undefined && marks.whole === undefined) {
+      const pages = await reader.metadata.readZipPages(artifact.id, artifact.version)
+      if (pages !== null) recallPages(marks, pages)
+    }
     return generatedZip(reader, members, marks, {
       fileName: `${artifact.name}.zip`,
       totalBytes: filter === undefined ? artifact.zipBytes : await measureZip(members, marks),

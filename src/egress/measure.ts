@@ -9,13 +9,15 @@ import { createZipMeter, type MembersFrom, zipMember, zipSegments } from './zip-
 
 export interface RepresentationLengths {
   zipBytes: number
+  /** What the pages of entries come to in the zip (zip-layout.ts). */
+  zipPages: Uint8Array
   tarGzBytes: number
 }
 
-/** Runs the layouts over the entries of a manifest, given in order. Modification times are not asked for: neither
+/** Runs the layouts over the entries of a manifest, given in order, page by page. Modification times are not asked for: neither
  *  format's length depends on them, by construction. */
 export function createRepresentationMeter(): {
-  add(entries: readonly StoredEntry[]): void
+  add(page: readonly StoredEntry[]): void
   lengths(): RepresentationLengths
 } {
   const zip = createZipMeter()
@@ -26,7 +28,11 @@ export function createRepresentationMeter(): {
       zip.add(entries.map((entry) => zipMember(entry, untimed)))
       tarGz.add(entries.map((entry) => ({ entry, modifiedAt: null })))
     },
-    lengths: () => ({ zipBytes: zip.totalBytes(), tarGzBytes: tarGz.finish() }),
+    lengths: () => ({
+      zipBytes: zip.totalBytes(),
+      zipPages: zip.pages(),
+      tarGzBytes: tarGz.finish(),
+    }),
   }
 }
 

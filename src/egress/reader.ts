@@ -7,6 +7,7 @@ export interface Reader {
   metadata: Pick<
     Metadata,
     | 'readEntryPage'
+    | 'readZipPages'
     | 'readParts'
     | 'readSkeletonPage'
     | 'findSkeletonPage'

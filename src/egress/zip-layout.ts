@@ -7,6 +7,7 @@
  *  Measuring runs the same functions as emitting, so an announced length is the emitted one by construction. */
 import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
+import { createByteReader, createByteWriter } from '../core/varint.ts'
 import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
 import type { Batch } from './entries.ts'
 import { createMarks, type Marks } from './remembered.ts'
@@ -186,20 +187,41 @@ function countBatch(
   for (const member of members) countMember(tally, member)
 }
 
-/** Adds up the length of a zip, batch by batch. */
+/** Adds up the length of a zip, a page of entries at a time. */
 export interface ZipMeter {
-  add(batch: readonly ZipMember[]): void
+  add(page: readonly ZipMember[]): void
   totalBytes(): number
+  /** What each page comes to, for `recallPages`. */
+  pages(): Buffer
 }
 
 export function createZipMeter(): ZipMeter {
   const tally = createZipTally()
+  const pages = createByteWriter(64)
   return {
-    add: (batch) => {
-      for (const member of batch) countMember(tally, member)
+    add: (page) => {
+      const { members, localBytes: local, centralBytes } = tally
+      for (const member of page) countMember(tally, member)
+      pages.varint(tally.members - members)
+      pages.varint(tally.localBytes - local)
+      pages.varint(tally.centralBytes - centralBytes)
     },
     totalBytes: () => zipBytes(tally),
+    pages: () => pages.bytes(),
   }
+}
+
+/** Marks as they are of a zip that was gone through, of what its pages came to when it was measured. */
+export function recallPages(marks: ZipMarks, pages: Uint8Array): void {
+  const reader = createByteReader(pages)
+  const tally = createZipTally()
+  for (let page = 0; !reader.atEnd(); page++) {
+    marks.pages.note({ page, ...tally })
+    tally.members += reader.varint()
+    tally.localBytes += reader.varint()
+    tally.centralBytes += reader.varint()
+  }
+  marks.whole = tally
 }
 
 function zipBytes(whole: ZipTally): number {

@@ -2,7 +2,7 @@
  *  in place, when it is registered; here the blob takes a new copy, and everything that is made of it is measured anew. */
 import { storeError } from '../core/errors.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
-import { measureRepresentations } from '../egress/measure.ts'
+import { measureRepresentations, type RepresentationLengths } from '../egress/measure.ts'
 import type { BlobPlacement, Composite, Copy } from '../core/copy.ts'
 import type {
   EntryPage,
@@ -66,7 +66,7 @@ async function measure(metadata: Metadata, healing: Healing): Promise<MeasuredHo
   const { streamId } = healing
   const [placed] = streamId === null ? [] : await metadata.readStreams([streamId])
   const after = readingAfter(metadata, healing, placed?.copy ?? null)
-  const lengths = new Map<number, { zipBytes: number; tarGzBytes: number }>()
+  const lengths = new Map<number, RepresentationLengths>()
   const measured: MeasuredHolder[] = []
   for (const { artifactId, manifestId, kind, version } of healing.holders) {
     let length = lengths.get(manifestId)

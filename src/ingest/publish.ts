@@ -66,6 +66,7 @@ export async function publish(
     manifestId,
     zipDigest,
     zipBytes: publication.zipBytes ?? measured.zipBytes,
+    zipPages: publication.zipBytes === null ? measured.zipPages : null,
     tarGzBytes: measured.tarGzBytes,
     newBytes: publication.newBytes,
     createdAt: job.createdAt,

@@ -88,6 +88,7 @@ export interface MeasuredHolder {
   /** The one that was measured. */
   version: number
   zipBytes: number
+  zipPages: Uint8Array
   tarGzBytes: number
   /** The artifact's skeleton names the damaged stream, which stays for it. */
   namesOldStream: boolean

@@ -65,7 +65,8 @@ export type OfferedKind = 'entries' | 'composites' | 'summary' | 'changes'
 export interface KnownTree {
   manifestId: number
   /** Artifacts of the tree that are live at the instant asked for, newest first, at most 5. */
-  artifacts: Pick<Artifact, 'id' | 'kind' | 'zipBytes' | 'tarGzBytes'>[]
+  artifacts: (Pick<Artifact, 'id' | 'kind'> &
+    Pick<NewArtifact, 'zipBytes' | 'zipPages' | 'tarGzBytes'>)[]
 }
 
 export interface NewArtifact {
@@ -83,6 +84,8 @@ export interface NewArtifact {
   /** Length of the artifact's zip and tar.gz representations. */
   zipBytes: number
   tarGzBytes: number
+  /** As `readZipPages` answers it. */
+  zipPages: Uint8Array | null
   /** Pack bytes that this upload added. */
   newBytes: number
   /** When the upload began. */

@@ -146,6 +146,9 @@ export interface ReadingMetadata {
    *  pages only the first are answered, at least one: the rest is for the next call.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readEntries(artifactId: number, ordinals: readonly number[]): Promise<(StoredEntry | undefined)[]>
+  /** What the pages of entries come to in the zip that is made of that version of an artifact; null where that is not known.
+   *  Opaque to the store (egress/zip-layout.ts). */
+  readZipPages(artifactId: number, version: number): Promise<Uint8Array | null>
   /** The same as `readEntryPage` for a manifest that is not committed yet, times absent; used to measure representations. */
   readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
   /** The entry at `path`, or undefined. */

@@ -75,6 +75,7 @@ const methods: Record<Method, true> = {
   readEntries: true,
   listDirectory: true,
   readTreePage: true,
+  readZipPages: true,
   readTreeTimes: true,
   readTreeChanges: true,
   readDifferences: true,

@@ -8,9 +8,8 @@ import { comparePaths, parseEntryPath } from '../../src/core/entry.ts'
 import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { ProjectName } from '../../src/core/run.ts'
-import { createTarGzMeter } from '../../src/egress/tar-layout.ts'
+import { createRepresentationMeter, type RepresentationLengths } from '../../src/egress/measure.ts'
 import type { Reader } from '../../src/egress/reader.ts'
-import { createZipMeter, zipMember } from '../../src/egress/zip-layout.ts'
 import type {
   Artifact,
   EntryPage,
@@ -59,6 +58,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
   const packs = new Map<string, Buffer>()
   const parts = new Map<number, Part[]>()
   const artifacts = new Map<number, EntryPage[]>()
+  const zips = new Map<number, Uint8Array>()
   const streams = new Map<number, PlacedStream>()
   const skeletons = new Map<number, SkeletonPage[]>()
   let pieces: Buffer[] = []
@@ -156,7 +156,9 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
         })
       }
       artifacts.set(id, pages)
-      return { ...blankArtifact(id), ...measure(entries), entryCount: entries.length, ...facts }
+      const { zipPages, ...lengths } = measure(pages)
+      zips.set(id, zipPages)
+      return { ...blankArtifact(id), ...lengths, entryCount: entries.length, ...facts }
     },
     reader: {
       packs: {
@@ -174,6 +176,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
       },
       metadata: {
         readEntryPage: async (id, page) => artifacts.get(id)?.[page],
+        readZipPages: async (id) => zips.get(id) ?? null,
         readParts: async (blobId, first, limit) =>
           parts.get(blobId)?.slice(first, first + limit) ?? [],
         readStreams: async (ids) => ids.map((id) => streams.get(id)!),
@@ -219,15 +222,10 @@ function toEntry(store: MemoryStore, spec: EntrySpec): StoredEntry {
   }
 }
 
-function measure(entries: StoredEntry[]): { zipBytes: number; tarGzBytes: number } {
-  const zip = createZipMeter()
-  const tarGz = createTarGzMeter()
-  const readParts = (): never => {
-    throw new Error('measuring reads no parts')
-  }
-  zip.add(entries.map((entry) => zipMember(entry, { modifiedAt: null, prefix: '', readParts })))
-  tarGz.add(entries.map((entry) => ({ entry, modifiedAt: null })))
-  return { zipBytes: zip.totalBytes(), tarGzBytes: tarGz.finish() }
+function measure(pages: readonly EntryPage[]): RepresentationLengths {
+  const meter = createRepresentationMeter()
+  for (const { entries } of pages) meter.add(entries)
+  return meter.lengths()
 }
 
 function blankArtifact(id: number): Artifact {

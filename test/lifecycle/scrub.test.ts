@@ -8,6 +8,7 @@ import { unzipSync } from 'fflate'
 import { describe, expect, test } from 'vitest'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
+import { measureRepresentations } from '../../src/egress/measure.ts'
 import { healBlobs } from '../../src/ingest/heal.ts'
 import { type ScrubFinding, type ScrubReport, scrub } from '../../src/lifecycle/scrub.ts'
 import type { Healing, HealingOutcome } from '../../src/metadata/metadata.ts'
@@ -328,6 +329,8 @@ describe('damage heals', () => {
     expect(artifact).toMatchObject({ state: 'available', version: 2 })
     const after = await representZip(store.reader, artifact)
     expect(after.etag).not.toBe(before.etag)
+    const { zipPages } = await measureRepresentations(store.metadata, artifact.manifestId)
+    expect(await store.metadata.readZipPages(id, 2)).toEqual(zipPages)
     const zip = await readAll(after)
     expect(zip.length).toBe(after.totalBytes)
     expect(unzipped(zip)).toEqual(files)

@@ -156,6 +156,7 @@ export function newArtifact(
     manifestId,
     zipDigest: null,
     zipBytes: 1_000,
+    zipPages: null,
     tarGzBytes: 900,
     newBytes: 0,
     createdAt: 2_000,

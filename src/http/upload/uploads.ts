@@ -130,7 +130,7 @@ async function commitKnown(
 ): Promise<Published | undefined> {
   const { tree, ...artifact } = offered.artifact
   const trees = known.artifacts.filter(({ kind }) => kind === 'tree')
-  for (const { id, zipBytes, tarGzBytes } of trees) {
+  for (const { id, zipBytes, zipPages, tarGzBytes } of trees) {
     if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
     // The lease on the manifest is taken where it is found, so nothing of the tree can go before the commit.
     const { manifestId, exists } = await metadata.stageManifest(sessionId, tree)
@@ -143,6 +143,7 @@ async function commitKnown(
       ...treeOfFiles,
       manifestId,
       zipBytes,
+      zipPages,
       tarGzBytes,
       newBytes: 0,
       now: now(),

@@ -170,10 +170,12 @@ export function offersContract(store: Store): void {
   test('a tree is known to the project that has it, while an artifact of it lives', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
-    const artifact = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 5_000 })
-    const { treeDigest } = artifact
+    const facts = { expiresAt: 5_000, zipPages: Buffer.from('pages') }
+    const artifact = await seedArtifact(store(), run, { a: 'one' }, facts)
+    const { id, kind, treeDigest, zipBytes, tarGzBytes } = artifact
     const known = await store().findKnownTree(run.projectId, treeDigest, 4_999)
-    expect(known?.artifacts.map(({ id, kind }) => [id, kind])).toEqual([[artifact.id, 'tree']])
+    const { zipPages } = facts
+    expect(known?.artifacts).toEqual([{ id, kind, zipBytes, zipPages, tarGzBytes }])
     expect(await store().findKnownTree(run.projectId, treeDigest, 5_000)).toBeUndefined()
     expect(await store().findKnownTree(other.projectId, treeDigest, 2_000)).toBeUndefined()
     expect(await store().findKnownTree(run.projectId, digestOf('x'), 2_000)).toBeUndefined()

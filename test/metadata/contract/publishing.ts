@@ -38,6 +38,7 @@ export function publishingContract(store: Store): void {
       kind: 'exact',
       fileName: 'd.zip',
       zipDigest,
+      zipPages: Buffer.from('pages'),
       newBytes: 5,
     })
     const { artifact, created } = await store().commitArtifact(session, wanted)
@@ -80,6 +81,9 @@ export function publishingContract(store: Store): void {
     })
     expect(await store().findArtifact(artifact.id)).toEqual(artifact)
     expect(await store().findArtifact(artifact.id + 1)).toBeUndefined()
+    expect(await store().readZipPages(artifact.id, 1)).toEqual(Buffer.from('pages'))
+    // Those of another version are others.
+    expect(await store().readZipPages(artifact.id, 2)).toBeNull()
   })
 
   test('nothing is seen before the commit', async () => {

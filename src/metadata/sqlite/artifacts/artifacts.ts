@@ -1,5 +1,5 @@
 /** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
-import { and, eq, inArray, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
 import { auditLog } from '../../../../schema/audit.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
@@ -152,11 +152,14 @@ function createArtifactSumming(connection: Connection): Metadata['sumArtifacts']
   }
 }
 
+// Some kilobytes of a large one, which lists have no use for.
+const { zipPages: _pages, ...artifactColumns } = getTableColumns(artifacts)
+
 // oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is the row's shape.
 function selectArtifacts(orm: Connection['orm']) {
   return orm
     .select({
-      artifact: artifacts,
+      artifact: artifactColumns,
       projectName: projects.ownerRepo,
       run: runs,
       removedBy: auditLog.actor,

@@ -101,9 +101,10 @@ function createSwap(
      SELECT content_id, ? FROM artifacts WHERE id = ? AND content_id IS NOT NULL`,
   )
   // The zip of an exact or opaque artifact does not depend on which copy serves its files.
-  const renew = prepare<[number, number, number]>(
+  const renew = prepare<[number, Uint8Array, number, number]>(
     `UPDATE artifacts SET version = version + 1,
        zip_bytes = iif(kind IN ('tree', 'raw'), ?, zip_bytes),
+       zip_pages = iif(kind IN ('tree', 'raw'), ?, NULL),
        zip_digest = iif(kind = 'tree', NULL, zip_digest), tar_gz_bytes = ?
      WHERE id = ?`,
   )
@@ -132,9 +133,9 @@ function createSwap(
     const { blobId, streamId, oldStreamId } = healing
     const now = streamId === null ? adopt(healing) : replaceStream(healing, streamId)
     if (now === undefined) return undefined
-    for (const { artifactId, zipBytes, tarGzBytes, namesOldStream } of measured) {
+    for (const { artifactId, zipBytes, zipPages, tarGzBytes, namesOldStream } of measured) {
       if (namesOldStream && oldStreamId !== null) keepNamed.run(oldStreamId, artifactId)
-      renew.run(zipBytes, tarGzBytes, artifactId)
+      renew.run(zipBytes, zipPages, tarGzBytes, artifactId)
     }
     touch.run(JSON.stringify([blobId]))
     return now

@@ -25,7 +25,12 @@ import { prepareRows } from '../connection/rows.ts'
 
 type EntryMethods = Pick<
   Metadata,
-  'readEntryPage' | 'readEntries' | 'readStagedEntryPage' | 'findEntry' | 'findEntryPage'
+  | 'readEntryPage'
+  | 'readEntries'
+  | 'readStagedEntryPage'
+  | 'readZipPages'
+  | 'findEntry'
+  | 'findEntryPage'
 >
 type StreamMethods = Pick<Metadata, 'readParts' | 'readStreams' | 'findBlob'>
 type SkeletonMethods = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage'>
@@ -41,9 +46,12 @@ export function createReadingMethods(
 }
 
 function createEntryMethods(connection: Connection): EntryMethods {
-  const { read } = connection
+  const { prepare, read } = connection
   const findSource = createSourceFinder(connection)
   const pages = createPages(connection)
+  const findZipPages = prepare<[number, number], { bytes: Buffer | null }>(
+    'SELECT zip_pages AS bytes FROM artifacts WHERE id = ? AND version = ?',
+  )
 
   return {
     readEntryPage: async (artifactId, page) =>
@@ -76,6 +84,8 @@ function createEntryMethods(connection: Connection): EntryMethods {
         const placed = entries && pages.place(entries)
         return placed && toEntryPage(page, placed, Array<null>(placed.length).fill(null))
       }),
+    readZipPages: async (artifactId, version) =>
+      read(() => findZipPages.get(artifactId, version)?.bytes ?? null),
     findEntry: async (artifactId, path) =>
       read(() => {
         const source = findSource(artifactId)

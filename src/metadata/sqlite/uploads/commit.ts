@@ -192,6 +192,7 @@ function createArtifactInsertion(
         contentId: session.id,
         state: 'available',
         zipDigest: wanted.zipDigest && digestToBytes(wanted.zipDigest),
+        zipPages: wanted.zipPages && Buffer.from(wanted.zipPages),
         logicalBytes: manifest!.logicalBytes,
         pinned: false,
         latestOf: latestBranch(run),

@@ -218,7 +218,7 @@ function createKnownTrees(connection: Connection): TreeMethods {
   )
   // An artifact that holds anything damaged is not `available`, and what a live artifact refers to is not deleted.
   const findArtifacts = prepare<[number, number], KnownTree['artifacts'][number]>(
-    `SELECT id, kind, zip_bytes AS zipBytes, tar_gz_bytes AS tarGzBytes FROM artifacts
+    `SELECT id, kind, zip_bytes AS zipBytes, zip_pages AS zipPages, tar_gz_bytes AS tarGzBytes FROM artifacts
      WHERE manifest_id = ? AND removed_at IS NULL AND state = 'available' AND ends_at > ?
      ORDER BY id DESC LIMIT ${knownArtifactsMax}`,
   )
