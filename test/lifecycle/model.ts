@@ -243,7 +243,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     expect(await read(each.id)).toEqual({ zip, tarGz, files: inZip })
   }
 
-  /** Reads half of an artifact, lets everything else happen that could take it away, and reads the rest. */
+  /** Reads half of an artifact, or nothing yet, lets everything else happen that could take it away, and reads the rest. */
   async function readSlowly(): Promise<void> {
     const each = oneOf(live())
     if (each === undefined) return
@@ -253,8 +253,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const representation = await representZip(store, artifact)
     const chunks = representation.read(0, representation.totalBytes)[Symbol.asyncIterator]()
     const pieces: Buffer[] = []
-    const first = await chunks.next()
-    if (first.done !== true) pieces.push(first.value)
+    const first = random() < 0.5 ? await chunks.next() : undefined
+    if (first !== undefined && first.done !== true) pieces.push(first.value)
     if (random() < 0.5) await remove(each)
     await collectNow({ ...store, now: () => now })
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
