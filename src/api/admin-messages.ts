@@ -1,7 +1,7 @@
 /** The part of the wire contract that operators use: figures, maintenance and its jobs, projects' policies, tokens. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
-import { bytes, count, id, instant } from './fields.ts'
+import { actorSchema, bytes, count, cursor, id, instant } from './fields.ts'
 
 export const statsSchema = z
   .object({
@@ -209,8 +209,34 @@ export const idTokenRequestSchema = z
 export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).meta({ id: 'Token' })
 
 export const revocationRequestSchema = z
-  .strictObject({ token: z.string().max(limits.tokenCharactersMax) })
+  .strictObject({
+    token: z.string().max(limits.tokenCharactersMax).optional(),
+    id: z.string().max(64).optional().meta({ description: 'Of a token that is listed.' }),
+  })
+  .refine(({ token, id }) => (token === undefined) !== (id === undefined), {
+    message: 'give the token, or the id of one that is listed',
+    path: ['token'],
+  })
   .meta({ id: 'RevocationRequest' })
+
+export const mintedTokenSchema = z
+  .object({
+    id: z.string().meta({ description: 'A digest of the token, which opens nothing.' }),
+    project: z.string().nullable().meta({ description: "Null for an administrator's." }),
+    scope: tokenScope,
+    run: id.nullable(),
+    job: z.string().nullable(),
+    session: z.boolean().meta({ description: 'Of a browser.' }),
+    mintedAt: instant,
+    mintedBy: actorSchema,
+    expiresAt: instant,
+    state: z.enum(['valid', 'revoked', 'expired']),
+  })
+  .meta({ id: 'MintedToken' })
+
+export const mintedTokenListSchema = z
+  .object({ items: z.array(mintedTokenSchema), nextCursor: cursor })
+  .meta({ id: 'MintedTokenList' })
 
 export const revokedTokenSchema = z
   .object({
@@ -236,6 +262,8 @@ export type WireCollection = z.infer<typeof collectionSchema>
 export type WireScrubReport = z.infer<typeof scrubReportSchema>
 export type WireBackupReport = z.infer<typeof backupReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
+export type WireMintedToken = z.infer<typeof mintedTokenSchema>
+export type WireMintedTokenList = z.infer<typeof mintedTokenListSchema>
 export type WireRevokedToken = z.infer<typeof revokedTokenSchema>
 export type WireRevokedTokens = z.infer<typeof revokedTokensSchema>
 export type WireToken = z.infer<typeof tokenSchema>

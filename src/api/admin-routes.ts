@@ -8,6 +8,7 @@ import {
   projectSchema,
   statsSchema,
   idTokenRequestSchema,
+  mintedTokenListSchema,
   revocationRequestSchema,
   revokedTokenSchema,
   revokedTokensSchema,
@@ -16,7 +17,7 @@ import {
 } from './admin-messages.ts'
 import { auditSchema } from './audit.ts'
 import { apiRoot, auditPath, backupPath, collectionPath, scrubPath } from './paths.ts'
-import { auditQuery, statsQuery } from './queries.ts'
+import { auditQuery, statsQuery, tokenListQuery } from './queries.ts'
 import { type ApiRoute, json } from './route.ts'
 
 export const adminRoutes: readonly ApiRoute[] = [
@@ -84,6 +85,15 @@ export const adminRoutes: readonly ApiRoute[] = [
     responses: { 200: json('A page of acts.', auditSchema) },
   },
   {
+    method: 'get',
+    path: `${apiRoot}/tokens`,
+    operationId: 'listTokens',
+    summary:
+      'Tokens that the server has minted and that have not ended, sessions of browsers too, the newest first; not those of jobs for less than a day, nor those minted by the key of the data directory. Needs scope write, or admin for all projects.',
+    query: tokenListQuery,
+    responses: { 200: json('A page of tokens.', mintedTokenListSchema) },
+  },
+  {
     method: 'post',
     path: `${apiRoot}/tokens`,
     operationId: 'mintToken',
@@ -107,7 +117,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/tokens/revoke`,
     operationId: 'revokeToken',
     summary:
-      'Makes a token void before its end, with every token and session that came of it. Who has it may do so, and needs no other.',
+      'Makes a token void before its end, with every token and session that came of it. Who has it may do so, and needs no other; by its id, who may list it.',
     isOpen: true,
     request: { json: revocationRequestSchema },
     responses: { 200: { description: 'What it was.', content: { json: revokedTokenSchema } } },

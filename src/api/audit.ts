@@ -2,18 +2,7 @@
 import { z } from 'zod'
 import { actKinds } from '../core/audit.ts'
 import { projectPolicySchema } from './admin-messages.ts'
-import { cursor, id, instant } from './fields.ts'
-
-/** Who did something, as everybody may know who can read what it was done to. */
-export const actorSchema = z
-  .object({
-    kind: z.enum(['job', 'person', 'administrator']).meta({
-      description: 'By the scope of the token: job and run, read and write, admin.',
-    }),
-    run: id.nullable(),
-    job: z.string().nullable(),
-  })
-  .meta({ id: 'Actor' })
+import { actorSchema, cursor, id, instant } from './fields.ts'
 
 const detailsSchema = z
   .object({

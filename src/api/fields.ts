@@ -17,3 +17,14 @@ export const facts = {
   workflow: z.string().min(1).optional(),
   event: z.string().min(1).optional(),
 }
+
+/** Who did something, as everybody may know who can read what it was done to. */
+export const actorSchema = z
+  .object({
+    kind: z.enum(['job', 'person', 'administrator']).meta({
+      description: 'By the scope of the token: job and run, read and write, admin.',
+    }),
+    run: id.nullable(),
+    job: z.string().nullable(),
+  })
+  .meta({ id: 'Actor' })

@@ -3,8 +3,7 @@
  *  admin-messages.ts has what operators ask. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
-import { actorSchema } from './audit.ts'
-import { bytes, count, cursor, digest, id, instant } from './fields.ts'
+import { actorSchema, bytes, count, cursor, digest, id, instant } from './fields.ts'
 
 export const artifactStateSchema = z.enum(['available', 'damaged', 'expired', 'deleted'])
 

@@ -154,6 +154,14 @@ export const auditQuery = z.strictObject({
   ...paging,
 })
 
+export const tokenListQuery = z.strictObject({
+  project: z
+    .string()
+    .optional()
+    .meta({ description: 'OWNER/REPO; that of the token when absent, or all of them.' }),
+  ...paging,
+})
+
 export const statsQuery = z.strictObject({ project: z.string().optional() })
 
 export const compareQuery = z.strictObject({

@@ -91,8 +91,8 @@ export function mayMint(
   )
 }
 
-/** May see who did what: in one project, or in all and to the store. */
-export function mayReadAudit(principal: Principal, project: ProjectName | null): boolean {
+/** May see who did what and which tokens there are: in one project, or in all and of the store. */
+export function mayOversee(principal: Principal, project: ProjectName | null): boolean {
   return project === null ? mayAdminister(principal) : mayWriteProject(principal, project)
 }
 

@@ -289,6 +289,9 @@ async function forgetHistory(
   while ((await metadata.purgeRevocations(now(), limits.transactionRowsMax)) > 0) {
     signal?.throwIfAborted()
   }
+  while ((await metadata.purgeTokens(now(), limits.transactionRowsMax)) > 0) {
+    signal?.throwIfAborted()
+  }
 }
 
 async function returnPages({ metadata, signal }: LifecyclePorts): Promise<void> {

@@ -7,6 +7,7 @@
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import type { Asked, AuditMetadata } from './audit.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
+import type { MintedTokenMetadata } from './minted-tokens.ts'
 import type { ConflictPolicy, PublishingMetadata } from './publishing.ts'
 import type { ReadingMetadata } from './reading.ts'
 import type { RevocationMetadata } from './revocations.ts'
@@ -16,6 +17,7 @@ import type { UsageHistoryMetadata } from './usage-history.ts'
 
 export type * from './audit.ts'
 export type * from './lifecycle.ts'
+export type * from './minted-tokens.ts'
 export type * from './publishing.ts'
 export type * from './reading.ts'
 export type * from './revocations.ts'
@@ -89,6 +91,7 @@ export interface Metadata
     LifecycleMetadata,
     RunRecordMetadata,
     RevocationMetadata,
+    MintedTokenMetadata,
     AuditMetadata,
     UsageHistoryMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */

@@ -7,7 +7,7 @@
  *    runs/        runs, and what runners told of them
  *    trees/       entries of manifests, and differences of two
  *    blobs/       streams, copies and packs; damage and healing
- *    tokens/      which are void before their end
+ *    tokens/      which are void before their end, which the server minted
  *    audit/       who did what
  *    upkeep/      what is gone, what it frees, and sums of what is there */
 import type { Metadata, Quota } from './metadata.ts'
@@ -29,6 +29,7 @@ import { createReadLeaseMethods, createUnwrittenLeases } from './sqlite/artifact
 import { createReclaimMethods } from './sqlite/upkeep/reclaim.ts'
 import { createReleaseMethods } from './sqlite/artifacts/release.ts'
 import { createRemoval } from './sqlite/artifacts/removal.ts'
+import { createMintedTokenMethods } from './sqlite/tokens/minted-tokens.ts'
 import { createRevocationMethods } from './sqlite/tokens/revocations.ts'
 import { createRunMethods } from './sqlite/runs/runs.ts'
 import { createRunRecordMethods } from './sqlite/runs/run-records.ts'
@@ -88,6 +89,7 @@ export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions
     ...createFigureMethods(connection),
     ...createUsageHistoryMethods(connection),
     ...createRevocationMethods(connection, audit),
+    ...createMintedTokenMethods(connection, audit),
     ...createAuditMethods(connection, audit),
     close: async () => connection.close(),
   }

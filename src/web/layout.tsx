@@ -92,6 +92,7 @@ function Menu({ principal }: { principal: Principal }) {
         <>
           <a href="/admin/storage">Storage</a>
           <a href="/admin/maintenance">Maintenance</a>
+          <a href="/admin/tokens">Tokens</a>
           <a href="/admin/audit">Audit</a>
         </>
       )}

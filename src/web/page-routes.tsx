@@ -28,6 +28,7 @@ import { createSettingsPages } from './project/settings-routes.tsx'
 import { createRunPages } from './run/run-routes.tsx'
 import { createSignInPages } from './sign-in/sign-in-routes.tsx'
 import { createStoragePages } from './storage/storage-routes.tsx'
+import { createTokenPages } from './tokens/tokens-routes.tsx'
 import { createTrendPages } from './project/trend-routes.tsx'
 import { createUploadPages } from './upload/upload-routes.tsx'
 
@@ -46,6 +47,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   // Before `/:owner/:repo`, which would take `/admin/storage`.
   routes.route('/', createMaintenancePages(web))
   routes.route('/', createAuditPages(web))
+  routes.route('/', createTokenPages(web))
   routes.route('/', createFindPages(web))
   routes.route('/', createSettingsPages(web))
   routes.route('/', createStoragePages(web))

@@ -86,6 +86,11 @@ export function auditPagePath(project: string | null, query: Record<string, stri
   return withQuery(project === null ? '/admin/audit' : `${settingsPath(project)}/audit`, query)
 }
 
+/** Null: of all projects. */
+export function tokensPagePath(project: string | null, query: Record<string, string> = {}): string {
+  return withQuery(project === null ? '/admin/tokens' : `${settingsPath(project)}/tokens`, query)
+}
+
 export function uploadPagePath(project: string): string {
   return `${projectPagePath(project)}/upload`
 }

@@ -138,6 +138,8 @@ function addressesOf(first: number, second: number): string[] {
     '/admin/storage',
     `/admin/maintenance?job=${query}`,
     '/admin/audit',
+    '/admin/tokens',
+    '/octo/app/settings/tokens',
     `/admin/audit?kind=${query}`,
     `/sign-in?next=${query}&token=${query}`,
     `/${query}/${query}`,

@@ -50,3 +50,22 @@ test('all that a project has, by who may write it', async () => {
   expect(JSON.parse(outcome.text)).toMatchObject({ project: 'octo/app' })
   expect([await isRefused(reader), await isRefused(writer)]).toEqual([true, true])
 })
+
+test('one that `trove token list` names, by its id', async () => {
+  // What was issued before the last revocation is void.
+  server.clock.now += 1
+  const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  const minting = ['token', '--url', server.url, '--scope', 'read', '--expires', '1h']
+  const minted = await runTrove([...minting, '--project', 'octo/app'], environment)
+  expect(minted).toMatchObject({ status: 0 })
+  const listed = await runTrove(['token', 'list'], environment)
+  expect(listed).toMatchObject({ status: 0 })
+  const line = /^([0-9a-f]{32}) +octo\/app +read +.* a person +.* valid$/m.exec(listed.text)
+  const [, id = ''] = line ?? []
+  const json = await runTrove(['token', 'list', '--json'], environment)
+  expect(JSON.parse(json.text)).toMatchObject([{ id, state: 'valid' }])
+  expect(await runTrove(['revoke', '--id', id], environment)).toMatchObject({ status: 0 })
+  expect(await isRefused(minted.text.trim())).toBe(true)
+  expect(await runTrove(['revoke', '--id', 'none'], environment)).toMatchObject({ status: 3 })
+  expect(await runTrove(['token', 'lists'], environment)).toMatchObject({ status: 2 })
+})

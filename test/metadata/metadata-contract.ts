@@ -6,6 +6,7 @@ import { damageContract } from './contract/damage.ts'
 import { figuresContract } from './contract/figures.ts'
 import { keepLatestContract } from './contract/keep-latest.ts'
 import { listingContract } from './contract/listing.ts'
+import { mintedTokensContract } from './contract/minted-tokens.ts'
 import { offersContract } from './contract/offers.ts'
 import { overviewContract } from './contract/overview.ts'
 import { packsContract } from './contract/packs.ts'
@@ -39,6 +40,7 @@ const parts = {
   figures: figuresContract,
   'usage history': usageHistoryContract,
   revocations: revocationsContract,
+  'minted tokens': mintedTokensContract,
   'audit log': auditContract,
 }
 export type ContractPart = keyof typeof parts

@@ -147,6 +147,8 @@ test('every page keeps its weight', async () => {
     '/admin/storage',
     '/admin/maintenance',
     '/admin/audit',
+    '/admin/tokens',
+    '/octo/app/settings/tokens',
     `/find?digest=${shared}`,
     ...files(1)
       .slice(0, 12)

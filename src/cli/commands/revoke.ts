@@ -11,6 +11,7 @@ import { connect, serverContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
+  id: { value: 'ID', help: 'the one of this id, as `trove token list` tells' },
   project: { value: 'O/R', help: 'all tokens of this project that were minted until now' },
 } as const
 
@@ -18,16 +19,17 @@ export const revokeCommand: Command<typeof flags> = {
   name: 'revoke',
   operands: '',
   summary:
-    'Makes a token void before its end, with all that came of it: the one on stdin, or with --project all that a project has, those of running jobs too.',
+    'Makes a token void before its end, with all that came of it: the one on stdin or of --id, or with --project all that a project has, those of running jobs too.',
   flags,
-  examples: ['trove revoke < leaked-token.txt', 'trove revoke --project octo/app'],
-  exitStatuses: [5, 6, 9, 10],
+  examples: [
+    'trove revoke < leaked-token.txt',
+    'trove revoke --id 0123456789abcdef0123456789abcdef',
+    'trove revoke --project octo/app',
+  ],
+  exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
-    const { revoked, told } =
-      given.project === undefined
-        ? await revokeOne(serverContext(given).server, signal)
-        : await revokeAll(given, signal)
+    const { revoked, told } = await revoke(given, signal)
     if (given.json) await writeJson(stdout, revoked)
     await write(stderr, `${told}\n`)
     return exitStatus.ok
@@ -39,14 +41,30 @@ interface Outcome {
   told: string
 }
 
-/** Needs no other token: whoever has one may end it. */
-async function revokeOne(server: ServerAccess, signal: AbortSignal): Promise<Outcome> {
+async function revoke(given: FlagValues<typeof flags>, signal: AbortSignal): Promise<Outcome> {
+  const { id, project } = given
+  if (id !== undefined) {
+    if (project !== undefined) throw new UsageError('--id and --project do not go together')
+    const { server } = await connect(given, signal)
+    return await revokeOne(server, { id }, signal)
+  }
+  if (project !== undefined) return await revokeAll(given, signal)
+  // Needs no other token: whoever has one may end it.
+  const server = { ...serverContext(given).server, token: null }
+  return await revokeOne(server, { token: await readTokenFrom(process.stdin) }, signal)
+}
+
+async function revokeOne(
+  server: ServerAccess,
+  json: { id: string } | { token: string },
+  signal: AbortSignal,
+): Promise<Outcome> {
   const revoked = await requestJson<WireRevokedToken>(
-    { ...server, token: null },
+    server,
     {
       method: 'POST',
       path: revocationPath(),
-      json: { token: await readTokenFrom(process.stdin) },
+      json,
       repeatable: true,
       signal,
     },

@@ -1,6 +1,7 @@
 /** `trove token`: mints a token, with the key of a data directory or through a server, which wants a token that may do
  *  more, or the ID token of a CI job. */
-import type { WireToken } from '../../api/admin-messages.ts'
+import type { WireMintedToken, WireMintedTokenList, WireToken } from '../../api/admin-messages.ts'
+import { minuteOf } from '../../api/audit-words.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
 import { type Scope, scopes } from '../../auth/principal.ts'
@@ -10,12 +11,14 @@ import { exchangeIdToken } from '../../client/id-token.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config.ts'
+import { formatActor } from '../../core/audit.ts'
+import { limits } from '../../core/limits.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
-import { write, writeJson } from '../output.ts'
-import { serverContext } from '../server-access.ts'
+import { type ExitStatus, exitStatus } from '../exit-status.ts'
+import { formatTable, write, writeJson } from '../output.ts'
+import { connect, serverContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -41,24 +44,74 @@ type TokenFlags = FlagValues<typeof flags>
 
 export const tokenCommand: Command<typeof flags> = {
   name: 'token',
-  operands: '',
-  summary: 'Mints a token. With a run and a job it is also an ACTIONS_RUNTIME_TOKEN.',
+  operands: '[list]',
+  summary:
+    'Mints a token. With a run and a job it is also an ACTIONS_RUNTIME_TOKEN. `list` tells which ones a server has minted and that last.',
   flags,
   examples: [
     'trove token --project octo/app --run 42 --job build',
     'trove token --project octo/app --scope write --expires 30d',
     'trove token --scope admin --data /srv/trove',
     'trove token --url https://store.example.com   # by TROVE_TOKEN, or the ID token of the CI job',
+    'trove token list --project octo/app',
   ],
-  exitStatuses: [5, 6, 10],
+  exitStatuses: [3, 5, 6, 10],
   async run(invocation) {
     const { flags: given, operands, stdout } = invocation
-    takeOperands(operands, [])
+    const [verb] = takeOperands(operands, [], ['list'])
+    if (verb !== undefined) {
+      if (verb !== 'list') throw new UsageError(`unexpected argument ${JSON.stringify(verb)}`)
+      return await listTokens(invocation)
+    }
     const minted = await mint(invocation)
     if (given.json) await writeJson(stdout, minted)
     else await write(stdout, `${minted.token}\n`)
     return exitStatus.ok
   },
+}
+
+/** All of them: what nobody knows of cannot be stopped. */
+async function listTokens({
+  flags: given,
+  stdout,
+  stderr,
+  signal,
+}: Invocation<typeof flags>): Promise<ExitStatus> {
+  const { server } = await connect({ url: given.url, project: given.project }, signal)
+  const items: WireMintedToken[] = []
+  let cursor: string | null = null
+  do {
+    const query = { project: given.project, limit: limits.listPageMax, cursor }
+    const page: WireMintedTokenList = await requestJson(
+      server,
+      { path: `${apiRoot}/tokens`, query, signal },
+      ['items', 'nextCursor'],
+    )
+    items.push(...page.items)
+    cursor = page.nextCursor
+  } while (cursor !== null)
+  if (given.json) await writeJson(stdout, items)
+  else await write(stdout, tokenTable(items))
+  if (items.length === 0) await write(stderr, 'none is listed\n')
+  return exitStatus.ok
+}
+
+function tokenTable(items: WireMintedToken[]): string {
+  return formatTable(
+    ['ID', 'PROJECT', 'SCOPE', 'RUN', 'JOB', 'MADE', 'BY', 'ENDS', 'STATE'],
+    ['left', 'left', 'left', 'right', 'left', 'left', 'left', 'left', 'left'],
+    items.map((each) => [
+      each.id,
+      each.project ?? '',
+      each.session ? `${each.scope} (browser)` : each.scope,
+      each.run === null ? '' : String(each.run),
+      each.job ?? '',
+      minuteOf(each.mintedAt),
+      formatActor(each.mintedBy),
+      minuteOf(each.expiresAt),
+      each.state,
+    ]),
+  )
 }
 
 interface Minted {

@@ -3,6 +3,7 @@
 import {
   isSameProject,
   mayAdminister,
+  mayOversee,
   mayReadProject,
   mayReadRun,
   mayWriteProject,
@@ -75,6 +76,17 @@ export function requireReadProject(principal: Principal, project: ProjectName): 
 /** Errors: forbidden. */
 export function requireWriteProject(principal: Principal, project: ProjectName): void {
   if (!mayWriteProject(principal, project)) throw forbidden('this needs a token of scope write')
+}
+
+/** Of all projects where `project` is null. Errors: forbidden, not_found (of others). */
+export async function requireOversight(
+  context: AppContext,
+  principal: Principal,
+  project: ProjectName | null,
+): Promise<void> {
+  if (mayOversee(principal, project)) return
+  if (project !== null) await readProject(context, principal, project)
+  throw forbidden('this needs a token of scope write, for all projects one of admin')
 }
 
 /** Errors: unauthenticated, forbidden. */

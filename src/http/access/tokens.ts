@@ -9,24 +9,31 @@ import {
   type WireRevokedTokens,
 } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
+import { tokenListQuery } from '../../api/queries.ts'
 import { grantOfIdToken } from '../../auth/id-token.ts'
-import { isJob, mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
+import { mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken, readToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
-import { dayMs } from '../../core/units.ts'
-import { askedBy } from './actor.ts'
-import { forbidden, requireWriteProject } from './access.ts'
+import { actorOf, askedBy } from './actor.ts'
+import { forbidden, projectOf, requireOversight, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import {
-  describeToken,
   requireBearer,
   requirePrincipal,
   revokeProjectTokens,
   revokeToken,
 } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { projectParameter, parseBody } from '../input.ts'
+import {
+  formatCursor,
+  linkNext,
+  parseBody,
+  parseOffsetCursor,
+  parseQuery,
+  projectParameter,
+} from '../input.ts'
+import { noteToken, readTokens, revokeListed } from './minted-tokens.ts'
 
 export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -40,17 +47,10 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
       )
     }
     const token = await mintToken(context.keys.tokens, grant)
-    const now = context.now()
-    if (!isJob(grant) || grant.expiresAt - now > dayMs) {
-      const { principal: minted } = await readToken(context.keys.tokens, token)
-      await context.metadata.recordAct(askedBy(context, principal, 'api'), {
-        kind: 'token',
-        project: mayAdminister(grant) ? null : grant.project,
-        details: { token: describeToken(minted) },
-      })
-    }
+    await noteToken(context, token, { at: context.now(), by: actorOf(principal, 'api') })
     return answerWith(c, token, grant)
   })
+  app.get(`${apiRoot}/tokens`, async (c) => await listTokens(context, c))
   app.post(`${apiRoot}/tokens/exchange`, async (c) => await exchange(context, c))
   app.post(`${apiRoot}/tokens/revoke`, async (c) => await revoke(context, c))
   app.post(
@@ -88,12 +88,26 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
   return answerWith(c, await mintToken(context.keys.tokens, grant), grant)
 }
 
-/** Needs nothing but the token: whoever has it could do worse. */
+async function listTokens(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const { project: named, limit, cursor } = parseQuery(c, tokenListQuery)
+  const project = projectOf(principal, named)
+  await requireOversight(context, principal, project)
+  const before = cursor === undefined ? undefined : parseOffsetCursor(cursor)
+  const { items, next } = await readTokens(context, project, { limit, before })
+  const nextCursor = next === null ? null : formatCursor(next)
+  linkNext(context, c, nextCursor)
+  return c.json({ items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
+}
+
+/** The token itself is enough: whoever has it could do worse. Who names it by its id must be somebody. */
 async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
-  const { token } = await parseBody(context, c, revocationRequestSchema)
-  const read = await readToken(context.keys.tokens, token)
-  await revokeToken(context, read, { at: context.now(), by: null })
-  const { scope, project, run, job, expiresAt } = read.principal
+  const { token, id } = await parseBody(context, c, revocationRequestSchema)
+  const revoked =
+    id === undefined
+      ? await revokeHeld(context, token ?? '')
+      : await revokeNamed(context, await requirePrincipal(context, c), id)
+  const { scope, project, run, job, expiresAt } = revoked
   const message: WireRevokedToken = {
     scope,
     project,
@@ -102,6 +116,21 @@ async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
     expiresAt: instant(expiresAt),
   }
   return c.json(message)
+}
+
+async function revokeHeld(context: AppContext, token: string): Promise<Principal> {
+  const read = await readToken(context.keys.tokens, token)
+  await revokeToken(context, read, { at: context.now(), by: null })
+  return read.principal
+}
+
+async function revokeNamed(
+  context: AppContext,
+  principal: Principal,
+  id: string,
+): Promise<Principal> {
+  const asked = askedBy(context, principal, 'api')
+  return await revokeListed(context, principal, { id, asked })
 }
 
 async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> {

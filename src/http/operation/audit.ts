@@ -3,10 +3,8 @@ import { Hono } from 'hono'
 import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { auditQuery } from '../../api/queries.ts'
-import { mayReadAudit, type Principal } from '../../auth/principal.ts'
-import type { ProjectName } from '../../core/run.ts'
 import type { Act, ActDetails } from '../../metadata/metadata.ts'
-import { forbidden, projectOf, readProject } from '../access/access.ts'
+import { projectOf, requireOversight } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
@@ -30,7 +28,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
     cursor,
   } = parseQuery(c, auditQuery)
   const project = projectOf(principal, named)
-  await requireReadAudit(context, principal, project)
+  await requireOversight(context, principal, project)
   const page = await readAudit(context, {
     filter: {
       project: project ?? undefined,
@@ -44,17 +42,6 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
   const nextCursor = page.next === null ? null : formatCursor(page.next)
   linkNext(context, c, nextCursor)
   return c.json({ items: page.items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
-}
-
-/** Of all projects where `project` is null. Errors: forbidden, not_found (of others). */
-export async function requireReadAudit(
-  context: AppContext,
-  principal: Principal,
-  project: ProjectName | null,
-): Promise<void> {
-  if (mayReadAudit(principal, project)) return
-  if (project !== null) await readProject(context, principal, project)
-  throw forbidden('the audit log needs a token of scope write, that of all projects one of admin')
 }
 
 type ListActs = AppContext['metadata']['listActs']

@@ -4,7 +4,7 @@ import { originWords, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
 import { actKinds, formatActor } from '../../core/audit.ts'
 import { anyOf, Choice, type Option } from '../parts/form.tsx'
-import { Time } from '../parts/format.tsx'
+import { Time, shortened } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { Pager, Table } from '../parts/table.tsx'
@@ -110,13 +110,6 @@ function Who({ act: { by } }: { act: WireAct }) {
       </span>
     </>
   )
-}
-
-/** Three names of artifacts, or patterns of settings, can be a page for themselves. */
-const charactersMax = 200
-
-function shortened(text: string): string {
-  return text.length > charactersMax ? `${text.slice(0, charactersMax).toWellFormed()}…` : text
 }
 
 /** A link where it was done to one artifact that is remembered. */

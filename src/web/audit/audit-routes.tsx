@@ -3,10 +3,10 @@ import { Hono } from 'hono'
 import { auditQuery } from '../../api/queries.ts'
 import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
-import { requireAdmin } from '../../http/access/access.ts'
+import { requireAdmin, requireOversight } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
-import { readAudit, requireReadAudit } from '../../http/operation/audit.ts'
+import { readAudit } from '../../http/operation/audit.ts'
 import { daysOf } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -22,7 +22,7 @@ export function createAuditPages(web: Web): Hono<AppEnv> {
   })
   app.get('/:owner/:repo/settings/audit', async (c) => {
     const { principal, project } = await projectOfPage(web.context, c)
-    await requireReadAudit(web.context, principal, project.name)
+    await requireOversight(web.context, principal, project.name)
     return await auditPage(web, c, project.name)
   })
   return app

@@ -100,3 +100,10 @@ export function mode(bits: number): string {
 export function isShownTime(epochSeconds: number | null): epochSeconds is number {
   return epochSeconds !== null && Math.abs(epochSeconds) < 8.64e12
 }
+
+const charactersMax = 200
+
+/** Three names of artifacts, or the name of a job, can be a page for themselves. */
+export function shortened(text: string): string {
+  return text.length > charactersMax ? `${text.slice(0, charactersMax).toWellFormed()}…` : text
+}

@@ -6,6 +6,7 @@ import {
   retentionPath,
   settingsPath,
   storagePath,
+  tokensPagePath,
   trendsPath,
   uploadPagePath,
 } from '../paths.ts'
@@ -24,6 +25,7 @@ export function ProjectMenu({
     | 'storage'
     | 'retention'
     | 'settings'
+    | 'tokens'
     | 'audit'
     | 'upload'
   mayWrite: boolean
@@ -37,6 +39,7 @@ export function ProjectMenu({
     ['settings', 'Settings', settingsPath(project)],
     ...(mayWrite
       ? ([
+          ['tokens', 'Tokens', tokensPagePath(project)],
           ['audit', 'Audit', auditPagePath(project)],
           ['upload', 'Upload', uploadPagePath(project)],
         ] as const)

@@ -7,6 +7,8 @@ import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
+import { actorOf } from '../../http/access/actor.ts'
+import { noteToken } from '../../http/access/minted-tokens.ts'
 import {
   principalOf,
   requireOwnOrigin,
@@ -74,6 +76,7 @@ async function signIn(
   const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
   const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
   const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
+  await noteSession(context, session, principal)
   setCookie(c, sessionCookie, session, {
     httpOnly: true,
     sameSite: 'Lax',
@@ -82,6 +85,21 @@ async function signIn(
     expires: new Date(expiresAt),
   })
   return c.redirect(next, 303)
+}
+
+/** On a full disk it is not listed: whoever has to make room must get in. */
+async function noteSession(
+  context: AppContext,
+  session: string,
+  principal: Principal,
+): Promise<void> {
+  try {
+    const by = actorOf(principal, 'page')
+    await noteToken(context, session, { at: context.now(), by })
+  } catch (error) {
+    if (!hasCode(error, 'storage_full')) throw error
+    context.log.warn('the disk is too full to list a session')
+  }
 }
 
 /** So that a copy of the cookie is of no use either. Errors: too_large, storage_full. */

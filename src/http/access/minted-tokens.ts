@@ -1,0 +1,138 @@
+/** Tokens that the server has minted and that last: noted when they are, listed, revoked by their ids. */
+import type { WireMintedToken } from '../../api/admin-messages.ts'
+import {
+  isJob,
+  mayAdminister,
+  mayOversee,
+  type Principal,
+  type Scope,
+} from '../../auth/principal.ts'
+import { readToken } from '../../auth/tokens.ts'
+import type { Actor } from '../../core/audit.ts'
+import { storeError } from '../../core/errors.ts'
+import type { ProjectName } from '../../core/run.ts'
+import { dayMs } from '../../core/units.ts'
+import type { Asked, MintedToken } from '../../metadata/metadata.ts'
+import { instant } from '../artifact/artifact-message.ts'
+import type { AppContext } from '../context.ts'
+import { describeToken, revokeToken } from './authenticate.ts'
+
+/** Before it is handed out. What a job gets for less than a day is not listed: there is one for each job, and nobody has to
+ *  stop it by hand. Errors: storage_full. */
+export async function noteToken(
+  { keys, metadata }: AppContext,
+  token: string,
+  { at, by }: { at: number; by: Actor },
+): Promise<void> {
+  const { use, principal } = await readToken(keys.tokens, token)
+  if (isJob(principal) && principal.expiresAt - at <= dayMs) return
+  const { expiresAt: endsAt, ...described } = describeToken(principal)
+  const isSession = use === 'session'
+  const minted: MintedToken = {
+    ...described,
+    project: mayAdminister(principal) ? null : principal.project,
+    isSession,
+    mintedAt: at,
+    issuedAt: principal.issuedAt,
+    endsAt,
+    lineage: [...principal.lineage],
+    mintedBy: by,
+  }
+  // Who signs in changes nothing that others rely on.
+  await metadata.addToken(minted, isSession ? undefined : { at, by })
+}
+
+/** A page of those of a project, or of all where that is null; and where the next one begins. */
+export async function readTokens(
+  context: AppContext,
+  project: ProjectName | null,
+  { limit, before }: { limit: number; before: number | undefined },
+): Promise<{ items: WireMintedToken[]; next: number | null }> {
+  const { metadata } = context
+  // One more tells whether there is another page.
+  const found = await metadata.listTokens(project, { limit: limit + 1, before })
+  const tokens = found.slice(0, limit)
+  return {
+    items: tokens.map((token) => tokenMessage(token, stateOf(context, token))),
+    next: found.length > limit ? tokens.at(-1)!.number : null,
+  }
+}
+
+function stateOf({ revocations, now }: AppContext, token: MintedToken): WireMintedToken['state'] {
+  if (token.endsAt <= now()) return 'expired'
+  return revocations.has(principalOf(token)) ? 'revoked' : 'valid'
+}
+
+/** Errors: not_found (none of that id is listed, or it is of others). */
+async function findListed(
+  { metadata }: AppContext,
+  principal: Principal,
+  id: string,
+): Promise<MintedToken> {
+  const token = await metadata.findToken(id)
+  if (token !== undefined && mayOversee(principal, token.project)) return token
+  throw storeError('not_found', `no token ${id} is listed`, { what: 'token' })
+}
+
+/** Errors: not_found. */
+export async function readListed(
+  context: AppContext,
+  principal: Principal,
+  id: string,
+): Promise<WireMintedToken> {
+  const token = await findListed(context, principal, id)
+  return tokenMessage(token, stateOf(context, token))
+}
+
+/** Answers what it granted. Errors: not_found, and those of `revokeToken`. */
+export async function revokeListed(
+  context: AppContext,
+  principal: Principal,
+  { id, asked }: { id: string; asked: Asked },
+): Promise<Principal> {
+  const token = await findListed(context, principal, id)
+  const revoked = principalOf(token)
+  const use = token.isSession ? 'session' : 'api'
+  await revokeToken(context, { use, principal: revoked }, asked)
+  return revoked
+}
+
+/** As far as revocation asks. */
+function principalOf({
+  scope,
+  project,
+  run,
+  job,
+  issuedAt,
+  endsAt,
+  lineage,
+}: MintedToken): Principal {
+  return {
+    scope: scope as Scope,
+    project,
+    run: run === null ? null : { number: run, attempt: 1 },
+    job,
+    facts: { branch: null, sha: null, workflow: null, event: null },
+    issuedAt,
+    expiresAt: endsAt,
+    lineage,
+  }
+}
+
+function tokenMessage(
+  { id, project, scope, run, job, isSession, mintedAt, endsAt, mintedBy }: MintedToken,
+  state: WireMintedToken['state'],
+): WireMintedToken {
+  return {
+    id,
+    project,
+    scope: scope as Scope,
+    run,
+    job,
+    session: isSession,
+    mintedAt: instant(mintedAt),
+    mintedBy: { kind: mintedBy.kind, run: mintedBy.run, job: mintedBy.job },
+    expiresAt: instant(endsAt),
+    state,
+  }
+}

@@ -1,0 +1,59 @@
+/** Tokens that the server has minted and that last. */
+import { and, desc, eq, gt, inArray, lt } from 'drizzle-orm'
+import { mintedTokens } from '../../../../schema/tokens.ts'
+import type { Actor } from '../../../core/audit.ts'
+import type { ProjectName } from '../../../core/run.ts'
+import type { MintedToken, MintedTokenMetadata } from '../../metadata.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
+import type { Connection } from '../connection/connection.ts'
+
+export function createMintedTokenMethods(
+  { orm, write }: Connection,
+  audit: AuditLog,
+): MintedTokenMetadata {
+  return {
+    addToken: async (token, asked) => {
+      const { id, project, scope, run, job, endsAt: expiresAt } = token
+      write(() => {
+        orm.insert(mintedTokens).values(token).run()
+        const details = { token: { id, scope, run, job, expiresAt } }
+        audit.record(asked, { kind: 'token', project, details })
+      })
+    },
+    findToken: async (id) => {
+      const row = orm.select().from(mintedTokens).where(eq(mintedTokens.id, id)).get()
+      return row && toToken(row)
+    },
+    listTokens: async (project, { limit, before }) =>
+      orm
+        .select()
+        .from(mintedTokens)
+        .where(
+          and(
+            project === null ? undefined : eq(mintedTokens.project, project),
+            before === undefined ? gt(mintedTokens.number, 0) : lt(mintedTokens.number, before),
+          ),
+        )
+        .orderBy(desc(mintedTokens.number))
+        .limit(limit)
+        .all()
+        .map(toToken),
+    purgeTokens: async (endedBy, limit) =>
+      write(() => {
+        const ended = orm
+          .select({ number: mintedTokens.number })
+          .from(mintedTokens)
+          .where(lt(mintedTokens.endsAt, endedBy))
+          .limit(limit)
+        return orm.delete(mintedTokens).where(inArray(mintedTokens.number, ended)).run().changes
+      }),
+  }
+}
+
+function toToken(row: typeof mintedTokens.$inferSelect): MintedToken & { number: number } {
+  return {
+    ...row,
+    project: row.project as ProjectName | null,
+    mintedBy: row.mintedBy as Actor,
+  }
+}

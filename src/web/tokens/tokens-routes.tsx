@@ -1,0 +1,78 @@
+/** The tokens of the store, and of one project. */
+import { Hono } from 'hono'
+import type { WireMintedToken } from '../../api/admin-messages.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
+import { requireAdmin, requireOversight } from '../../http/access/access.ts'
+import { askedBy } from '../../http/access/actor.ts'
+import { revokeProjectTokens } from '../../http/access/authenticate.ts'
+import { readListed, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { readForm } from '../input.ts'
+import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { tokensPagePath } from '../paths.ts'
+import { TokensPage } from './tokens-page.tsx'
+
+const tokensShown = 50
+
+interface Place {
+  principal: Principal
+  /** Null: all. */
+  project: ProjectName | null
+}
+
+export function createTokenPages(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  const ofStore = async (c: AppRequest): Promise<Place> => {
+    return { principal: await requireAdmin(web.context, c), project: null }
+  }
+  const ofProject = async (c: AppRequest): Promise<Place> => {
+    const { principal, project } = await projectOfPage(web.context, c)
+    await requireOversight(web.context, principal, project.name)
+    return { principal, project: project.name }
+  }
+  for (const [path, placeOf] of [
+    ['/admin/tokens', ofStore],
+    ['/:owner/:repo/settings/tokens', ofProject],
+  ] as const) {
+    app.get(path, async (c) => await tokensPage(web, c, await placeOf(c)))
+    app.post(path, async (c) => await revoke(web, c, await placeOf(c)))
+  }
+  return app
+}
+
+async function tokensPage(
+  web: Web,
+  c: AppRequest,
+  { principal, project }: Place,
+): Promise<Response> {
+  const { context } = web
+  const before = c.req.query('before')
+  const { items, next } = await readTokens(context, project, {
+    limit: tokensShown,
+    before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
+  })
+  const id = c.req.query('revoke')
+  const asksForAll = id === 'all' && project !== null
+  const one: WireMintedToken | undefined =
+    id === undefined || asksForAll ? undefined : await readListed(context, principal, id)
+  const revoking = asksForAll ? 'all' : one
+  return await sendPage(web, c, {
+    title: project === null ? 'Tokens' : `Tokens · ${project}`,
+    ...(project !== null && { crumbs: crumbsOf({ project }) }),
+    body: <TokensPage {...{ project, revoking, tokens: items, next, now: context.now() }} />,
+  })
+}
+
+async function revoke(
+  { context }: Web,
+  c: AppRequest,
+  { principal, project }: Place,
+): Promise<Response> {
+  const id = (await readForm(context, c)).get('revoke') ?? ''
+  const asked = askedBy(context, principal, 'page')
+  if (id === 'all' && project !== null) await revokeProjectTokens(context, project, asked.at, asked)
+  else await revokeListed(context, principal, { id, asked })
+  return c.redirect(tokensPagePath(project), 303)
+}

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import type { Actor } from '../../../src/core/audit.ts'
+import { parseProjectName } from '../../../src/core/run.ts'
+import type { MintedToken } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+
+const app = parseProjectName('octo/app')
+const by: Actor = { kind: 'person', run: null, job: null, tokenIds: ['m'], origin: 'api' }
+
+function tokenOf(id: string, more: Partial<MintedToken> = {}): MintedToken {
+  return {
+    id,
+    project: app,
+    scope: 'write',
+    run: null,
+    job: null,
+    isSession: false,
+    mintedAt: 5,
+    issuedAt: 4,
+    endsAt: 10,
+    lineage: [id, 'm'],
+    mintedBy: by,
+    ...more,
+  }
+}
+
+export function mintedTokensContract(store: Store): void {
+  const ids = async (project: MintedToken['project']): Promise<string[]> =>
+    (await store().listTokens(project, { limit: 10 })).map(({ id }) => id)
+
+  test('tokens are listed by project, the newest first, a page at a time', async () => {
+    await store().addToken(tokenOf('a'))
+    await store().addToken(tokenOf('b', { project: null }))
+    await store().addToken(tokenOf('c', { project: parseProjectName('Octo/App') }))
+    expect(await ids(app)).toEqual(['c', 'a'])
+    expect(await ids(null)).toEqual(['c', 'b', 'a'])
+    const [first] = await store().listTokens(null, { limit: 1 })
+    const rest = await store().listTokens(null, { limit: 1, before: first!.number })
+    expect(rest).toMatchObject([tokenOf('b', { project: null })])
+    expect(await store().findToken('a')).toMatchObject(tokenOf('a'))
+    expect(await store().findToken('z')).toBeUndefined()
+  })
+
+  test('a token and its line in the audit log come together, and twice there is none', async () => {
+    const asked = { at: 5, by }
+    await store().addToken(tokenOf('a'), asked)
+    await expect(store().addToken(tokenOf('a'), asked)).rejects.toThrow('UNIQUE')
+    await store().addToken(tokenOf('session', { isSession: true }))
+    const token = { id: 'a', scope: 'write', run: null, job: null, expiresAt: 10 }
+    expect(await store().listActs({}, { limit: 10 })).toMatchObject([
+      { kind: 'token', project: 'octo/app', details: { token }, by },
+    ])
+  })
+
+  test('tokens that have ended are forgotten, some at a time', async () => {
+    for (const [id, endsAt] of [['a', 10] as const, ['b', 20] as const, ['c', 10] as const])
+      await store().addToken(tokenOf(id, { endsAt }))
+    expect(await store().purgeTokens(10, 5)).toBe(0)
+    expect(await store().purgeTokens(11, 1)).toBe(1)
+    expect(await store().purgeTokens(11, 5)).toBe(1)
+    expect(await ids(app)).toEqual(['b'])
+  })
+}
