@@ -90,6 +90,12 @@ describe.skipIf(!hasChromium).each([
       'no trend': '/octo/app/trends?name=none&branch=main',
       settings: '/octo/app/settings',
       retention: '/octo/app/settings/retention?days=1',
+      'the audit log': '/admin/audit',
+      'the audit log of a project': '/octo/app/settings/audit',
+      'an audit log with nothing of a kind': '/octo/app/settings/audit?kind=backup',
+      tokens: '/admin/tokens',
+      'tokens of a project': '/octo/app/settings/tokens',
+      'the question before revoking': '/octo/app/settings/tokens?revoke=all',
       storage: '/admin/storage',
       maintenance: '/admin/maintenance',
       find: '/find',
@@ -187,6 +193,11 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
   const long = 'as-long-as-names-get-'.repeat(8)
   await putTar(server, `5/artifacts/${long}`, [{ name: 'a', content: 'a' }], `branch=${long}`)
   const second = await putTar(server, `6/artifacts/${long}`, [{ name: 'b', content: 'b' }])
+  await server.send(`/api/v1/artifacts/${second}`, { method: 'PATCH', json: { pinned: true } })
+  await server.send('/api/v1/tokens', {
+    method: 'POST',
+    json: { run: 6, job: long, scope: 'read' },
+  })
   const at = server.clock.now
   const job = { key: 'job', id: 'build', name: 'build (20)' }
   const line = { type: 'line', at, job: 'job', step: 1 }

@@ -90,7 +90,7 @@ function Tokens({ project, tokens, now }: TokensView) {
     'Made',
     'By',
     'Ends',
-    '',
+    'State',
   ]
   return (
     <Table name="Tokens" columns={columns}>
