@@ -89,7 +89,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/tokens`,
     operationId: 'listTokens',
     summary:
-      'Tokens that the server has minted and that have not ended, sessions of browsers too, the newest first; not those of jobs for less than a day, nor those minted by the key of the data directory. Needs scope write, or admin for all projects.',
+      'Tokens that the server has minted and that have not ended, sessions of browsers too (of each token the newest 100), the newest first; not those of jobs for less than a day, nor those minted by the key of the data directory. Needs scope write, or admin for all projects.',
     query: tokenListQuery,
     responses: { 200: json('A page of tokens.', mintedTokenListSchema) },
   },

@@ -215,6 +215,8 @@ export const limits = {
   auditNamesMax: 3,
   /** Tokens that were minted by one another, the first by the server's key; each carries the ids of those before it. */
   tokenGenerationsMax: 8,
+  /** Sessions of one token that are listed, the newest: whoever may only read can sign in again and again. */
+  sessionsListedMax: 100,
   /** Finished jobs whose outcome can still be asked for. */
   jobsKept: 100,
   /** Packs that an answer names; the rest is counted. */

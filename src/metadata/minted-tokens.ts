@@ -23,7 +23,8 @@ export interface MintedToken {
 }
 
 export interface MintedTokenMetadata {
-  /** Recorded in the audit log, but for a session, where `asked` is given. */
+  /** Recorded in the audit log, but for a session, where `asked` is given. Of the sessions of one token only the newest
+   *  `limits.sessionsListedMax` stay. */
   addToken(token: MintedToken, asked?: Asked): Promise<void>
   findToken(id: string): Promise<MintedToken | undefined>
   /** Of a project, or of all; the newest first. `before`: the `number` of the last one of the page before. */

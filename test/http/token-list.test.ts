@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { WireMintedToken } from '../../src/api/admin-messages.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openSharedServer } from './open-server.ts'
+import { whileDiskRefuses } from '../refusing-disk.ts'
 
 const server = await openSharedServer()
 const admin = { scope: 'admin', project: undefined } as const
@@ -55,7 +56,8 @@ test('what lasts is listed with who made it, and no token stands in the list', a
   expect(await list({}, `?limit=1&cursor=${nextCursor}`)).toMatchObject([{ job: 'long' }])
 })
 
-test('a browser that is signed in is listed, until that ends', async () => {
+/** Answers the cookie. */
+async function signIn(): Promise<string> {
   const token = await server.token({ scope: 'read', expiresInSeconds: days(3) })
   const answer = await server.send('/sign-in', {
     method: 'POST',
@@ -63,7 +65,17 @@ test('a browser that is signed in is listed, until that ends', async () => {
     headers: { origin: server.url, ...form },
     body: new URLSearchParams({ token }).toString(),
   })
-  const cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? ''
+  expect(answer.status).toBe(303)
+  return answer.headers.get('set-cookie')?.split(';')[0] ?? ''
+}
+
+test('a browser is signed in, and not listed, where the disk takes nothing', async () => {
+  const cookie = await whileDiskRefuses(signIn)
+  expect((await server.send('/octo/app', { token: null, headers: { cookie } })).status).toBe(200)
+})
+
+test('a browser that is signed in is listed, until that ends', async () => {
+  const cookie = await signIn()
   const [session] = await list()
   expect(session).toMatchObject({ session: true, scope: 'read', state: 'valid' })
   const visit = async (): Promise<number> =>

@@ -4,7 +4,7 @@ import { Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
-import { hasCode } from '../../core/errors.ts'
+import { asError, hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
@@ -87,7 +87,7 @@ async function signIn(
   return c.redirect(next, 303)
 }
 
-/** On a full disk it is not listed: whoever has to make room must get in. */
+/** Where the disk takes nothing it is not listed: whoever has to make room, or to fetch what can still be read, must get in. */
 async function noteSession(
   context: AppContext,
   session: string,
@@ -97,8 +97,7 @@ async function noteSession(
     const by = actorOf(principal, 'page')
     await noteToken(context, session, { at: context.now(), by })
   } catch (error) {
-    if (!hasCode(error, 'storage_full')) throw error
-    context.log.warn('the disk is too full to list a session')
+    context.log.error('a session could not be listed', { error: asError(error) })
   }
 }
 

@@ -3,6 +3,7 @@ import type { WireMintedToken } from '../../api/admin-messages.ts'
 import { shortTokenId } from '../../api/audit-words.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import { formatActor } from '../../core/audit.ts'
+import { limits } from '../../core/limits.ts'
 import { Time, shortened } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
@@ -36,9 +37,10 @@ export function TokensPage(view: TokensView): Html {
       />
       <p class="quiet">
         Listed are tokens that this server has minted and that have not ended, and browsers that are
-        signed in. Not listed are tokens that jobs get for less than a day, and those that{' '}
-        <code>trove token</code> makes with the key of the data directory: the server never hears of
-        these. They can be revoked all the same, by <code>trove revoke &lt; FILE</code>
+        signed in, of each token the newest {limits.sessionsListedMax}. Not listed are tokens that
+        jobs get for less than a day, and those that <code>trove token</code> makes with the key of
+        the data directory: the server never hears of these. They can be revoked all the same, by{' '}
+        <code>trove revoke &lt; FILE</code>
         {project !== null && ', or all at once'}.
       </p>
       {project !== null && revoking === undefined && (

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Actor } from '../../../src/core/audit.ts'
+import { limits } from '../../../src/core/limits.ts'
 import { parseProjectName } from '../../../src/core/run.ts'
 import type { MintedToken } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
@@ -50,6 +51,21 @@ export function mintedTokensContract(store: Store): void {
     expect(await store().listActs({}, { limit: 10 })).toMatchObject([
       { kind: 'token', project: 'octo/app', details: { token }, by },
     ])
+  })
+
+  test('a token that opens session after session has the newest of them listed, and takes no place from others', async () => {
+    const session = (id: string, parent: string): MintedToken =>
+      tokenOf(id, { isSession: true, scope: 'read', lineage: [id, parent] })
+    await store().addToken(tokenOf('p'))
+    await store().addToken(session('other', 'q'))
+    for (let i = 0; i <= limits.sessionsListedMax; i++) await store().addToken(session(`${i}`, 'p'))
+    const listed = (await store().listTokens(app, { limit: 1000 })).map(({ id }) => id)
+    expect(listed).toHaveLength(limits.sessionsListedMax + 2)
+    expect(listed.slice(-3)).toEqual(['1', 'other', 'p'])
+    for (let i = 0; i <= limits.sessionsListedMax; i++)
+      await store().addToken({ ...session(`a${i}`, 'r'), project: null, scope: 'admin' })
+    expect(await store().findToken('a0')).toBeUndefined()
+    expect(await store().findToken('a1')).toBeDefined()
   })
 
   test('tokens that have ended are forgotten, some at a time', async () => {

@@ -2,20 +2,27 @@
 import { and, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import { mintedTokens } from '../../../../schema/tokens.ts'
 import type { Actor } from '../../../core/audit.ts'
+import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run.ts'
 import type { MintedToken, MintedTokenMetadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
 export function createMintedTokenMethods(
-  { orm, write }: Connection,
+  { orm, prepare, write }: Connection,
   audit: AuditLog,
 ): MintedTokenMetadata {
+  const dropOlder = prepare<[string | null, string | undefined, number]>(
+    `DELETE FROM minted_tokens WHERE number IN (
+       SELECT number FROM minted_tokens WHERE project IS ? AND is_session AND lineage ->> 1 = ?
+       ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+  )
   return {
     addToken: async (token, asked) => {
       const { id, project, scope, run, job, endsAt: expiresAt } = token
       write(() => {
         orm.insert(mintedTokens).values(token).run()
+        if (token.isSession) dropOlder.run(project, token.lineage[1], limits.sessionsListedMax)
         const details = { token: { id, scope, run, job, expiresAt } }
         audit.record(asked, { kind: 'token', project, details })
       })
