@@ -36,9 +36,11 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
   const run = numberParameter(c, 'run')
   const identity = runDestination(principal, { project: projectParameter(c), run, attempt })
   const batch = await parseBody(context, c, runEventsSchema)
-  const now = context.now()
-  const { id } = await context.metadata.ensureRun(identity, uploadFacts(principal, {}), now)
-  return c.json({ nextSequence: await context.metadata.appendRunEvents(id, batch, now) })
+  const { metadata } = context
+  const asked = askedBy(context, principal, 'api')
+  const { id } = await metadata.ensureRun(identity, uploadFacts(principal, {}), asked.at)
+  const nextSequence = await metadata.appendRunEvents(id, batch, asked.at, asked)
+  return c.json({ nextSequence })
 }
 
 async function readRun(context: AppContext, c: AppRequest): Promise<Response> {

@@ -44,14 +44,15 @@ export interface RunRecord extends RunProgress {
 
 export interface RunRecordMetadata {
   /** Adds the events that are not in yet; answers the number of the next. `sequence` is the number of the first one, from
-   *  0. A `recording` that begins at 0 takes the place of another. Log lines past `limits.jobLogBytesMax` and
-   *  `runLogBytesMax` are dropped after a line that says so. At most `limits.runEventsMax` events.
+   *  0. A `recording` that begins at 0 takes the place of another, which is the act that `asked` is for. Log lines past
+   *  `limits.jobLogBytesMax` and `runLogBytesMax` are dropped after a line that says so. At most `limits.runEventsMax` events.
    *  Errors: session_ended (another recording took its place, or events before these are missing), invalid_request (a job
    *  that was not named), too_large (more than `limits.runRowsMax` jobs and steps). */
   appendRunEvents(
     runId: number,
     batch: { recording: string; sequence: number; events: RecordedEvent[] },
     now: number,
+    asked?: Asked,
   ): Promise<number>
   findRunRecord(runId: number): Promise<RunRecord | undefined>
   /** What these runs (by row id, at most 200) have come to; those of which nothing was told are left out. */

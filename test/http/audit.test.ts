@@ -157,6 +157,23 @@ test('what jobs replace and delete is recorded as theirs', async () => {
   expect(shown).toContain(`/octo/app/settings/audit?artifact=${second}`)
 })
 
+test('a job that records a run anew is recorded as who took the other record away', async () => {
+  const events = [{ type: 'job-named', at: 1, job: { key: 'a', id: 'a', name: 'a' } }]
+  const record = async (token: string, recording: string): Promise<void> =>
+    await ok('/api/v1/projects/octo/app/runs/7/record', {
+      method: 'PUT',
+      token,
+      json: { recording, sequence: 0, events },
+    })
+  await record(await server.token({ ...job, run: 7 }), 'a'.repeat(32))
+  await record(await server.token({ ...job, run: 7, job: 'other' }), 'b'.repeat(32))
+  expect(await newest()).toMatchObject({
+    kind: 'delete-run',
+    details: { run: 7 },
+    by: { kind: 'job', run: 7, job: 'other', origin: 'api' },
+  })
+})
+
 test('settings are recorded in the words of the API, as far as they change', async () => {
   const token = await server.token(admin)
   const change = { method: 'PATCH', token, json: { strict: false, retentionDays: 7 } }

@@ -109,13 +109,22 @@ export function auditContract(store: Store): void {
       return { type: 'job-named', at: 1, job: { key, id: key, name: key } } as const
     })
     for (const { id } of [first, second])
-      await store().appendRunEvents(id, { recording: 'r', sequence: 0, events }, 1)
+      await store().appendRunEvents(id, { recording: 'r', sequence: 0, events }, 1, asked)
     expect(await store().removeRunJob(first.id, 'missing', asked)).toBe(false)
     await store().removeRunJob(first.id, 'a', asked)
     await store().removeRunRecords(first.projectId, 3, asked)
     expect((await acts()).map(({ kind, details }) => [kind, details])).toEqual([
       ['delete-run', { run: 3 }],
       ['delete-job', { run: 3, job: 'a' }],
+    ])
+  })
+
+  test('a recording that takes the place of another is an act', async () => {
+    const { id } = await seedRun(store(), { number: 3 })
+    for (const recording of ['r', 'r', 's'])
+      await store().appendRunEvents(id, { recording, sequence: 0, events: [] }, 1, asked)
+    expect((await acts()).map(({ kind, details, by }) => [kind, details, by])).toEqual([
+      ['delete-run', { run: 3 }, asked.by],
     ])
   })
 

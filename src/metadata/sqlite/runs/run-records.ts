@@ -66,13 +66,14 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
   )
   const removal = createRecordRemoval(connection)
   const removeJob = createJobRemoval(connection)
-  const recording = createRemovalRecording(connection, audit)
+  const noting = createRemovalRecording(connection, audit)
   const store = createEventStore(connection)
   const logs = createLogAppender(connection)
   return {
-    appendRunEvents: async (runId, { recording, sequence, events }, now) => {
+    appendRunEvents: async (runId, { recording, sequence, events }, now, asked) => {
       const known = find.get(runId)
-      if (known && known.recording !== recording && sequence === 0) await removal(runId)
+      if (known && known.recording !== recording && sequence === 0)
+        await removal(runId, noting(runId, asked))
       return write(() => {
         if (sequence === 0 && find.get(runId) === undefined) create.run(runId, recording, now)
         const record = find.get(runId)
@@ -87,10 +88,10 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
     },
     ...createRecordReading(connection),
     removeRunJob: async (runId, key, asked) =>
-      await removeJob(runId, key, recording(runId, asked, key)),
+      await removeJob(runId, key, noting(runId, asked, key)),
     removeRunRecords: async (projectId, number, asked) => {
       const attempts = ofRun.all(number, projectId)
-      const onStep = attempts[0] && recording(attempts[0].runId, asked)
+      const onStep = attempts[0] && noting(attempts[0].runId, asked)
       for (const { runId } of attempts) await removal(runId, onStep)
     },
     purgeRunRecords: async (updatedBy, limit) => {
