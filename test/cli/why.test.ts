@@ -130,7 +130,7 @@ describe('trove why', () => {
     await server.put('52/build')
     server.clock.now += 86_400_000
     for (const [args, status, told] of [
-      [['50/build'], 4, /^trove: artifact build was deleted at 20\S+Z$/m],
+      [['50/build'], 4, /^trove: artifact build was deleted by a person at 20\S+Z$/m],
       [['51/build'], 4, /^trove: artifact build expired at 20\S+Z, 1 day from its upload$/m],
       [['52/build', '--against', '51/build'], 4, /build expired at/],
       [['52/build', '--against', '53/build'], 3, /there is no artifact 53\/build/],

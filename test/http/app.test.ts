@@ -168,7 +168,7 @@ test('unknown routes below /api are problems, whoever asks', async () => {
 test('a method that a path does not take is told with those that it takes', async () => {
   for (const [method, path, allow] of [
     ['DELETE', '/api/v1/stats', 'HEAD, GET'],
-    ['GET', '/api/v1/tokens', 'POST'],
+    ['DELETE', '/api/v1/tokens', 'HEAD, GET, POST'],
     ['PUT', '/api/v1/artifacts/1', 'HEAD, GET, PATCH, DELETE'],
     ['POST', '/healthz', 'HEAD, GET'],
     ['PUT', '/octo/demo', 'HEAD, GET'],

@@ -62,7 +62,9 @@ test('commands mean the same by `latest`, what is deleted included', async () =>
   expect(await trove('keep', 'latest:main/site')).toMatch(`0 id:${own} `)
   await trove('rm', `id:${own}`)
   await trove('rm', `id:${foreign}`)
-  expect(await trove('cat', 'latest:main/site:notes.txt')).toMatch(/^4 .*was deleted at/)
+  expect(await trove('cat', 'latest:main/site:notes.txt')).toMatch(
+    /^4 .*was deleted by a person at/,
+  )
   expect(await trove('rm', '--undo', 'latest:main/site')).toMatch(`0 id:${own} site is back`)
   await put(9, 'site', { branch: 'topic', event: 'pull_request' })
   expect(await trove('cat', 'latest:topic/site:notes.txt')).toBe('0 of run 9')

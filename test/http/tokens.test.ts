@@ -84,15 +84,15 @@ test('a revoked token is void, with what came of it, and nothing else is', async
 })
 
 test('a revocation that the disk does not take is told as failed, and holds until the next start', async () => {
-  const [leaked, all] = [await server.token(), await server.token({ project: 'octo/other' })]
+  const [leaked, all] = [await server.token(), await server.token({ project: 'octo/third' })]
   const admin = await server.token({ scope: 'admin' })
   const answers = await whileDiskRefuses(async () => [
     await revoke(leaked),
-    await revokeAll(admin, 'octo/other'),
+    await revokeAll(admin, 'octo/third'),
   ])
   expect(answers.map(({ status }) => status)).toEqual([500, 500])
   expect(await statusWith(leaked)).toBe(401)
-  expect(await statusWith(all, '/api/v1/artifacts?project=octo/other')).toBe(401)
+  expect(await statusWith(all, '/api/v1/artifacts?project=octo/third')).toBe(401)
 })
 
 test('what is no token of this server is not revoked', async () => {

@@ -308,7 +308,7 @@ describe('an artifact page', () => {
     expect(await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)).toMatchObject({
       status: 410,
       html: expect.stringMatching(
-        /This artifact was deleted.*Artifact deleted was deleted at 20\S+Z\./,
+        /This artifact was deleted.*Artifact deleted was deleted by a person at 20\S+Z\./,
       ),
     })
     const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
