@@ -326,7 +326,7 @@ describe('an artifact page', () => {
     await server.put('9/replaced?overwrite', { body: 'another' })
     expect(await open(`/octo/app/actions/runs/9/artifacts/${replaced}`)).toMatchObject({
       status: 410,
-      html: expect.stringMatching(/Artifact replaced was replaced at 20/),
+      html: expect.stringMatching(/Artifact replaced was replaced by a person at 20/),
     })
   })
 })
