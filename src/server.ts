@@ -55,15 +55,24 @@ export interface ServerOptions {
   graceMs?: number
 }
 
-/** Things to undo, newest first. */
 type Cleanup = () => unknown
+
+/** Undoes the newest first, and all of them whatever fails. Errors: the first that failed with. */
+async function cleanUp(cleanups: Cleanup[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const cleanup of cleanups.reverse().splice(0)) {
+    try {
+      await cleanup()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+}
 
 /** Errors: DataLockedError, and those of the system when it cannot listen. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
   const cleanups: Cleanup[] = []
-  const cleanUp = async (): Promise<void> => {
-    for (const cleanup of cleanups.reverse().splice(0)) await cleanup()
-  }
   try {
     const stop = new AbortController()
     const graceOver = new AbortController()
@@ -90,13 +99,15 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         closed ??= (async () => {
           stop.abort()
           await closeServer(listener, graceOver, options.graceMs ?? limits.stopGraceMs)
-          await cleanUp()
+          await cleanUp(cleanups)
         })()
         await closed
       },
     }
   } catch (error) {
-    await cleanUp()
+    await cleanUp(cleanups).catch((failure: Error) => {
+      options.log.error('what had been opened could not be closed', { error: failure })
+    })
     throw error
   }
 }

@@ -5,12 +5,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
+import { readServerConfig } from '../src/config.ts'
+import { createLog } from '../src/log.ts'
+import { startServer } from '../src/server.ts'
+import { whileDiskRefuses } from './refusing-disk.ts'
 
-test('a server within another program tells its clients what the threads refuse', async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'trove-imported-'))
+async function newDataDir(): Promise<string> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
   onTestFinished(async () => {
     await rm(dataDir, { recursive: true, force: true })
   })
+  return dataDir
+}
+
+test('a server within another program tells its clients what the threads refuse', async () => {
+  const dataDir = await newDataDir()
   const script = `
     import { openKeys } from './dist/src/auth/key.js'
     import { adminGrant, mintToken } from './dist/src/auth/tokens.js'
@@ -40,4 +49,13 @@ test('a server within another program tells its clients what the threads refuse'
     dataDir,
   ])
   expect(JSON.parse(stdout)).toEqual([400, 201, 404])
+})
+
+test('a stop that fails, as the disk takes nothing, closes all the rest', async () => {
+  const config = readServerConfig({ data: await newDataDir(), port: '0' }, {})
+  const start = async () => await startServer(config, { log: createLog('error') })
+  const server = await start()
+  await expect(whileDiskRefuses(async () => await server.close())).rejects.toThrow('disk')
+  // The data directory is free.
+  await (await start()).close()
 })
