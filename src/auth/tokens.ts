@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
-import { storeError } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parseProjectName, type RunFacts } from '../core/run.ts'
 import { scopes, type Principal, type Scope } from './principal.ts'
@@ -45,7 +45,7 @@ function grantFault(grant: Principal, use: TokenUse): string | undefined {
   return undefined
 }
 
-/** Errors: invalid_request. */
+/** Errors: invalid_request, too_large (no header could carry it, and nobody revoke it). */
 export async function mintToken(
   key: Uint8Array,
   grant: Principal,
@@ -74,7 +74,10 @@ export async function mintToken(
     ...(run !== null &&
       job !== null && { scp: `Actions.Results:${run.number}:${backendJobId(job)}` }),
   }
-  return await sign(claims, webKey(key), 'HS256')
+  const token = await sign(claims, webKey(key), 'HS256')
+  const { tokenCharactersMax: max } = limits
+  if (token.length <= max) return token
+  throw tooLarge('characters of a token', max, `what a token says must fit into ${max} characters`)
 }
 
 /** A job id as the stock client sends it back: the claim it stands in is split at blanks and colons. */

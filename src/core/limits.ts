@@ -205,7 +205,7 @@ export const limits = {
   usagePointsMax: 600,
   /** Projects whose usage one transaction notes: about 5 ms. */
   usageScopesPerStep: 200,
-  /** Of a token in a body: more than a header could carry, and than CI systems sign. */
+  /** Of a token: more than a header could carry, and than CI systems sign. */
   tokenCharactersMax: 16_384,
   /** A token, and an address to go to that came in a request line of 16 KiB at most; from whoever likes to send it. */
   signInFormBytesMax: 64 * KiB,

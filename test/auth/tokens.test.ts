@@ -116,6 +116,14 @@ test('a token without a run or job has no scp claim', async () => {
   expect(claimsOf(await mintToken(key, person))).not.toHaveProperty('scp')
 })
 
+// What is minted is kept, to be listed: a job's name may not be as long as a body.
+test('a token that no header could carry is not minted', async () => {
+  const named = async (length: number): Promise<string> =>
+    await mintToken(key, { ...grant, job: 'j'.repeat(length) })
+  expect((await named(5_000)).length).toBeLessThan(limits.tokenCharactersMax)
+  await expect(named(limits.tokenCharactersMax)).rejects.toMatchObject({ code: 'too_large' })
+})
+
 test('a token is refused from the second of its expiry on', async () => {
   const token = await mintToken(key, grant)
   await expect(check(token, grant.expiresAt - 1)).resolves.toBeDefined()
