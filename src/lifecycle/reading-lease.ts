@@ -19,7 +19,8 @@ export async function openReadingLease(
   const id = leases[0]!
   if (id < 0) {
     await metadata.closeReadLeases(leases)
-    throw storeError('storage_full', 'the disk of the metadata is full', { neededBytes: null })
+    const reason = 'the disk of the metadata takes nothing: it is full, or has failed'
+    throw storeError('storage_full', reason, { neededBytes: null })
   }
   let renewedAt = performance.now()
   return {

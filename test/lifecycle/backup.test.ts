@@ -79,17 +79,20 @@ describe('a backup', () => {
     expect(report.packs).toBe(2)
   })
 
-  test('of a store whose disk is too full to hold its packs fast is refused', async () => {
+  test('of a store whose disk takes nothing, so that its packs cannot be held fast, is refused', async () => {
     const filled = await openFilled()
     const { metadata } = filled.store
-    // What a connection does that can write no row.
-    const full: Metadata = {
+    // What a connection does that can write no row, whatever the reason.
+    const refusing: Metadata = {
       ...metadata,
       openReadLeases: async () => ({ leases: [-1], gone: [] }),
     }
-    const store = { ...filled.store, ports: { ...filled.store.ports, metadata: full } }
+    const store = { ...filled.store, ports: { ...filled.store.ports, metadata: refusing } }
     const refused = runBackup({ ...filled, store }, await newDestination())
-    await expect(refused).rejects.toMatchObject({ code: 'storage_full' })
+    await expect(refused).rejects.toMatchObject({
+      code: 'storage_full',
+      message: expect.stringContaining('full, or has failed'),
+    })
   })
 
   test('never overwrites, and takes no directory for its own that is not', async () => {
