@@ -187,8 +187,9 @@ export const limits = {
   scrubPathsNamedMax: 20,
   /** Tiny packs are merged when there are this many, so that a byte is rewritten a few times at most. */
   tinyPacksMin: 16,
-  /** Tiny packs that one round merges. */
-  tinyPacksMax: 200,
+  /** Tiny packs that one round merges, in some seconds when they hold little. Each small upload makes one: were more made
+   *  between two rounds, their number would grow for ever. */
+  tinyPacksMax: 10_000,
   /** Free pages of the database given back in one call, which takes several steps. */
   databasePagesPerStep: 256,
   /** Free bytes of the disk below which uploads are refused, unless a hundredth of it is less. Setting: TROVE_MIN_FREE. */

@@ -12,6 +12,7 @@ import {
 } from './compact.ts'
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
+import { forgetHistory } from './forget-history.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { clearRemoved, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
 
@@ -44,8 +45,6 @@ export interface Collection {
   rewrittenPacks: number
 }
 
-/** Records of runs that one step forgets. */
-const recordsPerStep = 10
 const packsPerPage = 200
 
 /** What `collect` would do now. Reads only; costs in proportion to what is to go. */
@@ -206,8 +205,11 @@ async function compact(
   const packs = new Map<number, PackOccupancy>()
   const waste = options.reach === 'now' ? 'partlyDead' : 'halfDead'
   for await (const pack of wastefulPacks(ports, waste)) packs.set(pack.id, pack)
-  const page = { after: 0, limit: limits.tinyPacksMax }
-  const tiny = await ports.metadata.listWastefulPacks('tiny', page)
+  const tiny: PackOccupancy[] = []
+  for await (const pack of wastefulPacks(ports, 'tiny')) {
+    tiny.push(pack)
+    if (tiny.length === limits.tinyPacksMax) break
+  }
   for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
   for (const pack of packs.values()) {
     batch.push(pack)
@@ -264,33 +266,6 @@ async function deadPackBytes(
     }
     if (page.length < packsPerPage) return sum
     after = page.at(-1)!.id
-  }
-}
-
-/** Tombstones and records before runs, which stay as long as they have any. */
-async function forgetHistory(
-  { metadata, now, signal }: LifecyclePorts,
-  endedBy: number,
-): Promise<void> {
-  // Before the tombstones that they name.
-  while ((await metadata.purgeActs(endedBy, limits.transactionRowsMax)) > 0) {
-    signal?.throwIfAborted()
-  }
-  while ((await metadata.purgeTombstones(endedBy, limits.transactionRowsMax)) > 0) {
-    signal?.throwIfAborted()
-  }
-  while ((await metadata.purgeRunRecords(endedBy, recordsPerStep)) > 0) {
-    signal?.throwIfAborted()
-  }
-  for (let after: number | null = 0; after !== null;) {
-    signal?.throwIfAborted()
-    after = await metadata.purgeRuns(endedBy, { after, limit: limits.transactionRowsMax })
-  }
-  while ((await metadata.purgeRevocations(now(), limits.transactionRowsMax)) > 0) {
-    signal?.throwIfAborted()
-  }
-  while ((await metadata.purgeTokens(now(), limits.transactionRowsMax)) > 0) {
-    signal?.throwIfAborted()
   }
 }
 

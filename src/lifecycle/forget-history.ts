@@ -1,0 +1,27 @@
+/** What has ended is remembered for a while, and then forgotten, in transactions of a few milliseconds. */
+import { limits } from '../core/limits.ts'
+import type { LifecyclePorts } from './ports.ts'
+
+/** Of runs, each with pages of logs. */
+const recordsPerStep = 10
+
+/** Forgets what ended by `endedBy`, epoch ms. What names something goes before it: acts before tombstones, both and records before
+ *  runs. */
+export async function forgetHistory(
+  { metadata, now, signal }: LifecyclePorts,
+  endedBy: number,
+): Promise<void> {
+  const rows = limits.transactionRowsMax
+  const repeat = async (step: () => Promise<number>): Promise<void> => {
+    while ((await step()) > 0) signal?.throwIfAborted()
+  }
+  await repeat(async () => await metadata.purgeActs(endedBy, rows))
+  await repeat(async () => await metadata.purgeTombstones(endedBy, rows))
+  await repeat(async () => await metadata.purgeRunRecords(endedBy, recordsPerStep))
+  for (let after: number | null = 0; after !== null;) {
+    signal?.throwIfAborted()
+    after = await metadata.purgeRuns(endedBy, { after, limit: rows })
+  }
+  await repeat(async () => await metadata.purgeRevocations(now(), rows))
+  await repeat(async () => await metadata.purgeTokens(now(), rows))
+}
