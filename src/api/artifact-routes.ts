@@ -1,12 +1,11 @@
 /** Routes of artifacts, their contents, and the runs that they belong to, as data. */
+import { comparisonLineSchema, comparisonSchema } from './comparison-messages.ts'
 import {
   artifactAnswerSchema,
   artifactDetailSchema,
   artifactListSchema,
   bulkDeletionRequestSchema,
   bulkDeletionSchema,
-  comparisonLineSchema,
-  comparisonSchema,
   deletionSchema,
   directoryPageSchema,
   entrySchema,

@@ -1,5 +1,9 @@
 /** What differs between two artifacts, as the server sees it. */
-import type { WireComparison, WireComparisonHead, WireDifference } from '../api/messages.ts'
+import type {
+  WireComparison,
+  WireComparisonHead,
+  WireDifference,
+} from '../api/comparison-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { statsSchema } from '../../src/api/admin-messages.ts'
-import { comparisonLineSchema, comparisonSchema, holderListSchema } from '../../src/api/messages.ts'
+import { comparisonLineSchema, comparisonSchema } from '../../src/api/comparison-messages.ts'
+import { holderListSchema } from '../../src/api/messages.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { readTokenClaims } from '../../src/core/token-claims.ts'
 import type { TarEntry } from './archives-of.ts'

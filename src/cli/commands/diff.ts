@@ -1,5 +1,6 @@
 /** `trove diff`: what differs between two artifacts. The server compares; only what differs travels. */
-import type { WireComparisonHead, WireDifference, WireEntry } from '../../api/messages.ts'
+import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
+import type { WireEntry } from '../../api/messages.ts'
 import { type ReceivedComparison, readComparison } from '../../client/comparison.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatDelta, formatSizeBytes, parseSizeBytes } from '../../core/units.ts'

@@ -1,10 +1,17 @@
 /** `trove why`: what an artifact grew by, what room it takes, and why it is kept until when, in the words of its page. */
-import type { WireArtifactDetail, WireComparison, WireDifference } from '../../api/messages.ts'
+import type { WireComparison, WireDifference } from '../../api/comparison-messages.ts'
+import type { WireArtifactDetail } from '../../api/messages.ts'
 import { readGrowth } from '../../client/comparison.ts'
 import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
 import { freedSentence, whyKept } from '../../core/explanation.ts'
 import { parseReference } from '../../core/reference.ts'
-import { counted, formatDelta, formatShare, formatSizeBytes } from '../../core/units.ts'
+import {
+  counted,
+  formatDelta,
+  formatShare,
+  formatSizeBytes,
+  formatCount,
+} from '../../core/units.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -89,7 +96,7 @@ function growthSentence({ artifact: { name, branch }, base, compared }: Why, isC
   const { cause } = growth
   const from = cause && `, ${formatShare(cause.share, 1)} of it from ${printable(cause.directory)}`
   const delta = formatDelta(headBytes - baseBytes)
-  return `${delta} since ${whom} (${differing.toLocaleString('en')} of ${all} differ)${from ?? ''}.`
+  return `${delta} since ${whom} (${formatCount(differing)} of ${all} differ)${from ?? ''}.`
 }
 
 /** Directories first, where they say more than paths. */

@@ -1,6 +1,6 @@
 /** `GET /compare`: which entries of two artifacts differ. */
 import { Hono } from 'hono'
-import type { WireComparisonHead, WireDifference } from '../../api/messages.ts'
+import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { compareQuery } from '../../api/queries.ts'
 import { compareEntries } from '../../browse/compare.ts'
