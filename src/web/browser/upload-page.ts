@@ -1,4 +1,5 @@
 /** The form that takes a folder: chooses, starts, shows progress, and opens the artifact that came of it. */
+import { formatCount } from '../../core/units.ts'
 import { announce } from './announce.ts'
 import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
 import { type UploadPhase, uploadTree } from './upload.ts'
@@ -20,7 +21,7 @@ function enhance(form: HTMLFormElement): void {
     start.disabled = files.length === 0
     const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
     find('[data-chosen]').textContent =
-      `${files.length.toLocaleString('en')} files, ${bytes.toLocaleString('en')} bytes are chosen.`
+      `${formatCount(files.length)} files, ${formatCount(bytes)} bytes are chosen.`
   }
   for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]')) {
     input.addEventListener('change', () => {

@@ -1,6 +1,6 @@
 /** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. Its table is also the tab Changes of an
  *  artifact. */
-import { counted, formatDelta, formatShare } from '../../core/units.ts'
+import { counted, formatDelta, formatShare, formatCount } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { Comparison } from '../../browse/compare.ts'
 import { type Difference, deltaOf, sizeOf } from '../../browse/difference.ts'
@@ -65,7 +65,7 @@ export function ComparePage({
 
 /** Said while the differences are being looked for. */
 export function comparingSentence(base: Artifact, head: Artifact): string {
-  return `Comparing ${counted(base.fileCount, 'file')} with ${head.fileCount.toLocaleString('en')}…`
+  return `Comparing ${counted(base.fileCount, 'file')} with ${formatCount(head.fileCount)}…`
 }
 
 function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: number }) {
@@ -161,10 +161,9 @@ function Summary({ base, head, comparison }: CompareView) {
           , {formatShare(cause.share, 1)} of it from <code>{cause.directory}</code>
         </>
       )}
-      . {totals.added.toLocaleString('en')} added, {totals.removed.toLocaleString('en')} removed,{' '}
-      {totals.changed.toLocaleString('en')} changed, {totals.moved.toLocaleString('en')} moved,{' '}
-      {totals.mode.toLocaleString('en')} with another mode, {totals.unchanged.toLocaleString('en')}{' '}
-      unchanged.
+      . {formatCount(totals.added)} added, {formatCount(totals.removed)} removed,{' '}
+      {formatCount(totals.changed)} changed, {formatCount(totals.moved)} moved,{' '}
+      {formatCount(totals.mode)} with another mode, {formatCount(totals.unchanged)} unchanged.
     </p>
   )
 }
@@ -180,7 +179,7 @@ function KindFilter({ address, kind, comparison }: CompareView) {
           href={withQuery(address, { kind: each })}
           aria-current={kind === each ? 'true' : undefined}
         >
-          {each} {comparison.totals[each].toLocaleString('en')}
+          {each} {formatCount(comparison.totals[each])}
         </a>
       ))}
     </nav>

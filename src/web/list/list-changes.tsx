@@ -2,7 +2,7 @@
 import { storeError } from '../../core/errors.ts'
 import { changedExpiresAt, isLive, isRestorable } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
-import { dayMs, counted } from '../../core/units.ts'
+import { dayMs, counted, formatCount } from '../../core/units.ts'
 import { askedBy } from '../../http/access/actor.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
@@ -68,8 +68,7 @@ export function ChangedNotice({
   return (
     <div class="toast" role="status">
       <span>
-        {done} {counted(changed, 'artifact')}.
-        {missed > 0 && ` ${missed.toLocaleString('en')} ${not}.`}
+        {done} {counted(changed, 'artifact')}.{missed > 0 && ` ${formatCount(missed)} ${not}.`}
       </span>
       {restorable.length > 0 && (
         <form method="post" action={listPath(project.name)}>

@@ -1,4 +1,5 @@
 /** The rows of a project's artifacts, with a box each where something can be done, and what is done to those ticked. */
+import { formatCount } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { endReason, keepingReason } from '../../core/explanation.ts'
 import { isLive, isRestorable } from '../../core/retention.ts'
@@ -43,7 +44,7 @@ function AllThatMatch({ total, shown }: { total: number; shown: number }) {
   if (total <= shown) return <></>
   return (
     <label class="check">
-      <input type="checkbox" name="all" value="1" /> all {total.toLocaleString('en')} that match
+      <input type="checkbox" name="all" value="1" /> all {formatCount(total)} that match
     </label>
   )
 }

@@ -1,7 +1,7 @@
 /** One job of maintenance: how far it is, what it told, how it ended. Without scripts a link looks again; with them the
  *  section is fetched again while it goes on (browser/live.ts). */
 import { StoreError } from '../../core/errors.ts'
-import { formatDuration, formatSizeBytes, counted } from '../../core/units.ts'
+import { formatDuration, formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
 import type { DamagedArtifact } from '../../lifecycle/scrub.ts'
 import { artifactPagePath } from '../../api/paths.ts'
@@ -101,7 +101,7 @@ function shareOf(job: Job, packs: number): { part: number; whole: number; text: 
   if (job.kind !== 'scrub' && job.kind !== 'backup') return null
   const part = numberOf(job.progress, 'packs')
   const whole = Math.max(packs, part, 1)
-  return { part, whole, text: `${part.toLocaleString('en')} of ${counted(whole, 'pack')}` }
+  return { part, whole, text: `${formatCount(part)} of ${counted(whole, 'pack')}` }
 }
 
 const figureNames: Record<string, string> = {
@@ -138,7 +138,7 @@ function Figures({ job }: { job: Job }) {
       <dl class="facts">
         {figures.map(([name, value]) => (
           <Fact term={figureNames[name] ?? name}>
-            {name.endsWith('Bytes') ? shownBytes(value) : value.toLocaleString('en')}
+            {name.endsWith('Bytes') ? shownBytes(value) : formatCount(value)}
           </Fact>
         ))}
       </dl>

@@ -1,17 +1,17 @@
 /** How values read on pages. */
 import type { Child } from 'hono/jsx'
 import { formatWireDigest, type Digest } from '../../core/digest.ts'
-import { dayMs, formatDelta, formatSizeBytes } from '../../core/units.ts'
+import { dayMs, formatDelta, formatSizeBytes, formatCount } from '../../core/units.ts'
 import type { Html } from './html.ts'
 
 export function Size({ bytes }: { bytes: number }): Html {
-  return <span title={`${bytes.toLocaleString('en')} bytes`}>{formatSizeBytes(bytes)}</span>
+  return <span title={`${formatCount(bytes)} bytes`}>{formatSizeBytes(bytes)}</span>
 }
 
 export function Delta({ bytes }: { bytes: number }): Html {
   const kind = bytes > 0 ? 'grew' : bytes < 0 ? 'shrank' : 'quiet'
   return (
-    <span class={kind} title={`${bytes.toLocaleString('en')} bytes`}>
+    <span class={kind} title={`${formatCount(bytes)} bytes`}>
       {formatDelta(bytes)}
     </span>
   )

@@ -1,6 +1,6 @@
 /** Files that are tables: separated values, and the members of a zip. */
 import type { Child } from 'hono/jsx'
-import { formatSizeBytes, counted } from '../../core/units.ts'
+import { formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath, withQuery } from '../paths.ts'
@@ -28,7 +28,7 @@ export async function csvPreview(shown: ShownFile, text: string): Promise<Html> 
   const count = complete ? counted(body.length, 'row') : `more than ${counted(body.length, 'row')}`
   const left =
     columns > bounds.columns
-      ? `, the first ${bounds.columns.toLocaleString('en')} of ${counted(columns, 'column')}`
+      ? `, the first ${formatCount(bounds.columns)} of ${counted(columns, 'column')}`
       : ''
   return await fittingTable(shown, {
     name: 'Table',
@@ -137,7 +137,7 @@ async function fittingTable<Row>(
       <Table
         name={name}
         style=""
-        caption={isAll ? count : `${count}, the first ${fitting.toLocaleString('en')} here`}
+        caption={isAll ? count : `${count}, the first ${formatCount(fitting)} here`}
         columns={columns}
       >
         {markup}

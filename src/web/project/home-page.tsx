@@ -1,4 +1,5 @@
 /** `/`: the projects that the visitor can read, or how to make the first upload. */
+import { formatCount } from '../../core/units.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import type { Project, Run } from '../../metadata/metadata.ts'
 import { Sparkline } from '../parts/charts.tsx'
@@ -99,7 +100,7 @@ function ProjectRow({
           </>
         )}
       </td>
-      <td class="number">{artifacts.toLocaleString('en')}</td>
+      <td class="number">{formatCount(artifacts)}</td>
       <td class="number">
         <Size bytes={logicalBytes} />
       </td>

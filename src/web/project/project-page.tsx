@@ -1,4 +1,5 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
+import { formatCount } from '../../core/units.ts'
 import { projectPagePath, runPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
 import { anyOf, Choice } from '../parts/form.tsx'
@@ -117,7 +118,7 @@ function RunRow({ run, sums, progress, now }: ListedRun & { now: number }) {
       <td>{filter('branch')}</td>
       <td class="digest">{run.sha?.slice(0, 12) ?? '–'}</td>
       <td>{filter('event')}</td>
-      <td class="number">{sums.artifacts.toLocaleString('en')}</td>
+      <td class="number">{formatCount(sums.artifacts)}</td>
       <td class="number">
         <Size bytes={sums.logicalBytes} />
       </td>

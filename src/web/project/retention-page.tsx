@@ -1,5 +1,5 @@
 /** `/{o}/{r}/settings/retention`: how long artifacts are kept, as sentences, and what another length would mean. */
-import { formatSizeBytes, counted, formatPeriod } from '../../core/units.ts'
+import { formatSizeBytes, counted, formatPeriod, formatCount } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
@@ -190,9 +190,7 @@ function Outcome({ simulation }: { simulation: Simulation }) {
             <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />
           </li>
         ))}
-        {lostCount > lost.length && (
-          <li>and {(lostCount - lost.length).toLocaleString('en')} more</li>
-        )}
+        {lostCount > lost.length && <li>and {formatCount(lostCount - lost.length)} more</li>}
       </ul>
     </>
   )

@@ -1,6 +1,6 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
  *  are its jobs, where a runner told of them. */
-import { counted } from '../../core/units.ts'
+import { counted, formatCount } from '../../core/units.ts'
 import { archivePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
@@ -162,7 +162,7 @@ function ArtifactRow({
       <th scope="row">
         <ArtifactName artifact={artifact} now={now} />
       </th>
-      <td class="number">{artifact.fileCount.toLocaleString('en')}</td>
+      <td class="number">{formatCount(artifact.fileCount)}</td>
       <td class="number">
         <Size bytes={artifact.logicalBytes} />
       </td>
