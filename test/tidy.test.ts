@@ -18,6 +18,8 @@ interface Import {
   /** A file of ours relative to the root, or a package's name. */
   target: string
   ours: boolean
+  /** A thread that is started with it, which may well import its starter's types. */
+  isThread: boolean
   line: number
 }
 
@@ -58,6 +60,25 @@ describe('imports', () => {
         .map((name) => `${who} imports ${name}`),
     )
     expect(unused.filter((line) => !/^(server\.ts|cli) imports $/.test(line))).toEqual([])
+  })
+
+  test('no files import each other, not for types either and not by way of others', () => {
+    const imports = new Map(
+      shipped.map((file) => [
+        file.path,
+        file.imports.filter(({ ours, isThread }) => ours && !isThread).map(({ target }) => target),
+      ]),
+    )
+    // What imports nothing that is left is in no circle, so that in the end only circles are left, and what leads to them.
+    for (let before = -1; before !== imports.size;) {
+      before = imports.size
+      for (const [path, targets] of imports) {
+        const left = targets.filter((target) => imports.has(target))
+        if (left.length > 0) imports.set(path, left)
+        else imports.delete(path)
+      }
+    }
+    expect(Object.fromEntries(imports)).toEqual({})
   })
 
   test.each([
@@ -240,6 +261,7 @@ function readSource(path: string): SourceFile {
     return {
       target: ours ? normalize(join(folder, worker ?? name)) : name,
       ours,
+      isThread: worker !== undefined,
       line: text.slice(0, match.index).split('\n').length,
     }
   })

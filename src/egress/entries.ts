@@ -1,6 +1,7 @@
 /** The entries of an artifact, page by page, as the members that the layouts take. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Artifact, EntryPage } from '../metadata/metadata.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { type Batch, entryPages } from './entry-pages.ts'
 import type { Reader } from './reader.ts'
 import type { TarMember } from './tar-layout.ts'
 import { type ZipMember, zipMember } from './zip-layout.ts'
@@ -12,29 +13,11 @@ export interface PathFilter {
   signal: AbortSignal | undefined
 }
 
-/** Members that are laid out in one go. `page`: the page of entries that they begin; undefined where they go on with it. */
-export interface Batch<Member> {
-  page: number | undefined
-  members: Member[]
-}
-
 /** How long matching goes on before others have their turn. A single path takes one or two at worst. */
 const turnMs = 5
 
 /** Members that are laid out before others have their turn: those of a tar take up to some fifty microseconds each. */
 const membersAtOnce = 64
-
-export async function* entryPages(
-  reader: Pick<Reader, 'metadata'>,
-  artifact: Artifact,
-  first = 0,
-): AsyncGenerator<EntryPage> {
-  for (let number = first; ; number++) {
-    const page = await reader.metadata.readEntryPage(artifact.id, number)
-    if (page === undefined) return
-    yield page
-  }
-}
 
 export async function* tarMembers(
   reader: Pick<Reader, 'metadata'>,

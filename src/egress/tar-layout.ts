@@ -9,7 +9,7 @@
 import type { BlobPlacement } from '../core/copy.ts'
 import { combineCrc32 } from '../core/crc32.ts'
 import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
-import type { Batch } from './entries.ts'
+import type { Batch } from './entry-pages.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
 import { createMarks, type Marks } from './remembered.ts'
 import {

@@ -9,7 +9,7 @@ import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { createByteReader, createByteWriter } from '../core/varint.ts'
 import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
-import type { Batch } from './entries.ts'
+import type { Batch } from './entry-pages.ts'
 import { createMarks, type Marks } from './remembered.ts'
 import {
   blobStream,

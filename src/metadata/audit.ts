@@ -1,8 +1,8 @@
 /** Port: who did what, the part of `Metadata` that the audit log reads. What is done for somebody is recorded by the method
  *  that does it, in the transaction in which it is done: that method is handed `Asked`. */
 import type { ActKind, Actor } from '../core/audit.ts'
+import type { ProjectPolicy } from '../core/project-policy.ts'
 import type { ProjectName } from '../core/run.ts'
-import type { ProjectPolicy } from './metadata.ts'
 
 /** Who asks for a change, and when. */
 export interface Asked {

@@ -15,7 +15,6 @@ import type { Healing } from './lifecycle.ts'
 import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
 
-export type ConflictPolicy = 'reject' | 'replace'
 /** Of whose artifacts an upload takes the place: of anybody's, or of those of its own job. */
 export type Replacement = 'replace' | 'replace-own'
 

@@ -8,7 +8,8 @@ import type { Masker } from './mask.ts'
 import type { Combination } from './matrix.ts'
 import type { Grace, Room } from './process.ts'
 import type { StepLog } from './step-log.ts'
-import type { RunDefaults, Step, Template } from './workflow-file.ts'
+import type { Template } from './template.ts'
+import type { RunDefaults, Step } from './workflow-file.ts'
 
 /** Where JavaScript actions find their artifact service. */
 export interface ArtifactEndpoint {

@@ -20,7 +20,8 @@ import {
   evaluateTextMap,
   sourceOf,
 } from './template.ts'
-import type { RunDefaults, Template } from './workflow-file.ts'
+import type { Template } from './template.ts'
+import type { RunDefaults } from './workflow-file.ts'
 
 /** What makes this instance differ from the others of its job. */
 export interface JobInstance {

@@ -7,7 +7,8 @@ import type { Json, Scope } from './expression.ts'
 import { createCommandFiles, readCommandFiles, type FileCommands } from './file-commands.ts'
 import { runProcess, type ProcessResult } from './process.ts'
 import type { StepLog } from './step-log.ts'
-import type { Condition, Step } from './workflow-file.ts'
+import type { Condition } from './template.ts'
+import type { Step } from './workflow-file.ts'
 
 export interface StepBody {
   job: JobState

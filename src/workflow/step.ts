@@ -11,14 +11,16 @@ import { firstLine } from './plan.ts'
 import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
 import type { StepLog } from './step-log.ts'
 import {
+  type Condition,
   evaluateBoolean,
   evaluateCondition,
   evaluateNumber,
   evaluateText,
   evaluateTextMap,
   sourceOf,
+  type Template,
 } from './template.ts'
-import type { Condition, Step, Template } from './workflow-file.ts'
+import type { Step } from './workflow-file.ts'
 
 /** Runs a step in its scope and records it there. Never rejects for what a step does wrong. */
 export async function runStep(

@@ -7,7 +7,7 @@ import { expandMatrix, type MatrixEntry } from './matrix.ts'
 import { EvaluationError, problemAt } from './problem.ts'
 import { positionOf } from './schema.ts'
 import { evaluateTemplate } from './template.ts'
-import type { Template } from './workflow-file.ts'
+import type { Template } from './template.ts'
 
 interface Strategy {
   /** Null: the one instance of a job without a matrix. */

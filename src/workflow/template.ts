@@ -25,7 +25,18 @@ import {
 } from './expression.ts'
 import { EvaluationError, problemAt, type Position } from './problem.ts'
 import { positionOf, textOfToken } from './schema.ts'
-import type { Condition, Template } from './workflow-file.ts'
+
+/** Text with expressions in it, still to be evaluated, and where it stands. */
+export interface Template {
+  token: TemplateToken
+  file: string
+}
+
+/** A condition. The parser has already added `success() && (…)` where no status function is called. */
+export interface Condition {
+  expression: string
+  position: Position
+}
 
 /** Errors: EvaluationError. */
 export async function evaluateTemplate(template: Template, scope: Scope): Promise<Json> {

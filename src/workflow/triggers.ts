@@ -3,7 +3,7 @@ import type { KeyValuePair, TemplateToken } from '@actions/workflow-parser/templ
 import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position } from './problem.ts'
 import { positionOf, propertyOf, textOfToken, textIn } from './schema.ts'
-import type { Template } from './workflow-file.ts'
+import type { Template } from './template.ts'
 
 /** An input of `workflow_dispatch` or `workflow_call`. */
 export interface WorkflowInput {

@@ -9,6 +9,7 @@ import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templ
 import { isString } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
 import { positionOf, problemsOf, propertyOf, readYaml } from './schema.ts'
+import type { Condition, Template } from './template.ts'
 import {
   eventsOf,
   inputsOf,
@@ -16,18 +17,6 @@ import {
   type RequiredSecret,
   type WorkflowInput,
 } from './triggers.ts'
-
-/** Text with expressions in it, still to be evaluated, and where it stands. */
-export interface Template {
-  token: TemplateToken
-  file: string
-}
-
-/** A condition. The parser has already added `success() && (…)` where no status function is called. */
-export interface Condition {
-  expression: string
-  position: Position
-}
 
 export interface RunDefaults {
   shell: Template | undefined

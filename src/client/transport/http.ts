@@ -3,19 +3,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireProblem } from '../../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
-import type { HttpProxy } from '../../core/http-proxy.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
-import { foreignAnswer } from './proxy-error.ts'
+import { foreignAnswer, type ServerAddress } from './proxy-error.ts'
 import { backoffMs } from './retry.ts'
 
-export interface ServerAccess {
-  /** Origin, without a trailing slash. */
-  url: string
+export interface ServerAccess extends ServerAddress {
   token: string | null
-  /** What it is reached through; null or absent: nothing. */
-  proxy?: HttpProxy | null
 }
 
 export interface ApiRequest {

@@ -1,12 +1,11 @@
 /** What answers say, as far as the client needs it checked: that the fields it reads are there. The schemas in `api` give
  *  the types and nothing else here, because loading them takes longer than a small command runs. */
-import type { ServerAccess } from './http.ts'
-import { unreadableAnswer } from './proxy-error.ts'
+import { type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 
 /** The message in `text`. Errors: AnswerError or ProxyRefusal, when it is no JSON object with these fields, which names the
  *  server and the field. */
 export function parseMessage<Message extends object>(
-  server: ServerAccess,
+  server: ServerAddress,
   text: string,
   fields: readonly (keyof Message & string)[],
 ): Message {

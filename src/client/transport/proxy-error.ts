@@ -2,6 +2,14 @@
 import { credentialsOf, type HttpProxy, parseProxyUrl, tellProxy } from '../../core/http-proxy.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 
+/** Where a server is, and the way to it. */
+export interface ServerAddress {
+  /** Origin, without a trailing slash. */
+  url: string
+  /** What it is reached through; null or absent: nothing. */
+  proxy?: HttpProxy | null
+}
+
 /** A NetworkError on a way through a proxy. */
 export class ProxiedNetworkError extends NetworkError {}
 
@@ -26,19 +34,13 @@ function credentialsRefused(proxy: HttpProxy): ProxyRefusal {
 
 /** An error answer of no Trove server; undefined when no proxy can have given it. Requests to a server of `http` are sent to
  *  the proxy, which then can answer them itself. */
-export function foreignAnswer(
-  { url, proxy }: { url: string; proxy?: HttpProxy | null },
-  status: number,
-): Error | undefined {
+export function foreignAnswer({ url, proxy }: ServerAddress, status: number): Error | undefined {
   if (!proxy || !url.startsWith('http:')) return undefined
   return proxyFailure(proxy, status, `${url} answered ${status} through ${tellProxy(proxy)}`)
 }
 
 /** An answer that makes no sense; a proxy can have given it, as above. */
-export function unreadableAnswer(
-  { url, proxy }: { url: string; proxy?: HttpProxy | null },
-  reason: string,
-): Error {
+export function unreadableAnswer({ url, proxy }: ServerAddress, reason: string): Error {
   const told = `${url} gave an answer that this version cannot read: ${reason}`
   return proxy && url.startsWith('http:')
     ? new ProxyRefusal(`${told} (it came through ${tellProxy(proxy)})`)
