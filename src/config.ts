@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
 import type { BucketPlace } from './core/bucket-place.ts'
 import { limits } from './core/limits.ts'
+import type { ConflictPolicy } from './core/project-policy.ts'
 import type { RetentionPolicy } from './core/retention.ts'
 import type { TrustedIssuer } from './core/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from './core/units.ts'
@@ -48,7 +49,7 @@ export interface Config {
   /** Free disk below which uploads are refused; null: `limits.minFreeBytes`, or a hundredth of a small disk. */
   readonly minFreeBytes: number | null
   /** What CreateArtifact does when the name is taken and the project has no policy of its own. */
-  readonly onConflict: 'reject' | 'replace'
+  readonly onConflict: ConflictPolicy
   /** Jobs replace and delete only what they made themselves, where the project has no policy of its own. */
   readonly strict: boolean
   /** Patterns of what is kept as the latest (core/keep-latest.ts), where the project has none of its own. */
