@@ -145,7 +145,8 @@ export interface RetentionChange {
 export interface LifecycleMetadata {
   /** Errors: artifact_not_found (none, or not a live one). */
   setRetention(artifactId: number, change: RetentionChange, asked?: Asked): Promise<void>
-  /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers their ids. */
+  /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers the ids of those that were
+   *  otherwise before. */
   setRetentionOfMany(
     artifactIds: number[],
     change: RetentionChange,

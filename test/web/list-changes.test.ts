@@ -69,22 +69,28 @@ async function artifact(id: number | undefined): Promise<Record<string, unknown>
 }
 
 test.each([
-  ['keep', 'Kept', ''],
-  ['release', 'Let go of', ''],
-  ['extend', 'Changed the expiry of', '&days=5'],
-])('%s passes over what has ended meanwhile, and says so', async (action, verb, more) => {
+  ['keep', '', 'Kept 3 artifacts. 1 passed over: kept already, or ended meanwhile.'],
+  ['release', '', 'Let go of 3 artifacts. 1 passed over: not kept, or ended meanwhile.'],
+  [
+    'extend',
+    '&days=5',
+    'Changed the expiry of 3 artifacts. 1 passed over: they end then already, or had ended meanwhile.',
+  ],
+])('%s passes over what has ended meanwhile, and says so', async (action, more, said) => {
+  if (action === 'release') await change('keep', ids)
   meanwhile = removeSecond
   const before = await artifact(ids[3])
   const page = await change(action, ids, more)
-  expect(page).toContain(`${verb} 3 artifacts. 1 had ended meanwhile.`)
+  expect(page).toContain(said)
   const after = await artifact(ids[3])
   expect(after['pinned']).toBe(action === 'keep')
   expect(after['expiresAt'] === before['expiresAt']).toBe(action !== 'extend')
 })
 
-test('what had ended before counts too, and where all are there nothing is said of others', async () => {
+test('what had ended before counts too, as does what is kept already; where all are changed nothing is said of others', async () => {
   await removeSecond()
-  expect(await change('keep', ids)).toContain('Kept 3 artifacts. 1 had ended meanwhile.')
+  await change('keep', ids.slice(3))
+  expect(await change('keep', ids)).toContain('Kept 2 artifacts. 2 passed over: kept already')
   const page = await change('release', ids.slice(2))
   expect(page).toContain('Let go of 2 artifacts.')
   expect(page).not.toContain('meanwhile')

@@ -24,14 +24,12 @@ import { listPath } from '../paths.ts'
 /** Of more at once only the list of deleted ones is shown, from where they are restored. */
 export const idsInAddressMax = 100
 
-const endedMeanwhile = 'had ended meanwhile'
-
-/** What is said of what was done, and of what it could no more be done to. */
+/** What is said of what was done, and of what it was not done to. */
 const saidOf = {
-  keep: ['Kept', endedMeanwhile],
-  release: ['Let go of', endedMeanwhile],
-  extend: ['Changed the expiry of', endedMeanwhile],
-  delete: ['Deleted', endedMeanwhile],
+  keep: ['Kept', 'passed over: kept already, or ended meanwhile'],
+  release: ['Let go of', 'passed over: not kept, or ended meanwhile'],
+  extend: ['Changed the expiry of', 'passed over: they end then already, or had ended meanwhile'],
+  delete: ['Deleted', 'had ended meanwhile'],
   restore: ['Restored', 'could not be: too late, or the name is taken'],
 } as const
 type BulkAction = keyof typeof saidOf
@@ -40,7 +38,7 @@ type BulkAction = keyof typeof saidOf
 interface Outcome {
   action: BulkAction
   changed: number
-  /** Of those chosen, to how many it could no more be done. */
+  /** Of those chosen, to how many it was not done. */
   missed: number
 }
 

@@ -45,7 +45,9 @@ export function auditContract(store: Store): void {
 
   test('what nobody asks for is not, nor what changes nothing', async () => {
     const [id] = (await seed(1)) as [number]
-    await store().setRetention(id, { pinned: true })
+    await store().setRetention(id, { pinned: true, expiresAt: 9_000 })
+    await store().setRetention(id, { pinned: true, expiresAt: 9_000 }, asked)
+    expect(await store().setRetentionOfMany([id], { pinned: true }, 5_000, asked)).toEqual([])
     await expect(store().setRetention(99, { pinned: true }, asked)).rejects.toThrow('no live')
     await store().removeArtifacts([id], removal)
     expect(await store().removeArtifacts([id, 99], removal, asked)).toEqual([])

@@ -85,16 +85,30 @@ function createRetention(
   audit: AuditLog,
 ): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {
   const { prepare, write } = connection
-  const update = prepare<(number | null)[]>(
-    `UPDATE artifacts SET expires_at = coalesce(?, expires_at), pinned = coalesce(?, pinned),
-       ends_at = CASE WHEN coalesce(?, pinned) OR kept_latest THEN ${endOfTime} ELSE coalesce(?, expires_at) END
+  const find = prepare<[number, number], { expiresAt: number; pinned: number }>(
+    `SELECT expires_at AS expiresAt, pinned FROM artifacts
      WHERE id = ? AND removed_at IS NULL AND ends_at > ?`,
   )
-  /** Inside a transaction; false when it is not live, or its time had passed by `expiredBy`. */
-  const change = (id: number, wanted: RetentionChange, expiredBy: number): boolean => {
-    const expiresAt = wanted.expiresAt ?? null
-    const pinned = wanted.pinned === undefined ? null : Number(wanted.pinned)
-    return update.run(expiresAt, pinned, pinned, expiresAt, id, expiredBy).changes > 0
+  const update = prepare<[number, number, number, number, number]>(
+    `UPDATE artifacts SET expires_at = ?, pinned = ?,
+       ends_at = CASE WHEN ? OR kept_latest THEN ${endOfTime} ELSE ? END
+     WHERE id = ?`,
+  )
+  /** Inside a transaction. What of it was otherwise before; undefined when the artifact is not live, or its time had passed by
+   *  `expiredBy`. */
+  const change = (
+    id: number,
+    wanted: RetentionChange,
+    expiredBy: number,
+  ): RetentionChange | undefined => {
+    const found = find.get(id, expiredBy)
+    if (found === undefined) return undefined
+    const { expiresAt = found.expiresAt, pinned = found.pinned === 1 } = wanted
+    update.run(expiresAt, Number(pinned), Number(pinned), expiresAt, id)
+    return {
+      ...(expiresAt !== found.expiresAt && { expiresAt }),
+      ...(pinned !== (found.pinned === 1) && { pinned }),
+    }
   }
   const record = (
     ids: number[],
@@ -108,18 +122,19 @@ function createRetention(
   return {
     setRetention: async (id, wanted, asked) => {
       write(() => {
-        if (!change(id, wanted, -1))
+        const changed = change(id, wanted, -1)
+        if (changed === undefined)
           throw storeError('artifact_not_found', `no live artifact ${id}`, {
             reference: `id:${id}`,
           })
-        record([id], wanted, asked)
+        record([id], changed, asked)
       })
     },
     setRetentionOfMany: async (ids, wanted, now, asked) =>
       await writeInBatches(
         connection,
         ids,
-        (id) => change(id, wanted, now),
+        (id) => Object.keys(change(id, wanted, now) ?? {}).length > 0,
         (changed) => record(changed, wanted, asked),
       ),
   }
