@@ -1,6 +1,7 @@
 /** Which proxy the environment names for a server, with the variables and rules that curl and GitHub's runner share. */
 import { BlockList, isIP } from 'node:net'
 import { type HttpProxy, parseProxyUrl, portOf } from './core/http-proxy.ts'
+import { isLoopback } from './core/loopback.ts'
 import type { Settings } from './settings.ts'
 
 /** Null when `server` is reached without one. What cannot be used is refused without its value, which may hold a password. */
@@ -8,6 +9,7 @@ export function readProxy(source: Settings, server: string): HttpProxy | null {
   const url = new URL(server)
   const setting = variablesFor(source, url).find((name) => source.text(name) !== undefined)
   if (setting === undefined) return null
+  // curl wants it said in NO_PROXY.
   if (isLoopback(url.hostname)) return null
   if (isExempt(url, source.text('no_proxy') ?? source.text('NO_PROXY') ?? '')) return null
   const proxy = parseProxyUrl(source.text(setting)!)
@@ -25,12 +27,6 @@ function variablesFor(source: Settings, { protocol }: URL): string[] {
   // In a CGI program HTTP_PROXY is what the client sent as a header called Proxy.
   const isHeader = source.text('REQUEST_METHOD') !== undefined
   return ['http_proxy', ...(isHeader ? [] : ['HTTP_PROXY']), 'all_proxy', 'ALL_PROXY']
-}
-
-/** What is on this machine no proxy can reach. `@actions/http-client` sees it so too, curl wants it said in NO_PROXY. */
-function isLoopback(hostname: string): boolean {
-  if (/^(?:.+\.)?localhost\.?$/.test(hostname) || hostname === '[::1]') return true
-  return isIP(hostname) === 4 && hostname.startsWith('127.')
 }
 
 /** Whether a list as of NO_PROXY says that `url` is reached without a proxy. */

@@ -78,7 +78,8 @@ const statusOfCode = {
 } satisfies Record<ErrorCode, ExitStatus>
 
 const hints: Partial<Record<ErrorCode, string>> = {
-  unauthenticated: 'Set TROVE_TOKEN, or TROVE_TOKEN_FILE; `trove token` mints one.',
+  unauthenticated:
+    'Set TROVE_TOKEN, or TROVE_TOKEN_FILE; on the machine of the server `trove token --data DIR` mints one.',
   forbidden: 'What a token may do follows from its `--scope`, `--run` and `--job` (`trove token`).',
   name_taken: 'Choose another name, or replace it with `trove upload --overwrite`.',
   artifact_not_found: '`trove list` shows what there is.',

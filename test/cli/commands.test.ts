@@ -206,6 +206,18 @@ describe('trove token', () => {
     expect(await trove(args, { TROVE_TOKEN: reader })).toMatchObject({ status: 6, text: '' })
   })
 
+  test('asks a server that is elsewhere, whatever key lies on this machine', async () => {
+    const elsewhere = server.url.replace('127.0.0.1', '0.0.0.0')
+    const other = join(await makeDirectory(), 'data')
+    const minting = ['token', '--project', 'octo/app']
+    await runTroveInside([...minting, '--data', other])
+    const environment = { TROVE_DATA: other, TROVE_URL: elsewhere }
+    expect(await runTroveInside(minting, environment)).toMatchObject({ status: 5, text: '' })
+    const admin = await server.token({ project: undefined, scope: 'admin' })
+    const minted = await runTroveInside(minting, { ...environment, TROVE_TOKEN: admin })
+    expect((await trove(['list'], { TROVE_TOKEN: minted.text.trim() })).status).toBe(0)
+  })
+
   test('says that a directory which is named has no server yet', async () => {
     const data = join(await makeDirectory(), 'typo')
     const args = ['token', '--data', data, '--project', 'o/r']

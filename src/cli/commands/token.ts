@@ -13,6 +13,7 @@ import type { ClientConfig } from '../../client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config.ts'
 import { formatActor } from '../../core/audit.ts'
 import { limits } from '../../core/limits.ts'
+import { isLoopback } from '../../core/loopback.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -187,7 +188,10 @@ async function keysFor({
   flags: given,
   stderr,
 }: Invocation<typeof flags>): Promise<Keys | undefined> {
-  if (given.url !== undefined && given.data === undefined) return undefined
+  const { config } = serverContext(given)
+  // A key of this machine is of no use to a server that is elsewhere.
+  const isElsewhere = given.url !== undefined || !isLoopback(new URL(config.url).hostname)
+  if (isElsewhere && given.data === undefined) return undefined
   const { dataDir } = readServerConfig({ data: given.data })
   const keys = await findKeys(dataDir)
   if (keys !== undefined) return keys
@@ -200,7 +204,6 @@ async function keysFor({
     )
     return made
   }
-  const { config } = serverContext(given)
   if (config.token !== null || config.idToken !== null) return undefined
   throw new UsageError(
     `${dataDir} holds no key: give --data DIR, or --url URL and a token of scope write or admin in TROVE_TOKEN`,

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireProblem } from '../../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
+import { isLoopback } from '../../core/loopback.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
@@ -89,7 +90,7 @@ async function attemptOnce(
   }
   const headers: Record<string, string> = {
     // Nothing is gained by compressing what stays on this machine.
-    'accept-encoding': isLoopback(url) ? 'identity' : 'gzip',
+    'accept-encoding': isLoopback(url.hostname) ? 'identity' : 'gzip',
     ...request.headers,
     ...(server.token !== null && { authorization: `Bearer ${server.token}` }),
     ...(request.json !== undefined && { 'content-type': 'application/json' }),
@@ -102,10 +103,6 @@ async function attemptOnce(
     if (error instanceof NetworkError) return error
     throw error
   }
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
 function bodyOf({ json, body }: ApiRequest): Exchange['body'] {
