@@ -93,6 +93,8 @@ test('a file that no artifact holds is not found, one that is not there is named
     status: 1,
     stderr: expect.stringContaining(`${nowhere} does not exist`),
   })
+  const short = await find(['sha256:abc'])
+  expect(short).toMatchObject({ status: 2, stderr: expect.stringContaining('64 digits') })
   expect(await find([folder])).toMatchObject({
     status: 1,
     stderr: expect.stringContaining(`${folder} is a directory`),

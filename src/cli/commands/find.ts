@@ -2,9 +2,9 @@
 import type { WireHolder } from '../../api/messages.ts'
 import { listHolders } from '../../client/artifacts.ts'
 import { digestOfFile } from '../../client/files/digest-of-file.ts'
-import { parseDigest, parseWireDigest } from '../../core/digest.ts'
+import { type Digest, parseDigest, parseWireDigest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
-import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
+import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output.ts'
@@ -30,8 +30,7 @@ export const findCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
     const { server, project } = await connect(given, signal)
     const wanted = limitOf(given)
-    const digest =
-      parseWireDigest(target) ?? parseDigest(target) ?? (await digestOfFile(target, { signal }))
+    const digest = digestGiven(target) ?? (await digestOfFile(target, { signal }))
     const found: WireHolder[] = []
     let isCut = false
     for await (const holder of listHolders(server, digest, { project, signal })) {
@@ -48,6 +47,15 @@ export const findCommand: Command<typeof flags> = {
     if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
     return exitStatus.ok
   },
+}
+
+/** Errors: UsageError for one that is cut short, which no file is called. */
+function digestGiven(target: string): Digest | undefined {
+  const digest = parseWireDigest(target) ?? parseDigest(target)
+  if (digest !== undefined || !target.startsWith('sha256:')) return digest
+  throw new UsageError(
+    `a digest is sha256: and 64 digits of 0-9 and a-f, got ${JSON.stringify(target)}`,
+  )
 }
 
 function holderTable(holders: WireHolder[]): string {
