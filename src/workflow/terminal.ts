@@ -70,7 +70,9 @@ function draw(drawing: Drawing, event: RunEvent): void {
       line(drawing, event.job, style(`▸ ${event.step.name}`, 'bold'))
       return
     case 'group-started':
-      line(drawing, event.job, `  ${style(event.title, 'bold')}`)
+      // That of a script has the name of its step, which stands above it already.
+      if (event.title !== event.step?.name)
+        line(drawing, event.job, `  ${style(event.title, 'bold')}`)
       drawing.grouped.add(event.job.key)
       return
     case 'group-finished':

@@ -21,14 +21,12 @@ test('a run of one job is drawn without prefixes, grouped, with durations and a 
   expect(deterministic(text)).toBe(`ci.yml on push
 ▶ job
 ▸ Build
-  Build
     echo built; echo ::warning file=a.js,line=2::careful
     shell: bash -e {0}
   built
   Warning: careful
 ✓ Build  Ns
 ▸ Test
-  Test
     exit 1
     shell: bash -e {0}
   Error: Process completed with exit code 1.
