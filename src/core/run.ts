@@ -90,7 +90,7 @@ export function parsePositiveInteger(text: string, field: string): number {
   if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
     throw storeError(
       'invalid_request',
-      `${field} must be a positive integer, got ${JSON.stringify(text)}`,
+      `${field} must be a positive whole number, got ${JSON.stringify(text)}`,
       {
         field,
       },
