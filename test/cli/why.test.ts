@@ -61,6 +61,12 @@ describe('trove why', () => {
       '  −1.0 KiB  removed    dist/new.js',
       '      −3 B  removed    dist/app.js',
     ])
+    await server.put('43/flat', {
+      tar: [native(70_000, 'b'), { name: 'top', content: 'x'.repeat(50) }],
+    })
+    expect((await linesOf('43/flat', '--against', '43/build'))[2]).toMatch(
+      /^\+50 B since id:\d+ of run 43 \(1 of 2 entries differ\), 100 % of it from files at the root\.$/,
+    )
     expect((await linesOf('42/build', '--against', '42/build'))[2]).toMatch(
       /^Identical to id:\d+ of run 42: the same 3 entries, byte for byte\.$/,
     )

@@ -94,9 +94,13 @@ function growthSentence({ artifact: { name, branch }, base, compared }: Why, isC
     return `Identical to ${whom}: the same ${counted(unchanged, 'entry', 'entries')}, byte for byte.`
   const all = counted(differing + unchanged, 'entry', 'entries')
   const { cause } = growth
-  const from = cause && `, ${formatShare(cause.share, 1)} of it from ${printable(cause.directory)}`
+  const from = cause && `, ${formatShare(cause.share, 1)} of it from ${placeOf(cause)}`
   const delta = formatDelta(headBytes - baseBytes)
   return `${delta} since ${whom} (${formatCount(differing)} of ${all} differ)${from ?? ''}.`
+}
+
+function placeOf({ directory }: { directory: string }): string {
+  return directory === '/' ? 'files at the root' : printable(directory)
 }
 
 /** Directories first, where they say more than paths. */

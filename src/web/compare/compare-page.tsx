@@ -158,7 +158,8 @@ function Summary({ base, head, comparison }: CompareView) {
       <Delta bytes={delta} />
       {cause !== null && (
         <>
-          , {formatShare(cause.share, 1)} of it from <code>{cause.directory}</code>
+          , {formatShare(cause.share, 1)} of it from{' '}
+          {cause.directory === '/' ? 'files at the root' : <code>{cause.directory}</code>}
         </>
       )}
       . {formatCount(totals.added)} added, {formatCount(totals.removed)} removed,{' '}
