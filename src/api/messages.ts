@@ -63,14 +63,16 @@ export const artifactSchema = z
   })
   .meta({ id: 'Artifact' })
 
+const sharedBytes = bytes.meta({
+  description: 'Pack bytes of its contents that others hold too, and that stay if it goes.',
+})
+
 export const artifactDetailSchema = artifactSchema
   .extend({
     exclusiveBytes: bytes.meta({
       description: 'Pack bytes that come back if it goes: what no other artifact holds.',
     }),
-    sharedBytes: bytes.meta({
-      description: 'Pack bytes of its contents that others hold too, and that stay if it goes.',
-    }),
+    sharedBytes,
     sameTree: count.optional().meta({
       description:
         'Other live artifacts of its project with the same tree digest; absent where the token reads only a run.',
@@ -78,6 +80,9 @@ export const artifactDetailSchema = artifactSchema
     keptReason: z.string().meta({
       description:
         'Why it is there for as long as it is, in words, such as `90 days from its upload, the default`.',
+    }),
+    expiresInSecondsMax: count.meta({
+      description: 'The longest that can be asked for from now: what is beyond ends then.',
     }),
     previous: artifactSchema
       .pick({ id: true, run: true, attempt: true, createdAt: true, logicalBytes: true })
@@ -209,6 +214,7 @@ export const deletionSchema = z
     deletedAt: instant.nullable(),
     undoUntil,
     freedBytes,
+    sharedBytes,
     dryRun: z.boolean(),
   })
   .meta({ id: 'Deletion' })
@@ -242,6 +248,7 @@ export const bulkDeletionSchema = z
   .object({
     items: z.array(z.object({ id, name: z.string(), run: id, attempt: id, logicalBytes: bytes })),
     freedBytes,
+    sharedBytes,
     undoUntil,
     dryRun: z.boolean(),
   })

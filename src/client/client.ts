@@ -2,6 +2,7 @@
  *  that work on files live as long as one call. */
 import type {
   WireArtifact,
+  WireArtifactDetail,
   WireBulkDeletion,
   WireHolder,
   WireSearchMatch,
@@ -51,6 +52,7 @@ export type {
   RetentionChange,
   SearchOptions,
   WireArtifact,
+  WireArtifactDetail,
   WireBulkDeletion,
   WireHolder,
   WireSearchMatch,
@@ -99,7 +101,11 @@ export interface Client {
   /** Takes a delete back while that can be done. */
   restore(artifactId: number, signal?: AbortSignal): Promise<WireArtifact>
   /** Keeps an artifact for ever, or changes when it expires. */
-  retain(artifactId: number, change: RetentionChange, signal?: AbortSignal): Promise<WireArtifact>
+  retain(
+    artifactId: number,
+    change: RetentionChange,
+    signal?: AbortSignal,
+  ): Promise<WireArtifactDetail>
 }
 
 export function createClient({ url, token, cacheDir, proxy = null }: ClientOptions): Client {

@@ -54,6 +54,9 @@ describe('trove rm', () => {
     ]
     const both = removedOf(await trove('rm', '--json', '-n', `${a}/build`, `${b}/build`))
     expect(both).toMatchObject({ freedBytes: 0, undoUntil: null })
+    expect((await trove('rm', '-n', `${a}/build`)).stderr).toMatch(
+      /would free 0 B; 78\.\d KiB is shared and stays\n$/,
+    )
     expect(both.items).toMatchObject([{ deleted: false }, { deleted: false }])
     await trove('rm', `${other}/build`)
     const all = removedOf(await trove('rm', '--json', `${a}/build`, `${b}/build`, `${a}/build`))
@@ -141,6 +144,8 @@ describe('trove expire', () => {
     const far = await trove('expire', `${run}/build`, '--in', '3650d', '--json')
     const { expiresAt } = JSON.parse(far.text) as { expiresAt: string }
     expect(Date.parse(expiresAt)).toBe(server.clock.now + 400 * 86_400_000)
+    expect(far.stderr).toMatch(/ expires at 20\S+Z, in 400 days: no more is allowed\n$/)
+    expect((await trove('expire', `${run}/build`, '--in', '400d')).stderr).toMatch(/Z\n$/)
     const dry = await trove('expire', `${run}/build`, '--in', '5000d', '-n', '--json')
     expect(JSON.parse(dry.text)).toMatchObject({ expiresAt })
   })

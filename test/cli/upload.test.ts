@@ -118,6 +118,9 @@ describe('trove upload tells', () => {
     )
     expect(first.stderr).toMatch(/tree sha256:[0-9a-f]{64} {2}expires \d{4}-\d\d-\d\d \(7 days\)/)
     expect(first.stderr).toContain(`${server.url}/octo/app/actions/runs/${run}/artifacts/`)
+    expect(first.stderr).not.toContain('warning')
+    const long = await trove(['upload', 'long', 'dist', '--retention-days', '999'])
+    expect(long.stderr).toMatch(/\ntrove: warning: it is kept for 400 days, not for 999 days\n$/)
     const second = await trove(['upload', 'other', 'dist', '--json'])
     const result = JSON.parse(second.text) as Record<string, unknown>
     expect(Object.keys(result)).toEqual([

@@ -323,7 +323,11 @@ describe('DELETE', () => {
     const deletedAt = new Date(server.clock.now).toISOString()
     const undoUntil = new Date(server.clock.now + 60 * 60 * 1000).toISOString()
     const ended = { id, state: 'deleted', deletedAt, undoUntil, dryRun: false }
-    expect(await deleted.json()).toEqual({ ...ended, freedBytes: expect.any(Number) as number })
+    const measured = {
+      freedBytes: expect.any(Number) as number,
+      sharedBytes: expect.any(Number) as number,
+    }
+    expect(await deleted.json()).toEqual({ ...ended, ...measured })
     const gone = await problemOf(await server.send(`/api/v1/artifacts/${id}`, { token }))
     expect(gone).toMatchObject({
       status: 410,

@@ -2,7 +2,7 @@
 import type { WireArtifact } from '../../api/messages.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
-import { parseDurationMs } from '../../core/units.ts'
+import { formatPeriod, parseDurationMs } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -36,7 +36,9 @@ export const expireCommand: Command<typeof flags> = {
     const artifact = await client.retain(found.id, change, signal)
     if (given.json) await writeJson(stdout, artifact)
     const verb = dryRun ? 'would expire' : 'expires'
-    const told = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${heldUpBy(artifact)}`
+    const longestMs = artifact.expiresInSecondsMax * 1000
+    const longest = delayMs > longestMs ? `, in ${formatPeriod(longestMs)}: no more is allowed` : ''
+    const told = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${longest}${heldUpBy(artifact)}`
     await write(stderr, `id:${artifact.id} ${told}\n`)
     return exitStatus.ok
   },

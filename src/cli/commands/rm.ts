@@ -53,7 +53,10 @@ async function remove(
   }
   const artifacts = [...found.values()]
   const dryRun = given['dry-run']
-  const { freedBytes, undoUntil } = await client.removeAll([...found.keys()], { dryRun, signal })
+  const { freedBytes, sharedBytes, undoUntil } = await client.removeAll([...found.keys()], {
+    dryRun,
+    signal,
+  })
   for (const { id, name, files, logicalBytes } of artifacts) {
     const size = `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}`
     const verb = dryRun ? 'would delete' : 'deleted'
@@ -63,7 +66,8 @@ async function remove(
   const undo = '`trove rm --undo` by a token of scope write'
   const until = undoUntil === null ? '' : `; ${undo} takes it back until ${undoUntil}`
   const verb = dryRun ? 'would free' : 'frees'
-  await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${until}\n`)
+  const shared = sharedBytes > 0 ? `; ${formatSizeBytes(sharedBytes)} is shared and stays` : ''
+  await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${shared}${until}\n`)
   if (!given.json) return
   const items = artifacts.map(({ id, name, logicalBytes }) => ({
     artifactId: id,
@@ -71,7 +75,7 @@ async function remove(
     logicalBytes,
     deleted: !dryRun,
   }))
-  await writeJson(stdout, { items, freedBytes, undoUntil })
+  await writeJson(stdout, { items, freedBytes, sharedBytes, undoUntil })
 }
 
 async function restore(

@@ -5,7 +5,7 @@ import { parseArtifactName } from '../../core/artifact.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/explanation.ts'
-import { counted, formatPeriod, formatSizeBytes } from '../../core/units.ts'
+import { counted, dayMs, formatPeriod, formatSizeBytes } from '../../core/units.ts'
 import { integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
@@ -79,8 +79,9 @@ export const uploadCommand: Command<UploadFlags> = {
     const progress = createProgress(stderr, { bars: !config.ci })
     const startedAt = performance.now()
     try {
+      const target = uploadTarget(context, name, given)
       const result = await client.upload({
-        ...uploadTarget(context, name, given),
+        ...target,
         source,
         ...levelOf(given),
         ...jobsOf(given),
@@ -93,7 +94,7 @@ export const uploadCommand: Command<UploadFlags> = {
       // First, whether or not anybody reads the rest.
       await report(config, result)
       if (given.json) await writeJson(stdout, jsonOf(result))
-      await write(stderr, summaryOf(result, elapsedMs))
+      await write(stderr, summaryOf(result, elapsedMs) + otherRetention(result, target))
       return exitStatus.ok
     } catch (error) {
       progress.finish()
@@ -214,12 +215,23 @@ function jsonOf({ artifact, ...result }: UploadResult): Record<string, unknown> 
   }
 }
 
+/** Bounds of the project move what is asked for, and what was there already keeps its time. */
+function otherRetention({ artifact }: UploadResult, { retentionDays = 0 }: UploadTarget): string {
+  const time = lifeOf(artifact)
+  if (retentionDays === 0 || time === formatPeriod(retentionDays * dayMs)) return ''
+  return `trove: warning: it is kept for ${time}, not for ${counted(retentionDays, 'day')}\n`
+}
+
+function lifeOf({ createdAt, expiresAt }: UploadResult['artifact']): string {
+  return formatPeriod(Date.parse(expiresAt) - Date.parse(createdAt))
+}
+
 function summaryOf(result: UploadResult, elapsedMs: number): string {
   const { artifact, files, logicalBytes, sentBytes, reusedBytes } = result
   const share = logicalBytes === 0 ? 0 : (sentBytes / logicalBytes) * 100
   const compressed = Math.max(0, logicalBytes - reusedBytes - sentBytes)
-  const time = formatPeriod(Date.parse(artifact.expiresAt) - Date.parse(artifact.createdAt))
-  const ending = whyKept(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${time})`
+  const ending =
+    whyKept(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${lifeOf(artifact)})`
   return [
     `${printable(artifact.name)}  ${counted(files, 'file')}  ${formatSizeBytes(logicalBytes)}  ` +
       `sent ${formatSizeBytes(sentBytes)} (${share.toFixed(1)} %)  ` +

@@ -44,7 +44,7 @@ export async function artifactDetail(
   const isDamaged = effectiveState(artifact, now) === 'damaged'
   const damagedFiles = isDamaged ? await damagedPaths(context, artifact) : []
   const deletion = await explainDeletion(context.metadata, [artifact.id], now)
-  const { defaultMs } = await retentionOf(context, artifact.project)
+  const { defaultMs, maxMs } = await retentionOf(context, artifact.project)
   const principal = c.get('principal')
   const isOpen = principal !== undefined && mayReadProject(principal, artifact.project)
   return {
@@ -52,6 +52,7 @@ export async function artifactDetail(
     exclusiveBytes: deletion.freedBytes,
     sharedBytes: deletion.sharedBytes,
     keptReason: keepingReason(artifact, defaultMs),
+    expiresInSecondsMax: Math.floor(maxMs / 1000),
     damagedFiles,
     ...(isOpen && (await othersOf(context, artifact, now))),
   }

@@ -5,7 +5,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
-import { measureDeletion } from '../../lifecycle/deletion.ts'
+import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, Asked } from '../../metadata/metadata.ts'
 import {
   liveArtifact,
@@ -50,10 +50,10 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
   const { principal, artifact } = await liveArtifact(context, c)
   await requireDelete(context, principal, [artifact])
   const { dryRun } = parseQuery(c, deletionQuery)
-  const freedBytes = await measureDeletion(context.metadata, [artifact.id], context.now())
+  const frees = await explainDeletion(context.metadata, [artifact.id], context.now())
   if (dryRun) {
     const { id, state } = artifact
-    return c.json({ id, state, deletedAt: null, undoUntil: null, freedBytes, dryRun })
+    return c.json({ id, state, deletedAt: null, undoUntil: null, ...frees, dryRun })
   }
   const asked = askedBy(context, principal, 'api')
   const now = asked.at
@@ -68,7 +68,7 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
     state: 'deleted',
     deletedAt: instant(now),
     undoUntil: instant(now + context.config.undoMs),
-    freedBytes,
+    ...frees,
     dryRun,
   })
 }
@@ -114,7 +114,7 @@ async function deleteAll(
 ): Promise<WireBulkDeletion> {
   await requireDelete(context, principal, artifacts)
   const ids = artifacts.map((artifact) => artifact.id)
-  const freedBytes = await measureDeletion(context.metadata, ids, context.now())
+  const frees = await explainDeletion(context.metadata, ids, context.now())
   const asked = askedBy(context, principal, 'api')
   const now = asked.at
   const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts, asked)
@@ -126,7 +126,7 @@ async function deleteAll(
       attempt,
       logicalBytes,
     })),
-    freedBytes,
+    ...frees,
     undoUntil: dryRun ? null : instant(now + context.config.undoMs),
     dryRun,
   }
