@@ -21,6 +21,14 @@ export const artifactOrders: Record<ArtifactSort, ArtifactOrder> = {
   name: { by: 'name', direction: 'up', ids: 'down' },
 }
 
+/** By which names are ordered: `shard-2` comes before `shard-10`. Each number goes by how many digits it has, and then by them. */
+export function nameKey(name: string): string {
+  return name.replaceAll(/\d+/g, (digits) => {
+    const number = digits.replace(/^0+(?=\d)/, '')
+    return String(number.length).padStart(3, '0') + number
+  })
+}
+
 /** An artifact's place in an order. */
 export interface Ranked {
   id: number

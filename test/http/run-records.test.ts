@@ -109,6 +109,7 @@ describe('the record of a run', () => {
     ])
     const html = await runPage(run)
     expect(html).toContain('archive.zip')
+    expect(html).toMatch(/<dt>Outcome<\/dt><dd><span class="badge running">.*id="artifacts"/s)
     expect(html).toContain('&lt;b&gt;build&lt;/b&gt; (1)')
     expect(html).toContain('Run &lt;i&gt;make&lt;/i&gt;')
     expect(html).toMatch(

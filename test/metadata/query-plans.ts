@@ -31,6 +31,7 @@ export function firstSteps(path: string, statements: Iterable<string>): Set<stri
 function planOf(database: SqliteDatabase.Database, sql: string): string[] {
   // A bound Infinity is written in a way that SQL does not read.
   const readable = sql.replaceAll(/\bInf\b/g, '9e999')
+  database.function('name_key', { deterministic: true }, (name) => name)
   const rows = database.prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${readable}`).all()
   return rows.map((row) => row.detail)
 }

@@ -4,6 +4,7 @@ import {
   artifactOrders,
   type ArtifactSort,
   comparison,
+  nameKey,
 } from '../../core/artifact-order.ts'
 import { isKept } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -18,6 +19,7 @@ export function inOrder(artifacts: Artifact[], sort: ArtifactSort): Artifact[] {
 }
 
 function keyOf(artifact: Artifact, { by }: ArtifactOrder): number | string {
+  if (by === 'name') return nameKey(artifact.name)
   if (by !== 'endsAt') return artifact[by]
   return isKept(artifact) ? Number.MAX_SAFE_INTEGER : artifact.expiresAt
 }

@@ -11,7 +11,6 @@ import type {
   Run,
   RunRecord,
 } from '../../metadata/metadata.ts'
-import { Time } from '../parts/format.tsx'
 import { takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 
@@ -22,25 +21,16 @@ export function RunJobs({
   run,
   record,
   logs,
-  now,
 }: {
   run: Run
   record: RunRecord
   /** By the key of the job. */
   logs: ReadonlyMap<string, ShownLog>
-  now: number
 }): Html {
   return (
     <section class="jobs" aria-labelledby="jobs">
       <h2 id="jobs">Jobs</h2>
-      <p class="quiet">
-        {counted(record.jobs.length, 'job')}, <Outcome of={record} />
-        {record.conclusion === null && (
-          <>
-            , last heard of <Time at={record.updatedAt} now={now} />
-          </>
-        )}
-      </p>
+      <p class="quiet">{counted(record.jobs.length, 'job')}</p>
       {record.jobs.map((job) => (
         <Job run={run} job={job} log={logs.get(job.key)} />
       ))}
@@ -139,8 +129,7 @@ function lineOf({ kind, text }: LogGroup['lines'][number]): Child {
   return kind === 'output' ? shown : <span class={kind}>{shown}</span>
 }
 
-/** In words, because a mark or a colour alone says nothing to many. */
-/** How something ended, or how far it is. */
+/** How something ended, or how far it is; in words, because a mark or a colour alone says nothing to many. */
 export function Outcome({ of: { conclusion, startedAt, durationMs } }: { of: Progress }): Html {
   const state = conclusion ?? (startedAt === null ? 'waiting' : 'running')
   return (

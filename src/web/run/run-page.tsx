@@ -10,7 +10,7 @@ import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { Delta, Fact, ShortDigest, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { RunJobs } from './run-jobs.tsx'
+import { Outcome, RunJobs } from './run-jobs.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'
@@ -31,22 +31,22 @@ export interface RunView {
   /** By the key of the job. */
   logs: ReadonlyMap<string, ShownLog>
   mayDelete: (artifact: Artifact) => boolean
-  /** Address of the page of older artifacts; null at the end. */
-  older: string | null
+  /** Address of the next page of artifacts; null at the end. */
+  more: string | null
   now: number
 }
 
 export function RunPage(view: RunView): Html {
-  const { run, artifacts, older, now, reports } = view
+  const { run, artifacts, more, now, reports, record } = view
   const isAnyLive = artifacts.some((each) => isLive(each, now))
   return (
     <>
       <h1>Run {run.number}</h1>
-      <RunFacts run={run} now={now} />
+      <RunFacts run={run} record={record} now={now} />
       <Untrusted run={run} />
       {reports.length > 0 && <Reports reports={reports} />}
       <Artifacts {...view} />
-      <Pager next={{ href: older, label: 'Older artifacts' }} />
+      <Pager next={{ href: more, label: 'More artifacts' }} />
       {isAnyLive && (
         <p class="buttons">
           <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">
@@ -54,7 +54,7 @@ export function RunPage(view: RunView): Html {
           </a>
         </p>
       )}
-      {view.record !== undefined && <RunJobs {...view} record={view.record} />}
+      {record !== undefined && <RunJobs {...view} record={record} />}
     </>
   )
 }
@@ -79,9 +79,19 @@ function Artifacts(view: RunView) {
   )
 }
 
-function RunFacts({ run, now }: { run: Run; now: number }) {
+function RunFacts({ run, record, now }: Pick<RunView, 'run' | 'record' | 'now'>) {
   return (
     <dl class="facts">
+      {record !== undefined && (
+        <Fact term="Outcome">
+          <Outcome of={record} />
+          {record.conclusion === null && (
+            <>
+              , last heard of <Time at={record.updatedAt} now={now} />
+            </>
+          )}
+        </Fact>
+      )}
       {run.workflow !== null && <Fact term="Workflow">{run.workflow}</Fact>}
       {run.branch !== null && (
         <Fact term="Branch">

@@ -45,7 +45,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
   const at = pageOfQuery(c)
   const { artifacts, total } = await context.metadata.listArtifacts(
     { projectId, run: number, state: 'any' },
-    { limit, offset: (at - 1) * limit, sort: 'newest', now },
+    { limit, offset: (at - 1) * limit, sort: 'name', now },
   )
   if (artifacts.length === 0 && total > 0) {
     const last = { page: String(Math.ceil(total / limit)) }
@@ -62,7 +62,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     arrivals: context.arrivals.list(projectId, number),
     ...(await lookInto(context, principal, artifacts, now)),
     mayDelete: (artifact) => mayDelete(principal, artifact, strict),
-    older:
+    more:
       at * limit < total ? withQuery(runPagePath(project, number), { page: String(at + 1) }) : null,
     now,
   }

@@ -72,6 +72,17 @@ export function listingContract(store: Store): void {
     expect(await page(6)).toEqual([[], 5])
   })
 
+  test('names go by the numbers in them', async () => {
+    const names = ['log', 'shard-1', 'shard-2', 'shard-010', 'shard-10', 'shard-10b', 'shard-100']
+    for (const name of names.toReversed()) await seed(name)
+    const found: string[] = []
+    for (let offset = 0; offset < names.length; offset += 2) {
+      const page = { limit: 2, offset, sort: 'name', now: 3_000 } as const
+      found.push(...(await store().findArtifacts({}, page)).map(({ name }) => name))
+    }
+    expect(found).toEqual(names)
+  })
+
   test('what has expired is not listed from that millisecond on, whatever its row says', async () => {
     await seed('short', {}, { expiresAt: 5_000 })
     await seed('long', {}, { expiresAt: 9_000 })

@@ -19,7 +19,7 @@ import type { ArtifactFilter } from '../../metadata.ts'
 
 /** The value of a column for a condition that SQLite is not to answer by an index: it knows nothing of how rows are spread, and
  *  would leave the index along which they are gone through (artifact-walk.ts). */
-export function plain(column: Column): SQL {
+export function plain<C extends Column>(column: C): SQL<C['_']['data']> {
   return sql`+${column}`
 }
 

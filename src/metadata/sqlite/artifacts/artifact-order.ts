@@ -1,5 +1,5 @@
 /** Which artifacts are on a page: the first of an order are picked while all are looked through, and few are held meanwhile. */
-import { type SQL, and, asc, desc, eq, gt, lt, or } from 'drizzle-orm'
+import { type SQL, and, asc, desc, eq, gt, lt, or, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import {
@@ -63,7 +63,7 @@ function createFirstFinder(
     await walk(filter, walkOrder, (stretch) => {
       const worst = !isById && first.length === count ? first.at(-1) : undefined
       const rows: Ranked[] = orm
-        .select({ id: artifacts.id, key: artifacts[by] })
+        .select({ id: artifacts.id, key: keyOf(by) })
         .from(artifacts)
         .innerJoin(runs, eq(runs.id, artifacts.runId))
         .where(and(isMeant, stretch, worst && comesBefore(order, worst)))
@@ -80,11 +80,15 @@ function createFirstFinder(
   }
 }
 
+function keyOf(by: ArtifactOrder['by']): SQL<number | string> {
+  return by === 'name' ? sql`name_key(${artifacts.name})` : plain(artifacts[by])
+}
+
 function sorting({ by, direction, ids }: ArtifactOrder): SQL[] {
   const sort = { up: asc, down: desc }
   return by === 'id'
     ? [sort[ids](artifacts.id)]
-    : [sort[direction](plain(artifacts[by])), sort[ids](artifacts.id)]
+    : [sort[direction](keyOf(by)), sort[ids](artifacts.id)]
 }
 
 function comesBefore({ by, direction, ids }: ArtifactOrder, place: Ranked): SQL | undefined {
@@ -94,7 +98,7 @@ function comesBefore({ by, direction, ids }: ArtifactOrder, place: Ranked): SQL 
 
 function comesAfter({ by, direction, ids }: ArtifactOrder, { id, key }: Ranked): SQL | undefined {
   const behind = { up: gt, down: lt }
-  const value = plain(artifacts[by])
+  const value = keyOf(by)
   return or(
     behind[direction](value, key),
     and(eq(value, key), behind[ids](plain(artifacts.id), id)),

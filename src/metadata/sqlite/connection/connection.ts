@@ -4,6 +4,7 @@ import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import { nameKey } from '../../../core/artifact-order.ts'
 import { storeError } from '../../../core/errors.ts'
 import { joinSharedLog } from '../../shared-log.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
@@ -196,6 +197,7 @@ function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
   try {
     // SQLite is content with a file that may only be read, until the first write.
     accessSync(path, constants.W_OK)
+    database.function('name_key', { deterministic: true }, (name) => nameKey(String(name)))
     tellingFull(() => {
       configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
       migrateDatabase(database)
