@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { HttpProxy } from './core/http-proxy.ts'
 import type { IdTokenSource } from './core/id-token-source.ts'
 import { hasCode } from './core/errors.ts'
+import { limits } from './core/limits.ts'
 import { parseProjectName, type ProjectName } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { defaultCacheDir } from './default-directories.ts'
@@ -15,6 +16,8 @@ export interface ClientConfig {
   readonly url: string
   /** What the server is reached through. */
   readonly proxy: HttpProxy | null
+  /** A request without progress for this long ends. */
+  readonly idleMs: number
   readonly token: string | null
   /** Where a token can be had when there is none. */
   readonly idToken: IdTokenSource | null
@@ -67,6 +70,7 @@ export function clientConfigOf(flags: ClientFlags, env: Environment): ClientConf
   const config: ClientConfig = {
     url,
     proxy: readProxy(source, url),
+    idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleExchangeMs, 1000, 60 * 60 * 1000),
     token,
     idToken: readIdToken(source),
     project: readProject(source, flags.project, claims.project),

@@ -69,6 +69,8 @@ export interface ClientOptions {
   cacheDir?: string | null
   /** The HTTP proxy to go through; null or absent: none, whatever the environment says. */
   proxy?: HttpProxy | null
+  /** How long a request may be silent before it counts as failed. Default: 5 minutes. */
+  idleMs?: number | undefined
 }
 
 export interface Client {
@@ -108,8 +110,14 @@ export interface Client {
   ): Promise<WireArtifactDetail>
 }
 
-export function createClient({ url, token, cacheDir, proxy = null }: ClientOptions): Client {
-  const server: ServerAccess = { url, token, proxy }
+export function createClient({
+  url,
+  token,
+  cacheDir,
+  proxy = null,
+  idleMs,
+}: ClientOptions): Client {
+  const server: ServerAccess = { url, token, proxy, idleMs }
   const caches = cacheDir === undefined ? defaultCacheDir() : cacheDir
   return {
     server,

@@ -127,6 +127,8 @@ export const limits = {
   leaseMs: 24 * 60 * 60 * 1000,
   /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
   idleBodyMs: 120_000,
+  /** The same for our client, which must not give up before the server does. Setting of commands: TROVE_IDLE_TIMEOUT. */
+  idleExchangeMs: 300_000,
   /** How often a client hears that its request is still worked on; stock clients give up after 180 s of silence. */
   processingMs: 30_000,
   /** What is read of a body that nobody wants before its request is refused: the largest that stock clients send in one

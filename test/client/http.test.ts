@@ -6,12 +6,14 @@ import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { removeArtifact } from '../../src/client/artifacts.ts'
+import { createClient } from '../../src/client/client.ts'
 import { exchange } from '../../src/client/transport/answer.ts'
 import { requestBytes, requestJson, type ServerAccess } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
 import { readFile } from '../../src/client/read-file.ts'
 import { readResumed } from '../../src/client/transport/resumed-body.ts'
+import { readClientConfig } from '../../src/config.ts'
 import { digestOf, formatWireDigest } from '../../src/core/digest.ts'
 
 const servers: Server[] = []
@@ -64,6 +66,13 @@ describe('a request', () => {
     expect(await requestJson(server, request, fields)).toEqual({ fine: true })
     expect(server.requests[0]?.url).toBe('/x?a=1&d=%C3%A4%26')
     expect(server.requests[0]?.headers.authorization).toBe('Bearer secret')
+  })
+
+  test('ends when the server is silent for longer than is said', async () => {
+    const { url } = await serve(() => undefined)
+    const config = readClientConfig({ url }, { TROVE_IDLE_TIMEOUT: '1s' })
+    const asking = requestJson(createClient(config).server, { method: 'POST', path: '/x' }, fields)
+    await expect(asking).rejects.toThrow('nothing came for 1 s')
   })
 
   test('is sent again when the server is busy or the connection breaks', async () => {

@@ -12,6 +12,7 @@ import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { type HttpProxy, tellProxy } from '../../core/http-proxy.ts'
+import { limits } from '../../core/limits.ts'
 import { NetworkError } from './network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from './proxy-error.ts'
 
@@ -24,6 +25,8 @@ export interface Exchange {
   signal: AbortSignal | undefined
   /** What the server is reached through; null or absent: nothing. */
   proxy?: HttpProxy | null
+  /** Longest silence in it. */
+  idleMs?: number | undefined
 }
 
 /** An answer whose body is still to be read. */
@@ -39,19 +42,17 @@ export interface Answer {
   discard(): void
 }
 
-/** Idle connections are dropped before the server does (5 s), so that none is used at the moment of its end. */
-const idleMs = 4000
-/** Longest silence in an exchange. */
-const silenceMs = 300_000
+/** Connections that nobody uses are dropped before the server does (5 s), so that none is used at the moment of its end. */
+const unusedMs = 4000
 /** Longest wait for a connection with its handshake: four packets are lost by then. A system goes on for two minutes. */
 const connectMsDefault = 15_000
-const agentOptions = { keepAlive: true, timeout: idleMs }
+const agentOptions = { keepAlive: true, timeout: unusedMs }
 const agents = { plain: new Agent(agentOptions), secure: new SecureAgent(agentOptions) }
 
 /** Sends a request and waits for the head of its answer. Errors: NetworkError, ProxyRefusal; what `body` fails with; the
  *  signal's. */
 export async function exchange(
-  { url, method, headers: given, body, signal, proxy }: Exchange,
+  { url, method, headers: given, body, signal, proxy, idleMs = limits.idleExchangeMs }: Exchange,
   connectMs = connectMsDefault,
 ): Promise<Answer> {
   signal?.throwIfAborted()
@@ -62,7 +63,7 @@ export async function exchange(
     protocol: url.protocol,
     method,
     headers,
-    timeout: silenceMs,
+    timeout: idleMs,
     ...(signal !== undefined && { signal }),
   }
   if (proxy) {
@@ -74,7 +75,7 @@ export async function exchange(
   options.agent ??= isSecure ? agents.secure : agents.plain
   const request = isSecure ? secureRequest(url, options) : plainRequest(url, options)
   request.once('timeout', () => {
-    request.destroy(new Error(`nothing came for ${silenceMs / 1000} s`))
+    request.destroy(new Error(`nothing came for ${idleMs / 1000} s`))
   })
   request.once('socket', (socket) => {
     if (request.reusedSocket) return

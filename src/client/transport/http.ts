@@ -12,6 +12,8 @@ import { backoffMs } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
   token: string | null
+  /** How long a request may be silent; absent: 5 minutes. */
+  idleMs?: number | undefined
 }
 
 export interface ApiRequest {
@@ -98,7 +100,8 @@ async function attemptOnce(
   try {
     const body = bodyOf(request)
     const { method = 'GET', signal } = request
-    return await exchange({ url, method, headers, body, signal, proxy: server.proxy ?? null })
+    const { proxy = null, idleMs } = server
+    return await exchange({ url, method, headers, body, signal, proxy, idleMs })
   } catch (error) {
     if (error instanceof NetworkError) return error
     throw error
