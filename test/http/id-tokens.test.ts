@@ -84,6 +84,12 @@ describe('is refused', () => {
   const cases: [string, () => Promise<string>, string][] = [
     ['what is no token', async () => await Promise.resolve('a.b.c'), 'no ID token'],
     [
+      'a token whose issuer is no text',
+      async () =>
+        await Promise.resolve(`e30.${Buffer.from('{"iss":5}').toString('base64url')}.c2ln`),
+      'no ID token',
+    ],
+    [
       'an issuer that is not trusted',
       async () => await issuer.sign(gitHubClaims, { issuer: 'https://evil.example.com' }),
       'https://evil.example.com are not trusted',
