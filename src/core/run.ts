@@ -23,9 +23,11 @@ export interface RunFacts {
 }
 
 /** Events whose runs build code that nobody has merged, from a fork perhaps, which can give its branch any name. GitHub's
- *  "Events that trigger workflows"; GitLab's CI_PIPELINE_SOURCE. `pull_request_target` runs the project's own code. */
+ *  "Events that trigger workflows"; GitLab's CI_PIPELINE_SOURCE. The workflow of `pull_request_target` is the project's own, but
+ *  its branch has that name as well, and what it makes is mostly of the code that is to be merged. */
 const pullRequestEvents: readonly string[] = [
   'pull_request',
+  'pull_request_target',
   'pull_request_review',
   'pull_request_review_comment',
   'merge_request_event',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { grantOfIdToken } from '../../src/auth/id-token.ts'
 import { tokenLifeSeconds } from '../../src/auth/token-request.ts'
+import { latestBranch } from '../../src/core/keep-latest.ts'
 import { isOfPullRequest } from '../../src/core/run.ts'
 import { gitHubClaims, gitLabClaims } from '../http/issuer.ts'
 
@@ -31,9 +32,12 @@ describe('the claims of GitHub', () => {
     expect(grantOf({ ...gitHubClaims, ...claims }, 'build').facts.branch).toBe(branch)
   })
 
-  test('tell pull requests', () => {
-    const { facts } = grantOf({ ...gitHubClaims, event_name: 'pull_request' }, 'build')
-    expect(isOfPullRequest(facts)).toBe(true)
+  test('tell pull requests, also those whose workflow is the project’s own', () => {
+    const ofFork = { ...gitHubClaims, head_ref: 'main' }
+    for (const event_name of ['pull_request', 'pull_request_target']) {
+      const { facts } = grantOf({ ...ofFork, event_name }, 'build')
+      expect(latestBranch(facts)).toBeNull()
+    }
   })
 
   test.each([

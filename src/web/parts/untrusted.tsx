@@ -1,4 +1,4 @@
-/** What is said of things that code made which nobody has merged. */
+/** What is said of things that come of code which nobody has merged. */
 import { isOfPullRequest, type RunFacts } from '../../core/run.ts'
 import type { Html } from './html.ts'
 
@@ -7,8 +7,8 @@ export function Untrusted({ run }: { run: Pick<RunFacts, 'event'> }): Html {
   if (!isOfPullRequest(run)) return <></>
   return (
     <p class="note untrusted">
-      <span class="badge untrusted">untrusted</span> From a pull request: nobody has merged the code
-      that made this, and its author chose what is in it. Look before you run it.
+      <span class="badge untrusted">untrusted</span> From a pull request, whose code nobody has
+      merged: its author can have chosen what is in this. Look before you run it.
     </p>
   )
 }
