@@ -1,4 +1,5 @@
 /** What commands print: data on stdout, talk on stderr. Text of others is made harmless before a terminal sees it. */
+import { turningMarks } from '../core/turning-marks.ts'
 
 /** Resolves once the stream has taken the text. A reader that went away (`trove list | head`) ends the command; talk that
  *  nobody reads, or that cannot be kept, is no failure of what it is about. */
@@ -49,7 +50,7 @@ export async function writeAll(
 }
 
 export async function writeJson(stream: NodeJS.WritableStream, value: unknown): Promise<void> {
-  await write(stream, `${JSON.stringify(value, null, 2)}\n`)
+  await write(stream, `${formatJson(value, 2)}\n`)
 }
 
 /** A JSON array, an element a line, without holding it. */
@@ -58,7 +59,7 @@ export async function* jsonArrayOf(
 ): AsyncGenerator<string> {
   let before = '['
   for await (const item of items) {
-    yield `${before}\n${JSON.stringify(item)}`
+    yield `${before}\n${formatJson(item)}`
     before = ','
   }
   yield before === '[' ? '[]\n' : '\n]\n'
@@ -69,7 +70,7 @@ export async function* jsonWithItems(
   head: object,
   items: Iterable<unknown> | AsyncIterable<unknown>,
 ): AsyncGenerator<string> {
-  yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "items": `
+  yield `${formatJson(head, 2).slice(0, -2)},\n  "items": `
   yield* jsonArrayOf(items)
   yield '}\n'
 }
@@ -95,8 +96,22 @@ export function formatTable(header: string[], align: Align[], rows: string[][]):
   return `${lines.join('\n')}\n`
 }
 
-/** Names in artifacts come from strangers; control characters in them could drive the terminal. */
+/** What a terminal, or the log of a job, would follow in place of showing it: control characters, ends of lines, marks that turn
+ *  the direction of text, and what makes a line a command to GitHub's runner (`::` at its start, `##[` anywhere) or to Azure's. */
+const followed = new RegExp(
+  String.raw`[\u0000-\u001f\u007f-\u009f\u2028\u2029]|(?<=^\s*):(?=:)|#(?=#(?:vso)?\[)|${turningMarks.source}`,
+  'g',
+)
+
+/** Names in artifacts come from strangers. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is replaced.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')
+  return text.replaceAll(followed, '\ufffd')
+}
+
+/** JSON that says the same, and has none of that either. */
+export function formatJson(value: unknown, indent?: number): string {
+  const json = JSON.stringify(value, null, indent)
+  return json.replaceAll(followed, (each) =>
+    each === '\n' ? each : `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

@@ -7,7 +7,7 @@ import { parseFlags, UsageError } from './arguments.ts'
 import { commandNamed, type Commands } from './client-commands.ts'
 import { type Command, formatColumns, formatHelp, type Invocation } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
-import { write } from './output.ts'
+import { printable, write } from './output.ts'
 
 /** Where a command talks, and what interrupts it. */
 export type Surroundings = Pick<Invocation, 'stdout' | 'stderr' | 'signal'>
@@ -96,7 +96,7 @@ async function report(
   if (isAbort(error)) return
   const lines = messageOf(error)
     .split('\n')
-    .map((line) => `trove: ${line}`)
+    .map((line) => `trove: ${printable(line)}`)
   const hint = hintFor(error)
   if (hint !== undefined) lines.push(`hint: ${hint}`)
   // What is wrong with a variable says what it accepts.

@@ -62,6 +62,8 @@ test.each([
   [['uplaod', 'x'], 'there is no command "uplaod"; did you mean upload?'],
   [['help', 'lst'], 'there is no command "lst"; did you mean list?'],
   [['purge'], 'there is no command "purge"; `trove help` lists them'],
+  // What drives a terminal is not repeated, whoever it comes from.
+  [['x\u009b2J'], 'there is no command "x\ufffd2J"; `trove help` lists them'],
   [['upload', '--overwrit', 'x', 'y'], "Unknown option '--overwrit'; did you mean --overwrite?"],
   [['upload', '--colour', 'x', 'y'], "Unknown option '--colour'"],
 ])('%j is answered with what was meant', async (words, message) => {

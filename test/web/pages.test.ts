@@ -265,17 +265,29 @@ describe('an artifact page', () => {
     expect(html).toContain(`href="${artifactPage()}/tree/dir"`)
   })
 
-  test('keeps what turns the direction of text within the names that have it', async () => {
-    const turned = encodeURIComponent('x\u202ey')
-    const place = `${turned}?branch=${turned}`
-    const page = `/octo/app/actions/runs/17/artifacts/${await server.put(`17/${place}`)}`
+  test('shows what would turn the direction of text as a sign that turns nothing, and sends it as it is', async () => {
+    const name = 'x\u2069\u202ey'
+    const turned = encodeURIComponent(name)
+    const place = `${turned}?branch=${turned}&workflow=${turned}&filename=${turned}.txt`
+    const put = { body: `if (a) { // ${name}` }
+    const page = `/octo/app/actions/runs/17/artifacts/${await server.put(`17/${place}`, put)}`
     await server.put(`18/${place}`)
-    for (const address of [page, `${page}/changes`, `${page}/delete`]) {
-      const [, main = ''] = (await open(address)).html.split('<main')
-      // Links are isolated by the style sheet, buttons are boxes of their own.
-      const free = main.replaceAll(/<(a|bdi|button|code|pre)\b.*?<\/\1>|\u2068.*?\u2069/gs, '')
-      expect(free.replaceAll(/<[^>]*>/g, ''), address).not.toContain('\u202e')
+    const ofArtifact = ['', '/changes', '/delete', '/details', `/blob/${turned}.txt`]
+    const addresses = [
+      ...ofArtifact.map((rest) => page + rest),
+      '/octo/app',
+      `/octo/app/artifacts?name=${turned}`,
+      '/octo/app/actions/runs/17',
+      `/octo/app/search?path=${turned}.txt&branch=${turned}`,
+      `/octo/app/latest/none/${turned}`,
+    ]
+    for (const address of addresses) {
+      const { html } = await open(address)
+      expect(html.replaceAll(/<[^>]*>/g, ''), address).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/)
+      expect(html, address).toContain('x\ufffd\ufffdy')
     }
+    const { html } = await open(`/octo/app/artifacts?name=${turned}`)
+    expect(html).toContain(`value="${name}"`)
   })
 
   test('of a directory lists that directory', async () => {

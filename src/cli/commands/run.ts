@@ -18,7 +18,7 @@ import { createTerminalSink } from '../../workflow/terminal.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
-import { createRoom, flush, write } from '../output.ts'
+import { createRoom, flush, formatJson, write } from '../output.ts'
 import type { RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan } from '../workflow-plan.ts'
@@ -244,7 +244,7 @@ function withServer(options: PlannedRun, server: RunServer, claims: RunClaims): 
 }
 
 function sinkOf(given: RunFlags, config: ClientConfig, stdout: NodeJS.WriteStream): RunSink {
-  if (given.json) return (event) => void stdout.write(`${JSON.stringify(event)}\n`)
+  if (given.json) return (event) => void stdout.write(`${formatJson(event)}\n`)
   const color = stdout.isTTY && !config.noColor
   return createTerminalSink({ write: (text) => void stdout.write(text), color })
 }

@@ -33,11 +33,6 @@ export function CompareChooser({
 }
 
 function labelOf({ runNumber, branch, name, createdAt }: Artifact): string {
-  const run = `run ${runNumber}${branch === null ? '' : ` on ${isolated(branch)}`}`
-  return `${run}, ${isolated(name)}, ${new Date(createdAt).toISOString().slice(0, 10)}`
-}
-
-/** As `bdi` does where no element can be: what turns the direction of a name does not turn what is around it. */
-function isolated(text: string): string {
-  return `\u2068${text}\u2069`
+  const run = `run ${runNumber}${branch === null ? '' : ` on ${branch}`}`
+  return `${run}, ${name}, ${new Date(createdAt).toISOString().slice(0, 10)}`
 }
