@@ -142,6 +142,7 @@ async function openContext(
   cleanups.push(() => logKeeper.close())
   const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
     uploadBytesMax: config.artifactBytesMax,
+    requireRoom: space.requireRoom,
     checkpoint,
   })
   await dropRefusedUploads(metadata, staging)
@@ -152,6 +153,7 @@ async function openContext(
     workers,
     databasePath,
     packPlace,
+    disk: { directory, minFreeBytes: space.minFreeBytes },
     sharedLog,
     settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
     onWorkerFailure: (error) => {

@@ -127,8 +127,9 @@ async function finalizeUpload(
     await context.staging.removeUpload(upload.id)
     return artifact.id
   } catch (error) {
+    if (hasCode(error, 'storage_full')) await context.staging.giveUp(upload.id, error)
     // Only the client can cure these, by another request; after a restart nobody waits for that any more.
-    if (error instanceof StoreError && !isCurable(error))
+    else if (error instanceof StoreError && !isCurable(error))
       await context.staging.markRefused(upload.id)
     throw error
   }
@@ -161,7 +162,7 @@ function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
 }
 
 function isCurable(error: StoreError): boolean {
-  return hasCode(error, 'storage_full') || hasCode(error, 'busy') || hasCode(error, 'shutting_down')
+  return hasCode(error, 'busy') || hasCode(error, 'shutting_down')
 }
 
 function refuseLength(upload: Upload, request: FinalizeRequest): void {

@@ -2,6 +2,7 @@
 import { workerData } from 'node:worker_threads'
 import { openSqliteMetadata } from '../metadata/sqlite.ts'
 import { openPackStore } from '../packs/open-pack-store.ts'
+import { createWatermark, keepingRoom, readDisk } from '../packs/watermark.ts'
 import { answerRequests } from '../worker-thread.ts'
 import { type BodyChunk, receiveBody } from './body-channel.ts'
 import { ingest } from './ingest.ts'
@@ -10,10 +11,25 @@ import type { IngestWorkerData, PoolAnswer, PoolRequest } from './pool-job.ts'
 import type { IngestPorts } from './session.ts'
 
 await answerRequests<PoolRequest, PoolAnswer, number, BodyChunk>(async () => {
-  const { databasePath, packPlace, sharedLog, settings } = workerData as IngestWorkerData
+  const { databasePath, packPlace, disk, sharedLog, settings } = workerData as IngestWorkerData
   const metadata = openSqliteMetadata({ path: databasePath, sharedLog, quota: settings.quota })
   const packs = await openPackStore(packPlace)
-  const ports: IngestPorts = { metadata, packs, settings, now: () => Date.now() }
+  const readFree = async (): Promise<number> => (await readDisk(disk.directory)).freeBytes
+  const requireRoom = createWatermark(disk.minFreeBytes, readFree)
+  const ports: IngestPorts = {
+    metadata: {
+      ...metadata,
+      // A manifest of a million files that are all stored takes no pack.
+      stageManifestPage: async (...page) => {
+        await requireRoom()
+        return await metadata.stageManifestPage(...page)
+      },
+    },
+    // What goes into a bucket does not lie on this disk.
+    packs: packPlace.kind === 'directory' ? keepingRoom(packs, requireRoom) : packs,
+    settings,
+    now: () => Date.now(),
+  }
   return {
     answer: async ({ job, hasBody }, call) => {
       const { signal } = call.stop

@@ -8,6 +8,8 @@ import type { IngestSettings } from './session.ts'
 export interface IngestWorkerData {
   databasePath: string
   packPlace: PackPlace
+  /** Whose free bytes uploads may not take beyond the minimum. */
+  disk: { directory: string; minFreeBytes: number }
   /** Of the threads that share the database. */
   sharedLog: SharedArrayBuffer
   settings: IngestSettings

@@ -20,11 +20,12 @@ export interface PoolWorker {
 export async function startWorker({
   databasePath,
   packPlace,
+  disk,
   sharedLog,
   settings,
 }: IngestWorkerData): Promise<PoolWorker> {
   const worker = startThread('ingest/ingest-worker.ts', {
-    workerData: { databasePath, packPlace, sharedLog, settings } satisfies IngestWorkerData,
+    workerData: { databasePath, packPlace, disk, sharedLog, settings } satisfies IngestWorkerData,
     resourceLimits: {
       maxOldGenerationSizeMb: heapMegabytesMax.old,
       maxYoungGenerationSizeMb: heapMegabytesMax.young,

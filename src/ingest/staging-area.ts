@@ -4,21 +4,25 @@ import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { storeError, tooLarge } from '../core/errors.ts'
+import { hasCode, type StoreError, storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { hasErrno, tellErrno } from '../packs/errno.ts'
+import type { RequireRoom } from '../packs/watermark.ts'
 
 export interface StagingArea {
   root: string
   /** Of all bytes that one upload may hold. */
   uploadBytesMax: number
+  requireRoom: RequireRoom | undefined
   /** By upload id. */
   ledgers: Map<string, Promise<Ledger>>
 }
 
-/** Bytes that an upload's blocks take, those that are arriving included. */
 export interface Ledger {
+  /** Of the upload's blocks, those that are arriving included. */
   heldBytes: number
+  /** Why it takes nothing more. */
+  givenUp?: StoreError
 }
 
 /** Ids of uploads are 32 lower-case hex characters. */
@@ -79,9 +83,11 @@ export async function receive(
   let sizeBytes = 0
   const count = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
+      refuseGivenUp(ledger)
       sizeBytes += chunk.length
       ledger.heldBytes += chunk.length
       refuseAbove(area.uploadBytesMax, ledger.heldBytes - spareBytes)
+      await area.requireRoom?.(chunk.length)
       observe?.(chunk)
       yield chunk
     }
@@ -94,9 +100,30 @@ export async function receive(
   } catch (error) {
     ledger.heldBytes -= sizeBytes
     await rm(path, { force: true })
-    throw translate(error, uploadId)
+    const failure = translate(error, uploadId)
+    if (hasCode(failure, 'storage_full')) await giveUp(area, uploadId, failure)
+    throw failure
   }
   return { path, sizeBytes }
+}
+
+/** Takes away what an upload holds for which there is no room: its client does not come back, and the disk would stay full for
+ *  as long as such an upload lives. What it sends still fails with `reason`. Errors: not_found. */
+export async function giveUp(
+  area: StagingArea,
+  uploadId: string,
+  reason: StoreError,
+): Promise<void> {
+  const ledger = await ledgerOf(area, uploadId)
+  ledger.givenUp = reason
+  const directory = uploadPath(area, uploadId)
+  for (const name of await translated(uploadId, readdir(directory)))
+    await rm(join(directory, name), { recursive: true, force: true })
+}
+
+/** Errors: storage_full. */
+export function refuseGivenUp({ givenUp }: Ledger): void {
+  if (givenUp !== undefined) throw givenUp
 }
 
 /** Links each block under its ordinal into a new directory; answers it and the sum of their sizes.
@@ -106,6 +133,7 @@ export async function linkBlocks(
   uploadId: string,
   blockIds: string[],
 ): Promise<{ path: string; sizeBytes: number }> {
+  refuseGivenUp(await ledgerOf(area, uploadId))
   const path = uploadPath(area, uploadId, arrivingFile())
   await translated(uploadId, mkdir(path))
   let sizeBytes = 0

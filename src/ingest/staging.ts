@@ -12,16 +12,20 @@ import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createDigestHasher, digestOf, type Digest } from '../core/digest.ts'
+import type { StoreError } from '../core/errors.ts'
+import type { RequireRoom } from '../packs/watermark.ts'
 import type { StagedBytes } from './job.ts'
 import {
   arrivingFile,
   blockFile,
+  giveUp,
   ledgerOf,
   linkBlocks,
   makeUpload,
   ordinalFile,
   publish,
   receive,
+  refuseGivenUp,
   sizeOf,
   type StagingArea,
   translated,
@@ -46,11 +50,14 @@ export interface Staging {
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
   /** The digest that `assemble` answers for these blocks. */
   listDigest(blockIds: string[]): Digest
-  /** The bytes that `assemble` or `writeWhole` fixed. Errors: not_found. */
+  /** The bytes that `assemble` or `writeWhole` fixed. Errors: not_found, storage_full. */
   readAssembled(uploadId: string, digest: Digest): Promise<StagedBytes>
   /** After a restart: drops what was arriving, and accepted bytes too unless `isAccepted`, because then their acceptance
    *  never reached the database. Whole blocks stay. Errors: not_found. */
   tidyUpload(uploadId: string, upload: { isAccepted: boolean }): Promise<void>
+  /** Gives back the bytes of an upload for which there was no room; whatever it is asked for afterwards fails with `reason`,
+   *  until a restart has forgotten it. A block or body that finds no room does the same. Errors: not_found. */
+  giveUp(uploadId: string, reason: StoreError): Promise<void>
   /** Notes that the accepted bytes were refused for good, so that a restart need not keep them. */
   markRefused(uploadId: string): Promise<void>
   wasRefused(uploadId: string): Promise<boolean>
@@ -61,14 +68,16 @@ export interface Staging {
 export interface StagingOptions {
   /** Of all bytes that one upload may hold, and the setting that moves the bound. */
   uploadBytesMax: number
+  /** Asked before bytes are written. */
+  requireRoom?: RequireRoom
   checkpoint?: ((step: StagingStep) => void | Promise<void>) | undefined
 }
 
 /** `root` is made when it is missing, and must lie on one file system. */
 export async function openStaging(root: string, options: StagingOptions): Promise<Staging> {
   await mkdir(root, { recursive: true })
-  const { uploadBytesMax } = options
-  const area: StagingArea = { root, uploadBytesMax, ledgers: new Map() }
+  const { uploadBytesMax, requireRoom } = options
+  const area: StagingArea = { root, uploadBytesMax, requireRoom, ledgers: new Map() }
   const reach = async (step: StagingStep): Promise<void> => {
     await options.checkpoint?.(step)
   }
@@ -96,13 +105,19 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       await reach('list-linked')
       return { digest, sizeBytes }
     },
-    readAssembled: (id, digest) => readList(id, listPath(area, id, digest)),
+    readAssembled: async (id, digest) => {
+      refuseGivenUp(await ledgerOf(area, id))
+      return await readList(id, listPath(area, id, digest))
+    },
     tidyUpload: async (id, { isAccepted }) => {
       for (const name of await translated(id, readdir(uploadPath(area, id)))) {
         const stays = name.startsWith('block-') || name === refusedFile
         if (stays || (isAccepted && name.startsWith('list-'))) continue
         await rm(uploadPath(area, id, name), { recursive: true, force: true })
       }
+    },
+    giveUp: async (id, reason) => {
+      await giveUp(area, id, reason)
     },
     markRefused: async (id) => {
       await translated(id, writeFile(uploadPath(area, id, refusedFile), ''))
@@ -138,6 +153,10 @@ async function replaceBlock(
   await translated(uploadId, rename(received, path))
   const ledger = await ledgerOf(area, uploadId)
   ledger.heldBytes -= replacedBytes
+  if (ledger.givenUp === undefined) return
+  // It was whole just when another found no room.
+  await rm(path, { force: true })
+  throw ledger.givenUp
 }
 
 async function receiveWhole(

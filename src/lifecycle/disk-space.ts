@@ -1,16 +1,16 @@
 /** Room on the disk: uploads are refused while there is too little, so that reading, deleting and the database go on; and
  *  a file of nothing is kept to be given up when even deleting finds no room. */
-import { open, rm, stat, statfs } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { formatSizeBytes } from '../core/units.ts'
 import { hasErrno } from '../packs/errno.ts'
+import { createWatermark, readDisk, type RequireRoom } from '../packs/watermark.ts'
 
 export interface DiskSpace {
-  /** Errors: storage_full, when less than the minimum is free. While there is enough, asks the system at most once a
-   *  second; nobody is refused for what it said before. */
-  requireRoom(): Promise<void>
+  /** Below what uploads are refused. */
+  readonly minFreeBytes: number
+  /** Holds uploads to that. */
+  requireRoom: RequireRoom
   /** What is free now, and below what uploads are refused. */
   measure(): Promise<DiskFigures>
   /** Whether `bytes` more leave the disk with the half of its minimum. */
@@ -35,8 +35,6 @@ export interface DiskSpaceOptions {
   readFreeBytes?: (directory: string) => Promise<{ freeBytes: number; totalBytes: number }>
 }
 
-const askEveryMs = 1000
-
 export async function openDiskSpace({
   directory,
   minFreeBytes: wanted,
@@ -46,18 +44,7 @@ export async function openDiskSpace({
   const { totalBytes } = await readFreeBytes(directory)
   const minFreeBytes = wanted ?? Math.min(limits.minFreeBytes, Math.floor(totalBytes / 100))
   const reserveBytes = Math.min(limits.reserveBytesMax, Math.floor(minFreeBytes / 4))
-  let asked: { at: number; freeBytes: Promise<number> } | undefined
-
   const free = async (): Promise<number> => (await readFreeBytes(directory)).freeBytes
-  const askNow = async (): Promise<number> => {
-    asked = { at: performance.now(), freeBytes: free() }
-    return await asked.freeBytes
-  }
-  const recentlyFree = async (): Promise<number> => {
-    const isFresh = asked !== undefined && performance.now() - asked.at <= askEveryMs
-    const freeBytes = isFresh ? await asked!.freeBytes : await askNow()
-    return isFresh && freeBytes < minFreeBytes ? await askNow() : freeBytes
-  }
   const restoreReserve = async (): Promise<void> => {
     if (reserveBytes === 0 || (await sizeOf(reserve)) >= reserveBytes) return
     if ((await free()) < minFreeBytes + reserveBytes) return
@@ -72,16 +59,8 @@ export async function openDiskSpace({
   await restoreReserve()
 
   return {
-    requireRoom: async () => {
-      const freeBytes = await recentlyFree()
-      if (freeBytes >= minFreeBytes) return
-      const [has, wants] = [formatSizeBytes(freeBytes), formatSizeBytes(minFreeBytes)]
-      throw storeError(
-        'storage_full',
-        `the disk of the store is nearly full: ${has} free, uploads need ${wants} (TROVE_MIN_FREE)`,
-        { neededBytes: minFreeBytes - freeBytes },
-      )
-    },
+    minFreeBytes,
+    requireRoom: createWatermark(minFreeBytes, free),
     measure: async () => ({ freeBytes: await free(), minFreeBytes }),
     hasRoom: async (bytes) => (await free()) - bytes >= minFreeBytes / 2,
     makeRoom: async () => {
@@ -89,11 +68,6 @@ export async function openDiskSpace({
     },
     restoreReserve,
   }
-}
-
-async function readDisk(directory: string): Promise<{ freeBytes: number; totalBytes: number }> {
-  const { bavail, blocks, bsize } = await statfs(directory)
-  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
 }
 
 async function sizeOf(path: string): Promise<number> {

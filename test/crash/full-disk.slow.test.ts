@@ -8,13 +8,15 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
-import { callerOf } from '../actions/rig.ts'
+import { callerOf, putBlock, putBlockList, putBlocks } from '../actions/rig.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { runTrove } from '../cli/run-trove.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
 
 const MiB = 1024 * 1024
 const directory = mkdtempSync(join(tmpdir(), 'trove-full-'))
@@ -261,6 +263,120 @@ async function uploadByHand(
   }
   return true
 }
+
+/** The least that is free of the disk while `work` goes on. */
+async function leastFree(work: () => Promise<void>): Promise<number> {
+  let least = await freeBytes()
+  let isOver = false
+  const watching = (async () => {
+    while (!isOver) {
+      least = Math.min(least, await freeBytes())
+      await setTimeout(1)
+    }
+  })()
+  await work()
+  isOver = true
+  await watching
+  return least
+}
+
+const minimum = 16 * MiB
+
+async function startWithMinimum(name: string): Promise<TroveProcess> {
+  const dataDir = join(directory, name)
+  const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '16MiB', TROVE_GC_INTERVAL: 'off' })
+  onTestFinished(async () => {
+    await trove.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  return trove
+}
+
+const nearlyFull = /nearly full: .* free, of which uploads leave 16\.0 MiB \(TROVE_MIN_FREE\)/
+
+// Goal: a body that is longer than what uploads may take of the disk, and several at once, end with the answer that one at the
+// door has; the database keeps its room, and nothing of them stays.
+test.each(['application/octet-stream', 'application/zip', 'application/x-tar'])(
+  'bodies of %s that take the disk below its minimum are refused on their way',
+  async (type) => {
+    const trove = await startWithMinimum('data-minimum')
+    const client = await clientOf(trove)
+    const before = await freeBytes()
+    const content = randomBytes(before - minimum)
+    const body = type === 'application/x-tar' ? await tarOf([{ name: 'file', content }]) : content
+    const least = await leastFree(async () => {
+      const answers = await Promise.all(
+        ['a', 'b', 'c'].map(async (name) => await client.put(name, body, type)),
+      )
+      for (const { status, body: problem } of answers)
+        expect([status, problem['detail']]).toEqual([507, expect.stringMatching(nearlyFull)])
+    })
+    expect(least).toBeGreaterThan(minimum - 4 * MiB)
+    expect(await freeBytes()).toBeGreaterThan(before - MiB)
+    expect((await client.put('small', randomBytes(MiB))).status).toBe(201)
+  },
+)
+
+test('a stock upload for which there is no room gives back what it has sent, and says why to what it sends still', async () => {
+  const trove = await startWithMinimum('data-stock-minimum')
+  const job = callerOf(trove.url, await trove.token(), 'test')
+  const before = await freeBytes()
+  const target = await job.create('large')
+  const least = await leastFree(async () => {
+    for (let number = 0; ; number++) {
+      const answer = await putBlock(target, String(number), randomBytes(8 * MiB))
+      if (answer.status === 201) continue
+      expect([answer.status, await answer.text()]).toEqual([507, expect.stringMatching(nearlyFull)])
+      break
+    }
+  })
+  expect(least).toBeGreaterThan(minimum - MiB)
+  expect(await freeBytes()).toBeGreaterThan(before - MiB)
+  const late = [await putBlock(target, 'late', randomBytes(10)), await putBlockList(target, ['0'])]
+  for (const answer of late)
+    expect([answer.status, await answer.text()]).toEqual([507, expect.stringMatching(nearlyFull)])
+  await job.upload('small', buildZip({ members: [{ name: 'x', content: randomBytes(1000) }] }))
+})
+
+test('a stock upload that fits as it was sent, but not twice, gives its room back when it is finalized', async () => {
+  const trove = await startWithMinimum('data-twice')
+  const job = callerOf(trove.url, await trove.token(), 'test')
+  const before = await freeBytes()
+  const zip = buildZip({
+    members: [{ name: 'x', content: randomBytes((before - minimum) * 0.7) }],
+  })
+  await putBlocks(await job.create('twice'), [['YQ==', zip]])
+  for (let turn = 0; turn < 2; turn++)
+    expect(await job.finalize('twice', zip)).toMatchObject({
+      status: 507,
+      body: { msg: expect.stringMatching(nearlyFull) },
+    })
+  expect(await freeBytes()).toBeGreaterThan(before - MiB)
+})
+
+test('a native upload that fills the disk to its minimum holds nothing that the next round does not free', async () => {
+  const trove = await startWithMinimum('data-native-minimum')
+  const tree = mkdtempSync(join(tmpdir(), 'trove-minimum-tree-'))
+  onTestFinished(() => {
+    rmSync(tree, { recursive: true, force: true })
+  })
+  const before = await freeBytes()
+  for (let number = 0; number < 8; number++)
+    await writeFile(join(tree, String(number)), randomBytes((before - minimum) / 6))
+  const access = {
+    TROVE_URL: trove.url,
+    TROVE_TOKEN: await trove.token(['--scope', 'admin', '--project', 'octo/demo']),
+    TROVE_PROJECT: 'octo/demo',
+    TROVE_CACHE_DIR: join(tree, '..', 'trove-full-cache'),
+  }
+  const least = await leastFree(async () => {
+    const refused = await runTrove(['upload', 'large', tree, '--run', '1'], access)
+    expect([refused.status, refused.stderr]).toEqual([9, expect.stringMatching(nearlyFull)])
+  })
+  expect(least).toBeGreaterThan(minimum - 4 * MiB)
+  expect((await runTrove(['gc', '--now'], access)).status).toBe(0)
+  expect(await freeBytes()).toBeGreaterThan(before - MiB)
+})
 
 test('trove upload and backup say that the disk is full, and work once it is not', async () => {
   const { trove, dataDir } = await startFull('data-native')

@@ -18,6 +18,7 @@ async function openPool(
     workers: 1,
     databasePath: join(directory, 'trove.db'),
     packPlace: { kind: 'directory', directory: join(directory, 'cas') },
+    disk: { directory, minFreeBytes: 0 },
     sharedLog: createSharedLog(),
     settings: ports.settings,
     onWorkerFailure,

@@ -2,6 +2,7 @@
  *  test/crash/full-disk.slow.test.ts has a real one. */
 import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type DiskSpace, openDiskSpace } from '../../src/lifecycle/disk-space.ts'
@@ -86,6 +87,34 @@ test('without a setting the minimum is 1 GiB, or a hundredth of a small disk', a
   })
   freeBytes = 100 * MiB
   await (await openWith(null, 10_000 * MiB)).requireRoom()
+})
+
+// Goal: bodies that arrive at once do not add up past the minimum between two looks at the disk, of which there are few.
+// Method: each writer writes what it asked for a turn later, as if through a queue of the system.
+test('many that write at once leave the minimum, but for the piece that each had in its hands', async () => {
+  const space = await openWith(100 * MiB)
+  freeBytes = 1000 * MiB
+  const before = asked
+  const pieceBytes = 64 * 1024
+  const writers = 50
+  const write = async (): Promise<void> => {
+    for (;;) {
+      await space.requireRoom(pieceBytes)
+      await setImmediate()
+      freeBytes -= pieceBytes
+    }
+  }
+  for (const outcome of await Promise.allSettled(Array.from({ length: writers }, write)))
+    expect(outcome).toMatchObject({ reason: { code: 'storage_full' } })
+  expect(freeBytes).toBeGreaterThan(100 * MiB - writers * pieceBytes)
+  expect(freeBytes).toBeLessThan(101 * MiB)
+  expect(asked - before).toBeLessThan(400)
+})
+
+test('a minimum of nothing asks for nothing', async () => {
+  const space = await openWith(0)
+  freeBytes = 0
+  await expect(space.requireRoom(MiB)).resolves.toBeUndefined()
 })
 
 test('upkeep may write down to half of the minimum, so that it can free what uploads may not use', async () => {

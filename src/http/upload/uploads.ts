@@ -1,6 +1,7 @@
 /** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to who offered it: its id is not guessable, and
  *  whoever uses it must be allowed to read its project. Work runs in the ingest threads; here are the doors. */
 import { Hono } from 'hono'
+import type { Readable } from 'node:stream'
 import type { z } from 'zod'
 import { ordinalsMediaType } from '../../api/negotiation.ts'
 import { commitAnswerSchema, type offerAnswerSchema } from '../../api/negotiation-messages.ts'
@@ -9,6 +10,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import type { NegotiationAnswers, NegotiationJob } from '../../ingest/negotiated/job.ts'
 import type { Published } from '../../ingest/publish.ts'
 import type { KnownTree } from '../../metadata/metadata.ts'
 import { readProject } from '../access/access.ts'
@@ -42,8 +44,9 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     return await sendOrdinals(
       c,
       base === undefined
-        ? await context.ingest.negotiate({ step: 'manifest', ...job, entryCount }, body, signal)
-        : await context.ingest.negotiate(
+        ? await runStep(context, { step: 'manifest', ...job, entryCount }, body, signal)
+        : await runStep(
+            context,
             { step: 'changes', ...job, base: digestField(base, 'base') },
             body,
             signal,
@@ -54,7 +57,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const session = await sessionOf(context, c)
     return await sendOrdinals(
       c,
-      await context.ingest.negotiate({ step: 'missing', ...session }, undefined, c.req.raw.signal),
+      await runStep(context, { step: 'missing', ...session }, undefined, c.req.raw.signal),
     )
   })
   app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
@@ -62,7 +65,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const { entries: entryCount } = parseQuery(c, timesOfferQuery)
     const body = openRequestBody(context, c, listLimit)
     const job = { step: 'times', ...session, entryCount } as const
-    await context.ingest.negotiate(job, body, c.req.raw.signal)
+    await runStep(context, job, body, c.req.raw.signal)
     return c.body(null, 204)
   })
   app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
@@ -70,16 +73,14 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const body = openRequestBody(context, c, listLimit)
     return await sendOrdinals(
       c,
-      await context.ingest.negotiate({ step: 'parts', ...session }, body, c.req.raw.signal),
+      await runStep(context, { step: 'parts', ...session }, body, c.req.raw.signal),
     )
   })
   app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
     const session = await sessionOf(context, c)
     const counting = context.arrivals.counting(session.sessionId, context)
     const body = openRequestBody(counting, c, uploadLimit(context.config))
-    return c.json(
-      await context.ingest.negotiate({ step: 'blobs', ...session }, body, c.req.raw.signal),
-    )
+    return c.json(await runStep(context, { step: 'blobs', ...session }, body, c.req.raw.signal))
   })
   app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
   app.delete('/:id{[0-9a-f]{32}}', async (c) => {
@@ -89,6 +90,22 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     return c.body(null, 204)
   })
   return app
+}
+
+/** Runs a step in the ingest threads. An upload for which there is no room ends: what it holds would keep the disk full for as
+ *  long as its lease. */
+async function runStep<Job extends NegotiationJob & { projectId: number }>(
+  { ingest, metadata }: AppContext,
+  job: Job,
+  body: Readable | undefined,
+  signal: AbortSignal,
+): Promise<NegotiationAnswers[Job['step']]> {
+  try {
+    return await ingest.negotiate(job, body, signal)
+  } catch (error) {
+    if (hasCode(error, 'storage_full')) await metadata.abortSession(job.sessionId)
+    throw error
+  }
 }
 
 /** Step 1. A tree that the project knows is committed at once, when its times are known too. */
@@ -184,7 +201,8 @@ async function commitOnce(
       const reason = 'offer is not the one that this upload began with'
       throw storeError('invalid_request', reason, { field: 'offer' })
     }
-    return await context.ingest.negotiate(
+    return await runStep(
+      context,
       { step: 'commit', sessionId, projectId, ...artifact },
       undefined,
       signal,
