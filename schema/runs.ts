@@ -16,6 +16,8 @@ export const projects = sqliteTable(
     keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>(),
     /** False from a change of the rule that it follows until its artifacts are settled by that. */
     isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
+    /** Stock and native; triggers count them. */
+    openUploads: integer('open_uploads').notNull().default(0),
   },
   (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
 )

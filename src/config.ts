@@ -30,6 +30,8 @@ export interface Config {
   /** Logical bytes of one artifact, and bytes of one upload. */
   readonly artifactBytesMax: number
   readonly entriesMax: number
+  /** Of a project. */
+  readonly openUploadsMax: number
   readonly retention: Readonly<RetentionPolicy>
   /** How long a delete can be taken back; 0: not at all. */
   readonly undoMs: number
@@ -116,6 +118,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     contentUrl: readContentUrl(source),
     artifactBytesMax: source.size('TROVE_MAX_ARTIFACT', limits.artifactBytesMax),
     entriesMax: source.integer('TROVE_MAX_ENTRIES', limits.entriesMax, 1, 10_000_000),
+    openUploadsMax: source.integer('TROVE_MAX_OPEN_UPLOADS', limits.openUploadsMax, 1, 10_000_000),
     retention: readRetention(source),
     undoMs: source.duration('TROVE_UNDO', limits.undoMs, 0, 30 * dayMs),
     // The home page draws the uploads of 30 days.

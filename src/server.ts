@@ -129,7 +129,12 @@ async function openContext(
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
-  const metadata = await openMetadataWorker({ path: databasePath, sharedLog, quota })
+  const metadata = await openMetadataWorker({
+    path: databasePath,
+    sharedLog,
+    quota,
+    openUploadsMax: config.openUploadsMax,
+  })
   cleanups.push(() => metadata.close())
   await metadata.setKeepLatest([...config.keepLatest], now())
   const logKeeper = await startLogKeeper({

@@ -121,6 +121,9 @@ export const limits = {
   uploadLifeMs: 24 * 60 * 60 * 1000,
   /** Uploads under way that pages can tell of: some megabytes of memory. */
   arrivalsMax: 10_000,
+  /** Uploads of one project that are under way, those that were left for less than a day included: a thousand jobs at once with ten
+   *  each. One costs some rows and a directory. Setting: TROVE_MAX_OPEN_UPLOADS. */
+  openUploadsMax: 10_000,
   /** How old another job's unfinished upload of the same name must be before a new one takes its place. */
   uploadTakeoverMs: 60 * 60 * 1000,
   /** How long a session's claim on blobs lasts without contact. */

@@ -116,7 +116,7 @@ export interface PublishingMetadata {
   // Stock uploads. A create replaces an unfinished upload of the same run, job and name; one of another job is
   // replaced once it is older than `takeoverMs`, else name_taken. When an artifact holds the name: name_taken. With
   // `onConflict` `replace` neither is: uploads of several jobs go on side by side and the last to commit wins. With
-  // `replace-own` an artifact of another job is forbidden.
+  // `replace-own` an artifact of another job is forbidden. too_large: as many of the project are under way as may be.
   createUpload(upload: {
     id: string
     runId: number
@@ -148,7 +148,7 @@ export interface PublishingMetadata {
   renewSession(sessionId: string, now: number, leaseMs: number): Promise<void>
   /** Finds the live session of the project that has this offer, renewing its lease, or begins one. An offer names its run,
    *  so no two projects have the same. Such sessions outlive the process: recovery leaves them alone until their lease
-   *  ends, so that a repeated command goes on where it was. */
+   *  ends, so that a repeated command goes on where it was. Errors: too_large (uploads under way). */
   openOfferSession(session: {
     projectId: number
     offer: Digest

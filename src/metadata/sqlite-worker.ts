@@ -151,13 +151,14 @@ const methods: Record<Method, true> = {
 export async function openMetadataWorker(options: {
   path: string
   quota?: Quota
+  openUploadsMax?: number
   sharedLog?: SharedArrayBuffer
   onDeath?: (error: Error) => void
 }): Promise<Metadata> {
-  const { path, quota, sharedLog, onDeath = throwLater } = options
+  const { path, quota, openUploadsMax, sharedLog, onDeath = throwLater } = options
   const worker = startThread('metadata/sqlite-thread.ts', {
     name: 'metadata',
-    workerData: { path, quota, sharedLog },
+    workerData: { path, quota, openUploadsMax, sharedLog },
     // A young generation of this size keeps garbage of large listings from piling up.
     resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
   })

@@ -10,6 +10,7 @@
  *    tokens/      which are void before their end, which the server minted
  *    audit/       who did what
  *    upkeep/      what is gone, what it frees, and sums of what is there */
+import { limits } from '../core/limits.ts'
 import type { Metadata, Quota } from './metadata.ts'
 import { createAuditLog, createAuditMethods } from './sqlite/audit/audit-log.ts'
 import { createArtifactMethods } from './sqlite/artifacts/artifacts.ts'
@@ -42,31 +43,39 @@ import { createRollupMethods } from './sqlite/upkeep/rollups.ts'
 import { createCopyMethods } from './sqlite/upkeep/snapshot.ts'
 import { createVerificationMethods } from './sqlite/blobs/verification.ts'
 import { createTreeMethods } from './sqlite/trees/trees.ts'
+import { createOpenUploadsCheck } from './sqlite/uploads/open-uploads.ts'
 import { createUploadMethods } from './sqlite/uploads/uploads.ts'
 import { createUsageHistoryMethods } from './sqlite/upkeep/usage-history.ts'
 
 export interface StoreOptions extends ConnectionOptions {
   quota?: Quota | undefined
+  /** Of a project. Setting: TROVE_MAX_OPEN_UPLOADS. */
+  openUploadsMax?: number | undefined
 }
 
 const noQuota: Quota = { projectBytes: null, storeBytes: null }
 
 /** Opens the database at `path`, creating or migrating it first where needed. */
-export function openSqliteMetadata({ quota = noQuota, ...options }: StoreOptions): Metadata {
+export function openSqliteMetadata({
+  quota = noQuota,
+  openUploadsMax = limits.openUploadsMax,
+  ...options
+}: StoreOptions): Metadata {
   const connection = openConnection(options)
   const unwritten = createUnwrittenLeases()
   const removal = createRemoval(connection, unwritten)
   const damage = createDamage(connection)
   const latest = createLatest(connection)
   const checkBounds = createBoundCheck(connection, quota)
+  const checkOpen = createOpenUploadsCheck(connection, openUploadsMax)
   const audit = createAuditLog(connection)
   const change = { removal, damage, latest, checkBounds, audit }
   return {
     ...createRunMethods(connection, latest, audit),
     ...createRunRecordMethods(connection, audit),
-    ...createUploadMethods(connection),
+    ...createUploadMethods(connection, checkOpen),
     ...createSessionMethods(connection, removal),
-    ...createOfferMethods(connection),
+    ...createOfferMethods(connection, checkOpen),
     ...createPackMethods(connection, damage),
     ...createCompositeMethods(connection),
     ...createStagingMethods(connection),

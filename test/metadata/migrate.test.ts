@@ -102,3 +102,23 @@ test('runs count as used when they were made', async () => {
   )
   expect(await migrated(path, ['SELECT used_at FROM runs'])).toEqual([[5]])
 })
+
+test('uploads that are under way are counted, stock and native, and what becomes of them after that', async () => {
+  const path = databaseOf(
+    '0019_zip_pages',
+    `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0), (2, 'acme/other', 0);
+     INSERT INTO runs (id, project_id, number, attempt, created_at) VALUES (1, 1, 1, 1, 5);
+     INSERT INTO uploads (id, project_id, run_id, job, name, state, created_at)
+       VALUES ('open', 1, 1, '', 'a', 0, 0), ('assembled', 1, 1, '', 'b', 1, 0), ('done', 1, 1, '', 'c', 2, 0);
+     INSERT INTO sessions (name, project_id, state, created_at, leased_until, offer)
+       VALUES ('live', 1, 0, 0, 9, x'01'), ('over', 1, 2, 0, 0, x'02'), ('whole body', 1, 0, 0, 9, NULL)`,
+  )
+  const openUploads = 'SELECT open_uploads FROM projects ORDER BY id'
+  expect(await migrated(path, [openUploads])).toEqual([[3, 0]])
+  const metadata = openSqliteMetadata({ path })
+  await metadata.removeUpload('open')
+  await metadata.abortSession('live')
+  await metadata.abortSession('whole body')
+  await metadata.close()
+  expect(await migrated(path, [openUploads])).toEqual([[1, 0]])
+})

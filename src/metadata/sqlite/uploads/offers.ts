@@ -15,6 +15,7 @@ import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPages } from '../trees/manifest-source.ts'
 import { prepareRows } from '../connection/rows.ts'
+import type { OpenUploadsCheck } from './open-uploads.ts'
 import {
   type ClaimedBlob,
   type SessionRow,
@@ -35,13 +36,14 @@ type TreeMethods = Pick<
 
 export function createOfferMethods(
   connection: Connection,
+  checkOpen: OpenUploadsCheck,
 ): SessionMethods &
   OfferedMethods &
   PartMethods &
   TreeMethods &
   Pick<Metadata, 'claimReadableBlobs'> {
   return {
-    ...createOfferSessions(connection),
+    ...createOfferSessions(connection, checkOpen),
     ...createReadableClaiming(connection),
     ...createPartReading(connection),
     ...createOfferedPages(connection),
@@ -49,7 +51,7 @@ export function createOfferMethods(
   }
 }
 
-function createOfferSessions(connection: Connection): SessionMethods {
+function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck): SessionMethods {
   const { prepare, stage } = connection
   const findByOffer = prepare<[Buffer, number], { name: string }>(
     'SELECT name FROM sessions WHERE offer = ? AND state = 0 AND project_id = ?',
@@ -84,6 +86,7 @@ function createOfferSessions(connection: Connection): SessionMethods {
         }
         const name = randomBytes(16).toString('hex')
         insert.run(name, projectId, now, now + leaseMs, key)
+        checkOpen(projectId)
         return { sessionId: name, resumed: false }
       }),
     findSession: async (name) => {

@@ -9,6 +9,7 @@ import { storeError } from '../../../core/errors.ts'
 import type { Metadata, NewArtifact, Upload, UploadState } from '../../metadata.ts'
 import { isHeld } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { OpenUploadsCheck } from './open-uploads.ts'
 
 type UploadMethods = Pick<
   Metadata,
@@ -24,15 +25,21 @@ type UploadMethods = Pick<
 type CreateUpload = Parameters<Metadata['createUpload']>[0]
 const stateNames: readonly UploadState[] = ['open', 'assembled', 'done']
 
-export function createUploadMethods(connection: Connection): UploadMethods {
+export function createUploadMethods(
+  connection: Connection,
+  checkOpen: OpenUploadsCheck,
+): UploadMethods {
   return {
-    ...createUploadCreation(connection),
+    ...createUploadCreation(connection, checkOpen),
     ...createUploadProgress(connection),
     ...createUploadLists(connection),
   }
 }
 
-function createUploadCreation({ orm, write }: Connection): Pick<Metadata, 'createUpload'> {
+function createUploadCreation(
+  { orm, write }: Connection,
+  checkOpen: OpenUploadsCheck,
+): Pick<Metadata, 'createUpload'> {
   const checkNameFree = (wanted: CreateUpload): void => {
     const holder = orm
       .select({ id: artifacts.id, job: artifacts.job })
@@ -88,6 +95,7 @@ function createUploadCreation({ orm, write }: Connection): Pick<Metadata, 'creat
           })
           .returning()
           .get()
+        checkOpen(run.projectId)
         return { upload: toUpload(row), replacedUploadIds }
       }),
   }

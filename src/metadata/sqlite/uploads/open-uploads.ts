@@ -1,0 +1,19 @@
+/** How many uploads of a project may be under way. Triggers of the schema count them in its row. */
+import { tooLarge } from '../../../core/errors.ts'
+import type { Connection } from '../connection/connection.ts'
+
+/** Inside the transaction that has made one: throwing takes it back. Errors: too_large. */
+export type OpenUploadsCheck = (projectId: number) => void
+
+export function createOpenUploadsCheck({ prepare }: Connection, max: number): OpenUploadsCheck {
+  const find = prepare<[number], { name: string; openUploads: number }>(
+    'SELECT owner_repo AS name, open_uploads AS openUploads FROM projects WHERE id = ?',
+  )
+  return (projectId) => {
+    const { name, openUploads } = find.get(projectId)!
+    if (openUploads <= max) return
+    const setting = 'TROVE_MAX_OPEN_UPLOADS'
+    const reason = `${max} uploads of ${name} are under way, as many as a project may have (${setting}); one that is left ends a day later`
+    throw tooLarge('uploads of a project that are under way', max, reason, setting)
+  }
+}
