@@ -26,6 +26,8 @@ export const runRecords = sqliteTable(
     updatedAt: integer('updated_at').notNull(),
     rowCount: integer('row_count').notNull(),
     logBytes: integer('log_bytes').notNull(),
+    /** Whose token began it; null for one of no job. */
+    job: text('job'),
   },
   (table) => [index('run_records_by_update').on(table.updatedAt)],
 )

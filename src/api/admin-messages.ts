@@ -141,7 +141,8 @@ const projectPolicy = {
     description: 'What CreateArtifact does when the name is taken.',
   }),
   strict: z.boolean().nullable().meta({
-    description: 'Jobs replace and delete only artifacts that they made themselves.',
+    description:
+      'Jobs replace and delete only artifacts that they made themselves, and record a run only where no other does.',
   }),
   keepLatest: z.array(z.string().max(512)).max(limits.keepLatestMax).nullable().meta({
     description:

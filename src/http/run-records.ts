@@ -15,7 +15,7 @@ import { watchIdle } from './body/send-representation.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { numberParameter, parseBody, parseQuery, projectParameter } from './input.ts'
 import { lineStream } from './body/lines.ts'
-import { requireDeleteRun } from './access/strict.ts'
+import { isStrictFor, requireDeleteRun } from './access/strict.ts'
 import { runDestination, uploadFacts } from './upload/upload-destination.ts'
 
 export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
@@ -39,7 +39,8 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
   const { metadata } = context
   const asked = askedBy(context, principal, 'api')
   const { id } = await metadata.ensureRun(identity, uploadFacts(principal, {}), asked.at)
-  const nextSequence = await metadata.appendRunEvents(id, batch, asked.at, asked)
+  const isStrict = await isStrictFor(context, principal)
+  const nextSequence = await metadata.appendRunEvents(id, { ...batch, isStrict }, asked.at, asked)
   return c.json({ nextSequence })
 }
 

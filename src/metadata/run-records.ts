@@ -44,13 +44,14 @@ export interface RunRecord extends RunProgress {
 
 export interface RunRecordMetadata {
   /** Adds the events that are not in yet; answers the number of the next. `sequence` is the number of the first one, from
-   *  0. A `recording` that begins at 0 takes the place of another, which is the act that `asked` is for. Log lines past
+   *  0. A `recording` that begins at 0 takes the place of another, which is the act that `asked` is for. `isStrict`: who asks is
+   *  a job that may tell only what it began to tell. Log lines past
    *  `limits.jobLogBytesMax` and `runLogBytesMax` are dropped after a line that says so. At most `limits.runEventsMax` events.
-   *  Errors: session_ended (another recording took its place, or events before these are missing), invalid_request (a job
+   *  Errors: forbidden (another job, or a person, began it), session_ended (another recording took its place, or events before these are missing), invalid_request (a job
    *  that was not named), too_large (more than `limits.runRowsMax` jobs and steps). */
   appendRunEvents(
     runId: number,
-    batch: { recording: string; sequence: number; events: RecordedEvent[] },
+    batch: { recording: string; sequence: number; events: RecordedEvent[]; isStrict?: boolean },
     now: number,
     asked?: Asked,
   ): Promise<number>

@@ -94,6 +94,50 @@ describe('replacing', () => {
   })
 })
 
+describe('recording a run', () => {
+  const events = [{ type: 'job-named', at: 1, job: { key: 'a', id: 'a', name: 'a' } }]
+
+  async function recorder(policy?: object) {
+    const { project, tokenOf } = await strictProject(policy)
+    const record = async (token: string, recording: string, sequence = 0) =>
+      await problemOf(
+        await server.send(`/api/v1/projects/${project}/runs/1/record`, {
+          method: 'PUT',
+          token,
+          json: { recording: recording.repeat(32), sequence, events },
+        }),
+      )
+    return { project, tokenOf, record }
+  }
+  const refused = {
+    status: 403,
+    body: { detail: expect.stringContaining('recorded by job __record') as string },
+  }
+
+  test('is for the job that began to, and for persons', async () => {
+    const { project, tokenOf, record } = await recorder()
+    const own = await tokenOf('__record')
+    expect(await record(own, 'a')).toMatchObject({ status: 200 })
+    const other = await tokenOf('test')
+    expect(await record(other, 'b')).toMatchObject(refused)
+    // Nor does it add to what it has found out the name of.
+    expect(await record(other, 'a', 1)).toMatchObject(refused)
+    expect(await record(own, 'a', 1)).toMatchObject({ status: 200 })
+    expect(await record(own, 'c')).toMatchObject({ status: 200 })
+    expect(await record(await server.token({ project }), 'd')).toMatchObject({ status: 200 })
+    expect(await record(own, 'e')).toMatchObject({
+      status: 403,
+      body: { detail: expect.stringContaining('recorded by a token of no job') as string },
+    })
+  })
+
+  test('is for all jobs of the run where the project is not strict', async () => {
+    const { tokenOf, record } = await recorder({ strict: false })
+    expect(await record(await tokenOf('__record'), 'a')).toMatchObject({ status: 200 })
+    expect(await record(await tokenOf('test'), 'b')).toMatchObject({ status: 200 })
+  })
+})
+
 describe('deleting', () => {
   test('one artifact: by its own job, not by another', async () => {
     const { held, tokenOf, remove } = await strictProject()

@@ -30,6 +30,7 @@ interface RecordRow {
   recording: string
   nextSequence: number
   rowCount: number
+  job: string | null
 }
 
 /** The record that a batch is added to. */
@@ -47,12 +48,12 @@ type Store = (target: Target, event: StoredEvent) => void
 export function createRunRecordMethods(connection: Connection, audit: AuditLog): RunRecordMethods {
   const { prepare, write } = connection
   const find = prepare<[number], RecordRow>(
-    `SELECT recording, next_sequence AS nextSequence, row_count AS rowCount
+    `SELECT recording, next_sequence AS nextSequence, row_count AS rowCount, job
      FROM run_records WHERE run_id = ?`,
   )
-  const create = prepare<[number, string, number]>(
-    `INSERT INTO run_records (run_id, recording, next_sequence, updated_at, row_count, log_bytes)
-     VALUES (?, ?, 0, ?, 0, 0)`,
+  const create = prepare<[number, string, number, string | null]>(
+    `INSERT INTO run_records (run_id, recording, next_sequence, updated_at, row_count, log_bytes, job)
+     VALUES (?, ?, 0, ?, 0, 0, ?)`,
   )
   const advance = prepare<[number, number, number, number]>(
     'UPDATE run_records SET next_sequence = ?, row_count = ?, updated_at = ? WHERE run_id = ?',
@@ -70,13 +71,17 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
   const store = createEventStore(connection)
   const logs = createLogAppender(connection)
   return {
-    appendRunEvents: async (runId, { recording, sequence, events }, now, asked) => {
+    appendRunEvents: async (runId, batch, now, asked) => {
+      const { recording, sequence, events, isStrict } = batch
+      const job = asked?.by?.job ?? null
       const known = find.get(runId)
+      if (isStrict) refuseForeign(known, job)
       if (known && known.recording !== recording && sequence === 0)
         await removal(runId, noting(runId, asked))
       return write(() => {
-        if (sequence === 0 && find.get(runId) === undefined) create.run(runId, recording, now)
+        if (sequence === 0 && find.get(runId) === undefined) create.run(runId, recording, now, job)
         const record = find.get(runId)
+        if (isStrict) refuseForeign(record, job)
         const next = nextOf(record, recording, sequence)
         const fresh = events.slice(next - sequence)
         if (fresh.length === 0) return next
@@ -100,6 +105,14 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
       return rows.length
     },
   }
+}
+
+/** Errors: forbidden. */
+function refuseForeign(record: RecordRow | undefined, job: string | null): void {
+  if (record === undefined || record.job === job) return
+  const teller = record.job === null ? 'a token of no job' : `job ${record.job}`
+  const reason = `this run is recorded by ${teller}, and this project is strict: only that job or a person records it`
+  throw storeError('forbidden', reason, { reason })
 }
 
 /** The number of the next event that the record lacks. */

@@ -30,3 +30,6 @@ CREATE TRIGGER offer_ended AFTER UPDATE OF state, offer ON sessions
 WHEN old.offer IS NOT NULL AND old.state = 0 AND (new.offer IS NULL OR new.state <> 0) BEGIN
   UPDATE projects SET open_uploads = open_uploads - 1 WHERE id = old.project_id;
 END;
+--> statement-breakpoint
+-- Whose recording it is, where the project is strict.
+ALTER TABLE run_records ADD COLUMN job TEXT;
