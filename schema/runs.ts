@@ -1,4 +1,5 @@
 /** Tables of projects and their runs, and of what is summed over them. */
+import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 export const projects = sqliteTable(
@@ -38,11 +39,16 @@ export const runs = sqliteTable(
     createdAt: integer('created_at').notNull(),
     /** When somebody last uploaded to it or told of it, as exactly as `limits.runUseMs`. */
     usedAt: integer('used_at').notNull().default(0),
+    /** False from when more is told of it until its artifacts are where that says. */
+    isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
   },
   (table) => [
     uniqueIndex('runs_identity').on(table.number, table.projectId, table.attempt),
     index('runs_by_project').on(table.projectId, table.id),
     index('runs_by_branch').on(table.projectId, table.branch, table.id),
+    index('runs_unsettled')
+      .on(table.id)
+      .where(sql`is_latest_settled = 0`),
   ],
 )
 

@@ -33,11 +33,16 @@ await sweep()
 // The same name again: the second artifact is replaced.
 await upload('second', ['a', 'e'], [])
 await sweep()
+// Its branch is told after some of its artifacts were there.
+await metadata.ensureRun({ project: 'acme/app', number: 2, attempt: 1 }, facts, 1_000)
+const late = await metadata.findRun(run.projectId, 2)
+for (const name of ['late', 'later']) await upload(name, ['b', name], [], late)
+await metadata.ensureRun(late, { ...facts, branch: 'main' }, 1_600)
 await metadata.close()
 say({ statements, acts })
 
 /** Files of `contents`, and a composite file of the contents `parts`. */
-async function upload(name, contents, parts) {
+async function upload(name, contents, parts, of = run) {
   const session = await open()
   const copies = contents.map(copyOf)
   const known = await metadata.claimBlobs(
@@ -62,7 +67,7 @@ async function upload(name, contents, parts) {
   await metadata.stageTimes(session, 0, encodeTimes(entries.map(() => 5)))
   const skeleton = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('skeleton') }
   await metadata.stageSkeletonPage(session, skeleton, [])
-  const { artifact } = await metadata.commitArtifact(session, newArtifact(name, manifestId))
+  const { artifact } = await metadata.commitArtifact(session, newArtifact(name, manifestId, of))
   say({ committed: artifact.id, paths: entries.map((entry) => entry.path) })
   return artifact.id
 }
@@ -101,9 +106,9 @@ function entryOf(content) {
   return { kind: 'file', path: `file-${content}`, mode: 0o644, digest, sizeBytes }
 }
 
-function newArtifact(name, manifestId) {
+function newArtifact(name, manifestId, of) {
   return {
-    runId: run.id,
+    runId: of.id,
     job: 'build',
     name,
     kind: 'exact',

@@ -55,6 +55,7 @@ export function workAndDie(path: string, killAt: number): Acknowledged {
 /** Opens the database again, as a restarted server does, and checks it against what was acknowledged. */
 export async function checkSurvival(path: string, acknowledged: Acknowledged): Promise<void> {
   const metadata = openSqliteMetadata({ path })
+  await metadata.setKeepLatest([], 2_500)
   await checkArtifacts(metadata, acknowledged)
   await checkAudit(metadata)
   await recover(metadata)
@@ -153,6 +154,11 @@ function checkFile(path: string): void {
   const database = new SqliteDatabase(path, { readonly: true })
   expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
   expect(database.pragma('foreign_key_check')).toEqual([])
+  // What is the latest of a branch is of a run of that branch, whatever was told of it when.
+  const strays = database.prepare(
+    'SELECT count(*) FROM artifacts a JOIN runs r ON r.id = a.run_id WHERE a.latest_of IS NOT r.branch',
+  )
+  expect(strays.pluck().get()).toBe(0)
   // What belongs to artifacts and sessions is gone with them.
   for (const table of ['"references"', 'leases', 'manifest_leases', 'artifact_times']) {
     expect(database.prepare(`SELECT count(*) FROM ${table}`).pluck().get()).toBe(0)

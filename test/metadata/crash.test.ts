@@ -28,6 +28,15 @@ test('a process killed beside a line of the audit log leaves no act without its 
   }
 })
 
+// The child's last work is to tell the branch of a run that has artifacts.
+test('a process killed while a branch is told late leaves no artifact elsewhere than its run says', async () => {
+  const last = workAndDie(await newDatabase(), Infinity).statements!
+  for (let killAt = last - 9; killAt < last; killAt++) {
+    const path = await newDatabase()
+    await checkSurvival(path, workAndDie(path, killAt))
+  }
+})
+
 test.each([1, 5, 20, 60, 100])(
   'a process killed while it makes the database, at %i',
   async (killAt) => {

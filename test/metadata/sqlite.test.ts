@@ -48,7 +48,7 @@ const boundedScans: RegExp[] = [
   // A start reads all of them.
   /^SCAN revoked_(tokens|projects)/,
   // Indexes of what is under way or waiting to be worked off.
-  /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared)/,
+  /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared|runs_unsettled)/,
   /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|artifacts_damaged|uploads_unfinished)/,
   /^SCAN altered_streams$/,
   /^SCAN sqlite_(schema|sequence)$/,

@@ -17,11 +17,9 @@ export interface Latest {
   /** Inside a transaction, after this artifact came or went: keeps the latest where it belongs, if the rule says so, and no
    *  other there. */
   settle(artifactId: number, now: number): void
-  /** Before facts of a run become these: its artifacts move to where they will be the latest of, in short transactions. A crash
-   *  leaves some of them to whoever tells the facts again. */
-  moveRun(runId: number, facts: Pick<RunFacts, 'branch' | 'event'>, now: number): Promise<void>
-  /** Inside a transaction, after facts of a run have changed: the same, of what came since. */
-  settleRun(runId: number, now: number): void
+  /** After facts of a run have changed: its artifacts move to where they are the latest of now, in short transactions, and the
+   *  mark that says that some are not there goes with the last. */
+  moveRun(runId: number, now: number): Promise<void>
   /** Settles all places of a project, in short transactions of its own, each durable. */
   settleProject(projectId: number, now: number): Promise<void>
 }
@@ -68,7 +66,7 @@ export function createLatest(connection: Connection): Latest {
     settle: (artifactId, now) => {
       settlePlace(findPlace.get(artifactId)!, now)
     },
-    ...createRunSettling(connection, settlePlace),
+    moveRun: createRunMoving(connection, settlePlace),
     settleProject: async (projectId, now) => {
       let last = { name: '', latestOf: '' }
       const settleSome = (): boolean => {
@@ -110,10 +108,10 @@ function createKeeping({ prepare }: Connection): Keeping {
   }
 }
 
-function createRunSettling(
+function createRunMoving(
   { prepare, stageInSteps }: Connection,
   settlePlace: SettlePlace,
-): Pick<Latest, 'moveRun' | 'settleRun'> {
+): Latest['moveRun'] {
   const findRun = prepare<[number], Pick<RunFacts, 'branch' | 'event'>>(
     'SELECT branch, event FROM runs WHERE id = ?',
   )
@@ -122,36 +120,27 @@ function createRunSettling(
      WHERE run_id = ? AND latest_of IS NOT ? AND id > ? ORDER BY id LIMIT ?`,
   )
   const move = prepare<[string | null, number]>('UPDATE artifacts SET latest_of = ? WHERE id = ?')
-  const settleMoving = (
-    moving: (LatestPlace & { id: number })[],
-    latestOf: string | null,
-    now: number,
-  ): void => {
-    for (const { id, ...place } of moving) {
-      move.run(latestOf, id)
-      settlePlace(place, now)
-      settlePlace({ ...place, latestOf }, now)
-    }
-  }
-  return {
-    moveRun: async (runId, facts, now) => {
-      const latestOf = latestBranch(facts)
-      // Each once: who tells another branch at the same time moves them back.
-      let last = 0
-      await stageInSteps(
-        () => {
-          const moving = listMoving.all(runId, latestOf, last, batchMoving)
-          settleMoving(moving, latestOf, now)
-          last = moving.at(-1)?.id ?? last
-          return moving.length === batchMoving
-        },
-        { isAwaited: true },
-      )
-    },
-    settleRun: (runId, now) => {
-      const latestOf = latestBranch(findRun.get(runId)!)
-      settleMoving(listMoving.all(runId, latestOf, 0, -1), latestOf, now)
-    },
+  const unmark = prepare<[number]>('UPDATE runs SET is_latest_settled = 1 WHERE id = ?')
+  return async (runId, now) => {
+    let last = 0
+    await stageInSteps(
+      () => {
+        // Anew in each step: somebody can tell more of the run between two.
+        const latestOf = latestBranch(findRun.get(runId)!)
+        const moving = listMoving.all(runId, latestOf, last, batchMoving)
+        for (const { id, ...place } of moving) {
+          move.run(latestOf, id)
+          settlePlace(place, now)
+          settlePlace({ ...place, latestOf }, now)
+          last = id
+        }
+        if (moving.length === batchMoving) return true
+        // Some are left where more was told meanwhile, by whoever moves them now.
+        if (listMoving.get(runId, latestOf, 0, 1) === undefined) unmark.run(runId)
+        return false
+      },
+      { isAwaited: true },
+    )
   }
 }
 

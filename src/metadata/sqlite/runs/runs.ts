@@ -67,6 +67,13 @@ export function createRunMethods(
     return query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()
   }
 
+  const unsettledRuns = (): { id: number }[] =>
+    // A literal, because SQLite uses a partial index only for the very terms of its definition.
+    orm
+      .select({ id: runs.id })
+      .from(runs)
+      .where(sql`${runs.isLatestSettled} = 0`)
+      .all()
   const theStore = eq(store.id, 1)
   const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
     write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
@@ -121,21 +128,18 @@ export function createRunMethods(
             if (own === null) setProject(id, { isLatestSettled: false })
         })
       }
-      // Those too that a process did not come to the end of.
+      // Those too that a process did not come to the end of, as with what was told late of runs.
+      for (const { id } of unsettledRuns()) await latest.moveRun(id, now)
       for (const { id, isLatestSettled } of allProjects())
         if (!isLatestSettled) await settleLatest(id, now)
     },
     ensureRun: async ({ project: name, number, attempt }, facts, now) => {
       const project = byName(name) ?? createProject(name, now)
       const found = findRow(project.id, number, attempt)
-      if (found && !addsFacts(found.runs, facts) && now - found.runs.usedAt < limits.runUseMs)
-        return toRun(found)
-      if (found) {
-        const { id, branch, event } = found.runs
-        const told = { branch: branch ?? facts.branch, event: event ?? facts.event }
-        await latest.moveRun(id, told, now)
-      }
-      return write(() => {
+      const isMoving =
+        found !== undefined && (addsFacts(found.runs, facts) || !found.runs.isLatestSettled)
+      if (found && !isMoving && now - found.runs.usedAt < limits.runUseMs) return toRun(found)
+      const run = write(() => {
         upsertRun(orm, {
           projectId: project.id,
           number,
@@ -143,11 +147,12 @@ export function createRunMethods(
           ...facts,
           createdAt: now,
           usedAt: now,
+          isLatestSettled: !isMoving,
         })
-        const run = toRun(findRow(project.id, number, attempt)!)
-        if (found) latest.settleRun(run.id, now)
-        return run
+        return toRun(findRow(project.id, number, attempt)!)
       })
+      if (isMoving) await latest.moveRun(run.id, now)
+      return run
     },
     findRun: async (projectId, number, attempt) => {
       const found = findRow(projectId, number, attempt)
@@ -216,6 +221,7 @@ function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): vo
         workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
         event: sql`coalesce(${runs.event}, excluded.event)`,
         usedAt: sql`excluded.used_at`,
+        isLatestSettled: sql`excluded.is_latest_settled`,
       },
     })
     .run()
@@ -260,6 +266,9 @@ function toProject({
   return { ...row, name: ownerRepo as ProjectName }
 }
 
-function toRun({ runs: { usedAt: _used, ...run }, projects: { ownerRepo } }: FoundRun): Run {
+function toRun({
+  runs: { usedAt: _used, isLatestSettled: _settled, ...run },
+  projects: { ownerRepo },
+}: FoundRun): Run {
   return { ...run, project: ownerRepo as ProjectName }
 }

@@ -33,3 +33,8 @@ END;
 --> statement-breakpoint
 -- Whose recording it is, where the project is strict.
 ALTER TABLE run_records ADD COLUMN job TEXT;
+--> statement-breakpoint
+-- False from when more is told of a run until its artifacts are where that says.
+ALTER TABLE runs ADD COLUMN is_latest_settled INTEGER NOT NULL DEFAULT 1;
+--> statement-breakpoint
+CREATE INDEX runs_unsettled ON runs (id) WHERE is_latest_settled = 0;
