@@ -1,4 +1,4 @@
-/** Signed downloads of stock clients and of `gh`: the URL is the credential, and the client's abilities decide between a
+/** Signed downloads of stock clients and of those of the REST API: the URL is the credential, and the client's abilities decide between a
  *  raw file and a zip (GITHUB-PROTOCOL §10, §11). */
 import { Hono } from 'hono'
 import { verifyTarget } from '../auth/signed-urls.ts'

@@ -140,7 +140,7 @@ test('nobody learns of what another project has', async () => {
   expect(removal.status).toBe(403)
 })
 
-test('gh is given a zip of a raw file, a browser the file', async () => {
+test('gh and octokit are given a zip of a raw file, a browser the file', async () => {
   const job = await rig.as({ run: (runs += 1) })
   const content = noise(5000)
   const id = await job.upload('tool.bin', content, {
@@ -149,10 +149,12 @@ test('gh is given a zip of a raw file, a browser the file', async () => {
   })
   const redirect = await job.rest(`/api/v3/repos/octo/demo/actions/artifacts/${id}/zip`)
   const location = redirect.headers.get('location') ?? ''
-  const forGh = await fetch(location, { headers: { 'user-agent': 'GitHub CLI 2.46.0' } })
-  const zip = unzipSync(new Uint8Array(await forGh.arrayBuffer()))
-  expect(Object.keys(zip)).toEqual(['tool.bin'])
-  expect(Buffer.from(zip['tool.bin']!)).toEqual(content)
+  for (const agent of ['GitHub CLI 2.46.0', 'octokit-core.js/7.0.6 Node.js/24']) {
+    const answer = await fetch(location, { headers: { 'user-agent': agent } })
+    const zip = unzipSync(new Uint8Array(await answer.arrayBuffer()))
+    expect(Object.keys(zip)).toEqual(['tool.bin'])
+    expect(Buffer.from(zip['tool.bin']!)).toEqual(content)
+  }
   const forCurl = await fetch(location, { headers: { 'user-agent': 'curl/8' } })
   expect(Buffer.from(await forCurl.arrayBuffer())).toEqual(content)
 })

@@ -13,8 +13,9 @@ test.each([
   ['@actions/artifact-6.10.0', 'stock'],
   ['@actions/artifact-10.0.0', 'stock'],
   ['@actions/artifact-2.1.11 octokit-core.js/5.0.0 Node.js/20', 'stock-zip-only'],
-  ['octokit-core.js/6.0.0 Node.js/20', 'other'],
-  ['GitHub CLI 2.46.0', 'gh'],
+  ['octokit-core.js/6.0.0 Node.js/20', 'rest'],
+  ['octokit-rest.js/22.0.0 octokit-core.js/7.0.6 Node.js/24', 'rest'],
+  ['GitHub CLI 2.46.0', 'rest'],
   ['curl/8.0', 'other'],
   [undefined, 'other'],
 ])('%s is %s', (agent, kind) => {
