@@ -12,6 +12,13 @@ export function pageRequestOf(c: AppRequest): PageRequest {
   return parsePageRequest({ page: c.req.query('page'), perPage: c.req.query('per_page') })
 }
 
+/** The page of `items` that is asked for, and where the others are. */
+export function takePage<Item>(context: AppContext, c: AppRequest, items: Item[]): Item[] {
+  setPageLinks(context, c, items.length)
+  const { page, perPage } = pageRequestOf(c)
+  return items.slice((page - 1) * perPage, page * perPage)
+}
+
 /** Tells of the pages around the one that is asked for. */
 export function setPageLinks(context: AppContext, c: AppRequest, total: number): void {
   const { pathname, search } = new URL(c.req.url)

@@ -1,7 +1,7 @@
 /** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
  *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
 import { Hono } from 'hono'
-import { isSameProject, mayReadProject, mayReadRun, type Principal } from '../auth/principal.ts'
+import { isSameProject, mayReadRun, type Principal } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
@@ -13,8 +13,11 @@ import { projectParameter } from '../http/input.ts'
 import { instant } from '../http/artifact/artifact-message.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from './artifact-service.ts'
+import { findReadableProject, notFound } from './rest-access.ts'
+import { addJobRoutes } from './rest-jobs.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
 import { addRunRoutes } from './rest-runs.ts'
+import { addWorkflowRoutes } from './rest-workflows.ts'
 import { stockFormOf } from './stock-view.ts'
 import { clientKindOf } from './user-agent.ts'
 
@@ -24,6 +27,8 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
     const repository = `${base}/repos/:owner/:repo`
     addArtifactRoutes(app, context, `${repository}/actions`)
     addRunRoutes(app, context, repository)
+    addWorkflowRoutes(app, context, repository)
+    addJobRoutes(app, context, repository)
   }
   for (const unknown of ['/repos/*', '/api/v3/*']) {
     app.all(unknown, (c) => {
@@ -43,7 +48,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
       project: projectParameter(c),
       runNumber: parsePositiveInteger(c.req.param('run'), 'run_id'),
     }
-    if (!mayReadRun(principal, place)) throw notFound()
+    if (!mayReadRun(principal, place)) throw notFound('artifact')
     const name = c.req.query('name')
     const artifacts = await readRunArtifacts(context, place, {
       state: 'any',
@@ -61,16 +66,12 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
   })
 
   app.get(`${base}/artifacts`, async (c) => {
-    const principal = await requireBearer(context, c)
-    const project = projectParameter(c)
-    if (!mayReadProject(principal, project)) throw notFound()
+    const project = await findReadableProject(context, c)
+    if (project === undefined) return await listAnswer(context, c, [], 0)
     const name = c.req.query('name')
     const { page, perPage } = pageRequestOf(c)
-    const found = await context.metadata.findProject(project)
-    // Nothing was uploaded yet; as to GitHub, the repository is there all the same.
-    if (found === undefined) return await listAnswer(context, c, [], 0)
     const { artifacts, total } = await context.metadata.listArtifacts(
-      { projectId: found.id, name },
+      { projectId: project.id, name },
       { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },
     )
     return await listAnswer(context, c, artifacts, total)
@@ -91,7 +92,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
 
   app.delete(`${base}/artifacts/:id`, async (c) => {
     const { principal, artifact } = await readArtifact(context, c)
-    if (!isLive(artifact, context.now())) throw notFound()
+    if (!isLive(artifact, context.now())) throw notFound('artifact')
     await deleteArtifact(context, principal, artifact)
     return new Response(null, { status: 204 })
   })
@@ -108,7 +109,7 @@ async function readArtifact(
     parsePositiveInteger(c.req.param('id') ?? '', 'artifact_id'),
   )
   const isIts = artifact !== undefined && isSameProject(artifact.project, project)
-  if (!isIts || !mayReadRun(principal, artifact)) throw notFound()
+  if (!isIts || !mayReadRun(principal, artifact)) throw notFound('artifact')
   return { principal, artifact }
 }
 
@@ -155,9 +156,4 @@ async function artifactObject(
       head_sha: artifact.sha,
     },
   }
-}
-
-/** GitHub's words, for what is not there and for what is not the caller's. */
-function notFound(): Error {
-  return storeError('not_found', 'Not Found', { what: 'artifact' })
 }

@@ -1,5 +1,6 @@
 /** Port: projects and their runs, the part of `Metadata` that everything else belongs to. */
 import type { ProjectPolicy } from '../core/project-policy.ts'
+import type { Conclusion } from '../core/run-record.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
 import type { Asked } from './audit.ts'
 
@@ -17,7 +18,17 @@ export interface Run extends RunIdentity, RunFacts {
 
 /** What runs can be told apart by. */
 export type RunFact = 'branch' | 'workflow' | 'event'
-export type RunFilter = Partial<Record<RunFact | 'sha', string>>
+export interface RunFilter extends Partial<Record<RunFact | 'sha', string>> {
+  /** How it ended, or how far it is; of what was not recorded that is not known. */
+  state?: RunState
+  /** Only runs first told of at this instant or later. */
+  createdSince?: number
+  /** Only runs first told of before this instant. */
+  createdBefore?: number
+  /** Of each run only its newest attempt. */
+  newestAttempts?: true
+}
+export type RunState = Conclusion | 'queued' | 'in_progress' | 'completed'
 
 export interface ProjectMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */
@@ -37,6 +48,8 @@ export interface ProjectMetadata {
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never other values. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
+  /** The run of a recorded job. */
+  findRunOfJob(jobId: number): Promise<Run | undefined>
   /** Runs of a project, newest first. `before` is the `id` of the last run of the page before. */
   listRuns(
     projectId: number,

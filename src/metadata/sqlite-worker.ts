@@ -23,6 +23,7 @@ const methods: Record<Method, true> = {
   setKeepLatest: true,
   ensureRun: true,
   findRun: true,
+  findRunOfJob: true,
   listRuns: true,
   purgeRuns: true,
   appendRunEvents: true,

@@ -1,7 +1,8 @@
-/** Runs over GitHub's REST API, by the requests that `dawidd6/action-download-artifact` makes. */
+/** Runs and workflows over GitHub's REST API, by the requests that `dawidd6/action-download-artifact` and `gh run` make. */
 import { beforeAll, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
 import { zipOf } from './archives.ts'
+import { recordRun } from './record-run.ts'
 import { openRig, type Caller, type Rig } from './rig.ts'
 
 let rig: Rig
@@ -20,6 +21,10 @@ beforeAll(async () => {
   await upload({ ...facts, run: 2, attempt: 2 })
   await upload({ ...facts, run: 3, sha })
   await upload({ ...facts, run: 4, sha, event: 'pull_request' })
+  await record(2, 1, [
+    { type: 'run-started', at: 1000 },
+    { type: 'run-finished', at: 3000, conclusion: 'failure', durationMs: 2000 },
+  ])
   await record(2, 2, [
     { type: 'run-started', at: 1000 },
     { type: 'run-finished', at: 3000, conclusion: 'success', durationMs: 2000 },
@@ -35,16 +40,13 @@ async function upload(request: Parameters<Rig['as']>[0]): Promise<void> {
 
 async function record(run: number, attempt: number, events: RecordedEvent[]): Promise<void> {
   const token = await rig.token({ run, attempt })
-  const response = await fetch(`${rig.url}/api/v1/projects/octo/demo/runs/${run}/record`, {
-    method: 'PUT',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ recording: '0'.repeat(32), sequence: 0, events }),
-  })
-  expect([response.status, run]).toEqual([200, run])
+  await recordRun({ url: rig.url, token }, run, events)
 }
 
 interface ListedRun {
   id: number
+  workflow_id: number | null
+  created_at: string
   status: string | null
   conclusion: string | null
   run_attempt: number
@@ -81,6 +83,75 @@ test('a workflow without a name is found by its file, and an unknown one names t
   const message =
     'Not Found: no run of a workflow "ci.yml" is known; workflows are known as CI, .github/workflows/release.yml'
   expect([response.status, await response.json()]).toEqual([404, { message, status: '404' }])
+})
+
+interface Workflow {
+  id: number
+  name: string | null
+  path: string | null
+  state: string
+  url: string
+}
+
+test('workflows that runs are known of have numbers, by which they and their runs are found', async () => {
+  const response = await reader.rest(workflows)
+  const listed = (await response.json()) as { total_count: number; workflows: Workflow[] }
+  const path = '.github/workflows/release.yml'
+  expect(listed).toMatchObject({
+    total_count: 2,
+    workflows: [
+      { name: 'CI', path: null, state: 'active' },
+      { name: path, path, state: 'active' },
+    ],
+  })
+  for (const workflow of listed.workflows) {
+    const { url, id } = workflow
+    expect(url).toBe(`${rig.url}${workflows}/${id}`)
+    expect(await (await reader.rest(`${workflows}/${id}`)).json()).toEqual(workflow)
+    const runs = await runsOf(`${workflows}/${id}/runs`)
+    expect(runs.map(({ workflow_id }) => workflow_id)).toEqual(runs.map(() => id))
+    expect(runs).toHaveLength(workflow.name === 'CI' ? 3 : 1)
+  }
+  const byFile = (await (await reader.rest(`${workflows}/release.yml`)).json()) as Workflow
+  expect(byFile).toEqual(listed.workflows[1])
+  expect((await reader.rest(`${workflows}/7`)).status).toBe(404)
+})
+
+// `gh` reads null as 0, and shows no run as long as one workflow is not found.
+test('the workflow of runs of which that is not known has no name', async () => {
+  const response = await reader.rest(`${workflows}/0`)
+  expect(await response.json()).toMatchObject({ id: 0, name: null, path: null })
+  expect((await reader.rest(`${workflows}/0/runs`)).status).toBe(404)
+})
+
+test('runs are found by how they ended and how far they are, in the newest attempt', async () => {
+  const byStatus = async (status: string): Promise<number[]> =>
+    await numbersOf(`${base}/actions/runs?status=${status}`)
+  expect(await byStatus('success')).toEqual([2])
+  expect(await byStatus('completed')).toEqual([2])
+  expect(await byStatus('in_progress')).toEqual([3])
+  expect(await byStatus('queued')).toEqual([])
+  // Of an attempt that was tried again.
+  expect(await byStatus('failure')).toEqual([])
+  expect(await byStatus('timed_out')).toEqual([])
+})
+
+test('runs are found by when they were made', async () => {
+  const made = await runsOf(`${base}/actions/runs`)
+  const [newest, oldest] = [made[0]!.created_at, made.at(-1)!.created_at]
+  const within = async (created: string): Promise<number[]> =>
+    await numbersOf(`${base}/actions/runs?created=${encodeURIComponent(created)}`)
+  const day = (at: string, days: number): string =>
+    new Date(Date.parse(at) + days * 24 * 60 * 60 * 1000).toISOString().slice(0, 10)
+  const all = [4, 3, 2, 1]
+  expect(await within(`>=${day(oldest, 0)}`)).toEqual(all)
+  expect(await within(`>${day(newest, 0)}`)).toEqual([])
+  expect(await within(`<${day(oldest, 0)}`)).toEqual([])
+  expect(await within(`<=${day(newest, 0)}`)).toEqual(all)
+  expect(await within(`${day(oldest, 0)}..${day(newest, 0)}`)).toEqual(all)
+  expect(await within(`*..${day(oldest, -1)}`)).toEqual([])
+  expect(await within(`${oldest.replace(/\.\d+/, '')}..*`)).toEqual(all)
+  expect(await within(day(newest, 1))).toEqual([])
 })
 
 test('a run is listed once, as its newest attempt, and ends as was recorded of it, if anything was', async () => {
@@ -122,15 +193,26 @@ test('one run tells of which workflow it is, below either base', async () => {
     const response = await reader.rest(`${prefix}${base}/actions/runs/3`)
     expect(await response.json()).toMatchObject({
       id: 3,
-      workflow_id: 'CI',
+      name: 'CI',
       head_branch: 'main',
       head_sha: sha,
       event: 'push',
       run_number: null,
       artifacts_url: `${rig.url}${prefix}${base}/actions/runs/3/artifacts`,
+      html_url: `${rig.url}/octo/demo/actions/runs/3`,
     })
   }
   expect((await reader.rest(`${base}/actions/runs/99`)).status).toBe(404)
+})
+
+test('an earlier attempt of a run is asked for by its number', async () => {
+  const attempt = async (number: number): Promise<Response> =>
+    await reader.rest(`${base}/actions/runs/2/attempts/${number}`)
+  expect(await (await attempt(1)).json()).toMatchObject({ run_attempt: 1, conclusion: 'failure' })
+  expect(await (await attempt(2)).json()).toMatchObject({ run_attempt: 2, conclusion: 'success' })
+  const missing = await attempt(3)
+  const message = 'Not Found: nothing is known of attempt 3 of run 2'
+  expect([missing.status, await missing.json()]).toEqual([404, { message, status: '404' }])
 })
 
 test('a branch is there when a run of it is', async () => {
@@ -139,12 +221,13 @@ test('a branch is there when a run of it is', async () => {
   expect((await reader.rest(`${base}/branches/${sha}`)).status).toBe(404)
 })
 
-test('a filter by what is not known of runs is refused, not passed over', async () => {
-  const response = await reader.rest(`${base}/actions/runs?status=success`)
-  expect([response.status, await response.json()]).toEqual([
-    400,
-    { message: 'runs cannot be told apart by status here', status: '400' },
-  ])
+test.each([
+  ['actor=octocat', 'runs cannot be told apart by actor here'],
+  ['status=sucess', 'there is no status "sucess"'],
+  ['created=yesterday', '"yesterday" is no date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
+])('a filter that says nothing here is refused, not passed over: %s', async (query, message) => {
+  const response = await reader.rest(`${base}/actions/runs?${query}`)
+  expect([response.status, await response.json()]).toEqual([400, { message, status: '400' }])
 })
 
 test('who may not read a project learns nothing of its runs', async () => {
@@ -152,8 +235,11 @@ test('who may not read a project learns nothing of its runs', async () => {
   const ofOneRun = await rig.as({ run: 3, scope: 'run' })
   for (const path of [
     'actions/runs',
+    'actions/workflows',
+    'actions/workflows/0',
     'actions/workflows/CI/runs',
     'actions/runs/4',
+    'actions/runs/4/attempts/1',
     'branches/main',
   ])
     for (const caller of [stranger, ofOneRun])
@@ -166,4 +252,6 @@ test('a project without uploads has no runs, for those who may read it', async (
   const fresh = await rig.as({ project: 'octo/fresh' })
   const response = await fresh.rest('/repos/octo/fresh/actions/runs')
   expect(await response.json()).toEqual({ total_count: 0, workflow_runs: [] })
+  const none = await fresh.rest('/repos/octo/fresh/actions/workflows')
+  expect(await none.json()).toEqual({ total_count: 0, workflows: [] })
 })

@@ -106,9 +106,23 @@ const repository = (base: string): Record<string, Rule> => {
     [`DELETE ${base}/repos/:owner/:repo/actions/artifacts/:id`]: {
       none: 'deleting what is over answers 404; below',
     },
-    [`GET ${base}/repos/:owner/:repo/actions/runs`]: { none: 'runs' },
-    [`GET ${base}/repos/:owner/:repo/actions/runs/:run`]: { none: 'runs' },
-    [`GET ${base}/repos/:owner/:repo/actions/workflows/:workflow/runs`]: { none: 'runs' },
+    ...Object.fromEntries(
+      [
+        'runs',
+        'runs/:run',
+        'runs/:run/attempts/:attempt',
+        'workflows',
+        'workflows/:workflow',
+        'workflows/:workflow/runs',
+        'runs/:run/jobs',
+        'runs/:run/attempts/:attempt/jobs',
+        'jobs/:job',
+        'jobs/:job/logs',
+      ].map((route) => [
+        `GET ${base}/repos/:owner/:repo/actions/${route}`,
+        { none: 'runs and what was recorded of them' },
+      ]),
+    ),
     [`GET ${base}/repos/:owner/:repo/branches/:branch`]: { none: 'the commit of its newest run' },
   }
 }

@@ -7,7 +7,7 @@ import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
-import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
+import type { Project, Run, RunFact } from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
 import { pageOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
@@ -89,7 +89,7 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const limit = limits.listPageDefault
   const before = c.req.query('before')
   const choices = await runChoices(web.context, project.id, c)
-  const filter: RunFilter = {}
+  const filter: Partial<Record<RunFact, string>> = {}
   for (const [fact, { chosen }] of Object.entries(choices) as [RunFact, { chosen: string }][])
     if (chosen !== '') filter[fact] = chosen
   // One more tells whether there are older ones.

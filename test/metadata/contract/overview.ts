@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
+import type { Run, RunFilter } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
 
@@ -44,6 +45,51 @@ export function overviewContract(store: Store): void {
     expect(await names({ pinned: false })).toEqual(['one', 'three'])
     expect(await names({ manifestId: one.manifestId })).toEqual(['one', 'two'])
     expect(await names({ beforeId: two.id })).toEqual(['one'])
+  })
+
+  test('runs are filtered by their newest attempts, how far these are, and when they were made', async () => {
+    const recording = { recording: 'r', sequence: 0 }
+    const started = { type: 'run-started', at: 1 } as const
+    const runs = []
+    for (const [number, attempt] of [
+      [1, 1],
+      [2, 1],
+      [3, 1],
+      [4, 1],
+      [2, 2],
+    ] as const)
+      runs.push(await seedRun(store(), { number, attempt, branch: 'main' }))
+    const [failed, again, running, queued] = runs as [Run, Run, Run, Run]
+    for (const { id } of [failed, again]) {
+      const ended = { type: 'run-finished', at: 2, conclusion: 'failure', durationMs: 1 } as const
+      await store().appendRunEvents(id, { ...recording, events: [started, ended] }, 2_000)
+    }
+    await store().appendRunEvents(running.id, { ...recording, events: [started] }, 2_000)
+    await store().appendRunEvents(queued.id, { ...recording, events: [] }, 2_000)
+    const numbers = async (filter: RunFilter): Promise<string[]> =>
+      (await store().listRuns(failed.projectId, { limit: 10, filter })).map(
+        ({ number, attempt }) => `${number}.${attempt}`,
+      )
+    expect(await numbers({ newestAttempts: true })).toEqual(['2.2', '4.1', '3.1', '1.1'])
+    expect(await numbers({ state: 'failure' })).toEqual(['2.1', '1.1'])
+    expect(await numbers({ state: 'failure', newestAttempts: true })).toEqual(['1.1'])
+    expect(await numbers({ state: 'completed', branch: 'main' })).toEqual(['2.1', '1.1'])
+    expect(await numbers({ state: 'success' })).toEqual([])
+    expect(await numbers({ state: 'in_progress' })).toEqual(['3.1'])
+    expect(await numbers({ state: 'queued' })).toEqual(['4.1'])
+    const { createdAt } = failed
+    expect(await numbers({ createdSince: createdAt, newestAttempts: true })).toHaveLength(4)
+    expect(await numbers({ createdSince: createdAt + 1 })).toEqual([])
+    expect(await numbers({ createdBefore: createdAt })).toEqual([])
+  })
+
+  test('the run of a recorded job is found', async () => {
+    const run = await seedRun(store(), { number: 1 })
+    const named = { type: 'job-named', at: 1, job: { key: 'k', id: 'j', name: 'n' } } as const
+    await store().appendRunEvents(run.id, { recording: 'r', sequence: 0, events: [named] }, 2_000)
+    const [job] = (await store().findRunRecord(run.id))!.jobs
+    expect(await store().findRunOfJob(job!.id)).toEqual(run)
+    expect(await store().findRunOfJob(job!.id + 1)).toBeUndefined()
   })
 
   test('runs are filtered by what is known of them, and values are told most recent first', async () => {

@@ -1,15 +1,15 @@
 /** Projects and runs: found or created as uploads name them. */
 import { isDeepStrictEqual } from 'node:util'
-import { type SQL, and, asc, desc, eq, gte, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectPolicy } from '../../../core/project-policy.ts'
 import type { ProjectName, RunFacts } from '../../../core/run.ts'
-import type { Asked, Metadata, Project, Run } from '../../metadata.ts'
+import type { Asked, Metadata, Project } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'
-import { inStretches } from '../connection/stretches.ts'
+import { createRunList, createRunOfJob, type FoundRun, toRun } from './run-list.ts'
 
 type RunMethods = Pick<
   Metadata,
@@ -20,14 +20,10 @@ type RunMethods = Pick<
   | 'setKeepLatest'
   | 'ensureRun'
   | 'findRun'
+  | 'findRunOfJob'
   | 'listRuns'
   | 'purgeRuns'
 >
-
-interface FoundRun {
-  runs: typeof runs.$inferSelect
-  projects: typeof projects.$inferSelect
-}
 
 /** Runs that one step of forgetting looks at. */
 const purgeBatch = 50
@@ -158,53 +154,9 @@ export function createRunMethods(
       const found = findRow(projectId, number, attempt)
       return found && toRun(found)
     },
+    findRunOfJob: createRunOfJob(connection),
     listRuns: createRunList(connection),
     purgeRuns: createRunPurge(connection),
-  }
-}
-
-/** By project, or by branch where one is named, and then in stretches: many runs can be of other workflows, events or commits. */
-function createRunList(connection: Connection): Metadata['listRuns'] {
-  const { orm } = connection
-  return async (projectId, { limit, before, filter = {} }) => {
-    const { branch, workflow, event, sha } = filter
-    const ahead = (last: number | undefined): SQL | undefined =>
-      and(
-        eq(runs.projectId, projectId),
-        branch === undefined ? undefined : eq(runs.branch, branch),
-        last === undefined ? undefined : lt(runs.id, last),
-      )
-    const isMeant = and(
-      workflow === undefined ? undefined : eq(runs.workflow, workflow),
-      event === undefined ? undefined : eq(runs.event, event),
-      sha === undefined ? undefined : eq(runs.sha, sha),
-    )
-    const found: Run[] = []
-    await inStretches(connection, {
-      after: before,
-      findEnd: (last, rows) =>
-        orm
-          .select({ id: runs.id })
-          .from(runs)
-          .where(ahead(last))
-          .orderBy(desc(runs.id))
-          .limit(1)
-          .offset(rows - 1)
-          .get()?.id,
-      look: (last, end) => {
-        const rows = orm
-          .select()
-          .from(runs)
-          .innerJoin(projects, eq(projects.id, runs.projectId))
-          .where(and(ahead(last), end === undefined ? undefined : gte(runs.id, end), isMeant))
-          .orderBy(desc(runs.id))
-          .limit(limit - found.length)
-          .all()
-        found.push(...rows.map(toRun))
-        return found.length < limit
-      },
-    })
-    return found
   }
 }
 
@@ -264,11 +216,4 @@ function toProject({
   ...row
 }: typeof projects.$inferSelect): Project {
   return { ...row, name: ownerRepo as ProjectName }
-}
-
-function toRun({
-  runs: { usedAt: _used, isLatestSettled: _settled, ...run },
-  projects: { ownerRepo },
-}: FoundRun): Run {
-  return { ...run, project: ownerRepo as ProjectName }
 }

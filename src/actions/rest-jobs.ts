@@ -1,0 +1,79 @@
+/** Jobs in GitHub's REST API ("REST API endpoints for workflow jobs"): those of recorded runs. */
+import type { Hono } from 'hono'
+import { jobLogPath, runPagePath } from '../api/paths.ts'
+import { isSameProject, mayReadRun } from '../auth/principal.ts'
+import { storeError } from '../core/errors.ts'
+import { parsePositiveInteger } from '../core/run.ts'
+import { requireBearer } from '../http/access/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
+import { projectParameter } from '../http/input.ts'
+import type { RecordedJob, Run } from '../metadata/metadata.ts'
+import { notFound, readRun } from './rest-access.ts'
+import { repositoryUrl, takePage } from './rest-links.ts'
+import { progressFields } from './rest-progress.ts'
+
+export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository: string): void {
+  for (const route of ['runs/:run/jobs', 'runs/:run/attempts/:attempt/jobs']) {
+    app.get(`${repository}/actions/${route}`, async (c) => {
+      const run = await readRun(context, c)
+      if (c.req.query('filter') === 'all') {
+        const reason = 'jobs are listed of one attempt: ask for /attempts/NUMBER/jobs'
+        throw storeError('invalid_request', reason, { field: 'filter' })
+      }
+      const record = await context.metadata.findRunRecord(run.id)
+      const jobs = record?.jobs ?? []
+      const objects = takePage(context, c, jobs).map((job) => jobObject(context, c, run, job))
+      return c.json({ total_count: jobs.length, jobs: objects })
+    })
+  }
+
+  app.get(`${repository}/actions/jobs/:job`, async (c) => {
+    const { run, job } = await readJob(context, c)
+    return c.json(jobObject(context, c, run, job))
+  })
+
+  app.get(`${repository}/actions/jobs/:job/logs`, async (c) => {
+    const { run, job } = await readJob(context, c)
+    const path = jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt })
+    return c.redirect(publicOrigin(context, c) + path, 302)
+  })
+}
+
+/** Errors: unauthenticated, not_found. */
+async function readJob(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ run: Run; job: RecordedJob }> {
+  const principal = await requireBearer(context, c)
+  const id = parsePositiveInteger(c.req.param('job') ?? '', 'job_id')
+  const run = await context.metadata.findRunOfJob(id)
+  const isIts = run !== undefined && isSameProject(run.project, projectParameter(c))
+  if (!isIts || !mayReadRun(principal, { project: run.project, runNumber: run.number }))
+    throw notFound('job')
+  const record = await context.metadata.findRunRecord(run.id)
+  const job = record?.jobs.find((each) => each.id === id)
+  if (job === undefined) throw notFound('job')
+  return { run, job }
+}
+
+function jobObject(context: AppContext, c: AppRequest, run: Run, job: RecordedJob): object {
+  const actions = `${repositoryUrl(context, c, projectParameter(c))}/actions`
+  return {
+    id: job.id,
+    run_id: run.number,
+    run_url: `${actions}/runs/${run.number}`,
+    run_attempt: run.attempt,
+    workflow_name: run.workflow,
+    head_branch: run.branch,
+    head_sha: run.sha,
+    url: `${actions}/jobs/${job.id}`,
+    html_url: publicOrigin(context, c) + runPagePath(run.project, run.number),
+    name: job.name,
+    ...progressFields(job),
+    steps: job.steps.map(({ number, name, ...progress }) => ({
+      number,
+      name,
+      ...progressFields(progress),
+    })),
+  }
+}

@@ -1,0 +1,83 @@
+/** Workflows in GitHub's REST API: those of which runs are known. `gh` looks up the names of all before it shows a run. */
+import type { Hono } from 'hono'
+import type { AppContext, AppEnv } from '../http/context.ts'
+import { projectParameter } from '../http/input.ts'
+import type { Project } from '../metadata/metadata.ts'
+import { findReadableProject, notFound } from './rest-access.ts'
+import { repositoryUrl, takePage } from './rest-links.ts'
+import { listRunsAnswer } from './rest-runs.ts'
+import { workflowFields, workflowNumber } from './rest-workflow-fields.ts'
+
+/** The most recently used ones. */
+const workflowsMax = 1000
+/** Of them an error names so many. */
+const namedMax = 20
+
+export function addWorkflowRoutes(
+  app: Hono<AppEnv>,
+  context: AppContext,
+  repository: string,
+): void {
+  const workflows = `${repository}/actions/workflows`
+  app.get(workflows, async (c) => {
+    const project = await findReadableProject(context, c)
+    const known = await listWorkflows(context, project)
+    const url = `${repositoryUrl(context, c, projectParameter(c))}/actions/workflows`
+    const shown = takePage(context, c, known)
+    return c.json({
+      total_count: known.length,
+      workflows: shown.map((name) => workflowObject(url, name)),
+    })
+  })
+
+  app.get(`${workflows}/:workflow`, async (c) => {
+    const project = await findReadableProject(context, c)
+    const asked = c.req.param('workflow')
+    const url = `${repositoryUrl(context, c, projectParameter(c))}/actions/workflows`
+    // `gh` reads as 0 the number of the workflow of a run of which that is not known, and without an answer shows no run at all.
+    const workflow = asked === '0' ? null : await readWorkflow(context, project, asked)
+    return c.json(workflowObject(url, workflow))
+  })
+
+  app.get(`${workflows}/:workflow/runs`, async (c) => {
+    const project = await findReadableProject(context, c)
+    const workflow = await readWorkflow(context, project, c.req.param('workflow'))
+    return await listRunsAnswer(context, c, project, { workflow })
+  })
+}
+
+/** `asked` is the name under which runs of it are known, the last part of it where that is the path of its file, or its number.
+ *  Errors: not_found. */
+async function readWorkflow(
+  context: AppContext,
+  project: Project | undefined,
+  asked: string,
+): Promise<string> {
+  if (project !== undefined) {
+    const filter = { workflow: asked }
+    const [named] = await context.metadata.listRuns(project.id, { limit: 1, filter })
+    if (named !== undefined) return asked
+  }
+  const known = await listWorkflows(context, project)
+  const workflow = known.find(
+    (name) => name.endsWith(`/${asked}`) || String(workflowNumber(name)) === asked,
+  )
+  if (workflow !== undefined) return workflow
+  const others = known.slice(0, namedMax).join(', ')
+  const reason = `no run of a workflow ${JSON.stringify(asked)} is known`
+  throw notFound('workflow', others === '' ? reason : `${reason}; workflows are known as ${others}`)
+}
+
+async function listWorkflows(
+  { metadata }: AppContext,
+  project: Project | undefined,
+): Promise<string[]> {
+  if (project === undefined) return []
+  return await metadata.listRunFacts(project.id, 'workflow', workflowsMax)
+}
+
+function workflowObject(url: string, name: string | null): object {
+  const { workflow_id: id, path } = workflowFields(name)
+  // `gh` looks among the active ones only. Here none is ever disabled.
+  return { id: id ?? 0, name, path, state: 'active', url: `${url}/${id ?? 0}` }
+}

@@ -1,0 +1,112 @@
+/** Runs of a project by what is known of them. */
+import { type SQL, and, desc, eq, gte, lt, sql } from 'drizzle-orm'
+import { runJobs } from '../../../../schema/run-records.ts'
+import { projects, runs } from '../../../../schema/runs.ts'
+import type { ProjectName } from '../../../core/run.ts'
+import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
+import type { Connection } from '../connection/connection.ts'
+import { inStretches } from '../connection/stretches.ts'
+
+export interface FoundRun {
+  runs: typeof runs.$inferSelect
+  projects: typeof projects.$inferSelect
+}
+
+/** By project, or by branch where one is named, and then in stretches: the rest of a filter can let few of many runs through. */
+export function createRunList(connection: Connection): Metadata['listRuns'] {
+  const { orm } = connection
+  return async (projectId, { limit, before, filter = {} }) => {
+    const { branch } = filter
+    const ahead = (last: number | undefined): SQL | undefined =>
+      and(
+        eq(runs.projectId, projectId),
+        branch === undefined ? undefined : eq(runs.branch, branch),
+        last === undefined ? undefined : lt(runs.id, last),
+      )
+    const isMeant = conditionOf(filter)
+    const found: Run[] = []
+    await inStretches(connection, {
+      after: before,
+      findEnd: (last, rows) =>
+        orm
+          .select({ id: runs.id })
+          .from(runs)
+          .where(ahead(last))
+          .orderBy(desc(runs.id))
+          .limit(1)
+          .offset(rows - 1)
+          .get()?.id,
+      look: (last, end) => {
+        const rows = orm
+          .select()
+          .from(runs)
+          .innerJoin(projects, eq(projects.id, runs.projectId))
+          .where(and(ahead(last), end === undefined ? undefined : gte(runs.id, end), isMeant))
+          .orderBy(desc(runs.id))
+          .limit(limit - found.length)
+          .all()
+        found.push(...rows.map(toRun))
+        return found.length < limit
+      },
+    })
+    return found
+  }
+}
+
+/** All of a filter but the branch. */
+function conditionOf({
+  workflow,
+  event,
+  sha,
+  state,
+  createdSince,
+  createdBefore,
+  newestAttempts,
+}: RunFilter): SQL | undefined {
+  return and(
+    workflow === undefined ? undefined : eq(runs.workflow, workflow),
+    event === undefined ? undefined : eq(runs.event, event),
+    sha === undefined ? undefined : eq(runs.sha, sha),
+    state === undefined
+      ? undefined
+      : sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(state)})`,
+    createdSince === undefined ? undefined : gte(runs.createdAt, createdSince),
+    createdBefore === undefined ? undefined : lt(runs.createdAt, createdBefore),
+    newestAttempts &&
+      sql`NOT EXISTS (SELECT 1 FROM runs newer WHERE newer.number = ${runs.number}
+        AND newer.project_id = ${runs.projectId} AND newer.attempt > ${runs.attempt})`,
+  )
+}
+
+function recordedAs(state: RunState): SQL {
+  switch (state) {
+    case 'queued':
+      return sql`t.conclusion IS NULL AND t.started_at IS NULL`
+    case 'in_progress':
+      return sql`t.conclusion IS NULL AND t.started_at IS NOT NULL`
+    case 'completed':
+      return sql`t.conclusion IS NOT NULL`
+    default:
+      return sql`t.conclusion = ${state}`
+  }
+}
+
+export function createRunOfJob({ orm }: Connection): Metadata['findRunOfJob'] {
+  return async (jobId) => {
+    const found = orm
+      .select({ runs, projects })
+      .from(runs)
+      .innerJoin(projects, eq(projects.id, runs.projectId))
+      .innerJoin(runJobs, eq(runJobs.runId, runs.id))
+      .where(eq(runJobs.id, jobId))
+      .get()
+    return found && toRun(found)
+  }
+}
+
+export function toRun({
+  runs: { usedAt: _used, isLatestSettled: _settled, ...run },
+  projects: { ownerRepo },
+}: FoundRun): Run {
+  return { ...run, project: ownerRepo as ProjectName }
+}

@@ -1,0 +1,105 @@
+/** Jobs over GitHub's REST API, by the requests that `gh run view` makes. */
+import { beforeAll, expect, test } from 'vitest'
+import { zipOf } from './archives.ts'
+import { failedRun, recordRun } from './record-run.ts'
+import { openRig, type Caller, type Rig } from './rig.ts'
+
+let rig: Rig
+let reader: Caller
+
+const base = '/repos/octo/demo/actions'
+
+/** Run 1 failed, and is tried again; of run 2 nothing is recorded. */
+beforeAll(async () => {
+  rig = await openRig()
+  await recordRun({ url: rig.url, token: await rig.token({ workflow: 'CI' }) }, 1, failedRun)
+  await recordRun({ url: rig.url, token: await rig.token({ attempt: 2 }) }, 1, [
+    { type: 'job-named', at: 5000, job: { key: 'test', id: 'test', name: 'again' } },
+  ])
+  await (await rig.as({ run: 2 })).upload('site', zipOf({ a: 'x' }))
+  reader = await rig.as({ scope: 'read', run: undefined, job: undefined })
+  return rig.close
+})
+
+interface Listed {
+  total_count: number
+  jobs: { id: number; name: string; url: string }[]
+}
+
+async function jobsOf(path: string): Promise<Listed> {
+  const response = await reader.rest(`${base}/${path}`)
+  expect([path, response.status]).toEqual([path, 200])
+  return (await response.json()) as Listed
+}
+
+test('the jobs of a run are told with their steps, how they ended and when', async () => {
+  const { total_count, jobs } = await jobsOf('runs/1/attempts/1/jobs')
+  const at = (second: number): string => `1970-01-01T00:00:0${second}.000Z`
+  const done = { status: 'completed', started_at: at(1) }
+  expect(total_count).toBe(2)
+  expect(jobs).toMatchObject([
+    {
+      ...done,
+      name: 'test / unit',
+      run_id: 1,
+      run_attempt: 1,
+      run_url: `${rig.url}${base}/runs/1`,
+      html_url: `${rig.url}/octo/demo/actions/runs/1`,
+      workflow_name: 'CI',
+      conclusion: 'failure',
+      completed_at: at(3),
+      steps: [
+        { ...done, number: 1, name: 'npm ci', conclusion: 'success', completed_at: at(2) },
+        { ...done, number: 2, name: 'npm test', conclusion: 'failure', completed_at: at(2) },
+      ],
+    },
+    {
+      name: 'deploy',
+      status: 'completed',
+      conclusion: 'skipped',
+      started_at: null,
+      completed_at: null,
+      steps: [],
+    },
+  ])
+})
+
+test('without an attempt the jobs are those of the newest one, and there are none of what was not recorded', async () => {
+  const { jobs } = await jobsOf('runs/1/jobs?filter=latest')
+  expect(jobs).toMatchObject([{ name: 'again', run_attempt: 2, status: 'queued' }])
+  expect(await jobsOf('runs/2/jobs')).toEqual({ total_count: 0, jobs: [] })
+  expect((await reader.rest(`${base}/runs/3/jobs`)).status).toBe(404)
+  expect((await reader.rest(`${base}/runs/1/jobs?filter=all`)).status).toBe(400)
+})
+
+test('jobs come in pages', async () => {
+  const response = await reader.rest(`${base}/runs/1/attempts/1/jobs?per_page=1&page=2`)
+  expect(await response.json()).toMatchObject({ total_count: 2, jobs: [{ name: 'deploy' }] })
+  expect(response.headers.get('link')).toContain('rel="prev"')
+})
+
+test('a job is found by its id, and its log is text', async () => {
+  const [job] = (await jobsOf('runs/1/attempts/1/jobs')).jobs
+  expect(job?.url).toBe(`${rig.url}${base}/jobs/${job?.id}`)
+  expect(await (await reader.rest(`${base}/jobs/${job?.id}`)).json()).toEqual(job)
+  const log = await reader.rest(`${base}/jobs/${job?.id}/logs`, { redirect: 'follow' })
+  expect(log.headers.get('content-type')).toMatch(/^text\/plain/)
+  expect(await log.text()).toMatch(/this is npm ci\n.*this is npm test\n$/)
+  expect((await reader.rest(`${base}/jobs/99`)).status).toBe(404)
+})
+
+test('who may not read a run learns nothing of its jobs', async () => {
+  const [job] = (await jobsOf('runs/1/jobs')).jobs
+  const stranger = await rig.as({ project: 'octo/other' })
+  const ofOtherRun = await rig.as({ run: 2, scope: 'run' })
+  for (const path of [
+    'runs/1/jobs',
+    'runs/1/attempts/1/jobs',
+    `jobs/${job?.id}`,
+    `jobs/${job?.id}/logs`,
+  ])
+    for (const caller of [stranger, ofOtherRun])
+      expect([path, (await caller.rest(`${base}/${path}`)).status]).toEqual([path, 404])
+  const elsewhere = await stranger.rest(`/repos/octo/other/actions/jobs/${job?.id}`)
+  expect(elsewhere.status).toBe(404)
+})
