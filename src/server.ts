@@ -1,8 +1,8 @@
 /** Composition root: from a Config to a server that listens, and back. The choice of pack storage and metadata is made
  *  here and nowhere else. */
-import { createAdaptorServer } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { openKeys, type Keys } from './auth/key.ts'
@@ -15,6 +15,7 @@ import { createApp } from './http/app.ts'
 import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/upload/arrivals.ts'
 import { createIdTokenVerifier } from './http/access/issuer-keys.ts'
+import { inTurn } from './http/in-turn.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
 import { dropRefusedUploads } from './ingest/refused-uploads.ts'
@@ -223,11 +224,11 @@ interface Listener {
 
 async function listen(context: AppContext, renderer: Renderer): Promise<Listener> {
   const { host, port } = context.config
-  const server = createAdaptorServer({
-    fetch: createApp(context, renderer).fetch,
+  const answer = getRequestListener(createApp(context, renderer).fetch, {
     // Bodies are drained by our own rule, before the answer.
     autoCleanupIncoming: false,
-  }) as Server
+  })
+  const server = createServer(inTurn((request, response) => void answer(request, response)))
   // A large upload may take hours; what is bounded is silence, by the idle timers of bodies.
   server.requestTimeout = 0
   server.headersTimeout = 60_000

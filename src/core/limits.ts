@@ -128,6 +128,8 @@ export const limits = {
   uploadTakeoverMs: 60 * 60 * 1000,
   /** How long a session's claim on blobs lasts without contact. */
   leaseMs: 24 * 60 * 60 * 1000,
+  /** Requests that may wait on a connection for the one before them. */
+  requestsAheadMax: 16,
   /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
   idleBodyMs: 120_000,
   /** The same for our client, which must not give up before the server does. Setting of commands: TROVE_IDLE_TIMEOUT. */
