@@ -141,3 +141,16 @@ export function integer(text: string, flag: string, min: number, max: number): n
     `${flag} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`,
   )
 }
+
+/** Errors: UsageError. */
+export function choice<const Accepted extends string>(
+  text: string | undefined,
+  accepted: readonly Accepted[],
+  flag: string,
+): Accepted | undefined {
+  if (text === undefined) return undefined
+  const found = accepted.find((each) => each === text)
+  if (found !== undefined) return found
+  const all = `${accepted.slice(0, -1).join(', ')} or ${accepted.at(-1)}`
+  throw new UsageError(`${flag} must be ${all}, got ${JSON.stringify(text)}`)
+}

@@ -120,6 +120,8 @@ export function hintFor(error: unknown): string | undefined {
       ? 'Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.'
       : 'May the user who runs this write to that directory and to what is in it, and has its disk inodes left (df -i)?'
   if (isOfListening(error)) return '--host and --port (TROVE_HOST, TROVE_PORT) say where to listen.'
+  if (isOfPermission(error))
+    return 'Run it as a user who may; on the data directory of a server that is the user of the server.'
   return undefined
 }
 
@@ -127,6 +129,11 @@ export function hintFor(error: unknown): string | undefined {
 function isOfTrust(error: unknown): boolean {
   const cause = error instanceof NetworkError ? (error.cause as NodeJS.ErrnoException | null) : null
   return /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)/.test(cause?.code ?? '')
+}
+
+/** Of files of clients the same comes as FileError. */
+function isOfPermission(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | null)?.code ?? '')
 }
 
 /** Of clients the same comes as NetworkError. */

@@ -52,8 +52,10 @@ function splitReference(text: string): { reference: Reference; path: string | nu
   const colon = text.indexOf(':', keyword.length)
   const body = colon === -1 ? text.slice(keyword.length) : text.slice(keyword.length, colon)
   const path = colon === -1 ? null : text.slice(colon + 1)
-  if (keyword === 'id:')
+  if (keyword === 'id:') {
+    if (!/^[0-9]+$/.test(body)) throw faulty(text, 'write id:123')
     return { reference: { kind: 'id', id: parsePositiveInteger(body, 'ref') }, path }
+  }
   if (keyword === 'latest:') return { reference: parseLatest(text, body), path }
   return { reference: parseRunReference(text, body), path }
 }

@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
+import { hintFor } from '../../src/cli/exit-status.ts'
 import { runTroveInside } from './run-inside.ts'
 import { type Outcome, startTrove } from './run-trove.ts'
 
@@ -229,7 +230,10 @@ describe('trove token', () => {
   })
 
   test.each([
-    [['--scope', 'king', '--project', 'o/r'], /--scope must be one of/],
+    [
+      ['--scope', 'king', '--project', 'o/r'],
+      /--scope must be job, run, read, write or admin, got "king"/,
+    ],
     [['--expires', 'soon', '--project', 'o/r'], /--expires must be a duration/],
     [['--project', 'nope'], /OWNER\/REPO/],
     [[], /--project is missing/],
@@ -260,6 +264,21 @@ describe('exit statuses', () => {
       expect(outcome.stderr).not.toBe('')
     },
   )
+
+  test.each([
+    [['list', '--sort', 'foo'], '--sort must be newest, oldest, largest or expiring, got "foo"'],
+    [['list', '--state', 'foo'], '--state must be available, damaged, expired, deleted or any'],
+    [['ls', 'id:abc'], '"id:abc" is not a reference: write id:123'],
+  ])('%j is told by what it takes', async (args, told) => {
+    const outcome = await trove(args)
+    expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining(`trove: ${told}`) })
+  })
+
+  test('what the system does not permit is told with who may', () => {
+    const refused = { code: 'EACCES', syscall: 'open' }
+    expect(hintFor(Object.assign(new Error(), refused))).toContain('the user of the server')
+    expect(hintFor(Object.assign(new Error(), refused, { syscall: 'listen' }))).toContain('--port')
+  })
 
   test('expired is 4', async () => {
     const dead = await server.put('60/dead')

@@ -11,7 +11,7 @@ import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
 import { parseReference } from '../../core/reference.ts'
 import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
-import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { choice, jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
@@ -92,10 +92,7 @@ function formatOf({
   output: string | undefined
 }): Format {
   const told = archiveFormats.find((each) => output?.endsWith(`.${each}`) === true)
-  const named = format ?? told ?? 'dir'
-  const found = (['dir', ...archiveFormats] as const).find((each) => each === named)
-  if (found === undefined)
-    throw new UsageError(`--format must be dir, zip or tar.gz, got ${JSON.stringify(format)}`)
+  const found = choice(format, ['dir', ...archiveFormats], '--format') ?? told ?? 'dir'
   if (found === 'dir' && output !== undefined)
     throw new UsageError(
       '--output takes an archive: add --format zip or tar.gz, or name DEST instead',

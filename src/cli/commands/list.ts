@@ -4,13 +4,16 @@ import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { limits } from '../../core/limits.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
+import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { endingCell } from '../ending.ts'
 import { formatTable, write, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
+
+const states = ['available', 'damaged', 'expired', 'deleted', 'any'] as const
+const orders = ['newest', 'oldest', 'largest', 'expiring'] as const
 
 const flags = {
   ...serverFlags,
@@ -32,11 +35,12 @@ export const listCommand: Command<typeof flags> = {
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const wanted = limitOf(given)
     const narrowing = filterOf(given)
+    const state = choice(given.state, states, '--state')
+    const sort = choice(given.sort, orders, '--sort')
     const items: WireArtifact[] = []
     let total = 0
     let cursor: string | null = null
     do {
-      const { state, sort } = given
       const limit = Math.min(limits.listPageMax, wanted - items.length)
       const query = { project, ...narrowing, state, sort, limit, cursor }
       const page: WireArtifactList = await requestJson(

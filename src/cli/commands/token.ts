@@ -4,7 +4,7 @@ import type { WireMintedToken, WireMintedTokenList, WireToken } from '../../api/
 import { minuteOf } from '../../api/audit-words.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
-import { type Scope, scopes } from '../../auth/principal.ts'
+import { scopes } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken } from '../../auth/tokens.ts'
 import { exchangeIdToken } from '../../client/id-token.ts'
@@ -15,7 +15,7 @@ import { formatActor } from '../../core/audit.ts'
 import { limits } from '../../core/limits.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { parseDurationMs } from '../../core/units.ts'
-import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { choice, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { type ExitStatus, exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output.ts'
@@ -126,7 +126,7 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
   const keys = await keysFor(invocation)
   if (keys !== undefined) return await mintWith(keys, requestOf(given, config))
   if (server.token === null && config.idToken !== null) {
-    const scope = given.scope === undefined ? undefined : scopeOf(given.scope)
+    const scope = choice(given.scope, scopes, '--scope')
     const isOfJob = scope === undefined || scope === 'job' || scope === 'run'
     if (!isOfJob || given.expires !== undefined) {
       throw new UsageError('for an ID token there are only tokens of scope job or run, for 6h')
@@ -142,7 +142,7 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
 
 /** Errors: UsageError. */
 function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
-  const scope = given.scope === undefined ? undefined : scopeOf(given.scope)
+  const scope = choice(given.scope, scopes, '--scope')
   const lifeMs = given.expires === undefined ? undefined : parseDurationMs(given.expires)
   if (given.expires !== undefined && (lifeMs === undefined || lifeMs < 1000)) {
     throw new UsageError(
@@ -174,13 +174,6 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
     )
   }
   return request
-}
-
-function scopeOf(text: string): Scope {
-  const scope = scopes.find((each) => each === text)
-  if (scope === undefined)
-    throw new UsageError(`--scope must be one of ${scopes.join(', ')}, got ${JSON.stringify(text)}`)
-  return scope
 }
 
 /** Undefined when the token is to come from a server. Errors: UsageError when there is neither key nor server. */

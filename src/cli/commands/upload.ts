@@ -6,7 +6,7 @@ import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/explanation.ts'
 import { counted, dayMs, formatPeriod, formatSizeBytes } from '../../core/units.ts'
-import { integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
+import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
@@ -154,18 +154,6 @@ function uploadTarget(
 function levelOf({ 'compression-level': level }: Given): { compressionLevel?: number } {
   if (level === undefined) return {}
   return { compressionLevel: integer(level, '--compression-level', 0, 9) }
-}
-
-function choice<const Accepted extends string>(
-  text: string | undefined,
-  accepted: readonly Accepted[],
-  flag: string,
-): Accepted | undefined {
-  if (text === undefined) return undefined
-  const found = accepted.find((each) => each === text)
-  if (found === undefined)
-    throw new UsageError(`${flag} must be ${accepted.join(' or ')}, got ${JSON.stringify(text)}`)
-  return found
 }
 
 /** Two bars, hashed and sent; what the server has counts as sent. */
