@@ -1,5 +1,5 @@
 /** The record that `trove run` keeps on its server, and what is said of it on stderr. */
-import { asError } from '../core/errors.ts'
+import { asError, hasCode } from '../core/errors.ts'
 import { apiRoot } from '../api/paths.ts'
 import type { WireRunDetail } from '../api/run-record.ts'
 import type { TokenRequest } from '../auth/token-request.ts'
@@ -22,13 +22,15 @@ export async function openRecord(
   tell: (text: string) => void,
 ): Promise<RunRecorder> {
   const { project, run, attempt } = claims
-  const token = await server.mint({
-    ...claims,
-    // Of no job of the workflow: it only tells of them.
-    job: '__record',
-    scope: 'run',
-    expiresInSeconds: tokenSeconds,
-  })
+  // Of no job of the workflow: it only tells of them.
+  const asked = { ...claims, job: '__record', scope: 'run' } as const
+  const token = await server
+    .mint({ ...asked, expiresInSeconds: tokenSeconds })
+    .catch(async (error: unknown) => {
+      if (!hasCode(error, 'forbidden')) throw error
+      // Whoever mints it may not have so long themselves: then for as long as they can.
+      return await server.mint(asked)
+    })
   const access = { url: server.url, proxy: server.proxy, token }
   const newest = await newestAttempt(access, claims)
   if (newest > attempt)

@@ -146,12 +146,16 @@ test('a token or a server that is of no use is told before anything runs', async
     const access = { TROVE_URL: url, TROVE_TOKEN: await server.token(grant) }
     return await runTrove(['run', workflow], { ...environment, ...access })
   }
-  const refused = await to(server.url, { project: 'local/project', scope: 'write' })
+  const refused = await to(server.url, { project: 'local/project', scope: 'read' })
   expect(refused).toMatchObject({ status: 6, text: '' })
   expect(refused.stderr).toContain('needs a token of scope admin')
   const absent = await to('http://127.0.0.1:1', { scope: 'admin' })
   expect(absent).toMatchObject({ status: 10, text: '' })
-  expect((await to(server.url, { scope: 'admin' })).text).toContain('it says content')
+  for (const grant of [{ scope: 'admin' }, { project: 'local/project', scope: 'write' }] as const) {
+    const { text, stderr } = await to(server.url, grant)
+    expect(text).toContain('it says content')
+    expect(stderr).not.toContain('trove: ')
+  }
 })
 
 test('an attempt can be named; what a step asks to be kept for is bounded by the server, and by nothing shorter', async () => {
