@@ -33,6 +33,7 @@ const azureErrors = {
   storage_full: ['InsufficientStorage', 507],
   session_ended: ['BlobNotFound', 404],
   no_files: ['InvalidInput', 400],
+  secrets_found: ['InvalidInput', 400],
   upload_incomplete: ['InvalidBlockList', 400],
   busy: ['ServerBusy', 503],
   shutting_down: ['ServerBusy', 503],

@@ -35,6 +35,7 @@ export const twirpErrors = {
   storage_full: ['resource_exhausted', 507],
   session_ended: ['aborted', 503],
   no_files: ['invalid_argument', 400],
+  secrets_found: ['invalid_argument', 400],
   upload_incomplete: ['failed_precondition', 412],
   busy: ['unavailable', 503],
   shutting_down: ['unavailable', 503],

@@ -20,6 +20,7 @@ export const exitStatus = {
   overBudget: 11,
   noFilesMatched: 12,
   locked: 13,
+  secretsFound: 14,
   interrupted: 130,
 } as const
 
@@ -40,6 +41,7 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   11: 'over budget',
   12: 'no files matched',
   13: 'another process works on the data directory',
+  14: 'secrets found',
   130: 'interrupted',
 }
 
@@ -72,6 +74,7 @@ const statusOfCode = {
   storage_full: exitStatus.tooLarge,
   session_ended: exitStatus.failure,
   no_files: exitStatus.noFilesMatched,
+  secrets_found: exitStatus.secretsFound,
   upload_incomplete: exitStatus.failure,
   busy: exitStatus.network,
   shutting_down: exitStatus.network,
@@ -85,6 +88,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   artifact_not_found: '`trove list` shows what there is.',
   shutting_down: 'The server is stopping; try again shortly.',
   quota_exceeded: '`trove rm` makes room; an administrator can raise the quota.',
+  secrets_found: 'Leave them out with `--exclude`, or upload without `--fail-on-secrets`.',
   storage_full: 'The disk of the server is full.',
 }
 

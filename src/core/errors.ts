@@ -44,6 +44,8 @@ export interface ErrorDetails {
   range_not_satisfiable: { totalBytes: number }
   /** An upload whose patterns match nothing. */
   no_files: { patterns: string[] }
+  /** Credentials in what was to be uploaded: the first of the paths. */
+  secrets_found: { paths: string[] }
   /** No room on the disk that holds packs and metadata. */
   storage_full: { neededBytes: number | null }
   /** The session behind this work ended (committed, aborted or past its lease). */

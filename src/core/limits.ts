@@ -197,6 +197,8 @@ export const limits = {
   /** Tiny packs that one round merges, in some seconds when they hold little. Each small upload makes one: were more made
    *  between two rounds, their number would grow for ever. */
   tinyPacksMax: 10_000,
+  /** What is looked at of a file for secrets. */
+  secretFileBytesMax: 4 * MiB,
   /** Free pages of the database given back in one call, which takes several steps. */
   databasePagesPerStep: 256,
   /** Free bytes of the disk below which uploads are refused, unless a hundredth of it is less. Setting: TROVE_MIN_FREE. */

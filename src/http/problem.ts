@@ -31,6 +31,7 @@ const statusOf = {
   storage_full: 507,
   session_ended: 409,
   no_files: 400,
+  secrets_found: 422,
   upload_incomplete: 409,
   busy: 503,
   shutting_down: 503,

@@ -4,6 +4,7 @@ import { chmod, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
+import { checkoutConfig, randomText } from '../core/made-up-secrets.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import { type Outcome, startTrove } from './run-trove.ts'
@@ -109,6 +110,52 @@ describe('trove upload that finds no files', () => {
   })
 })
 
+describe('trove upload of credentials', () => {
+  const checkout = ['upload', 'build', '.', '--include-hidden', '--exclude', '.cache/**']
+  beforeEach(async () => {
+    await makeTree(root, {
+      '.git/config': checkoutConfig(),
+      '.env': `DEBUG=1\nDB_PASSWORD=${randomText(20)}7\n`,
+      'test/server.key': 'none',
+    })
+  })
+
+  test('names them by path, line and kind, and never by what they are', async () => {
+    const { status, text, stderr } = await trove([...checkout, '--json'])
+    expect(status).toBe(0)
+    expect(JSON.parse(text)).toMatchObject({
+      secrets: [
+        { path: '.env', line: 2, kind: 'env-secret' },
+        { path: '.git/config', line: 7, kind: 'git-authorization' },
+      ],
+    })
+    expect(stderr).toContain(
+      'trove: warning: the upload holds 2 secrets\n  .env:2: secret of an .env file\n  .git/config:7: git credential',
+    )
+    expect(text + stderr).not.toContain(randomText(20))
+  })
+
+  test('is said before anything is sent with --dry-run, and to a job as an annotation', async () => {
+    const planned = await trove([...checkout, '--dry-run'])
+    expect(planned).toMatchObject({ status: 0, stderr: expect.stringContaining('.env:2: secret') })
+    const job = await trove(checkout, { GITHUB_STEP_SUMMARY: join(root, '.cache/summary') })
+    expect(job.stderr).toMatch(
+      /^::warning title=Secrets in an artifact::Artifact build holds 2 secrets%0A {2}\.env:2: .*uploaded\.$/m,
+    )
+  })
+
+  test('sends nothing with --fail-on-secrets', async () => {
+    for (const args of [checkout, [...checkout, '--dry-run']]) {
+      const refused = await trove([...args, '--fail-on-secrets'])
+      expect(refused).toMatchObject({ status: 14, text: '' })
+      expect(refused.stderr).toContain('nothing was sent, since it holds 2 secrets')
+    }
+    expect(await trove(['ls', `${run}/build`])).toMatchObject({ status: 3 })
+    const without = ['--exclude', '.git/**', '--exclude', '.env', '--fail-on-secrets']
+    expect(await trove([...checkout, ...without])).toMatchObject({ status: 0 })
+  })
+})
+
 describe('trove upload tells', () => {
   test('a summary on stderr, and with --json the result on stdout', async () => {
     const first = await trove(['upload', 'build', 'dist', '--retention-days', '7'])
@@ -134,6 +181,7 @@ describe('trove upload tells', () => {
       'zipDigest',
       'expiresAt',
       'url',
+      'secrets',
     ])
     const { logicalBytes } = result
     expect(result).toMatchObject({

@@ -1,7 +1,8 @@
 /** `trove upload`: files, directories and globs as one artifact; only what the server lacks travels. */
-import type { UploadProgress, UploadResult } from '../../client/client.ts'
+import type { SecretInFile, UploadProgress, UploadResult } from '../../client/client.ts'
 import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
+import { lookForSecrets } from '../../client/upload/look-for-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/explanation.ts'
@@ -11,6 +12,7 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
 import { endingCell } from '../ending.ts'
+import { describeSecrets, secretsAnnotation, secretsWarning } from '../found-secrets.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
@@ -29,6 +31,10 @@ const flags = {
   overwrite: { value: null, help: 'take the place of an artifact of that name in this run' },
   symlinks: { value: 'HOW', help: 'keep (default) or follow' },
   'compression-level': { value: '0..9', help: 'of what is sent (default: 5)' },
+  'fail-on-secrets': {
+    value: null,
+    help: 'send nothing when a file like .git/config or .env holds a credential',
+  },
   jobs: jobsFlag,
   'dry-run': { value: null, short: 'n', help: 'list what would be uploaded, and send nothing' },
 } as const
@@ -47,7 +53,7 @@ export const uploadCommand: Command<UploadFlags> = {
     "trove upload logs '**/*.log' '!node_modules/**'",
     'trove upload coverage coverage --retention-days 7 --overwrite',
   ],
-  exitStatuses: [3, 5, 6, 7, 8, 9, 10, 12],
+  exitStatuses: [3, 5, 6, 7, 8, 9, 10, 12, 14],
   async run(invocation) {
     const { flags: given, operands, stdout, stderr, signal } = invocation
     const [name, ...patterns] = operands
@@ -78,6 +84,7 @@ export const uploadCommand: Command<UploadFlags> = {
     const { config, client } = context
     const progress = createProgress(stderr, { bars: !config.ci })
     const startedAt = performance.now()
+    let secrets: readonly SecretInFile[] = []
     try {
       const target = uploadTarget(context, name, given)
       const result = await client.upload({
@@ -88,12 +95,17 @@ export const uploadCommand: Command<UploadFlags> = {
         signal,
         onProgress: showUpload(progress),
         onRetry: progress.retrying,
+        onSecrets: (found) => {
+          if (given['fail-on-secrets']) throw secretsFound(found)
+          secrets = found
+        },
       })
       progress.finish()
       const elapsedMs = performance.now() - startedAt
       // First, whether or not anybody reads the rest.
       await report(config, result)
-      if (given.json) await writeJson(stdout, jsonOf(result))
+      if (given.json) await writeJson(stdout, jsonOf(result, secrets))
+      if (secrets.length > 0) await write(stderr, warningOf(context, name, secrets))
       await write(stderr, summaryOf(result, elapsedMs) + otherRetention(result, target))
       return exitStatus.ok
     } catch (error) {
@@ -101,6 +113,19 @@ export const uploadCommand: Command<UploadFlags> = {
       return await whenNone(error)
     }
   },
+}
+
+function secretsFound(found: readonly SecretInFile[]): Error {
+  const message = `nothing was sent, since it holds ${describeSecrets(found).trimEnd()}`
+  return storeError('secrets_found', message, { paths: found.map(({ path }) => path) })
+}
+
+function warningOf(
+  { config }: ServerContext,
+  name: string,
+  secrets: readonly SecretInFile[],
+): string {
+  return config.summaryFile === null ? secretsWarning(secrets) : secretsAnnotation(name, secrets)
 }
 
 /** Errors: no_files. */
@@ -113,6 +138,8 @@ async function listSource(
     throw storeError('no_files', 'no files were found to upload', {
       patterns: [...source.patterns],
     })
+  const secrets = lookForSecrets(tree)
+  if (secrets.length > 0 && given['fail-on-secrets']) throw secretsFound(secrets)
   if (given.json) await writeJson(stdout, tree.paths)
   else {
     const lines = tree.paths.map(
@@ -120,6 +147,7 @@ async function listSource(
     )
     await write(stdout, lines.join(''))
   }
+  if (secrets.length > 0) await write(stderr, secretsWarning(secrets))
   await write(
     stderr,
     `would upload ${counted(tree.count, 'entry', 'entries')} of ${printable(tree.root)}\n`,
@@ -188,7 +216,10 @@ function showUpload(progress: Progress): (now: UploadProgress) => void {
   }
 }
 
-function jsonOf({ artifact, ...result }: UploadResult): Record<string, unknown> {
+function jsonOf(
+  { artifact, ...result }: UploadResult,
+  secrets: readonly SecretInFile[],
+): Record<string, unknown> {
   return {
     artifactId: artifact.id,
     name: artifact.name,
@@ -200,6 +231,7 @@ function jsonOf({ artifact, ...result }: UploadResult): Record<string, unknown> 
     zipDigest: artifact.zipDigest,
     expiresAt: artifact.expiresAt,
     url: artifact.links.html,
+    secrets,
   }
 }
 

@@ -3,7 +3,8 @@ import { cacheFilePath } from '../cache/cache-files.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { listSources } from './list-sources.ts'
-import type { SourceFile } from './source-tree.ts'
+import { lookForSecrets, type SecretInFile } from './look-for-secrets.ts'
+import type { SourceFile, SourceTree } from './source-tree.ts'
 import { openTreeHasher, type TreeHasher } from './tree-hasher.ts'
 import { walkSources } from './walk.ts'
 
@@ -36,9 +37,10 @@ export async function hashSource(
     cacheDir: string | null
     signal: AbortSignal
     tell(change: Partial<HashProgress>): void
+    onSecrets?: ((found: readonly SecretInFile[]) => void) | undefined
   },
 ): Promise<HashedTree> {
-  const { cacheDir, signal, tell } = options
+  const { cacheDir, signal, tell, onSecrets } = options
   const open = async (isBelowRoot: boolean): Promise<TreeHasher> =>
     await openTreeHasher(pool, {
       cachePath:
@@ -51,11 +53,17 @@ export async function hashSource(
         tell({ hashedFiles: files, hashedBytes: bytes })
       },
     })
+  // While threads hash what the walk has found.
+  const look = (tree: SourceTree): void => {
+    const found = onSecrets === undefined ? [] : lookForSecrets(tree)
+    if (found.length > 0) onSecrets?.(found)
+  }
   if (source.kind === 'files') {
     const tree = listSources(source.files)
     const hasher = await open(tree.isBelowRoot)
     hasher.add(0, tree.count, tree)
     tell({ files: tree.count })
+    look(tree)
     return await hasher.finish(tree)
   }
   const hasher = await open(true)
@@ -70,6 +78,7 @@ export async function hashSource(
       hasher.add(from, to, found)
     },
   })
+  look(tree)
   return await hasher.finish(tree)
 }
 

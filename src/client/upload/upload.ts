@@ -18,6 +18,7 @@ import { untilThrough } from '../transport/retry.ts'
 import { hashSource, type HashProgress, type UploadSource } from './hash-source.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { largeUnits } from './large-units.ts'
+import type { SecretInFile } from './look-for-secrets.ts'
 import { sendUnits } from './send-units.ts'
 import type { SourceChanges } from './source-changes.ts'
 import { planSmall, type SendUnit, splitMissing } from './upload-plan.ts'
@@ -56,6 +57,9 @@ export interface UploadOptions extends UploadTarget {
   onProgress?(progress: UploadProgress): void
   /** Told of what goes wrong and is tried again in a moment. */
   onRetry?(failure: unknown): void
+  /** Told of credentials in files that are made to hold them, if there are any, before anything is sent: an error that it
+   *  throws ends the upload. */
+  onSecrets?(found: readonly SecretInFile[]): void
 }
 
 export interface UploadProgress extends HashProgress {
@@ -106,7 +110,16 @@ export async function uploadArtifact(
   cacheDir: string | null,
   options: UploadOptions & { signal: AbortSignal },
 ): Promise<UploadResult> {
-  const { source, compressionLevel, jobs: _jobs, signal, onProgress, onRetry, ...target } = options
+  const {
+    source,
+    compressionLevel,
+    jobs: _jobs,
+    signal,
+    onProgress,
+    onRetry,
+    onSecrets,
+    ...target
+  } = options
   const progress: UploadProgress = {
     phase: 'hashing',
     files: 0,
@@ -119,7 +132,7 @@ export async function uploadArtifact(
   const tell = (change: Partial<UploadProgress>): void => {
     onProgress?.(Object.assign(progress, change))
   }
-  const tree = await hashSource(pool, source, { cacheDir, signal, tell })
+  const tree = await hashSource(pool, source, { cacheDir, signal, tell, onSecrets })
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
   if (entryCount === 0) {
     const patterns = source.kind === 'patterns' ? [...source.patterns] : []

@@ -1,0 +1,225 @@
+/** What a credential looks like, a table. A false alarm teaches people to pass over the true ones, so there are only formats
+ *  that can be told for sure: by a checksum, by decoding, or by what they stand behind.
+ *
+ *  Contents come from anybody, so no pattern may take more than time in proportion to what it reads: every repetition is
+ *  bounded, or ends where the next match can begin. */
+import { crc32 } from './crc32.ts'
+
+export interface SecretRule {
+  /** As people read it, after an article. */
+  title: string
+  /** One of these is in every text that matches: most texts have none of them, which takes a glance. */
+  marks: readonly string[]
+  /** Global; its last group is what is to be secret. */
+  pattern: RegExp
+  /** Whether that is what it looks like. */
+  holds(secret: string): boolean
+  /** Whether it counts in a file of this path; absent: everywhere. */
+  countsAt?(path: string): boolean
+}
+
+export const secretRules = {
+  // actions/checkout leaves it behind (v1 to v5; v6 in a file of its own): what has become known as ArtiPACKED,
+  // https://unit42.paloaltonetworks.com/github-repo-artifacts-leak-tokens/
+  'git-authorization': {
+    title: 'git credential of a checkout',
+    marks: ['xtraheader', 'EXTRAHEADER'],
+    pattern:
+      /extraheader[ \t]{0,8}=[ \t]{0,8}["']?authorization:[ \t]{0,8}basic[ \t]{1,8}([\w+/-]{16,8192}={0,2})/gi,
+    holds: isUserAndPassword,
+  },
+  // https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/
+  'github-token': {
+    title: 'GitHub token',
+    marks: ['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_'],
+    pattern: /(?<!\w)gh[pousr]_([A-Za-z0-9]{36}|[A-Za-z0-9]{76})(?!\w)/g,
+    holds: hasChecksum,
+  },
+  // ghs_APPID_JWT: https://github.blog/changelog/2026-04-24-notice-about-upcoming-new-format-for-github-app-installation-tokens/
+  'github-app-token': {
+    title: 'GitHub token',
+    marks: ['ghs_'],
+    pattern: /(?<!\w)ghs_\d{1,20}_(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{40,1024})/g,
+    holds: (token) => payloadOf(token) !== undefined,
+  },
+  // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
+  'github-fine-grained-token': {
+    title: 'GitHub token',
+    marks: ['github_pat_'],
+    pattern: /(?<!\w)github_pat_([A-Za-z0-9]{22}_[A-Za-z0-9]{59})(?!\w)/g,
+    holds: isRandom,
+  },
+  // https://docs.gitlab.com/security/tokens/#token-prefixes; the longer form is routable.
+  'gitlab-token': {
+    title: 'GitLab token',
+    marks: ['glpat-', 'gldt-', 'glrt-', 'glptt-', 'glcbt-'],
+    pattern:
+      /(?<![\w-])(?:gl(?:pat|dt|rt)-|glcbt-[0-9a-zA-Z]{1,5}_|glptt-(?=[0-9a-f]{40}(?![\w-])))([\w-]{20}|[\w-]{40}|[\w-]{27,300}\.[0-9a-z]{2}\.?[0-9a-z]{7})(?![\w-])/g,
+    holds: isRandom,
+  },
+  // https://github.blog/2021-09-23-announcing-npms-new-access-token-format/
+  'npm-token': {
+    title: 'npm token',
+    marks: ['npm_'],
+    pattern: /(?<!\w)npm_([A-Za-z0-9]{36})(?!\w)/g,
+    holds: hasChecksum,
+  },
+  // https://docs.npmjs.com/cli/configuring-npm/npmrc#auth-related-configuration; `${NAME}` stands for a variable.
+  'registry-password': {
+    title: 'password of a package registry',
+    marks: [':_authToken', ':_auth', ':_password', 'npmAuthToken'],
+    pattern:
+      /^[ \t]{0,8}(?:\/\/[\w.:@/~-]{1,255}:_(?:authToken|auth|password)[ \t]{0,8}=|npmAuthToken:)[ \t]{0,8}["']?([^\s"'$<{]{16,4096})/gm,
+    holds: isRandom,
+  },
+  // https://docs.pypi.org/api/secrets/: a macaroon whose location is pypi.org, or test.pypi.org.
+  'pypi-token': {
+    title: 'PyPI token',
+    marks: ['pypi-AgE'],
+    pattern: /(?<![\w-])pypi-(AgEIcHlwaS5vcmc[\w-]{50,1000}|AgENdGVzdC5weXBpLm9yZ[\w-]{50,1000})/g,
+    holds: isRandom,
+  },
+  // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html: the id of a key is no secret, and
+  // its secret has no form of its own but for its length.
+  'aws-secret-key': {
+    title: 'AWS secret access key',
+    marks: ['ecret_access_key', 'ECRET_ACCESS_KEY', 'ecretAccessKey'],
+    pattern:
+      /secret_?access_?key["']?[ \t]{0,8}[:=][ \t]{0,8}["']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])/gi,
+    holds: (secret) => isRandom(secret) && !/^[0-9a-f]*$/.test(secret),
+  },
+  // https://docs.slack.dev/authentication/tokens
+  'slack-token': {
+    title: 'Slack token',
+    marks: ['xoxb-', 'xoxp-', 'xapp-'],
+    pattern:
+      /(?<![\w-])(?:xoxb-\d{9,14}-\d{9,14}-([A-Za-z0-9]{24})|xoxp-(?:\d{9,14}-){2,3}([0-9a-f]{32})|xapp-\d-[A-Z0-9]{8,12}-\d{9,14}-([0-9a-f]{64}))(?![\w-])/g,
+    holds: isRandom,
+  },
+  // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks: whoever has the URL may post.
+  'slack-webhook': {
+    title: 'Slack webhook',
+    marks: ['https://hooks.slack.com/services/'],
+    pattern:
+      /https:\/\/hooks\.slack\.com\/services\/T[A-Z0-9]{8,12}\/B[A-Z0-9]{8,12}\/([A-Za-z0-9]{24})(?![A-Za-z0-9])/g,
+    holds: isRandom,
+  },
+  // RFC 7468 §10, and PROTOCOL.key of OpenSSH. One with a passphrase has other words, or says so inside. With `\n` in
+  // place of line ends it stands in JSON, as in keys of Google's service accounts.
+  'private-key': {
+    title: 'private key',
+    marks: ['PRIVATE KEY-----'],
+    pattern:
+      /-----BEGIN (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----([^-]{60,16384})-----END (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----/g,
+    holds: isUnlockedKey,
+    countsAt: (path) => !madeForTests.test(path),
+  },
+  // https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
+  'netrc-password': {
+    title: 'password of a .netrc file',
+    marks: ['machine'],
+    pattern:
+      /(?<!\w)machine\s{1,16}[\w.:-]{1,255}\s{1,16}login\s{1,16}[^\s]{1,255}\s{1,16}password\s{1,16}([^\s<$]{8,1024})/g,
+    holds: isRandom,
+  },
+  // https://git-scm.com/docs/git-credential-store#_storage_format, and remotes in .git/config.
+  'url-password': {
+    title: 'password in the URL of a git remote',
+    marks: ['://'],
+    pattern:
+      /^(?:[ \t]{0,8}url[ \t]{0,8}=[ \t]{0,8})?https?:\/\/[^\s/:@]{0,255}:([^\s/:@<${]{8,512})@[\w.-]{1,255}/gm,
+    holds: isRandom,
+    countsAt: (path) => /(?:^|\/)(?:\.git\/config|\.gitconfig|\.git-credentials)$/.test(path),
+  },
+  // https://docs.docker.com/reference/cli/docker/login/#default-behavior
+  'docker-password': {
+    title: 'password of a container registry',
+    marks: ['"auth"'],
+    pattern: /"auth"\s{0,32}:\s{0,32}"([A-Za-z0-9+/]{12,8192}={0,2})"/g,
+    holds: isUserAndPassword,
+  },
+  // A token of Trove, or of a job's runner, which the actions read their ids from (`scp`).
+  'job-token': {
+    title: 'token of a CI job or of Trove',
+    marks: ['eyJ'],
+    pattern: /(?<![\w.-])(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{20,1024})(?![\w-])/g,
+    holds: (token) => {
+      const { iss, scp } = payloadOf(token) ?? {}
+      return iss === 'trove' || (typeof scp === 'string' && scp.includes('Actions.'))
+    },
+  },
+  // No form of its own, so only where variables are set that are not for others to see, and by their names.
+  'env-secret': {
+    title: 'secret of an .env file',
+    marks: ['SECRET', 'TOKEN', 'PASSW', 'KEY'],
+    pattern:
+      /^(?:export[ \t]{1,4})?(?!(?:NEXT|NUXT|EXPO|VITE|REACT|GATSBY|PUBLIC)_)[A-Z0-9_]{0,40}(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY)[A-Z0-9_]{0,40}[ \t]{0,4}=[ \t]{0,4}["']?([\w+/=.~!@%^&*-]{16,512})["']?[ \t\r]{0,8}$/gm,
+    holds: (value) =>
+      /\d/.test(value) && /[A-Za-z]/.test(value) && !/^\.{0,2}\//.test(value) && isRandom(value),
+    countsAt: (path) =>
+      /(?:^|\/)\.env(?:\.(?:local|production|prod|staging|development|dev)){0,2}$/.test(path),
+  },
+} satisfies Record<string, SecretRule>
+
+export type SecretKind = keyof typeof secretRules
+
+const madeForTests =
+  /(?:^|\/)(?:[^/]{0,64}[._-])?(?:tests?|specs?|fixtures?|testdata|examples?|samples?|mocks?|snakeoil|dummy|fake|localhost)(?:[._-][^/]*)?(?:\/|$)|__(?:tests|fixtures|mocks)__/i
+
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** Of GitHub's and npm's tokens, whose last six characters are the CRC-32 of those before, but for the prefix. */
+function hasChecksum(token: string): boolean {
+  let rest = crc32(Buffer.from(token.slice(0, -6)))
+  let digits = ''
+  while (digits.length < 6) {
+    digits = base62[rest % 62]! + digits
+    rest = Math.floor(rest / 62)
+  }
+  return token.endsWith(digits)
+}
+
+/** Whether somebody's key could look like that, and no placeholder does. */
+function isRandom(secret: string): boolean {
+  return (
+    new Set(secret).size >= 8 &&
+    !/example|change.?me|placeholder|your.?|x{4}|\*{3}|dummy|redacted|sample|insert|password|0123456|1234567|abcdef/i.test(
+      secret,
+    )
+  )
+}
+
+/** `user:password` in base 64. */
+function isUserAndPassword(encoded: string): boolean {
+  const [, password] =
+    /^[ -9;-~]*:([!-~]{8,})$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
+  return password !== undefined && isRandom(password)
+}
+
+/** Whether base 64 with any white space is a private key that needs no passphrase. */
+function isUnlockedKey(body: string): boolean {
+  const encoded = body.replaceAll(/\\[nr]|\s/g, '')
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return false
+  const key = Buffer.from(encoded, 'base64')
+  const magic = 'openssh-key-v1\0'
+  if (key.toString('latin1', 0, magic.length) === magic) {
+    // A string of four bytes: the cipher.
+    return key.toString('latin1', magic.length + 4, magic.length + 8) === 'none'
+  }
+  // X.690 §8.1: a SEQUENCE, and how long it is.
+  if (key[0] !== 0x30 || key.length < 40) return false
+  const [short, long] = [key[1]!, key[1]! - 0x80]
+  if (short < 0x80) return key.length === 2 + short
+  return long <= 2 && key.length === 2 + long + key.readUIntBE(2, Math.max(long, 1))
+}
+
+/** The claims of a JWT. */
+function payloadOf(token: string): Record<string, unknown> | undefined {
+  const [, payload = ''] = token.split('.')
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
+    return typeof claims === 'object' && claims !== null ? { ...claims } : undefined
+  } catch {
+    return undefined
+  }
+}
