@@ -15,7 +15,7 @@ import { type Environment, Settings } from './settings.ts'
 
 /** What the server runs with. */
 export interface Config {
-  /** Absolute. Holds `trove.db`, `secret.key`, `server.lock`, `server.url` and `cas/`. */
+  /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url` and `cas/`. */
   readonly dataDir: string
   /** Where packs are kept; null: in `cas/` of the data directory. */
   readonly packBucket: BucketPlace | null

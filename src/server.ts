@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
+import { openAttestationKeys } from './auth/attestation-keys.ts'
 import { openKeys, type Keys } from './auth/key.ts'
 import { createRevocations } from './auth/revocations.ts'
 import { adminGrant, mintToken } from './auth/tokens.ts'
@@ -125,6 +126,7 @@ async function openContext(
   const { dataDir: directory, minFreeBytes } = config
   const space = await openDiskSpace({ directory, minFreeBytes })
   await space.makeRoom()
+  const attestationKeys = await openAttestationKeys(config.dataDir)
   const packPlace = await findPackPlace(directory, config.packBucket)
   const packs = await openPackStore(packPlace)
   cleanups.push(() => packs.close())
@@ -205,6 +207,7 @@ async function openContext(
     upkeep,
     ingest,
     keys,
+    attestationKeys,
     revocations: createRevocations(await metadata.listRevocations()),
     log,
     metrics,

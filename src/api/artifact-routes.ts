@@ -14,11 +14,13 @@ import {
   retentionChangeSchema,
   searchLineSchema,
 } from './messages.ts'
-import { apiRoot, searchPath } from './paths.ts'
+import { bundleMediaType } from '../core/attestation.ts'
+import { apiRoot, attestationKeysPath, searchPath } from './paths.ts'
 import {
   archiveQuery,
   artifactListQuery,
   artifactQuery,
+  attestationQuery,
   compareQuery,
   deletionQuery,
   directoryQuery,
@@ -192,6 +194,24 @@ export const artifactRoutes: readonly ApiRoute[] = [
     query: fileQuery,
     responses: inPart('The file.', '*/*'),
     errors: ranged,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/attestation`,
+    operationId: 'attestArtifact',
+    summary:
+      'Says, signed, which run the files of an artifact, and its zip, came from: an in-toto Statement in a bundle of Sigstore.',
+    query: attestationQuery,
+    responses: { 200: bytes('The bundle.', bundleMediaType) },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: attestationKeysPath,
+    operationId: 'readAttestationKeys',
+    summary: 'Public keys of attestations, as PEM, that of new ones first. Needs no token.',
+    isOpen: true,
+    responses: { 200: bytes('The keys.', 'application/x-pem-file') },
   },
   ...(['zip', 'tar.gz'] as const).map((format): ApiRoute => {
     const type = format === 'zip' ? 'application/zip' : 'application/gzip'

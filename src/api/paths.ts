@@ -23,6 +23,8 @@ export function archivePath(id: number, format: 'zip' | 'tar.gz'): string {
   return `${artifactPath(id)}/archive.${format}`
 }
 
+export const attestationKeysPath = `${apiRoot}/attestation-keys`
+
 /** Of GitHub's REST API; leads to a signed address. */
 export function signedDownloadPath(project: string, id: number): string {
   return `/repos/${formatProjectPath(project)}/actions/artifacts/${id}/zip`

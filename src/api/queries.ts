@@ -95,6 +95,12 @@ export const directoryQuery = z.strictObject({
   ...paging,
 })
 
+export const attestationQuery = z.strictObject({
+  path: z.string().default('').meta({
+    description: 'One entry, with what lies below it; absent for all, and the zip.',
+  }),
+})
+
 export const fileQuery = z.strictObject({
   download: flag
     .default(false)

@@ -27,7 +27,7 @@ export interface ApiRoute {
   path: string
   operationId: string
   summary: string
-  /** The body is all that it takes, and no token. */
+  /** It takes no token: the body is one, or the answer is for all. */
   isOpen?: true
   query?: z.ZodObject
   request?: Content

@@ -81,6 +81,11 @@ function needsByteOrder(text: string): boolean {
   return /[\ud800-\uffff]/.test(text)
 }
 
+/** As messages write it: `0644`. */
+export function formatMode(mode: number): string {
+  return `0${mode.toString(8).padStart(3, '0')}`
+}
+
 /** Default modes for uploads that carry none. */
 export const defaultFileMode = 0o644
 export const defaultDirectoryMode = 0o755

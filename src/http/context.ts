@@ -1,6 +1,7 @@
 /** What every route is given: the parts that `server.ts` has put together, and the variables of one request. */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
+import type { AttestationKeys } from '../auth/attestation-keys.ts'
 import type { Keys } from '../auth/key.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Revocations } from '../auth/revocations.ts'
@@ -25,6 +26,7 @@ export interface AppContext {
   ingest: IngestPool
   staging: Staging
   keys: Keys
+  attestationKeys: AttestationKeys
   revocations: Revocations
   /** Null where no issuer is trusted. */
   idTokens: IdTokenVerifier | null

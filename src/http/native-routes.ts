@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { createArchiveRoutes } from './artifact/archives.ts'
 import { createArtifactRoutes } from './artifact/artifacts.ts'
+import { createAttestationRoutes } from './artifact/attestation.ts'
 import { createAuditRoutes } from './operation/audit.ts'
 import { createBlobFetchRoutes } from './artifact/blob-fetch.ts'
 import { createCompareRoutes } from './artifact/compare.ts'
@@ -29,6 +30,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createAuditRoutes(context))
   app.route('/', createManifestRoutes(context))
   app.route('/', createFileRoutes(context))
+  app.route('/', createAttestationRoutes(context))
   app.route('/', createArchiveRoutes(context))
   app.route('/', createPutArtifactRoutes(context))
   app.route('/', createRunRecordRoutes(context))

@@ -33,12 +33,17 @@ const nodeBackupFileSystem: BackupFileSystem = { ...nodeFileSystem, copyFile }
 export interface BackupOptions {
   /** Absolute. Must not exist. */
   destination: string
-  /** Files beside the metadata that belong to the store, such as its key; those that are missing are left out. */
+  /** Files beside the metadata that belong to the store; those that are missing are left out. */
   files: string[]
   /** Never links, so that the backup shares no bytes with the store. */
   copies: boolean
   onProgress?: (progress: BackupReport) => void
   fileSystem?: BackupFileSystem
+}
+
+/** The keys of a data directory (`auth/`), without which nothing that they made is known again. */
+export function keyFilesOf(dataDir: string): string[] {
+  return ['secret.key', 'attestation.key'].map((name) => join(dataDir, name))
 }
 
 /** How long dead packs stay after the backup has died. Copying the metadata renews nothing. */

@@ -5,6 +5,7 @@ import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackPlace } from '../packs/open-pack-store.ts'
+import { keyFilesOf } from './backup.ts'
 import { type BackgroundTask, runInBackground } from './background.ts'
 import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from './schedule.ts'
@@ -84,7 +85,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
       )
     },
     backUp: ({ destination, copies }) => {
-      const files = [join(dataDir, 'secret.key')]
+      const files = keyFilesOf(dataDir)
       const task = { kind: 'backup', options: { destination, copies, files } } as const
       return jobs.start(
         'backup',

@@ -88,19 +88,26 @@ describe('/openapi.json', () => {
     ])
   })
 
-  test('needs no token where the body is one', async () => {
-    const open = apiRoutes.filter(({ isOpen }) => isOpen === true).map(({ path }) => path)
-    expect(open).toEqual([`${apiRoot}/tokens/exchange`, `${apiRoot}/tokens/revoke`])
-    const answers = await Promise.all([
-      server.send(open[0]!, { method: 'POST', token: null, json: { idToken: 'x' } }),
-      server.send(open[1]!, { method: 'POST', token: null, json: { token: 'x' } }),
+  test('needs no token where the body is one, or the answer is for all', async () => {
+    const open = apiRoutes.filter(({ isOpen }) => isOpen === true)
+    expect(open.map(({ path }) => path)).toEqual([
+      `${apiRoot}/attestation-keys`,
+      `${apiRoot}/tokens/exchange`,
+      `${apiRoot}/tokens/revoke`,
     ])
-    expect(answers.map(({ status }) => status)).toEqual([401, 401])
-    expect((await answers[1]!.json()) as object).toMatchObject({
+    const answers = await Promise.all([
+      server.send(open[0]!.path, { token: null }),
+      server.send(open[1]!.path, { method: 'POST', token: null, json: { idToken: 'x' } }),
+      server.send(open[2]!.path, { method: 'POST', token: null, json: { token: 'x' } }),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([200, 401, 401])
+    expect((await answers[2]!.json()) as object).toMatchObject({
       detail: 'the token was not issued by this server',
     })
     expect(openApiDocument()).toMatchObject({
-      paths: Object.fromEntries(open.map((path) => [path, { post: { security: [] } }])),
+      paths: Object.fromEntries(
+        open.map(({ path, method }) => [path, { [method]: { security: [] } }]),
+      ),
     })
   })
 })

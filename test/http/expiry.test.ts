@@ -150,6 +150,8 @@ const rules: Record<string, Rule> = {
   [`GET ${one}/directory`]: { problem: artifact('/directory') },
   [`GET ${one}/tree`]: { problem: artifact('/tree') },
   [`GET ${one}/files/*`]: { problem: artifact('/files/index.html') },
+  [`GET ${one}/attestation`]: { problem: artifact('/attestation') },
+  [`GET ${api}/attestation-keys`]: { none: 'keys' },
   [`GET ${one}/archive.zip`]: { problem: artifact('/archive.zip') },
   [`GET ${one}/archive.tar.gz`]: { problem: artifact('/archive.tar.gz') },
   [`GET ${api}/runs/:run{[0-9]+}/archive.zip`]: { problem: at(`${api}/runs/1/archive.zip`) },

@@ -1,10 +1,10 @@
 /** `trove backup`: a copy of a store, running or not, that is a data directory itself. */
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { backupReportSchema, type WireBackupReport } from '../../api/admin-messages.ts'
 import { backupPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { backUp } from '../../lifecycle/backup.ts'
+import { backUp, keyFilesOf } from '../../lifecycle/backup.ts'
 import { hasErrno } from '../../packs/errno.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -42,7 +42,7 @@ export const backupCommand: Command<typeof flags> = {
         await backUp(ports, {
           destination,
           copies,
-          files: [join(dataDir, 'secret.key')],
+          files: keyFilesOf(dataDir),
           onProgress,
         }),
       remote: async (server) =>

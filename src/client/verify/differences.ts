@@ -1,6 +1,6 @@
 /** What a directory has otherwise than an artifact: a byte for each entry, and words only for what is no file, since every one
  *  of hundreds of thousands of files can differ. */
-import { comparePaths } from '../../core/entry.ts'
+import { comparePaths, formatMode } from '../../core/entry.ts'
 import type { FetchedTree } from '../download/tree-columns.ts'
 
 export interface TreeDifference {
@@ -98,9 +98,4 @@ export function createDifferences(tree: FetchedTree): Differences {
       yield* others.slice(other)
     },
   }
-}
-
-/** As messages of the API write it. */
-export function formatMode(mode: number): string {
-  return `0${mode.toString(8).padStart(3, '0')}`
 }

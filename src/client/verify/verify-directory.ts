@@ -2,7 +2,7 @@
  *  or entered through a link. */
 import { readlinkSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { defaultDirectoryMode } from '../../core/entry.ts'
+import { defaultDirectoryMode, formatMode } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { type Destination, examineDestination, kindOf, place } from '../download/destination.ts'
@@ -22,7 +22,6 @@ import {
   createDifferences,
   type DifferenceCounts,
   type Differences,
-  formatMode,
   type TreeDifference,
 } from './differences.ts'
 

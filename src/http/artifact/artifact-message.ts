@@ -4,6 +4,7 @@ import type { WireActor } from '../../api/audit.ts'
 import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../../api/paths.ts'
 import type { Actor } from '../../core/audit.ts'
 import { formatWireDigest } from '../../core/digest.ts'
+import { formatMode } from '../../core/entry.ts'
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
 
@@ -58,7 +59,7 @@ function actorMessage({ kind, run, job }: Actor): WireActor {
 export function entryMessage({ entry, modifiedAt }: ComparedEntry): WireEntry {
   const base = {
     path: entry.path,
-    mode: `0${entry.mode.toString(8).padStart(3, '0')}`,
+    mode: formatMode(entry.mode),
     modifiedAt: modifiedAt === null ? null : entryInstant(modifiedAt),
   }
   switch (entry.kind) {

@@ -1,0 +1,106 @@
+/** What is attested of an artifact, or of a part of it, as the text of an in-toto Statement. Every digest that it names was computed
+ *  from bytes that the server received, before the artifact became visible. */
+import { type Receipt, receiptType, statementType, type Subject } from '../core/attestation.ts'
+import { formatWireDigest } from '../core/digest.ts'
+import { type Entry, formatMode } from '../core/entry.ts'
+import { formatEntry } from '../core/manifest.ts'
+import { isOfPullRequest } from '../core/run.ts'
+import type { Artifact } from '../metadata/metadata.ts'
+import { type EntryReader, walkSubtree } from './entries.ts'
+import { noSuchPath } from './no-such-path.ts'
+
+/** What of an artifact, and where the server says that it is. */
+interface Extent {
+  /** An entry, with what lies below it; '' is all, with the zip. */
+  path: string
+  store: string | null
+}
+
+/** In pieces of an entry. The same at any time for the same artifact, unless more has become known of its run.
+ *  Errors: not_found (nothing is there). */
+export async function* statementOf(
+  reader: EntryReader,
+  artifact: Artifact,
+  extent: Extent,
+): AsyncGenerator<string, void, undefined> {
+  const { path } = extent
+  yield `{"_type":"${statementType}","subject":`
+  yield* arrayOf(subjectsOf(reader, artifact, path))
+  const receipt = JSON.stringify(receiptOf(artifact, extent))
+  yield `,"predicateType":"${receiptType}","predicate":${receipt.slice(0, -1)},"otherEntries":`
+  yield* arrayOf(otherEntries(reader, artifact, path))
+  yield '}}'
+}
+
+async function* subjectsOf(
+  reader: EntryReader,
+  artifact: Artifact,
+  path: string,
+): AsyncGenerator<Subject> {
+  const { name, kind, zipDigest } = artifact
+  // Of a zip that is kept whole it is the only file.
+  if (path === '' && zipDigest !== null && kind !== 'opaque')
+    yield { name: `${name}.zip`, digest: { sha256: zipDigest }, mediaType: 'application/zip' }
+  for await (const entry of entriesOf(reader, artifact, path)) {
+    if (entry.kind !== 'file') continue
+    const { mode, sizeBytes, digest } = entry
+    const annotations = { mode: formatMode(mode), sizeBytes }
+    yield { name: entry.path, digest: { sha256: digest }, annotations }
+  }
+}
+
+async function* otherEntries(
+  reader: EntryReader,
+  artifact: Artifact,
+  path: string,
+): AsyncGenerator<string> {
+  if (artifact.entryCount === artifact.fileCount) return
+  for await (const entry of entriesOf(reader, artifact, path))
+    if (entry.kind !== 'file') yield formatEntry(entry).slice(0, -1)
+}
+
+/** Errors: not_found. */
+async function* entriesOf(
+  reader: EntryReader,
+  artifact: Artifact,
+  path: string,
+): AsyncGenerator<Entry> {
+  let isThere = path === ''
+  for await (const { entry } of walkSubtree(reader, artifact.id, path)) {
+    isThere = true
+    yield entry
+  }
+  if (!isThere) throw noSuchPath(artifact, path)
+}
+
+function receiptOf(artifact: Artifact, { path, store }: Extent): Omit<Receipt, 'otherEntries'> {
+  const { id, name, project, runNumber, attempt, job, branch, sha, workflow, event } = artifact
+  return {
+    store,
+    artifactId: id,
+    name,
+    project,
+    run: runNumber,
+    attempt,
+    job,
+    branch,
+    sha,
+    workflow,
+    event,
+    untrusted: isOfPullRequest(artifact),
+    receivedAt: new Date(artifact.createdAt).toISOString(),
+    treeDigest: formatWireDigest(artifact.treeDigest),
+    zipDigest: artifact.zipDigest && formatWireDigest(artifact.zipDigest),
+    path,
+  }
+}
+
+/** The text of an array that is not held. */
+async function* arrayOf(values: AsyncIterable<object | string>): AsyncGenerator<string> {
+  let before = '['
+  for await (const value of values) {
+    yield before + JSON.stringify(value)
+    before = ','
+  }
+  yield before === '[' ? '[]' : ']'
+}

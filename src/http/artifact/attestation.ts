@@ -1,0 +1,46 @@
+/** `GET /artifacts/{id}/attestation`: what the server attests of an artifact; and the keys to verify that with, which are for all. */
+import { Hono } from 'hono'
+import { bundleMediaType } from '../../core/attestation.ts'
+import { apiRoot, attestationKeysPath } from '../../api/paths.ts'
+import { attestationQuery } from '../../api/queries.ts'
+import { signStatement } from '../../auth/sign-statement.ts'
+import { statementOf } from '../../browse/statement.ts'
+import { liveArtifact } from '../access/access.ts'
+import { lineStream } from '../body/lines.ts'
+import { watchIdle } from '../body/send-representation.ts'
+import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { parseQuery } from '../input.ts'
+
+export function createAttestationRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(attestationKeysPath, (c) =>
+    c.body(context.attestationKeys.publicKeys, 200, {
+      'content-type': 'application/x-pem-file',
+      'cache-control': 'no-cache',
+    }),
+  )
+  app.get(`${apiRoot}/artifacts/:id{[0-9]+}/attestation`, async (c) => await attest(context, c))
+  return app
+}
+
+async function attest(context: AppContext, c: AppRequest): Promise<Response> {
+  const { artifact } = await liveArtifact(context, c)
+  const { path } = parseQuery(c, attestationQuery)
+  const extent = { path: path.replace(/\/+$/, ''), store: context.config.publicUrl }
+  const { signal } = c.req.raw
+  const bundle = signStatement(context.attestationKeys, async function* () {
+    for await (const text of statementOf(context.metadata, artifact, extent)) {
+      signal.throwIfAborted()
+      yield text
+    }
+  })
+  // What is not there still has a status to say so.
+  const first = await bundle.next()
+  const headers = { 'content-type': bundleMediaType, 'cache-control': 'private, no-cache' }
+  if (c.req.method === 'HEAD') {
+    await bundle.return()
+    return new Response(null, { headers })
+  }
+  watchIdle(c, context.config.idleMs)
+  return new Response(lineStream(c, first, bundle), { headers })
+}

@@ -1,0 +1,82 @@
+/** The keys by which a server attests, and what they sign. */
+import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
+import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { openAttestationKeys } from '../../src/auth/attestation-keys.ts'
+import { signStatement } from '../../src/auth/sign-statement.ts'
+
+const freshDir = async (): Promise<string> => await mkdtemp(join(tmpdir(), 'trove-key-'))
+
+test('openings at the same time agree on one key, which only its owner may read', async () => {
+  const dir = await freshDir()
+  const [first, ...others] = await Promise.all(
+    Array.from({ length: 10 }, () => openAttestationKeys(dir)),
+  )
+  for (const each of others) expect(each.publicKeys).toBe(first!.publicKeys)
+  expect(await readdir(dir)).toEqual(['attestation.key'])
+  expect((await stat(join(dir, 'attestation.key'))).mode & 0o777).toBe(0o600)
+})
+
+const pemOf = (curve: string, half: 'privateKey' | 'publicKey'): string => {
+  const keys = generateKeyPairSync('ec', { namedCurve: curve })
+  return half === 'privateKey'
+    ? keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    : keys.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+}
+
+test.each([
+  ['', 'holds no key in PEM'],
+  ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'cannot be read'],
+  [pemOf('P-384', 'privateKey'), 'is not of ECDSA on P-256'],
+  [pemOf('P-256', 'publicKey'), 'cannot be used'],
+])('a file that cannot sign is named', async (content, reason) => {
+  const dir = await freshDir()
+  await writeFile(join(dir, 'attestation.key'), content)
+  const opening = openAttestationKeys(dir)
+  await expect(opening).rejects.toThrow(reason)
+  await expect(opening).rejects.toThrow(join(dir, 'attestation.key'))
+})
+
+const textOf = async (pieces: AsyncIterable<Uint8Array>): Promise<string> => {
+  let text = ''
+  for await (const piece of pieces) text += Buffer.from(piece).toString()
+  return text
+}
+
+test.each([0, 1, 2, 3])(
+  'a statement is signed as it is, wherever its pieces end (%d)',
+  async (odd) => {
+    const keys = await openAttestationKeys(await freshDir())
+    const texts = [`${'ä'.repeat(30_000)}${'x'.repeat(odd)}`, '', 'ü'.repeat(100_000), 'end']
+    const bundle = JSON.parse(
+      await textOf(
+        // oxlint-disable-next-line require-await -- as the entries of an artifact come.
+        signStatement(keys, async function* () {
+          yield* texts
+        }),
+      ),
+    ) as { dsseEnvelope: { payload: string; signatures: [{ sig: string }] } }
+    const payload = Buffer.from(bundle.dsseEnvelope.payload, 'base64')
+    expect(payload.toString()).toBe(texts.join(''))
+    expect(payload.toString('base64')).toBe(bundle.dsseEnvelope.payload)
+    const head = `DSSEv1 28 application/vnd.in-toto+json ${payload.length} `
+    const signature = Buffer.from(bundle.dsseEnvelope.signatures[0].sig, 'base64')
+    const signed = Buffer.concat([Buffer.from(head), payload])
+    expect(verify('sha256', signed, createPublicKey(keys.publicKeys), signature)).toBe(true)
+  },
+)
+
+test('a statement that becomes another while it is signed is not signed', async () => {
+  const keys = await openAttestationKeys(await freshDir())
+  let read = 0
+  const signing = textOf(
+    // oxlint-disable-next-line require-await -- as above.
+    signStatement(keys, async function* () {
+      read += 1
+      yield 'x'.repeat(100_000 - read)
+    }),
+  )
+  await expect(signing).rejects.toThrow('changed while it was signed')
+})
