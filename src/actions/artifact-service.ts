@@ -1,8 +1,9 @@
 /** ListArtifacts, GetSignedArtifactURL and DeleteArtifact: what a run has, for all its jobs and attempts. */
-import { isSameProject, mayReadRun, type Principal } from '../auth/principal.ts'
+import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
+import { isSameProject } from '../core/run.ts'
 import { askedBy } from '../http/access/actor.ts'
 import { removeArtifacts } from '../http/artifact/deletion.ts'
 import { forbidden } from '../http/access/access.ts'

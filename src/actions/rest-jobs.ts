@@ -1,9 +1,9 @@
 /** Jobs in GitHub's REST API ("REST API endpoints for workflow jobs"): those of recorded runs. */
 import type { Hono } from 'hono'
 import { jobLogPath, runPagePath } from '../api/paths.ts'
-import { isSameProject, mayReadRun } from '../auth/principal.ts'
+import { mayReadRun } from '../auth/principal.ts'
 import { storeError } from '../core/errors.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { isSameProject, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'

@@ -1,12 +1,12 @@
 /** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
  *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
 import { Hono } from 'hono'
-import { isSameProject, mayReadRun, type Principal } from '../auth/principal.ts'
+import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { isSameProject, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'

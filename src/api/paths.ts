@@ -23,6 +23,10 @@ export function archivePath(id: number, format: 'zip' | 'tar.gz'): string {
   return `${artifactPath(id)}/archive.${format}`
 }
 
+export function attestationPath(id: number): string {
+  return `${artifactPath(id)}/attestation`
+}
+
 export const attestationKeysPath = `${apiRoot}/attestation-keys`
 
 /** Of GitHub's REST API; leads to a signed address. */

@@ -1,5 +1,5 @@
 /** Who is asking, and what they may do. Pure: every decision about permission is one of the predicates below. */
-import type { ProjectName, RunFacts } from '../core/run.ts'
+import { isSameProject, type ProjectName, type RunFacts } from '../core/run.ts'
 
 /** `job`: writes its own run under its own job, reads its project. `run`: the same, but reads only its own run.
  *  `read` and `write`: a person's access to one project. `admin`: everything in every project. */
@@ -30,10 +30,6 @@ export interface Principal {
 export interface RunPlace {
   project: ProjectName
   runNumber: number
-}
-
-export function isSameProject(a: ProjectName, b: ProjectName): boolean {
-  return a === b || a.toLowerCase() === b.toLowerCase()
 }
 
 /** May see that the project exists, list its runs and artifacts, and read them. */

@@ -59,6 +59,10 @@ export const clientCommands = {
     summary: 'compares a directory with what an artifact holds, or a file with its zip',
     load: () => Promise.resolve(verifyCommand),
   },
+  attest: {
+    summary: 'fetches what a server attests of an artifact: which run its files came from',
+    load: async () => (await import('./commands/attest.ts')).attestCommand,
+  },
   shasum: {
     summary: 'prints digests of the files of an artifact, as sha256sum does',
     load: () => Promise.resolve(shasumCommand),

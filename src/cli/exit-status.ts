@@ -33,7 +33,7 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   3: 'not found',
   4: 'expired or deleted',
   5: 'not authenticated',
-  6: 'forbidden',
+  6: 'forbidden, or an attestation that is refused',
   7: 'name taken',
   8: 'damaged, or digest mismatch',
   9: 'quota, or too large',
@@ -98,6 +98,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
   if (error instanceof NetworkError || error instanceof ProxyRefusal) return exitStatus.network
   if (isLocked(error)) return exitStatus.locked
+  if (isNamed(error, 'AttestationError')) return exitStatus.forbidden
   if (isAbort(error)) return exitStatus.interrupted
   return exitStatus.failure
 }

@@ -120,6 +120,7 @@ function messageOf(error: unknown): string {
 const expectedErrors: ReadonlySet<string> = new Set([
   'StoreError',
   'FileError',
+  'AttestationError',
   'UsageError',
   'ConfigError',
   'NetworkError',

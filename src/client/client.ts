@@ -42,6 +42,12 @@ export { type Digest, parseDigest, parseWireDigest } from '../core/digest.ts'
 export { type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 export { FileError } from './files/file-error.ts'
 export { AnswerError, NetworkError } from './transport/network-error.ts'
+export {
+  type Attestation,
+  AttestationError,
+  readAttestation,
+  requirePlace,
+} from './verify/attestation.ts'
 export { ProxyRefusal } from './transport/proxy-error.ts'
 export type { DownloadProgress } from './download/downloading.ts'
 export type {
@@ -82,11 +88,12 @@ export interface Client {
   /** Brings a directory to what an artifact holds. Errors: FileError, NetworkError, AnswerError, ProxyRefusal,
    *  digest_mismatch, the server's. */
   download(options: DownloadOptions): Promise<DownloadResult>
-  /** Compares a directory with an artifact: every file is read. Errors: FileError, no_files (no path matches), NetworkError,
-   *  AnswerError, ProxyRefusal, digest_mismatch, the server's. */
+  /** Compares a directory with an artifact, or with what is attested of one: every file is read. Errors: FileError, no_files (no
+   *  path matches); of what is not attested NetworkError, AnswerError, ProxyRefusal, digest_mismatch, the server's. */
   verify(options: VerifyOptions): Promise<VerifyResult>
-  /** Compares a file with the zip of an artifact, or with the file that one is. Errors: not_found (the digest of the zip is not
-   *  known), FileError, NetworkError, AnswerError, ProxyRefusal, the server's. */
+  /** Compares a file with the zip of an artifact, or with the file that one is; or with all that is attested of one. Errors:
+   *  FileError; of what is not attested not_found (the digest of the zip is not known), NetworkError, AnswerError, ProxyRefusal,
+   *  the server's. */
   verifyFile(options: VerifyFileOptions): Promise<VerifyFileResult>
   /** Artifacts that match, in pages behind the scenes. */
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>

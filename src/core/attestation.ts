@@ -66,7 +66,7 @@ export function keyIdOf(publicKey: KeyObject): string {
 export function parsePublicKeys(pem: string): [KeyObject, ...KeyObject[]] {
   const blocks = pem.match(/-----BEGIN ([A-Z ]*(?:PUBLIC|PRIVATE) KEY)-----[^-]+-----END \1-----/g)
   const [first, ...others] = (blocks ?? []).map(parsePublicKey)
-  if (first === undefined) throw badKey('it holds no key in PEM')
+  if (first === undefined) throw badKey('there is no key in PEM')
   return [first, ...others]
 }
 
@@ -75,10 +75,10 @@ function parsePublicKey(block: string): KeyObject {
   try {
     key = createPublicKey(block)
   } catch (error) {
-    throw badKey(`a key of it cannot be read: ${(error as Error).message}`)
+    throw badKey(`a key cannot be read: ${(error as Error).message}`)
   }
   if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key
-  throw badKey('a key of it is not of ECDSA on P-256')
+  throw badKey('a key is not of ECDSA on P-256')
 }
 
 function badKey(reason: string): Error {

@@ -39,6 +39,10 @@ export function isOfPullRequest({ event }: Pick<RunFacts, 'event'>): boolean {
   return event !== null && pullRequestEvents.includes(event)
 }
 
+export function isSameProject(a: ProjectName, b: ProjectName): boolean {
+  return a === b || a.toLowerCase() === b.toLowerCase()
+}
+
 /** Errors: invalid_name. */
 export function parseProjectName(text: string): ProjectName {
   const reason = projectFault(text)

@@ -1,8 +1,9 @@
 /** What pages look up before they show anything, on behalf of the visitor. */
 import { projectPagePath, runPagePath } from '../api/paths.ts'
-import { isSameProject, mayDelete, mayWriteProject, type Principal } from '../auth/principal.ts'
+import { mayDelete, mayWriteProject, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { keepingReason } from '../core/explanation.ts'
+import { isSameProject } from '../core/run.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
   type Access,

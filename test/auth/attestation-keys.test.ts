@@ -27,7 +27,7 @@ const pemOf = (curve: string, half: 'privateKey' | 'publicKey'): string => {
 }
 
 test.each([
-  ['', 'holds no key in PEM'],
+  ['', 'there is no key in PEM'],
   ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'cannot be read'],
   [pemOf('P-384', 'privateKey'), 'is not of ECDSA on P-256'],
   [pemOf('P-256', 'publicKey'), 'cannot be used'],

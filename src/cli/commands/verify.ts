@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
-import type { TreeDifference, VerifyResult } from '../../client/client.ts'
+import type { Attestation, TreeDifference, VerifyResult } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
@@ -11,13 +11,19 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { jsonWithItems, printable, write, writeAll, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
-import { connect, type ServerContext } from '../server-access.ts'
+import { connect, type ServerContext, serverContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
   path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match' },
   extra: { value: null, help: 'tell what DIR has and the artifact does not have as well' },
   jobs: jobsFlag,
+  attestation: {
+    value: 'FILE',
+    help: 'compare with what `trove attest` fetched; then REF may be left out, else the attestation must be about it',
+  },
+  key: { value: 'FILE', help: 'that it is signed by; no server is asked then' },
+  'allow-untrusted': { value: null, help: 'also what is attested of the run of a pull request' },
 } as const
 
 type VerifyInvocation = Invocation<typeof flags>
@@ -33,24 +39,64 @@ export const verifyCommand: Command<typeof flags> = {
     'trove verify 42/build dist --extra',
     "trove verify latest:main/build . --path 'bin/**'",
     'trove verify 42/build build.zip',
+    'trove verify octo/app@42/build dist --attestation build.json --key trove.pub',
+    'trove verify app --attestation build.json --key trove.pub --project octo/app',
   ],
   exitStatuses: [3, 4, 5, 6, 8, 9, 10, 12],
   oneMeans: 'they differ',
   async run(invocation) {
-    const { flags: given, operands, signal } = invocation
-    const [text, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
-    const reference = parseReference(text)
+    const { flags: given, operands } = invocation
+    const isAttested = given.attestation !== undefined
+    if (!isAttested && (given.key !== undefined || given['allow-untrusted']))
+      throw new UsageError('--key and --allow-untrusted go with --attestation')
+    const { reference, target } = operandsOf(operands, isAttested)
     if (given.extra && given.path.length > 0)
       throw new UsageError('--extra and --path exclude each other')
-    const context = await connect(given, signal)
-    const { server, project } = context
     const isFile = isFileAt(target)
     if (isFile && (given.extra || given.path.length > 0))
       throw new UsageError(`--${given.extra ? 'extra' : 'path'} works with a directory only`)
-    const artifact = await readArtifact(server, reference, { project, signal })
-    const place = { artifact, path: resolve(target) }
-    return await (isFile ? compareFile : compareDirectory)(context, invocation, place)
+    const compared = await (isAttested ? attestedArtifact : namedArtifact)(invocation, reference)
+    const place = { ...compared, path: resolve(target) }
+    return await (isFile ? compareFile : compareDirectory)(invocation, place)
   },
+}
+
+/** What is attested says itself what it is about. */
+function operandsOf(
+  operands: string[],
+  isAttested: boolean,
+): { reference: string | undefined; target: string } {
+  if (isAttested && operands.length < 2)
+    return { reference: undefined, target: takeOperands(operands, ['DIR|FILE'])[0] }
+  const [reference, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
+  return { reference, target }
+}
+
+async function namedArtifact(
+  { flags: given, signal }: VerifyInvocation,
+  text = '',
+): Promise<Compared> {
+  const reference = parseReference(text)
+  const context = await connect(given, signal)
+  const { server, project } = context
+  return { context, artifact: await readArtifact(server, reference, { project, signal }) }
+}
+
+async function attestedArtifact(
+  { flags: given, stderr, signal }: VerifyInvocation,
+  reference: string | undefined,
+): Promise<Compared> {
+  const { attestation = '', key, project } = given
+  const context = serverContext(given)
+  const { readAttested, tellAttestation } = await import('../attested.ts')
+  const allowUntrusted = given['allow-untrusted']
+  const wanted = { attestation, key, reference, project, allowUntrusted }
+  const artifact = await readAttested(context, wanted, signal)
+  const { path } = artifact.receipt
+  if (given.extra && path !== '')
+    throw new UsageError(`--extra needs an attestation of the whole, not of ${path}`)
+  await write(stderr, `${tellAttestation(artifact)}\n`)
+  return { context, artifact }
 }
 
 /** Whatever else is there, or cannot be seen, is told by who wants a directory. */
@@ -62,16 +108,27 @@ function isFileAt(path: string): boolean {
   }
 }
 
-interface Place {
-  artifact: WireArtifact
+interface Compared {
+  context: ServerContext
+  artifact: WireArtifact | Attestation
+}
+
+interface Place extends Compared {
   /** Absolute. */
   path: string
 }
 
+/** What JSON says of what is compared with. */
+function headOf(artifact: Compared['artifact']): object {
+  const { id: artifactId, name } = artifact
+  if (!('receipt' in artifact)) return { artifactId, name }
+  const { receipt, keyId } = artifact
+  return { artifactId, name, attestation: { ...receipt, keyId } }
+}
+
 async function compareDirectory(
-  { client, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
-  { artifact, path }: Place,
+  { context: { client, config }, artifact, path }: Place,
 ): Promise<ExitStatus> {
   const progress = createProgress(stderr, { bars: !config.ci })
   const verifying = client.verify({
@@ -88,7 +145,7 @@ async function compareDirectory(
   const result = await verifying.finally(progress.finish)
   if (given.json) {
     const { differences, ...totals } = result
-    const head = { artifactId: artifact.id, name: artifact.name, directory: path, ...totals }
+    const head = { ...headOf(artifact), directory: path, ...totals }
     await writeAll(stdout, jsonWithItems(head, differences))
   } else await writeAll(stdout, linesOf(result))
   await write(stderr, `${printable(artifact.name)}  ${summaryOf(result)}  ${printable(path)}\n`)
@@ -117,9 +174,8 @@ function summaryOf({ files, logicalBytes, missing, changed, extra }: VerifyResul
 }
 
 async function compareFile(
-  { client, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
-  { artifact, path }: Place,
+  { context: { client, config }, artifact, path }: Place,
 ): Promise<ExitStatus> {
   const progress = createProgress(stderr, { bars: !config.ci })
   const totalBytes = statSync(path).size
@@ -131,15 +187,16 @@ async function compareFile(
       progress.show([{ label: 'Reading', doneBytes, totalBytes }])
     },
   })
-  const { expected, found } = await verifying.finally(progress.finish)
-  const { id: artifactId, name } = artifact
-  if (given.json) await writeJson(stdout, { artifactId, name, file: path, expected, found })
+  const { expected, found, name } = await verifying.finally(progress.finish)
+  if (given.json)
+    await writeJson(stdout, { ...headOf(artifact), file: path, expected, found, attested: name })
   else if (expected !== found)
     await write(stdout, lineOf({ kind: 'content', path, expected, found }))
-  const outcome = expected === found ? 'the same' : 'not the same'
+  const what = name === undefined ? '' : ` as ${printable(name)}`
+  const outcome = expected === found ? `the same${what}` : 'not the same'
   await write(
     stderr,
-    `${printable(name)}  ${formatSizeBytes(totalBytes)}: ${outcome}  ${printable(path)}\n`,
+    `${printable(artifact.name)}  ${formatSizeBytes(totalBytes)}: ${outcome}  ${printable(path)}\n`,
   )
   return expected === found ? exitStatus.ok : exitStatus.failure
 }

@@ -18,6 +18,7 @@ import { lookAt, parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { isMode } from '../files/system.ts'
 import type { ServerAccess } from '../transport/http.ts'
+import type { Attestation } from './attestation.ts'
 import {
   createDifferences,
   type DifferenceCounts,
@@ -26,7 +27,8 @@ import {
 } from './differences.ts'
 
 export interface VerifyOptions {
-  artifact: TreeSource | Promise<TreeSource>
+  /** What is attested of one takes no server. */
+  artifact: TreeSource | Promise<TreeSource> | Attestation
   /** Directory to compare. */
   directory: string
   /** Globs of the paths to compare; none takes all. */
@@ -69,7 +71,8 @@ export async function verifyDirectory(
     throw storeError('invalid_request', reason, { field: 'paths' })
   }
   refuseOthers(directory)
-  const { tree } = await fetchTree(server, artifact, { base: null, signal })
+  const { tree } =
+    'tree' in artifact ? artifact : await fetchTree(server, artifact, { base: null, signal })
   const wanted = selectEntries(tree, paths)
   if (wanted.length === 0 && paths.length > 0)
     throw storeError('no_files', `nothing of it matches ${paths.join(', ')}`, {

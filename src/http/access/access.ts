@@ -1,7 +1,6 @@
 /** Finds what a route names, on behalf of its caller. What a caller may not read does not exist for it (404); what it
  *  may read but not change is forbidden (403); what it may read but is over is gone (410). */
 import {
-  isSameProject,
   mayAdminister,
   mayOversee,
   mayReadProject,
@@ -12,7 +11,7 @@ import {
 import { artifactNotFound, assertLive, readArtifact } from '../../browse/find-artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
-import { type ProjectName, parseProjectName } from '../../core/run.ts'
+import { isSameProject, type ProjectName, parseProjectName } from '../../core/run.ts'
 import type { Artifact, Project, Run } from '../../metadata/metadata.ts'
 import { requirePrincipal } from './authenticate.ts'
 import type { AppContext, AppRequest } from '../context.ts'

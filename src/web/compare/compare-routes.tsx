@@ -1,11 +1,10 @@
 /** Comparing two artifacts, and one file of them. */
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
-import { isSameProject } from '../../auth/principal.ts'
 import { readFileEntry } from '../../browse/entries.ts'
 import { storeError } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
+import { isSameProject, parsePositiveInteger } from '../../core/run.ts'
 import { readLive } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'

@@ -1,0 +1,60 @@
+/** `trove attest`: what the server says, signed, of where the files of an artifact came from; and the key to verify it with. */
+import { resolve } from 'node:path'
+import { attestationKeysPath, attestationPath } from '../../api/paths.ts'
+import { saveAs } from '../../client/files/save-as.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { type ApiRequest, openAnswer } from '../../client/transport/http.ts'
+import { parseEntryReference } from '../../core/reference.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write } from '../output.ts'
+import { connect, type ServerContext, serverContext } from '../server-access.ts'
+
+const { json: _noJson, ...shared } = serverFlags
+const flags = {
+  ...shared,
+  output: { value: 'FILE', short: 'o', help: 'where it goes; stdout by default, as for -' },
+  'public-key': {
+    value: null,
+    help: 'the key that `trove verify --key` takes; needs no REF and no token',
+  },
+} as const
+
+export const attestCommand: Command<typeof flags> = {
+  name: 'attest',
+  operands: 'REF[:PATH]',
+  summary:
+    'Fetches what the server attests of an artifact, or of a file or directory in it: which run it came from.',
+  flags,
+  examples: [
+    'trove attest 42/build -o build.attestation.json',
+    'trove attest 42/build:bin/app -o app.attestation.json',
+    'trove attest --public-key -o trove.pub',
+  ],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    const isOfKey = given['public-key']
+    const [target] = isOfKey ? takeOperands(operands, []) : takeOperands(operands, ['REF'])
+    const context = isOfKey ? serverContext(given) : await connect(given, signal)
+    const request =
+      target === undefined
+        ? { path: attestationKeysPath, signal }
+        : await attestationOf(context, target, signal)
+    const body = (await openAnswer(context.server, request)).chunks()
+    if (given.output === undefined || given.output === '-')
+      for await (const chunk of body) await write(stdout, chunk)
+    else await saveAs(resolve(given.output), body, signal)
+    return exitStatus.ok
+  },
+}
+
+async function attestationOf(
+  { server, project }: ServerContext,
+  target: string,
+  signal: AbortSignal,
+): Promise<ApiRequest> {
+  const { reference, path } = parseEntryReference(target)
+  const { id } = await readArtifact(server, reference, { project, signal })
+  return { path: attestationPath(id), query: { path: path === '' ? undefined : path }, signal }
+}
