@@ -12,7 +12,12 @@ import type { IngestPorts } from './session.ts'
 
 await answerRequests<PoolRequest, PoolAnswer, number, BodyChunk>(async () => {
   const { databasePath, packPlace, disk, sharedLog, settings } = workerData as IngestWorkerData
-  const metadata = openSqliteMetadata({ path: databasePath, sharedLog, quota: settings.quota })
+  const metadata = openSqliteMetadata({
+    path: databasePath,
+    sharedLog,
+    quota: settings.quota,
+    isCollector: false,
+  })
   const packs = await openPackStore(packPlace)
   const readFree = async (): Promise<number> => (await readDisk(disk.directory)).freeBytes
   const requireRoom = createWatermark(disk.minFreeBytes, readFree)

@@ -9,7 +9,7 @@ import { type ScrubFinding, scrub } from './scrub.ts'
 
 await answerRequests<BackgroundTask, object, BackgroundNews>(async () => {
   const { databasePath, packPlace, sharedLog } = workerData as BackgroundPlaces
-  const metadata = openSqliteMetadata({ path: databasePath, sharedLog })
+  const metadata = openSqliteMetadata({ path: databasePath, sharedLog, isCollector: false })
   const packs = await openPackStore(packPlace)
   return {
     answer: async ({ kind, options }, { stop, tell }) => {

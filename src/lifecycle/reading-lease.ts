@@ -1,5 +1,5 @@
 /** The lease of maintenance that reads packs: what dies meanwhile stays until it is closed. */
-import { storeError } from '../core/errors.ts'
+import { hasCode } from '../core/errors.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadingLease {
@@ -10,25 +10,25 @@ export interface ReadingLease {
 }
 
 /** Takes a lease that ends `leaseMs` after its last renewal, should its holder die.
- *  Errors: storage_full, when it cannot be written: garbage collection runs in another thread, which would not know it. */
+ *  Errors: storage_full, when it cannot be written, nor be renewed for half of its time: the collector does not know of it then. */
 export async function openReadingLease(
   { metadata, now }: Pick<LifecyclePorts, 'metadata' | 'now'>,
   leaseMs: number,
 ): Promise<ReadingLease> {
   const { leases } = await metadata.openReadLeases([], now(), leaseMs)
-  const id = leases[0]!
-  if (id < 0) {
-    await metadata.closeReadLeases(leases)
-    const reason = 'the disk of the metadata takes nothing: it is full, or has failed'
-    throw storeError('storage_full', reason, { neededBytes: null })
-  }
   let renewedAt = performance.now()
   return {
-    id,
+    id: leases[0]!,
     renew: async () => {
-      if (performance.now() - renewedAt < leaseMs / 4) return
-      renewedAt = performance.now()
-      await metadata.renewReadLeases(leases, now() + leaseMs)
+      const at = performance.now()
+      if (at - renewedAt < leaseMs / 4) return
+      try {
+        await metadata.renewReadLeases(leases, now() + leaseMs)
+        renewedAt = at
+      } catch (error) {
+        // There may be room again before it ends.
+        if (!hasCode(error, 'storage_full') || at - renewedAt >= leaseMs / 2) throw error
+      }
     },
     close: async () => {
       await metadata.closeReadLeases(leases)

@@ -267,13 +267,13 @@ export interface LifecycleMetadata {
   /** Begins reading: one lease for each artifact, or a single one of no artifact for an empty list. Must come before the
    *  first place in a pack is asked for. `gone`: artifacts that are not live; then there are no leases. Does not outlive
    *  a power loss, as its holder does not. Where the disk takes nothing, one that only this connection knows, whose id is
-   *  negative. */
+   *  negative. Errors: storage_full, where another connection collects garbage. */
   openReadLeases(
     artifactIds: number[],
     now: number,
     leaseMs: number,
   ): Promise<{ leases: number[]; gone: number[] }>
-  /** Leases that have ended stay ended. */
+  /** Leases that have ended stay ended. Errors: storage_full, likewise. */
   renewReadLeases(leases: number[], until: number): Promise<void>
   closeReadLeases(leases: number[]): Promise<void>
   /** Leases that are live at `now`, at most `limit`. */

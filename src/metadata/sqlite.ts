@@ -51,6 +51,9 @@ export interface StoreOptions extends ConnectionOptions {
   quota?: Quota | undefined
   /** Of a project. Setting: TROVE_MAX_OPEN_UPLOADS. */
   openUploadsMax?: number | undefined
+  /** False for a thread beside that of the server's metadata, in which garbage is collected: what it cannot write of its read
+   *  leases the collector would not know. */
+  isCollector?: boolean | undefined
 }
 
 const noQuota: Quota = { projectBytes: null, storeBytes: null }
@@ -59,6 +62,7 @@ const noQuota: Quota = { projectBytes: null, storeBytes: null }
 export function openSqliteMetadata({
   quota = noQuota,
   openUploadsMax = limits.openUploadsMax,
+  isCollector = true,
   ...options
 }: StoreOptions): Metadata {
   const connection = openConnection(options)
@@ -84,7 +88,7 @@ export function openSqliteMetadata({
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
     ...createReleaseMethods(connection, change),
-    ...createReadLeaseMethods(connection, unwritten),
+    ...createReadLeaseMethods(connection, unwritten, isCollector),
     ...createReclaimMethods(connection),
     ...createCompactionMethods(connection, unwritten),
     markDamaged: damage.markDamaged,

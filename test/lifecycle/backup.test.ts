@@ -5,7 +5,6 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
 import { tarOf } from '../http/archives-of.ts'
 import type { TestStore } from '../ingest/open-store.ts'
 import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
@@ -77,22 +76,6 @@ describe('a backup', () => {
     })
     await expectWhole(destination, filled.zips)
     expect(report.packs).toBe(2)
-  })
-
-  test('of a store whose disk takes nothing, so that its packs cannot be held fast, is refused', async () => {
-    const filled = await openFilled()
-    const { metadata } = filled.store
-    // What a connection does that can write no row, whatever the reason.
-    const refusing: Metadata = {
-      ...metadata,
-      openReadLeases: async () => ({ leases: [-1], gone: [] }),
-    }
-    const store = { ...filled.store, ports: { ...filled.store.ports, metadata: refusing } }
-    const refused = runBackup({ ...filled, store }, await newDestination())
-    await expect(refused).rejects.toMatchObject({
-      code: 'storage_full',
-      message: expect.stringContaining('full, or has failed'),
-    })
   })
 
   test('never overwrites, and takes no directory for its own that is not', async () => {

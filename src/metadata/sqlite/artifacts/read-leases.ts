@@ -6,7 +6,7 @@
  *  kept in memory, where the collector of the same process finds it: while there is one, nothing that was removed is let go
  *  of and no pack goes. */
 import SqliteDatabase from 'better-sqlite3'
-import { hasCode } from '../../../core/errors.ts'
+import { hasCode, storeError } from '../../../core/errors.ts'
 import type { Metadata, ReadLease } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -56,8 +56,16 @@ export function createUnwrittenLeases(): UnwrittenLeases {
 export function createReadLeaseMethods(
   connection: Connection,
   unwritten: UnwrittenLeases,
+  isCollector: boolean,
 ): ReadLeaseMethods {
   const { prepare, stage } = connection
+  /** Told of what could not be written of a lease; goes on where it can be kept in memory. */
+  const requireUnwritten = (error: unknown): void => {
+    if (!isRefusedByDisk(error)) throw error
+    if (isCollector) return
+    const reason = 'the disk of the metadata takes nothing: it is full, or has failed'
+    throw storeError('storage_full', reason, { neededBytes: null }, { cause: error })
+  }
   const insert = prepare<[number, number, string], { id: number }>(
     `INSERT INTO read_leases (artifact_id, started_at, until)
      SELECT j.value, ?, ? FROM json_each(?) j RETURNING id`,
@@ -89,7 +97,7 @@ export function createReadLeaseMethods(
           return { leases: insert.all(now, until, held).map((row) => row.id), gone }
         })
       } catch (error) {
-        if (!isRefusedByDisk(error)) throw error
+        requireUnwritten(error)
         const lease = unwritten.hold(until)
         const gone = find()
         if (gone.length === 0) return { leases: [lease], gone }
@@ -104,7 +112,7 @@ export function createReadLeaseMethods(
       try {
         stage(() => renew.run(until, JSON.stringify(written)))
       } catch (error) {
-        if (!isRefusedByDisk(error)) throw error
+        requireUnwritten(error)
         // Nobody drops it: it bridges the time until the next renewal.
         unwritten.hold(until)
       }

@@ -1,0 +1,53 @@
+/** The lease of maintenance that reads in a thread of its own, beside the one in which garbage is collected. */
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { openReadingLease } from '../../src/lifecycle/reading-lease.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { temporaryDatabases } from '../metadata/temporary-database.ts'
+import { whileDiskRefuses } from '../refusing-disk.ts'
+
+const { newDatabase } = temporaryDatabases()
+const leaseMs = 60_000
+
+async function openBoth(): Promise<{ collector: Metadata; reader: Metadata }> {
+  const path = await newDatabase()
+  const collector = openSqliteMetadata({ path })
+  const reader = openSqliteMetadata({ path, isCollector: false })
+  onTestFinished(async () => {
+    vi.restoreAllMocks()
+    await reader.close()
+    await collector.close()
+  })
+  return { collector, reader }
+}
+
+// Goal: a backup or scrub never goes on with a claim that the collector does not know of, or a pack that it is still to read may
+// go; and it does not end for a moment in which nothing could be written.
+test('a lease that cannot be renewed ends its reader while the collector still holds to it', async () => {
+  const { collector, reader } = await openBoth()
+  const start = 1_000_000
+  let elapsed = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => elapsed)
+  const lease = await openReadingLease({ metadata: reader, now: () => start + elapsed }, leaseMs)
+  elapsed += leaseMs * 0.3
+  await whileDiskRefuses(() => lease.renew())
+  await lease.renew()
+  elapsed += leaseMs * 0.3
+  await whileDiskRefuses(() => lease.renew())
+  elapsed += leaseMs * 0.3
+  await expect(whileDiskRefuses(() => lease.renew())).rejects.toMatchObject({
+    code: 'storage_full',
+  })
+  expect(await collector.listReadLeases(start + elapsed, 1)).toMatchObject([{ id: lease.id }])
+})
+
+test('a lease that cannot be written is none', async () => {
+  const { reader } = await openBoth()
+  const opening = whileDiskRefuses(() =>
+    openReadingLease({ metadata: reader, now: () => 0 }, leaseMs),
+  )
+  await expect(opening).rejects.toMatchObject({
+    code: 'storage_full',
+    message: expect.stringContaining('full, or has failed'),
+  })
+})
