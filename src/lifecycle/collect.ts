@@ -34,7 +34,8 @@ export interface Collection {
   expired: number
   /** Removed artifacts whose bytes nobody holds for them any more. */
   deletedArtifacts: number
-  /** Pack bytes that came back to the disk, new packs taken off. */
+  /** Pack bytes that came back to the disk, new packs taken off; with those of a pack whose removal failed when it was gone
+   *  already, which only the disk knows. */
   freedBytes: number
   /** Pack bytes that are dead, or belong to removed artifacts, and wait for a reader or a grace. */
   waitingBytes: number

@@ -178,7 +178,7 @@ export interface LifecycleMetadata {
   /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
   purgeTombstones(removedBy: number, limit: number): Promise<number>
   /** What would die in which packs if artifacts were gone, and how many bytes of their contents would stay: copies that serve,
-   *  each counted once (0 when not asked for). Changes nothing; costs in proportion to what they hold. */
+   *  each counted once (0 when not asked for). `released`: removed artifacts that would let go. Changes nothing; costs in proportion to what they hold. */
   measureRemoval(
     question: RemovalQuestion,
   ): Promise<{ expired: number; released: number; packs: DyingPack[]; sharedBytes: number }>

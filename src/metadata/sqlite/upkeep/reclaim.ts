@@ -3,6 +3,7 @@
  *  few index look-ups for each reference of the artifacts, in steps that let other calls have their turn. */
 import { limits } from '../../../core/limits.ts'
 import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
+import { isBeingRead } from '../artifacts/read-leases.ts'
 import { occupancyColumns } from './compaction.ts'
 import type { Connection } from '../connection/connection.ts'
 import { type Dying, createDyingCopies } from './dying-copies.ts'
@@ -81,8 +82,12 @@ function createSources({ prepare, turn }: Connection): {
      WHERE a.removed_at IS NULL AND a.ends_at <= ? AND (a.ends_at, a.id) > (?, ?)
      ORDER BY a.ends_at, a.id LIMIT ?`,
   )
-  const releasable = prepare<[number, number, number, number], HolderRow & Position>(
-    `SELECT a.releasable_at AS at, a.id, a.manifest_id AS manifestId, a.content_id AS contentId
+  const releasable = prepare<
+    [number, number, number, number, number],
+    HolderRow & Position & { isRead: number }
+  >(
+    `SELECT a.releasable_at AS at, a.id, a.manifest_id AS manifestId, a.content_id AS contentId,
+       ${isBeingRead} AS isRead
      FROM artifacts a INDEXED BY artifacts_releasable
      WHERE a.releasable_at IS NOT NULL AND a.releasable_at <= ? AND (a.releasable_at, a.id) > (?, ?)
      ORDER BY a.releasable_at, a.id LIMIT ?`,
@@ -108,13 +113,16 @@ function createSources({ prepare, turn }: Connection): {
       named.all(JSON.stringify(asked.artifactIds)).forEach(add)
       if (!asked.garbage) return { manifests, contents, expired: 0, released: 0 }
       const page = limits.transactionRowsMax
-      const walk = async (after: (last: Position) => (HolderRow & Position)[]): Promise<number> => {
+      const walk = async <Row extends HolderRow & Position>(
+        after: (last: Position) => Row[],
+        counts: (row: Row) => boolean = () => true,
+      ): Promise<number> => {
         let count = 0
         for (let last: Position = { at: -1, id: 0 }; ;) {
           const rows = after(last)
           if (rows.length === 0) return count
           rows.forEach(add)
-          count += rows.length
+          count += rows.filter(counts).length
           last = rows.at(-1)!
           await turn()
         }
@@ -122,7 +130,10 @@ function createSources({ prepare, turn }: Connection): {
       const releasableBy = Math.min(asked.releasableBy, ever)
       const counts = {
         expired: await walk(({ at, id }) => expired.all(asked.expiredBy, at, id, page)),
-        released: await walk(({ at, id }) => releasable.all(releasableBy, at, id, page)),
+        released: await walk(
+          ({ at, id }) => releasable.all(asked.now, releasableBy, at, id, page),
+          ({ isRead }) => isRead === 0 || !asked.readersHold,
+        ),
       }
       await walk(({ id }) => dyingManifests.all(id, page))
       await walk(({ id }) => uncleared.all(id, page))
@@ -134,7 +145,7 @@ function createSources({ prepare, turn }: Connection): {
 interface Holders {
   manifests: Set<number>
   contents: Set<number>
-  /** Artifacts among them that are live but past their time, and removed ones. */
+  /** Artifacts among them that are live but past their time, and removed ones that nobody holds. */
   expired: number
   released: number
 }
