@@ -1,0 +1,133 @@
+/** GitHub's command, which reads runs and artifacts of a host of one's own over HTTPS, at port 443 and nowhere else: a proxy
+ *  takes it from there to a server behind TLS. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { zipOf } from '../actions/archives.ts'
+import { failedRun, recordRun } from '../actions/record-run.ts'
+import { startForwardingProxy, startTls } from '../client/forwarding-proxy.ts'
+import { storeCertificate } from '../client/store-certificate.ts'
+import { openStore, type Store } from './store.ts'
+
+let store: Store
+let scratch: string
+let certificate: string
+
+/** Run 1 failed and has an artifact of each kind; of run 2 nothing is known but its number. */
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'trove-gh-'))
+  certificate = join(scratch, 'store.pem')
+  await writeFile(certificate, storeCertificate)
+  store = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
+  const facts = { workflow: 'CI', branch: 'main', event: 'push', sha: 'c'.repeat(40) }
+  const token = await store.token({ run: 1, ...facts })
+  await recordRun({ url: store.url, token }, 1, failedRun)
+  await put(token, '1/artifacts/site', 'application/zip', zipOf({ 'index.html': '<p>' }))
+  await put(token, '1/artifacts/notes?filename=notes.txt', 'text/plain', Buffer.from('one file'))
+  const unknown = await store.token({ run: 2 })
+  await put(unknown, '2/artifacts/other?filename=a', 'text/plain', Buffer.from('x'))
+})
+afterAll(async () => {
+  await store.close()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+async function put(token: string, place: string, type: string, body: Buffer): Promise<void> {
+  const response = await fetch(`${store.url}/api/v1/projects/octo/demo/runs/${place}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${token}`, 'content-type': type },
+    body,
+  })
+  expect([place, response.status]).toEqual([place, 201])
+}
+
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** As the README says to set it up. */
+async function openGh(): Promise<(...args: string[]) => Promise<Ended>> {
+  const tls = await startTls(store.url)
+  const proxy = await startForwardingProxy({ hosts: { 'store.test': tls.url } })
+  const { PATH } = process.env
+  const env = {
+    PATH,
+    HOME: scratch,
+    HTTPS_PROXY: proxy.url,
+    SSL_CERT_FILE: certificate,
+    GH_HOST: 'store.test',
+    GH_REPO: 'store.test/octo/demo',
+    GH_ENTERPRISE_TOKEN: await store.token({ run: undefined, job: undefined, scope: 'read' }),
+  }
+  return async (...args) => {
+    const ended = promisify(execFile)('gh', args, { cwd: scratch, env })
+    return await ended.then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }: Ended) => ({ code, stdout, stderr }),
+    )
+  }
+}
+
+test('gh lists runs, and finds them by what is known of them', async () => {
+  const gh = await openGh()
+  const listed = async (...filter: string[]): Promise<unknown> => {
+    const fields = 'databaseId,workflowName,status,conclusion,url'
+    const { code, stdout, stderr } = await gh('run', 'list', '--json', fields, ...filter)
+    expect([code, stderr]).toEqual([0, ''])
+    return JSON.parse(stdout)
+  }
+  const page = 'https://store.test/octo/demo/actions/runs'
+  const unknown = { databaseId: 2, workflowName: '', status: '', conclusion: '', url: `${page}/2` }
+  const failed = {
+    databaseId: 1,
+    workflowName: 'CI',
+    status: 'completed',
+    conclusion: 'failure',
+    url: `${page}/1`,
+  }
+  expect(await listed()).toEqual([unknown, failed])
+  for (const filter of [
+    ['--workflow', 'CI'],
+    ['--branch', 'main', '--event', 'push'],
+    ['--commit', 'c'.repeat(40)],
+    ['--status', 'failure', '--created', '>=2026-01-01'],
+  ])
+    expect(await listed(...filter)).toEqual([failed])
+  expect(await listed('--status', 'success')).toEqual([])
+  expect(await gh('workflow', 'list')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^CI\tactive\t\d+\n$/),
+  })
+})
+
+test('gh shows a run with its jobs, steps and artifacts, and one of which nothing is known', async () => {
+  const gh = await openGh()
+  const shown = await gh('run', 'view', '1', '--verbose')
+  expect(shown.code).toBe(0)
+  for (const text of ['X main CI · 1', 'X test / unit in 2s', 'X npm test', 'site', 'notes'])
+    expect(shown.stdout).toContain(text)
+  const { jobs } = JSON.parse((await gh('run', 'view', '1', '--json', 'jobs')).stdout) as {
+    jobs: { databaseId: number; name: string }[]
+  }
+  expect(jobs.map(({ name }) => name)).toEqual(['test / unit', 'deploy'])
+  const job = String(jobs[0]!.databaseId)
+  expect((await gh('run', 'view', '--job', job)).stdout).toContain('X npm test')
+  const log = await gh('api', `repos/octo/demo/actions/jobs/${job}/logs`)
+  expect(log.stdout).toContain('this is npm test\n')
+  expect(await gh('run', 'watch', '1', '--exit-status')).toMatchObject({ code: 1 })
+  expect(await gh('run', 'view', '2')).toMatchObject({ code: 0 })
+})
+
+test('gh downloads the artifacts of a run, a single file too', async () => {
+  const gh = await openGh()
+  expect(await gh('run', 'download', '1', '--dir', 'all')).toMatchObject({ code: 0, stderr: '' })
+  expect(await readFile(join(scratch, 'all/site/index.html'), 'utf8')).toBe('<p>')
+  expect(await readFile(join(scratch, 'all/notes/notes.txt'), 'utf8')).toBe('one file')
+  expect(await gh('run', 'download', '--name', 'other', '--dir', 'one')).toMatchObject({ code: 0 })
+  expect(await readFile(join(scratch, 'one/a'), 'utf8')).toBe('x')
+})
