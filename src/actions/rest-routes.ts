@@ -15,6 +15,7 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from './artifact-service.ts'
 import { findReadableProject, notFound } from './rest-access.ts'
 import { addJobRoutes } from './rest-jobs.ts'
+import { addLogRoutes } from './rest-logs.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
 import { addRunRoutes } from './rest-runs.ts'
 import { addWorkflowRoutes } from './rest-workflows.ts'
@@ -29,6 +30,7 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
     addRunRoutes(app, context, repository)
     addWorkflowRoutes(app, context, repository)
     addJobRoutes(app, context, repository)
+    addLogRoutes(app, context, repository)
   }
   for (const unknown of ['/repos/*', '/api/v3/*']) {
     app.all(unknown, (c) => {

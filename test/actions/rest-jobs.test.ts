@@ -1,6 +1,8 @@
 /** Jobs over GitHub's REST API, by the requests that `gh run view` makes. */
+import { strFromU8, unzipSync } from 'fflate'
 import { beforeAll, expect, test } from 'vitest'
-import { zipOf } from './archives.ts'
+import type { RecordedEvent } from '../../src/core/run-record.ts'
+import { noise, zipOf } from './archives.ts'
 import { failedRun, recordRun } from './record-run.ts'
 import { openRig, type Caller, type Rig } from './rig.ts'
 
@@ -88,6 +90,63 @@ test('a job is found by its id, and its log is text', async () => {
   expect((await reader.rest(`${base}/jobs/99`)).status).toBe(404)
 })
 
+/** The members of the zip of logs and their texts, without instants. */
+async function logsOf(path: string): Promise<Record<string, string>> {
+  const response = await reader.rest(`${base}/${path}`)
+  expect([path, response.status]).toEqual([path, 200])
+  const members = Object.entries(unzipSync(new Uint8Array(await response.arrayBuffer())))
+  return Object.fromEntries(
+    members.map(([name, bytes]) => [name, strFromU8(bytes).replaceAll(/^\S+Z /gm, '')]),
+  )
+}
+
+test('the logs of a run are a zip with a folder for each job and a file for each step', async () => {
+  expect(await logsOf('runs/1/attempts/1/logs')).toEqual({
+    'test  unit/1_npm ci.txt': 'this is npm ci\n',
+    'test  unit/2_npm test.txt': 'this is npm test\n',
+  })
+  expect(await logsOf('runs/1/logs')).toEqual({})
+  expect((await reader.rest(`${base}/runs/2/logs`)).status).toBe(404)
+})
+
+test('logs of many pages are whole, whatever jobs are called and however their steps are mixed', async () => {
+  const texts: Record<string, string> = { 1: '', 2: '' }
+  const named = (key: string, name: string): RecordedEvent => ({
+    type: 'job-named',
+    at: 1,
+    job: { key, id: key, name },
+  })
+  const lines = Array.from({ length: 400 }, (_, index): RecordedEvent => {
+    const step = index < 150 || index === 300 ? 1 : 2
+    const text = `${index} ${noise(500, index).toString('hex')}`
+    texts[step] += `${text}\n`
+    return { type: 'line', at: 1, job: 'a', step, kind: 'output', text }
+  })
+  const own = (job: string): RecordedEvent => ({
+    type: 'line',
+    at: 1,
+    job,
+    step: 0,
+    kind: 'output',
+    text: job,
+  })
+  await recordRun({ url: rig.url, token: await rig.token({ run: 5 }) }, 5, [
+    named('a', '..'),
+    named('b', 'ü: x/y'),
+    named('c', 'ü x/y'),
+    ...lines,
+    own('b'),
+    own('c'),
+  ])
+  const [, , third] = (await jobsOf('runs/5/jobs')).jobs
+  expect(await logsOf('runs/5/logs')).toEqual({
+    'job/1_job.txt': texts[1],
+    'job/2_job.txt': texts[2],
+    'ü xy/0_job.txt': 'b\n',
+    [`ü xy (${third?.id})/0_job.txt`]: 'c\n',
+  })
+})
+
 test('who may not read a run learns nothing of its jobs', async () => {
   const [job] = (await jobsOf('runs/1/jobs')).jobs
   const stranger = await rig.as({ project: 'octo/other' })
@@ -95,6 +154,7 @@ test('who may not read a run learns nothing of its jobs', async () => {
   for (const path of [
     'runs/1/jobs',
     'runs/1/attempts/1/jobs',
+    'runs/1/logs',
     `jobs/${job?.id}`,
     `jobs/${job?.id}/logs`,
   ])

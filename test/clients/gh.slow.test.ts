@@ -117,6 +117,9 @@ test('gh shows a run with its jobs, steps and artifacts, and one of which nothin
   expect(jobs.map(({ name }) => name)).toEqual(['test / unit', 'deploy'])
   const job = String(jobs[0]!.databaseId)
   expect((await gh('run', 'view', '--job', job)).stdout).toContain('X npm test')
+  const failed = (await gh('run', 'view', '1', '--log-failed')).stdout
+  expect(failed).toMatch(/^test \/ unit\tnpm test\t\S+Z this is npm test\n$/)
+  expect((await gh('run', 'view', '--job', job, '--log')).stdout).toContain('this is npm ci\n')
   const log = await gh('api', `repos/octo/demo/actions/jobs/${job}/logs`)
   expect(log.stdout).toContain('this is npm test\n')
   expect(await gh('run', 'watch', '1', '--exit-status')).toMatchObject({ code: 1 })

@@ -116,6 +116,8 @@ const repository = (base: string): Record<string, Rule> => {
         'workflows/:workflow/runs',
         'runs/:run/jobs',
         'runs/:run/attempts/:attempt/jobs',
+        'runs/:run/logs',
+        'runs/:run/attempts/:attempt/logs',
         'jobs/:job',
         'jobs/:job/logs',
       ].map((route) => [

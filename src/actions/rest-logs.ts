@@ -1,0 +1,101 @@
+/** The logs of a recorded run as GitHub's REST API gives them: a zip with a folder for each job and in it a file for each step,
+ *  `test/2_npm test.txt`. `gh run view --log` finds them by these names. */
+import { Zip, ZipPassThrough } from 'fflate'
+import type { Hono } from 'hono'
+import { formatLogLine } from '../browse/run-log.ts'
+import { lineStream } from '../http/body/lines.ts'
+import { watchIdle } from '../http/body/send-representation.ts'
+import type { AppContext, AppEnv } from '../http/context.ts'
+import type { Metadata, RecordedJob } from '../metadata/metadata.ts'
+import { notFound, readRun } from './rest-access.ts'
+
+export function addLogRoutes(app: Hono<AppEnv>, context: AppContext, repository: string): void {
+  for (const route of ['runs/:run/logs', 'runs/:run/attempts/:attempt/logs']) {
+    app.get(`${repository}/actions/${route}`, async (c) => {
+      const run = await readRun(context, c)
+      const record = await context.metadata.findRunRecord(run.id)
+      if (record === undefined) throw notFound('logs', `run ${run.number} was not recorded`)
+      const bytes = zipOfLogs(context.metadata, record.jobs, context.now())
+      const first = await bytes.next()
+      watchIdle(c, context.config.idleMs)
+      return c.body(lineStream(c, first, bytes), 200, {
+        'content-type': 'application/zip',
+        'cache-control': 'private, no-cache',
+      })
+    })
+  }
+}
+
+/** Not compressed, a page of a log at a time. */
+async function* zipOfLogs(
+  metadata: Metadata,
+  jobs: RecordedJob[],
+  now: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let written: Uint8Array[] = []
+  const zip = new Zip((error, bytes) => {
+    if (error) throw error
+    written.push(bytes)
+  })
+  const take = (): Uint8Array[] => {
+    const taken = written
+    written = []
+    return taken
+  }
+  const folders = new Set<string>()
+  for (const job of jobs) {
+    const folder = folderOf(job, folders)
+    for (const [step, { first, last }] of await findPages(metadata, job)) {
+      const member = new ZipPassThrough(`${folder}/${fileOf(job, step)}`)
+      member.mtime = now
+      zip.add(member)
+      for (let page = first; page <= last; page++) {
+        const lines = (await metadata.readLogPage(job.id, page)) ?? []
+        const own = lines.filter((line) => line.step === step)
+        member.push(Buffer.from(own.map(formatLogLine).join('')), page === last)
+        yield* take()
+      }
+    }
+  }
+  zip.end()
+  yield* take()
+}
+
+/** The pages between which the lines of each step are. Mostly one step follows the other. */
+async function findPages(
+  metadata: Metadata,
+  job: RecordedJob,
+): Promise<Map<number, { first: number; last: number }>> {
+  const found = new Map<number, { first: number; last: number }>()
+  for (let page = 0; page < job.logPages; page++) {
+    for (const { step } of (await metadata.readLogPage(job.id, page)) ?? []) {
+      const pages = found.get(step)
+      if (pages === undefined) found.set(step, { first: page, last: page })
+      else pages.last = page
+    }
+  }
+  return found
+}
+
+/** Jobs can have one name. */
+function folderOf(job: RecordedJob, taken: Set<string>): string {
+  const name = fileNameOf(job.name)
+  const folder = taken.has(name) ? `${name} (${job.id})` : name
+  taken.add(folder)
+  return folder
+}
+
+function fileOf(job: RecordedJob, step: number): string {
+  const name = job.steps.find(({ number }) => number === step)?.name ?? ''
+  return `${step}_${fileNameOf(name)}.txt`
+}
+
+/** At most 90 UTF-16 units, without slashes, colons and what is no text: by these rules `gh` looks for the folder of a job. */
+function fileNameOf(name: string): string {
+  const plain = name
+    .replaceAll(/[/\\:]|\p{Cc}/gu, '')
+    .slice(0, 90)
+    .trim()
+  // No path leads out of where the zip is extracted.
+  return /^\.*$/.test(plain) ? 'job' : plain
+}
