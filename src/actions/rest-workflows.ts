@@ -53,16 +53,17 @@ async function readWorkflow(
   project: Project | undefined,
   asked: string,
 ): Promise<string> {
-  if (project !== undefined) {
-    const filter = { workflow: asked }
-    const [named] = await context.metadata.listRuns(project.id, { limit: 1, filter })
-    if (named !== undefined) return asked
-  }
   const known = await listWorkflows(context, project)
-  const workflow = known.find(
-    (name) => name.endsWith(`/${asked}`) || String(workflowNumber(name)) === asked,
-  )
+  const workflow =
+    known.find((name) => name === asked) ??
+    known.find((name) => name.endsWith(`/${asked}`) || String(workflowNumber(name)) === asked)
   if (workflow !== undefined) return workflow
+  if (project !== undefined) {
+    // One that has not run for long.
+    const filter = { workflow: asked }
+    const [run] = await context.metadata.listRuns(project.id, { limit: 1, filter })
+    if (run !== undefined) return asked
+  }
   const others = known.slice(0, namedMax).join(', ')
   const reason = `no run of a workflow ${JSON.stringify(asked)} is known`
   throw notFound('workflow', others === '' ? reason : `${reason}; workflows are known as ${others}`)
