@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { text as readText } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
 import type { BodyContext } from '../../src/http/body/body-context.ts'
@@ -42,6 +43,11 @@ beforeAll(async () => {
     for await (const chunk of openRequestBody(impatient, c, limit))
       bytes += (chunk as Buffer).length
     return c.text(String(bytes))
+  })
+  app.put('/parts', async (c) => {
+    let parts = 0
+    for await (const _ of openRequestBody(context, c, { ...limit, bytesMax: 2 ** 20 })) parts += 1
+    return c.text(`of ${parts}`)
   })
   app.put('/part', async (c) => {
     for await (const chunk of openRequestBody(context, c, { ...limit, bytesMax: 2 ** 40 })) {
@@ -123,6 +129,21 @@ test('a chunked body is refused at the byte that is too many', async () => {
   const [answer] = (await once(socket, 'data')) as [Buffer]
   expect(answer.toString()).toContain('too_large')
   socket.destroy()
+})
+
+/** Each byte of `text` a chunk of its own; answers what the server says. */
+async function sendByBytes(path: string, text: string): Promise<string> {
+  const head = 'Host: x\r\nConnection: close\r\nTransfer-Encoding: chunked'
+  const socket = open(`PUT ${path} HTTP/1.1\r\n${head}\r\n\r\n`)
+  socket.write(`${[...text].map((byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`)
+  return await readText(socket)
+}
+
+test('chunks of a byte each are read many at a time', async () => {
+  const [, parts] = /of (\d+)/.exec(await sendByBytes('/parts', 'x'.repeat(50_000)))!
+  expect(Number(parts)).toBeLessThan(500)
+  const text = JSON.stringify({ a: 'b'.repeat(9000) })
+  expect(await sendByBytes('/json', text)).toContain(text)
 })
 
 test('a sender that breaks off is an incomplete body with both lengths', async () => {
