@@ -217,8 +217,9 @@ export const limits = {
   usageScopesPerStep: 200,
   /** Of a token: more than a header could carry, and than CI systems sign. */
   tokenCharactersMax: 16_384,
-  /** A token, and an address to go to that came in a request line of 16 KiB at most; from whoever likes to send it. */
-  signInFormBytesMax: 64 * KiB,
+  /** Of JSON and forms from whoever likes to send them, slowly and on many connections: a token, and the address to go to with it,
+   *  which came in a request line of 16 KiB at most. */
+  strangerBodyBytesMax: 64 * KiB,
   /** Tokens of one project that are revoked one by one: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
   /** Artifacts that a line of the audit log names; it tells how many there are. */

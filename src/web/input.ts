@@ -1,18 +1,13 @@
 /** What visitors send to pages: forms, days, page numbers, ids. */
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
-import { readBytesBody } from '../http/body/request-body.ts'
+import { fieldsLimit, readBytesBody } from '../http/body/request-body.ts'
 
 /** Fields of a posted form. The check of its origin is `requirePrincipal`'s. Errors: too_large. */
-export async function readForm(
-  context: AppContext,
-  c: AppRequest,
-  bytesMax: number = limits.jsonBodyBytesMax,
-): Promise<URLSearchParams> {
-  const limit = { bytesMax, limit: 'bytes of a form', setting: null }
-  return new URLSearchParams((await readBytesBody(context, c, limit)).toString('utf8'))
+export async function readForm(context: AppContext, c: AppRequest): Promise<URLSearchParams> {
+  const bytes = await readBytesBody(context, c, fieldsLimit(c, 'bytes of a form'))
+  return new URLSearchParams(bytes.toString('utf8'))
 }
 
 /** Errors: invalid_request. */

@@ -256,12 +256,15 @@ test('a pasted token signs in with just its rights, from a form of ours only', a
 })
 
 test('whoever has not signed in yet sends no more than a token', async () => {
-  const body = new URLSearchParams({ token: 'x'.repeat(limits.signInFormBytesMax) })
+  const body = new URLSearchParams({ token: 'x'.repeat(limits.strangerBodyBytesMax) })
   const refused = await visit('/sign-in', { method: 'POST', body, headers: { origin: rig.url } })
   expect([refused.status, await refused.text()]).toEqual([
     413,
     expect.stringContaining('Bytes of a form must be at most'),
   ])
+  const json = JSON.stringify({ token: 'x'.repeat(limits.strangerBodyBytesMax) })
+  const answer = await visit('/api/v1/tokens/revoke', { method: 'POST', body: json })
+  expect([answer.status, await answer.json()]).toMatchObject([413, { code: 'too_large' }])
 })
 
 test('a token minted for years signs in for as long as a browser keeps a cookie', async () => {

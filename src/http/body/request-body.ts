@@ -32,6 +32,13 @@ export const listLimit: BodyLimit = {
   setting: null,
 }
 
+/** Of what is read as fields. Routes of theirs ask who sends it first, where they have to. */
+export function fieldsLimit(c: AppRequest, limit: string): BodyLimit {
+  const isStranger = c.var.principal === undefined
+  const bytesMax = isStranger ? limits.strangerBodyBytesMax : limits.jsonBodyBytesMax
+  return { bytesMax, limit, setting: null }
+}
+
 /** Announced length of the body; null when it is chunked or has none.
  *  Errors: invalid_request. */
 export function contentLength(c: AppRequest): number | null {
@@ -96,11 +103,7 @@ export async function readBytesBody(
 /** The body as JSON; an empty one is an empty object. Errors: invalid_request, too_large, incomplete_body,
  *  idle_timeout. */
 export async function readJsonBody(context: BodyContext, c: AppRequest): Promise<unknown> {
-  const bytes = await readBytesBody(context, c, {
-    bytesMax: limits.jsonBodyBytesMax,
-    limit: 'bytes of a JSON body',
-    setting: null,
-  })
+  const bytes = await readBytesBody(context, c, fieldsLimit(c, 'bytes of a JSON body'))
   if (bytes.length === 0) return {}
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown

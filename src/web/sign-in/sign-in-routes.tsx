@@ -5,7 +5,6 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { asError, hasCode } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
 import { noteToken } from '../../http/access/minted-tokens.ts'
@@ -36,7 +35,7 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
   })
   app.post('/sign-in', async (c) => {
     requireOwnOrigin(context, c)
-    const form = await readForm(context, c, limits.signInFormBytesMax)
+    const form = await readForm(context, c)
     const next = localPath(form.get('next') ?? undefined)
     return await signIn(web, c, { token: (form.get('token') ?? '').trim(), use: 'api', next })
   })
