@@ -52,6 +52,17 @@ describe('pages', () => {
     expect(await home.text()).toContain('<a href="/octo/app">octo/app</a>')
   })
 
+  test('of storage tell of what frees nothing what it shares, and who holds what', async () => {
+    const project = 'octo/twins'
+    const token = await server.token({ project })
+    for (const run of [1, 2])
+      await server.put(`/api/v1/projects/octo/twins/runs/${run}/artifacts/twin`, { token })
+    const { html } = await open('/octo/twins/storage', { project })
+    expect(html.match(/<\/a><span class="quiet"> shares /g)).toHaveLength(2)
+    const all = await open('/admin/storage', { project: undefined, scope: 'admin' })
+    expect(all.html).toContain('<a href="/">What each project holds</a>')
+  })
+
   test('carry a policy that allows no script of others, and are kept by nobody', async () => {
     const response = await server.visit(artifactPage())
     expect(Object.fromEntries(response.headers)).toMatchObject({

@@ -1,5 +1,6 @@
 /** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
 import { counted } from '../../core/units.ts'
+import type { Deletion } from '../../lifecycle/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
@@ -16,7 +17,7 @@ export interface StorageView extends UsageOverTimeView {
   mayWrite: boolean
   usage: Usage
   /** What would come back if one of the largest artifacts went, most first. */
-  exclusive: { artifact: Artifact; bytes: number }[]
+  exclusive: ({ artifact: Artifact } & Deletion)[]
 }
 
 export function StoragePage(view: StorageView): Html {
@@ -37,10 +38,15 @@ export function StoragePage(view: StorageView): Html {
 }
 
 function Filled(view: StorageView) {
-  const { usage, exclusive } = view
+  const { project, usage, exclusive } = view
   return (
     <>
       <Layers usage={usage} />
+      {project === null && (
+        <p>
+          <a href="/">What each project holds</a>
+        </p>
+      )}
       <Facts {...view} />
       <UsageOverTime {...view} />
       {exclusive.length > 0 && (
@@ -48,9 +54,19 @@ function Filled(view: StorageView) {
           caption="What would come back if it were deleted, among the artifacts that cost most"
           first="Artifact"
           second="Frees"
-          bars={exclusive.map(({ artifact, bytes }) => ({
-            label: <WholeArtifactLink artifact={artifact} />,
-            bytes,
+          bars={exclusive.map(({ artifact, freedBytes, sharedBytes }) => ({
+            label: (
+              <>
+                <WholeArtifactLink artifact={artifact} />
+                {sharedBytes > 0 && (
+                  <span class="quiet">
+                    {' '}
+                    shares <Size bytes={sharedBytes} />
+                  </span>
+                )}
+              </>
+            ),
+            bytes: freedBytes,
           }))}
         />
       )}

@@ -5,8 +5,8 @@ import type { Config } from '../../config.ts'
 import { dayMs } from '../../core/units.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { requireAdmin } from '../../http/access/access.ts'
-import { measureDeletion } from '../../lifecycle/deletion.ts'
-import type { Artifact, ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
+import { explainDeletion } from '../../lifecycle/deletion.ts'
+import type { ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -85,13 +85,13 @@ async function usagePoints(
 async function mostExclusive(
   { metadata, now }: AppContext,
   filter: ArtifactFilter,
-): Promise<{ artifact: Artifact; bytes: number }[]> {
+): Promise<StorageView['exclusive']> {
   const at = now()
   // What cost most when it came is where exclusive bytes are, with few exceptions.
   const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
   const artifacts = await metadata.findArtifacts(filter, page)
   const exclusive: StorageView['exclusive'] = []
   for (const artifact of artifacts)
-    exclusive.push({ artifact, bytes: await measureDeletion(metadata, [artifact.id], at) })
-  return exclusive.toSorted((a, b) => b.bytes - a.bytes)
+    exclusive.push({ artifact, ...(await explainDeletion(metadata, [artifact.id], at)) })
+  return exclusive.toSorted((a, b) => b.freedBytes - a.freedBytes || b.sharedBytes - a.sharedBytes)
 }
