@@ -57,8 +57,11 @@ export function clientConfigOf(flags: ClientFlags, env: Environment): ClientConf
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
+  // `--branch "$BRANCH_NAME"` of a job that has none says nothing.
   const first = (flag: string | undefined, ...names: string[]): string | null =>
-    flag ?? names.map((name) => source.text(name)).find((text) => text !== undefined) ?? null
+    (flag === '' ? undefined : flag) ??
+    names.map((name) => source.text(name)).find((text) => text !== undefined) ??
+    null
   const url =
     source.originOf('--url', flags.url) ??
     source.origin('TROVE_URL') ??

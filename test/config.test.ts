@@ -187,6 +187,11 @@ test('client settings prefer flags, then TROVE_ variables, then those of the CI 
     job: 'test',
     branch: 'feature',
   })
+  // `--branch "$BRANCH_NAME"` where there is none.
+  expect(readClientConfig({ branch: '', sha: '' }, env)).toMatchObject({
+    branch: 'feature',
+    sha: null,
+  })
 })
 
 test('the project of a GitLab job is known, subgroups too', () => {

@@ -52,6 +52,7 @@ function reasonOf({ code, path, message }: z.core.$ZodIssue, input: unknown): st
     (value, key) => (value as Record<PropertyKey, unknown>)[key],
     input,
   )
+  if (code === 'too_small' && given === '') return 'it is empty'
   return code === 'invalid_type' && given === undefined ? 'it is missing' : message
 }
 

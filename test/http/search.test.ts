@@ -166,9 +166,12 @@ describe('a search', () => {
     }
   })
 
-  test('says what is missing', async () => {
+  test('says what is missing, and what is empty', async () => {
     expect(await problemOf(await ask(''))).toMatchObject({
       body: { detail: 'path: it is missing' },
+    })
+    expect(await problemOf(await ask('path='))).toMatchObject({
+      body: { detail: 'path: it is empty' },
     })
   })
 
