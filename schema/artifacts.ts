@@ -33,6 +33,10 @@ export const manifests = sqliteTable(
     /** What a staged manifest has added to `unique_bytes` of the store and of the project so far. */
     freshBytes: integer('fresh_bytes').notNull(),
     projectFreshBytes: integer('project_fresh_bytes').notNull(),
+    /** Version of the rules by which it was looked at for secrets; 0 before that. */
+    secretRules: integer('secret_rules').notNull().default(0),
+    /** Files that were too large or too many for that. */
+    secretsPassedOver: integer('secrets_passed_over').notNull().default(0),
   },
   (table) => [
     uniqueIndex('manifests_live')
@@ -44,6 +48,10 @@ export const manifests = sqliteTable(
     index('manifests_dying')
       .on(table.id)
       .where(sql`state = 3`),
+    // The newest first: `id DESC`.
+    index('manifests_unlooked')
+      .on(table.secretRules, table.id)
+      .where(sql`state IN (1, 2)`),
   ],
 )
 

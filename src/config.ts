@@ -45,6 +45,8 @@ export interface Config {
   readonly scrubIntervalMs: number | null
   /** What scrub in the background reads; null is no bound. */
   readonly scrubBytesPerSecond: number | null
+  /** Whether artifacts are looked at for credentials, in the background. */
+  readonly secrets: boolean
   /** Bounds on logical bytes of live artifacts; null is none. */
   readonly projectQuotaBytes: number | null
   readonly storeQuotaBytes: number | null
@@ -135,6 +137,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     scrubBytesPerSecond: source.unless('TROVE_SCRUB_RATE', 'unlimited', (name) =>
       source.size(name, limits.scrubBytesPerSecond),
     ),
+    secrets: source.choice('TROVE_SECRETS', ['on', 'off'], 'on') === 'on',
     projectQuotaBytes: source.optionalSize('TROVE_PROJECT_QUOTA'),
     storeQuotaBytes: source.optionalSize('TROVE_STORE_QUOTA'),
     minFreeBytes: source.optionalSize('TROVE_MIN_FREE', 0),

@@ -182,7 +182,7 @@ async function openContext(
     historyMs: config.historyMs,
   })
   cleanups.push(() => maintenance.close())
-  const { scrubIntervalMs, scrubBytesPerSecond } = config
+  const { scrubIntervalMs, scrubBytesPerSecond, secrets } = config
   const { jobs } = maintenance
   const upkeep = startUpkeep({
     dataDir: directory,
@@ -193,6 +193,7 @@ async function openContext(
     log,
     scrubIntervalMs,
     scrubBytesPerSecond,
+    secrets,
   })
   cleanups.push(() => upkeep.close())
   const history = await startUsageHistory({ metadata, now, clock, log })

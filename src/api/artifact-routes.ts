@@ -35,6 +35,7 @@ import {
   uploadQuery,
 } from './queries.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
+import { secretDismissalSchema, secretListSchema } from './secrets.ts'
 import { runDetailSchema, runEventsAnswerSchema, runEventsSchema } from './run-record.ts'
 
 const gone = [410]
@@ -94,6 +95,25 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary: 'Deletes an artifact. It can be taken back for a while; then its bytes come back.',
     query: deletionQuery,
     responses: { 200: json('It is gone.', deletionSchema) },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/secrets`,
+    operationId: 'listSecrets',
+    summary:
+      'Credentials in its files: where they stand and of what kind they are, never what they are.',
+    responses: { 200: json('What is known of them.', secretListSchema) },
+    errors: gone,
+  },
+  {
+    method: 'patch',
+    path: `${apiRoot}/artifacts/{id}/secrets`,
+    operationId: 'dismissSecrets',
+    summary:
+      'Says that what a file holds is no secret, for every artifact of the project that has a file of that content, or that it is one after all. Needs scope write.',
+    request: { json: secretDismissalSchema },
+    responses: { 200: json('What is known of them now.', secretListSchema) },
     errors: gone,
   },
   {

@@ -34,6 +34,10 @@ export function wordsOf(act: WireAct): { did: string; what: string } {
       return { did: 'revoked', what: tokenOf(act) }
     case 'revoke-all':
       return { did: 'revoked', what: `all tokens minted until ${minuteOf(details.issuedUntil)}` }
+    case 'dismiss-secret':
+      return { did: 'dismissed', what: `the secrets in ${details.path} of ${artifacts}` }
+    case 'undismiss-secret':
+      return { did: 'warned again of', what: `the secrets in ${details.path} of ${artifacts}` }
     case 'gc':
       return { did: 'collected garbage', what: details.now === true ? 'without any grace' : '' }
     case 'scrub':

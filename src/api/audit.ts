@@ -22,6 +22,7 @@ const detailsSchema = z
     issuedUntil: instant,
     now: z.boolean(),
     destination: z.string(),
+    path: z.string().meta({ description: 'Of the file that secrets stand in.' }),
   })
   .partial()
   .meta({ description: 'What else there is to tell, by its kind.' })

@@ -54,6 +54,10 @@ export const artifactSchema = z
       description: 'Does not expire as long as it is the latest of its name on its branch.',
     }),
     opaqueReason: z.string().nullable(),
+    secrets: count.nullable().meta({
+      description:
+        'Credentials that were found in it and that nobody dismissed; null while it was not looked at.',
+    }),
     removedAt: instant.nullable(),
     removedReason: z.string().nullable(),
     removedBy: actorSchema.nullable().meta({

@@ -11,6 +11,10 @@ export function manifestPath(id: number): string {
   return `${artifactPath(id)}/manifest`
 }
 
+export function secretsPath(id: number): string {
+  return `${artifactPath(id)}/secrets`
+}
+
 export function directoryPath(id: number, directory: string): string {
   return `${artifactPath(id)}/directory${directory === '' ? '' : `?path=${encodeURIComponent(directory)}`}`
 }

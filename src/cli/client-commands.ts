@@ -99,6 +99,10 @@ export const clientCommands = {
     summary: 'explains what an artifact grew by, what it takes, and how long it is kept',
     load: () => Promise.resolve(whyCommand),
   },
+  secrets: {
+    summary: 'tells which files of an artifact hold credentials',
+    load: async () => (await import('./commands/secrets.ts')).secretsCommand,
+  },
   audit: {
     summary: 'tells who deleted or changed what',
     load: async () => (await import('./commands/audit.ts')).auditCommand,

@@ -2,7 +2,8 @@
 
 /** `delete`, `restore`, `keep`, `release` (keeps no longer), `expire` (another expiry), `replace` (by an upload): artifacts.
  *  `delete-run`, `delete-job`: what is recorded of them. `settings`: of a project. `token`: one was minted. `revoke`,
- *  `revoke-all`: one token, or all that a project has. `gc`, `scrub`, `backup`: begun by hand. */
+ *  `revoke-all`: one token, or all that a project has. `dismiss-secret`: what a file holds is none; `undismiss-secret`: it is one
+ *  after all. `gc`, `scrub`, `backup`: begun by hand. */
 export const actKinds = [
   'delete',
   'restore',
@@ -16,6 +17,8 @@ export const actKinds = [
   'token',
   'revoke',
   'revoke-all',
+  'dismiss-secret',
+  'undismiss-secret',
   'gc',
   'scrub',
   'backup',

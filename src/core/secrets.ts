@@ -8,13 +8,24 @@ export interface FoundSecret {
   line: number
 }
 
+/** Grows whenever there is something new to find, so that what was looked at before is looked at again. */
+export const secretRulesVersion = 1
+
 /** Whether a file is made to hold credentials: few in any tree are, so that whoever uploads can look at them on the way. */
 export function isCredentialPath(path: string): boolean {
   return credentialPath.test(path)
 }
 
+/** Whether it is of text that others print credentials to, or keep them in. */
+export function isTextPath(path: string): boolean {
+  return textPath.test(path)
+}
+
 const credentialPath =
   /(?:^|\/)(?:\.git\/config|\.gitconfig|\.git-credentials|git-credentials-[^/]*\.config|\.env(?:\.[^/]*)?|\.npmrc|\.yarnrc\.yml|\.pypirc|[._]netrc|\.docker\/config\.json|\.dockercfg|\.aws\/credentials|id_(?:rsa|dsa|ecdsa|ed25519))$|\.(?:pem|key)$/
+const textPath =
+  /\.(?:log|txt|out|env|ini|cfg|conf|config|properties|toml|ya?ml|json|xml|sh|tfvars|tfstate)$/i
+
 const allRules = Object.entries(secretRules) as [SecretKind, SecretRule][]
 
 /** Found in one file; more are not told. */

@@ -16,6 +16,7 @@ import { createOpenApiRoutes } from './operation/openapi.ts'
 import { createProjectRoutes } from './operation/projects.ts'
 import { createPutArtifactRoutes } from './upload/put-artifact.ts'
 import { createRunRecordRoutes } from './run-records.ts'
+import { createSecretRoutes } from './artifact/secrets.ts'
 import { createSearchRoutes } from './artifact/search.ts'
 import { createStatsRoutes } from './operation/stats.ts'
 import { createTokenRoutes } from './access/tokens.ts'
@@ -26,6 +27,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.route('/', createArtifactRoutes(context))
   app.route('/', createDeletionRoutes(context))
+  app.route('/', createSecretRoutes(context))
   app.route('/', createMaintenanceRoutes(context))
   app.route('/', createAuditRoutes(context))
   app.route('/', createManifestRoutes(context))

@@ -5,6 +5,7 @@ import { startThread } from '../program-files.ts'
 import { askThread } from '../worker-thread.ts'
 import type { BackupOptions } from './backup.ts'
 import type { BackupReport } from './backup-packs.ts'
+import type { SecretsOptions, SecretsReport } from './look-for-secrets.ts'
 import type { ScrubFinding, ScrubOptions, ScrubReport } from './scrub.ts'
 
 /** What crosses to the thread. */
@@ -13,6 +14,7 @@ type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem'>
 export type BackgroundTask =
   | { kind: 'scrub'; options: Plain<ScrubOptions> }
   | { kind: 'backup'; options: Plain<BackupOptions> }
+  | { kind: 'secrets'; options: SecretsOptions }
 
 export interface BackgroundPlaces {
   databasePath: string
@@ -42,6 +44,10 @@ export async function runInBackground(
   data: BackgroundPlaces & { task: BackgroundTask & { kind: 'backup' } },
   options: BackgroundOptions,
 ): Promise<BackupReport>
+export async function runInBackground(
+  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'secrets' } },
+  options: BackgroundOptions,
+): Promise<SecretsReport>
 export async function runInBackground(
   { task, ...places }: BackgroundPlaces & { task: BackgroundTask },
   { onProgress, onFinding, signal }: BackgroundOptions,

@@ -1,7 +1,9 @@
-/** Scrub and backup of a running store, each in a thread of its own beside garbage collection: neither deletes anything, so
- *  they need not wait for it. The background scrubs what is due at a modest rate; a pass by hand takes all, at once. */
+/** Scrub, backup and the search for secrets in a running store, each in a thread of its own beside garbage collection: none
+ *  deletes anything, so they need not wait for it. The background scrubs what is due at a modest rate; a pass by hand takes all,
+ *  at once. */
 import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
+import { secretRulesVersion } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackPlace } from '../packs/open-pack-store.ts'
@@ -16,7 +18,7 @@ export interface Upkeep {
   scrub(): Job
   /** Puts a backup to a new directory of this machine in the queue. The outcome is a `BackupReport`. */
   backUp(options: { destination: string; copies: boolean }): Job
-  /** Ends the schedule and whatever runs, at its next step; a later run goes on from there. */
+  /** Ends the schedules and whatever runs, at its next step; a later run goes on from there. */
   close(): Promise<void>
 }
 
@@ -26,11 +28,13 @@ export interface UpkeepOptions {
   /** Of the threads that share the database. */
   sharedLog: SharedArrayBuffer
   jobs: Jobs
-  metadata: Pick<Metadata, 'listUnverifiedPacks'>
+  metadata: Pick<Metadata, 'listUnverifiedPacks' | 'listUnlooked'>
   log: Log
   /** How old a verification may get; null scrubs only by hand. */
   scrubIntervalMs: number | null
   scrubBytesPerSecond: number | null
+  /** Whether to look for secrets. */
+  secrets: boolean
 }
 
 /** How often the background compares the rollups with their rows, which reads every row. */
@@ -76,6 +80,28 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
           log,
           round: async () => await round(scrubIntervalMs),
         })
+  const secretsSchedule = options.secrets
+    ? startSchedule({
+        name: 'secrets',
+        intervalMs: limits.secretRoundMs,
+        log,
+        round: async () => {
+          const page = { now: Date.now(), limit: 1 }
+          if ((await options.metadata.listUnlooked(secretRulesVersion, page)).length === 0)
+            return {}
+          const task = {
+            kind: 'secrets',
+            options: { bytesPerSecond: limits.secretBytesPerSecond },
+          } as const
+          return {
+            ...(await runInBackground(
+              { ...places, task },
+              background(() => {}),
+            )),
+          }
+        },
+      })
+    : undefined
   return {
     scrub: () => {
       const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true }
@@ -95,7 +121,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
     },
     close: async () => {
       stop.abort()
-      await schedule?.stop()
+      await Promise.all([schedule?.stop(), secretsSchedule?.stop()])
     },
   }
 }

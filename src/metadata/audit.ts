@@ -40,6 +40,8 @@ export interface ActDetails {
   now?: boolean
   /** `backup`. */
   destination?: string
+  /** `dismiss-secret` and `undismiss-secret`: of a file. */
+  path?: string
 }
 
 export interface NewAct {

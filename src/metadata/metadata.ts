@@ -12,6 +12,7 @@ import type { PublishingMetadata } from './publishing.ts'
 import type { ReadingMetadata } from './reading.ts'
 import type { RevocationMetadata } from './revocations.ts'
 import type { RunRecordMetadata } from './run-records.ts'
+import type { SecretMetadata } from './secrets.ts'
 import type { TreeMetadata } from './trees.ts'
 import type { UsageHistoryMetadata } from './usage-history.ts'
 
@@ -23,6 +24,7 @@ export type * from './publishing.ts'
 export type * from './reading.ts'
 export type * from './revocations.ts'
 export type * from './run-records.ts'
+export type * from './secrets.ts'
 export type * from './trees.ts'
 export type * from './usage-history.ts'
 
@@ -61,6 +63,7 @@ export interface Metadata
     RevocationMetadata,
     MintedTokenMetadata,
     AuditMetadata,
+    SecretMetadata,
     UsageHistoryMetadata {
   figures(): Promise<StoreFigures>
   projectFigures(projectId: number): Promise<ProjectFigures>

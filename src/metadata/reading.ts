@@ -45,6 +45,8 @@ export interface Artifact {
   removedReason: string | null
   /** Null while it is live, where nobody removed it, and where that is forgotten. */
   removedBy: Actor | null
+  /** How many secrets it holds that nobody dismissed; null before it was looked at. */
+  secrets: number | null
   /** Grows when a representation's bytes change (heal with another stream); part of every archive's ETag. */
   version: number
 }

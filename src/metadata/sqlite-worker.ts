@@ -143,6 +143,12 @@ const methods: Record<Method, true> = {
   recordAct: true,
   listActs: true,
   purgeActs: true,
+  listUnlooked: true,
+  readLooks: true,
+  recordLooks: true,
+  recordSecrets: true,
+  listSecrets: true,
+  dismissSecrets: true,
   figures: true,
   projectFigures: true,
 }

@@ -9,6 +9,7 @@
  *    blobs/       streams, copies and packs; damage and healing
  *    tokens/      which are void before their end, which the server minted
  *    audit/       who did what
+ *    secrets/     credentials in artifacts
  *    upkeep/      what is gone, what it frees, and sums of what is there */
 import { limits } from '../core/limits.ts'
 import type { Metadata, Quota } from './metadata.ts'
@@ -34,6 +35,7 @@ import { createMintedTokenMethods } from './sqlite/tokens/minted-tokens.ts'
 import { createRevocationMethods } from './sqlite/tokens/revocations.ts'
 import { createRunMethods } from './sqlite/runs/runs.ts'
 import { createRunRecordMethods } from './sqlite/runs/run-records.ts'
+import { createSecretMethods } from './sqlite/secrets/secrets.ts'
 import { createSessionMethods } from './sqlite/uploads/sessions.ts'
 import { createStagingMethods } from './sqlite/uploads/staging.ts'
 import { createSweepMethods } from './sqlite/upkeep/sweep.ts'
@@ -104,6 +106,7 @@ export function openSqliteMetadata({
     ...createRevocationMethods(connection, audit),
     ...createMintedTokenMethods(connection, audit),
     ...createAuditMethods(connection, audit),
+    ...createSecretMethods(connection, audit),
     close: async () => connection.close(),
   }
 }

@@ -51,6 +51,7 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
   assertLive(artifact, now)
   return {
     artifact,
+    secrets: artifact.secrets === null ? null : await context.metadata.listSecrets(artifact.id),
     damagedFiles: artifact.state === 'damaged' ? await damagedPaths(context, artifact) : [],
     keptReason: keepingReason(artifact, (await retentionOf(context, artifact.project)).defaultMs),
     mayDelete: mayDelete(principal, artifact, await isStrictFor(context, principal)),

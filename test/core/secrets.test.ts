@@ -1,6 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { countsAt, findSecrets, isCredentialPath, secretTitle } from '../../src/core/secrets.ts'
+import {
+  countsAt,
+  findSecrets,
+  isCredentialPath,
+  isTextPath,
+  secretTitle,
+} from '../../src/core/secrets.ts'
 import type { SecretKind } from '../../src/core/secret-rules.ts'
 import { checkoutConfig, githubToken, randomText, withChecksum } from './made-up-secrets.ts'
 
@@ -211,8 +217,10 @@ test('where secrets are looked for', () => {
     'tls/server.key',
   ])
     expect(isCredentialPath(path), path).toBe(true)
+  for (const path of ['build.log', 'a/b/values.yaml', 'key.json', '.config/x.toml'])
+    expect(isTextPath(path), path).toBe(true)
   for (const path of ['index.js', 'config', 'environment.ts', 'git/config'])
-    expect(isCredentialPath(path), path).toBe(false)
+    expect(isCredentialPath(path) || isTextPath(path), path).toBe(false)
 })
 
 test('keys of tests, and variables elsewhere than in .env, do not count', () => {

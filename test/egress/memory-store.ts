@@ -263,6 +263,7 @@ function blankArtifact(id: number): Artifact {
     removedAt: null,
     removedReason: null,
     removedBy: null,
+    secrets: null,
     version: 1,
   }
 }

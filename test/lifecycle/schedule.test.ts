@@ -15,6 +15,7 @@ import { type Schedule, startSchedule } from '../../src/lifecycle/schedule.ts'
 import { startUpkeep } from '../../src/lifecycle/upkeep.ts'
 import { createLog, type Log } from '../../src/log.ts'
 import { createSharedLog } from '../../src/metadata/shared-log.ts'
+import { githubToken } from '../core/made-up-secrets.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 
@@ -236,6 +237,7 @@ describe('scrub by the clock', () => {
       log,
       scrubIntervalMs: 30 * 24 * hour,
       scrubBytesPerSecond: null,
+      secrets: false,
     })
     onTestFinished(() => upkeep.close())
     await vi.advanceTimersByTimeAsync(1.1 * limits.scrubRoundMs)
@@ -253,6 +255,39 @@ describe('scrub by the clock', () => {
     // Nothing is due after that.
     await vi.advanceTimersByTimeAsync(5 * limits.scrubRoundMs)
     expect(jobs.list()).toHaveLength(1)
+  })
+})
+
+describe('secrets by the clock', () => {
+  test('are looked for where something is new, and told to the log', async () => {
+    vi.useRealTimers()
+    const store = await openStore()
+    await store.put('build', 'file', Readable.from([Buffer.from(githubToken())]), {
+      fileName: 'ci.log',
+      expiresAt: Date.now() + hour,
+    })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { log, lines } = keptLog()
+    const jobs = createJobs({ now: Date.now, onFailure: () => {} })
+    const upkeep = startUpkeep({
+      dataDir: store.directory,
+      packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
+      sharedLog: createSharedLog(),
+      jobs,
+      metadata: store.metadata,
+      log,
+      scrubIntervalMs: null,
+      scrubBytesPerSecond: null,
+      secrets: true,
+    })
+    onTestFinished(() => upkeep.close())
+    await vi.advanceTimersByTimeAsync(1.1 * limits.secretRoundMs)
+    await vi.waitFor(() => expect(lines).toMatchObject([{ message: 'secrets', secrets: 1 }]), {
+      timeout: 20_000,
+    })
+    // It was noted at once; there is nothing to do after that.
+    await vi.advanceTimersByTimeAsync(5 * limits.secretRoundMs)
+    expect(lines).toHaveLength(1)
   })
 })
 

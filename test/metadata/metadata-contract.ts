@@ -14,6 +14,7 @@ import { publishingContract } from './contract/publishing.ts'
 import { readingContract } from './contract/reading.ts'
 import { revocationsContract } from './contract/revocations.ts'
 import { runsContract } from './contract/runs.ts'
+import { secretsContract } from './contract/secrets.ts'
 import { sessionsContract } from './contract/sessions.ts'
 import { sweepContract } from './contract/sweep.ts'
 import { treesContract } from './contract/trees.ts'
@@ -42,6 +43,7 @@ const parts = {
   revocations: revocationsContract,
   'minted tokens': mintedTokensContract,
   'audit log': auditContract,
+  secrets: secretsContract,
 }
 export type ContractPart = keyof typeof parts
 

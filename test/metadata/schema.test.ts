@@ -8,6 +8,7 @@ import * as auditTables from '../../schema/audit.ts'
 import * as contentTables from '../../schema/content.ts'
 import * as recordTables from '../../schema/run-records.ts'
 import * as runTables from '../../schema/runs.ts'
+import * as secretTables from '../../schema/secrets.ts'
 import * as sessionTables from '../../schema/sessions.ts'
 import * as tokenTables from '../../schema/tokens.ts'
 import * as uploadTables from '../../schema/stock-uploads.ts'
@@ -21,6 +22,7 @@ const tables = Object.values({
   ...contentTables,
   ...recordTables,
   ...runTables,
+  ...secretTables,
   ...sessionTables,
   ...tokenTables,
   ...uploadTables,

@@ -1,5 +1,5 @@
-/** Looks for credentials before anything is sent, in the few files that are made to hold them: reading everything for that
- *  would cost every upload. */
+/** Looks for credentials before anything is sent, in the few files that are made to hold them. Other files of text the server
+ *  looks at once it has them (lifecycle/look-for-secrets.ts): reading them here would cost every upload. */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { limits } from '../../core/limits.ts'
 import { countsAt, findSecrets, type FoundSecret, isCredentialPath } from '../../core/secrets.ts'

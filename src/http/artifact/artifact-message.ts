@@ -39,6 +39,7 @@ export function artifactMessage(
     pinned: artifact.pinned,
     keptLatest: artifact.keptLatest,
     opaqueReason: artifact.opaqueReason,
+    secrets: artifact.secrets,
     removedAt: artifact.removedAt === null ? null : instant(artifact.removedAt),
     removedReason: artifact.removedReason,
     removedBy: artifact.removedBy && actorMessage(artifact.removedBy),

@@ -10,6 +10,7 @@ import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
+import { digestField } from '../../http/input.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
@@ -23,6 +24,7 @@ export function createArtifactActionRoutes(web: Web): Hono<AppEnv> {
   app.post(`${artifactRoute}/delete`, async (c) => await deleteArtifact(web, c))
   app.post(`${artifactRoute}/undo`, async (c) => await undoDelete(web, c))
   app.post(`${artifactRoute}/keep`, async (c) => await keepArtifact(web, c))
+  app.post(`${artifactRoute}/secrets`, async (c) => await dismissSecrets(web, c))
   app.post(`${artifactRoute}/expire`, async (c) => await changeExpiry(web, c))
   return app
 }
@@ -68,6 +70,17 @@ async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> 
   const change = { pinned: form.get('pinned') === '1' }
   await context.metadata.setRetention(artifact.id, change, askedBy(context, principal, 'page'))
   return c.redirect(artifactPath(artifact), 303)
+}
+
+async function dismissSecrets({ context }: Web, c: AppRequest): Promise<Response> {
+  const { principal, artifact } = await artifactOfPage(context, c)
+  assertLive(artifact, context.now())
+  requireWriteProject(principal, artifact.project)
+  const form = await readForm(context, c)
+  const digest = digestField(form.get('digest') ?? '', 'digest')
+  const change = { digest, dismissed: form.get('dismissed') === '1' }
+  await context.metadata.dismissSecrets(artifact.id, change, askedBy(context, principal, 'page'))
+  return c.redirect(change.dismissed ? artifactPath(artifact) : tabPath(artifact, 'details'), 303)
 }
 
 async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {

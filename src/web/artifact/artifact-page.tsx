@@ -3,7 +3,7 @@ import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { archivePath, filePath, manifestPath, runPagePath } from '../../api/paths.ts'
 import { effectiveState, isKept } from '../../core/retention.ts'
-import type { Artifact } from '../../metadata/metadata.ts'
+import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { Commands } from '../parts/commands.tsx'
 import { CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -17,10 +17,13 @@ import {
   tabPath,
 } from '../paths.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
+import { SecretsFact, SecretsNote } from './secrets-note.tsx'
 
 export interface ArtifactHead {
   artifact: Artifact
   damagedFiles: string[]
+  /** Null where nobody has looked yet. */
+  secrets: SecretList | null
   /** Why it is there for as long as it is. */
   keptReason: string
   mayDelete: boolean
@@ -72,6 +75,7 @@ export function ArtifactFrame({
         </p>
       )}
       {damagedFiles.length > 0 && <Damage artifact={artifact} paths={damagedFiles} />}
+      <SecretsNote {...head} />
       <Untrusted run={artifact} />
       <Actions {...head} />
       <nav class="tabs" aria-label="Artifact">
@@ -194,6 +198,9 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         <Fact term="Expires">
           {isKept(artifact) ? '' : `${new Date(artifact.expiresAt).toISOString()}, `}
           {keptReason}
+        </Fact>
+        <Fact term="Secrets">
+          <SecretsFact {...head} />
         </Fact>
         <Fact term="Id">{String(artifact.id)}</Fact>
         {mayWrite && (

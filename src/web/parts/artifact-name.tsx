@@ -34,6 +34,9 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
           {artifact.removedReason === 'replaced' ? 'replaced' : state}
         </span>
       )}
+      {artifact.secrets !== null && artifact.secrets > 0 && (
+        <span class="badge secrets">secrets</span>
+      )}
       {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
       {artifact.pinned && <span class="badge kept">kept</span>}
       {artifact.keptLatest && <span class="badge kept">latest</span>}

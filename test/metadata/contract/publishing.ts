@@ -77,6 +77,7 @@ export function publishingContract(store: Store): void {
       removedAt: null,
       removedReason: null,
       removedBy: null,
+      secrets: null,
       version: 1,
     })
     expect(await store().findArtifact(artifact.id)).toEqual(artifact)

@@ -3,6 +3,7 @@ import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
 import { auditLog } from '../../../../schema/audit.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
+import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts'
 import type { ArtifactName } from '../../../core/artifact.ts'
 import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes } from '../../../core/digest.ts'
@@ -170,6 +171,11 @@ function createArtifactSumming(connection: Connection): Metadata['sumArtifacts']
 // Some kilobytes of a large one, which lists have no use for.
 const { zipPages: _pages, ...artifactColumns } = getTableColumns(artifacts)
 
+/** Null where nobody has looked. */
+const countedSecrets = sql<number | null>`CASE WHEN ${manifests.secretRules} > 0 THEN (
+  SELECT count(*) FROM ${manifestSecrets} s WHERE s.manifest_id = ${manifests.id} AND NOT EXISTS (
+    SELECT 1 FROM ${dismissedSecrets} d WHERE d.project_id = ${manifests.projectId} AND d.digest = s.digest)) END`
+
 // oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is the row's shape.
 function selectArtifacts(orm: Connection['orm']) {
   return orm
@@ -178,6 +184,7 @@ function selectArtifacts(orm: Connection['orm']) {
       projectName: projects.ownerRepo,
       run: runs,
       removedBy: auditLog.actor,
+      secrets: countedSecrets,
       manifest: {
         treeDigest: manifests.treeDigest,
         entryCount: manifests.entryCount,
@@ -193,7 +200,14 @@ function selectArtifacts(orm: Connection['orm']) {
 
 type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
 
-function toArtifact({ artifact, projectName, run, removedBy, manifest }: ArtifactRow): Artifact {
+function toArtifact({
+  artifact,
+  projectName,
+  run,
+  removedBy,
+  secrets,
+  manifest,
+}: ArtifactRow): Artifact {
   const {
     contentId: _content,
     endsAt: _ends,
@@ -206,6 +220,7 @@ function toArtifact({ artifact, projectName, run, removedBy, manifest }: Artifac
     ...row,
     name: row.name as ArtifactName,
     removedBy: removedBy as Actor | null,
+    secrets,
     project: projectName as ProjectName,
     runNumber: run.number,
     attempt: run.attempt,

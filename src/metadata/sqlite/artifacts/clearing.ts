@@ -27,6 +27,7 @@ export function createManifestClearing(connection: Connection): (manifestId: num
     `DELETE FROM manifest_pages WHERE manifest_id = ? AND page IN
        (SELECT page FROM manifest_pages WHERE manifest_id = ? LIMIT ${pageBatch})`,
   )
+  const dropSecrets = prepare<[number]>('DELETE FROM manifest_secrets WHERE manifest_id = ?')
   const dropRow = prepare<[number]>(
     `DELETE FROM manifests WHERE id = ? AND state = 3
        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
@@ -49,6 +50,7 @@ export function createManifestClearing(connection: Connection): (manifestId: num
   return (manifestId) => {
     if (dropSomeReferences(manifestId)) return
     if (dropPages.run(manifestId, manifestId).changes > 0) return
+    dropSecrets.run(manifestId)
     if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
   }
 }

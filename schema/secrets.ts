@@ -1,0 +1,44 @@
+/** Tables of credentials in artifacts: never what they are, only where they stand. */
+import { blob, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { manifests } from './artifacts.ts'
+import { blobs } from './content.ts'
+import { projects } from './runs.ts'
+
+/** Contents that were looked at. */
+export const lookedBlobs = sqliteTable('looked_blobs', {
+  blobId: integer('blob_id')
+    .primaryKey()
+    .references(() => blobs.id, { onDelete: 'cascade' }),
+  /** Version of the rules. */
+  rules: integer('rules').notNull(),
+  /** JSON: kinds and lines; null when there are none, as of nearly all. */
+  found: text('found'),
+})
+
+export const manifestSecrets = sqliteTable(
+  'manifest_secrets',
+  {
+    manifestId: integer('manifest_id')
+      .notNull()
+      .references(() => manifests.id, { onDelete: 'cascade' }),
+    path: text('path').notNull(),
+    line: integer('line').notNull(),
+    kind: text('kind').notNull(),
+    /** Of the file. */
+    digest: blob('digest', { mode: 'buffer' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.manifestId, table.path, table.line] })],
+)
+
+/** Files of which somebody in the project said that what they hold is no secret. */
+export const dismissedSecrets = sqliteTable(
+  'dismissed_secrets',
+  {
+    projectId: integer('project_id')
+      .notNull()
+      .references(() => projects.id),
+    digest: blob('digest', { mode: 'buffer' }).notNull(),
+    dismissedAt: integer('dismissed_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.projectId, table.digest] })],
+)

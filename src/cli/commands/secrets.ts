@@ -1,0 +1,82 @@
+/** `trove secrets`: credentials in an artifact, and saying that they are none. */
+import type { WireSecretList } from '../../api/secrets.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
+import { storeError } from '../../core/errors.ts'
+import { parseReference } from '../../core/reference.ts'
+import { counted } from '../../core/units.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, write, writeJson } from '../output.ts'
+import { connect } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  dismiss: { value: 'PATH', help: 'what this file holds is no secret, in the whole project' },
+  undismiss: { value: 'PATH', help: 'it is one after all' },
+} as const
+
+export const secretsCommand: Command<typeof flags> = {
+  name: 'secrets',
+  operands: 'REF',
+  summary:
+    'Tells which files of an artifact hold credentials, in which lines and of what kind; status 14 when there are any that nobody dismissed.',
+  flags,
+  examples: [
+    'trove secrets latest:main/build',
+    'trove secrets 42/build --dismiss examples/demo.env',
+    'trove secrets id:7 --json',
+  ],
+  exitStatuses: [3, 4, 5, 6, 10, 14],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [text] = takeOperands(operands, ['REF'])
+    const { dismiss, undismiss } = given
+    if (dismiss !== undefined && undismiss !== undefined)
+      throw new UsageError('--dismiss and --undismiss exclude each other')
+    const { server, project } = await connect(given, signal)
+    const { id } = await readArtifact(server, parseReference(text), { project, signal })
+    let list = await listSecrets(server, id, signal)
+    const path = dismiss ?? undismiss
+    if (path !== undefined) {
+      const change = { digest: digestOf(list, path), dismissed: dismiss !== undefined }
+      list = await dismissSecrets(server, id, change, signal)
+    }
+    if (given.json) await writeJson(stdout, list)
+    else if (list.secrets.length > 0) await write(stdout, tableOf(list))
+    await write(stderr, summaryOf(list))
+    if (!list.lookedAt) return exitStatus.failure
+    return isOpen(list) ? exitStatus.secretsFound : exitStatus.ok
+  },
+}
+
+/** Errors: not_found. */
+function digestOf({ secrets }: WireSecretList, path: string): string {
+  const found = secrets.find((each) => each.path === path)
+  if (found !== undefined) return found.digest
+  throw storeError('not_found', `no secret was found in ${JSON.stringify(path)}`, {
+    what: 'secret',
+  })
+}
+
+function isOpen({ secrets }: WireSecretList): boolean {
+  return secrets.some(({ dismissedAt }) => dismissedAt === null)
+}
+
+function tableOf({ secrets }: WireSecretList): string {
+  const rows = secrets.map(({ path, line, title, dismissedAt }) => [
+    `${path}:${line}`,
+    title,
+    dismissedAt === null ? '' : `dismissed ${dismissedAt.slice(0, 10)}`,
+  ])
+  return formatTable(['PLACE', 'KIND', 'SAID OF IT'], [], rows)
+}
+
+function summaryOf({ lookedAt, passedOver, secrets }: WireSecretList): string {
+  if (!lookedAt) return 'nobody has looked at it yet: the server does so in the background\n'
+  const rest =
+    passedOver === 0
+      ? ''
+      : `; ${counted(passedOver, 'file')} passed over, being too large, too many or damaged`
+  return `${counted(secrets.length, 'secret')} found${rest}\n`
+}

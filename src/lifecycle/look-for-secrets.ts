@@ -1,0 +1,217 @@
+/** Looks for credentials in what was committed, where nobody waits for it:
+ *
+ *    1. Of a tree that was not looked at by these rules, the files that are made to hold credentials, then those of text.
+ *    2. Those whose content was looked at before, in whatever project, are known; the others are read.
+ *    3. What was found is noted with the tree, and how many files were passed over: too large, too many, or damaged.
+ *  What uploads wait for knows nothing of it. A tree that cannot be looked at is tried again in the next round. */
+import { limits } from '../core/limits.ts'
+import { asError, hasCode } from '../core/errors.ts'
+import type { Digest } from '../core/digest.ts'
+import { readEntry } from '../core/manifest.ts'
+import {
+  countsAt,
+  findSecrets,
+  type FoundSecret,
+  isCredentialPath,
+  isTextPath,
+  secretRulesVersion,
+} from '../core/secrets.ts'
+import { readFileContent } from '../egress/file-layout.ts'
+import type { Look, SecretInTree, StoredFile, UnlookedTree } from '../metadata/metadata.ts'
+import { createPace, type Pace } from './compact.ts'
+import type { LifecyclePorts } from './ports.ts'
+import { openReadingLease } from './reading-lease.ts'
+
+export interface SecretsOptions {
+  /** Null is no bound. */
+  bytesPerSecond: number | null
+}
+
+export interface SecretsReport {
+  trees: number
+  readFiles: number
+  readBytes: number
+  secrets: number
+  passedOverFiles: number
+}
+
+/** A file that may hold some. */
+interface Candidate {
+  ordinal: number
+  path: string
+  digest: Digest
+  sizeBytes: number
+}
+
+interface Round {
+  ports: LifecyclePorts
+  report: SecretsReport
+  pace: Pace
+}
+
+/** Files of which is asked at once whether they are known. */
+const batchFiles = 256
+/** Renewed with every file, which pacing may put off. */
+const leaseMs = 4 * limits.readLeaseSlackMs
+
+/** Runs a round. Errors: what `ports.signal` is aborted with; the first that a tree failed with, once all were looked at. */
+export async function lookForSecrets(
+  ports: LifecyclePorts,
+  { bytesPerSecond }: SecretsOptions,
+): Promise<SecretsReport> {
+  const report = { trees: 0, readFiles: 0, readBytes: 0, secrets: 0, passedOverFiles: 0 }
+  const round = { ports, report, pace: createPace(bytesPerSecond) }
+  const page = { now: ports.now(), limit: limits.secretTreesPerRound }
+  let failure: Error | undefined
+  for (const tree of await ports.metadata.listUnlooked(secretRulesVersion, page)) {
+    ports.signal?.throwIfAborted()
+    try {
+      await lookAtTree(round, tree)
+    } catch (error) {
+      ports.signal?.throwIfAborted()
+      if (!isGone(error)) failure ??= asError(error)
+    }
+  }
+  if (failure !== undefined) throw failure
+  return report
+}
+
+/** Its artifact was removed meanwhile. */
+function isGone(error: unknown): boolean {
+  return (
+    hasCode(error, 'artifact_deleted') ||
+    hasCode(error, 'artifact_expired') ||
+    hasCode(error, 'artifact_not_found')
+  )
+}
+
+async function lookAtTree(round: Round, tree: UnlookedTree): Promise<void> {
+  const { ports, report } = round
+  const { candidates, passedOver } = await findCandidates(ports, tree.artifactId)
+  const secrets: SecretInTree[] = []
+  let unreadable = 0
+  for (let at = 0; at < candidates.length; at += batchFiles) {
+    const batch = candidates.slice(at, at + batchFiles)
+    const known = await lookAtContents(round, tree.artifactId, batch)
+    for (const { path, digest } of batch) {
+      const found = known.get(digest)
+      if (found === undefined) unreadable += 1
+      for (const secret of found ?? [])
+        if (countsAt(secret.kind, path)) secrets.push({ path, digest, ...secret })
+    }
+  }
+  const outcome = {
+    secrets: secrets.slice(0, limits.secretsMax),
+    passedOver: passedOver + unreadable,
+  }
+  await ports.metadata.recordSecrets(tree.manifestId, secretRulesVersion, outcome)
+  report.trees += 1
+  report.secrets += outcome.secrets.length
+  report.passedOverFiles += outcome.passedOver
+}
+
+/** Files that are worth a look, those first that are made to hold credentials. */
+async function findCandidates(
+  { metadata, signal }: LifecyclePorts,
+  artifactId: number,
+): Promise<{ candidates: Candidate[]; passedOver: number }> {
+  const credentials: Candidate[] = []
+  const texts: Candidate[] = []
+  let passedOver = 0
+  for (let page = 0; ; page++) {
+    signal?.throwIfAborted()
+    const tree = await metadata.readTreePage(artifactId, page)
+    if (tree === undefined) break
+    const lines = Buffer.from(tree.lines).toString().split('\n').slice(0, -1)
+    for (const [index, line] of lines.entries()) {
+      const entry = readEntry(line)
+      if (entry.kind !== 'file' || entry.sizeBytes === 0) continue
+      const { path, digest, sizeBytes } = entry
+      const list = isCredentialPath(path) ? credentials : isTextPath(path) ? texts : undefined
+      if (list === undefined) continue
+      const isTooMuch =
+        sizeBytes > limits.secretFileBytesMax || list.length >= limits.secretFilesMax
+      if (isTooMuch) passedOver += 1
+      else
+        list.push({ ordinal: page * limits.manifestPageEntries + index, path, digest, sizeBytes })
+    }
+  }
+  let bytesLeft: number = limits.secretBytesMax
+  const candidates = [...credentials, ...texts].slice(0, limits.secretFilesMax).filter((each) => {
+    bytesLeft -= each.sizeBytes
+    return bytesLeft >= 0
+  })
+  return {
+    candidates,
+    passedOver: passedOver + credentials.length + texts.length - candidates.length,
+  }
+}
+
+/** What contents hold, by digest; those that cannot be read are left out. */
+async function lookAtContents(
+  round: Round,
+  artifactId: number,
+  batch: readonly Candidate[],
+): Promise<Map<Digest, FoundSecret[]>> {
+  const { metadata } = round.ports
+  const looks = await metadata.readLooks(
+    secretRulesVersion,
+    batch.map(({ digest }) => digest),
+  )
+  const known = new Map(looks.map(({ digest, found }) => [digest, found]))
+  const unknown = new Map(
+    batch.filter(({ digest }) => !known.has(digest)).map((each) => [each.digest, each]),
+  )
+  if (unknown.size === 0) return known
+  const fresh = await readContents(round, artifactId, [...unknown.values()])
+  await metadata.recordLooks(secretRulesVersion, fresh)
+  for (const { digest, found } of fresh) known.set(digest, found)
+  return known
+}
+
+async function readContents(
+  { ports, report, pace }: Round,
+  artifactId: number,
+  candidates: readonly Candidate[],
+): Promise<Look[]> {
+  const { metadata, packs, signal } = ports
+  const ordinals = candidates.map(({ ordinal }) => ordinal).toSorted((a, b) => a - b)
+  const looks: Look[] = []
+  const lease = await openReadingLease(ports, leaseMs)
+  try {
+    for (let done = 0; done < ordinals.length;) {
+      const entries = await metadata.readEntries(artifactId, ordinals.slice(done))
+      done += entries.length
+      for (const file of entries) {
+        if (file?.kind !== 'file') continue
+        await lease.renew()
+        await pace(file.sizeBytes)
+        const bytes = await readWhole({ metadata, packs }, file, signal)
+        if (bytes === undefined) continue
+        looks.push({ digest: file.digest, found: findSecrets(bytes) })
+        report.readFiles += 1
+        report.readBytes += bytes.length
+      }
+    }
+    return looks
+  } finally {
+    await lease.close()
+  }
+}
+
+/** Undefined where it is damaged. */
+async function readWhole(
+  reader: Pick<LifecyclePorts, 'metadata' | 'packs'>,
+  file: StoredFile,
+  signal: AbortSignal | undefined,
+): Promise<Buffer | undefined> {
+  try {
+    const pieces: Buffer[] = []
+    const range = { start: 0, end: file.sizeBytes, signal }
+    for await (const piece of readFileContent(reader, file, range)) pieces.push(piece)
+    return Buffer.concat(pieces)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
+}

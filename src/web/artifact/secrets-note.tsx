@@ -1,0 +1,88 @@
+/** What is told of credentials in an artifact, and the way to say that they are none. */
+import { formatWireDigest } from '../../core/digest.ts'
+import { secretTitle } from '../../core/secrets.ts'
+import { counted } from '../../core/units.ts'
+import type { SecretList } from '../../metadata/metadata.ts'
+import type { Html } from '../parts/html.ts'
+import { actionPath, blobPath } from '../paths.ts'
+import type { ArtifactHead } from './artifact-page.tsx'
+
+type Secret = SecretList['secrets'][number]
+type Head = Pick<ArtifactHead, 'artifact' | 'secrets' | 'mayWrite'>
+
+/** Files that a page names. */
+const namedMax = 20
+
+/** Above everything, while there are any. */
+export function SecretsNote(head: Head): Html {
+  const open = head.secrets?.secrets.filter(({ dismissedAt }) => dismissedAt === null) ?? []
+  if (open.length === 0) return <></>
+  return (
+    <div class="note" role="alert">
+      <p>
+        It holds {counted(open.length, 'secret')}, which whoever may read it can use. Revoke{' '}
+        {open.length === 1 ? 'it' : 'them'} where {open.length === 1 ? 'it was' : 'they were'} made,
+        delete the artifact, and leave the files out of the next upload.
+      </p>
+      <Files head={head} secrets={open} />
+    </div>
+  )
+}
+
+/** Among the details. */
+export function SecretsFact(head: Head): Html {
+  if (head.secrets === null) return <>not looked for yet</>
+  const { secrets, passedOver } = head.secrets
+  const dismissed = secrets.filter(({ dismissedAt }) => dismissedAt !== null)
+  return (
+    <>
+      {counted(secrets.length - dismissed.length, 'secret')} found
+      {passedOver > 0 &&
+        `; ${counted(passedOver, 'file')} passed over, being too large, too many or damaged`}
+      {dismissed.length > 0 && (
+        <>
+          ; {dismissed.length} dismissed
+          <Files head={head} secrets={dismissed} />
+        </>
+      )}
+    </>
+  )
+}
+
+function Files({ head, secrets }: { head: Head; secrets: Secret[] }) {
+  const byFile = groupByPath(secrets)
+  const others = byFile.size - namedMax
+  return (
+    <ul>
+      {[...byFile].slice(0, namedMax).map(([path, ofFile]) => (
+        <li>
+          <a href={blobPath(head.artifact, path)}>{path}</a>:{' '}
+          {ofFile.map(({ kind, line }) => `${secretTitle(kind)} in line ${line}`).join(', ')}
+          {head.mayWrite && <Dismissal head={head} secret={ofFile[0]!} />}
+        </li>
+      ))}
+      {others > 0 && <li>and {counted(others, 'more file')}</li>}
+    </ul>
+  )
+}
+
+function Dismissal({ head, secret }: { head: Head; secret: Secret }) {
+  const isDismissed = secret.dismissedAt !== null
+  return (
+    <form method="post" action={actionPath(head.artifact, 'secrets')}>
+      <input type="hidden" name="digest" value={formatWireDigest(secret.digest)} />
+      <input type="hidden" name="dismissed" value={isDismissed ? '0' : '1'} />
+      <button>{isDismissed ? 'Warn again' : 'No secret'}</button>
+    </form>
+  )
+}
+
+function groupByPath(secrets: readonly Secret[]): Map<string, Secret[]> {
+  const byPath = new Map<string, Secret[]>()
+  for (const secret of secrets) {
+    const ofPath = byPath.get(secret.path)
+    if (ofPath === undefined) byPath.set(secret.path, [secret])
+    else ofPath.push(secret)
+  }
+  return byPath
+}

@@ -1,0 +1,40 @@
+/** `trove secrets` as people and gates use it. */
+import { expect, test } from 'vitest'
+import type { WireSecretList } from '../../src/api/secrets.ts'
+import { zipOf } from '../actions/archives.ts'
+import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
+import { lookNow } from '../http/look-now.ts'
+import { openSharedServer } from '../http/open-server.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
+
+const server = await openSharedServer({ TROVE_SECRETS: 'off' })
+
+async function trove(...args: string[]): Promise<Outcome> {
+  return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
+}
+
+test('places and kinds are listed, and can be dismissed', async () => {
+  const body = zipOf({ '.git/config': checkoutConfig(), 'ci.log': githubToken() })
+  await server.put('7/site', { headers: { 'content-type': 'application/zip' }, body })
+  const early = await trove('secrets', '7/site')
+  expect(early).toMatchObject({ status: 1, stderr: expect.stringContaining('looked at it yet') })
+  await lookNow(server)
+  const found = await trove('secrets', '7/site')
+  expect(found).toMatchObject({ status: 14, stderr: '2 secrets found\n' })
+  expect(found.text.split('\n').map((line) => line.replaceAll(/ {2,}/g, '|'))).toEqual([
+    'PLACE|KIND|SAID OF IT',
+    '.git/config:7|git credential of a checkout',
+    'ci.log:1|GitHub token',
+    '',
+  ])
+  expect(await trove('secrets', '7/site', '--dismiss', 'ci.log')).toMatchObject({ status: 14 })
+  const none = await trove('secrets', '7/site', '--dismiss', '.git/config', '--json')
+  expect(none.status).toBe(0)
+  expect((JSON.parse(none.text) as WireSecretList).secrets).toHaveLength(2)
+  expect(await trove('secrets', '7/site', '--undismiss', 'ci.log')).toMatchObject({
+    status: 14,
+    text: expect.stringMatching(/dismissed \d{4}-\d\d-\d\d\nci\.log:1 {2,}GitHub token\n/),
+  })
+  expect(await trove('secrets', '7/site', '--dismiss', 'other')).toMatchObject({ status: 3 })
+})

@@ -1,0 +1,136 @@
+/** What is committed is looked at for credentials: each content once, whoever holds it, and nothing is left out unsaid. */
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
+import { lookForSecrets, type SecretsReport } from '../../src/lifecycle/look-for-secrets.ts'
+import { zipOf } from '../actions/archives.ts'
+import { checkoutConfig, githubToken, randomText } from '../core/made-up-secrets.ts'
+import { tarOf } from '../http/archives-of.ts'
+import { openStore, type TestStore } from '../ingest/open-store.ts'
+import { flipByte, packPaths } from './stored-bytes.ts'
+
+async function look({ ports, packs }: TestStore, signal?: AbortSignal): Promise<SecretsReport> {
+  const { metadata, now } = ports
+  return await lookForSecrets({ metadata, packs, now, signal }, { bytesPerSecond: null })
+}
+
+async function putTar(
+  store: TestStore,
+  name: string,
+  files: Record<string, string | Buffer>,
+): Promise<number> {
+  const entries = Object.entries(files).map(([path, content]) => ({ name: path, content }))
+  const { artifact } = await store.put(name, 'tar', Readable.from([await tarOf(entries)]))
+  return artifact.id
+}
+
+const placesOf = async ({ metadata }: TestStore, id: number): Promise<string[]> =>
+  (await metadata.listSecrets(id)).secrets.map(({ path, line, kind }) => `${path}:${line} ${kind}`)
+
+describe('secrets', () => {
+  test("of a checkout that a stock client's zip carries along (ArtiPACKED) are found", async () => {
+    const store = await openStore()
+    const zip = zipOf({ '.git/config': checkoutConfig(), 'dist/app.js': 'app', 'a.md': 'a' })
+    const { artifact } = await store.put('workspace', 'zip', zip)
+    expect(await look(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
+    expect(await placesOf(store, artifact.id)).toEqual(['.git/config:7 git-authorization'])
+    expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ secrets: 1 })
+    expect(await look(store)).toMatchObject({ trees: 0, readFiles: 0 })
+  })
+
+  test('are found in any file of text, also one that was cut, and not where they do not count', async () => {
+    const store = await openStore()
+    const token = githubToken()
+    const log = `${Array.from({ length: 9000 }, (_, n) => `line ${n} ${randomText(30, `${n}`)}\n`).join('')}token ${token}\n`
+    expect(log.length).toBeGreaterThan(2 * limits.chunkThresholdBytes)
+    const files = { 'ci/build.log': log, '.env.test': `A_TOKEN=${randomText(30)}1`, 'a.js': token }
+    const id = await putTar(store, 'logs', files)
+    await look(store)
+    expect(await placesOf(store, id)).toEqual(['ci/build.log:9001 github-token'])
+  })
+
+  test('of a content that was looked at before are known without reading it', async () => {
+    const store = await openStore()
+    const files = { 'one.txt': `x\n${githubToken()}`, 'two.txt': 'nothing' }
+    await putTar(store, 'first', files)
+    expect(await look(store)).toMatchObject({ readFiles: 2, secrets: 1 })
+    const id = await putTar(store, 'second', { 'sub/one.txt': files['one.txt'], 'new.txt': 'new' })
+    expect(await look(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
+    expect(await placesOf(store, id)).toEqual(['sub/one.txt:2 github-token'])
+  })
+
+  test('in files that are made for them are found, however many others there are', async () => {
+    const store = await openStore()
+    const files = Object.fromEntries(
+      Array.from({ length: limits.secretFilesMax + 20 }, (_, n) => [`a/${n}.txt`, 'the same']),
+    )
+    const id = await putTar(store, 'many', { ...files, 'z/.git/config': checkoutConfig() })
+    expect(await look(store)).toMatchObject({ readFiles: 2, passedOverFiles: 21 })
+    expect(await placesOf(store, id)).toEqual(['z/.git/config:7 git-authorization'])
+    expect((await store.metadata.listSecrets(id)).passedOver).toBe(21)
+  })
+})
+
+describe('what is passed over is counted', () => {
+  test('files that are too large', async () => {
+    const store = await openStore()
+    const large = `${githubToken()}\n`.padEnd(limits.secretFileBytesMax + 1, 'x')
+    const id = await putTar(store, 'large', { 'large.log': large, 'small.log': 'x' })
+    expect(await look(store)).toMatchObject({ readFiles: 1, secrets: 0, passedOverFiles: 1 })
+    expect(await store.metadata.listSecrets(id)).toMatchObject({ isLookedAt: true, passedOver: 1 })
+  })
+
+  test('files that are damaged, which keep no other from being looked at', async () => {
+    const store = await openStore()
+    const bad = await putTar(store, 'bad', { 'bad.txt': githubToken() })
+    const good = await putTar(store, 'good', { 'good.txt': `good ${githubToken()}` })
+    await spoil(store, bad)
+    expect(await look(store)).toMatchObject({ trees: 2, passedOverFiles: 1 })
+    expect(await store.metadata.listSecrets(bad)).toMatchObject({ passedOver: 1, secrets: [] })
+    expect(await placesOf(store, good)).toEqual(['good.txt:1 github-token'])
+  })
+})
+
+/** Changes a byte of the only file of an artifact. */
+async function spoil({ metadata, directory }: TestStore, artifactId: number): Promise<void> {
+  const [file] = (await metadata.readEntryPage(artifactId, 0))!.entries
+  if (file?.kind !== 'file') throw new Error('there is no file')
+  const { packName, offset } = file.blob.copy!
+  const packs = await packPaths(join(directory, 'cas'))
+  await flipByte(
+    packs.find((path) => path.includes(packName))!,
+    offset + 5,
+  )
+}
+
+test('a round ends when it is stopped, and the next one goes on', async () => {
+  const store = await openStore()
+  for (const name of ['a', 'b']) await putTar(store, name, { 'x.txt': name })
+  const stop = new AbortController()
+  stop.abort(new DOMException('stopped', 'AbortError'))
+  await expect(look(store, stop.signal)).rejects.toThrow('stopped')
+  expect(await look(store)).toMatchObject({ trees: 2 })
+})
+
+test('a tree that cannot be looked at keeps no other back, and is tried again', async () => {
+  const store = await openStore()
+  const [older, newer] = [
+    await putTar(store, 'older', { 'x.txt': githubToken() }),
+    await putTar(store, 'newer', { 'y.txt': 'y' }),
+  ]
+  const { metadata, now } = store.ports
+  const failing: typeof metadata = {
+    ...metadata,
+    readTreePage: async (id, page) => {
+      if (id === newer) throw new Error('no luck')
+      return await metadata.readTreePage(id, page)
+    },
+  }
+  const ports = { metadata: failing, packs: store.packs, now }
+  await expect(lookForSecrets(ports, { bytesPerSecond: null })).rejects.toThrow('no luck')
+  expect(await placesOf(store, older)).toHaveLength(1)
+  expect(await look(store)).toMatchObject({ trees: 1 })
+  expect(await metadata.readLooks(1, [digestOf('y')])).toHaveLength(1)
+})

@@ -1,0 +1,136 @@
+import { expect, test } from 'vitest'
+import type { Actor } from '../../../src/core/audit.ts'
+import { digestOf } from '../../../src/core/digest.ts'
+import type { SecretInTree } from '../../../src/metadata/metadata.ts'
+import type { Store } from '../metadata-contract.ts'
+import { seedArtifact, seedRun } from '../seed.ts'
+
+const by: Actor = { kind: 'person', run: null, job: null, tokenIds: ['m'], origin: 'page' }
+const page = { now: 3_000, limit: 10 }
+
+function secretIn(path: string, content: string, line = 1): SecretInTree {
+  return { path, digest: digestOf(content), kind: 'github-token', line }
+}
+
+export function secretsContract(store: Store): void {
+  const countOf = async (id: number): Promise<number | null> =>
+    (await store().findArtifact(id))!.secrets
+
+  test('trees that are live wait to be looked at, the newest first, each once', async () => {
+    const run = await seedRun(store())
+    const old = await seedArtifact(store(), run, { a: 'a' }, { name: 'old' })
+    await seedArtifact(store(), run, { a: 'b' }, { name: 'ended', expiresAt: 2_500 })
+    const first = await seedArtifact(store(), run, { a: 'c' }, { name: 'first' })
+    const again = await seedArtifact(store(), run, { a: 'c' }, { name: 'again' })
+    expect(again.manifestId).toBe(first.manifestId)
+    expect(await store().listUnlooked(1, page)).toEqual([
+      { manifestId: again.manifestId, artifactId: again.id },
+      { manifestId: old.manifestId, artifactId: old.id },
+    ])
+    expect(await store().listUnlooked(1, { ...page, limit: 1 })).toHaveLength(1)
+    await store().recordSecrets(again.manifestId, 1, { secrets: [], passedOver: 0 })
+    expect(await store().listUnlooked(1, page)).toMatchObject([{ artifactId: old.id }])
+    // By rules that find more it is looked at again, behind what nobody has seen.
+    expect(await store().listUnlooked(2, page)).toMatchObject([
+      { artifactId: old.id },
+      { artifactId: again.id },
+    ])
+  })
+
+  test('what was found is told of every artifact of the tree, and counted', async () => {
+    const run = await seedRun(store())
+    const { id, manifestId } = await seedArtifact(store(), run, { a: 'x', b: 'y' })
+    expect(await countOf(id)).toBeNull()
+    expect(await store().listSecrets(id)).toEqual({ isLookedAt: false, passedOver: 0, secrets: [] })
+    const secrets = [secretIn('b', 'y'), secretIn('a', 'x', 3), secretIn('a', 'x', 2)]
+    await store().recordSecrets(manifestId, 1, { secrets, passedOver: 2 })
+    const later = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'later' })
+    for (const each of [id, later.id]) {
+      expect(await countOf(each)).toBe(3)
+      expect(await store().listSecrets(each)).toMatchObject({
+        isLookedAt: true,
+        passedOver: 2,
+        secrets: [
+          { ...secretIn('a', 'x', 2), dismissedAt: null },
+          secretIn('a', 'x', 3),
+          secretIn('b', 'y'),
+        ],
+      })
+    }
+    // Another look takes its place.
+    await store().recordSecrets(manifestId, 2, { secrets: [], passedOver: 0 })
+    expect(await countOf(id)).toBe(0)
+  })
+
+  test('a content that was looked at is known, by these rules', async () => {
+    await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
+    const [x, y, gone] = ['x', 'y', 'gone'].map((content) => digestOf(content))
+    const looks = [
+      { digest: x!, found: [{ kind: 'npm-token' as const, line: 4 }] },
+      { digest: y!, found: [] },
+    ]
+    await store().recordLooks(1, [...looks, { digest: gone!, found: [] }])
+    const known = await store().readLooks(1, [x!, y!, gone!])
+    expect(known.toSorted((a, b) => b.found.length - a.found.length)).toEqual(looks)
+    expect(await store().readLooks(2, [x!, y!])).toEqual([])
+    await store().recordLooks(2, [{ digest: x!, found: [] }])
+    expect(await store().readLooks(2, [x!, y!])).toEqual([{ digest: x, found: [] }])
+  })
+
+  test('what is dismissed counts no more in its project, and stands in the audit log', async () => {
+    const run = await seedRun(store())
+    const other = await seedRun(store(), { project: 'acme/other' })
+    const [mine, theirs] = [
+      await seedArtifact(store(), run, { a: 'x', b: 'y' }),
+      await seedArtifact(store(), other, { a: 'x', b: 'y' }),
+    ]
+    for (const { manifestId } of [mine, theirs]) {
+      const secrets = [secretIn('a', 'x'), secretIn('b', 'y')]
+      await store().recordSecrets(manifestId, 1, { secrets, passedOver: 0 })
+    }
+    const digest = digestOf('x')
+    const change = async (dismissed: boolean, at: number): Promise<void> =>
+      await store().dismissSecrets(mine.id, { digest, dismissed }, { at, by })
+    await change(true, 70)
+    await change(true, 80)
+    expect([await countOf(mine.id), await countOf(theirs.id)]).toEqual([1, 2])
+    const { secrets } = await store().listSecrets(mine.id)
+    expect(secrets).toMatchObject([{ dismissedAt: 70 }, { dismissedAt: null }])
+    // The same content elsewhere in the project as well.
+    const next = await seedArtifact(store(), run, { c: 'x' }, { name: 'next' })
+    const found = { secrets: [secretIn('c', 'x')], passedOver: 0 }
+    await store().recordSecrets(next.manifestId, 1, found)
+    expect(await countOf(next.id)).toBe(0)
+    await change(false, 90)
+    expect([await countOf(mine.id), await countOf(next.id)]).toEqual([2, 1])
+    const acts = await store().listActs({ artifactId: mine.id }, { limit: 10 })
+    expect(acts).toMatchObject([
+      { kind: 'undismiss-secret', at: 90, details: { path: 'a' } },
+      { kind: 'dismiss-secret', at: 70, details: { path: 'a' }, by },
+    ])
+    const asked = { at: 100, by }
+    const unknown = { digest: digestOf('z'), dismissed: true }
+    await expect(store().dismissSecrets(mine.id, unknown, asked)).rejects.toMatchObject({
+      code: 'not_found',
+    })
+  })
+
+  test('goes with the tree', async () => {
+    const run = await seedRun(store())
+    const { id, manifestId } = await seedArtifact(store(), run, { a: 'x' })
+    const outcome = { secrets: [secretIn('a', 'x')], passedOver: 0 }
+    await store().recordSecrets(manifestId, 1, outcome)
+    await store().recordLooks(1, [{ digest: digestOf('x'), found: [] }])
+    const removal = { state: 'deleted', reason: 'deleted', now: 3_000, undoMs: 0 } as const
+    await store().removeArtifacts([id], removal)
+    const place = { after: { at: -1, id: -1 }, limit: 10 }
+    await store().releaseRemoved(Infinity, 4_000, place)
+    for (let more = true; more;) more = await store().clearRemoved(100)
+    expect((await store().listSecrets(id)).secrets).toEqual([])
+    // Nothing is noted of a tree that has gone.
+    await store().recordSecrets(manifestId, 1, outcome)
+    expect((await store().listSecrets(id)).secrets).toEqual([])
+    await store().removeDeadBlobs(await store().claimDeadBlobs(5_000, 10))
+    expect(await store().readLooks(1, [digestOf('x')])).toEqual([])
+  })
+}
