@@ -59,6 +59,9 @@ export const artifactListQuery = z.strictObject({
     .enum([...artifactStateSchema.options, 'any'])
     .optional()
     .meta({ description: 'Available and damaged when absent.' }),
+  secrets: flag.default(false).meta({
+    description: 'Only those that hold credentials which nobody dismissed.',
+  }),
   sort: z.enum(['newest', 'oldest', 'largest', 'expiring']).default('newest'),
   ...paging,
 })

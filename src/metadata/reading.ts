@@ -66,6 +66,8 @@ export interface ArtifactFilter {
   nameContains?: string | undefined
   pinned?: boolean
   keptLatest?: boolean
+  /** Only those that hold secrets which nobody dismissed. */
+  secrets?: true | undefined
   /** Artifacts of exactly this tree. */
   manifestId?: number
   /** Only artifacts older than this one. */

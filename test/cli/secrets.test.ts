@@ -28,6 +28,10 @@ test('places and kinds are listed, and can be dismissed', async () => {
     'ci.log:1|GitHub token',
     '',
   ])
+  await server.put('7/other')
+  const listed = await trove('list', '--secrets')
+  expect(listed.text).toMatch(/ site /)
+  expect(listed.text).not.toMatch(/ other /)
   expect(await trove('secrets', '7/site', '--dismiss', 'ci.log')).toMatchObject({ status: 14 })
   const none = await trove('secrets', '7/site', '--dismiss', '.git/config', '--json')
   expect(none.status).toBe(0)

@@ -31,6 +31,11 @@ async function readJson<T>(path: string, request: SendRequest = {}): Promise<T> 
   return (await answer.json()) as T
 }
 
+const idsOf = async (query: string): Promise<number[]> =>
+  (await readJson<{ items: WireArtifact[] }>(`/api/v1/artifacts?${query}`)).items.map(
+    ({ id }) => id,
+  )
+
 const listOf = async (id: number): Promise<WireSecretList> =>
   await readJson(`/api/v1/artifacts/${id}/secrets`)
 
@@ -51,6 +56,9 @@ describe('the API', () => {
     expect(await readJson(`/api/v1/artifacts/${id}`)).toMatchObject({ secrets: 3 })
     const { items } = await readJson<{ items: WireArtifact[] }>(`/api/v1/artifacts?run=${run}`)
     expect(items).toMatchObject([{ id, secrets: 3 }])
+    const without = await server.put(`${run}/without`)
+    expect(await idsOf(`run=${run}`)).toEqual([without, id])
+    expect(await idsOf(`run=${run}&secrets`)).toEqual([id])
     const list = await listOf(id)
     expect(list).toMatchObject({
       lookedAt: true,
@@ -137,6 +145,10 @@ describe('pages', () => {
     expect(await list()).not.toContain('badge secrets')
     await lookNow(server)
     expect(await list()).toContain('badge secrets')
-    expect(id).toBeGreaterThan(0)
+    const found = await server.visit('/octo/app/artifacts?state=secrets')
+    expect(await found.text()).toContain(`/artifacts/${id}"`)
+    const without = await server.put(`${run}/without`)
+    const others = await server.visit('/octo/app/artifacts?state=secrets')
+    expect(await others.text()).not.toContain(`/artifacts/${without}"`)
   })
 })

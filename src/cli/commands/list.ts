@@ -19,6 +19,7 @@ const flags = {
   ...serverFlags,
   ...filterFlags,
   state: { value: 'STATE', help: 'available, damaged, expired, deleted or any' },
+  secrets: { value: null, help: 'only those that hold credentials which nobody dismissed' },
   sort: { value: 'ORDER', help: 'newest (default), oldest, largest or expiring' },
   limit: limitFlag,
 } as const
@@ -42,7 +43,15 @@ export const listCommand: Command<typeof flags> = {
     let cursor: string | null = null
     do {
       const limit = Math.min(limits.listPageMax, wanted - items.length)
-      const query = { project, ...narrowing, state, sort, limit, cursor }
+      const query = {
+        project,
+        ...narrowing,
+        state,
+        sort,
+        limit,
+        cursor,
+        ...(given.secrets && { secrets: true }),
+      }
       const page: WireArtifactList = await requestJson(
         server,
         { path: `${apiRoot}/artifacts`, query, signal },

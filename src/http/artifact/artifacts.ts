@@ -83,8 +83,13 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const query = parseQuery(c, artifactListQuery)
   const readable = await filterFor(context, principal, query)
   if (readable === null) return c.json({ items: [], nextCursor: null, total: 0 })
-  const { state, latestOf } = query
-  const filter = { ...readable, state, ...(latestOf !== undefined && { latestOf }) }
+  const { state, latestOf, secrets } = query
+  const filter: ArtifactFilter = {
+    ...readable,
+    state,
+    ...(latestOf !== undefined && { latestOf }),
+    ...(secrets && { secrets }),
+  }
   const origin = publicOrigin(context, c)
   const now = context.now()
   const { offset, total, beforeId } = placeOf(query.cursor)

@@ -59,10 +59,14 @@ function Filter({ project, query, branches }: ListView) {
       <Choice
         label="State"
         name="state"
-        options={['', 'damaged', 'expired', 'deleted', 'any'].map((state) => [
-          state,
-          state || 'live',
-        ])}
+        options={[
+          ['', 'live'],
+          ['secrets', 'with secrets'],
+          ...['damaged', 'expired', 'deleted', 'any'].map((state): [string, string] => [
+            state,
+            state,
+          ]),
+        ]}
         chosen={query.state}
       />
       <Choice

@@ -6,6 +6,8 @@ import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../meta
 
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
 const states = ['damaged', 'expired', 'deleted', 'any'] as const
+/** Not a state, but what one looks for in the same way. */
+const withSecrets = 'secrets'
 
 export interface ListQuery {
   name: string
@@ -54,7 +56,7 @@ export function readQuery(read: (name: string) => string): ListQuery {
     name: read('name'),
     branch: read('branch'),
     run: read('run'),
-    state: states.find((each) => each === read('state')) ?? '',
+    state: [...states, withSecrets].find((each) => each === read('state')) ?? '',
     pinned: keptFilters.has(read('pinned')) ? read('pinned') : '',
     sort,
   }
@@ -69,5 +71,6 @@ export function filterOf(project: Project, query: ListQuery): ArtifactFilter {
     run: query.run === '' ? undefined : parsePositiveInteger(query.run, 'run'),
     ...keptFilters.get(query.pinned),
     state: states.find((each) => each === query.state),
+    secrets: query.state === withSecrets || undefined,
   }
 }

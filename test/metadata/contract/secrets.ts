@@ -101,7 +101,16 @@ export function secretsContract(store: Store): void {
     const found = { secrets: [secretIn('c', 'x')], passedOver: 0 }
     await store().recordSecrets(next.manifestId, 1, found)
     expect(await countOf(next.id)).toBe(0)
+    const held = async (now: number): Promise<number[]> => {
+      const { artifacts } = await store().listArtifacts(
+        { projectId: run.projectId, secrets: true },
+        { limit: 10, offset: 0, sort: 'newest', now },
+      )
+      return artifacts.map(({ id }) => id)
+    }
+    expect(await held(3_000)).toEqual([mine.id])
     await change(false, 90)
+    expect(await held(3_000)).toEqual([next.id, mine.id])
     expect([await countOf(mine.id), await countOf(next.id)]).toEqual([2, 1])
     const acts = await store().listActs({ artifactId: mine.id }, { limit: 10 })
     expect(acts).toMatchObject([

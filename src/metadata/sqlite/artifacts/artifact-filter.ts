@@ -28,6 +28,10 @@ export function isHeld(now: number): SQL | undefined {
   return and(isNull(artifacts.removedAt), gt(plain(artifacts.endsAt), now))
 }
 
+const holdsSecrets = sql`EXISTS (SELECT 1 FROM manifest_secrets s WHERE s.manifest_id = ${artifacts.manifestId}
+  AND NOT EXISTS (SELECT 1 FROM dismissed_secrets d
+    WHERE d.project_id = ${artifacts.projectId} AND d.digest = s.digest))`
+
 /** What a filter lets through of the artifacts that it is asked of, joined with their runs. Where it names a run, that is how
  *  they are found. */
 export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
@@ -45,6 +49,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
       : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
     filter.pinned === undefined ? undefined : eq(artifacts.pinned, filter.pinned),
     filter.keptLatest === undefined ? undefined : eq(artifacts.keptLatest, filter.keptLatest),
+    filter.secrets === undefined ? undefined : holdsSecrets,
     filter.manifestId === undefined
       ? undefined
       : eq(plain(artifacts.manifestId), filter.manifestId),
