@@ -116,6 +116,21 @@ describe('the address of the newest artifact', () => {
   })
 })
 
+test('the details of an artifact hand out its attestation, and tell how to check it', async () => {
+  const { html } = await open(`${artifactPage()}/details`)
+  const [, shown = ''] =
+    /<summary>Check its files later[^]*?<pre[^>]*>([^]*?)<\/pre>/.exec(html) ?? []
+  const lines = shown.replaceAll('&#39;', "'").replaceAll('&amp;', '&')
+  const quoted = `x&y '\\''1'\\'' #2`
+  expect(lines.split('\n')).toEqual([
+    `trove attest id:${id} -o '${quoted}.attestation.json'`,
+    'trove attest --public-key -o trove.pub',
+    `trove verify 'octo/app@7/${quoted}' DIR --attestation '${quoted}.attestation.json' --key trove.pub`,
+  ])
+  const [, href = ''] = /<a href="([^"]*\/attestation)" download=/.exec(html) ?? []
+  expect(await (await server.visit(href)).json()).toHaveProperty('dsseEnvelope')
+})
+
 test('a page whose query cannot be understood leads to the one without it', async () => {
   const { status, html } = await open('/octo/app/artifacts?run=abc')
   expect([status, html]).toEqual([400, expect.stringContaining('<a class="button" href="?">')])

@@ -1,7 +1,14 @@
 /** What the pages of one artifact share: its head, its actions and its tabs. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
-import { archivePath, filePath, manifestPath, runPagePath } from '../../api/paths.ts'
+import {
+  archivePath,
+  attestationPath,
+  filePath,
+  manifestPath,
+  runPagePath,
+} from '../../api/paths.ts'
+import { formatReference } from '../../core/reference.ts'
 import { effectiveState, isKept } from '../../core/retention.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { Commands } from '../parts/commands.tsx'
@@ -159,6 +166,22 @@ function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }
   return <Commands text={lines} />
 }
 
+function AttestationLines({ artifact }: { artifact: Artifact }) {
+  const { id, project, runNumber: run, name } = artifact
+  const file = shellWord(attestationFile(artifact))
+  const reference = shellWord(formatReference({ kind: 'run', project, run, name }))
+  const lines = [
+    `trove attest id:${id} -o ${file}`,
+    'trove attest --public-key -o trove.pub',
+    `trove verify ${reference} DIR --attestation ${file} --key trove.pub`,
+  ].join('\n')
+  return <Commands text={lines} />
+}
+
+function attestationFile({ name }: Artifact): string {
+  return `${name}.attestation.json`
+}
+
 /** Quoted for a POSIX shell where it must be. */
 function shellWord(text: string): string {
   return /^[\w./-]+$/.test(text) && !text.startsWith('-')
@@ -226,7 +249,17 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         <Fact term="Manifest">
           <a href={manifestPath(artifact.id)}>NDJSON</a>
         </Fact>
+        <Fact term="Attestation">
+          <a href={attestationPath(artifact.id)} download={attestationFile(artifact)}>
+            Which run its files came from
+          </a>
+          , signed
+        </Fact>
       </dl>
+      <details class="aside">
+        <summary>Check its files later, without this store</summary>
+        <AttestationLines artifact={artifact} />
+      </details>
       {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} />}
     </ArtifactFrame>
   )
