@@ -28,7 +28,8 @@ export async function* signStatement(
   }
   // Its entries went away meanwhile, as those of what is deleted do.
   if (readBytes !== payloadBytes) throw new Error('a statement changed while it was signed')
-  const signatures = [{ sig: signer.sign(privateKey, 'base64'), keyid: id }]
+  // Without a `keyid`: libraries have ids of their own for keys, and pass over signatures with another (go-securesystemslib).
+  const signatures = [{ sig: signer.sign(privateKey, 'base64') }]
   yield Buffer.from(`","signatures":${JSON.stringify(signatures)}}}\n`)
 }
 
