@@ -49,11 +49,11 @@ test('a length that is not one is refused', () => {
   }
 })
 
-test('combining 80,000 parts takes a fraction of a second', () => {
-  const startedAt = performance.now()
+test('combining 80,000 parts takes a fraction of a second of the processor', () => {
+  const before = process.cpuUsage()
   let sum = 0
   for (let index = 0; index < 80_000; index++)
     sum = combineCrc32(sum, index, 16_384 + ((index * 7919) % 245_760))
-  expect(performance.now() - startedAt).toBeLessThan(1000)
+  expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   expect(sum).toBeGreaterThan(0)
 })
