@@ -2,13 +2,17 @@
 import { formatWireDigest } from '../../core/digest.ts'
 import { secretTitle } from '../../core/secrets.ts'
 import { counted } from '../../core/units.ts'
-import type { SecretList } from '../../metadata/metadata.ts'
+import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import type { Html } from '../parts/html.ts'
 import { actionPath, blobPath } from '../paths.ts'
-import type { ArtifactHead } from './artifact-page.tsx'
 
 type Secret = SecretList['secrets'][number]
-type Head = Pick<ArtifactHead, 'artifact' | 'secrets' | 'mayWrite'>
+interface Head {
+  artifact: Artifact
+  /** Null: nobody has looked for any yet. */
+  secrets: SecretList | null
+  mayWrite: boolean
+}
 
 /** Files that a page names. */
 const namedMax = 20
