@@ -139,7 +139,10 @@ async function openContext(
     openUploadsMax: config.openUploadsMax,
   })
   cleanups.push(() => metadata.close())
-  await metadata.setKeepLatest([...config.keepLatest], now())
+  const clock = await startClockWatch({ metadata, log, now, elapsedMs })
+  cleanups.push(() => clock.stop())
+  // What a wrong clock takes for too old waits for a round, which waits until that is believed.
+  await metadata.setKeepLatest([...config.keepLatest], clock.believedNow())
   const logKeeper = await startLogKeeper({
     path: databasePath,
     sharedLog,
@@ -154,7 +157,7 @@ async function openContext(
     checkpoint,
   })
   await dropRefusedUploads(metadata, staging)
-  const recovery = await recover({ metadata, packs, staging, now })
+  const recovery = await recover({ metadata, packs, staging, now: clock.believedNow })
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
   const ingest = await openIngestPool({
@@ -170,8 +173,6 @@ async function openContext(
   })
   cleanups.push(() => ingest.close())
   const ports = { metadata, packs, staging, now }
-  const clock = await startClockWatch({ metadata, log, now, elapsedMs })
-  cleanups.push(() => clock.stop())
   const maintenance = startMaintenance({
     ports: { ...ports, checkpoint },
     space,

@@ -8,6 +8,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { readServerConfig } from '../src/config.ts'
 import { createLog } from '../src/log.ts'
 import { startServer } from '../src/server.ts'
+import { zipOf } from './actions/archives.ts'
+import { callerOf, putBlocks, tokenFor } from './actions/rig.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
 
 async function newDataDir(): Promise<string> {
@@ -58,4 +60,32 @@ test('a stop that fails, as the disk takes nothing, closes all the rest', async 
   await expect(whileDiskRefuses(async () => await server.close())).rejects.toThrow('disk')
   // The data directory is free.
   await (await start()).close()
+})
+
+test('a start with a wrong clock leaves what it takes for too old, which goes on once the clock is right', async () => {
+  const dataDir = await newDataDir()
+  const config = readServerConfig({ data: dataDir, port: '0' }, {})
+  let now = Date.now()
+  const run = async (work: (url: string, token: string) => Promise<void>): Promise<void> => {
+    const server = await startServer(config, {
+      log: createLog('error'),
+      now: () => now,
+      elapsedMs: () => 0,
+    })
+    try {
+      await work(server.url, await tokenFor(dataDir, {}, now))
+    } finally {
+      await server.close()
+    }
+  }
+  const zip = zipOf({ a: 'content' })
+  await run(async (url, token) => {
+    await putBlocks(await callerOf(url, token, 'test').create('site'), [['YQ==', zip]])
+  })
+  now += 48 * 60 * 60 * 1000
+  await run(async () => {})
+  now -= 48 * 60 * 60 * 1000
+  await run(async (url, token) => {
+    expect(await callerOf(url, token, 'test').finalize('site', zip)).toMatchObject({ status: 200 })
+  })
 })

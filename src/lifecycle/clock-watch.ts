@@ -18,6 +18,8 @@ export interface ClockDoubt {
 export interface ClockWatch {
   /** Looks at the clock; the doubt there is, if it is ahead. */
   look(): ClockDoubt | null
+  /** What the clock says, or would say if it had gone on from where it was believed. */
+  believedNow(): number
   /** Ends looking by itself. */
   stop(): Promise<void>
 }
@@ -85,6 +87,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
   })
   return {
     look,
+    believedNow: () => (look() === null ? now() : believed.at + elapsedMs() - believed.elapsed),
     stop: async () => {
       await schedule.stop()
       await note()

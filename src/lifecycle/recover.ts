@@ -47,7 +47,7 @@ export async function recover(ports: LifecyclePorts & { staging: Staging }): Pro
 async function endSessions(ports: LifecyclePorts): Promise<number> {
   let ended = 0
   for (;;) {
-    const ids = await ports.metadata.listSessions(Number.POSITIVE_INFINITY, 100)
+    const ids = await ports.metadata.listSessions(Number.POSITIVE_INFINITY, 100, ports.now())
     if (ids.length === 0) return ended
     for (const id of ids) await ports.metadata.abortSession(id)
     ended += ids.length

@@ -247,7 +247,7 @@ export interface PublishingMetadata {
   ): Promise<{ artifact: Artifact; created: boolean }>
   /** Takes back everything the session staged. Harmless when it is unknown. */
   abortSession(sessionId: string): Promise<void>
-  /** Sessions past their lease at `expiredAt`; with Infinity all but those of `openOfferSession` whose lease goes on
-   *  (recovery of a single-process store). */
-  listSessions(expiredAt: number, limit: number): Promise<string[]>
+  /** Sessions past their lease at `expiredAt`; with Infinity all but those of `openOfferSession` whose lease goes on at
+   *  `now` (recovery of a single-process store), else by the clock. */
+  listSessions(expiredAt: number, limit: number, now?: number): Promise<string[]>
 }

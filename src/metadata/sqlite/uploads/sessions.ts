@@ -101,10 +101,8 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     abortSession: async (name) => {
       await removal.endSession(name)
     },
-    listSessions: async (expiredAt, limit) => {
-      const now = Math.min(expiredAt, connection.now())
-      return listOver.all(expiredAt, now, limit).map((row) => row.name)
-    },
+    listSessions: async (expiredAt, limit, now = connection.now()) =>
+      listOver.all(expiredAt, Math.min(expiredAt, now), limit).map((row) => row.name),
   }
 }
 
