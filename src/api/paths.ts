@@ -77,6 +77,10 @@ export function runPagePath(project: string, run: number): string {
   return `${projectPagePath(project)}/actions/runs/${run}`
 }
 
+export function attemptPagePath(project: string, run: number, attempt: number): string {
+  return `${runPagePath(project, run)}/attempts/${attempt}`
+}
+
 export function artifactPagePath(project: string, run: number, id: number): string {
   return `${runPagePath(project, run)}/artifacts/${id}`
 }

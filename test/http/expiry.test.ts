@@ -246,6 +246,9 @@ const rules: Record<string, Rule> = {
   [`POST ${pages}/undo`]: { none: 'a live artifact cannot be taken back either; below' },
   'GET /content/:credential/*': { page: ({ contentUrl }) => ({ path: contentUrl }) },
   'GET /:owner/:repo/actions/runs/:run{[0-9]+}': { shown: at(`/${project}/actions/runs/1`) },
+  'GET /:owner/:repo/actions/runs/:run{[0-9]+}/attempts/:attempt{[0-9]+}': {
+    shown: at(`/${project}/actions/runs/1/attempts/1`),
+  },
   'GET /:owner/:repo/artifacts': { list: at(`/${project}/artifacts`) },
   'POST /:owner/:repo/artifacts': { none: 'changes many; below' },
   'GET /:owner/:repo/compare': { none: 'leads to the page of the pair' },

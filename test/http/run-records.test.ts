@@ -121,6 +121,24 @@ describe('the record of a run', () => {
     expect(html).not.toContain('\u001b')
   })
 
+  test('has a page for each attempt, which leads to the one before', async () => {
+    const run = lastRun++
+    const log = (attempt: number): string =>
+      `/api/v1/runs/${run}/jobs/build-1/log?project=octo%2Fapp&amp;attempt=${attempt}`
+    const path = `/octo/app/actions/runs/${run}/attempts`
+    for (const attempt of [1, 2]) {
+      const token = await server.token({ scope: 'run', run, job: 'j', attempt })
+      await tell(run, 0, [...beginning, line('a line')], { token })
+    }
+    const newest = await runPage(run)
+    expect(newest).toContain(log(2))
+    expect(newest).toContain(`<a href="${path}/1">1</a>`)
+    const first = await (await server.visit(`${path}/1`)).text()
+    expect(first).toContain(log(1))
+    expect(first).not.toContain(`${path}/`)
+    expect((await server.visit(`${path}/3`)).status).toBe(404)
+  })
+
   test('tells in the list of runs how each has ended, of those that were recorded', async () => {
     const [ended, going, unknown] = [lastRun++, lastRun++, lastRun++]
     await tell(ended, 0, [

@@ -1,7 +1,7 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
  *  are its jobs, where a runner told of them. */
 import { counted, formatCount } from '../../core/units.ts'
-import { archivePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
+import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { ShownLog } from '../../browse/run-log.ts'
@@ -18,6 +18,8 @@ import { Untrusted } from '../parts/untrusted.tsx'
 
 export interface RunView {
   run: Run
+  /** Undefined where nothing is known of it. */
+  attemptBefore: Run | undefined
   artifacts: Artifact[]
   total: number
   /** Uploads under way. */
@@ -42,7 +44,7 @@ export function RunPage(view: RunView): Html {
   return (
     <>
       <h1>Run {run.number}</h1>
-      <RunFacts run={run} record={record} now={now} />
+      <RunFacts {...view} />
       <Untrusted run={run} />
       {reports.length > 0 && <Reports reports={reports} />}
       <Artifacts {...view} />
@@ -79,7 +81,7 @@ function Artifacts(view: RunView) {
   )
 }
 
-function RunFacts({ run, record, now }: Pick<RunView, 'run' | 'record' | 'now'>) {
+function RunFacts({ run, record, attemptBefore, now }: RunView) {
   return (
     <dl class="facts">
       {record !== undefined && (
@@ -106,7 +108,19 @@ function RunFacts({ run, record, now }: Pick<RunView, 'run' | 'record' | 'now'>)
         </Fact>
       )}
       {run.event !== null && <Fact term="Event">{run.event}</Fact>}
-      {run.attempt > 1 && <Fact term="Attempt">{String(run.attempt)}</Fact>}
+      {run.attempt > 1 && (
+        <Fact term="Attempt">
+          {String(run.attempt)}
+          {attemptBefore !== undefined && (
+            <>
+              , after{' '}
+              <a href={attemptPagePath(run.project, run.number, attemptBefore.attempt)}>
+                {attemptBefore.attempt}
+              </a>
+            </>
+          )}
+        </Fact>
+      )}
       <Fact term="Started">
         <Time at={run.createdAt} now={now} />
       </Fact>

@@ -1,6 +1,6 @@
 /** The page of a run. */
 import { Hono } from 'hono'
-import { runPagePath } from '../../api/paths.ts'
+import { attemptPagePath, runPagePath } from '../../api/paths.ts'
 import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { readShownLogs } from '../../browse/run-log.ts'
@@ -8,7 +8,7 @@ import { isLive, isRestorable } from '../../core/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
-import { projectParameter } from '../../http/input.ts'
+import { numberParameter, projectParameter } from '../../http/input.ts'
 import { isStrictFor } from '../../http/access/strict.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
@@ -31,15 +31,22 @@ const reportNames = [
 
 export function createRunPages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/actions/runs/:run{[0-9]+}', async (c) => await runPage(web, c))
+  const route = '/:owner/:repo/actions/runs/:run{[0-9]+}'
+  app.get(route, async (c) => await runPage(web, c))
+  app.get(`${route}/attempts/:attempt{[0-9]+}`, async (c) => {
+    return await runPage(web, c, numberParameter(c, 'attempt'))
+  })
   return app
 }
 
-async function runPage(web: Web, c: AppRequest): Promise<Response> {
+/** Of the newest attempt unless one is named. Artifacts are those of all attempts. */
+async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Response> {
   const { context } = web
   const principal = await requirePrincipal(context, c)
-  const run = await readableRun(context, c, principal, { project: projectParameter(c) })
+  const run = await readableRun(context, c, principal, { project: projectParameter(c), attempt })
   const { projectId, project, number } = run
+  const path =
+    attempt === undefined ? runPagePath(project, number) : attemptPagePath(project, number, attempt)
   const now = context.now()
   const limit = artifactsPerPage
   const at = pageOfQuery(c)
@@ -49,12 +56,13 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
   )
   if (artifacts.length === 0 && total > 0) {
     const last = { page: String(Math.ceil(total / limit)) }
-    return c.redirect(withQuery(runPagePath(project, number), last), 302)
+    return c.redirect(withQuery(path, last), 302)
   }
   const record = await context.metadata.findRunRecord(run.id)
   const strict = await isStrictFor(context, principal)
   const view: RunView = {
     run,
+    attemptBefore: await context.metadata.findRun(projectId, number, run.attempt - 1),
     record,
     logs: await fittingLogs(await readShownLogs(context.metadata, record?.jobs ?? [])),
     artifacts,
@@ -62,8 +70,7 @@ async function runPage(web: Web, c: AppRequest): Promise<Response> {
     arrivals: context.arrivals.list(projectId, number),
     ...(await lookInto(context, principal, artifacts, now)),
     mayDelete: (artifact) => mayDelete(principal, artifact, strict),
-    more:
-      at * limit < total ? withQuery(runPagePath(project, number), { page: String(at + 1) }) : null,
+    more: at * limit < total ? withQuery(path, { page: String(at + 1) }) : null,
     now,
   }
   const deleted = await deletedArtifact(context, c, run)
