@@ -1,6 +1,6 @@
 /** Jobs in GitHub's REST API ("REST API endpoints for workflow jobs"): those of recorded runs. */
 import type { Hono } from 'hono'
-import { jobLogPath, runPagePath } from '../api/paths.ts'
+import { attemptPagePath, jobLogPath } from '../api/paths.ts'
 import { mayReadRun } from '../auth/principal.ts'
 import { storeError } from '../core/errors.ts'
 import { isSameProject, parsePositiveInteger } from '../core/run.ts'
@@ -67,7 +67,7 @@ function jobObject(context: AppContext, c: AppRequest, run: Run, job: RecordedJo
     head_branch: run.branch,
     head_sha: run.sha,
     url: `${actions}/jobs/${job.id}`,
-    html_url: publicOrigin(context, c) + runPagePath(run.project, run.number),
+    html_url: publicOrigin(context, c) + attemptPagePath(run.project, run.number, run.attempt),
     name: job.name,
     ...progressFields(job),
     steps: job.steps.map(({ number, name, ...progress }) => ({

@@ -46,7 +46,7 @@ test('the jobs of a run are told with their steps, how they ended and when', asy
       run_id: 1,
       run_attempt: 1,
       run_url: `${rig.url}${base}/runs/1`,
-      html_url: `${rig.url}/octo/demo/actions/runs/1`,
+      html_url: `${rig.url}/octo/demo/actions/runs/1/attempts/1`,
       workflow_name: 'CI',
       conclusion: 'failure',
       completed_at: at(3),
