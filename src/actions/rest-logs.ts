@@ -26,7 +26,7 @@ export function addLogRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   }
 }
 
-/** Not compressed, a page of a log at a time. */
+/** Not compressed, a job at a time. */
 async function* zipOfLogs(
   metadata: Metadata,
   jobs: RecordedJob[],
@@ -45,34 +45,39 @@ async function* zipOfLogs(
   const folders = new Set<string>()
   for (const job of jobs) {
     const folder = folderOf(job, folders)
-    for (const [step, { first, last }] of await findPages(metadata, job)) {
-      const member = new ZipPassThrough(`${folder}/${fileOf(job, step)}`)
+    const names = new Map(job.steps.map(({ number, name }) => [number, name]))
+    for (const [step, texts] of await readSteps(metadata, job, names)) {
+      const file = `${step}_${fileNameOf(names.get(step) ?? '')}.txt`
+      const member = new ZipPassThrough(`${folder}/${file}`)
       member.mtime = now
       zip.add(member)
-      for (let page = first; page <= last; page++) {
-        const lines = (await metadata.readLogPage(job.id, page)) ?? []
-        const own = lines.filter((line) => line.step === step)
-        member.push(Buffer.from(own.map(formatLogLine).join('')), page === last)
+      for (const text of texts) {
+        member.push(text)
         yield* take()
       }
+      member.push(new Uint8Array(), true)
     }
   }
   zip.end()
   yield* take()
 }
 
-/** The pages between which the lines of each step are. Mostly one step follows the other. */
-async function findPages(
+/** The log of a job by steps, which can be mixed; so all of it is held, `limits.jobLogBytesMax` at most. Lines of steps that were
+ *  not told of are the job's own. */
+async function readSteps(
   metadata: Metadata,
   job: RecordedJob,
-): Promise<Map<number, { first: number; last: number }>> {
-  const found = new Map<number, { first: number; last: number }>()
+  known: ReadonlyMap<number, string>,
+): Promise<Map<number, Buffer[]>> {
+  const found = new Map<number, Buffer[]>()
   for (let page = 0; page < job.logPages; page++) {
-    for (const { step } of (await metadata.readLogPage(job.id, page)) ?? []) {
-      const pages = found.get(step)
-      if (pages === undefined) found.set(step, { first: page, last: page })
-      else pages.last = page
+    const texts = new Map<number, string>()
+    for (const line of (await metadata.readLogPage(job.id, page)) ?? []) {
+      const step = known.has(line.step) ? line.step : 0
+      texts.set(step, (texts.get(step) ?? '') + formatLogLine(line))
     }
+    for (const [step, text] of texts)
+      found.set(step, [...(found.get(step) ?? []), Buffer.from(text)])
   }
   return found
 }
@@ -83,11 +88,6 @@ function folderOf(job: RecordedJob, taken: Set<string>): string {
   const folder = taken.has(name) ? `${name} (${job.id})` : name
   taken.add(folder)
   return folder
-}
-
-function fileOf(job: RecordedJob, step: number): string {
-  const name = job.steps.find(({ number }) => number === step)?.name ?? ''
-  return `${step}_${fileNameOf(name)}.txt`
 }
 
 /** At most 90 UTF-16 units, without slashes, colons and what is no text: by these rules `gh` looks for the folder of a job. */

@@ -117,12 +117,12 @@ test('logs of many pages are whole, whatever jobs are called and however their s
     job: { key, id: key, name },
   })
   const lines = Array.from({ length: 400 }, (_, index): RecordedEvent => {
-    const step = index < 150 || index === 300 ? 1 : 2
+    const step = index < 150 || index % 100 === 0 ? 1 : 2
     const text = `${index} ${noise(500, index).toString('hex')}`
     texts[step] += `${text}\n`
     return { type: 'line', at: 1, job: 'a', step, kind: 'output', text }
   })
-  const own = (job: string): RecordedEvent => ({
+  const own = (job: string): Extract<RecordedEvent, { type: 'line' }> => ({
     type: 'line',
     at: 1,
     job,
@@ -134,14 +134,19 @@ test('logs of many pages are whole, whatever jobs are called and however their s
     named('a', '..'),
     named('b', 'ü: x/y'),
     named('c', 'ü x/y'),
+    ...[1, 2].map((number): RecordedEvent => {
+      return { type: 'step-started', at: 1, job: 'a', step: { number, name: `step ${number}` } }
+    }),
     ...lines,
+    { ...own('a'), step: 7 },
     own('b'),
     own('c'),
   ])
   const [, , third] = (await jobsOf('runs/5/jobs')).jobs
   expect(await logsOf('runs/5/logs')).toEqual({
-    'job/1_job.txt': texts[1],
-    'job/2_job.txt': texts[2],
+    'job/0_job.txt': 'a\n',
+    'job/1_step 1.txt': texts[1],
+    'job/2_step 2.txt': texts[2],
     'ü xy/0_job.txt': 'b\n',
     [`ü xy (${third?.id})/0_job.txt`]: 'c\n',
   })
