@@ -34,8 +34,9 @@ describe('a backup', () => {
       })
       await expectWhole(destination, filled.zips)
       expect(await exists(`${destination}.partial`)).toBe(false)
-      // Nobody else is to read there what takes a token here.
+      // Nobody else is to read there, or where it is put back, what takes a token here.
       expect((await stat(destination)).mode & 0o777).toBe(0o700)
+      expect((await stat(join(destination, 'trove.db'))).mode & 0o777).toBe(0o600)
     },
   )
 

@@ -32,6 +32,8 @@ export function createCopyMethods({
       stage(() => noteBelieved.run(at))
     },
     copyTo: async (path) => {
+      // It is put back as it is, and mostly where everybody may look.
+      closeSync(openSync(path, 'a', 0o600))
       tellingFull(() => vacuum.run(path), 'the disk of the copy')
       // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).
       const file = openSync(path, 'r')
