@@ -96,6 +96,8 @@ export const limits = {
   /** 50,000 blocks (Azure's maximum) of 64-character ids are 4.1 MB of XML. */
   blockListBytesMax: 8 * MiB,
   blocksMax: 50_000,
+  /** Azure's bound on blocks that no list has named yet; each is a file. */
+  stagedBlocksMax: 100_000,
   /** Azure's bound on one Put Block / Put Blob of the versions that the clients send is 4,000 MiB and 5,000 MiB. */
   blockBytesMax: 4000 * MiB,
 

@@ -18,9 +18,12 @@ export interface StagingArea {
   ledgers: Map<string, Promise<Ledger>>
 }
 
+/** What an upload's blocks take. */
 export interface Ledger {
-  /** Of the upload's blocks, those that are arriving included. */
+  /** Of those that are arriving too. */
   heldBytes: number
+  /** Whole ones, each a file, however little it holds. */
+  blocks: number
   /** Why it takes nothing more. */
   givenUp?: StoreError
 }
@@ -62,7 +65,7 @@ export function ordinalFile(ordinal: number): string {
 export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Ledger> {
   let ledger = area.ledgers.get(uploadId)
   if (ledger === undefined) {
-    ledger = countBlocks(uploadPath(area, uploadId)).then((heldBytes) => ({ heldBytes }))
+    ledger = countBlocks(uploadPath(area, uploadId))
     area.ledgers.set(uploadId, ledger)
   }
   return await ledger
@@ -163,6 +166,13 @@ async function linkBlock(block: string, linked: string, blockId: string): Promis
   }
 }
 
+/** Errors: too_large. */
+export function requireBlock({ blocks }: Ledger): void {
+  const { stagedBlocksMax: max } = limits
+  if (blocks < max) return
+  throw tooLarge('blocks of an upload', max, `an upload has at most ${max} blocks`)
+}
+
 /** How many links a file can have depends on the file system: 65,000 of ext4. */
 async function namedTooOften(block: string, blockId: string): Promise<Error> {
   const limitValue = (await stat(block)).nlink
@@ -202,16 +212,18 @@ export async function translated<T>(uploadId: string, work: Promise<T>): Promise
   }
 }
 
-async function countBlocks(directory: string): Promise<number> {
-  let total = 0
+async function countBlocks(directory: string): Promise<Ledger> {
+  const ledger = { heldBytes: 0, blocks: 0 }
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
   })
   for (const name of names) {
-    if (name.startsWith('block-')) total += (await sizeOf(join(directory, name))) ?? 0
+    if (!name.startsWith('block-')) continue
+    ledger.heldBytes += (await sizeOf(join(directory, name))) ?? 0
+    ledger.blocks += 1
   }
-  return total
+  return ledger
 }
 
 function refuseAbove(maxBytes: number, bytes: number): void {

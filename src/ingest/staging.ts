@@ -26,6 +26,7 @@ import {
   publish,
   receive,
   refuseGivenUp,
+  requireBlock,
   sizeOf,
   type StagingArea,
   translated,
@@ -86,8 +87,9 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       await makeUpload(area, id)
     },
     writeBlock: async (id, blockId, body) => {
-      const replacedBytes = (await sizeOf(uploadPath(area, id, blockFile(blockId)))) ?? 0
-      const received = await receive(area, id, body, { replacedBytes })
+      const replacedBytes = await sizeOf(uploadPath(area, id, blockFile(blockId)))
+      if (replacedBytes === undefined) requireBlock(await ledgerOf(area, id))
+      const received = await receive(area, id, body, { replacedBytes: replacedBytes ?? 0 })
       await reach('block-received')
       await replaceBlock(area, id, received.path, blockId)
       await reach('block-staged')
@@ -149,10 +151,11 @@ async function replaceBlock(
   blockId: string,
 ): Promise<void> {
   const path = uploadPath(area, uploadId, blockFile(blockId))
-  const replacedBytes = (await sizeOf(path)) ?? 0
+  const replacedBytes = await sizeOf(path)
   await translated(uploadId, rename(received, path))
   const ledger = await ledgerOf(area, uploadId)
-  ledger.heldBytes -= replacedBytes
+  if (replacedBytes === undefined) ledger.blocks += 1
+  else ledger.heldBytes -= replacedBytes
   if (ledger.givenUp === undefined) return
   // It was whole just when another found no room.
   await rm(path, { force: true })

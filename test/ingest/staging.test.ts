@@ -6,7 +6,9 @@ import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { digestOf, type Digest } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
 import { openStaging, type Staging } from '../../src/ingest/staging.ts'
+import { ledgerOf, requireBlock } from '../../src/ingest/staging-area.ts'
 
 const id = 'ab'.repeat(16)
 
@@ -127,6 +129,22 @@ test('all blocks together stay within the limit, replaced ones do not count, and
   await expect(put(again, 'c', '1')).rejects.toMatchObject({ code: 'too_large' })
   // One block may be listed often: the list counts what it says.
   await expect(staging.assemble(id, ['b', 'b'])).rejects.toMatchObject({ code: 'too_large' })
+})
+
+// That `writeBlock` asks is not tested: it takes a hundred thousand files.
+test('blocks are files, of which an upload has a bounded number, though nothing is in them', async () => {
+  const { root, staging } = await fresh()
+  for (const block of ['a', 'b', 'a']) await put(staging, block, '')
+  const ledger = await ledgerOf(
+    { root, uploadBytesMax: 1000, requireRoom: async () => {}, ledgers: new Map() },
+    id,
+  )
+  expect(ledger).toEqual({ heldBytes: 0, blocks: 2 })
+  requireBlock(ledger)
+  const details = { limitValue: limits.stagedBlocksMax }
+  expect(() => requireBlock({ ...ledger, blocks: limits.stagedBlocksMax })).toThrow(
+    expect.objectContaining({ code: 'too_large', details: expect.objectContaining(details) }),
+  )
 })
 
 test('an upload that is as large as it may be can be sent again, block by block or whole', async () => {
