@@ -106,7 +106,8 @@ export async function planCollection(
   }
 }
 
-/** Runs a round. Errors: what `ports.signal` is aborted with; storage_full when the disk has no room even to delete. */
+/** Runs a round. Errors: what `ports.signal` is aborted with; storage_full when the disk has no room even to delete; why a pack
+ *  could not be removed. */
 export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
   const { now } = ports
   const isNow = options.reach === 'now'
@@ -134,11 +135,14 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   const { rewrittenPacks, writtenBytes } = await compact(ports, options)
   result.rewrittenPacks = rewrittenPacks
   result.freedBytes -= writtenBytes
-  take(result, await removeDeadPacks(ports, graceMs))
+  const last = await removeDeadPacks(ports, graceMs)
+  take(result, last)
   await addHeld(ports, result, { artifactIds: waiting, by })
   await forgetHistory(ports, now() - options.historyMs)
   await returnPages(ports)
   tell()
+  // Whoever keeps the log is to hear of it, once all the rest is done.
+  if (last.failures.length > 0) throw last.failures[0]
   return result
 }
 

@@ -32,6 +32,7 @@ export async function recover(ports: LifecyclePorts & { staging: Staging }): Pro
   const stagingDirectories = await tidyStaging(ports)
   await ports.metadata.clearRemoved(limits.recoveryStepsMax)
   const removedBlobs = await sweepBlobs(ports, { blobsMax: limits.recoveryBlobsMax })
+  // One that cannot be removed keeps nobody from starting: rounds come to it again, and say so.
   const { removed } = await removeDeadPacks(ports, 0)
   return {
     sessions,

@@ -47,27 +47,42 @@ export interface RemovedPacks {
   /** Dead packs that stay for now: somebody may read them, or their grace lasts. At most `limits.packsNamedMax` names. */
   waiting: string[]
   waitingBytes: number
+  /** Why some that could have gone are among those that stay. */
+  failures: unknown[]
 }
 
-/** Removes packs in which nothing is alive. `graceMs`: how long one stays after its death at least. */
+/** One pack that cannot be removed keeps no other; when so many cannot, nor can the rest as a rule, and each try may take long. */
+const failuresMax = 10
+
+/** Removes packs in which nothing is alive, and goes on where a file cannot be removed. `graceMs`: how long one stays after its death at least. */
 export async function removeDeadPacks(
   ports: LifecyclePorts,
   graceMs: number,
 ): Promise<RemovedPacks> {
   const { metadata, packs, now, checkpoint, signal } = ports
-  const result: RemovedPacks = { removed: new Map(), waiting: [], waitingBytes: 0 }
+  const result: RemovedPacks = { removed: new Map(), waiting: [], waitingBytes: 0, failures: [] }
+  const stay = (pack: DeadPack): void => {
+    if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
+    result.waitingBytes += pack.sizeBytes
+  }
   for (let after = 0; ;) {
     const dead = await metadata.claimDeadPacks(now(), { after, limit: batchPacks })
     for (const pack of dead) {
       signal?.throwIfAborted()
       after = pack.id
       if (mustWait(pack, { now: now(), graceMs })) {
-        if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
-        result.waitingBytes += pack.sizeBytes
+        stay(pack)
         continue
       }
       await checkpoint?.('pack-claimed')
-      await packs.remove(pack.name)
+      try {
+        await packs.remove(pack.name)
+      } catch (error) {
+        stay(pack)
+        result.failures.push(error)
+        if (result.failures.length === failuresMax) return result
+        continue
+      }
       await checkpoint?.('pack-removed')
       await metadata.removePackRow(pack.name)
       await checkpoint?.('pack-row-removed')

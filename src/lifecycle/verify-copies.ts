@@ -10,6 +10,7 @@ import type { PackedCopy } from '../metadata/metadata.ts'
 import { decodeCopy, inflateStream } from '../packs/codec.ts'
 import { checksOf, createCheckWriter } from '../packs/page-checks.ts'
 import type { PackName, PackStore } from '../packs/pack-store.ts'
+import { readOr } from '../packs/read-neighbours.ts'
 import type { Pace } from './compact.ts'
 
 export interface Verification {
@@ -44,12 +45,12 @@ export async function* verifyCopies(
       continue
     }
     const last = group.at(-1)!
-    const bytes = await readOr(options, first.offset, endOf(last) - first.offset)
+    const bytes = await read(options, first.offset, endOf(last) - first.offset)
     for (const copy of group) {
       const stored =
         bytes === undefined
           ? // One bad sector is no reason to give up its neighbours.
-            await readOr(options, copy.offset, endOf(copy) - copy.offset)
+            await read(options, copy.offset, endOf(copy) - copy.offset)
           : bytes.subarray(copy.offset - first.offset, endOf(copy) - first.offset)
       if (stored === undefined) yield { copy, fault: unreadable, isEnded: true }
       else yield { copy, fault: faultOf(copy, stored), isEnded: isEnded(copy, stored) }
@@ -91,19 +92,13 @@ function* groupsOf(copies: readonly PackedCopy[]): Generator<[PackedCopy, ...Pac
   if (group !== undefined) yield group
 }
 
-/** The bytes, or undefined when there are none to be had. */
-async function readOr(
+async function read(
   { packs, packName, pace }: VerifyOptions,
   offset: number,
   lengthBytes: number,
 ): Promise<Buffer | undefined> {
   await pace(lengthBytes)
-  try {
-    return await packs.read(packName, offset, lengthBytes)
-  } catch (error) {
-    if (hasCode(error, 'blob_damaged') || hasCode(error, 'not_found')) return undefined
-    throw error
-  }
+  return await readOr(packs, packName, { offset, lengthBytes })
 }
 
 function faultOf(copy: PackedCopy, stored: Buffer): string | null {
@@ -130,7 +125,7 @@ async function faultOfLarge(copy: PackedCopy, options: VerifyOptions): Promise<s
     for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
       options.signal?.throwIfAborted()
       const bytes = Math.min(limits.checkPageBytes, lengthBytes - at)
-      const page = await readOr(options, copy.offset + at, bytes)
+      const page = await read(options, copy.offset + at, bytes)
       if (page === undefined) throw new Unreadable()
       stored.update(page)
       checks.write(page)

@@ -8,8 +8,7 @@ export interface PackPlace {
 }
 
 /** The bytes of each, by one read where the medium gives it; undefined of those that it does not give alone either, as one bad
- *  sector is no reason to give up its neighbours. `places` ascend, the
- *  last of them ends last. Errors: not_found (the pack). */
+ *  sector is no reason to give up its neighbours; of all when the pack is lost. `places` ascend, the last of them ends last. */
 export async function readNeighbours(
   store: Pick<PackStore, 'read'>,
   packName: PackName,
@@ -32,7 +31,7 @@ export async function readNeighbours(
   })
 }
 
-/** The bytes, or undefined when the medium does not give them. Errors: not_found (the pack). */
+/** The bytes, or undefined when the medium does not give them, or the pack is lost. */
 export async function readOr(
   store: Pick<PackStore, 'read'>,
   packName: PackName,
@@ -41,7 +40,7 @@ export async function readOr(
   try {
     return await store.read(packName, offset, lengthBytes)
   } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
+    if (hasCode(error, 'blob_damaged') || hasCode(error, 'not_found')) return undefined
     throw error
   }
 }

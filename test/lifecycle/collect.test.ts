@@ -105,6 +105,46 @@ test.each(['before', 'after'])(
   },
 )
 
+// Goal: a file that its disk or bucket does not let go of keeps no other from going, and no server from starting; and the round says
+// so once it has done all the rest.
+test('a dead pack that cannot be removed keeps no other', async () => {
+  const store = await openStore()
+  const artifacts = await upload(store, [1, 2, 3])
+  for (const artifact of artifacts.values()) await remove(store.metadata, artifact)
+  let stuck: string | undefined
+  const packs = {
+    ...store.packs,
+    remove: async (name: string): Promise<void> => {
+      stuck ??= name
+      if (name === stuck) throw new Error('operation not permitted')
+      await store.packs.remove(name)
+    },
+  }
+  const ports = { ...store.ports, packs }
+  let last: object = {}
+  const onProgress = (progress: object): void => {
+    last = progress
+  }
+  await expect(collectNow(ports, { onProgress })).rejects.toThrow('not permitted')
+  expect(last).toMatchObject({ removedPacks: 2, waitingPacks: [stuck] })
+  const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
+  await recover({ ...ports, staging })
+  expect(await collectNow(store.ports)).toMatchObject({ removedPacks: 1, waitingBytes: 0 })
+  expect(await store.packBytes()).toBe(0)
+})
+
+test('a pack that is lost ends no round, and what it held is known as damaged', async () => {
+  const store = await openStore()
+  const artifacts = await upload(store, [1, 2])
+  await remove(store.metadata, artifacts.get(1)!)
+  await sweepBlobs(store.ports)
+  const [lost] = await store.metadata.listWastefulPacks('partlyDead', { after: 0, limit: 1 })
+  await store.packs.remove(lost!.name)
+  expect(await store.metadata.figures()).toMatchObject({ damagedArtifacts: 0 })
+  await collectNow(store.ports)
+  expect(await store.metadata.figures()).toMatchObject({ damagedArtifacts: 1 })
+})
+
 test('what expired is gone, and its bytes with it', async () => {
   const store = await openStore()
   await upload(store, [1])

@@ -1,6 +1,11 @@
 /** Collects garbage in a test's store, with a clock of its own. */
 import { limits } from '../../src/core/limits.ts'
-import { collect, type Collection, planCollection } from '../../src/lifecycle/collect.ts'
+import {
+  collect,
+  type Collection,
+  type CollectOptions,
+  planCollection,
+} from '../../src/lifecycle/collect.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
 
 export const hour = 60 * 60 * 1000
@@ -9,13 +14,14 @@ export const day = 24 * hour
 /** `gc --now`. */
 export async function collectNow(
   ports: LifecyclePorts,
-  historyMs: number = limits.historyMs,
+  options: Partial<CollectOptions> = {},
 ): Promise<Collection> {
   return await collect(ports, {
     reach: 'now',
     compactBytesPerSecond: null,
     hasRoom: async () => true,
-    historyMs,
+    historyMs: limits.historyMs,
+    ...options,
   })
 }
 
@@ -27,12 +33,7 @@ export async function planNow(ports: LifecyclePorts): Promise<Collection> {
 /** A round of the schedule. */
 export async function collectInBackground(
   ports: LifecyclePorts,
-  historyMs: number = limits.historyMs,
+  options: Partial<CollectOptions> = {},
 ): Promise<Collection> {
-  return await collect(ports, {
-    reach: 'background',
-    compactBytesPerSecond: null,
-    hasRoom: async () => true,
-    historyMs,
-  })
+  return await collectNow(ports, { reach: 'background', ...options })
 }

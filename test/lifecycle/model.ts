@@ -304,12 +304,12 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function collectAll(): Promise<void> {
     const ports = { ...store, now: () => now }
     if (random() < 0.6) {
-      await collectInBackground(ports, historyMs)
+      await collectInBackground(ports, { historyMs })
       return
     }
     const plan = await planNow(ports)
     const before = await diskBytes(directory)
-    const done = await collectNow(ports, historyMs)
+    const done = await collectNow(ports, { historyMs })
     const after = await diskBytes(directory)
     expect(before - after).toBe(done.freedBytes)
     // Merging tiny packs gives back some framing that is not announced: of members that are shared then, and of packs.
@@ -321,7 +321,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
 
   async function dieCollecting(): Promise<void> {
     const collectSome = random() < 0.5 ? collectNow : collectInBackground
-    await dying(pick(30), (ports) => collectSome(ports, historyMs))
+    await dying(pick(30), (ports) => collectSome(ports, { historyMs }))
     // What let go before the end cannot be undone any more; nobody can tell from outside.
     for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
     await reopen()

@@ -1,7 +1,6 @@
 /** Parts of large files, read back to be put together. Every stream is checked before it is used: one that is bad is
  *  marked, so that it counts as missing and the client that has it is told to send it (invariant 4). */
 import { type Part, placeOf } from '../../core/copy.ts'
-import { hasCode } from '../../core/errors.ts'
 import { arePagesIntact } from '../../packs/page-checks.ts'
 import { readNeighbours } from '../../packs/read-neighbours.ts'
 import type { IngestPorts } from '../session.ts'
@@ -69,17 +68,12 @@ function compareInPack(a: Part['copy'], b: Part['copy']): number {
   return a.offset - b.offset || a.lengthBytes - b.lengthBytes
 }
 
-/** A pack that is gone under a lease is lost. */
 async function readGroup(
   { packs }: ReadPorts,
   group: readonly PlacedPart[],
   found: (Buffer | undefined)[],
 ): Promise<void> {
   const copies = group.map(({ copy }) => copy)
-  try {
-    const streams = await readNeighbours(packs, copies[0]!.packName, copies)
-    for (const [at, { index }] of group.entries()) found[index] = streams[at]
-  } catch (error) {
-    if (!hasCode(error, 'not_found')) throw error
-  }
+  const streams = await readNeighbours(packs, copies[0]!.packName, copies)
+  for (const [at, { index }] of group.entries()) found[index] = streams[at]
 }
