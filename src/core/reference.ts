@@ -15,6 +15,13 @@ export type Reference =
   | { kind: 'latest'; branch: string; name: ArtifactName }
   | { kind: 'id'; id: number }
 
+/** All artifacts of a run: `@RUN` or `O/R@RUN`. */
+export interface RunReference {
+  kind: 'all'
+  project: ProjectName | null
+  run: number
+}
+
 /** A reference and a path inside it; '' is the root. The path is as written and not judged here. */
 export interface EntryReference {
   reference: Reference
@@ -26,6 +33,17 @@ export function parseReference(text: string): Reference {
   const { reference, path } = splitReference(text)
   if (path !== null) throw faulty(text, 'a path is not expected here')
   return reference
+}
+
+/** Undefined for what is written otherwise. Errors: invalid_request, invalid_name. */
+export function parseRunOnly(text: string): RunReference | undefined {
+  const [, project, run] = /^([^@:]*)@([0-9]+)$/.exec(text) ?? []
+  if (project === undefined || run === undefined) return undefined
+  return {
+    kind: 'all',
+    project: project === '' ? null : parseProjectName(project),
+    run: parsePositiveInteger(run, 'ref'),
+  }
 }
 
 /** Reads `REF[:PATH]`. Slashes that end the path are dropped. Errors: invalid_request, invalid_name. */

@@ -72,6 +72,19 @@ describe('trove why', () => {
     )
   })
 
+  test('of a run tells each of its artifacts, by name', async () => {
+    for (const name of ['shard-10', 'shard-2']) await server.put(`60/${name}`)
+    const heads = (await linesOf('@60')).filter((line) => line.startsWith('id:'))
+    expect(heads.map((line) => line.split(' ')[1])).toEqual(['shard-2', 'shard-10'])
+    const { text } = await why(['octo/app@60', '--json'])
+    expect(JSON.parse(text)).toMatchObject([
+      { artifact: { name: 'shard-2', run: 60 }, space: { logicalBytes: 7 } },
+      { artifact: { name: 'shard-10' } },
+    ])
+    expect(await why(['@61'])).toMatchObject({ status: 3, text: '' })
+    expect(await why(['@60', '--against', '42/build'])).toMatchObject({ status: 2, text: '' })
+  })
+
   test('of the first of its name says so', async () => {
     const lines = await linesOf('41/build')
     expect(lines[2]).toBe(

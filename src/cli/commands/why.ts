@@ -1,10 +1,17 @@
 /** `trove why`: what an artifact grew by, what room it takes, and why it is kept until when, in the words of its page. */
 import type { WireComparison, WireDifference } from '../../api/comparison-messages.ts'
-import type { WireArtifactDetail } from '../../api/messages.ts'
+import type { WireArtifact, WireArtifactDetail } from '../../api/messages.ts'
 import { readGrowth } from '../../client/comparison.ts'
 import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
+import { artifactOrders, comparison, nameKey } from '../../core/artifact-order.ts'
+import { storeError } from '../../core/errors.ts'
 import { freedSentence, whyKept } from '../../core/explanation.ts'
-import { parseReference } from '../../core/reference.ts'
+import {
+  parseReference,
+  parseRunOnly,
+  type Reference,
+  type RunReference,
+} from '../../core/reference.ts'
 import {
   counted,
   formatDelta,
@@ -12,11 +19,11 @@ import {
   formatSizeBytes,
   formatCount,
 } from '../../core/units.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, printable, write, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -28,32 +35,68 @@ const rowsShown = 5
 
 export const whyCommand: Command<typeof flags> = {
   name: 'why',
-  operands: 'REF',
+  operands: 'REF|@RUN',
   summary:
-    'Explains an artifact: what it grew by since the one of its name before it on its branch, what deleting it frees, and why it is kept until when.',
+    'Explains an artifact, or each of a run: what it grew by since the one of its name before it on its branch, what deleting it frees, and why it is kept until when.',
   flags,
   examples: [
     'trove why latest:main/build',
     'trove why 42/build --against latest:main/build',
     'trove why id:7 --json',
+    'trove why @42',
   ],
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, signal }) {
-    const [text] = takeOperands(operands, ['REF'])
-    const reference = parseReference(text)
+    const [text] = takeOperands(operands, ['REF|@RUN'])
+    const asked = parseRunOnly(text) ?? parseReference(text)
     const against = given.against === undefined ? undefined : parseReference(given.against)
-    const { server, project } = await connect(given, signal)
-    const asking = { project, signal }
-    const artifact = await readArtifactDetail(server, reference, asking)
-    const base =
-      against === undefined ? artifact.previous : await readArtifact(server, against, asking)
-    const compared =
-      base && (await readGrowth(server, { base: base.id, head: artifact.id }, signal))
-    const why: Why = { artifact, base, compared }
-    if (given.json) await writeJson(stdout, jsonOf(why))
-    else await write(stdout, textOf(why, against !== undefined))
+    if (asked.kind === 'all' && against !== undefined)
+      throw new UsageError('--against compares one artifact, not a run')
+    const context = await connect(given, signal)
+    const all: Record<string, unknown>[] = []
+    const references = asked.kind === 'all' ? await artifactsOf(context, asked, signal) : [asked]
+    for (const reference of references) {
+      const why = await explain(context, { reference, against, signal })
+      const gap = all.length === 0 ? '' : '\n'
+      if (!given.json) await write(stdout, gap + textOf(why, against !== undefined))
+      all.push(jsonOf(why))
+    }
+    if (given.json) await writeJson(stdout, asked.kind === 'all' ? all : all[0])
     return exitStatus.ok
   },
+}
+
+/** What lives of a run, by name. Errors: not_found, and those of `openAnswer`. */
+async function artifactsOf(
+  { client, project }: ServerContext,
+  asked: RunReference,
+  signal: AbortSignal,
+): Promise<Reference[]> {
+  const found: WireArtifact[] = []
+  const ofRun = { project: asked.project ?? project, run: asked.run, signal }
+  for await (const artifact of client.list(ofRun)) found.push(artifact)
+  if (found.length === 0)
+    throw storeError('not_found', `run ${asked.run} has no artifacts`, { what: `@${asked.run}` })
+  return found
+    .map(({ id, name }) => ({ id, key: nameKey(name) }))
+    .sort(comparison(artifactOrders.name))
+    .map(({ id }) => ({ kind: 'id', id }))
+}
+
+async function explain(
+  { server, project }: ServerContext,
+  {
+    reference,
+    against,
+    signal,
+  }: { reference: Reference; against: Reference | undefined; signal: AbortSignal },
+): Promise<Why> {
+  const asking = { project, signal }
+  const artifact = await readArtifactDetail(server, reference, asking)
+  const base =
+    against === undefined ? artifact.previous : await readArtifact(server, against, asking)
+  const compared = base && (await readGrowth(server, { base: base.id, head: artifact.id }, signal))
+  return { artifact, base, compared }
 }
 
 interface Why {
