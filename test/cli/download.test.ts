@@ -91,7 +91,7 @@ describe('trove download', () => {
     expect(none).toMatchObject({
       status: 0,
       stderr: expect.stringContaining(
-        'trove: warning: nothing of it matches --path bin/*.js, x\n',
+        'trove: warning: nothing of it matches --path bin/*.js, x; what a directory holds is x/**\n',
       ) as string,
     })
     const link = await trove(['download', '42/build', 'none', '--path', 'link'])

@@ -218,7 +218,9 @@ async function tell(
   }
   if (given.path.length > 0 && results.every(({ entries }) => entries === 0)) {
     const globs = given.path.map((glob) => printable(glob)).join(', ')
-    await write(stderr, `trove: warning: nothing of it matches --path ${globs}\n`)
+    const plain = given.path.find((glob) => !/[*?[{]/.test(glob))
+    const hint = plain === undefined ? '' : `; what a directory holds is ${printable(plain)}/**`
+    await write(stderr, `trove: warning: nothing of it matches --path ${globs}${hint}\n`)
   }
 }
 
