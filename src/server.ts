@@ -93,10 +93,12 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const { port } = listener.server.address() as AddressInfo
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     lock.announce(url)
+    // Not every browser goes to the address that stands for all of a machine.
+    const nearUrl = url.replace(/\/\/(?:0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1')
     let closed: Promise<void> | undefined
     return {
       url,
-      signInUrl: await signInUrlOf(context.keys, config.publicUrl ?? url, context.now()),
+      signInUrl: await signInUrlOf(context.keys, config.publicUrl ?? nearUrl, context.now()),
       close: async () => {
         closed ??= (async () => {
           stop.abort()

@@ -2,11 +2,15 @@
 import { once } from 'node:events'
 import { statfs } from 'node:fs/promises'
 import http from 'node:http'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
+import { readServerConfig } from '../../src/config.ts'
 import { limits } from '../../src/core/limits.ts'
+import { createLog } from '../../src/log.ts'
+import { startServer } from '../../src/server.ts'
 import { contentPath } from '../../src/web/artifact/content-origin.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
+import { makeDirectory } from '../client/tree.ts'
 
 let rig: Rig
 
@@ -208,6 +212,14 @@ test('the printed link signs a browser in, and the cookie is for pages of this h
   expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
   expect(page.headers.get('x-frame-options')).toBe('DENY')
   expect((await visit('/api/v1/artifacts', { headers: { cookie } })).status).toBe(200)
+})
+
+test('a sign-in link of a server that listens everywhere leads to this machine', async () => {
+  const config = readServerConfig({ data: await makeDirectory(), host: '0.0.0.0', port: '0' }, {})
+  const server = await startServer(config, { log: createLog('error') })
+  onTestFinished(async () => await server.close())
+  expect(new URL(server.url).hostname).toBe('0.0.0.0')
+  expect(new URL(server.signInUrl).hostname).toBe('127.0.0.1')
 })
 
 test('a sign-in link is no API token, an API token no link, and a session neither', async () => {
