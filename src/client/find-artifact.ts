@@ -2,6 +2,7 @@
 import type { WireArtifact, WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
@@ -12,7 +13,8 @@ interface Asking {
   signal: AbortSignal
 }
 
-/** Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */
+/** Errors: artifact_not_found, artifact_expired, artifact_deleted, invalid_request (of several projects), and those of
+ *  `openAnswer`. */
 export async function readArtifact(
   server: ServerAccess,
   reference: Reference,
@@ -82,13 +84,25 @@ async function findNewest(
         ]
   for (const place of places) {
     for (const state of states) {
-      const query = { ...place, name: reference.name, limit: 1, state }
+      // An administrator's token is of no project: what several have may not be taken for one another.
+      const limit = place.project === null ? limits.listPageMax : 1
+      const query = { ...place, name: reference.name, limit, state }
       const request = { path: `${apiRoot}/artifacts`, query, signal }
       const { items } = await requestJson<WireArtifactList>(server, request, ['items'])
-      if (items[0] !== undefined) return items[0]
+      const [newest] = items
+      const other = items.find(({ project: each }) => each !== newest?.project)
+      if (newest !== undefined && other !== undefined)
+        throw ofSeveral(reference, [newest.project, other.project])
+      if (newest !== undefined) return newest
     }
   }
   return undefined
+}
+
+function ofSeveral(reference: Reference, projects: string[]): Error {
+  const found = `${formatReference(reference)} is there in ${projects.join(' and in ')}`
+  const message = `${found}: say of which project, by --project`
+  return storeError('invalid_request', message, { field: 'project' })
 }
 
 function notFound(reference: Reference, what: string): Error {

@@ -144,6 +144,29 @@ describe('trove stats', () => {
   })
 })
 
+test('by a token of all projects what several have is not taken for one another', async () => {
+  const access = {
+    TROVE_TOKEN: await server.token({ project: undefined, scope: 'admin' }),
+  }
+  const asked = async (...args: string[]): Promise<Outcome> => await trove(args, access)
+  await server.put('70/twin?branch=twins')
+  expect((await asked('ls', '70/twin')).status).toBe(0)
+  const token = await server.token({ project: 'octo/other' })
+  await server.put('/api/v1/projects/octo/other/runs/70/artifacts/twin?branch=twins', { token })
+  const told = 'is there in octo/other and in octo/app: say of which project, by --project'
+  for (const reference of ['70/twin', 'latest:twins/twin'])
+    expect(await asked('rm', reference)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(`${reference} ${told}`),
+    })
+  expect((await asked('why', '@70')).stderr).toContain('several projects have a run 70')
+  for (const args of [['octo/other@70/twin'], ['70/twin', '--project', 'octo/app']])
+    expect((await asked('ls', ...args)).status).toBe(0)
+  const { text } = await asked('list', '--run', '70')
+  expect(text).toMatch(/^ID +PROJECT +RUN .*\n *\d+ +octo\/other +70 .*\n *\d+ +octo\/app +70 /)
+  expect((await trove(['list', '--run', '70'])).text).toMatch(/^ID +RUN +NAME /)
+})
+
 describe('trove token', () => {
   test('mints with the key of a data directory, without a server', async () => {
     const job = await trove([

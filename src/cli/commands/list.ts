@@ -9,7 +9,7 @@ import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { endingCell } from '../ending.ts'
-import { formatTable, write, writeJson } from '../output.ts'
+import { type Align, formatTable, write, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
 const states = ['available', 'damaged', 'expired', 'deleted', 'any'] as const
@@ -65,7 +65,7 @@ export const listCommand: Command<typeof flags> = {
       await writeJson(stdout, items)
       return exitStatus.ok
     }
-    await write(stdout, artifactTable(items))
+    await write(stdout, artifactTable(items, project === null))
     if (items.length === 0) await write(stderr, 'no artifacts match\n')
     if (items.length < total)
       await write(stderr, `${items.length} of ${total} shown; --limit shows more\n`)
@@ -73,20 +73,26 @@ export const listCommand: Command<typeof flags> = {
   },
 }
 
-function artifactTable(items: WireArtifact[]): string {
+type Column = [title: string, align: Align, cell: (each: WireArtifact) => string]
+
+const projectColumn: Column = ['PROJECT', 'left', ({ project }) => project]
+
+function artifactTable(items: WireArtifact[], ofAllProjects: boolean): string {
+  const columns: Column[] = [
+    ['ID', 'right', ({ id }) => String(id)],
+    ...(ofAllProjects ? [projectColumn] : []),
+    ['RUN', 'right', ({ run }) => String(run)],
+    ['NAME', 'left', ({ name }) => name],
+    ['JOB', 'left', ({ job }) => job],
+    ['FILES', 'right', ({ files }) => String(files)],
+    ['SIZE', 'right', ({ logicalBytes }) => formatSizeBytes(logicalBytes)],
+    ['NEW', 'right', ({ newBytes }) => formatSizeBytes(newBytes)],
+    ['STATE', 'left', ({ state }) => state],
+    ['EXPIRES', 'left', endingCell],
+  ]
   return formatTable(
-    ['ID', 'RUN', 'NAME', 'JOB', 'FILES', 'SIZE', 'NEW', 'STATE', 'EXPIRES'],
-    ['right', 'right', 'left', 'left', 'right', 'right', 'right', 'left', 'left'],
-    items.map((each) => [
-      String(each.id),
-      String(each.run),
-      each.name,
-      each.job,
-      String(each.files),
-      formatSizeBytes(each.logicalBytes),
-      formatSizeBytes(each.newBytes),
-      each.state,
-      endingCell(each),
-    ]),
+    columns.map(([title]) => title),
+    columns.map(([, align]) => align),
+    items.map((each) => columns.map(([, , cell]) => cell(each))),
   )
 }

@@ -66,7 +66,7 @@ export const whyCommand: Command<typeof flags> = {
   },
 }
 
-/** What lives of a run, by name. Errors: not_found, and those of `openAnswer`. */
+/** What lives of a run, by name. Errors: UsageError (of several projects), not_found, and those of `openAnswer`. */
 async function artifactsOf(
   { client, project }: ServerContext,
   asked: RunReference,
@@ -77,6 +77,8 @@ async function artifactsOf(
   for await (const artifact of client.list(ofRun)) found.push(artifact)
   if (found.length === 0)
     throw storeError('not_found', `run ${asked.run} has no artifacts`, { what: `@${asked.run}` })
+  if (found.some((each) => each.project !== found[0]!.project))
+    throw new UsageError(`several projects have a run ${asked.run}: say which, by --project`)
   return found
     .map(({ id, name }) => ({ id, key: nameKey(name) }))
     .sort(comparison(artifactOrders.name))
