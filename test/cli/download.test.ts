@@ -311,6 +311,7 @@ test.each([
   [['download', '42/build', '-o', 'x.zip', '--delete'], /--delete works with --format dir only/],
   [['download', '42/build', '--delete', '--path', 'x'], /--delete and --path exclude/],
   [['download', '42/build', '--merge-multiple'], /--merge-multiple needs --pattern/],
+  [['download', '42/build', '-'], /-o - writes an archive to stdout/],
   [['download', '--pattern', '*'], /a run is missing/],
   [
     ['download', '--pattern', '*', '--run', '42', '--delete', '--merge-multiple'],

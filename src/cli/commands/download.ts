@@ -70,6 +70,8 @@ export const downloadCommand: Command<DownloadFlags> = {
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)
     const [text, target] = takeOperands(operands, ['REF (or --pattern GLOB)'], ['DEST'])
     if (given['merge-multiple']) throw new UsageError('--merge-multiple needs --pattern')
+    if (target === '-')
+      throw new UsageError('DEST is a directory; -o - writes an archive to stdout')
     const { server, project } = context
     const reference = parseReference(text)
     const result = await downloadOne(context, invocation, {
