@@ -5,7 +5,10 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { digestOf, formatWireDigest } from '../../src/core/digest.ts'
 import { noise } from '../actions/archives.ts'
+import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
+import { lookNow } from '../http/look-now.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig } from './rig.ts'
@@ -198,6 +201,15 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
     method: 'POST',
     json: { run: 6, job: long, scope: 'read' },
   })
+  const leaking = await putTar(server, '7/artifacts/checkout', [
+    { name: '.git/config', content: checkoutConfig() },
+    { name: `${long}/ci.log`, content: `${githubToken()}\n`.repeat(3) },
+  ])
+  await lookNow(server)
+  await server.send(`/api/v1/artifacts/${leaking}/secrets`, {
+    method: 'PATCH',
+    json: { digest: formatWireDigest(digestOf(checkoutConfig())), dismissed: true },
+  })
   const at = server.clock.now
   const job = { key: 'job', id: 'build', name: 'build (20)' }
   const line = { type: 'line', at, job: 'job', step: 1 }
@@ -220,6 +232,9 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
   })
   expect(recorded.status).toBe(200)
   return {
+    'an artifact with secrets': place(7, leaking),
+    'secrets that were dismissed': `${place(7, leaking)}/details`,
+    'artifacts with secrets': '/octo/app/artifacts?state=secrets',
     'what has expired': place(1, brief),
     'what was deleted': place(2, gone),
     'the run of what was deleted': `/octo/app/actions/runs/2?deleted=${gone}`,

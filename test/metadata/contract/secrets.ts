@@ -136,6 +136,8 @@ export function secretsContract(store: Store): void {
     await store().releaseRemoved(Infinity, 4_000, place)
     for (let more = true; more;) more = await store().clearRemoved(100)
     expect((await store().listSecrets(id)).secrets).toEqual([])
+    // It is not said that there were none.
+    expect(await countOf(id)).toBeNull()
     // Nothing is noted of a tree that has gone.
     await store().recordSecrets(manifestId, 1, outcome)
     expect((await store().listSecrets(id)).secrets).toEqual([])

@@ -33,7 +33,7 @@ export function createManifestClearing(connection: Connection): (manifestId: num
        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
   )
   const keepRow = prepare<[number]>(
-    `UPDATE manifests SET state = ${manifestState.emptied} WHERE id = ? AND state = 3`,
+    `UPDATE manifests SET state = ${manifestState.emptied}, secret_rules = 0 WHERE id = ? AND state = 3`,
   )
 
   const dropSomeReferences = (manifestId: number): boolean => {
