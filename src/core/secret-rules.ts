@@ -114,6 +114,26 @@ export const secretRules = {
     holds: isUnlockedKey,
     countsAt: (path) => !madeForTests.test(path),
   },
+  // https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#AuthInfo: the same in base 64.
+  'kubernetes-key': {
+    title: 'private key of a kubeconfig',
+    marks: ['client-key-data'],
+    pattern: /client-key-data["']?:[ \t]{1,8}["']?(LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,16384}={0,2})/g,
+    holds: (encoded) => {
+      const pem = Buffer.from(encoded, 'base64').toString('latin1')
+      const [body] = /(?<=PRIVATE KEY-----)[^-]{60,}(?=-----END)/.exec(pem) ?? []
+      return body !== undefined && isUnlockedKey(body)
+    },
+  },
+  // https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string: 64 bytes. That of the emulator, which
+  // the page names, is everybody's.
+  'azure-storage-key': {
+    title: 'key of an Azure storage account',
+    marks: ['AccountKey='],
+    pattern: /(?<!\w)AccountKey=([A-Za-z0-9+/]{86}==)/g,
+    holds: (key) =>
+      isRandom(key) && !key.startsWith('Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6'),
+  },
   // https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
   'netrc-password': {
     title: 'password of a .netrc file',

@@ -22,7 +22,7 @@ export function isTextPath(path: string): boolean {
 }
 
 const credentialPath =
-  /(?:^|\/)(?:\.git\/config|\.gitconfig|\.git-credentials|git-credentials-[^/]*\.config|\.env(?:\.[^/]*)?|\.npmrc|\.yarnrc\.yml|\.pypirc|[._]netrc|\.docker\/config\.json|\.dockercfg|\.aws\/credentials|id_(?:rsa|dsa|ecdsa|ed25519))$|\.(?:pem|key)$/
+  /(?:^|\/)(?:\.git\/config|\.gitconfig|\.git-credentials|git-credentials-[^/]*\.config|\.env(?:\.[^/]*)?|\.npmrc|\.yarnrc\.yml|\.pypirc|[._]netrc|\.docker\/config\.json|\.dockercfg|\.aws\/credentials|\.kube\/config|id_(?:rsa|dsa|ecdsa|ed25519))$|\.(?:pem|key)$/
 const textPath =
   /\.(?:log|txt|out|env|ini|cfg|conf|config|properties|toml|ya?ml|json|xml|sh|tfvars|tfstate)$/i
 

@@ -66,6 +66,10 @@ const samples: Record<SecretKind, string[]> = {
     JSON.stringify({ type: 'service_account', private_key: pkcs8 }),
     openSshKey('none'),
   ],
+  'kubernetes-key': [`    client-key-data: ${base64(pkcs8)}`],
+  'azure-storage-key': [
+    `DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=${randomText(86)}==;EndpointSuffix=core.windows.net`,
+  ],
   'netrc-password': [`machine github.com login ci password ${randomText(20)}`],
   'url-password': [
     `\turl = https://ci:${randomText(20)}@git.acme.dev/app.git`,
@@ -163,6 +167,11 @@ describe('what is none', () => {
         .toString(),
     ],
     ['the JWT of somebody else', jwt({ iss: 'https://accounts.google.com' })],
+    [
+      'the key of an emulator',
+      `AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6${'IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='}`,
+    ],
+    ['a certificate', `client-key-data: ${base64(pkcs8.replaceAll('PRIVATE KEY', 'CERTIFICATE'))}`],
     ['a login to fill in', 'machine github.com login you password <your-token-here>'],
     ['a setting', 'TOKEN_LIFETIME=3600\nAPI_KEY=\nSECRET_KEY=change-me-please-now-1'],
     ['what browsers may know', `NEXT_PUBLIC_API_KEY=${randomText(32)}7a`],
@@ -212,6 +221,7 @@ test('where secrets are looked for', () => {
     expect(isCredentialPath(path), path).toBe(true)
   for (const path of [
     '.docker/config.json',
+    '.kube/config',
     '.aws/credentials',
     'keys/id_ed25519',
     'tls/server.key',
