@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { WireSecretList } from '../../src/api/secrets.ts'
 import { zipOf } from '../actions/archives.ts'
+import { makeDirectory, makeTree } from '../client/tree.ts'
 import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
 import { lookNow } from '../http/look-now.ts'
 import { openSharedServer } from '../http/open-server.ts'
@@ -41,4 +42,16 @@ test('places and kinds are listed, and can be dismissed', async () => {
     text: expect.stringMatching(/dismissed \d{4}-\d\d-\d\d\nci\.log:1 {2,}GitHub token\n/),
   })
   expect(await trove('secrets', '7/site', '--dismiss', 'other')).toMatchObject({ status: 3 })
+})
+
+test('an upload of a tree that the server has looked at before tells what it found', async () => {
+  const directory = await makeDirectory()
+  await makeTree(directory, { 'ci.log': githubToken('again') })
+  const upload = async (name: string): Promise<string> =>
+    (await trove('upload', name, directory, '--run', '8')).stderr
+  expect(await upload('first')).not.toContain('warning')
+  await lookNow(server)
+  expect(await upload('second')).toMatch(
+    /^trove: warning: the upload holds 1 secret, as the server knows .* `trove secrets id:\d+` lists them$/m,
+  )
 })

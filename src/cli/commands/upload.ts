@@ -12,7 +12,12 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
 import { endingCell } from '../ending.ts'
-import { describeSecrets, secretsAnnotation, secretsWarning } from '../found-secrets.ts'
+import {
+  describeSecrets,
+  secretsAnnotation,
+  secretsText,
+  secretsWarning,
+} from '../found-secrets.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
@@ -105,7 +110,7 @@ export const uploadCommand: Command<UploadFlags> = {
       // First, whether or not anybody reads the rest.
       await report(config, result)
       if (given.json) await writeJson(stdout, jsonOf(result, secrets))
-      if (secrets.length > 0) await write(stderr, warningOf(context, name, secrets))
+      await write(stderr, warningOf(context, secretsText(secrets, result.artifact), name))
       await write(stderr, summaryOf(result, elapsedMs) + otherRetention(result, target))
       return exitStatus.ok
     } catch (error) {
@@ -120,12 +125,10 @@ function secretsFound(found: readonly SecretInFile[]): Error {
   return storeError('secrets_found', message, { paths: found.map(({ path }) => path) })
 }
 
-function warningOf(
-  { config }: ServerContext,
-  name: string,
-  secrets: readonly SecretInFile[],
-): string {
-  return config.summaryFile === null ? secretsWarning(secrets) : secretsAnnotation(name, secrets)
+/** `text` as those read it who read the log: people, or the runner of a GitHub-style job. */
+function warningOf({ config }: ServerContext, text: string, name: string): string {
+  if (text === '') return ''
+  return config.summaryFile === null ? secretsWarning(text) : secretsAnnotation(name, text)
 }
 
 /** Errors: no_files. */
@@ -147,7 +150,7 @@ async function listSource(
     )
     await write(stdout, lines.join(''))
   }
-  if (secrets.length > 0) await write(stderr, secretsWarning(secrets))
+  if (secrets.length > 0) await write(stderr, secretsWarning(secretsText(secrets)))
   await write(
     stderr,
     `would upload ${counted(tree.count, 'entry', 'entries')} of ${printable(tree.root)}\n`,
