@@ -4,7 +4,8 @@ import { hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { checkoutConfig } from '../core/made-up-secrets.ts'
 import { openStockClient, stockLibraries, type StockClient } from './stock-client.ts'
 import { openStore, type Store } from './store.ts'
 import { buildTree, digestsOf, readDigests, smallTree, writeTree, type Tree } from './trees.ts'
@@ -157,6 +158,23 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(modes.get('bin/run.sh')).toBe('0755')
     expect(modes.get('index.html')).toBe('0644')
   })
+
+  // ArtiPACKED: a job uploads its checkout, and with it the token that the checkout has kept.
+  test('the credential of a checkout is told of, and the zip stays as it is', async () => {
+    const { id, digest } = await upload('checkout', { '.git/config': checkoutConfig(), a: 'a' })
+    const headers = { authorization: `Bearer ${await store.token()}` }
+    const path = `${store.url}/api/v1/artifacts/${id}`
+    const read = async (of: string): Promise<unknown> =>
+      await (await fetch(`${path}${of}`, { headers })).json()
+    await vi.waitFor(async () => expect(await read('')).toMatchObject({ secrets: 1 }), {
+      timeout: 600_000,
+      interval: 1000,
+    })
+    expect(await read('/secrets')).toMatchObject({
+      secrets: [{ path: '.git/config', line: 7, kind: 'git-authorization' }],
+    })
+    expect(hash('sha256', await readArchive(id, 'zip'), 'hex')).toBe(digest)
+  }, 660_000)
 
   test('a token of another run sees nothing of this one and cannot write to it', async () => {
     await upload('private', { 'a.txt': 'of run 1' })
