@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
 import type { Attestation, TreeDifference, VerifyResult } from '../../client/client.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
-import { parseReference } from '../../core/reference.ts'
+import { parseReference, type Reference } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -46,37 +46,41 @@ export const verifyCommand: Command<typeof flags> = {
   oneMeans: 'they differ',
   async run(invocation) {
     const { flags: given, operands } = invocation
-    const isAttested = given.attestation !== undefined
-    if (!isAttested && (given.key !== undefined || given['allow-untrusted']))
-      throw new UsageError('--key and --allow-untrusted go with --attestation')
-    const { reference, target } = operandsOf(operands, isAttested)
+    const { attestation } = given
     if (given.extra && given.path.length > 0)
       throw new UsageError('--extra and --path exclude each other')
-    const isFile = isFileAt(target)
-    if (isFile && (given.extra || given.path.length > 0))
-      throw new UsageError(`--${given.extra ? 'extra' : 'path'} works with a directory only`)
-    const compared = await (isAttested ? attestedArtifact : namedArtifact)(invocation, reference)
-    const place = { ...compared, path: resolve(target) }
-    return await (isFile ? compareFile : compareDirectory)(invocation, place)
+    if (attestation === undefined) {
+      if (given.key !== undefined || given['allow-untrusted'])
+        throw new UsageError('--key and --allow-untrusted go with --attestation')
+      const [text, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
+      const reference = parseReference(text)
+      return await compare(invocation, target, () => namedArtifact(invocation, reference))
+    }
+    // What is attested says itself what it is about.
+    const [first, second] = takeOperands(operands, ['DIR|FILE'], ['DIR|FILE'])
+    const reference = second === undefined ? undefined : first
+    const asked = { attestation, reference }
+    return await compare(invocation, second ?? first, () => attestedArtifact(invocation, asked))
   },
 }
 
-/** What is attested says itself what it is about. */
-function operandsOf(
-  operands: string[],
-  isAttested: boolean,
-): { reference: string | undefined; target: string } {
-  if (isAttested && operands.length < 2)
-    return { reference: undefined, target: takeOperands(operands, ['DIR|FILE'])[0] }
-  const [reference, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
-  return { reference, target }
+async function compare(
+  invocation: VerifyInvocation,
+  target: string,
+  find: () => Promise<Compared>,
+): Promise<ExitStatus> {
+  const { extra, path } = invocation.flags
+  const isFile = isFileAt(target)
+  if (isFile && (extra || path.length > 0))
+    throw new UsageError(`--${extra ? 'extra' : 'path'} works with a directory only`)
+  const place = { ...(await find()), path: resolve(target) }
+  return await (isFile ? compareFile : compareDirectory)(invocation, place)
 }
 
 async function namedArtifact(
   { flags: given, signal }: VerifyInvocation,
-  text = '',
+  reference: Reference,
 ): Promise<Compared> {
-  const reference = parseReference(text)
   const context = await connect(given, signal)
   const { server, project } = context
   return { context, artifact: await readArtifact(server, reference, { project, signal }) }
@@ -84,14 +88,12 @@ async function namedArtifact(
 
 async function attestedArtifact(
   { flags: given, stderr, signal }: VerifyInvocation,
-  reference: string | undefined,
+  asked: { attestation: string; reference: string | undefined },
 ): Promise<Compared> {
-  const { attestation = '', key, project } = given
   const context = serverContext(given)
   const { readAttested, tellAttestation } = await import('../attested.ts')
-  const allowUntrusted = given['allow-untrusted']
-  const wanted = { attestation, key, reference, project, allowUntrusted }
-  const artifact = await readAttested(context, wanted, signal)
+  const { key, project, 'allow-untrusted': allowUntrusted } = given
+  const artifact = await readAttested(context, { ...asked, key, project, allowUntrusted }, signal)
   const { path } = artifact.receipt
   if (given.extra && path !== '')
     throw new UsageError(`--extra needs an attestation of the whole, not of ${path}`)
