@@ -36,13 +36,17 @@ async function npx(args: string[]): Promise<{ stdout: string; stderr: string }> 
   })
 }
 
-test('npx runs it: upload, list, download, verify', async () => {
+test('npx runs it: upload, list, download, verify, attest', async () => {
   const { stderr } = await npx(['upload', 'greeting', 'hello.txt'])
   expect(stderr).toContain('/octo/app/actions/runs/7/artifacts/')
   expect((await npx(['ls', '7/greeting'])).stdout).toBe('hello.txt\n')
   await npx(['download', '7/greeting', 'back'])
   expect(await readFile(join(folder, 'back', 'hello.txt'), 'utf8')).toBe('hello\n')
   expect((await npx(['verify', '7/greeting', 'back'])).stderr).toContain('all the same')
+  const attestation = ['--attestation', 'greeting.json', '--key', 'trove.pub']
+  await npx(['attest', '7/greeting', '-o', 'greeting.json'])
+  await npx(['attest', '--public-key', '-o', 'trove.pub'])
+  expect((await npx(['verify', 'back', ...attestation])).stderr).toContain('all the same')
   expect((await npx(['shasum', '7/greeting'])).stdout).toMatch(/^[0-9a-f]{64} {2}hello\.txt\n$/)
 })
 

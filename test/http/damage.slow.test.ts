@@ -187,9 +187,11 @@ test('a backup of a running server is a data directory that serves the same byte
   const zip = await download(id, 'archive.zip')
   const destination = `${server.dataDir}-backup`
   expect(await runJob('backup', { destination })).toMatchObject({ packs: 1, linkedPacks: 1 })
-  const key = await readFile(join(server.dataDir, 'secret.key'))
-  expect(await readFile(join(destination, 'secret.key'))).toEqual(key)
-  expect((await stat(join(destination, 'secret.key'))).mode & 0o777).toBe(0o600)
+  for (const name of ['secret.key', 'attestation.key']) {
+    const key = await readFile(join(server.dataDir, name))
+    expect(await readFile(join(destination, name))).toEqual(key)
+    expect((await stat(join(destination, name))).mode & 0o777).toBe(0o600)
+  }
   await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
   await runJob('gc', { now: true })
   await server.close()
