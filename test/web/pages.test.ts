@@ -116,6 +116,15 @@ describe('the address of the newest artifact', () => {
   })
 })
 
+test('what is shown for a shell takes no name for a flag', async () => {
+  const dashed = await server.put('77/-n', { tar: [{ name: 'a', content: 'a' }] })
+  const page = `/octo/app/actions/runs/77/artifacts/${dashed}`
+  expect((await open(page)).html).toContain(`trove download id:${dashed} ./-n\n`)
+  expect((await open(`${page}/details`)).html).toContain(
+    `trove attest id:${dashed} -o ./-n.attestation.json\n`,
+  )
+})
+
 test('the details of an artifact hand out its attestation, and tell how to check it', async () => {
   const { html } = await open(`${artifactPage()}/details`)
   const [, shown = ''] =

@@ -160,7 +160,7 @@ function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
 
 function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }) {
   const lines = [
-    `trove download id:${artifact.id} ${shellWord(artifact.name)}`,
+    `trove download id:${artifact.id} ${shellFile(artifact.name)}`,
     `curl -C - -OJ -H "Authorization: Bearer $TROVE_TOKEN" ${origin}${archivePath(artifact.id, 'tar.gz')}`,
   ].join('\n')
   return <Commands text={lines} />
@@ -168,7 +168,7 @@ function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }
 
 function AttestationLines({ artifact }: { artifact: Artifact }) {
   const { id, project, runNumber: run, name } = artifact
-  const file = shellWord(attestationFile(artifact))
+  const file = shellFile(attestationFile(artifact))
   const reference = shellWord(formatReference({ kind: 'run', project, run, name }))
   const lines = [
     `trove attest id:${id} -o ${file}`,
@@ -182,11 +182,14 @@ function attestationFile({ name }: Artifact): string {
   return `${name}.attestation.json`
 }
 
+/** A file, which no command takes for a flag. */
+function shellFile(name: string): string {
+  return shellWord(name.startsWith('-') ? `./${name}` : name)
+}
+
 /** Quoted for a POSIX shell where it must be. */
 function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) && !text.startsWith('-')
-    ? text
-    : `'${text.replaceAll("'", `'\\''`)}'`
+  return /^[\w./@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 export function DetailsTab({ head }: { head: ArtifactHead }): Html {
