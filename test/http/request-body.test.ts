@@ -135,12 +135,7 @@ test('a chunked body is refused at the byte that is too many', async () => {
 async function sendByBytes(path: string, text: string): Promise<string> {
   const head = 'Host: x\r\nConnection: close\r\nTransfer-Encoding: chunked'
   const socket = open(`PUT ${path} HTTP/1.1\r\n${head}\r\n\r\n`)
-  socket.write(
-    `${text
-      .split('')
-      .map((byte) => `1\r\n${byte}\r\n`)
-      .join('')}0\r\n\r\n`,
-  )
+  socket.write(`${Array.from(text, (byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`)
   return await readText(socket)
 }
 
