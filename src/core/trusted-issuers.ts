@@ -28,13 +28,16 @@ export function parseTrustedIssuers(text: string): TrustedIssuer[] {
   })
 }
 
-/** Keys that come over a network unprotected could be anybody's. */
 function isIssuer(text: string): boolean {
   if (!URL.canParse(text)) return false
-  const { protocol, hostname, search, hash } = new URL(text)
+  const url = new URL(text)
+  return isProtected(url) && url.search === '' && url.hash === ''
+}
+
+/** Keys that come over a network unprotected could be anybody's. */
+export function isProtected({ protocol, hostname }: URL): boolean {
   const isOfThisMachine = hostname === 'localhost' || hostname === '127.0.0.1'
-  const isSafe = protocol === 'https:' || (protocol === 'http:' && isOfThisMachine)
-  return isSafe && search === '' && hash === ''
+  return protocol === 'https:' || (protocol === 'http:' && isOfThisMachine)
 }
 
 function refused(item: string): Error {

@@ -203,6 +203,23 @@ test('keys are kept, and asked for again when the issuer has a new one', async (
   }
 })
 
+test('keys that would come over a network unprotected are not asked for', async () => {
+  const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${issuer.url}=*/*` })
+  const { keysUrl } = issuer
+  try {
+    issuer.keysUrl = 'http://keys.invalid/'
+    const json = { idToken: await issuer.sign(gitHubClaims), job: 'build' }
+    const answer = await own.send(path, { method: 'POST', token: null, json })
+    expect([answer.status, await answer.json()]).toMatchObject([
+      503,
+      { detail: expect.stringContaining('it has its keys at http://keys.invalid/, without https') },
+    ])
+  } finally {
+    issuer.keysUrl = keysUrl
+    await own.close()
+  }
+})
+
 test('an ID token from before all tokens of its project were revoked is exchanged for nothing', async () => {
   const statusBy = async (idToken: string): Promise<number> => {
     const json = { idToken, job: 'build' }

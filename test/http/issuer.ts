@@ -13,6 +13,8 @@ export interface Issuer {
   /** For ACTIONS_ID_TOKEN_REQUEST_URL; wants `requestToken`. */
   requestUrl: string
   requestToken: string
+  /** Where it says that its keys are. */
+  keysUrl: string
   /** Answers everything with this status, when it is set. */
   failure: number | undefined
   /** An ID token, valid for five minutes from `now`. */
@@ -52,7 +54,7 @@ export async function openIssuer(audience: string): Promise<Issuer> {
     issuer.requests.push(pathname)
     if (issuer.failure !== undefined) return { status: issuer.failure, body: {} }
     if (pathname === '/.well-known/openid-configuration') {
-      return { status: 200, body: { issuer: url, jwks_uri: `${url}/keys` } }
+      return { status: 200, body: { issuer: url, jwks_uri: issuer.keysUrl } }
     }
     if (pathname === '/keys') {
       const published = [
@@ -74,6 +76,7 @@ export async function openIssuer(audience: string): Promise<Issuer> {
     job: {},
     requestUrl: `${url}/ask?api-version=2.0`,
     requestToken: 'may-ask',
+    keysUrl: `${url}/keys`,
     failure: undefined,
     sign: async (claims, options = {}) =>
       await new SignJWT(claims)

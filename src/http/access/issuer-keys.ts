@@ -4,7 +4,7 @@ import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } fro
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { storeError } from '../../core/errors.ts'
-import type { TrustedIssuer } from '../../core/trusted-issuers.ts'
+import { isProtected, type TrustedIssuer } from '../../core/trusted-issuers.ts'
 
 export interface IdTokenVerifier {
   /** The claims of a token that a trusted issuer signed for this server, and its issuer.
@@ -88,7 +88,9 @@ async function findKeySet(issuer: string): Promise<KeySet> {
     if (found.issuer.replace(/\/$/, '') !== issuer) {
       throw new Error(`it calls itself ${JSON.stringify(found.issuer)}`)
     }
-    return createRemoteJWKSet(new URL(found.jwks_uri), { timeoutDuration: fetchMs })
+    const keysUrl = new URL(found.jwks_uri)
+    if (!isProtected(keysUrl)) throw new Error(`it has its keys at ${keysUrl.href}, without https`)
+    return createRemoteJWKSet(keysUrl, { timeoutDuration: fetchMs })
   } catch (error) {
     throw unreachable(issuer, error)
   }
