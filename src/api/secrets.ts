@@ -5,9 +5,9 @@ import { count, digest, id, instant } from './fields.ts'
 export const secretListSchema = z
   .object({
     artifact: id,
-    lookedAt: z.boolean().meta({
+    searched: z.boolean().meta({
       description:
-        'Whether it was looked at yet, which takes up to a minute, or longer where much is new.',
+        'Whether it was searched yet, which takes up to a minute, or longer where much is new.',
     }),
     passedOver: count.meta({
       description: 'Files that could hold some, but are too large, too many or damaged.',

@@ -50,7 +50,7 @@ describe('the API', () => {
   test('counts them once they were looked for, and says where they stand but not what they are', async () => {
     const token = githubToken('told')
     const id = await putCheckout(token)
-    expect(await listOf(id)).toEqual({ artifact: id, lookedAt: false, passedOver: 0, secrets: [] })
+    expect(await listOf(id)).toEqual({ artifact: id, searched: false, passedOver: 0, secrets: [] })
     expect(await readJson(`/api/v1/artifacts/${id}`)).toMatchObject({ secrets: null })
     await lookNow(server)
     expect(await readJson(`/api/v1/artifacts/${id}`)).toMatchObject({ secrets: 3 })
@@ -61,7 +61,7 @@ describe('the API', () => {
     expect(await idsOf(`run=${run}&secrets`)).toEqual([id])
     const list = await listOf(id)
     expect(list).toMatchObject({
-      lookedAt: true,
+      searched: true,
       secrets: [
         { path: '.git/config', line: 7, kind: 'git-authorization', dismissedAt: null },
         { path: 'ci.log', line: 1, kind: 'github-token', title: 'GitHub token' },

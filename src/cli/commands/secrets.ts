@@ -45,7 +45,7 @@ export const secretsCommand: Command<typeof flags> = {
     if (given.json) await writeJson(stdout, list)
     else if (list.secrets.length > 0) await write(stdout, tableOf(list))
     await write(stderr, summaryOf(list))
-    if (!list.lookedAt) return exitStatus.failure
+    if (!list.searched) return exitStatus.failure
     return isOpen(list) ? exitStatus.secretsFound : exitStatus.ok
   },
 }
@@ -72,8 +72,8 @@ function tableOf({ secrets }: WireSecretList): string {
   return formatTable(['PLACE', 'KIND', 'SAID OF IT'], [], rows)
 }
 
-function summaryOf({ lookedAt, passedOver, secrets }: WireSecretList): string {
-  if (!lookedAt) return 'nobody has looked at it yet: the server does so in the background\n'
+function summaryOf({ searched, passedOver, secrets }: WireSecretList): string {
+  if (!searched) return 'nobody has looked at it yet: the server does so in the background\n'
   const rest =
     passedOver === 0
       ? ''

@@ -32,7 +32,7 @@ async function secretList({ metadata }: AppContext, artifactId: number): Promise
   const { isLookedAt, passedOver, secrets } = await metadata.listSecrets(artifactId)
   return {
     artifact: artifactId,
-    lookedAt: isLookedAt,
+    searched: isLookedAt,
     passedOver,
     secrets: secrets.map(({ path, line, kind, digest, dismissedAt }) => ({
       path,
