@@ -46,7 +46,7 @@ const options = {
   external: ['@actions/*', '@aws-sdk/*'],
   // CommonJS asks for what is not here by it.
   banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
   },
   platform: 'node',
   format: 'esm',
