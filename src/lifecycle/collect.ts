@@ -25,6 +25,8 @@ export interface CollectOptions {
   hasRoom(bytes: number): Promise<boolean>
   /** How long is remembered what has ended. */
   historyMs: number
+  /** By what clock it is forgotten: a revocation that is gone makes its token valid when the clock is set right. */
+  believedNow(): number
   /** Told after each step, of which there are many. */
   onProgress?: (progress: Collection) => void
 }
@@ -138,7 +140,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   const last = await removeDeadPacks(ports, graceMs)
   take(result, last)
   await addHeld(ports, result, { artifactIds: waiting, by })
-  await forgetHistory(ports, now() - options.historyMs)
+  await forgetHistory(ports, { now: options.believedNow(), historyMs: options.historyMs })
   await returnPages(ports)
   tell()
   // Whoever keeps the log is to hear of it, once all the rest is done.

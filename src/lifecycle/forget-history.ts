@@ -5,12 +5,13 @@ import type { LifecyclePorts } from './ports.ts'
 /** Of runs, each with pages of logs. */
 const recordsPerStep = 10
 
-/** Forgets what ended by `endedBy`, epoch ms. What names something goes before it: acts before tombstones, both and records before
- *  runs. */
+/** Forgets at `now` what ended `historyMs` before it, and tokens that have ended. What names something goes before it: acts before
+ *  tombstones, both and records before runs. */
 export async function forgetHistory(
-  { metadata, now, signal }: LifecyclePorts,
-  endedBy: number,
+  { metadata, signal }: Pick<LifecyclePorts, 'metadata' | 'signal'>,
+  { now, historyMs }: { now: number; historyMs: number },
 ): Promise<void> {
+  const endedBy = now - historyMs
   const rows = limits.transactionRowsMax
   const repeat = async (step: () => Promise<number>): Promise<void> => {
     while ((await step()) > 0) signal?.throwIfAborted()
@@ -22,6 +23,6 @@ export async function forgetHistory(
     signal?.throwIfAborted()
     after = await metadata.purgeRuns(endedBy, { after, limit: rows })
   }
-  await repeat(async () => await metadata.purgeRevocations(now(), rows))
-  await repeat(async () => await metadata.purgeTokens(now(), rows))
+  await repeat(async () => await metadata.purgeRevocations(now, rows))
+  await repeat(async () => await metadata.purgeTokens(now, rows))
 }

@@ -23,7 +23,7 @@ export interface Maintenance {
 export interface MaintenanceOptions {
   ports: Omit<LifecyclePorts, 'signal'> & { staging: Staging }
   space: DiskSpace
-  clock: Pick<ClockWatch, 'look'>
+  clock: Pick<ClockWatch, 'look' | 'believedNow'>
   log: Log
   /** Time between two rounds; null runs none. */
   intervalMs: number | null
@@ -95,7 +95,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
 }
 
 function collectOptions(
-  { space, compactBytesPerSecond, historyMs }: MaintenanceOptions,
+  { space, clock, compactBytesPerSecond, historyMs }: MaintenanceOptions,
   reach: CompactionReach,
   onProgress: (progress: object) => void,
 ): CollectOptions {
@@ -105,6 +105,7 @@ function collectOptions(
     compactBytesPerSecond: reach === 'now' ? null : compactBytesPerSecond,
     hasRoom: space.hasRoom,
     historyMs,
+    believedNow: clock.believedNow,
     onProgress,
   }
 }

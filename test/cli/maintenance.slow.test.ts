@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import SqliteDatabase from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { encodeJoiningSync } from '../../src/packs/codec.ts'
@@ -111,6 +112,18 @@ describe('trove gc on a data directory without a server', () => {
     expect((await local(['gc', '--now'])).text).toBe(
       'expired 0 artifacts, 0 deleted ones let go\nfreed 0 B\n',
     )
+  })
+
+  test('forgets no revocation by a clock that is ahead of where the server left it', async () => {
+    await (await serve()).stop()
+    const database = new SqliteDatabase(join(data, 'trove.db'))
+    onTestFinished(() => void database.close())
+    database.exec(`UPDATE store SET believed_at = 1000;
+      INSERT INTO revoked_tokens (id, is_session, issued_at, ends_at)
+      VALUES ('ended', 0, 0, 999), ('lasting', 0, 0, 1001)`)
+    expect((await local(['gc', '--now'])).status).toBe(0)
+    const left = database.prepare('SELECT id FROM revoked_tokens').all()
+    expect(left).toEqual([{ id: 'lasting' }])
   })
 })
 

@@ -21,6 +21,7 @@ export async function collectNow(
     compactBytesPerSecond: null,
     hasRoom: async () => true,
     historyMs: limits.historyMs,
+    believedNow: ports.now,
     ...options,
   })
 }

@@ -97,6 +97,7 @@ describe('within a budget', () => {
       compactBytesPerSecond: 400_000,
       hasRoom: async () => true,
       historyMs: limits.historyMs,
+      believedNow: store.ports.now,
     })
     expect(done.rewrittenPacks).toBe(1)
     expect(performance.now() - startedAt).toBeGreaterThan(300)

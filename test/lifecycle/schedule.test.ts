@@ -177,7 +177,7 @@ async function startFailing(): Promise<{
       now: ports.now,
     },
     space,
-    clock: { look: () => null },
+    clock: { look: () => null, believedNow: ports.now },
     log,
     intervalMs: hour,
     compactBytesPerSecond: null,

@@ -56,11 +56,14 @@ async function collectLocally(
   if (asked.dryRun) return await planCollection(ports, { reach })
   const { hasRoom } = space
   const { onProgress } = asked
+  const believed = (await ports.metadata.believedTime()) ?? Infinity
   const result = await collect(ports, {
     reach,
     compactBytesPerSecond: null,
     hasRoom,
     historyMs,
+    // Nobody watches the clock here; the server has until it stopped.
+    believedNow: () => Math.min(ports.now(), believed),
     onProgress,
   })
   await space.restoreReserve()
