@@ -53,7 +53,8 @@ const marker = 'trove-backup 1\n'
 const databaseFile = 'trove.db'
 
 /** Damage to the store is an answer and no failure: what can be read is in the backup.
- *  Errors: invalid_request (the destination exists or cannot be made, or its `.partial` is not a backup), storage_full. */
+ *  Errors: invalid_request (the destination exists or cannot be made, or its `.partial` is not a backup), storage_full, session_ended
+ *  (it slept for longer than packs are kept for it). */
 export async function backUp(ports: LifecyclePorts, options: BackupOptions): Promise<BackupReport> {
   const { destination, fileSystem = nodeBackupFileSystem } = options
   const partial = `${destination}.partial`
@@ -66,6 +67,8 @@ export async function backUp(ports: LifecyclePorts, options: BackupOptions): Pro
     try {
       await ports.checkpoint?.('backup-begun')
       const report = await fillPartial(ports, { ...options, fileSystem, partial, lease })
+      // What went because it had ended is not lost to the store.
+      await lease.renew()
       await fileSystem.rename(partial, destination)
       await ports.checkpoint?.('backup-renamed')
       await syncDirectory(dirname(destination), fileSystem)

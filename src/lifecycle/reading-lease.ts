@@ -1,10 +1,10 @@
 /** The lease of maintenance that reads packs: what dies meanwhile stays until it is closed. */
-import { hasCode } from '../core/errors.ts'
+import { hasCode, storeError } from '../core/errors.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadingLease {
   readonly id: number
-  /** Holds on; cheap when it was done a moment ago. */
+  /** Holds on; cheap when it was done a moment ago. Errors: session_ended, when it had ended before; those of opening it. */
   renew(): Promise<void>
   close(): Promise<void>
 }
@@ -15,20 +15,34 @@ export async function openReadingLease(
   { metadata, now }: Pick<LifecyclePorts, 'metadata' | 'now'>,
   leaseMs: number,
 ): Promise<ReadingLease> {
+  let until = now() + leaseMs
   const { leases } = await metadata.openReadLeases([], now(), leaseMs)
+  const id = leases[0]!
   let renewedAt = performance.now()
+  /** The clock that cannot jump may stand still while a machine sleeps; the collector goes by the other one. */
+  const requireLive = (): void => {
+    if (now() < until) return
+    const reason = 'reading was interrupted for so long that what was to be read may be gone'
+    throw storeError('session_ended', reason, { sessionId: `${id}` })
+  }
   return {
-    id: leases[0]!,
+    id,
     renew: async () => {
       const at = performance.now()
-      if (at - renewedAt < leaseMs / 4) return
-      try {
-        await metadata.renewReadLeases(leases, now() + leaseMs)
-        renewedAt = at
-      } catch (error) {
-        // There may be room again before it ends.
-        if (!hasCode(error, 'storage_full') || at - renewedAt >= leaseMs / 2) throw error
+      if (at - renewedAt >= leaseMs / 4) {
+        const next = now() + leaseMs
+        try {
+          await metadata.renewReadLeases(leases, next)
+          // It can have ended until this was written.
+          requireLive()
+          until = next
+          renewedAt = at
+        } catch (error) {
+          // There may be room again before it ends.
+          if (!hasCode(error, 'storage_full') || at - renewedAt >= leaseMs / 2) throw error
+        }
       }
+      requireLive()
     },
     close: async () => {
       await metadata.closeReadLeases(leases)

@@ -187,6 +187,8 @@ async function scrubCopies(
       if (each.fault !== null || each.copy.damaged) changed.push(each)
     }
     await ports.checkpoint?.('scrub-copies-read')
+    // What went because it had ended is not damaged.
+    await lease.renew()
     await judge(ports, pack, changed, pass)
     if (page.length < copiesPerPage) break
     after = page.at(-1)!

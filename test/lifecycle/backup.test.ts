@@ -8,7 +8,7 @@ import { encodeJoiningSync } from '../../src/packs/codec.ts'
 import { tarOf } from '../http/archives-of.ts'
 import type { TestStore } from '../ingest/open-store.ts'
 import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
-import { collectNow } from './collection.ts'
+import { collectNow, day } from './collection.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
 
 /** More packs than a crash can leave without a row. */
@@ -65,6 +65,28 @@ describe('a backup', () => {
     await collectNow({ metadata, packs, now })
     expect(await packPaths(join(filled.store.directory, 'cas'))).toEqual([])
   })
+
+  test.each(['backup-metadata-copied', 'backup-packs-brought'])(
+    'that slept longer than packs are kept for it, after %s, is none',
+    async (asleep) => {
+      const filled = await openFilled()
+      const { ports } = filled.store
+      const destination = await newDestination()
+      let now = ports.now()
+      ports.now = () => now
+      const backup = runBackup(filled, destination, {
+        checkpoint: async (step) => {
+          if (step !== asleep) return
+          now += day
+          const removal = { state: 'deleted', reason: 'deleted', now } as const
+          await ports.metadata.removeArtifacts([...filled.zips.keys()], removal)
+          await collectNow({ ...ports, checkpoint: undefined })
+        },
+      })
+      await expect(backup).rejects.toMatchObject({ code: 'session_ended' })
+      expect(await exists(destination)).toBe(false)
+    },
+  )
 
   // Every small upload is a pack, and a start takes many that it does not know for those of a lost database.
   test('leaves out what was uploaded after its metadata was copied', async () => {

@@ -41,6 +41,32 @@ test('a lease that cannot be renewed ends its reader while the collector still h
   expect(await collector.listReadLeases(start + elapsed, 1)).toMatchObject([{ id: lease.id }])
 })
 
+// Goal: a machine that was asleep, by clocks of which one stood still or not, does not go on with what the collector took meanwhile.
+test.each([
+  ['asleep', 0, 'before'],
+  ['asleep', leaseMs * 0.3, 'while it is renewed'],
+  ['stopped', leaseMs, 'before'],
+])(
+  'a lease whose end passed while its reader was %s (%d ms of it measured, %s) is not taken up again',
+  async (_how, measuredMs, when) => {
+    const { collector, reader } = await openBoth()
+    let at = 1_000_000
+    let elapsed = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => elapsed)
+    const renewReadLeases: Metadata['renewReadLeases'] = async (leases, until) => {
+      if (when !== 'before') at += leaseMs
+      await reader.renewReadLeases(leases, until)
+    }
+    const metadata = { ...reader, renewReadLeases }
+    const lease = await openReadingLease({ metadata, now: () => at }, leaseMs)
+    elapsed += measuredMs
+    if (when === 'before') at += leaseMs
+    await expect(lease.renew()).rejects.toMatchObject({ code: 'session_ended' })
+    await lease.close()
+    expect(await collector.listReadLeases(0, 1)).toEqual([])
+  },
+)
+
 test('a lease that cannot be written is none', async () => {
   const { reader } = await openBoth()
   const opening = whileDiskRefuses(() =>
