@@ -6,8 +6,9 @@
  *    3. A pack whose copies are whole but whose framing is not is written anew, as compaction does.
  *    4. The pack is noted as verified, so that a scrub that was killed goes on behind it.
  *    5. A full pass ends with the rollups: those that do not fit their rows are set right and named.
- *  A pack that is missing or too short is damage to every copy in it. */
-import { hasCode } from '../core/errors.ts'
+ *  A pack that is missing or too short is damage to every copy in it. One that cannot be read for another reason, such as
+ *  permissions, is not judged: the pass goes on, and fails at its end. */
+import { asError, hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import { healBlobs } from '../ingest/heal.ts'
@@ -41,6 +42,7 @@ export type ScrubFinding =
       fault: string
     }
   | { kind: 'framing'; packName: string; fault: string }
+  | { kind: 'unjudged'; packName: string; fault: string }
   | ({ kind: 'drift' } & Drift)
 
 export interface ScrubReport {
@@ -77,15 +79,26 @@ export interface DamagedArtifact {
 const leaseMs = 4 * limits.readLeaseSlackMs
 const copiesPerPage = 1000
 const packsPerPage = 100
+/** When so many packs cannot be judged, nor can the rest as a rule, and each try may take long. */
+const failuresMax = 100
 
 /** Runs a pass. Answers what it found; damage is an answer and not a failure. Errors: what `ports.signal` is aborted with,
- *  and failures of the metadata. */
+ *  failures of the metadata; the first that a pack failed with, once all were looked at. */
 export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promise<ScrubReport> {
   const report = emptyReport()
   const since = ports.now() - (options.olderThanMs ?? 0)
   const pass = { report, options, since, pace: createPace(options.bytesPerSecond) }
+  const failures: Error[] = []
   for await (const pack of duePacks(ports, pass)) {
-    await scrubPack(ports, pack, pass)
+    try {
+      await scrubPack(ports, pack, pass)
+    } catch (error) {
+      ports.signal?.throwIfAborted()
+      const failure = asError(error)
+      options.onFinding?.({ kind: 'unjudged', packName: pack.name, fault: failure.message })
+      failures.push(failure)
+      if (failures.length === failuresMax) break
+    }
     options.onProgress?.({ ...report })
   }
   report.healedBlobs = await healBlobs(ports.metadata)
@@ -95,6 +108,7 @@ export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promi
     for (const drift of drifts) options.onFinding?.({ kind: 'drift', ...drift })
     await ports.checkpoint?.('scrub-reconciled')
   }
+  if (failures.length > 0) throw failures[0]!
   return { ...report, ...(await nameDamaged(ports)) }
 }
 

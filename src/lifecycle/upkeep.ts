@@ -66,9 +66,10 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
       { lane: 'background scrub', origin: 'schedule' },
     )
     const { state, progress } = await jobs.ended(id)
+    // Of a pass that failed too, or every round would read every row.
+    if (rollups) reconciledAt = performance.now()
     // The queue has told the log why.
     if (state === 'failed') return {}
-    if (rollups) reconciledAt = performance.now()
     return figuresOf(progress as ScrubReport)
   }
   const schedule =
@@ -145,6 +146,7 @@ function report(log: Log, { kind, ...facts }: ScrubFinding): void {
   const messages = {
     copy: 'a stored copy is damaged',
     framing: 'a pack has damaged framing and is written anew',
+    unjudged: 'a pack could not be judged',
     drift: 'a rollup had drifted and is set right',
   }
   log.error(messages[kind], facts)

@@ -244,6 +244,27 @@ describe('a scrub', () => {
     await packs.close()
   })
 
+  test('goes on behind a pack that it may not read, finds what is damaged there, and fails at the end', async () => {
+    const store = await openStore()
+    await putTar(store, 'kept from it', { x: 'not to be read' })
+    const denied = (await packPaths(casOf(store)))[0]!.slice(-36, -4)
+    const id = await putTar(store, 'damaged')
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    const read: TestStore['packs']['read'] = async (name, ...range) => {
+      if (name === denied) throw Object.assign(new Error('EACCES: open'), { code: 'EACCES' })
+      return await store.packs.read(name, ...range)
+    }
+    const findings: ScrubFinding[] = []
+    const onFinding = (finding: ScrubFinding): void => void findings.push(finding)
+    const ports = { ...tickingPorts(store), packs: { ...store.packs, read } }
+    await expect(scrub(ports, { ...everything, onFinding })).rejects.toThrow('EACCES')
+    expect(findings).toMatchObject([
+      { kind: 'unjudged', packName: denied, fault: 'EACCES: open' },
+      { kind: 'copy', fault: 'its bytes have changed' },
+    ])
+    expect(await stateOf(store, id)).toBe('damaged')
+  })
+
   test('goes on where it stopped, and passes over what is verified since', async () => {
     const store = await openStore()
     await putTar(store, 'one')

@@ -68,6 +68,8 @@ function findingText(finding: ScrubFinding): string {
       return `stream ${finding.streamId} of pack ${finding.packName}, at ${finding.offset}: ${finding.fault}`
     case 'framing':
       return finding.fault
+    case 'unjudged':
+      return `pack ${finding.packName} could not be judged: ${finding.fault}`
     case 'drift':
       return `${finding.what} was ${finding.stored} and is set to ${finding.counted}`
   }
