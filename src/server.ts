@@ -3,7 +3,7 @@
 import { getRequestListener } from '@hono/node-server'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { openAttestationKeys } from './auth/attestation-keys.ts'
 import { openKeys, type Keys } from './auth/key.ts'
@@ -13,6 +13,7 @@ import type { Config } from './config.ts'
 import { limits } from './core/limits.ts'
 import { lockDataDir } from './metadata/data-lock.ts'
 import { createApp } from './http/app.ts'
+import { type Connections, connectionsMax, createConnections } from './http/connections.ts'
 import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/upload/arrivals.ts'
 import { createIdTokenVerifier } from './http/access/issuer-keys.ts'
@@ -225,8 +226,7 @@ async function openContext(
 
 interface Listener {
   server: Server
-  /** All that are open. */
-  connections: Set<Socket>
+  connections: Connections
 }
 
 async function listen(context: AppContext, renderer: Renderer): Promise<Listener> {
@@ -235,17 +235,16 @@ async function listen(context: AppContext, renderer: Renderer): Promise<Listener
     // Bodies are drained by our own rule, before the answer.
     autoCleanupIncoming: false,
   })
-  const server = createServer(inTurn((request, response) => void answer(request, response)))
+  const connections = createConnections()
+  const server = createServer(
+    inTurn(connections.whileBusy((request, response) => void answer(request, response))),
+  )
   // A large upload may take hours; what is bounded is silence, by the idle timers of bodies.
   server.requestTimeout = 0
   server.headersTimeout = 60_000
   // Longer than the 60 s of common load balancers, so that none sends into a connection that we are closing.
   server.keepAliveTimeout = 65_000
-  const connections = new Set<Socket>()
-  server.on('connection', (connection: Socket) => {
-    connections.add(connection)
-    connection.once('close', () => connections.delete(connection))
-  })
+  connections.bound(server, await connectionsMax())
   server.listen(port, host)
   await once(server, 'listening')
   return { server, connections }
@@ -263,7 +262,7 @@ async function closeServer(
   // nothing has been asked yet, as browsers and pools open them ahead, are not idle to Node.
   const idle = setInterval(() => {
     server.closeIdleConnections()
-    for (const connection of connections) if (connection.bytesRead === 0) connection.destroy()
+    for (const connection of connections.open) if (connection.bytesRead === 0) connection.destroy()
   }, 50)
   const timers = [
     setTimeout(() => {

@@ -130,6 +130,8 @@ export const limits = {
   uploadTakeoverMs: 60 * 60 * 1000,
   /** How long a session's claim on blobs lasts without contact. */
   leaseMs: 24 * 60 * 60 * 1000,
+  /** Connections at once, where the process may open files enough: a thousand jobs with ten each. */
+  connectionsMax: 10_000,
   /** Requests that may wait on a connection for the one before them. */
   requestsAheadMax: 16,
   /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
