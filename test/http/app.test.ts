@@ -214,6 +214,27 @@ test('the printed link signs a browser in, and the cookie is for pages of this h
   expect((await visit('/api/v1/artifacts', { headers: { cookie } })).status).toBe(200)
 })
 
+test('with TLS no other host of the domain can set the cookie of a session', async () => {
+  const publicUrl = 'https://store.example.com'
+  const other = await openRig({ environment: { TROVE_PUBLIC_URL: publicUrl } })
+  onTestFinished(other.close)
+  const link = other.server.signInUrl.replace(publicUrl, other.url)
+  const signedIn = await visit(link)
+  const { name, session } = /^(?<name>[^=]+)=(?<session>[^;]+)/.exec(cookieOf(signedIn))!.groups!
+  expect(name).toBe('__Host-trove_session')
+  expect(signedIn.headers.get('set-cookie')).toMatch(/^(?!.*Domain=).*Path=\/;.*Secure/i)
+  const statusWith = async (cookie: string): Promise<number> =>
+    (await visit(`${other.url}/`, { headers: { cookie } })).status
+  expect(await statusWith(`trove_session=${session}`)).toBe(302)
+  expect(await statusWith(`${name}=${session}`)).toBe(200)
+  const headers = { origin: publicUrl, cookie: `${name}=${session}` }
+  const signedOut = await visit(`${other.url}/sign-out`, { method: 'POST', headers })
+  expect(signedOut.headers.get('set-cookie')).toMatch(
+    /^__Host-trove_session=;.*Max-Age=0.*Path=\/.*Secure/i,
+  )
+  expect(await statusWith(headers.cookie)).toBe(302)
+})
+
 test('a sign-in link of a server that listens everywhere leads to this machine', async () => {
   const config = readServerConfig({ data: await makeDirectory(), host: '0.0.0.0', port: '0' }, {})
   const server = await startServer(config, { log: createLog('error') })

@@ -9,7 +9,11 @@ import type { Asked, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './revoked.ts'
 
-export const sessionCookie = 'trove_session'
+/** Its name for pages of this origin. With TLS browsers let no other host of the domain set one with the prefix (RFC 6265bis
+ *  §4.1.3.2), as that of TROVE_CONTENT_URL could, where scripts of artifacts run; without TLS they take none with it. */
+export function sessionCookie(origin: string): string {
+  return origin.startsWith('https:') ? '__Host-trove_session' : 'trove_session'
+}
 
 /** The principal, by header or cookie. Errors: unauthenticated (none, or not valid), forbidden (a form of another
  *  site). */
@@ -42,7 +46,7 @@ async function findBearer(context: AppContext, c: AppRequest): Promise<Principal
 }
 
 async function findSession(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
-  const token = getCookie(c, sessionCookie)
+  const token = getCookie(c, sessionCookie(publicOrigin(context, c)))
   if (token === undefined) return undefined
   const principal = await principalOf(context, token, 'session')
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireOwnOrigin(context, c)

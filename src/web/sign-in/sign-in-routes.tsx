@@ -41,7 +41,8 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
   })
   app.post('/sign-out', async (c) => {
     requireOwnOrigin(context, c)
-    const session = deleteCookie(c, sessionCookie, { path: '/' })
+    const origin = publicOrigin(context, c)
+    const session = deleteCookie(c, sessionCookie(origin), placeOf(origin))
     if (session !== undefined) await endSession(context, session)
     return c.redirect('/sign-in', 303)
   })
@@ -76,14 +77,19 @@ async function signIn(
   const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
   const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
   await noteSession(context, session, principal)
-  setCookie(c, sessionCookie, session, {
+  const origin = publicOrigin(context, c)
+  setCookie(c, sessionCookie(origin), session, {
+    ...placeOf(origin),
     httpOnly: true,
     sameSite: 'Lax',
-    path: '/',
-    secure: publicOrigin(context, c).startsWith('https:'),
     expires: new Date(expiresAt),
   })
   return c.redirect(next, 303)
+}
+
+/** Where browsers send the cookie; whoever takes it away must say the same. */
+function placeOf(origin: string): { path: string; secure: boolean } {
+  return { path: '/', secure: origin.startsWith('https:') }
 }
 
 /** Where the disk takes nothing it is not listed: whoever has to make room, or to fetch what can still be read, must get in. */
