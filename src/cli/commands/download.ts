@@ -5,6 +5,7 @@ import type { WireArtifact } from '../../api/messages.ts'
 import type { DownloadResult } from '../../client/download/download-result.ts'
 import type { DownloadProgress } from '../../client/download/downloading.ts'
 import { FileError } from '../../client/files/file-error.ts'
+import { nothingMatches } from '../../client/download/tree-columns.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
@@ -55,7 +56,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     'trove download 42/build -o build.zip',
     'trove download 42/build --format tar.gz -o - | tar tz',
   ],
-  exitStatuses: [3, 4, 5, 6, 8, 9, 10],
+  exitStatuses: [3, 4, 5, 6, 8, 9, 10, 12],
   async run(invocation) {
     const { flags: given, operands, signal } = invocation
     const format = formatOf(given)
@@ -218,12 +219,8 @@ async function tell(
     if (!given.json) await write(stdout, planOf(result))
     await write(stderr, `${summaryOf(result, dryRun)}\n`)
   }
-  if (given.path.length > 0 && results.every(({ entries }) => entries === 0)) {
-    const globs = given.path.map((glob) => printable(glob)).join(', ')
-    const plain = given.path.find((glob) => !/[*?[{]/.test(glob))
-    const hint = plain === undefined ? '' : `; what a directory holds is ${printable(plain)}/**`
-    await write(stderr, `trove: warning: nothing of it matches --path ${globs}${hint}\n`)
-  }
+  if (given.path.length > 0 && results.every(({ entries }) => entries === 0))
+    throw nothingMatches(given.path)
 }
 
 function planOf({ planned, destination }: Downloaded): string {

@@ -2,6 +2,7 @@
  *  made a string only when it is asked for. */
 import type { Digest } from '../../core/digest.ts'
 import { comparePaths, type EntryKind, parseEntryPath } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
 import { readEntry } from '../../core/manifest.ts'
 import {
   createLineCheck,
@@ -57,6 +58,14 @@ export function selectEntries(tree: FetchedTree, globs: readonly string[] = []):
   if (globs.length === 0) return all
   const matches = compilePathGlobs(globs)
   return all.filter((ordinal) => matches(tree.path(ordinal)))
+}
+
+/** That `selectEntries` found none. A glob stands for whole paths, never for what lies below them. */
+export function nothingMatches(globs: readonly string[]): Error {
+  const plain = globs.find((glob) => !/[*?[{]/.test(glob))
+  const hint = plain === undefined ? '' : `; what a directory holds is ${plain}/**`
+  const reason = `no path of it matches ${globs.join(', ')}${hint}`
+  return storeError('no_files', reason, { patterns: [...globs] })
 }
 
 export interface TreeColumns extends FetchedTree {

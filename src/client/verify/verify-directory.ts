@@ -10,7 +10,7 @@ import { directoriesOf, saidModes } from '../download/directory-modes.ts'
 import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
 import { hashPresent } from '../download/hash-present.ts'
 import { refuseNames } from '../download/refused-names.ts'
-import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-columns.ts'
+import { type FetchedTree, firstFrom, nothingMatches, selectEntries } from '../download/tree-columns.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
@@ -74,10 +74,7 @@ export async function verifyDirectory(
   const { tree } =
     'tree' in artifact ? artifact : await fetchTree(server, artifact, { base: null, signal })
   const wanted = selectEntries(tree, paths)
-  if (wanted.length === 0 && paths.length > 0)
-    throw storeError('no_files', `nothing of it matches ${paths.join(', ')}`, {
-      patterns: [...paths],
-    })
+  if (wanted.length === 0 && paths.length > 0) throw nothingMatches(paths)
   refuseNames(tree, wanted)
   const destination = examineDestination(directory, tree, wanted)
   const differences = createDifferences(tree)
