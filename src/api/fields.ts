@@ -10,12 +10,12 @@ export const cursor = z
   .string()
   .nullable()
   .meta({ description: 'Give it as `cursor` to go on; null at the end.' })
-/** What is told of a run with an upload. */
+/** What is told of a run with an upload; an empty text tells nothing. */
 export const facts = {
-  branch: z.string().min(1).optional(),
-  sha: z.string().min(1).optional(),
-  workflow: z.string().min(1).optional(),
-  event: z.string().min(1).optional(),
+  branch: z.string().optional(),
+  sha: z.string().optional(),
+  workflow: z.string().optional(),
+  event: z.string().optional(),
 }
 
 /** Who did something, as everybody may know who can read what it was done to. */

@@ -29,10 +29,10 @@ export function grantOf(request: TokenRequest, now: number): Principal {
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
     facts: {
-      branch: told(request.branch),
-      sha: told(request.sha),
-      workflow: told(request.workflow),
-      event: told(request.event),
+      branch: toldFact(request.branch),
+      sha: toldFact(request.sha),
+      workflow: toldFact(request.workflow),
+      event: toldFact(request.event),
     },
     issuedAt: now,
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
@@ -41,6 +41,6 @@ export function grantOf(request: TokenRequest, now: number): Principal {
 }
 
 /** A script that passes on an empty variable tells nothing. */
-function told(fact: string | undefined): string | null {
+export function toldFact(fact: string | undefined): string | null {
   return fact === undefined || fact === '' ? null : fact
 }

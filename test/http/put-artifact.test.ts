@@ -113,6 +113,15 @@ describe('PUT', () => {
     }
   })
 
+  test('an empty variable of a script tells nothing of the run', async () => {
+    const path = `${fresh()}?branch=&sha=&workflow=&event=`
+    const response = await server.send(path, { method: 'PUT', body: 'content' })
+    expect([response.status, await response.json()]).toMatchObject([
+      201,
+      { branch: null, sha: null, workflow: null, event: null },
+    ])
+  })
+
   test.each([
     ['a zip cut short', 'application/zip', zipOf({ a: 'one' }).subarray(0, 40), 400, 'bad_archive'],
     ['a tar cut short', 'application/x-tar', Buffer.alloc(700, 'x'), 400, 'bad_archive'],

@@ -10,7 +10,12 @@ import { directoriesOf, saidModes } from '../download/directory-modes.ts'
 import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
 import { hashPresent } from '../download/hash-present.ts'
 import { refuseNames } from '../download/refused-names.ts'
-import { type FetchedTree, firstFrom, nothingMatches, selectEntries } from '../download/tree-columns.ts'
+import {
+  type FetchedTree,
+  firstFrom,
+  nothingMatches,
+  selectEntries,
+} from '../download/tree-columns.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'

@@ -1,5 +1,6 @@
 /** Where an upload goes, and who may put it there: the same for uploads in one request and negotiated ones. */
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
+import { toldFact } from '../../auth/token-request.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../../core/run.ts'
@@ -56,9 +57,9 @@ export function uploadFacts(
   told: { [Fact in keyof RunFacts]?: string | undefined },
 ): RunFacts {
   return {
-    branch: facts.branch ?? told.branch ?? null,
-    sha: facts.sha ?? told.sha ?? null,
-    workflow: facts.workflow ?? told.workflow ?? null,
-    event: facts.event ?? told.event ?? null,
+    branch: facts.branch ?? toldFact(told.branch),
+    sha: facts.sha ?? toldFact(told.sha),
+    workflow: facts.workflow ?? toldFact(told.workflow),
+    event: facts.event ?? toldFact(told.event),
   }
 }
