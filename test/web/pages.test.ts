@@ -198,7 +198,7 @@ describe('the home page', () => {
 describe('a project page', () => {
   test('lists runs with what is known of them, as text', async () => {
     const { html } = await open('/octo/app')
-    expect(html).toContain(`<a href="${runPage}">7</a>`)
+    expect(html).toContain(`<a href="${runPage}/attempts/1">7</a>`)
     expect(html).toContain('&lt;b&gt;main')
     expect(html).not.toMatch(/<b>main|<i>ci/)
   })
@@ -407,6 +407,9 @@ test('what another attempt of a run made is not the run before', async () => {
   expect((await open(`${page}/artifacts/${again}/changes`)).html).toContain(
     `/compare/${before}...${again}"`,
   )
+  const { html } = await open('/octo/app')
+  for (const attempt of [1, 2])
+    expect(html).toContain(`<a href="${page}/attempts/${attempt}">26</a>`)
 })
 
 test('whoever reads one run is told nothing of the artifacts of others', async () => {

@@ -1,6 +1,6 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
 import { formatCount } from '../../core/units.ts'
-import { projectPagePath, runPagePath } from '../../api/paths.ts'
+import { attemptPagePath, projectPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
 import { anyOf, Choice } from '../parts/form.tsx'
 import { Size, Time } from '../parts/format.tsx'
@@ -110,7 +110,7 @@ function RunRow({ run, sums, progress, now }: ListedRun & { now: number }) {
   return (
     <tr>
       <th scope="row">
-        <a href={runPagePath(run.project, run.number)}>{run.number}</a>
+        <a href={attemptPagePath(run.project, run.number, run.attempt)}>{run.number}</a>
         {run.attempt > 1 && <span class="badge">attempt {run.attempt}</span>}
         {progress !== undefined && <Outcome of={progress} />}
       </th>
