@@ -2,8 +2,8 @@
 import { counted } from '../core/units.ts'
 import type { WireAct } from './audit.ts'
 
-/** `deleted`, and to what: `build of run 42`. Together a sentence of whoever did it. */
-export function wordsOf(act: WireAct): { did: string; what: string } {
+/** `changed the expiry of`, and of what: `build of run 42`, and how: ` to 2026-11-29 19:28 UTC`. Together a sentence of whoever did it. */
+export function wordsOf(act: WireAct): { did: string; what: string; how?: string } {
   const { details } = act
   const artifacts = namesOf(act)
   switch (act.kind) {
@@ -18,10 +18,11 @@ export function wordsOf(act: WireAct): { did: string; what: string } {
     case 'expire':
       return {
         did: 'changed the expiry of',
-        what: `${artifacts} to ${minuteOf(details.expiresAt)}`,
+        what: artifacts,
+        how: ` to ${minuteOf(details.expiresAt)}`,
       }
     case 'replace':
-      return { did: 'replaced', what: `${artifacts} by artifact ${details.replacedBy}` }
+      return { did: 'replaced', what: artifacts, how: ` by artifact ${details.replacedBy}` }
     case 'delete-run':
       return { did: 'deleted', what: `what was recorded of run ${details.run}` }
     case 'delete-job':

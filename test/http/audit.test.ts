@@ -306,6 +306,15 @@ test('a project’s log is for those who may write it, that of all for administr
     expect([address, (await server.visit(address, visitor)).status]).toEqual([address, status])
 })
 
+test('its page links what was changed, and not to what', async () => {
+  const id = await put()
+  await ok(path(id), { method: 'PATCH', json: { expiresInSeconds: 86_400 } })
+  await server.put(`${run}/build?overwrite`, { body: 'another' })
+  const text = await (await server.visit(`/octo/app/settings/audit?artifact=${id}`)).text()
+  expect(text).toMatch(/changed the expiry of <a [^>]+>build of run \d+<\/a> to 20/)
+  expect(text).toMatch(/replaced <a [^>]+>build of run \d+<\/a> by artifact \d+/)
+})
+
 test('a page of it names who, what and by which way, and leads to earlier ones', async () => {
   const id = await put()
   for (let count = 0; count < 51; count++)

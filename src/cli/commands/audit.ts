@@ -81,14 +81,14 @@ function actTable(items: WireAct[]): string {
     ['left', 'left', 'left', 'left', 'left', 'left'],
     items.map((act) => {
       const { by } = act
-      const { did, what } = wordsOf(act)
+      const { did, what, how = '' } = wordsOf(act)
       return [
         minuteOf(act.at),
         act.project ?? '',
         by === null ? 'whoever had the token' : formatActor(by),
         shortTokenId(by?.tokenIds[0] ?? ''),
         originWords[by?.origin ?? 'api'],
-        `${did} ${what}`,
+        `${did} ${what}${how}`,
       ]
     }),
   )

@@ -114,14 +114,15 @@ function Who({ act: { by } }: { act: WireAct }) {
 
 /** A link where it was done to one artifact that is remembered. */
 function What({ act }: { act: WireAct }) {
-  const { did, what: whole } = wordsOf(act)
+  const { did, what: whole, how = '' } = wordsOf(act)
   const what = shortened(whole)
   const [artifact] = act.artifacts
   if (act.project === null || artifact === undefined || act.artifactIds.length > 1)
-    return <>{`${did} ${what}`}</>
+    return <>{`${did} ${what}${how}`}</>
   return (
     <>
       {did} <a href={artifactPagePath(act.project, artifact.run, artifact.id)}>{what}</a>
+      {how}
     </>
   )
 }
