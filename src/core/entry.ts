@@ -65,6 +65,14 @@ export function normalizeArchivePath(path: string): string {
     .join('/')
 }
 
+/** As it is, but for slashes at its end. Each is looked at once: the pattern `/\/+$/` tries every one of the thousands that somebody
+ *  can put inside of an address, which takes half a second. */
+export function withoutEndSlashes(path: string): string {
+  let end = path.length
+  while (path[end - 1] === '/') end -= 1
+  return path.slice(0, end)
+}
+
 /** Order of entries everywhere: by the bytes of their UTF-8 path. */
 export function comparePaths(a: string, b: string): number {
   if (a === b) return 0

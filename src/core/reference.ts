@@ -5,6 +5,7 @@
  *  The grammar needs no escapes: artifact names hold neither `/` nor `:`, branches no `:` (git check-ref-format), and
  *  projects neither `@` nor `:`. So a branch ends at the last `/` before the path, and a path may hold anything. */
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
+import { withoutEndSlashes } from './entry.ts'
 import { storeError } from './errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectName } from './run.ts'
 
@@ -49,7 +50,7 @@ export function parseRunOnly(text: string): RunReference | undefined {
 /** Reads `REF[:PATH]`. Slashes that end the path are dropped. Errors: invalid_request, invalid_name. */
 export function parseEntryReference(text: string): EntryReference {
   const { reference, path } = splitReference(text)
-  return { reference, path: (path ?? '').replace(/\/+$/, '') }
+  return { reference, path: withoutEndSlashes(path ?? '') }
 }
 
 export function formatReference(reference: Reference): string {

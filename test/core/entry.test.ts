@@ -2,7 +2,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
-import { type Entry, type EntryPath, comparePaths, pathFault } from '../../src/core/entry.ts'
+import {
+  type Entry,
+  type EntryPath,
+  comparePaths,
+  pathFault,
+  withoutEndSlashes,
+} from '../../src/core/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import {
   createManifestHasher,
@@ -55,6 +61,20 @@ describe('a path', () => {
       }),
       { numRuns: 2000 },
     )
+  })
+
+  test('loses the slashes at its end, however many are inside', () => {
+    expect(['', '/', 'a', 'a/', 'a/b//', '//a'].map(withoutEndSlashes)).toEqual([
+      '',
+      '',
+      'a',
+      'a',
+      'a/b',
+      '//a',
+    ])
+    // A pattern takes a minute for them.
+    const many = `${'/'.repeat(200_000)}a`
+    expect(withoutEndSlashes(`${many}/`) === many).toBe(true)
   })
 })
 

@@ -4,6 +4,7 @@
  *  takes seconds for 100,000 files; a test compares the two on random trees. */
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { Minimatch, type ParseReturnFiltered } from 'minimatch'
+import { withoutEndSlashes } from '../../core/entry.ts'
 import {
   escapePath,
   rootOf,
@@ -97,7 +98,7 @@ function compilePattern(text: string, directory: string): Pattern {
   }
   const absolute = absolutePattern(pattern, directory)
   const onlyDirectories = absolute !== rootOf(absolute) && absolute.endsWith('/')
-  return patternOf(onlyDirectories ? absolute.replace(/\/+$/, '') : absolute, {
+  return patternOf(onlyDirectories ? withoutEndSlashes(absolute) : absolute, {
     negate,
     onlyDirectories,
     isImplicit: false,

@@ -1,6 +1,7 @@
 /** `GET /artifacts/{id}/attestation`: what the server attests of an artifact; and the keys to verify that with, which are for all. */
 import { Hono } from 'hono'
 import { bundleMediaType } from '../../core/attestation.ts'
+import { withoutEndSlashes } from '../../core/entry.ts'
 import { apiRoot, attestationKeysPath } from '../../api/paths.ts'
 import { attestationQuery } from '../../api/queries.ts'
 import { signStatement } from '../../auth/sign-statement.ts'
@@ -26,7 +27,7 @@ export function createAttestationRoutes(context: AppContext): Hono<AppEnv> {
 async function attest(context: AppContext, c: AppRequest): Promise<Response> {
   const { artifact } = await liveArtifact(context, c)
   const { path } = parseQuery(c, attestationQuery)
-  const extent = { path: path.replace(/\/+$/, ''), store: context.config.publicUrl }
+  const extent = { path: withoutEndSlashes(path), store: context.config.publicUrl }
   const { signal } = c.req.raw
   const bundle = signStatement(context.attestationKeys, async function* () {
     for await (const text of statementOf(context.metadata, artifact, extent)) {

@@ -6,6 +6,7 @@ import { directoryQuery, manifestQuery } from '../../api/queries.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { type ListedEntry, walkEntries, walkSubtree } from '../../browse/entries.ts'
 import { formatWireDigest } from '../../core/digest.ts'
+import { withoutEndSlashes } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -39,7 +40,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
   app.get('/directory', async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const { path, limit, cursor } = parseQuery(c, directoryQuery)
-    const directory = path.replace(/\/+$/, '')
+    const directory = withoutEndSlashes(path)
     const from = parsePathCursor(cursor)
     const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
@@ -77,7 +78,7 @@ async function manifestStream(
   artifact: Artifact,
   under: string,
 ): Promise<Response> {
-  const directory = under.replace(/\/+$/, '')
+  const directory = withoutEndSlashes(under)
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
   const unread = answerUnread(c, tag)
   if (unread !== undefined) return unread

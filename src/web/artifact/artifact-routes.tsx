@@ -4,6 +4,7 @@ import { Hono } from 'hono'
 import { mayReadProject } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { previousOf } from '../../browse/previous.ts'
+import { withoutEndSlashes } from '../../core/entry.ts'
 import { latestBranch } from '../../core/keep-latest.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { forbidden } from '../../http/access/access.ts'
@@ -61,12 +62,12 @@ export function createArtifactRoutes(web: Web): Hono<AppEnv> {
 
 /** `?path=` was the address of directories. */
 function legacyDirectory(c: AppRequest): string {
-  return (c.req.query('path') ?? '').replace(/\/+$/, '')
+  return withoutEndSlashes(c.req.query('path') ?? '')
 }
 
 /** Behind `/owner/repo/actions/runs/run/artifacts/id/tree/`, or `/blob/`. */
 function entryPath(c: AppRequest): string {
-  return restOfPath(c, 8).replace(/\/+$/, '')
+  return withoutEndSlashes(restOfPath(c, 8))
 }
 
 /** Whether the visitor may see what other runs have made. */

@@ -2,6 +2,7 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
+import { withoutEndSlashes } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
@@ -98,7 +99,7 @@ async function findFile(
 ): Promise<StoredFile | undefined> {
   const exact = path === '' ? undefined : await metadata.findEntry(artifact.id, path)
   if (exact?.entry.kind === 'file') return exact.entry
-  const directory = path.replace(/\/+$/, '')
+  const directory = withoutEndSlashes(path)
   const index = directory === '' ? 'index.html' : `${directory}/index.html`
   const found = await metadata.findEntry(artifact.id, index)
   return found?.entry.kind === 'file' ? found.entry : undefined
