@@ -39,7 +39,7 @@ export const secretRules = {
   'github-app-token': {
     title: 'GitHub token',
     marks: ['ghs_'],
-    pattern: /(?<!\w)ghs_\d{1,20}_(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{40,1024})/g,
+    pattern: /(?<![\w-])ghs_\d{1,20}_(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{40,1024})/g,
     holds: (token) => payloadOf(token) !== undefined,
   },
   // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github

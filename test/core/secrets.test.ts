@@ -190,6 +190,7 @@ test('no text takes long, whoever has made it', () => {
     'machine ',
     'machine a login ',
     'ghp_',
+    '-ghs_1_eyJaaaaa',
     ' glpat-aaaaaaaaaaa',
   ]
   pieces.push(
