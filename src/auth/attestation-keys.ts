@@ -1,6 +1,6 @@
-/** The keys by which a server attests what it holds: `attestation.key` of a data directory, blocks of PEM. The first is a private
- *  key and signs. The others were retired by putting a new one before them, and are told to whoever verifies what they signed. */
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+/** The keys by which a server attests what it holds: `attestation.key` of a data directory, blocks of PEM. The first private
+ *  key signs. The others were retired by putting a new one before them, and are told to whoever verifies what they signed. */
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { keyIdOf, parsePublicKeys } from '../core/attestation.ts'
 import { storeError } from '../core/errors.ts'
@@ -18,10 +18,14 @@ export async function openAttestationKeys(dataDir: string): Promise<AttestationK
   const path = join(dataDir, attestationKeyFile)
   const pem = (await openKeyFile(path, createKey)).toString()
   try {
-    const publicKeys = parsePublicKeys(pem)
+    const all = parsePublicKeys(pem)
+    const privateKey = createPrivateKey(pem)
+    // What is left of a retired one, its public half, can stand before it in the file.
+    const own = createPublicKey(privateKey)
+    const publicKeys = [own, ...all.filter((key) => !key.equals(own))]
     return {
-      id: keyIdOf(publicKeys[0]),
-      privateKey: createPrivateKey(pem),
+      id: keyIdOf(own),
+      privateKey,
       publicKeys: publicKeys.map((key) => key.export({ type: 'spki', format: 'pem' })).join(''),
     }
   } catch (error) {

@@ -63,11 +63,10 @@ export function keyIdOf(publicKey: KeyObject): string {
 }
 
 /** The public halves of all keys of a text of PEM blocks. Errors: invalid_request (none there, or one that is not on P-256). */
-export function parsePublicKeys(pem: string): [KeyObject, ...KeyObject[]] {
+export function parsePublicKeys(pem: string): KeyObject[] {
   const blocks = pem.match(/-----BEGIN ([A-Z ]*(?:PUBLIC|PRIVATE) KEY)-----[^-]+-----END \1-----/g)
-  const [first, ...others] = (blocks ?? []).map(parsePublicKey)
-  if (first === undefined) throw badKey('there is no key in PEM')
-  return [first, ...others]
+  if (blocks === null) throw badKey('there is no key in PEM')
+  return blocks.map(parsePublicKey)
 }
 
 function parsePublicKey(block: string): KeyObject {

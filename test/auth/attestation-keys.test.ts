@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openAttestationKeys } from '../../src/auth/attestation-keys.ts'
 import { signStatement } from '../../src/auth/sign-statement.ts'
+import { keyIdOf } from '../../src/core/attestation.ts'
 
 const freshDir = async (): Promise<string> => await mkdtemp(join(tmpdir(), 'trove-key-'))
 
@@ -37,6 +38,16 @@ test.each([
   const opening = openAttestationKeys(dir)
   await expect(opening).rejects.toThrow(reason)
   await expect(opening).rejects.toThrow(join(dir, 'attestation.key'))
+})
+
+test('the key that signs is told first, wherever it stands', async () => {
+  const dir = await freshDir()
+  const [retired, own] = [pemOf('P-256', 'publicKey'), pemOf('P-256', 'privateKey')]
+  await writeFile(join(dir, 'attestation.key'), retired + own)
+  const { id, publicKeys } = await openAttestationKeys(dir)
+  const ownHalf = createPublicKey(own)
+  expect(publicKeys).toBe(ownHalf.export({ type: 'spki', format: 'pem' }).toString() + retired)
+  expect(id).toBe(keyIdOf(ownHalf))
 })
 
 const textOf = async (pieces: AsyncIterable<Uint8Array>): Promise<string> => {
