@@ -1,6 +1,7 @@
 /** Credentials that get into artifacts by mistake: which files are worth a look, and what in them is one
  *  (`secret-rules.ts`). What is found is a kind and a line, never the secret. */
 import { type SecretKind, type SecretRule, secretRules } from './secret-rules.ts'
+import { counted } from './units.ts'
 
 export interface FoundSecret {
   kind: SecretKind
@@ -61,6 +62,12 @@ export function countsAt(kind: SecretKind, path: string): boolean {
 
 export function secretTitle(kind: SecretKind): string {
   return secretRules[kind].title
+}
+
+/** How a sentence on what was found goes on: in how many files nobody has looked. */
+export function passedOverPart(files: number): string {
+  if (files === 0) return ''
+  return `; ${counted(files, 'file')} passed over, being too large, too many or damaged`
 }
 
 /** Latin-1, in which all that is looked for is the same as in UTF-8; Windows' shells write UTF-16. */

@@ -5,6 +5,7 @@ import {
   findSecrets,
   isCredentialPath,
   isTextPath,
+  passedOverPart,
   secretTitle,
 } from '../../src/core/secrets.ts'
 import type { SecretKind } from '../../src/core/secret-rules.ts'
@@ -208,6 +209,14 @@ test('no text takes long, whoever has made it', () => {
   const startedAt = performance.now()
   for (const piece of pieces) expect(find(piece.repeat(2 ** 20 / piece.length))).toEqual([])
   expect(performance.now() - startedAt).toBeLessThan(30_000)
+})
+
+test('what was passed over is said where there is any', () => {
+  expect([0, 1, 2].map(passedOverPart)).toEqual([
+    '',
+    '; 1 file passed over, being too large, too many or damaged',
+    '; 2 files passed over, being too large, too many or damaged',
+  ])
 })
 
 test('where secrets are looked for', () => {

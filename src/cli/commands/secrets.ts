@@ -4,6 +4,7 @@ import { readArtifact } from '../../client/find-artifact.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
 import { storeError } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
+import { passedOverPart } from '../../core/secrets.ts'
 import { counted } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -74,9 +75,5 @@ function tableOf({ secrets }: WireSecretList): string {
 
 function summaryOf({ searched, passedOver, secrets }: WireSecretList): string {
   if (!searched) return 'nobody has looked at it yet: the server does so in the background\n'
-  const rest =
-    passedOver === 0
-      ? ''
-      : `; ${counted(passedOver, 'file')} passed over, being too large, too many or damaged`
-  return `${counted(secrets.length, 'secret')} found${rest}\n`
+  return `${counted(secrets.length, 'secret')} found${passedOverPart(passedOver)}\n`
 }

@@ -1,6 +1,6 @@
 /** What is told of credentials in an artifact, and the way to say that they are none. */
 import { formatWireDigest } from '../../core/digest.ts'
-import { secretTitle } from '../../core/secrets.ts'
+import { passedOverPart, secretTitle } from '../../core/secrets.ts'
 import { counted } from '../../core/units.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import type { Html } from '../parts/html.ts'
@@ -41,8 +41,7 @@ export function SecretsFact(head: Head): Html {
   return (
     <>
       {counted(secrets.length - dismissed.length, 'secret')} found
-      {passedOver > 0 &&
-        `; ${counted(passedOver, 'file')} passed over, being too large, too many or damaged`}
+      {passedOverPart(passedOver)}
       {dismissed.length > 0 && (
         <>
           ; {dismissed.length} dismissed
