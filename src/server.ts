@@ -160,7 +160,15 @@ async function openContext(
     checkpoint,
   })
   await dropRefusedUploads(metadata, staging)
-  const recovery = await recover({ metadata, packs, staging, now: clock.believedNow })
+  const recovery = await recover({
+    metadata,
+    packs,
+    staging,
+    now: clock.believedNow,
+    onStuck: (pack, error) => {
+      log.warn('a pack that nobody had registered cannot be removed', { pack, error })
+    },
+  })
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
   const ingest = await openIngestPool({

@@ -1,6 +1,6 @@
 /** The server as programs have it that import it (`exports` of package.json), in modules as the compiler made them. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -60,6 +60,23 @@ test('a stop that fails, as the disk takes nothing, closes all the rest', async 
   await expect(whileDiskRefuses(async () => await server.close())).rejects.toThrow('disk')
   // The data directory is free.
   await (await start()).close()
+})
+
+test('a start goes on beside a pack of a crash that it cannot remove, and names it', async () => {
+  const dataDir = await newDataDir()
+  const config = readServerConfig({ data: dataDir, port: '0' }, {})
+  await (await startServer(config, { log: createLog('error') })).close()
+  const stuck = 'ab'.repeat(16)
+  // No unlink takes a directory away.
+  await mkdir(join(dataDir, 'cas', 'packs', 'ab', `${stuck}.zip`), { recursive: true })
+  const lines: string[] = []
+  const log = createLog('warn', (line) => lines.push(line))
+  const server = await startServer(config, { log })
+  onTestFinished(async () => await server.close())
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { level: 'warn', message: expect.stringContaining('cannot be removed'), pack: stuck },
+  ])
+  expect((await fetch(`${server.url}/readyz`)).status).toBe(200)
 })
 
 test('a start with a wrong clock leaves what it takes for too old, which goes on once the clock is right', async () => {

@@ -41,6 +41,7 @@ export async function withLocalStore<T>(
         uploadBytesMax: config.artifactBytesMax,
       })
       const ports = { metadata, packs, now: Date.now, signal }
+      // Of what could not be removed the next start of a server tells.
       await recover({ ...ports, staging })
       return await work({ ports, space, config })
     } finally {

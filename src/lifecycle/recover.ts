@@ -3,12 +3,13 @@
  *  0. Packs that the database cannot account for stop everything: it is not theirs, and nothing may be deleted.
  *  1. Sessions and readers of the process before died with it; what the former staged goes, and nothing waits for the
  *     latter. A restored backup has those of the store that it was made of.
- *  2. Unsealed packs and packs without a row were never committed; they go.
+ *  2. Unsealed packs and packs without a row were never committed; they go. One of the latter that cannot be removed keeps
+ *     nobody from starting: the next start comes to it again.
  *  3. Stock uploads that may still be finished keep their blocks; every other staging directory goes.
  *  4. A sweep takes what step 1 left without reference. What a round left that was stopped can be millions of rows, for
  *     which nobody should wait: beyond some seconds' work they are the next round's. */
 import type { Staging } from '../ingest/staging.ts'
-import { storeError } from '../core/errors.ts'
+import { asError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { removeDeadPacks, sweepBlobs } from './sweep.ts'
@@ -23,7 +24,10 @@ export interface Recovery {
   freedBytes: number
 }
 
-export async function recover(ports: LifecyclePorts & { staging: Staging }): Promise<Recovery> {
+/** `onStuck` hears of each pack without a row that could not be removed. */
+export async function recover(
+  ports: LifecyclePorts & { staging: Staging; onStuck?: (pack: string, error: Error) => void },
+): Promise<Recovery> {
   const unknown = await findUnknownPacks(ports)
   const sessions = await endSessions(ports)
   const readLeases = await endReadLeases(ports)
@@ -93,9 +97,20 @@ async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<st
   )
 }
 
-async function removePacks({ packs }: LifecyclePorts, names: string[]): Promise<number> {
-  for (const name of names) await packs.remove(name)
-  return names.length
+async function removePacks(
+  { packs, onStuck }: Parameters<typeof recover>[0],
+  names: string[],
+): Promise<number> {
+  let removed = 0
+  for (const name of names) {
+    try {
+      await packs.remove(name)
+      removed += 1
+    } catch (error) {
+      onStuck?.(name, asError(error))
+    }
+  }
+  return removed
 }
 
 /** Uploads older than their life are forgotten. The row goes first, since one whose bytes are just becoming an artifact may be
