@@ -1,7 +1,7 @@
 /** Maintenance as jobs: one at a time of those that must not overlap, whoever asked, with progress that can be asked for.
  *  Outcomes are kept for a while and forgotten with the process; a failure is told to whoever keeps the log, since nobody
  *  may ask for it. */
-import { asError } from '../core/errors.ts'
+import { asError, hasCode } from '../core/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { limits } from '../core/limits.ts'
 
@@ -53,13 +53,16 @@ export interface Jobs {
   idle(): Promise<void>
 }
 
-/** `onFailure` hears of every job that fails, but not of those that are stopped. */
+/** `onFailure` hears of every job that fails, but not of those that are stopped; `onRefusal` of those that could not be done as
+ *  they were asked for, which count as neither done nor failed. */
 export function createJobs({
   now,
   onFailure,
+  onRefusal,
 }: {
   now(): number
   onFailure(job: Job, error: Error): void
+  onRefusal(job: Job, error: Error): void
 }): Jobs {
   const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
   const lanes = new Map<string, Promise<unknown>>()
@@ -97,7 +100,8 @@ export function createJobs({
         } catch (error) {
           const failure = asError(error)
           const failed = change({ state: 'failed', error: failure, endedAt: now() })
-          if (failure.name !== 'AbortError') {
+          if (hasCode(failure, 'invalid_request')) onRefusal(failed, failure)
+          else if (failure.name !== 'AbortError') {
             count(kind, (tally) => ({ failed: tally.failed + 1 }))
             onFailure(failed, failure)
           }

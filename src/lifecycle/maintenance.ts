@@ -40,6 +40,9 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     onFailure: ({ kind, id }, error) => {
       log.error(`${kind} failed`, { job: id, error })
     },
+    onRefusal: ({ kind, id }, { message }) => {
+      log.info(`${kind} was refused`, { job: id, reason: message })
+    },
   })
 
   const removeDebris = createDebrisRemoval(ports)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
@@ -227,7 +228,11 @@ describe('scrub by the clock', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { log, lines } = keptLog()
     const failures: Error[] = []
-    const jobs = createJobs({ now: Date.now, onFailure: (_job, error) => failures.push(error) })
+    const jobs = createJobs({
+      now: Date.now,
+      onFailure: (_job, error) => failures.push(error),
+      onRefusal: () => {},
+    })
     const upkeep = startUpkeep({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
@@ -268,7 +273,7 @@ describe('secrets by the clock', () => {
     })
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { log, lines } = keptLog()
-    const jobs = createJobs({ now: Date.now, onFailure: () => {} })
+    const jobs = createJobs({ now: Date.now, onFailure: () => {}, onRefusal: () => {} })
     const upkeep = startUpkeep({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
@@ -289,6 +294,27 @@ describe('secrets by the clock', () => {
     await vi.advanceTimersByTimeAsync(5 * limits.secretRoundMs)
     expect(lines).toHaveLength(1)
   })
+})
+
+test('a job that cannot be done as it was asked for is told without a stack, and sets off no alarm', async () => {
+  const { maintenance, lines } = await startFailing()
+  const refuse = async (): Promise<never> => {
+    throw storeError('invalid_request', '/x exists; give a new name', { field: 'destination' })
+  }
+  const { id } = maintenance.jobs.start('backup', refuse, { origin: 'request' })
+  expect(await maintenance.jobs.ended(id)).toMatchObject({
+    state: 'failed',
+    error: { code: 'invalid_request' },
+  })
+  expect(lines).toEqual([
+    expect.objectContaining({
+      level: 'info',
+      message: 'backup was refused',
+      job: id,
+      reason: '/x exists; give a new name',
+    }),
+  ])
+  expect(maintenance.jobs.tallies()).toEqual([])
 })
 
 describe('garbage collection by the clock', () => {
