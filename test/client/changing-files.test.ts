@@ -1,6 +1,7 @@
 /** Files that change, or may not be touched, while the client works on them. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, renameSync, symlinkSync } from 'node:fs'
 import {
   appendFile,
   chmod,
@@ -18,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { type Client, createClient } from '../../src/client/client.ts'
+import { type Client, createClient, type DownloadProgress } from '../../src/client/client.ts'
 import { partialName } from '../../src/client/partial-name.ts'
 import { builtUrl } from '../../src/program-files.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
@@ -188,6 +189,29 @@ test('an artifact that would come to where downloads do their work is refused be
   await direct.download({ artifact, destination: back, paths: ['a'] })
   expect(await readdir(back)).toEqual(['a'])
 })
+
+test.each([{ delete: true }, { delete: false }])(
+  'nothing is removed or written through a link that took the place of a directory meanwhile (%o)',
+  async (options) => {
+    const root = await makeDirectory()
+    await makeTree(root, { 'a/b/new': 'new', 'a/b/same': 'same' })
+    const { artifact } = await uploadDirectory(direct, root)
+    const [back, outside] = [await makeDirectory(), await makeDirectory()]
+    for (const holder of [join(back, 'a'), outside])
+      await makeTree(holder, { 'b/same': 'same', 'b/stale': 'stale' })
+    const before = await describeTree(outside)
+    const swap = ({ phase }: DownloadProgress): void => {
+      if (phase !== 'placing' || existsSync(join(back, 'moved'))) return
+      renameSync(join(back, 'a'), join(back, 'moved'))
+      symlinkSync(outside, join(back, 'a'))
+    }
+    const download = direct.download({ artifact, destination: back, ...options, onProgress: swap })
+    await expect(download).rejects.toThrow(
+      `${join(back, 'a/b')} was a directory, until another program changed it`,
+    )
+    expect(await describeTree(outside)).toEqual(before)
+  },
+)
 
 test('two downloads of one program bring large files into the same directory', async () => {
   const [one, two] = [await makeDirectory(), await makeDirectory()]

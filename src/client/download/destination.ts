@@ -197,13 +197,38 @@ export function refuseFull(directory: string): void {
   throw new FileError(directory, reason)
 }
 
-/** Removes what the tree does not have. `opened` gets the directories whose modes may have been changed for that. Answers how
- *  many paths, directories counted once. Errors: FileError. */
-export function removeStrangers({ root, strangers }: Destination, opened: Set<string>): number {
+/** Directories of DEST in which something is put or taken away. */
+export interface OpenedDirectories {
+  /** Their modes may have been changed for that. */
+  readonly paths: ReadonlySet<string>
+  /** Lets their owner write into one. Errors: FileError. */
+  open(path: string): void
+}
+
+/** A fetch may have taken long since DEST was looked at: what has become a link meanwhile leads out of it. */
+export function createOpenedDirectories(root: string): OpenedDirectories {
+  const paths = new Set<string>()
+  const isReal = createRealDirectories(root)
+  return {
+    paths,
+    open: (path) => {
+      if (paths.has(path)) return
+      const directory = join(root, path)
+      if (!isReal(path))
+        throw new FileError(directory, 'was a directory, until another program changed it')
+      makeWritable(directory)
+      paths.add(path)
+    },
+  }
+}
+
+/** Removes what the tree does not have. Answers how many paths, directories counted once. Errors: FileError. */
+export function removeStrangers(
+  { root, strangers }: Destination,
+  directories: OpenedDirectories,
+): number {
   for (const path of strangers) {
-    const parent = parentOf(path)
-    if (!opened.has(parent)) makeWritable(join(root, parent))
-    opened.add(parent)
+    directories.open(parentOf(path))
     removeWhole(join(root, path))
   }
   return strangers.length

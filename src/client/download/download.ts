@@ -11,6 +11,7 @@ import { realpath } from 'node:fs/promises'
 import { storeError } from '../../core/errors.ts'
 import { cacheFilePath } from '../cache/cache-files.ts'
 import {
+  createOpenedDirectories,
   examineDestination,
   place,
   recallDestination,
@@ -223,10 +224,10 @@ async function fetchAndPlace(
     progress.phase = 'placing'
     downloading.tell()
     const mayDelete = options.delete === true
-    const opened = new Set<string>()
-    const deletedPaths = mayDelete ? removeStrangers(destination, opened) : 0
+    const directories = createOpenedDirectories(destination.root)
+    const deletedPaths = mayDelete ? removeStrangers(destination, directories) : 0
     prepareLeaves(destination, tree, sorted.others)
-    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete, opened })
+    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete, directories })
     // Met below; a thread moves meanwhile.
     moving.catch(() => {})
     keepSettled(downloading, lookedAt, {

@@ -19,7 +19,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Destination, place, refuseFull } from './destination.ts'
+import { type Destination, type OpenedDirectories, place, refuseFull } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
@@ -29,7 +29,7 @@ import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { makeDirectories } from '../../make-directories.ts'
-import { makeWritable, removeWhole } from '../files/writable.ts'
+import { removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'
 /** Two threads that make files in one directory wait for each other, some file systems a long time: those of one thread
@@ -118,20 +118,24 @@ export function tidyPartial(
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST. `opened`: directories whose modes have been changed already.
- *  Answers the files (and links) that were moved on their own, because a rename changes what is known of them. */
+/** Moves everything below the partial root to its place in DEST. Answers the files (and links) that were moved on their own,
+ *  because a rename changes what is known of them. */
 export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
-  { modes, mayDelete, opened }: { modes: DirectoryModes; mayDelete: boolean; opened: Set<string> },
+  {
+    modes,
+    mayDelete,
+    directories,
+  }: { modes: DirectoryModes; mayDelete: boolean; directories: OpenedDirectories },
 ): Promise<number[]> {
-  const moving: Moving = { mayDelete, moved: [], opened }
+  const moving: Moving = { mayDelete, moved: [], directories }
   if (isThere(destination.partialRoot)) {
     await moveFiles(pool, destination, tree, moving)
     await moveTree(pool, destination, tree, moving)
   }
-  modes.set(moving.opened)
+  modes.set(directories.paths)
   return moving.moved
 }
 
@@ -143,8 +147,7 @@ interface Moving {
   mayDelete: boolean
   /** Entries that were moved on their own. */
   moved: number[]
-  /** Directories of DEST whose modes may have been changed to let files in. */
-  opened: Set<string>
+  directories: OpenedDirectories
 }
 
 const movesPerTask = 128
@@ -156,7 +159,7 @@ async function moveFiles(
   pool: FilePool,
   { root, partialRoot }: Destination,
   tree: FetchedTree,
-  { mayDelete, moved, opened }: Moving,
+  { mayDelete, moved, directories }: Moving,
 ): Promise<void> {
   const directory = join(partialRoot, filesName)
   if (!isThere(directory)) return
@@ -172,9 +175,7 @@ async function moveFiles(
         const ordinal = Number(entry.name)
         const path = tree.path(ordinal)
         const target = join(root, path)
-        const parent = parentOf(path)
-        if (!opened.has(parent)) makeWritable(join(root, parent))
-        opened.add(parent)
+        directories.open(parentOf(path))
         replaces.push(clearWay(target, entry, mayDelete)?.isFile() === true ? 1 : 0)
         moves.push(join(entry.parentPath, entry.name), target)
         moved.push(ordinal)
@@ -198,12 +199,11 @@ async function moveTree(
   pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
-  { mayDelete, moved, opened }: Moving,
+  { mayDelete, moved, directories }: Moving,
 ): Promise<void> {
   const merge = async (directory: string): Promise<void> => {
     const partial = join(destination.partialRoot, treeName, directory)
-    makeWritable(join(destination.root, directory))
-    opened.add(directory)
+    directories.open(directory)
     for (const entry of readdirSync(partial, { withFileTypes: true })) {
       const path = directory === '' ? entry.name : `${directory}/${entry.name}`
       const target = join(destination.root, path)
