@@ -20,7 +20,7 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
         const reason = 'jobs are listed of one attempt: ask for /attempts/NUMBER/jobs'
         throw storeError('invalid_request', reason, { field: 'filter' })
       }
-      const record = await context.metadata.findRunRecord(run.id)
+      const record = await context.metadata.findRunRecord(run.id, context.now())
       const jobs = record?.jobs ?? []
       const objects = takePage(context, c, jobs).map((job) => jobObject(context, c, run, job))
       return c.json({ total_count: jobs.length, jobs: objects })
@@ -50,7 +50,7 @@ async function readJob(
   const isIts = run !== undefined && isSameProject(run.project, projectParameter(c))
   if (!isIts || !mayReadRun(principal, { project: run.project, runNumber: run.number }))
     throw notFound('job')
-  const record = await context.metadata.findRunRecord(run.id)
+  const record = await context.metadata.findRunRecord(run.id, context.now())
   const job = record?.jobs.find((each) => each.id === id)
   if (job === undefined) throw notFound('job')
   return { run, job }

@@ -13,7 +13,7 @@ export function addLogRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   for (const route of ['runs/:run/logs', 'runs/:run/attempts/:attempt/logs']) {
     app.get(`${repository}/actions/${route}`, async (c) => {
       const run = await readRun(context, c)
-      const record = await context.metadata.findRunRecord(run.id)
+      const record = await context.metadata.findRunRecord(run.id, context.now())
       if (record === undefined) throw notFound('logs', `run ${run.number} was not recorded`)
       const bytes = zipOfLogs(context.metadata, record.jobs, context.now())
       const first = await bytes.next()

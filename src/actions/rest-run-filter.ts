@@ -15,6 +15,7 @@ const states: readonly RunState[] = [
   'failure',
   'cancelled',
   'skipped',
+  'stale',
 ]
 /** In which no run is here. */
 const foreignStates: readonly string[] = [
@@ -22,14 +23,13 @@ const foreignStates: readonly string[] = [
   'neutral',
   'pending',
   'requested',
-  'stale',
   'startup_failure',
   'timed_out',
   'waiting',
 ]
 
 /** Undefined for what no run comes up to. Errors: invalid_request. */
-export function runFilterOf(c: AppRequest): RunFilter | undefined {
+export function runFilterOf(c: AppRequest, now: number): RunFilter | undefined {
   const { branch, event, head_sha: sha, status, created, ...others } = c.req.query()
   const unknown = unknownFilters.find((name) => others[name] !== undefined)
   if (unknown !== undefined) throw refused(unknown, `runs cannot be told apart by ${unknown} here`)
@@ -42,7 +42,7 @@ export function runFilterOf(c: AppRequest): RunFilter | undefined {
     ...(branch !== undefined && { branch }),
     ...(event !== undefined && { event }),
     ...(sha !== undefined && { sha }),
-    ...(state !== undefined && { state }),
+    ...(state !== undefined && { state: { is: state, now } }),
     ...(created !== undefined && createdWithin(created)),
   }
 }

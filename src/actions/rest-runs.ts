@@ -50,7 +50,7 @@ export async function listRunsAnswer(
   project: Project | undefined,
   ofRoute: RunFilter,
 ): Promise<Response> {
-  const asked = runFilterOf(c)
+  const asked = runFilterOf(c, context.now())
   const filter: RunFilter = { ...asked, ...ofRoute, newestAttempts: true }
   const found =
     project === undefined || asked === undefined
@@ -61,7 +61,8 @@ export async function listRunsAnswer(
 }
 
 async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Promise<object[]> {
-  const recorded = await context.metadata.listRunProgress(runs.map(({ id }) => id))
+  const ids = runs.map(({ id }) => id)
+  const recorded = await context.metadata.listRunProgress(ids, context.now())
   const progress = new Map(recorded.map((each) => [each.runId, each]))
   // As the caller spells it: the action compares it with what it has of the runner, to the letter.
   const asked = projectParameter(c)

@@ -175,7 +175,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'recordRun',
     summary:
       'Adds events of a run: jobs, steps, lines of logs. Events that are in already are passed over, so that a batch ' +
-      'can be sent again.',
+      'can be sent again. A run of which nothing is heard for an hour counts as stale; `run-started` once more is a sign of life.',
     query: recordQuery,
     request: { json: runEventsSchema },
     responses: { 200: json('They are kept.', runEventsAnswerSchema) },

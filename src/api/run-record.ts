@@ -72,7 +72,12 @@ export const runEventsAnswerSchema = z
 
 const progress = {
   state: z.enum(['waiting', 'running', 'completed']),
-  conclusion: conclusion.nullable(),
+  conclusion: z
+    .enum([...conclusion.options, 'stale'])
+    .nullable()
+    .meta({
+      description: '`stale`: nothing was heard of the run for an hour, nor how this ended.',
+    }),
   startedAt: instant.nullable(),
   durationMs: milliseconds.nullable(),
 }

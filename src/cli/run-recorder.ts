@@ -44,6 +44,8 @@ const requestMs = 30_000
 const pauseMs = 2_000
 const patienceMsDefault = 30_000
 const interruptedMs = 5_000
+/** A step may be quiet for hours, and the server takes silence for the end. */
+const lifeSignMs = limits.recordSilenceMs / 6
 
 interface Queue {
   /** Events as JSON, in order. */
@@ -95,13 +97,20 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
     queue.bytes += Buffer.byteLength(item)
   }
   const record = createTranslator(push, () => queue.bytes > queueBytesMax)
+  const tell: RunSink = (event) => {
+    if (hasFailed) return
+    record(event)
+    sendSoon()
+  }
+  let lifeSign: NodeJS.Timeout | undefined
   return {
     sink: (event) => {
-      if (hasFailed) return
-      record(event)
-      sendSoon()
+      tell(event)
+      // Told again it changes nothing, but when the run was heard of last.
+      if (event.type === 'run-started') lifeSign = setInterval(tell, lifeSignMs, event)
     },
     finish: async (signal) => {
+      clearInterval(lifeSign)
       isFinishing = true
       const stop = patience.limit(signal)
       await sending

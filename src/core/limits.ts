@@ -264,6 +264,6 @@ export const limits = {
   logPageBytes: 64 * KiB,
   /** Bytes of logs that a run page shows; the rest is a link. */
   shownLogBytesMax: 1 * MiB,
-  /** A run of which nothing was heard for so long is over, whatever it said last. */
+  /** A run of which nothing was heard for so long is over, whatever it said last. `trove run` gives signs of life. */
   recordSilenceMs: 60 * 60 * 1000,
 } as const

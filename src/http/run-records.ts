@@ -5,7 +5,6 @@ import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.t
 import { recordQuery, runQuery } from '../api/queries.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
 import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
@@ -47,18 +46,18 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
 async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
-  const record = await context.metadata.findRunRecord(run.id)
+  const record = await context.metadata.findRunRecord(run.id, context.now())
   c.header('cache-control', 'private, no-cache')
   return c.json(runMessage(run, record, publicOrigin(context, c)))
 }
 
 /** The job of the route's `{job}`. Errors: not_found. */
 async function readJob(
-  { metadata }: AppContext,
+  { metadata, now }: AppContext,
   c: AppRequest,
   run: Run,
 ): Promise<{ record: RunRecord; job: RecordedJob }> {
-  const record = await metadata.findRunRecord(run.id)
+  const record = await metadata.findRunRecord(run.id, now())
   const key = c.req.param('job') ?? ''
   const job = record?.jobs.find((each) => each.key === key)
   if (record === undefined || job === undefined) {
@@ -74,8 +73,7 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   await requireDeleteRun(context, principal, { project: run.project, runNumber: run.number })
   const { record, job } = await readJob(context, c, run)
-  const isOver = job.conclusion !== null || record.conclusion !== null
-  if (!isOver && context.now() - record.updatedAt < limits.recordSilenceMs) {
+  if (job.conclusion === null && record.conclusion === null) {
     const what = `job ${job.key}`
     throw storeError('busy', `${what} is still running`, { what })
   }

@@ -20,7 +20,7 @@ export interface Run extends RunIdentity, RunFacts {
 export type RunFact = 'branch' | 'workflow' | 'event'
 export interface RunFilter extends Partial<Record<RunFact | 'sha', string>> {
   /** How it ended, or how far it is; of what was not recorded that is not known. */
-  state?: RunState
+  state?: { is: RunState; now: number }
   /** Only runs first told of at this instant or later. */
   createdSince?: number
   /** Only runs first told of before this instant. */
@@ -28,7 +28,7 @@ export interface RunFilter extends Partial<Record<RunFact | 'sha', string>> {
   /** Of each run only its newest attempt. */
   newestAttempts?: true
 }
-export type RunState = Conclusion | 'queued' | 'in_progress' | 'completed'
+export type RunState = Conclusion | 'stale' | 'queued' | 'in_progress' | 'completed'
 
 export interface ProjectMetadata {
   /** Finds or creates. Names compare without regard to ASCII case; the first spelling stays. */

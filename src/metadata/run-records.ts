@@ -5,7 +5,8 @@ import type { Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
 
 /** What a job, a step or a run has come to. All null while it has neither started nor ended. */
 export interface Progress {
-  conclusion: Conclusion | null
+  /** `stale`: nothing was heard of the run for `limits.recordSilenceMs`, and so not how this ended. */
+  conclusion: Conclusion | 'stale' | null
   /** Null for what never started. */
   startedAt: number | null
   durationMs: number | null
@@ -55,9 +56,9 @@ export interface RunRecordMetadata {
     now: number,
     asked?: Asked,
   ): Promise<number>
-  findRunRecord(runId: number): Promise<RunRecord | undefined>
+  findRunRecord(runId: number, now: number): Promise<RunRecord | undefined>
   /** What these runs (by row id, at most 200) have come to; those of which nothing was told are left out. */
-  listRunProgress(runIds: number[]): Promise<(RunProgress & { runId: number })[]>
+  listRunProgress(runIds: number[], now: number): Promise<(RunProgress & { runId: number })[]>
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
   /** Forgets what was recorded of all attempts of a run, in steps, logs first. Harmless when there is nothing. */

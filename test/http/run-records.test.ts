@@ -149,7 +149,9 @@ describe('the record of a run', () => {
     await server.put(`/api/v1/projects/octo/app/runs/${unknown}/artifacts/dist`)
     const html = await (await server.visit('/octo/app')).text()
     const badgesOf = (run: number): string[] => {
-      const cell = new RegExp(`<th scope="row"><a href="[^"]*/${run}">.*?</th>`).exec(html)?.[0]
+      const cell = new RegExp(`<th scope="row"><a href="[^"]*/${run}/attempts/1">.*?</th>`).exec(
+        html,
+      )?.[0]
       return [...(cell ?? '').matchAll(/<span[^>]*>([^<]*)/g)].map(([, text = '']) => text.trim())
     }
     expect(badgesOf(ended)).toEqual(['failure', '3.0s'])
@@ -223,6 +225,29 @@ describe('the record of a run', () => {
     expect(runDetailSchema.parse(detail).record?.startedAt).toBe('9999-12-31T23:59:59.999Z')
     const log = await server.send(`/api/v1/runs/${run}/jobs/build-1/log`)
     expect(await log.text()).toBe('9999-12-31T23:59:59.999Z x\n')
+  })
+
+  test('of which nothing was heard for an hour is stale, until something is', async () => {
+    const run = lastRun++
+    await tell(run, 0, beginning)
+    const record = async (): Promise<unknown> => {
+      const response = await server.send(`/api/v1/runs/${run}`)
+      return runDetailSchema.parse(await response.json()).record
+    }
+    server.clock.now += limits.recordSilenceMs - 1
+    expect(await record()).toMatchObject({ state: 'running' })
+    server.clock.now += 1
+    const stale = { state: 'completed', conclusion: 'stale' }
+    const jobs = [{ ...stale, steps: [stale] }]
+    expect(await record()).toMatchObject({ ...stale, jobs })
+    const page = await runPage(run)
+    expect(page).toMatch(/<span class="badge stale">stale<\/span>.*, last heard of <time/)
+    expect(page).not.toContain('running')
+    const list = await (await server.visit('/octo/app')).text()
+    expect(list).toMatch(new RegExp(`>${run}</a><span class="badge stale">`))
+    // What `trove run` gives as a sign of life.
+    await tell(run, 4, beginning.slice(0, 1))
+    expect(await record()).toMatchObject({ state: 'running', jobs: [{ state: 'running' }] })
   })
 
   test('goes when the run is deleted, but not with a dry run', async () => {

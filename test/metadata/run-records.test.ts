@@ -29,7 +29,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
   const append = (sequence: number, events: RecordedEvent[], recording = 'a', now = 10) =>
     metadata.appendRunEvents(runId, { recording, sequence, events }, now)
   const logOf = async (key = 'build'): Promise<LogLine[]> => {
-    const found = (await metadata.findRunRecord(runId))?.jobs.find((each) => each.key === key)
+    const found = (await metadata.findRunRecord(runId, 0))?.jobs.find((each) => each.key === key)
     const pages = await Promise.all(
       Array.from({ length: found?.logPages ?? 0 }, (_, page) =>
         metadata.readLogPage(found?.id ?? 0, page),
@@ -53,8 +53,8 @@ describe.each(implementations)('run records %s', (_name, open) => {
   })
 
   test('a run that goes on and one that has ended read as they were told', async () => {
-    expect(await metadata.findRunRecord(runId)).toBeUndefined()
-    expect(await metadata.listRunProgress([runId])).toEqual([])
+    expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
+    expect(await metadata.listRunProgress([runId], 0)).toEqual([])
     const step = { number: 1, name: 'Compile' }
     await append(0, [
       { type: 'run-started', at: 1 },
@@ -64,13 +64,13 @@ describe.each(implementations)('run records %s', (_name, open) => {
       line('hello'),
     ])
     const running = { conclusion: null, durationMs: null }
-    expect(await metadata.findRunRecord(runId)).toMatchObject({
+    expect(await metadata.findRunRecord(runId, 0)).toMatchObject({
       ...running,
       startedAt: 1,
       updatedAt: 10,
       jobs: [{ ...running, startedAt: 2, steps: [{ ...step, ...running, startedAt: 3 }] }],
     })
-    expect(await metadata.listRunProgress([runId, runId + 1])).toEqual([
+    expect(await metadata.listRunProgress([runId, runId + 1], 0)).toEqual([
       { runId, ...running, startedAt: 1, updatedAt: 10 },
     ])
     const failed = { conclusion: 'failure', durationMs: 4 } as const
@@ -81,7 +81,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
       { type: 'job-finished', at: 8, job: 'build', ...failed },
       { type: 'run-finished', at: 9, ...failed },
     ])
-    expect(await metadata.findRunRecord(runId)).toMatchObject({
+    expect(await metadata.findRunRecord(runId, 0)).toMatchObject({
       ...failed,
       jobs: [
         {
@@ -120,7 +120,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     await expect(append(0, [named, line('x', 'other')])).rejects.toMatchObject({
       code: 'invalid_request',
     })
-    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
   })
 
   test('lines come back in order from pages of bounded size', async () => {
@@ -131,7 +131,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
       texts.slice(900).map((text) => line(text)),
     )
     expect((await logOf()).map(({ text }) => text)).toEqual(texts)
-    const pages = (await metadata.findRunRecord(runId))?.jobs[0]?.logPages ?? 0
+    const pages = (await metadata.findRunRecord(runId, 0))?.jobs[0]?.logPages ?? 0
     expect(pages).toBeGreaterThan(4)
     const first = await metadata.readLogPage(1, 0)
     expect(JSON.stringify(first).length).toBeLessThan(3 * limits.logPageBytes)
@@ -149,7 +149,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     }
     const last = (await logOf()).at(-1)
     expect(last).toMatchObject({ kind: 'cut', text: expect.stringContaining('16.0 MiB') })
-    const record = await metadata.findRunRecord(runId)
+    const record = await metadata.findRunRecord(runId, 0)
     expect(record?.jobs[0]).toMatchObject({ isLogCut: true })
     expect(record?.jobs[0]?.logBytes).toBeLessThan(limits.jobLogBytesMax + 200)
     await append(sequence, [line('more'), line('of another job', 'other')])
@@ -172,7 +172,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     }
     await expect(append(sequence, steps())).rejects.toMatchObject({ code: 'too_large' })
     await metadata.removeRunRecords(projectId, 7)
-    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
   })
 
   test('a job is forgotten with its steps and log, and gives back what it counted', async () => {
@@ -187,7 +187,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(await metadata.removeRunJob(runId, 'nobody')).toBe(false)
     expect(await metadata.removeRunJob(runId, 'build')).toBe(true)
     expect(await metadata.removeRunJob(runId, 'build')).toBe(false)
-    const record = await metadata.findRunRecord(runId)
+    const record = await metadata.findRunRecord(runId, 0)
     expect(record?.jobs).toMatchObject([{ key: 'other', steps: [], logLines: 1 }])
     expect((await logOf('other')).map(({ text }) => text)).toEqual(['theirs'])
     expect(await metadata.readLogPage(1, 0)).toBeUndefined()
@@ -201,18 +201,18 @@ describe.each(implementations)('run records %s', (_name, open) => {
       }))
     expect(await append(5, steps(limits.runEventsMax))).toBe(5 + limits.runEventsMax)
     expect(await metadata.removeRunJob(runId, 'other')).toBe(true)
-    expect((await metadata.findRunRecord(runId))?.jobs).toEqual([])
+    expect((await metadata.findRunRecord(runId, 0))?.jobs).toEqual([])
   })
 
   test('what was recorded goes when it is removed, or when nothing was heard for long', async () => {
     await append(0, [named, line('x')])
     await metadata.removeRunRecords(projectId, 7)
-    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
     expect(await metadata.readLogPage(1, 0)).toBeUndefined()
     await append(0, [named, line('x')], 'b', day)
     expect(await metadata.purgeRunRecords(day - 1, 10)).toBe(0)
     expect(await metadata.purgeRunRecords(day, 10)).toBe(1)
-    expect(await metadata.findRunRecord(runId)).toBeUndefined()
+    expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
     expect(await append(0, [named], 'c')).toBe(1)
   })
 })

@@ -9,7 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createRunRecorder, type RunRecorder } from '../../src/cli/run-recorder.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { RunEvent } from '../../src/workflow/events.ts'
@@ -297,6 +297,21 @@ const step = { number: 1, id: '__1', name: 'step' }
 function line(content: string): RunEvent {
   return { type: 'line', at: 1, job, step, kind: 'output', text: content }
 }
+
+test('a run that is quiet for long gives signs of life, until it ends', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const stub = await stubServer(() => Promise.resolve(200))
+  const { recorder } = recorderFor(stub.url)
+  const told = (): string[] =>
+    stub.bodies.flatMap(({ events }) => events.map(({ type }) => String(type)))
+  recorder.sink({ type: 'run-started', at: 1 } as RunEvent)
+  vi.advanceTimersByTime(limits.recordSilenceMs / 2)
+  await recorder.finish(never)
+  expect(told().length).toBeGreaterThan(2)
+  expect(new Set(told())).toEqual(new Set(['run-started']))
+  expect(vi.getTimerCount()).toBe(0)
+})
 
 test('a store that fails is told once, is not waited for without end and does not fail the run', async () => {
   const stub = await stubServer(() => Promise.resolve(500))

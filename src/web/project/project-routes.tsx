@@ -136,7 +136,7 @@ async function listedRuns({ metadata, now }: AppContext, runs: Run[]): Promise<L
   const ids = runs.map(({ id }) => id)
   const [sums, progress] = await Promise.all([
     metadata.sumRuns(ids, now()),
-    metadata.listRunProgress(ids),
+    metadata.listRunProgress(ids, now()),
   ])
   const sumsOf = new Map(sums.map((each) => [each.runId, each]))
   const progressOf = new Map(progress.map((each) => [each.runId, each]))

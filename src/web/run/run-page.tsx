@@ -87,7 +87,7 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
       {record !== undefined && (
         <Fact term="Outcome">
           <Outcome of={record} />
-          {record.conclusion === null && (
+          {(record.conclusion === null || record.conclusion === 'stale') && (
             <>
               , last heard of <Time at={record.updatedAt} now={now} />
             </>

@@ -58,7 +58,7 @@ async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Respo
     const last = { page: String(Math.ceil(total / limit)) }
     return c.redirect(withQuery(path, last), 302)
   }
-  const record = await context.metadata.findRunRecord(run.id)
+  const record = await context.metadata.findRunRecord(run.id, now)
   const strict = await isStrictFor(context, principal)
   const view: RunView = {
     run,

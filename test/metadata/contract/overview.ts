@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
-import type { Run, RunFilter } from '../../../src/metadata/metadata.ts'
+import { limits } from '../../../src/core/limits.ts'
+import type { Run, RunFilter, RunState } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
 
@@ -66,17 +67,23 @@ export function overviewContract(store: Store): void {
     }
     await store().appendRunEvents(running.id, { ...recording, events: [started] }, 2_000)
     await store().appendRunEvents(queued.id, { ...recording, events: [] }, 2_000)
+    const seen = (is: RunState, at = 2_000): { is: RunState; now: number } => ({ is, now: at })
     const numbers = async (filter: RunFilter): Promise<string[]> =>
       (await store().listRuns(failed.projectId, { limit: 10, filter })).map(
         ({ number, attempt }) => `${number}.${attempt}`,
       )
     expect(await numbers({ newestAttempts: true })).toEqual(['2.2', '4.1', '3.1', '1.1'])
-    expect(await numbers({ state: 'failure' })).toEqual(['2.1', '1.1'])
-    expect(await numbers({ state: 'failure', newestAttempts: true })).toEqual(['1.1'])
-    expect(await numbers({ state: 'completed', branch: 'main' })).toEqual(['2.1', '1.1'])
-    expect(await numbers({ state: 'success' })).toEqual([])
-    expect(await numbers({ state: 'in_progress' })).toEqual(['3.1'])
-    expect(await numbers({ state: 'queued' })).toEqual(['4.1'])
+    expect(await numbers({ state: seen('failure') })).toEqual(['2.1', '1.1'])
+    expect(await numbers({ state: seen('failure'), newestAttempts: true })).toEqual(['1.1'])
+    expect(await numbers({ state: seen('completed'), branch: 'main' })).toEqual(['2.1', '1.1'])
+    expect(await numbers({ state: seen('success') })).toEqual([])
+    expect(await numbers({ state: seen('in_progress') })).toEqual(['3.1'])
+    expect(await numbers({ state: seen('queued') })).toEqual(['4.1'])
+    expect(await numbers({ state: seen('stale') })).toEqual([])
+    const silent = 2_000 + limits.recordSilenceMs
+    expect(await numbers({ state: seen('stale', silent) })).toEqual(['4.1', '3.1'])
+    expect(await numbers({ state: seen('completed', silent) })).toHaveLength(4)
+    expect(await numbers({ state: seen('in_progress', silent) })).toEqual([])
     const { createdAt } = failed
     expect(await numbers({ createdSince: createdAt, newestAttempts: true })).toHaveLength(4)
     expect(await numbers({ createdSince: createdAt + 1 })).toEqual([])
@@ -87,7 +94,7 @@ export function overviewContract(store: Store): void {
     const run = await seedRun(store(), { number: 1 })
     const named = { type: 'job-named', at: 1, job: { key: 'k', id: 'j', name: 'n' } } as const
     await store().appendRunEvents(run.id, { recording: 'r', sequence: 0, events: [named] }, 2_000)
-    const [job] = (await store().findRunRecord(run.id))!.jobs
+    const [job] = (await store().findRunRecord(run.id, 2_000))!.jobs
     expect(await store().findRunOfJob(job!.id)).toEqual(run)
     expect(await store().findRunOfJob(job!.id + 1)).toBeUndefined()
   })

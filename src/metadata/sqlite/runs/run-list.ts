@@ -6,6 +6,7 @@ import type { ProjectName } from '../../../core/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
+import { silentSince } from './silence.ts'
 
 export interface FoundRun {
   runs: typeof runs.$inferSelect
@@ -69,7 +70,7 @@ function conditionOf({
     sha === undefined ? undefined : eq(runs.sha, sha),
     state === undefined
       ? undefined
-      : sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(state)})`,
+      : sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(state.is, silentSince(state.now))})`,
     createdSince === undefined ? undefined : gte(runs.createdAt, createdSince),
     createdBefore === undefined ? undefined : lt(runs.createdAt, createdBefore),
     newestAttempts &&
@@ -78,14 +79,17 @@ function conditionOf({
   )
 }
 
-function recordedAs(state: RunState): SQL {
+function recordedAs(state: RunState, silent: number): SQL {
+  const isOpen = sql`t.conclusion IS NULL AND t.updated_at > ${silent}`
   switch (state) {
     case 'queued':
-      return sql`t.conclusion IS NULL AND t.started_at IS NULL`
+      return sql`${isOpen} AND t.started_at IS NULL`
     case 'in_progress':
-      return sql`t.conclusion IS NULL AND t.started_at IS NOT NULL`
+      return sql`${isOpen} AND t.started_at IS NOT NULL`
     case 'completed':
-      return sql`t.conclusion IS NOT NULL`
+      return sql`NOT (${isOpen})`
+    case 'stale':
+      return sql`t.conclusion IS NULL AND t.updated_at <= ${silent}`
     default:
       return sql`t.conclusion = ${state}`
   }

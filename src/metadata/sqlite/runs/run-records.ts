@@ -5,7 +5,7 @@ import { storeError, tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run-record.ts'
 import { inflateLogPage, parseLogLines } from '../../log-page.ts'
-import type { Metadata, RecordedJob } from '../../metadata.ts'
+import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
@@ -14,6 +14,7 @@ import {
   createRecordRemoval,
   createRemovalRecording,
 } from './run-record-removal.ts'
+import { toldAt } from './silence.ts'
 
 type RunRecordMethods = Pick<
   Metadata,
@@ -249,19 +250,29 @@ function createRecordReading({
       .orderBy(runSteps.jobId, runSteps.number)
       .all()
   return {
-    findRunRecord: async (runId) =>
+    findRunRecord: async (runId, now) =>
       read(() => {
         const record = orm.select().from(runRecords).where(eq(runRecords.runId, runId)).get()
         if (record === undefined) return undefined
         const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
         for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
         const { conclusion, startedAt, durationMs, updatedAt } = record
-        return { conclusion, startedAt, durationMs, updatedAt, jobs: [...jobs.values()] }
+        const told = <Told extends Progress>(each: Told): Told => toldAt(each, updatedAt, now)
+        return {
+          ...told({ conclusion, startedAt, durationMs }),
+          updatedAt,
+          jobs: [...jobs.values()].map((job) => ({ ...told(job), steps: job.steps.map(told) })),
+        }
       }),
-    listRunProgress: async (runIds) => {
+    listRunProgress: async (runIds, now) => {
       const { runId, conclusion, startedAt, durationMs, updatedAt } = runRecords
       const progress = { runId, conclusion, startedAt, durationMs, updatedAt }
-      return orm.select(progress).from(runRecords).where(inArray(runId, runIds)).all()
+      const found: (RunProgress & { runId: number })[] = orm
+        .select(progress)
+        .from(runRecords)
+        .where(inArray(runId, runIds))
+        .all()
+      return found.map((each) => toldAt(each, each.updatedAt, now))
     },
     readLogPage: async (jobId, page) => {
       const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))
