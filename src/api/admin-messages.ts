@@ -19,10 +19,10 @@ export const statsSchema = z
     savedBy: z.object({
       wholeFile: z.int().meta({ description: 'Bytes of files that were there already.' }),
       chunk: z.int().meta({ description: 'Bytes of chunks that other files hold too.' }),
-      compression: z
-        .int()
-        .nullable()
-        .meta({ description: 'Remaining bytes less live pack bytes; null for one project.' }),
+      compression: z.int().nullable().meta({
+        description:
+          'Remaining bytes less live pack bytes: negative where packing costs more than compression saves; null for one project.',
+      }),
     }),
     packs: count.nullable(),
     liveBytes: bytes.nullable(),

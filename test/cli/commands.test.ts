@@ -5,10 +5,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import type { TarEntry } from '../http/archives-of.ts'
-import { openSharedServer } from '../http/open-server.ts'
+import { openServer, openSharedServer } from '../http/open-server.ts'
 import { hintFor } from '../../src/cli/exit-status.ts'
 import { runTroveInside } from './run-inside.ts'
 import { type Outcome, startTrove } from './run-trove.ts'
@@ -141,6 +141,16 @@ describe('trove stats', () => {
       storedBytes: null,
       savedBy: { compression: null },
     })
+  })
+
+  test('says what packing costs where nothing compresses', async () => {
+    const own = await openServer()
+    onTestFinished(own.close)
+    await own.put('1/tiny', { body: 'x' })
+    const token = await own.token({ project: undefined, scope: 'admin' })
+    const { text } = await trove(['stats'], { TROVE_URL: own.url, TROVE_TOKEN: token })
+    expect(text).toMatch(/^ {2} {2}cost: packing +\d+ B$/m)
+    expect(text).not.toMatch(/compression|-\d/)
   })
 })
 

@@ -60,6 +60,9 @@ describe('pages', () => {
     const { html } = await open('/octo/twins/storage', { project })
     expect(html.match(/<\/a><span class="quiet"> shares /g)).toHaveLength(2)
     const all = await open('/admin/storage', { project: undefined, scope: 'admin' })
+    // A few bytes, which compress to nothing less than themselves.
+    expect(all.html).toMatch(/Stored, \d[^<]* of it for packing/)
+    expect(all.html).not.toContain('Compressed away')
     expect(all.html).toContain('<a href="/">What each project holds</a>')
   })
 

@@ -37,6 +37,11 @@ export const statsCommand: Command<typeof serverFlags> = {
   },
 }
 
+/** Where nothing compresses, packing costs more than is saved. */
+function compressionRow(saved: number | null): [string, number | null] {
+  return saved !== null && saved < 0 ? ['  cost: packing', -saved] : ['  saved: compression', saved]
+}
+
 function statRows(stats: WireStats): [string, string][] {
   const { savedBy } = stats
   const rows: [string, number | string | null][] = [
@@ -46,7 +51,7 @@ function statRows(stats: WireStats): [string, string][] {
     ['  saved: whole files', savedBy.wholeFile],
     ['unique files', stats.uniqueBytes],
     ['  saved: chunks', savedBy.chunk],
-    ['  saved: compression', savedBy.compression],
+    compressionRow(savedBy.compression),
     ['live in packs', stats.liveBytes],
     ['dead in packs', stats.deadBytes],
     ['stored', stats.storedBytes],

@@ -1,5 +1,5 @@
 /** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
-import { counted } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import type { Deletion } from '../../lifecycle/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
@@ -99,11 +99,11 @@ function Layers({ usage }: { usage: Usage }) {
         parts={[
           { name: 'Equal files, kept once', style: 'f1', bytes: savedBy.wholeFile },
           { name: 'Equal pieces of files, kept once', style: 'f2', bytes: savedBy.chunk },
-          ...(savedBy.compression === null
+          ...(savedBy.compression === null || compression < 0
             ? []
             : [{ name: 'Compressed away', style: 'f3', bytes: compression }]),
           {
-            name: savedBy.compression === null ? 'Left, before compression' : 'Stored',
+            name: leftName(savedBy.compression),
             style: 'f4',
             bytes: left,
           },
@@ -111,6 +111,12 @@ function Layers({ usage }: { usage: Usage }) {
       />
     </>
   )
+}
+
+/** What the last layer is, where compression saved so much: less than nothing where packing costs more. */
+function leftName(compression: number | null): string {
+  if (compression === null) return 'Left, before compression'
+  return compression < 0 ? `Stored, ${formatSizeBytes(-compression)} of it for packing` : 'Stored'
 }
 
 function Facts({ usage, freeBytes }: StorageView) {
