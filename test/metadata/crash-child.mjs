@@ -1,4 +1,5 @@
-/** Works on a database and kills itself as statement number `killAt` begins. Says on stdout what was acknowledged. */
+/** Works on a database and kills itself as statement number `killAt` begins; with `late`, counted from where it tells a branch
+ *  late, since how many come before depends on how fast they are. Says on stdout what was acknowledged. */
 import { writeSync } from 'node:fs'
 import { digestOf } from '../../dist/src/core/digest.js'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
@@ -6,8 +7,12 @@ import { encodeTimes } from '../../dist/src/core/modification-times.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
 import { copyOf } from './made-up-copies.mjs'
 
-const [path, killAt] = [process.argv[2], Number(process.argv[3])]
-let statements = 0
+const [path, killAt, isLate] = [
+  process.argv[2],
+  Number(process.argv[3]),
+  process.argv[4] === 'late',
+]
+let statements = isLate ? -Infinity : 0
 const acts = []
 const metadata = openSqliteMetadata({
   path,
@@ -37,6 +42,7 @@ await sweep()
 await metadata.ensureRun({ project: 'acme/app', number: 2, attempt: 1 }, facts, 1_000)
 const late = await metadata.findRun(run.projectId, 2)
 for (const name of ['late', 'later']) await upload(name, ['b', name], [], late)
+if (isLate) statements = 0
 await metadata.ensureRun(late, { ...facts, branch: 'main' }, 1_600)
 await metadata.close()
 say({ statements, acts })

@@ -19,11 +19,12 @@ interface Acknowledged {
   acts: number[]
 }
 
-/** Runs the child until statement `killAt`; Infinity lets it finish. */
-export function workAndDie(path: string, killAt: number): Acknowledged {
+/** Runs the child until statement `killAt`, counted from its beginning or from where it tells a branch late; Infinity lets it
+ *  finish. */
+export function workAndDie(path: string, killAt: number, from: '' | 'late' = ''): Acknowledged {
   const { stdout, stderr, signal, status } = spawnSync(
     process.execPath,
-    [child, path, String(killAt)],
+    [child, path, String(killAt), from],
     { encoding: 'utf8' },
   )
   expect({ stderr, ended: signal ?? status }).toEqual({
