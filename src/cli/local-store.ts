@@ -17,6 +17,8 @@ export interface LocalStore {
   ports: LifecyclePorts
   space: DiskSpace
   config: Config
+  /** Nobody watches the clock here: it is believed up to where a server left it. */
+  believedNow(): number
 }
 
 /** Runs `work` on the store, put in order as at the start of a server.
@@ -41,9 +43,11 @@ export async function withLocalStore<T>(
         uploadBytesMax: config.artifactBytesMax,
       })
       const ports = { metadata, packs, now: Date.now, signal }
+      const believed = (await metadata.believedTime()) ?? Infinity
+      const believedNow = (): number => Math.min(Date.now(), believed)
       // Of what could not be removed the next start of a server tells.
-      await recover({ ...ports, staging })
-      return await work({ ports, space, config })
+      await recover({ ...ports, staging, now: believedNow })
+      return await work({ ports, space, config, believedNow })
     } finally {
       await packs.close()
       await metadata.close()

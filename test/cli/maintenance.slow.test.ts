@@ -114,16 +114,21 @@ describe('trove gc on a data directory without a server', () => {
     )
   })
 
-  test('forgets no revocation by a clock that is ahead of where the server left it', async () => {
-    await (await serve()).stop()
+  test('forgets no revocation and no upload by a clock that is ahead of where the server left it', async () => {
+    const server = await serve()
+    await put(server, 'of a run', randomBytes(10))
+    await server.stop()
     const database = new SqliteDatabase(join(data, 'trove.db'))
     onTestFinished(() => void database.close())
     database.exec(`UPDATE store SET believed_at = 1000;
       INSERT INTO revoked_tokens (id, is_session, issued_at, ends_at)
-      VALUES ('ended', 0, 0, 999), ('lasting', 0, 0, 1001)`)
+      VALUES ('ended', 0, 0, 999), ('lasting', 0, 0, 1001);
+      INSERT INTO uploads (id, project_id, run_id, job, name, state, created_at)
+      SELECT '${'ab'.repeat(16)}', project_id, id, '', 'unfinished', 0, 1000 FROM runs`)
     expect((await local(['gc', '--now'])).status).toBe(0)
     const left = database.prepare('SELECT id FROM revoked_tokens').all()
     expect(left).toEqual([{ id: 'lasting' }])
+    expect(database.prepare('SELECT name FROM uploads').all()).toEqual([{ name: 'unfinished' }])
   })
 })
 

@@ -49,21 +49,19 @@ export const gcCommand: Command<typeof flags> = {
 }
 
 async function collectLocally(
-  { ports, space, config: { historyMs } }: LocalStore,
+  { ports, space, config: { historyMs }, believedNow }: LocalStore,
   asked: { now: boolean; dryRun: boolean; onProgress(progress: Collection): void },
 ): Promise<Collection> {
   const reach = asked.now ? 'now' : 'background'
   if (asked.dryRun) return await planCollection(ports, { reach })
   const { hasRoom } = space
   const { onProgress } = asked
-  const believed = (await ports.metadata.believedTime()) ?? Infinity
   const result = await collect(ports, {
     reach,
     compactBytesPerSecond: null,
     hasRoom,
     historyMs,
-    // Nobody watches the clock here; the server has until it stopped.
-    believedNow: () => Math.min(ports.now(), believed),
+    believedNow,
     onProgress,
   })
   await space.restoreReserve()
