@@ -364,19 +364,26 @@ describe('a command that is cut short', () => {
     })
   })
 
-  test('by Ctrl-C while it waits for the server ends with 130', async () => {
+  test.each([
+    [['list'], /^$/],
+    [['download', '1/a', 'd'], /^trove: interrupted; .* the same command goes on with them\n$/],
+  ])('by Ctrl-C while it waits for the server ends with 130: %j', async (args, told) => {
     const silent = createServer()
     const asked = once(silent, 'request')
     silent.listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const { port } = silent.address() as AddressInfo
-    const child = startTrove(['list'], { TROVE_URL: `http://127.0.0.1:${port}`, TROVE_TOKEN: 'x' })
+    const child = startTrove(args, { TROVE_URL: `http://127.0.0.1:${port}`, TROVE_TOKEN: 'x' })
+    const stderr = buffer(child.stderr)
     await asked
     child.kill('SIGINT')
     await once(child, 'close')
     silent.closeAllConnections()
     silent.close()
-    expect(child.exitCode).toBe(130)
+    expect({ status: child.exitCode, stderr: (await stderr).toString() }).toEqual({
+      status: 130,
+      stderr: expect.stringMatching(told),
+    })
   })
 })
 

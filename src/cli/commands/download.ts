@@ -14,7 +14,7 @@ import { parseReference } from '../../core/reference.ts'
 import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
 import { choice, jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus, type ExitStatus } from '../exit-status.ts'
+import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
@@ -190,10 +190,17 @@ async function downloadOne(
       },
     })
     return { artifact: await finding, destination, ...result }
+  } catch (error) {
+    progress.finish()
+    if (isAbort(error) && !given['dry-run']) await write(stderr, interruptedText)
+    throw error
   } finally {
     progress.finish()
   }
 }
+
+const interruptedText =
+  'trove: interrupted; whole files that had come are kept, and the same command goes on with them\n'
 
 async function tell(
   { config }: ServerContext,
