@@ -88,7 +88,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.waitForURL('**/octo/app')
     await tabTo(/^42$/)
     await press('Enter')
-    await page.waitForURL(`**${run}`)
+    await page.waitForURL(`**${run}/attempts/1`)
     await tabTo(/^site$/)
     await press('Enter')
     await page.waitForURL(`**${artifact()}`)
