@@ -26,6 +26,7 @@ await collect(
     reach: 'now',
     compactBytesPerSecond: null,
     hasRoom: async () => true,
+    believedNow: now,
     historyMs: limits.historyMs,
   },
 )
