@@ -2,6 +2,12 @@
 import { adminRoutes } from './admin-routes.ts'
 import { artifactRoutes } from './artifact-routes.ts'
 import type { ApiRoute } from './route.ts'
+import { runRoutes } from './run-routes.ts'
 import { transferRoutes } from './transfer-routes.ts'
 
-export const apiRoutes: readonly ApiRoute[] = [...artifactRoutes, ...transferRoutes, ...adminRoutes]
+export const apiRoutes: readonly ApiRoute[] = [
+  ...artifactRoutes,
+  ...runRoutes,
+  ...transferRoutes,
+  ...adminRoutes,
+]
